@@ -1,0 +1,52 @@
+//! The stable lower-case names of wire enums, as they stand in JSON and on the screen.
+
+use crate::latest::{ExitKind, KillCause, Phase};
+
+impl Phase {
+    /// The phase as JSON and tables show it, such as `backing_off`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unknown",
+            Self::Initialized => "initialized",
+            Self::Starting => "starting",
+            Self::Started => "started",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting_down",
+            Self::ShutDown => "shut_down",
+            Self::Failed => "failed",
+            Self::BackingOff => "backing_off",
+        }
+    }
+}
+
+impl ExitKind {
+    /// The kind as JSON shows it, such as `external_signal`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unknown",
+            Self::NormalExit => "normal_exit",
+            Self::AbnormalExit => "abnormal_exit",
+            Self::ExternalSignal => "external_signal",
+            Self::KilledByMaster => "killed_by_master",
+            Self::SpawnFailed => "spawn_failed",
+        }
+    }
+}
+
+impl KillCause {
+    /// The cause as JSON shows it, such as `start_deadline`; none for the zero value.
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unspecified => return None,
+            Self::StopSignal => "stop_signal",
+            Self::StartDeadline => "start_deadline",
+            Self::StopDeadline => "stop_deadline",
+            Self::QuitDeadline => "quit_deadline",
+            Self::Hurried => "hurried",
+            Self::HardShutdown => "hard_shutdown",
+            Self::Disconnected => "disconnected",
+            Self::ProtocolError => "protocol_error",
+        })
+    }
+}

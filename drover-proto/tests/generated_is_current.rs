@@ -1,0 +1,34 @@
+//! The checked-in Rust is what the `.proto` files say. After a change of those, run
+//! `DROVER_REGENERATE=1 cargo test -p drover-proto --test generated_is_current` and commit the result.
+
+use std::path::Path;
+
+const FILES: [&str; 4] = [
+    "drover/v1/handshake.proto",
+    "drover/v1/types.proto",
+    "drover/v1/worker.proto",
+    "drover/v1/control.proto",
+];
+
+#[test]
+fn the_generated_code_matches_the_proto_files() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let out = tempdir();
+    let descriptors = protox::compile(FILES, [here.join("../proto")]).expect("the .proto files compile");
+    prost_build::Config::new().out_dir(&out).compile_fds(descriptors).expect("prost generates");
+
+    let fresh = std::fs::read_to_string(out.join("drover.v1.rs")).unwrap();
+    let kept = here.join("src/gen/drover.v1.rs");
+    std::fs::remove_dir_all(&out).unwrap();
+    if std::env::var_os("DROVER_REGENERATE").is_some() {
+        std::fs::write(&kept, &fresh).unwrap();
+    }
+    let committed = std::fs::read_to_string(&kept).unwrap_or_default();
+    assert!(fresh == committed, "src/gen/drover.v1.rs is stale: run this test with DROVER_REGENERATE=1");
+}
+
+fn tempdir() -> std::path::PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("generated-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("the target directory is writable");
+    dir
+}
