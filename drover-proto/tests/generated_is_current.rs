@@ -1,21 +1,15 @@
 //! The checked-in Rust is what the `.proto` files say. After a change of those, run
 //! `DROVER_REGENERATE=1 cargo test -p drover-proto --test generated_is_current` and commit the result.
 
-use std::path::Path;
+mod common;
 
-const FILES: [&str; 4] = [
-    "drover/v1/handshake.proto",
-    "drover/v1/types.proto",
-    "drover/v1/worker.proto",
-    "drover/v1/control.proto",
-];
+use std::path::Path;
 
 #[test]
 fn the_generated_code_matches_the_proto_files() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = tempdir();
-    let descriptors = protox::compile(FILES, [here.join("../proto")]).expect("the .proto files compile");
-    prost_build::Config::new().out_dir(&out).compile_fds(descriptors).expect("prost generates");
+    prost_build::Config::new().out_dir(&out).compile_fds(common::compiled()).expect("prost generates");
 
     let fresh = std::fs::read_to_string(out.join("drover.v1.rs")).unwrap();
     let kept = here.join("src/gen/drover.v1.rs");

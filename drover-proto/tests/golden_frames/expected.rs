@@ -1,0 +1,332 @@
+//! What each vector means, built in Rust.
+
+use drover_proto::latest::*;
+
+use crate::vectors::AnyMessage;
+
+/// The message that the vector of this name holds.
+///
+/// # Panics
+///
+/// If nobody has said yet what the vector means.
+pub(crate) fn expected(name: &str) -> AnyMessage {
+    handshake(name)
+        .or_else(|| worker(name).map(AnyMessage::from))
+        .or_else(|| master(name).map(AnyMessage::from))
+        .or_else(|| request(name).map(AnyMessage::from))
+        .or_else(|| response(name).map(AnyMessage::from))
+        .unwrap_or_else(|| panic!("{name} is a new vector: say in expected.rs what it means"))
+}
+
+const TOKEN: &str = "00112233445566778899aabbccddeeff";
+
+fn handshake(name: &str) -> Option<AnyMessage> {
+    let hello = Hello { min_version: 1, max_version: 1, token: TOKEN.into(), ..Default::default() };
+    let limits = Limits {
+        max_frame_bytes: 1_114_112,
+        start_timeout_ms: 30_000,
+        drain_timeout_ms: 20_000,
+        quit_timeout_ms: 5_000,
+    };
+    Some(match name {
+        "hello" => hello.into(),
+        "hello_with_everything" => Hello {
+            max_version: 3,
+            pid: 4711,
+            sdk: Some(Sdk { name: "drover-worker".into(), version: "0.1.0".into(), language: "rust".into() }),
+            capabilities: vec!["resume".into(), "later".into()],
+            ..hello
+        }
+        .into(),
+        "hello_without_a_token" => Hello { token: String::new(), pid: 4711, ..hello }.into(),
+        "unknown_field_in_hello" => Hello { token: "ab".into(), ..hello }.into(),
+        "welcome" => welcome(Welcome {
+            version: 1,
+            identity: Some(Identity { app: "web".into(), slot: 0, generation: 1, worker_id: 1 }),
+            limits: Some(limits),
+            ..Default::default()
+        }),
+        "welcome_with_everything" => welcome(Welcome {
+            version: 2,
+            identity: Some(Identity { app: "web".into(), slot: 3, generation: 18, worker_id: 1 << 32 }),
+            limits: Some(limits),
+            heartbeat_interval_ms: 5_000,
+            capabilities: vec!["later".into()],
+        }),
+        "reject_unsupported_version" => reject(
+            RejectCode::UnsupportedVersion,
+            "no protocol version in common: the master speaks 2 to 3, the peer speaks 1",
+            2..=3,
+        ),
+        "reject_unknown_token" => {
+            reject(RejectCode::UnknownToken, "Hello carries no token: send the value of DROVER_TOKEN", 1..=1)
+        }
+        "reject_token_in_use" => {
+            reject(RejectCode::TokenInUse, "worker 7 of web has a live connection already", 1..=1)
+        }
+        "reject_permission_denied" => {
+            reject(RejectCode::PermissionDenied, "user 1000 may not speak for web", 1..=1)
+        }
+        "reject_malformed" => reject(RejectCode::Malformed, "the first frame is no usable Hello", 1..=1),
+        "unknown_reject_code" => {
+            let reject = Reject { code: 99, message: "later".into(), ..Default::default() };
+            HelloReply { reply: Some(hello_reply::Reply::Reject(reject)) }.into()
+        }
+        "reply_with_nothing_in_it" | "unknown_reply_to_hello" => HelloReply { reply: None }.into(),
+        "control_hello" => {
+            ControlHello { min_version: 1, max_version: 1, client_version: "0.1.0".into() }.into()
+        }
+        "control_welcome" => {
+            let welcome =
+                ControlWelcome { version: 1, master_version: "0.1.0".into(), max_frame_bytes: 4_194_304 };
+            ControlHelloReply { reply: Some(control_hello_reply::Reply::Welcome(welcome)) }.into()
+        }
+        "control_reject" => {
+            let reject = Reject {
+                code: RejectCode::PermissionDenied.into(),
+                message: "this master belongs to user 0".into(),
+                min_version: 1,
+                max_version: 2,
+            };
+            ControlHelloReply { reply: Some(control_hello_reply::Reply::Reject(reject)) }.into()
+        }
+        _ => return None,
+    })
+}
+
+fn welcome(welcome: Welcome) -> AnyMessage {
+    HelloReply { reply: Some(hello_reply::Reply::Welcome(welcome)) }.into()
+}
+
+fn reject(code: RejectCode, message: &str, spoken: std::ops::RangeInclusive<u32>) -> AnyMessage {
+    let reject = Reject {
+        code: code.into(),
+        message: message.into(),
+        min_version: *spoken.start(),
+        max_version: *spoken.end(),
+    };
+    HelloReply { reply: Some(hello_reply::Reply::Reject(reject)) }.into()
+}
+
+fn worker(name: &str) -> Option<WorkerFrame> {
+    use worker_frame::Body;
+    let says = |reply_to, body| WorkerFrame { reply_to, body: Some(body), ..Default::default() };
+    Some(match name {
+        "started" => says(0, Body::Started(Started {})),
+        "started_answers_resume" => says(3, Body::Started(Started {})),
+        "unknown_field_in_the_envelope" => WorkerFrame { seq: 1, ..says(0, Body::Started(Started {})) },
+        "a_field_twice" => says(2, Body::Started(Started {})),
+        "stopped" => says(2, Body::Stopped(Stopped {})),
+        "shut_down" => says(4, Body::ShutDown(ShutDown {})),
+        "extend" => says(0, Body::Extend(Extend { timeout_ms: 60_000 })),
+        "status" => {
+            let text = "caches 40 % warm, größer → bald".into();
+            says(0, Body::Status(Status { text, in_flight: 300 }))
+        }
+        "status_with_nothing_in_it" => says(0, Body::Status(Status::default())),
+        "unknown_field_in_a_body" => says(0, Body::Status(Status { text: "ok".into(), in_flight: 0 })),
+        "pong" => says(128, Body::Pong(Pong {})),
+        "worker_error" => {
+            let message = "this worker does not know the body".into();
+            says(5, Body::Error(Error { code: ErrorCode::Unimplemented.into(), message }))
+        }
+        "unknown_error_code" => says(2, Body::Error(Error { code: 99, message: String::new() })),
+        "largest_numbers" => WorkerFrame {
+            seq: u64::MAX,
+            reply_to: u64::MAX,
+            expects_reply: true,
+            must_understand: true,
+            body: Some(Body::Extend(Extend { timeout_ms: u64::MAX })),
+        },
+        "unknown_body_from_the_worker" => WorkerFrame { seq: 4, expects_reply: true, ..Default::default() },
+        "empty_frame" => WorkerFrame::default(),
+        _ => return None,
+    })
+}
+
+fn master(name: &str) -> Option<MasterFrame> {
+    use master_frame::Body;
+    let asks = |seq, body| MasterFrame { seq, expects_reply: true, body: Some(body), ..Default::default() };
+    let unknown = MasterFrame::default();
+    Some(match name {
+        "ping" | "numbers_longer_than_needed" => asks(1, Body::Ping(Ping {})),
+        "unknown_fields_of_each_wire_type" => {
+            MasterFrame { expects_reply: false, ..asks(1, Body::Ping(Ping {})) }
+        }
+        "stop" => asks(2, Body::Stop(Stop { deadline_ms: 20_000 })),
+        "fields_out_of_order" => asks(2, Body::Stop(Stop { deadline_ms: 100 })),
+        "stop_one_way" => {
+            MasterFrame { body: Some(Body::Stop(Stop { deadline_ms: 20_000 })), ..Default::default() }
+        }
+        "zeros_that_need_not_be_sent" => {
+            MasterFrame { body: Some(Body::Stop(Stop { deadline_ms: 0 })), ..Default::default() }
+        }
+        "resume" => asks(3, Body::Resume(Resume { deadline_ms: 30_000 })),
+        "quit" => asks(4, Body::Quit(Quit { deadline_ms: 5_000 })),
+        "quit_that_must_be_understood" => {
+            MasterFrame { must_understand: true, ..asks(5, Body::Quit(Quit { deadline_ms: 0 })) }
+        }
+        "two_bodies" => MasterFrame { expects_reply: false, ..asks(5, Body::Quit(Quit { deadline_ms: 5 })) },
+        "master_error" => {
+            let error = Error { code: ErrorCode::BadState.into(), message: "Stopped without a Stop".into() };
+            MasterFrame { reply_to: 7, body: Some(Body::Error(error)), ..Default::default() }
+        }
+        "unknown_body_from_the_master" => unknown,
+        "unknown_body_that_expects_a_reply" => MasterFrame { seq: 9, expects_reply: true, ..unknown },
+        "unknown_body_that_must_be_understood" => {
+            MasterFrame { seq: 10, expects_reply: true, must_understand: true, ..unknown }
+        }
+        _ => return None,
+    })
+}
+
+fn request(name: &str) -> Option<ControlRequest> {
+    use control_request::Body;
+    let asks = |seq, body| ControlRequest { seq, body: Some(body) };
+    Some(match name {
+        "status_request" => asks(1, Body::Status(StatusRequest { apps: vec![] })),
+        "status_request_for_two_apps" => {
+            asks(2, Body::Status(StatusRequest { apps: vec!["web".into(), "mail".into()] }))
+        }
+        "events_request" => asks(3, Body::Events(EventsRequest { since_seq: 17, follow: true })),
+        "down_request" => asks(4, Body::Down(DownRequest { now: false })),
+        "down_request_now" => asks(5, Body::Down(DownRequest { now: true })),
+        "unknown_body_in_a_request" => ControlRequest { seq: 6, body: None },
+        _ => return None,
+    })
+}
+
+fn response(name: &str) -> Option<ControlResponse> {
+    use control_response::Body;
+    let last = |reply_to, body| ControlResponse { reply_to, more: false, body: Some(body) };
+    let event = |event| ControlResponse { reply_to: 3, more: true, body: Some(Body::Event(event)) };
+    let of_web = |seq, name: &str, phase: Phase| Event {
+        seq,
+        time_ms: 1_767_225_600_000 + (seq - 18),
+        app: "web".into(),
+        generation: 2,
+        name: name.into(),
+        phase: phase.into(),
+        ..Default::default()
+    };
+    Some(match name {
+        "status_reply_before_the_first_worker" => last(1, {
+            let master = MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 0 };
+            Body::Status(StatusReply { master: Some(master), ..Default::default() })
+        }),
+        "status_reply" => last(2, Body::Status(full_status())),
+        "event" => {
+            event(Event { slot: Some(0), worker: 7, pid: 4711, ..of_web(18, "started", Phase::Started) })
+        }
+        "event_of_an_app" => {
+            event(Event { detail: "10 failures within 5m".into(), ..of_web(19, "gave_up", Phase::Failed) })
+        }
+        "event_exited_by_itself" => event(Event {
+            slot: Some(1),
+            worker: 8,
+            pid: 4712,
+            exit: Some(Exit {
+                kind: ExitKind::NormalExit.into(),
+                code: Some(0),
+                during: Phase::ShuttingDown.into(),
+                uptime_ms: 5,
+                ..Default::default()
+            }),
+            ..of_web(20, "exited", Phase::ShutDown)
+        }),
+        "event_spawn_failed" => event(Event {
+            slot: Some(1),
+            worker: 9,
+            exit: Some(Exit {
+                kind: ExitKind::SpawnFailed.into(),
+                during: Phase::Initialized.into(),
+                step: "exec".into(),
+                errno: 2,
+                text: "exec: no such file or directory".into(),
+                ..Default::default()
+            }),
+            ..of_web(21, "exited", Phase::Failed)
+        }),
+        "event_restart_scheduled" => event(Event {
+            slot: Some(1),
+            worker: 9,
+            next_try_ms: Some(200),
+            ..of_web(22, "restart_scheduled", Phase::BackingOff)
+        }),
+        "unknown_phase_in_an_event" => event(Event { seq: 1, phase: 99, ..Default::default() }),
+        "events_missed" => ControlResponse {
+            reply_to: 3,
+            more: true,
+            body: Some(Body::Missed(EventsMissed { count: 100, next_seq: 123 })),
+        },
+        "done" => last(4, Body::Done(Done { message: "3 workers of 1 app ended".into() })),
+        "control_error" => {
+            let message = "no app is called mail".into();
+            last(2, Body::Error(Error { code: ErrorCode::NotFound.into(), message }))
+        }
+        "unknown_body_in_a_response" => ControlResponse { reply_to: 6, more: true, body: None },
+        _ => return None,
+    })
+}
+
+fn full_status() -> StatusReply {
+    let killed = Exit {
+        kind: ExitKind::KilledByMaster.into(),
+        code: None,
+        signal: "SIGKILL".into(),
+        core_dumped: true,
+        kill_cause: KillCause::StopDeadline.into(),
+        during: Phase::Stopping.into(),
+        uptime_ms: 86_400_000,
+        max_rss_kb: 51_200,
+        cpu_ms: 1_234,
+        stderr_tail: vec!["waiting for 3 requests".into(), "still waiting".into()],
+        asked_by: "drover down".into(),
+        text: "killed: it did not drain within 20s".into(),
+        ..Default::default()
+    };
+    let serving = WorkerStatus {
+        id: 7,
+        slot: 0,
+        generation: 2,
+        pid: 4711,
+        phase: Phase::Started.into(),
+        uptime_ms: 60_000,
+        restarts: 1,
+        next_try_ms: None,
+        last_exit: Some(killed),
+        status_text: "ready".into(),
+        in_flight: Some(0),
+    };
+    let backing_off = WorkerStatus {
+        id: 8,
+        slot: 1,
+        generation: 2,
+        phase: Phase::BackingOff.into(),
+        restarts: 3,
+        next_try_ms: Some(0),
+        last_exit: Some(Exit {
+            kind: ExitKind::AbnormalExit.into(),
+            code: Some(1),
+            during: Phase::Starting.into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let empty_slot = WorkerStatus { slot: 2, phase: Phase::Initialized.into(), ..Default::default() };
+    let web = AppStatus {
+        name: "web".into(),
+        phase: Phase::Started.into(),
+        desired: 3,
+        ready: 1,
+        generation: 2,
+        operation: "start".into(),
+        workers: vec![serving, backing_off, empty_slot],
+        listeners: vec!["http=127.0.0.1:1999".into()],
+    };
+    StatusReply {
+        master: Some(MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 90_061_000 }),
+        apps: vec![web],
+        last_seq: 41,
+    }
+}
