@@ -1,1 +1,4 @@
-//! Under construction.
+//! stub
+pub mod config;
+pub mod machine;
+mod process;

@@ -1,0 +1,177 @@
+//! One app: what is run, how often, and by which policies.
+
+use std::sync::Arc;
+
+use super::{Command, ListenSpec, RestartPolicy, StartPolicy, StopPolicy};
+use crate::process::OutputSink;
+
+/// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
+const MAX_WORKERS: u32 = 100_000;
+
+/// One app, as the master runs it.
+#[derive(Debug, Clone)]
+pub struct AppSpec {
+    /// The app's name: in events, status, prefixes and `DROVER_APP`.
+    pub name: String,
+    /// What each worker runs.
+    pub command: Command,
+    /// How many workers.
+    pub workers: u32,
+    /// The listeners each worker inherits, in this order from descriptor 3.
+    pub listeners: Vec<ListenSpec>,
+    /// How workers tell that they are ready.
+    pub protocol: Protocol,
+    /// How workers start.
+    pub start: StartPolicy,
+    /// How workers end.
+    pub stop: StopPolicy,
+    /// How workers come back.
+    pub restart: RestartPolicy,
+    /// Where what they print goes.
+    pub output: Output,
+}
+
+/// What a worker speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Nothing: ready when alive for `min_uptime`, ended by signals.
+    None,
+    /// `drover.v1` on the socket in `DROVER_SOCKET`: ready when it says so.
+    Drover,
+}
+
+/// Where the standard output and error of workers go.
+///
+/// The last lines of stderr are kept as evidence in every case but [`Inherit`](Self::Inherit).
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// To the master's own stdout and stderr, as it is.
+    Forward,
+    /// Workers write to the master's own descriptors themselves. Nothing is kept.
+    Inherit,
+    /// Nowhere.
+    Discard,
+    /// To a sink of the program's own, line by line.
+    Sink(Arc<dyn OutputSink>),
+}
+
+impl AppSpec {
+    /// An app with one worker a CPU and every policy at its default.
+    pub fn new(name: impl Into<String>, command: Command) -> Self {
+        Self {
+            name: name.into(),
+            command,
+            workers: super::cpus(),
+            listeners: Vec::new(),
+            protocol: Protocol::Drover,
+            start: StartPolicy::default(),
+            stop: StopPolicy::default(),
+            restart: RestartPolicy::default(),
+            output: Output::Forward,
+        }
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    ///
+    /// The first [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        check_name(&self.name)?;
+        if !(1..=MAX_WORKERS).contains(&self.workers) {
+            return Err(ConfigError::Workers { app: self.name.clone(), got: self.workers, max: MAX_WORKERS });
+        }
+        if self.command.program.is_empty() {
+            return Err(ConfigError::EmptyCommand { app: self.name.clone() });
+        }
+        for (at, listener) in self.listeners.iter().enumerate() {
+            check_name(&listener.name)?;
+            if self.listeners[..at].iter().any(|other| other.name == listener.name) {
+                return Err(ConfigError::DuplicateListener { name: listener.name.clone() });
+            }
+        }
+        let backoff = &self.restart.backoff;
+        if !(backoff.factor >= 1.0 && backoff.factor.is_finite()) {
+            return Err(ConfigError::BackoffFactor { app: self.name.clone(), got: backoff.factor });
+        }
+        if !(0.0..=1.0).contains(&backoff.jitter) {
+            return Err(ConfigError::BackoffJitter { app: self.name.clone(), got: backoff.jitter });
+        }
+        Ok(())
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ConfigError> {
+    let usable = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(usable) {
+        return Err(ConfigError::Name { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+/// A value that can't be meant: the caller's fault.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A name with other characters, or none, or too many.
+    #[error("`{name}` is no usable name: use 1 to 64 letters, digits, `-`, `_` and `.`")]
+    Name {
+        /// The name as given.
+        name: String,
+    },
+    /// No workers, or too many.
+    #[error("app `{app}`: {got} workers asked for, expected 1 to {max}")]
+    Workers {
+        /// The app.
+        app: String,
+        /// What was given.
+        got: u32,
+        /// The bound.
+        max: u32,
+    },
+    /// An empty program.
+    #[error("app `{app}`: the command is empty")]
+    EmptyCommand {
+        /// The app.
+        app: String,
+    },
+    /// Two listeners of one name.
+    #[error("the listener name `{name}` is given twice")]
+    DuplicateListener {
+        /// The name.
+        name: String,
+    },
+    /// Not an address.
+    #[error("`{text}` is no address to listen on: {reason}")]
+    ListenAddr {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A backoff that shrinks.
+    #[error("app `{app}`: the backoff factor is {got}, expected 1 or more")]
+    BackoffFactor {
+        /// The app.
+        app: String,
+        /// What was given.
+        got: f64,
+    },
+    /// A jitter that is no fraction.
+    #[error("app `{app}`: the backoff jitter is {got}, expected 0 to 1")]
+    BackoffJitter {
+        /// The app.
+        app: String,
+        /// What was given.
+        got: f64,
+    },
+    /// The same app twice in one supervisor.
+    #[error("the app name `{name}` is given twice")]
+    DuplicateApp {
+        /// The name.
+        name: String,
+    },
+    /// A supervisor without apps.
+    #[error("no app is given")]
+    NoApp,
+}

@@ -1,0 +1,15 @@
+//! What is to be run and by which rules: plain values, checked before anything is started.
+
+mod app;
+mod command;
+mod cpus;
+mod listen;
+mod policy;
+
+pub use app::{AppSpec, ConfigError, Output, Protocol};
+pub use command::Command;
+pub use cpus::cpus;
+pub use listen::{ListenAddr, ListenSpec};
+pub use policy::{
+    Backoff, FailureLimit, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy, StopPolicy,
+};

@@ -1,0 +1,173 @@
+//! The policies of an app: how its workers start, stop and come back.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// How workers become ready, and how long they may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartPolicy {
+    /// From spawn to ready. Default 30 s. Too low: a slow start is killed as a failed one. Too high: a worker that
+    /// hangs at its start is noticed late.
+    pub timeout: Duration,
+    /// How far a worker may extend `timeout` by itself, counted from spawn. Default 5 min.
+    pub max_timeout: Duration,
+    /// Workers without the protocol: alive for this long means ready. Default 1 s. Too low: a program that fails
+    /// in its first moments counts as ready before. Too high: every start takes at least this long.
+    pub min_uptime: Duration,
+    /// How many protocol workers may be starting at once. Default: one a CPU. Too low: starts queue up. Too high:
+    /// they slow each other down and may miss `timeout`. Workers without the protocol merely wait, so they are
+    /// not counted.
+    pub parallel: NonZeroU32,
+    /// What a worker that fails before the app was first ready means.
+    pub on_failure: OnStartFailure,
+}
+
+/// What a worker that fails before the app was first ready means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStartFailure {
+    /// The start as a whole fails at once; what was started is stopped.
+    FailFast,
+    /// The restart policy applies as it does later; the start waits.
+    KeepGoing,
+}
+
+impl Default for StartPolicy {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            max_timeout: Duration::from_secs(5 * 60),
+            min_uptime: Duration::from_secs(1),
+            parallel: NonZeroU32::new(super::cpus()).unwrap_or(NonZeroU32::MIN),
+            on_failure: OnStartFailure::FailFast,
+        }
+    }
+}
+
+/// How workers end, rung by rung.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopPolicy {
+    /// From Stop (or the stop signal, for workers without the protocol) to drained. Default 20 s. Too low: requests
+    /// under way are cut. Too high: a worker that hangs holds up every stop.
+    pub drain_timeout: Duration,
+    /// From Quit to the end of the process. Default 5 s. Then SIGTERM follows.
+    pub quit_timeout: Duration,
+    /// From SIGTERM to SIGKILL. Default 5 s.
+    pub term_timeout: Duration,
+    /// How far a worker may extend `drain_timeout` or `quit_timeout` by itself. Default 5 min.
+    pub max_timeout: Duration,
+    /// The signal that asks a worker without the protocol to drain and leave. Default SIGTERM (15).
+    pub signal: i32,
+}
+
+impl Default for StopPolicy {
+    fn default() -> Self {
+        Self {
+            drain_timeout: Duration::from_secs(20),
+            quit_timeout: Duration::from_secs(5),
+            term_timeout: Duration::from_secs(5),
+            max_timeout: Duration::from_secs(5 * 60),
+            signal: libc::SIGTERM,
+        }
+    }
+}
+
+/// Whether and when an ended worker is started again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RestartPolicy {
+    /// After which ends. Default: failures only.
+    pub when: RestartWhen,
+    /// How long the pauses are.
+    pub backoff: Backoff,
+    /// When to give up.
+    pub limit: FailureLimit,
+    /// A worker that was ready for this long clears the count of failures. Default 1 min. Too low: a worker that
+    /// crashes once a minute is restarted for ever. Too high: two crashes a day apart count together.
+    pub reset_after: Duration,
+    /// Exit codes that are a success. Default: 0.
+    pub success_codes: Vec<i32>,
+    /// Exit codes after which trying again is useless. Default: none.
+    pub fatal_codes: Vec<i32>,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            when: RestartWhen::OnFailure,
+            backoff: Backoff::default(),
+            limit: FailureLimit::default(),
+            reset_after: Duration::from_secs(60),
+            success_codes: vec![0],
+            fatal_codes: Vec::new(),
+        }
+    }
+}
+
+impl RestartPolicy {
+    /// The default policy after these ends.
+    pub fn new(when: RestartWhen) -> Self {
+        Self { when, ..Self::default() }
+    }
+}
+
+/// After which ends a worker is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartWhen {
+    /// After every end that was not asked for.
+    Always,
+    /// After failures; a success leaves the slot completed.
+    OnFailure,
+    /// Never.
+    Never,
+}
+
+/// The pauses between tries: they grow from `initial` to `max`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backoff {
+    /// The first pause. Default 200 ms. Zero restarts at once, as often as the limit allows.
+    pub initial: Duration,
+    /// The longest pause. Default 30 s.
+    pub max: Duration,
+    /// What each pause is multiplied by. Default 2, at least 1.
+    pub factor: f64,
+    /// The part of a pause that is drawn by chance, 0 to 1, to either side; so that workers that failed together do
+    /// not come back together. Default 0.2.
+    pub jitter: f64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { initial: Duration::from_millis(200), max: Duration::from_secs(30), factor: 2.0, jitter: 0.2 }
+    }
+}
+
+/// How many failures are too many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureLimit {
+    /// More failures of a slot than this within `within` break the circuit. Default 10.
+    pub count: NonZeroU32,
+    /// The window. Default 5 min.
+    pub within: Duration,
+    /// What follows.
+    pub then: LimitReached,
+}
+
+impl Default for FailureLimit {
+    fn default() -> Self {
+        Self {
+            count: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
+            within: Duration::from_secs(5 * 60),
+            then: LimitReached::GiveUp,
+        }
+    }
+}
+
+/// What follows when a slot has failed too often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitReached {
+    /// The slot stays empty; the others go on.
+    GiveUp,
+    /// The app is shut down.
+    StopApp,
+    /// The app and all others beside it are shut down.
+    StopAll,
+}

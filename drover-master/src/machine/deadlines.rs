@@ -1,0 +1,81 @@
+//! Deadlines of any number of things, and the one that falls due next.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+use std::time::Instant;
+
+/// At most one deadline for each key; changing one costs the logarithm of how many there are.
+#[derive(Debug)]
+pub struct Deadlines<K> {
+    by_time: BTreeSet<(Instant, K)>,
+    by_key: HashMap<K, Instant>,
+}
+
+impl<K: Copy + Ord + Hash> Deadlines<K> {
+    /// No deadlines.
+    pub fn new() -> Self {
+        Self { by_time: BTreeSet::new(), by_key: HashMap::new() }
+    }
+
+    /// Sets, moves or (with `None`) clears the deadline of `key`.
+    pub fn set(&mut self, key: K, at: Option<Instant>) {
+        if self.by_key.get(&key).copied() == at {
+            return;
+        }
+        if let Some(old) = self.by_key.remove(&key) {
+            self.by_time.remove(&(old, key));
+        }
+        if let Some(at) = at {
+            self.by_key.insert(key, at);
+            self.by_time.insert((at, key));
+        }
+    }
+
+    /// Takes out one deadline that is due at `now`.
+    pub fn pop_due(&mut self, now: Instant) -> Option<K> {
+        let &(at, key) = self.by_time.first()?;
+        if at > now {
+            return None;
+        }
+        self.by_time.pop_first();
+        self.by_key.remove(&key);
+        Some(key)
+    }
+
+    /// When the next deadline falls due.
+    pub fn next(&self) -> Option<Instant> {
+        self.by_time.first().map(|(at, _)| *at)
+    }
+}
+
+impl<K: Copy + Ord + Hash> Default for Deadlines<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
+    fn deadlines_fall_due_in_order_and_can_be_moved_and_cleared() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut deadlines = Deadlines::new();
+        deadlines.set('a', Some(at(30)));
+        deadlines.set('b', Some(at(10)));
+        deadlines.set('c', Some(at(20)));
+        deadlines.set('b', Some(at(40)));
+        deadlines.set('c', None);
+        assert_eq!(deadlines.next(), Some(at(30)));
+        assert_eq!(deadlines.pop_due(at(29)), None);
+        assert_eq!(deadlines.pop_due(at(50)), Some('a'));
+        assert_eq!(deadlines.pop_due(at(50)), Some('b'));
+        assert_eq!(deadlines.pop_due(at(50)), None);
+        assert_eq!(deadlines.next(), None);
+    }
+}

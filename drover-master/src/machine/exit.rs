@@ -1,0 +1,292 @@
+//! How a worker ended: classified from what the master intended and what the kernel said, never from one alone.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::phase::Phase;
+
+/// What the kernel said of an ended process, as `waitid(2)` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It exited.
+    Code(i32),
+    /// A signal ended it.
+    Signal {
+        /// The signal's number.
+        number: i32,
+        /// Whether a core file was written.
+        core_dumped: bool,
+    },
+}
+
+/// What the process used, as `getrusage(2)` tells it: its own and that of the children it waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// The largest resident set, in KiB.
+    pub max_rss_kb: u64,
+    /// User and system time.
+    pub cpu: Duration,
+}
+
+/// Why a worker is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// It exited with code 0.
+    NormalExit,
+    /// It exited with another code.
+    AbnormalExit {
+        /// The code, 1 to 255.
+        code: i32,
+    },
+    /// A signal ended it that the master had not sent.
+    ExternalSignal {
+        /// The signal's number.
+        signal: i32,
+        /// Whether a core file was written.
+        core_dumped: bool,
+    },
+    /// The master ended it.
+    KilledByMaster {
+        /// Why.
+        cause: KillCause,
+        /// What it ended with.
+        status: ExitStatus,
+    },
+    /// No process came to be.
+    SpawnFailed {
+        /// The step that failed.
+        step: SpawnStep,
+        /// The errno of that step.
+        errno: i32,
+    },
+}
+
+/// Why the master ended a worker by signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KillCause {
+    /// It speaks no protocol: its stop signal is how it is asked to leave.
+    StopSignal,
+    /// Not ready in time.
+    StartDeadline,
+    /// Not drained in time.
+    StopDeadline,
+    /// Not gone in time after Quit.
+    QuitDeadline,
+    /// A second request hurried its end.
+    Hurried,
+    /// The app was killed.
+    HardShutdown,
+    /// It closed its connection and did not come back.
+    Disconnected,
+    /// It broke the protocol, or was refused in the handshake.
+    ProtocolError,
+}
+
+/// The steps of creating a process, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnStep {
+    /// What the child needs, such as its pipes.
+    Prepare,
+    /// `fork(2)`.
+    Fork,
+    /// A process group of its own.
+    ProcessGroup,
+    /// Signal mask and dispositions.
+    Signals,
+    /// The working directory.
+    WorkingDirectory,
+    /// Death with the master.
+    ParentDeathSignal,
+    /// Resource limits.
+    Limits,
+    /// Standard streams and inherited sockets.
+    Descriptors,
+    /// `execve(2)`.
+    Exec,
+    /// `pidfd_open(2)`.
+    Pidfd,
+}
+
+/// The end of a worker, with the evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// How it ended.
+    pub reason: ExitReason,
+    /// The phase it was in.
+    pub during: Phase,
+    /// From spawn to end.
+    pub uptime: Duration,
+    /// What it used.
+    pub usage: Usage,
+    /// The last lines it wrote to stderr, oldest first.
+    pub stderr_tail: Vec<String>,
+    /// Who asked for the end; none if nobody did.
+    pub asked_by: Option<Arc<str>>,
+    /// What is known beyond the status, such as the reason of a refused handshake or why a command can't be run.
+    pub detail: Option<Arc<str>>,
+}
+
+/// What the master intended when the worker ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// Why the master signals, once it does.
+    pub cause: Option<KillCause>,
+    /// The signals it has sent.
+    pub sent: Vec<i32>,
+}
+
+impl ExitReason {
+    /// Reads the status in the light of the intent.
+    ///
+    /// A signal that the master did not send is external, whatever else it intended. A worker that its deadline had
+    /// overtaken was killed by the master even if it then left with a code: a timeout is never a success.
+    pub fn classify(status: ExitStatus, intent: &Intent) -> Self {
+        match (status, intent.cause) {
+            (ExitStatus::Signal { number, .. }, Some(cause)) if intent.sent.contains(&number) => {
+                Self::KilledByMaster { cause, status }
+            }
+            (ExitStatus::Signal { number, core_dumped }, _) => {
+                Self::ExternalSignal { signal: number, core_dumped }
+            }
+            (ExitStatus::Code(_), Some(cause)) if cause != KillCause::StopSignal => {
+                Self::KilledByMaster { cause, status }
+            }
+            (ExitStatus::Code(0), _) => Self::NormalExit,
+            (ExitStatus::Code(code), _) => Self::AbnormalExit { code },
+        }
+    }
+
+    /// The exit code, where there was one.
+    pub const fn code(self) -> Option<i32> {
+        match self {
+            Self::NormalExit => Some(0),
+            Self::AbnormalExit { code } => Some(code),
+            Self::KilledByMaster { status: ExitStatus::Code(code), .. } => Some(code),
+            Self::KilledByMaster { .. } | Self::ExternalSignal { .. } | Self::SpawnFailed { .. } => None,
+        }
+    }
+
+    /// The signal that ended it, where one did.
+    pub const fn signal(self) -> Option<i32> {
+        match self {
+            Self::ExternalSignal { signal, .. } => Some(signal),
+            Self::KilledByMaster { status: ExitStatus::Signal { number, .. }, .. } => Some(number),
+            Self::KilledByMaster { .. }
+            | Self::NormalExit
+            | Self::AbnormalExit { .. }
+            | Self::SpawnFailed { .. } => None,
+        }
+    }
+}
+
+/// The name of a signal, such as `SIGKILL`; `SIG` and the number for those without one.
+pub fn signal_name(number: i32) -> String {
+    nix::sys::signal::Signal::try_from(number)
+        .map_or_else(|_| format!("SIG{number}"), |signal| signal.to_string())
+}
+
+impl fmt::Display for SpawnStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Prepare => "prepare",
+            Self::Fork => "fork",
+            Self::ProcessGroup => "process_group",
+            Self::Signals => "signals",
+            Self::WorkingDirectory => "working_directory",
+            Self::ParentDeathSignal => "parent_death_signal",
+            Self::Limits => "limits",
+            Self::Descriptors => "descriptors",
+            Self::Exec => "exec",
+            Self::Pidfd => "pidfd",
+        })
+    }
+}
+
+impl fmt::Display for KillCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StopSignal => "as asked",
+            Self::StartDeadline => "it was not ready in time",
+            Self::StopDeadline => "it did not drain in time",
+            Self::QuitDeadline => "it did not leave in time",
+            Self::Hurried => "its end was hurried",
+            Self::HardShutdown => "the app was killed",
+            Self::Disconnected => "it closed its connection and did not come back",
+            Self::ProtocolError => "it broke the protocol",
+        })
+    }
+}
+
+/// A clause for people that fits after "worker web/0": "exited with code 3 while starting".
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            ExitReason::NormalExit => f.write_str("exited with code 0")?,
+            ExitReason::AbnormalExit { code } => write!(f, "exited with code {code}")?,
+            ExitReason::ExternalSignal { signal, core_dumped } => {
+                write!(f, "was ended by {} from outside", signal_name(signal))?;
+                if core_dumped {
+                    f.write_str(" (core dumped)")?;
+                }
+            }
+            ExitReason::KilledByMaster { cause, status: ExitStatus::Signal { number, .. } } => {
+                write!(f, "was ended by {}, {cause}", signal_name(number))?;
+            }
+            ExitReason::KilledByMaster { cause, status: ExitStatus::Code(code) } => {
+                write!(f, "exited with code {code} after the master ended it: {cause}")?;
+            }
+            ExitReason::SpawnFailed { step, errno } => {
+                write!(f, "could not be started: ")?;
+                return match &self.detail {
+                    Some(detail) => f.write_str(detail),
+                    None => write!(f, "{step}: {}", std::io::Error::from_raw_os_error(errno)),
+                };
+            }
+        }
+        write!(f, " while {}", self.during.name().replace('_', " "))?;
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERM: i32 = 15;
+    const KILL: i32 = 9;
+
+    fn killed(cause: KillCause, status: ExitStatus) -> ExitReason {
+        ExitReason::KilledByMaster { cause, status }
+    }
+
+    fn signal(number: i32) -> ExitStatus {
+        ExitStatus::Signal { number, core_dumped: false }
+    }
+
+    #[test]
+    fn an_exit_is_read_in_the_light_of_what_the_master_intended() {
+        use KillCause::{HardShutdown, StopDeadline, StopSignal};
+        let external = |signal| ExitReason::ExternalSignal { signal, core_dumped: false };
+        for (status, cause, sent, expected) in [
+            (ExitStatus::Code(0), None, vec![], ExitReason::NormalExit),
+            (ExitStatus::Code(3), None, vec![], ExitReason::AbnormalExit { code: 3 }),
+            (signal(KILL), None, vec![], external(KILL)),
+            (signal(TERM), Some(StopSignal), vec![TERM], killed(StopSignal, signal(TERM))),
+            (ExitStatus::Code(0), Some(StopSignal), vec![TERM], ExitReason::NormalExit),
+            (ExitStatus::Code(143), Some(StopSignal), vec![TERM], ExitReason::AbnormalExit { code: 143 }),
+            // A crash while it is being ended is still a crash.
+            (signal(11), Some(StopSignal), vec![TERM], external(11)),
+            // The master sent TERM only, so this KILL came from elsewhere, the kernel's OOM killer perhaps.
+            (signal(KILL), Some(StopDeadline), vec![TERM], external(KILL)),
+            (ExitStatus::Code(0), Some(StopDeadline), vec![TERM], killed(StopDeadline, ExitStatus::Code(0))),
+            (signal(KILL), Some(HardShutdown), vec![KILL], killed(HardShutdown, signal(KILL))),
+        ] {
+            let intent = Intent { cause, sent };
+            assert_eq!(ExitReason::classify(status, &intent), expected, "{status:?} {intent:?}");
+        }
+    }
+}

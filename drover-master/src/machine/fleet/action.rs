@@ -1,0 +1,264 @@
+//! What an app's machine wants done, and what it tells.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ExitDecision;
+use crate::machine::exit::Exit;
+use crate::machine::gate::DenyReason;
+use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::phase::Phase;
+use crate::machine::restart::LeaveReason;
+use crate::machine::worker::{Identity, WorkerAction};
+
+/// One thing to be done for an app.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FleetAction {
+    /// Create the process of this worker.
+    Spawn(Identity),
+    /// Do this for a worker.
+    Worker {
+        /// Which one.
+        id: WorkerId,
+        /// What.
+        action: WorkerAction,
+    },
+    /// The worker is gone: let go of all that belonged to it.
+    Forget {
+        /// Which one.
+        id: WorkerId,
+    },
+    /// Ask the program's hook what follows this end; answer with
+    /// [`ExitDecided`](super::FleetInput::ExitDecided).
+    AskPolicy {
+        /// Who ended.
+        worker: Identity,
+        /// How.
+        exit: Arc<Exit>,
+        /// What the restart policy would do.
+        proposed: ExitDecision,
+    },
+    /// Tell everybody.
+    Publish(FleetEvent),
+    /// Tell who waits.
+    Answer {
+        /// Who.
+        ticket: TicketId,
+        /// What.
+        verdict: Verdict,
+    },
+    /// The app has ended; close its listeners.
+    End(Outcome),
+}
+
+/// The answer to an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Carried out, or so already.
+    Done,
+    /// Refused.
+    Denied(DenyReason),
+    /// The start failed.
+    StartFailed(StartFailure),
+    /// Something stronger came between.
+    Interrupted {
+        /// Who asked for it.
+        by: Arc<str>,
+    },
+    /// A process did not end after SIGKILL.
+    Unkillable {
+        /// Which one.
+        pid: u32,
+    },
+}
+
+/// How the life of an app ended.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Every worker ended with a success, and none was to be restarted.
+    Completed,
+    /// It was asked to end.
+    ShutDown {
+        /// By whom.
+        by: Arc<str>,
+    },
+    /// It was killed.
+    Killed {
+        /// By whom.
+        by: Arc<str>,
+    },
+    /// It never came to be ready.
+    StartFailed(StartFailure),
+    /// Its workers failed, and the policy ended it.
+    Failed {
+        /// Why it was not tried again.
+        reason: LeaveReason,
+        /// Whether the policy asks for the end of all apps.
+        stop_all: bool,
+    },
+}
+
+impl Outcome {
+    /// Whether it ended as somebody wished, or completed.
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Completed | Self::ShutDown { .. } | Self::Killed { .. })
+    }
+}
+
+/// A clause for people that fits after "app web": "completed".
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::ShutDown { by } => write!(f, "shut down, asked by {by}"),
+            Self::Killed { by } => write!(f, "killed, asked by {by}"),
+            Self::StartFailed(failure) => write!(f, "failed to start: {failure}"),
+            Self::Failed { reason, .. } => write!(f, "failed: {}", reason.text()),
+        }
+    }
+}
+
+/// The worker that made a start fail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StartFailure {
+    /// Its slot.
+    pub slot: SlotIndex,
+    /// Its id.
+    pub worker: WorkerId,
+    /// How it ended.
+    pub exit: Arc<Exit>,
+}
+
+impl fmt::Display for StartFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {} {}", self.slot, self.exit)
+    }
+}
+
+/// Something that happened, without number and time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetEvent {
+    /// The worker it happened to and its process; none for the app as a whole.
+    pub worker: Option<(Identity, Option<u32>)>,
+    /// The phase after it.
+    pub phase: Phase,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The app begins to start.
+    AppStarting,
+    /// Every worker of the app is ready.
+    AppStarted,
+    /// The app begins to end.
+    AppStopping {
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// The app has ended.
+    AppEnded {
+        /// How.
+        outcome: Box<Outcome>,
+    },
+    /// A worker's process exists.
+    Spawned,
+    /// A worker's connection stands.
+    Handshaken,
+    /// A worker entered its phase.
+    Entered {
+        /// The phase before.
+        from: Phase,
+    },
+    /// A worker's connection is gone though its process is not.
+    Disconnected,
+    /// A worker was turned away in the handshake.
+    HandshakeRefused {
+        /// Why.
+        trouble: Arc<str>,
+    },
+    /// A worker sent what can't be understood.
+    ProtocolBroken {
+        /// What was wrong.
+        trouble: Arc<str>,
+    },
+    /// A worker said something that has no place in its state.
+    OutOfOrder {
+        /// What.
+        said: &'static str,
+    },
+    /// A worker missed a deadline.
+    DeadlineMissed {
+        /// What it did not do in time.
+        missed: &'static str,
+    },
+    /// A process is still there long after SIGKILL.
+    Unkillable,
+    /// A worker ended.
+    Exited {
+        /// How.
+        exit: Arc<Exit>,
+    },
+    /// A slot will be tried again.
+    RestartScheduled {
+        /// After this pause.
+        after: Duration,
+        /// The number of this try since the last healthy time, from 1.
+        attempt: u32,
+    },
+    /// A slot is not tried again.
+    GaveUp {
+        /// Why.
+        reason: LeaveReason,
+    },
+}
+
+impl EventKind {
+    /// The event's name in JSON, such as `restart_scheduled`. `phase` is the phase after it.
+    pub const fn name(&self, phase: Phase) -> &'static str {
+        match self {
+            Self::AppStarting => "app_starting",
+            Self::AppStarted => "app_started",
+            Self::AppStopping { .. } => "app_stopping",
+            Self::AppEnded { .. } => "app_ended",
+            Self::Spawned => "spawned",
+            Self::Handshaken => "handshaken",
+            Self::Entered { .. } => phase.name(),
+            Self::Disconnected => "disconnected",
+            Self::HandshakeRefused { .. } => "handshake_refused",
+            Self::ProtocolBroken { .. } => "protocol_broken",
+            Self::OutOfOrder { .. } => "out_of_order",
+            Self::DeadlineMissed { .. } => "deadline_missed",
+            Self::Unkillable => "unkillable",
+            Self::Exited { .. } => "exited",
+            Self::RestartScheduled { .. } => "restart_scheduled",
+            Self::GaveUp { .. } => "gave_up",
+        }
+    }
+
+    /// What the name does not say, for people; may be empty.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::AppStopping { by } => format!("asked by {by}"),
+            Self::AppEnded { outcome } => outcome.to_string(),
+            Self::HandshakeRefused { trouble } | Self::ProtocolBroken { trouble } => trouble.to_string(),
+            Self::OutOfOrder { said } => format!("it said {said}, which has no place here"),
+            Self::DeadlineMissed { missed } => (*missed).to_owned(),
+            Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
+            Self::Exited { exit } => exit.to_string(),
+            Self::RestartScheduled { after, attempt } => format!("try {attempt} in {after:.1?}"),
+            Self::GaveUp { reason } => reason.text().to_owned(),
+            Self::AppStarting
+            | Self::AppStarted
+            | Self::Spawned
+            | Self::Handshaken
+            | Self::Entered { .. }
+            | Self::Disconnected => String::new(),
+        }
+    }
+}

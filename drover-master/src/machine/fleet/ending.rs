@@ -1,0 +1,218 @@
+//! How workers, slots and the app come to their ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{
+    EventKind, ExitDecision, Fleet, FleetAction, FleetEvent, Outcome, SlotState, StartFailure, Timer, Verdict,
+};
+use crate::config::{OnStartFailure, RestartWhen};
+use crate::machine::exit::Exit;
+use crate::machine::gate::{self, Admission, Doing};
+use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::phase::Phase;
+use crate::machine::restart::{Decision, LeaveReason};
+use crate::machine::worker::{Identity, WorkerInput};
+
+impl Fleet {
+    pub(super) fn end_requested(&mut self, now: Instant, ticket: TicketId, how: gate::Request, by: Arc<str>) {
+        match gate::admit(self.doing, how) {
+            Admission::Accept => {
+                self.stop_tickets.push(ticket);
+                let outcome = match how {
+                    gate::Request::Kill => Outcome::Killed { by: Arc::clone(&by) },
+                    gate::Request::Start | gate::Request::Shutdown | gate::Request::Hurry => {
+                        Outcome::ShutDown { by: Arc::clone(&by) }
+                    }
+                };
+                self.begin_end(now, how, by, outcome);
+            }
+            Admission::Join => self.stop_tickets.push(ticket),
+            Admission::Ignore => self.answer(ticket, Verdict::Done),
+            Admission::Deny(reason) => self.answer(ticket, Verdict::Denied(reason)),
+        }
+    }
+
+    /// Ends every worker by the same path. The first outcome stays: what began the end is how it ended.
+    fn begin_end(&mut self, now: Instant, how: gate::Request, by: Arc<str>, outcome: Outcome) {
+        let first = !matches!(self.doing, Doing::Stopping | Doing::Killing);
+        self.doing = if how == gate::Request::Kill { Doing::Killing } else { Doing::Stopping };
+        if first {
+            if !matches!(outcome, Outcome::StartFailed(_)) {
+                for ticket in std::mem::take(&mut self.start_tickets) {
+                    self.answer(ticket, Verdict::Interrupted { by: Arc::clone(&by) });
+                }
+            }
+            self.outcome = Some(outcome);
+            self.publish_app(EventKind::AppStopping { by: Arc::clone(&by) });
+            self.abandon_retries();
+        } else if how == gate::Request::Kill && matches!(self.outcome, Some(Outcome::ShutDown { .. })) {
+            self.outcome = Some(outcome);
+        }
+        let mut ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let by = Arc::clone(&by);
+            let input = match how {
+                gate::Request::Kill => WorkerInput::KillAsked { by },
+                gate::Request::Hurry => WorkerInput::Hurried { by },
+                gate::Request::Start | gate::Request::Shutdown => WorkerInput::ShutdownAsked { by },
+            };
+            self.worker_input(now, id, input);
+        }
+        if self.workers.is_empty() {
+            self.finish_as_decided();
+        }
+    }
+
+    /// A stop always beats a pending try.
+    fn abandon_retries(&mut self) {
+        self.queue.clear();
+        for index in 0..self.slots.len() {
+            let slot = SlotIndex(index as u32);
+            if !matches!(self.slots[index].state, SlotState::Occupied(_) | SlotState::Empty) {
+                self.timers.set(Timer::Slot(slot), None);
+                self.slot_mut(slot).state = SlotState::Empty;
+            }
+        }
+    }
+
+    pub(super) fn worker_ended(&mut self, now: Instant, id: WorkerId) {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        self.timers.set(Timer::Worker(id), None);
+        let (identity, pid, started) = (worker.identity(), worker.pid(), worker.started_at());
+        let Some((exit, as_wished)) = worker.into_exit() else { return };
+        let exit = Arc::new(exit);
+        let slot = self.slot_mut(identity.slot);
+        slot.record(Arc::clone(&exit));
+        slot.state = SlotState::Undecided { proposed: None };
+        let phase = if as_wished { Phase::ShutDown } else { Phase::Failed };
+        let kind = EventKind::Exited { exit: Arc::clone(&exit) };
+        self.actions.push_back(FleetAction::Publish(FleetEvent {
+            worker: Some((identity, pid)),
+            phase,
+            kind,
+        }));
+        self.actions.push_back(FleetAction::Forget { id });
+
+        let was_ready = started.is_some();
+        match self.doing {
+            Doing::Stopping | Doing::Killing | Doing::Idle => {
+                self.slot_mut(identity.slot).state = SlotState::Empty;
+                if self.workers.is_empty() && self.doing != Doing::Idle {
+                    self.finish_as_decided();
+                }
+            }
+            Doing::Starting if !was_ready && self.fails_the_start(as_wished) => {
+                let failure = StartFailure { slot: identity.slot, worker: id, exit };
+                self.begin_end(
+                    now,
+                    gate::Request::Shutdown,
+                    "a failed start".into(),
+                    Outcome::StartFailed(failure),
+                );
+            }
+            Doing::Starting | Doing::Started => {
+                let ready_for = started.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+                self.decide(now, identity, exit, as_wished, ready_for);
+            }
+        }
+    }
+
+    /// Under `always` even a success is a failure if it comes before the worker was ready: it would be tried for ever.
+    fn fails_the_start(&self, as_wished: bool) -> bool {
+        self.rules.start.on_failure == OnStartFailure::FailFast
+            && (!as_wished || self.rules.restart.when == RestartWhen::Always)
+    }
+
+    fn decide(
+        &mut self,
+        now: Instant,
+        worker: Identity,
+        exit: Arc<Exit>,
+        success: bool,
+        ready_for: Duration,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let tracker = &mut self.slots[worker.slot.0 as usize].tracker;
+        let proposed = tracker.decide(now, &rules.restart, &exit, success, ready_for, &mut self.rng);
+        if self.has_hook {
+            self.slot_mut(worker.slot).state = SlotState::Undecided { proposed: Some(proposed) };
+            self.actions.push_back(FleetAction::AskPolicy { worker, exit, proposed: proposed.into() });
+        } else {
+            self.carry_out(now, worker.slot, proposed);
+        }
+    }
+
+    pub(super) fn exit_decided(&mut self, now: Instant, slot: SlotIndex, decision: ExitDecision) {
+        let SlotState::Undecided { proposed } = self.slots[slot.0 as usize].state else { return };
+        // A hook that keeps to the proposal keeps its reason too.
+        let proposed = proposed.filter(|proposed| ExitDecision::from(*proposed) == decision);
+        self.carry_out(now, slot, proposed.unwrap_or_else(|| decision.into()));
+    }
+
+    fn carry_out(&mut self, now: Instant, index: SlotIndex, decision: Decision) {
+        match decision {
+            Decision::Restart { after } => {
+                let attempt = self.slots[index.0 as usize].tracker.attempt();
+                if after.is_zero() {
+                    self.enqueue(index);
+                } else {
+                    self.wait_for_retry(index, now + after);
+                }
+                self.publish_slot(index, Phase::BackingOff, EventKind::RestartScheduled { after, attempt });
+            }
+            Decision::Leave(LeaveReason::Completed) => {
+                self.slot_mut(index).state = SlotState::Completed;
+                self.counts.completed += 1;
+                self.check_started(now);
+            }
+            Decision::Leave(reason) => {
+                self.slot_mut(index).state = SlotState::GivenUp;
+                self.counts.given_up += 1;
+                self.gave_up_for = reason;
+                self.publish_slot(index, Phase::Failed, EventKind::GaveUp { reason });
+                self.check_started(now);
+            }
+            Decision::StopApp(reason) | Decision::StopAll(reason) => {
+                let stop_all = matches!(decision, Decision::StopAll(_));
+                self.slot_mut(index).state = SlotState::Empty;
+                self.publish_slot(index, Phase::Failed, EventKind::GaveUp { reason });
+                let by = if reason == LeaveReason::Hook { "the policy hook" } else { "the restart limit" };
+                self.begin_end(now, gate::Request::Shutdown, by.into(), Outcome::Failed { reason, stop_all });
+            }
+        }
+    }
+
+    fn publish_slot(&mut self, slot: SlotIndex, phase: Phase, kind: EventKind) {
+        let identity = Identity { slot, generation: self.generation, id: WorkerId(0) };
+        let event = FleetEvent { worker: Some((identity, None)), phase, kind };
+        self.actions.push_back(FleetAction::Publish(event));
+    }
+
+    fn finish_as_decided(&mut self) {
+        let outcome = self.outcome.clone().unwrap_or(Outcome::Completed);
+        self.finish(outcome);
+    }
+
+    /// Nothing is left; everybody who waits is answered.
+    pub(super) fn finish(&mut self, outcome: Outcome) {
+        self.doing = Doing::Idle;
+        self.outcome = Some(outcome.clone());
+        self.publish_app(EventKind::AppEnded { outcome: Box::new(outcome.clone()) });
+        for ticket in std::mem::take(&mut self.start_tickets) {
+            let verdict = match &outcome {
+                Outcome::StartFailed(failure) => Verdict::StartFailed(failure.clone()),
+                Outcome::Completed
+                | Outcome::ShutDown { .. }
+                | Outcome::Killed { .. }
+                | Outcome::Failed { .. } => Verdict::Interrupted { by: outcome.to_string().into() },
+            };
+            self.answer(ticket, verdict);
+        }
+        for ticket in std::mem::take(&mut self.stop_tickets) {
+            self.answer(ticket, Verdict::Done);
+        }
+        self.actions.push_back(FleetAction::End(outcome));
+    }
+}

@@ -1,0 +1,84 @@
+//! What can happen to an app: facts, in the past tense.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::machine::gate;
+use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::restart::{Decision, LeaveReason};
+use crate::machine::worker::WorkerInput;
+
+/// One fact about an app.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FleetInput {
+    /// Somebody wants it started.
+    StartRequested {
+        /// Who waits.
+        ticket: TicketId,
+    },
+    /// Somebody wants it ended.
+    EndRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// How hard: [`Shutdown`](gate::Request::Shutdown), [`Hurry`](gate::Request::Hurry) or
+        /// [`Kill`](gate::Request::Kill).
+        how: gate::Request,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Something happened to a worker.
+    Worker {
+        /// Which one.
+        id: WorkerId,
+        /// What.
+        input: WorkerInput,
+    },
+    /// The program's hook answered [`AskPolicy`](super::FleetAction::AskPolicy).
+    ExitDecided {
+        /// The slot that was asked about.
+        slot: SlotIndex,
+        /// The answer.
+        decision: ExitDecision,
+    },
+    /// The time of [`Fleet::next_deadline`](super::Fleet::next_deadline) has come.
+    TimePassed,
+}
+
+/// What follows the end of a worker that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitDecision {
+    /// Start another one at once.
+    Restart,
+    /// Start another one after a pause.
+    RestartAfter(Duration),
+    /// Leave the slot empty.
+    Leave,
+    /// Shut the app down.
+    StopApp,
+    /// Shut the app down, and all others beside it.
+    StopAll,
+}
+
+impl From<Decision> for ExitDecision {
+    fn from(decision: Decision) -> Self {
+        match decision {
+            Decision::Restart { after } if after.is_zero() => Self::Restart,
+            Decision::Restart { after } => Self::RestartAfter(after),
+            Decision::Leave(_) => Self::Leave,
+            Decision::StopApp(_) => Self::StopApp,
+            Decision::StopAll(_) => Self::StopAll,
+        }
+    }
+}
+
+impl From<ExitDecision> for Decision {
+    fn from(decision: ExitDecision) -> Self {
+        match decision {
+            ExitDecision::Restart => Self::Restart { after: Duration::ZERO },
+            ExitDecision::RestartAfter(after) => Self::Restart { after },
+            ExitDecision::Leave => Self::Leave(LeaveReason::Hook),
+            ExitDecision::StopApp => Self::StopApp(LeaveReason::Hook),
+            ExitDecision::StopAll => Self::StopAll(LeaveReason::Hook),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The slots of one app: filled, healed and emptied.
+//!
+//! ```text
+//!                 StartRequested                    every slot ready or completed
+//!        Idle ─────────────────────► Starting ───────────────────────────────────► Started
+//!          ▲                            │ a worker failed before it was ready         │
+//!          │                            │ ShutdownRequested, HurryRequested           │ the same, or the
+//!          │                            ▼                                             │ policy stops the app
+//!          ├─────────────────────── Stopping ◄────────────────────────────────────────┤
+//!          │    every worker gone       │ KillRequested                               │
+//!          ├─────────────────────── Killing ◄─────────────────────────────────────────┤
+//!          └──────────────────────────────────────────────────────────────────────────┘
+//!                                                  every slot completed or given up
+//! ```
+//!
+//! A slot, while the app runs:
+//!
+//! ```text
+//!  Queued ──► Occupied ──exit──► Undecided ──► BackingOff ──due──► Queued
+//!                                    └───────► Completed │ GivenUp
+//! ```
+//!
+//! Every worker is in exactly one table from the moment its process is asked for until it is reaped: this one.
+
+mod action;
+mod ending;
+mod input;
+mod slot;
+mod starting;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use action::{EventKind, FleetAction, FleetEvent, Outcome, StartFailure, Verdict};
+pub use input::{ExitDecision, FleetInput};
+pub use slot::{Slot, SlotState};
+pub use status::{AppStatus, WorkerStatus};
+
+use super::deadlines::Deadlines;
+use super::gate::Doing;
+use super::ids::{Generation, SlotIndex, TicketId, WorkerId};
+use super::phase::Phase;
+use super::restart::LeaveReason;
+use super::worker::{Rules, Worker, WorkerAction, WorkerInput};
+
+/// What a deadline belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    Worker(WorkerId),
+    /// The next try of an empty slot.
+    Slot(SlotIndex),
+}
+
+/// One app's slots and workers.
+#[derive(Debug)]
+pub struct Fleet {
+    rules: Arc<Rules>,
+    /// Whether the embedding program decides what follows an exit.
+    has_hook: bool,
+    rng: fastrand::Rng,
+
+    doing: Doing,
+    generation: Generation,
+    /// How the app will have ended: decided when its end begins, told when the last worker is gone.
+    outcome: Option<Outcome>,
+    slots: Vec<Slot>,
+    workers: HashMap<WorkerId, Worker>,
+    last_worker: u64,
+    /// Slots that wait for their turn to start.
+    queue: VecDeque<SlotIndex>,
+    counts: Counts,
+    /// Why the last slot was given up.
+    gave_up_for: LeaveReason,
+    timers: Deadlines<Timer>,
+    start_tickets: Vec<TicketId>,
+    stop_tickets: Vec<TicketId>,
+
+    actions: VecDeque<FleetAction>,
+    /// Slots whose status has changed since it was last asked for.
+    changed: Vec<SlotIndex>,
+    /// News for workers that are gone.
+    dropped: u64,
+}
+
+/// Kept while things happen, so that no step costs more with more workers.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    /// Workers whose process is being created.
+    creating: usize,
+    /// Workers that exist and are not ready yet.
+    starting: usize,
+    /// Workers that are ready.
+    ready: usize,
+    /// Slots whose worker ended with a success that the policy leaves at that.
+    completed: usize,
+    /// Slots that are not tried any more.
+    given_up: usize,
+}
+
+impl Fleet {
+    /// An app of `count` slots that does nothing yet. `rng` draws the jitter of its backoff.
+    pub fn new(rules: Arc<Rules>, count: u32, has_hook: bool, rng: fastrand::Rng) -> Self {
+        Self {
+            rules,
+            has_hook,
+            rng,
+            doing: Doing::Idle,
+            generation: Generation(1),
+            outcome: None,
+            slots: (0..count).map(|index| Slot::new(SlotIndex(index))).collect(),
+            workers: HashMap::new(),
+            last_worker: 0,
+            queue: VecDeque::new(),
+            counts: Counts::default(),
+            gave_up_for: LeaveReason::Policy,
+            timers: Deadlines::new(),
+            start_tickets: Vec::new(),
+            stop_tickets: Vec::new(),
+            actions: VecDeque::new(),
+            changed: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Takes one input. Then take every [`poll_action`](Self::poll_action) and obey
+    /// [`next_deadline`](Self::next_deadline).
+    pub fn handle(&mut self, now: Instant, input: FleetInput) {
+        match input {
+            FleetInput::StartRequested { ticket } => self.start_requested(now, ticket),
+            FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
+            FleetInput::Worker { id, input } => self.worker_input(now, id, input),
+            FleetInput::ExitDecided { slot, decision } => self.exit_decided(now, slot, decision),
+            FleetInput::TimePassed => self.time_passed(now),
+        }
+        self.fill(now);
+    }
+
+    /// The next thing to be done, in order.
+    pub fn poll_action(&mut self) -> Option<FleetAction> {
+        self.actions.pop_front()
+    }
+
+    /// When [`FleetInput::TimePassed`] is due.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    fn worker_input(&mut self, now: Instant, id: WorkerId, input: WorkerInput) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            self.dropped += 1;
+            return;
+        };
+        let facts = match &input {
+            WorkerInput::Spawned { .. } => Some(EventKind::Spawned),
+            WorkerInput::Connected => Some(EventKind::Handshaken),
+            WorkerInput::Disconnected if !worker.is_ending() => Some(EventKind::Disconnected),
+            WorkerInput::ProtocolBroken { trouble } => {
+                Some(EventKind::ProtocolBroken { trouble: Arc::clone(trouble) })
+            }
+            WorkerInput::HandshakeRefused { trouble } => {
+                Some(EventKind::HandshakeRefused { trouble: Arc::clone(trouble) })
+            }
+            _ => None,
+        };
+        let before = worker.phase();
+        let mut actions = Vec::new();
+        worker.handle(now, input, &mut actions);
+        let after = worker.phase();
+        let slot = worker.identity().slot;
+        self.timers.set(Timer::Worker(id), worker.deadline());
+        self.count(before, after);
+        self.changed.push(slot);
+        if let Some(kind) = facts {
+            self.publish_worker(id, after, kind);
+        }
+        for action in actions {
+            self.worker_action(id, action);
+        }
+        match after {
+            Phase::ShutDown | Phase::Failed => self.worker_ended(now, id),
+            Phase::Started if before != after => self.check_started(now),
+            _ => {}
+        }
+    }
+
+    fn worker_action(&mut self, id: WorkerId, action: WorkerAction) {
+        match action {
+            WorkerAction::ReportPhase { from, to } => {
+                self.publish_worker(id, to, EventKind::Entered { from })
+            }
+            WorkerAction::ReportDeadline { missed } => {
+                let phase = self.phase_of(id);
+                self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });
+            }
+            WorkerAction::ReportUnkillable => {
+                self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);
+                let pid = self.workers.get(&id).and_then(Worker::pid).unwrap_or(0);
+                for ticket in self.stop_tickets.drain(..) {
+                    self.actions
+                        .push_back(FleetAction::Answer { ticket, verdict: Verdict::Unkillable { pid } });
+                }
+            }
+            WorkerAction::SendStop { .. }
+            | WorkerAction::SendQuit { .. }
+            | WorkerAction::RefuseMessage { .. }
+            | WorkerAction::Signal { .. }
+            | WorkerAction::CloseLink => {
+                if let WorkerAction::RefuseMessage { said, during } = action {
+                    self.publish_worker(id, during, EventKind::OutOfOrder { said });
+                }
+                self.actions.push_back(FleetAction::Worker { id, action });
+            }
+        }
+    }
+
+    fn count(&mut self, before: Phase, after: Phase) {
+        if before == after {
+            return;
+        }
+        for (phase, entered) in [(before, false), (after, true)] {
+            let counter = match phase {
+                Phase::Initialized => &mut self.counts.creating,
+                Phase::Starting => &mut self.counts.starting,
+                Phase::Started => &mut self.counts.ready,
+                _ => continue,
+            };
+            if entered {
+                *counter += 1;
+            } else {
+                *counter -= 1;
+            }
+        }
+    }
+
+    fn time_passed(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Worker(id) => self.worker_input(now, id, WorkerInput::DeadlinePassed),
+                Timer::Slot(slot) => self.retry_due(slot),
+            }
+        }
+    }
+
+    fn phase_of(&self, id: WorkerId) -> Phase {
+        self.workers.get(&id).map_or(Phase::Failed, Worker::phase)
+    }
+
+    fn publish_worker(&mut self, id: WorkerId, phase: Phase, kind: EventKind) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let event = FleetEvent { worker: Some((worker.identity(), worker.pid())), phase, kind };
+        self.actions.push_back(FleetAction::Publish(event));
+    }
+
+    fn publish_app(&mut self, kind: EventKind) {
+        let phase = self.phase();
+        self.actions.push_back(FleetAction::Publish(FleetEvent { worker: None, phase, kind }));
+    }
+
+    fn slot_mut(&mut self, index: SlotIndex) -> &mut Slot {
+        self.changed.push(index);
+        &mut self.slots[index.0 as usize]
+    }
+}

@@ -1,0 +1,101 @@
+//! A place for a worker, stable over restarts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::machine::exit::Exit;
+use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::machine::phase::Phase;
+use crate::machine::restart::{Decision, RestartTracker};
+
+/// How many ends of a slot are kept. Enough to see a pattern; at some 300 bytes each it costs little.
+const HISTORY: usize = 8;
+
+/// A place for a worker.
+#[derive(Debug)]
+pub struct Slot {
+    /// Which place.
+    pub index: SlotIndex,
+    /// What is in it.
+    pub state: SlotState,
+    /// How often a worker was started in it after the first.
+    pub restarts: u64,
+    /// Whether it ever had a worker since the app was started.
+    pub was_filled: bool,
+    /// The memory of its failures.
+    pub tracker: RestartTracker,
+    /// Its last ends, oldest first.
+    history: VecDeque<Arc<Exit>>,
+}
+
+/// What is in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotState {
+    /// Nothing: the app does not run.
+    Empty,
+    /// Nothing yet: it waits for its turn.
+    Queued,
+    /// A worker.
+    Occupied(WorkerId),
+    /// Nothing: its worker ended, and what follows is being decided.
+    Undecided {
+        /// What the policy proposes, once it was asked.
+        proposed: Option<Decision>,
+    },
+    /// Nothing until the next try.
+    BackingOff {
+        /// When that is.
+        until: Instant,
+    },
+    /// Nothing: its worker ended with a success.
+    Completed,
+    /// Nothing: it is not tried any more.
+    GivenUp,
+}
+
+impl Slot {
+    pub(super) fn new(index: SlotIndex) -> Self {
+        Self {
+            index,
+            state: SlotState::Empty,
+            restarts: 0,
+            was_filled: false,
+            tracker: RestartTracker::default(),
+            history: VecDeque::new(),
+        }
+    }
+
+    /// Forgets what an earlier run of the app left.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.index);
+    }
+
+    pub(super) fn record(&mut self, exit: Arc<Exit>) {
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        self.history.push_back(exit);
+    }
+
+    /// How the last worker ended.
+    pub fn last_exit(&self) -> Option<&Arc<Exit>> {
+        self.history.back()
+    }
+
+    /// How the last workers ended, oldest first; at most 8.
+    pub fn history(&self) -> impl ExactSizeIterator<Item = &Arc<Exit>> {
+        self.history.iter()
+    }
+
+    /// The phase of an empty slot.
+    pub(super) fn phase(&self) -> Phase {
+        match self.state {
+            SlotState::Empty if self.last_exit().is_some() => Phase::ShutDown,
+            SlotState::Empty | SlotState::Queued | SlotState::Occupied(_) => Phase::Initialized,
+            SlotState::Undecided { .. } | SlotState::BackingOff { .. } => Phase::BackingOff,
+            SlotState::Completed => Phase::ShutDown,
+            SlotState::GivenUp => Phase::Failed,
+        }
+    }
+}

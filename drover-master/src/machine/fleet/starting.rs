@@ -1,0 +1,112 @@
+//! How slots are filled: the first start, and every later try.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{EventKind, Fleet, FleetAction, Outcome, SlotState, Timer, Verdict};
+use crate::config::Protocol;
+use crate::machine::gate::{self, Admission, Doing};
+use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::worker::{Identity, Worker};
+
+/// How many processes of an app may be in creation at once. The spawner works them off one by one, so more would only
+/// wait there; fewer would let it idle between the driver's turns.
+const CREATING: usize = 64;
+
+impl Fleet {
+    pub(super) fn start_requested(&mut self, _now: Instant, ticket: TicketId) {
+        match gate::admit(self.doing, gate::Request::Start) {
+            Admission::Accept => {
+                self.doing = Doing::Starting;
+                self.outcome = None;
+                self.counts = super::Counts::default();
+                self.start_tickets.push(ticket);
+                for index in 0..self.slots.len() {
+                    self.slots[index].reset();
+                    self.enqueue(SlotIndex(index as u32));
+                }
+                self.publish_app(EventKind::AppStarting);
+            }
+            Admission::Join => self.start_tickets.push(ticket),
+            Admission::Ignore => self.answer(ticket, Verdict::Done),
+            Admission::Deny(reason) => self.answer(ticket, Verdict::Denied(reason)),
+        }
+    }
+
+    pub(super) fn enqueue(&mut self, slot: SlotIndex) {
+        self.slot_mut(slot).state = SlotState::Queued;
+        self.queue.push_back(slot);
+    }
+
+    pub(super) fn retry_due(&mut self, slot: SlotIndex) {
+        if matches!(self.slots[slot.0 as usize].state, SlotState::BackingOff { .. }) {
+            self.enqueue(slot);
+        }
+    }
+
+    /// Starts queued slots, as many as may be starting at once.
+    pub(super) fn fill(&mut self, now: Instant) {
+        while self.may_create() {
+            let Some(slot) = self.queue.pop_front() else { break };
+            self.last_worker += 1;
+            let id = WorkerId(self.last_worker);
+            let identity = Identity { slot, generation: self.generation, id };
+            self.workers.insert(id, Worker::new(identity, Arc::clone(&self.rules), now));
+            self.counts.creating += 1;
+            let place = self.slot_mut(slot);
+            if place.was_filled {
+                place.restarts += 1;
+            }
+            place.was_filled = true;
+            place.state = SlotState::Occupied(id);
+            self.actions.push_back(FleetAction::Spawn(identity));
+        }
+    }
+
+    /// A protocol worker that starts is at work, so their number is bounded by policy. One without the protocol merely
+    /// has to stay alive, so only its creation counts.
+    fn may_create(&self) -> bool {
+        let bound = match self.rules.protocol {
+            Protocol::Drover => {
+                let parallel = self.rules.start.parallel.get() as usize;
+                self.counts.creating + self.counts.starting < parallel
+            }
+            Protocol::None => true,
+        };
+        bound && self.counts.creating < CREATING
+    }
+
+    /// The start is done once every slot is settled.
+    pub(super) fn check_started(&mut self, now: Instant) {
+        let settled = self.counts.ready + self.counts.completed + self.counts.given_up;
+        if self.doing == Doing::Starting && settled >= self.slots.len() {
+            self.doing = Doing::Started;
+            self.publish_app(EventKind::AppStarted);
+            for ticket in std::mem::take(&mut self.start_tickets) {
+                self.answer(ticket, Verdict::Done);
+            }
+        }
+        self.check_over(now);
+    }
+
+    /// The app is over once no slot will ever have a worker again.
+    fn check_over(&mut self, _now: Instant) {
+        let over = self.counts.completed + self.counts.given_up == self.slots.len();
+        if over && matches!(self.doing, Doing::Starting | Doing::Started) {
+            self.finish(if self.counts.given_up == 0 {
+                Outcome::Completed
+            } else {
+                Outcome::Failed { reason: self.gave_up_for, stop_all: false }
+            });
+        }
+    }
+
+    pub(super) fn wait_for_retry(&mut self, slot: SlotIndex, until: Instant) {
+        self.slot_mut(slot).state = SlotState::BackingOff { until };
+        self.timers.set(Timer::Slot(slot), Some(until));
+    }
+
+    pub(super) fn answer(&mut self, ticket: TicketId, verdict: Verdict) {
+        self.actions.push_back(FleetAction::Answer { ticket, verdict });
+    }
+}

@@ -1,0 +1,146 @@
+//! What can be seen of an app: plain values, made from the machine's state.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Fleet, Outcome, SlotState};
+use crate::machine::exit::Exit;
+use crate::machine::gate::Doing;
+use crate::machine::ids::{Generation, SlotIndex, WorkerId};
+use crate::machine::phase::Phase;
+use crate::machine::worker::Worker;
+
+/// An app as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppStatus {
+    /// Where it stands.
+    pub phase: Phase,
+    /// How many workers it should have.
+    pub desired: u32,
+    /// How many are ready.
+    pub ready: u32,
+    /// Counts its reloads, from 1.
+    pub generation: Generation,
+    /// What is under way, such as `start`.
+    pub operation: Option<&'static str>,
+    /// How it ended, if it has.
+    pub outcome: Option<String>,
+}
+
+/// A slot and the worker in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerStatus {
+    /// The worker; none if the slot is empty.
+    pub id: Option<WorkerId>,
+    /// The slot.
+    pub slot: SlotIndex,
+    /// The reload it belongs to.
+    pub generation: Generation,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Where it stands; of an empty slot, how that stands.
+    pub phase: Phase,
+    /// Since when the process exists.
+    pub since: Option<Instant>,
+    /// How often a worker was started in this slot after the first.
+    pub restarts: u64,
+    /// The next try, while backing off.
+    pub next_try: Option<Instant>,
+    /// How the slot's last worker ended.
+    pub last_exit: Option<Arc<Exit>>,
+    /// What the worker last said of itself.
+    pub status_text: String,
+    /// Requests under way, if the worker says.
+    pub in_flight: Option<u64>,
+}
+
+impl Fleet {
+    /// The app as a whole.
+    pub fn status(&self) -> AppStatus {
+        AppStatus {
+            phase: self.phase(),
+            desired: self.slots.len() as u32,
+            ready: self.counts.ready as u32,
+            generation: self.generation,
+            operation: match self.doing {
+                Doing::Idle | Doing::Started => None,
+                Doing::Starting => Some("start"),
+                Doing::Stopping => Some("shutdown"),
+                Doing::Killing => Some("kill"),
+            },
+            outcome: self.outcome.as_ref().filter(|_| self.doing == Doing::Idle).map(Outcome::to_string),
+        }
+    }
+
+    /// Where the app stands.
+    pub fn phase(&self) -> Phase {
+        match self.doing {
+            Doing::Idle => match &self.outcome {
+                None => Phase::Initialized,
+                Some(outcome) if outcome.is_success() => Phase::ShutDown,
+                Some(_) => Phase::Failed,
+            },
+            Doing::Starting => Phase::Starting,
+            Doing::Started => Phase::Started,
+            Doing::Stopping | Doing::Killing => Phase::ShuttingDown,
+        }
+    }
+
+    /// What the app is doing.
+    pub const fn doing(&self) -> Doing {
+        self.doing
+    }
+
+    /// A slot and the worker in it.
+    pub fn worker_status(&self, index: SlotIndex) -> Option<WorkerStatus> {
+        let slot = self.slots.get(index.0 as usize)?;
+        let worker = match slot.state {
+            SlotState::Occupied(id) => self.workers.get(&id),
+            _ => None,
+        };
+        Some(WorkerStatus {
+            id: worker.map(|worker| worker.identity().id),
+            slot: index,
+            generation: self.generation,
+            pid: worker.and_then(Worker::pid),
+            phase: worker.map_or_else(|| slot.phase(), Worker::phase),
+            since: worker.and_then(Worker::spawned_at),
+            restarts: slot.restarts,
+            next_try: match slot.state {
+                SlotState::BackingOff { until } => Some(until),
+                _ => None,
+            },
+            last_exit: slot.last_exit().cloned(),
+            status_text: worker.map_or_else(String::new, |worker| worker.said_status().0.to_owned()),
+            in_flight: worker.and_then(|worker| worker.said_status().1),
+        })
+    }
+
+    /// Every slot, for the first look.
+    pub fn slots(&self) -> impl Iterator<Item = SlotIndex> + use<> {
+        (0..self.slots.len() as u32).map(SlotIndex)
+    }
+
+    /// The slots whose status has changed since this was last asked.
+    pub fn take_changed(&mut self) -> Vec<SlotIndex> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// The living worker with this id.
+    pub fn worker(&self, id: WorkerId) -> Option<&Worker> {
+        self.workers.get(&id)
+    }
+
+    /// Every living worker.
+    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.values()
+    }
+
+    /// News that came for workers that were gone.
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}

@@ -1,0 +1,25 @@
+//! The pure machines: what happens, decided without tokio, clock, I/O or a random source of their own.
+//!
+//! The law of this folder: time comes in as [`Instant`](std::time::Instant) values, chance as a passed generator, news
+//! as *inputs* named in the past tense; out go *actions* named in the imperative, which the driver carries out. A
+//! machine never calls anything that waits.
+//!
+//! | machine | what it keeps |
+//! | --- | --- |
+//! | [`worker`] | the life of one process, from spawn to reap |
+//! | [`fleet`] | the slots of one app: start, heal, stop; it owns the workers |
+//! | [`composite`] | several apps as one: start together, end together |
+//! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
+//! | [`gate`] | which request is accepted, ignored, joined or refused |
+//! | [`deadlines`] | when the next deadline falls due, for any number of them |
+
+pub mod backoff;
+pub mod composite;
+pub mod deadlines;
+pub mod exit;
+pub mod fleet;
+pub mod gate;
+pub mod ids;
+pub mod phase;
+pub mod restart;
+pub mod worker;

@@ -1,0 +1,133 @@
+//! Whether and when an ended worker is tried again.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::backoff;
+use super::exit::{Exit, ExitReason};
+use crate::config::{LimitReached, RestartPolicy, RestartWhen};
+
+/// What becomes of a slot whose worker ended without being asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Try again after this pause.
+    Restart {
+        /// The pause; may be zero.
+        after: Duration,
+    },
+    /// Leave the slot empty.
+    Leave(LeaveReason),
+    /// Shut the app down.
+    StopApp(LeaveReason),
+    /// Shut the app down, and all others beside it.
+    StopAll(LeaveReason),
+}
+
+/// Why a slot stays empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaveReason {
+    /// The worker ended with a success.
+    Completed,
+    /// The policy says never.
+    Policy,
+    /// The exit code says that trying again is useless.
+    FatalCode,
+    /// Too many failures within the window.
+    Limit,
+    /// The program's own policy hook said so.
+    Hook,
+}
+
+impl LeaveReason {
+    /// A clause for people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Policy => "the restart policy says never",
+            Self::FatalCode => "the exit code is one of fatal_codes",
+            Self::Limit => "too many failures within the window of restart.limit",
+            Self::Hook => "the policy hook said so",
+        }
+    }
+}
+
+/// The memory of one slot: its recent failures.
+#[derive(Debug, Clone, Default)]
+pub struct RestartTracker {
+    /// When the recent failures were: at most `limit.count` of them, all within the window.
+    failures: VecDeque<Instant>,
+    /// Tries since the last healthy time: the exponent of the backoff.
+    attempt: u32,
+}
+
+impl RestartTracker {
+    /// What the policy says of this end. `ready_for`: how long the worker had been ready.
+    pub fn decide(
+        &mut self,
+        now: Instant,
+        policy: &RestartPolicy,
+        exit: &Exit,
+        success: bool,
+        ready_for: Duration,
+        rng: &mut fastrand::Rng,
+    ) -> Decision {
+        match policy.when {
+            _ if is_fatal(policy, exit.reason) => return Decision::Leave(LeaveReason::FatalCode),
+            RestartWhen::OnFailure | RestartWhen::Never if success => {
+                return Decision::Leave(LeaveReason::Completed);
+            }
+            RestartWhen::Never => return Decision::Leave(LeaveReason::Policy),
+            RestartWhen::Always | RestartWhen::OnFailure => {}
+        }
+        if ready_for >= policy.reset_after {
+            self.failures.clear();
+            self.attempt = 0;
+        }
+        if !success && self.is_over_the_limit(now, policy) {
+            return match policy.limit.then {
+                LimitReached::GiveUp => Decision::Leave(LeaveReason::Limit),
+                LimitReached::StopApp => Decision::StopApp(LeaveReason::Limit),
+                LimitReached::StopAll => Decision::StopAll(LeaveReason::Limit),
+            };
+        }
+        let after = backoff::delay(&policy.backoff, self.attempt, rng);
+        self.attempt = self.attempt.saturating_add(1);
+        Decision::Restart { after }
+    }
+
+    /// The tries since the last healthy time.
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    fn is_over_the_limit(&mut self, now: Instant, policy: &RestartPolicy) -> bool {
+        let within = policy.limit.within;
+        while self.failures.front().is_some_and(|then| now.saturating_duration_since(*then) > within) {
+            self.failures.pop_front();
+        }
+        if self.failures.len() >= policy.limit.count.get() as usize {
+            return true;
+        }
+        self.failures.push_back(now);
+        false
+    }
+}
+
+/// Whether an exit is a success under the policy. Only a code can be one; what a signal ended is none.
+pub fn is_success(policy: &RestartPolicy, reason: ExitReason) -> bool {
+    match reason {
+        ExitReason::NormalExit => policy.success_codes.contains(&0),
+        ExitReason::AbnormalExit { code } => policy.success_codes.contains(&code),
+        ExitReason::KilledByMaster { .. }
+        | ExitReason::ExternalSignal { .. }
+        | ExitReason::SpawnFailed { .. } => false,
+    }
+}
+
+fn is_fatal(policy: &RestartPolicy, reason: ExitReason) -> bool {
+    reason.code().is_some_and(|code| policy.fatal_codes.contains(&code))
+}
+
+#[cfg(test)]
+#[path = "restart_tests.rs"]
+mod tests;

@@ -1,0 +1,48 @@
+//! What a worker's machine wants done: imperatives.
+
+use std::time::Duration;
+
+use crate::machine::phase::Phase;
+
+/// One thing to be done for a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerAction {
+    /// Send Stop.
+    SendStop {
+        /// What is left until the master stops waiting.
+        deadline: Duration,
+    },
+    /// Send Quit.
+    SendQuit {
+        /// What is left until SIGTERM.
+        deadline: Duration,
+    },
+    /// Answer a message that has no place in this state, with an Error BAD_STATE.
+    RefuseMessage {
+        /// The message's name.
+        said: &'static str,
+        /// The worker's phase.
+        during: Phase,
+    },
+    /// Signal the process and its tree.
+    Signal {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// Tell that it is in another phase now. Not for the end, which its exit tells.
+    ReportPhase {
+        /// The old phase.
+        from: Phase,
+        /// The new one.
+        to: Phase,
+    },
+    /// Close the connection.
+    CloseLink,
+    /// Tell that SIGKILL had no effect.
+    ReportUnkillable,
+    /// Tell that a deadline passed.
+    ReportDeadline {
+        /// What the worker did not do in time.
+        missed: &'static str,
+    },
+}

@@ -1,0 +1,221 @@
+//! How a worker is brought to its end, rung by rung, and what its end is called.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{DeadlineKind, Link, Rung, State, UNKILLABLE_AFTER, Worker, WorkerAction};
+use crate::config::Protocol;
+use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
+use crate::machine::phase::Phase;
+use crate::machine::restart::is_success;
+
+impl Worker {
+    /// A graceful end: Stop, drain, Quit for a protocol worker that is ready; without the drain for one that is not;
+    /// the stop signal for a worker without the protocol.
+    pub(super) fn shutdown_asked(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
+        self.asked_by.get_or_insert(by);
+        match self.state {
+            State::Initialized { doomed } => {
+                self.state = State::Initialized { doomed: doomed.max(Some(Rung::Asked)) };
+            }
+            State::Started if self.speaks() => {
+                self.enter(State::Stopping, out);
+                self.set_deadline(DeadlineKind::Drain, now + self.rules.stop.drain_timeout);
+                self.extendable_until = now + self.rules.stop.max_timeout;
+                out.push(WorkerAction::SendStop { deadline: self.rules.stop.drain_timeout });
+            }
+            State::Starting | State::Started | State::Stopped => self.ask_to_leave(now, out),
+            State::Stopping | State::ShuttingDown { .. } | State::Exited { .. } => {}
+        }
+    }
+
+    /// The first rung.
+    pub(super) fn ask_to_leave(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        let stop = &self.rules.stop;
+        self.extendable_until = now + stop.max_timeout;
+        if self.speaks() {
+            let deadline = stop.quit_timeout;
+            self.set_deadline(DeadlineKind::Quit, now + deadline);
+            self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
+            out.push(WorkerAction::SendQuit { deadline });
+        } else if self.rules.protocol == Protocol::None {
+            // Its stop signal is its drain, so the time to drain is what it gets.
+            let signal = stop.signal;
+            self.set_deadline(DeadlineKind::Drain, now + stop.drain_timeout);
+            self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
+            self.intent.cause.get_or_insert(KillCause::StopSignal);
+            self.signal(signal, out);
+        } else {
+            self.intent.cause.get_or_insert(KillCause::StopSignal);
+            self.terminate(now, out);
+        }
+    }
+
+    pub(super) fn hurried(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
+        self.asked_by.get_or_insert(by);
+        if let State::Initialized { doomed } = self.state {
+            self.state = State::Initialized { doomed: doomed.max(Some(Rung::Terminated)) };
+        }
+        self.blame(KillCause::Hurried);
+        match self.state {
+            State::Initialized { .. } | State::ShuttingDown { rung: Rung::Killed } | State::Exited { .. } => {
+            }
+            State::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
+            State::Starting
+            | State::Started
+            | State::Stopping
+            | State::Stopped
+            | State::ShuttingDown { rung: Rung::Asked } => self.terminate(now, out),
+        }
+    }
+
+    pub(super) fn kill_asked(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
+        self.asked_by.get_or_insert(by);
+        match self.state {
+            State::ShuttingDown { rung: Rung::Killed } | State::Exited { .. } => {}
+            State::Initialized { .. } => {
+                self.intent.cause = Some(KillCause::HardShutdown);
+                self.state = State::Initialized { doomed: Some(Rung::Killed) };
+            }
+            State::Starting
+            | State::Started
+            | State::Stopping
+            | State::Stopped
+            | State::ShuttingDown { .. } => {
+                self.intent.cause = Some(KillCause::HardShutdown);
+                self.kill(now, out);
+            }
+        }
+    }
+
+    pub(super) fn protocol_broken(&mut self, now: Instant, trouble: Arc<str>, out: &mut Vec<WorkerAction>) {
+        self.trouble = Some(trouble);
+        self.link = Link::Lost;
+        out.push(WorkerAction::CloseLink);
+        match self.state {
+            State::Starting | State::Started | State::Stopping | State::Stopped => {
+                self.blame(KillCause::ProtocolError);
+                self.terminate(now, out);
+            }
+            State::Initialized { .. } | State::ShuttingDown { .. } | State::Exited { .. } => {}
+        }
+    }
+
+    pub(super) fn deadline_passed(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        let Some((kind, at)) = self.deadline else { return };
+        if at > now {
+            return;
+        }
+        self.deadline = None;
+        let (cause, missed) = match kind {
+            DeadlineKind::MinUptime => return self.become_started(now, out),
+            DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
+            DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
+            DeadlineKind::Start => (Some(KillCause::StartDeadline), "it was not ready in time"),
+            DeadlineKind::Drain => (Some(KillCause::StopDeadline), "it did not drain in time"),
+            DeadlineKind::Quit => (Some(KillCause::QuitDeadline), "it did not leave in time"),
+            DeadlineKind::Reconnect => {
+                (Some(KillCause::Disconnected), "it did not come back to its connection")
+            }
+        };
+        out.push(WorkerAction::ReportDeadline { missed });
+        match cause {
+            Some(cause) => {
+                self.blame(cause);
+                self.terminate(now, out);
+            }
+            None => {
+                // A worker that was asked by SIGTERM alone had the time to drain; it ran out.
+                if self.intent.cause == Some(KillCause::StopSignal) {
+                    self.blame(KillCause::StopDeadline);
+                }
+                self.kill(now, out);
+            }
+        }
+    }
+
+    /// The second rung; the third, if SIGTERM was what it was asked by.
+    pub(super) fn terminate(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        if self.intent.sent.contains(&libc::SIGTERM) {
+            return self.kill(now, out);
+        }
+        self.enter(State::ShuttingDown { rung: Rung::Terminated }, out);
+        self.set_deadline(DeadlineKind::Term, now + self.rules.stop.term_timeout);
+        self.signal(libc::SIGTERM, out);
+    }
+
+    /// The third rung.
+    pub(super) fn kill(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.enter(State::ShuttingDown { rung: Rung::Killed }, out);
+        self.set_deadline(DeadlineKind::Kill, now + UNKILLABLE_AFTER);
+        self.signal(libc::SIGKILL, out);
+    }
+
+    pub(super) fn spawn_failed(
+        &mut self,
+        now: Instant,
+        step: SpawnStep,
+        errno: i32,
+        detail: Option<Arc<str>>,
+    ) {
+        self.trouble = detail;
+        self.end(now, ExitReason::SpawnFailed { step, errno }, Usage::default(), Vec::new());
+    }
+
+    pub(super) fn exited(
+        &mut self,
+        now: Instant,
+        status: ExitStatus,
+        usage: Usage,
+        stderr_tail: Vec<String>,
+    ) {
+        let reason = ExitReason::classify(status, &self.intent);
+        self.end(now, reason, usage, stderr_tail);
+    }
+
+    fn end(&mut self, now: Instant, reason: ExitReason, usage: Usage, stderr_tail: Vec<String>) {
+        let exit = Exit {
+            reason,
+            during: self.phase(),
+            uptime: now.saturating_duration_since(self.spawned.unwrap_or(self.created)),
+            usage,
+            stderr_tail,
+            asked_by: self.asked_by.clone(),
+            detail: self.trouble.take(),
+        };
+        let as_wished = self.ended_as_wished(reason);
+        self.deadline = None;
+        self.link = Link::Lost;
+        self.state = State::Exited { exit, as_wished };
+    }
+
+    /// As asked, or a success under the policy. A protocol worker that leaves before it was ready is none, whatever
+    /// its code: it never did what it is for.
+    fn ended_as_wished(&self, reason: ExitReason) -> bool {
+        if let ExitReason::KilledByMaster { cause, .. } = reason {
+            return matches!(cause, KillCause::StopSignal | KillCause::Hurried | KillCause::HardShutdown);
+        }
+        let asked = self.asked_by.is_some();
+        // What a shell, or a runtime that traps its stop signal, makes of it.
+        let by_stop_signal = self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal));
+        let too_early = self.rules.protocol == Protocol::Drover && self.phase() == Phase::Starting;
+        asked && by_stop_signal || is_success(&self.rules.restart, reason) && (asked || !too_early)
+    }
+
+    /// A later cause replaces the harmless one, never a serious one: the first thing that went wrong is the reason.
+    fn blame(&mut self, cause: KillCause) {
+        if matches!(self.intent.cause, None | Some(KillCause::StopSignal)) {
+            self.intent.cause = Some(cause);
+        }
+    }
+
+    fn signal(&mut self, signal: i32, out: &mut Vec<WorkerAction>) {
+        self.intent.sent.push(signal);
+        out.push(WorkerAction::Signal { signal });
+    }
+
+    /// Whether it can be asked over the protocol.
+    fn speaks(&self) -> bool {
+        self.rules.protocol == Protocol::Drover && self.link == Link::Up
+    }
+}

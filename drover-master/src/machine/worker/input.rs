@@ -1,0 +1,103 @@
+//! What can happen to a worker: facts, in the past tense.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::machine::exit::{ExitStatus, SpawnStep, Usage};
+
+/// One fact about a worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WorkerInput {
+    /// Its process exists.
+    Spawned {
+        /// The process.
+        pid: u32,
+    },
+    /// Its process could not be created.
+    SpawnFailed {
+        /// Where it failed.
+        step: SpawnStep,
+        /// The errno of that step.
+        errno: i32,
+        /// A sentence for people.
+        detail: Option<Arc<str>>,
+    },
+    /// The handshake is done.
+    Connected,
+    /// The connection is gone.
+    Disconnected,
+    /// It sent a message.
+    Said(Said),
+    /// What it sent can't be understood.
+    ProtocolBroken {
+        /// What was wrong.
+        trouble: Arc<str>,
+    },
+    /// It was turned away in the handshake. Evidence only: its start deadline decides.
+    HandshakeRefused {
+        /// What was wrong.
+        trouble: Arc<str>,
+    },
+    /// Somebody wants it to drain and leave.
+    ShutdownAsked {
+        /// Who.
+        by: Arc<str>,
+    },
+    /// Somebody does not want to wait any longer.
+    Hurried {
+        /// Who.
+        by: Arc<str>,
+    },
+    /// Somebody wants it gone now.
+    KillAsked {
+        /// Who.
+        by: Arc<str>,
+    },
+    /// The time of [`Worker::deadline`](super::Worker::deadline) has come.
+    DeadlinePassed,
+    /// The process has been reaped.
+    Exited {
+        /// What the kernel said.
+        status: ExitStatus,
+        /// What it used.
+        usage: Usage,
+        /// Its last lines on stderr.
+        stderr_tail: Vec<String>,
+    },
+}
+
+/// A message of the worker that concerns its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// It is ready.
+    Started,
+    /// It is drained.
+    Stopped,
+    /// It is about to exit.
+    ShutDown,
+    /// It needs longer.
+    Extend {
+        /// From now.
+        by: Duration,
+    },
+    /// How it is.
+    Status {
+        /// A line for people.
+        text: String,
+        /// Requests under way.
+        in_flight: u64,
+    },
+}
+
+impl Said {
+    /// The message's name in the protocol.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Started => "Started",
+            Self::Stopped => "Stopped",
+            Self::ShutDown => "ShutDown",
+            Self::Extend { .. } => "Extend",
+            Self::Status { .. } => "Status",
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The life of one worker process.
+//!
+//! ```text
+//!              Spawned               SaidStarted            ShutdownAsked         SaidStopped
+//! Initialized ─────────► Starting ───────────────► Started ──────────────► Stopping ──────────► Stopped
+//!                           │    (or MinUptime due)   │                       │                     │
+//!                           │                         │                       │                     │ Quit is sent
+//!                           └─────────────┬───────────┴───────────┬───────────┘                     │
+//!                             asked       │ Drain, Start,         │ Hurried,                        ▼
+//!                             before      │ Reconnect due         │ KillAsked              ShuttingDown(Asked)
+//!                             ready       ▼                       ▼                                 │ Quit due, Hurried
+//!                               ShuttingDown(Terminated) ──────► ShuttingDown(Killed) ◄─────────────┘ (by way of
+//!                                            Term due, Hurried                                         Terminated)
+//!
+//! from every state:  Exited, SpawnFailed ──► Exited(exit): ShutDown or Failed
+//! ```
+//!
+//! Three rungs of ending, each taken once: *ask* (Stop and Quit over the protocol, or the stop signal for a worker
+//! without it), *SIGTERM* to the tree, *SIGKILL* to the tree. Every transitional state has exactly one deadline. A
+//! worker may extend those of starting, stopping and asked shutting down, within a maximum. A passed deadline is a
+//! failure and leads to the next rung.
+//!
+//! The exit of the process is valid in every state and always the last word; what the socket said counts less.
+
+mod action;
+mod ending;
+mod input;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use action::WorkerAction;
+pub use input::{Said, WorkerInput};
+pub use state::{DeadlineKind, Link, Rung, State};
+
+use super::exit::{Exit, Intent};
+use super::ids::{Generation, SlotIndex, WorkerId};
+use super::phase::Phase;
+use crate::config::{AppSpec, Protocol, RestartPolicy, StartPolicy, StopPolicy};
+
+/// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
+/// reconnects slowly; longer leaves one running that the master can neither ask to stop nor see ready.
+pub const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long after SIGKILL a process is called unkillable (it waits in the kernel, for a dead disk perhaps).
+pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// What all workers of an app have in common.
+#[derive(Debug)]
+pub struct Rules {
+    /// What they speak.
+    pub protocol: Protocol,
+    /// How they start.
+    pub start: StartPolicy,
+    /// How they end.
+    pub stop: StopPolicy,
+    /// What ends count as a success.
+    pub restart: RestartPolicy,
+}
+
+impl From<&AppSpec> for Rules {
+    fn from(spec: &AppSpec) -> Self {
+        Self {
+            protocol: spec.protocol,
+            start: spec.start.clone(),
+            stop: spec.stop.clone(),
+            restart: spec.restart.clone(),
+        }
+    }
+}
+
+/// Which worker it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Its place.
+    pub slot: SlotIndex,
+    /// The reload it belongs to.
+    pub generation: Generation,
+    /// Its number.
+    pub id: WorkerId,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub struct Worker {
+    identity: Identity,
+    rules: Arc<Rules>,
+    state: State,
+    link: Link,
+    pid: Option<u32>,
+    created: Instant,
+    spawned: Option<Instant>,
+    started: Option<Instant>,
+    deadline: Option<(DeadlineKind, Instant)>,
+    /// How far the deadline may be extended.
+    extendable_until: Instant,
+    intent: Intent,
+    asked_by: Option<Arc<str>>,
+    /// Why the connection was refused or broken, to be shown with the exit.
+    trouble: Option<Arc<str>>,
+    status_text: String,
+    in_flight: Option<u64>,
+}
+
+impl Worker {
+    /// A worker whose process has just been asked for.
+    pub fn new(identity: Identity, rules: Arc<Rules>, now: Instant) -> Self {
+        Self {
+            identity,
+            rules,
+            state: State::Initialized { doomed: None },
+            link: Link::Never,
+            pid: None,
+            created: now,
+            spawned: None,
+            started: None,
+            deadline: None,
+            extendable_until: now,
+            intent: Intent::default(),
+            asked_by: None,
+            trouble: None,
+            status_text: String::new(),
+            in_flight: None,
+        }
+    }
+
+    /// Takes one input; what is to be done is added to `out`.
+    pub fn handle(&mut self, now: Instant, input: WorkerInput, out: &mut Vec<WorkerAction>) {
+        if matches!(self.state, State::Exited { .. }) {
+            return;
+        }
+        match input {
+            WorkerInput::Spawned { pid } => self.spawned(now, pid, out),
+            WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
+            WorkerInput::Connected => self.connected(now, out),
+            WorkerInput::Disconnected => self.disconnected(now),
+            WorkerInput::Said(said) => self.said(now, said, out),
+            WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
+            WorkerInput::HandshakeRefused { trouble } => self.trouble = Some(trouble),
+            WorkerInput::ShutdownAsked { by } => self.shutdown_asked(now, by, out),
+            WorkerInput::Hurried { by } => self.hurried(now, by, out),
+            WorkerInput::KillAsked { by } => self.kill_asked(now, by, out),
+            WorkerInput::DeadlinePassed => self.deadline_passed(now, out),
+            WorkerInput::Exited { status, usage, stderr_tail } => {
+                self.exited(now, status, usage, stderr_tail)
+            }
+        }
+    }
+
+    fn spawned(&mut self, now: Instant, pid: u32, out: &mut Vec<WorkerAction>) {
+        let State::Initialized { doomed } = self.state else { return };
+        self.pid = Some(pid);
+        self.spawned = Some(now);
+        self.enter(State::Starting, out);
+        match self.rules.protocol {
+            Protocol::Drover => {
+                self.set_deadline(DeadlineKind::Start, now + self.rules.start.timeout);
+                self.extendable_until = now + self.rules.start.max_timeout;
+            }
+            Protocol::None if self.rules.start.min_uptime.is_zero() => self.become_started(now, out),
+            Protocol::None => self.set_deadline(DeadlineKind::MinUptime, now + self.rules.start.min_uptime),
+        }
+        match doomed {
+            None => {}
+            Some(Rung::Asked) => self.ask_to_leave(now, out),
+            Some(Rung::Terminated) => self.terminate(now, out),
+            Some(Rung::Killed) => self.kill(now, out),
+        }
+    }
+
+    fn connected(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.link = Link::Up;
+        match self.state {
+            State::Started if self.deadline_kind() == Some(DeadlineKind::Reconnect) => self.deadline = None,
+            // It may have missed what was asked while it was away.
+            State::Stopping => out.push(WorkerAction::SendStop { deadline: self.time_left(now) }),
+            State::ShuttingDown { rung: Rung::Asked } if self.rules.protocol == Protocol::Drover => {
+                out.push(WorkerAction::SendQuit { deadline: self.time_left(now) });
+            }
+            _ => {}
+        }
+    }
+
+    fn disconnected(&mut self, now: Instant) {
+        if self.link == Link::Up {
+            self.link = Link::Lost;
+            if matches!(self.state, State::Started | State::Stopped) {
+                self.set_deadline(DeadlineKind::Reconnect, now + RECONNECT_WITHIN);
+            }
+        }
+    }
+
+    fn said(&mut self, now: Instant, said: Said, out: &mut Vec<WorkerAction>) {
+        match (said, &self.state) {
+            (Said::Started, State::Starting) if self.link == Link::Up => self.become_started(now, out),
+            (Said::Stopped, State::Stopping) => {
+                self.enter(State::Stopped, out);
+                self.ask_to_leave(now, out);
+            }
+            (Said::ShutDown, State::ShuttingDown { .. }) => {}
+            // Its Stopped crossed with the master's decision to go on without it.
+            (Said::Stopped, State::ShuttingDown { .. }) => {}
+            (
+                Said::Extend { by },
+                State::Starting | State::Stopping | State::ShuttingDown { rung: Rung::Asked },
+            ) => self.extend(now, by),
+            (Said::Status { text, in_flight }, _) => {
+                self.status_text = text;
+                self.in_flight = Some(in_flight);
+            }
+            (said, _) => out.push(WorkerAction::RefuseMessage { said: said.name(), during: self.phase() }),
+        }
+    }
+
+    fn become_started(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.enter(State::Started, out);
+        self.started = Some(now);
+        self.deadline = None;
+    }
+
+    fn extend(&mut self, now: Instant, by: Duration) {
+        if let Some((kind, at)) = self.deadline {
+            let wanted =
+                now.checked_add(by).map_or(self.extendable_until, |at| at.min(self.extendable_until));
+            self.deadline = Some((kind, wanted.max(at)));
+        }
+    }
+
+    fn enter(&mut self, state: State, out: &mut Vec<WorkerAction>) {
+        let (from, to) = (self.phase(), state.phase());
+        self.state = state;
+        if from != to {
+            out.push(WorkerAction::ReportPhase { from, to });
+        }
+    }
+
+    fn set_deadline(&mut self, kind: DeadlineKind, at: Instant) {
+        self.deadline = Some((kind, at));
+    }
+
+    fn deadline_kind(&self) -> Option<DeadlineKind> {
+        self.deadline.map(|(kind, _)| kind)
+    }
+
+    fn time_left(&self, now: Instant) -> Duration {
+        self.deadline.map_or(Duration::ZERO, |(_, at)| at.saturating_duration_since(now))
+    }
+
+    /// How it ended, once it has, and whether as wished.
+    pub fn into_exit(self) -> Option<(Exit, bool)> {
+        match self.state {
+            State::Exited { exit, as_wished } => Some((exit, as_wished)),
+            State::Initialized { .. }
+            | State::Starting
+            | State::Started
+            | State::Stopping
+            | State::Stopped
+            | State::ShuttingDown { .. } => None,
+        }
+    }
+
+    /// Which worker it is.
+    pub const fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The state with its data.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The state without its data.
+    pub const fn phase(&self) -> Phase {
+        self.state.phase()
+    }
+
+    /// Its process, once there is one.
+    pub const fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// Since when the process exists.
+    pub const fn spawned_at(&self) -> Option<Instant> {
+        self.spawned
+    }
+
+    /// Since when it is ready.
+    pub const fn started_at(&self) -> Option<Instant> {
+        self.started
+    }
+
+    /// When it has to be told that a deadline passed.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.map(|(_, at)| at)
+    }
+
+    /// What it last said of itself, and how much it has in flight.
+    pub fn said_status(&self) -> (&str, Option<u64>) {
+        (&self.status_text, self.in_flight)
+    }
+
+    /// Whether its end was asked for or decided by the master.
+    pub fn is_ending(&self) -> bool {
+        self.asked_by.is_some() || self.intent.cause.is_some()
+    }
+}

@@ -1,0 +1,91 @@
+//! The states of a worker, and the parts they are made of.
+
+use crate::machine::exit::Exit;
+use crate::machine::phase::Phase;
+
+/// Where a worker stands, with the data that is legal there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// The process is being created.
+    Initialized {
+        /// Its end was asked for before it was there: the rung to take as soon as it is.
+        doomed: Option<Rung>,
+    },
+    /// A process that is not ready yet.
+    Starting,
+    /// Ready.
+    Started,
+    /// Draining.
+    Stopping,
+    /// Drained and alive.
+    Stopped,
+    /// On its way out.
+    ShuttingDown {
+        /// How hard it was told.
+        rung: Rung,
+    },
+    /// Gone. The only final state.
+    Exited {
+        /// How it ended.
+        exit: Exit,
+        /// Whether it ended as asked, or with a success.
+        as_wished: bool,
+    },
+}
+
+impl State {
+    /// The data-free twin.
+    pub const fn phase(&self) -> Phase {
+        match self {
+            Self::Initialized { .. } => Phase::Initialized,
+            Self::Starting => Phase::Starting,
+            Self::Started => Phase::Started,
+            Self::Stopping => Phase::Stopping,
+            Self::Stopped => Phase::Stopped,
+            Self::ShuttingDown { .. } => Phase::ShuttingDown,
+            Self::Exited { as_wished: true, .. } => Phase::ShutDown,
+            Self::Exited { as_wished: false, .. } => Phase::Failed,
+        }
+    }
+}
+
+/// How hard a worker was told to leave. Each rung is taken at most once, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// Quit over the protocol, or the stop signal.
+    Asked,
+    /// SIGTERM to the tree.
+    Terminated,
+    /// SIGKILL to the tree.
+    Killed,
+}
+
+/// The worker's end of the protocol, as far as its life is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// It has not connected yet.
+    Never,
+    /// The handshake is done and the connection stands.
+    Up,
+    /// It was there and is gone.
+    Lost,
+}
+
+/// What a worker's one deadline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadlineKind {
+    /// To be ready.
+    Start,
+    /// Not a limit but the aim: alive until here means ready.
+    MinUptime,
+    /// To be drained.
+    Drain,
+    /// To be gone after Quit.
+    Quit,
+    /// To be gone after SIGTERM.
+    Term,
+    /// To be gone after SIGKILL.
+    Kill,
+    /// To be back on the socket.
+    Reconnect,
+}

@@ -1,0 +1,273 @@
+//! The worker's transitions, state by state and input by input, on a simulated clock.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::config::Command;
+use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
+
+#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
+fn origin() -> Instant {
+    Instant::now()
+}
+
+/// A worker and its clock.
+struct Life {
+    worker: Worker,
+    now: Instant,
+    done: Vec<WorkerAction>,
+}
+
+impl Life {
+    fn new(protocol: Protocol) -> Self {
+        let mut spec = AppSpec::new("app", Command::new("app"));
+        spec.protocol = protocol;
+        let identity = Identity { slot: SlotIndex(0), generation: Generation(1), id: WorkerId(1) };
+        let now = origin();
+        Self { worker: Worker::new(identity, Arc::new(Rules::from(&spec)), now), now, done: Vec::new() }
+    }
+
+    fn feed(mut self, inputs: impl IntoIterator<Item = WorkerInput>) -> Self {
+        for input in inputs {
+            self.done.clear();
+            self.worker.handle(self.now, input, &mut self.done);
+            self.done.retain(|action| !matches!(action, WorkerAction::ReportPhase { .. }));
+        }
+        self
+    }
+
+    /// Lets the next deadline pass.
+    fn overtaken(mut self) -> Self {
+        self.now = self.worker.deadline().expect("a deadline");
+        self.feed([WorkerInput::DeadlinePassed])
+    }
+
+    fn exit(self, status: ExitStatus) -> (ExitReason, Phase) {
+        let life =
+            self.feed([WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() }]);
+        let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
+        (exit.reason, life.worker.phase())
+    }
+}
+
+fn by() -> Arc<str> {
+    "a test".into()
+}
+
+fn spawned() -> WorkerInput {
+    WorkerInput::Spawned { pid: 4711 }
+}
+
+fn said(said: Said) -> WorkerInput {
+    WorkerInput::Said(said)
+}
+
+fn shutdown() -> WorkerInput {
+    WorkerInput::ShutdownAsked { by: by() }
+}
+
+fn hurry() -> WorkerInput {
+    WorkerInput::Hurried { by: by() }
+}
+
+fn kill() -> WorkerInput {
+    WorkerInput::KillAsked { by: by() }
+}
+
+fn killed_by(number: i32) -> ExitStatus {
+    ExitStatus::Signal { number, core_dumped: false }
+}
+
+/// A protocol worker in each of its states.
+fn lives() -> Vec<(&'static str, Life)> {
+    let life = || Life::new(Protocol::Drover);
+    let linked = || life().feed([spawned(), WorkerInput::Connected]);
+    let started = || linked().feed([said(Said::Started)]);
+    vec![
+        ("initialized", life()),
+        ("starting", life().feed([spawned()])),
+        ("starting, linked", linked()),
+        ("started", started()),
+        ("started, link lost", started().feed([WorkerInput::Disconnected])),
+        ("stopping", started().feed([shutdown()])),
+        ("asked", started().feed([shutdown(), said(Said::Stopped)])),
+        ("terminated", started().feed([hurry()])),
+        ("killed", started().feed([kill()])),
+        ("exited", started().feed([kill(), exited()])),
+    ]
+}
+
+fn exited() -> WorkerInput {
+    WorkerInput::Exited { status: ExitStatus::Code(1), usage: Usage::default(), stderr_tail: Vec::new() }
+}
+
+fn inputs() -> Vec<(&'static str, WorkerInput)> {
+    vec![
+        ("Spawned", spawned()),
+        ("SpawnFailed", WorkerInput::SpawnFailed { step: SpawnStep::Exec, errno: 2, detail: None }),
+        ("Connected", WorkerInput::Connected),
+        ("Disconnected", WorkerInput::Disconnected),
+        ("SaidStarted", said(Said::Started)),
+        ("SaidStopped", said(Said::Stopped)),
+        ("SaidShutDown", said(Said::ShutDown)),
+        ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
+        ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3 })),
+        ("ProtocolBroken", WorkerInput::ProtocolBroken { trouble: "text".into() }),
+        ("HandshakeRefused", WorkerInput::HandshakeRefused { trouble: "version".into() }),
+        ("ShutdownAsked", shutdown()),
+        ("Hurried", hurry()),
+        ("KillAsked", kill()),
+        ("DeadlinePassed", WorkerInput::DeadlinePassed),
+        ("Exited", exited()),
+    ]
+}
+
+/// Every state meets every input. The expected table is kept beside the code, so that a change of any cell is seen in
+/// review. To write it anew: `DROVER_BLESS=1 cargo test -p drover-master every_state_meets_every_input`.
+#[test]
+fn every_state_meets_every_input() {
+    let mut table = String::new();
+    for (at, (name, _)) in lives().into_iter().enumerate() {
+        for (input_name, input) in inputs() {
+            let (_, mut life) = lives().swap_remove(at);
+            if input == WorkerInput::DeadlinePassed {
+                life.now = life.worker.deadline().unwrap_or(life.now);
+            }
+            let life = life.feed([input]);
+            let link = match life.worker.link {
+                Link::Up => "",
+                Link::Never => ", no link",
+                Link::Lost => ", link lost",
+            };
+            let rung = match life.worker.state() {
+                State::ShuttingDown { rung } => format!("({rung:?})"),
+                State::Initialized { doomed: Some(rung) } => format!("(doomed {rung:?})"),
+                _ => String::new(),
+            };
+            let deadline =
+                life.worker.deadline.map_or_else(String::new, |(kind, _)| format!(" until {kind:?}"));
+            let phase = life.worker.phase().name();
+            write!(table, "{name} + {input_name}: {phase}{rung}{link}{deadline}").unwrap();
+            writeln!(table, "{}", life.done.iter().map(|a| format!(" → {a:?}")).collect::<String>()).unwrap();
+        }
+    }
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/src/machine/worker/transitions.txt");
+    if std::env::var_os("DROVER_BLESS").is_some() {
+        std::fs::write(kept, &table).unwrap();
+    }
+    let expected = std::fs::read_to_string(kept).unwrap();
+    for (got, expected) in table.lines().zip(expected.lines()) {
+        assert_eq!(got, expected);
+    }
+    assert_eq!(table.lines().count(), expected.lines().count());
+}
+
+#[test]
+fn a_graceful_life_asks_drains_and_ends_normally() {
+    let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, said(Said::Started)]);
+    assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Started, None));
+    let life = life.feed([shutdown()]);
+    assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);
+    let life = life.feed([said(Said::Stopped)]);
+    assert_eq!(life.done, [WorkerAction::SendQuit { deadline: Duration::from_secs(5) }]);
+    let life = life.feed([said(Said::ShutDown)]);
+    assert_eq!(life.exit(ExitStatus::Code(0)), (ExitReason::NormalExit, Phase::ShutDown));
+}
+
+#[test]
+fn a_worker_that_ignores_every_request_climbs_all_three_rungs_once() {
+    let life = Life::new(Protocol::Drover).feed([
+        spawned(),
+        WorkerInput::Connected,
+        said(Said::Started),
+        shutdown(),
+    ]);
+    let life = life.overtaken();
+    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", life.done);
+    let life = life.overtaken();
+    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGKILL }), "{:?}", life.done);
+    let life = life.overtaken();
+    assert_eq!(life.done, [WorkerAction::ReportUnkillable]);
+    assert_eq!(life.worker.intent.sent, [libc::SIGTERM, libc::SIGKILL]);
+    let status = killed_by(libc::SIGKILL);
+    let reason = ExitReason::KilledByMaster { cause: KillCause::StopDeadline, status };
+    assert_eq!(life.exit(status), (reason, Phase::Failed));
+}
+
+#[test]
+fn a_plain_worker_is_ready_by_uptime_and_leaves_by_its_stop_signal() {
+    let life = Life::new(Protocol::None).feed([spawned()]).overtaken();
+    assert_eq!(life.worker.phase(), Phase::Started);
+    let life = life.feed([shutdown()]);
+    assert_eq!(life.done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
+    let status = killed_by(libc::SIGTERM);
+    let reason = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status };
+    assert_eq!(life.exit(status), (reason, Phase::ShutDown));
+}
+
+#[test]
+fn a_plain_worker_that_ignores_its_stop_signal_is_killed_after_the_time_to_drain() {
+    let life = Life::new(Protocol::None).feed([spawned()]).overtaken().feed([shutdown()]);
+    let drain = life.worker.rules.stop.drain_timeout;
+    assert_eq!(life.worker.deadline(), Some(life.now + drain));
+    let life = life.overtaken();
+    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGKILL }), "{:?}", life.done);
+    let status = killed_by(libc::SIGKILL);
+    let reason = ExitReason::KilledByMaster { cause: KillCause::StopDeadline, status };
+    assert_eq!(life.exit(status), (reason, Phase::Failed));
+}
+
+#[test]
+fn exit_code_143_after_sigterm_is_as_asked_and_another_code_is_not() {
+    for (code, phase) in [(143, Phase::ShutDown), (0, Phase::ShutDown), (1, Phase::Failed)] {
+        let life = Life::new(Protocol::None).feed([spawned()]).overtaken().feed([shutdown()]);
+        assert_eq!(life.exit(ExitStatus::Code(code)).1, phase, "code {code}");
+    }
+}
+
+#[test]
+fn leaving_with_code_0_before_it_was_ready_is_a_failure_of_a_protocol_worker_only() {
+    let early = Life::new(Protocol::Drover).feed([spawned()]).exit(ExitStatus::Code(0));
+    assert_eq!(early, (ExitReason::NormalExit, Phase::Failed));
+    let plain = Life::new(Protocol::None).feed([spawned()]).exit(ExitStatus::Code(0));
+    assert_eq!(plain, (ExitReason::NormalExit, Phase::ShutDown));
+}
+
+#[test]
+fn every_state_takes_an_exit_and_ends() {
+    for (name, life) in lives() {
+        let life = life.feed([exited()]);
+        assert!(life.worker.phase().is_final(), "{name}");
+        assert_eq!(life.worker.deadline(), None, "{name}");
+    }
+}
+
+#[test]
+fn an_extension_moves_the_deadline_within_its_maximum_and_never_back() {
+    let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected]);
+    let (now, start) = (life.now, life.worker.rules.start.clone());
+    let life = life.feed([said(Said::Extend { by: Duration::from_secs(1) })]);
+    assert_eq!(life.worker.deadline(), Some(now + start.timeout));
+    let life = life.feed([said(Said::Extend { by: Duration::from_secs(60) })]);
+    assert_eq!(life.worker.deadline(), Some(now + Duration::from_secs(60)));
+    let life = life.feed([said(Said::Extend { by: Duration::MAX })]);
+    assert_eq!(life.worker.deadline(), Some(now + start.max_timeout));
+}
+
+#[test]
+fn an_end_that_was_asked_for_before_the_process_was_there_is_carried_out_once_it_is() {
+    for (input, signal) in [(shutdown(), libc::SIGTERM), (hurry(), libc::SIGTERM), (kill(), libc::SIGKILL)] {
+        let life = Life::new(Protocol::Drover).feed([input]);
+        assert_eq!((life.worker.phase(), life.done.len()), (Phase::Initialized, 0));
+        let life = life.feed([spawned()]);
+        assert_eq!(life.done, [WorkerAction::Signal { signal }]);
+    }
+}
+
+#[test]
+fn a_worker_that_comes_back_while_stopping_is_told_again() {
+    let started = [spawned(), WorkerInput::Connected, said(Said::Started)];
+    let life = Life::new(Protocol::Drover).feed(started).feed([shutdown(), WorkerInput::Disconnected]);
+    let life = life.feed([WorkerInput::Connected]);
+    assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);
+}

@@ -1,0 +1,3 @@
+//! stub
+/// stub
+pub trait OutputSink: std::fmt::Debug {}
