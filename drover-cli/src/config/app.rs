@@ -1,0 +1,173 @@
+//! `[app.NAME]`.
+
+use std::path::PathBuf;
+
+use super::mistake::{Mistakes, shown};
+use super::model::{App, Protocol, Workers};
+use super::reader::{Entry, Reader};
+use super::unbuilt::{self, Place};
+use super::{names, restart, suggest, timing, value};
+
+/// Reads one app; `sockets` are the names of the sockets that exist.
+pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>, sockets: &[&str]) -> Option<App> {
+    let command = table.required(
+        "command",
+        "say what to run, for example `command = [\"node\", \"server.js\"]`",
+        command,
+    );
+    let app = App {
+        name: entry.name.to_owned(),
+        command: Vec::new(),
+        workers: table.optional("workers", workers).unwrap_or_default(),
+        sockets: table
+            .optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets))
+            .unwrap_or_default(),
+        protocol: table.optional("protocol", protocol).unwrap_or_default(),
+        env: table.optional("env", env).unwrap_or_default(),
+        env_clear: table.optional("env_clear", value::boolean).unwrap_or_default(),
+        cwd: table.optional("cwd", value::filled_string).map(PathBuf::from),
+        umask: table.optional("umask", umask),
+        start: table.table("start", Place::Start, timing::start),
+        stop: table.table("stop", Place::Stop, timing::stop),
+        restart: restart::read(table),
+    };
+    Some(App { command: command?, ..app })
+}
+
+fn command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
+    let words = if entry.item.is_str() {
+        split_command(entry, mistakes)?
+    } else if entry.item.is_array() {
+        listed_command(entry, mistakes)?
+    } else {
+        entry.mistype(mistakes, "an array of strings or a string");
+        return None;
+    };
+    let fault = match words.first() {
+        None => "is empty",
+        Some(program) if program.is_empty() => "has an empty program name",
+        Some(_) => return Some(words),
+    };
+    mistakes
+        .add(entry.span.clone(), format!("{} {fault}", entry.path))
+        .help("say what to run, for example `[\"node\", \"server.js\"]`");
+    None
+}
+
+fn split_command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
+    let words = shlex::split(value::string(entry, mistakes)?);
+    if words.is_none() {
+        let message = format!("{} has a quote that is not closed, or ends in a backslash", entry.path);
+        mistakes
+            .add(entry.span.clone(), message)
+            .help("write it as an array, which needs no quoting: `[\"program\", \"argument\"]`");
+    }
+    words
+}
+
+fn listed_command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
+    let words = value::elements(entry, mistakes, ("strings", "a string"), |word| word.as_str())?;
+    for (_, span) in words.iter().filter(|(word, _)| word.contains('\0')) {
+        mistakes.add(span.clone(), format!("{} contains a NUL character", entry.path));
+    }
+    // Without its mistaken elements it would only seem to be empty, or to run something else.
+    let whole = entry.item.as_array().is_some_and(|array| array.len() == words.len());
+    whole.then(|| words.into_iter().map(|(word, _)| word.to_owned()).collect())
+}
+
+fn workers<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Workers> {
+    if entry.item.is_integer() {
+        return value::whole(1..=100_000)(entry, mistakes).map(Workers::Count);
+    }
+    let mistake = match entry.item.as_str() {
+        Some("auto") => return Some(Workers::Auto),
+        Some(text) => {
+            let message = format!("{} is neither a number nor `\"auto\"`", entry.path);
+            let mistake = mistakes.add(entry.span.clone(), message);
+            if text.parse::<u32>().is_ok() {
+                mistake.help("write it without the quotes");
+                return None;
+            }
+            mistake
+        }
+        None => entry.mistype(mistakes, "an integer"),
+    };
+    mistake.help("write for example `4`, or `\"auto\"` for one on each CPU");
+    None
+}
+
+fn socket_names<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, known: &[&str]) -> Option<Vec<String>> {
+    let names = value::elements(entry, mistakes, ("socket names", "a socket's name"), |name| name.as_str())?;
+    for (index, (name, span)) in names.iter().enumerate() {
+        if let Some((_, first)) = names[..index].iter().find(|(earlier, _)| earlier == name) {
+            mistakes
+                .add(span.clone(), format!("{} names `{}` twice", entry.path, shown(name)))
+                .label(first.clone(), "first here");
+        } else if !known.contains(name) {
+            let help = match suggest::suggest(name, known.iter().copied()) {
+                Some(known) => suggest::did_you_mean(known),
+                None => format!("add `[sockets.{}]` with its `listen`", names::key_shown(name)),
+            };
+            mistakes
+                .add(span.clone(), format!("unknown socket `{}` in {}", shown(name), entry.path))
+                .help(help);
+        }
+    }
+    Some(names.into_iter().map(|(name, _)| name.to_owned()).collect())
+}
+
+const PROTOCOLS: &[(&str, Protocol)] = &[("none", Protocol::None), ("drover", Protocol::Drover)];
+
+fn protocol<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Protocol> {
+    if let Some(word) = entry.item.as_str().filter(|word| unbuilt::PROTOCOLS.contains(word)) {
+        mistakes
+            .add(entry.span.clone(), format!("`{word}` for {} is not supported yet", entry.path))
+            .help("write `none` or `drover`");
+        return None;
+    }
+    value::word(PROTOCOLS)(entry, mistakes)
+}
+
+fn env<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for variable in entry.rows(mistakes) {
+        if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
+            mistakes
+                .add(variable.key_span.clone(), format!("{} cannot be the name of a variable", variable.path))
+                .help("a name is not empty and has no `=`");
+        }
+        if let Some(text) = env_value(&variable, mistakes) {
+            variables.push((variable.name.to_owned(), text.to_owned()));
+        }
+    }
+    Some(variables)
+}
+
+fn env_value<'t>(variable: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<&'t str> {
+    if variable.item.is_integer() || variable.item.is_bool() || variable.item.is_float() {
+        let source = mistakes.source(&variable.span);
+        let help = format!("quote it: `{} = \"{source}\"`", names::key_shown(variable.name));
+        variable.mistype(mistakes, "a string").help(help);
+        return None;
+    }
+    value::string(variable, mistakes)
+}
+
+fn umask<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u32> {
+    const HELP: &str = "write octal digits in quotes, for example `\"0027\"`";
+    let Some(text) = entry.item.as_str() else {
+        entry.mistype(mistakes, "a string").help(HELP);
+        return None;
+    };
+    let octal = (1..=4).contains(&text.len()) && text.chars().all(|c| c.is_digit(8));
+    let mask = u32::from_str_radix(text, 8).ok().filter(|mask| octal && *mask <= 0o777);
+    if mask.is_none() {
+        mistakes
+            .add(
+                entry.span.clone(),
+                format!("{} is no file mode from 0 to 0777: `{}`", entry.path, shown(text)),
+            )
+            .help(HELP);
+    }
+    mask
+}

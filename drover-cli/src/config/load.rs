@@ -1,0 +1,99 @@
+//! Loads a `drover.toml` from the disk.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::mistake::render_title;
+use super::{Config, ConfigError, parse};
+
+/// Reads and parses the file.
+///
+/// # Errors
+///
+/// [`LoadError`]: the file is not there, cannot be read, is not UTF-8, or has mistakes.
+pub fn load(path: &Path) -> Result<Config, LoadError> {
+    let bytes = fs::read(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => missing(path),
+        _ => LoadError::Unreadable { path: path.to_owned(), source },
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        LoadError::NotUtf8 { path: path.to_owned(), line }
+    })?;
+    parse(&text).map_err(|error| LoadError::Invalid { path: path.to_owned(), text, error })
+}
+
+/// Why a `drover.toml` could not be loaded.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The directory has no `drover.toml`.
+    #[error("no drover.toml here: {}; write one, or name another file with -f", directory.display())]
+    NoneHere {
+        /// Where it was looked for.
+        directory: PathBuf,
+    },
+    /// The named file does not exist.
+    #[error("no such file: {}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file exists, but the system does not let it be read.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file is not text.
+    #[error("{} is not UTF-8 text: line {line} has bytes that are no character", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The first line that is not text, from 1.
+        line: usize,
+    },
+    /// The file has mistakes.
+    #[error("{} has mistakes", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What was read.
+        text: String,
+        /// The mistakes in it.
+        #[source]
+        error: ConfigError,
+    },
+}
+
+impl LoadError {
+    /// Shows the error with all there is to know, as [`ConfigError::render`] does.
+    #[must_use]
+    pub fn render(&self, colour: bool) -> String {
+        match self {
+            Self::Invalid { path, text, error } => error.render(&path.display().to_string(), text, colour),
+            Self::Unreadable { source, .. } => render_title(&format!("{self}: {source}"), colour),
+            Self::NoneHere { .. } | Self::Missing { .. } | Self::NotUtf8 { .. } => {
+                render_title(&self.to_string(), colour)
+            }
+        }
+    }
+}
+
+fn missing(path: &Path) -> LoadError {
+    if path.file_name().is_some_and(|name| name == "drover.toml") {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        // The directory's full name, because "." says little; it may be what does not exist.
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        return LoadError::NoneHere {
+            directory: fs::canonicalize(directory).unwrap_or(directory.to_owned()),
+        };
+    }
+    LoadError::Missing { path: path.to_owned() }
+}

@@ -1,0 +1,88 @@
+//! Reads `drover.toml` into a validated [`Config`], or into every mistake in it at once.
+//!
+//! The text is parsed by `toml_edit`, which keeps the place of every key and value, and then walked by hand:
+//! each section has a file here (`app`, `socket`, `timing`, `restart`) that asks a `Reader` for the keys it
+//! knows. What nobody asked for is a mistake. Nothing stops at the first one: a mistaken value is noted, its
+//! default stands in for it, and the walk goes on, so that one run shows all there is to correct.
+//!
+//! Only the text is judged. Whether a command exists, a directory can be entered or an address can be bound is
+//! found out by the master, at the moment it matters.
+//!
+//! # Examples
+//!
+//! ```
+//! use drover_cli::config::{self, Policy, Workers};
+//!
+//! let config = config::parse(
+//!     r#"
+//!     version = 1
+//!     sockets.http.listen = "127.0.0.1:8080"
+//!
+//!     [app.web]
+//!     command = "node server.js"
+//!     workers = 4
+//!     sockets = ["http"]
+//!     "#,
+//! )?;
+//! assert_eq!(config.apps[0].command, ["node", "server.js"]);
+//! assert_eq!(config.apps[0].workers, Workers::Count(4));
+//! assert_eq!(config.apps[0].restart.policy, Policy::OnFailure);
+//!
+//! let text = "version = 1\n[app.web]\ncommand = [\"web\"]\nworker = 4\n";
+//! let error = config::parse(text).unwrap_err();
+//! assert_eq!(error.mistakes()[0].to_string(), "unknown key `worker` in app.web; did you mean `workers`?");
+//! println!("{}", error.render("drover.toml", text, false));
+//! # Ok::<(), config::ConfigError>(())
+//! ```
+
+mod app;
+mod load;
+mod mistake;
+mod model;
+mod names;
+mod reader;
+mod restart;
+mod root;
+mod socket;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod timing;
+mod unbuilt;
+pub mod units;
+mod value;
+
+pub use self::load::{LoadError, load};
+pub use self::mistake::{ConfigError, Mistake};
+pub use self::model::{
+    App, Backoff, Config, Limit, Listen, Policy, Protocol, Restart, Socket, Start, Stop, Then, Workers,
+};
+
+use toml_edit::Document;
+
+use self::mistake::{Mistakes, shown};
+
+/// Reads the text of a `drover.toml`.
+///
+/// # Errors
+///
+/// [`ConfigError`] with every mistake, in file order. When the text is not TOML at all it holds that one mistake.
+pub fn parse(text: &str) -> Result<Config, ConfigError> {
+    let document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(error) => {
+            let mut mistakes = Mistakes::new(text);
+            let span = error.span().unwrap_or(0..0);
+            // The parser names neither the key nor where it stood first.
+            let message = match error.message() {
+                "duplicate key" => format!("key `{}` is there twice", shown(mistakes.source(&span))),
+                other => other.to_owned(),
+            };
+            mistakes.add(span, message);
+            return mistakes.or(None);
+        }
+    };
+    let mut mistakes = Mistakes::new(text);
+    let config = root::read(document.as_table(), &mut mistakes);
+    mistakes.or(config)
+}

@@ -1,0 +1,288 @@
+//! A cursor over the tables of a parsed file.
+//!
+//! A section asks a [`Reader`] for its keys, one by one; the keys asked for are the keys that exist. When the
+//! section is through, the keys of the table that nobody asked for are mistakes. A table that is absent, or is no
+//! table, reads like an empty one, so that sections need no case for it.
+
+use std::ops::Range;
+
+use toml_edit::{Item, Key, Table, TableLike};
+
+use super::mistake::{Mistake, Mistakes, shown};
+use super::names::key_shown;
+use super::suggest::{did_you_mean, suggest};
+use super::unbuilt::{self, Place};
+
+/// One table of the file, in the middle of being read.
+#[derive(Debug)]
+pub(super) struct Reader<'t, 'm> {
+    table: Option<Rows<'t>>,
+    place: Place,
+    path: String,
+    span: Range<usize>,
+    asked: Vec<&'static str>,
+    missing: Vec<Missing>,
+    mistakes: &'m mut Mistakes<'t>,
+}
+
+impl<'t> Reader<'t, '_> {
+    /// Reads the file's outermost table.
+    pub(super) fn root<T>(
+        table: &'t Table,
+        mistakes: &mut Mistakes<'t>,
+        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+    ) -> T {
+        Reader::section(Some(Rows(table)), Place::Root, String::new(), 0..0, mistakes, read)
+    }
+
+    /// Reads a table under a key of this one.
+    pub(super) fn table<T>(
+        &mut self,
+        key: &'static str,
+        place: Place,
+        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+    ) -> T {
+        let (table, path, span) = match self.entry(key) {
+            Some(entry) => (entry.table(self.mistakes), entry.path, entry.key_span),
+            None => (None, joined(&self.path, key), self.span.clone()),
+        };
+        Reader::section(table, place, path, span, self.mistakes, read)
+    }
+
+    /// Reads a table of tables with names of the user's choice: `[key.NAME]`, in file order.
+    pub(super) fn named_tables<T>(
+        &mut self,
+        key: &'static str,
+        place: Place,
+        mut read: impl FnMut(&mut Reader<'t, '_>, &Entry<'t>) -> T,
+    ) -> Vec<T> {
+        let rows = self.entry(key).map(|entry| entry.rows(self.mistakes)).unwrap_or_default();
+        rows.into_iter()
+            .map(|entry| {
+                let table = entry.table(self.mistakes);
+                let (path, span) = (entry.path.clone(), entry.key_span.clone());
+                Reader::section(table, place, path, span, self.mistakes, |reader| read(reader, &entry))
+            })
+            .collect()
+    }
+
+    fn section<T>(
+        table: Option<Rows<'t>>,
+        place: Place,
+        path: String,
+        span: Range<usize>,
+        mistakes: &mut Mistakes<'t>,
+        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+    ) -> T {
+        let (asked, missing) = (Vec::new(), Vec::new());
+        let mut reader = Reader { table, place, path, span, asked, missing, mistakes };
+        let result = read(&mut reader);
+        reader.finish();
+        result
+    }
+
+    /// Asks for a key.
+    pub(super) fn entry(&mut self, key: &'static str) -> Option<Entry<'t>> {
+        self.asked.push(key);
+        let (key, item) = self.table.as_ref()?.0.get_key_value(key)?;
+        Some(Entry::new(&self.path, key, item))
+    }
+
+    /// Asks for a value that may be absent.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
+    ) -> Option<T> {
+        let entry = self.entry(key)?;
+        read(&entry, self.mistakes)
+    }
+
+    /// Asks for a value that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        help: &'static str,
+        read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
+    ) -> Option<T> {
+        match self.entry(key) {
+            Some(entry) => read(&entry, self.mistakes),
+            None => {
+                let message = format!("missing key `{key}`{}", self.in_here());
+                self.miss(key, message, help);
+                None
+            }
+        }
+    }
+
+    /// Asks for a value that has a default.
+    pub(super) fn setting<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
+    ) -> Setting<T> {
+        let (value, origin) = match self.entry(key) {
+            None => (default, Origin::Default),
+            Some(entry) => match read(&entry, self.mistakes) {
+                Some(value) => (value, Origin::Written(entry.span)),
+                None => (default, Origin::Mistaken),
+            },
+        };
+        Setting { key, value, origin }
+    }
+
+    /// Notes that a key is absent, unless this turns out to be because it is misspelt, or there is no table.
+    pub(super) fn miss(&mut self, key: &'static str, message: impl Into<String>, help: &'static str) {
+        if self.table.is_some() {
+            self.missing.push(Missing { key, message: message.into(), help });
+        }
+    }
+
+    /// The dotted path of this table.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Where mistakes are noted.
+    pub(super) fn mistakes(&mut self) -> &mut Mistakes<'t> {
+        self.mistakes
+    }
+
+    fn in_here(&self) -> String {
+        if self.path.is_empty() { String::new() } else { format!(" in {}", self.path) }
+    }
+
+    /// Notes the keys that nobody asked for, and those that were asked for in vain.
+    fn finish(mut self) {
+        let Some(rows) = &self.table else { return };
+        let here = self.in_here();
+        for entry in rows.entries(&self.path) {
+            if self.asked.contains(&entry.name) {
+                continue;
+            }
+            let key = shown(entry.name);
+            if unbuilt::KEYS.contains(&(self.place, entry.name)) {
+                self.mistakes
+                    .add(entry.key_span, format!("key `{key}`{here} is not supported yet"))
+                    .help("remove it: nothing would act on it");
+                continue;
+            }
+            let known = suggest(entry.name, self.asked.iter().copied());
+            let mistake = self.mistakes.add(entry.key_span, format!("unknown key `{key}`{here}"));
+            if let Some(known) = known {
+                mistake.help(did_you_mean(known));
+                self.missing.retain(|missing| missing.key != known);
+            }
+        }
+        for missing in self.missing {
+            self.mistakes.add(self.span.clone(), missing.message).help(missing.help);
+        }
+    }
+}
+
+/// A key and what it holds.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<'t> {
+    /// The key itself.
+    pub(super) name: &'t str,
+    /// The whole dotted path, as messages show it.
+    pub(super) path: String,
+    /// The item under the key.
+    pub(super) item: &'t Item,
+    /// Where the key stands.
+    pub(super) key_span: Range<usize>,
+    /// Where the value stands; the key's place if it has none of its own, as an implied table.
+    pub(super) span: Range<usize>,
+}
+
+impl<'t> Entry<'t> {
+    fn new(parent: &str, key: &'t Key, item: &'t Item) -> Self {
+        let key_span = key.span().unwrap_or(0..0);
+        let span = item.as_value().and_then(|value| value.span()).unwrap_or(key_span.clone());
+        Self { name: key.get(), path: joined(parent, key.get()), item, key_span, span }
+    }
+
+    /// The entries of this table; none, and a mistake, if it is no table.
+    pub(super) fn rows(&self, mistakes: &mut Mistakes<'t>) -> Vec<Self> {
+        self.table(mistakes).map(|rows| rows.entries(&self.path).collect()).unwrap_or_default()
+    }
+
+    /// Notes that this is not the kind of value it should be; the answer takes the help.
+    pub(super) fn mistype<'m>(&self, mistakes: &'m mut Mistakes<'t>, expected: &str) -> &'m mut Mistake {
+        mistakes.add(self.span.clone(), format!("{} is {}, not {expected}", self.path, kind(self.item)))
+    }
+
+    fn table(&self, mistakes: &mut Mistakes<'t>) -> Option<Rows<'t>> {
+        let table = self.item.as_table_like();
+        if table.is_none() {
+            self.mistype(mistakes, "a table");
+        }
+        table.map(Rows)
+    }
+}
+
+/// A value with a default, and where it comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Setting<T> {
+    /// Its key.
+    pub(super) key: &'static str,
+    /// What holds.
+    pub(super) value: T,
+    /// Why it holds.
+    pub(super) origin: Origin,
+}
+
+/// Where the value of a [`Setting`] comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The file does not name it.
+    Default,
+    /// The file says so, here.
+    Written(Range<usize>),
+    /// The file names it, but a mistake keeps it from being known; comparing it would only lead astray.
+    Mistaken,
+}
+
+#[derive(Debug)]
+struct Missing {
+    key: &'static str,
+    message: String,
+    help: &'static str,
+}
+
+/// A table, written in whatever way.
+struct Rows<'t>(&'t dyn TableLike);
+
+impl<'t> Rows<'t> {
+    fn entries(&self, path: &str) -> impl Iterator<Item = Entry<'t>> {
+        let table = self.0;
+        table
+            .iter()
+            .filter_map(move |(key, _)| table.get_key_value(key))
+            .map(move |(key, item)| Entry::new(path, key, item))
+    }
+}
+
+impl std::fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
+    }
+}
+
+fn joined(parent: &str, key: &str) -> String {
+    if parent.is_empty() { key_shown(key) } else { format!("{parent}.{}", key_shown(key)) }
+}
+
+fn kind(item: &Item) -> &'static str {
+    match item.type_name() {
+        "string" => "a string",
+        "integer" => "an integer",
+        "float" => "a float",
+        "boolean" => "a boolean",
+        "datetime" => "a date",
+        "array" => "an array",
+        "array of tables" => "an array of tables",
+        _ => "a table",
+    }
+}

@@ -1,0 +1,96 @@
+//! `app.NAME.restart`: a policy's word, or a table.
+
+use std::ops::Range;
+
+use super::mistake::Mistakes;
+use super::model::{Backoff, Limit, Policy, Restart, Then};
+use super::reader::{Entry, Origin, Reader};
+use super::unbuilt::Place;
+use super::value;
+
+const POLICIES: &[(&str, Policy)] =
+    &[("always", Policy::Always), ("on-failure", Policy::OnFailure), ("never", Policy::Never)];
+
+const THENS: &[(&str, Then)] =
+    &[("give-up", Then::GiveUp), ("stop-app", Then::StopApp), ("stop-all", Then::StopAll)];
+
+/// Reads `restart` of an app.
+pub(super) fn read(app: &mut Reader<'_, '_>) -> Restart {
+    match app.entry("restart") {
+        Some(entry) if entry.item.is_str() => {
+            let policy = value::word(POLICIES)(&entry, app.mistakes()).unwrap_or_default();
+            Restart { policy, ..Restart::default() }
+        }
+        Some(entry) if !entry.item.is_table_like() => {
+            entry
+                .mistype(app.mistakes(), "a policy or a table")
+                .help("write for example `restart = \"on-failure\"`");
+            Restart::default()
+        }
+        _ => app.table("restart", Place::Restart, table),
+    }
+}
+
+fn table(table: &mut Reader<'_, '_>) -> Restart {
+    let default = Restart::default();
+    let policy = table.setting("policy", default.policy, value::word(POLICIES)).value;
+    let backoff = table.table("backoff", Place::Backoff, backoff);
+    let limit = table.table("limit", Place::Limit, limit);
+    let reset_after = table.setting("reset_after", default.reset_after, value::duration).value;
+    let default_success: Codes = default.success_codes.iter().map(|code| (*code, 0..0)).collect();
+    let success = table.setting("success_codes", default_success, codes);
+    let fatal = table.setting("fatal_codes", Codes::new(), codes);
+    let path = table.path().to_owned();
+    for (code, span) in &fatal.value {
+        let Some((_, other)) = success.value.iter().find(|(success, _)| success == code) else { continue };
+        if success.origin == Origin::Mistaken {
+            continue;
+        }
+        let mistake =
+            table.mistakes().add(span.clone(), format!("exit code {code} is fatal and a success in {path}"));
+        if success.origin == Origin::Default {
+            mistake.help("0 is a success unless `success_codes` says otherwise");
+        } else {
+            mistake.label(other.clone(), "a success here").help("keep it in one of the two lists");
+        }
+    }
+    Restart {
+        policy,
+        backoff,
+        limit,
+        reset_after,
+        success_codes: success.value.into_iter().map(|(code, _)| code).collect(),
+        fatal_codes: fatal.value.into_iter().map(|(code, _)| code).collect(),
+    }
+}
+
+fn backoff(table: &mut Reader<'_, '_>) -> Backoff {
+    let default = Backoff::default();
+    let initial = table.setting("initial", default.initial, value::duration);
+    let max = table.setting("max", default.max, value::duration);
+    let path = table.path().to_owned();
+    value::in_order(table.mistakes(), &path, &initial, &max);
+    Backoff {
+        initial: initial.value,
+        max: max.value,
+        factor: table.setting("factor", default.factor, value::number(1.0..=f64::INFINITY)).value,
+        jitter: table.setting("jitter", default.jitter, value::number(0.0..=1.0)).value,
+    }
+}
+
+fn limit(table: &mut Reader<'_, '_>) -> Limit {
+    let default = Limit::default();
+    Limit {
+        count: table.setting("count", default.count, value::whole(1..=100_000)).value,
+        within: table.setting("within", default.within, value::some_duration).value,
+        then: table.setting("then", default.then, value::word(THENS)).value,
+    }
+}
+
+type Codes = Vec<(i32, Range<usize>)>;
+
+fn codes<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Codes> {
+    value::elements(entry, mistakes, ("exit codes", "an exit code from 0 to 255"), |value| {
+        value.as_integer().and_then(|code| u8::try_from(code).ok()).map(i32::from)
+    })
+}

@@ -1,0 +1,168 @@
+//! `[sockets.NAME]`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::mistake::{Mistakes, shown};
+use super::model::{Listen, Socket};
+use super::reader::{Entry, Reader};
+use super::{unbuilt, value};
+
+/// Reads one socket, with the place of its address.
+pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>) -> Option<(Socket, Range<usize>)> {
+    let listen = table.required("listen", "say where, for example `listen = \"127.0.0.1:8080\"`", listen);
+    let backlog = table.setting("backlog", Socket::DEFAULT_BACKLOG, value::whole(1..=65535)).value;
+    let (listen, span) = listen?;
+    Some((Socket { name: entry.name.to_owned(), listen, backlog }, span))
+}
+
+fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<(Listen, Range<usize>)> {
+    let text = value::string(entry, mistakes)?;
+    match address(text) {
+        Ok(listen) => Some((listen, entry.span.clone())),
+        Err((fault, help)) => {
+            mistakes.add(entry.span.clone(), format!("{} {fault}", entry.path)).help(help);
+            None
+        }
+    }
+}
+
+type Fault = (String, String);
+
+fn address(text: &str) -> Result<Listen, Fault> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path);
+    }
+    if let Some(scheme) = unbuilt::LISTEN_SCHEMES.iter().find(|scheme| text.starts_with(**scheme)) {
+        let fault = format!("has an address of the kind `{scheme}`, which is not supported yet");
+        return Err((fault, "write HOST:PORT or unix:PATH".to_owned()));
+    }
+    tcp(text)
+}
+
+fn unix(path: &str) -> Result<Listen, Fault> {
+    let fault = if path.is_empty() {
+        "has an empty path"
+    } else if path.starts_with('@') {
+        "names an abstract socket, which is not supported"
+    } else if path.len() > LONGEST_UNIX_PATH {
+        let fault = format!("has a path of {} bytes", path.len());
+        return Err((fault, format!("the kernel takes at most {LONGEST_UNIX_PATH}: choose a shorter one")));
+    } else {
+        return Ok(Listen::Unix(PathBuf::from(path)));
+    };
+    Err((fault.to_owned(), "write for example `unix:/run/app.sock`".to_owned()))
+}
+
+fn tcp(text: &str) -> Result<Listen, Fault> {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        let help = if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
+            format!("write `127.0.0.1:{text}`, or `0.0.0.0:{text}` for the whole network")
+        } else if text.contains('/') {
+            format!("write `unix:{}` for a path", shown(text))
+        } else {
+            "write HOST:PORT or unix:PATH".to_owned()
+        };
+        return Err((format!("is not an address: `{}`", shown(text)), help));
+    };
+    let digits = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
+    let Some(number) = port.parse::<u16>().ok().filter(|_| digits) else {
+        return Err((format!("has no valid port: `{}`", shown(port)), "a port is 0 to 65535".to_owned()));
+    };
+    Ok(Listen::Tcp { host: self::host(host, port)?, port: number })
+}
+
+/// Checks a host and writes an address as everyone does, so that equal ones are equal.
+fn host(host: &str, port: &str) -> Result<String, Fault> {
+    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        let fault = || format!("has no valid IPv6 address: `{}`", shown(inner));
+        return match inner.parse::<Ipv6Addr>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) => Err((fault(), format!("write for example `[::1]:{port}`"))),
+        };
+    }
+    let all = || format!("write `0.0.0.0:{port}` or `[::]:{port}` for the whole network");
+    if host.is_empty() {
+        return Err(("has no host".to_owned(), all()));
+    }
+    if host == "*" {
+        return Err(("has `*` as its host".to_owned(), all()));
+    }
+    if let Ok(address) = host.parse::<Ipv6Addr>() {
+        let help = format!("write `[{address}]:{port}`");
+        return Err(("has an IPv6 address without brackets".to_owned(), help));
+    }
+    let fault = || format!("has no valid host: `{}`", shown(host));
+    if host.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return match host.parse::<Ipv4Addr>() {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) => Err((fault(), format!("write for example `127.0.0.1:{port}`"))),
+        };
+    }
+    if host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')) {
+        return Ok(host.to_ascii_lowercase());
+    }
+    Err((fault(), "write HOST:PORT or unix:PATH".to_owned()))
+}
+
+/// What `sun_path` of unix(7) holds, without its final NUL.
+const LONGEST_UNIX_PATH: usize = 107;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_written_alike() {
+        for (text, written) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("localhost:0", "localhost:0"),
+            ("Example.COM:65535", "example.com:65535"),
+            ("[::1]:80", "[::1]:80"),
+            ("[0:0:0:0:0:0:0:1]:80", "[::1]:80"),
+            ("unix:/run/a.sock", "unix:/run/a.sock"),
+            ("unix:run/a b.sock", "unix:run/a b.sock"),
+        ] {
+            assert_eq!(address(text).map(|listen| listen.to_string()), Ok(written.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_address_says_what_to_write() {
+        let long = format!("unix:/{}", "x".repeat(107));
+        for (text, fault, help) in [
+            ("", "is not an address: ``", "write HOST:PORT or unix:PATH"),
+            (
+                "8080",
+                "is not an address: `8080`",
+                "write `127.0.0.1:8080`, or `0.0.0.0:8080` for the whole network",
+            ),
+            ("/run/a", "is not an address: `/run/a`", "write `unix:/run/a` for a path"),
+            ("a:b", "has no valid port: `b`", "a port is 0 to 65535"),
+            ("a:", "has no valid port: ``", "a port is 0 to 65535"),
+            ("a:+1", "has no valid port: `+1`", "a port is 0 to 65535"),
+            ("a:65536", "has no valid port: `65536`", "a port is 0 to 65535"),
+            (":80", "has no host", "write `0.0.0.0:80` or `[::]:80` for the whole network"),
+            ("*:80", "has `*` as its host", "write `0.0.0.0:80` or `[::]:80` for the whole network"),
+            ("::1:80", "has an IPv6 address without brackets", "write `[::1]:80`"),
+            ("[x]:80", "has no valid IPv6 address: `x`", "write for example `[::1]:80`"),
+            ("1.2.3:80", "has no valid host: `1.2.3`", "write for example `127.0.0.1:80`"),
+            ("http://a:80", "has no valid host: `http://a`", "write HOST:PORT or unix:PATH"),
+            ("unix:", "has an empty path", "write for example `unix:/run/app.sock`"),
+            (
+                "unix:@a",
+                "names an abstract socket, which is not supported",
+                "write for example `unix:/run/app.sock`",
+            ),
+            (&long, "has a path of 108 bytes", "the kernel takes at most 107: choose a shorter one"),
+            (
+                "udp:127.0.0.1:53",
+                "has an address of the kind `udp:`, which is not supported yet",
+                "write HOST:PORT or unix:PATH",
+            ),
+        ] {
+            assert_eq!(address(text), Err((fault.to_owned(), help.to_owned())), "{text}");
+        }
+    }
+}

@@ -1,0 +1,355 @@
+use super::super::parse;
+use super::{EVERY_KEY, web};
+
+/// What is said of a text, one mistake a line.
+fn said(text: &str) -> String {
+    parse(text).expect_err(text).to_string()
+}
+
+/// What is said of the fourth line of a file made by [`web`], without the place's line.
+fn said_of_web(lines: &str) -> String {
+    said(&web(lines)).replace("line 4, column ", "")
+}
+
+#[test]
+fn every_wrong_line_of_an_app_is_told() {
+    const OCTAL: &str = "write octal digits in quotes, for example `\"0027\"`";
+    const UNITS: &str = "units are ms, s, m, h and d";
+    for (line, expected) in [
+        ("worker = 4", "1: unknown key `worker` in app.web; did you mean `workers`?"),
+        ("replicas = 4", "1: unknown key `replicas` in app.web"),
+        ("\"\\u001b[2J\" = 4", "1: unknown key `\\u{1b}[2J` in app.web"),
+        ("start.tiemout = '1s'", "7: unknown key `tiemout` in app.web.start; did you mean `timeout`?"),
+        ("env.A = 8080", "9: app.web.env.A is an integer, not a string; quote it: `A = \"8080\"`"),
+        ("env.A = true", "9: app.web.env.A is a boolean, not a string; quote it: `A = \"true\"`"),
+        ("env.A = 1_0.50", "9: app.web.env.A is a float, not a string; quote it: `A = \"1_0.50\"`"),
+        ("env.A = []", "9: app.web.env.A is an array, not a string"),
+        ("env.A.B = ''", "5: app.web.env.A is a table, not a string"),
+        ("env.A = \"\\u0000\"", "9: app.web.env.A contains a NUL character"),
+        (
+            "env.'A=B' = ''",
+            "5: app.web.env.\"A=B\" cannot be the name of a variable; a name is not empty and has no `=`",
+        ),
+        ("env = ['A=B']", "7: app.web.env is an array, not a table"),
+        ("env_clear = 1", "13: app.web.env_clear is an integer, not a boolean"),
+        ("cwd = ''", "7: app.web.cwd is empty"),
+        ("cwd = 1979-05-27", "7: app.web.cwd is a date, not a string"),
+        ("workers = 0", "11: app.web.workers is 0, but must be 1 to 100000"),
+        ("workers = -1", "11: app.web.workers is -1, but must be 1 to 100000"),
+        ("workers = 100001", "11: app.web.workers is 100001, but must be 1 to 100000"),
+        (
+            "workers = '4'",
+            "11: app.web.workers is neither a number nor `\"auto\"`; write it without the quotes",
+        ),
+        (
+            "workers = 'all'",
+            "11: app.web.workers is neither a number nor `\"auto\"`; write for example `4`, or `\"auto\"` for one on each CPU",
+        ),
+        (
+            "workers = 1.5",
+            "11: app.web.workers is a float, not an integer; write for example `4`, or `\"auto\"` for one on each CPU",
+        ),
+        ("sockets = 'http'", "11: app.web.sockets is a string, not an array of socket names"),
+        ("sockets = [1]", "12: app.web.sockets holds 1, which is not a socket's name"),
+        ("sockets = ['a']", "12: unknown socket `a` in app.web.sockets; add `[sockets.a]` with its `listen`"),
+        (
+            "protocol = 'notify'",
+            "12: `notify` for app.web.protocol is not supported yet; write `none` or `drover`",
+        ),
+        ("protocol = 'drovr'", "12: unknown word `drovr` for app.web.protocol; did you mean `drover`?"),
+        ("protocol = 'http'", "12: unknown word `http` for app.web.protocol; write `none` or `drover`"),
+        ("umask = 23", &format!("9: app.web.umask is an integer, not a string; {OCTAL}")),
+        ("umask = '0028'", &format!("9: app.web.umask is no file mode from 0 to 0777: `0028`; {OCTAL}")),
+        ("umask = '1000'", &format!("9: app.web.umask is no file mode from 0 to 0777: `1000`; {OCTAL}")),
+        ("umask = '+27'", &format!("9: app.web.umask is no file mode from 0 to 0777: `+27`; {OCTAL}")),
+        ("umask = ''", &format!("9: app.web.umask is no file mode from 0 to 0777: ``; {OCTAL}")),
+        (
+            "start.timeout = 45",
+            &format!(
+                "17: app.web.start.timeout is a number without a unit; write for example `\"45s\"`; {UNITS}"
+            ),
+        ),
+        (
+            "start.timeout = '45'",
+            &format!(
+                "17: app.web.start.timeout has no unit after `45`; write for example `\"45s\"`; {UNITS}"
+            ),
+        ),
+        (
+            "start.timeout = 1.5",
+            "17: app.web.start.timeout is a float, not a duration; write for example `\"30s\"` or `\"1h30m\"`",
+        ),
+        ("start.timeout = '5min'", &format!("17: app.web.start.timeout has the unknown unit `min`; {UNITS}")),
+        ("start.timeout = '0s'", "17: app.web.start.timeout must be more than zero"),
+        (
+            "start.timeout = '301s'",
+            "17: app.web.start.timeout (5m1s) is longer than app.web.start.max_timeout (5m, the default); \
+             raise `max_timeout` or lower `timeout`",
+        ),
+        (
+            "start.max_timeout = '20s'",
+            "21: app.web.start.timeout (30s, the default) is longer than app.web.start.max_timeout (20s); \
+             raise `max_timeout` or lower `timeout`",
+        ),
+        ("start.parallel = 0", "18: app.web.start.parallel is 0, but must be 1 to 100000"),
+        (
+            "start.parallel = '2'",
+            "18: app.web.start.parallel is a string, not an integer; write it without the quotes",
+        ),
+        ("stop.signal = 'TREM'", "15: unknown signal `TREM` for app.web.stop.signal; did you mean `TERM`?"),
+        ("stop.signal = 'term'", "15: unknown signal `term` for app.web.stop.signal; did you mean `TERM`?"),
+        (
+            "stop.signal = '15'",
+            "15: unknown signal `15` for app.web.stop.signal; write for example `TERM`, `INT` or `QUIT`",
+        ),
+        (
+            "stop.signal = 'SIGKILL'",
+            "15: app.web.stop.signal is SIGKILL, which no program can catch; name one that a program can act on; \
+             SIGKILL follows by itself after `term_timeout`",
+        ),
+        (
+            "restart = 'onfailure'",
+            "11: unknown word `onfailure` for app.web.restart; did you mean `on-failure`?",
+        ),
+        (
+            "restart = true",
+            "11: app.web.restart is a boolean, not a policy or a table; write for example `restart = \"on-failure\"`",
+        ),
+        (
+            "restart.policy = 'x'",
+            "18: unknown word `x` for app.web.restart.policy; write `always`, `on-failure` or `never`",
+        ),
+        (
+            "restart.backoff.factor = 0.9",
+            "26: app.web.restart.backoff.factor is 0.9, but must be a finite number of at least 1",
+        ),
+        (
+            "restart.backoff.factor = inf",
+            "26: app.web.restart.backoff.factor is inf, but must be a finite number of at least 1",
+        ),
+        ("restart.backoff.factor = '2'", "26: app.web.restart.backoff.factor is a string, not a number"),
+        ("restart.backoff.jitter = 1.1", "26: app.web.restart.backoff.jitter is 1.1, but must be 0 to 1"),
+        (
+            "restart.backoff.jitter = nan",
+            "26: app.web.restart.backoff.jitter is NaN, but must be a finite number of at least 0",
+        ),
+        (
+            "restart.backoff = { initial = '2s', max = '1s' }",
+            "31: app.web.restart.backoff.initial (2s) is longer than app.web.restart.backoff.max (1s); \
+             raise `max` or lower `initial`",
+        ),
+        ("restart.limit.count = 0", "23: app.web.restart.limit.count is 0, but must be 1 to 100000"),
+        ("restart.limit.within = '0s'", "24: app.web.restart.limit.within must be more than zero"),
+        (
+            "restart.limit.then = 'stop'",
+            "22: unknown word `stop` for app.web.restart.limit.then; did you mean `stop-app`?",
+        ),
+        (
+            "restart.fatal_codes = [256]",
+            "24: app.web.restart.fatal_codes holds 256, which is not an exit code from 0 to 255",
+        ),
+        (
+            "restart.success_codes = 0",
+            "25: app.web.restart.success_codes is an integer, not an array of exit codes",
+        ),
+        (
+            "restart.fatal_codes = [0]",
+            "24: exit code 0 is fatal and a success in app.web.restart; \
+             0 is a success unless `success_codes` says otherwise",
+        ),
+        (
+            "restart = { success_codes = [0, 7], fatal_codes = [7] }",
+            "52: exit code 7 is fatal and a success in app.web.restart; keep it in one of the two lists",
+        ),
+    ] {
+        assert_eq!(said_of_web(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn every_wrong_command_is_told() {
+    const EXAMPLE: &str = "say what to run, for example `[\"node\", \"server.js\"]`";
+    for (command, expected) in [
+        ("[]", &*format!("app.web.command is empty; {EXAMPLE}")),
+        ("''", &format!("app.web.command is empty; {EXAMPLE}")),
+        ("' # nothing'", &format!("app.web.command is empty; {EXAMPLE}")),
+        ("['']", &format!("app.web.command has an empty program name; {EXAMPLE}")),
+        ("3", "app.web.command is an integer, not an array of strings or a string"),
+        ("\"a\\u0000b\"", "app.web.command contains a NUL character"),
+        (
+            "\"echo 'a\"",
+            "app.web.command has a quote that is not closed, or ends in a backslash; \
+             write it as an array, which needs no quoting: `[\"program\", \"argument\"]`",
+        ),
+    ] {
+        let text = format!("version = 1\n[app.web]\ncommand = {command}\n");
+        assert_eq!(said(&text), format!("line 3, column 11: {expected}"), "{command}");
+    }
+    for (command, expected) in [
+        ("[1]", "12: app.web.command holds 1, which is not a string"),
+        ("['a', \"b\\u0000\"]", "17: app.web.command contains a NUL character"),
+    ] {
+        let text = format!("version = 1\n[app.web]\ncommand = {command}\n");
+        assert_eq!(said(&text), format!("line 3, column {expected}"), "{command}");
+    }
+}
+
+#[test]
+fn every_wrong_line_of_the_rest_is_told() {
+    let long = "x".repeat(65);
+    for (lines, expected) in [
+        (
+            "[master]\nname = ''",
+            "line 5, column 8: master.name is empty; use letters, digits, `-`, `_` and `.`",
+        ),
+        (
+            "[master]\nname = 'a/b'",
+            "line 5, column 8: master.name contains `/`; use ASCII letters, digits, `-`, `_` and `.`",
+        ),
+        ("[master]\nnam = 'a'", "line 5, column 1: unknown key `nam` in master; did you mean `name`?"),
+        ("[sockets]\na = 'h:1'", "line 5, column 5: sockets.a is a string, not a table"),
+        (
+            "[sockets.a]",
+            "line 4, column 10: missing key `listen` in sockets.a; say where, for example `listen = \"127.0.0.1:8080\"`",
+        ),
+        (
+            "[sockets.a]\nlistn = 'h:1'",
+            "line 5, column 1: unknown key `listn` in sockets.a; did you mean `listen`?",
+        ),
+        (
+            "[sockets.a]\nlisten = '8080'",
+            "line 5, column 10: sockets.a.listen is not an address: `8080`; \
+             write `127.0.0.1:8080`, or `0.0.0.0:8080` for the whole network",
+        ),
+        (
+            "[sockets.a]\nlisten = 'udp:h:1'",
+            "line 5, column 10: sockets.a.listen has an address of the kind `udp:`, which is not supported yet; \
+             write HOST:PORT or unix:PATH",
+        ),
+        (
+            "[sockets.a]\nlisten = 'h:1'\nbacklog = 65536",
+            "line 6, column 11: sockets.a.backlog is 65536, but must be 1 to 65535",
+        ),
+        (
+            "[sockets.'a:b']\nlisten = 'h:1'",
+            "line 4, column 10: socket name sockets.\"a:b\" contains `:`; use ASCII letters, digits, `-`, `_` and `.`",
+        ),
+        (
+            &format!("[sockets.{long}]\nlisten = 'h:1'"),
+            &format!("line 4, column 10: socket name sockets.{long} is 65 bytes long; use at most 64 bytes"),
+        ),
+        (
+            "[sockets]\na.listen = 'h:1'\nb.listen = 'H:01'",
+            "line 6, column 12: sockets `a` and `b` have the same address; \
+             apps can share a socket: name the first one in both",
+        ),
+        (
+            "[app.'']\ncommand = 'a'",
+            "line 4, column 6: app name app.\"\" is empty; use letters, digits, `-`, `_` and `.`",
+        ),
+        (
+            "[app.b]",
+            "line 4, column 6: missing key `command` in app.b; say what to run, for example `command = [\"node\", \"server.js\"]`",
+        ),
+        ("[[app.b]]", "line 4, column 7: app.b is an array of tables, not a table"),
+        ("[socket.a]", "line 4, column 2: unknown key `socket`; did you mean `sockets`?"),
+    ] {
+        assert_eq!(said(&web(lines)), expected, "{lines}");
+    }
+}
+
+#[test]
+fn every_wrong_frame_of_a_file_is_told() {
+    const NO_APP: &str = "line 1, column 1: no app to run; add one: `[app.web]` with `command = [\"…\"]`";
+    let app = "[app.a]\ncommand = ['a']\n";
+    for (text, expected) in [
+        (app.to_owned(), "line 1, column 1: missing key `version`; begin the file with `version = 1`"),
+        (format!("versoin = 1\n{app}"), "line 1, column 1: unknown key `versoin`; did you mean `version`?"),
+        (
+            format!("version = 2\n{app}"),
+            "line 1, column 11: version 2 of drover.toml is unknown; this drover reads version 1",
+        ),
+        (
+            format!("version = '1'\n{app}"),
+            "line 1, column 11: version is a string, not an integer; write `version = 1`",
+        ),
+        ("version = 1".to_owned(), NO_APP),
+        ("version = 1\n[app]".to_owned(), NO_APP),
+        ("version = 1\napp = 3".to_owned(), "line 2, column 7: app is an integer, not a table"),
+        (
+            "version = 1\n[apps.a]\ncommand = ['a']".to_owned(),
+            "line 2, column 2: unknown key `apps`; did you mean `app`?",
+        ),
+    ] {
+        assert_eq!(said(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn every_key_that_is_not_built_is_told_as_such() {
+    for (line, place, key) in [
+        ("user = 'u'", "app.web", "user"),
+        ("group = 'g'", "app.web", "group"),
+        ("depends_on = {}", "app.web", "depends_on"),
+        ("kind = 'oneshot'", "app.web", "kind"),
+        ("heartbeat.misses = 3", "app.web", "heartbeat"),
+        ("limits.nofile = 3", "app.web", "limits"),
+        ("[app.web.update]", "app.web", "update"),
+        ("recycle = {}", "app.web", "recycle"),
+        ("health = {}", "app.web", "health"),
+        ("reload = {}", "app.web", "reload"),
+        ("watchdog = {}", "app.web", "watchdog"),
+        ("start.probe = {}", "app.web.start", "probe"),
+        ("stop.pre_delay = '0s'", "app.web.stop", "pre_delay"),
+        ("[master]\nshutdown_timeout = '45s'", "master", "shutdown_timeout"),
+        ("[sockets]\na = { listen = 'h:1', mode = 'shared' }", "sockets.a", "mode"),
+    ] {
+        let error = parse(&web(line)).unwrap_err();
+        let told: Vec<&str> = error.mistakes().iter().map(|mistake| mistake.message()).collect();
+        assert_eq!(told, [format!("key `{key}` in {place} is not supported yet")], "{line}");
+    }
+}
+
+#[test]
+fn a_mistaken_value_is_not_compared() {
+    for lines in [
+        "start = { timeout = '10m', max_timeout = '20' }",
+        "start = { timeout = '10', max_timeout = '1s' }",
+        "restart = { success_codes = 3, fatal_codes = [0] }",
+    ] {
+        assert_eq!(parse(&web(lines)).unwrap_err().mistakes().len(), 1, "{lines}");
+    }
+}
+
+#[test]
+fn a_mistaken_socket_is_known_by_its_name() {
+    let error = said(&web("sockets = ['a']\n[sockets.a]\nlisten = 'x'"));
+    assert_eq!(
+        error,
+        "line 6, column 10: sockets.a.listen is not an address: `x`; write HOST:PORT or unix:PATH"
+    );
+}
+
+#[test]
+fn mistakes_of_toml_itself_have_their_place() {
+    for (text, expected) in [
+        ("a = 1\na = 2", "line 2, column 1: key `a` is there twice"),
+        ("[a.b]\n[a.b]", "line 2, column 4: key `b` is there twice"),
+        ("x = 'abc", "line 1, column 9: invalid literal string, expected `'`"),
+        ("[x", "line 1, column 3: unclosed table, expected `]`"),
+        ("ä = 1", "line 1, column 1: invalid unquoted key, expected letters, numbers, `-`, `_`"),
+    ] {
+        assert_eq!(said(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn every_line_of_a_file_can_be_wrong_at_once() {
+    let wrong = EVERY_KEY.replace(" = ", "_ = ");
+    let error = parse(&wrong).unwrap_err();
+    let lines: Vec<usize> = error.mistakes().iter().map(|mistake| mistake.line()).collect();
+    assert!(lines.is_sorted(), "in file order: {lines:?}");
+    let assignments: Vec<usize> =
+        (1..).zip(wrong.lines()).filter(|(_, line)| line.contains('=')).map(|(number, _)| number).collect();
+    assert!(assignments.iter().all(|line| lines.contains(line)), "{assignments:?} all told in {lines:?}");
+}

@@ -1,0 +1,63 @@
+//! Whole files, right and wrong.
+
+mod arbitrary;
+mod loaded;
+mod mistaken;
+mod rendered;
+mod valid;
+
+/// A file with every key that is read.
+const EVERY_KEY: &str = r#"
+version = 1
+
+[master]
+name = "shop"
+
+[sockets.http]
+listen = "0.0.0.0:8080"
+backlog = 4096
+
+[sockets.admin]
+listen = "unix:/run/shop/admin.sock"
+
+[app.web]
+command = ["node", "server.js", "--port=a b"]
+workers = 4
+sockets = ["admin", "http"]
+protocol = "drover"
+env = { NODE_ENV = "production", EMPTY = "" }
+env_clear = true
+cwd = "/srv/shop"
+umask = "0027"
+
+[app.web.start]
+timeout = "40s"
+max_timeout = "10m"
+min_uptime = "0s"
+parallel = 2
+
+[app.web.stop]
+drain_timeout = "1h30m"
+term_timeout = "0s"
+signal = "SIGQUIT"
+
+[app.web.restart]
+policy = "always"
+backoff = { initial = "1s", max = "1m", factor = 1.5, jitter = 1 }
+limit = { count = 3, within = "90s", then = "stop-all" }
+reset_after = "2m"
+success_codes = [0, 143]
+fatal_codes = [78, 255]
+
+[app."b.2"]
+command = "redis-server --save '' \"a b\""
+workers = "auto"
+protocol = "none"
+stop.signal = "INT"
+restart = "never"
+"#;
+
+/// A file with one app, `web`, that has these lines and a command.
+fn web(lines: &str) -> String {
+    format!("version = 1\n[app.web]\ncommand = [\"web\"]\n{lines}\n")
+}

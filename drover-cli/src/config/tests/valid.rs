@@ -1,0 +1,195 @@
+use std::time::Duration;
+
+use super::super::*;
+use super::{EVERY_KEY, web};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn strings(strings: &[&str]) -> Vec<String> {
+    strings.iter().map(|string| (*string).to_owned()).collect()
+}
+
+/// The one app of a file made by [`web`].
+fn app(lines: &str) -> App {
+    let text = web(lines);
+    let mut config = parse(&text).unwrap_or_else(|error| panic!("{}", error.render("test", &text, false)));
+    config.apps.remove(0)
+}
+
+fn plain_app() -> App {
+    App {
+        name: "web".into(),
+        command: strings(&["web"]),
+        workers: Workers::Auto,
+        sockets: vec![],
+        protocol: Protocol::None,
+        env: vec![],
+        env_clear: false,
+        cwd: None,
+        umask: None,
+        start: Start::default(),
+        stop: Stop::default(),
+        restart: Restart::default(),
+    }
+}
+
+#[test]
+fn every_key_arrives_in_its_field() {
+    let config = parse(EVERY_KEY).unwrap();
+    let web = App {
+        name: "web".into(),
+        command: strings(&["node", "server.js", "--port=a b"]),
+        workers: Workers::Count(4),
+        sockets: strings(&["admin", "http"]),
+        protocol: Protocol::Drover,
+        env: vec![("NODE_ENV".into(), "production".into()), ("EMPTY".into(), String::new())],
+        env_clear: true,
+        cwd: Some("/srv/shop".into()),
+        umask: Some(0o27),
+        start: Start {
+            timeout: seconds(40),
+            max_timeout: seconds(600),
+            min_uptime: Duration::ZERO,
+            parallel: Some(2),
+        },
+        stop: Stop { drain_timeout: seconds(5400), term_timeout: Duration::ZERO, signal: "SIGQUIT".into() },
+        restart: Restart {
+            policy: Policy::Always,
+            backoff: Backoff { initial: seconds(1), max: seconds(60), factor: 1.5, jitter: 1.0 },
+            limit: Limit { count: 3, within: seconds(90), then: Then::StopAll },
+            reset_after: seconds(120),
+            success_codes: vec![0, 143],
+            fatal_codes: vec![78, 255],
+        },
+    };
+    let second = App {
+        name: "b.2".into(),
+        command: strings(&["redis-server", "--save", "", "a b"]),
+        stop: Stop { signal: "SIGINT".into(), ..Stop::default() },
+        restart: Restart { policy: Policy::Never, ..Restart::default() },
+        ..plain_app()
+    };
+    let http = Listen::Tcp { host: "0.0.0.0".into(), port: 8080 };
+    let admin = Listen::Unix("/run/shop/admin.sock".into());
+    let expected = Config {
+        name: Some("shop".into()),
+        sockets: vec![
+            Socket { name: "http".into(), listen: http, backlog: 4096 },
+            Socket { name: "admin".into(), listen: admin, backlog: 1024 },
+        ],
+        apps: vec![web, second],
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn a_command_is_all_an_app_needs() {
+    let config = parse("version = 1\n[app.web]\ncommand = [\"web\"]\n").unwrap();
+    assert_eq!(config, Config { name: None, sockets: vec![], apps: vec![plain_app()] });
+}
+
+#[test]
+fn defaults_are_those_of_the_interface() {
+    let App { start, stop, restart, .. } = plain_app();
+    assert_eq!((start.timeout, start.max_timeout, start.min_uptime), (seconds(30), seconds(300), seconds(1)));
+    assert_eq!(
+        (stop.drain_timeout, stop.term_timeout, stop.signal.as_str()),
+        (seconds(20), seconds(5), "SIGTERM")
+    );
+    let Restart { policy, backoff, limit, reset_after, success_codes, fatal_codes } = restart;
+    assert_eq!(policy, Policy::OnFailure);
+    assert_eq!((backoff.initial, backoff.max), (Duration::from_millis(200), seconds(30)));
+    assert_eq!((backoff.factor, backoff.jitter), (2.0, 0.2));
+    assert_eq!(limit, Limit { count: 10, within: seconds(300), then: Then::GiveUp });
+    assert_eq!((reset_after, success_codes, fatal_codes), (seconds(60), vec![0], vec![]));
+}
+
+#[test]
+fn every_way_of_writing_a_table_is_the_same() {
+    let tables = app("[app.web.restart.limit]\ncount = 3");
+    for lines in [
+        "restart.limit.count = 3",
+        "restart = { limit = { count = 3 } }",
+        "restart.limit = { count = 3 }",
+        "[app.web.restart]\nlimit.count = 3",
+        "[\"app\".web.\"restart\"]\nlimit = {\n  count = 3,\n}",
+    ] {
+        assert_eq!(app(lines), tables, "{lines}");
+    }
+    let scattered = parse("[app.web.restart.limit]\ncount = 3\n[app.web]\ncommand = ['web']\n[master]\n");
+    assert_eq!(
+        scattered.unwrap_err().to_string(),
+        "line 1, column 1: missing key `version`; begin the file with `version = 1`"
+    );
+}
+
+#[test]
+fn an_empty_table_changes_nothing() {
+    for lines in ["[app.web.start]", "restart = {}", "restart.backoff = {}", "env = {}", "sockets = []"] {
+        assert_eq!(app(lines), plain_app(), "{lines}");
+    }
+}
+
+#[test]
+fn apps_and_sockets_keep_the_order_of_the_file() {
+    let config = parse(
+        "version = 1\n[app.z]\ncommand = ['z']\nsockets = ['b', 'a']\n[app.a]\ncommand = ['a']\n\
+         [sockets.b]\nlisten = 'h:1'\n[sockets.a]\nlisten = 'h:2'\n",
+    )
+    .unwrap();
+    assert_eq!(config.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);
+    assert_eq!(config.sockets.iter().map(|socket| socket.name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+    assert_eq!(config.apps[0].sockets, ["b", "a"]);
+}
+
+#[test]
+fn every_word_has_its_meaning() {
+    for (word, policy) in
+        [("always", Policy::Always), ("on-failure", Policy::OnFailure), ("never", Policy::Never)]
+    {
+        assert_eq!(app(&format!("restart = '{word}'")).restart.policy, policy);
+        assert_eq!(app(&format!("restart.policy = '{word}'")).restart.policy, policy);
+    }
+    for (word, then) in [("give-up", Then::GiveUp), ("stop-app", Then::StopApp), ("stop-all", Then::StopAll)]
+    {
+        assert_eq!(app(&format!("restart.limit.then = '{word}'")).restart.limit.then, then);
+    }
+    for (word, protocol) in [("none", Protocol::None), ("drover", Protocol::Drover)] {
+        assert_eq!(app(&format!("protocol = '{word}'")).protocol, protocol);
+    }
+    for word in ["USR1", "SIGUSR1"] {
+        assert_eq!(app(&format!("stop.signal = '{word}'")).stop.signal, "SIGUSR1");
+    }
+}
+
+#[test]
+fn the_edges_of_every_range_are_inside() {
+    for lines in [
+        "workers = 1",
+        "workers = 100000",
+        "umask = '0'",
+        "umask = '0777'",
+        "start.timeout = '5m'",
+        "start = { timeout = '1h', max_timeout = '1h' }",
+        "restart.backoff = { initial = '30s', factor = 1, jitter = 0 }",
+        "restart.backoff = { initial = '0s', max = '0s', factor = 1.0, jitter = 1.0 }",
+        "restart.limit.count = 1",
+        "restart = { success_codes = [], fatal_codes = [0, 255] }",
+    ] {
+        app(lines);
+    }
+}
+
+#[test]
+fn a_socket_with_port_zero_is_never_the_same_as_another() {
+    let sockets = "sockets.a.listen = 'h:0'\nsockets.b.listen = 'h:0'\n";
+    assert_eq!(parse(&format!("{sockets}{}", web(""))).unwrap().sockets.len(), 2);
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_are_no_mistake() {
+    let text = format!("\u{feff}{}", EVERY_KEY.replace('\n', "\r\n"));
+    assert_eq!(parse(&text), parse(EVERY_KEY));
+}

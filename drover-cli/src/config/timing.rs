@@ -1,0 +1,59 @@
+//! `app.NAME.start` and `app.NAME.stop`.
+
+use super::mistake::{Mistakes, shown};
+use super::model::{Start, Stop};
+use super::reader::{Entry, Reader};
+use super::{suggest, value};
+
+/// Reads `app.NAME.start`.
+pub(super) fn start(table: &mut Reader<'_, '_>) -> Start {
+    let default = Start::default();
+    let timeout = table.setting("timeout", default.timeout, value::some_duration);
+    let max_timeout = table.setting("max_timeout", default.max_timeout, value::some_duration);
+    let path = table.path().to_owned();
+    value::in_order(table.mistakes(), &path, &timeout, &max_timeout);
+    Start {
+        timeout: timeout.value,
+        max_timeout: max_timeout.value,
+        min_uptime: table.setting("min_uptime", default.min_uptime, value::duration).value,
+        parallel: table.optional("parallel", value::whole(1..=100_000)),
+    }
+}
+
+/// Reads `app.NAME.stop`.
+pub(super) fn stop(table: &mut Reader<'_, '_>) -> Stop {
+    let default = Stop::default();
+    Stop {
+        drain_timeout: table.setting("drain_timeout", default.drain_timeout, value::duration).value,
+        term_timeout: table.setting("term_timeout", default.term_timeout, value::duration).value,
+        signal: table.setting("signal", default.signal, signal).value,
+    }
+}
+
+/// A signal's name with or without `SIG`; canonical is with.
+fn signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    let text = value::string(entry, mistakes)?;
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    if SIGNALS.contains(&name) {
+        return Some(format!("SIG{name}"));
+    }
+    let (path, text) = (&entry.path, shown(text));
+    if matches!(name, "KILL" | "STOP") {
+        let help = "name one that a program can act on; SIGKILL follows by itself after `term_timeout`";
+        mistakes.add(entry.span.clone(), format!("{path} is {text}, which no program can catch")).help(help);
+        return None;
+    }
+    let help = match suggest::suggest(name, SIGNALS) {
+        Some(known) => suggest::did_you_mean(known),
+        None => "write for example `TERM`, `INT` or `QUIT`".to_owned(),
+    };
+    mistakes.add(entry.span.clone(), format!("unknown signal `{text}` for {path}")).help(help);
+    None
+}
+
+/// The signals of signal(7) that a program can catch, without the real-time ones.
+const SIGNALS: [&str; 27] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "USR1", "SEGV", "USR2", "PIPE", "ALRM",
+    "TERM", "CHLD", "CONT", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
+    "SYS",
+];

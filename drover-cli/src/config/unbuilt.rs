@@ -1,0 +1,52 @@
+//! Keys and words that belong to the file's format but that nothing acts on yet.
+//!
+//! They are refused as "not supported yet", not as unknown: whoever writes one has made no mistake, and must not
+//! believe that it works. An entry leaves this file in the change that builds it.
+
+/// The tables of a `drover.toml`, whatever their names are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The file itself.
+    Root,
+    /// `[master]`.
+    Master,
+    /// `[sockets.NAME]`.
+    Socket,
+    /// `[app.NAME]`.
+    App,
+    /// `[app.NAME.start]`.
+    Start,
+    /// `[app.NAME.stop]`.
+    Stop,
+    /// `[app.NAME.restart]`.
+    Restart,
+    /// `[app.NAME.restart.backoff]`.
+    Backoff,
+    /// `[app.NAME.restart.limit]`.
+    Limit,
+}
+
+/// Keys that are not built yet.
+pub(super) const KEYS: [(Place, &str); 15] = [
+    (Place::Master, "shutdown_timeout"),
+    (Place::Socket, "mode"),
+    (Place::App, "user"),
+    (Place::App, "group"),
+    (Place::App, "depends_on"),
+    (Place::App, "kind"),
+    (Place::App, "heartbeat"),
+    (Place::App, "limits"),
+    (Place::App, "update"),
+    (Place::App, "recycle"),
+    (Place::App, "health"),
+    (Place::App, "reload"),
+    (Place::App, "watchdog"),
+    (Place::Start, "probe"),
+    (Place::Stop, "pre_delay"),
+];
+
+/// Words of `app.NAME.protocol` that are not built yet.
+pub(super) const PROTOCOLS: [&str; 1] = ["notify"];
+
+/// Kinds of address in `sockets.NAME.listen` that are not built yet.
+pub(super) const LISTEN_SCHEMES: [&str; 1] = ["udp:"];
