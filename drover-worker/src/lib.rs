@@ -1,1 +1,95 @@
-//! Under construction.
+//! The worker's side of Drover: a service that links this crate can be started, watched, drained, reloaded and scaled
+//! by a master, and runs on its own just as well.
+//!
+//! # A whole worker
+//!
+//! ```no_run
+//! use drover_worker::MessageBus;
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let bus = MessageBus::builder().standalone_listen("http", "127.0.0.1:8080").connect().await?;
+//!     let listener = bus.listener("http")?;
+//!     bus.started().await?;
+//!
+//!     loop {
+//!         tokio::select! {
+//!             accepted = listener.accept() => {
+//!                 let (_stream, _peer) = accepted?; // serve it
+//!             }
+//!             _ = bus.stop_requested() => break,
+//!         }
+//!     }
+//!     drop(listener); // what is queued stays for the other workers
+//!     // … finish what is under way …
+//!     bus.stopped().await?;
+//!
+//!     bus.quit_requested().await;
+//!     bus.shut_down().await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # How it works
+//!
+//! ```text
+//!            started()           Stop             stopped()           Quit               shut_down()
+//!  Connected ────────► Started ────────► Stopping ────────► Stopped ────────► ShuttingDown ────────► exit
+//! ```
+//!
+//! - **Under a master**, `DROVER_SOCKET` and `DROVER_TOKEN` are set. [`MessageBus::connect`] connects and introduces
+//!   the worker; a task then reads what the master asks, answers its pings, and writes what the app says. The app's
+//!   environment and its signal handlers are not touched.
+//! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
+//!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal ends the
+//!   process with 130 or 143.
+//! - **When the master dies**, the request to stop comes with [`StopCause::MasterGone`], and the request to leave after
+//!   [`stopped`](MessageBus::stopped). A process that is not gone when the
+//!   [orphan timeout](MessageBusBuilder::orphan_timeout) has passed ends with code 70, even with a blocked runtime: no
+//!   worker outlives its master. A link that the worker itself has to close, because the master broke the protocol or
+//!   because the runtime was torn down before [`shut_down`](MessageBus::shut_down), counts as the master's death.
+//! - **Sockets** are bound by the master and handed over (`LISTEN_FDS`). A [`Listener`] takes its share of their
+//!   connections and no more.
+//! - **Misuse**, such as [`started`](MessageBus::started) twice, is an error of that call; nothing is sent.
+//! - **Children** of a worker are best started by [`command`], which keeps Drover's variables from them.
+//!
+//! Traces go to the targets `drover::worker` (changes of state) and `drover::protocol` (each message by its name).
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `axum` | no | [`Listener`] goes into `axum::serve` |
+//! | `testing` | no | `testing::FakeMaster`, to test a worker without a master |
+
+#![deny(unsafe_code)]
+
+mod builder;
+mod bus;
+mod child;
+pub mod environment;
+mod error;
+mod handshake;
+mod identity;
+mod lifecycle;
+mod link;
+mod listen_fds;
+mod listener;
+mod listeners;
+mod orphan;
+mod request;
+#[cfg(feature = "axum")]
+mod serve;
+mod standalone;
+#[expect(unsafe_code, reason = "system calls without a safe wrapper")]
+mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use builder::MessageBusBuilder;
+pub use bus::MessageBus;
+pub use child::command;
+pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
+pub use identity::Identity;
+pub use listener::Listener;
+pub use request::{QuitRequest, StopCause, StopRequest};

@@ -1,0 +1,130 @@
+//! How a bus is set up.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bus::{MessageBus, Shared};
+use crate::environment::Environment;
+use crate::error::ConnectError;
+use crate::handshake;
+use crate::identity::Identity;
+use crate::link;
+use crate::listeners::Listeners;
+use crate::orphan;
+use crate::standalone::Signals;
+
+/// Sets up a [`MessageBus`]; from [`MessageBus::builder`].
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn connect() -> Result<(), drover_worker::ConnectError> {
+/// use drover_worker::MessageBus;
+///
+/// let bus = MessageBus::builder().standalone_listen("http", "127.0.0.1:8080").connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Default)]
+#[must_use = "a builder does nothing until connect()"]
+pub struct MessageBusBuilder {
+    standalone: Vec<(String, String)>,
+    orphan_timeout: Option<Duration>,
+    socket: Option<PathBuf>,
+    token: Option<String>,
+}
+
+impl MessageBusBuilder {
+    /// The address (`host:port`) of a listener when no master and no socket activation hands it over. Default: none, so
+    /// that [`listener`](MessageBus::listener) fails in standalone mode. Under a master it is not looked at.
+    pub fn standalone_listen(mut self, name: impl Into<String>, address: impl Into<String>) -> Self {
+        self.standalone.push((name.into(), address.into()));
+        self
+    }
+
+    /// How long this process may live on once the connection to its master has ended. Default: the master's drain and
+    /// quit timeouts together, at least 1 s.
+    ///
+    /// When it has passed the process ends with code 70, without destructors, even if the async runtime is blocked.
+    /// Too short cuts off work under way; too long leaves workers that nobody supervises.
+    pub fn orphan_timeout(mut self, timeout: Duration) -> Self {
+        self.orphan_timeout = Some(timeout);
+        self
+    }
+
+    /// The master's socket. Default: `DROVER_SOCKET`; without either the worker is standalone.
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
+        self
+    }
+
+    /// The secret that says which worker this is. Default: `DROVER_TOKEN`.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Connects to the master, or begins standalone mode.
+    ///
+    /// The connection belongs to the tokio runtime on which this is called, and lasts until that or the process ends;
+    /// the number of handles does not matter to it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`]: the environment is unusable, the master can't be reached, does not answer, or refuses.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O and time enabled.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection; the master may count the token as used until it reads that.
+    pub async fn connect(self) -> Result<MessageBus, ConnectError> {
+        let environment = Environment::read()?;
+        let Some(socket) = self.socket.or_else(|| environment.socket.clone()) else {
+            let shared = Arc::new(Shared::standalone(
+                Identity::standalone(&environment),
+                Listeners::standalone(self.standalone),
+            ));
+            let signals = Signals::listen().map_err(ConnectError::Signals)?;
+            tokio::spawn(signals.obey(Arc::clone(&shared)));
+            tracing::info!(target: "drover::worker", app = %shared.identity.app, "standalone: no DROVER_SOCKET");
+            return Ok(MessageBus::new(shared));
+        };
+        let Some(token) = self.token.or(environment.token) else {
+            return Err(ConnectError::NoToken { socket });
+        };
+        let welcomed = handshake::connect(&socket, &token).await?;
+        let session = &welcomed.session;
+        let limits = session.limits;
+        let orphan_timeout = self
+            .orphan_timeout
+            .unwrap_or_else(|| orphan::default_timeout(limits.drain_timeout_ms, limits.quit_timeout_ms));
+        let identity = Identity::from(session.identity.clone());
+        tracing::info!(
+            target: "drover::worker",
+            app = %identity.app,
+            slot = identity.slot,
+            generation = identity.generation,
+            worker_id = identity.worker_id,
+            version = session.version,
+            "connected to the master"
+        );
+        let shared = link::start(welcomed, identity, orphan_timeout)?;
+        Ok(MessageBus::new(shared))
+    }
+}
+
+impl fmt::Debug for MessageBusBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageBusBuilder")
+            .field("standalone", &self.standalone)
+            .field("orphan_timeout", &self.orphan_timeout)
+            .field("socket", &self.socket)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .finish()
+    }
+}

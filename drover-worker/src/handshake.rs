@@ -1,0 +1,66 @@
+//! The first frame in each direction.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use drover_proto::codec::{CodecError, FrameCodec, encode_frame};
+use drover_proto::frame::FrameLimit;
+use drover_proto::handshake::{WorkerSession, WorkerSide};
+use drover_proto::latest::{Hello, HelloReply, Sdk};
+use drover_proto::version::SPOKEN;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio_util::codec::Decoder;
+
+use crate::error::ConnectError;
+
+/// How long the master may take to answer. Shorter gives up on a starved host, longer hides a master that hangs.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection on which the master has welcomed the worker.
+#[derive(Debug)]
+pub(crate) struct Welcomed {
+    pub(crate) stream: UnixStream,
+    pub(crate) session: WorkerSession,
+    /// What arrived after Welcome: the first of the frames that follow it.
+    pub(crate) received: BytesMut,
+}
+
+/// Connects and introduces the worker.
+pub(crate) async fn connect(socket: &Path, token: &str) -> Result<Welcomed, ConnectError> {
+    let whole = async {
+        let stream = UnixStream::connect(socket)
+            .await
+            .map_err(|source| ConnectError::Unreachable { socket: socket.to_owned(), source })?;
+        introduce(stream, token).await
+    };
+    tokio::time::timeout(TIMEOUT, whole)
+        .await
+        .map_err(|_| ConnectError::TimedOut { socket: socket.to_owned(), after: TIMEOUT })?
+}
+
+async fn introduce(mut stream: UnixStream, token: &str) -> Result<Welcomed, ConnectError> {
+    let sdk = Sdk {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        language: "rust".to_owned(),
+    };
+    let (hello, awaiting) = WorkerSide::new(SPOKEN, token).pid(std::process::id()).sdk(sdk).hello();
+    let hello = encode_frame(&hello, FrameLimit::WORKER).map_err(CodecError::from)?;
+    // A master that refuses may close before it has read Hello; its Reject is still to be read.
+    let sent = stream.write_all(&hello).await;
+    let mut received = BytesMut::new();
+    let mut codec = FrameCodec::<Hello, HelloReply>::new(FrameLimit::WORKER);
+    loop {
+        if let Some(reply) = codec.decode(&mut received)? {
+            let session = awaiting.reply_received(reply)?;
+            sent.map_err(CodecError::from)?;
+            return Ok(Welcomed { stream, session, received });
+        }
+        if stream.read_buf(&mut received).await.map_err(CodecError::from)? == 0 {
+            codec.decode_eof(&mut received)?;
+            return Err(ConnectError::Closed);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Sockets that were handed over at the start of the process: `LISTEN_FDS`, `LISTEN_FDNAMES`, `LISTEN_PID`.
+
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crate::error::{ListenFdsError, ListenerError};
+use crate::sys::{self, SocketKind};
+
+/// The number of the first socket.
+const FIRST: RawFd = 3;
+
+/// The name of a socket without one, as in sd_listen_fds_with_names(3).
+const NAMELESS: &str = "unknown";
+
+/// The sockets of this process, each to be taken once.
+#[derive(Debug, Default)]
+pub(crate) struct ListenFds {
+    offers: Mutex<Vec<Offer>>,
+}
+
+#[derive(Debug)]
+struct Offer {
+    name: String,
+    fd: RawFd,
+    taken: bool,
+}
+
+impl ListenFds {
+    /// The sockets in the environment of this process: one value for all buses, so that no socket gets two owners.
+    pub(crate) fn of_process() -> Result<Arc<Self>, ListenFdsError> {
+        static OF_PROCESS: OnceLock<Result<Arc<ListenFds>, ListenFdsError>> = OnceLock::new();
+        OF_PROCESS
+            .get_or_init(|| {
+                let sockets = parse(|name| std::env::var_os(name), std::process::id())?;
+                Ok(Arc::new(Self::new(sockets)))
+            })
+            .clone()
+    }
+
+    fn new(sockets: Vec<(String, RawFd)>) -> Self {
+        let offers = sockets.into_iter().map(|(name, fd)| Offer { name, fd, taken: false }).collect();
+        Self { offers: Mutex::new(offers) }
+    }
+
+    /// Whether a socket of this name was handed over.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.offers.lock().expect("never poisoned").iter().any(|offer| offer.name == name)
+    }
+
+    /// Takes the next socket of this name; several may share one.
+    pub(crate) fn take(&self, name: &str) -> Result<TcpListener, ListenerError> {
+        let mut offers = self.offers.lock().expect("never poisoned");
+        if !offers.iter().any(|offer| offer.name == name) {
+            let offered = offers.iter().map(|offer| offer.name.clone()).collect();
+            return Err(ListenerError::NotHandedOver { name: name.to_owned(), offered });
+        }
+        let Some(offer) = offers.iter_mut().find(|offer| offer.name == name && !offer.taken) else {
+            return Err(ListenerError::Taken { name: name.to_owned() });
+        };
+        let io = |source| ListenerError::Io { name: name.to_owned(), address: None, source };
+        let kind = match sys::socket_kind(offer.fd).map_err(io)? {
+            SocketKind::TcpListener => None,
+            SocketKind::Unix => Some("a Unix socket"),
+            SocketKind::Other => Some("no TCP socket that listens"),
+        };
+        if let Some(kind) = kind {
+            return Err(ListenerError::NotTcp { name: name.to_owned(), kind });
+        }
+        let socket = sys::adopt(offer.fd).map_err(io)?;
+        offer.taken = true;
+        Ok(socket.into())
+    }
+}
+
+/// Names and numbers of the sockets that are for the process `pid`.
+fn parse(
+    lookup: impl Fn(&str) -> Option<OsString>,
+    pid: u32,
+) -> Result<Vec<(String, RawFd)>, ListenFdsError> {
+    let text = |name| lookup(name).map(|value| value.to_string_lossy().into_owned());
+    let Some(count) = text("LISTEN_FDS").filter(|count| !count.is_empty()) else { return Ok(Vec::new()) };
+    let listen_pid = text("LISTEN_PID");
+    if listen_pid.as_deref() != Some(pid.to_string().as_str()) {
+        return Err(ListenFdsError::OtherProcess { listen_pid, pid });
+    }
+    let end = count.parse::<RawFd>().ok().filter(|fds| *fds >= 0).and_then(|fds| fds.checked_add(FIRST));
+    let Some(end) = end else { return Err(ListenFdsError::NotANumber { value: count }) };
+    let numbers = FIRST..end;
+    let Some(names) = text("LISTEN_FDNAMES") else {
+        return Ok(numbers.map(|fd| (NAMELESS.to_owned(), fd)).collect());
+    };
+    // An empty text is no name, not one empty name.
+    let names: Vec<String> = names.split(':').filter(|_| !names.is_empty()).map(str::to_owned).collect();
+    if names.len() != numbers.len() {
+        return Err(ListenFdsError::NamesDiffer { fds: numbers.len(), names: names.len() });
+    }
+    Ok(names.into_iter().zip(numbers).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsRawFd, IntoRawFd};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener};
+
+    use super::*;
+
+    type Parsed = Result<Vec<(String, RawFd)>, ListenFdsError>;
+
+    fn parsed(fds: Option<&str>, names: Option<&str>, pid: Option<&str>) -> Parsed {
+        let lookup = |name: &str| match name {
+            "LISTEN_FDS" => fds,
+            "LISTEN_FDNAMES" => names,
+            "LISTEN_PID" => pid,
+            _ => None,
+        };
+        parse(|name| lookup(name).map(OsString::from), 42)
+    }
+
+    fn named(sockets: &[(&str, RawFd)]) -> Parsed {
+        Ok(sockets.iter().map(|(name, fd)| ((*name).to_owned(), *fd)).collect())
+    }
+
+    #[test]
+    fn sockets_are_numbered_from_three_in_the_order_of_their_names() {
+        for (fds, names, expected) in [
+            (None, None, named(&[])),
+            (Some(""), None, named(&[])),
+            (Some("0"), None, named(&[])),
+            (Some("0"), Some(""), named(&[])),
+            (Some("1"), Some("http"), named(&[("http", 3)])),
+            (Some("3"), Some("a:b:a"), named(&[("a", 3), ("b", 4), ("a", 5)])),
+            (Some("2"), Some("a:"), named(&[("a", 3), ("", 4)])),
+            (Some("2"), None, named(&[("unknown", 3), ("unknown", 4)])),
+            (Some("2"), Some("a"), Err(ListenFdsError::NamesDiffer { fds: 2, names: 1 })),
+            (Some("1"), Some(""), Err(ListenFdsError::NamesDiffer { fds: 1, names: 0 })),
+            (Some("x"), None, Err(ListenFdsError::NotANumber { value: "x".into() })),
+            (Some("-1"), None, Err(ListenFdsError::NotANumber { value: "-1".into() })),
+            (Some("2147483647"), None, Err(ListenFdsError::NotANumber { value: "2147483647".into() })),
+        ] {
+            assert_eq!(parsed(fds, names, Some("42")), expected, "{fds:?} {names:?}");
+        }
+    }
+
+    #[test]
+    fn sockets_of_another_process_are_left_alone_and_both_processes_named() {
+        for (listen_pid, text) in [
+            (Some("41"), "LISTEN_FDS is for process 41, but this is process 42"),
+            (Some("042"), "LISTEN_FDS is for process 042, but this is process 42"),
+            (None, "LISTEN_FDS is for process (LISTEN_PID is missing), but this is process 42"),
+        ] {
+            assert_eq!(parsed(Some("1"), Some("http"), listen_pid).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_socket_is_taken_once_and_an_unknown_name_hears_the_known_ones() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = tcp.local_addr().unwrap();
+        let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd()), ("admin".into(), -1)]);
+        assert_eq!(sockets.take("http").unwrap().local_addr().unwrap(), address);
+        assert!(matches!(sockets.take("http"), Err(ListenerError::Taken { name }) if name == "http"));
+        assert_eq!(
+            sockets.take("htpt").unwrap_err().to_string(),
+            r#"no listener named "htpt" was handed over; handed over: "http", "admin""#
+        );
+        assert!(matches!(sockets.take("admin"), Err(ListenerError::Io { .. })));
+    }
+
+    #[test]
+    fn only_a_tcp_socket_that_listens_is_taken() {
+        let name = format!("drover-worker-{}", std::process::id());
+        let unix = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // Refused before they are adopted, so the descriptors stay with their owners.
+        let sockets =
+            ListenFds::new(vec![("unix".into(), unix.as_raw_fd()), ("udp".into(), udp.as_raw_fd())]);
+        for (name, expected) in [("unix", "a Unix socket"), ("udp", "no TCP socket that listens")] {
+            match sockets.take(name) {
+                Err(ListenerError::NotTcp { kind, .. }) => assert_eq!(kind, expected),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

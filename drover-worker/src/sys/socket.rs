@@ -1,0 +1,50 @@
+//! File descriptors that the master put into this process.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// What kind of socket a file descriptor is, as far as a listener has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SocketKind {
+    /// A TCP socket that listens.
+    TcpListener,
+    /// A Unix socket of any type.
+    Unix,
+    /// Any other socket.
+    Other,
+}
+
+/// Tells what kind of socket `fd` is.
+pub(crate) fn socket_kind(fd: RawFd) -> io::Result<SocketKind> {
+    let domain = socket_option(fd, libc::SO_DOMAIN)?;
+    if domain == libc::AF_UNIX {
+        return Ok(SocketKind::Unix);
+    }
+    let tcp = matches!(domain, libc::AF_INET | libc::AF_INET6)
+        && socket_option(fd, libc::SO_TYPE)? == libc::SOCK_STREAM
+        && socket_option(fd, libc::SO_ACCEPTCONN)? == 1;
+    Ok(if tcp { SocketKind::TcpListener } else { SocketKind::Other })
+}
+
+/// Takes ownership of an inherited file descriptor and marks it close-on-exec.
+///
+/// The caller vouches that `fd` was handed to this process and is adopted once; both are the contract of
+/// `LISTEN_FDS`, kept by [`ListenFds`](crate::listen_fds::ListenFds).
+pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_SETFD takes an integer and touches no memory; a number that is no open descriptor gives EBADF.
+    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `fd` is open, as F_SETFD has just shown. It was opened by the master before exec, so no object of
+    // this process owns it, and `ListenFds` gives each number out once.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn socket_option(fd: RawFd, option: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: both pointers are to live locals, and `length` is the size of `value`.
+    let result =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut length) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}

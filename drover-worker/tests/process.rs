@@ -1,0 +1,319 @@
+//! What takes a process of its own: its death as an orphan, signals, inherited sockets. The workers are tests of this
+//! same file that are run as children; each ends by itself, whatever becomes of its parent.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use drover_worker::testing::messages::worker_frame::Body;
+use drover_worker::testing::{FakeLink, FakeMaster};
+use drover_worker::{ListenerError, MessageBus, StopCause, command};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(200);
+
+/// A command that runs the test `role` of this file.
+fn child(role: &str) -> Command {
+    let mut command = command(std::env::current_exe().unwrap());
+    command.args([role, "--exact", "--ignored", "--nocapture", "--test-threads=1"]).stdin(Stdio::null());
+    command
+}
+
+fn under(master: &FakeMaster, mut command: Command) -> Command {
+    command.env("DROVER_SOCKET", master.socket()).env("DROVER_TOKEN", master.token());
+    command
+}
+
+/// A shell stands in for the master: it puts the socket on descriptor 3 and its own pid, kept by exec, in LISTEN_PID.
+fn with_socket(worker: Command, socket: TcpListener) -> Command {
+    let mut shell = command("sh");
+    shell.args(["-c", "export LISTEN_PID=$$; exec 3<&0 0</dev/null; exec \"$0\" \"$@\""]);
+    shell.arg(worker.get_program()).args(worker.get_args());
+    shell.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "http").stdin(Stdio::from(OwnedFd::from(socket)));
+    shell
+}
+
+async fn end_of(child: Child) -> Output {
+    tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap()
+}
+
+async fn started(master: &FakeMaster, command: &mut Command) -> (Child, FakeLink) {
+    let child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut link = master.accept().await.unwrap();
+    assert!(matches!(link.body().await.unwrap(), Some(Body::Started(_))));
+    (child, link)
+}
+
+#[tokio::test]
+async fn an_orphan_ends_with_code_70_even_if_its_runtime_is_blocked() {
+    let master = FakeMaster::bind().unwrap();
+    let (child, link) =
+        started(&master, &mut under(&master, child("as_a_worker_that_blocks_its_runtime"))).await;
+    drop(link);
+    assert_eq!(end_of(child).await.status.code(), Some(70));
+}
+
+#[tokio::test]
+async fn an_orphan_that_drains_in_time_ends_as_it_likes() {
+    let master = FakeMaster::bind().unwrap();
+    let (child, link) =
+        started(&master, &mut under(&master, child("as_a_worker_that_drains_when_orphaned"))).await;
+    drop(link);
+    assert_eq!(end_of(child).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_that_said_shut_down_is_not_hurried_by_the_end_of_the_connection() {
+    let master = FakeMaster::bind().unwrap();
+    let (child, mut link) = started(&master, &mut under(&master, child("as_a_worker_that_lingers"))).await;
+    link.quit(DEADLINE).await.unwrap();
+    assert!(matches!(link.body().await.unwrap(), Some(Body::ShutDown(_))));
+    drop(link);
+    assert_eq!(end_of(child).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_under_a_master_catches_no_signals() {
+    let master = FakeMaster::bind().unwrap();
+    let (child, link) =
+        started(&master, &mut under(&master, child("as_a_worker_without_signal_handlers"))).await;
+    assert_eq!(end_of(child).await.status.code(), Some(0));
+    drop(link);
+}
+
+#[tokio::test]
+async fn sockets_are_inherited_by_name_and_kept_from_children() {
+    let master = FakeMaster::bind().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut shell = with_socket(child("as_a_worker_with_an_inherited_socket"), socket);
+    shell.env("EXPECTED_ADDRESS", address.to_string());
+    let mut shell = under(&master, shell);
+    let (child, link) = started(&master, &mut shell).await;
+    // The command holds the parent's copy of the socket.
+    drop(shell);
+    let greeting = tokio::task::spawn_blocking(move || {
+        let mut greeting = String::new();
+        TcpStream::connect(address).and_then(|mut stream| stream.read_to_string(&mut greeting)).unwrap();
+        greeting
+    });
+    assert_eq!(greeting.await.unwrap(), "inherited");
+    assert_eq!(end_of(child).await.status.code(), Some(0));
+    drop(link);
+}
+
+#[tokio::test]
+async fn four_processes_share_the_connections_of_one_socket() {
+    const CONNECTIONS: usize = 200;
+    let master = FakeMaster::bind().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut workers = Vec::new();
+    for _ in 0..4 {
+        let command = with_socket(child("as_a_worker_that_says_its_pid"), socket.try_clone().unwrap());
+        workers.push(started(&master, &mut under(&master, command)).await);
+    }
+    drop(socket);
+    let shares = tokio::task::spawn_blocking(move || {
+        let mut shares = HashMap::<u32, usize>::new();
+        for _ in 0..CONNECTIONS {
+            let mut pid = [0; 4];
+            TcpStream::connect(address).and_then(|mut stream| stream.read_exact(&mut pid)).unwrap();
+            *shares.entry(u32::from_be_bytes(pid)).or_default() += 1;
+        }
+        shares
+    });
+    let shares = shares.await.unwrap();
+    // A fair share is 50 of 200. Plain waiting leaves some workers with a handful or nothing.
+    assert!(shares.len() == 4 && shares.values().all(|share| *share >= 15), "{shares:?}");
+    for (child, mut link) in workers {
+        link.stop(DEADLINE).await.unwrap();
+        assert_eq!(end_of(child).await.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_standalone_worker_stops_and_leaves_by_a_signal() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut worker = Standalone::spawn("as_a_standalone_worker_that_leaves");
+        worker.await_line("ready");
+        worker.signal(signal);
+        worker.await_line("stop: Signal");
+        assert_eq!(worker.child.wait_with_output().unwrap().status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_a_standalone_worker_at_once() {
+    for (second, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let mut worker = Standalone::spawn("as_a_standalone_worker_that_never_drains");
+        worker.await_line("ready");
+        worker.signal(Signal::SIGTERM);
+        worker.await_line("stop: Signal");
+        worker.signal(second);
+        assert_eq!(worker.child.wait_with_output().unwrap().status.code(), Some(code));
+    }
+}
+
+struct Standalone {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Standalone {
+    fn spawn(role: &str) -> Self {
+        let mut child = child(role).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// Ends when the worker does, if the line never comes.
+    fn await_line(&mut self, line: &str) {
+        assert!(self.lines.any(|read| read.unwrap().ends_with(line)), "never said {line:?}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The child is not waited for yet, so its pid is its own.
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+}
+
+/// Blocks this thread, and with it a runtime of one thread.
+fn block(duration: Duration) {
+    let (_nobody, silence) = mpsc::sync_channel::<()>(0);
+    assert!(silence.recv_timeout(duration).is_err());
+}
+
+/// A worker that has little time once its master is gone.
+async fn short_lived() -> MessageBus {
+    let bus = MessageBus::builder().orphan_timeout(SHORT).connect().await.unwrap();
+    assert!(!bus.is_standalone());
+    bus
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_blocks_its_runtime() {
+    let bus = short_lived().await;
+    bus.started().await.unwrap();
+    // From here on nothing is ever polled again.
+    block(DEADLINE);
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_drains_when_orphaned() {
+    let bus = MessageBus::connect().await.unwrap();
+    bus.started().await.unwrap();
+    assert_eq!(bus.stop_requested().await.cause, StopCause::MasterGone);
+    bus.stopped().await.unwrap();
+    bus.quit_requested().await;
+    bus.shut_down().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_lingers() {
+    let bus = short_lived().await;
+    bus.started().await.unwrap();
+    bus.quit_requested().await;
+    bus.shut_down().await.unwrap();
+    block(SHORT * 4);
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_without_signal_handlers() {
+    let bus = MessageBus::connect().await.unwrap();
+    bus.started().await.unwrap();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+    let caught = u64::from_str_radix(caught, 16).unwrap();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
+        assert_eq!(caught >> (signal as u64 - 1) & 1, 0, "{signal}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_with_an_inherited_socket() {
+    let bus = MessageBus::connect().await.unwrap();
+    let expected: SocketAddr = std::env::var("EXPECTED_ADDRESS").unwrap().parse().unwrap();
+    assert!(
+        matches!(bus.listener("admin"), Err(ListenerError::NotHandedOver { offered, .. }) if offered == ["http"])
+    );
+    let listener = bus.listener("http").unwrap();
+    assert_eq!(listener.local_addr().unwrap(), expected);
+    assert!(matches!(bus.listener("http"), Err(ListenerError::Taken { .. })));
+
+    let fds = Command::new("ls").arg("-l").arg("/proc/self/fd").output().unwrap();
+    let fds = String::from_utf8_lossy(&fds.stdout).into_owned();
+    assert!(fds.contains("pipe:") && !fds.contains("socket:"), "{fds}");
+    let variables = command("env").output().unwrap();
+    let variables = String::from_utf8_lossy(&variables.stdout).into_owned();
+    assert!(variables.contains("EXPECTED_ADDRESS="), "{variables}");
+    assert!(!variables.contains("DROVER_") && !variables.contains("LISTEN_"), "a child learns too much");
+
+    bus.started().await.unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut stream = stream;
+    tokio::io::AsyncWriteExt::write_all(&mut stream, b"inherited").await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_says_its_pid() {
+    let bus = MessageBus::connect().await.unwrap();
+    let listener = bus.listener("http").unwrap();
+    bus.started().await.unwrap();
+    let serve = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut stream, &std::process::id().to_be_bytes())
+                .await
+                .unwrap();
+        }
+    };
+    tokio::select! {
+        () = serve => {}
+        _ = bus.stop_requested() => {}
+        () = tokio::time::sleep(DEADLINE) => panic!("the parent is gone"),
+    }
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_standalone_worker_that_leaves() {
+    let bus = MessageBus::builder().standalone_listen("http", "127.0.0.1:0").connect().await.unwrap();
+    assert!(bus.is_standalone());
+    assert_eq!((bus.identity().app.as_str(), bus.identity().slot), ("standalone", 0));
+    bus.listener("http").unwrap();
+    bus.status("alone", 0);
+    bus.extend(DEADLINE).await.unwrap();
+    bus.started().await.unwrap();
+    println!("ready");
+    let stop = tokio::time::timeout(DEADLINE, bus.stop_requested()).await.unwrap();
+    println!("stop: {:?}", stop.cause);
+    bus.stopped().await.unwrap();
+    tokio::time::timeout(DEADLINE, bus.quit_requested()).await.unwrap();
+    bus.shut_down().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_standalone_worker_that_never_drains() {
+    let bus = MessageBus::connect().await.unwrap();
+    bus.started().await.unwrap();
+    println!("ready");
+    let stop = tokio::time::timeout(DEADLINE, bus.stop_requested()).await.unwrap();
+    println!("stop: {:?}", stop.cause);
+    tokio::time::sleep(DEADLINE).await;
+}
