@@ -1,15 +1,18 @@
-//! A listener that shares its connections evenly with the other processes on the same socket.
+//! A listener that shares its connections with the other processes on the same socket.
 //!
-//! Waiting on one socket from many processes is unfair by nature: the kernel wakes the process that began to wait
-//! last, so one of them takes most of the connections. Here each process takes one connection, then leaves the
-//! queue of those who wait and joins it again at its end:
+//! Waiting on one socket from many processes is unfair by nature: the kernel asks the process that began to wait last,
+//! so one of them takes most of the connections. Here each process takes one connection, then leaves the queue of those
+//! who wait and joins it again at its end:
 //!
 //! ```text
 //!  tokio's epoll ──► our epoll ──► listening socket, shared by all workers
 //!                    EPOLLEXCLUSIVE; removed and added again after each accept
 //! ```
 //!
-//! The epoll of our own is needed because tokio waits edge-triggered, for its process's life, and neither can be told.
+//! The epoll of our own is needed because tokio registers a socket once, edge-triggered, and cannot be told otherwise.
+//! Behind it the kernel asks in the order of the queue, but does not stop at the first: the others wake a little later
+//! and mostly find nothing. So connections that come apart are shared evenly, while a burst goes to those that are
+//! awake; and no connection ever waits for one worker that is busy or about to leave while another is idle.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +22,8 @@ use tokio::net::TcpStream;
 
 use crate::sys::{self, AcceptQueue};
 
-/// A TCP listener with the interface of tokio's, which shares connections evenly among the workers of an app.
+/// A TCP listener with the interface of tokio's, which shares connections among the workers of an app: evenly if they
+/// come one by one, by who is idle if they come in a burst.
 ///
 /// It comes from [`MessageBus::listener`](crate::MessageBus::listener). Dropping it closes this process's hold on the
 /// socket; connections that wait in its queue stay there for the other workers.
@@ -170,7 +174,7 @@ mod tests {
             let _client = TcpStream::connect(address).await.unwrap();
             shares[timeout(DEADLINE, accepts.recv()).await.unwrap().unwrap()] += 1;
         }
-        // A fair share is 100 of 400. Plain edge-triggered waiting leaves some with a handful.
+        // A fair share is 100 of 400.
         assert!(shares.iter().all(|share| *share >= 30), "{shares:?}");
     }
 
