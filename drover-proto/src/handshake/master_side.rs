@@ -56,7 +56,7 @@ impl Claim {
             heartbeat_interval_ms: u64::try_from(heartbeat_interval.as_millis()).unwrap_or(u64::MAX),
             capabilities: Vec::new(),
         };
-        let sdk = self.hello.sdk.map_or_else(String::new, |sdk| format!("{} {}", sdk.name, sdk.version));
+        let sdk = self.sdk();
         let session = MasterSession {
             version: self.version,
             pid: self.hello.pid,
@@ -69,6 +69,11 @@ impl Claim {
     /// Turns the worker away.
     pub fn refuse(self, code: RejectCode, message: impl Into<String>) -> Refusal {
         Refusal { code, message: message.into(), spoken: self.spoken }
+    }
+
+    /// The worker's library and its version, for people; empty if it did not say.
+    pub fn sdk(&self) -> String {
+        self.hello.sdk.as_ref().map_or_else(String::new, |sdk| format!("{} {}", sdk.name, sdk.version))
     }
 
     /// The token that the peer showed.

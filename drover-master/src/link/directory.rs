@@ -1,0 +1,154 @@
+//! The private directory of a worker socket. A master that was killed leaves one behind; the next one clears it away.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+
+/// The socket's name in its directory.
+const SOCKET: &str = "worker.sock";
+
+/// A directory that this master alone holds, by a lock on the directory itself. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// Why there is no place for the worker socket: the environment's fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// Somebody else could put things there.
+    #[error("`{}` belongs to user {owner} or others may write there (mode {mode:o}); remove it, or set XDG_RUNTIME_DIR", path.display())]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The kernel says no.
+    #[error("the directory `{}` for the worker socket can't be used", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Directory {
+    /// A new directory below the user's runtime directory; what dead masters left there is removed.
+    pub(crate) fn create() -> Result<Self, DirectoryError> {
+        Self::create_below(&base())
+    }
+
+    fn create_below(base: &Path) -> Result<Self, DirectoryError> {
+        ensure_private(base)?;
+        clear_away(base);
+        let failed = |path: &Path, source| DirectoryError::Io { path: path.to_owned(), source };
+        loop {
+            let path = base.join(format!("{}-{:08x}", std::process::id(), fastrand::u32(..)));
+            // 0711: a worker that runs as another user can reach the socket, and nobody can list.
+            match DirBuilder::new().mode(0o711).create(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                other => other.map_err(|error| failed(&path, error))?,
+            }
+            // Between making and locking, another master may take it for a dead one's and remove it: then anew.
+            let lock = File::open(&path).map(|dir| Flock::lock(dir, FlockArg::LockExclusiveNonblock));
+            if let Ok(Ok(lock)) = lock
+                && path.exists()
+            {
+                return Ok(Self { path, _lock: lock });
+            }
+        }
+    }
+
+    /// Where the socket is to be.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path.join(SOCKET)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn base() -> PathBuf {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) if Path::new(&dir).is_absolute() => Path::new(&dir).join("drover-workers"),
+        _ => PathBuf::from(format!("/tmp/drover-workers-{}", nix::unistd::geteuid())),
+    }
+}
+
+/// A directory of our own where nobody else can write.
+fn ensure_private(base: &Path) -> Result<(), DirectoryError> {
+    let failed = |source| DirectoryError::Io { path: base.to_owned(), source };
+    match DirBuilder::new().mode(0o711).create(base) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    let found = fs::symlink_metadata(base).map_err(failed)?;
+    if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return Err(DirectoryError::Unsafe {
+            path: base.to_owned(),
+            owner: found.uid(),
+            mode: found.mode() & 0o7777,
+        });
+    }
+    Ok(())
+}
+
+/// Removes the directories of masters that are gone: their locks are free.
+fn clear_away(base: &Path) {
+    let Ok(entries) = fs::read_dir(base) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if let Ok(dir) = File::open(&path)
+            && Flock::lock(dir, FlockArg::LockExclusiveNonblock).is_ok()
+        {
+            remove(&path);
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path.join(SOCKET));
+    let _ = fs::remove_dir(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_dead_masters_directory_is_cleared_away_and_a_live_ones_is_not() {
+        let base = tempfile::tempdir().unwrap();
+        let live = Directory::create_below(base.path()).unwrap();
+        fs::write(live.socket(), "").unwrap();
+        let dead = base.path().join("1-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(SOCKET), "").unwrap();
+
+        let other = Directory::create_below(base.path()).unwrap();
+        assert!(!dead.exists());
+        assert!(live.socket().exists());
+        drop((live, other));
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        fs::set_permissions(base.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(Directory::create_below(base.path()), Err(DirectoryError::Unsafe { .. })));
+    }
+}

@@ -1,0 +1,13 @@
+//! The worker's end of things: one Unix socket an app, one connection a worker.
+//!
+//! Only bytes are carried here. Who a worker is, and what its words mean, the driver says.
+
+mod connection;
+mod directory;
+mod server;
+mod token;
+
+pub(crate) use connection::{Admission, ConnectionId, LinkNews, News, error_frame};
+pub use directory::DirectoryError;
+pub(crate) use server::{LinkServer, Outgoing, outgoing};
+pub(crate) use token::Token;

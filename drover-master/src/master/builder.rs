@@ -1,0 +1,164 @@
+//! How a master is made.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::driver::Driver;
+use super::error::BuildError;
+use super::event_log::EventLog;
+use super::handle::Master;
+use super::hook::{ExitContext, Hook};
+use crate::config::{
+    AppSpec, Command, ConfigError, ListenAddr, ListenSpec, Output, Protocol, RestartPolicy, StartPolicy,
+    StopPolicy,
+};
+use crate::machine::fleet::ExitDecision;
+use crate::process::OutputSink;
+use crate::signals::Signals;
+
+/// Describes an app, then makes its master.
+#[derive(Debug)]
+pub struct MasterBuilder {
+    spec: AppSpec,
+    hook: Option<Hook>,
+    signals: Option<Signals>,
+    events: EventLog,
+    /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
+    wrong: Option<ConfigError>,
+}
+
+impl MasterBuilder {
+    pub(super) fn new(name: &str, command: Command) -> Self {
+        Self {
+            spec: AppSpec::new(name, command),
+            hook: None,
+            signals: None,
+            events: EventLog::new(),
+            wrong: None,
+        }
+    }
+
+    /// A builder for a spec that was made elsewhere.
+    pub fn from_spec(spec: AppSpec) -> Self {
+        Self { spec, hook: None, signals: None, events: EventLog::new(), wrong: None }
+    }
+
+    /// How many workers. Default: one a CPU, see [`cpus`](crate::config::cpus).
+    #[must_use]
+    pub fn workers(mut self, count: u32) -> Self {
+        self.spec.workers = count;
+        self
+    }
+
+    /// A listener that every worker inherits: `HOST:PORT` or `unix:PATH`. Default: none.
+    #[must_use]
+    pub fn listen(mut self, name: &str, addr: &str) -> Self {
+        match addr.parse::<ListenAddr>() {
+            Ok(addr) => self.spec.listeners.push(ListenSpec::new(name, addr)),
+            Err(error) => self.wrong = self.wrong.or(Some(error)),
+        }
+        self
+    }
+
+    /// A variable for every worker, over what it inherits.
+    #[must_use]
+    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.spec.command = self.spec.command.env(key, value);
+        self
+    }
+
+    /// The workers' directory. Default: the master's.
+    #[must_use]
+    pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.spec.command = self.spec.command.current_dir(dir);
+        self
+    }
+
+    /// What the workers speak. Default: [`Protocol::Drover`].
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.spec.protocol = protocol;
+        self
+    }
+
+    /// How workers start.
+    #[must_use]
+    pub fn start_policy(mut self, policy: StartPolicy) -> Self {
+        self.spec.start = policy;
+        self
+    }
+
+    /// How workers end.
+    #[must_use]
+    pub fn stop_policy(mut self, policy: StopPolicy) -> Self {
+        self.spec.stop = policy;
+        self
+    }
+
+    /// How workers come back. Default: on failure, with backoff.
+    #[must_use]
+    pub fn restart_policy(mut self, policy: RestartPolicy) -> Self {
+        self.spec.restart = policy;
+        self
+    }
+
+    /// Where the workers' output goes. Default: to the master's own.
+    #[must_use]
+    pub fn output(mut self, output: Output) -> Self {
+        self.spec.output = output;
+        self
+    }
+
+    /// Hands the workers' output to a sink, line by line.
+    #[must_use]
+    pub fn output_sink(self, sink: impl OutputSink + 'static) -> Self {
+        self.output(Output::Sink(Arc::new(sink)))
+    }
+
+    /// Decides what follows the end of a worker that nobody asked for. Default: the restart policy, whose proposal the
+    /// closure is given. It is called on the master's task, so it must not wait. If it panics, the policy decides.
+    #[must_use]
+    pub fn on_exit(mut self, hook: impl FnMut(&ExitContext<'_>) -> ExitDecision + Send + 'static) -> Self {
+        self.hook = Some(Hook::new(hook));
+        self
+    }
+
+    /// Lets signals to this process end the app. Default: no signal handler is installed.
+    #[must_use]
+    pub fn signals(mut self, signals: Signals) -> Self {
+        self.signals = Some(signals);
+        self
+    }
+
+    /// Writes events to a log that others share. Default: a log of its own.
+    #[must_use]
+    pub fn event_log(mut self, log: EventLog) -> Self {
+        self.events = log;
+        self
+    }
+
+    /// The app as described so far.
+    pub fn spec(&self) -> &AppSpec {
+        &self.spec
+    }
+
+    /// Makes the master. Nothing is opened or started before [`Master::start`].
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] for a value that can't be meant, and outside a tokio runtime.
+    pub fn build(self) -> Result<Master, BuildError> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong.into());
+        }
+        self.spec.check()?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        let (master, driver) = Driver::new(self.spec, self.hook, self.events);
+        runtime.spawn(driver.run());
+        if let Some(signals) = self.signals {
+            signals.watch(&master);
+        }
+        Ok(master)
+    }
+}

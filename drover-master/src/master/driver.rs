@@ -1,0 +1,288 @@
+//! The one task that owns an app's state: `select` waits and yields one typed input, `apply` changes state and does not wait.
+//!
+//! ```text
+//!  handles ──Request──┐                              ┌──► spawner thread ──► child
+//!  exit watchers ─────┤  bounded    select → apply   ├──► link writers, signals
+//!  link readers ──────┼──────────►     Fleet      ───┤
+//!  the next deadline ─┘                              └──► event log, view ──► everybody who looks
+//! ```
+//!
+//! All other tasks carry bytes, exits and signals. The price: what takes several steps is written as states of the machines.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::effects::Contact;
+use super::error::{EndError, StartError};
+use super::event_log::EventLog;
+use super::handle::{Master, REQUESTS, Request};
+use super::hook::{ExitContext, Hook};
+use super::trace;
+use super::view::View;
+use crate::config::AppSpec;
+use crate::link::{ConnectionId, LinkNews, LinkServer, Token};
+use crate::listener::Listener;
+use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
+use crate::machine::gate::{self, Doing};
+use crate::machine::ids::{TicketId, WorkerId};
+use crate::machine::worker::Rules;
+use crate::process::{Ended, SpawnFailure, Spawned};
+
+/// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
+/// so a burst of thousands of exits costs time, never memory.
+const NEWS: usize = 1024;
+
+/// The owner of one app.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) app: Arc<str>,
+    pub(super) spec: Arc<AppSpec>,
+    pub(super) fleet: Fleet,
+    hook: Option<Hook>,
+    events: EventLog,
+    view: Arc<View>,
+    outcome: watch::Sender<Option<Outcome>>,
+
+    requests: mpsc::Receiver<Request>,
+    /// Nobody holds a handle any more.
+    is_orphaned: bool,
+    process_news: mpsc::Receiver<ProcessNews>,
+    pub(super) process_sender: mpsc::Sender<ProcessNews>,
+    link_news: mpsc::Receiver<LinkNews>,
+    link_sender: mpsc::Sender<LinkNews>,
+
+    /// What the driver holds of each worker, from spawn to reap.
+    pub(super) contacts: HashMap<WorkerId, Contact>,
+    pub(super) tokens: HashMap<Token, WorkerId>,
+    pub(super) connections: HashMap<ConnectionId, WorkerId>,
+    pub(super) listeners: Vec<Listener>,
+    pub(super) link_server: Option<LinkServer>,
+    /// Counts the frames sent to workers.
+    pub(super) last_seq: u64,
+
+    last_ticket: u64,
+    starts: HashMap<TicketId, oneshot::Sender<Result<(), StartError>>>,
+    ends: HashMap<TicketId, oneshot::Sender<Result<(), EndError>>>,
+}
+
+/// News of a process.
+#[derive(Debug)]
+pub(super) enum ProcessNews {
+    Made { id: WorkerId, result: Result<Spawned, SpawnFailure> },
+    Ended { id: WorkerId, ended: Ended },
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+enum Input {
+    Requested(Request),
+    HandlesDropped,
+    Process(ProcessNews),
+    Link(LinkNews),
+    TimePassed,
+}
+
+impl Driver {
+    pub(super) fn new(spec: AppSpec, hook: Option<Hook>, events: EventLog) -> (Master, Self) {
+        let app: Arc<str> = spec.name.as_str().into();
+        let rng = fastrand::Rng::new();
+        let fleet = Fleet::new(Arc::new(Rules::from(&spec)), spec.workers, hook.is_some(), rng);
+        let view = Arc::new(View::new(Arc::clone(&app), &fleet));
+        let spec = Arc::new(spec);
+        let (request_sender, requests) = mpsc::channel(REQUESTS);
+        let (process_sender, process_news) = mpsc::channel(NEWS);
+        let (link_sender, link_news) = mpsc::channel(NEWS);
+        let (outcome, outcome_seen) = watch::channel(None);
+        let master = Master {
+            spec: Arc::clone(&spec),
+            requests: request_sender,
+            view: Arc::clone(&view),
+            events: events.clone(),
+            outcome: outcome_seen,
+        };
+        let driver = Self {
+            app,
+            spec,
+            fleet,
+            hook,
+            events,
+            view,
+            outcome,
+            requests,
+            is_orphaned: false,
+            process_news,
+            process_sender,
+            link_news,
+            link_sender,
+            contacts: HashMap::new(),
+            tokens: HashMap::new(),
+            connections: HashMap::new(),
+            listeners: Vec::new(),
+            link_server: None,
+            last_seq: 0,
+            last_ticket: 0,
+            starts: HashMap::new(),
+            ends: HashMap::new(),
+        };
+        (master, driver)
+    }
+
+    /// Runs until nobody holds a handle and nothing is left to end.
+    pub(super) async fn run(mut self) {
+        while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
+            let input = self.select().await;
+            self.apply(input);
+        }
+    }
+
+    async fn select(&mut self) -> Input {
+        let deadline = self.fleet.next_deadline();
+        let due = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // Requests first: a stop is heard however much else is going on. Deadlines last: `apply` looks at them each time.
+            biased;
+            request = self.requests.recv(), if !self.is_orphaned => {
+                request.map_or(Input::HandlesDropped, Input::Requested)
+            }
+            Some(news) = self.process_news.recv() => Input::Process(news),
+            Some(news) = self.link_news.recv() => Input::Link(news),
+            () = due => Input::TimePassed,
+        }
+    }
+
+    fn apply(&mut self, input: Input) {
+        let now = tokio::time::Instant::now().into_std();
+        match input {
+            Input::Requested(Request::Start { answer }) => self.start(now, answer),
+            Input::Requested(Request::End { how, by, answer }) => {
+                let ticket = self.next_ticket();
+                self.ends.insert(ticket, answer);
+                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
+            }
+            Input::HandlesDropped => {
+                self.is_orphaned = true;
+                let (ticket, how) = (self.next_ticket(), gate::Request::Shutdown);
+                let by = "the drop of the last handle".into();
+                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
+            }
+            Input::Process(news) => self.process_news(now, news),
+            Input::Link(news) => self.link_news(now, news),
+            Input::TimePassed => {}
+        }
+        if self.fleet.next_deadline().is_some_and(|at| at <= now) {
+            self.fleet.handle(now, FleetInput::TimePassed);
+        }
+        self.carry_out(now);
+    }
+
+    /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.
+    fn carry_out(&mut self, now: Instant) {
+        let mut answers = Vec::new();
+        while let Some(action) = self.fleet.poll_action() {
+            match action {
+                FleetAction::Spawn(identity) => self.spawn(identity),
+                FleetAction::Worker { id, action } => self.worker_action(now, id, action),
+                FleetAction::Forget { id } => self.forget(id),
+                FleetAction::AskPolicy { worker, exit, proposed } => {
+                    let context = ExitContext { worker, exit: &exit, proposed };
+                    let decision = self.hook.as_mut().map_or(proposed, |hook| hook.ask(&context));
+                    self.fleet.handle(now, FleetInput::ExitDecided { slot: worker.slot, decision });
+                }
+                FleetAction::Publish(event) => trace::event(&self.events.publish(&self.app, event)),
+                FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
+                FleetAction::End(outcome) => {
+                    self.close();
+                    self.outcome.send_replace(Some(outcome));
+                }
+            }
+        }
+        let changed = self.fleet.take_changed();
+        self.view.update(&self.fleet, &changed, self.events.last_seq());
+        for (ticket, verdict) in answers {
+            self.answer(ticket, verdict);
+        }
+    }
+
+    fn start(&mut self, now: Instant, answer: oneshot::Sender<Result<(), StartError>>) {
+        if self.fleet.doing() == Doing::Idle {
+            if let Err(error) = self.open() {
+                self.close();
+                let _ = answer.send(Err(error));
+                return;
+            }
+            self.outcome.send_replace(None);
+        }
+        let ticket = self.next_ticket();
+        self.starts.insert(ticket, answer);
+        self.fleet.handle(now, FleetInput::StartRequested { ticket });
+    }
+
+    /// Opens what the app listens on, and the socket its workers speak on.
+    fn open(&mut self) -> Result<(), StartError> {
+        for listener in &self.spec.listeners {
+            let opened = Listener::open(listener).map_err(|source| StartError::Listen {
+                app: Arc::clone(&self.app),
+                source: Arc::new(source),
+            })?;
+            self.listeners.push(opened);
+        }
+        if self.spec.protocol == crate::config::Protocol::Drover {
+            let server = LinkServer::open(self.link_sender.clone()).map_err(|source| StartError::Link {
+                app: Arc::clone(&self.app),
+                source: Arc::new(source),
+            })?;
+            self.link_server = Some(server);
+        }
+        self.show_listeners();
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.listeners.clear();
+        self.link_server = None;
+        self.show_listeners();
+    }
+
+    fn show_listeners(&self) {
+        let shown =
+            self.listeners.iter().map(|listener| (listener.name.clone(), listener.addr.clone())).collect();
+        self.view.set_listeners(shown);
+    }
+
+    fn next_ticket(&mut self) -> TicketId {
+        self.last_ticket += 1;
+        TicketId(self.last_ticket)
+    }
+
+    /// A dropped ticket is no reason to do anything else.
+    fn answer(&mut self, ticket: TicketId, verdict: Verdict) {
+        if let Some(answer) = self.starts.remove(&ticket) {
+            let app = Arc::clone(&self.app);
+            let _ = answer.send(match verdict {
+                Verdict::Done => Ok(()),
+                Verdict::Denied(reason) => Err(StartError::Denied { app, reason }),
+                Verdict::StartFailed(failure) => Err(StartError::Worker { app, failure }),
+                Verdict::Interrupted { by } => Err(StartError::Interrupted { app, by }),
+                Verdict::Unkillable { pid } => {
+                    Err(StartError::Interrupted { app, by: format!("process {pid} can't be killed").into() })
+                }
+            });
+        } else if let Some(answer) = self.ends.remove(&ticket) {
+            let _ = answer.send(match verdict {
+                Verdict::Unkillable { pid } => Err(EndError::Unkillable { pid }),
+                Verdict::Done
+                | Verdict::Denied(_)
+                | Verdict::StartFailed(_)
+                | Verdict::Interrupted { .. } => Ok(()),
+            });
+        }
+    }
+}

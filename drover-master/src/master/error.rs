@@ -1,0 +1,114 @@
+//! Why an operation on a master did not succeed.
+
+use std::sync::Arc;
+
+use crate::config::ConfigError;
+use crate::link::DirectoryError;
+use crate::listener::ListenError;
+use crate::machine::fleet::StartFailure;
+use crate::machine::gate::DenyReason;
+
+/// Why a master could not be built. Nothing has been started.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A value that can't be meant: the caller's fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `build` was called outside a tokio runtime: the caller's fault.
+    #[error("a master is built inside a tokio runtime, with its I/O and time enabled")]
+    NoRuntime,
+}
+
+/// Why a start did not succeed. Nothing of it runs any more, and the app can be started again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A listener could not be opened: misuse or environment.
+    #[error("app `{app}` can't listen")]
+    Listen {
+        /// The app.
+        app: Arc<str>,
+        /// Which listener, and why.
+        #[source]
+        source: Arc<ListenError>,
+    },
+    /// There is no place for the socket that workers speak on: the environment's fault.
+    #[error("app `{app}` can't open the socket for its workers")]
+    Link {
+        /// The app.
+        app: Arc<str>,
+        /// Why.
+        #[source]
+        source: Arc<DirectoryError>,
+    },
+    /// A worker ended before it was ready: its fault.
+    #[error("app `{app}` failed to start: {failure}")]
+    Worker {
+        /// The app.
+        app: Arc<str>,
+        /// Which worker, and how it ended.
+        failure: StartFailure,
+    },
+    /// Something stronger came between.
+    #[error("the start of app `{app}` was interrupted: {by}")]
+    Interrupted {
+        /// The app.
+        app: Arc<str>,
+        /// Who asked for it.
+        by: Arc<str>,
+    },
+    /// It can't be done now.
+    #[error("app `{app}` can't be started now")]
+    Denied {
+        /// The app.
+        app: Arc<str>,
+        /// Why.
+        #[source]
+        reason: DenyReason,
+    },
+    /// The master's task is gone or too busy.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl StartError {
+    /// The last lines that the failing worker wrote to stderr.
+    pub fn last_words(&self) -> &[String] {
+        match self {
+            Self::Worker { failure, .. } => &failure.exit.stderr_tail,
+            Self::Listen { .. }
+            | Self::Link { .. }
+            | Self::Interrupted { .. }
+            | Self::Denied { .. }
+            | Self::Unavailable(_) => &[],
+        }
+    }
+}
+
+/// Why an end did not come about.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndError {
+    /// A process is still there long after SIGKILL: it waits in the kernel, for a dead disk perhaps.
+    #[error("process {pid} does not end, even by SIGKILL; it waits in the kernel")]
+    Unkillable {
+        /// The process.
+        pid: u32,
+    },
+    /// The master's task is gone or too busy.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// The master's task can't be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// Its runtime was shut down.
+    #[error("the master's task is gone: its runtime was shut down")]
+    Gone,
+    /// More requests wait than it keeps.
+    #[error("the master has too many requests waiting; try again")]
+    Busy,
+}

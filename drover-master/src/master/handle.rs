@@ -1,0 +1,199 @@
+//! The handle of a master.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::builder::MasterBuilder;
+use super::error::{EndError, StartError, Unavailable};
+use super::event_log::{EventLog, EventStream};
+use super::ticket::Ticket;
+use super::view::{Snapshot, View};
+use crate::config::{AppSpec, Command, ListenAddr};
+use crate::machine::fleet::Outcome;
+use crate::machine::gate;
+
+/// How many requests may wait for the driver. It takes each at once, so a full queue means that the program asks faster
+/// than it lets the runtime run.
+pub(super) const REQUESTS: usize = 256;
+
+/// The master of one app. A clone is the same master.
+///
+/// Operations begin when they are called; the [`Ticket`] they return only reports. When the last handle is dropped the app
+/// is shut down gracefully, as long as the runtime lives; when the runtime goes, workers that still live are killed.
+///
+/// # Example
+///
+/// ```no_run
+/// use drover_master::{Command, Master};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let master = Master::builder("web", Command::new("./web-worker"))
+///     .workers(4)
+///     .listen("http", "127.0.0.1:8080")
+///     .build()?;
+/// master.start().await?; // every worker has said that it is ready
+/// // …
+/// master.shutdown().await?; // every worker has drained and left
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Master {
+    pub(super) spec: Arc<AppSpec>,
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) view: Arc<View>,
+    pub(super) events: EventLog,
+    pub(super) outcome: watch::Receiver<Option<Outcome>>,
+}
+
+/// A request to the driver.
+#[derive(Debug)]
+pub(super) enum Request {
+    Start { answer: oneshot::Sender<Result<(), StartError>> },
+    End { how: gate::Request, by: Arc<str>, answer: oneshot::Sender<Result<(), EndError>> },
+}
+
+impl Master {
+    /// Begins the description of an app.
+    pub fn builder(name: &str, command: Command) -> MasterBuilder {
+        MasterBuilder::new(name, command)
+    }
+
+    /// Starts the app. Resolved means that every worker is ready (or has completed its work already). Joins a start that is
+    /// under way; does nothing if the app runs.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]. The app is stopped again then, and can be started anew.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the ticket cancels nothing.
+    pub fn start(&self) -> Ticket<(), StartError> {
+        self.request(|answer| Request::Start { answer })
+    }
+
+    /// Ends the app gracefully: every worker drains and leaves, within the deadlines of its stop policy. Resolved means
+    /// that every process has been reaped and every listener closed. Joins an end that is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`EndError`]: a process can't be killed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the ticket cancels nothing.
+    pub fn shutdown(&self) -> Ticket<(), EndError> {
+        self.end(gate::Request::Shutdown, "shutdown()")
+    }
+
+    /// Does not wait any longer: what is not gone gets SIGTERM; called again, SIGKILL. Begins an end if none is under way.
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown).
+    pub fn hurry(&self) -> Ticket<(), EndError> {
+        self.end(gate::Request::Hurry, "hurry()")
+    }
+
+    /// Ends the app now: SIGKILL to every worker and its tree.
+    ///
+    /// # Errors
+    ///
+    /// As [`shutdown`](Self::shutdown).
+    pub fn kill(&self) -> Ticket<(), EndError> {
+        self.end(gate::Request::Kill, "kill()")
+    }
+
+    pub(crate) fn end(&self, how: gate::Request, by: impl Into<Arc<str>>) -> Ticket<(), EndError> {
+        let by = by.into();
+        self.request(|answer| Request::End { how, by, answer })
+    }
+
+    /// Waits until the app has ended, whoever ended it, and tells how. Resolves at once if it has ended and was not started
+    /// again; waits for the first end if it was never started.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future changes nothing.
+    pub async fn wait(&self) -> Result<Outcome, Unavailable> {
+        let mut outcome = self.outcome.clone();
+        let ended = outcome.wait_for(Option::is_some).await.map_err(|_| Unavailable::Gone)?;
+        ended.clone().ok_or(Unavailable::Gone)
+    }
+
+    /// The app as it was described.
+    pub fn spec(&self) -> &AppSpec {
+        &self.spec
+    }
+
+    /// The app and all its workers at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        self.view.read()
+    }
+
+    /// What happens from the moment of this snapshot on: no event is in both, none is in neither.
+    pub fn watch(&self) -> (Snapshot, EventStream) {
+        let snapshot = self.snapshot();
+        let events = self.events.since(snapshot.last_seq);
+        (snapshot, events)
+    }
+
+    /// Every event that is kept, and then what happens. With a shared log it tells of all apps that share it.
+    pub fn events(&self) -> EventStream {
+        self.events.since(0)
+    }
+
+    /// Where a TCP listener listens, while it is open: with the port that the kernel chose, if it was left to it.
+    pub fn listener_addr(&self, name: &str) -> Option<SocketAddr> {
+        self.snapshot().listeners.into_iter().find_map(|(listener, addr)| match addr {
+            ListenAddr::Tcp(addr) if listener == name => addr.parse().ok(),
+            ListenAddr::Tcp(_) | ListenAddr::Unix(_) => None,
+        })
+    }
+
+    /// This master without holding it.
+    pub(crate) fn downgrade(&self) -> WeakMaster {
+        WeakMaster {
+            spec: Arc::clone(&self.spec),
+            requests: self.requests.downgrade(),
+            view: Arc::clone(&self.view),
+            events: self.events.clone(),
+            outcome: self.outcome.clone(),
+        }
+    }
+
+    fn request<T, E>(&self, make: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Request) -> Ticket<T, E> {
+        let (answer, verdict) = oneshot::channel();
+        match self.requests.try_send(make(answer)) {
+            Ok(()) => Ticket::waiting(verdict),
+            Err(mpsc::error::TrySendError::Full(_)) => Ticket::refused(Unavailable::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => Ticket::refused(Unavailable::Gone),
+        }
+    }
+}
+
+/// A master that may have no handle any more.
+#[derive(Debug)]
+pub(crate) struct WeakMaster {
+    spec: Arc<AppSpec>,
+    requests: mpsc::WeakSender<Request>,
+    view: Arc<View>,
+    events: EventLog,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl WeakMaster {
+    /// The master, if somebody still holds it.
+    pub(crate) fn upgrade(&self) -> Option<Master> {
+        Some(Master {
+            spec: Arc::clone(&self.spec),
+            requests: self.requests.upgrade()?,
+            view: Arc::clone(&self.view),
+            events: self.events.clone(),
+            outcome: self.outcome.clone(),
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! One app under a master: build it, start it, watch it, end it.
+
+mod builder;
+mod driver;
+mod effects;
+mod error;
+mod event_log;
+mod handle;
+mod hook;
+mod ticket;
+mod trace;
+mod view;
+
+pub use builder::MasterBuilder;
+pub use error::{BuildError, EndError, StartError};
+pub use event_log::{Event, EventLog, EventStream, Missed, Occurrence};
+pub use handle::Master;
+pub use hook::ExitContext;
+pub use ticket::Ticket;
+pub use view::Snapshot;

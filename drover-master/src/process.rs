@@ -1,3 +1,0 @@
-//! stub
-/// stub
-pub trait OutputSink: std::fmt::Debug {}

@@ -1,0 +1,70 @@
+//! A command made ready for the fork: candidates, arguments, environment, as C strings.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::Command;
+
+/// What is searched when there is no `PATH`, as `execvp(3)` does.
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Variables of a master above, or of a service manager, that are not meant for workers.
+fn is_ours(key: &OsStr) -> bool {
+    let key = key.as_bytes();
+    key.starts_with(b"DROVER_WORKER")
+        || [
+            &b"DROVER_SOCKET"[..],
+            b"DROVER_TOKEN",
+            b"DROVER_APP",
+            b"DROVER_SLOT",
+            b"DROVER_GENERATION",
+            b"LISTEN_FDS",
+            b"LISTEN_FDNAMES",
+            b"LISTEN_PID",
+            b"LISTEN_PIDFDID",
+            b"NOTIFY_SOCKET",
+            b"WATCHDOG_USEC",
+            b"WATCHDOG_PID",
+        ]
+        .contains(&key)
+}
+
+/// The environment of a worker: inherited or empty, then the command's own, then the master's words.
+pub(crate) fn environment(
+    command: &Command,
+    words: Vec<(&'static str, OsString)>,
+) -> BTreeMap<OsString, OsString> {
+    let mut environment: BTreeMap<OsString, OsString> = if command.env_clear {
+        BTreeMap::new()
+    } else {
+        env::vars_os().filter(|(key, _)| !is_ours(key)).collect()
+    };
+    environment.extend(command.env.iter().cloned());
+    environment.extend(words.into_iter().map(|(key, value)| (key.into(), value)));
+    environment
+}
+
+/// Where the program may be: itself if it names a path, else in each directory of the worker's own `PATH`.
+pub(crate) fn candidates(program: &OsStr, environment: &BTreeMap<OsString, OsString>) -> Vec<PathBuf> {
+    if program.as_bytes().contains(&b'/') {
+        return vec![PathBuf::from(program)];
+    }
+    let path = environment.get(OsStr::new("PATH")).map_or(OsStr::new(DEFAULT_PATH), OsString::as_os_str);
+    env::split_paths(path).map(|dir| dir.join(program)).collect()
+}
+
+/// The first candidate that exists, seen from the worker's working directory.
+pub(crate) fn found<'a>(candidates: &'a [PathBuf], cwd: Option<&Path>) -> Option<PathBuf> {
+    let seen = |candidate: &'a PathBuf| cwd.map_or_else(|| candidate.clone(), |cwd| cwd.join(candidate));
+    candidates.iter().map(seen).find(|candidate| candidate.exists())
+}
+
+/// A C string. A NUL inside can't be passed to a program; what follows it is cut, as every C program would.
+pub(crate) fn c_string(text: impl AsRef<OsStr>) -> CString {
+    let bytes = text.as_ref().as_bytes();
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    CString::new(&bytes[..end]).unwrap_or_default()
+}

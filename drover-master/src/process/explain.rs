@@ -1,0 +1,67 @@
+//! Why a process could not be created, in a sentence that a person can act on.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::config::Command;
+use crate::machine::exit::SpawnStep;
+
+/// The kernel reads this much of a script's first line (`execve(2)`, BINPRM_BUF_SIZE).
+const FIRST_LINE: u64 = 256;
+
+/// The sentence. `found`: the file that was tried, if the program was found.
+pub(crate) fn explain(command: &Command, step: SpawnStep, errno: i32, found: Option<&Path>) -> String {
+    let program = command.program.display();
+    let error = io::Error::from_raw_os_error(errno);
+    match (step, errno, found) {
+        (SpawnStep::WorkingDirectory, _, _) => {
+            let dir = command.cwd.as_deref().unwrap_or(Path::new("."));
+            format!("the working directory `{}` can't be entered: {error}", dir.display())
+        }
+        (SpawnStep::Exec, libc::ENOENT, None) if command.program.as_bytes().contains(&b'/') => {
+            format!("the command `{program}` does not exist")
+        }
+        (SpawnStep::Exec, libc::ENOENT, None) => format!("the command `{program}` was not found in PATH"),
+        (SpawnStep::Exec, libc::ENOENT, Some(file)) => match interpreter(file) {
+            Some(interpreter) => format!(
+                "the command `{program}` names the interpreter `{interpreter}` in its first line, which does not exist"
+            ),
+            None => format!("the command `{program}` exists, but the loader it was linked for does not"),
+        },
+        (SpawnStep::Exec, libc::EACCES, Some(file)) if file.is_dir() => {
+            format!("the command `{program}` is a directory")
+        }
+        (SpawnStep::Exec, libc::EACCES, Some(file)) => match interpreter(file) {
+            Some(interpreter) if is_executable(file) => {
+                format!(
+                    "the command `{program}` names the interpreter `{interpreter}`, which is not executable"
+                )
+            }
+            _ => format!("the command `{program}` is not executable; try `chmod +x {}`", file.display()),
+        },
+        (SpawnStep::Exec, libc::ENOEXEC, _) => {
+            format!("the command `{program}` is neither a program nor a script with `#!` in its first line")
+        }
+        (SpawnStep::Fork, libc::EAGAIN, _) => {
+            format!("the limit of processes is reached (ulimit -u, or pids.max of the cgroup): {error}")
+        }
+        (SpawnStep::Prepare, libc::EMFILE | libc::ENFILE, _) => {
+            format!("no more files can be opened (ulimit -n): {error}")
+        }
+        (step, _, _) => format!("step {step} failed for `{program}`: {error}"),
+    }
+}
+
+fn interpreter(file: &Path) -> Option<String> {
+    let mut start = Vec::new();
+    File::open(file).ok()?.take(FIRST_LINE).read_to_end(&mut start).ok()?;
+    let line = start.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
+    let line = String::from_utf8_lossy(line);
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+fn is_executable(file: &Path) -> bool {
+    nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
+}

@@ -1,0 +1,14 @@
+//! Processes: created by one thread, known by their pidfd, signalled as a tree, reaped where they were made.
+
+mod command_line;
+mod exit_watch;
+mod explain;
+mod output;
+mod spawner;
+mod tree;
+
+pub(crate) use exit_watch::{Ended, watch};
+pub use output::{Line, OutputSink, Stream};
+pub(crate) use output::{OutputReader, Tail};
+pub(crate) use spawner::{SpawnFailure, SpawnRequest, Spawned, spawn};
+pub(crate) use tree::Tree;

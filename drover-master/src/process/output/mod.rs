@@ -1,0 +1,14 @@
+//! What workers print: read from their pipes, cut into lines, handed to a sink; the last of stderr is kept as evidence.
+//!
+//! Reading obeys the sink: if that is slow, the pipe fills and the worker waits in its `write(2)`, as it would on a slow
+//! terminal. Supervision never waits for either.
+
+mod forward;
+mod lines;
+mod reader;
+mod sink;
+mod tail;
+
+pub(crate) use reader::OutputReader;
+pub use sink::{Line, OutputSink, Stream};
+pub(crate) use tail::Tail;

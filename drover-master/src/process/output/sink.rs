@@ -1,0 +1,33 @@
+//! Where lines go.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+/// Which of a worker's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A line of a worker, or a part of one that is longer than 16 KiB.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// The app.
+    pub app: &'a str,
+    /// The worker's slot.
+    pub slot: u32,
+    /// The stream.
+    pub stream: Stream,
+    /// The bytes, without the line's end. Not necessarily UTF-8.
+    pub bytes: &'a [u8],
+}
+
+/// Takes the lines of workers.
+pub trait OutputSink: fmt::Debug + Send + Sync {
+    /// Takes one line. The future may wait, and the worker's output waits with it; supervision does not.
+    fn take<'a>(&'a self, line: Line<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}

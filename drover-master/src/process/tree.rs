@@ -1,0 +1,109 @@
+//! A worker's process and what it started: one process group, signalled as one.
+//!
+//! A group is named by the pid of its leader, and a pid is free for others once its process is reaped. So the group is
+//! signalled only while the leader is unreaped; a lock keeps the two apart.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::machine::exit::{ExitStatus, Usage};
+use crate::sys::{pidfd_signal, reap};
+
+/// How long a drop waits for a killed process to be reaped: kept short, because it blocks; a process that is stuck in the
+/// kernel for longer is left to init.
+const REAP_ON_DROP: Duration = Duration::from_secs(1);
+
+/// A process that leads its own group. Dropped unreaped, it is killed with its group.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    pid: i32,
+    pidfd: OwnedFd,
+    is_reaped: Mutex<bool>,
+}
+
+impl Tree {
+    pub(crate) fn new(pid: i32, pidfd: OwnedFd) -> Self {
+        Self { pid, pidfd, is_reaped: Mutex::new(false) }
+    }
+
+    /// Signals the whole group. SIGCONT follows whatever can be caught: a stopped process would not see it otherwise.
+    /// Signalling what is gone is no error.
+    pub(crate) fn signal(&self, signal: i32) -> io::Result<()> {
+        let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_reaped {
+            return Ok(());
+        }
+        self.signal_group(signal)?;
+        if signal != libc::SIGKILL {
+            self.signal_group(libc::SIGCONT)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the exit status, once there is one. What the process left behind in its group is killed before, so that the
+    /// slot's next worker finds no port taken; see [`is_empty`](Self::is_empty).
+    pub(crate) fn reap(&self) -> io::Result<Option<(ExitStatus, Usage)>> {
+        let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_reaped {
+            return Ok(None);
+        }
+        self.signal_group(libc::SIGKILL)?;
+        let ended = reap(self.pidfd.as_fd())?;
+        *is_reaped = ended.is_some();
+        Ok(ended)
+    }
+
+    /// Whether nothing of the group is left. Only asks: while a member lives the number can't be reused as a group.
+    pub(crate) fn is_empty(&self) -> bool {
+        killpg(Pid::from_raw(self.pid), None::<Signal>) == Err(Errno::ESRCH)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
+    fn signal_group(&self, signal: i32) -> io::Result<()> {
+        let number = Signal::try_from(signal);
+        let sent = match number {
+            Ok(signal) => killpg(Pid::from_raw(self.pid), signal),
+            // A real-time signal has no name to nix; it goes to the process alone.
+            Err(_) => return pidfd_signal(self.pidfd.as_fd(), signal),
+        };
+        match sent {
+            // The group is gone, or every member runs as a user we may not signal: then the process itself, at least.
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(Errno::EPERM) => pidfd_signal(self.pidfd.as_fd(), signal),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Tree {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let is_reaped = *self.is_reaped.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if is_reaped {
+            return;
+        }
+        // The master goes without having ended this worker: nothing may outlive it. No disk, no fork, no descriptor.
+        if self.signal_group(libc::SIGKILL).is_ok() {
+            let timeout = PollTimeout::try_from(REAP_ON_DROP).unwrap_or(PollTimeout::ZERO);
+            let mut ended = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            if nix::poll::poll(&mut ended, timeout).is_ok() {
+                let _ = reap(self.pidfd.as_fd());
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The only `unsafe` of this crate: system calls that have no safe wrapper, each behind one that is.
+
+#![expect(unsafe_code, reason = "system calls without a safe wrapper")]
+
+mod child;
+mod pidfd;
+mod readiness;
+
+pub(crate) use child::{ChildPlan, SpawnError, Stdio, fork_exec};
+pub(crate) use pidfd::{pidfd_open, pidfd_signal, reap};
+pub(crate) use readiness::watch_readable;

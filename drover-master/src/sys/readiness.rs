@@ -1,0 +1,27 @@
+//! Readiness of a descriptor as a future.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::Arc;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// A shared owner of a descriptor.
+#[derive(Debug)]
+pub(crate) struct Watched<T>(Arc<T>);
+
+impl<T: AsFd> AsRawFd for Watched<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+/// Watches for the descriptor to become readable.
+///
+/// `T` has to lend the same descriptor at every call, as an owner of one does.
+pub(crate) fn watch_readable<T: AsFd>(owner: Arc<T>) -> io::Result<AsyncFd<Watched<T>>> {
+    // SAFETY: `owner` keeps the descriptor open for the life of the AsyncFd, which holds it, and lends the same one each
+    // time; `Tree`, the only type used here, owns its pidfd and never replaces it.
+    unsafe { AsyncFd::register_with_interest(Watched(owner), Interest::READABLE) }.map_err(io::Error::from)
+}
