@@ -1,18 +1,74 @@
-//! stub
+//! A process master to embed: it starts the workers of an app, knows from the app itself when each is ready, shares
+//! listening sockets among them, brings back the ones that fail, ends them without losing work, and tells exactly why each
+//! one ended.
+//!
+//! # Theory of operation
+//!
+//! [`Master`] is a handle. Behind it one task, the driver, owns all state of one app. It waits for one input at a time (a
+//! request, an exit, a worker's message, a deadline), gives it to a pure machine ([`machine::fleet`]), and carries out the
+//! actions that come back. All other tasks carry bytes, exits and signals.
+//!
+//! * **Ready** is what the worker says over the protocol, or, for a plain program, that it has been alive for
+//!   [`StartPolicy::min_uptime`](config::StartPolicy::min_uptime).
+//! * **Stop** is two steps: *stop* (cease taking work, drain) and *quit* (leave). Each has a deadline; then SIGTERM, then
+//!   SIGKILL, to the worker's whole process group.
+//! * **Exits** have reasons: [`machine::exit::ExitReason`], judged from what the master intended and what the kernel said,
+//!   with the evidence beside it.
+//! * **Restarting** belongs to the library. Events are for watching; none needs a reaction. A program that wants its say has
+//!   [`MasterBuilder::on_exit`].
+//!
+//! The library installs no signal handler by itself, reaps only its own children, and never waits in the driver.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use drover_master::{Command, Master, Signals};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let master = Master::builder("web", Command::new("./web-worker"))
+//!         .workers(4)
+//!         .listen("http", "127.0.0.1:8080")
+//!         .signals(Signals::shutdown())
+//!         .build()?;
+//!     master.start().await?;
+//!     for worker in master.snapshot().workers {
+//!         println!("[web-{}]: {}", worker.slot, worker.phase);
+//!     }
+//!     let outcome = master.wait().await?;
+//!     println!("web {outcome}");
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Several apps that belong together, with a control socket for the `drover` command, are a
+//! [`Supervisor`](supervisor::Supervisor).
+
+#![deny(unsafe_code)]
+
 pub mod config;
+pub mod control;
 mod link;
 mod listener;
+#[cfg(feature = "logging")]
+pub mod logging;
 pub mod machine;
 mod master;
 mod nofile;
 mod process;
 mod signals;
+pub mod supervisor;
 mod sys;
 
-pub use config::Command;
+pub use config::{Command, Output, Protocol};
 pub use link::DirectoryError;
 pub use listener::{ListenError, UnixPathError};
-pub use master::*;
+pub use machine::fleet::{EventKind, ExitDecision, Outcome, StartFailure, WorkerStatus};
+pub use machine::phase::Phase;
+pub use master::{
+    BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, MasterBuilder, Missed,
+    Occurrence, Snapshot, StartError, Ticket, Unavailable,
+};
 pub use nofile::raise_nofile;
 pub use process::{Line, OutputSink, Stream};
 pub use signals::Signals;

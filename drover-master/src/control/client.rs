@@ -1,0 +1,208 @@
+//! The asking end of the control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use drover_proto::codec::{CodecError, FrameCodec};
+use drover_proto::frame::FrameLimit;
+use drover_proto::latest::{
+    ControlHello, ControlHelloReply, ControlRequest, ControlResponse, DownRequest, Error, ErrorCode, Event,
+    EventsMissed, EventsRequest, RejectCode, StatusReply, StatusRequest, control_hello_reply,
+    control_request, control_response,
+};
+use drover_proto::version::SPOKEN;
+use futures_util::SinkExt as _;
+use tokio::net::UnixStream;
+use tokio_stream::StreamExt as _;
+use tokio_util::codec::{Decoder, Framed};
+
+/// How long a master may take to answer the handshake. It answers at once; only a stopped process does not.
+const WELCOME: Duration = Duration::from_secs(5);
+
+/// A connection to a running master.
+#[derive(Debug)]
+pub struct ControlClient {
+    frames: Framed<UnixStream, FrameCodec<ControlRequest, ControlResponse>>,
+    last_seq: u64,
+    master_version: String,
+}
+
+/// Why a master could not be asked, or did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Nobody is there.
+    #[error("no master answers at `{}`", path.display())]
+    Unreachable {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// This user may not.
+    #[error("not permitted: {message}")]
+    NotPermitted {
+        /// Why.
+        message: String,
+    },
+    /// The master speaks other versions.
+    #[error("the master and this program speak no version in common: {message}")]
+    Version {
+        /// Which ones.
+        message: String,
+    },
+    /// The master said no.
+    #[error("{message}")]
+    Refused {
+        /// The kind of refusal.
+        code: ErrorCode,
+        /// The master's sentence.
+        message: String,
+    },
+    /// The master went away, or something else answers there.
+    #[error("the connection to the master failed")]
+    Connection(#[source] CodecError),
+    /// The master closed before it answered.
+    #[error("the master closed the connection before it answered")]
+    Closed,
+    /// The master does not answer.
+    #[error("the master does not answer within {WELCOME:?}; it may be stopped (SIGSTOP)")]
+    Silent,
+    /// The answer is not of the kind that was asked for: the peer's fault.
+    #[error("the master's answer makes no sense")]
+    Unexpected,
+}
+
+/// What comes of [`ControlClient::events`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Follow {
+    /// An event.
+    Event(Box<Event>),
+    /// Events that are gone.
+    Missed(EventsMissed),
+}
+
+impl ControlClient {
+    /// Connects and shakes hands.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Unreachable`], [`NotPermitted`](ClientError::NotPermitted), [`Version`](ClientError::Version),
+    /// [`Silent`](ClientError::Silent), or that the connection failed.
+    pub async fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(path).await.map_err(|source| match source.kind() {
+            io::ErrorKind::PermissionDenied => ClientError::NotPermitted {
+                message: format!("`{}` may not be opened by this user", path.display()),
+            },
+            _ => ClientError::Unreachable { path: path.to_owned(), source },
+        })?;
+        let codec = FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL);
+        let mut hellos = codec.framed(stream);
+        let hello = ControlHello {
+            min_version: SPOKEN.min(),
+            max_version: SPOKEN.max(),
+            client_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        hellos.send(hello).await.map_err(ClientError::Connection)?;
+        let reply = tokio::time::timeout(WELCOME, hellos.next()).await.map_err(|_| ClientError::Silent)?;
+        let reply = reply.ok_or(ClientError::Closed)?.map_err(ClientError::Connection)?;
+        match reply.reply {
+            Some(control_hello_reply::Reply::Welcome(welcome)) => Ok(Self {
+                frames: hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)),
+                last_seq: 0,
+                master_version: welcome.master_version,
+            }),
+            Some(control_hello_reply::Reply::Reject(reject)) => {
+                let message = reject.message;
+                Err(match RejectCode::try_from(reject.code) {
+                    Ok(RejectCode::UnsupportedVersion) => ClientError::Version { message },
+                    Ok(RejectCode::PermissionDenied) => ClientError::NotPermitted { message },
+                    _ => ClientError::Refused { code: ErrorCode::InvalidArgument, message },
+                })
+            }
+            None => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// The master's program version.
+    pub fn master_version(&self) -> &str {
+        &self.master_version
+    }
+
+    /// What there is: all apps, or only these.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `NotFound` for an unknown app, or that the connection failed.
+    pub async fn status(&mut self, apps: &[String]) -> Result<StatusReply, ClientError> {
+        let seq = self.send(control_request::Body::Status(StatusRequest { apps: apps.to_vec() })).await?;
+        match self.receive(seq).await?.body {
+            Some(control_response::Body::Status(status)) => Ok(status),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Asks for events after number `since`; with `follow` also for those to come. Take them by
+    /// [`next_event`](Self::next_event).
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn events(&mut self, since: u64, follow: bool) -> Result<(), ClientError> {
+        self.send(control_request::Body::Events(EventsRequest { since_seq: since, follow })).await.map(drop)
+    }
+
+    /// The next of the events that were asked for; none after the last.
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future loses nothing.
+    pub async fn next_event(&mut self) -> Result<Option<Follow>, ClientError> {
+        match self.receive(self.last_seq).await?.body {
+            Some(control_response::Body::Event(event)) => Ok(Some(Follow::Event(Box::new(event)))),
+            Some(control_response::Body::Missed(missed)) => Ok(Some(Follow::Missed(missed))),
+            Some(control_response::Body::Done(_)) => Ok(None),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Ends every app and the master: gracefully, or with `now` by SIGKILL. Resolves when all workers are gone, with a
+    /// sentence on how it ended.
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn down(&mut self, now: bool) -> Result<String, ClientError> {
+        let seq = self.send(control_request::Body::Down(DownRequest { now })).await?;
+        match self.receive(seq).await?.body {
+            Some(control_response::Body::Done(done)) => Ok(done.message),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    async fn send(&mut self, body: control_request::Body) -> Result<u64, ClientError> {
+        self.last_seq += 1;
+        let request = ControlRequest { seq: self.last_seq, body: Some(body) };
+        self.frames.send(request).await.map_err(ClientError::Connection)?;
+        Ok(self.last_seq)
+    }
+
+    async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
+        let response =
+            self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::Connection)?;
+        match response.body {
+            Some(control_response::Body::Error(Error { code, message })) => {
+                let code = ErrorCode::try_from(code).unwrap_or(ErrorCode::Unspecified);
+                Err(ClientError::Refused { code, message })
+            }
+            _ if response.reply_to == seq => Ok(response),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The control socket: people and scripts ask a running master, by typed messages with limits.
+//!
+//! Sessions read what everybody may read (views, the event log) and send requests to the supervisor; none of them can make
+//! it wait.
+
+mod client;
+mod convert;
+mod path;
+mod server;
+mod session;
+
+pub use client::{ClientError, ControlClient, Follow};
+pub use path::{ControlPath, ControlPathError};
+pub use server::ControlError;
+pub(crate) use server::ControlServer;

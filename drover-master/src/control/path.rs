@@ -1,0 +1,153 @@
+//! Where the control socket is.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// Where a master serves, or is to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlPath {
+    /// This path, in a directory that is taken as it is.
+    Given(PathBuf),
+    /// `NAME.sock` in the user's runtime directory: `$XDG_RUNTIME_DIR/drover`, else `/run/drover` if it is writable, else
+    /// `/tmp/drover-UID`.
+    Named(String),
+}
+
+/// Why no path can be had: misuse, or the environment's fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlPathError {
+    /// Others could replace the socket.
+    #[error("others may write to `{}` (mode {mode:o}) and could replace the socket; choose another directory, or set its sticky bit", path.display())]
+    Writable {
+        /// The directory.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// Somebody else owns the directory that should be ours.
+    #[error("`{}` belongs to user {owner}; remove it, or name a socket with -s", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// The kernel says no.
+    #[error("the directory `{}` for the control socket can't be used", path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ControlPath {
+    /// The path to serve at. The user's own directory is made if it is not there, with mode 0700; a given one is checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlPathError`] if others could put their socket in the place of this one.
+    pub fn to_serve(&self) -> Result<PathBuf, ControlPathError> {
+        match self {
+            Self::Given(path) => {
+                let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                let found = fs::metadata(dir)
+                    .map_err(|source| ControlPathError::Io { path: dir.to_owned(), source })?;
+                let is_open_to_others = found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0;
+                if is_open_to_others {
+                    return Err(ControlPathError::Writable {
+                        path: dir.to_owned(),
+                        mode: found.mode() & 0o7777,
+                    });
+                }
+                Ok(path.clone())
+            }
+            Self::Named(name) => {
+                let dir = own_directory()?;
+                Ok(dir.join(format!("{name}.sock")))
+            }
+        }
+    }
+
+    /// The path to ask at.
+    pub fn to_ask(&self) -> PathBuf {
+        match self {
+            Self::Given(path) => path.clone(),
+            Self::Named(name) => {
+                let file = format!("{name}.sock");
+                let mut places = candidates().into_iter().map(|dir| dir.join(&file));
+                let first = places.clone().next();
+                places.find(|path| path.exists()).or(first).unwrap_or_else(|| file.into())
+            }
+        }
+    }
+
+    /// Every master of this user that is alive: the sockets in the user's directories that somebody listens on.
+    pub fn live() -> Vec<PathBuf> {
+        let entries = candidates().into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
+        let is_socket = |path: &PathBuf| {
+            path.extension().is_some_and(|extension| extension == "sock")
+                && fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+        };
+        let mut live: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(is_socket)
+            .filter(|path| UnixStream::connect(path).is_ok())
+            .collect();
+        live.sort();
+        live
+    }
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let own = PathBuf::from(format!("/tmp/drover-{}", nix::unistd::geteuid()));
+    runtime.map(|dir| dir.join("drover")).into_iter().chain([PathBuf::from("/run/drover"), own]).collect()
+}
+
+/// The first candidate that is, or can be made, a directory of our own.
+fn own_directory() -> Result<PathBuf, ControlPathError> {
+    let own = nix::unistd::geteuid().as_raw();
+    let mut last = None;
+    for dir in candidates() {
+        match DirBuilder::new().mode(0o700).create(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                last = Some(ControlPathError::Io { path: dir, source: error });
+                continue;
+            }
+            _ => {}
+        }
+        match fs::symlink_metadata(&dir) {
+            Ok(found) if found.is_dir() && found.uid() == own && found.mode() & 0o022 == 0 => return Ok(dir),
+            Ok(found) => last = Some(ControlPathError::Foreign { path: dir, owner: found.uid() }),
+            Err(source) => last = Some(ControlPathError::Io { path: dir, source }),
+        }
+    }
+    Err(last.unwrap_or_else(|| ControlPathError::Io {
+        path: "/tmp".into(),
+        source: io::Error::from(io::ErrorKind::NotFound),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_open_to_others_is_refused_unless_it_is_sticky() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = ControlPath::Given(dir.path().join("x.sock"));
+        for (mode, usable) in [(0o700, true), (0o755, true), (0o777, false), (0o775, false), (0o1777, true)] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(path.to_serve().is_ok(), usable, "mode {mode:o}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Accepts control clients.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::path::{ControlPath, ControlPathError};
+use super::session;
+use crate::listener::{UnixPath, UnixPathError};
+use crate::supervisor::{End, SupervisorHandle};
+
+/// How many clients are served at once; more wait in the kernel's queue. A session that does nothing ends by itself.
+const SESSIONS: usize = 128;
+
+/// The kernel's queue.
+const BACKLOG: u32 = 128;
+
+/// How long sessions may take, once all is over, to hand out their last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// How long to wait when no descriptor is left for a new connection.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+
+/// Why a master can't be asked: misuse or environment.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// There is no usable directory.
+    #[error(transparent)]
+    Path(#[from] ControlPathError),
+    /// Another master serves there.
+    #[error("another master serves at `{}`; end it with `drover -s {} down`, or choose another socket with -s or another name", path.display(), path.display())]
+    InUse {
+        /// The socket.
+        path: std::path::PathBuf,
+    },
+    /// The socket can't be made.
+    #[error("the control socket can't be opened")]
+    Socket(#[source] UnixPathError),
+    /// The runtime can't take the socket.
+    #[error("the control socket can't be served")]
+    Io(#[from] io::Error),
+}
+
+/// The claimed socket, and once it serves, who accepts.
+#[derive(Debug)]
+pub(crate) struct ControlServer {
+    path: std::path::PathBuf,
+    socket: UnixPath,
+    acceptor: Option<(JoinHandle<()>, watch::Sender<Option<End>>)>,
+}
+
+impl ControlServer {
+    /// Claims the socket, so that a second master on it is refused before anything of it starts.
+    pub(crate) fn claim(path: &ControlPath) -> Result<Self, ControlError> {
+        let path = path.to_serve()?;
+        let socket = UnixPath::claim(&path).map_err(|error| match error {
+            UnixPathError::InUse { path } => ControlError::InUse { path },
+            error => ControlError::Socket(error),
+        })?;
+        Ok(Self { path, socket, acceptor: None })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Begins to serve.
+    pub(crate) fn serve(&mut self, supervisor: SupervisorHandle) -> Result<(), ControlError> {
+        let listener = self.socket.listen(BACKLOG).map_err(ControlError::Socket)?;
+        let listener = std::os::unix::net::UnixListener::from(listener);
+        listener.set_nonblocking(true)?;
+        let listener = UnixListener::from_std(listener)?;
+        let (over, is_over) = watch::channel(None);
+        self.acceptor = Some((tokio::spawn(accept(listener, supervisor, is_over)), over));
+        Ok(())
+    }
+
+    /// Tells every session that all is over, and waits until they have told their clients.
+    pub(crate) async fn finish(self, end: End) {
+        if let Some((acceptor, over)) = self.acceptor {
+            over.send_replace(Some(end));
+            let _ = tokio::time::timeout(LAST_ANSWERS, acceptor).await;
+        }
+    }
+}
+
+async fn accept(
+    listener: UnixListener,
+    supervisor: SupervisorHandle,
+    mut is_over: watch::Receiver<Option<End>>,
+) {
+    let places = Arc::new(Semaphore::new(SESSIONS));
+    let mut sessions = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (listener.accept().await, place)
+            } => accepted,
+            _ = is_over.wait_for(Option::is_some) => break,
+            Some(_) = sessions.join_next() => continue,
+        };
+        match accepted {
+            (Ok((stream, _)), Ok(place)) => {
+                let (supervisor, is_over) = (supervisor.clone(), is_over.clone());
+                sessions.spawn(async move {
+                    session::serve(stream, supervisor, is_over).await;
+                    drop(place);
+                });
+            }
+            (Err(error), _) => {
+                tracing::warn!(target: "drover::control", %error, "can't accept a control client");
+                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+            }
+            (_, Err(_)) => break,
+        }
+    }
+    drop(listener);
+    while sessions.join_next().await.is_some() {}
+}

@@ -1,0 +1,201 @@
+//! One control client: the handshake, then requests one by one.
+
+use std::time::Duration;
+
+use drover_proto::codec::FrameCodec;
+use drover_proto::frame::FrameLimit;
+use drover_proto::handshake::{HELLO_TIMEOUT, Refusal, negotiate_control};
+use drover_proto::latest::{
+    ControlHello, ControlHelloReply, ControlRequest, ControlResponse, ControlWelcome, Done, Error, ErrorCode,
+    EventsMissed, EventsRequest, MasterStatus, RejectCode, StatusReply, StatusRequest, control_hello_reply,
+    control_request, control_response,
+};
+use drover_proto::version::SPOKEN;
+use futures_sink::Sink;
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+use tokio_stream::StreamExt as _;
+use tokio_util::codec::{Decoder, Framed};
+
+use super::convert;
+use crate::machine::gate;
+use crate::supervisor::{End, SupervisorHandle};
+
+/// How long a client may say nothing. Verbs ask at once; a stalled one gives its place back.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long a client may leave an answer unread.
+const STALL: Duration = Duration::from_secs(30);
+
+type Requests = Framed<UnixStream, FrameCodec<ControlResponse, ControlRequest>>;
+
+/// Why a session ends early: the client is to blame, or gone.
+struct Gone;
+
+pub(super) async fn serve(
+    stream: UnixStream,
+    supervisor: SupervisorHandle,
+    is_over: watch::Receiver<Option<End>>,
+) {
+    let peer = stream.peer_cred().ok();
+    let (uid, pid) = peer.map_or((u32::MAX, 0), |peer| (peer.uid(), peer.pid().unwrap_or(0)));
+    let client = format!("drover (pid {pid}, user {uid})");
+    if let Some(requests) = welcome(stream, uid).await {
+        let session = Session { requests, supervisor, is_over, client };
+        let _: Result<(), Gone> = session.run().await;
+    }
+}
+
+async fn welcome(stream: UnixStream, uid: u32) -> Option<Requests> {
+    let codec = FrameCodec::<ControlHelloReply, ControlHello>::new(FrameLimit::CONTROL);
+    let mut hellos = codec.framed(stream);
+    let own = nix::unistd::geteuid().as_raw();
+    let refusal = |code, message: String| Refusal { code, message, spoken: SPOKEN };
+    let judged = if uid != own && uid != 0 {
+        let message = format!("user {uid} may not control this master; its owner is user {own}");
+        Err(refusal(RejectCode::PermissionDenied, message))
+    } else {
+        match tokio::time::timeout(HELLO_TIMEOUT, hellos.next()).await {
+            Ok(Some(Ok(hello))) => negotiate_control(SPOKEN, &hello),
+            Ok(Some(Err(error))) => {
+                Err(refusal(RejectCode::Malformed, format!("the first frame is no ControlHello: {error}")))
+            }
+            // Somebody who only looked whether anybody is there.
+            Ok(None) => return None,
+            Err(_) => {
+                Err(refusal(RejectCode::Malformed, format!("no ControlHello within {HELLO_TIMEOUT:?}")))
+            }
+        }
+    };
+    let reply = match &judged {
+        Ok(version) => control_hello_reply::Reply::Welcome(ControlWelcome {
+            version: *version,
+            master_version: env!("CARGO_PKG_VERSION").to_owned(),
+            max_frame_bytes: FrameLimit::CONTROL.bytes(),
+        }),
+        Err(refusal) => {
+            tracing::warn!(target: "drover::control", uid, reason = %refusal, "control client refused");
+            control_hello_reply::Reply::Reject(refusal.to_reject())
+        }
+    };
+    send(&mut hellos, ControlHelloReply { reply: Some(reply) }).await.ok()?;
+    judged.ok()?;
+    // What a hasty client sent after its hello is kept in the buffer.
+    Some(hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)))
+}
+
+struct Session {
+    requests: Requests,
+    supervisor: SupervisorHandle,
+    is_over: watch::Receiver<Option<End>>,
+    client: String,
+}
+
+impl Session {
+    async fn run(mut self) -> Result<(), Gone> {
+        loop {
+            let request = tokio::select! {
+                request = tokio::time::timeout(IDLE, self.requests.next()) => request,
+                _ = self.is_over.wait_for(Option::is_some) => return Ok(()),
+            };
+            match request {
+                Ok(Some(Ok(request))) => self.answer(request).await?,
+                Ok(Some(Err(error))) => {
+                    self.refuse(0, ErrorCode::BadFrame, error.to_string()).await?;
+                    return Err(Gone);
+                }
+                Ok(None) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: ControlRequest) -> Result<(), Gone> {
+        let seq = request.seq;
+        match request.body {
+            Some(control_request::Body::Status(request)) => self.status(seq, &request).await,
+            Some(control_request::Body::Events(request)) => self.events(seq, &request).await,
+            Some(control_request::Body::Down(request)) => {
+                tracing::info!(target: "drover::control", client = self.client, now = request.now, "down");
+                let how = if request.now { gate::Request::Kill } else { gate::Request::Shutdown };
+                self.supervisor.end(how, self.client.as_str()).await;
+                // The client may go; what it asked for goes on.
+                let end = self.is_over.wait_for(Option::is_some).await.ok().and_then(|end| *end);
+                let message = end.map_or_else(String::new, |end| end.sentence().to_owned());
+                self.send(seq, false, control_response::Body::Done(Done { message })).await
+            }
+            None => {
+                let message = "the request is unknown to this master; is the client newer?".to_owned();
+                self.refuse(seq, ErrorCode::Unimplemented, message).await
+            }
+        }
+    }
+
+    async fn status(&mut self, seq: u64, request: &StatusRequest) -> Result<(), Gone> {
+        let masters = self.supervisor.masters();
+        if let Some(unknown) =
+            request.apps.iter().find(|name| !masters.iter().any(|master| &master.spec().name == *name))
+        {
+            let known: Vec<&str> = masters.iter().map(|master| master.spec().name.as_str()).collect();
+            let message = format!("there is no app `{unknown}`; there is {}", known.join(", "));
+            return self.refuse(seq, ErrorCode::NotFound, message).await;
+        }
+        let now = tokio::time::Instant::now().into_std();
+        let snapshots = masters.iter().map(crate::Master::snapshot);
+        let wanted: Vec<_> = snapshots
+            .filter(|shot| request.apps.is_empty() || request.apps.iter().any(|app| **app == *shot.app))
+            .collect();
+        let reply = StatusReply {
+            master: Some(MasterStatus {
+                pid: std::process::id(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
+            }),
+            last_seq: wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0),
+            apps: wanted.iter().map(|shot| convert::app_status(shot, now)).collect(),
+        };
+        self.send(seq, false, control_response::Body::Status(reply)).await
+    }
+
+    async fn events(&mut self, seq: u64, request: &EventsRequest) -> Result<(), Gone> {
+        let mut stream = self.supervisor.events().since(request.since_seq);
+        loop {
+            let next = match stream.try_next() {
+                Some(next) => next,
+                None if !request.follow || self.is_over.borrow().is_some() => break,
+                None => tokio::select! {
+                    next = stream.next() => next,
+                    // Nothing is asked during a stream, so whatever can be read is the client's end.
+                    _ = self.requests.next() => return Err(Gone),
+                    _ = self.is_over.wait_for(Option::is_some) => continue,
+                },
+            };
+            let body = match next {
+                Ok(event) => control_response::Body::Event(convert::event(&event)),
+                Err(missed) => control_response::Body::Missed(EventsMissed {
+                    count: missed.count,
+                    next_seq: missed.next_seq,
+                }),
+            };
+            self.send(seq, true, body).await?;
+        }
+        self.send(seq, false, control_response::Body::Done(Done::default())).await
+    }
+
+    async fn refuse(&mut self, seq: u64, code: ErrorCode, message: String) -> Result<(), Gone> {
+        let error = Error { code: code.into(), message };
+        self.send(seq, false, control_response::Body::Error(error)).await
+    }
+
+    async fn send(&mut self, reply_to: u64, more: bool, body: control_response::Body) -> Result<(), Gone> {
+        send(&mut self.requests, ControlResponse { reply_to, more, body: Some(body) }).await
+    }
+}
+
+/// Sends one frame to a client that has to read it in time.
+async fn send<M>(frames: &mut (impl Sink<M> + Unpin), message: M) -> Result<(), Gone> {
+    use futures_util::SinkExt as _;
+    match tokio::time::timeout(STALL, frames.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Gone),
+    }
+}

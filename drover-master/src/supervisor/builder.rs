@@ -1,0 +1,124 @@
+//! How a supervisor is made.
+
+use crate::config::ConfigError;
+use crate::control::{ControlError, ControlPath, ControlServer};
+use crate::master::{BuildError, EventLog, MasterBuilder};
+use crate::signals::Signals;
+
+use super::driver::{self, SupervisorEnd, SupervisorHandle};
+
+/// Describes apps that belong together.
+#[derive(Debug, Default)]
+pub struct SupervisorBuilder {
+    apps: Vec<MasterBuilder>,
+    control: Option<ControlPath>,
+    signals: Option<Signals>,
+    keep_going: bool,
+}
+
+/// Why a supervisor could not be made. Nothing has been started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SupervisorError {
+    /// An app can't be meant as described: the caller's fault.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The control socket can't be had.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+impl SupervisorBuilder {
+    /// Adds an app. They start in the order given and end in reverse.
+    #[must_use]
+    pub fn app(mut self, app: MasterBuilder) -> Self {
+        self.apps.push(app);
+        self
+    }
+
+    /// Serves a control socket. Default: none.
+    #[must_use]
+    pub fn control(mut self, path: ControlPath) -> Self {
+        self.control = Some(path);
+        self
+    }
+
+    /// Ends everything at a signal: the first gracefully, the second in a hurry, the third by SIGKILL. Default: no handler.
+    #[must_use]
+    pub fn signals(mut self, signals: Signals) -> Self {
+        self.signals = Some(signals);
+        self
+    }
+
+    /// Goes on with the other apps when one fails to start. Default: a failed start ends everything.
+    #[must_use]
+    pub fn keep_going(mut self, keep_going: bool) -> Self {
+        self.keep_going = keep_going;
+        self
+    }
+
+    /// Makes the supervisor and claims its control socket. Nothing is started before [`Supervisor::run`].
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError`]: an app that can't be meant, two of one name, or a control socket that is taken.
+    pub fn build(self) -> Result<Supervisor, SupervisorError> {
+        if self.apps.is_empty() {
+            return Err(BuildError::from(ConfigError::NoApp).into());
+        }
+        let events = EventLog::new();
+        let mut masters = Vec::with_capacity(self.apps.len());
+        for (at, app) in self.apps.iter().enumerate() {
+            let name = &app.spec().name;
+            if self.apps[..at].iter().any(|other| &other.spec().name == name) {
+                return Err(BuildError::from(ConfigError::DuplicateApp { name: name.clone() }).into());
+            }
+        }
+        let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
+        for app in self.apps {
+            masters.push(app.event_log(events.clone()).build()?);
+        }
+        let (handle, requests) = SupervisorHandle::new(masters, events);
+        Ok(Supervisor { handle, requests, control, signals: self.signals, keep_going: self.keep_going })
+    }
+}
+
+/// Apps that belong together.
+#[derive(Debug)]
+pub struct Supervisor {
+    pub(super) handle: SupervisorHandle,
+    pub(super) requests: driver::Requests,
+    pub(super) control: Option<ControlServer>,
+    pub(super) signals: Option<Signals>,
+    pub(super) keep_going: bool,
+}
+
+impl Supervisor {
+    /// Begins the description.
+    pub fn builder() -> SupervisorBuilder {
+        SupervisorBuilder::default()
+    }
+
+    /// The handle, to look and to end while [`run`](Self::run) runs.
+    pub fn handle(&self) -> SupervisorHandle {
+        self.handle.clone()
+    }
+
+    /// Where the control socket is, if one was asked for.
+    pub fn control_path(&self) -> Option<&std::path::Path> {
+        self.control.as_ref().map(ControlServer::path)
+    }
+
+    /// Starts every app and runs until nothing is left: everything completed, failed for good, or was asked to end.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError::Control`] if the control socket can't be served; nothing has been started then.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future lets go of the masters; see [`Master`](crate::Master) for what that means.
+    pub async fn run(self) -> Result<SupervisorEnd, SupervisorError> {
+        driver::run(self).await
+    }
+}
