@@ -70,5 +70,5 @@ pub use master::{
     Occurrence, Snapshot, StartError, Ticket, Unavailable,
 };
 pub use nofile::raise_nofile;
-pub use process::{Line, OutputSink, Stream};
+pub use process::{Line, OutputSink, Stream, flush_output, write_output};
 pub use signals::Signals;

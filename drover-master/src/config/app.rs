@@ -47,6 +47,11 @@ pub enum Protocol {
 pub enum Output {
     /// To the master's own stdout and stderr, as it is.
     Forward,
+    /// To the master's own stdout and stderr, each line with `app/slot | ` before it.
+    Prefixed {
+        /// Whether the prefix is coloured.
+        colour: bool,
+    },
     /// Workers write to the master's own descriptors themselves. Nothing is kept.
     Inherit,
     /// Nowhere.

@@ -1,7 +1,9 @@
 //! The asking end of the control socket.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_proto::codec::{CodecError, FrameCodec};
@@ -17,8 +19,13 @@ use tokio::net::UnixStream;
 use tokio_stream::StreamExt as _;
 use tokio_util::codec::{Decoder, Framed};
 
+use crate::sys::{pidfd_open, watch_readable};
+
 /// How long a master may take to answer the handshake. It answers at once; only a stopped process does not.
 const WELCOME: Duration = Duration::from_secs(5);
+
+/// How long a master's process may take to end after it has said that all is over.
+const LAST_MOMENTS: Duration = Duration::from_secs(3);
 
 /// A connection to a running master.
 #[derive(Debug)]
@@ -26,6 +33,8 @@ pub struct ControlClient {
     frames: Framed<UnixStream, FrameCodec<ControlRequest, ControlResponse>>,
     last_seq: u64,
     master_version: String,
+    /// The master's process, to wait for its end; none where the kernel does not tell it.
+    process: Option<Arc<OwnedFd>>,
 }
 
 /// Why a master could not be asked, or did not do what was asked.
@@ -98,6 +107,8 @@ impl ControlClient {
             },
             _ => ClientError::Unreachable { path: path.to_owned(), source },
         })?;
+        let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let process = pid.and_then(|pid| pidfd_open(pid).ok()).map(Arc::new);
         let codec = FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL);
         let mut hellos = codec.framed(stream);
         let hello = ControlHello {
@@ -113,6 +124,7 @@ impl ControlClient {
                 frames: hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)),
                 last_seq: 0,
                 master_version: welcome.master_version,
+                process,
             }),
             Some(control_hello_reply::Reply::Reject(reject)) => {
                 let message = reject.message;
@@ -172,8 +184,8 @@ impl ControlClient {
         }
     }
 
-    /// Ends every app and the master: gracefully, or with `now` by SIGKILL. Resolves when all workers are gone, with a
-    /// sentence on how it ended.
+    /// Ends every app and the master: gracefully, or with `now` by SIGKILL. Resolves when all workers and the master's own
+    /// process are gone, with a sentence on how it ended.
     ///
     /// # Errors
     ///
@@ -181,8 +193,19 @@ impl ControlClient {
     pub async fn down(&mut self, now: bool) -> Result<String, ClientError> {
         let seq = self.send(control_request::Body::Down(DownRequest { now })).await?;
         match self.receive(seq).await?.body {
-            Some(control_response::Body::Done(done)) => Ok(done.message),
+            Some(control_response::Body::Done(done)) => {
+                self.until_gone().await;
+                Ok(done.message)
+            }
             _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Waits for the end of the master's process, so that its socket and name are free. An embedding program may live on:
+    /// it is not waited for long.
+    async fn until_gone(&self) {
+        if let Some(Ok(ended)) = self.process.as_ref().map(|process| watch_readable(Arc::clone(process))) {
+            let _ = tokio::time::timeout(LAST_MOMENTS, ended.readable()).await;
         }
     }
 

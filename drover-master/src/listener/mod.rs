@@ -1,6 +1,7 @@
 //! The app's listening sockets: bound once by the master, inherited by every worker, open until the app ends. A connection
 //! that waits in a queue is not lost because a worker leaves.
 
+mod pool;
 mod unix_path;
 
 use std::io;
@@ -14,6 +15,7 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 
+pub(crate) use pool::ListenerPool;
 pub(crate) use unix_path::UnixPath;
 pub use unix_path::UnixPathError;
 

@@ -13,6 +13,7 @@ use crate::config::{
     AppSpec, Command, ConfigError, ListenAddr, ListenSpec, Output, Protocol, RestartPolicy, StartPolicy,
     StopPolicy,
 };
+use crate::listener::ListenerPool;
 use crate::machine::fleet::ExitDecision;
 use crate::process::OutputSink;
 use crate::signals::Signals;
@@ -24,24 +25,26 @@ pub struct MasterBuilder {
     hook: Option<Hook>,
     signals: Option<Signals>,
     events: EventLog,
+    pool: ListenerPool,
     /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
     wrong: Option<ConfigError>,
 }
 
 impl MasterBuilder {
     pub(super) fn new(name: &str, command: Command) -> Self {
-        Self {
-            spec: AppSpec::new(name, command),
-            hook: None,
-            signals: None,
-            events: EventLog::new(),
-            wrong: None,
-        }
+        Self::from_spec(AppSpec::new(name, command))
     }
 
     /// A builder for a spec that was made elsewhere.
     pub fn from_spec(spec: AppSpec) -> Self {
-        Self { spec, hook: None, signals: None, events: EventLog::new(), wrong: None }
+        Self {
+            spec,
+            hook: None,
+            signals: None,
+            events: EventLog::new(),
+            pool: ListenerPool::default(),
+            wrong: None,
+        }
     }
 
     /// How many workers. Default: one a CPU, see [`cpus`](crate::config::cpus).
@@ -138,6 +141,13 @@ impl MasterBuilder {
         self
     }
 
+    /// Opens listeners in a pool that other apps share, so that two of them can have the same one.
+    #[must_use]
+    pub(crate) fn listener_pool(mut self, pool: ListenerPool) -> Self {
+        self.pool = pool;
+        self
+    }
+
     /// The app as described so far.
     pub fn spec(&self) -> &AppSpec {
         &self.spec
@@ -154,7 +164,7 @@ impl MasterBuilder {
         }
         self.spec.check()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let (master, driver) = Driver::new(self.spec, self.hook, self.events);
+        let (master, driver) = Driver::new(self.spec, self.hook, self.events, self.pool);
         runtime.spawn(driver.run());
         if let Some(signals) = self.signals {
             signals.watch(&master);

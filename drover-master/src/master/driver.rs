@@ -24,7 +24,7 @@ use super::trace;
 use super::view::View;
 use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, LinkServer, Token};
-use crate::listener::Listener;
+use crate::listener::{Listener, ListenerPool};
 use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{TicketId, WorkerId};
@@ -58,7 +58,9 @@ pub(super) struct Driver {
     pub(super) contacts: HashMap<WorkerId, Contact>,
     pub(super) tokens: HashMap<Token, WorkerId>,
     pub(super) connections: HashMap<ConnectionId, WorkerId>,
-    pub(super) listeners: Vec<Listener>,
+    /// Where listeners are opened: a pool of its own, or shared with other apps.
+    pool: ListenerPool,
+    pub(super) listeners: Vec<Arc<Listener>>,
     pub(super) link_server: Option<LinkServer>,
     /// Counts the frames sent to workers.
     pub(super) last_seq: u64,
@@ -86,7 +88,12 @@ enum Input {
 }
 
 impl Driver {
-    pub(super) fn new(spec: AppSpec, hook: Option<Hook>, events: EventLog) -> (Master, Self) {
+    pub(super) fn new(
+        spec: AppSpec,
+        hook: Option<Hook>,
+        events: EventLog,
+        pool: ListenerPool,
+    ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
         let fleet = Fleet::new(Arc::new(Rules::from(&spec)), spec.workers, hook.is_some(), rng);
@@ -120,6 +127,7 @@ impl Driver {
             contacts: HashMap::new(),
             tokens: HashMap::new(),
             connections: HashMap::new(),
+            pool,
             listeners: Vec::new(),
             link_server: None,
             last_seq: 0,
@@ -228,7 +236,7 @@ impl Driver {
     /// Opens what the app listens on, and the socket its workers speak on.
     fn open(&mut self) -> Result<(), StartError> {
         for listener in &self.spec.listeners {
-            let opened = Listener::open(listener).map_err(|source| StartError::Listen {
+            let opened = self.pool.open(listener).map_err(|source| StartError::Listen {
                 app: Arc::clone(&self.app),
                 source: Arc::new(source),
             })?;

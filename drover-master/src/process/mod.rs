@@ -8,7 +8,7 @@ mod spawner;
 mod tree;
 
 pub(crate) use exit_watch::{Ended, watch};
-pub use output::{Line, OutputSink, Stream};
+pub use output::{Line, OutputSink, Stream, flush_output, write_output};
 pub(crate) use output::{OutputReader, Tail};
 pub(crate) use spawner::{SpawnFailure, SpawnRequest, Spawned, spawn};
 pub(crate) use tree::Tree;

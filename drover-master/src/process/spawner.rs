@@ -141,7 +141,7 @@ fn make(request: &SpawnRequest) -> Result<Spawned, SpawnFailure> {
 fn stream(output: &Output) -> io::Result<(Stdio, Option<OwnedFd>)> {
     match output {
         Output::Inherit => Ok((Stdio::Inherited, None)),
-        Output::Forward | Output::Discard | Output::Sink(_) => {
+        Output::Forward | Output::Prefixed { .. } | Output::Discard | Output::Sink(_) => {
             let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
             nix::fcntl::fcntl(reader.as_fd(), nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             Ok((Stdio::Owned(writer), Some(reader)))

@@ -2,6 +2,7 @@
 
 use crate::config::ConfigError;
 use crate::control::{ControlError, ControlPath, ControlServer};
+use crate::listener::ListenerPool;
 use crate::master::{BuildError, EventLog, MasterBuilder};
 use crate::signals::Signals;
 
@@ -75,8 +76,9 @@ impl SupervisorBuilder {
             }
         }
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
+        let pool = ListenerPool::default();
         for app in self.apps {
-            masters.push(app.event_log(events.clone()).build()?);
+            masters.push(app.event_log(events.clone()).listener_pool(pool.clone()).build()?);
         }
         let (handle, requests) = SupervisorHandle::new(masters, events);
         Ok(Supervisor { handle, requests, control, signals: self.signals, keep_going: self.keep_going })

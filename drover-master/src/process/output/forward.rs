@@ -1,44 +1,78 @@
-//! Writes workers' output to the master's own stdout and stderr, on a thread of its own: a terminal may block a write for
-//! as long as it likes, and neither the driver nor a signal waits for it.
+//! Writes to the master's own stdout and stderr, on a thread of its own: a terminal may block a write for as long as it
+//! likes, and neither the driver nor a signal waits for it.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::thread;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Stream;
 
 /// How many writes may wait; each is at most 64 KiB, so at most 4 MiB. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
 
-/// Bytes and where they go.
-type Write = (Stream, Vec<u8>);
+enum Job {
+    Write(Stream, Vec<u8>),
+    /// Tell when all before this has been written.
+    Tell(oneshot::Sender<()>),
+}
 
-/// Hands bytes to the writing thread, which is started by the first call; waits while it is behind. Without a thread
-/// (none could be made) the bytes are lost: output never holds up a worker's life.
-pub(super) async fn forward(stream: Stream, bytes: Vec<u8>) {
-    static QUEUE: OnceLock<Option<mpsc::Sender<Write>>> = OnceLock::new();
-    if let Some(queue) = QUEUE.get_or_init(start_thread) {
-        let _ = queue.send((stream, bytes)).await;
+/// Writes bytes to this process's own stdout or stderr, in order with the forwarded output of workers, and without blocking
+/// the runtime: waits only while the writing thread is behind. Without a thread (none could be made) the bytes are lost:
+/// output never holds up a worker's life.
+///
+/// # Cancel safety
+///
+/// A dropped future may have handed on nothing; nothing is written in part.
+pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
+    if let Some(queue) = queue() {
+        let _ = queue.send(Job::Write(stream, bytes)).await;
     }
 }
 
-fn start_thread() -> Option<mpsc::Sender<Write>> {
-    let (queue, mut writes) = mpsc::channel::<Write>(WAITING);
+/// Waits until everything handed over so far has been written, at most for `within`. Call it before the process ends.
+///
+/// # Cancel safety
+///
+/// A dropped future changes nothing.
+pub async fn flush_output(within: Duration) {
+    let Some(queue) = queue() else { return };
+    let (tell, written) = oneshot::channel();
+    let flushed = async {
+        if queue.send(Job::Tell(tell)).await.is_ok() {
+            let _ = written.await;
+        }
+    };
+    // A terminal that is stopped does not keep the process.
+    let _ = tokio::time::timeout(within, flushed).await;
+}
+
+fn queue() -> Option<&'static mpsc::Sender<Job>> {
+    static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
+    QUEUE.get_or_init(start_thread).as_ref()
+}
+
+fn start_thread() -> Option<mpsc::Sender<Job>> {
+    let (queue, mut jobs) = mpsc::channel(WAITING);
     let run = move || {
-        while let Some((stream, bytes)) = writes.blocking_recv() {
+        while let Some(job) = jobs.blocking_recv() {
             // A closed stdout (a pager that was quit) is no reason to end workers.
-            let _ = match stream {
-                Stream::Stdout => write(&mut io::stdout(), &bytes),
-                Stream::Stderr => write(&mut io::stderr(), &bytes),
+            let _ = match job {
+                Job::Write(Stream::Stdout, bytes) => write(&mut io::stdout(), &bytes),
+                Job::Write(Stream::Stderr, bytes) => write(&mut io::stderr(), &bytes),
+                Job::Tell(teller) => {
+                    let _ = teller.send(());
+                    Ok(())
+                }
             };
         }
     };
     thread::Builder::new().name("drover-output".into()).stack_size(256 * 1024).spawn(run).ok().map(|_| queue)
 }
 
-fn write(stream: &mut impl io::Write, bytes: &[u8]) -> io::Result<()> {
+fn write(stream: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     stream.write_all(bytes)?;
     stream.flush()
 }

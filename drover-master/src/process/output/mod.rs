@@ -5,10 +5,12 @@
 
 mod forward;
 mod lines;
+mod prefix;
 mod reader;
 mod sink;
 mod tail;
 
+pub use forward::{flush_output, write_output};
 pub(crate) use reader::OutputReader;
 pub use sink::{Line, OutputSink, Stream};
 pub(crate) use tail::Tail;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tokio::net::unix::pipe;
 
-use super::forward::forward;
+use super::forward::write_output;
 use super::lines::Lines;
+use super::prefix::prefix;
 use super::{Line, Stream, Tail};
 use crate::config::Output;
 
@@ -58,24 +59,37 @@ impl OutputReader {
 
     async fn take(&self, stream: Stream, lines: &mut Lines, bytes: Vec<u8>) {
         if stream == Stream::Stdout && matches!(self.output, Output::Forward) {
-            return forward(stream, bytes).await;
+            return write_output(stream, bytes).await;
         }
         let mut complete = Vec::new();
         lines.feed(&bytes, |line| complete.push(line.to_vec()));
         if matches!(self.output, Output::Forward) {
-            forward(stream, bytes).await;
+            write_output(stream, bytes).await;
         }
         self.hand_on(stream, complete).await;
     }
 
     async fn hand_on(&self, stream: Stream, complete: Vec<Vec<u8>>) {
-        for bytes in complete {
-            if stream == Stream::Stderr {
-                self.tail.push(&bytes);
+        if stream == Stream::Stderr {
+            complete.iter().for_each(|line| self.tail.push(line));
+        }
+        match &self.output {
+            Output::Prefixed { colour } if !complete.is_empty() => {
+                let prefix = prefix(&self.app, self.slot, *colour);
+                let mut text = Vec::new();
+                for line in complete {
+                    text.extend_from_slice(prefix.as_bytes());
+                    text.extend_from_slice(&line);
+                    text.push(b'\n');
+                }
+                write_output(stream, text).await;
             }
-            if let Output::Sink(sink) = &self.output {
-                sink.take(Line { app: &self.app, slot: self.slot, stream, bytes: &bytes }).await;
+            Output::Sink(sink) => {
+                for line in complete {
+                    sink.take(Line { app: &self.app, slot: self.slot, stream, bytes: &line }).await;
+                }
             }
+            Output::Forward | Output::Prefixed { .. } | Output::Inherit | Output::Discard => {}
         }
     }
 }
