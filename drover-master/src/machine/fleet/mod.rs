@@ -1,23 +1,30 @@
 //! The slots of one app: filled, healed and emptied.
 //!
 //! ```text
-//!                 StartRequested                    every slot ready or completed
-//!        Idle ─────────────────────► Starting ───────────────────────────────────► Started
-//!          ▲                            │ a worker failed before it was ready         │
-//!          │                            │ ShutdownRequested, HurryRequested           │ the same, or the
-//!          │                            ▼                                             │ policy stops the app
-//!          ├─────────────────────── Stopping ◄────────────────────────────────────────┤
-//!          │    every worker gone       │ KillRequested                               │
-//!          ├─────────────────────── Killing ◄─────────────────────────────────────────┤
-//!          └──────────────────────────────────────────────────────────────────────────┘
-//!                                                  every slot completed or given up
+//!              StartRequested                     every slot ready, completed or given up
+//!        Idle ─────────────────────► Starting ──────────────────────────────────────► Started
+//!          ▲                            │ a worker failed before it was ready,           │
+//!          │                            │ or as from Started                             │
+//!          │    every worker gone       ▼          Shutdown, Hurry; the policy stops it    │
+//!          ├─────────────────────── Stopping ◄───────────────────────────────────────────┤
+//!          │                            │ Kill                                           │
+//!          │    every worker gone       ▼          Kill (from Starting too)              │
+//!          ├─────────────────────── Killing ◄────────────────────────────────────────────┤
+//!          └─────────────────────────────────────────────────────────────────────────────┘
+//!                    every slot completed or given up (from Starting too)
 //! ```
+//!
+//! Shutdown, Hurry and Kill are what [`EndRequested`](FleetInput::EndRequested) asks for; [`gate`](super::gate) is the
+//! table of what is accepted when.
 //!
 //! A slot, while the app runs:
 //!
 //! ```text
-//!  Queued ──► Occupied ──exit──► Undecided ──► BackingOff ──due──► Queued
-//!                                    └───────► Completed │ GivenUp
+//!  Empty ──start──► Queued ──► Occupied ──exit──► Undecided ──► BackingOff ──due──► Queued
+//!                     ▲                               ├───────► Completed │ GivenUp
+//!                     └──────────without a pause──────┘
+//!
+//!  from every state, once the app is being ended:  Empty at once, or from Occupied with the exit
 //! ```
 //!
 //! Every worker is in exactly one table from the moment its process is asked for until it is reaped: this one.

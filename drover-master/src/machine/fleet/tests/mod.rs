@@ -1,0 +1,9 @@
+//! One app from start to end, on a simulated clock and over a simulated kernel. A [`Witness`](witness::Witness) looks
+//! on in every test: what must always hold is checked after every single step.
+
+mod ending;
+mod healing;
+mod matrix;
+mod stage;
+mod starting;
+mod witness;

@@ -1,0 +1,142 @@
+//! What must hold after every step of every test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::super::*;
+use crate::config::Protocol;
+use crate::machine::gate::Request;
+use crate::machine::worker::{Identity, State};
+
+/// Looks at every action and at the fleet after every step; panics at the first thing that must not be.
+#[derive(Debug, Default)]
+pub(super) struct Witness {
+    /// Workers between their Spawn and their Forget.
+    living: BTreeMap<WorkerId, SlotIndex>,
+    gone: BTreeSet<WorkerId>,
+    /// The signals each worker was sent.
+    sent: BTreeMap<WorkerId, Vec<i32>>,
+    /// Who waits, and for what.
+    open: BTreeMap<TicketId, Request>,
+    pub(super) verdicts: BTreeMap<TicketId, Verdict>,
+    /// Whether the app runs, as far as was told.
+    runs: bool,
+    pub(super) unkillable: BTreeSet<WorkerId>,
+    /// No pause may be longer.
+    pub(super) longest_pause: Duration,
+}
+
+impl Witness {
+    pub(super) fn new(longest_pause: Duration) -> Self {
+        Self { longest_pause, ..Self::default() }
+    }
+
+    pub(super) fn will_wait(&mut self, ticket: TicketId, request: Request) {
+        self.open.insert(ticket, request);
+    }
+
+    pub(super) fn is_living(&self, id: WorkerId) -> bool {
+        self.living.contains_key(&id)
+    }
+
+    pub(super) fn see(&mut self, action: &FleetAction) {
+        match action {
+            FleetAction::Spawn(Identity { slot, id, .. }) => {
+                assert!(self.runs, "{id} is spawned though the app does not run");
+                assert!(!self.living.values().any(|other| other == slot), "two workers in slot {slot}");
+                assert!(!self.gone.contains(id), "{id} is spawned a second time");
+                assert_eq!(self.living.insert(*id, *slot), None, "{id} is spawned twice");
+            }
+            FleetAction::Worker { id, action } => {
+                assert!(self.is_living(*id), "{action:?} for {id}, which is gone");
+                if let WorkerAction::Signal { signal } = action {
+                    let sent = self.sent.entry(*id).or_default();
+                    assert!(!sent.contains(signal), "{id} is sent signal {signal} twice");
+                    assert!(!sent.contains(&libc::SIGKILL), "{id} is sent signal {signal} after SIGKILL");
+                    sent.push(*signal);
+                }
+            }
+            FleetAction::Forget { id } => {
+                assert!(self.living.remove(id).is_some(), "{id} is forgotten twice, or was never spawned");
+                self.gone.insert(*id);
+            }
+            FleetAction::AskPolicy { worker, .. } => assert!(self.gone.contains(&worker.id)),
+            FleetAction::Publish(event) => self.see_event(event),
+            FleetAction::Answer { ticket, verdict } => self.see_answer(*ticket, verdict),
+            FleetAction::End(_) => {
+                assert!(self.living.is_empty(), "an end with {:?} still there", self.living);
+                assert!(self.open.is_empty(), "an end that leaves {:?} waiting", self.open);
+            }
+        }
+    }
+
+    fn see_event(&mut self, event: &FleetEvent) {
+        if let Some((identity, _)) = event.worker {
+            // A slot without a worker is told of with the id 0.
+            assert!(
+                identity.id == WorkerId(0) || self.is_living(identity.id),
+                "{event:?} of one that is gone"
+            );
+        }
+        match &event.kind {
+            EventKind::AppStarting => self.runs = true,
+            EventKind::AppStopping { .. } | EventKind::AppEnded { .. } => self.runs = false,
+            EventKind::RestartScheduled { after, .. } => {
+                assert!(*after <= self.longest_pause, "a pause of {after:?}");
+            }
+            EventKind::Unkillable => {
+                self.unkillable.extend(event.worker.map(|(identity, _)| identity.id));
+            }
+            _ => {}
+        }
+    }
+
+    fn see_answer(&mut self, ticket: TicketId, verdict: &Verdict) {
+        let Some(request) = self.open.remove(&ticket) else {
+            panic!("{verdict:?} for {ticket:?}, which was answered before or never asked");
+        };
+        match verdict {
+            Verdict::StartFailed(_) => assert_eq!(request, Request::Start),
+            Verdict::Unkillable { .. } => assert!(self.living.keys().any(|id| self.unkillable.contains(id))),
+            Verdict::Done | Verdict::Denied(_) | Verdict::Interrupted { .. } => {}
+        }
+        let over = request != Request::Start && *verdict == Verdict::Done;
+        if over || matches!(verdict, Verdict::StartFailed(_)) {
+            assert!(self.living.is_empty(), "{verdict:?} is said with {:?} still there", self.living);
+        }
+        self.verdicts.insert(ticket, verdict.clone());
+    }
+
+    pub(super) fn check(&self, fleet: &Fleet) {
+        let held: BTreeMap<_, _> = fleet.workers().map(|w| (w.identity().id, w.identity().slot)).collect();
+        assert_eq!(held, self.living, "the fleet's workers are those between Spawn and Forget");
+        let shown: BTreeMap<_, _> =
+            fleet.slots().filter_map(|slot| Some((fleet.worker_status(slot)?.id?, slot))).collect();
+        assert_eq!(shown, self.living, "every worker is in its slot");
+
+        let in_phase = |phase| fleet.workers().filter(|worker| worker.phase() == phase).count();
+        assert_eq!(fleet.status().ready as usize, in_phase(Phase::Started));
+        let starting = in_phase(Phase::Initialized) + in_phase(Phase::Starting);
+        if fleet.rules.protocol == Protocol::Drover {
+            assert!(starting <= fleet.rules.start.parallel.get() as usize, "{starting} start at once");
+        }
+        for worker in fleet.workers() {
+            let must_move = !matches!(worker.state(), State::Initialized { .. } | State::Started);
+            let stuck = self.unkillable.contains(&worker.identity().id);
+            assert!(!must_move || stuck || worker.deadline().is_some(), "{worker:?} may stay so for ever");
+        }
+
+        if fleet.doing() == Doing::Idle {
+            assert!(self.living.is_empty() && self.open.is_empty(), "{self:?}");
+            assert_eq!(fleet.next_deadline(), None, "an app that does nothing has no deadline");
+        }
+        let undecided = fleet.slots.iter().any(|slot| matches!(slot.state, SlotState::Undecided { .. }));
+        let under_way = in_phase(Phase::Initialized) > 0 || undecided || fleet.next_deadline().is_some();
+        assert!(self.open.is_empty() || under_way, "{:?} wait, and nothing is under way", self.open);
+    }
+
+    /// After the clock was read nothing is overdue: else the driver would spin.
+    pub(super) fn check_nothing_is_due(fleet: &Fleet, now: Instant) {
+        assert!(fleet.next_deadline().is_none_or(|at| at > now), "a deadline that passed is still there");
+    }
+}
