@@ -7,11 +7,15 @@ use crate::config::Backoff;
 /// The pause before try number `attempt`, counted from 0: `initial · factorⁿ`, at most `max`, shifted by chance by up to
 /// `jitter` of itself to either side, and never over `max`.
 pub fn delay(backoff: &Backoff, attempt: u32, rng: &mut fastrand::Rng) -> Duration {
+    if backoff.initial.is_zero() {
+        // Nothing grows to nothing: but zero times the infinity that a power ends in is no number.
+        return Duration::ZERO;
+    }
     let ceiling = backoff.max.as_secs_f64();
     let exponent = i32::try_from(attempt).unwrap_or(i32::MAX);
     let grown = (backoff.initial.as_secs_f64() * backoff.factor.powi(exponent)).min(ceiling);
     let shift = 1.0 + backoff.jitter * (2.0 * rng.f64() - 1.0);
-    Duration::from_secs_f64((grown * shift).clamp(0.0, ceiling))
+    Duration::try_from_secs_f64(grown * shift).map_or(backoff.max, |pause| pause.min(backoff.max))
 }
 
 #[cfg(test)]
@@ -33,6 +37,17 @@ mod tests {
             prop_assert!(pause <= backoff.max);
             let grown = (backoff.initial.as_secs_f64() * factor.powi(attempt.min(1000) as i32)).min(backoff.max.as_secs_f64());
             prop_assert!(pause.as_secs_f64() >= grown * (1.0 - jitter) - 1e-9);
+        }
+    }
+
+    #[test]
+    fn a_pause_of_nothing_never_grows_and_one_without_a_maximum_never_overflows() {
+        let rng = &mut fastrand::Rng::with_seed(0);
+        let nothing = Backoff { initial: Duration::ZERO, ..Backoff::default() };
+        let boundless = Backoff { max: Duration::MAX, ..Backoff::default() };
+        for attempt in [0, 1, 1024, u32::MAX] {
+            assert_eq!(delay(&nothing, attempt, rng), Duration::ZERO);
+            assert!(delay(&boundless, attempt, rng) > Duration::ZERO);
         }
     }
 

@@ -2,7 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A pause that outlives every master; far enough below what an `Instant` holds to be added to.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// The time `pause` after `now`. A pause that is meant as "for ever", such as `Duration::MAX`, becomes a hundred years:
+/// added as it is, it would overflow.
+pub fn after(now: Instant, pause: Duration) -> Instant {
+    now + pause.min(FOR_EVER)
+}
 
 /// At most one deadline for each key; changing one costs the logarithm of how many there are.
 #[derive(Debug)]
@@ -56,8 +65,6 @@ impl<K: Copy + Ord + Hash> Default for Deadlines<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     EventKind, ExitDecision, Fleet, FleetAction, FleetEvent, Outcome, SlotState, StartFailure, Timer, Verdict,
 };
 use crate::config::{OnStartFailure, RestartWhen};
+use crate::machine::deadlines;
 use crate::machine::exit::Exit;
 use crate::machine::gate::{self, Admission, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
@@ -158,7 +159,7 @@ impl Fleet {
                 if after.is_zero() {
                     self.enqueue(index);
                 } else {
-                    self.wait_for_retry(index, now + after);
+                    self.wait_for_retry(index, deadlines::after(now, after));
                 }
                 self.publish_slot(index, Phase::BackingOff, EventKind::RestartScheduled { after, attempt });
             }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::{DeadlineKind, Link, Rung, State, UNKILLABLE_AFTER, Worker, WorkerAction};
 use crate::config::Protocol;
+use crate::machine::deadlines::after;
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
 use crate::machine::phase::Phase;
 use crate::machine::restart::is_success;
@@ -20,8 +21,8 @@ impl Worker {
             }
             State::Started if self.speaks() => {
                 self.enter(State::Stopping, out);
-                self.set_deadline(DeadlineKind::Drain, now + self.rules.stop.drain_timeout);
-                self.extendable_until = now + self.rules.stop.max_timeout;
+                self.set_deadline(DeadlineKind::Drain, after(now, self.rules.stop.drain_timeout));
+                self.extendable_until = after(now, self.rules.stop.max_timeout);
                 out.push(WorkerAction::SendStop { deadline: self.rules.stop.drain_timeout });
             }
             State::Starting | State::Started | State::Stopped => self.ask_to_leave(now, out),
@@ -32,16 +33,16 @@ impl Worker {
     /// The first rung.
     pub(super) fn ask_to_leave(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         let stop = &self.rules.stop;
-        self.extendable_until = now + stop.max_timeout;
+        self.extendable_until = after(now, stop.max_timeout);
         if self.speaks() {
             let deadline = stop.quit_timeout;
-            self.set_deadline(DeadlineKind::Quit, now + deadline);
+            self.set_deadline(DeadlineKind::Quit, after(now, deadline));
             self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
             out.push(WorkerAction::SendQuit { deadline });
         } else if self.rules.protocol == Protocol::None {
             // Its stop signal is its drain, so the time to drain is what it gets.
             let signal = stop.signal;
-            self.set_deadline(DeadlineKind::Drain, now + stop.drain_timeout);
+            self.set_deadline(DeadlineKind::Drain, after(now, stop.drain_timeout));
             self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
             self.intent.cause.get_or_insert(KillCause::StopSignal);
             self.signal(signal, out);
@@ -140,7 +141,7 @@ impl Worker {
             return self.kill(now, out);
         }
         self.enter(State::ShuttingDown { rung: Rung::Terminated }, out);
-        self.set_deadline(DeadlineKind::Term, now + self.rules.stop.term_timeout);
+        self.set_deadline(DeadlineKind::Term, after(now, self.rules.stop.term_timeout));
         self.signal(libc::SIGTERM, out);
     }
 

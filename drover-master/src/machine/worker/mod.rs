@@ -36,6 +36,7 @@ pub use action::WorkerAction;
 pub use input::{Said, WorkerInput};
 pub use state::{DeadlineKind, Link, Rung, State};
 
+use super::deadlines::after;
 use super::exit::{Exit, Intent};
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
@@ -157,11 +158,13 @@ impl Worker {
         self.enter(State::Starting, out);
         match self.rules.protocol {
             Protocol::Drover => {
-                self.set_deadline(DeadlineKind::Start, now + self.rules.start.timeout);
-                self.extendable_until = now + self.rules.start.max_timeout;
+                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
+                self.extendable_until = after(now, self.rules.start.max_timeout);
             }
             Protocol::None if self.rules.start.min_uptime.is_zero() => self.become_started(now, out),
-            Protocol::None => self.set_deadline(DeadlineKind::MinUptime, now + self.rules.start.min_uptime),
+            Protocol::None => {
+                self.set_deadline(DeadlineKind::MinUptime, after(now, self.rules.start.min_uptime))
+            }
         }
         match doomed {
             None => {}
@@ -223,8 +226,7 @@ impl Worker {
 
     fn extend(&mut self, now: Instant, by: Duration) {
         if let Some((kind, at)) = self.deadline {
-            let wanted =
-                now.checked_add(by).map_or(self.extendable_until, |at| at.min(self.extendable_until));
+            let wanted = after(now, by).min(self.extendable_until);
             self.deadline = Some((kind, wanted.max(at)));
         }
     }

@@ -271,3 +271,20 @@ fn a_worker_that_comes_back_while_stopping_is_told_again() {
     let life = life.feed([WorkerInput::Connected]);
     assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);
 }
+
+#[test]
+fn a_timeout_that_is_meant_as_never_does_not_overflow_the_clock() {
+    let mut life = Life::new(Protocol::Drover);
+    let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
+    rules.start = StartPolicy { timeout: Duration::MAX, max_timeout: Duration::MAX, ..rules.start.clone() };
+    rules.stop = StopPolicy {
+        drain_timeout: Duration::MAX,
+        quit_timeout: Duration::MAX,
+        term_timeout: Duration::MAX,
+        max_timeout: Duration::MAX,
+        ..rules.stop.clone()
+    };
+    let life = life.feed([spawned(), WorkerInput::Connected, said(Said::Started), shutdown()]);
+    let life = life.feed([said(Said::Stopped), hurry()]);
+    assert!(life.worker.deadline().unwrap() > life.now);
+}

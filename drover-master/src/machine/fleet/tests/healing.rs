@@ -190,3 +190,13 @@ fn a_stop_beats_a_question_to_the_hook_and_its_late_answer() {
     stage.decide(ExitDecision::Restart);
     assert_eq!((stage.spawned.len(), stage.fleet.doing()), (2, Doing::Idle));
 }
+
+#[test]
+fn a_hook_that_wants_a_pause_for_ever_does_not_overflow_the_clock() {
+    let mut stage = hooked();
+    stage.witness.longest_pause = Duration::MAX;
+    stage.end_process(0, CRASH);
+    stage.decide(ExitDecision::RestartAfter(Duration::MAX));
+    stage.pass(secs(365 * 24 * 60 * 60));
+    assert_eq!(stage.slot(0).phase, Phase::BackingOff);
+}
