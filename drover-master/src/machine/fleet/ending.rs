@@ -196,6 +196,24 @@ impl Fleet {
         self.finish(outcome);
     }
 
+    /// Nobody waits for a process that outlived SIGKILL: once only such processes keep an operation from its end, with
+    /// nothing that is due or under way, it is answered.
+    pub(super) fn answer_if_stuck(&mut self) {
+        let nobody_waits = self.start_tickets.is_empty() && self.stop_tickets.is_empty();
+        if nobody_waits || self.timers.next().is_some() || self.counts.creating > 0 || self.is_deciding() {
+            return;
+        }
+        let Some(stuck) = self.workers.values().find(|worker| worker.is_unkillable()) else { return };
+        let pid = stuck.pid().unwrap_or(0);
+        for ticket in self.start_tickets.drain(..).chain(self.stop_tickets.drain(..)) {
+            self.actions.push_back(FleetAction::Answer { ticket, verdict: Verdict::Unkillable { pid } });
+        }
+    }
+
+    fn is_deciding(&self) -> bool {
+        self.has_hook && self.slots.iter().any(|slot| matches!(slot.state, SlotState::Undecided { .. }))
+    }
+
     /// Nothing is left; everybody who waits is answered.
     pub(super) fn finish(&mut self, outcome: Outcome) {
         self.doing = Doing::Idle;

@@ -144,6 +144,7 @@ impl Fleet {
             FleetInput::TimePassed => self.time_passed(now),
         }
         self.fill(now);
+        self.answer_if_stuck();
     }
 
     /// The next thing to be done, in order.
@@ -205,11 +206,6 @@ impl Fleet {
             }
             WorkerAction::ReportUnkillable => {
                 self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);
-                let pid = self.workers.get(&id).and_then(Worker::pid).unwrap_or(0);
-                for ticket in self.stop_tickets.drain(..) {
-                    self.actions
-                        .push_back(FleetAction::Answer { ticket, verdict: Verdict::Unkillable { pid } });
-                }
             }
             WorkerAction::SendStop { .. }
             | WorkerAction::SendQuit { .. }

@@ -304,6 +304,11 @@ impl Worker {
         (&self.status_text, self.in_flight)
     }
 
+    /// Whether its process is still there long after SIGKILL.
+    pub fn is_unkillable(&self) -> bool {
+        matches!(self.state, State::ShuttingDown { rung: Rung::Killed }) && self.deadline.is_none()
+    }
+
     /// Whether its end was asked for or decided by the master.
     pub fn is_ending(&self) -> bool {
         self.asked_by.is_some() || self.intent.cause.is_some()

@@ -194,6 +194,31 @@ fn an_end_is_answered_with_the_process_that_outlives_sigkill_and_is_over_once_th
 }
 
 #[test]
+fn who_asks_for_an_end_later_is_told_of_a_process_that_outlived_sigkill_too() {
+    for how in ALL {
+        let mut stage = Stage::protocol(1).script(0, [Manner::Stuck]).begun();
+        stage.end(Request::Kill);
+        stage.pass(secs(10));
+        let later = stage.end(how);
+        assert_eq!(stage.verdict(later), Some(Verdict::Unkillable { pid: 1001 }), "{how:?}");
+    }
+}
+
+#[test]
+fn an_end_waits_for_the_workers_that_can_still_drain_beside_one_that_outlives_sigkill() {
+    let mut stage = Stage::protocol(2).script(0, [Manner::Stuck]).script(1, [Manner::Deaf]).begun();
+    let trouble = WorkerInput::ProtocolBroken { trouble: "stray text".into() };
+    stage.feed(FleetInput::Worker { id: stage.id_in(0), input: trouble });
+    stage.pass(secs(5 + 10));
+    assert_eq!(stage.witness.unkillable.len(), 1);
+    let end = stage.end(Request::Shutdown);
+    stage.pass(secs(20 + 4));
+    assert_eq!(stage.verdict(end), None);
+    stage.pass(secs(1));
+    assert_eq!(stage.verdict(end), Some(Verdict::Unkillable { pid: 1001 }));
+}
+
+#[test]
 fn an_app_is_completed_once_every_worker_is() {
     let mut stage = Stage::started(2);
     stage.end_process(0, ExitStatus::Code(0));

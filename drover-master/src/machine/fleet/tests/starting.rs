@@ -216,3 +216,23 @@ fn a_process_that_comes_to_be_after_the_shutdown_is_ended_at_once() {
         );
     }
 }
+
+#[test]
+fn a_start_does_not_wait_for_a_process_that_outlives_sigkill() {
+    for on_failure in [OnStartFailure::FailFast, OnStartFailure::KeepGoing] {
+        let mut rules = rules(Protocol::Drover);
+        rules.start.on_failure = on_failure;
+        let mut stage = Stage::new(rules, 1, false).script(0, [Manner::Stuck]);
+        let start = stage.start();
+        stage.tell_one(0);
+        // It is there, but never says that it is ready: 30 s, then 5 s after SIGTERM, then 10 s after SIGKILL.
+        stage.clock(secs(30));
+        stage.clock(secs(5));
+        stage.clock(secs(9));
+        assert_eq!(stage.verdict(start), None);
+        stage.clock(secs(1));
+        assert_eq!(stage.verdict(start), Some(Verdict::Unkillable { pid: 1001 }), "{on_failure:?}");
+        let joined = stage.start();
+        assert_eq!(stage.verdict(joined), Some(Verdict::Unkillable { pid: 1001 }), "{on_failure:?}");
+    }
+}
