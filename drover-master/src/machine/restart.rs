@@ -71,6 +71,10 @@ impl RestartTracker {
         ready_for: Duration,
         rng: &mut fastrand::Rng,
     ) -> Decision {
+        if ready_for >= policy.reset_after {
+            self.failures.clear();
+            self.attempt = 0;
+        }
         match policy.when {
             _ if is_fatal(policy, exit.reason) => return Decision::Leave(LeaveReason::FatalCode),
             RestartWhen::OnFailure | RestartWhen::Never if success => {
@@ -78,10 +82,6 @@ impl RestartTracker {
             }
             RestartWhen::Never => return Decision::Leave(LeaveReason::Policy),
             RestartWhen::Always | RestartWhen::OnFailure => {}
-        }
-        if ready_for >= policy.reset_after {
-            self.failures.clear();
-            self.attempt = 0;
         }
         if !success && self.is_over_the_limit(now, policy) {
             return match policy.limit.then {
@@ -91,8 +91,13 @@ impl RestartTracker {
             };
         }
         let after = backoff::delay(&policy.backoff, self.attempt, rng);
-        self.attempt = self.attempt.saturating_add(1);
+        self.count_try();
         Decision::Restart { after }
+    }
+
+    /// Counts a try: one that is not the proposal of [`decide`](Self::decide), which counts its own.
+    pub const fn count_try(&mut self) {
+        self.attempt = self.attempt.saturating_add(1);
     }
 
     /// The tries since the last healthy time.

@@ -145,11 +145,17 @@ impl Fleet {
         }
     }
 
-    pub(super) fn exit_decided(&mut self, now: Instant, slot: SlotIndex, decision: ExitDecision) {
-        let SlotState::Undecided { proposed } = self.slots[slot.0 as usize].state else { return };
+    pub(super) fn exit_decided(&mut self, now: Instant, index: SlotIndex, decision: ExitDecision) {
+        let slot = &mut self.slots[index.0 as usize];
+        let SlotState::Undecided { proposed } = slot.state else { return };
         // A hook that keeps to the proposal keeps its reason too.
-        let proposed = proposed.filter(|proposed| ExitDecision::from(*proposed) == decision);
-        self.carry_out(now, slot, proposed.unwrap_or_else(|| decision.into()));
+        let kept = proposed.filter(|proposed| ExitDecision::from(*proposed) == decision);
+        let decided = kept.unwrap_or_else(|| decision.into());
+        let is_try = |decision| matches!(decision, Decision::Restart { .. });
+        if is_try(decided) && !proposed.is_some_and(is_try) {
+            slot.tracker.count_try();
+        }
+        self.carry_out(now, index, decided);
     }
 
     fn carry_out(&mut self, now: Instant, index: SlotIndex, decision: Decision) {

@@ -192,6 +192,23 @@ fn a_stop_beats_a_question_to_the_hook_and_its_late_answer() {
 }
 
 #[test]
+fn tries_that_only_the_hook_wants_are_counted_too() {
+    let mut stage = hooked();
+    stage.witness.longest_pause = Duration::MAX;
+    for _ in 0..3 {
+        stage.end_process(0, ExitStatus::Code(0));
+        assert_eq!(stage.asked.last().unwrap().1, ExitDecision::Leave);
+        stage.decide(ExitDecision::RestartAfter(secs(1)));
+        stage.pass(secs(1));
+    }
+    stage.pass(secs(60));
+    stage.end_process(0, ExitStatus::Code(0));
+    stage.decide(ExitDecision::RestartAfter(secs(1)));
+    let attempts: Vec<u32> = stage.pauses().into_iter().map(|(_, attempt)| attempt).collect();
+    assert_eq!(attempts, [1, 2, 3, 1], "anew after a healthy time");
+}
+
+#[test]
 fn a_hook_that_wants_a_pause_for_ever_does_not_overflow_the_clock() {
     let mut stage = hooked();
     stage.witness.longest_pause = Duration::MAX;

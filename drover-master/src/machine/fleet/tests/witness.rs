@@ -81,8 +81,9 @@ impl Witness {
         match &event.kind {
             EventKind::AppStarting => self.runs = true,
             EventKind::AppStopping { .. } | EventKind::AppEnded { .. } => self.runs = false,
-            EventKind::RestartScheduled { after, .. } => {
+            EventKind::RestartScheduled { after, attempt } => {
                 assert!(*after <= self.longest_pause, "a pause of {after:?}");
+                assert!(*attempt >= 1, "tries count from 1");
             }
             EventKind::Unkillable => {
                 self.unkillable.extend(event.worker.map(|(identity, _)| identity.id));
