@@ -172,14 +172,14 @@ impl Fleet {
             Decision::Leave(LeaveReason::Completed) => {
                 self.slot_mut(index).state = SlotState::Completed;
                 self.counts.completed += 1;
-                self.check_started(now);
+                self.check_started();
             }
             Decision::Leave(reason) => {
                 self.slot_mut(index).state = SlotState::GivenUp;
                 self.counts.given_up += 1;
                 self.gave_up_for = reason;
                 self.publish_slot(index, Phase::Failed, EventKind::GaveUp { reason });
-                self.check_started(now);
+                self.check_started();
             }
             Decision::StopApp(reason) | Decision::StopAll(reason) => {
                 let stop_all = matches!(decision, Decision::StopAll(_));

@@ -137,7 +137,7 @@ impl Fleet {
     /// [`next_deadline`](Self::next_deadline).
     pub fn handle(&mut self, now: Instant, input: FleetInput) {
         match input {
-            FleetInput::StartRequested { ticket } => self.start_requested(now, ticket),
+            FleetInput::StartRequested { ticket } => self.start_requested(ticket),
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
             FleetInput::ExitDecided { slot, decision } => self.exit_decided(now, slot, decision),
@@ -190,7 +190,7 @@ impl Fleet {
         }
         match after {
             Phase::ShutDown | Phase::Failed => self.worker_ended(now, id),
-            Phase::Started if before != after => self.check_started(now),
+            Phase::Started if before != after => self.check_started(),
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ use crate::machine::worker::{Identity, Worker};
 const CREATING: usize = 64;
 
 impl Fleet {
-    pub(super) fn start_requested(&mut self, _now: Instant, ticket: TicketId) {
+    pub(super) fn start_requested(&mut self, ticket: TicketId) {
         match gate::admit(self.doing, gate::Request::Start) {
             Admission::Accept => {
                 self.doing = Doing::Starting;
@@ -76,21 +76,22 @@ impl Fleet {
         bound && self.counts.creating < CREATING
     }
 
-    /// The start is done once every slot is settled.
-    pub(super) fn check_started(&mut self, now: Instant) {
+    /// The start is done once every slot is settled; unless all that came of it is that slots were given up.
+    pub(super) fn check_started(&mut self) {
         let settled = self.counts.ready + self.counts.completed + self.counts.given_up;
-        if self.doing == Doing::Starting && settled >= self.slots.len() {
+        let in_vain = self.counts.ready == 0 && self.counts.given_up > 0;
+        if self.doing == Doing::Starting && settled >= self.slots.len() && !in_vain {
             self.doing = Doing::Started;
             self.publish_app(EventKind::AppStarted);
             for ticket in std::mem::take(&mut self.start_tickets) {
                 self.answer(ticket, Verdict::Done);
             }
         }
-        self.check_over(now);
+        self.check_over();
     }
 
     /// The app is over once no slot will ever have a worker again.
-    fn check_over(&mut self, _now: Instant) {
+    fn check_over(&mut self) {
         let over = self.counts.completed + self.counts.given_up == self.slots.len();
         if over && matches!(self.doing, Doing::Starting | Doing::Started) {
             self.finish(if self.counts.given_up == 0 {

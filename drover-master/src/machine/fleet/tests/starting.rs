@@ -178,6 +178,18 @@ fn a_start_that_keeps_going_counts_a_slot_that_was_given_up_as_settled() {
 }
 
 #[test]
+fn a_start_of_which_only_given_up_slots_are_left_is_not_done() {
+    let mut rules = rules(Protocol::Drover);
+    rules.start.on_failure = OnStartFailure::KeepGoing;
+    rules.restart.when = RestartWhen::Never;
+    let mut stage = Stage::new(rules, 2, false).script(0, [CRASH]).script(1, [Manner::NoSpawn]);
+    let start = stage.start();
+    stage.settle();
+    assert_eq!(stage.verdict(start), interrupted("failed: the restart policy says never"));
+    assert_eq!(stage.app_events(), ["app_starting", "app_ended"]);
+}
+
+#[test]
 fn a_worker_that_was_ready_and_crashes_during_the_start_is_restarted() {
     let mut stage = Stage::protocol(2).script(1, [Manner::Dawdles]);
     let start = stage.start();
