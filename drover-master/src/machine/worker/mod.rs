@@ -20,6 +20,9 @@
 //! worker may extend those of starting, stopping and asked shutting down, within a maximum. A passed deadline is a
 //! failure and leads to the next rung.
 //!
+//! News of the process and of its connection come by different ways, so a worker may be connected, and ready, before it
+//! is known to be spawned; it is started once it is.
+//!
 //! The exit of the process is valid in every state and always the last word; what the socket said counts less.
 
 mod action;
@@ -91,6 +94,8 @@ pub struct Worker {
     rules: Arc<Rules>,
     state: State,
     link: Link,
+    /// It was ready before the news of its process came: the two come by different ways.
+    early: bool,
     pid: Option<u32>,
     created: Instant,
     spawned: Option<Instant>,
@@ -114,6 +119,7 @@ impl Worker {
             rules,
             state: State::Initialized { doomed: None },
             link: Link::Never,
+            early: false,
             pid: None,
             created: now,
             spawned: None,
@@ -160,6 +166,9 @@ impl Worker {
             Protocol::Drover => {
                 self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
                 self.extendable_until = after(now, self.rules.start.max_timeout);
+                if self.early && self.link == Link::Up {
+                    self.become_started(now, out);
+                }
             }
             Protocol::None if self.rules.start.min_uptime.is_zero() => self.become_started(now, out),
             Protocol::None => {
@@ -198,6 +207,7 @@ impl Worker {
 
     fn said(&mut self, now: Instant, said: Said, out: &mut Vec<WorkerAction>) {
         match (said, &self.state) {
+            (Said::Started, State::Initialized { .. }) if self.link == Link::Up => self.early = true,
             (Said::Started, State::Starting) if self.link == Link::Up => self.become_started(now, out),
             (Said::Stopped, State::Stopping) => {
                 self.enter(State::Stopped, out);

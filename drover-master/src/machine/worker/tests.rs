@@ -273,6 +273,17 @@ fn a_worker_that_comes_back_while_stopping_is_told_again() {
 }
 
 #[test]
+fn a_worker_that_is_ready_before_the_news_of_its_process_comes_is_ready_with_that_news() {
+    let ready = || Life::new(Protocol::Drover).feed([WorkerInput::Connected, said(Said::Started)]);
+    let life = ready().feed([spawned()]);
+    assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Started, None));
+    let life = ready().feed([WorkerInput::Disconnected, spawned()]);
+    assert_eq!(life.worker.deadline(), Some(life.now + life.worker.rules.start.timeout));
+    let life = ready().feed([shutdown(), spawned()]);
+    assert_eq!((life.worker.phase(), life.done.len()), (Phase::ShuttingDown, 1));
+}
+
+#[test]
 fn a_timeout_that_is_meant_as_never_does_not_overflow_the_clock() {
     let mut life = Life::new(Protocol::Drover);
     let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
