@@ -223,6 +223,13 @@ impl Stage {
         self.settle();
     }
 
+    /// One of the processes that were ever created ends, if it still can.
+    pub(super) fn end_one(&mut self, which: usize, status: ExitStatus) {
+        if let Some(identity) = self.spawned.get(which % self.spawned.len().max(1)) {
+            self.ends_with(identity.id, status);
+        }
+    }
+
     /// The kernel lets go of what it held.
     pub(super) fn release(&mut self) {
         for id in self.processes.keys().copied().collect::<Vec<_>>() {

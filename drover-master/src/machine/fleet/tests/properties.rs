@@ -1,0 +1,222 @@
+//! Whatever happens, in whatever order: the witness finds nothing, and in the end everybody is answered.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::*;
+use super::stage::{Manner, Stage, exited, killed, rules};
+use crate::config::{Backoff, FailureLimit, LimitReached, OnStartFailure, Protocol, RestartWhen};
+use crate::machine::exit::{ExitStatus, SpawnStep};
+use crate::machine::gate::Request;
+use crate::machine::worker::Said;
+
+/// One thing that happens. The numbers choose among what there is at that moment.
+#[derive(Debug, Clone)]
+enum Op {
+    Start,
+    End(Request),
+    /// The driver hears of what happened to one of the processes.
+    Tell(usize),
+    /// The driver hears of all that happened.
+    Settle,
+    /// A process ends by itself.
+    Exit(usize, ExitStatus),
+    /// A worker, or somebody who knew one, says something.
+    Noise(usize, WorkerInput),
+    /// News of a process that is long gone.
+    Echo(usize, WorkerInput),
+    /// The hook answers a question that it was asked at any time before.
+    Decide(usize, ExitDecision),
+    /// The clock reaches the next deadline, or goes beyond it by so many milliseconds.
+    Deadline(u64),
+    Wait(u64),
+}
+
+fn status() -> impl Strategy<Value = ExitStatus> {
+    prop_oneof![
+        (0..4i32).prop_map(ExitStatus::Code),
+        Just(ExitStatus::Code(143)),
+        prop_oneof![Just(9), Just(11), Just(15)].prop_map(killed),
+    ]
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    prop_oneof![
+        4 => Just(Manner::Serves),
+        1 => Just(Manner::Deaf),
+        1 => Just(Manner::Stuck),
+        1 => Just(Manner::Dawdles),
+        1 => Just(Manner::NoSpawn),
+        1 => status().prop_map(Manner::Ends),
+    ]
+}
+
+fn pause() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        3 => (0..5_000u64).prop_map(Duration::from_millis),
+        1 => Just(Duration::MAX),
+    ]
+}
+
+fn decision() -> impl Strategy<Value = ExitDecision> {
+    prop_oneof![
+        Just(ExitDecision::Restart),
+        pause().prop_map(ExitDecision::RestartAfter),
+        Just(ExitDecision::Leave),
+        Just(ExitDecision::StopApp),
+        Just(ExitDecision::StopAll),
+    ]
+}
+
+fn noise() -> impl Strategy<Value = WorkerInput> {
+    prop_oneof![
+        Just(WorkerInput::Connected),
+        Just(WorkerInput::Disconnected),
+        Just(WorkerInput::ProtocolBroken { trouble: "stray text".into() }),
+        Just(WorkerInput::HandshakeRefused { trouble: "its version".into() }),
+        Just(WorkerInput::Said(Said::Started)),
+        Just(WorkerInput::Said(Said::Stopped)),
+        Just(WorkerInput::Said(Said::ShutDown)),
+        (0..100u64).prop_map(|by| WorkerInput::Said(Said::Extend { by: Duration::from_secs(by) })),
+        Just(WorkerInput::Said(Said::Status { text: "busy".into(), in_flight: 1 })),
+    ]
+}
+
+fn echo() -> impl Strategy<Value = WorkerInput> {
+    prop_oneof![
+        noise(),
+        Just(WorkerInput::Spawned { pid: 1 }),
+        Just(WorkerInput::SpawnFailed { step: SpawnStep::Exec, errno: 2, detail: None }),
+        status().prop_map(exited),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let which = || any::<usize>();
+    prop_oneof![
+        3 => Just(Op::Start),
+        1 => Just(Op::End(Request::Shutdown)),
+        1 => Just(Op::End(Request::Hurry)),
+        1 => Just(Op::End(Request::Kill)),
+        12 => which().prop_map(Op::Tell),
+        4 => Just(Op::Settle),
+        4 => (which(), status()).prop_map(|(which, status)| Op::Exit(which, status)),
+        4 => (which(), noise()).prop_map(|(which, input)| Op::Noise(which, input)),
+        2 => (which(), echo()).prop_map(|(which, input)| Op::Echo(which, input)),
+        4 => (which(), decision()).prop_map(|(which, decision)| Op::Decide(which, decision)),
+        6 => prop_oneof![2 => Just(0), 1 => 0..100_000u64].prop_map(Op::Deadline),
+        2 => (0..20_000u64).prop_map(Op::Wait),
+    ]
+}
+
+prop_compose! {
+    fn any_rules()(
+        protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None)],
+        parallel in 1..4u32,
+        min_uptime in prop_oneof![Just(0), Just(1000u64)],
+        keep_going: bool,
+        when in prop_oneof![Just(RestartWhen::Always), Just(RestartWhen::OnFailure), Just(RestartWhen::Never)],
+        count in 1..4u32,
+        then in prop_oneof![Just(LimitReached::GiveUp), Just(LimitReached::StopApp), Just(LimitReached::StopAll)],
+        initial in prop_oneof![Just(0), 1..2_000u64],
+        max in 0..5_000u64,
+        jitter in 0.0..=1.0,
+        reset_after in prop_oneof![Just(0), Just(60u64)],
+    ) -> Rules {
+        let mut rules = rules(protocol);
+        rules.start.parallel = NonZeroU32::new(parallel).unwrap();
+        rules.start.min_uptime = Duration::from_millis(min_uptime);
+        rules.start.on_failure = if keep_going { OnStartFailure::KeepGoing } else { OnStartFailure::FailFast };
+        rules.restart.when = when;
+        rules.restart.limit =
+            FailureLimit { count: NonZeroU32::new(count).unwrap(), then, ..FailureLimit::default() };
+        let (initial, max) = (Duration::from_millis(initial), Duration::from_millis(max));
+        rules.restart.backoff = Backoff { initial, max, factor: 2.0, jitter };
+        rules.restart.reset_after = Duration::from_secs(reset_after);
+        rules.restart.fatal_codes = vec![3];
+        rules
+    }
+}
+
+impl Stage {
+    fn play(&mut self, op: Op) {
+        let chosen = |count: usize, which: usize| which.checked_rem(count);
+        match op {
+            Op::Start => drop(self.start()),
+            Op::End(how) => drop(self.end(how)),
+            Op::Tell(which) => drop(self.tell_one(which)),
+            Op::Settle => self.settle(),
+            Op::Exit(which, status) => self.end_one(which, status),
+            Op::Noise(which, input) => {
+                if let Some(at) = chosen(self.spawned.len(), which) {
+                    self.feed(FleetInput::Worker { id: self.spawned[at].id, input });
+                }
+            }
+            Op::Echo(which, input) => {
+                let gone: Vec<WorkerId> = self.spawned.iter().map(|worker| worker.id).collect();
+                let gone: Vec<WorkerId> =
+                    gone.into_iter().filter(|id| !self.witness.is_living(*id)).collect();
+                if let Some(at) = chosen(gone.len(), which) {
+                    self.feed(FleetInput::Worker { id: gone[at], input });
+                }
+            }
+            Op::Decide(which, decision) => {
+                if let Some(at) = chosen(self.asked.len(), which) {
+                    let (worker, _) = self.asked[at];
+                    self.feed(FleetInput::ExitDecided { slot: worker.slot, decision });
+                }
+            }
+            Op::Deadline(beyond) => {
+                let to_it = self.fleet.next_deadline().map_or(Duration::ZERO, |at| at - self.now);
+                // A pause for ever is not waited for.
+                if to_it < Duration::from_secs(100_000) {
+                    self.clock(to_it + Duration::from_millis(beyond));
+                }
+            }
+            Op::Wait(ms) => self.clock(Duration::from_millis(ms)),
+        }
+    }
+
+    /// Asks for the end and plays everything until it is there.
+    fn drain(&mut self, how: Request) {
+        self.release();
+        self.settle();
+        self.end(how);
+        for _ in 0..1000 {
+            self.settle();
+            if self.fleet.doing() == Doing::Idle {
+                return;
+            }
+            self.tick();
+        }
+        panic!("it never ends: {:?}", self.fleet);
+    }
+}
+
+fn how() -> impl Strategy<Value = Request> {
+    prop_oneof![Just(Request::Shutdown), Just(Request::Hurry), Just(Request::Kill)]
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_every_worker_and_every_ticket_meets_exactly_one_end(
+        rules in any_rules(), count in 1..6u32, has_hook: bool,
+        scripts in vec(vec(manner(), 0..6), 5), ops in vec(op(), 1..120), how in how(),
+    ) {
+        let mut stage = Stage::new(rules, count, has_hook);
+        if has_hook {
+            stage.witness.longest_pause = Duration::MAX;
+        }
+        for (slot, script) in scripts.into_iter().enumerate() {
+            stage = stage.script(slot as u32, script);
+        }
+        for op in ops {
+            stage.play(op);
+        }
+        stage.drain(how);
+        prop_assert_eq!(stage.fleet.next_deadline(), None);
+    }
+}
