@@ -202,7 +202,7 @@ impl Driver {
                 FleetAction::AskPolicy { worker, exit, proposed } => {
                     let context = ExitContext { worker, exit: &exit, proposed };
                     let decision = self.hook.as_mut().map_or(proposed, |hook| hook.ask(&context));
-                    self.fleet.handle(now, FleetInput::ExitDecided { slot: worker.slot, decision });
+                    self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
                 }
                 FleetAction::Publish(event) => trace::event(&self.events.publish(&self.app, event)),
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),

@@ -86,7 +86,7 @@ impl Fleet {
         let exit = Arc::new(exit);
         let slot = self.slot_mut(identity.slot);
         slot.record(Arc::clone(&exit));
-        slot.state = SlotState::Undecided { proposed: None };
+        slot.state = SlotState::Undecided { ended: id, proposed: None };
         let phase = if as_wished { Phase::ShutDown } else { Phase::Failed };
         let kind = EventKind::Exited { exit: Arc::clone(&exit) };
         self.actions.push_back(FleetAction::Publish(FleetEvent {
@@ -138,16 +138,21 @@ impl Fleet {
         let tracker = &mut self.slots[worker.slot.0 as usize].tracker;
         let proposed = tracker.decide(now, &rules.restart, &exit, success, ready_for, &mut self.rng);
         if self.has_hook {
-            self.slot_mut(worker.slot).state = SlotState::Undecided { proposed: Some(proposed) };
+            self.slot_mut(worker.slot).state =
+                SlotState::Undecided { ended: worker.id, proposed: Some(proposed) };
             self.actions.push_back(FleetAction::AskPolicy { worker, exit, proposed: proposed.into() });
         } else {
             self.carry_out(now, worker.slot, proposed);
         }
     }
 
-    pub(super) fn exit_decided(&mut self, now: Instant, index: SlotIndex, decision: ExitDecision) {
-        let slot = &mut self.slots[index.0 as usize];
-        let SlotState::Undecided { proposed } = slot.state else { return };
+    pub(super) fn exit_decided(&mut self, now: Instant, worker: Identity, decision: ExitDecision) {
+        let slot = &mut self.slots[worker.slot.0 as usize];
+        let proposed = match slot.state {
+            SlotState::Undecided { ended, proposed } if ended == worker.id => proposed,
+            // What was asked is settled since, perhaps by the end of the app, and must not decide on another worker.
+            _ => return,
+        };
         // A hook that keeps to the proposal keeps its reason too.
         let kept = proposed.filter(|proposed| ExitDecision::from(*proposed) == decision);
         let decided = kept.unwrap_or_else(|| decision.into());
@@ -155,7 +160,7 @@ impl Fleet {
         if is_try(decided) && !proposed.is_some_and(is_try) {
             slot.tracker.count_try();
         }
-        self.carry_out(now, index, decided);
+        self.carry_out(now, worker.slot, decided);
     }
 
     fn carry_out(&mut self, now: Instant, index: SlotIndex, decision: Decision) {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::machine::gate;
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::ids::{TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
-use crate::machine::worker::WorkerInput;
+use crate::machine::worker::{Identity, WorkerInput};
 
 /// One fact about an app.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +35,8 @@ pub enum FleetInput {
     },
     /// The program's hook answered [`AskPolicy`](super::FleetAction::AskPolicy).
     ExitDecided {
-        /// The slot that was asked about.
-        slot: SlotIndex,
+        /// Who ended, as it was asked.
+        worker: Identity,
         /// The answer.
         decision: ExitDecision,
     },

@@ -140,7 +140,7 @@ impl Fleet {
             FleetInput::StartRequested { ticket } => self.start_requested(ticket),
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
-            FleetInput::ExitDecided { slot, decision } => self.exit_decided(now, slot, decision),
+            FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::TimePassed => self.time_passed(now),
         }
         self.fill(now);

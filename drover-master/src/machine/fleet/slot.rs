@@ -40,6 +40,8 @@ pub enum SlotState {
     Occupied(WorkerId),
     /// Nothing: its worker ended, and what follows is being decided.
     Undecided {
+        /// Who ended.
+        ended: WorkerId,
         /// What the policy proposes, once it was asked.
         proposed: Option<Decision>,
     },

@@ -27,7 +27,7 @@ impl Stage {
     /// Answers the last question to the hook.
     fn decide(&mut self, decision: ExitDecision) {
         let (worker, _) = *self.asked.last().expect("a question");
-        self.feed(FleetInput::ExitDecided { slot: worker.slot, decision });
+        self.feed(FleetInput::ExitDecided { worker, decision });
         self.settle();
     }
 
@@ -189,6 +189,23 @@ fn a_stop_beats_a_question_to_the_hook_and_its_late_answer() {
     assert_eq!(stage.verdict(end), Some(Verdict::Done));
     stage.decide(ExitDecision::Restart);
     assert_eq!((stage.spawned.len(), stage.fleet.doing()), (2, Doing::Idle));
+}
+
+#[test]
+fn a_late_answer_of_the_hook_does_not_decide_on_another_worker() {
+    let mut stage = hooked();
+    stage.end_process(0, CRASH);
+    let (before, _) = stage.asked[0];
+    stage.end(Request::Kill);
+    stage.settle();
+    let mut stage = stage.begun();
+    stage.end_process(0, CRASH);
+    stage.feed(FleetInput::ExitDecided { worker: before, decision: ExitDecision::StopAll });
+    assert_eq!((stage.fleet.phase(), stage.slot(0).phase), (Phase::Started, Phase::BackingOff));
+    stage.decide(ExitDecision::Restart);
+    assert_eq!(stage.slot(0).phase, Phase::Started);
+    stage.decide(ExitDecision::StopAll);
+    assert_eq!(stage.fleet.phase(), Phase::Started, "a second answer is none");
 }
 
 #[test]

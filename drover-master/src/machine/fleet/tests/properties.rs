@@ -166,7 +166,7 @@ impl Stage {
             Op::Decide(which, decision) => {
                 if let Some(at) = chosen(self.asked.len(), which) {
                     let (worker, _) = self.asked[at];
-                    self.feed(FleetInput::ExitDecided { slot: worker.slot, decision });
+                    self.feed(FleetInput::ExitDecided { worker, decision });
                 }
             }
             Op::Deadline(beyond) => {
