@@ -1,2 +1,58 @@
-//! Under construction.
+//! The `drover` command as a library: arguments, one file a verb, output, exit codes.
+//!
+//! Typed → meant → done: [`args`] is what was typed, each verb in `commands` does it and ends in an [`ExitStatus`].
+//! Progress and messages go to stderr, results to stdout.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+mod commands;
 pub mod config;
+mod demo;
+mod exit_status;
+mod output;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use exit_status::ExitStatus;
+
+use args::{Cli, Verb};
+use output::message;
+
+/// Runs the command line to its end.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => run(cli).into(),
+        Err(error) => {
+            // Help and version are asked for; anything else is a mistake. A broken pipe is nobody's.
+            let _ = error.print();
+            if error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }
+        }
+    }
+}
+
+fn run(cli: Cli) -> ExitStatus {
+    cli.global.color.write_global();
+    // The demo's worker is an app: its traces are its own.
+    if !matches!(cli.verb, Verb::DemoWorker)
+        && let Err(error) = drover_master::logging::init()
+    {
+        message::error(&error);
+        return ExitStatus::Usage;
+    }
+    // One thread runs everything: a master mostly waits, and so costs little.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            message::error(&error);
+            return ExitStatus::Failed;
+        }
+    };
+    let status = runtime.block_on(commands::run(cli));
+    // Nothing is left that has to end by itself; a blocked thread of the runtime does not hold up the exit.
+    runtime.shutdown_background();
+    status
+}

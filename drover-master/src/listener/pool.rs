@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::{ListenError, Listener};
 use crate::config::ListenSpec;
 
+/// A listener that was opened, and perhaps still is.
+type Known = (ListenSpec, Weak<Listener>);
+
 /// The listeners of apps that belong together. A clone is the same pool.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListenerPool {
-    open: Arc<Mutex<Vec<(ListenSpec, Weak<Listener>)>>>,
+    open: Arc<Mutex<Vec<Known>>>,
 }
 
 impl ListenerPool {
@@ -36,7 +39,7 @@ mod tests {
         let pool = ListenerPool::default();
         let spec = ListenSpec::new("http", "127.0.0.1:0".parse().unwrap());
         let first = pool.open(&spec).unwrap();
-        let second = pool.clone().open(&spec).unwrap();
+        let second = pool.open(&spec).unwrap();
         assert_eq!(first.addr, second.addr);
         let addr = first.addr.to_string();
         drop(first);

@@ -189,6 +189,12 @@ pub fn signal_name(number: i32) -> String {
         .map_or_else(|_| format!("SIG{number}"), |signal| signal.to_string())
 }
 
+/// The number of a signal by its name, with or without `SIG`.
+pub fn signal_number(name: &str) -> Option<i32> {
+    let full = if name.starts_with("SIG") { name.to_owned() } else { format!("SIG{name}") };
+    full.parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
+}
+
 impl fmt::Display for SpawnStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

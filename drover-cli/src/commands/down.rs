@@ -1,0 +1,29 @@
+//! `drover down`: the graceful end of everything.
+
+use super::{find, report};
+use crate::args::{DownArgs, Global};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+pub(super) async fn run(global: &Global, args: &DownArgs) -> ExitStatus {
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    let down = client.down(args.now);
+    tokio::select! {
+        done = down => match done {
+            Ok(how) => {
+                if !global.quiet {
+                    message::note(&how);
+                }
+                ExitStatus::Done
+            }
+            Err(error) => report(&error),
+        },
+        _ = tokio::signal::ctrl_c() => {
+            message::note("interrupted; the master goes on ending");
+            ExitStatus::Interrupted
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! One file a verb.
+
+mod demo;
+mod down;
+mod events;
+mod find;
+mod run;
+mod serve;
+mod status;
+mod up;
+
+use drover_master::control::ClientError;
+
+use crate::args::{Cli, Verb};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+/// Does what was typed.
+pub(crate) async fn run(cli: Cli) -> ExitStatus {
+    let global = cli.global;
+    match cli.verb {
+        Verb::Demo(args) => demo::run(&global, &args).await,
+        Verb::Run(args) => run::run(&global, args).await,
+        Verb::Up(args) => up::run(&global, &args).await,
+        Verb::Down(args) => down::run(&global, &args).await,
+        Verb::Status(args) => status::run(&global, &args).await,
+        Verb::Events(args) => events::run(&global, &args).await,
+        Verb::DemoWorker => crate::demo::worker().await,
+    }
+}
+
+/// A word for people on why a master could not be asked, and the exit status for scripts.
+fn report(error: &ClientError) -> ExitStatus {
+    use drover_proto::latest::ErrorCode;
+
+    message::error(error);
+    match error {
+        ClientError::Unreachable { .. } | ClientError::Silent | ClientError::Closed => {
+            ExitStatus::Unreachable
+        }
+        ClientError::NotPermitted { .. } => ExitStatus::NotPermitted,
+        ClientError::Version { .. } => ExitStatus::ProtocolMismatch,
+        ClientError::Refused { code: ErrorCode::NotFound, .. } => ExitStatus::NotFound,
+        ClientError::Refused { code: ErrorCode::PermissionDenied, .. } => ExitStatus::NotPermitted,
+        _ => ExitStatus::Failed,
+    }
+}

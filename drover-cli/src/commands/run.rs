@@ -1,0 +1,50 @@
+//! `drover run -- CMD`: one app without a file.
+
+use std::path::Path;
+
+use drover_master::config::{ConfigError, ListenSpec, RestartPolicy, RestartWhen};
+use drover_master::supervisor::Supervisor;
+use drover_master::{Command, Master, MasterBuilder, Output};
+
+use super::find::fit;
+use super::serve;
+use crate::args::{Global, Protocol, Restart, RunArgs};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
+    let mut words = args.command.into_iter();
+    let program = words.next().unwrap_or_default();
+    let name = args
+        .name
+        .clone()
+        .unwrap_or_else(|| fit(&Path::new(&program).file_stem().unwrap_or_default().to_string_lossy()));
+    let when = match args.restart {
+        Restart::Always => RestartWhen::Always,
+        Restart::OnFailure => RestartWhen::OnFailure,
+        Restart::Never => RestartWhen::Never,
+    };
+    let mut spec = Master::builder(&name, Command::new(program).args(words))
+        .workers(args.workers.count())
+        .protocol(match args.protocol {
+            Protocol::None => drover_master::Protocol::None,
+            Protocol::Drover => drover_master::Protocol::Drover,
+        })
+        .restart_policy(RestartPolicy::new(when))
+        .output(Output::Prefixed { colour: message::is_coloured() })
+        .spec()
+        .clone();
+    spec.listeners =
+        args.listen.into_iter().map(|listen| ListenSpec::new(listen.name, listen.addr)).collect();
+    if let Err(error) = spec.check() {
+        return usage(&error);
+    }
+    let control = args.name.unwrap_or_else(|| format!("{name}-{}", std::process::id()));
+    let control = serve::control_path(global, control);
+    serve::run(global, Supervisor::builder().app(MasterBuilder::from_spec(spec)), control, &[]).await
+}
+
+fn usage(error: &ConfigError) -> ExitStatus {
+    message::error(error);
+    ExitStatus::Usage
+}

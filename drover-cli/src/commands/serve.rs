@@ -1,0 +1,70 @@
+//! What `demo`, `run` and `up` have in common: a supervisor in the foreground, its story on stderr, an exit status.
+
+use std::time::Duration;
+
+use drover_master::control::ControlPath;
+use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
+use drover_master::{Signals, flush_output};
+
+use crate::args::Global;
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+use crate::output::story::Story;
+
+/// How long the last lines of output may take. A terminal that is stopped does not keep a master alive.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Where a master serves: at the socket that was named, else by its name.
+pub(super) fn control_path(global: &Global, name: String) -> ControlPath {
+    global.socket.clone().map_or(ControlPath::Named(name), ControlPath::Given)
+}
+
+/// Runs to the end.
+pub(super) async fn run(
+    global: &Global,
+    builder: SupervisorBuilder,
+    control: ControlPath,
+    hints: &[String],
+) -> ExitStatus {
+    if let Err(error) = drover_master::raise_nofile() {
+        message::error(&error);
+    }
+    let supervisor = match builder.control(control).signals(Signals::shutdown()).build() {
+        Ok(supervisor) => supervisor,
+        Err(error) => {
+            message::error(&error);
+            return ExitStatus::Failed;
+        }
+    };
+    let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
+    let ended = supervisor_run(supervisor).await;
+    if let Some(story) = story {
+        story.end().await;
+    }
+    flush_output(LAST_LINES).await;
+    match ended {
+        Ok(SupervisorEnd { end, failures, .. }) => {
+            for failure in &failures {
+                message::start_failure(failure);
+            }
+            exit_status(end)
+        }
+        Err(status) => status,
+    }
+}
+
+async fn supervisor_run(supervisor: Supervisor) -> Result<SupervisorEnd, ExitStatus> {
+    supervisor.run().await.map_err(|error| {
+        message::error(&error);
+        ExitStatus::Failed
+    })
+}
+
+fn exit_status(end: End) -> ExitStatus {
+    match end {
+        End::Completed | End::ShutDown => ExitStatus::Done,
+        End::Hurried => ExitStatus::Interrupted,
+        End::Killed => ExitStatus::Killed,
+        _ => ExitStatus::Failed,
+    }
+}

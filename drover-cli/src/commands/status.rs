@@ -1,0 +1,75 @@
+//! `drover status`: apps and workers.
+
+use drover_master::control::{ControlClient, Follow};
+use drover_proto::latest::{AppStatus, Phase, StatusReply};
+
+use super::{find, report};
+use crate::args::{Global, StatusArgs};
+use crate::exit_status::ExitStatus;
+use crate::output::{json, message, table};
+
+/// Moves the cursor home and clears to the end of the screen (ECMA-48 CUP, ED).
+const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";
+
+pub(super) async fn run(global: &Global, args: &StatusArgs) -> ExitStatus {
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    if args.watch {
+        return watch(global, args, client).await;
+    }
+    match client.status(&args.apps).await {
+        Ok(reply) => {
+            let text = if args.json { json::status(&reply) } else { show(global, &reply) };
+            // A reader that has gone has its answer.
+            let _ = message::result(&text);
+            judge(&reply)
+        }
+        Err(error) => report(&error),
+    }
+}
+
+fn show(global: &Global, reply: &StatusReply) -> String {
+    if global.quiet { table::names(reply) } else { table::status(reply, message::is_stdout_coloured()) }
+}
+
+/// Ready, or ended as wished; anything else is "not ready" to a script.
+fn judge(reply: &StatusReply) -> ExitStatus {
+    let fine = |app: &AppStatus| matches!(app.phase(), Phase::Started | Phase::ShutDown);
+    if reply.apps.iter().all(fine) { ExitStatus::Done } else { ExitStatus::NotReady }
+}
+
+/// Shows the status again at every event, until the master ends or the user has seen enough.
+async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) -> ExitStatus {
+    let mut news = match find::connect(global).await {
+        Ok(news) => news,
+        Err(status) => return status,
+    };
+    let mut subscribed = false;
+    loop {
+        let reply = match client.status(&args.apps).await {
+            Ok(reply) => reply,
+            Err(error) => return report(&error),
+        };
+        if !subscribed {
+            if let Err(error) = news.events(reply.last_seq, true).await {
+                return report(&error);
+            }
+            subscribed = true;
+        }
+        if message::result(&format!("{HOME_AND_CLEAR}{}", show(global, &reply))).is_err() {
+            return ExitStatus::Done;
+        }
+        tokio::select! {
+            next = news.next_event() => match next {
+                Ok(Some(Follow::Event(_) | Follow::Missed(_))) => {}
+                // The master has ended, and this was its last status.
+                Ok(None) | Err(_) => return ExitStatus::Done,
+            },
+            // Uptimes grow without any event.
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+            _ = tokio::signal::ctrl_c() => return ExitStatus::Done,
+        }
+    }
+}

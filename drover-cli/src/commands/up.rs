@@ -1,0 +1,134 @@
+//! `drover up`: what drover.toml says.
+
+use std::num::NonZeroU32;
+
+use drover_master::config::{
+    AppSpec, Backoff, FailureLimit, LimitReached, ListenAddr, ListenSpec, OnStartFailure, RestartPolicy,
+    RestartWhen, StartPolicy, StopPolicy,
+};
+use drover_master::supervisor::Supervisor;
+use drover_master::{Command, MasterBuilder, Output, Protocol};
+
+use super::find::name_of_directory;
+use super::serve;
+use crate::args::{Global, UpArgs};
+use crate::config::{self, App, Config, Listen, Policy, Then, Workers};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
+    let config = match config::load(&args.file) {
+        Ok(config) => config,
+        Err(error) => {
+            message::plain(&error.render(message::is_coloured()));
+            return ExitStatus::Usage;
+        }
+    };
+    if let Some(unknown) = args.only.iter().find(|name| !config.apps.iter().any(|app| app.name == **name)) {
+        let known: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
+        message::error_text(&format!(
+            "there is no app `{unknown}` in {}; there is {}",
+            args.file.display(),
+            known.join(", ")
+        ));
+        return ExitStatus::NotFound;
+    }
+    let mut builder = Supervisor::builder().keep_going(args.keep_going);
+    for app in config.apps.iter().filter(|app| args.only.is_empty() || args.only.contains(&app.name)) {
+        builder = builder.app(MasterBuilder::from_spec(spec(&config, app, args.keep_going)));
+    }
+    let name =
+        config.name.clone().or_else(|| name_of_directory(&args.file)).unwrap_or_else(|| "drover".to_owned());
+    serve::run(global, builder, serve::control_path(global, name), &[]).await
+}
+
+/// An app of the file as the master runs it.
+fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
+    let mut words = app.command.iter().cloned();
+    let mut command = Command::new(words.next().unwrap_or_default()).args(words).env_clear(app.env_clear);
+    for (key, value) in &app.env {
+        command = command.env(key, value);
+    }
+    if let Some(cwd) = &app.cwd {
+        command = command.current_dir(cwd);
+    }
+    if let Some(mask) = app.umask {
+        command = command.umask(mask);
+    }
+    let mut spec = AppSpec::new(app.name.clone(), command);
+    if let Workers::Count(count) = app.workers {
+        spec.workers = count;
+    }
+    spec.protocol = match app.protocol {
+        config::Protocol::None => Protocol::None,
+        config::Protocol::Drover => Protocol::Drover,
+    };
+    let named = |name: &String| config.sockets.iter().find(|socket| &socket.name == name);
+    spec.listeners = app
+        .sockets
+        .iter()
+        .filter_map(named)
+        .map(|socket| {
+            let addr = match &socket.listen {
+                Listen::Tcp { .. } => ListenAddr::Tcp(socket.listen.to_string()),
+                Listen::Unix(path) => ListenAddr::Unix(path.clone()),
+            };
+            ListenSpec { name: socket.name.clone(), addr, backlog: socket.backlog }
+        })
+        .collect();
+    spec.start = start(app, keep_going);
+    spec.stop = stop(app);
+    spec.restart = restart(app);
+    spec.output = Output::Prefixed { colour: message::is_coloured() };
+    spec
+}
+
+fn start(app: &App, keep_going: bool) -> StartPolicy {
+    let default = StartPolicy::default();
+    StartPolicy {
+        timeout: app.start.timeout,
+        max_timeout: app.start.max_timeout,
+        min_uptime: app.start.min_uptime,
+        parallel: app.start.parallel.and_then(NonZeroU32::new).unwrap_or(default.parallel),
+        on_failure: if keep_going { OnStartFailure::KeepGoing } else { OnStartFailure::FailFast },
+    }
+}
+
+fn stop(app: &App) -> StopPolicy {
+    let default = StopPolicy::default();
+    StopPolicy {
+        drain_timeout: app.stop.drain_timeout,
+        term_timeout: app.stop.term_timeout,
+        signal: drover_master::signal_number(&app.stop.signal).unwrap_or(default.signal),
+        ..default
+    }
+}
+
+fn restart(app: &App) -> RestartPolicy {
+    let restart = &app.restart;
+    RestartPolicy {
+        when: match restart.policy {
+            Policy::Always => RestartWhen::Always,
+            Policy::OnFailure => RestartWhen::OnFailure,
+            Policy::Never => RestartWhen::Never,
+        },
+        backoff: Backoff {
+            initial: restart.backoff.initial,
+            max: restart.backoff.max,
+            factor: restart.backoff.factor,
+            jitter: restart.backoff.jitter,
+        },
+        limit: FailureLimit {
+            count: NonZeroU32::new(restart.limit.count).unwrap_or(NonZeroU32::MIN),
+            within: restart.limit.within,
+            then: match restart.limit.then {
+                Then::GiveUp => LimitReached::GiveUp,
+                Then::StopApp => LimitReached::StopApp,
+                Then::StopAll => LimitReached::StopAll,
+            },
+        },
+        reset_after: restart.reset_after,
+        success_codes: restart.success_codes.clone(),
+        fatal_codes: restart.fatal_codes.clone(),
+    }
+}

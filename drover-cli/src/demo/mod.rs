@@ -1,0 +1,20 @@
+//! The demo's worker: a small HTTP app on `drover-worker`, as a service of one's own would be.
+
+mod http;
+
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+/// The hidden verb by which `drover demo` starts its own program as a worker.
+pub(crate) const WORKER_VERB: &str = "__demo-worker";
+
+/// Runs the worker to its end.
+pub(crate) async fn worker() -> ExitStatus {
+    match http::serve().await {
+        Ok(()) => ExitStatus::Done,
+        Err(error) => {
+            message::error(&*error);
+            ExitStatus::Failed
+        }
+    }
+}

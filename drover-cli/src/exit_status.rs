@@ -1,0 +1,34 @@
+//! What the command ends with. Scripts rely on these numbers.
+
+use std::process::ExitCode;
+
+/// How a verb ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// Done; a master ended gracefully, or everything completed.
+    Done = 0,
+    /// Failed or refused; a first start failed, or the breaker ended a master.
+    Failed = 1,
+    /// The arguments or the configuration can't be meant.
+    Usage = 2,
+    /// Something is not running or not ready.
+    NotReady = 3,
+    /// There is no such app or worker.
+    NotFound = 4,
+    /// The user may not.
+    NotPermitted = 5,
+    /// No master answers.
+    Unreachable = 6,
+    /// The master speaks no version in common.
+    ProtocolMismatch = 7,
+    /// Interrupted while waiting; or a second signal hurried the end of a master.
+    Interrupted = 130,
+    /// A third signal, or `down --now`, killed.
+    Killed = 137,
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}

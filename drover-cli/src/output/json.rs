@@ -1,0 +1,153 @@
+//! The stable JSON: fields are only ever added.
+
+use drover_proto::latest::{AppStatus, Event, EventsMissed, Exit, StatusReply, WorkerStatus};
+use serde_json::{Value, json};
+
+/// `status --json`.
+pub(crate) fn status(reply: &StatusReply) -> String {
+    let master = reply.master.clone().unwrap_or_default();
+    json!({
+        "master": { "pid": master.pid, "version": master.version, "uptime_ms": master.uptime_ms },
+        "apps": reply.apps.iter().map(app).collect::<Vec<_>>(),
+        "last_seq": reply.last_seq,
+    })
+    .to_string()
+}
+
+fn app(app: &AppStatus) -> Value {
+    json!({
+        "name": app.name,
+        "phase": app.phase().name(),
+        "desired": app.desired,
+        "ready": app.ready,
+        "generation": app.generation,
+        "operation": text(&app.operation),
+        "listeners": app.listeners,
+        "workers": app.workers.iter().map(worker).collect::<Vec<_>>(),
+    })
+}
+
+fn worker(worker: &WorkerStatus) -> Value {
+    json!({
+        "id": number(worker.id),
+        "slot": worker.slot,
+        "generation": worker.generation,
+        "pid": number(worker.pid.into()),
+        "phase": worker.phase().name(),
+        "uptime_ms": worker.uptime_ms,
+        "restarts": worker.restarts,
+        "next_try_ms": worker.next_try_ms,
+        "last_exit": worker.last_exit.as_ref().map(exit),
+        "status": text(&worker.status_text),
+        "in_flight": worker.in_flight,
+    })
+}
+
+/// One line of `events --json`.
+pub(crate) fn event(event: &Event) -> String {
+    json!({
+        "seq": event.seq,
+        "time_ms": event.time_ms,
+        "app": event.app,
+        "slot": event.slot,
+        "generation": event.generation,
+        "worker": number(event.worker),
+        "pid": number(event.pid.into()),
+        "event": event.name,
+        "phase": event.phase().name(),
+        "exit": event.exit.as_ref().map(exit),
+        "next_try_ms": event.next_try_ms,
+        "detail": text(&event.detail),
+    })
+    .to_string()
+}
+
+/// The line that stands for events that are gone.
+pub(crate) fn missed(missed: &EventsMissed) -> String {
+    json!({ "event": "missed", "count": missed.count, "next_seq": missed.next_seq }).to_string()
+}
+
+fn exit(exit: &Exit) -> Value {
+    json!({
+        "kind": exit.kind().name(),
+        "signal": text(&exit.signal),
+        "code": exit.code,
+        "core_dumped": exit.core_dumped,
+        "cause": exit.kill_cause().name(),
+        "during": exit.during().name(),
+        "uptime_ms": exit.uptime_ms,
+        "max_rss_kb": exit.max_rss_kb,
+        "cpu_ms": exit.cpu_ms,
+        "stderr_tail": exit.stderr_tail,
+        "asked_by": text(&exit.asked_by),
+        "step": text(&exit.step),
+        "errno": number(u64::from(exit.errno.unsigned_abs())),
+        "text": exit.text,
+    })
+}
+
+/// What the wire leaves empty is null.
+fn text(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn number(number: u64) -> Option<u64> {
+    Some(number).filter(|number| *number != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_proto::latest::{ExitKind, MasterStatus, Phase};
+
+    use super::*;
+
+    #[test]
+    fn the_status_has_the_promised_fields_and_nulls() {
+        let reply = StatusReply {
+            master: Some(MasterStatus { pid: 7, version: "0.1.0".into(), uptime_ms: 12 }),
+            apps: vec![AppStatus {
+                name: "web".into(),
+                phase: Phase::Started.into(),
+                desired: 1,
+                workers: vec![WorkerStatus {
+                    phase: Phase::BackingOff.into(),
+                    next_try_ms: Some(5),
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }],
+            last_seq: 3,
+        };
+        let value: Value = serde_json::from_str(&status(&reply)).unwrap();
+        assert_eq!(value["master"], json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12}));
+        let app = &value["apps"][0];
+        assert_eq!((&app["phase"], &app["operation"]), (&json!("started"), &Value::Null));
+        let worker = &app["workers"][0];
+        assert_eq!(
+            (&worker["id"], &worker["pid"], &worker["last_exit"]),
+            (&Value::Null, &Value::Null, &Value::Null)
+        );
+        assert_eq!((&worker["phase"], &worker["next_try_ms"]), (&json!("backing_off"), &json!(5)));
+    }
+
+    #[test]
+    fn an_exit_in_an_event_has_the_promised_fields() {
+        let ended = Exit {
+            kind: ExitKind::ExternalSignal.into(),
+            signal: "SIGKILL".into(),
+            during: Phase::Started.into(),
+            stderr_tail: vec!["bye".into()],
+            ..Default::default()
+        };
+        let line =
+            event(&Event { name: "exited".into(), slot: Some(0), exit: Some(ended), ..Default::default() });
+        assert!(!line.contains('\n'));
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["slot"], 0);
+        let exit = &value["exit"];
+        assert_eq!(exit["kind"], "external_signal");
+        assert_eq!(exit["signal"], "SIGKILL");
+        assert_eq!((&exit["code"], &exit["asked_by"]), (&Value::Null, &Value::Null));
+        assert_eq!(exit["stderr_tail"], json!(["bye"]));
+    }
+}

@@ -1,0 +1,6 @@
+//! What people and scripts see.
+
+pub(crate) mod json;
+pub(crate) mod message;
+pub(crate) mod story;
+pub(crate) mod table;

@@ -1,0 +1,132 @@
+//! What happens, told line by line.
+
+use std::time::Duration;
+
+use drover_master::supervisor::Supervisor;
+use drover_master::{Event, EventKind, EventStream, Phase, Stream, write_output};
+use drover_proto::latest as wire;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::message;
+
+/// Tells the events of a supervisor on stderr while it runs.
+#[derive(Debug)]
+pub(crate) struct Story {
+    teller: JoinHandle<()>,
+    over: oneshot::Sender<()>,
+}
+
+/// How long the last lines may take to be handed over.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+impl Story {
+    /// Begins to tell.
+    pub(crate) fn begin(supervisor: &Supervisor, hints: &[String]) -> Self {
+        let handle = supervisor.handle();
+        let events = handle.events().since(0);
+        let (over, is_over) = oneshot::channel();
+        let control = supervisor.control_path().map(|path| path.display().to_string());
+        let hints = hints.to_vec();
+        let teller = tokio::spawn(async move {
+            if let Some(control) = control {
+                say(&format!("control socket {control}")).await;
+            }
+            let teller = Teller { masters: handle.masters().to_vec(), hints };
+            // The masters' handles are let go of with the teller, before the supervisor is.
+            drop(handle);
+            teller.tell(events, is_over).await;
+        });
+        Self { teller, over }
+    }
+
+    /// Tells what is left, and ends.
+    pub(crate) async fn end(self) {
+        let _ = self.over.send(());
+        let _ = tokio::time::timeout(LAST_LINES, self.teller).await;
+    }
+}
+
+struct Teller {
+    masters: Vec<drover_master::Master>,
+    hints: Vec<String>,
+}
+
+impl Teller {
+    async fn tell(mut self, mut events: EventStream, mut is_over: oneshot::Receiver<()>) {
+        loop {
+            let next = tokio::select! {
+                biased;
+                next = events.next() => next,
+                _ = &mut is_over => break,
+            };
+            match next {
+                Ok(event) => self.event(&event).await,
+                Err(missed) => say(&missed.to_string()).await,
+            }
+        }
+        while let Some(Ok(event)) = events.try_next() {
+            self.event(&event).await;
+        }
+    }
+
+    async fn event(&mut self, event: &Event) {
+        let app = &event.app;
+        let Some(line) = line(event) else { return };
+        say(&line).await;
+        if let (EventKind::AppStarted, Some(master)) =
+            (&event.kind, self.masters.iter().find(|master| master.spec().name == **app))
+        {
+            for (name, addr) in master.snapshot().listeners {
+                say(&format!("{app} listens on {name}={addr}")).await;
+                for hint in std::mem::take(&mut self.hints) {
+                    say(&hint.replace("ADDR", &addr.to_string())).await;
+                }
+            }
+        }
+    }
+}
+
+async fn say(text: &str) {
+    let (on, off) = if message::is_coloured() { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+    write_output(Stream::Stderr, format!("{on}drover:{off} {text}\n").into_bytes()).await;
+}
+
+/// The line of an event; none for what is told by another one.
+fn line(event: &Event) -> Option<String> {
+    let who = match event.worker {
+        Some(worker) => format!("{}/{}", event.app, worker.slot),
+        None => event.app.to_string(),
+    };
+    let pid = event.worker.and_then(|worker| worker.pid);
+    Some(match &event.kind {
+        EventKind::Spawned | EventKind::Handshaken => return None,
+        EventKind::Entered { .. } => match (event.phase, pid) {
+            (Phase::Starting, Some(pid)) => format!("{who} {} (pid {pid})", event.phase),
+            _ => format!("{who} {}", event.phase),
+        },
+        EventKind::Exited { exit } => format!("{who} {} {exit}", event.phase),
+        EventKind::AppStarted => format!("{who} is started: every worker is ready"),
+        EventKind::AppStarting => format!("{who} starts"),
+        EventKind::AppStopping { by } => format!("{who} stops, asked by {by}"),
+        EventKind::AppEnded { outcome } => format!("{who} {outcome}"),
+        kind => match kind.detail() {
+            detail if detail.is_empty() => format!("{who} {}", event.name()),
+            detail => format!("{who} {}: {detail}", event.name()),
+        },
+    })
+}
+
+/// The line of an event that was asked for: number, time of day, who, what.
+pub(crate) fn event_line(event: &wire::Event) -> String {
+    let who = event.slot.map_or_else(|| event.app.clone(), |slot| format!("{}/{slot}", event.app));
+    let id = if event.worker == 0 { String::new() } else { format!(" @{} pid {}", event.worker, event.pid) };
+    let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
+    format!("{:>6} {} {who}{id} {}{detail}", event.seq, time_of_day(event.time_ms), event.name)
+}
+
+/// `HH:MM:SS.mmm` in UTC. A day is never a question in a list of what has just happened.
+fn time_of_day(time_ms: u64) -> String {
+    let (ms, seconds) = (time_ms % 1000, time_ms / 1000);
+    format!("{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+}

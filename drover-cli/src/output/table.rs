@@ -1,0 +1,151 @@
+//! The table of `drover status`.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Table, presets};
+use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
+
+/// Everything there is, for people.
+pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
+    let master = reply.master.clone().unwrap_or_default();
+    let mut text =
+        format!("master pid {}, version {}, up {}\n", master.pid, master.version, uptime(master.uptime_ms));
+    for app in &reply.apps {
+        let _ = writeln!(text, "\n{}", headline(app, colour));
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(["WORKER", "PHASE", "PID", "UPTIME", "RESTARTS", "LAST EXIT"]);
+        for worker in &app.workers {
+            table.add_row(row(app, worker));
+        }
+        let shown = table.trim_fmt();
+        text.push_str(&if colour { paint(&shown, app) } else { shown });
+        text.push('\n');
+    }
+    text
+}
+
+/// Names only: one worker a line.
+pub(crate) fn names(reply: &StatusReply) -> String {
+    reply
+        .apps
+        .iter()
+        .flat_map(|app| app.workers.iter().map(|worker| format!("{}/{}\n", app.name, worker.slot)))
+        .collect()
+}
+
+fn headline(app: &AppStatus, colour: bool) -> String {
+    let style = if colour { style(app.phase()) } else { Style::new() };
+    let mut line = format!(
+        "{} {style}{}{style:#}, {} of {} ready",
+        app.name,
+        capitals(app.phase()),
+        app.ready,
+        app.desired
+    );
+    if !app.operation.is_empty() {
+        let _ = write!(line, ", {} under way", app.operation);
+    }
+    for listener in &app.listeners {
+        let _ = write!(line, ", {listener}");
+    }
+    line
+}
+
+fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
+    let phase = match worker.next_try_ms {
+        Some(left) => format!("{}, next try in {}", capitals(worker.phase()), uptime(left)),
+        None => capitals(worker.phase()),
+    };
+    let dash = || "-".to_owned();
+    [
+        format!("{}/{}", app.name, worker.slot),
+        phase,
+        if worker.pid == 0 { dash() } else { worker.pid.to_string() },
+        if worker.pid == 0 { dash() } else { uptime(worker.uptime_ms) },
+        worker.restarts.to_string(),
+        worker.last_exit.as_ref().map_or_else(dash, |exit| exit.text.clone()),
+    ]
+}
+
+/// Colours the phases in a table that is laid out already: escape codes would count as width.
+fn paint(table: &str, app: &AppStatus) -> String {
+    let mut lines = table.lines();
+    let mut painted = lines.next().unwrap_or_default().to_owned();
+    for (line, worker) in lines.zip(&app.workers) {
+        let (name, style) = (capitals(worker.phase()), style(worker.phase()));
+        painted.push('\n');
+        painted.push_str(&line.replacen(&name, &format!("{style}{name}{style:#}"), 1));
+    }
+    painted
+}
+
+fn style(phase: Phase) -> Style {
+    match phase {
+        Phase::Started => AnsiColor::Green.on_default(),
+        Phase::Failed => AnsiColor::Red.on_default(),
+        Phase::BackingOff => AnsiColor::Yellow.on_default(),
+        Phase::Initialized | Phase::Starting | Phase::Stopping | Phase::ShuttingDown => {
+            AnsiColor::Cyan.on_default()
+        }
+        Phase::Unspecified | Phase::Stopped | Phase::ShutDown => Style::new().dimmed(),
+    }
+}
+
+fn capitals(phase: Phase) -> String {
+    phase.name().to_uppercase()
+}
+
+/// A length of time in its two largest units.
+fn uptime(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..=9 => format!("{}.{} s", seconds, ms % 1000 / 100),
+        10..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..=86_399 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply() -> StatusReply {
+        let worker =
+            |slot, phase: Phase, pid| WorkerStatus { slot, phase: phase.into(), pid, ..Default::default() };
+        StatusReply {
+            apps: vec![AppStatus {
+                name: "web".into(),
+                phase: Phase::Started.into(),
+                desired: 2,
+                ready: 1,
+                workers: vec![worker(0, Phase::Started, 4711), worker(1, Phase::BackingOff, 0)],
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_table_shows_each_worker_in_a_line_and_colours_change_no_column() {
+        let plain = status(&reply(), false);
+        assert!(plain.contains("web STARTED, 1 of 2 ready"), "{plain}");
+        assert!(
+            plain
+                .lines()
+                .any(|line| line.contains("web/0") && line.contains("STARTED") && line.contains("4711"))
+        );
+        assert!(!plain.contains('\x1b'));
+        let coloured = status(&reply(), true);
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        assert!(coloured.contains('\x1b'));
+    }
+
+    #[test]
+    fn names_are_one_a_line() {
+        assert_eq!(names(&reply()), "web/0\nweb/1\n");
+    }
+}
