@@ -100,7 +100,8 @@ fn line(event: &Event) -> Option<String> {
     };
     let pid = event.worker.and_then(|worker| worker.pid);
     Some(match &event.kind {
-        EventKind::Spawned | EventKind::Handshaken => return None,
+        // A worker that ends closes its connection first; one that lives on without it misses a deadline, which is told.
+        EventKind::Spawned | EventKind::Handshaken | EventKind::Disconnected => return None,
         EventKind::Entered { .. } => match (event.phase, pid) {
             (Phase::Starting, Some(pid)) => format!("{who} {} (pid {pid})", event.phase),
             _ => format!("{who} {}", event.phase),

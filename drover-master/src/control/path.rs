@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use crate::listener::UnixPath;
+
 /// Where a master serves, or is to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlPath {
@@ -70,6 +72,8 @@ impl ControlPath {
             }
             Self::Named(name) => {
                 let dir = own_directory()?;
+                // What masters that were killed have left.
+                sockets_in(&dir).iter().for_each(|path| UnixPath::clear_away(path));
                 Ok(dir.join(format!("{name}.sock")))
             }
         }
@@ -90,19 +94,21 @@ impl ControlPath {
 
     /// Every master of this user that is alive: the sockets in the user's directories that somebody listens on.
     pub fn live() -> Vec<PathBuf> {
-        let entries = candidates().into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
-        let is_socket = |path: &PathBuf| {
-            path.extension().is_some_and(|extension| extension == "sock")
-                && fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
-        };
-        let mut live: Vec<PathBuf> = entries
-            .map(|entry| entry.path())
-            .filter(is_socket)
-            .filter(|path| UnixStream::connect(path).is_ok())
-            .collect();
+        let sockets = candidates().into_iter().flat_map(|dir| sockets_in(&dir));
+        let mut live: Vec<PathBuf> = sockets.filter(|path| UnixStream::connect(path).is_ok()).collect();
         live.sort();
         live
     }
+}
+
+/// The control sockets in a directory.
+fn sockets_in(dir: &Path) -> Vec<PathBuf> {
+    let is_socket = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "sock")
+            && fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(is_socket).collect()
 }
 
 fn candidates() -> Vec<PathBuf> {

@@ -118,9 +118,9 @@ fn clear_away(base: &Path) {
     }
 }
 
+/// With all that is in it: the socket, and the lock and temporary names beside it.
 fn remove(path: &Path) {
-    let _ = fs::remove_file(path.join(SOCKET));
-    let _ = fs::remove_dir(path);
+    let _ = fs::remove_dir_all(path);
 }
 
 #[cfg(test)]
@@ -136,7 +136,9 @@ mod tests {
         fs::write(live.socket(), "").unwrap();
         let dead = base.path().join("1-dead");
         fs::create_dir(&dead).unwrap();
-        fs::write(dead.join(SOCKET), "").unwrap();
+        for name in [SOCKET, "worker.sock.lock", "worker.sock~"] {
+            fs::write(dead.join(name), "").unwrap();
+        }
 
         let other = Directory::create_below(base.path()).unwrap();
         assert!(!dead.exists());

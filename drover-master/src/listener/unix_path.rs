@@ -86,6 +86,13 @@ impl UnixPath {
         Ok(claimed)
     }
 
+    /// Removes a socket that its program left behind: the lock is free and nobody answers.
+    pub(crate) fn clear_away(path: &Path) {
+        if let Ok(claimed) = Self::claim(path) {
+            let _ = fs::remove_file(&claimed.path);
+        }
+    }
+
     /// Makes the socket, with mode 0600: at a temporary name, then renamed over what was there.
     pub(crate) fn listen(&self, backlog: u32) -> Result<OwnedFd, UnixPathError> {
         let failed = |source| UnixPathError::Io { path: self.path.clone(), source };
@@ -185,6 +192,21 @@ mod tests {
         let claimed = UnixPath::claim(&path).unwrap();
         let _socket = claimed.listen(16).unwrap();
         assert!(UnixStream::connect(&path).is_ok());
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_cleared_away_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (dead, live) = (dir.path().join("dead.sock"), dir.path().join("live.sock"));
+        drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+        fs::write(with_suffix(&dead, ".lock"), "").unwrap();
+        let claimed = UnixPath::claim(&live).unwrap();
+        let _socket = claimed.listen(16).unwrap();
+        UnixPath::clear_away(&dead);
+        UnixPath::clear_away(&live);
+        let mut left = names(dir.path());
+        left.sort();
+        assert_eq!(left, ["live.sock", "live.sock.lock"]);
     }
 
     #[test]

@@ -106,10 +106,12 @@ const CHILD_STEPS: [SpawnStep; 7] = [
 /// follows the thread, and a handler of the master's must not run in the child.
 pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<(i32, OwnedFd), SpawnError> {
     let prepare = |error: nix::Error| SpawnError { step: SpawnStep::Prepare, errno: error as i32 };
-    let (report_read, report_write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
+    let (report_read, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
     // Whatever the child will move is first lifted above every number that is a target, so that no move hits another.
     let above = FIRST_SOCKET + plan.sockets.len() as RawFd;
-    let report_write = lift(report_write.as_fd(), above).map_err(prepare)?;
+    let report_write = lift(report_end.as_fd(), above).map_err(prepare)?;
+    // The pipe ends only when every copy of its writing end is closed.
+    drop(report_end);
     let sockets = plan
         .sockets
         .iter()
