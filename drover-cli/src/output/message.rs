@@ -1,7 +1,5 @@
 //! Words to people on stderr, results on stdout.
 
-#![expect(clippy::print_stderr, reason = "this is where messages are printed")]
-
 use std::error::Error;
 use std::io::{self, Write};
 
