@@ -1,1 +1,61 @@
-//! Under construction.
+//! What the tests of Drover as a whole are made of.
+//!
+//! - `src/bin/`: workers with one vice each, named after it, and a master to run as a process of its own.
+//! - [`raw`]: the protocol by hand, for workers whose vice the SDK would not let them have.
+//! - [`harness`]: an app under test, its events, and the proof that nothing of it is left behind.
+//! - `e2e/`: the tests, a file a behaviour.
+
+pub mod harness;
+pub mod raw;
+
+use std::io::Write;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A variable of the test, such as `E2E_CODE`; none if it is not set.
+///
+/// # Panics
+///
+/// If its value can't be meant.
+pub fn setting<T: FromStr>(name: &str) -> Option<T> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} can't be meant")))
+}
+
+/// A duration in milliseconds; zero if it is not set.
+pub fn milliseconds(name: &str) -> Duration {
+    Duration::from_millis(setting(name).unwrap_or(0))
+}
+
+/// A line on stdout, written at once.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout();
+    // Whoever listened may be gone; the vice goes on.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// A line on stderr.
+pub fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Waits for ever, whatever happens.
+pub fn wait_for_ever() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A worker that will not leave must not outlive a test that was broken off.
+pub fn die_with_the_test() {
+    nix::sys::prctl::set_pdeathsig(Some(nix::sys::signal::SIGKILL)).expect("the signal exists");
+}
+
+/// Ends as `E2E_SIGNAL` or `E2E_CODE` says, the latter being what `main` is to return.
+pub fn end_as_told() -> std::process::ExitCode {
+    if let Some(signal) = setting::<i32>("E2E_SIGNAL") {
+        let signal = nix::sys::signal::Signal::try_from(signal).expect("E2E_SIGNAL is a signal");
+        nix::sys::signal::raise(signal).expect("a process may signal itself");
+    }
+    setting::<u8>("E2E_CODE").unwrap_or(0).into()
+}

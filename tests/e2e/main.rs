@@ -1,0 +1,13 @@
+//! Drover as a whole, from the outside: a file a behaviour.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
+
+/// The path of one of this crate's programs.
+macro_rules! program {
+    ($name:literal) => {
+        env!(concat!("CARGO_BIN_EXE_", $name))
+    };
+}
+
+mod policies;
+mod start;

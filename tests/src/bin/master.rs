@@ -1,0 +1,49 @@
+//! A master in a process of its own, to be signalled and killed: `master none|drover WORKER [LISTEN]`.
+//!
+//! Says `ready PORT PID…` (port 0 without a listener) and `ended: …`. With `E2E_SIGNALS` it obeys SIGINT and SIGTERM.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use drover_master::config::{Output, Protocol, StartPolicy, StopPolicy};
+use drover_master::{Command, Master, Signals};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    drover_e2e::die_with_the_test();
+    let mut args = std::env::args().skip(1);
+    let protocol = match args.next().as_deref() {
+        Some("none") => Protocol::None,
+        Some("drover") => Protocol::Drover,
+        other => panic!("none or drover expected, got {other:?}"),
+    };
+    let worker = args.next().expect("a worker is named");
+    let listen = args.next();
+    let mut builder = Master::builder("app", Command::new(worker))
+        .workers(2)
+        .protocol(protocol)
+        .start_policy(StartPolicy { min_uptime: Duration::from_millis(50), ..StartPolicy::default() })
+        .stop_policy(StopPolicy {
+            drain_timeout: Duration::from_millis(drover_e2e::setting("E2E_DRAIN_MS").unwrap_or(20_000)),
+            ..StopPolicy::default()
+        })
+        .output(Output::Discard);
+    if let Some(listen) = &listen {
+        builder = builder.listen("http", listen);
+    }
+    if drover_e2e::setting::<u8>("E2E_SIGNALS").is_some() {
+        builder = builder.signals(Signals::shutdown());
+    }
+    let master = builder.build().expect("the values can be meant");
+    if let Err(error) = master.start().await {
+        drover_e2e::complain(&error.to_string());
+        return ExitCode::FAILURE;
+    }
+    let pids: Vec<String> =
+        master.snapshot().workers.iter().filter_map(|worker| Some(worker.pid?.to_string())).collect();
+    let port = master.listener_addr("http").map_or(0, |addr| addr.port());
+    drover_e2e::say(&format!("ready {port} {}", pids.join(" ")));
+    let outcome = master.wait().await.expect("the runtime lives");
+    drover_e2e::say(&format!("ended: {outcome}"));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,12 @@
+//! Says Started twice, and says what it is told.
+
+use drover_e2e::raw::Link;
+use drover_proto::latest::Started;
+use drover_proto::latest::worker_frame::Body;
+
+fn main() -> std::process::ExitCode {
+    let mut link = Link::started();
+    link.say(Body::Started(Started {}));
+    drover_e2e::say(&format!("{:?}", link.hear()));
+    link.serve()
+}

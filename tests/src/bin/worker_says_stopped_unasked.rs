@@ -1,0 +1,12 @@
+//! Says Stopped though nobody asked it to stop, and says what it is told.
+
+use drover_e2e::raw::Link;
+use drover_proto::latest::Stopped;
+use drover_proto::latest::worker_frame::Body;
+
+fn main() -> std::process::ExitCode {
+    let mut link = Link::started();
+    link.say(Body::Stopped(Stopped {}));
+    drover_e2e::say(&format!("{:?}", link.hear()));
+    link.serve()
+}

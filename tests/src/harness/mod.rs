@@ -1,0 +1,13 @@
+//! An app under test: started, watched by its events, and proven to be gone.
+
+mod app;
+mod captured;
+mod child;
+mod patience;
+mod processes;
+
+pub use app::{App, outline};
+pub use captured::Captured;
+pub use child::{Ended, Process};
+pub use patience::{PATIENCE, eventually, patiently};
+pub use processes::{environ_of, is_running, of_app, signal, variable_of};
