@@ -239,11 +239,20 @@ impl fmt::Display for Exit {
                     f.write_str(" (core dumped)")?;
                 }
             }
-            ExitReason::KilledByMaster { cause, status: ExitStatus::Signal { number, .. } } => {
-                write!(f, "was ended by {}, {cause}", signal_name(number))?;
-            }
-            ExitReason::KilledByMaster { cause, status: ExitStatus::Code(code) } => {
-                write!(f, "exited with code {code} after the master ended it: {cause}")?;
+            // Where it stood adds nothing here: it was on its way out, and the cause tells what came before.
+            ExitReason::KilledByMaster { cause, status } => {
+                match (cause, status) {
+                    (KillCause::StopSignal, ExitStatus::Signal { number, .. }) => {
+                        write!(f, "was ended by {}, {cause}", signal_name(number))?;
+                    }
+                    (_, ExitStatus::Signal { number, .. }) => {
+                        write!(f, "was ended by {}: {cause}", signal_name(number))?;
+                    }
+                    (_, ExitStatus::Code(code)) => {
+                        write!(f, "exited with code {code} after the master ended it: {cause}")?;
+                    }
+                }
+                return self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"));
             }
             ExitReason::SpawnFailed { step, errno } => {
                 write!(f, "could not be started: ")?;
@@ -271,6 +280,53 @@ mod tests {
 
     fn signal(number: i32) -> ExitStatus {
         ExitStatus::Signal { number, core_dumped: false }
+    }
+
+    #[test]
+    fn an_exit_reads_as_a_sentence() {
+        for (reason, during, detail, sentence) in [
+            (
+                ExitReason::AbnormalExit { code: 3 },
+                Phase::Starting,
+                None,
+                "exited with code 3 while starting",
+            ),
+            (
+                killed(KillCause::StopSignal, signal(TERM)),
+                Phase::ShuttingDown,
+                None,
+                "was ended by SIGTERM, as asked",
+            ),
+            (
+                killed(KillCause::StartDeadline, signal(TERM)),
+                Phase::ShuttingDown,
+                None,
+                "was ended by SIGTERM: it was not ready in time",
+            ),
+            (
+                killed(KillCause::ProtocolError, signal(TERM)),
+                Phase::ShuttingDown,
+                Some("a frame of 9 bytes is over the limit of 8 bytes"),
+                "was ended by SIGTERM: it broke the protocol: a frame of 9 bytes is over the limit of 8 bytes",
+            ),
+            (
+                killed(KillCause::QuitDeadline, ExitStatus::Code(0)),
+                Phase::ShuttingDown,
+                None,
+                "exited with code 0 after the master ended it: it did not leave in time",
+            ),
+        ] {
+            let exit = Exit {
+                reason,
+                during,
+                uptime: Duration::ZERO,
+                usage: Usage::default(),
+                stderr_tail: Vec::new(),
+                asked_by: None,
+                detail: detail.map(Arc::from),
+            };
+            assert_eq!(exit.to_string(), sentence);
+        }
     }
 
     #[test]
