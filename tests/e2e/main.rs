@@ -9,5 +9,10 @@ macro_rules! program {
     };
 }
 
+mod events;
+mod exits;
+mod first_start;
+mod hook;
 mod policies;
+mod restart;
 mod start;
