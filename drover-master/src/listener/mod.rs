@@ -128,6 +128,14 @@ impl Listener {
     }
 }
 
+/// Nobody may queue where nobody serves any more. Closing alone would not do: a process that a worker left behind in a
+/// session of its own may hold the socket for ever, and a child that another thread is just making holds it for a moment.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+    }
+}
+
 fn listen_tcp(addr: SocketAddr, backlog: u32) -> nix::Result<(OwnedFd, SocketAddr)> {
     let family = if addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
