@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::effects::Contact;
+use super::effects::{Contact, EarlyRefusal};
 use super::error::{EndError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
@@ -58,6 +58,7 @@ pub(super) struct Driver {
     pub(super) contacts: HashMap<WorkerId, Contact>,
     pub(super) tokens: HashMap<Token, WorkerId>,
     pub(super) connections: HashMap<ConnectionId, WorkerId>,
+    pub(super) early_refusals: Vec<EarlyRefusal>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pool: ListenerPool,
     pub(super) listeners: Vec<Arc<Listener>>,
@@ -73,8 +74,18 @@ pub(super) struct Driver {
 /// News of a process.
 #[derive(Debug)]
 pub(super) enum ProcessNews {
-    Made { id: WorkerId, result: Result<Spawned, SpawnFailure> },
-    Ended { id: WorkerId, ended: Ended },
+    Made {
+        id: WorkerId,
+        result: Result<Spawned, SpawnFailure>,
+    },
+    Ended {
+        id: WorkerId,
+        ended: Ended,
+    },
+    /// Enough was waited for what an ended worker had to say.
+    SaidNoMore {
+        id: WorkerId,
+    },
 }
 
 /// One thing that happened.
@@ -127,6 +138,7 @@ impl Driver {
             contacts: HashMap::new(),
             tokens: HashMap::new(),
             connections: HashMap::new(),
+            early_refusals: Vec::new(),
             pool,
             listeners: Vec::new(),
             link_server: None,

@@ -20,7 +20,7 @@ use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::{Identity, WorkerAction, WorkerInput};
-use crate::process::{OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, Tree, spawn, watch};
+use crate::process::{Ended, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, Tree, spawn, watch};
 
 /// What the driver holds of one worker.
 #[derive(Debug)]
@@ -32,7 +32,24 @@ pub(super) struct Contact {
     link: Option<(ConnectionId, Outgoing)>,
     /// A Hello that was faster than the news of the process it comes from.
     early: Option<(ConnectionId, Answer)>,
+    /// The end of its process, while what it said last may still be on its way.
+    ended: Option<Ended>,
 }
+
+/// A peer that was turned away before the news of its process came; see [`Driver::refused`].
+#[derive(Debug)]
+pub(super) struct EarlyRefusal {
+    peer: u32,
+    trouble: Arc<str>,
+    is_final: bool,
+}
+
+/// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
+/// for ever, and an exit is never tied to that.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How many of those are kept. Only workers in creation can need one, and strangers can make as many as they like.
+const EARLY_REFUSALS: usize = 64;
 
 type Answer = oneshot::Sender<Result<Admission, (RejectCode, String)>>;
 
@@ -62,7 +79,8 @@ impl Driver {
         }
         let needs_token = self.spec.protocol == Protocol::Drover;
         let is_refused = needs_token && token.is_none();
-        self.contacts.insert(id, Contact { identity, token, tree: None, link: None, early: None });
+        self.contacts
+            .insert(id, Contact { identity, token, tree: None, link: None, early: None, ended: None });
         if is_refused {
             return;
         }
@@ -110,11 +128,31 @@ impl Driver {
                 if ended.has_survivors {
                     tracing::error!(target: "drover::process", worker = id.0, "processes of its group survived SIGKILL");
                 }
-                let (status, usage, stderr_tail) = (ended.status, ended.usage, ended.stderr_tail);
-                let input = WorkerInput::Exited { status, usage, stderr_tail };
-                self.fleet.handle(now, FleetInput::Worker { id, input });
+                // What it said last comes by another way than its end, and may be behind it: a Started, for instance.
+                match self.contacts.get_mut(&id) {
+                    Some(contact) if contact.link.is_some() => {
+                        contact.ended = Some(ended);
+                        let sender = self.process_sender.clone();
+                        tokio::spawn(async move {
+                            tokio::time::sleep(LAST_WORDS).await;
+                            let _ = sender.send(ProcessNews::SaidNoMore { id }).await;
+                        });
+                    }
+                    _ => self.ended(now, id, ended),
+                }
+            }
+            ProcessNews::SaidNoMore { id } => {
+                if let Some(ended) = self.contacts.get_mut(&id).and_then(|contact| contact.ended.take()) {
+                    self.ended(now, id, ended);
+                }
             }
         }
+    }
+
+    fn ended(&mut self, now: Instant, id: WorkerId, ended: Ended) {
+        let Ended { status, usage, stderr_tail, .. } = ended;
+        let input = WorkerInput::Exited { status, usage, stderr_tail };
+        self.fleet.handle(now, FleetInput::Worker { id, input });
     }
 
     fn made(&mut self, now: Instant, id: WorkerId, spawned: Spawned) {
@@ -132,6 +170,21 @@ impl Driver {
             let _ = sender.send(ProcessNews::Ended { id, ended }).await;
         });
         self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Spawned { pid } });
+        let mut refused = None;
+        self.early_refusals.retain(|early| {
+            let is_its_own = early.peer == pid;
+            if is_its_own {
+                refused = Some((Arc::clone(&early.trouble), early.is_final));
+            }
+            !is_its_own
+        });
+        if self.contacts.values().all(|contact| contact.tree.is_some()) {
+            // The rest came from strangers.
+            self.early_refusals.clear();
+        }
+        if let Some((trouble, is_final)) = refused {
+            self.refused(now, id, trouble, is_final);
+        }
         if let Some((connection, answer)) = early {
             self.admit(now, connection, id, answer);
         }
@@ -161,18 +214,19 @@ impl Driver {
             News::Claimed { token, sdk, answer } => self.claimed(now, connection, &token, &sdk, answer),
             News::Refused { token, peer, trouble, is_final } => {
                 let by_token = token.and_then(|token| self.tokens.get(&token).copied());
-                let Some(id) = by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid))) else {
-                    return;
-                };
-                // Its own first word can't be understood, so it will never be ready: better told now than at the deadline.
-                let never =
-                    is_final && self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Starting);
-                let input = if never {
-                    WorkerInput::ProtocolBroken { trouble }
-                } else {
-                    WorkerInput::HandshakeRefused { trouble }
-                };
-                self.fleet.handle(now, FleetInput::Worker { id, input });
+                match by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid))) {
+                    Some(id) => self.refused(now, id, trouble, is_final),
+                    // A stranger, or a worker that was faster than the news of its process.
+                    None => {
+                        let in_creation = self.contacts.values().any(|contact| contact.tree.is_none());
+                        if let Some(peer) = peer
+                            && in_creation
+                            && self.early_refusals.len() < EARLY_REFUSALS
+                        {
+                            self.early_refusals.push(EarlyRefusal { peer, trouble, is_final });
+                        }
+                    }
+                }
             }
             News::Said(said) => {
                 if let Some(id) = self.connections.get(&connection).copied() {
@@ -181,8 +235,13 @@ impl Driver {
             }
             News::Lost { trouble } => {
                 let Some(id) = self.connections.remove(&connection) else { return };
+                let mut ended = None;
                 if let Some(contact) = self.contacts.get_mut(&id) {
                     contact.link = None;
+                    ended = contact.ended.take();
+                }
+                if let Some(ended) = ended {
+                    return self.ended(now, id, ended);
                 }
                 let input = match trouble {
                     Some(trouble) => WorkerInput::ProtocolBroken { trouble },
@@ -191,6 +250,18 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
         }
+    }
+
+    /// A worker was turned away in the handshake.
+    fn refused(&mut self, now: Instant, id: WorkerId, trouble: Arc<str>, is_final: bool) {
+        // Its own first word can't be understood, so it will never be ready: better told now than at the deadline.
+        let never = is_final && self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Starting);
+        let input = if never {
+            WorkerInput::ProtocolBroken { trouble }
+        } else {
+            WorkerInput::HandshakeRefused { trouble }
+        };
+        self.fleet.handle(now, FleetInput::Worker { id, input });
     }
 
     fn claimed(&mut self, now: Instant, connection: ConnectionId, token: &Token, sdk: &str, answer: Answer) {
