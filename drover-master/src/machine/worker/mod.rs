@@ -146,6 +146,8 @@ impl Worker {
             WorkerInput::Disconnected => self.disconnected(now),
             WorkerInput::Said(said) => self.said(now, said, out),
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
+            // Of a worker that is connected, it is the second connection that was refused: no reason for anything.
+            WorkerInput::HandshakeRefused { .. } if self.link == Link::Up => {}
             WorkerInput::HandshakeRefused { trouble } => self.trouble = Some(trouble),
             WorkerInput::ShutdownAsked { by } => self.shutdown_asked(now, by, out),
             WorkerInput::Hurried { by } => self.hurried(now, by, out),
@@ -185,6 +187,8 @@ impl Worker {
 
     fn connected(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.link = Link::Up;
+        // It was refused before, and then it was not.
+        self.trouble = None;
         match self.state {
             State::Started if self.deadline_kind() == Some(DeadlineKind::Reconnect) => self.deadline = None,
             // It may have missed what was asked while it was away.
