@@ -9,10 +9,12 @@ macro_rules! program {
     };
 }
 
+mod commands;
 mod events;
 mod exits;
 mod first_start;
 mod hook;
 mod policies;
 mod restart;
+mod shutdown;
 mod start;
