@@ -169,7 +169,7 @@ impl Fleet {
             WorkerInput::ProtocolBroken { trouble } => {
                 Some(EventKind::ProtocolBroken { trouble: Arc::clone(trouble) })
             }
-            WorkerInput::HandshakeRefused { trouble } => {
+            WorkerInput::HandshakeRefused { trouble } if !worker.is_ending() => {
                 Some(EventKind::HandshakeRefused { trouble: Arc::clone(trouble) })
             }
             _ => None,

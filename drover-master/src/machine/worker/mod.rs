@@ -146,8 +146,9 @@ impl Worker {
             WorkerInput::Disconnected => self.disconnected(now),
             WorkerInput::Said(said) => self.said(now, said, out),
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
-            // Of a worker that is connected, it is the second connection that was refused: no reason for anything.
-            WorkerInput::HandshakeRefused { .. } if self.link == Link::Up => {}
+            // Of a worker that is connected, it is the second connection that was refused; of one that the master is
+            // ending, that is why its handshake came to nothing. Neither explains its end.
+            WorkerInput::HandshakeRefused { .. } if self.link == Link::Up || self.is_ending() => {}
             WorkerInput::HandshakeRefused { trouble } => self.trouble = Some(trouble),
             WorkerInput::ShutdownAsked { by } => self.shutdown_asked(now, by, out),
             WorkerInput::Hurried { by } => self.hurried(now, by, out),
