@@ -9,12 +9,19 @@ macro_rules! program {
     };
 }
 
+mod bad_workers;
 mod commands;
 mod events;
 mod exits;
 mod first_start;
 mod hook;
+mod listeners;
+mod master_death;
+mod masters;
 mod policies;
 mod restart;
+mod secrets;
 mod shutdown;
+mod signals;
 mod start;
+mod surroundings;

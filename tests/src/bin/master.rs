@@ -1,6 +1,7 @@
 //! A master in a process of its own, to be signalled and killed: `master none|drover WORKER [LISTEN]`.
 //!
-//! Says `ready PORT PID…` (port 0 without a listener) and `ended: …`. With `E2E_SIGNALS` it obeys SIGINT and SIGTERM.
+//! Says `ready PORT PID…` (port 0 without a listener) and `ended: …`. With `E2E_SIGNALS` it obeys SIGINT and SIGTERM, with
+//! `E2E_EVENTS` it says the name of each event, and `E2E_ARGS` are the worker's arguments.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +20,8 @@ async fn main() -> ExitCode {
     };
     let worker = args.next().expect("a worker is named");
     let listen = args.next();
-    let mut builder = Master::builder("app", Command::new(worker))
+    let arguments = drover_e2e::setting::<String>("E2E_ARGS").unwrap_or_default();
+    let mut builder = Master::builder("app", Command::new(worker).args(arguments.split_whitespace()))
         .workers(2)
         .protocol(protocol)
         .start_policy(StartPolicy { min_uptime: Duration::from_millis(50), ..StartPolicy::default() })
@@ -35,8 +37,17 @@ async fn main() -> ExitCode {
         builder = builder.signals(Signals::shutdown());
     }
     let master = builder.build().expect("the values can be meant");
+    if drover_e2e::setting::<u8>("E2E_EVENTS").is_some() {
+        let mut events = master.events();
+        tokio::spawn(async move {
+            while let Ok(event) = events.next().await {
+                drover_e2e::say(event.name());
+            }
+        });
+    }
     if let Err(error) = master.start().await {
-        drover_e2e::complain(&error.to_string());
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+        drover_e2e::complain(&format!("{error}{}", source.unwrap_or_default()));
         return ExitCode::FAILURE;
     }
     let pids: Vec<String> =

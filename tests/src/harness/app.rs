@@ -171,7 +171,7 @@ impl App {
         while let Some(event) = self.events.try_next() {
             self.seen.push(event.expect("a short test misses nothing"));
         }
-        for event in &self.seen {
+        for event in self.seen.iter().filter(|event| *event.app == *self.name) {
             let Some(pid) = event.worker.and_then(|worker| worker.pid) else { continue };
             assert!(!is_our_child(pid), "process {pid} is not reaped");
         }
