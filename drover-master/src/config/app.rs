@@ -95,6 +95,10 @@ impl AppSpec {
                 return Err(ConfigError::DuplicateListener { name: listener.name.clone() });
             }
         }
+        if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
+        {
+            return Err(ConfigError::StopSignal { app: self.name.clone(), got: self.stop.signal });
+        }
         let backoff = &self.restart.backoff;
         if !(backoff.factor >= 1.0 && backoff.factor.is_finite()) {
             return Err(ConfigError::BackoffFactor { app: self.name.clone(), got: backoff.factor });
@@ -169,6 +173,16 @@ pub enum ConfigError {
         app: String,
         /// What was given.
         got: f64,
+    },
+    /// A stop signal that can't ask.
+    #[error(
+        "app `{app}`: signal {got} can't ask a worker to leave; use one that it can handle, such as SIGTERM (15)"
+    )]
+    StopSignal {
+        /// The app.
+        app: String,
+        /// What was given.
+        got: i32,
     },
     /// The same app twice in one supervisor.
     #[error("the app name `{name}` is given twice")]

@@ -59,7 +59,7 @@ pub(crate) enum News {
         is_final: bool,
     },
     /// The worker said something.
-    Said(Said),
+    Said { said: Said, seq: u64 },
     /// The connection has ended. With trouble, the peer is to blame.
     Lost { trouble: Option<Arc<str>> },
 }
@@ -234,7 +234,7 @@ impl Connection {
             };
             tracing::debug!(target: "drover::protocol", connection = self.id.0, seq = frame.seq, "← {}", name(&frame));
             match said(&frame) {
-                Some(said) => self.tell(News::Said(said)).await,
+                Some(said) => self.tell(News::Said { said, seq: frame.seq }).await,
                 None if frame.body.is_none() => {
                     if frame.must_understand {
                         let message = "a message that must be understood is not known here";

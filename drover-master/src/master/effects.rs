@@ -178,7 +178,7 @@ impl Driver {
             }
             !is_its_own
         });
-        if self.contacts.values().all(|contact| contact.tree.is_some()) {
+        if !self.early_refusals.is_empty() && self.contacts.values().all(|contact| contact.tree.is_some()) {
             // The rest came from strangers.
             self.early_refusals.clear();
         }
@@ -228,9 +228,9 @@ impl Driver {
                     }
                 }
             }
-            News::Said(said) => {
+            News::Said { said, seq } => {
                 if let Some(id) = self.connections.get(&connection).copied() {
-                    self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Said(said) });
+                    self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Said { said, seq } });
                 }
             }
             News::Lost { trouble } => {
@@ -322,9 +322,9 @@ impl Driver {
                 let quit = Quit { deadline_ms: milliseconds(deadline) };
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
-            WorkerAction::RefuseMessage { said, during } => {
+            WorkerAction::RefuseMessage { said, seq, during } => {
                 let message = format!("{said} has no place while {}", during.name().replace('_', " "));
-                self.send_frame(now, id, "Error", error_frame(0, ErrorCode::BadState, &message));
+                self.send_frame(now, id, "Error", error_frame(seq, ErrorCode::BadState, &message));
             }
             WorkerAction::Signal { signal } => self.signal(id, signal),
             WorkerAction::CloseLink => self.close_link(id),

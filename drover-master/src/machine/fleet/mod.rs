@@ -212,7 +212,7 @@ impl Fleet {
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
             | WorkerAction::CloseLink => {
-                if let WorkerAction::RefuseMessage { said, during } = action {
+                if let WorkerAction::RefuseMessage { said, during, .. } = action {
                     self.publish_worker(id, during, EventKind::OutOfOrder { said });
                 }
                 self.actions.push_back(FleetAction::Worker { id, action });

@@ -21,6 +21,8 @@ pub enum WorkerAction {
     RefuseMessage {
         /// The message's name.
         said: &'static str,
+        /// The number of its frame; 0 if it had none.
+        seq: u64,
         /// The worker's phase.
         during: Phase,
     },

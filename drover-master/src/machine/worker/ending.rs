@@ -75,7 +75,7 @@ impl Worker {
         match self.state {
             State::ShuttingDown { rung: Rung::Killed } | State::Exited { .. } => {}
             State::Initialized { .. } => {
-                self.intent.cause = Some(KillCause::HardShutdown);
+                self.blame(KillCause::HardShutdown);
                 self.state = State::Initialized { doomed: Some(Rung::Killed) };
             }
             State::Starting
@@ -83,7 +83,7 @@ impl Worker {
             | State::Stopping
             | State::Stopped
             | State::ShuttingDown { .. } => {
-                self.intent.cause = Some(KillCause::HardShutdown);
+                self.blame(KillCause::HardShutdown);
                 self.kill(now, out);
             }
         }

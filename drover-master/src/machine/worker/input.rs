@@ -27,7 +27,12 @@ pub enum WorkerInput {
     /// The connection is gone.
     Disconnected,
     /// It sent a message.
-    Said(Said),
+    Said {
+        /// Which one.
+        said: Said,
+        /// The number it gave the frame, to be named in an answer; 0 if it gave none.
+        seq: u64,
+    },
     /// What it sent can't be understood.
     ProtocolBroken {
         /// What was wrong.
@@ -87,6 +92,13 @@ pub enum Said {
         /// Requests under way.
         in_flight: u64,
     },
+}
+
+impl From<Said> for WorkerInput {
+    /// A message without a number, as most are.
+    fn from(said: Said) -> Self {
+        Self::Said { said, seq: 0 }
+    }
 }
 
 impl Said {

@@ -144,7 +144,7 @@ impl Worker {
             WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
             WorkerInput::Connected => self.connected(now, out),
             WorkerInput::Disconnected => self.disconnected(now),
-            WorkerInput::Said(said) => self.said(now, said, out),
+            WorkerInput::Said { said, seq } => self.said(now, said, seq, out),
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
             // Of a worker that is connected, it is the second connection that was refused; of one that the master is
             // ending, that is why its handshake came to nothing. Neither explains its end.
@@ -210,7 +210,7 @@ impl Worker {
         }
     }
 
-    fn said(&mut self, now: Instant, said: Said, out: &mut Vec<WorkerAction>) {
+    fn said(&mut self, now: Instant, said: Said, seq: u64, out: &mut Vec<WorkerAction>) {
         match (said, &self.state) {
             (Said::Started, State::Initialized { .. }) if self.link == Link::Up => self.early = true,
             (Said::Started, State::Starting) if self.link == Link::Up => self.become_started(now, out),
@@ -219,8 +219,9 @@ impl Worker {
                 self.ask_to_leave(now, out);
             }
             (Said::ShutDown, State::ShuttingDown { .. }) => {}
-            // Its Stopped crossed with the master's decision to go on without it.
-            (Said::Stopped, State::ShuttingDown { .. }) => {}
+            // They crossed with the master's own word on the way; that is nobody's mistake.
+            (Said::Started, State::Stopping | State::ShuttingDown { .. })
+            | (Said::Stopped, State::ShuttingDown { .. }) => {}
             (
                 Said::Extend { by },
                 State::Starting | State::Stopping | State::ShuttingDown { rung: Rung::Asked },
@@ -229,7 +230,10 @@ impl Worker {
                 self.status_text = text;
                 self.in_flight = Some(in_flight);
             }
-            (said, _) => out.push(WorkerAction::RefuseMessage { said: said.name(), during: self.phase() }),
+            (said, _) => {
+                let (said, during) = (said.name(), self.phase());
+                out.push(WorkerAction::RefuseMessage { said, seq, during });
+            }
         }
     }
 

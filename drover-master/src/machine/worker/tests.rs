@@ -59,7 +59,7 @@ fn spawned() -> WorkerInput {
 }
 
 fn said(said: Said) -> WorkerInput {
-    WorkerInput::Said(said)
+    said.into()
 }
 
 fn shutdown() -> WorkerInput {

@@ -77,11 +77,11 @@ fn noise() -> impl Strategy<Value = WorkerInput> {
         Just(WorkerInput::Disconnected),
         Just(WorkerInput::ProtocolBroken { trouble: "stray text".into() }),
         Just(WorkerInput::HandshakeRefused { trouble: "its version".into() }),
-        Just(WorkerInput::Said(Said::Started)),
-        Just(WorkerInput::Said(Said::Stopped)),
-        Just(WorkerInput::Said(Said::ShutDown)),
-        (0..100u64).prop_map(|by| WorkerInput::Said(Said::Extend { by: Duration::from_secs(by) })),
-        Just(WorkerInput::Said(Said::Status { text: "busy".into(), in_flight: 1 })),
+        Just(WorkerInput::from(Said::Started)),
+        Just(WorkerInput::from(Said::Stopped)),
+        Just(WorkerInput::from(Said::ShutDown)),
+        (0..100u64).prop_map(|by| WorkerInput::from(Said::Extend { by: Duration::from_secs(by) })),
+        Just(WorkerInput::from(Said::Status { text: "busy".into(), in_flight: 1 })),
     ]
 }
 

@@ -167,7 +167,7 @@ impl Stage {
         if self.fleet.rules.protocol == Protocol::Drover {
             self.happens(id, WorkerInput::Connected);
             if manner != Manner::Dawdles {
-                self.happens(id, WorkerInput::Said(Said::Started));
+                self.happens(id, WorkerInput::from(Said::Started));
             }
         }
     }
@@ -179,9 +179,9 @@ impl Stage {
             (_, WorkerAction::Signal { signal: libc::SIGKILL }) => self.ends_with(id, killed(libc::SIGKILL)),
             (Manner::Deaf | Manner::Stuck, _) => {}
             (_, WorkerAction::Signal { signal }) => self.ends_with(id, killed(*signal)),
-            (_, WorkerAction::SendStop { .. }) => self.happens(id, WorkerInput::Said(Said::Stopped)),
+            (_, WorkerAction::SendStop { .. }) => self.happens(id, WorkerInput::from(Said::Stopped)),
             (_, WorkerAction::SendQuit { .. }) => {
-                self.happens(id, WorkerInput::Said(Said::ShutDown));
+                self.happens(id, WorkerInput::from(Said::ShutDown));
                 self.ends_with(id, ExitStatus::Code(0));
             }
             _ => {}
