@@ -30,11 +30,14 @@ pub struct MasterBuilder {
     wrong: Option<ConfigError>,
 }
 
-impl MasterBuilder {
-    pub(super) fn new(name: &str, command: Command) -> Self {
-        Self::from_spec(AppSpec::new(name, command))
+impl Master {
+    /// Begins the description of an app.
+    pub fn builder(name: &str, command: Command) -> MasterBuilder {
+        MasterBuilder::from_spec(AppSpec::new(name, command))
     }
+}
 
+impl MasterBuilder {
     /// A builder for a spec that was made elsewhere.
     pub fn from_spec(spec: AppSpec) -> Self {
         Self {

@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::effects::{Contact, EarlyRefusal};
+use super::contact::{Contact, EarlyRefusal, ProcessNews};
 use super::error::{EndError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
@@ -29,7 +29,6 @@ use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{TicketId, WorkerId};
 use crate::machine::worker::Rules;
-use crate::process::{Ended, SpawnFailure, Spawned};
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -69,23 +68,6 @@ pub(super) struct Driver {
     last_ticket: u64,
     starts: HashMap<TicketId, oneshot::Sender<Result<(), StartError>>>,
     ends: HashMap<TicketId, oneshot::Sender<Result<(), EndError>>>,
-}
-
-/// News of a process.
-#[derive(Debug)]
-pub(super) enum ProcessNews {
-    Made {
-        id: WorkerId,
-        result: Result<Spawned, SpawnFailure>,
-    },
-    Ended {
-        id: WorkerId,
-        ended: Ended,
-    },
-    /// Enough was waited for what an ended worker had to say.
-    SaidNoMore {
-        id: WorkerId,
-    },
 }
 
 /// One thing that happened.

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::builder::MasterBuilder;
 use super::error::{EndError, StartError, Unavailable};
 use super::event_log::{EventLog, EventStream};
 use super::ticket::Ticket;
 use super::view::{Snapshot, View};
-use crate::config::{AppSpec, Command, ListenAddr};
+use crate::config::{AppSpec, ListenAddr};
 use crate::machine::fleet::Outcome;
 use crate::machine::gate;
 
@@ -56,11 +55,6 @@ pub(super) enum Request {
 }
 
 impl Master {
-    /// Begins the description of an app.
-    pub fn builder(name: &str, command: Command) -> MasterBuilder {
-        MasterBuilder::new(name, command)
-    }
-
     /// Starts the app. Resolved means that every worker is ready (or has completed its work already). Joins a start that is
     /// under way; does nothing if the app runs.
     ///

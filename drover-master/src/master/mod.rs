@@ -1,12 +1,14 @@
 //! One app under a master: build it, start it, watch it, end it.
 
 mod builder;
+mod contact;
 mod driver;
-mod effects;
 mod error;
 mod event_log;
 mod handle;
 mod hook;
+mod links;
+mod processes;
 mod ticket;
 mod trace;
 mod view;

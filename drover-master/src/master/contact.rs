@@ -1,0 +1,53 @@
+//! What the driver holds of one worker, from spawn to reap.
+
+use std::sync::Arc;
+
+use drover_proto::latest::RejectCode;
+use tokio::sync::oneshot;
+
+use crate::link::{Admission, ConnectionId, Outgoing, Token};
+use crate::machine::ids::WorkerId;
+use crate::machine::worker::Identity;
+use crate::process::{Ended, SpawnFailure, Spawned, Tree};
+
+/// The process, the token and the connection of one worker.
+#[derive(Debug)]
+pub(super) struct Contact {
+    pub identity: Identity,
+    pub token: Option<Token>,
+    /// Its process, once it is made.
+    pub tree: Option<Arc<Tree>>,
+    pub link: Option<(ConnectionId, Outgoing)>,
+    /// A Hello that was faster than the news of the process it comes from.
+    pub early: Option<(ConnectionId, Answer)>,
+    /// The end of its process, while what it said last may still be on its way.
+    pub ended: Option<Ended>,
+}
+
+/// Who waits to be let in.
+pub(super) type Answer = oneshot::Sender<Result<Admission, (RejectCode, String)>>;
+
+/// A peer that was turned away before the news of its process came.
+#[derive(Debug)]
+pub(super) struct EarlyRefusal {
+    pub peer: u32,
+    pub trouble: Arc<str>,
+    pub is_final: bool,
+}
+
+/// News of a process.
+#[derive(Debug)]
+pub(super) enum ProcessNews {
+    Made {
+        id: WorkerId,
+        result: Result<Spawned, SpawnFailure>,
+    },
+    Ended {
+        id: WorkerId,
+        ended: Ended,
+    },
+    /// Enough was waited for what an ended worker had to say.
+    SaidNoMore {
+        id: WorkerId,
+    },
+}

@@ -1,0 +1,184 @@
+//! The driver's dealings with workers over the protocol: let in, heard, told.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use drover_proto::codec::encode_frame;
+use drover_proto::frame::FrameLimit;
+use drover_proto::latest::{
+    ErrorCode, Identity as WireIdentity, Limits, MasterFrame, Quit, RejectCode, Stop, master_frame,
+};
+use tokio::sync::mpsc;
+
+use super::contact::{Answer, EarlyRefusal};
+use super::driver::Driver;
+use crate::link::{Admission, ConnectionId, LinkNews, News, Token, error_frame, outgoing};
+use crate::machine::fleet::FleetInput;
+use crate::machine::ids::WorkerId;
+use crate::machine::phase::Phase;
+use crate::machine::worker::{WorkerAction, WorkerInput};
+
+/// How many refusals are kept for processes whose news has not come yet. Only workers in creation can need one, and
+/// strangers can make as many as they like.
+const EARLY_REFUSALS: usize = 64;
+
+impl Driver {
+    pub(super) fn link_news(&mut self, now: Instant, LinkNews { connection, news }: LinkNews) {
+        match news {
+            News::Claimed { token, sdk, answer } => self.claimed(now, connection, &token, &sdk, answer),
+            News::Refused { token, peer, trouble, is_final } => {
+                let by_token = token.and_then(|token| self.tokens.get(&token).copied());
+                match by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid))) {
+                    Some(id) => self.refused(now, id, trouble, is_final),
+                    // A stranger, or a worker that was faster than the news of its process.
+                    None => {
+                        let in_creation = self.contacts.values().any(|contact| contact.tree.is_none());
+                        if let Some(peer) = peer
+                            && in_creation
+                            && self.early_refusals.len() < EARLY_REFUSALS
+                        {
+                            self.early_refusals.push(EarlyRefusal { peer, trouble, is_final });
+                        }
+                    }
+                }
+            }
+            News::Said { said, seq } => {
+                if let Some(id) = self.connections.get(&connection).copied() {
+                    self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Said { said, seq } });
+                }
+            }
+            News::Lost { trouble } => {
+                let Some(id) = self.connections.remove(&connection) else { return };
+                let mut ended = None;
+                if let Some(contact) = self.contacts.get_mut(&id) {
+                    contact.link = None;
+                    ended = contact.ended.take();
+                }
+                if let Some(ended) = ended {
+                    return self.ended(now, id, ended);
+                }
+                let input = match trouble {
+                    Some(trouble) => WorkerInput::ProtocolBroken { trouble },
+                    None => WorkerInput::Disconnected,
+                };
+                self.fleet.handle(now, FleetInput::Worker { id, input });
+            }
+        }
+    }
+
+    /// A worker was turned away in the handshake.
+    pub(super) fn refused(&mut self, now: Instant, id: WorkerId, trouble: Arc<str>, is_final: bool) {
+        // Its own first word can't be understood, so it will never be ready: better told now than at the deadline.
+        let never = is_final && self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Starting);
+        let input = if never {
+            WorkerInput::ProtocolBroken { trouble }
+        } else {
+            WorkerInput::HandshakeRefused { trouble }
+        };
+        self.fleet.handle(now, FleetInput::Worker { id, input });
+    }
+
+    fn claimed(&mut self, now: Instant, connection: ConnectionId, token: &Token, sdk: &str, answer: Answer) {
+        let Some(id) = self.tokens.get(token).copied() else {
+            let message =
+                "the token belongs to no living worker; only processes started by this master may connect";
+            let _ = answer.send(Err((RejectCode::UnknownToken, message.to_owned())));
+            return;
+        };
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        if contact.link.is_some() || contact.early.is_some() {
+            let message = "the token's worker is connected already; a second connection is not taken";
+            let _ = answer.send(Err((RejectCode::TokenInUse, message.to_owned())));
+            return;
+        }
+        tracing::debug!(target: "drover::protocol", worker = id.0, connection = connection.0, sdk, "← Hello");
+        if contact.tree.is_none() {
+            contact.early = Some((connection, answer));
+        } else {
+            self.admit(now, connection, id, answer);
+        }
+    }
+
+    pub(super) fn admit(&mut self, now: Instant, connection: ConnectionId, id: WorkerId, answer: Answer) {
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let (sender, receiver) = outgoing();
+        let (start, stop) = (&self.spec.start, &self.spec.stop);
+        let admission = Admission {
+            identity: WireIdentity {
+                app: self.spec.name.clone(),
+                slot: contact.identity.slot.0,
+                generation: contact.identity.generation.0,
+                worker_id: id.0,
+            },
+            limits: Limits {
+                max_frame_bytes: FrameLimit::WORKER.bytes(),
+                start_timeout_ms: milliseconds(start.timeout),
+                drain_timeout_ms: milliseconds(stop.drain_timeout),
+                quit_timeout_ms: milliseconds(stop.quit_timeout),
+            },
+            outgoing: receiver,
+        };
+        // The peer may have gone while its claim was judged; then nothing happened.
+        if answer.send(Ok(admission)).is_ok() {
+            contact.link = Some((connection, sender));
+            self.connections.insert(connection, id);
+            self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Connected });
+        }
+    }
+
+    pub(super) fn worker_action(&mut self, now: Instant, id: WorkerId, action: WorkerAction) {
+        match action {
+            WorkerAction::SendStop { deadline } => {
+                let stop = Stop { deadline_ms: milliseconds(deadline) };
+                self.send(now, id, "Stop", master_frame::Body::Stop(stop));
+            }
+            WorkerAction::SendQuit { deadline } => {
+                let quit = Quit { deadline_ms: milliseconds(deadline) };
+                self.send(now, id, "Quit", master_frame::Body::Quit(quit));
+            }
+            WorkerAction::RefuseMessage { said, seq, during } => {
+                let message = format!("{said} has no place while {}", during.name().replace('_', " "));
+                self.send_frame(now, id, "Error", error_frame(seq, ErrorCode::BadState, &message));
+            }
+            WorkerAction::Signal { signal } => self.signal(id, signal),
+            WorkerAction::CloseLink => self.close_link(id),
+            // The fleet has made events of these.
+            WorkerAction::ReportPhase { .. }
+            | WorkerAction::ReportDeadline { .. }
+            | WorkerAction::ReportUnkillable => {}
+        }
+    }
+
+    fn send(&mut self, now: Instant, id: WorkerId, name: &'static str, body: master_frame::Body) {
+        self.last_seq += 1;
+        let frame = MasterFrame { seq: self.last_seq, body: Some(body), ..Default::default() };
+        let frame =
+            encode_frame(&frame, FrameLimit::WORKER).expect("a message of a few numbers is below the limit");
+        self.send_frame(now, id, name, frame);
+    }
+
+    fn send_frame(&mut self, now: Instant, id: WorkerId, name: &'static str, frame: Bytes) {
+        let Some((connection, outgoing)) = self.contacts.get(&id).and_then(|contact| contact.link.as_ref())
+        else {
+            return;
+        };
+        tracing::debug!(target: "drover::protocol", worker = id.0, connection = connection.0, "→ {name}");
+        if let Err(mpsc::error::TrySendError::Full(_)) = outgoing.try_send(frame) {
+            let trouble = "it does not read: its queue of messages is full".into();
+            self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProtocolBroken { trouble } });
+        }
+    }
+
+    /// Letting go of the queue ends the writer, and with it the connection.
+    pub(super) fn close_link(&mut self, id: WorkerId) {
+        if let Some((connection, _)) = self.contacts.get_mut(&id).and_then(|contact| contact.link.take()) {
+            self.connections.remove(&connection);
+        }
+    }
+}
+
+/// At least 1: on the wire 0 would mean that there is no deadline.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}

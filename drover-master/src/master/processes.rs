@@ -1,0 +1,196 @@
+//! The driver's dealings with processes: made, read, signalled, forgotten.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::contact::{Contact, ProcessNews};
+use super::driver::Driver;
+use crate::config::{Output, Protocol};
+use crate::link::Token;
+use crate::machine::fleet::FleetInput;
+use crate::machine::ids::WorkerId;
+use crate::machine::worker::{Identity, WorkerInput};
+use crate::process::{Ended, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, watch};
+
+/// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
+/// for ever, and an exit is never tied to that.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+impl Driver {
+    pub(super) fn spawn(&mut self, identity: Identity) {
+        let id = identity.id;
+        let token = match self.spec.protocol {
+            Protocol::Drover => match Token::random() {
+                Ok(token) => Some(token),
+                Err(error) => {
+                    let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                    let sentence = format!("no random bits for its token: {error}");
+                    let failure =
+                        SpawnFailure { step: crate::machine::exit::SpawnStep::Prepare, errno, sentence };
+                    // Through the queue as every other result, so that the fleet is not entered twice.
+                    let news = ProcessNews::Made { id, result: Err(failure) };
+                    let sender = self.process_sender.clone();
+                    tokio::spawn(async move { sender.send(news).await });
+                    None
+                }
+            },
+            Protocol::None => None,
+        };
+        let words = self.words(identity, token.as_ref());
+        if let Some(token) = &token {
+            self.tokens.insert(token.clone(), id);
+        }
+        let needs_token = self.spec.protocol == Protocol::Drover;
+        let is_refused = needs_token && token.is_none();
+        self.contacts
+            .insert(id, Contact { identity, token, tree: None, link: None, early: None, ended: None });
+        if is_refused {
+            return;
+        }
+        let sender = self.process_sender.clone();
+        spawn(SpawnRequest {
+            command: self.spec.command.clone(),
+            output: self.spec.output.clone(),
+            words,
+            sockets: self.listeners.iter().map(|listener| Arc::clone(&listener.socket)).collect(),
+            parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
+            // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
+            done: Box::new(move |result| drop(sender.blocking_send(ProcessNews::Made { id, result }))),
+        });
+    }
+
+    /// What the worker is told through its environment.
+    fn words(&self, identity: Identity, token: Option<&Token>) -> Vec<(&'static str, OsString)> {
+        let mut words: Vec<(&'static str, OsString)> = vec![
+            ("DROVER_APP", self.spec.name.clone().into()),
+            ("DROVER_SLOT", identity.slot.to_string().into()),
+            ("DROVER_GENERATION", identity.generation.to_string().into()),
+            ("DROVER_WORKER_ID", identity.id.to_string().into()),
+        ];
+        if let (Some(server), Some(token)) = (&self.link_server, token) {
+            words.push(("DROVER_SOCKET", server.path().into()));
+            words.push(("DROVER_TOKEN", token.as_str().into()));
+        }
+        if !self.listeners.is_empty() {
+            let names: Vec<&str> = self.listeners.iter().map(|listener| listener.name.as_str()).collect();
+            words.push(("LISTEN_FDS", self.listeners.len().to_string().into()));
+            words.push(("LISTEN_FDNAMES", names.join(":").into()));
+        }
+        words
+    }
+
+    pub(super) fn process_news(&mut self, now: Instant, news: ProcessNews) {
+        match news {
+            ProcessNews::Made { id, result: Ok(spawned) } => self.made(now, id, spawned),
+            ProcessNews::Made { id, result: Err(failure) } => {
+                let SpawnFailure { step, errno, sentence } = failure;
+                let input = WorkerInput::SpawnFailed { step, errno, detail: Some(sentence.into()) };
+                self.fleet.handle(now, FleetInput::Worker { id, input });
+            }
+            ProcessNews::Ended { id, ended } => {
+                if ended.has_survivors {
+                    tracing::error!(target: "drover::process", worker = id.0, "processes of its group survived SIGKILL");
+                }
+                // What it said last comes by another way than its end, and may be behind it: a Started, for instance.
+                match self.contacts.get_mut(&id) {
+                    Some(contact) if contact.link.is_some() => {
+                        contact.ended = Some(ended);
+                        let sender = self.process_sender.clone();
+                        tokio::spawn(async move {
+                            tokio::time::sleep(LAST_WORDS).await;
+                            let _ = sender.send(ProcessNews::SaidNoMore { id }).await;
+                        });
+                    }
+                    _ => self.ended(now, id, ended),
+                }
+            }
+            ProcessNews::SaidNoMore { id } => {
+                if let Some(ended) = self.contacts.get_mut(&id).and_then(|contact| contact.ended.take()) {
+                    self.ended(now, id, ended);
+                }
+            }
+        }
+    }
+
+    pub(super) fn ended(&mut self, now: Instant, id: WorkerId, ended: Ended) {
+        let Ended { status, usage, stderr_tail, .. } = ended;
+        let input = WorkerInput::Exited { status, usage, stderr_tail };
+        self.fleet.handle(now, FleetInput::Worker { id, input });
+    }
+
+    fn made(&mut self, now: Instant, id: WorkerId, spawned: Spawned) {
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let Spawned { tree, stdout, stderr } = spawned;
+        let tree = Arc::new(tree);
+        contact.tree = Some(Arc::clone(&tree));
+        let early = contact.early.take();
+        let (slot, pid) = (contact.identity.slot.0, tree.pid());
+        let output = self.read_output(slot, stdout, stderr);
+        let sender = self.process_sender.clone();
+        tokio::spawn(async move {
+            let ended = watch(tree, output).await;
+            // Without a driver nobody wants to know.
+            let _ = sender.send(ProcessNews::Ended { id, ended }).await;
+        });
+        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Spawned { pid } });
+        let mut refused = None;
+        self.early_refusals.retain(|early| {
+            let is_its_own = early.peer == pid;
+            if is_its_own {
+                refused = Some((Arc::clone(&early.trouble), early.is_final));
+            }
+            !is_its_own
+        });
+        if !self.early_refusals.is_empty() && self.contacts.values().all(|contact| contact.tree.is_some()) {
+            // The rest came from strangers.
+            self.early_refusals.clear();
+        }
+        if let Some((trouble, is_final)) = refused {
+            self.refused(now, id, trouble, is_final);
+        }
+        if let Some((connection, answer)) = early {
+            self.admit(now, connection, id, answer);
+        }
+    }
+
+    fn read_output(
+        &self,
+        slot: u32,
+        stdout: Option<OwnedFd>,
+        stderr: Option<OwnedFd>,
+    ) -> Option<(tokio::task::JoinHandle<()>, Arc<Tail>)> {
+        if matches!(self.spec.output, Output::Inherit) {
+            return None;
+        }
+        let tail = Arc::new(Tail::default());
+        let reader = OutputReader {
+            app: Arc::clone(&self.app),
+            slot,
+            output: self.spec.output.clone(),
+            tail: Arc::clone(&tail),
+        };
+        Some((tokio::spawn(reader.run(stdout, stderr)), tail))
+    }
+
+    pub(super) fn signal(&self, id: WorkerId, signal: i32) {
+        let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
+        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), signal, "signal");
+        if let Err(error) = tree.signal(signal) {
+            tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: WorkerId) {
+        self.close_link(id);
+        if let Some(token) = self.contacts.remove(&id).and_then(|contact| contact.token) {
+            self.tokens.remove(&token);
+        }
+    }
+
+    pub(super) fn worker_of_process(&self, pid: u32) -> Option<WorkerId> {
+        let owns = |contact: &Contact| contact.tree.as_ref().is_some_and(|tree| tree.pid() == pid);
+        self.contacts.iter().find(|(_, contact)| owns(contact)).map(|(id, _)| *id)
+    }
+}
