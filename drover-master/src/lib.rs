@@ -64,7 +64,7 @@ pub use config::{Command, Output, Protocol};
 pub use link::DirectoryError;
 pub use listener::{ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
-pub use machine::fleet::{EventKind, ExitDecision, Outcome, StartFailure, WorkerStatus};
+pub use machine::fleet::{EventKind, ExitDecision, FAILED_START, Outcome, StartFailure, WorkerStatus};
 pub use machine::phase::Phase;
 pub use master::{
     BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, MasterBuilder, Missed,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drover_master::supervisor::Supervisor;
-use drover_master::{Event, EventKind, EventStream, Phase, Stream, write_output};
+use drover_master::{Event, EventKind, EventStream, FAILED_START, Outcome, Phase, Stream, write_output};
 use drover_proto::latest as wire;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -109,6 +109,9 @@ fn line(event: &Event) -> Option<String> {
         EventKind::Exited { exit } => format!("{who} {} {exit}", event.phase),
         EventKind::AppStarted => format!("{who} is started: every worker is ready"),
         EventKind::AppStarting => format!("{who} starts"),
+        // Why a start failed is told once, at the end, with the worker's last words.
+        EventKind::AppStopping { by } if **by == *FAILED_START => return None,
+        EventKind::AppEnded { outcome } if matches!(**outcome, Outcome::StartFailed(_)) => return None,
         EventKind::AppStopping { by } => format!("{who} stops, asked by {by}"),
         EventKind::AppEnded { outcome } => format!("{who} {outcome}"),
         kind => match kind.detail() {

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use super::fleet::Outcome;
+use super::fleet::{FAILED_START, Outcome};
 use super::gate::Request;
 
 /// Which app, by its place in the order given.
@@ -148,7 +148,7 @@ impl Composite {
         self.apps[app] = AppState::Ended;
         self.has_failed = true;
         if !self.keep_going && matches!(self.state, State::Starting | State::Started) {
-            self.end_all(Request::Shutdown, &"a failed start".into(), End::StartFailed, out);
+            self.end_all(Request::Shutdown, &FAILED_START.into(), End::StartFailed, out);
         }
         self.check_started(out);
     }

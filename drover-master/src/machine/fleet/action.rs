@@ -12,6 +12,9 @@ use crate::machine::phase::Phase;
 use crate::machine::restart::LeaveReason;
 use crate::machine::worker::{Identity, WorkerAction};
 
+/// Who asked for an end that a failed start brought about.
+pub const FAILED_START: &str = "a failed start";
+
 /// One thing to be done for an app.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FleetAction {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    EventKind, ExitDecision, Fleet, FleetAction, FleetEvent, Outcome, SlotState, StartFailure, Timer, Verdict,
+    EventKind, ExitDecision, FAILED_START, Fleet, FleetAction, FleetEvent, Outcome, SlotState, StartFailure,
+    Timer, Verdict,
 };
 use crate::config::{OnStartFailure, RestartWhen};
 use crate::machine::deadlines;
@@ -109,7 +110,7 @@ impl Fleet {
                 self.begin_end(
                     now,
                     gate::Request::Shutdown,
-                    "a failed start".into(),
+                    FAILED_START.into(),
                     Outcome::StartFailed(failure),
                 );
             }

@@ -42,7 +42,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use action::{EventKind, FleetAction, FleetEvent, Outcome, StartFailure, Verdict};
+pub use action::{EventKind, FAILED_START, FleetAction, FleetEvent, Outcome, StartFailure, Verdict};
 pub use input::{ExitDecision, FleetInput};
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, WorkerStatus};
