@@ -47,6 +47,7 @@ impl KillCause {
             Self::HardShutdown => "hard_shutdown",
             Self::Disconnected => "disconnected",
             Self::ProtocolError => "protocol_error",
+            Self::Unresponsive => "unresponsive",
         })
     }
 }

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use drover_master::config::{
-    AppSpec, Backoff, FailureLimit, LimitReached, ListenAddr, ListenSpec, OnStartFailure, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy,
+    AppSpec, Backoff, FailureLimit, Heartbeat, LimitReached, ListenAddr, ListenSpec, OnStartFailure,
+    RestartPolicy, RestartWhen, StartPolicy, StopPolicy,
 };
 use drover_master::supervisor::Supervisor;
 use drover_master::{Command, MasterBuilder, Output, Protocol};
@@ -78,6 +78,10 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         .collect();
     spec.start = start(app, keep_going);
     spec.stop = stop(app);
+    spec.heartbeat = app.heartbeat.as_ref().map(|heartbeat| Heartbeat {
+        interval: heartbeat.interval,
+        misses: NonZeroU32::new(heartbeat.misses).unwrap_or(NonZeroU32::MIN),
+    });
     spec.restart = restart(app);
     spec.output = Output::Prefixed { colour: message::is_coloured() };
     spec

@@ -6,7 +6,7 @@ use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
 use super::unbuilt::{self, Place};
-use super::{names, restart, suggest, timing, value};
+use super::{heartbeat, names, restart, suggest, timing, value};
 
 /// Reads one app; `sockets` are the names of the sockets that exist.
 pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>, sockets: &[&str]) -> Option<App> {
@@ -15,6 +15,7 @@ pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>, sockets: &
         "say what to run, for example `command = [\"node\", \"server.js\"]`",
         command,
     );
+    let protocol = table.optional("protocol", protocol).unwrap_or_default();
     let app = App {
         name: entry.name.to_owned(),
         command: Vec::new(),
@@ -22,13 +23,14 @@ pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>, sockets: &
         sockets: table
             .optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets))
             .unwrap_or_default(),
-        protocol: table.optional("protocol", protocol).unwrap_or_default(),
+        protocol,
         env: table.optional("env", env).unwrap_or_default(),
         env_clear: table.optional("env_clear", value::boolean).unwrap_or_default(),
         cwd: table.optional("cwd", value::filled_string).map(PathBuf::from),
         umask: table.optional("umask", umask),
         start: table.table("start", Place::Start, timing::start),
         stop: table.table("stop", Place::Stop, timing::stop),
+        heartbeat: heartbeat::read(table, protocol),
         restart: restart::read(table),
     };
     Some(App { command: command?, ..app })

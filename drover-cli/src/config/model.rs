@@ -83,6 +83,8 @@ pub struct App {
     pub start: Start,
     /// How a worker is stopped.
     pub stop: Stop,
+    /// How it is asked for a sign of life; absent without a protocol, and where the file says `false`.
+    pub heartbeat: Option<Heartbeat>,
     /// What follows the end of a worker.
     pub restart: Restart,
 }
@@ -150,6 +152,21 @@ impl Default for Stop {
             term_timeout: Duration::from_secs(5),
             signal: "SIGTERM".to_owned(),
         }
+    }
+}
+
+/// `app.NAME.heartbeat`: how a worker that is ready is asked for a sign of life.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heartbeat {
+    /// The time from one question to the next; more than zero, default 5 s.
+    pub interval: Duration,
+    /// After so many without an answer the worker is ended, 1 to 100; default 3.
+    pub misses: u32,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(5), misses: 3 }
     }
 }
 

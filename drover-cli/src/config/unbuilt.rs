@@ -18,6 +18,8 @@ pub(super) enum Place {
     Start,
     /// `[app.NAME.stop]`.
     Stop,
+    /// `[app.NAME.heartbeat]`.
+    Heartbeat,
     /// `[app.NAME.restart]`.
     Restart,
     /// `[app.NAME.restart.backoff]`.
@@ -27,14 +29,13 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 15] = [
+pub(super) const KEYS: [(Place, &str); 14] = [
     (Place::Master, "shutdown_timeout"),
     (Place::Socket, "mode"),
     (Place::App, "user"),
     (Place::App, "group"),
     (Place::App, "depends_on"),
     (Place::App, "kind"),
-    (Place::App, "heartbeat"),
     (Place::App, "limits"),
     (Place::App, "update"),
     (Place::App, "recycle"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Command, ListenSpec, RestartPolicy, StartPolicy, StopPolicy};
+use super::{Command, Heartbeat, ListenSpec, RestartPolicy, StartPolicy, StopPolicy};
 use crate::process::OutputSink;
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
@@ -25,6 +25,8 @@ pub struct AppSpec {
     pub start: StartPolicy,
     /// How workers end.
     pub stop: StopPolicy,
+    /// How often protocol workers are asked for a sign of life; none: never. Without the protocol it has no meaning.
+    pub heartbeat: Option<Heartbeat>,
     /// How workers come back.
     pub restart: RestartPolicy,
     /// Where what they print goes.
@@ -71,6 +73,7 @@ impl AppSpec {
             protocol: Protocol::Drover,
             start: StartPolicy::default(),
             stop: StopPolicy::default(),
+            heartbeat: Some(Heartbeat::default()),
             restart: RestartPolicy::default(),
             output: Output::Forward,
         }
@@ -94,6 +97,9 @@ impl AppSpec {
             if self.listeners[..at].iter().any(|other| other.name == listener.name) {
                 return Err(ConfigError::DuplicateListener { name: listener.name.clone() });
             }
+        }
+        if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
+            return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
         }
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
@@ -173,6 +179,12 @@ pub enum ConfigError {
         app: String,
         /// What was given.
         got: f64,
+    },
+    /// A heartbeat without a pause.
+    #[error("app `{app}`: the heartbeat interval is zero; to have no heartbeat, set none")]
+    HeartbeatInterval {
+        /// The app.
+        app: String,
     },
     /// A stop signal that can't ask.
     #[error(

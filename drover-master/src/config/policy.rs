@@ -71,6 +71,23 @@ impl Default for StopPolicy {
     }
 }
 
+/// How a protocol worker that is ready is asked for a sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// From one Ping to the next. Default 5 s. Too low: wakeups of master and workers. Too high: a worker that hangs is
+    /// noticed late.
+    pub interval: Duration,
+    /// After so many unanswered Pings the worker is ended. Default 3. Too low: a worker that is busy for a moment is
+    /// ended. Too high: as with the interval.
+    pub misses: NonZeroU32,
+}
+
+impl Default for Heartbeat {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(5), misses: NonZeroU32::new(3).unwrap_or(NonZeroU32::MIN) }
+    }
+}
+
 /// Whether and when an ended worker is started again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestartPolicy {

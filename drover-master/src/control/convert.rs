@@ -104,6 +104,7 @@ fn kill_cause(cause: KillCause) -> wire::KillCause {
         KillCause::HardShutdown => wire::KillCause::HardShutdown,
         KillCause::Disconnected => wire::KillCause::Disconnected,
         KillCause::ProtocolError => wire::KillCause::ProtocolError,
+        KillCause::Unresponsive => wire::KillCause::Unresponsive,
     }
 }
 

@@ -69,6 +69,8 @@ pub(crate) enum News {
 pub(crate) struct Admission {
     pub identity: Identity,
     pub limits: Limits,
+    /// How often it is asked for a sign of life; zero: never.
+    pub heartbeat_interval: Duration,
     /// What is to be sent to it, from here on.
     pub outgoing: mpsc::Receiver<Bytes>,
 }
@@ -151,7 +153,8 @@ impl Connection {
         self.tell(News::Claimed { token, sdk, answer }).await;
         match answered.await {
             Ok(Ok(admission)) => {
-                let (reply, _) = claim.accept(admission.identity, admission.limits, Duration::ZERO);
+                let (reply, _) =
+                    claim.accept(admission.identity, admission.limits, admission.heartbeat_interval);
                 if send(&mut writer, &reply).await.is_err() {
                     self.tell(News::Lost { trouble: None }).await;
                     return None;
@@ -252,7 +255,7 @@ impl Connection {
     }
 }
 
-/// What of a frame concerns the worker's life. A Pong or an Error does not.
+/// What of a frame concerns the worker's life. An Error does not.
 fn said(frame: &WorkerFrame) -> Option<Said> {
     Some(match frame.body.as_ref()? {
         worker_frame::Body::Started(_) => Said::Started,
@@ -262,7 +265,8 @@ fn said(frame: &WorkerFrame) -> Option<Said> {
         worker_frame::Body::Status(status) => {
             Said::Status { text: status.text.clone(), in_flight: status.in_flight }
         }
-        worker_frame::Body::Pong(_) | worker_frame::Body::Error(_) => return None,
+        worker_frame::Body::Pong(_) => Said::Pong,
+        worker_frame::Body::Error(_) => return None,
     })
 }
 

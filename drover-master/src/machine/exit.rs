@@ -83,6 +83,8 @@ pub enum KillCause {
     Disconnected,
     /// It broke the protocol, or was refused in the handshake.
     ProtocolError,
+    /// It left several Pings unanswered.
+    Unresponsive,
 }
 
 /// The steps of creating a process, in their order.
@@ -223,6 +225,7 @@ impl fmt::Display for KillCause {
             Self::HardShutdown => "the app was killed",
             Self::Disconnected => "it closed its connection and did not come back",
             Self::ProtocolError => "it broke the protocol",
+            Self::Unresponsive => "it did not answer its heartbeats",
         })
     }
 }

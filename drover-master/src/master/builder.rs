@@ -10,8 +10,8 @@ use super::event_log::EventLog;
 use super::handle::Master;
 use super::hook::{ExitContext, Hook};
 use crate::config::{
-    AppSpec, Command, ConfigError, ListenAddr, ListenSpec, Output, Protocol, RestartPolicy, StartPolicy,
-    StopPolicy,
+    AppSpec, Command, ConfigError, Heartbeat, ListenAddr, ListenSpec, Output, Protocol, RestartPolicy,
+    StartPolicy, StopPolicy,
 };
 use crate::listener::ListenerPool;
 use crate::machine::fleet::ExitDecision;
@@ -99,6 +99,13 @@ impl MasterBuilder {
     #[must_use]
     pub fn stop_policy(mut self, policy: StopPolicy) -> Self {
         self.spec.stop = policy;
+        self
+    }
+
+    /// How protocol workers are asked for a sign of life; none: never. Default: every 5 s, ended after 3 unanswered.
+    #[must_use]
+    pub fn heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
+        self.spec.heartbeat = heartbeat;
         self
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use drover_proto::codec::encode_frame;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
-    ErrorCode, Identity as WireIdentity, Limits, MasterFrame, Quit, RejectCode, Stop, master_frame,
+    ErrorCode, Identity as WireIdentity, Limits, MasterFrame, Ping, Quit, RejectCode, Stop, master_frame,
 };
 use tokio::sync::mpsc;
 
@@ -117,6 +117,11 @@ impl Driver {
                 drain_timeout_ms: milliseconds(stop.drain_timeout),
                 quit_timeout_ms: milliseconds(stop.quit_timeout),
             },
+            heartbeat_interval: self
+                .spec
+                .heartbeat
+                .as_ref()
+                .map_or(Duration::ZERO, |heartbeat| heartbeat.interval),
             outgoing: receiver,
         };
         // The peer may have gone while its claim was judged; then nothing happened.
@@ -137,6 +142,7 @@ impl Driver {
                 let quit = Quit { deadline_ms: milliseconds(deadline) };
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
+            WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
             WorkerAction::RefuseMessage { said, seq, during } => {
                 let message = format!("{said} has no place while {}", during.name().replace('_', " "));
                 self.send_frame(now, id, "Error", error_frame(seq, ErrorCode::BadState, &message));
@@ -152,7 +158,8 @@ impl Driver {
 
     fn send(&mut self, now: Instant, id: WorkerId, name: &'static str, body: master_frame::Body) {
         self.last_seq += 1;
-        let frame = MasterFrame { seq: self.last_seq, body: Some(body), ..Default::default() };
+        let expects_reply = matches!(body, master_frame::Body::Ping(_));
+        let frame = MasterFrame { seq: self.last_seq, expects_reply, body: Some(body), ..Default::default() };
         let frame =
             encode_frame(&frame, FrameLimit::WORKER).expect("a message of a few numbers is below the limit");
         self.send_frame(now, id, name, frame);

@@ -422,6 +422,8 @@ pub enum KillCause {
     Disconnected = 7,
     /// It broke the protocol, or was refused in the handshake.
     ProtocolError = 8,
+    /// It left several Pings unanswered.
+    Unresponsive = 9,
 }
 impl KillCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -439,6 +441,7 @@ impl KillCause {
             Self::HardShutdown => "KILL_CAUSE_HARD_SHUTDOWN",
             Self::Disconnected => "KILL_CAUSE_DISCONNECTED",
             Self::ProtocolError => "KILL_CAUSE_PROTOCOL_ERROR",
+            Self::Unresponsive => "KILL_CAUSE_UNRESPONSIVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -453,6 +456,7 @@ impl KillCause {
             "KILL_CAUSE_HARD_SHUTDOWN" => Some(Self::HardShutdown),
             "KILL_CAUSE_DISCONNECTED" => Some(Self::Disconnected),
             "KILL_CAUSE_PROTOCOL_ERROR" => Some(Self::ProtocolError),
+            "KILL_CAUSE_UNRESPONSIVE" => Some(Self::Unresponsive),
             _ => None,
         }
     }

@@ -292,7 +292,6 @@ fn every_key_that_is_not_built_is_told_as_such() {
         ("group = 'g'", "app.web", "group"),
         ("depends_on = {}", "app.web", "depends_on"),
         ("kind = 'oneshot'", "app.web", "kind"),
-        ("heartbeat.misses = 3", "app.web", "heartbeat"),
         ("limits.nofile = 3", "app.web", "limits"),
         ("[app.web.update]", "app.web", "update"),
         ("recycle = {}", "app.web", "recycle"),

@@ -25,6 +25,7 @@ command = ["node", "server.js", "--port=a b"]
 workers = 4
 sockets = ["admin", "http"]
 protocol = "drover"
+heartbeat = { interval = "2s", misses = 5 }
 env = { NODE_ENV = "production", EMPTY = "" }
 env_clear = true
 cwd = "/srv/shop"

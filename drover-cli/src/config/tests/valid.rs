@@ -31,6 +31,7 @@ fn plain_app() -> App {
         umask: None,
         start: Start::default(),
         stop: Stop::default(),
+        heartbeat: None,
         restart: Restart::default(),
     }
 }
@@ -55,6 +56,7 @@ fn every_key_arrives_in_its_field() {
             parallel: Some(2),
         },
         stop: Stop { drain_timeout: seconds(5400), term_timeout: Duration::ZERO, signal: "SIGQUIT".into() },
+        heartbeat: Some(Heartbeat { interval: seconds(2), misses: 5 }),
         restart: Restart {
             policy: Policy::Always,
             backoff: Backoff { initial: seconds(1), max: seconds(60), factor: 1.5, jitter: 1.0 },
@@ -192,4 +194,19 @@ fn a_socket_with_port_zero_is_never_the_same_as_another() {
 fn windows_line_ends_and_a_byte_order_mark_are_no_mistake() {
     let text = format!("\u{feff}{}", EVERY_KEY.replace('\n', "\r\n"));
     assert_eq!(parse(&text), parse(EVERY_KEY));
+}
+
+#[test]
+fn a_heartbeat_is_on_for_protocol_workers_unless_the_file_says_otherwise() {
+    assert_eq!(app("").heartbeat, None);
+    assert_eq!(app("protocol = \"drover\"").heartbeat, Some(Heartbeat::default()));
+    assert_eq!(app("protocol = \"drover\"\nheartbeat = false").heartbeat, None);
+    assert_eq!(app("protocol = \"drover\"\nheartbeat.misses = 9").heartbeat.map(|beat| beat.misses), Some(9));
+}
+
+#[test]
+fn a_heartbeat_without_a_protocol_is_a_mistake() {
+    let error = parse(&web("heartbeat = { interval = \"1s\" }")).unwrap_err();
+    let expected = "app.web.heartbeat has no meaning for a worker without a protocol; leave it out, or set `protocol = \"drover\"`";
+    assert_eq!(error.mistakes()[0].to_string(), expected);
 }

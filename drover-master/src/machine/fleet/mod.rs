@@ -209,6 +209,7 @@ impl Fleet {
             }
             WorkerAction::SendStop { .. }
             | WorkerAction::SendQuit { .. }
+            | WorkerAction::SendPing
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
             | WorkerAction::CloseLink => {

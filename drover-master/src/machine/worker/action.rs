@@ -17,6 +17,8 @@ pub enum WorkerAction {
         /// What is left until SIGTERM.
         deadline: Duration,
     },
+    /// Send Ping.
+    SendPing,
     /// Answer a message that has no place in this state, with an Error BAD_STATE.
     RefuseMessage {
         /// The message's name.

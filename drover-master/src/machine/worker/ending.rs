@@ -110,6 +110,7 @@ impl Worker {
         self.deadline = None;
         let (cause, missed) = match kind {
             DeadlineKind::MinUptime => return self.become_started(now, out),
+            DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
             DeadlineKind::Start => (Some(KillCause::StartDeadline), "it was not ready in time"),
@@ -204,7 +205,7 @@ impl Worker {
     }
 
     /// A later cause replaces the harmless one, never a serious one: the first thing that went wrong is the reason.
-    fn blame(&mut self, cause: KillCause) {
+    pub(super) fn blame(&mut self, cause: KillCause) {
         if matches!(self.intent.cause, None | Some(KillCause::StopSignal)) {
             self.intent.cause = Some(cause);
         }

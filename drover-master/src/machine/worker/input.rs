@@ -80,6 +80,8 @@ pub enum Said {
     Stopped,
     /// It is about to exit.
     ShutDown,
+    /// It lives.
+    Pong,
     /// It needs longer.
     Extend {
         /// From now.
@@ -108,6 +110,7 @@ impl Said {
             Self::Started => "Started",
             Self::Stopped => "Stopped",
             Self::ShutDown => "ShutDown",
+            Self::Pong => "Pong",
             Self::Extend { .. } => "Extend",
             Self::Status { .. } => "Status",
         }

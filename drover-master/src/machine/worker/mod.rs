@@ -27,6 +27,7 @@
 
 mod action;
 mod ending;
+mod heartbeat;
 mod input;
 mod state;
 #[cfg(test)]
@@ -43,7 +44,7 @@ use super::deadlines::after;
 use super::exit::{Exit, Intent};
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
-use crate::config::{AppSpec, Protocol, RestartPolicy, StartPolicy, StopPolicy};
+use crate::config::{AppSpec, Heartbeat, Protocol, RestartPolicy, StartPolicy, StopPolicy};
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
 /// reconnects slowly; longer leaves one running that the master can neither ask to stop nor see ready.
@@ -61,6 +62,8 @@ pub struct Rules {
     pub start: StartPolicy,
     /// How they end.
     pub stop: StopPolicy,
+    /// Whether and how often they are asked for a sign of life.
+    pub heartbeat: Option<Heartbeat>,
     /// What ends count as a success.
     pub restart: RestartPolicy,
 }
@@ -71,6 +74,7 @@ impl From<&AppSpec> for Rules {
             protocol: spec.protocol,
             start: spec.start.clone(),
             stop: spec.stop.clone(),
+            heartbeat: spec.heartbeat.clone(),
             restart: spec.restart.clone(),
         }
     }
@@ -109,6 +113,8 @@ pub struct Worker {
     trouble: Option<Arc<str>>,
     status_text: String,
     in_flight: Option<u64>,
+    /// Pings since it last said something.
+    unanswered: u32,
 }
 
 impl Worker {
@@ -131,6 +137,7 @@ impl Worker {
             trouble: None,
             status_text: String::new(),
             in_flight: None,
+            unanswered: 0,
         }
     }
 
@@ -191,7 +198,11 @@ impl Worker {
         // It was refused before, and then it was not.
         self.trouble = None;
         match self.state {
-            State::Started if self.deadline_kind() == Some(DeadlineKind::Reconnect) => self.deadline = None,
+            State::Started => {
+                self.deadline = None;
+                self.heard();
+                self.arm_heartbeat(now);
+            }
             // It may have missed what was asked while it was away.
             State::Stopping => out.push(WorkerAction::SendStop { deadline: self.time_left(now) }),
             State::ShuttingDown { rung: Rung::Asked } if self.rules.protocol == Protocol::Drover => {
@@ -211,7 +222,9 @@ impl Worker {
     }
 
     fn said(&mut self, now: Instant, said: Said, seq: u64, out: &mut Vec<WorkerAction>) {
+        self.heard();
         match (said, &self.state) {
+            (Said::Pong, _) => {}
             (Said::Started, State::Initialized { .. }) if self.link == Link::Up => self.early = true,
             (Said::Started, State::Starting) if self.link == Link::Up => self.become_started(now, out),
             (Said::Stopped, State::Stopping) => {
@@ -241,6 +254,7 @@ impl Worker {
         self.enter(State::Started, out);
         self.started = Some(now);
         self.deadline = None;
+        self.arm_heartbeat(now);
     }
 
     fn extend(&mut self, now: Instant, by: Duration) {
@@ -260,10 +274,6 @@ impl Worker {
 
     fn set_deadline(&mut self, kind: DeadlineKind, at: Instant) {
         self.deadline = Some((kind, at));
-    }
-
-    fn deadline_kind(&self) -> Option<DeadlineKind> {
-        self.deadline.map(|(kind, _)| kind)
     }
 
     fn time_left(&self, now: Instant) -> Duration {

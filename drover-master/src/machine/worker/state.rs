@@ -86,6 +86,8 @@ pub enum DeadlineKind {
     Term,
     /// To be gone after SIGKILL.
     Kill,
+    /// Not a limit: the time of the next Ping.
+    Heartbeat,
     /// To be back on the socket.
     Reconnect,
 }

@@ -110,6 +110,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidStarted", said(Said::Started)),
         ("SaidStopped", said(Said::Stopped)),
         ("SaidShutDown", said(Said::ShutDown)),
+        ("SaidPong", said(Said::Pong)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3 })),
         ("ProtocolBroken", WorkerInput::ProtocolBroken { trouble: "text".into() }),
@@ -165,7 +166,7 @@ fn every_state_meets_every_input() {
 #[test]
 fn a_graceful_life_asks_drains_and_ends_normally() {
     let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, said(Said::Started)]);
-    assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Started, None));
+    assert_eq!(life.worker.phase(), Phase::Started);
     let life = life.feed([shutdown()]);
     assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);
     let life = life.feed([said(Said::Stopped)]);
@@ -276,7 +277,7 @@ fn a_worker_that_comes_back_while_stopping_is_told_again() {
 fn a_worker_that_is_ready_before_the_news_of_its_process_comes_is_ready_with_that_news() {
     let ready = || Life::new(Protocol::Drover).feed([WorkerInput::Connected, said(Said::Started)]);
     let life = ready().feed([spawned()]);
-    assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Started, None));
+    assert_eq!(life.worker.phase(), Phase::Started);
     let life = ready().feed([WorkerInput::Disconnected, spawned()]);
     assert_eq!(life.worker.deadline(), Some(life.now + life.worker.rules.start.timeout));
     let life = ready().feed([shutdown(), spawned()]);
@@ -298,4 +299,62 @@ fn a_timeout_that_is_meant_as_never_does_not_overflow_the_clock() {
     let life = life.feed([spawned(), WorkerInput::Connected, said(Said::Started), shutdown()]);
     let life = life.feed([said(Said::Stopped), hurry()]);
     assert!(life.worker.deadline().unwrap() > life.now);
+}
+
+fn pinged(life: &Life) -> bool {
+    life.done.contains(&WorkerAction::SendPing)
+}
+
+fn started() -> Life {
+    Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, said(Said::Started)])
+}
+
+#[test]
+fn a_worker_that_answers_its_heartbeats_is_left_in_peace() {
+    let mut life = started();
+    for _ in 0..100 {
+        life = life.overtaken();
+        assert!(pinged(&life));
+        life = life.feed([said(Said::Pong)]);
+    }
+    assert_eq!(life.worker.phase(), Phase::Started);
+}
+
+#[test]
+fn whatever_a_worker_says_counts_as_a_sign_of_life() {
+    let mut life = started();
+    for _ in 0..10 {
+        life = life.overtaken().feed([said(Said::Status { text: String::new(), in_flight: 1 })]);
+    }
+    assert_eq!(life.worker.phase(), Phase::Started);
+}
+
+#[test]
+fn a_worker_that_answers_no_heartbeat_is_ended_as_unresponsive() {
+    let life = started().overtaken().overtaken().overtaken();
+    assert!(pinged(&life));
+    let life = life.overtaken();
+    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", life.done);
+    let status = killed_by(libc::SIGTERM);
+    let reason = ExitReason::KilledByMaster { cause: KillCause::Unresponsive, status };
+    assert_eq!(life.exit(status), (reason, Phase::Failed));
+}
+
+#[test]
+fn a_master_that_was_late_itself_asks_again_before_it_judges() {
+    let mut life = started().overtaken().overtaken().overtaken();
+    // It was stopped for a minute, and so was everything that it would have read.
+    life.now += Duration::from_secs(60);
+    let life = life.feed([WorkerInput::DeadlinePassed]);
+    assert!(pinged(&life), "{:?}", life.done);
+    let life = life.overtaken().overtaken();
+    assert_eq!(life.worker.phase(), Phase::Started);
+}
+
+#[test]
+fn heartbeats_are_judged_neither_before_a_worker_is_ready_nor_while_it_drains() {
+    let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected]);
+    assert_eq!(life.worker.deadline(), Some(life.now + life.worker.rules.start.timeout));
+    let life = started().overtaken().overtaken().overtaken().feed([shutdown()]);
+    assert_eq!(life.worker.deadline(), Some(life.now + life.worker.rules.stop.drain_timeout));
 }

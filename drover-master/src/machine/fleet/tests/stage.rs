@@ -65,9 +65,10 @@ fn origin() -> Instant {
     Instant::now()
 }
 
-/// Rules without chance: pauses of 1, 2, 4 … 30 s, and everything else at its default, but for `parallel` = 2.
+/// Rules without chance: pauses of 1, 2, 4 … 30 s, no heartbeat, `parallel` = 2, and everything else at its default.
 pub(super) fn rules(protocol: Protocol) -> Rules {
     let mut rules = Rules::from(&AppSpec::new("app", Command::new("app")));
+    rules.heartbeat = None;
     rules.protocol = protocol;
     rules.start.parallel = NonZeroU32::new(2).unwrap();
     rules.restart.backoff = Backoff { initial: Duration::from_secs(1), jitter: 0.0, ..rules.restart.backoff };

@@ -1,0 +1,39 @@
+//! `app.NAME.heartbeat`: a table, or `false`.
+
+use super::model::{Heartbeat, Protocol};
+use super::reader::Reader;
+use super::unbuilt::Place;
+use super::value;
+
+/// Reads `heartbeat` of an app that speaks `protocol`.
+pub(super) fn read(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Heartbeat> {
+    let default = || (protocol == Protocol::Drover).then(Heartbeat::default);
+    let Some(entry) = app.entry("heartbeat") else { return default() };
+    match entry.item.as_bool() {
+        Some(false) => None,
+        Some(true) => default(),
+        None if !entry.item.is_table_like() => {
+            entry
+                .mistype(app.mistakes(), "a table or `false`")
+                .help("write for example `heartbeat = { interval = \"5s\", misses = 3 }`");
+            None
+        }
+        None => {
+            if protocol == Protocol::None {
+                let message = format!("{} has no meaning for a worker without a protocol", entry.path);
+                app.mistakes()
+                    .add(entry.key_span.clone(), message)
+                    .help("leave it out, or set `protocol = \"drover\"`");
+            }
+            Some(app.table("heartbeat", Place::Heartbeat, table))
+        }
+    }
+}
+
+fn table(table: &mut Reader<'_, '_>) -> Heartbeat {
+    let default = Heartbeat::default();
+    Heartbeat {
+        interval: table.setting("interval", default.interval, value::some_duration).value,
+        misses: table.setting("misses", default.misses, value::whole(1..=100)).value,
+    }
+}
