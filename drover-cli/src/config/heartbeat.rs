@@ -22,7 +22,7 @@ pub(super) fn read(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Heart
             if protocol == Protocol::None {
                 let message = format!("{} has no meaning for a worker without a protocol", entry.path);
                 app.mistakes()
-                    .add(entry.key_span.clone(), message)
+                    .add(entry.key_span, message)
                     .help("leave it out, or set `protocol = \"drover\"`");
             }
             Some(app.table("heartbeat", Place::Heartbeat, table))
