@@ -135,7 +135,8 @@ pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<(i32, OwnedFd), SpawnError> 
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         let (step, errno) = run_child(plan, &argv, &env, &mut listen_pid[11..], &moves, master_pid);
-        let report = [step, errno.to_ne_bytes()[0], errno.to_ne_bytes()[1], 0];
+        let [low, high, ..] = errno.to_le_bytes();
+        let report = [step, low, high, 0];
         // SAFETY: write(2) and _exit(2) are async-signal-safe; the buffer is on this stack.
         unsafe {
             libc::write(report_write.as_raw_fd(), report.as_ptr().cast(), report.len());
@@ -153,7 +154,7 @@ pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<(i32, OwnedFd), SpawnError> 
     let failure = match (read, report.as_slice()) {
         (Ok(_), [step, low, high, _]) => Some(SpawnError {
             step: CHILD_STEPS.get(usize::from(*step)).copied().unwrap_or(SpawnStep::Exec),
-            errno: i32::from(u16::from_ne_bytes([*low, *high])),
+            errno: i32::from(u16::from_le_bytes([*low, *high])),
         }),
         (Ok(_), _) => None,
         (Err(error), _) => Some(SpawnError::new(SpawnStep::Exec, &error)),
@@ -327,6 +328,44 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn plan(program: &str) -> ChildPlan {
+        let null = || OwnedFd::from(File::options().read(true).write(true).open("/dev/null").unwrap());
+        ChildPlan {
+            candidates: vec![CString::new(program).unwrap()],
+            argv: vec![CString::new(program).unwrap()],
+            env: Vec::new(),
+            sockets: Vec::new(),
+            stdin: null(),
+            stdout: Stdio::Owned(null()),
+            stderr: Stdio::Owned(null()),
+            cwd: None,
+            umask: None,
+            parent_death_signal: None,
+            nofile: None,
+        }
+    }
+
+    #[test]
+    fn a_spawn_returns_while_the_child_lives() {
+        let (ended, is_ended) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            // Waits for its stdin, which stays open until the child was seen.
+            let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+            let made = fork_exec(&ChildPlan { stdin: reader, ..plan("/bin/cat") });
+            drop(writer);
+            ended.send(made.map(|(pid, _)| discard(pid))).unwrap();
+        });
+        let made =
+            is_ended.recv_timeout(std::time::Duration::from_secs(20)).expect("fork_exec does not return");
+        assert_eq!(made, Ok(()));
+    }
+
+    #[test]
+    fn a_failure_of_the_child_comes_back_with_its_step_and_errno() {
+        let error = fork_exec(&plan("/no/such/program")).unwrap_err();
+        assert_eq!(error, SpawnError { step: SpawnStep::Exec, errno: libc::ENOENT });
+    }
 
     #[test]
     fn the_digits_of_a_pid_are_written_without_a_trace_of_what_was_there() {
