@@ -26,7 +26,7 @@ pub fn environ_of(pid: u32) -> Vec<(String, String)> {
     let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let pairs = bytes.split(|byte| *byte == 0).map(|pair| String::from_utf8_lossy(pair).into_owned());
     pairs
-        .filter_map(|pair| Some(pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))?))
+        .filter_map(|pair| pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())))
         .collect()
 }
 
