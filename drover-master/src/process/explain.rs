@@ -30,6 +30,14 @@ pub(crate) fn explain(command: &Command, step: SpawnStep, errno: i32, found: Opt
             ),
             None => format!("the command `{program}` exists, but the loader it was linked for does not"),
         },
+        (SpawnStep::Exec, libc::EACCES, None) if command.program.as_bytes().contains(&b'/') => {
+            format!("the command `{program}` can't be reached: this user may not enter a directory above it")
+        }
+        (SpawnStep::Exec, libc::EACCES, None) => {
+            format!(
+                "the command `{program}` was not found in PATH, of which this user may not enter every directory"
+            )
+        }
         (SpawnStep::Exec, libc::EACCES, Some(file)) if file.is_dir() => {
             format!("the command `{program}` is a directory")
         }
