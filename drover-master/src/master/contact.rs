@@ -20,6 +20,8 @@ pub(super) struct Contact {
     pub link: Option<(ConnectionId, Outgoing)>,
     /// A Hello that was faster than the news of the process it comes from.
     pub early: Option<(ConnectionId, Answer)>,
+    /// The same of a Hello that was refused.
+    pub early_refusal: Option<Refusal>,
     /// The end of its process, while what it said last may still be on its way.
     pub ended: Option<Ended>,
 }
@@ -27,11 +29,11 @@ pub(super) struct Contact {
 /// Who waits to be let in.
 pub(super) type Answer = oneshot::Sender<Result<Admission, (RejectCode, String)>>;
 
-/// A peer that was turned away before the news of its process came.
+/// Why a peer was turned away in its handshake.
 #[derive(Debug)]
-pub(super) struct EarlyRefusal {
-    pub peer: u32,
+pub(super) struct Refusal {
     pub trouble: Arc<str>,
+    /// It can't succeed by trying again.
     pub is_final: bool,
 }
 

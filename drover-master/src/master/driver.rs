@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::contact::{Contact, EarlyRefusal, ProcessNews};
+use super::contact::{Contact, ProcessNews, Refusal};
 use super::error::{EndError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
@@ -50,14 +50,15 @@ pub(super) struct Driver {
     is_orphaned: bool,
     process_news: mpsc::Receiver<ProcessNews>,
     pub(super) process_sender: mpsc::Sender<ProcessNews>,
-    link_news: mpsc::Receiver<LinkNews>,
+    pub(super) link_news: mpsc::Receiver<LinkNews>,
     link_sender: mpsc::Sender<LinkNews>,
 
     /// What the driver holds of each worker, from spawn to reap.
     pub(super) contacts: HashMap<WorkerId, Contact>,
     pub(super) tokens: HashMap<Token, WorkerId>,
     pub(super) connections: HashMap<ConnectionId, WorkerId>,
-    pub(super) early_refusals: Vec<EarlyRefusal>,
+    /// Refusals of processes that are not known; of workers, perhaps, that were faster than the news of their process.
+    pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pool: ListenerPool,
     pub(super) listeners: Vec<Arc<Listener>>,

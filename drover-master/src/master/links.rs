@@ -1,6 +1,5 @@
 //! The driver's dealings with workers over the protocol: let in, heard, told.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use drover_proto::latest::{
 };
 use tokio::sync::mpsc;
 
-use super::contact::{Answer, EarlyRefusal};
+use super::contact::{Answer, Refusal};
 use super::driver::Driver;
 use crate::link::{Admission, ConnectionId, LinkNews, News, Token, error_frame, outgoing};
 use crate::machine::fleet::FleetInput;
@@ -28,9 +27,12 @@ impl Driver {
         match news {
             News::Claimed { token, sdk, answer } => self.claimed(now, connection, &token, &sdk, answer),
             News::Refused { token, peer, trouble, is_final } => {
+                let refusal = Refusal { trouble, is_final };
                 let by_token = token.and_then(|token| self.tokens.get(&token).copied());
-                match by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid))) {
-                    Some(id) => self.refused(now, id, trouble, is_final),
+                let whose = by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid)));
+                match whose.and_then(|id| Some((id, self.contacts.get_mut(&id)?))) {
+                    Some((_, contact)) if contact.tree.is_none() => contact.early_refusal = Some(refusal),
+                    Some((id, _)) => self.refused(now, id, refusal),
                     // A stranger, or a worker that was faster than the news of its process.
                     None => {
                         let in_creation = self.contacts.values().any(|contact| contact.tree.is_none());
@@ -38,7 +40,7 @@ impl Driver {
                             && in_creation
                             && self.early_refusals.len() < EARLY_REFUSALS
                         {
-                            self.early_refusals.push(EarlyRefusal { peer, trouble, is_final });
+                            self.early_refusals.push((peer, refusal));
                         }
                     }
                 }
@@ -68,7 +70,8 @@ impl Driver {
     }
 
     /// A worker was turned away in the handshake.
-    pub(super) fn refused(&mut self, now: Instant, id: WorkerId, trouble: Arc<str>, is_final: bool) {
+    pub(super) fn refused(&mut self, now: Instant, id: WorkerId, refusal: Refusal) {
+        let Refusal { trouble, is_final } = refusal;
         // Its own first word can't be understood, so it will never be ready: better told now than at the deadline.
         let never = is_final && self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Starting);
         let input = if never {

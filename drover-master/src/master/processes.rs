@@ -44,8 +44,18 @@ impl Driver {
         }
         let needs_token = self.spec.protocol == Protocol::Drover;
         let is_refused = needs_token && token.is_none();
-        self.contacts
-            .insert(id, Contact { identity, token, tree: None, link: None, early: None, ended: None });
+        self.contacts.insert(
+            id,
+            Contact {
+                identity,
+                token,
+                tree: None,
+                link: None,
+                early: None,
+                early_refusal: None,
+                ended: None,
+            },
+        );
         if is_refused {
             return;
         }
@@ -93,7 +103,13 @@ impl Driver {
                 if ended.has_survivors {
                     tracing::error!(target: "drover::process", worker = id.0, "processes of its group survived SIGKILL");
                 }
-                // What it said last comes by another way than its end, and may be behind it: a Started, for instance.
+                // What it said last comes by another way than its end, and may be behind it: a Started, for instance, or
+                // the refusal that it left for. What waits already is older than the end.
+                for _ in 0..self.link_news.len() {
+                    if let Ok(news) = self.link_news.try_recv() {
+                        self.link_news(now, news);
+                    }
+                }
                 match self.contacts.get_mut(&id) {
                     Some(contact) if contact.link.is_some() => {
                         contact.ended = Some(ended);
@@ -126,6 +142,7 @@ impl Driver {
         let tree = Arc::new(tree);
         contact.tree = Some(Arc::clone(&tree));
         let early = contact.early.take();
+        let mut refused = contact.early_refusal.take();
         let (slot, pid) = (contact.identity.slot.0, tree.pid());
         let output = self.read_output(slot, stdout, stderr);
         let sender = self.process_sender.clone();
@@ -135,20 +152,15 @@ impl Driver {
             let _ = sender.send(ProcessNews::Ended { id, ended }).await;
         });
         self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Spawned { pid } });
-        let mut refused = None;
-        self.early_refusals.retain(|early| {
-            let is_its_own = early.peer == pid;
-            if is_its_own {
-                refused = Some((Arc::clone(&early.trouble), early.is_final));
-            }
-            !is_its_own
-        });
+        if let Some(at) = self.early_refusals.iter().position(|(peer, _)| *peer == pid) {
+            refused = refused.or(Some(self.early_refusals.swap_remove(at).1));
+        }
         if !self.early_refusals.is_empty() && self.contacts.values().all(|contact| contact.tree.is_some()) {
             // The rest came from strangers.
             self.early_refusals.clear();
         }
-        if let Some((trouble, is_final)) = refused {
-            self.refused(now, id, trouble, is_final);
+        if let Some(refusal) = refused {
+            self.refused(now, id, refusal);
         }
         if let Some((connection, answer)) = early {
             self.admit(now, connection, id, answer);
