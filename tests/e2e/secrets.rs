@@ -1,27 +1,27 @@
 //! Tokens and values of the environment never show, however closely one looks.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 
 use drover_e2e::harness::{App, Captured, signal, variable_of};
 use drover_master::Stream;
 use nix::sys::signal::SIGKILL;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::policies::at_once;
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Buffer {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
+thread_local! {
+    /// What was traced on this thread, once somebody wants to know.
+    static TRACED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-impl Write for Buffer {
+/// Writes to [`TRACED`]. One for the whole program: a subscriber of one thread would not see what other threads have had
+/// traced before.
+struct OfThisThread;
+
+impl Write for OfThisThread {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        TRACED.with_borrow_mut(|traced| traced.as_mut().map(|traced| traced.extend_from_slice(bytes)));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -29,24 +29,15 @@ impl Write for Buffer {
     }
 }
 
-impl<'a> MakeWriter<'a> for Buffer {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn neither_traces_nor_debug_nor_errors_show_a_token_or_a_value_of_the_environment() {
     const PASSWORD: &str = "correct horse battery staple";
-    let traces = Buffer::default();
-    let subscriber = tracing_subscriber::fmt()
+    tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
-        .with_writer(traces.clone())
+        .with_writer(|| OfThisThread)
         .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+        .init();
+    TRACED.set(Some(Vec::new()));
 
     // A life with a crash, seen from both ends at their most talkative.
     let sink = Captured::default();
@@ -73,7 +64,8 @@ async fn neither_traces_nor_debug_nor_errors_show_a_token_or_a_value_of_the_envi
     shown += &format!("{error:#?} {error}");
     app.end().await;
 
-    let (traces, of_worker) = (traces.text(), sink.lines(Stream::Stderr).join("\n"));
+    let traces = String::from_utf8(TRACED.take().unwrap()).unwrap();
+    let (traces, of_worker) = (traces, sink.lines(Stream::Stderr).join("\n"));
     assert_ne!(tokens[0], tokens[1], "each worker has a token of its own");
     for (what, text) in [("traces", &traces), ("Debug", &shown), ("the worker's traces", &of_worker)] {
         assert!(text.len() > 500, "{what} say nothing: {text}");

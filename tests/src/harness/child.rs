@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use nix::sys::signal::{SIGKILL, Signal};
+use tempfile::TempDir;
 
 use super::patiently;
 
@@ -11,6 +12,7 @@ use super::patiently;
 #[derive(Debug)]
 pub struct Process {
     child: Option<Child>,
+    _runtime_dir: TempDir,
     lines: Option<Lines<BufReader<ChildStdout>>>,
 }
 
@@ -26,16 +28,20 @@ pub struct Ended {
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts it, with a runtime directory of its own unless it is given one.
     ///
     /// # Panics
     ///
     /// If it can't be.
     pub fn start(command: &mut Command) -> Self {
+        let runtime_dir = tempfile::tempdir().expect("there is room for a directory");
+        if !command.get_envs().any(|(name, _)| name == "XDG_RUNTIME_DIR") {
+            command.env("XDG_RUNTIME_DIR", runtime_dir.path());
+        }
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());
-        Self { child: Some(child), lines }
+        Self { child: Some(child), _runtime_dir: runtime_dir, lines }
     }
 
     /// Its pid.
