@@ -1,0 +1,59 @@
+//! One worker of one HTTP app: the least there is, and a good place to begin reading.
+//!
+//! This is the main context: it makes the master, shows every 2 s how the worker is, and waits for the end. What the worker
+//! does is in `worker.rs`; `drover.toml` beside it is the same app for `drover up`.
+
+#![expect(clippy::print_stdout, reason = "the example shows on the terminal what happens")]
+
+use std::env;
+use std::pin::pin;
+use std::time::Duration;
+
+use drover_examples::Failure;
+use drover_master::{Command, Master, Outcome, Signals, StartError};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    // `cargo build` puts both binaries side by side.
+    let worker = env::current_exe()?.with_file_name("single-app-instance-worker");
+    let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8084".to_owned());
+
+    let master = Master::builder("app", Command::new(worker))
+        .workers(1)
+        .listen("http", &address)
+        .signals(Signals::shutdown())
+        .build()?;
+
+    let mut life = pin!(live(&master));
+    let mut display = tokio::time::interval(Duration::from_secs(2));
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut life => break outcome?,
+            _ = display.tick() => {
+                for worker in master.snapshot().workers {
+                    println!("[app-{}]: {}", worker.slot, worker.phase);
+                }
+            }
+        }
+    };
+    if !outcome.is_success() {
+        return Err(Failure::new(format!("app {outcome}")));
+    }
+    println!("app {outcome}");
+    Ok(())
+}
+
+/// Starts the app and waits until it has ended.
+async fn live(master: &Master) -> Result<Outcome, Failure> {
+    match master.start().await {
+        Ok(()) => {
+            if let Some(address) = master.listener_addr("http") {
+                println!("app: 1 worker on http://{address}, Ctrl-C ends it");
+            }
+        }
+        // Ctrl-C came before the worker was ready. It is ending, and `wait` tells when it has.
+        Err(StartError::Interrupted { .. }) => {}
+        Err(error) => return Err(Failure::of_start(error)),
+    }
+    Ok(master.wait().await?)
+}
