@@ -19,6 +19,11 @@ use clap::Parser;
 
 pub use exit_status::ExitStatus;
 
+/// The programs of the README are compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 use args::{Cli, Verb};
 use output::message;
 
