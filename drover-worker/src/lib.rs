@@ -1,5 +1,5 @@
-//! The worker's side of Drover: a service that links this crate can be started, watched, drained, reloaded and scaled
-//! by a master, and runs on its own just as well.
+//! The worker's side of Drover: a service that links this crate can be started, watched and drained by a master, and runs on
+//! its own just as well.
 //!
 //! # A whole worker
 //!
