@@ -105,6 +105,9 @@ pub struct RunArgs {
     /// How workers say that they are ready
     #[arg(long, value_name = "PROTOCOL", default_value = "none")]
     pub protocol: Protocol,
+    /// Ready when this answers, instead of after 1 s: tcp=HOST:PORT
+    #[arg(long, value_name = "KIND=ADDR")]
+    pub probe: Option<ProbeArg>,
     /// When an ended worker is started again
     #[arg(long, value_name = "POLICY", default_value = "on-failure")]
     pub restart: Restart,
@@ -214,6 +217,21 @@ impl std::str::FromStr for Listen {
             text.split_once('=').ok_or("expected NAME=ADDR, for example http=127.0.0.1:8080")?;
         let addr = addr.parse().map_err(|error: drover_master::config::ConfigError| error.to_string())?;
         Ok(Self { name: name.to_owned(), addr })
+    }
+}
+
+/// A question from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeArg(pub drover_master::config::Probe);
+
+impl std::str::FromStr for ProbeArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some(("tcp", addr)) => Ok(Self(drover_master::config::Probe::tcp(addr))),
+            _ => Err("expected tcp=HOST:PORT, for example tcp=127.0.0.1:8080".to_owned()),
+        }
     }
 }
 

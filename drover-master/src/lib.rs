@@ -55,6 +55,7 @@ pub mod logging;
 pub mod machine;
 mod master;
 mod nofile;
+mod probe;
 mod process;
 mod signals;
 pub mod supervisor;

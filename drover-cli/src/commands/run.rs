@@ -34,6 +34,13 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
         .output(Output::Prefixed { colour: message::is_coloured() })
         .spec()
         .clone();
+    if args.probe.is_some() && args.protocol == Protocol::Drover {
+        message::error_text(
+            "--probe has no meaning for workers that say when they are ready; leave it or --protocol out",
+        );
+        return ExitStatus::Usage;
+    }
+    spec.start.probe = args.probe.map(|probe| probe.0);
     spec.listeners =
         args.listen.into_iter().map(|listen| ListenSpec::new(listen.name, listen.addr)).collect();
     if let Err(error) = spec.check() {

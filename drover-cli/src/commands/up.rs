@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use drover_master::config::{
-    AppSpec, Backoff, FailureLimit, Heartbeat, LimitReached, ListenAddr, ListenSpec, OnStartFailure,
+    AppSpec, Backoff, FailureLimit, Heartbeat, LimitReached, ListenAddr, ListenSpec, OnStartFailure, Probe,
     RestartPolicy, RestartWhen, StartPolicy, StopPolicy,
 };
 use drover_master::supervisor::Supervisor;
@@ -93,6 +93,7 @@ fn start(app: &App, keep_going: bool) -> StartPolicy {
         timeout: app.start.timeout,
         max_timeout: app.start.max_timeout,
         min_uptime: app.start.min_uptime,
+        probe: app.start.probe.as_ref().map(|config::Probe::Tcp { addr }| Probe::tcp(addr)),
         parallel: app.start.parallel.and_then(NonZeroU32::new).unwrap_or(default.parallel),
         on_failure: if keep_going { OnStartFailure::KeepGoing } else { OnStartFailure::FailFast },
     }

@@ -28,7 +28,7 @@ pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>, sockets: &
         env_clear: table.optional("env_clear", value::boolean).unwrap_or_default(),
         cwd: table.optional("cwd", value::filled_string).map(PathBuf::from),
         umask: table.optional("umask", umask),
-        start: table.table("start", Place::Start, timing::start),
+        start: table.table("start", Place::Start, |table| timing::start(table, protocol)),
         stop: table.table("stop", Place::Stop, timing::stop),
         heartbeat: heartbeat::read(table, protocol),
         restart: restart::read(table),

@@ -56,8 +56,8 @@ mod value;
 pub use self::load::{LoadError, load};
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::model::{
-    App, Backoff, Config, Heartbeat, Limit, Listen, Policy, Protocol, Restart, Socket, Start, Stop, Then,
-    Workers,
+    App, Backoff, Config, Heartbeat, Limit, Listen, Policy, Probe, Protocol, Restart, Socket, Start, Stop,
+    Then, Workers,
 };
 
 use toml_edit::Document;

@@ -119,6 +119,8 @@ pub struct Start {
     pub max_timeout: Duration,
     /// A worker that lives shorter than this has failed to start; default 1 s.
     pub min_uptime: Duration,
+    /// What is asked from outside to know that a worker is ready; `min_uptime` decides when absent.
+    pub probe: Option<Probe>,
     /// How many workers start at once, 1 to 100000; the number of CPUs when absent.
     pub parallel: Option<u32>,
 }
@@ -129,9 +131,20 @@ impl Default for Start {
             timeout: Duration::from_secs(30),
             max_timeout: Duration::from_secs(5 * 60),
             min_uptime: Duration::from_secs(1),
+            probe: None,
             parallel: None,
         }
     }
+}
+
+/// `app.NAME.start.probe`: a question from outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Probe {
+    /// Is a TCP connection taken?
+    Tcp {
+        /// `HOST:PORT`.
+        addr: String,
+    },
 }
 
 /// `app.NAME.stop`: how a worker is stopped.

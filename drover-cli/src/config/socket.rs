@@ -55,6 +55,21 @@ fn unix(path: &str) -> Result<Listen, Fault> {
     Err((fault.to_owned(), "write for example `unix:/run/app.sock`".to_owned()))
 }
 
+/// An address to connect to: `HOST:PORT`, with a port.
+pub(super) fn peer<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    let text = value::string(entry, mistakes)?;
+    let (fault, help) = match tcp(text) {
+        Ok(Listen::Tcp { port: 0, .. }) => (
+            "has port 0, at which nobody listens".to_owned(),
+            "name the port that the program listens on".to_owned(),
+        ),
+        Ok(listen) => return Some(listen.to_string()),
+        Err(fault) => fault,
+    };
+    mistakes.add(entry.span.clone(), format!("{} {fault}", entry.path)).help(help);
+    None
+}
+
 fn tcp(text: &str) -> Result<Listen, Fault> {
     let Some((host, port)) = text.rsplit_once(':') else {
         let help = if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {

@@ -1,12 +1,13 @@
 //! `app.NAME.start` and `app.NAME.stop`.
 
 use super::mistake::{Mistakes, shown};
-use super::model::{Start, Stop};
+use super::model::{Probe, Protocol, Start, Stop};
 use super::reader::{Entry, Reader};
-use super::{suggest, value};
+use super::unbuilt::Place;
+use super::{socket, suggest, value};
 
-/// Reads `app.NAME.start`.
-pub(super) fn start(table: &mut Reader<'_, '_>) -> Start {
+/// Reads `app.NAME.start` of an app that speaks `protocol`.
+pub(super) fn start(table: &mut Reader<'_, '_>, protocol: Protocol) -> Start {
     let default = Start::default();
     let timeout = table.setting("timeout", default.timeout, value::some_duration);
     let max_timeout = table.setting("max_timeout", default.max_timeout, value::some_duration);
@@ -16,8 +17,26 @@ pub(super) fn start(table: &mut Reader<'_, '_>) -> Start {
         timeout: timeout.value,
         max_timeout: max_timeout.value,
         min_uptime: table.setting("min_uptime", default.min_uptime, value::duration).value,
+        probe: probe(table, protocol),
         parallel: table.optional("parallel", value::whole(1..=100_000)),
     }
+}
+
+/// Reads `probe`, which only a worker that can't say by itself that it is ready has use for.
+fn probe(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
+    let entry = start.entry("probe")?;
+    if protocol == Protocol::Drover {
+        let message = format!("{} has no meaning for a worker that says when it is ready", entry.path);
+        start.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
+    }
+    start.table("probe", Place::Probe, |table| {
+        let addr = table.required(
+            "tcp",
+            "say where, for example `probe = { tcp = \"127.0.0.1:8080\" }`",
+            socket::peer,
+        );
+        addr.map(|addr| Probe::Tcp { addr })
+    })
 }
 
 /// Reads `app.NAME.stop`.

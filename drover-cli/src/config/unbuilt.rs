@@ -16,6 +16,8 @@ pub(super) enum Place {
     App,
     /// `[app.NAME.start]`.
     Start,
+    /// `[app.NAME.start.probe]`.
+    Probe,
     /// `[app.NAME.stop]`.
     Stop,
     /// `[app.NAME.heartbeat]`.
@@ -29,7 +31,7 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 14] = [
+pub(super) const KEYS: [(Place, &str); 15] = [
     (Place::Master, "shutdown_timeout"),
     (Place::Socket, "mode"),
     (Place::App, "user"),
@@ -42,7 +44,8 @@ pub(super) const KEYS: [(Place, &str); 14] = [
     (Place::App, "health"),
     (Place::App, "reload"),
     (Place::App, "watchdog"),
-    (Place::Start, "probe"),
+    (Place::Probe, "http"),
+    (Place::Probe, "exec"),
     (Place::Stop, "pre_delay"),
 ];
 

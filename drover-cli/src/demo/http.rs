@@ -21,6 +21,9 @@ use tokio::task::{JoinSet, LocalSet};
 /// How long `/slow` takes: long enough to press Ctrl-C while it does.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// How long a request may take to arrive: a client that sends half of one does not hold up the drain for longer.
+const HALF_A_REQUEST: Duration = Duration::from_secs(2);
+
 /// Serves until the master says stop, finishes what is under way, leaves.
 pub(super) async fn serve() -> Result<(), Box<dyn Error>> {
     let bus = MessageBus::builder().standalone_listen("http", "127.0.0.1:1999").connect().await?;
@@ -66,8 +69,10 @@ struct App {
 impl App {
     async fn connection(self: Rc<Self>, stream: TcpStream, mut draining: watch::Receiver<bool>) {
         let service = service_fn(|request| self.answer(request));
-        let connection =
-            http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HALF_A_REQUEST)
+            .serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         loop {
             tokio::select! {

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Command, Heartbeat, ListenSpec, RestartPolicy, StartPolicy, StopPolicy};
+use super::{
+    Command, Heartbeat, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy, StartPolicy, StopPolicy,
+};
 use crate::process::OutputSink;
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
@@ -100,6 +102,15 @@ impl AppSpec {
         }
         if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
             return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
+        }
+        if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = &self.start.probe {
+            match addr.parse()? {
+                ListenAddr::Tcp(addr) if !addr.ends_with(":0") => {}
+                ListenAddr::Tcp(_) | ListenAddr::Unix(_) => {
+                    let reason = "a probe needs HOST:PORT with the port that the program listens on";
+                    return Err(ConfigError::ListenAddr { text: addr.clone(), reason });
+                }
+            }
         }
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {

@@ -11,6 +11,6 @@ pub use command::Command;
 pub use cpus::cpus;
 pub use listen::{ListenAddr, ListenSpec};
 pub use policy::{
-    Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,
-    StopPolicy,
+    Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,
+    RestartWhen, StartPolicy, StopPolicy,
 };

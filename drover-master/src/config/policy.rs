@@ -14,12 +14,45 @@ pub struct StartPolicy {
     /// Workers without the protocol: alive for this long means ready. Default 1 s. Too low: a program that fails
     /// in its first moments counts as ready before. Too high: every start takes at least this long.
     pub min_uptime: Duration,
+    /// Workers without the protocol: ready when this passes, instead of by `min_uptime`. Default: none.
+    pub probe: Option<Probe>,
     /// How many protocol workers may be starting at once. Default: one a CPU. Too low: starts queue up. Too high:
     /// they slow each other down and may miss `timeout`. Workers without the protocol merely wait, so they are
     /// not counted.
     pub parallel: NonZeroU32,
     /// What a worker that fails before the app was first ready means.
     pub on_failure: OnStartFailure,
+}
+
+/// A question from outside to a worker that can't say by itself that it is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// What is asked.
+    pub kind: ProbeKind,
+    /// The pause between two tries. Default 100 ms. Too low: a slow start is kept busy with answering. Too high: readiness
+    /// is noticed late.
+    pub interval: Duration,
+    /// How long one try may take. Default 1 s.
+    pub timeout: Duration,
+}
+
+impl Probe {
+    /// Passes once a TCP connection to `HOST:PORT` is taken.
+    pub fn tcp(addr: impl Into<String>) -> Self {
+        let kind = ProbeKind::Tcp { addr: addr.into() };
+        Self { kind, interval: Duration::from_millis(100), timeout: Duration::from_secs(1) }
+    }
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProbeKind {
+    /// Is a TCP connection taken?
+    Tcp {
+        /// `HOST:PORT`.
+        addr: String,
+    },
 }
 
 /// What a worker that fails before the app was first ready means.
@@ -37,6 +70,7 @@ impl Default for StartPolicy {
             timeout: Duration::from_secs(30),
             max_timeout: Duration::from_secs(5 * 60),
             min_uptime: Duration::from_secs(1),
+            probe: None,
             parallel: NonZeroU32::new(super::cpus()).unwrap_or(NonZeroU32::MIN),
             on_failure: OnStartFailure::FailFast,
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use drover_proto::latest::RejectCode;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::link::{Admission, ConnectionId, Outgoing, Token};
 use crate::machine::ids::WorkerId;
@@ -15,6 +16,8 @@ use crate::process::{Ended, SpawnFailure, Spawned, Tree};
 pub(super) struct Contact {
     pub identity: Identity,
     pub token: Option<Token>,
+    /// Who asks it from outside whether it is ready; ends with the contact.
+    pub probe: Option<AbortOnDrop>,
     /// Its process, once it is made.
     pub tree: Option<Arc<Tree>>,
     pub link: Option<(ConnectionId, Outgoing)>,
@@ -24,6 +27,16 @@ pub(super) struct Contact {
     pub early_refusal: Option<Refusal>,
     /// The end of its process, while what it said last may still be on its way.
     pub ended: Option<Ended>,
+}
+
+/// A task that ends when its owner lets go of it.
+#[derive(Debug)]
+pub(super) struct AbortOnDrop(pub JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Who waits to be let in.
@@ -47,6 +60,10 @@ pub(super) enum ProcessNews {
     Ended {
         id: WorkerId,
         ended: Ended,
+    },
+    /// It answered its probe.
+    ProbePassed {
+        id: WorkerId,
     },
     /// Enough was waited for what an ended worker had to say.
     SaidNoMore {

@@ -274,9 +274,7 @@ impl Driver {
                 Verdict::Denied(reason) => Err(StartError::Denied { app, reason }),
                 Verdict::StartFailed(failure) => Err(StartError::Worker { app, failure }),
                 Verdict::Interrupted { by } => Err(StartError::Interrupted { app, by }),
-                Verdict::Unkillable { pid } => {
-                    Err(StartError::Interrupted { app, by: format!("process {pid} can't be killed").into() })
-                }
+                Verdict::Unkillable { pid } => Err(StartError::Unkillable { app, pid }),
             });
         } else if let Some(answer) = self.ends.remove(&ticket) {
             let _ = answer.send(match verdict {

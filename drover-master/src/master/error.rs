@@ -58,6 +58,14 @@ pub enum StartError {
         /// Who asked for it.
         by: Arc<str>,
     },
+    /// A process of it is still there long after SIGKILL; the app has not ended.
+    #[error("app `{app}` did not start, and its process {pid} does not end, even by SIGKILL")]
+    Unkillable {
+        /// The app.
+        app: Arc<str>,
+        /// The process.
+        pid: u32,
+    },
     /// It can't be done now.
     #[error("app `{app}` can't be started now")]
     Denied {
@@ -80,6 +88,7 @@ impl StartError {
             Self::Listen { .. }
             | Self::Link { .. }
             | Self::Interrupted { .. }
+            | Self::Unkillable { .. }
             | Self::Denied { .. }
             | Self::Unavailable(_) => &[],
         }

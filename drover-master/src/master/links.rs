@@ -145,6 +145,7 @@ impl Driver {
                 let quit = Quit { deadline_ms: milliseconds(deadline) };
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
+            WorkerAction::StartProbe => self.start_probe(id),
             WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
             WorkerAction::RefuseMessage { said, seq, during } => {
                 let message = format!("{said} has no place while {}", during.name().replace('_', " "));

@@ -5,13 +5,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::contact::{Contact, ProcessNews};
+use super::contact::{AbortOnDrop, Contact, ProcessNews};
 use super::driver::Driver;
 use crate::config::{Output, Protocol};
 use crate::link::Token;
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, WorkerInput};
+use crate::probe::until_passed;
 use crate::process::{Ended, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, watch};
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -47,6 +48,7 @@ impl Driver {
         self.contacts.insert(
             id,
             Contact {
+                probe: None,
                 identity,
                 token,
                 tree: None,
@@ -122,6 +124,9 @@ impl Driver {
                     _ => self.ended(now, id, ended),
                 }
             }
+            ProcessNews::ProbePassed { id } => {
+                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbePassed });
+            }
             ProcessNews::SaidNoMore { id } => {
                 if let Some(ended) = self.contacts.get_mut(&id).and_then(|contact| contact.ended.take()) {
                     self.ended(now, id, ended);
@@ -184,6 +189,19 @@ impl Driver {
             tail: Arc::clone(&tail),
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
+    }
+
+    /// Asks the worker from outside until it answers.
+    pub(super) fn start_probe(&mut self, id: WorkerId) {
+        let (Some(probe), Some(contact)) = (self.spec.start.probe.clone(), self.contacts.get_mut(&id)) else {
+            return;
+        };
+        let sender = self.process_sender.clone();
+        contact.probe = Some(AbortOnDrop(tokio::spawn(async move {
+            until_passed(&probe).await;
+            // Without a driver nobody wants to know.
+            let _ = sender.send(ProcessNews::ProbePassed { id }).await;
+        })));
     }
 
     pub(super) fn signal(&self, id: WorkerId, signal: i32) {

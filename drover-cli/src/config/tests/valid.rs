@@ -53,6 +53,7 @@ fn every_key_arrives_in_its_field() {
             timeout: seconds(40),
             max_timeout: seconds(600),
             min_uptime: Duration::ZERO,
+            probe: None,
             parallel: Some(2),
         },
         stop: Stop { drain_timeout: seconds(5400), term_timeout: Duration::ZERO, signal: "SIGQUIT".into() },
@@ -209,4 +210,23 @@ fn a_heartbeat_without_a_protocol_is_a_mistake() {
     let error = parse(&web("heartbeat = { interval = \"1s\" }")).unwrap_err();
     let expected = "app.web.heartbeat has no meaning for a worker without a protocol; leave it out, or set `protocol = \"drover\"`";
     assert_eq!(error.mistakes()[0].to_string(), expected);
+}
+
+#[test]
+fn a_probe_names_where_a_plain_worker_is_asked() {
+    let probe = app("start.probe = { tcp = \"127.0.0.1:6379\" }").start.probe;
+    assert_eq!(probe, Some(Probe::Tcp { addr: "127.0.0.1:6379".into() }));
+    for (line, expected) in [
+        ("start.probe = {}", "missing key `tcp`"),
+        ("start.probe = { tcp = \"127.0.0.1:0\" }", "has port 0, at which nobody listens"),
+        ("start.probe = { tcp = \"localhost\" }", "app.web.start.probe.tcp"),
+        (
+            "protocol = \"drover\"\nstart.probe = { tcp = \"h:1\" }",
+            "has no meaning for a worker that says when it is ready",
+        ),
+    ] {
+        let error = parse(&web(line)).unwrap_err();
+        assert_eq!(error.mistakes().len(), 1, "{line}");
+        assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
+    }
 }

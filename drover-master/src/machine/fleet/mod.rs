@@ -210,6 +210,7 @@ impl Fleet {
             WorkerAction::SendStop { .. }
             | WorkerAction::SendQuit { .. }
             | WorkerAction::SendPing
+            | WorkerAction::StartProbe
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
             | WorkerAction::CloseLink => {

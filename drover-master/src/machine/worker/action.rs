@@ -7,6 +7,8 @@ use crate::machine::phase::Phase;
 /// One thing to be done for a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerAction {
+    /// Ask it from outside, again and again, until it answers or leaves.
+    StartProbe,
     /// Send Stop.
     SendStop {
         /// What is left until the master stops waiting.

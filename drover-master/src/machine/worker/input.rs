@@ -24,6 +24,8 @@ pub enum WorkerInput {
     },
     /// The handshake is done.
     Connected,
+    /// It answered the probe.
+    ProbePassed,
     /// The connection is gone.
     Disconnected,
     /// It sent a message.

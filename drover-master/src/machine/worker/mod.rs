@@ -150,6 +150,11 @@ impl Worker {
             WorkerInput::Spawned { pid } => self.spawned(now, pid, out),
             WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
             WorkerInput::Connected => self.connected(now, out),
+            WorkerInput::ProbePassed => {
+                if self.state == State::Starting {
+                    self.become_started(now, out);
+                }
+            }
             WorkerInput::Disconnected => self.disconnected(now),
             WorkerInput::Said { said, seq } => self.said(now, said, seq, out),
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
@@ -179,6 +184,10 @@ impl Worker {
                 if self.early && self.link == Link::Up {
                     self.become_started(now, out);
                 }
+            }
+            Protocol::None if self.rules.start.probe.is_some() => {
+                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
+                out.push(WorkerAction::StartProbe);
             }
             Protocol::None if self.rules.start.min_uptime.is_zero() => self.become_started(now, out),
             Protocol::None => {

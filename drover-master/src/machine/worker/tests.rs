@@ -87,6 +87,7 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("initialized", life()),
         ("starting", life().feed([spawned()])),
         ("starting, linked", linked()),
+        ("starting, probed", probed()),
         ("started", started()),
         ("started, link lost", started().feed([WorkerInput::Disconnected])),
         ("stopping", started().feed([shutdown()])),
@@ -95,6 +96,16 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("killed", started().feed([kill()])),
         ("exited", started().feed([kill(), exited()])),
     ]
+}
+
+/// A plain worker that is asked from outside.
+fn probed() -> Life {
+    let mut life = Life::new(Protocol::None);
+    let mut spec = AppSpec::new("app", Command::new("app"));
+    spec.protocol = Protocol::None;
+    spec.start.probe = Some(crate::config::Probe::tcp("127.0.0.1:1"));
+    life.worker.rules = Arc::new(Rules::from(&spec));
+    life.feed([spawned()])
 }
 
 fn exited() -> WorkerInput {
@@ -107,6 +118,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SpawnFailed", WorkerInput::SpawnFailed { step: SpawnStep::Exec, errno: 2, detail: None }),
         ("Connected", WorkerInput::Connected),
         ("Disconnected", WorkerInput::Disconnected),
+        ("ProbePassed", WorkerInput::ProbePassed),
         ("SaidStarted", said(Said::Started)),
         ("SaidStopped", said(Said::Stopped)),
         ("SaidShutDown", said(Said::ShutDown)),
@@ -357,4 +369,15 @@ fn heartbeats_are_judged_neither_before_a_worker_is_ready_nor_while_it_drains() 
     assert_eq!(life.worker.deadline(), Some(life.now + life.worker.rules.start.timeout));
     let life = started().overtaken().overtaken().overtaken().feed([shutdown()]);
     assert_eq!(life.worker.deadline(), Some(life.now + life.worker.rules.stop.drain_timeout));
+}
+
+#[test]
+fn a_probed_worker_is_ready_when_it_answers_and_failed_when_it_does_not_in_time() {
+    let life = probed();
+    assert_eq!((life.worker.phase(), &life.done[..]), (Phase::Starting, &[WorkerAction::StartProbe][..]));
+    assert_eq!(life.feed([WorkerInput::ProbePassed]).worker.phase(), Phase::Started);
+    let life = probed().overtaken();
+    let status = killed_by(libc::SIGTERM);
+    let reason = ExitReason::KilledByMaster { cause: KillCause::StartDeadline, status };
+    assert_eq!(life.exit(status), (reason, Phase::Failed));
 }
