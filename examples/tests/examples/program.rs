@@ -74,15 +74,15 @@ impl Program {
     /// Reads on until these workers and no others are all STARTED at the same time.
     pub(crate) async fn all_started(&mut self, workers: &[String]) {
         let mut statuses = BTreeMap::new();
-        loop {
-            let line = self.line(|line| line.starts_with('[')).await;
-            let (worker, phase) = line[1..].split_once("]: ").unwrap();
-            assert!(workers.iter().any(|known| known == worker), "{line} is not one of {workers:?}");
-            statuses.insert(worker.to_owned(), phase.to_owned());
-            if statuses.len() == workers.len() && statuses.values().all(|phase| phase == "STARTED") {
-                return;
+        let reading = async {
+            while statuses.len() < workers.len() || statuses.values().any(|phase| phase != "STARTED") {
+                let line = self.line(|line| line.starts_with('[')).await;
+                let (worker, phase) = line[1..].split_once("]: ").unwrap();
+                assert!(workers.iter().any(|known| known == worker), "{line} is not one of {workers:?}");
+                statuses.insert(worker.to_owned(), phase.to_owned());
             }
-        }
+        };
+        within("the status STARTED of every worker", reading).await;
     }
 
     /// Where an app listens, as was printed.
