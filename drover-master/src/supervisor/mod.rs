@@ -14,7 +14,7 @@ impl End {
         match self {
             Self::Completed => "every app completed",
             Self::ShutDown => "shut down gracefully",
-            Self::Hurried => "ended in a hurry, by SIGTERM",
+            Self::Hurried => "ended in a hurry",
             Self::Killed => "killed",
             Self::StartFailed => "an app failed to start, so everything was stopped",
             Self::Failed => "an app failed for good",
