@@ -89,7 +89,7 @@ pub struct DemoArgs {
     #[arg(short = 'n', long, value_name = "N|auto", default_value = "4")]
     pub workers: Workers,
     /// The master's name, by which the other verbs find it [default: demo-PID]
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     pub name: Option<String>,
 }
 
@@ -112,7 +112,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "POLICY", default_value = "on-failure")]
     pub restart: Restart,
     /// The app's and the master's name [default: the command's, and for the master with -PID]
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     pub name: Option<String>,
     /// The command and its arguments; no shell is involved
     #[arg(required = true, last = true, value_name = "CMD")]
@@ -197,6 +197,14 @@ impl std::str::FromStr for Workers {
             (_, Ok(count @ 1..=100_000)) => Ok(Self::Count(count)),
             _ => Err("expected a number from 1 to 100000, or `auto`".to_owned()),
         }
+    }
+}
+
+/// A name, which becomes part of a socket's path.
+fn name(text: &str) -> Result<String, String> {
+    match crate::config::name_fault(text) {
+        Some((fault, remedy)) => Err(format!("the name {fault}; {remedy}")),
+        None => Ok(text.to_owned()),
     }
 }
 

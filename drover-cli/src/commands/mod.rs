@@ -9,6 +9,8 @@ mod serve;
 mod status;
 mod up;
 
+pub(crate) use serve::AppFailure;
+
 use drover_master::control::ClientError;
 
 use crate::args::{Cli, Verb};
@@ -33,7 +35,16 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
 fn report(error: &ClientError) -> ExitStatus {
     use drover_proto::latest::ErrorCode;
 
-    message::error(error);
+    match error {
+        ClientError::Unreachable { path, .. } => message::error_with_remedy(
+            error,
+            &format!(
+                "start one there with `drover -s {} up`, or leave out -s to find the one that runs",
+                path.display()
+            ),
+        ),
+        _ => message::error(error),
+    }
     match error {
         ClientError::Unreachable { .. } | ClientError::Silent | ClientError::Closed => {
             ExitStatus::Unreachable

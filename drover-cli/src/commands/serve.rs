@@ -1,10 +1,14 @@
 //! What `demo`, `run` and `up` have in common: a supervisor in the foreground, its story on stderr, an exit status.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_master::control::ControlPath;
+use drover_master::machine::exit::Exit;
+use drover_master::machine::ids::SlotIndex;
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
-use drover_master::{Signals, flush_output};
+use drover_master::{EventKind, EventLog, Outcome, Phase, Signals, flush_output};
 
 use crate::args::Global;
 use crate::exit_status::ExitStatus;
@@ -36,6 +40,7 @@ pub(super) async fn run(
             return ExitStatus::Failed;
         }
     };
+    let events = supervisor.handle().events().clone();
     let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
     let ended = supervisor_run(supervisor).await;
     if let Some(story) = story {
@@ -46,6 +51,12 @@ pub(super) async fn run(
         Ok(SupervisorEnd { end, failures, .. }) => {
             for failure in &failures {
                 message::start_failure(failure);
+            }
+            for failure in app_failures(&events) {
+                message::app_failure(&failure);
+            }
+            if matches!(end, End::Hurried | End::Killed) && !global.quiet {
+                message::note(end.sentence());
             }
             exit_status(end)
         }
@@ -58,6 +69,39 @@ async fn supervisor_run(supervisor: Supervisor) -> Result<SupervisorEnd, ExitSta
         message::error(&error);
         ExitStatus::Failed
     })
+}
+
+/// An app that had started and then failed for good.
+pub(crate) struct AppFailure {
+    /// Which one.
+    pub(crate) app: Arc<str>,
+    /// Why it was not tried again.
+    pub(crate) reason: &'static str,
+    /// The slot of the worker that failed last, and how it did.
+    pub(crate) last: Option<(SlotIndex, Arc<Exit>)>,
+}
+
+fn app_failures(events: &EventLog) -> Vec<AppFailure> {
+    let mut stream = events.since(0);
+    let (mut failures, mut last_exits) = (Vec::new(), HashMap::new());
+    // What is no longer kept was long before the end.
+    while let Some(next) = stream.try_next() {
+        let Ok(event) = next else { continue };
+        match &event.kind {
+            EventKind::Exited { exit } if event.phase == Phase::Failed => {
+                let slot = event.worker.map(|worker| worker.slot);
+                last_exits.insert(Arc::clone(&event.app), slot.map(|slot| (slot, Arc::clone(exit))));
+            }
+            EventKind::AppEnded { outcome } => {
+                if let Outcome::Failed { reason, .. } = **outcome {
+                    let last = last_exits.remove(&event.app).flatten();
+                    failures.push(AppFailure { app: Arc::clone(&event.app), reason: reason.text(), last });
+                }
+            }
+            _ => {}
+        }
+    }
+    failures
 }
 
 fn exit_status(end: End) -> ExitStatus {

@@ -1,6 +1,6 @@
 //! `drover status`: apps and workers.
 
-use drover_master::control::{ControlClient, Follow};
+use drover_master::control::{ClientError, ControlClient, Follow};
 use drover_proto::latest::{AppStatus, Phase, StatusReply};
 
 use super::{find, report};
@@ -34,10 +34,12 @@ fn show(global: &Global, reply: &StatusReply) -> String {
     if global.quiet { table::names(reply) } else { table::status(reply, message::is_stdout_coloured()) }
 }
 
-/// Ready, or ended as wished; anything else is "not ready" to a script.
+/// Every app and each of its workers is ready, or has ended as wished; anything else is "not ready" to a script.
 fn judge(reply: &StatusReply) -> ExitStatus {
-    let fine = |app: &AppStatus| matches!(app.phase(), Phase::Started | Phase::ShutDown);
-    if reply.apps.iter().all(fine) { ExitStatus::Done } else { ExitStatus::NotReady }
+    let is_fine = |phase| matches!(phase, Phase::Started | Phase::ShutDown);
+    let is_ready =
+        |app: &AppStatus| is_fine(app.phase()) && app.workers.iter().all(|worker| is_fine(worker.phase()));
+    if reply.apps.iter().all(is_ready) { ExitStatus::Done } else { ExitStatus::NotReady }
 }
 
 /// Shows the status again at every event, until the master ends or the user has seen enough.
@@ -50,6 +52,8 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
     loop {
         let reply = match client.status(&args.apps).await {
             Ok(reply) => reply,
+            // The master has ended between its last event and this question.
+            Err(ClientError::Closed | ClientError::Connection(_)) if subscribed => return ExitStatus::Done,
             Err(error) => return report(&error),
         };
         if !subscribed {

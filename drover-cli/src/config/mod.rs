@@ -60,6 +60,8 @@ pub use self::model::{
     Then, Workers,
 };
 
+pub(crate) use self::names::fault as name_fault;
+
 use toml_edit::Document;
 
 use self::mistake::{Mistakes, shown};

@@ -7,12 +7,19 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use drover_master::StartError;
 
+use crate::commands::AppFailure;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = Style::new().dimmed();
 
 /// Prints an error with its causes.
 pub(crate) fn error(error: &dyn Error) {
     error_text(&chain(error));
+}
+
+/// Prints an error with its causes, and what can be done.
+pub(crate) fn error_with_remedy(error: &dyn Error, remedy: &str) {
+    error_text(&format!("{}; {remedy}", chain(error)));
 }
 
 /// Prints the text of an error.
@@ -23,9 +30,21 @@ pub(crate) fn error_text(text: &str) {
 /// Prints why a start failed, and the last words of the worker it failed by.
 pub(crate) fn start_failure(failure: &StartError) {
     error(failure);
-    if !failure.last_words().is_empty() {
+    last_words(failure.last_words());
+}
+
+/// Prints why an app failed, and the last words of the worker it failed by.
+pub(crate) fn app_failure(failure: &AppFailure) {
+    let AppFailure { app, reason, last } = failure;
+    let how = last.as_ref().map_or_else(String::new, |(slot, exit)| format!("; worker {slot} {exit}"));
+    error_text(&format!("app `{app}` failed: {reason}{how}"));
+    last_words(last.as_ref().map_or(&[], |(_, exit)| &exit.stderr_tail));
+}
+
+fn last_words(lines: &[String]) {
+    if !lines.is_empty() {
         eprintln!("{NOTE}its last words on stderr:{NOTE:#}");
-        for line in failure.last_words() {
+        for line in lines {
             eprintln!("  {line}");
         }
     }
@@ -62,7 +81,11 @@ fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text = format!("{text}: {cause}");
+        let said = cause.to_string();
+        // Some libraries repeat the cause in their own text.
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
         source = cause.source();
     }
     text
