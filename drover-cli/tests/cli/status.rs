@@ -1,0 +1,114 @@
+//! `drover status`, `ps`, `ls`.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use nix::pty::openpty;
+use nix::sys::signal::{SIGINT, SIGKILL};
+
+use crate::harness::{Captured, Home, is_running, signal};
+
+#[test]
+fn the_table_the_names_and_the_aliases_show_the_same_workers() {
+    let home = Home::new();
+    let (demo, addr) = home.demo(&["-n", "2"]);
+    let table = home.run(&["status"]);
+    assert_eq!((table.code, table.stderr.as_str()), (Some(0), ""), "{table:#?}");
+    assert!(table.stdout.starts_with(&format!("master pid {}, version ", demo.pid())), "{table:#?}");
+    assert!(table.stdout.contains(&format!("demo STARTED, 2 of 2 ready, http={addr}")), "{table:#?}");
+    let status = home.status();
+    for slot in 0..2 {
+        let pid = status["apps"][0]["workers"][slot]["pid"].to_string();
+        let name = format!("demo/{slot}");
+        let row = table.stdout.lines().find(|line| line.contains(&name)).unwrap();
+        let words: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(&words[..3], [name.as_str(), "STARTED", &pid], "{row}");
+    }
+    assert!(!table.stdout.contains('\x1b'));
+    assert!(home.run(&["--color", "always", "status"]).stdout.contains('\x1b'));
+    assert_eq!(home.run(&["status", "-q"]).stdout, "demo/0\ndemo/1\n");
+    for alias in ["ps", "ls"] {
+        assert_eq!(home.run(&[alias, "-q", "demo"]).stdout, "demo/0\ndemo/1\n");
+    }
+    home.down(demo);
+}
+
+#[test]
+fn the_json_has_the_promised_fields() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let status = home.status();
+    assert_eq!(status["master"]["pid"], demo.pid());
+    assert!(status["master"]["version"].is_string() && status["master"]["uptime_ms"].is_u64(), "{status}");
+    let app = status["apps"][0].as_object().unwrap();
+    for field in ["name", "phase", "desired", "ready", "generation", "operation", "workers"] {
+        assert!(app.contains_key(field), "{field} is not in {app:?}");
+    }
+    let worker = app["workers"][0].as_object().unwrap();
+    let promised =
+        ["id", "slot", "generation", "pid", "phase", "uptime_ms", "restarts", "next_try_ms", "last_exit"];
+    for field in promised {
+        assert!(worker.contains_key(field), "{field} is not in {worker:?}");
+    }
+    home.down(demo);
+}
+
+#[test]
+fn an_unknown_app_is_told_with_those_there_are() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    home.run(&["status", "dmeo"]).failed(4, &["no app `dmeo`", "there is demo"]);
+    home.run(&["status", "--json", "demo", "x"]).failed(4, &["no app `x`"]);
+    home.run(&["status", "--watch", "x"]).failed(4, &["no app `x`"]);
+    home.run(&["status", "--watch", "--json"]).failed(2, &["--watch", "--json"]);
+    home.down(demo);
+}
+
+#[test]
+fn what_is_not_ready_yet_is_3_to_a_script() {
+    let home = Home::new();
+    let master = home.up("[app.slow]\ncommand = \"sleep 1000\"\nworkers = 1\nstart.min_uptime = \"1h\"\nstart.timeout = \"2h\"\nstart.max_timeout = \"2h\"\n");
+    home.worker("slow", 0, "starting");
+    let ended = home.run(&["status"]);
+    assert_eq!(ended.code, Some(3), "{ended:#?}");
+    assert!(ended.stdout.contains("slow STARTING, 0 of 1 ready"), "{ended:#?}");
+    // A start that is broken off by request is a graceful end.
+    home.down(master);
+}
+
+#[test]
+fn watch_shows_the_screen_again_when_something_changes_and_ends_with_the_master() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let pty = openpty(None, None).unwrap();
+    let stdout = Stdio::from(pty.slave.try_clone().unwrap());
+    let mut watch = home.drover(&["status", "-w"]);
+    let mut watch = watch.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::from(pty.slave)).spawn().unwrap();
+    let screen = Captured::new(File::from(pty.master));
+    screen.until("the first screen", |all| {
+        (all.contains("\x1b[H\x1b[J") && all.contains("1 of 1 ready")).then_some(())
+    });
+    // On a terminal it is coloured.
+    assert!(screen.text().contains("\x1b[32mSTARTED"), "{}", screen.text());
+    let pid = home.worker("demo", 0, "started")["pid"].as_u64().unwrap();
+    signal(u32::try_from(pid).unwrap(), SIGKILL);
+    screen.until("the new screen", |all| {
+        let last = all.rsplit("\x1b[H\x1b[J").next()?;
+        (last.contains("by SIGKILL from outside") && last.contains("1 of 1 ready")).then_some(())
+    });
+    home.down(demo);
+    let ended = crate::harness::eventually("the end of watch", || watch.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0), "{}", screen.text());
+}
+
+#[test]
+fn watch_ends_when_it_is_interrupted_and_the_master_goes_on() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let watch = home.start(&["status", "-w"]);
+    watch.prints("1 of 1 ready");
+    watch.signal(SIGINT);
+    assert_eq!(watch.end().code, Some(0));
+    assert!(is_running(demo.pid()));
+    home.down(demo);
+}
