@@ -72,7 +72,9 @@ impl Fleet {
         self.queue.clear();
         for index in 0..self.slots.len() {
             let slot = SlotIndex(index as u32);
-            if !matches!(self.slots[index].state, SlotState::Occupied(_) | SlotState::Empty) {
+            let state = self.slots[index].state;
+            // What was given up keeps showing that it failed.
+            if !matches!(state, SlotState::Occupied(_) | SlotState::Empty | SlotState::GivenUp) {
                 self.timers.set(Timer::Slot(slot), None);
                 self.slot_mut(slot).state = SlotState::Empty;
             }
@@ -189,7 +191,7 @@ impl Fleet {
             }
             Decision::StopApp(reason) | Decision::StopAll(reason) => {
                 let stop_all = matches!(decision, Decision::StopAll(_));
-                self.slot_mut(index).state = SlotState::Empty;
+                self.slot_mut(index).state = SlotState::GivenUp;
                 self.publish_slot(index, Phase::Failed, EventKind::GaveUp { reason });
                 let by = if reason == LeaveReason::Hook { "the policy hook" } else { "the restart limit" };
                 self.begin_end(now, gate::Request::Shutdown, by.into(), Outcome::Failed { reason, stop_all });

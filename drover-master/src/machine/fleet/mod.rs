@@ -24,7 +24,7 @@
 //!                     ▲                               ├───────► Completed │ GivenUp
 //!                     └──────────without a pause──────┘
 //!
-//!  from every state, once the app is being ended:  Empty at once, or from Occupied with the exit
+//!  from every state, once the app is being ended:  Empty at once (but what was given up), or from Occupied with the exit
 //! ```
 //!
 //! Every worker is in exactly one table from the moment its process is asked for until it is reaped: this one.

@@ -116,6 +116,7 @@ fn too_many_failures_may_end_the_app_or_all_apps() {
         assert_eq!(stage.ends, [Outcome::Failed { reason: LeaveReason::Limit, stop_all }]);
         assert_eq!(stage.last_exit(1).asked_by.as_deref(), Some("the restart limit"), "the other is drained");
         assert_eq!(stage.fleet.phase(), Phase::Failed);
+        assert_eq!((stage.slot(0).phase, stage.slot(1).phase), (Phase::Failed, Phase::ShutDown));
     }
 }
 
