@@ -74,7 +74,7 @@ pub enum ClientError {
     #[error("the connection to the master failed")]
     Connection(#[source] CodecError),
     /// The master closed before it answered.
-    #[error("the master closed the connection before it answered")]
+    #[error("the master closed the connection before it answered; it may just have ended")]
     Closed,
     /// The master does not answer.
     #[error("the master does not answer within {WELCOME:?}; it may be stopped (SIGSTOP)")]
@@ -82,6 +82,20 @@ pub enum ClientError {
     /// The answer is not of the kind that was asked for: the peer's fault.
     #[error("the master's answer makes no sense")]
     Unexpected,
+}
+
+impl ClientError {
+    /// A connection is lost. A master that ends resets it where a question of ours is still unread.
+    fn lost(error: CodecError) -> Self {
+        match &error {
+            CodecError::Io(source)
+                if matches!(source.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) =>
+            {
+                Self::Closed
+            }
+            _ => Self::Connection(error),
+        }
+    }
 }
 
 /// What comes of [`ControlClient::events`].
@@ -116,9 +130,9 @@ impl ControlClient {
             max_version: SPOKEN.max(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        hellos.send(hello).await.map_err(ClientError::Connection)?;
+        hellos.send(hello).await.map_err(ClientError::lost)?;
         let reply = tokio::time::timeout(WELCOME, hellos.next()).await.map_err(|_| ClientError::Silent)?;
-        let reply = reply.ok_or(ClientError::Closed)?.map_err(ClientError::Connection)?;
+        let reply = reply.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
         match reply.reply {
             Some(control_hello_reply::Reply::Welcome(welcome)) => Ok(Self {
                 frames: hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)),
@@ -212,13 +226,12 @@ impl ControlClient {
     async fn send(&mut self, body: control_request::Body) -> Result<u64, ClientError> {
         self.last_seq += 1;
         let request = ControlRequest { seq: self.last_seq, body: Some(body) };
-        self.frames.send(request).await.map_err(ClientError::Connection)?;
+        self.frames.send(request).await.map_err(ClientError::lost)?;
         Ok(self.last_seq)
     }
 
     async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
-        let response =
-            self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::Connection)?;
+        let response = self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
         match response.body {
             Some(control_response::Body::Error(Error { code, message })) => {
                 let code = ErrorCode::try_from(code).unwrap_or(ErrorCode::Unspecified);
@@ -227,5 +240,24 @@ impl ControlClient {
             _ if response.reply_to == seq => Ok(response),
             _ => Err(ClientError::Unexpected),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_master_that_ends_before_it_has_read_the_question_has_closed_the_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let ending = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            stream.readable().await.unwrap();
+        });
+        let answer = ControlClient::connect(&path).await;
+        assert!(matches!(answer, Err(ClientError::Closed)), "{answer:?}");
+        ending.await.unwrap();
     }
 }
