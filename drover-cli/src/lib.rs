@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 pub use exit_status::ExitStatus;
 
@@ -29,13 +30,25 @@ use output::message;
 
 /// Runs the command line to its end.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    match Cli::try_parse_from(&args) {
         Ok(cli) => run(cli).into(),
-        Err(error) => {
+        Err(mut error) => {
+            tell_where_a_command_stands(&mut error, &args);
             // Help and version are asked for; anything else is a mistake. A broken pipe is nobody's.
             let _ = error.print();
             if error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }
         }
+    }
+}
+
+/// `drover run sleep 1` wants two dashes, as `drover run -- sleep 1`, so that the command's options are its own.
+fn tell_where_a_command_stands(error: &mut clap::Error, args: &[OsString]) {
+    let is_run = args.iter().any(|arg| arg == "run");
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return };
+    if is_run && error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-') {
+        let tip = format!("the command stands after `--`: drover run -- {word}");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
 }
 

@@ -52,8 +52,10 @@ pub(super) async fn run(
             for failure in &failures {
                 message::start_failure(failure);
             }
-            for failure in app_failures(&events) {
-                message::app_failure(&failure);
+            if end == End::Failed {
+                for failure in app_failures(&events) {
+                    message::app_failure(&failure);
+                }
             }
             if matches!(end, End::Hurried | End::Killed) && !global.quiet {
                 message::note(end.sentence());
