@@ -3,12 +3,21 @@
 mod harness;
 
 mod commands;
+mod control;
 mod demo;
 mod down;
 mod events;
+mod finding;
+mod limits;
 mod listen;
+mod master_killed;
+mod mistakes;
 mod output;
 mod restart;
 mod run;
+mod settings;
 mod signals;
 mod status;
+mod traces;
+mod up;
+mod usage;

@@ -7,7 +7,7 @@ mod patience;
 mod running;
 
 pub(crate) use captured::Captured;
-pub(crate) use home::{Home, events_of};
+pub(crate) use home::{Ended, Home, events_of};
 pub(crate) use http::{body, get, request};
 pub(crate) use patience::eventually;
 pub(crate) use running::Running;

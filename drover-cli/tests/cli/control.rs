@@ -1,0 +1,65 @@
+//! Clients of the control socket that misbehave.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+
+use crate::harness::Home;
+
+#[test]
+fn the_socket_is_for_its_owner_alone() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let mode = std::fs::metadata(home.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    home.down(demo);
+}
+
+#[test]
+fn garbage_is_refused_and_disturbs_nobody() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    for garbage in [
+        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        &[0xff; 100_000],
+        &[0, 0, 0, 3, 0xff, 0xff, 0xff],
+        &[0, 0, 0, 0],
+    ] {
+        let mut stream = UnixStream::connect(home.socket()).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        // It may be refused before all of it is written.
+        let _ = stream.write_all(garbage);
+        let mut answer = Vec::new();
+        if let Err(error) = stream.read_to_end(&mut answer) {
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it is not closed: {error}");
+        }
+        assert_eq!(home.run(&["status", "-q"]).stdout, "demo/0\n");
+    }
+    home.down(demo);
+}
+
+#[test]
+fn clients_that_stall_hold_up_nobody_and_not_the_end() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let silent: Vec<UnixStream> = (0..100).map(|_| UnixStream::connect(home.socket()).unwrap()).collect();
+    let mut half = UnixStream::connect(home.socket()).unwrap();
+    half.write_all(&[0, 0, 0]).unwrap();
+    assert_eq!(home.run(&["status", "-q"]).stdout, "demo/0\n");
+    home.down(demo);
+    drop((silent, half));
+}
+
+#[test]
+fn a_follower_that_does_not_read_holds_up_nobody() {
+    let home = Home::new();
+    let master = home.start_sh(&[], "exec sleep 1000");
+    master.says("app starts");
+    let mut command = home.drover(&["events", "-f"]);
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    let mut deaf = command.spawn().unwrap();
+    home.worker("app", 0, "started");
+    home.down(master);
+    let status = crate::harness::eventually("its end", || deaf.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}

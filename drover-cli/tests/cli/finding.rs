@@ -1,0 +1,152 @@
+//! Which master a verb means, and whether there can be one.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Ended, Home, Running};
+
+fn bare(home: &Home, args: &[&str]) -> Ended {
+    Running::start(&mut home.bare(args)).end()
+}
+
+/// A master that is found by its name.
+fn named(home: &Home, name: &str) -> Running {
+    let master = Running::start(&mut home.bare(&["run", "--name", name, "--", "sleep", "1000"]));
+    master.says(&format!("{name} starts"));
+    master
+}
+
+/// Whether masters that this test knows nothing of are alive in places that all masters of this user share.
+fn are_strangers_alive() -> bool {
+    let shared = ["/run/drover".to_owned(), format!("/tmp/drover-{}", nix::unistd::geteuid())];
+    let sockets = shared.iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
+    let mut paths = sockets.map(|entry| entry.path());
+    paths.any(|path| UnixStream::connect(path).is_ok())
+}
+
+#[test]
+fn without_a_master_the_remedy_is_named() {
+    let home = Home::new();
+    for verb in ["status", "events", "down"] {
+        let ended = home.run(&[verb]);
+        let socket = home.socket();
+        let socket = socket.to_str().unwrap();
+        ended.failed(
+            6,
+            &[
+                &format!("no master answers at `{socket}`"),
+                &format!("start one there with `drover -s {socket} up`"),
+            ],
+        );
+        if !are_strangers_alive() {
+            bare(&home, &[verb]).failed(6, &["no master of this user is running", "`drover up`", "-s"]);
+        }
+    }
+}
+
+#[test]
+fn one_master_is_found_and_two_are_listed() {
+    let home = Home::new();
+    let one = named(&home, "one");
+    if !are_strangers_alive() {
+        assert_eq!(bare(&home, &["status", "-q"]).stdout, "one/0\n");
+    }
+    let two = named(&home, "two");
+    let ended = bare(&home, &["status"]);
+    ended.failed(2, &["several masters are running; name one"]);
+    for name in ["one", "two"] {
+        let socket = home.path("run/drover").join(format!("{name}.sock"));
+        assert!(ended.stderr.contains(&format!("  -s {}\n", socket.display())), "{ended:#?}");
+        assert_eq!(bare(&home, &["-s", socket.to_str().unwrap(), "down"]).code, Some(0));
+    }
+    assert_eq!((one.end().code, two.end().code), (Some(0), Some(0)));
+}
+
+#[test]
+fn the_environment_can_name_the_socket() {
+    let home = Home::new();
+    let with = |args: &[&str]| Running::start(home.bare(args).env("DROVER_CONTROL", home.socket()));
+    let master = with(&["run", "--name", "app", "--", "sleep", "1000"]);
+    master.says("app starts");
+    assert!(home.socket().exists());
+    assert_eq!(with(&["status", "-q"]).end().stdout, "app/0\n");
+    // What is typed is nearer than what is set.
+    let ended = with(&["-s", "nowhere.sock", "status"]).end();
+    ended.failed(6, &["`nowhere.sock`"]);
+    assert_eq!(with(&["down"]).end().code, Some(0));
+    assert_eq!(master.end().code, Some(0));
+}
+
+#[test]
+fn a_second_master_on_the_same_socket_is_refused_and_the_first_goes_on() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let second = home.run(&["run", "--", "sleep", "1000"]);
+    let socket = home.socket();
+    let socket = socket.to_str().unwrap();
+    second.failed(
+        1,
+        &[
+            &format!("another master serves at `{socket}`"),
+            &format!("`drover -s {socket} down`"),
+            "another socket with -s",
+        ],
+    );
+    assert_eq!(home.status()["master"]["pid"], demo.pid());
+    home.down(demo);
+}
+
+#[test]
+fn a_stale_socket_is_replaced_and_a_live_stranger_is_not() {
+    let home = Home::new();
+    drop(UnixListener::bind(home.socket()).unwrap());
+    let ended = home.run(&["status"]);
+    ended.failed(6, &["no master answers", "Connection refused"]);
+    let (demo, _) = home.demo(&["-n", "1"]);
+    home.down(demo);
+
+    let stranger = UnixListener::bind(home.socket()).unwrap();
+    home.run(&["run", "--", "true"]).failed(1, &["another master serves at"]);
+    drop(stranger);
+    fs::remove_file(home.socket()).unwrap();
+}
+
+#[test]
+fn a_file_in_the_way_is_left_alone() {
+    let home = Home::new();
+    let notes = home.write("notes", "dear diary");
+    let run = |args: &[&str]| bare(&home, &[&["-s", notes.to_str().unwrap()], args].concat());
+    run(&["run", "--", "true"]).failed(1, &["`", "notes", "is no socket"]);
+    run(&["status"]).failed(6, &["no master answers at"]);
+    assert_eq!(fs::read_to_string(notes).unwrap(), "dear diary");
+}
+
+#[test]
+fn places_where_a_socket_can_not_be() {
+    let home = Home::new();
+    let serve = |path: &Path| bare(&home, &["-s", path.to_str().unwrap(), "run", "--", "true"]);
+    let long: PathBuf = home.path(&"x".repeat(100));
+    serve(&long).failed(1, &["xxx", "a socket's may have 10", "choose a shorter one"]);
+
+    let open = home.path("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let ended = serve(&open.join("d.sock"));
+    ended.failed(1, &["others may write to", "(mode 777)", "choose another directory"]);
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).unwrap();
+    assert_eq!(serve(&open.join("d.sock")).code, Some(0));
+
+    serve(&home.path("nowhere/d.sock")).failed(1, &["nowhere", "No such file or directory"]);
+    serve(Path::new("")).failed(2, &["-s"]);
+}
+
+#[test]
+fn a_runtime_directory_that_is_not_there_is_no_reason_to_fail() {
+    let home = Home::new();
+    let mut command = home.bare(&["run", "--name", "app", "--", "true"]);
+    command.env("XDG_RUNTIME_DIR", home.path("not/there"));
+    let ended = Running::start(&mut command).end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+}
