@@ -213,9 +213,8 @@ async fn an_app_can_be_started_again_after_every_kind_of_end() {
 
     // Completed, and failed by its policy.
     for code in ["0", "1"] {
-        let worker = App::builder(program!("worker_plain")).protocol(Protocol::None).start_policy(soon());
-        let worker = worker.restart_policy(crate::policies::never()).env("E2E_AFTER_MS", "40");
-        let mut app = App::started(worker.env("E2E_CODE", code)).await;
+        let worker = App::builder(program!("worker_crashes_when_ready")).env("E2E_CODE", code);
+        let mut app = App::started(worker.restart_policy(crate::policies::never())).await;
         let first = app.outcome().await;
         patiently("the second start", app.master().start()).await.unwrap();
         assert_eq!(app.outcome().await, first);
