@@ -110,9 +110,9 @@ fn ensure_private(base: &Path) -> Result<(), DirectoryError> {
 fn clear_away(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
-        if let Ok(dir) = File::open(&path)
-            && Flock::lock(dir, FlockArg::LockExclusiveNonblock).is_ok()
-        {
+        let Ok(dir) = File::open(&path) else { continue };
+        // Held until it is removed: a master that is just making it must not lock it in between and take it for its own.
+        if let Ok(_lock) = Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
             remove(&path);
         }
     }
@@ -144,6 +144,23 @@ mod tests {
         assert!(!dead.exists());
         assert!(live.socket().exists());
         drop((live, other));
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn masters_that_start_at_once_do_not_clear_each_other_away() {
+        let base = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let mine = Directory::create_below(base.path()).unwrap();
+                        std::thread::yield_now();
+                        assert!(mine.path.exists(), "another master removed it");
+                    }
+                });
+            }
+        });
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
     }
 
