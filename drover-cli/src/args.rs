@@ -275,6 +275,23 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_verb_with_every_option() {
+        let readme = include_str!("../../README.md");
+        for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let name = verb.get_name();
+            let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}")));
+            let row = row.unwrap_or_else(|| panic!("{name} is missing"));
+            let options = verb.get_arguments().filter(|option| !option.is_positional());
+            for option in options {
+                let written = |text: String| row.contains(&text);
+                let short = option.get_short().is_some_and(|short| written(format!("`-{short}")));
+                let long = option.get_long().is_some_and(|long| written(format!("`--{long}")));
+                assert!(short || long, "{name}: {option} is missing");
+            }
+        }
+    }
+
+    #[test]
     fn the_words_after_two_dashes_are_the_command_whatever_they_look_like() {
         let cli = Cli::try_parse_from(["drover", "run", "-n", "2", "--", "ls", "-n", "--json"]).unwrap();
         let Verb::Run(run) = cli.verb else { panic!() };

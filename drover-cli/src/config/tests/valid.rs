@@ -230,3 +230,12 @@ fn a_probe_names_where_a_plain_worker_is_asked() {
         assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
     }
 }
+
+#[test]
+fn the_file_in_the_readme_is_valid() {
+    let readme = include_str!("../../../../README.md");
+    let (_, from) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = from.split_once("```").unwrap();
+    let config = parse(text).unwrap_or_else(|error| panic!("{}", error.render("README.md", text, false)));
+    assert_eq!(config.apps.iter().map(|app| &*app.name).collect::<Vec<_>>(), ["web", "mailer"]);
+}
