@@ -74,3 +74,4 @@ pub use master::{
 pub use nofile::raise_nofile;
 pub use process::{Line, OutputSink, Stream, flush_output, write_output};
 pub use signals::Signals;
+pub use sys::{reap_strangers, restore_child_signal};

@@ -1,10 +1,7 @@
 //! Signals to the master's own process, made into requests at the edge.
 
-use std::time::Duration;
-
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::machine::gate::Request;
 use crate::machine::phase::Phase;
@@ -12,10 +9,6 @@ use crate::master::Master;
 
 /// How many signals may wait to be acted on. The kernel merges equal ones itself; three climb every rung.
 const WAITING: usize = 8;
-
-/// A signal that comes so soon after one before it is the same one: a wrapper such as `timeout` signals the process and then
-/// its whole group, and one press of Ctrl-C is not to hurry the end it asks for.
-const SAME_PRESS: Duration = Duration::from_millis(100);
 
 /// Which signals end the app: opt-in, because a library installs no handler by itself.
 ///
@@ -29,6 +22,13 @@ impl Signals {
     /// SIGINT and SIGTERM.
     pub fn shutdown() -> Self {
         Self { kinds: vec![(SignalKind::interrupt(), "SIGINT"), (SignalKind::terminate(), "SIGTERM")] }
+    }
+
+    /// SIGHUP too: for a program in the foreground, whose terminal may be closed.
+    #[must_use]
+    pub fn and_hangup(mut self) -> Self {
+        self.kinds.push((SignalKind::hangup(), "SIGHUP"));
+        self
     }
 
     /// Installs the handlers and hands on the name of each signal that comes. The handlers stay for the life of the
@@ -45,12 +45,7 @@ impl Signals {
             };
             let names = names.clone();
             tokio::spawn(async move {
-                let mut last: Option<Instant> = None;
                 while stream.recv().await.is_some() {
-                    let now = Instant::now();
-                    if last.replace(now).is_some_and(|last| now.duration_since(last) < SAME_PRESS) {
-                        continue;
-                    }
                     if names.send(name).await.is_err() {
                         return;
                     }

@@ -9,6 +9,7 @@ use drover_master::machine::exit::Exit;
 use drover_master::machine::ids::SlotIndex;
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
 use drover_master::{EventKind, EventLog, Outcome, Phase, Signals, flush_output};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Global;
 use crate::exit_status::ExitStatus;
@@ -30,10 +31,12 @@ pub(super) async fn run(
     control: ControlPath,
     hints: &[String],
 ) -> ExitStatus {
+    drover_master::restore_child_signal();
+    reap_orphans();
     if let Err(error) = drover_master::raise_nofile() {
         message::error(&error);
     }
-    let supervisor = match builder.control(control).signals(Signals::shutdown()).build() {
+    let supervisor = match builder.control(control).signals(Signals::shutdown().and_hangup()).build() {
         Ok(supervisor) => supervisor,
         Err(error) => {
             message::error(&error);
@@ -63,6 +66,23 @@ pub(super) async fn run(
             exit_status(end)
         }
         Err(status) => status,
+    }
+}
+
+/// As PID 1, the parent of every orphan of the container, reaps them. It never touches a worker.
+fn reap_orphans() {
+    if std::process::id() != 1 {
+        return;
+    }
+    match signal(SignalKind::child()) {
+        Ok(mut ended) => drop(tokio::spawn(async move {
+            while ended.recv().await.is_some() {
+                if let Err(error) = drover_master::reap_strangers() {
+                    message::error(&error);
+                }
+            }
+        })),
+        Err(error) => message::error(&error),
     }
 }
 

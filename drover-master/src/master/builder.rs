@@ -173,6 +173,9 @@ impl MasterBuilder {
             return Err(wrong.into());
         }
         self.spec.check()?;
+        if crate::sys::is_child_signal_ignored() {
+            return Err(BuildError::ChildSignalIgnored);
+        }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let (master, driver) = Driver::new(self.spec, self.hook, self.events, self.pool);
         runtime.spawn(driver.run());

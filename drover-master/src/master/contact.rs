@@ -29,6 +29,21 @@ pub(super) struct Contact {
     pub ended: Option<Ended>,
 }
 
+impl Contact {
+    pub(super) fn new(identity: Identity, token: Option<Token>) -> Self {
+        Self {
+            identity,
+            token,
+            probe: None,
+            tree: None,
+            link: None,
+            early: None,
+            early_refusal: None,
+            ended: None,
+        }
+    }
+}
+
 /// A task that ends when its owner lets go of it.
 #[derive(Debug)]
 pub(super) struct AbortOnDrop(pub JoinHandle<()>);
@@ -56,6 +71,10 @@ pub(super) enum ProcessNews {
     Made {
         id: WorkerId,
         result: Result<Spawned, SpawnFailure>,
+    },
+    /// It has been reaped; the evidence follows.
+    Died {
+        id: WorkerId,
     },
     Ended {
         id: WorkerId,

@@ -188,7 +188,7 @@ impl Driver {
 
     /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.
     fn carry_out(&mut self, now: Instant) {
-        let mut answers = Vec::new();
+        let (mut answers, mut ended) = (Vec::new(), None);
         while let Some(action) = self.fleet.poll_action() {
             match action {
                 FleetAction::Spawn(identity) => self.spawn(identity),
@@ -203,12 +203,15 @@ impl Driver {
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
                     self.close();
-                    self.outcome.send_replace(Some(outcome));
+                    ended = Some(outcome);
                 }
             }
         }
         let changed = self.fleet.take_changed();
         self.view.update(&self.fleet, &changed, self.events.last_seq());
+        if ended.is_some() {
+            self.outcome.send_replace(ended);
+        }
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
         }

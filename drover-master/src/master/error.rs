@@ -15,6 +15,9 @@ pub enum BuildError {
     /// A value that can't be meant: the caller's fault.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// SIGCHLD is ignored, so the kernel would throw away how workers end: the environment's fault, by inheritance.
+    #[error("SIGCHLD is ignored, so nobody could tell how a worker ended; call restore_child_signal() first")]
+    ChildSignalIgnored,
     /// `build` was called outside a tokio runtime: the caller's fault.
     #[error("a master is built inside a tokio runtime, with its I/O and time enabled")]
     NoRuntime,

@@ -9,11 +9,14 @@ use super::contact::{AbortOnDrop, Contact, ProcessNews};
 use super::driver::Driver;
 use crate::config::{Output, Protocol};
 use crate::link::Token;
+use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, WorkerInput};
 use crate::probe::until_passed;
-use crate::process::{Ended, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, watch};
+use crate::process::{
+    Ended, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_reaped,
+};
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
 /// for ever, and an exit is never tied to that.
@@ -22,47 +25,22 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 impl Driver {
     pub(super) fn spawn(&mut self, identity: Identity) {
         let id = identity.id;
-        let token = match self.spec.protocol {
-            Protocol::Drover => match Token::random() {
-                Ok(token) => Some(token),
-                Err(error) => {
-                    let errno = error.raw_os_error().unwrap_or(libc::EIO);
-                    let sentence = format!("no random bits for its token: {error}");
-                    let failure =
-                        SpawnFailure { step: crate::machine::exit::SpawnStep::Prepare, errno, sentence };
-                    // Through the queue as every other result, so that the fleet is not entered twice.
-                    let news = ProcessNews::Made { id, result: Err(failure) };
-                    let sender = self.process_sender.clone();
-                    tokio::spawn(async move { sender.send(news).await });
-                    None
-                }
-            },
-            Protocol::None => None,
+        let needs_token = self.spec.protocol == Protocol::Drover;
+        let token = match needs_token.then(Token::random).transpose() {
+            Ok(token) => token,
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                let sentence = format!("no random bits for its token: {error}");
+                return self.not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno, sentence });
+            }
         };
         let words = self.words(identity, token.as_ref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
         }
-        let needs_token = self.spec.protocol == Protocol::Drover;
-        let is_refused = needs_token && token.is_none();
-        self.contacts.insert(
-            id,
-            Contact {
-                probe: None,
-                identity,
-                token,
-                tree: None,
-                link: None,
-                early: None,
-                early_refusal: None,
-                ended: None,
-            },
-        );
-        if is_refused {
-            return;
-        }
+        self.contacts.insert(id, Contact::new(identity, token));
         let sender = self.process_sender.clone();
-        spawn(SpawnRequest {
+        let request = SpawnRequest {
             command: self.spec.command.clone(),
             output: self.spec.output.clone(),
             words,
@@ -70,7 +48,16 @@ impl Driver {
             parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
             // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
             done: Box::new(move |result| drop(sender.blocking_send(ProcessNews::Made { id, result }))),
-        });
+        };
+        if let Err(failure) = spawn(request) {
+            self.not_made(id, failure);
+        }
+    }
+
+    /// Tells a failure by the queue, as every other result, so that the fleet is not entered twice.
+    fn not_made(&self, id: WorkerId, failure: SpawnFailure) {
+        let sender = self.process_sender.clone();
+        tokio::spawn(async move { sender.send(ProcessNews::Made { id, result: Err(failure) }).await });
     }
 
     /// What the worker is told through its environment.
@@ -100,6 +87,9 @@ impl Driver {
                 let SpawnFailure { step, errno, sentence } = failure;
                 let input = WorkerInput::SpawnFailed { step, errno, detail: Some(sentence.into()) };
                 self.fleet.handle(now, FleetInput::Worker { id, input });
+            }
+            ProcessNews::Died { id } => {
+                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died });
             }
             ProcessNews::Ended { id, ended } => {
                 if ended.has_survivors {
@@ -152,7 +142,10 @@ impl Driver {
         let output = self.read_output(slot, stdout, stderr);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
-            let ended = watch(tree, output).await;
+            let death = until_reaped(&tree).await;
+            // At once: what follows takes its time, and a dead worker must not become ready by its uptime meanwhile.
+            let _ = sender.send(ProcessNews::Died { id }).await;
+            let ended = aftermath(tree, death, output).await;
             // Without a driver nobody wants to know.
             let _ = sender.send(ProcessNews::Ended { id, ended }).await;
         });

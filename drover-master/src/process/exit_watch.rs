@@ -27,9 +27,15 @@ pub(crate) struct Ended {
     pub has_survivors: bool,
 }
 
-/// Resolves once the process has been reaped and its group is empty.
-pub(crate) async fn watch(tree: Arc<Tree>, output: Option<(JoinHandle<()>, Arc<Tail>)>) -> Ended {
-    let (status, usage) = until_reaped(&tree).await;
+/// What the kernel said of an ended process.
+pub(crate) type Death = (ExitStatus, Usage);
+
+/// Resolves once the rest of a reaped process's group is gone and its last output is read, each within its bound.
+pub(crate) async fn aftermath(
+    tree: Arc<Tree>,
+    death: Death,
+    output: Option<(JoinHandle<()>, Arc<Tail>)>,
+) -> Ended {
     let has_survivors = !until_empty(&tree).await;
     let stderr_tail = match output {
         Some((mut reader, tail)) => {
@@ -38,10 +44,12 @@ pub(crate) async fn watch(tree: Arc<Tree>, output: Option<(JoinHandle<()>, Arc<T
         }
         None => Vec::new(),
     };
+    let (status, usage) = death;
     Ended { status, usage, stderr_tail, has_survivors }
 }
 
-async fn until_reaped(tree: &Arc<Tree>) -> (ExitStatus, Usage) {
+/// Resolves once the process has ended and been reaped.
+pub(crate) async fn until_reaped(tree: &Arc<Tree>) -> Death {
     // A pidfd is readable once the process has ended (pidfd_open(2)).
     let watched = match watch_readable(Arc::clone(tree)) {
         Ok(watched) => watched,
@@ -52,15 +60,18 @@ async fn until_reaped(tree: &Arc<Tree>) -> (ExitStatus, Usage) {
         }
     };
     loop {
-        if let Ok(mut ready) = watched.readable().await {
-            match tree.reap() {
-                Ok(Some(ended)) => return ended,
-                Ok(None) => ready.clear_ready(),
-                Err(error) => {
-                    // ECHILD: somebody else in this program reaped our child. Its status is lost, its end is not.
-                    tracing::error!(target: "drover::process", %error, pid = tree.pid(), "the exit status is lost");
-                    return (ExitStatus::Code(-1), Usage::default());
-                }
+        let ready = watched.readable().await;
+        match tree.reap() {
+            Ok(Some(ended)) => return ended,
+            Ok(None) => match ready {
+                Ok(mut ready) => ready.clear_ready(),
+                // The runtime is going, and this task with it.
+                Err(_) => std::future::pending().await,
+            },
+            Err(error) => {
+                // ECHILD: somebody else in this program reaped our child. Its status is lost, its end is not.
+                tracing::error!(target: "drover::process", %error, pid = tree.pid(), "the exit status is lost");
+                return (ExitStatus::Code(-1), Usage::default());
             }
         }
     }

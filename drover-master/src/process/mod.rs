@@ -7,7 +7,7 @@ mod output;
 mod spawner;
 mod tree;
 
-pub(crate) use exit_watch::{Ended, watch};
+pub(crate) use exit_watch::{Ended, aftermath, until_reaped};
 pub use output::{Line, OutputSink, Stream, flush_output, write_output};
 pub(crate) use output::{OutputReader, Tail};
 pub(crate) use spawner::{SpawnFailure, SpawnRequest, Spawned, spawn};

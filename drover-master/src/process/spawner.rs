@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use nix::fcntl::OFlag;
@@ -58,21 +58,23 @@ pub(crate) struct SpawnFailure {
 }
 
 /// Hands a request to the thread, which is started by the first one.
-pub(crate) fn spawn(request: SpawnRequest) {
-    static QUEUE: OnceLock<Option<SyncSender<SpawnRequest>>> = OnceLock::new();
-    let refused = match QUEUE.get_or_init(start_thread) {
-        Some(queue) => match queue.try_send(request) {
-            Ok(()) => return,
-            Err(TrySendError::Full(request) | TrySendError::Disconnected(request)) => request,
-        },
-        None => request,
+pub(crate) fn spawn(request: SpawnRequest) -> Result<(), SpawnFailure> {
+    static QUEUE: Mutex<Option<SyncSender<SpawnRequest>>> = Mutex::new(None);
+    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A thread that could not be made is tried again by the next request: a limit may have been lifted.
+    let refused = |error: io::Error| SpawnFailure {
+        step: SpawnStep::Prepare,
+        errno: error.raw_os_error().unwrap_or(libc::EAGAIN),
+        sentence: format!("the spawner can't take another request: {error}"),
     };
-    let errno = libc::EAGAIN;
-    let sentence = format!("the spawner can't take another request: {}", io::Error::from_raw_os_error(errno));
-    (refused.done)(Err(SpawnFailure { step: SpawnStep::Prepare, errno, sentence }));
+    if queue.is_none() {
+        *queue = Some(start_thread().map_err(refused)?);
+    }
+    let sent = queue.as_ref().is_some_and(|queue| queue.try_send(request).is_ok());
+    if sent { Ok(()) } else { Err(refused(io::Error::from_raw_os_error(libc::EAGAIN))) }
 }
 
-fn start_thread() -> Option<SyncSender<SpawnRequest>> {
+fn start_thread() -> io::Result<SyncSender<SpawnRequest>> {
     let (queue, requests) = sync_channel::<SpawnRequest>(WAITING);
     let run = move || {
         if let Err(error) = SigSet::all().thread_block() {
@@ -84,7 +86,7 @@ fn start_thread() -> Option<SyncSender<SpawnRequest>> {
         }
     };
     // The smallest common stack: the thread calls nothing deep.
-    thread::Builder::new().name("drover-spawner".into()).stack_size(256 * 1024).spawn(run).ok().map(|_| queue)
+    thread::Builder::new().name("drover-spawner".into()).stack_size(256 * 1024).spawn(run).map(|_| queue)
 }
 
 fn make(request: &SpawnRequest) -> Result<Spawned, SpawnFailure> {

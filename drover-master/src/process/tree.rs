@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::machine::exit::{ExitStatus, Usage};
-use crate::sys::{pidfd_signal, reap};
+use crate::sys::{has_ended, own_child, pidfd_signal, reap};
 
 /// How long a drop waits for a killed process to be reaped: kept short, because it blocks; a process that is stuck in the
 /// kernel for longer is left to init.
@@ -54,15 +54,30 @@ impl Tree {
         if *is_reaped {
             return Ok(None);
         }
+        match has_ended(self.pidfd.as_fd()) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                // Its number may be another's by now: nothing is signalled by it any more.
+                *is_reaped = true;
+                own_child().leave(self.pid);
+                return Err(error);
+            }
+        }
         self.signal_group(libc::SIGKILL)?;
+        let mut own = own_child();
         let ended = reap(self.pidfd.as_fd())?;
-        *is_reaped = ended.is_some();
+        if ended.is_some() {
+            *is_reaped = true;
+            own.leave(self.pid);
+        }
         Ok(ended)
     }
 
-    /// Whether nothing of the group is left. Only asks: while a member lives the number can't be reused as a group.
+    /// Whether nothing of the group is left but what only waits to be reaped by its parent. Only asks: while a member is
+    /// there the number can't be reused as a group.
     pub(crate) fn is_empty(&self) -> bool {
-        killpg(Pid::from_raw(self.pid), None::<Signal>) == Err(Errno::ESRCH)
+        killpg(Pid::from_raw(self.pid), None::<Signal>) == Err(Errno::ESRCH) || !has_living_member(self.pid)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -77,12 +92,29 @@ impl Tree {
             Err(_) => return pidfd_signal(self.pidfd.as_fd(), signal),
         };
         match sent {
-            // The group is gone, or every member runs as a user we may not signal: then the process itself, at least.
-            Ok(()) | Err(Errno::ESRCH) => Ok(()),
-            Err(Errno::EPERM) => pidfd_signal(self.pidfd.as_fd(), signal),
+            Ok(()) => Ok(()),
+            // The process has left its group, or every member runs as a user we may not signal: then itself, at least.
+            Err(Errno::ESRCH | Errno::EPERM) => match pidfd_signal(self.pidfd.as_fd(), signal) {
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+                other => other,
+            },
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether a group has a member that is not a zombie. A look at every process, for the rare group that is not gone at once:
+/// as PID 1 a master is the parent of its workers' orphans, which stay in the group until it has reaped them.
+fn has_living_member(group: i32) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return true };
+    processes.flatten().filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok()).any(
+        |stat| {
+            // "pid (name) state parent group …", where the name may hold anything (proc_pid_stat(5)).
+            let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+            let state = fields.next();
+            fields.nth(1).and_then(|field| field.parse().ok()) == Some(group) && state != Some("Z")
+        },
+    )
 }
 
 impl AsFd for Tree {
@@ -98,11 +130,16 @@ impl Drop for Tree {
             return;
         }
         // The master goes without having ended this worker: nothing may outlive it. No disk, no fork, no descriptor.
+        if has_ended(self.pidfd.as_fd()).is_err() {
+            return;
+        }
         if self.signal_group(libc::SIGKILL).is_ok() {
             let timeout = PollTimeout::try_from(REAP_ON_DROP).unwrap_or(PollTimeout::ZERO);
             let mut ended = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
             if nix::poll::poll(&mut ended, timeout).is_ok() {
+                let mut own = own_child();
                 let _ = reap(self.pidfd.as_fd());
+                own.leave(self.pid);
             }
         }
     }

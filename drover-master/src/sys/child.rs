@@ -9,10 +9,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, OFlag};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use super::pidfd_open;
+use super::{own_child, pidfd_open};
 use crate::machine::exit::SpawnStep;
 
 /// The first descriptor of an inherited socket, as `sd_listen_fds(3)` fixes it.
@@ -20,6 +22,13 @@ const FIRST_SOCKET: RawFd = 3;
 
 /// Room for the digits of any pid, and the NUL after them.
 const PID_DIGITS: usize = 11;
+
+/// How long a child may take from fork to exec. It takes a millisecond, unless its program or directory lies on a file system
+/// that hangs; all later spawns wait for it.
+const EXEC_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a child that was killed before it was a program is waited for.
+const DISCARD_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a child gets as a standard stream.
 #[derive(Debug)]
@@ -125,16 +134,21 @@ pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<(i32, OwnedFd), SpawnError> 
 
     let argv = pointers(&plan.argv);
     let mut listen_pid = *b"LISTEN_PID=\0\0\0\0\0\0\0\0\0\0\0\0";
+    let listen_pid_at = listen_pid.as_mut_ptr();
     let mut env = pointers(&plan.env);
     if !plan.sockets.is_empty() {
-        env.insert(0, listen_pid.as_ptr().cast());
+        // From the pointer that the child writes through, so that what it wrote is what execve(2) reads.
+        env.insert(0, listen_pid_at.cast());
     }
     let master_pid = nix::unistd::getpid().as_raw();
 
+    let mut own = own_child();
     // SAFETY: the child branch calls `run_child` only, which keeps to async-signal-safe calls on memory made above.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        let (step, errno) = run_child(plan, &argv, &env, &mut listen_pid[11..], &moves, master_pid);
+        // SAFETY: the array outlives the call, and its last 12 bytes are nobody else's meanwhile.
+        let digits = unsafe { std::slice::from_raw_parts_mut(listen_pid_at.add(11), PID_DIGITS + 1) };
+        let (step, errno) = run_child(plan, &argv, &env, digits, &moves, master_pid);
         let [low, high, ..] = errno.to_le_bytes();
         let report = [step, low, high, 0];
         // SAFETY: write(2) and _exit(2) are async-signal-safe; the buffer is on this stack.
@@ -146,11 +160,16 @@ pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<(i32, OwnedFd), SpawnError> 
     if pid < 0 {
         return Err(SpawnError::new(SpawnStep::Fork, &io::Error::last_os_error()));
     }
+    own.enter(pid);
+    drop(own);
     drop(report_write);
     // Before anybody could reap it, so it is surely this child.
     let pidfd = pidfd_open(pid);
     let mut report = Vec::with_capacity(4);
-    let read = File::from(report_read).read_to_end(&mut report);
+    let read = match is_readable_within(report_read.as_fd(), EXEC_WITHIN) {
+        true => File::from(report_read).read_to_end(&mut report),
+        false => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+    };
     let failure = match (read, report.as_slice()) {
         (Ok(_), [step, low, high, _]) => Some(SpawnError {
             step: CHILD_STEPS.get(usize::from(*step)).copied().unwrap_or(SpawnStep::Exec),
@@ -166,19 +185,35 @@ pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<(i32, OwnedFd), SpawnError> 
                 let error = pidfd.as_ref().expect_err("no failure is only left over with an error here");
                 SpawnError::new(SpawnStep::Pidfd, error)
             });
-            discard(pid);
+            discard(pid, pidfd.as_ref().ok());
             Err(error)
         }
     }
 }
 
-/// Ends and reaps a child that failed before it became a program.
-fn discard(pid: i32) {
-    // SAFETY: the child has not been reaped, so the pid is still its own; a null status is allowed.
-    unsafe {
-        libc::kill(pid, libc::SIGKILL);
-        libc::wait4(pid, std::ptr::null_mut(), 0, std::ptr::null_mut());
+/// Whether something can be read, or the end is reached, before the time is over.
+fn is_readable_within(fd: BorrowedFd<'_>, within: Duration) -> bool {
+    let timeout = PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX);
+    loop {
+        match nix::poll::poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], timeout) {
+            Ok(ready) => return ready > 0,
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return false,
+        }
     }
+}
+
+/// Ends and reaps a child that did not become a program. One that is stuck in the kernel is left to whoever reaps orphans:
+/// the thread has others to make.
+fn discard(pid: i32, pidfd: Option<&OwnedFd>) {
+    // SAFETY: the child has not been reaped, so the pid is still its own.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    let is_gone = pidfd.is_none_or(|pidfd| is_readable_within(pidfd.as_fd(), DISCARD_WITHIN));
+    let flags = if is_gone { 0 } else { libc::WNOHANG };
+    let mut own = own_child();
+    // SAFETY: as above; a null status and a null usage are allowed.
+    unsafe { libc::wait4(pid, std::ptr::null_mut(), flags, std::ptr::null_mut()) };
+    own.leave(pid);
 }
 
 /// The child's side; returns only on failure, with the step's number and the errno.
@@ -354,10 +389,9 @@ mod tests {
             let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
             let made = fork_exec(&ChildPlan { stdin: reader, ..plan("/bin/cat") });
             drop(writer);
-            ended.send(made.map(|(pid, _)| discard(pid))).unwrap();
+            ended.send(made.map(|(pid, pidfd)| discard(pid, Some(&pidfd)))).unwrap();
         });
-        let made =
-            is_ended.recv_timeout(std::time::Duration::from_secs(20)).expect("fork_exec does not return");
+        let made = is_ended.recv_timeout(Duration::from_secs(20)).expect("fork_exec does not return");
         assert_eq!(made, Ok(()));
     }
 

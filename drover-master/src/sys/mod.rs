@@ -3,9 +3,12 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 mod child;
+mod orphans;
 mod pidfd;
 mod readiness;
 
 pub(crate) use child::{ChildPlan, SpawnError, Stdio, fork_exec};
-pub(crate) use pidfd::{pidfd_open, pidfd_signal, reap};
+pub(crate) use orphans::{is_child_signal_ignored, own_child};
+pub use orphans::{reap_strangers, restore_child_signal};
+pub(crate) use pidfd::{has_ended, pidfd_open, pidfd_signal, reap};
 pub(crate) use readiness::watch_readable;

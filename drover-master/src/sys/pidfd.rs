@@ -28,8 +28,17 @@ pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()>
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Whether the child has ended, without reaping it. ECHILD: somebody else has reaped it, and its number may be another's.
+pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(wait(pidfd, libc::WNOWAIT)?.is_some())
+}
+
 /// Reaps the child if it has ended. The raw call is used because only it also tells the resource usage.
 pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, Usage)>> {
+    wait(pidfd, 0)
+}
+
+fn wait(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<(ExitStatus, Usage)>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
@@ -40,7 +49,7 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, Usag
                 libc::P_PIDFD,
                 pidfd.as_raw_fd(),
                 info.as_mut_ptr(),
-                libc::WEXITED | libc::WNOHANG,
+                libc::WEXITED | libc::WNOHANG | flags,
                 usage.as_mut_ptr(),
             )
         };

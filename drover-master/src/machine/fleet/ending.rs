@@ -14,7 +14,7 @@ use crate::machine::gate::{self, Admission, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::{Decision, LeaveReason};
-use crate::machine::worker::{Identity, WorkerInput};
+use crate::machine::worker::{Identity, Worker, WorkerInput};
 
 impl Fleet {
     pub(super) fn end_requested(&mut self, now: Instant, ticket: TicketId, how: gate::Request, by: Arc<str>) {
@@ -215,6 +215,10 @@ impl Fleet {
     pub(super) fn answer_if_stuck(&mut self) {
         let nobody_waits = self.start_tickets.is_empty() && self.stop_tickets.is_empty();
         if nobody_waits || self.timers.next().is_some() || self.counts.creating > 0 || self.is_deciding() {
+            return;
+        }
+        if self.workers.values().any(Worker::is_dead) {
+            // Its exit is under way.
             return;
         }
         let Some(stuck) = self.workers.values().find(|worker| worker.is_unkillable()) else { return };

@@ -51,7 +51,9 @@ impl Fleet {
             self.last_worker += 1;
             let id = WorkerId(self.last_worker);
             let identity = Identity { slot, generation: self.generation, id };
-            self.workers.insert(id, Worker::new(identity, Arc::clone(&self.rules), now));
+            let worker = Worker::new(identity, Arc::clone(&self.rules), now);
+            self.timers.set(Timer::Worker(id), worker.deadline());
+            self.workers.insert(id, worker);
             self.counts.creating += 1;
             let place = self.slot_mut(slot);
             if place.was_filled {

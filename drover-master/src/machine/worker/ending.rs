@@ -1,7 +1,7 @@
 //! How a worker is brought to its end, rung by rung, and what its end is called.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{DeadlineKind, Link, Rung, State, UNKILLABLE_AFTER, Worker, WorkerAction};
 use crate::config::Protocol;
@@ -9,6 +9,9 @@ use crate::machine::deadlines::after;
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
 use crate::machine::phase::Phase;
 use crate::machine::restart::is_success;
+
+/// How long an end by force waits for a process that is being created; that takes a millisecond, or hangs.
+const CREATION_WHEN_HURRIED: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// A graceful end: Stop, drain, Quit for a protocol worker that is ready; without the drain for one that is not;
@@ -56,6 +59,7 @@ impl Worker {
         self.asked_by.get_or_insert(by);
         if let State::Initialized { doomed } = self.state {
             self.state = State::Initialized { doomed: doomed.max(Some(Rung::Terminated)) };
+            self.hurry_creation(now);
         }
         self.blame(KillCause::Hurried);
         match self.state {
@@ -77,6 +81,7 @@ impl Worker {
             State::Initialized { .. } => {
                 self.blame(KillCause::HardShutdown);
                 self.state = State::Initialized { doomed: Some(Rung::Killed) };
+                self.hurry_creation(now);
             }
             State::Starting
             | State::Started
@@ -94,12 +99,28 @@ impl Worker {
         self.link = Link::Lost;
         out.push(WorkerAction::CloseLink);
         match self.state {
+            // Half a frame is what a process leaves that dies in the middle of it.
+            _ if self.is_dead => {}
             State::Starting | State::Started | State::Stopping | State::Stopped => {
                 self.blame(KillCause::ProtocolError);
                 self.terminate(now, out);
             }
             State::Initialized { .. } | State::ShuttingDown { .. } | State::Exited { .. } => {}
         }
+    }
+
+    /// The thread that makes processes has not answered: it hangs in the file system of a program or a directory. Should the
+    /// process come to be after all, the driver knows it no more and lets it go, which kills it.
+    fn not_created(&mut self, now: Instant) {
+        let sentence = "its process could not be created in time; the file system of a program or a working directory may hang";
+        self.spawn_failed(now, SpawnStep::Prepare, libc::ETIMEDOUT, Some(sentence.into()));
+    }
+
+    /// Who is in a hurry does not wait long for a process that may never be there.
+    fn hurry_creation(&mut self, now: Instant) {
+        let soon = after(now, CREATION_WHEN_HURRIED);
+        let at = self.deadline().map_or(soon, |at| at.min(soon));
+        self.set_deadline(DeadlineKind::Create, at);
     }
 
     pub(super) fn deadline_passed(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
@@ -109,6 +130,7 @@ impl Worker {
         }
         self.deadline = None;
         let (cause, missed) = match kind {
+            DeadlineKind::Create => return self.not_created(now),
             DeadlineKind::MinUptime => return self.become_started(now, out),
             DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),

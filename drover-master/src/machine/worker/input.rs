@@ -62,7 +62,9 @@ pub enum WorkerInput {
     },
     /// The time of [`Worker::deadline`](super::Worker::deadline) has come.
     DeadlinePassed,
-    /// The process has been reaped.
+    /// The process has ended; how, is told by `Exited`, which follows.
+    Died,
+    /// The process has been reaped, and its last words are known.
     Exited {
         /// What the kernel said.
         status: ExitStatus,

@@ -113,6 +113,8 @@ pub struct Worker {
     trouble: Option<Arc<str>>,
     status_text: String,
     in_flight: Option<u64>,
+    /// Its process has ended; what it said before may still come, and its exit will.
+    is_dead: bool,
     /// Pings since it last said something.
     unanswered: u32,
 }
@@ -120,6 +122,7 @@ pub struct Worker {
 impl Worker {
     /// A worker whose process has just been asked for.
     pub fn new(identity: Identity, rules: Arc<Rules>, now: Instant) -> Self {
+        let created_by = after(now, rules.start.timeout);
         Self {
             identity,
             rules,
@@ -130,13 +133,14 @@ impl Worker {
             created: now,
             spawned: None,
             started: None,
-            deadline: None,
+            deadline: Some((DeadlineKind::Create, created_by)),
             extendable_until: now,
             intent: Intent::default(),
             asked_by: None,
             trouble: None,
             status_text: String::new(),
             in_flight: None,
+            is_dead: false,
             unanswered: 0,
         }
     }
@@ -147,6 +151,16 @@ impl Worker {
             return;
         }
         match input {
+            // The dead miss no deadline, pass no probe, and need not be asked to leave.
+            WorkerInput::Died => {
+                self.is_dead = true;
+                self.deadline = None;
+            }
+            WorkerInput::ProbePassed
+            | WorkerInput::ShutdownAsked { .. }
+            | WorkerInput::Hurried { .. }
+            | WorkerInput::KillAsked { .. }
+                if self.is_dead => {}
             WorkerInput::Spawned { pid } => self.spawned(now, pid, out),
             WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
             WorkerInput::Connected => self.connected(now, out),
@@ -282,6 +296,9 @@ impl Worker {
     }
 
     fn set_deadline(&mut self, kind: DeadlineKind, at: Instant) {
+        if self.is_dead {
+            return;
+        }
         self.deadline = Some((kind, at));
     }
 
@@ -344,7 +361,14 @@ impl Worker {
 
     /// Whether its process is still there long after SIGKILL.
     pub fn is_unkillable(&self) -> bool {
-        matches!(self.state, State::ShuttingDown { rung: Rung::Killed }) && self.deadline.is_none()
+        matches!(self.state, State::ShuttingDown { rung: Rung::Killed })
+            && self.deadline.is_none()
+            && !self.is_dead
+    }
+
+    /// Whether its process has ended, and only the evidence is waited for.
+    pub const fn is_dead(&self) -> bool {
+        self.is_dead
     }
 
     /// Whether its end was asked for or decided by the master.

@@ -74,6 +74,8 @@ pub enum Link {
 /// What a worker's one deadline is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadlineKind {
+    /// To be there at all.
+    Create,
     /// To be ready.
     Start,
     /// Not a limit but the aim: alive until here means ready.

@@ -119,6 +119,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("Connected", WorkerInput::Connected),
         ("Disconnected", WorkerInput::Disconnected),
         ("ProbePassed", WorkerInput::ProbePassed),
+        ("Died", WorkerInput::Died),
         ("SaidStarted", said(Said::Started)),
         ("SaidStopped", said(Said::Stopped)),
         ("SaidShutDown", said(Said::ShutDown)),
@@ -380,4 +381,36 @@ fn a_probed_worker_is_ready_when_it_answers_and_failed_when_it_does_not_in_time(
     let status = killed_by(libc::SIGTERM);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StartDeadline, status };
     assert_eq!(life.exit(status), (reason, Phase::Failed));
+}
+
+#[test]
+fn a_process_that_never_comes_to_be_is_given_up_and_sooner_by_force() {
+    for (input, within) in [
+        (None, Duration::from_secs(30)),
+        (Some(hurry()), Duration::from_secs(1)),
+        (Some(kill()), Duration::from_secs(1)),
+    ] {
+        let life = Life::new(Protocol::None);
+        let start = life.now;
+        let life = life.feed(input).overtaken();
+        assert_eq!(life.now - start, within);
+        let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
+        assert_eq!(exit.reason, ExitReason::SpawnFailed { step: SpawnStep::Prepare, errno: libc::ETIMEDOUT });
+    }
+}
+
+#[test]
+fn a_dead_worker_becomes_ready_neither_by_its_uptime_nor_by_its_probe() {
+    for life in [Life::new(Protocol::None).feed([spawned()]), probed()] {
+        let life = life.feed([WorkerInput::Died, WorkerInput::ProbePassed, WorkerInput::DeadlinePassed]);
+        assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Starting, None));
+        assert_eq!(life.exit(ExitStatus::Code(3)), (ExitReason::AbnormalExit { code: 3 }, Phase::Failed));
+    }
+}
+
+#[test]
+fn what_a_worker_said_before_it_died_still_counts() {
+    let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, WorkerInput::Died]);
+    let life = life.feed([said(Said::Started)]);
+    assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Started, None));
 }

@@ -196,6 +196,7 @@ impl Stage {
     fn ends_with(&mut self, id: WorkerId, status: ExitStatus) {
         if let Some(process) = self.processes.get_mut(&id).filter(|process| process.alive) {
             process.alive = false;
+            self.happens(id, WorkerInput::Died);
             self.happens(id, exited(status));
         }
     }

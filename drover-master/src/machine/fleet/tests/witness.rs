@@ -124,6 +124,8 @@ impl Witness {
         for worker in fleet.workers() {
             let must_move = !matches!(worker.state(), State::Initialized { .. } | State::Started);
             let stuck = self.unkillable.contains(&worker.identity().id);
+            // The dead wait for nothing but their exit, which always comes.
+            let stuck = stuck || worker.is_dead();
             assert!(!must_move || stuck || worker.deadline().is_some(), "{worker:?} may stay so for ever");
         }
 
@@ -132,7 +134,9 @@ impl Witness {
             assert_eq!(fleet.next_deadline(), None, "an app that does nothing has no deadline");
         }
         let undecided = fleet.slots.iter().any(|slot| matches!(slot.state, SlotState::Undecided { .. }));
-        let under_way = in_phase(Phase::Initialized) > 0 || undecided || fleet.next_deadline().is_some();
+        let exiting = fleet.workers().any(crate::machine::worker::Worker::is_dead);
+        let under_way =
+            in_phase(Phase::Initialized) > 0 || undecided || exiting || fleet.next_deadline().is_some();
         assert!(self.open.is_empty() || under_way, "{:?} wait, and nothing is under way", self.open);
     }
 

@@ -1,0 +1,86 @@
+//! Children that are not ours: adopted as PID 1. And the one signal disposition that would lose the exits of those that are.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The children made here and not reaped yet. Held from before a fork until its child is entered, so that whoever looks for
+/// strangers never takes one of them for one.
+static OWN: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
+
+/// The children made here, locked.
+pub(crate) struct Own(MutexGuard<'static, Option<HashSet<i32>>>);
+
+/// Locks the table of children.
+pub(crate) fn own_child() -> Own {
+    Own(OWN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Own {
+    pub(crate) fn enter(&mut self, pid: i32) {
+        self.0.get_or_insert_default().insert(pid);
+    }
+
+    pub(crate) fn leave(&mut self, pid: i32) {
+        if let Some(own) = self.0.as_mut() {
+            own.remove(&pid);
+        }
+    }
+
+    fn has(&self, pid: i32) -> bool {
+        self.0.as_ref().is_some_and(|own| own.contains(&pid))
+    }
+}
+
+/// Reaps every ended child of this process that no master in it has made, and tells how many.
+///
+/// For a program that is PID 1 (of a container, say) and so the parent of every orphan: call it at each SIGCHLD. It takes exit
+/// statuses from whoever else waits for children in this program, so a library must not call it.
+///
+/// # Errors
+///
+/// What reading `/proc/self/task` says.
+pub fn reap_strangers() -> io::Result<usize> {
+    let own = own_child();
+    let mut reaped = 0;
+    for task in fs::read_dir("/proc/self/task")? {
+        let children = fs::read_to_string(task?.path().join("children"))?;
+        for pid in children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
+            if own.has(pid) {
+                continue;
+            }
+            // SAFETY: no memory is passed; the pid is an unreaped child of this process, so it is nobody else's.
+            let ended =
+                unsafe { libc::wait4(pid, std::ptr::null_mut(), libc::WNOHANG, std::ptr::null_mut()) };
+            if ended == pid {
+                reaped += 1;
+            }
+        }
+    }
+    Ok(reaped)
+}
+
+/// Whether the kernel reaps children by itself (`sigaction(2)`: SIGCHLD ignored, or SA_NOCLDWAIT), which loses their exits.
+/// Such a disposition is inherited over an exec.
+pub(crate) fn is_child_signal_ignored() -> bool {
+    let mut found = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the pointer is to writable memory of the right type; a null new action only asks.
+    let found = unsafe {
+        libc::sigaction(libc::SIGCHLD, std::ptr::null(), found.as_mut_ptr());
+        found.assume_init()
+    };
+    found.sa_sigaction == libc::SIG_IGN || found.sa_flags & libc::SA_NOCLDWAIT != 0
+}
+
+/// Sets SIGCHLD to its default. A program that is started with SIGCHLD ignored would lose the exit statuses of all its
+/// children; a master refuses to be built then.
+pub fn restore_child_signal() {
+    // SAFETY: a zeroed sigaction with SIG_DFL is valid; nothing of the old one is read.
+    unsafe {
+        let mut default: libc::sigaction = std::mem::zeroed();
+        default.sa_sigaction = libc::SIG_DFL;
+        libc::sigaction(libc::SIGCHLD, &default, std::ptr::null_mut());
+    }
+}
