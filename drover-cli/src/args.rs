@@ -24,8 +24,8 @@ pub struct Cli {
 /// Options of every verb.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The control socket: `demo`, `run` and `up` serve there, the others ask there
-    #[arg(short, long, global = true, value_name = "PATH", env = "DROVER_CONTROL")]
+    /// The control socket: `demo`, `run` and `up` serve there, the others ask there [env: DROVER_CONTROL]
+    #[arg(short, long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -33,6 +33,15 @@ pub struct Global {
     /// Say less: no progress; of `status`, names only
     #[arg(short, long, global = true)]
     pub quiet: bool,
+}
+
+impl Global {
+    /// Completes what was typed by what the environment says. A variable that is empty says nothing.
+    pub(crate) fn with_environment(mut self) -> Self {
+        let named = || std::env::var_os("DROVER_CONTROL").filter(|path| !path.is_empty());
+        self.socket = self.socket.or_else(|| named().map(PathBuf::from));
+        self
+    }
 }
 
 /// When to use colours.

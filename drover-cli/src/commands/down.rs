@@ -1,5 +1,6 @@
 //! `drover down`: the graceful end of everything.
 
+use super::interrupt::Interrupt;
 use super::{find, report};
 use crate::args::{DownArgs, Global};
 use crate::exit_status::ExitStatus;
@@ -10,6 +11,7 @@ pub(super) async fn run(global: &Global, args: &DownArgs) -> ExitStatus {
         Ok(client) => client,
         Err(status) => return status,
     };
+    let mut interrupt = Interrupt::new();
     let down = client.down(args.now);
     tokio::select! {
         done = down => match done {
@@ -21,7 +23,7 @@ pub(super) async fn run(global: &Global, args: &DownArgs) -> ExitStatus {
             }
             Err(error) => report(&error),
         },
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupt.pressed() => {
             message::note("interrupted; the master goes on ending");
             ExitStatus::Interrupted
         }

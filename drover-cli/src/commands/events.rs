@@ -2,6 +2,7 @@
 
 use drover_master::control::Follow;
 
+use super::interrupt::Interrupt;
 use super::{find, report};
 use crate::args::{EventsArgs, Global};
 use crate::exit_status::ExitStatus;
@@ -15,10 +16,11 @@ pub(super) async fn run(global: &Global, args: &EventsArgs) -> ExitStatus {
     if let Err(error) = client.events(args.since, args.follow).await {
         return report(&error);
     }
+    let mut interrupt = Interrupt::new();
     loop {
         let next = tokio::select! {
             next = client.next_event() => next,
-            _ = tokio::signal::ctrl_c() => return ExitStatus::Done,
+            () = interrupt.pressed() => return ExitStatus::Done,
         };
         match next {
             Ok(Some(Follow::Event(event))) => {

@@ -4,6 +4,7 @@ mod demo;
 mod down;
 mod events;
 mod find;
+mod interrupt;
 mod run;
 mod serve;
 mod status;
@@ -19,7 +20,7 @@ use crate::output::message;
 
 /// Does what was typed.
 pub(crate) async fn run(cli: Cli) -> ExitStatus {
-    let global = cli.global;
+    let global = cli.global.with_environment();
     match cli.verb {
         Verb::Demo(args) => demo::run(&global, &args).await,
         Verb::Run(args) => run::run(&global, args).await,

@@ -3,6 +3,7 @@
 use drover_master::control::{ClientError, ControlClient, Follow};
 use drover_proto::latest::{AppStatus, Phase, StatusReply};
 
+use super::interrupt::Interrupt;
 use super::{find, report};
 use crate::args::{Global, StatusArgs};
 use crate::exit_status::ExitStatus;
@@ -48,9 +49,14 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
         Ok(news) => news,
         Err(status) => return status,
     };
+    let mut interrupt = Interrupt::new();
     let mut subscribed = false;
     loop {
-        let reply = match client.status(&args.apps).await {
+        let reply = tokio::select! {
+            reply = client.status(&args.apps) => reply,
+            () = interrupt.pressed() => return ExitStatus::Done,
+        };
+        let reply = match reply {
             Ok(reply) => reply,
             // The master has ended between its last event and this question.
             Err(ClientError::Closed | ClientError::Connection(_)) if subscribed => return ExitStatus::Done,
@@ -73,7 +79,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             },
             // Uptimes grow without any event.
             () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
-            _ = tokio::signal::ctrl_c() => return ExitStatus::Done,
+            () = interrupt.pressed() => return ExitStatus::Done,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What happens, told line by line.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_master::supervisor::Supervisor;
@@ -32,7 +34,7 @@ impl Story {
             if let Some(control) = control {
                 say(&format!("control socket {control}")).await;
             }
-            let teller = Teller { masters: handle.masters().to_vec(), hints };
+            let teller = Teller { masters: handle.masters().to_vec(), hints, ready: HashSet::new() };
             // The masters' handles are let go of with the teller, before the supervisor is.
             drop(handle);
             teller.tell(events, is_over).await;
@@ -50,6 +52,8 @@ impl Story {
 struct Teller {
     masters: Vec<drover_master::Master>,
     hints: Vec<String>,
+    /// The apps of which a worker has become ready.
+    ready: HashSet<Arc<str>>,
 }
 
 impl Teller {
@@ -72,6 +76,13 @@ impl Teller {
 
     async fn event(&mut self, event: &Event) {
         let app = &event.app;
+        if event.worker.is_some() && event.phase == Phase::Started {
+            self.ready.insert(Arc::clone(app));
+        }
+        // An app that completed while it was started is not ready for anything.
+        if matches!(event.kind, EventKind::AppStarted) && !self.ready.contains(app) {
+            return;
+        }
         let Some(line) = line(event) else { return };
         say(&line).await;
         if let (EventKind::AppStarted, Some(master)) =

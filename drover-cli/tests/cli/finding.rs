@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{SIGCONT, SIGSTOP};
+
 use crate::harness::{Ended, Home, Running};
 
 fn bare(home: &Home, args: &[&str]) -> Ended {
@@ -77,6 +79,19 @@ fn the_environment_can_name_the_socket() {
     ended.failed(6, &["`nowhere.sock`"]);
     assert_eq!(with(&["down"]).end().code, Some(0));
     assert_eq!(master.end().code, Some(0));
+    // A variable that is empty says nothing.
+    let mut command = home.bare(&["run", "--", "true"]);
+    assert_eq!(Running::start(command.env("DROVER_CONTROL", "")).end().code, Some(0));
+}
+
+#[test]
+fn a_master_that_is_stopped_is_not_waited_for_for_ever() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    demo.signal(SIGSTOP);
+    home.run(&["status"]).failed(6, &["does not answer within 5s", "it may be stopped (SIGSTOP)"]);
+    demo.signal(SIGCONT);
+    home.down(demo);
 }
 
 #[test]

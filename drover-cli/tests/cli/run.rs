@@ -19,7 +19,8 @@ fn a_command_that_ends_well_completes() {
     let ended = home.run(&["run", "--", "true"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
     assert!(ended.errors().is_empty(), "{ended:#?}");
-    assert!(ended.stderr.contains("true completed"), "{ended:#?}");
+    assert!(ended.stderr.ends_with("drover: true completed\n"), "{ended:#?}");
+    assert!(!ended.stderr.contains("ready"), "nothing ever was: {ended:#?}");
 }
 
 #[test]

@@ -4,9 +4,9 @@ use nix::sys::signal::{SIGINT, SIGTERM};
 
 use crate::harness::{Home, Running, body, eventually, request};
 
-/// Ignores what it is asked, and tells when it is asked.
+/// Ignores what it is asked, and tells when it is asked; so late that the next signal is a press of its own.
 const STUBBORN: &str =
-    "trap 'echo asked' INT; trap 'echo pressed' TERM; echo up; while :; do sleep 0.1; done";
+    "trap 'echo asked' INT; trap 'sleep 0.3; echo pressed' TERM; echo up; while :; do sleep 0.1; done";
 
 #[test]
 fn the_first_signal_ends_gracefully() {
@@ -66,7 +66,7 @@ fn a_second_signal_kills_who_has_been_sent_sigterm_already() {
     master.prints("app/0 | up");
     master.signal(SIGINT);
     master.prints("app/0 | asked");
-    master.signal(SIGINT);
+    master.signal(SIGTERM);
     let ended = master.end();
     assert_eq!(ended.code, Some(130), "{ended:#?}");
     assert!(ended.stderr.contains("was ended by SIGKILL: its end was hurried"), "{ended:#?}");
@@ -74,9 +74,19 @@ fn a_second_signal_kills_who_has_been_sent_sigterm_already() {
 }
 
 #[test]
+fn a_signal_that_is_sent_twice_at_once_is_one() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    demo.signal(SIGTERM);
+    demo.signal(SIGTERM);
+    let ended = demo.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+}
+
+#[test]
 fn who_ignores_the_stop_is_pressed_and_then_killed_each_after_its_time() {
     let home = Home::new();
-    let master = stubborn(&home, "stop.drain_timeout = \"300ms\"\nstop.term_timeout = \"300ms\"");
+    let master = stubborn(&home, "stop.drain_timeout = \"2s\"\nstop.term_timeout = \"2s\"");
     let follower = home.start(&["events", "-f", "--json"]);
     follower.prints("app_started");
     master.signal(SIGTERM);
