@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use crate::machine::gate::Request;
 use crate::machine::phase::Phase;
 use crate::master::Master;
+use crate::sys::is_ignored;
 
 /// How many signals may wait to be acted on. The kernel merges equal ones itself; three climb every rung.
 const WAITING: usize = 8;
@@ -24,10 +25,13 @@ impl Signals {
         Self { kinds: vec![(SignalKind::interrupt(), "SIGINT"), (SignalKind::terminate(), "SIGTERM")] }
     }
 
-    /// SIGHUP too: for a program in the foreground, whose terminal may be closed.
+    /// SIGHUP too: for a program in the foreground, whose terminal may be closed. One that was started with SIGHUP ignored,
+    /// by `nohup`, goes on ignoring it.
     #[must_use]
     pub fn and_hangup(mut self) -> Self {
-        self.kinds.push((SignalKind::hangup(), "SIGHUP"));
+        if !is_ignored(libc::SIGHUP) {
+            self.kinds.push((SignalKind::hangup(), "SIGHUP"));
+        }
         self
     }
 

@@ -8,7 +8,7 @@ mod pidfd;
 mod readiness;
 
 pub(crate) use child::{ChildPlan, SpawnError, Stdio, fork_exec};
-pub(crate) use orphans::{is_child_signal_ignored, own_child};
+pub(crate) use orphans::{is_child_signal_ignored, is_ignored, own_child};
 pub use orphans::{reap_strangers, restore_child_signal};
 pub(crate) use pidfd::{has_ended, pidfd_open, pidfd_signal, reap};
 pub(crate) use readiness::watch_readable;

@@ -65,13 +65,23 @@ pub fn reap_strangers() -> io::Result<usize> {
 /// Whether the kernel reaps children by itself (`sigaction(2)`: SIGCHLD ignored, or SA_NOCLDWAIT), which loses their exits.
 /// Such a disposition is inherited over an exec.
 pub(crate) fn is_child_signal_ignored() -> bool {
-    let mut found = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the pointer is to writable memory of the right type; a null new action only asks.
-    let found = unsafe {
-        libc::sigaction(libc::SIGCHLD, std::ptr::null(), found.as_mut_ptr());
-        found.assume_init()
-    };
+    let found = disposition(libc::SIGCHLD);
     found.sa_sigaction == libc::SIG_IGN || found.sa_flags & libc::SA_NOCLDWAIT != 0
+}
+
+/// Whether a signal is ignored, as `nohup` leaves SIGHUP.
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    disposition(signal).sa_sigaction == libc::SIG_IGN
+}
+
+fn disposition(signal: i32) -> libc::sigaction {
+    let mut found = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the pointer is to writable memory of the right type, zeroed, which is a valid value; a null new action only
+    // asks.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), found.as_mut_ptr());
+        found.assume_init()
+    }
 }
 
 /// Sets SIGCHLD to its default. A program that is started with SIGCHLD ignored would lose the exit statuses of all its
