@@ -134,7 +134,7 @@ impl Witness {
             assert_eq!(fleet.next_deadline(), None, "an app that does nothing has no deadline");
         }
         let undecided = fleet.slots.iter().any(|slot| matches!(slot.state, SlotState::Undecided { .. }));
-        let exiting = fleet.workers().any(crate::machine::worker::Worker::is_dead);
+        let exiting = fleet.workers().any(Worker::is_dead);
         let under_way =
             in_phase(Phase::Initialized) > 0 || undecided || exiting || fleet.next_deadline().is_some();
         assert!(self.open.is_empty() || under_way, "{:?} wait, and nothing is under way", self.open);
