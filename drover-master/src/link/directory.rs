@@ -155,7 +155,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..200 {
                         let mine = Directory::create_below(base.path()).unwrap();
-                        std::thread::yield_now();
+                        std::thread::park_timeout(std::time::Duration::from_millis(1));
                         assert!(mine.path.exists(), "another master removed it");
                     }
                 });
