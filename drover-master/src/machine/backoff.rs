@@ -27,7 +27,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_pause_is_within_its_jitter_and_never_over_the_maximum(
-            initial_ms in 0u64..10_000, max_ms in 0u64..100_000, factor in 1.0f64..10.0, jitter in 0.0f64..=1.0,
+            initial_ms in 1u64..10_000, max_ms in 0u64..100_000, factor in 1.0f64..10.0, jitter in 0.0f64..=1.0,
             attempt in 0u32..=u32::MAX, seed: u64,
         ) {
             let backoff = Backoff {
