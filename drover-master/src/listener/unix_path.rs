@@ -163,9 +163,17 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
 
     use super::*;
+
+    /// A socket file that nobody listens on. Closing alone does not do: a child that another test of this program is just
+    /// making may hold a copy for a moment.
+    fn leave_behind(path: &Path) {
+        let socket = std::os::unix::net::UnixListener::bind(path).unwrap();
+        nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
+    }
 
     fn names(dir: &Path) -> Vec<String> {
         fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -187,7 +195,7 @@ mod tests {
     fn a_stale_socket_file_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.sock");
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        leave_behind(&path);
         assert!(UnixStream::connect(&path).is_err());
         let claimed = UnixPath::claim(&path).unwrap();
         let _socket = claimed.listen(16).unwrap();
@@ -198,7 +206,7 @@ mod tests {
     fn what_a_killed_program_left_is_cleared_away_and_a_live_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let (dead, live) = (dir.path().join("dead.sock"), dir.path().join("live.sock"));
-        drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+        leave_behind(&dead);
         fs::write(with_suffix(&dead, ".lock"), "").unwrap();
         let claimed = UnixPath::claim(&live).unwrap();
         let _socket = claimed.listen(16).unwrap();
