@@ -14,6 +14,11 @@ use tokio::net::TcpStream;
 
 use crate::policies::{at_once, soon};
 
+/// Closing alone does not do: a child that another test is just making may hold a copy for a moment.
+fn no_longer_listens(socket: impl AsRawFd) {
+    nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
+}
+
 async fn greeting(stream: TcpStream) -> String {
     let mut line = String::new();
     let mut stream = BufReader::new(stream);
@@ -113,9 +118,7 @@ async fn a_port_in_use_is_told_with_the_listener_the_address_and_the_remedy() {
     );
     assert_eq!(app.all_events(), [], "nothing was begun");
     app.is_gone().await;
-    // Not closed only: a child that another test is just making may hold a copy for a moment.
-    nix::sys::socket::shutdown(taken.as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
-    drop(taken);
+    no_longer_listens(taken);
     patiently("the second start", app.master().start()).await.unwrap();
     app.end().await;
 }
@@ -156,7 +159,7 @@ fn at(path: &Path) -> drover_master::MasterBuilder {
 async fn a_unix_socket_is_there_while_the_app_runs_and_gone_after() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("api.sock");
-    drop(UnixListener::bind(&path).unwrap());
+    no_longer_listens(UnixListener::bind(&path).unwrap());
     // What a dead program left there is replaced.
     let app = App::started(at(&path)).await;
     UnixStream::connect(&path).unwrap();
