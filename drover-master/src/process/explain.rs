@@ -1,8 +1,9 @@
 //! Why a process could not be created, in a sentence that a person can act on.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::config::Command;
@@ -41,6 +42,9 @@ pub(crate) fn explain(command: &Command, step: SpawnStep, errno: i32, found: Opt
         (SpawnStep::Exec, libc::EACCES, Some(file)) if file.is_dir() => {
             format!("the command `{program}` is a directory")
         }
+        (SpawnStep::Exec, libc::EACCES, Some(file)) if file.exists() && !file.is_file() => {
+            format!("the command `{program}` is no regular file")
+        }
         (SpawnStep::Exec, libc::EACCES, Some(file)) => match interpreter(file) {
             Some(interpreter) if is_executable(file) => {
                 format!(
@@ -62,9 +66,19 @@ pub(crate) fn explain(command: &Command, step: SpawnStep, errno: i32, found: Opt
     }
 }
 
+/// Only of a regular file: to open a FIFO is to wait for its writer (`fifo(7)`), and to open a device may do things. Should
+/// the file be replaced by one in between, it is not waited for either.
 fn interpreter(file: &Path) -> Option<String> {
+    if !file.is_file() {
+        return None;
+    }
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(file).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
     let mut start = Vec::new();
-    File::open(file).ok()?.take(FIRST_LINE).read_to_end(&mut start).ok()?;
+    file.take(FIRST_LINE).read_to_end(&mut start).ok()?;
     let line = start.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
     let line = String::from_utf8_lossy(line);
     line.split_whitespace().next().map(str::to_owned)
@@ -72,4 +86,39 @@ fn interpreter(file: &Path) -> Option<String> {
 
 fn is_executable(file: &Path) -> bool {
     nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use nix::sys::stat::Mode;
+
+    use super::*;
+
+    #[test]
+    fn a_fifo_as_the_program_is_named_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let (tell, told) = mpsc::sync_channel(2);
+        std::thread::spawn(move || {
+            for errno in [libc::EACCES, libc::ENOENT] {
+                let _ = tell.send(explain(&Command::new(&fifo), SpawnStep::Exec, errno, Some(&fifo)));
+            }
+        });
+        let text = told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
+        assert!(text.ends_with("is no regular file"), "{text}");
+        told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
+    }
+
+    #[test]
+    fn the_interpreter_of_a_script_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        std::fs::write(&script, "#!/nowhere/python -u\nprint()\n").unwrap();
+        let text = explain(&Command::new(&script), SpawnStep::Exec, libc::ENOENT, Some(&script));
+        assert!(text.contains("the interpreter `/nowhere/python`"), "{text}");
+    }
 }
