@@ -3,10 +3,9 @@
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use crate::listener::UnixPath;
+use crate::listener::{UnixPath, is_served};
 
 /// Where a master serves, or is to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,10 +91,11 @@ impl ControlPath {
         }
     }
 
-    /// Every master of this user that is alive: the sockets in the user's directories that somebody listens on.
+    /// Every master of this user that is alive: the sockets in the user's directories that somebody listens on. A
+    /// master that is stopped (SIGSTOP) is one of them and is not waited for.
     pub fn live() -> Vec<PathBuf> {
         let sockets = candidates().into_iter().flat_map(|dir| sockets_in(&dir));
-        let mut live: Vec<PathBuf> = sockets.filter(|path| UnixStream::connect(path).is_ok()).collect();
+        let mut live: Vec<PathBuf> = sockets.filter(|path| is_served(path)).collect();
         live.sort();
         live
     }

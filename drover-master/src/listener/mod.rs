@@ -16,8 +16,8 @@ use nix::sys::socket::{
 };
 
 pub(crate) use pool::ListenerPool;
-pub(crate) use unix_path::UnixPath;
 pub use unix_path::UnixPathError;
+pub(crate) use unix_path::{UnixPath, is_served};
 
 use crate::config::{ListenAddr, ListenSpec};
 

@@ -3,13 +3,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
 /// The longest path of a Unix socket, in bytes: `sun_path` holds 108 with the NUL (`unix(7)`).
 pub(crate) const PATH_MAX: usize = 107;
@@ -80,7 +81,7 @@ impl UnixPath {
         })?;
         let claimed = Self { path, lock_path, lock: Some(lock), made: Mutex::new(None) };
         // A server that knows nothing of the lock may live there.
-        if std::os::unix::net::UnixStream::connect(&claimed.path).is_ok() {
+        if is_served(&claimed.path) {
             return Err(UnixPathError::InUse { path: claimed.path.clone() });
         }
         Ok(claimed)
@@ -155,6 +156,17 @@ fn lock(path: &Path) -> Result<Flock<File>, Errno> {
     }
 }
 
+/// Whether somebody listens at a path. Asked without waiting: a stopped server's queue may be full for ever, and then the
+/// kernel says EAGAIN (`connect(2)`), which only a live one does.
+pub(crate) fn is_served(path: &Path) -> bool {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let knock = || {
+        let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        connect(fd.as_raw_fd(), &UnixAddr::new(path)?)
+    };
+    matches!(knock(), Ok(()) | Err(Errno::EAGAIN))
+}
+
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -224,6 +236,34 @@ mod tests {
         let _live = std::os::unix::net::UnixListener::bind(&path).unwrap();
         assert!(matches!(UnixPath::claim(&path), Err(UnixPathError::InUse { .. })));
         assert!(UnixStream::connect(&path).is_ok());
+    }
+
+    #[test]
+    fn a_server_that_is_stopped_with_a_full_queue_is_in_use_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let _stopped = crate::listener::listen_unix(&path, 1).unwrap();
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let mut queued = Vec::new();
+        loop {
+            let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+            match connect(fd.as_raw_fd(), &UnixAddr::new(&path).unwrap()) {
+                Ok(()) => queued.push(fd),
+                Err(error) => break assert_eq!(error, Errno::EAGAIN),
+            }
+        }
+
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let asked = path.clone();
+        std::thread::spawn(move || {
+            let claimed = UnixPath::claim(&asked);
+            UnixPath::clear_away(&asked);
+            let _ = tell.send((claimed, is_served(&asked)));
+        });
+        let (claimed, served) = told.recv_timeout(std::time::Duration::from_secs(30)).expect("nothing waits");
+        assert!(matches!(claimed, Err(UnixPathError::InUse { .. })));
+        assert!(served);
+        assert!(path.exists());
     }
 
     #[test]
