@@ -5,10 +5,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 /// The socket's name in its directory.
 const SOCKET: &str = "worker.sock";
+
+/// How many new directories are tried. One is lost only to a master that starts in the same instant, so a hundred times in
+/// a row means that something else is wrong.
+const TRIES: u32 = 100;
 
 /// A directory that this master alone holds, by a lock on the directory itself. Dropped, it is removed.
 #[derive(Debug)]
@@ -49,24 +54,34 @@ impl Directory {
     }
 
     fn create_below(base: &Path) -> Result<Self, DirectoryError> {
+        Self::create_held(base, hold)
+    }
+
+    /// `hold` locks what was made, or says that it was lost to another master.
+    fn create_held(
+        base: &Path,
+        hold: impl Fn(&Path) -> io::Result<Option<Flock<File>>>,
+    ) -> Result<Self, DirectoryError> {
         ensure_private(base)?;
         clear_away(base);
         let failed = |path: &Path, source| DirectoryError::Io { path: path.to_owned(), source };
-        loop {
+        for _ in 0..TRIES {
             let path = base.join(format!("{}-{:08x}", std::process::id(), fastrand::u32(..)));
             // 0711: a worker that runs as another user can reach the socket, and nobody can list.
             match DirBuilder::new().mode(0o711).create(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 other => other.map_err(|error| failed(&path, error))?,
             }
-            // Between making and locking, another master may take it for a dead one's and remove it: then anew.
-            let lock = File::open(&path).map(|dir| Flock::lock(dir, FlockArg::LockExclusiveNonblock));
-            if let Ok(Ok(lock)) = lock
-                && path.exists()
-            {
-                return Ok(Self { path, _lock: lock });
+            match hold(&path) {
+                Ok(Some(lock)) => return Ok(Self { path, _lock: lock }),
+                Ok(None) => {}
+                Err(error) => {
+                    remove(&path);
+                    return Err(failed(&path, error));
+                }
             }
         }
+        Err(failed(base, io::Error::other(format!("each of {TRIES} new directories in it was taken away"))))
     }
 
     /// Where the socket is to be.
@@ -85,6 +100,20 @@ fn base() -> PathBuf {
     match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(dir) if Path::new(&dir).is_absolute() => Path::new(&dir).join("drover-workers"),
         _ => PathBuf::from(format!("/tmp/drover-workers-{}", nix::unistd::geteuid())),
+    }
+}
+
+/// Locks a directory that was just made. Between making and locking, another master may take it for a dead one's and remove
+/// it: then it is lost.
+fn hold(path: &Path) -> io::Result<Option<Flock<File>>> {
+    let dir = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(path.exists().then_some(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, error)) => Err(error.into()),
     }
 }
 
@@ -162,6 +191,33 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_can_not_be_locked_is_removed_and_the_error_told() {
+        let base = tempfile::tempdir().unwrap();
+        let told = Directory::create_held(base.path(), |_| Err(Errno::EMFILE.into())).unwrap_err();
+        let DirectoryError::Io { source, .. } = told else { panic!("{told}") };
+        assert_eq!(source.raw_os_error(), Some(libc::EMFILE));
+        assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_directory_that_is_always_lost_to_another_is_given_up_in_the_end() {
+        let base = tempfile::tempdir().unwrap();
+        let lose = |path: &Path| fs::remove_dir(path).map(|()| None);
+        let told = Directory::create_held(base.path(), lose).unwrap_err();
+        assert!(matches!(told, DirectoryError::Io { path, .. } if path == base.path()));
+    }
+
+    #[test]
+    fn a_directory_whose_lock_another_holds_or_that_is_gone_is_lost() {
+        let base = tempfile::tempdir().unwrap();
+        assert!(hold(&base.path().join("gone")).unwrap().is_none());
+        let mine = hold(base.path()).unwrap().unwrap();
+        assert!(hold(base.path()).unwrap().is_none());
+        drop(mine);
+        assert!(hold(base.path()).unwrap().is_some());
     }
 
     #[test]
