@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::listener::PATH_MAX;
+
 /// The socket's name in its directory.
 const SOCKET: &str = "worker.sock";
+
+/// What may stand behind the base in the path of a socket: the directory, the socket, and the mark it is made with.
+const LONGEST: usize = "/4294967295-ffffffff/worker.sock~".len();
 
 /// How many new directories are tried. One is lost only to a master that starts in the same instant, so a hundred times in
 /// a row means that something else is wrong.
@@ -36,6 +41,12 @@ pub enum DirectoryError {
         /// Its mode.
         mode: u32,
     },
+    /// No socket below it could be reached.
+    #[error("`{}` has {} bytes, the directory of the worker socket may have {}; set XDG_RUNTIME_DIR to a shorter one", path.display(), path.as_os_str().len(), PATH_MAX - LONGEST)]
+    TooLong {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The kernel says no.
     #[error("the directory `{}` for the worker socket can't be used", path.display())]
     Io {
@@ -48,9 +59,28 @@ pub enum DirectoryError {
 }
 
 impl Directory {
-    /// A new directory below the user's runtime directory; what dead masters left there is removed.
+    /// A new directory below the user's runtime directory, or below `/tmp` if that can't be used; what dead masters left there
+    /// is removed.
     pub(crate) fn create() -> Result<Self, DirectoryError> {
-        Self::create_below(&base())
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        let own = PathBuf::from(format!("/tmp/drover-workers-{}", nix::unistd::geteuid()));
+        Self::create_in(runtime.as_deref(), &own)
+    }
+
+    /// Below `runtime`, else below `own`. What others may write to is not passed over: somebody made it so, and should know.
+    fn create_in(runtime: Option<&Path>, own: &Path) -> Result<Self, DirectoryError> {
+        // One that is not there, or is another user's (sudo may leave the variable), is no place for a directory of ours.
+        let is_ours = |dir: &&Path| {
+            fs::metadata(dir).is_ok_and(|dir| dir.is_dir() && dir.uid() == nix::unistd::geteuid().as_raw())
+        };
+        let Some(runtime) = runtime.filter(is_ours) else { return Self::create_below(own) };
+        match Self::create_below(&runtime.join("drover-workers")) {
+            Err(error @ (DirectoryError::TooLong { .. } | DirectoryError::Io { .. })) => {
+                tracing::debug!(target: "drover::link", %error, "using {} instead", own.display());
+                Self::create_below(own)
+            }
+            other => other,
+        }
     }
 
     fn create_below(base: &Path) -> Result<Self, DirectoryError> {
@@ -62,6 +92,9 @@ impl Directory {
         base: &Path,
         hold: impl Fn(&Path) -> io::Result<Option<Flock<File>>>,
     ) -> Result<Self, DirectoryError> {
+        if base.as_os_str().len() + LONGEST > PATH_MAX {
+            return Err(DirectoryError::TooLong { path: base.to_owned() });
+        }
         ensure_private(base)?;
         clear_away(base);
         let failed = |path: &Path, source| DirectoryError::Io { path: path.to_owned(), source };
@@ -93,13 +126,6 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         remove(&self.path);
-    }
-}
-
-fn base() -> PathBuf {
-    match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(dir) if Path::new(&dir).is_absolute() => Path::new(&dir).join("drover-workers"),
-        _ => PathBuf::from(format!("/tmp/drover-workers-{}", nix::unistd::geteuid())),
     }
 }
 
@@ -191,6 +217,43 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_runtime_directory_that_can_not_be_used_is_no_reason_to_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("own");
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let long = dir.path().join("x".repeat(80));
+        fs::create_dir(&long).unwrap();
+        // Nobody's, or root's, whoever runs this.
+        let foreign = dir.path().join("foreign");
+        fs::create_dir(&foreign).unwrap();
+        let foreign = match nix::unistd::geteuid().is_root() {
+            true => {
+                std::os::unix::fs::chown(&foreign, Some(65534), None).unwrap();
+                foreign
+            }
+            false => PathBuf::from("/"),
+        };
+        for runtime in [dir.path().join("not/there"), file, long, foreign] {
+            let made = Directory::create_in(Some(&runtime), &own).unwrap();
+            assert!(made.path.starts_with(&own), "{}", runtime.display());
+        }
+        let made = Directory::create_in(Some(dir.path()), &own).unwrap();
+        assert!(made.path.starts_with(dir.path().join("drover-workers")));
+        assert!(crate::listener::UnixPath::claim(&made.socket()).is_ok());
+    }
+
+    #[test]
+    fn a_runtime_directory_of_ours_that_others_may_write_to_is_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("drover-workers");
+        fs::create_dir(&base).unwrap();
+        fs::set_permissions(&base, fs::Permissions::from_mode(0o777)).unwrap();
+        let told = Directory::create_in(Some(dir.path()), &dir.path().join("own"));
+        assert!(matches!(told, Err(DirectoryError::Unsafe { path, .. }) if path == base));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 
 pub(crate) use pool::ListenerPool;
 pub use unix_path::UnixPathError;
-pub(crate) use unix_path::{UnixPath, is_served};
+pub(crate) use unix_path::{PATH_MAX, UnixPath, is_served};
 
 use crate::config::{ListenAddr, ListenSpec};
 
