@@ -58,21 +58,22 @@ impl OutputReader {
     }
 
     async fn take(&self, stream: Stream, lines: &mut Lines, bytes: Vec<u8>) {
-        if stream == Stream::Stdout && matches!(self.output, Output::Forward) {
-            return write_output(stream, bytes).await;
+        // Before anything that may wait: the evidence of an exit does not depend on a slow terminal.
+        if stream == Stream::Stderr {
+            self.tail.feed(&bytes);
         }
-        let mut complete = Vec::new();
-        lines.feed(&bytes, |line| complete.push(line.to_vec()));
-        if matches!(self.output, Output::Forward) {
-            write_output(stream, bytes).await;
+        match self.output {
+            Output::Forward => write_output(stream, bytes).await,
+            Output::Prefixed { .. } | Output::Sink(_) => {
+                let mut complete = Vec::new();
+                lines.feed(&bytes, |line| complete.push(line.to_vec()));
+                self.hand_on(stream, complete).await;
+            }
+            Output::Inherit | Output::Discard => {}
         }
-        self.hand_on(stream, complete).await;
     }
 
     async fn hand_on(&self, stream: Stream, complete: Vec<Vec<u8>>) {
-        if stream == Stream::Stderr {
-            complete.iter().for_each(|line| self.tail.push(line));
-        }
         match &self.output {
             Output::Prefixed { colour } if !complete.is_empty() => {
                 let prefix = prefix(&self.app, self.slot, *colour);
@@ -91,5 +92,44 @@ impl OutputReader {
             }
             Output::Forward | Output::Prefixed { .. } | Output::Inherit | Output::Discard => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, pending};
+    use std::io::Write;
+    use std::pin::Pin;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::process::OutputSink;
+
+    /// A terminal that was stopped.
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl OutputSink for Stopped {
+        fn take<'a>(&'a self, _: Line<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+            Box::pin(pending())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_words_do_not_wait_for_a_sink_nor_for_the_end_of_their_line() {
+        let tail = Arc::new(Tail::default());
+        let output = Output::Sink(Arc::new(Stopped));
+        let reader = OutputReader { app: "app".into(), slot: 0, output, tail: Arc::clone(&tail) };
+        let (read, write) = io::pipe().unwrap();
+        (&write).write_all(b"first\nlast words").unwrap();
+        let reading = tokio::spawn(reader.run(None, Some(read.into())));
+        let fed = async {
+            while tail.lines() != ["first", "last words"] {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), fed).await.expect("the tail has them");
+        assert!(!reading.is_finished());
+        reading.abort();
     }
 }
