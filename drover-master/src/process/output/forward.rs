@@ -13,8 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Stream;
 
-/// How many writes may wait; each is at most 64 KiB, so at most 4 MiB. Readers of pipes wait when it is full.
+/// How many writes may wait; each is at most a [`PIECE`], so at most 4 MiB. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
+
+/// The most that is handed over at once, in bytes: what is read from a pipe at once.
+pub(super) const PIECE: usize = 64 * 1024;
 
 enum Job {
     Write(Stream, Vec<u8>),
@@ -23,15 +26,21 @@ enum Job {
 }
 
 /// Writes bytes to this process's own stdout or stderr, in order with the forwarded output of workers, and without blocking
-/// the runtime: waits only while the writing thread is behind. Without a thread (none could be made) the bytes are lost:
-/// output never holds up a worker's life.
+/// the runtime: waits only while the writing thread is behind. More than 64 KiB is handed over in pieces of that size, and
+/// other output may come between them. Without a thread (none could be made) the bytes are lost: output never holds up a
+/// worker's life.
 ///
 /// # Cancel safety
 ///
-/// A dropped future may have handed on nothing; nothing is written in part.
+/// A dropped future may have handed on nothing, or the first pieces; a piece is not written in part.
 pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
-    if let Some(queue) = queue() {
+    let Some(queue) = queue() else { return };
+    if bytes.capacity() <= PIECE {
         let _ = queue.send(Job::Write(stream, bytes)).await;
+        return;
+    }
+    for piece in bytes.chunks(PIECE) {
+        let _ = queue.send(Job::Write(stream, piece.to_vec())).await;
     }
 }
 

@@ -1,19 +1,24 @@
 //! Reads the pipes of one worker until both end.
 
 use std::io;
+use std::iter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tokio::net::unix::pipe;
 
-use super::forward::write_output;
+use super::forward::{PIECE, write_output};
 use super::lines::Lines;
 use super::prefix::prefix;
 use super::{Line, Stream, Tail};
 use crate::config::Output;
 
 /// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
-const READ: usize = 64 * 1024;
+const READ: usize = PIECE;
+
+/// How much of it is cut into lines at once. Empty lines with their prefixes take a hundred times the memory of what was
+/// read, and so they take it of this.
+const CUT: usize = 4 * 1024;
 
 /// The pipes of one worker.
 #[derive(Debug)]
@@ -65,9 +70,11 @@ impl OutputReader {
         match self.output {
             Output::Forward => write_output(stream, bytes).await,
             Output::Prefixed { .. } | Output::Sink(_) => {
-                let mut complete = Vec::new();
-                lines.feed(&bytes, |line| complete.push(line.to_vec()));
-                self.hand_on(stream, complete).await;
+                for part in bytes.chunks(CUT) {
+                    let mut complete = Vec::new();
+                    lines.feed(part, |line| complete.push(line.to_vec()));
+                    self.hand_on(stream, complete).await;
+                }
             }
             Output::Inherit | Output::Discard => {}
         }
@@ -75,24 +82,45 @@ impl OutputReader {
 
     async fn hand_on(&self, stream: Stream, complete: Vec<Vec<u8>>) {
         match &self.output {
-            Output::Prefixed { colour } if !complete.is_empty() => {
+            Output::Prefixed { colour } => {
                 let prefix = prefix(&self.app, self.slot, *colour);
-                let mut text = Vec::new();
-                for line in complete {
-                    text.extend_from_slice(prefix.as_bytes());
-                    text.extend_from_slice(&line);
-                    text.push(b'\n');
+                for text in prefixed(&prefix, &complete) {
+                    write_output(stream, text).await;
                 }
-                write_output(stream, text).await;
             }
             Output::Sink(sink) => {
                 for line in complete {
                     sink.take(Line { app: &self.app, slot: self.slot, stream, bytes: &line }).await;
                 }
             }
-            Output::Forward | Output::Prefixed { .. } | Output::Inherit | Output::Discard => {}
+            Output::Forward | Output::Inherit | Output::Discard => {}
         }
     }
+}
+
+/// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other. A line that is
+/// longer with its prefix is a text of its own.
+fn prefixed(prefix: &str, lines: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
+    let length = |line: &[u8]| prefix.len() + line.len() + 1;
+    let mut rest = lines;
+    iter::from_fn(move || {
+        let (mut size, mut count) = (0, 0);
+        for line in rest {
+            if count > 0 && size + length(line) > PIECE {
+                break;
+            }
+            (size, count) = (size + length(line), count + 1);
+        }
+        let (these, after) = rest.split_at(count);
+        rest = after;
+        let mut text = Vec::with_capacity(size);
+        for line in these {
+            text.extend_from_slice(prefix.as_bytes());
+            text.extend_from_slice(line);
+            text.push(b'\n');
+        }
+        (count > 0).then_some(text)
+    })
 }
 
 #[cfg(test)]
@@ -131,5 +159,16 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(30), fed).await.expect("the tail has them");
         assert!(!reading.is_finished());
         reading.abort();
+    }
+
+    #[test]
+    fn prefixed_lines_are_handed_over_whole_and_in_pieces_that_hold_the_bound() {
+        let prefix = prefix("an-app-of-a-long-name", 12, true);
+        let lines: Vec<Vec<u8>> = (0..64 * 1024).map(|number| vec![b'x'; number % 40]).collect();
+        let pieces: Vec<Vec<u8>> = prefixed(&prefix, &lines).collect();
+        assert!(pieces.iter().all(|piece| piece.capacity() <= PIECE && piece.ends_with(b"\n")));
+        assert!(pieces.len() < 100, "{} pieces", pieces.len());
+        let expected: usize = lines.iter().map(|line| prefix.len() + line.len() + 1).sum();
+        assert_eq!(pieces.concat().len(), expected);
     }
 }
