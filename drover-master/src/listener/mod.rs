@@ -2,10 +2,11 @@
 //! that waits in a queue is not lost because a worker leaves.
 
 mod pool;
+mod resolve;
 mod unix_path;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub(crate) struct Listener {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenError {
-    /// The host has no address.
+    /// The host has no address, or the system's resolver gave none within 5 s.
     #[error("listener `{name}`: the host of `{addr}` can't be resolved")]
     Resolve {
         /// The listener.
@@ -88,8 +89,8 @@ pub enum ListenError {
 }
 
 impl Listener {
-    /// Opens a listener. A host name is resolved here, by the system's resolver, which may take its time: nothing of the
-    /// app runs yet.
+    /// Opens a listener. A host name is resolved here, by the system's resolver, for which the caller waits at most 5 s: nothing
+    /// of the app runs yet.
     pub(crate) fn open(spec: &ListenSpec) -> Result<Self, ListenError> {
         match &spec.addr {
             ListenAddr::Tcp(addr) => Self::open_tcp(spec, addr),
@@ -105,10 +106,11 @@ impl Listener {
 
     fn open_tcp(spec: &ListenSpec, addr: &str) -> Result<Self, ListenError> {
         let (name, wanted) = (&spec.name, &spec.addr);
-        let resolved: Vec<SocketAddr> = addr
-            .to_socket_addrs()
-            .map_err(|source| ListenError::Resolve { name: name.clone(), addr: wanted.clone(), source })?
-            .collect();
+        let resolved = resolve::resolve(addr).map_err(|source| ListenError::Resolve {
+            name: name.clone(),
+            addr: wanted.clone(),
+            source,
+        })?;
         let mut last = Errno::EADDRNOTAVAIL;
         for addr in resolved {
             match listen_tcp(addr, spec.backlog) {
