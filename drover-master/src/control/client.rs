@@ -164,9 +164,22 @@ impl ControlClient {
     /// [`ClientError::Refused`] with `NotFound` for an unknown app, or that the connection failed.
     pub async fn status(&mut self, apps: &[String]) -> Result<StatusReply, ClientError> {
         let seq = self.send(control_request::Body::Status(StatusRequest { apps: apps.to_vec() })).await?;
-        match self.receive(seq).await?.body {
-            Some(control_response::Body::Status(status)) => Ok(status),
-            _ => Err(ClientError::Unexpected),
+        let mut whole: Option<StatusReply> = None;
+        loop {
+            let ControlResponse { more, body, .. } = self.receive(seq).await?;
+            let Some(control_response::Body::Status(part)) = body else {
+                return Err(ClientError::Unexpected);
+            };
+            let whole = match &mut whole {
+                Some(whole) => {
+                    append(whole, part);
+                    whole
+                }
+                None => whole.insert(part),
+            };
+            if !more {
+                return Ok(std::mem::take(whole));
+            }
         }
     }
 
@@ -243,9 +256,53 @@ impl ControlClient {
     }
 }
 
+/// Adds a further part of a status. The app that the first part ended with may go on in it.
+fn append(whole: &mut StatusReply, part: StatusReply) {
+    for app in part.apps {
+        match whole.apps.last_mut() {
+            Some(last) if last.name == app.name => last.workers.extend(app.workers),
+            _ => whole.apps.push(app),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use drover_proto::latest::{AppStatus, ControlWelcome, WorkerStatus};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_status_in_several_answers_is_one_to_the_client() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let app = |name: &str, slots: &[u32]| AppStatus {
+            name: name.to_owned(),
+            workers: slots.iter().map(|slot| WorkerStatus { slot: *slot, ..Default::default() }).collect(),
+            ..Default::default()
+        };
+        let parts = [vec![app("api", &[0]), app("web", &[0, 1])], vec![app("web", &[2]), app("job", &[])]];
+        let master = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let codec = FrameCodec::<ControlHelloReply, ControlHello>::new(FrameLimit::CONTROL);
+            let mut hellos = codec.framed(stream);
+            hellos.next().await.unwrap().unwrap();
+            let reply = Some(control_hello_reply::Reply::Welcome(ControlWelcome::default()));
+            hellos.send(ControlHelloReply { reply }).await.unwrap();
+            let mut frames =
+                hellos.map_codec(|_| FrameCodec::<ControlResponse, ControlRequest>::new(FrameLimit::CONTROL));
+            let reply_to = frames.next().await.unwrap().unwrap().seq;
+            let count = parts.len();
+            for (at, apps) in parts.into_iter().enumerate() {
+                let body = Some(control_response::Body::Status(StatusReply { apps, ..Default::default() }));
+                frames.send(ControlResponse { reply_to, more: at + 1 < count, body }).await.unwrap();
+            }
+        });
+        let status = ControlClient::connect(&path).await.unwrap().status(&[]).await.unwrap();
+        assert_eq!(status.apps, [app("api", &[0]), app("web", &[0, 1, 2]), app("job", &[])]);
+        master.await.unwrap();
+    }
 
     #[tokio::test]
     async fn a_master_that_ends_before_it_has_read_the_question_has_closed_the_connection() {

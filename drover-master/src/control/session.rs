@@ -12,6 +12,7 @@ use drover_proto::latest::{
 };
 use drover_proto::version::SPOKEN;
 use futures_sink::Sink;
+use prost::Message as _;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
@@ -121,7 +122,7 @@ impl Session {
                 // The client may go; what it asked for goes on.
                 let end = self.is_over.wait_for(Option::is_some).await.ok().and_then(|end| *end);
                 let message = end.map_or_else(String::new, |end| end.sentence().to_owned());
-                self.send(seq, false, control_response::Body::Done(Done { message })).await
+                self.send(seq, false, control_response::Body::Done(Done { message })).await.map(drop)
             }
             None => {
                 let message = "the request is unknown to this master; is the client newer?".to_owned();
@@ -144,16 +145,21 @@ impl Session {
         let wanted: Vec<_> = snapshots
             .filter(|shot| request.apps.is_empty() || request.apps.iter().any(|app| **app == *shot.app))
             .collect();
-        let reply = StatusReply {
-            master: Some(MasterStatus {
-                pid: std::process::id(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
-            }),
-            last_seq: wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0),
-            apps: wanted.iter().map(|shot| convert::app_status(shot, now)).collect(),
+        let master = MasterStatus {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
         };
-        self.send(seq, false, control_response::Body::Status(reply)).await
+        let last_seq = wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0);
+        let mut parts = convert::StatusParts::new(wanted, now);
+        loop {
+            let (apps, more) = parts.next_part();
+            let reply = StatusReply { master: Some(master.clone()), apps, last_seq };
+            let is_last = self.send(seq, more, control_response::Body::Status(reply)).await?;
+            if is_last {
+                return Ok(());
+            }
+        }
     }
 
     async fn events(&mut self, seq: u64, request: &EventsRequest) -> Result<(), Gone> {
@@ -176,18 +182,31 @@ impl Session {
                     next_seq: missed.next_seq,
                 }),
             };
-            self.send(seq, true, body).await?;
+            if self.send(seq, true, body).await? {
+                return Ok(());
+            }
         }
-        self.send(seq, false, control_response::Body::Done(Done::default())).await
+        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
     }
 
     async fn refuse(&mut self, seq: u64, code: ErrorCode, message: String) -> Result<(), Gone> {
         let error = Error { code: code.into(), message };
-        self.send(seq, false, control_response::Body::Error(error)).await
+        self.send(seq, false, control_response::Body::Error(error)).await.map(drop)
     }
 
-    async fn send(&mut self, reply_to: u64, more: bool, body: control_response::Body) -> Result<(), Gone> {
-        send(&mut self.requests, ControlResponse { reply_to, more, body: Some(body) }).await
+    /// Answers, and tells whether that was the last answer: an Error takes the place of one that no frame can hold.
+    async fn send(&mut self, reply_to: u64, more: bool, body: control_response::Body) -> Result<bool, Gone> {
+        let mut response = ControlResponse { reply_to, more, body: Some(body) };
+        if let Err(error) = FrameLimit::CONTROL.check_length(response.encoded_len()) {
+            tracing::error!(target: "drover::control", client = self.client, %error, "can't send an answer");
+            let message = format!("the answer does not fit: {error}");
+            let error = Error { code: ErrorCode::Failed.into(), message };
+            response =
+                ControlResponse { reply_to, more: false, body: Some(control_response::Body::Error(error)) };
+        }
+        let is_last = !response.more;
+        send(&mut self.requests, response).await?;
+        Ok(is_last)
     }
 }
 
@@ -197,5 +216,43 @@ async fn send<M>(frames: &mut (impl Sink<M> + Unpin), message: M) -> Result<(), 
     match tokio::time::timeout(STALL, frames.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Gone),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_proto::latest::Event;
+
+    use super::*;
+    use crate::supervisor::Supervisor;
+    use crate::{Command, Master};
+
+    type Responses = Framed<UnixStream, FrameCodec<ControlRequest, ControlResponse>>;
+
+    /// A session of a supervisor that does not run, and its client.
+    fn session() -> (Session, watch::Sender<Option<End>>, Responses) {
+        let supervisor =
+            Supervisor::builder().app(Master::builder("web", Command::new("true"))).build().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (over, is_over) = watch::channel(None);
+        let session = Session {
+            requests: FrameCodec::new(FrameLimit::CONTROL).framed(ours),
+            supervisor: supervisor.handle(),
+            is_over,
+            client: "a test".to_owned(),
+        };
+        (session, over, FrameCodec::new(FrameLimit::CONTROL).framed(theirs))
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_no_frame_holds_is_told_as_an_error() {
+        let (mut session, _over, mut client) = session();
+        let detail = "x".repeat(FrameLimit::CONTROL.bytes() as usize);
+        let event = control_response::Body::Event(Event { detail, ..Default::default() });
+        assert!(matches!(session.send(7, true, event).await, Ok(true)));
+        let response = client.next().await.unwrap().unwrap();
+        assert_eq!((response.reply_to, response.more), (7, false));
+        let Some(control_response::Body::Error(error)) = response.body else { panic!("{response:?}") };
+        assert_eq!(error.code(), ErrorCode::Failed);
     }
 }

@@ -639,7 +639,7 @@ pub mod control_response {
         Error(super::Error),
     }
 }
-/// What is there? Answered by one StatusReply.
+/// What is there? Answered by one StatusReply or more: an app may go on in the next one, with further workers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {
     /// Only these apps; empty: all. An unknown name is answered by NOT_FOUND.
