@@ -27,6 +27,9 @@ use crate::machine::worker::Said;
 /// What a receive buffer begins with, in bytes: most frames of a life are smaller. It grows to the frame under way.
 const READ_BUFFER: usize = 256;
 
+/// How much of a worker's status text is kept, in bytes. It is a line for people, kept for every worker.
+const STATUS_TEXT: usize = 4096;
+
 /// Tells the connections of one app apart: a worker may come back on a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ConnectionId(pub u64);
@@ -263,7 +266,9 @@ fn said(frame: &WorkerFrame) -> Option<Said> {
         worker_frame::Body::ShutDown(_) => Said::ShutDown,
         worker_frame::Body::Extend(extend) => Said::Extend { by: Duration::from_millis(extend.timeout_ms) },
         worker_frame::Body::Status(status) => {
-            Said::Status { text: status.text.clone(), in_flight: status.in_flight }
+            let text = &status.text;
+            let end = (0..=STATUS_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+            Said::Status { text: text[..end.unwrap_or(0)].to_owned(), in_flight: status.in_flight }
         }
         worker_frame::Body::Pong(_) => Said::Pong,
         worker_frame::Body::Error(_) => return None,
@@ -305,4 +310,20 @@ fn sentence(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_proto::latest::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_status_text_without_end_is_cut_at_a_whole_character() {
+        let status = Status { text: format!("x{}", "ü".repeat(STATUS_TEXT)), in_flight: 3 };
+        let frame = WorkerFrame { body: Some(worker_frame::Body::Status(status)), ..Default::default() };
+        let Some(Said::Status { text, in_flight: 3 }) = said(&frame) else { panic!("{frame:?}") };
+        assert_eq!(text.len(), STATUS_TEXT - 1);
+        assert!(text.ends_with('ü'));
+    }
 }
