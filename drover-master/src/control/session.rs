@@ -120,7 +120,9 @@ impl Session {
                 let how = if request.now { gate::Request::Kill } else { gate::Request::Shutdown };
                 self.supervisor.end(how, self.client.as_str()).await;
                 // The client may go; what it asked for goes on.
-                let end = self.is_over.wait_for(Option::is_some).await.ok().and_then(|end| *end);
+                let Ok(end) = self.is_over.wait_for(Option::is_some).await.map(|end| *end) else {
+                    return Err(Gone);
+                };
                 let message = end.map_or_else(String::new, |end| end.sentence().to_owned());
                 self.send(seq, false, control_response::Body::Done(Done { message })).await.map(drop)
             }
@@ -172,7 +174,11 @@ impl Session {
                     next = stream.next() => next,
                     // Nothing is asked during a stream, so whatever can be read is the client's end.
                     _ = self.requests.next() => return Err(Gone),
-                    _ = self.is_over.wait_for(Option::is_some) => continue,
+                    over = self.is_over.wait_for(Option::is_some) => match over {
+                        Ok(_) => continue,
+                        // The supervisor was let go without an end; nothing would ever be over.
+                        Err(_) => return Err(Gone),
+                    },
                 },
             };
             let body = match next {
@@ -242,6 +248,19 @@ mod tests {
             client: "a test".to_owned(),
         };
         (session, over, FrameCodec::new(FrameLimit::CONTROL).framed(theirs))
+    }
+
+    #[tokio::test]
+    async fn a_session_that_follows_ends_with_a_supervisor_that_is_let_go() {
+        let (mut session, over, mut client) = session();
+        let following = tokio::spawn(async move {
+            session.events(1, &EventsRequest { since_seq: 0, follow: true }).await.is_err()
+        });
+        tokio::task::yield_now().await;
+        drop(over);
+        let ended = tokio::time::timeout(Duration::from_secs(10), following).await;
+        assert!(ended.expect("it ends").unwrap());
+        assert!(client.next().await.is_none());
     }
 
     #[tokio::test]
