@@ -1,5 +1,6 @@
 //! The supervisor's one task: `select` yields an input, the composite machine decides, actions go to the masters.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use super::{End, Supervisor, SupervisorError};
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::machine::fleet::Outcome;
 use crate::machine::gate;
-use crate::master::{EventLog, Master, StartError};
+use crate::machine::restart::LeaveReason;
+use crate::master::{EventLog, Master, StartError, Unavailable};
 
 /// How many requests to end may wait: one a control session and signal, and all mean the same.
 const REQUESTS: usize = 256;
@@ -38,7 +40,7 @@ pub struct SupervisorHandle {
 pub struct SupervisorEnd {
     /// How.
     pub end: End,
-    /// The apps that did not start, and why.
+    /// The apps that did not start, and why; an app whose task is gone is among them, whenever it went.
     pub failures: Vec<StartError>,
 }
 
@@ -91,6 +93,8 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
         masters: Arc::clone(&handle.masters),
         tasks: JoinSet::new(),
         failures: Vec::new(),
+        started: HashSet::new(),
+        lost: HashSet::new(),
     };
     let mut end = running.apply(CompositeInput::StartRequested);
     while end.is_none() {
@@ -130,6 +134,8 @@ async fn next_signal(signals: &mut Option<mpsc::Receiver<&'static str>>) -> Opti
 enum AppNews {
     Started(AppIndex, Result<(), StartError>),
     Ended(AppIndex, Outcome),
+    /// The app's task is gone, and with it whoever could tell its outcome.
+    Lost(AppIndex),
     /// An end was carried out; the app's outcome tells the rest.
     Asked,
 }
@@ -139,6 +145,8 @@ struct Running {
     masters: Arc<[Master]>,
     tasks: JoinSet<AppNews>,
     failures: Vec<StartError>,
+    started: HashSet<AppIndex>,
+    lost: HashSet<AppIndex>,
 }
 
 impl Running {
@@ -171,14 +179,18 @@ impl Running {
         self.tasks.spawn(async move {
             match master.wait().await {
                 Ok(outcome) => AppNews::Ended(app, outcome),
-                Err(_) => AppNews::Asked,
+                Err(_) => AppNews::Lost(app),
             }
         });
     }
 
     fn input_of(&mut self, news: AppNews) -> Option<CompositeInput> {
         match news {
-            AppNews::Started(app, Ok(())) => Some(CompositeInput::AppStarted(app)),
+            AppNews::Started(app, Ok(())) => {
+                self.started.insert(app);
+                Some(CompositeInput::AppStarted(app))
+            }
+            AppNews::Started(app, Err(StartError::Unavailable(Unavailable::Gone))) => self.lost(app),
             AppNews::Started(app, Err(error)) => {
                 // A worker's failure and an interruption end the app's life, which its outcome tells; these never began it.
                 let never_began = matches!(
@@ -197,7 +209,50 @@ impl Running {
                 }
                 Some(CompositeInput::AppEnded(app, outcome))
             }
+            AppNews::Lost(app) => self.lost(app),
             AppNews::Asked => None,
         }
+    }
+
+    /// An app's task is gone. Its start and its outcome both tell; it is one failure.
+    fn lost(&mut self, app: AppIndex) -> Option<CompositeInput> {
+        if !self.lost.insert(app) {
+            return None;
+        }
+        tracing::error!(target: "drover::supervisor", app = self.masters[app].spec().name, "an app's task is gone");
+        self.failures.push(Unavailable::Gone.into());
+        Some(if self.started.contains(&app) {
+            // Nobody asked for it; why is in `failures`.
+            let outcome = Outcome::Failed { reason: LeaveReason::Policy, stop_all: false };
+            CompositeInput::AppEnded(app, outcome)
+        } else {
+            CompositeInput::AppNotStarted(app)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Command, EventKind, Protocol};
+
+    #[test]
+    fn a_supervisor_ends_when_the_task_of_its_app_is_gone() {
+        // The runtime that the master's task lives on, and goes with.
+        let apps = tokio::runtime::Runtime::new().unwrap();
+        let supervisor = apps.block_on(async {
+            let app =
+                Master::builder("web", Command::new("sleep").arg("600")).workers(1).protocol(Protocol::None);
+            Supervisor::builder().app(app).build().unwrap()
+        });
+        let mut events = supervisor.handle().events().since(0);
+        let own = tokio::runtime::Runtime::new().unwrap();
+        let running = own.spawn(supervisor.run());
+        own.block_on(async { while events.next().await.unwrap().kind != EventKind::AppStarted {} });
+        apps.shutdown_background();
+        let ended = own.block_on(async { tokio::time::timeout(Duration::from_secs(20), running).await });
+        let ended = ended.expect("it ends").unwrap().unwrap();
+        assert!(matches!(ended.end, End::Failed | End::StartFailed), "{ended:?}");
+        assert!(matches!(ended.failures[..], [StartError::Unavailable(Unavailable::Gone)]), "{ended:?}");
     }
 }
