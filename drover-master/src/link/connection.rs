@@ -30,7 +30,15 @@ const READ_BUFFER: usize = 256;
 /// How much of a worker's status text is kept, in bytes. It is a line for people, kept for every worker.
 const STATUS_TEXT: usize = 4096;
 
-/// Tells the connections of one app apart: a worker may come back on a new one.
+/// How long a last answer may take to be written to a peer that may not read.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
+
+/// How long one frame may take to be written once the master has let go of the worker. A peer that does not read would hold
+/// the connection for ever.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// Tells connections apart, in the whole process: a worker may come back on a new one, and late news of an app's last run may
+/// come in the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ConnectionId(pub u64);
 
@@ -206,21 +214,24 @@ impl Connection {
         let write = async {
             loop {
                 let frame = tokio::select! {
-                    frame = outgoing.recv() => match frame {
-                        Some(frame) => frame,
-                        // The master lets go of the worker.
-                        None => return,
-                    },
-                    Some(frame) = to_answer.recv() => frame,
+                    frame = outgoing.recv() => frame,
+                    frame = to_answer.recv() => frame,
                 };
-                if writer.write_all(&frame).await.is_err() {
+                // The master lets go of the worker, or the reader has ended and its answers are written.
+                let Some(frame) = frame else { return };
+                if write_frame(&mut writer, &frame, &outgoing).await.is_err() {
                     return;
                 }
             }
         };
+        let mut write = std::pin::pin!(write);
         tokio::select! {
-            trouble = read => trouble,
-            () = write => None,
+            trouble = read => {
+                // What it is closed for is told first: the answer may still be in the queue, or half written.
+                let _ = tokio::time::timeout(LAST_ANSWER, write).await;
+                trouble
+            }
+            () = &mut write => None,
         }
     }
 
@@ -295,6 +306,18 @@ pub(crate) fn error_frame(reply_to: u64, code: ErrorCode, message: &str) -> Byte
     encode_frame(&frame, FrameLimit::WORKER).expect("an error's sentence is far below the limit")
 }
 
+/// Writes a frame. A peer may read as late as it likes while the master holds its queue.
+async fn write_frame(writer: &mut OwnedWriteHalf, frame: &[u8], outgoing: &Outgoing) -> io::Result<()> {
+    let mut written = std::pin::pin!(writer.write_all(frame));
+    loop {
+        match tokio::time::timeout(LAST_WRITE, &mut written).await {
+            Ok(result) => return result,
+            Err(late) if outgoing.is_closed() => return Err(late.into()),
+            Err(_) => {}
+        }
+    }
+}
+
 async fn send(writer: &mut OwnedWriteHalf, message: &impl Message) -> io::Result<()> {
     let frame = encode_frame(message, FrameLimit::WORKER).map_err(io::Error::other)?;
     // A peer that does not read its first frame is not waited for longer than for its Hello.
@@ -315,8 +338,57 @@ fn sentence(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use drover_proto::latest::Status;
+    use tokio::io::AsyncReadExt as _;
+    use tokio_util::codec::Decoder as _;
 
     use super::*;
+
+    /// A connection that is past its handshake, the queue to its peer, and the peer.
+    fn carried() -> (tokio::task::JoinHandle<Option<Arc<str>>>, mpsc::Sender<Bytes>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (news, mut told) = mpsc::channel(8);
+        let (outgoing, frames) = mpsc::channel(64);
+        let carrying = tokio::spawn(async move {
+            let (reader, writer) = ours.into_split();
+            let link = Connection { id: ConnectionId(1), news };
+            tokio::select! {
+                trouble = link.carry(reader, writer, frames) => trouble,
+                () = async { while told.recv().await.is_some() {} } => None,
+            }
+        });
+        (carrying, outgoing, theirs)
+    }
+
+    #[tokio::test]
+    async fn a_peer_whose_frame_is_refused_reads_why_before_the_end() {
+        let unknown = WorkerFrame { seq: 4, must_understand: true, ..Default::default() };
+        let unknown = encode_frame(&unknown, FrameLimit::WORKER).unwrap();
+        for (sent, reply_to, code) in [
+            (Bytes::from_static(b"\xff\xff\xff\xff"), 0, ErrorCode::BadFrame),
+            (unknown, 4, ErrorCode::Unimplemented),
+        ] {
+            let (carrying, _outgoing, mut peer) = carried();
+            peer.write_all(&sent).await.unwrap();
+            let mut frames = FrameCodec::<WorkerFrame, MasterFrame>::new(FrameLimit::WORKER).framed(peer);
+            let frame = frames.next().await.expect("an answer").unwrap();
+            let Some(master_frame::Body::Error(error)) = &frame.body else { panic!("{frame:?}") };
+            assert_eq!((frame.reply_to, error.code()), (reply_to, code));
+            assert!(frames.next().await.is_none());
+            assert!(carrying.await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_cannot_hold_what_the_master_let_go() {
+        let (carrying, outgoing, mut peer) = carried();
+        let large = Bytes::from(vec![0; 4 * 1024 * 1024]);
+        outgoing.send(large).await.unwrap();
+        // The write is under way.
+        peer.read_exact(&mut [0; 4]).await.unwrap();
+        drop(outgoing);
+        let ended = tokio::time::timeout(Duration::from_secs(20), carrying).await;
+        assert_eq!(ended.expect("it ends").unwrap(), None);
+    }
 
     #[test]
     fn a_status_text_without_end_is_cut_at_a_whole_character() {
