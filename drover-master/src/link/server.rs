@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,6 +28,10 @@ const BACKLOG: u32 = 4096;
 
 /// How long to wait when no descriptor is left for a new connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+
+/// The next connection's number, over all servers: news of a connection outlives its server, and may meet the connections of
+/// the app's next run.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
 /// The sending end of a worker's queue.
 pub(crate) type Outgoing = mpsc::Sender<Bytes>;
@@ -74,13 +79,12 @@ impl Drop for LinkServer {
 
 async fn accept(listener: UnixListener, news: mpsc::Sender<LinkNews>) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
-    let mut last = 0;
     loop {
         let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                last += 1;
-                tokio::spawn(serve(stream, ConnectionId(last), news.clone(), permit));
+                let id = ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed));
+                tokio::spawn(serve(stream, id, news.clone(), permit));
             }
             Err(error) => {
                 // EMFILE, ENFILE: the connection stays in the queue, and accept would fail at once again.
@@ -88,5 +92,25 @@ async fn accept(listener: UnixListener, news: mpsc::Sender<LinkNews>) {
                 tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_of_two_runs_are_never_taken_for_each_other() {
+        let (news, mut told) = mpsc::channel(8);
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let server = LinkServer::open(news.clone()).unwrap();
+            // Closed without a Hello, which is news already.
+            drop(UnixStream::connect(server.path()).await.unwrap());
+            seen.push(told.recv().await.unwrap().connection);
+        }
+        assert_ne!(seen[0], seen[1]);
     }
 }
