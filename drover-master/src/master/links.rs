@@ -8,7 +8,7 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
     ErrorCode, Identity as WireIdentity, Limits, MasterFrame, Ping, Quit, RejectCode, Stop, master_frame,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::contact::{Answer, Refusal};
 use super::driver::Driver;
@@ -21,6 +21,10 @@ use crate::machine::worker::{WorkerAction, WorkerInput};
 /// How many refusals are kept for processes whose news has not come yet. Only workers in creation can need one, and
 /// strangers can make as many as they like.
 const EARLY_REFUSALS: usize = 64;
+
+/// How long a claim may wait for the news that the worker's old connection is lost. That is on its way already if the worker
+/// closed it; if not, this is a second connection.
+const OLD_CONNECTION: Duration = Duration::from_secs(1);
 
 impl Driver {
     pub(super) fn link_news(&mut self, now: Instant, LinkNews { connection, news }: LinkNews) {
@@ -52,10 +56,11 @@ impl Driver {
             }
             News::Lost { trouble } => {
                 let Some(id) = self.connections.remove(&connection) else { return };
-                let mut ended = None;
+                let (mut ended, mut back) = (None, None);
                 if let Some(contact) = self.contacts.get_mut(&id) {
                     contact.link = None;
                     ended = contact.ended.take();
+                    back = contact.early.take();
                 }
                 if let Some(ended) = ended {
                     return self.ended(now, id, ended);
@@ -65,6 +70,9 @@ impl Driver {
                     None => WorkerInput::Disconnected,
                 };
                 self.fleet.handle(now, FleetInput::Worker { id, input });
+                if let Some((connection, answer)) = back {
+                    self.admit(now, connection, id, answer);
+                }
             }
         }
     }
@@ -90,13 +98,17 @@ impl Driver {
             return;
         };
         let Some(contact) = self.contacts.get_mut(&id) else { return };
-        if contact.link.is_some() || contact.early.is_some() {
-            let message = "the token's worker is connected already; a second connection is not taken";
-            let _ = answer.send(Err((RejectCode::TokenInUse, message.to_owned())));
+        // One whose time is over does not wait any more.
+        let is_claimed = contact.early.as_ref().is_some_and(|(_, waiting)| !waiting.is_closed());
+        if is_claimed {
+            let _ = answer.send(Err(token_in_use()));
             return;
         }
         tracing::debug!(target: "drover::protocol", worker = id.0, connection = connection.0, sdk, "← Hello");
-        if contact.tree.is_none() {
+        if contact.link.is_some() {
+            // Perhaps it comes back, and was faster than the news that its old connection is lost.
+            contact.early = Some((connection, answer_in_time(answer)));
+        } else if contact.tree.is_none() {
             contact.early = Some((connection, answer));
         } else {
             self.admit(now, connection, id, answer);
@@ -189,7 +201,104 @@ impl Driver {
     }
 }
 
+fn token_in_use() -> (RejectCode, String) {
+    let message = "the token's worker is connected already; a second connection is not taken";
+    (RejectCode::TokenInUse, message.to_owned())
+}
+
+/// An answer that becomes a refusal if it is not given in time.
+fn answer_in_time(answer: Answer) -> Answer {
+    let (sender, mut given) = oneshot::channel();
+    tokio::spawn(async move {
+        let verdict = match tokio::time::timeout(OLD_CONNECTION, &mut given).await {
+            Ok(verdict) => verdict.ok(),
+            Err(_) => {
+                // Closed first: whoever admits it at this very moment either hears that it is too late, or is heard.
+                given.close();
+                Some(given.try_recv().unwrap_or_else(|_| Err(token_in_use())))
+            }
+        };
+        // Without a verdict the worker is gone, and the connection ends without an answer.
+        if let Some(verdict) = verdict {
+            let _ = answer.send(verdict);
+        }
+    });
+    sender
+}
+
 /// At least 1: on the wire 0 would mean that there is no deadline.
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::contact::Contact;
+    use super::super::event_log::EventLog;
+    use super::*;
+    use crate::Command;
+    use crate::config::AppSpec;
+    use crate::listener::ListenerPool;
+    use crate::machine::ids::{Generation, SlotIndex};
+    use crate::machine::worker::Identity;
+
+    const OLD: ConnectionId = ConnectionId(1);
+    const NEW: ConnectionId = ConnectionId(2);
+
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    /// A driver whose one worker is connected, and the worker's token.
+    fn connected() -> (Driver, Token) {
+        let spec = AppSpec::new("web", Command::new("true"));
+        let (_, mut driver) = Driver::new(spec, None, EventLog::new(), ListenerPool::default());
+        let (id, token) = (WorkerId(1), Token::random().unwrap());
+        let contact = Contact {
+            identity: Identity { id, slot: SlotIndex(0), generation: Generation(1) },
+            token: Some(token.clone()),
+            probe: None,
+            tree: None,
+            link: Some((OLD, outgoing().0)),
+            early: None,
+            early_refusal: None,
+            ended: None,
+        };
+        driver.contacts.insert(id, contact);
+        driver.tokens.insert(token.clone(), id);
+        driver.connections.insert(OLD, id);
+        (driver, token)
+    }
+
+    type Answered = oneshot::Receiver<Result<Admission, (RejectCode, String)>>;
+
+    fn claim(driver: &mut Driver, connection: ConnectionId, token: &Token) -> Answered {
+        let (answer, answered) = oneshot::channel();
+        let news = News::Claimed { token: token.clone(), sdk: String::new(), answer };
+        driver.link_news(now(), LinkNews { connection, news });
+        answered
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_comes_back_faster_than_the_news_of_its_loss_is_let_in() {
+        let (mut driver, token) = connected();
+        let answered = claim(&mut driver, NEW, &token);
+        driver.link_news(now(), LinkNews { connection: OLD, news: News::Lost { trouble: None } });
+        assert!(answered.await.unwrap().is_ok());
+        assert_eq!(driver.connections.keys().collect::<Vec<_>>(), [&NEW]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_connection_beside_the_first_is_refused_and_takes_no_place() {
+        let (mut driver, token) = connected();
+        for connection in [NEW, ConnectionId(3)] {
+            let refused = claim(&mut driver, connection, &token).await.unwrap();
+            assert_eq!(refused.err().map(|(code, _)| code), Some(RejectCode::TokenInUse));
+        }
+        driver.link_news(now(), LinkNews { connection: OLD, news: News::Lost { trouble: None } });
+        assert!(driver.connections.is_empty());
+        let answered = claim(&mut driver, ConnectionId(4), &token);
+        assert!(driver.contacts[&WorkerId(1)].early.is_some(), "its process is not known");
+        drop(answered);
+    }
 }
