@@ -163,6 +163,21 @@ async fn a_plain_worker_that_is_deaf_to_its_stop_signal_is_killed() {
 }
 
 #[tokio::test]
+async fn a_worker_that_has_left_its_process_group_is_killed_all_the_same() {
+    let sink = drover_e2e::harness::Captured::default();
+    let worker = App::builder(program!("worker_leaves_its_group"))
+        .protocol(Protocol::None)
+        .start_policy(soon())
+        .stop_policy(short_drain())
+        .output_sink(sink.clone());
+    let mut app = App::started(worker).await;
+    assert_eq!(sink.line(0).await, "deaf");
+    patiently("the shutdown", app.master().shutdown()).await.unwrap();
+    assert_eq!(app.exit().await.reason, ended_by(KillCause::StopDeadline, 9));
+    app.is_gone().await;
+}
+
+#[tokio::test]
 async fn a_plain_worker_that_obeys_its_stop_signal_ended_as_asked() {
     let worker = App::builder(program!("worker_plain")).protocol(Protocol::None).start_policy(soon());
     let mut app = App::started(worker).await;
