@@ -102,6 +102,15 @@ impl MessageBus {
         self.requested(|requests| requests.stop).await
     }
 
+    /// [`stop_requested`](Self::stop_requested) as a future of its own, for what wants to own the signal to stop, such as
+    /// axum's `with_graceful_shutdown`.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let bus = self.clone();
+        async move {
+            bus.stop_requested().await;
+        }
+    }
+
     /// Says Stopped: no new work is taken, and what was under way is finished. Answers a request to stop.
     ///
     /// Without a master, [`quit_requested`](Self::quit_requested) resolves hereafter.

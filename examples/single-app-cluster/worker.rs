@@ -29,16 +29,10 @@ async fn main() -> Result<(), Failure> {
     let identity = bus.identity();
     let me: Arc<str> = format!("{}-{}, pid {}", identity.app, identity.slot, process::id()).into();
     let app = Router::new().route("/", get(hello)).route("/slow", get(slow)).with_state(me);
-    let stop_requested = {
-        let bus = bus.clone();
-        async move {
-            bus.stop_requested().await;
-        }
-    };
 
     bus.started().await?;
     // Returns when no connection is taken any more and every request is answered.
-    axum::serve(listener, app).with_graceful_shutdown(stop_requested).await?;
+    axum::serve(listener, app).with_graceful_shutdown(bus.stopping()).await?;
     bus.stopped().await?;
 
     bus.quit_requested().await;

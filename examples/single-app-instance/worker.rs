@@ -25,16 +25,10 @@ async fn main() -> Result<(), Failure> {
 
     let hello = format!("Hello from {}-{}, pid {}\n", bus.identity().app, bus.identity().slot, process::id());
     let app = Router::new().route("/", get(|| async { hello }));
-    let stop_requested = {
-        let bus = bus.clone();
-        async move {
-            bus.stop_requested().await;
-        }
-    };
 
     // Ready. Serve until the master says stop and every request is answered.
     bus.started().await?;
-    axum::serve(listener, app).with_graceful_shutdown(stop_requested).await?;
+    axum::serve(listener, app).with_graceful_shutdown(bus.stopping()).await?;
     bus.stopped().await?;
 
     // The master may keep a stopped worker for a while. Leave when it says so.

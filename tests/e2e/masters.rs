@@ -154,3 +154,25 @@ async fn descriptions_that_can_not_be_meant_are_refused_before_anything_runs() {
         assert!(error.ends_with(sentence), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_run_is_the_whole_life_of_an_app() {
+    let mut app = App::new(App::builder(program!("worker_good")));
+    let master = app.master().clone();
+    let run = tokio::spawn(async move { master.run().await });
+    app.until("app_started").await;
+    patiently("the shutdown", app.master().shutdown()).await.unwrap();
+    let outcome = patiently("the run", run).await.unwrap().unwrap();
+    assert_eq!(outcome.to_string(), "shut down, asked by shutdown()");
+}
+
+#[tokio::test]
+async fn a_run_that_is_ended_while_it_starts_is_no_error() {
+    let mut app = App::new(App::builder(program!("worker_never_ready")));
+    let master = app.master().clone();
+    let run = tokio::spawn(async move { master.run().await });
+    app.until("handshaken").await;
+    patiently("the shutdown", app.master().shutdown()).await.unwrap();
+    let outcome = patiently("the run", run).await.unwrap().unwrap();
+    assert_eq!(outcome.to_string(), "shut down, asked by shutdown()");
+}

@@ -106,6 +106,35 @@ impl Master {
         self.request(|answer| Request::End { how, by, answer })
     }
 
+    /// Starts the app and waits until it has ended, whoever ended it: the whole life of a program whose purpose it is. An end
+    /// that is asked for during the start is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] if it did not start.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels nothing.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), drover_master::StartError> {
+    /// # use drover_master::{Command, Master, Signals};
+    /// # let master = Master::builder("web", Command::new("./web-worker")).signals(Signals::shutdown()).build().unwrap();
+    /// let outcome = master.run().await?;
+    /// println!("web {outcome}"); // "web shut down, asked by SIGINT"
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn run(&self) -> Result<Outcome, StartError> {
+        match self.start().await {
+            Ok(()) | Err(StartError::Interrupted { .. }) => Ok(self.wait().await?),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits until the app has ended, whoever ended it, and tells how. Resolves at once if it has ended and was not started
     /// again; waits for the first end if it was never started.
     ///
