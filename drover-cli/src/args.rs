@@ -33,6 +33,9 @@ pub struct Global {
     /// Say less: no progress; of `status`, names only
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Say more: traces of every state change and message; twice, of everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
 }
 
 impl Global {

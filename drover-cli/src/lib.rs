@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use drover_master::logging::LevelFilter;
 
 pub use exit_status::ExitStatus;
 
@@ -52,11 +53,20 @@ fn tell_where_a_command_stands(error: &mut clap::Error, args: &[OsString]) {
     }
 }
 
+/// What `-v` asks for; `DROVER_LOG` overrules it.
+fn level(verbose: u8) -> LevelFilter {
+    match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    }
+}
+
 fn run(cli: Cli) -> ExitStatus {
     cli.global.color.write_global();
     // The demo's worker is an app: its traces are its own.
     if !matches!(cli.verb, Verb::DemoWorker)
-        && let Err(error) = drover_master::logging::init()
+        && let Err(error) = drover_master::logging::init(level(cli.global.verbose))
     {
         message::error(&error);
         return ExitStatus::Usage;

@@ -15,7 +15,8 @@
 use std::io::{self, IsTerminal};
 use std::str::FromStr;
 
-use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+pub use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
@@ -39,14 +40,14 @@ pub enum LoggingError {
     Twice(#[from] TryInitError),
 }
 
-/// Prints what `DROVER_LOG` and `DEBUG` ask for. Without either, warnings and errors only.
+/// Prints what `DROVER_LOG` and `DEBUG` ask for. Without `DROVER_LOG`, `default` and above; [`LevelFilter::WARN`] is quiet.
 ///
 /// # Errors
 ///
 /// [`LoggingError`]; the program can go on without traces.
-pub fn init() -> Result<(), LoggingError> {
+pub fn init(default: LevelFilter) -> Result<(), LoggingError> {
     let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let targets = targets(read("DROVER_LOG").as_deref(), read("DEBUG").as_deref())?;
+    let targets = targets(default, read("DROVER_LOG").as_deref(), read("DEBUG").as_deref())?;
     let colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colour);
@@ -54,11 +55,15 @@ pub fn init() -> Result<(), LoggingError> {
     Ok(())
 }
 
-fn targets(drover_log: Option<&str>, debug: Option<&str>) -> Result<Targets, LoggingError> {
+fn targets(
+    default: LevelFilter,
+    drover_log: Option<&str>,
+    debug: Option<&str>,
+) -> Result<Targets, LoggingError> {
     let mut targets = match drover_log {
         Some(text) => Targets::from_str(text)
             .map_err(|source| LoggingError::Filter { text: text.to_owned(), source })?,
-        None => Targets::new().with_default(LevelFilter::WARN),
+        None => Targets::new().with_default(default),
     };
     let asked = debug.unwrap_or_default().split([',', ' ']).filter_map(|word| {
         let rest = word.strip_prefix("drover")?;
@@ -92,7 +97,7 @@ mod tests {
             (Some("drover::worker=debug"), None, "drover::protocol", false),
         ];
         for (drover_log, debug, target, expected) in cases {
-            let targets = targets(drover_log, debug).unwrap();
+            let targets = targets(LevelFilter::WARN, drover_log, debug).unwrap();
             assert_eq!(
                 targets.would_enable(target, &Level::DEBUG),
                 expected,
@@ -103,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_makes_no_sense_is_quoted() {
-        let error = targets(Some("drover=loud"), None).unwrap_err();
+        let error = targets(LevelFilter::WARN, Some("drover=loud"), None).unwrap_err();
         assert!(error.to_string().contains("`drover=loud`"), "{error}");
     }
 }

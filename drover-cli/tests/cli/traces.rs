@@ -14,9 +14,15 @@ const DEMO: [&str; 5] = ["demo", "-n", "1", "-l", "127.0.0.1:0"];
 
 #[test]
 fn every_change_and_every_message_is_shown() {
-    for variable in [("DROVER_LOG", "debug"), ("DEBUG", "drover:*")] {
+    let verbose = [&DEMO[..], &["-v"]].concat();
+    let ways = [
+        (vec![("DROVER_LOG", "debug")], &DEMO[..]),
+        (vec![("DEBUG", "drover:*")], &DEMO[..]),
+        (vec![], &verbose[..]),
+    ];
+    for (variables, args) in ways {
         let home = Home::new();
-        let ended = traced(&home, &[variable], &DEMO);
+        let ended = traced(&home, &variables, args);
         for part in [
             "drover::worker",
             "INITIALIZED → STARTING",
