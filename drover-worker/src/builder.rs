@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bus::{MessageBus, Shared};
+use crate::bus::MessageBus;
 use crate::environment::Environment;
 use crate::error::ConnectError;
 use crate::handshake;
@@ -13,7 +13,24 @@ use crate::identity::Identity;
 use crate::link;
 use crate::listeners::Listeners;
 use crate::orphan;
+use crate::shared::Shared;
 use crate::standalone::Signals;
+
+impl MessageBus {
+    /// Connects to the master named by `DROVER_SOCKET`, or begins standalone mode if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`MessageBusBuilder::connect`], as are its panics and its cancel safety.
+    pub async fn connect() -> Result<Self, ConnectError> {
+        Self::builder().connect().await
+    }
+
+    /// Begins to set up a bus that differs from the default.
+    pub fn builder() -> MessageBusBuilder {
+        MessageBusBuilder::default()
+    }
+}
 
 /// Sets up a [`MessageBus`]; from [`MessageBus::builder`].
 ///

@@ -1,22 +1,19 @@
 //! The handle by which an app talks with its master.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_proto::latest::{Extend, ShutDown, Started, Status, Stopped, WorkerFrame, worker_frame};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::builder::MessageBusBuilder;
-use crate::error::{ConnectError, ListenerError, SendError};
+use crate::error::{ListenerError, SendError};
 use crate::identity::Identity;
-use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
-use crate::link::{Outbox, Outgoing};
+use crate::lifecycle::{Said, Utterance};
 use crate::listener::Listener;
-use crate::listeners::Listeners;
-use crate::orphan::Leaving;
-use crate::request::{QuitRequest, Requests, StopCause, StopRequest};
+use crate::outbox::Outgoing;
+use crate::request::{QuitRequest, Requests, StopRequest};
+use crate::shared::Shared;
 
 /// How long a call waits for the socket to take its message.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -33,20 +30,6 @@ pub struct MessageBus {
 }
 
 impl MessageBus {
-    /// Connects to the master named by `DROVER_SOCKET`, or begins standalone mode if there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`MessageBusBuilder::connect`], as are its panics and its cancel safety.
-    pub async fn connect() -> Result<Self, ConnectError> {
-        Self::builder().connect().await
-    }
-
-    /// Begins to set up a bus that differs from the default.
-    pub fn builder() -> MessageBusBuilder {
-        MessageBusBuilder::default()
-    }
-
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
     }
@@ -252,130 +235,5 @@ fn outgoing(reply_to: u64, body: worker_frame::Body, written: oneshot::Sender<()
     Outgoing {
         frame: WorkerFrame { reply_to, body: Some(body), ..Default::default() },
         written: Some(written),
-    }
-}
-
-/// What the handles and the tasks of a bus share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) identity: Identity,
-    pub(crate) leaving: Leaving,
-    lifecycle: Mutex<Lifecycle>,
-    requests: watch::Sender<Requests>,
-    /// None in standalone mode.
-    outbox: Option<Outbox>,
-    listeners: Listeners,
-    orphan_timeout: Duration,
-}
-
-impl Shared {
-    pub(crate) fn under_master(identity: Identity, outbox: Outbox, orphan_timeout: Duration) -> Self {
-        let lifecycle = Mutex::new(Lifecycle::under_master());
-        let listeners = Listeners::UnderMaster;
-        Self { outbox: Some(outbox), orphan_timeout, lifecycle, ..Self::standalone(identity, listeners) }
-    }
-
-    pub(crate) fn standalone(identity: Identity, listeners: Listeners) -> Self {
-        Self {
-            identity,
-            leaving: Leaving::default(),
-            lifecycle: Mutex::new(Lifecycle::standalone()),
-            requests: watch::Sender::new(Requests::default()),
-            outbox: None,
-            listeners,
-            orphan_timeout: Duration::MAX,
-        }
-    }
-
-    pub(crate) fn phase(&self) -> Phase {
-        self.state().phase()
-    }
-
-    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
-        let deadline = from_now(deadline_ms);
-        let stop = StopRequest { deadline, cause: StopCause::Master };
-        self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
-    }
-
-    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
-        let deadline = from_now(deadline_ms);
-        let stop = StopRequest { deadline, cause: StopCause::Master };
-        self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.quit_received(seq))
-    }
-
-    pub(crate) fn master_gone(&self) {
-        let deadline = Instant::now().checked_add(self.orphan_timeout);
-        let stop = StopRequest { deadline, cause: StopCause::MasterGone };
-        self.change(stop, QuitRequest { deadline }, Lifecycle::master_gone);
-    }
-
-    /// Says a message; `send` puts it on its way, under the lock, so that messages go out in the order they are said.
-    fn say(&self, message: Said, send: impl FnOnce(u64)) -> Result<(), SendError> {
-        // Only without a master does saying something ask for something: the end of the drain is the request to leave.
-        let stop = self.requests.borrow().stop;
-        let quit = QuitRequest { deadline: stop.and_then(|stop| stop.deadline) };
-        let stop = stop.unwrap_or(StopRequest { deadline: None, cause: StopCause::Master });
-        self.change(stop, quit, |lifecycle| {
-            let utterance = lifecycle.say(message)?;
-            if message == Said::ShutDown {
-                self.leaving.announce();
-            }
-            if let Utterance::Send { reply_to } = utterance {
-                send(reply_to);
-            }
-            Ok(())
-        })
-    }
-
-    /// Changes the lifecycle and publishes what it asks for by now, with these requests for what is new.
-    pub(crate) fn change<T>(
-        &self,
-        stop: StopRequest,
-        quit: QuitRequest,
-        step: impl FnOnce(&mut Lifecycle) -> T,
-    ) -> T {
-        let mut lifecycle = self.state();
-        let before = lifecycle.phase();
-        let result = step(&mut lifecycle);
-        let after = lifecycle.phase();
-        if before != after {
-            tracing::info!(target: "drover::worker", "{before:?} → {after:?}");
-        }
-        self.requests.send_if_modified(|requests| {
-            let stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
-            let quit_is_new = lifecycle.quit_asked() && requests.quit.is_none();
-            if stop_is_new {
-                requests.stop = Some(stop);
-            }
-            if quit_is_new {
-                requests.quit = Some(quit);
-            }
-            stop_is_new || quit_is_new
-        });
-        result
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, Lifecycle> {
-        self.lifecycle.lock().expect("never poisoned: no step panics")
-    }
-}
-
-/// The moment that a frame's `deadline_ms` names. 0, the value of an absent field, and what no clock can hold name none.
-fn from_now(deadline_ms: u64) -> Option<Instant> {
-    (deadline_ms > 0).then(|| Instant::now().checked_add(Duration::from_millis(deadline_ms))).flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_deadline_is_named_only_by_a_time_that_a_clock_can_hold() {
-        assert_eq!(from_now(0), None);
-        assert_eq!(from_now(1500), Some(Instant::now() + Duration::from_millis(1500)));
-        assert_eq!(
-            from_now(u64::MAX).is_some(),
-            Instant::now().checked_add(Duration::from_millis(u64::MAX)).is_some()
-        );
     }
 }

@@ -77,9 +77,11 @@ mod listen_fds;
 mod listener;
 mod listeners;
 mod orphan;
+mod outbox;
 mod request;
 #[cfg(feature = "axum")]
 mod serve;
+mod shared;
 mod standalone;
 #[expect(unsafe_code, reason = "system calls without a safe wrapper")]
 mod sys;

@@ -25,12 +25,13 @@ use tokio::net::unix::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::bus::Shared;
 use crate::error::ConnectError;
 use crate::handshake::Welcomed;
 use crate::identity::Identity;
 use crate::lifecycle::BadState;
 use crate::orphan;
+use crate::outbox::{Outbox, Outgoing};
+use crate::shared::Shared;
 
 /// How many messages may wait for the socket. A worker says three in its life and an answer for each ping; a peer that
 /// asks more without reading the answers is not read until it does.
@@ -41,22 +42,6 @@ const READ_BYTES: usize = 1024;
 
 /// How long a last word to the master is waited for before the link is closed.
 const LAST_WORD: Duration = Duration::from_secs(1);
-
-/// A message on its way to the socket.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) frame: WorkerFrame,
-    /// Told when the socket has taken the frame.
-    pub(crate) written: Option<oneshot::Sender<()>>,
-}
-
-/// What the bus gives to the writer.
-#[derive(Debug)]
-pub(crate) struct Outbox {
-    pub(crate) messages: mpsc::Sender<Outgoing>,
-    /// The newest status replaces one that is not written yet.
-    pub(crate) status: watch::Sender<worker_frame::Body>,
-}
 
 /// Starts the task of a welcomed connection, and the watch for its end.
 pub(crate) fn start(

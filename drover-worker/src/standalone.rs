@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::bus::Shared;
 use crate::request::{QuitRequest, StopCause, StopRequest};
+use crate::shared::Shared;
 use crate::sys;
 
 /// SIGINT and SIGTERM of this process.

@@ -1,0 +1,140 @@
+//! What the handles and the tasks of a bus share: the lifecycle under its lock, and what has been asked for.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::error::SendError;
+use crate::identity::Identity;
+use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
+use crate::listeners::Listeners;
+use crate::orphan::Leaving;
+use crate::outbox::Outbox;
+use crate::request::{QuitRequest, Requests, StopCause, StopRequest};
+
+/// The one state of a bus.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) leaving: Leaving,
+    lifecycle: Mutex<Lifecycle>,
+    pub(crate) requests: watch::Sender<Requests>,
+    /// None in standalone mode.
+    pub(crate) outbox: Option<Outbox>,
+    pub(crate) listeners: Listeners,
+    orphan_timeout: Duration,
+}
+
+impl Shared {
+    pub(crate) fn under_master(identity: Identity, outbox: Outbox, orphan_timeout: Duration) -> Self {
+        let lifecycle = Mutex::new(Lifecycle::under_master());
+        let listeners = Listeners::UnderMaster;
+        Self { outbox: Some(outbox), orphan_timeout, lifecycle, ..Self::standalone(identity, listeners) }
+    }
+
+    pub(crate) fn standalone(identity: Identity, listeners: Listeners) -> Self {
+        Self {
+            identity,
+            leaving: Leaving::default(),
+            lifecycle: Mutex::new(Lifecycle::standalone()),
+            requests: watch::Sender::new(Requests::default()),
+            outbox: None,
+            listeners,
+            orphan_timeout: Duration::MAX,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.state().phase()
+    }
+
+    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+        let deadline = from_now(deadline_ms);
+        let stop = StopRequest { deadline, cause: StopCause::Master };
+        self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
+    }
+
+    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+        let deadline = from_now(deadline_ms);
+        let stop = StopRequest { deadline, cause: StopCause::Master };
+        self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.quit_received(seq))
+    }
+
+    pub(crate) fn master_gone(&self) {
+        let deadline = Instant::now().checked_add(self.orphan_timeout);
+        let stop = StopRequest { deadline, cause: StopCause::MasterGone };
+        self.change(stop, QuitRequest { deadline }, Lifecycle::master_gone);
+    }
+
+    /// Says a message; `send` puts it on its way, under the lock, so that messages go out in the order they are said.
+    pub(crate) fn say(&self, message: Said, send: impl FnOnce(u64)) -> Result<(), SendError> {
+        // Only without a master does saying something ask for something: the end of the drain is the request to leave.
+        let stop = self.requests.borrow().stop;
+        let quit = QuitRequest { deadline: stop.and_then(|stop| stop.deadline) };
+        let stop = stop.unwrap_or(StopRequest { deadline: None, cause: StopCause::Master });
+        self.change(stop, quit, |lifecycle| {
+            let utterance = lifecycle.say(message)?;
+            if message == Said::ShutDown {
+                self.leaving.announce();
+            }
+            if let Utterance::Send { reply_to } = utterance {
+                send(reply_to);
+            }
+            Ok(())
+        })
+    }
+
+    /// Changes the lifecycle and publishes what it asks for by now, with these requests for what is new.
+    pub(crate) fn change<T>(
+        &self,
+        stop: StopRequest,
+        quit: QuitRequest,
+        step: impl FnOnce(&mut Lifecycle) -> T,
+    ) -> T {
+        let mut lifecycle = self.state();
+        let before = lifecycle.phase();
+        let result = step(&mut lifecycle);
+        let after = lifecycle.phase();
+        if before != after {
+            tracing::info!(target: "drover::worker", "{before:?} → {after:?}");
+        }
+        self.requests.send_if_modified(|requests| {
+            let stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
+            let quit_is_new = lifecycle.quit_asked() && requests.quit.is_none();
+            if stop_is_new {
+                requests.stop = Some(stop);
+            }
+            if quit_is_new {
+                requests.quit = Some(quit);
+            }
+            stop_is_new || quit_is_new
+        });
+        result
+    }
+
+    pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, Lifecycle> {
+        self.lifecycle.lock().expect("never poisoned: no step panics")
+    }
+}
+
+/// The moment that a frame's `deadline_ms` names. 0, the value of an absent field, and what no clock can hold name none.
+fn from_now(deadline_ms: u64) -> Option<Instant> {
+    (deadline_ms > 0).then(|| Instant::now().checked_add(Duration::from_millis(deadline_ms))).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_is_named_only_by_a_time_that_a_clock_can_hold() {
+        assert_eq!(from_now(0), None);
+        assert_eq!(from_now(1500), Some(Instant::now() + Duration::from_millis(1500)));
+        assert_eq!(
+            from_now(u64::MAX).is_some(),
+            Instant::now().checked_add(Duration::from_millis(u64::MAX)).is_some()
+        );
+    }
+}
