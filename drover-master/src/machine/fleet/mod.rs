@@ -91,6 +91,10 @@ pub struct Fleet {
     changed: Vec<SlotIndex>,
     /// News for workers that are gone.
     dropped: u64,
+    /// What each living worker has said out of order, and was published: six kinds at the most.
+    out_of_order: HashMap<WorkerId, Vec<&'static str>>,
+    /// What was said out of order again, and was not published.
+    repeated: u64,
 }
 
 /// Kept while things happen, so that no step costs more with more workers.
@@ -130,6 +134,8 @@ impl Fleet {
             actions: VecDeque::new(),
             changed: Vec::new(),
             dropped: 0,
+            out_of_order: HashMap::new(),
+            repeated: 0,
         }
     }
 
@@ -189,7 +195,10 @@ impl Fleet {
             self.worker_action(id, action);
         }
         match after {
-            Phase::ShutDown | Phase::Failed => self.worker_ended(now, id),
+            Phase::ShutDown | Phase::Failed => {
+                self.out_of_order.remove(&id);
+                self.worker_ended(now, id);
+            }
             Phase::Started if before != after => self.check_started(),
             _ => {}
         }
@@ -215,7 +224,7 @@ impl Fleet {
             | WorkerAction::Signal { .. }
             | WorkerAction::CloseLink => {
                 if let WorkerAction::RefuseMessage { said, during, .. } = action {
-                    self.publish_worker(id, during, EventKind::OutOfOrder { said });
+                    self.publish_out_of_order(id, during, said);
                 }
                 self.actions.push_back(FleetAction::Worker { id, action });
             }
@@ -260,9 +269,25 @@ impl Fleet {
         self.actions.push_back(FleetAction::Publish(event));
     }
 
+    /// The first of each kind tells all there is to know. A worker that goes on would push everything else out of the log.
+    fn publish_out_of_order(&mut self, id: WorkerId, during: Phase, said: &'static str) {
+        let told = self.out_of_order.entry(id).or_default();
+        if told.contains(&said) {
+            self.repeated += 1;
+        } else {
+            told.push(said);
+            self.publish_worker(id, during, EventKind::OutOfOrder { said });
+        }
+    }
+
     fn publish_app(&mut self, kind: EventKind) {
         let phase = self.phase();
         self.actions.push_back(FleetAction::Publish(FleetEvent { worker: None, phase, kind }));
+    }
+
+    /// Messages out of order that no event tells, because their worker had said the same before.
+    pub const fn repeated(&self) -> u64 {
+        self.repeated
     }
 
     fn slot_mut(&mut self, index: SlotIndex) -> &mut Slot {

@@ -8,6 +8,7 @@ use super::stage::{Manner, Stage, killed, rules, secs};
 use crate::config::{LimitReached, Protocol};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::Request;
+use crate::machine::worker::Said;
 
 const CRASH: ExitStatus = ExitStatus::Code(1);
 
@@ -234,4 +235,31 @@ fn a_hook_that_wants_a_pause_for_ever_does_not_overflow_the_clock() {
     stage.decide(ExitDecision::RestartAfter(Duration::MAX));
     stage.pass(secs(365 * 24 * 60 * 60));
     assert_eq!(stage.slot(0).phase, Phase::BackingOff);
+}
+
+#[test]
+fn a_worker_that_repeats_itself_out_of_order_is_told_once() {
+    let mut stage = Stage::started(1);
+    let told = |stage: &Stage| {
+        let said = |event: &FleetEvent| match event.kind {
+            EventKind::OutOfOrder { said } => Some(said),
+            _ => None,
+        };
+        stage.events.iter().filter_map(said).collect::<Vec<_>>()
+    };
+    let say = |stage: &mut Stage, said: Said| {
+        let id = *stage.fleet.workers.keys().next().expect("a worker");
+        stage.feed(FleetInput::Worker { id, input: said.into() });
+    };
+    for said in [Said::Stopped, Said::ShutDown, Said::Stopped, Said::Stopped] {
+        say(&mut stage, said);
+    }
+    assert_eq!(told(&stage), ["Stopped", "ShutDown"]);
+    assert_eq!(stage.fleet.repeated(), 2);
+    // The next worker in its place is another one.
+    stage.end_process(0, CRASH);
+    stage.pass(secs(5));
+    say(&mut stage, Said::Stopped);
+    assert_eq!(told(&stage), ["Stopped", "ShutDown", "Stopped"]);
+    assert_eq!(stage.fleet.out_of_order.len(), 1);
 }
