@@ -14,8 +14,12 @@ use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 
 /// How many events are kept: some 20 for each life of a worker, so the recent history of a few hundred lives, in some 2 MB
-/// at the most.
+/// and what their last words take.
 const KEPT: usize = 4096;
+
+/// How many bytes of last words are kept with them, in the exits. Some 20 KiB an exit at the worst, one or two as a rule: then
+/// no event is forgotten for it.
+const KEPT_WORDS: usize = 8 * 1024 * 1024;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +56,14 @@ impl Event {
     pub fn name(&self) -> &'static str {
         self.kind.name(self.phase)
     }
+
+    /// How many bytes of last words it holds.
+    fn words(&self) -> usize {
+        match &self.kind {
+            EventKind::Exited { exit } => exit.stderr_tail.iter().map(String::len).sum(),
+            _ => 0,
+        }
+    }
 }
 
 /// The log. A clone is the same log; several masters may write to one.
@@ -71,6 +83,19 @@ struct Shared {
 struct Kept {
     events: VecDeque<Arc<Event>>,
     last_seq: u64,
+    /// The size of the last words in all of them.
+    words: usize,
+}
+
+impl Kept {
+    fn push(&mut self, event: Arc<Event>) {
+        self.words += event.words();
+        self.events.push_back(event);
+        while self.events.len() > KEPT || self.words > KEPT_WORDS {
+            let Some(oldest) = self.events.pop_front() else { return };
+            self.words -= oldest.words();
+        }
+    }
 }
 
 impl EventLog {
@@ -106,10 +131,7 @@ impl EventLog {
             phase: event.phase,
             kind: event.kind,
         });
-        if kept.events.len() == KEPT {
-            kept.events.pop_front();
-        }
-        kept.events.push_back(Arc::clone(&event));
+        kept.push(Arc::clone(&event));
         self.shared.newest.send_replace(kept.last_seq);
         event
     }
@@ -196,7 +218,10 @@ impl EventStream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::machine::exit::{Exit, ExitReason, Usage};
 
     fn publish(log: &EventLog, count: usize) {
         let app: Arc<str> = "web".into();
@@ -233,6 +258,32 @@ mod tests {
         assert_eq!(slow.next().await, Err(Missed { count: 10, next_seq: 12 }));
         assert_eq!(slow.next().await.unwrap().seq, 12);
         assert_eq!(log.since(0).next().await.unwrap().seq, 12);
+    }
+
+    #[tokio::test]
+    async fn last_words_are_forgotten_before_they_fill_the_memory() {
+        let log = EventLog::new();
+        let exit = Arc::new(Exit {
+            reason: ExitReason::NormalExit,
+            during: Phase::Started,
+            uptime: Duration::ZERO,
+            usage: Usage::default(),
+            stderr_tail: vec!["x".repeat(1024); 20],
+            asked_by: None,
+            detail: None,
+        });
+        publish(&log, 1);
+        for _ in 0..KEPT - 1 {
+            let kind = EventKind::Exited { exit: Arc::clone(&exit) };
+            log.publish(&"web".into(), FleetEvent { worker: None, phase: Phase::ShutDown, kind });
+        }
+        let kept = log.lock().events.len();
+        assert_eq!(kept, KEPT_WORDS / (20 * 1024));
+        assert_eq!(log.lock().words, kept * 20 * 1024);
+        // Without words there is room for all again.
+        publish(&log, KEPT);
+        assert_eq!(log.lock().events.len(), KEPT);
+        assert_eq!(log.lock().words, 0);
     }
 
     #[tokio::test]
