@@ -3,8 +3,6 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::machine::gate::Request;
-use crate::machine::phase::Phase;
 use crate::master::Master;
 use crate::sys::is_ignored;
 
@@ -13,7 +11,8 @@ const WAITING: usize = 8;
 
 /// Which signals end the app: opt-in, because a library installs no handler by itself.
 ///
-/// The first signal shuts down, the second hurries, the third kills.
+/// The first signal shuts down, the second hurries, the third kills. While the app does not run they are caught and do nothing:
+/// a program that waits for something else first handles them itself until then, or builds its master later.
 #[derive(Debug, Clone)]
 pub struct Signals {
     kinds: Vec<(SignalKind, &'static str)>,
@@ -66,12 +65,7 @@ impl Signals {
         tokio::spawn(async move {
             while let Some(name) = received.recv().await {
                 let Some(master) = master.upgrade() else { return };
-                let how = match master.snapshot().status.phase {
-                    Phase::ShuttingDown => Request::Hurry,
-                    _ => Request::Shutdown,
-                };
-                // The verdict goes to whoever waits for the app; here nobody does.
-                drop(master.end(how, name));
+                master.signalled(name);
             }
         });
     }

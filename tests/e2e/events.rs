@@ -2,10 +2,11 @@
 
 use drover_e2e::harness::{App, eventually, outline, patiently, signal};
 use drover_master::Missed;
+use drover_master::config::{Protocol, RestartPolicy, RestartWhen};
 use drover_master::machine::phase::Phase;
 use nix::sys::signal::SIGKILL;
 
-use crate::policies::at_once;
+use crate::policies::{at_once, keep_going};
 
 #[tokio::test]
 async fn the_events_of_a_life_come_in_order_and_each_names_its_worker() {
@@ -75,8 +76,13 @@ async fn a_snapshot_and_the_events_after_it_have_no_gap_and_no_overlap() {
 
 #[tokio::test]
 async fn a_subscriber_that_is_too_slow_is_told_how_much_it_missed_and_goes_on() {
-    // Each word out of place is an event, and the log keeps 4096.
-    let noisy = App::new(App::builder(program!("worker_says_stopped_unasked")).env("E2E_TIMES", "6000"));
+    // Each short life is four events, and the log keeps 4096.
+    let lives = App::builder("true")
+        .workers(4)
+        .protocol(Protocol::None)
+        .start_policy(keep_going())
+        .restart_policy(RestartPolicy { when: RestartWhen::Always, ..at_once() });
+    let noisy = App::new(lives);
     let (_, mut slow) = noisy.master().watch();
     drop(noisy.master().start());
     assert_eq!(patiently("the first event", slow.next()).await.unwrap().seq, 1);

@@ -58,6 +58,18 @@ async fn a_second_signal_hurries() {
 }
 
 #[tokio::test]
+async fn two_signals_at_once_are_two() {
+    let settings = [("E2E_SIGNALS", "1"), ("E2E_EVENTS", "1")];
+    let (process, _) = master("drover", program!("worker_ignores_stop"), &settings).await;
+    process.signal(SIGTERM);
+    process.signal(SIGINT);
+    let end = process.end().await;
+    assert_eq!(end.code, Some(0));
+    // Whichever is heard first asks; the other hurries, or the deadline would have to pass.
+    assert!(!end.stdout.contains(&"deadline_missed".to_owned()), "{end:?}");
+}
+
+#[tokio::test]
 async fn a_signal_while_starting_ends_the_start() {
     let mut process = Process::start(
         Command::new(program!("master"))

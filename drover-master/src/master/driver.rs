@@ -165,6 +165,14 @@ impl Driver {
         let now = tokio::time::Instant::now().into_std();
         match input {
             Input::Requested(Request::Start { answer }) => self.start(now, answer),
+            Input::Requested(Request::Signalled { name }) => {
+                let how = match self.fleet.doing() {
+                    Doing::Stopping | Doing::Killing => gate::Request::Hurry,
+                    Doing::Idle | Doing::Starting | Doing::Started => gate::Request::Shutdown,
+                };
+                let ticket = self.next_ticket();
+                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by: name.into() });
+            }
             Input::Requested(Request::End { how, by, answer }) => {
                 let ticket = self.next_ticket();
                 self.ends.insert(ticket, answer);

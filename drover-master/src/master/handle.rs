@@ -50,8 +50,18 @@ pub struct Master {
 /// A request to the driver.
 #[derive(Debug)]
 pub(super) enum Request {
-    Start { answer: oneshot::Sender<Result<(), StartError>> },
-    End { how: gate::Request, by: Arc<str>, answer: oneshot::Sender<Result<(), EndError>> },
+    Start {
+        answer: oneshot::Sender<Result<(), StartError>>,
+    },
+    /// A signal came: the end, or if that is under way already, a hurry.
+    Signalled {
+        name: &'static str,
+    },
+    End {
+        how: gate::Request,
+        by: Arc<str>,
+        answer: oneshot::Sender<Result<(), EndError>>,
+    },
 }
 
 impl Master {
@@ -175,6 +185,12 @@ impl Master {
             ListenAddr::Tcp(addr) if listener == name => addr.parse().ok(),
             ListenAddr::Tcp(_) | ListenAddr::Unix(_) => None,
         })
+    }
+
+    /// Hands on a signal. What it means the driver says, who knows what is under way: two signals at once are two. More than
+    /// it keeps are no more than enough.
+    pub(crate) fn signalled(&self, name: &'static str) {
+        let _ = self.requests.try_send(Request::Signalled { name });
     }
 
     /// This master without holding it.
