@@ -45,7 +45,7 @@ impl MessageBus {
     }
 
     /// Takes the listener of this name: handed over by the master, or in standalone mode bound to the address given
-    /// with [`standalone_listen`](MessageBusBuilder::standalone_listen). Each can be taken once.
+    /// with [`standalone_listen`](crate::MessageBusBuilder::standalone_listen). Each can be taken once.
     ///
     /// # Errors
     ///
