@@ -125,6 +125,20 @@ fn line(event: &Event) -> Option<String> {
         EventKind::AppEnded { outcome } if matches!(**outcome, Outcome::StartFailed(_)) => return None,
         EventKind::AppStopping { by } => format!("{who} stops, asked by {by}"),
         EventKind::AppEnded { outcome } => format!("{who} {outcome}"),
+        EventKind::RestartScheduled { after, attempt } if after.is_zero() => {
+            format!("{who} is tried again at once (try {attempt})")
+        }
+        EventKind::RestartScheduled { after, attempt } => {
+            format!("{who} is tried again in {after:.1?} (try {attempt})")
+        }
+        EventKind::GaveUp { reason } => format!("{who} is given up: {}", reason.text()),
+        EventKind::DeadlineMissed { missed } => format!("{who} is overdue: {missed}"),
+        EventKind::Unkillable => format!("{who} does not end: {}", event.kind.detail()),
+        EventKind::OutOfOrder { .. }
+        | EventKind::HandshakeRefused { .. }
+        | EventKind::ProtocolBroken { .. } => {
+            format!("{who} breaks the protocol: {}", event.kind.detail())
+        }
         kind => match kind.detail() {
             detail if detail.is_empty() => format!("{who} {}", event.name()),
             detail => format!("{who} {}: {detail}", event.name()),

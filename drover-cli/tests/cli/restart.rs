@@ -16,7 +16,7 @@ fn on_failure_starts_again_after_failures_and_completes_after_a_success() {
         2,
         "{ended:#?}"
     );
-    assert!(ended.stderr.contains("restart_scheduled: try 1 in "), "{ended:#?}");
+    assert!(ended.stderr.contains("is tried again in "), "{ended:#?}");
 }
 
 #[test]
