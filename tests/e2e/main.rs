@@ -14,6 +14,7 @@ mod commands;
 mod events;
 mod exits;
 mod first_start;
+mod foreign;
 mod heartbeat;
 mod hook;
 mod listeners;
