@@ -2,17 +2,14 @@
 
 use std::num::NonZeroU32;
 
-use drover_master::config::{
-    AppSpec, Backoff, FailureLimit, Heartbeat, LimitReached, ListenAddr, ListenSpec, OnStartFailure, Probe,
-    RestartPolicy, RestartWhen, StartPolicy, StopPolicy,
-};
+use drover_master::config::{AppSpec, ListenAddr, ListenSpec, OnStartFailure, StartPolicy, StopPolicy};
 use drover_master::supervisor::Supervisor;
 use drover_master::{Command, MasterBuilder, Output, Protocol};
 
 use super::find::name_of_directory;
 use super::serve;
 use crate::args::{Global, UpArgs};
-use crate::config::{self, App, Config, Listen, Policy, Then, Workers};
+use crate::config::{self, App, Config, Listen, Workers};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
@@ -78,11 +75,8 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         .collect();
     spec.start = start(app, keep_going);
     spec.stop = stop(app);
-    spec.heartbeat = app.heartbeat.as_ref().map(|heartbeat| Heartbeat {
-        interval: heartbeat.interval,
-        misses: NonZeroU32::new(heartbeat.misses).unwrap_or(NonZeroU32::MIN),
-    });
-    spec.restart = restart(app);
+    spec.heartbeat = app.heartbeat.clone();
+    spec.restart = app.restart.clone();
     spec.output = Output::Prefixed { colour: message::is_coloured() };
     spec
 }
@@ -93,7 +87,7 @@ fn start(app: &App, keep_going: bool) -> StartPolicy {
         timeout: app.start.timeout,
         max_timeout: app.start.max_timeout,
         min_uptime: app.start.min_uptime,
-        probe: app.start.probe.as_ref().map(|config::Probe::Tcp { addr }| Probe::tcp(addr)),
+        probe: app.start.probe.clone(),
         parallel: app.start.parallel.and_then(NonZeroU32::new).unwrap_or(default.parallel),
         on_failure: if keep_going { OnStartFailure::KeepGoing } else { OnStartFailure::FailFast },
     }
@@ -106,34 +100,5 @@ fn stop(app: &App) -> StopPolicy {
         term_timeout: app.stop.term_timeout,
         signal: drover_master::signal_number(&app.stop.signal).unwrap_or(default.signal),
         ..default
-    }
-}
-
-fn restart(app: &App) -> RestartPolicy {
-    let restart = &app.restart;
-    RestartPolicy {
-        when: match restart.policy {
-            Policy::Always => RestartWhen::Always,
-            Policy::OnFailure => RestartWhen::OnFailure,
-            Policy::Never => RestartWhen::Never,
-        },
-        backoff: Backoff {
-            initial: restart.backoff.initial,
-            max: restart.backoff.max,
-            factor: restart.backoff.factor,
-            jitter: restart.backoff.jitter,
-        },
-        limit: FailureLimit {
-            count: NonZeroU32::new(restart.limit.count).unwrap_or(NonZeroU32::MIN),
-            within: restart.limit.within,
-            then: match restart.limit.then {
-                Then::GiveUp => LimitReached::GiveUp,
-                Then::StopApp => LimitReached::StopApp,
-                Then::StopAll => LimitReached::StopAll,
-            },
-        },
-        reset_after: restart.reset_after,
-        success_codes: restart.success_codes.clone(),
-        fatal_codes: restart.fatal_codes.clone(),
     }
 }

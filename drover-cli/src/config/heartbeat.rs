@@ -1,6 +1,10 @@
 //! `app.NAME.heartbeat`: a table, or `false`.
 
-use super::model::{Heartbeat, Protocol};
+use std::num::NonZeroU32;
+
+use drover_master::config::Heartbeat;
+
+use super::model::Protocol;
 use super::reader::Reader;
 use super::unbuilt::Place;
 use super::value;
@@ -32,8 +36,9 @@ pub(super) fn read(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Heart
 
 fn table(table: &mut Reader<'_, '_>) -> Heartbeat {
     let default = Heartbeat::default();
+    let misses = table.setting("misses", default.misses.get(), value::whole(1..=100)).value;
     Heartbeat {
         interval: table.setting("interval", default.interval, value::some_duration).value,
-        misses: table.setting("misses", default.misses, value::whole(1..=100)).value,
+        misses: NonZeroU32::new(misses).unwrap_or(default.misses),
     }
 }

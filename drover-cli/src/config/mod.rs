@@ -11,7 +11,8 @@
 //! # Examples
 //!
 //! ```
-//! use drover_cli::config::{self, Policy, Workers};
+//! use drover_cli::config::{self, Workers};
+//! use drover_master::config::RestartWhen;
 //!
 //! let config = config::parse(
 //!     r#"
@@ -26,7 +27,7 @@
 //! )?;
 //! assert_eq!(config.apps[0].command, ["node", "server.js"]);
 //! assert_eq!(config.apps[0].workers, Workers::Count(4));
-//! assert_eq!(config.apps[0].restart.policy, Policy::OnFailure);
+//! assert_eq!(config.apps[0].restart.when, RestartWhen::OnFailure);
 //!
 //! let text = "version = 1\n[app.web]\ncommand = [\"web\"]\nworker = 4\n";
 //! let error = config::parse(text).unwrap_err();
@@ -55,10 +56,7 @@ mod value;
 
 pub use self::load::{LoadError, load};
 pub use self::mistake::{ConfigError, Mistake};
-pub use self::model::{
-    App, Backoff, Config, Heartbeat, Limit, Listen, Policy, Probe, Protocol, Restart, Socket, Start, Stop,
-    Then, Workers,
-};
+pub use self::model::{App, Config, Listen, Protocol, Socket, Start, Stop, Workers};
 
 pub(crate) use self::names::fault as name_fault;
 

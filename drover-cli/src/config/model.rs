@@ -5,6 +5,8 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use drover_master::config::{Heartbeat, Probe, RestartPolicy};
+
 /// A whole, valid `drover.toml`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -86,7 +88,7 @@ pub struct App {
     /// How it is asked for a sign of life; absent without a protocol, and where the file says `false`.
     pub heartbeat: Option<Heartbeat>,
     /// What follows the end of a worker.
-    pub restart: Restart,
+    pub restart: RestartPolicy,
 }
 
 /// How many workers an app has.
@@ -137,16 +139,6 @@ impl Default for Start {
     }
 }
 
-/// `app.NAME.start.probe`: a question from outside.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Probe {
-    /// Is a TCP connection taken?
-    Tcp {
-        /// `HOST:PORT`.
-        addr: String,
-    },
-}
-
 /// `app.NAME.stop`: how a worker is stopped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stop {
@@ -166,109 +158,4 @@ impl Default for Stop {
             signal: "SIGTERM".to_owned(),
         }
     }
-}
-
-/// `app.NAME.heartbeat`: how a worker that is ready is asked for a sign of life.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Heartbeat {
-    /// The time from one question to the next; more than zero, default 5 s.
-    pub interval: Duration,
-    /// After so many without an answer the worker is ended, 1 to 100; default 3.
-    pub misses: u32,
-}
-
-impl Default for Heartbeat {
-    fn default() -> Self {
-        Self { interval: Duration::from_secs(5), misses: 3 }
-    }
-}
-
-/// `app.NAME.restart`: what follows the end of a worker.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Restart {
-    /// When it is started again; default [`Policy::OnFailure`].
-    pub policy: Policy,
-    /// How long the master waits before it tries again.
-    pub backoff: Backoff,
-    /// How often it tries.
-    pub limit: Limit,
-    /// A worker that is ready for this long starts over with `backoff` and `limit`; default 1 min.
-    pub reset_after: Duration,
-    /// Exit codes that are a success, 0 to 255; default `[0]`, which a list in the file replaces.
-    pub success_codes: Vec<i32>,
-    /// Exit codes after which a new try is pointless, 0 to 255; default none. None is also a success.
-    pub fatal_codes: Vec<i32>,
-}
-
-impl Default for Restart {
-    fn default() -> Self {
-        Self {
-            policy: Policy::default(),
-            backoff: Backoff::default(),
-            limit: Limit::default(),
-            reset_after: Duration::from_secs(60),
-            success_codes: vec![0],
-            fatal_codes: Vec::new(),
-        }
-    }
-}
-
-/// When a worker that ended is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Policy {
-    /// After every end.
-    Always,
-    /// After every end that was not a success.
-    #[default]
-    OnFailure,
-    /// After none.
-    Never,
-}
-
-/// The wait before each new try: `initial`, then `factor` times the wait before it, up to `max`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Backoff {
-    /// The first wait; never above `max`, default 200 ms.
-    pub initial: Duration,
-    /// The longest wait; default 30 s.
-    pub max: Duration,
-    /// The growth from wait to wait; at least 1 and finite, default 2.
-    pub factor: f64,
-    /// The share of a wait that is random, 0 to 1; default 0.2. Zero lets all workers of a host return at once.
-    pub jitter: f64,
-}
-
-impl Default for Backoff {
-    fn default() -> Self {
-        Self { initial: Duration::from_millis(200), max: Duration::from_secs(30), factor: 2.0, jitter: 0.2 }
-    }
-}
-
-/// The breaker: more than `count` new tries within `within`, and `then` follows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Limit {
-    /// The number of tries; 1 to 100000, default 10.
-    pub count: u32,
-    /// The window they are counted in; more than zero, default 5 min.
-    pub within: Duration,
-    /// What follows when the limit is passed.
-    pub then: Then,
-}
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self { count: 10, within: Duration::from_secs(5 * 60), then: Then::default() }
-    }
-}
-
-/// What follows when a [`Limit`] is passed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Then {
-    /// The slot stays empty; the others go on.
-    #[default]
-    GiveUp,
-    /// The whole app is stopped.
-    StopApp,
-    /// Every app is stopped, and with them the master.
-    StopAll,
 }

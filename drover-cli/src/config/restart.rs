@@ -1,39 +1,44 @@
 //! `app.NAME.restart`: a policy's word, or a table.
 
+use std::num::NonZeroU32;
 use std::ops::Range;
 
+use drover_master::config::{Backoff, FailureLimit, LimitReached, RestartPolicy, RestartWhen};
+
 use super::mistake::Mistakes;
-use super::model::{Backoff, Limit, Policy, Restart, Then};
 use super::reader::{Entry, Origin, Reader};
 use super::unbuilt::Place;
 use super::value;
 
-const POLICIES: &[(&str, Policy)] =
-    &[("always", Policy::Always), ("on-failure", Policy::OnFailure), ("never", Policy::Never)];
+const POLICIES: &[(&str, RestartWhen)] =
+    &[("always", RestartWhen::Always), ("on-failure", RestartWhen::OnFailure), ("never", RestartWhen::Never)];
 
-const THENS: &[(&str, Then)] =
-    &[("give-up", Then::GiveUp), ("stop-app", Then::StopApp), ("stop-all", Then::StopAll)];
+const THENS: &[(&str, LimitReached)] = &[
+    ("give-up", LimitReached::GiveUp),
+    ("stop-app", LimitReached::StopApp),
+    ("stop-all", LimitReached::StopAll),
+];
 
 /// Reads `restart` of an app.
-pub(super) fn read(app: &mut Reader<'_, '_>) -> Restart {
+pub(super) fn read(app: &mut Reader<'_, '_>) -> RestartPolicy {
     match app.entry("restart") {
         Some(entry) if entry.item.is_str() => {
-            let policy = value::word(POLICIES)(&entry, app.mistakes()).unwrap_or_default();
-            Restart { policy, ..Restart::default() }
+            let when = value::word(POLICIES)(&entry, app.mistakes());
+            when.map_or_else(RestartPolicy::default, RestartPolicy::new)
         }
         Some(entry) if !entry.item.is_table_like() => {
             entry
                 .mistype(app.mistakes(), "a policy or a table")
                 .help("write for example `restart = \"on-failure\"`");
-            Restart::default()
+            RestartPolicy::default()
         }
         _ => app.table("restart", Place::Restart, table),
     }
 }
 
-fn table(table: &mut Reader<'_, '_>) -> Restart {
-    let default = Restart::default();
-    let policy = table.setting("policy", default.policy, value::word(POLICIES)).value;
+fn table(table: &mut Reader<'_, '_>) -> RestartPolicy {
+    let default = RestartPolicy::default();
+    let when = table.setting("policy", default.when, value::word(POLICIES)).value;
     let backoff = table.table("backoff", Place::Backoff, backoff);
     let limit = table.table("limit", Place::Limit, limit);
     let reset_after = table.setting("reset_after", default.reset_after, value::duration).value;
@@ -54,8 +59,8 @@ fn table(table: &mut Reader<'_, '_>) -> Restart {
             mistake.label(other.clone(), "a success here").help("keep it in one of the two lists");
         }
     }
-    Restart {
-        policy,
+    RestartPolicy {
+        when,
         backoff,
         limit,
         reset_after,
@@ -78,10 +83,11 @@ fn backoff(table: &mut Reader<'_, '_>) -> Backoff {
     }
 }
 
-fn limit(table: &mut Reader<'_, '_>) -> Limit {
-    let default = Limit::default();
-    Limit {
-        count: table.setting("count", default.count, value::whole(1..=100_000)).value,
+fn limit(table: &mut Reader<'_, '_>) -> FailureLimit {
+    let default = FailureLimit::default();
+    let count = table.setting("count", default.count.get(), value::whole(1..=100_000)).value;
+    FailureLimit {
+        count: NonZeroU32::new(count).unwrap_or(default.count),
         within: table.setting("within", default.within, value::some_duration).value,
         then: table.setting("then", default.then, value::word(THENS)).value,
     }

@@ -1,7 +1,9 @@
 //! `app.NAME.start` and `app.NAME.stop`.
 
+use drover_master::config::Probe;
+
 use super::mistake::{Mistakes, shown};
-use super::model::{Probe, Protocol, Start, Stop};
+use super::model::{Protocol, Start, Stop};
 use super::reader::{Entry, Reader};
 use super::unbuilt::Place;
 use super::{socket, suggest, value};
@@ -35,7 +37,7 @@ fn probe(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
             "say where, for example `probe = { tcp = \"127.0.0.1:8080\" }`",
             socket::peer,
         );
-        addr.map(|addr| Probe::Tcp { addr })
+        addr.map(Probe::tcp)
     })
 }
 

@@ -1,10 +1,19 @@
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use drover_master::config::{
+    Backoff, FailureLimit, Heartbeat, LimitReached, Probe, RestartPolicy, RestartWhen,
+};
 
 use super::super::*;
 use super::{EVERY_KEY, web};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+fn nonzero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
 }
 
 fn strings(strings: &[&str]) -> Vec<String> {
@@ -32,7 +41,7 @@ fn plain_app() -> App {
         start: Start::default(),
         stop: Stop::default(),
         heartbeat: None,
-        restart: Restart::default(),
+        restart: RestartPolicy::default(),
     }
 }
 
@@ -57,11 +66,11 @@ fn every_key_arrives_in_its_field() {
             parallel: Some(2),
         },
         stop: Stop { drain_timeout: seconds(5400), term_timeout: Duration::ZERO, signal: "SIGQUIT".into() },
-        heartbeat: Some(Heartbeat { interval: seconds(2), misses: 5 }),
-        restart: Restart {
-            policy: Policy::Always,
+        heartbeat: Some(Heartbeat { interval: seconds(2), misses: nonzero(5) }),
+        restart: RestartPolicy {
+            when: RestartWhen::Always,
             backoff: Backoff { initial: seconds(1), max: seconds(60), factor: 1.5, jitter: 1.0 },
-            limit: Limit { count: 3, within: seconds(90), then: Then::StopAll },
+            limit: FailureLimit { count: nonzero(3), within: seconds(90), then: LimitReached::StopAll },
             reset_after: seconds(120),
             success_codes: vec![0, 143],
             fatal_codes: vec![78, 255],
@@ -71,7 +80,7 @@ fn every_key_arrives_in_its_field() {
         name: "b.2".into(),
         command: strings(&["redis-server", "--save", "", "a b"]),
         stop: Stop { signal: "SIGINT".into(), ..Stop::default() },
-        restart: Restart { policy: Policy::Never, ..Restart::default() },
+        restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::default() },
         ..plain_app()
     };
     let http = Listen::Tcp { host: "0.0.0.0".into(), port: 8080 };
@@ -101,11 +110,11 @@ fn defaults_are_those_of_the_interface() {
         (stop.drain_timeout, stop.term_timeout, stop.signal.as_str()),
         (seconds(20), seconds(5), "SIGTERM")
     );
-    let Restart { policy, backoff, limit, reset_after, success_codes, fatal_codes } = restart;
-    assert_eq!(policy, Policy::OnFailure);
+    let RestartPolicy { when, backoff, limit, reset_after, success_codes, fatal_codes } = restart;
+    assert_eq!(when, RestartWhen::OnFailure);
     assert_eq!((backoff.initial, backoff.max), (Duration::from_millis(200), seconds(30)));
     assert_eq!((backoff.factor, backoff.jitter), (2.0, 0.2));
-    assert_eq!(limit, Limit { count: 10, within: seconds(300), then: Then::GiveUp });
+    assert_eq!(limit, FailureLimit { count: nonzero(10), within: seconds(300), then: LimitReached::GiveUp });
     assert_eq!((reset_after, success_codes, fatal_codes), (seconds(60), vec![0], vec![]));
 }
 
@@ -149,14 +158,19 @@ fn apps_and_sockets_keep_the_order_of_the_file() {
 
 #[test]
 fn every_word_has_its_meaning() {
-    for (word, policy) in
-        [("always", Policy::Always), ("on-failure", Policy::OnFailure), ("never", Policy::Never)]
-    {
-        assert_eq!(app(&format!("restart = '{word}'")).restart.policy, policy);
-        assert_eq!(app(&format!("restart.policy = '{word}'")).restart.policy, policy);
+    for (word, policy) in [
+        ("always", RestartWhen::Always),
+        ("on-failure", RestartWhen::OnFailure),
+        ("never", RestartWhen::Never),
+    ] {
+        assert_eq!(app(&format!("restart = '{word}'")).restart.when, policy);
+        assert_eq!(app(&format!("restart.policy = '{word}'")).restart.when, policy);
     }
-    for (word, then) in [("give-up", Then::GiveUp), ("stop-app", Then::StopApp), ("stop-all", Then::StopAll)]
-    {
+    for (word, then) in [
+        ("give-up", LimitReached::GiveUp),
+        ("stop-app", LimitReached::StopApp),
+        ("stop-all", LimitReached::StopAll),
+    ] {
         assert_eq!(app(&format!("restart.limit.then = '{word}'")).restart.limit.then, then);
     }
     for (word, protocol) in [("none", Protocol::None), ("drover", Protocol::Drover)] {
@@ -202,7 +216,10 @@ fn a_heartbeat_is_on_for_protocol_workers_unless_the_file_says_otherwise() {
     assert_eq!(app("").heartbeat, None);
     assert_eq!(app("protocol = \"drover\"").heartbeat, Some(Heartbeat::default()));
     assert_eq!(app("protocol = \"drover\"\nheartbeat = false").heartbeat, None);
-    assert_eq!(app("protocol = \"drover\"\nheartbeat.misses = 9").heartbeat.map(|beat| beat.misses), Some(9));
+    assert_eq!(
+        app("protocol = \"drover\"\nheartbeat.misses = 9").heartbeat.map(|beat| beat.misses),
+        Some(nonzero(9))
+    );
 }
 
 #[test]
@@ -215,7 +232,7 @@ fn a_heartbeat_without_a_protocol_is_a_mistake() {
 #[test]
 fn a_probe_names_where_a_plain_worker_is_asked() {
     let probe = app("start.probe = { tcp = \"127.0.0.1:6379\" }").start.probe;
-    assert_eq!(probe, Some(Probe::Tcp { addr: "127.0.0.1:6379".into() }));
+    assert_eq!(probe, Some(Probe::tcp("127.0.0.1:6379")));
     for (line, expected) in [
         ("start.probe = {}", "missing key `tcp`"),
         ("start.probe = { tcp = \"127.0.0.1:0\" }", "has port 0, at which nobody listens"),
