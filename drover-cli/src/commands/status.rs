@@ -1,5 +1,7 @@
 //! `drover status`: apps and workers.
 
+use std::time::Duration;
+
 use drover_master::control::{ClientError, ControlClient, Follow};
 use drover_proto::latest::{AppStatus, Phase, StatusReply};
 
@@ -11,6 +13,9 @@ use crate::output::{json, message, table};
 
 /// Moves the cursor home and clears to the end of the screen (ECMA-48 CUP, ED).
 const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";
+
+/// How often a watched status is shown again without any news: its uptimes grow all the same, and show whole seconds.
+const REFRESH: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(global: &Global, args: &StatusArgs) -> ExitStatus {
     let mut client = match find::connect(global).await {
@@ -78,7 +83,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
                 Ok(None) | Err(_) => return ExitStatus::Done,
             },
             // Uptimes grow without any event.
-            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+            () = tokio::time::sleep(REFRESH) => {}
             () = interrupt.pressed() => return ExitStatus::Done,
         }
     }
