@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{SIGCONT, SIGSTOP};
@@ -164,4 +165,31 @@ fn a_runtime_directory_that_is_not_there_is_no_reason_to_fail() {
     command.env("XDG_RUNTIME_DIR", home.path("not/there"));
     let ended = Running::start(&mut command).end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
+}
+
+#[test]
+fn another_user_may_neither_open_the_socket_nor_be_answered_if_he_could() {
+    const STRANGER: u32 = 65_534;
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can run a client as another user");
+        return;
+    }
+    let home = Home::new();
+    let (master, _) = home.demo(&["-n", "1"]);
+    // Where the stranger can reach both the program and the socket.
+    let program = home.path("drover");
+    fs::copy(env!("CARGO_BIN_EXE_drover"), &program).unwrap();
+    fs::set_permissions(home.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    let ask = || {
+        let mut command = std::process::Command::new(&program);
+        command.arg("-s").arg(home.socket()).arg("status").uid(STRANGER).gid(STRANGER);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(5));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(ask().contains("may not be opened by this user"));
+    fs::set_permissions(home.socket(), fs::Permissions::from_mode(0o666)).unwrap();
+    let refusal = ask();
+    assert!(refusal.contains("user 65534 may not control this master; its owner is user 0"), "{refusal}");
+    home.down(master);
 }
