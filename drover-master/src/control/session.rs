@@ -52,21 +52,21 @@ async fn welcome(stream: UnixStream, uid: u32) -> Option<Requests> {
     let mut hellos = codec.framed(stream);
     let own = nix::unistd::geteuid().as_raw();
     let refusal = |code, message: String| Refusal { code, message, spoken: SPOKEN };
-    let judged = if uid != own && uid != 0 {
-        let message = format!("user {uid} may not control this master; its owner is user {own}");
-        Err(refusal(RejectCode::PermissionDenied, message))
-    } else {
-        match tokio::time::timeout(HELLO_TIMEOUT, hellos.next()).await {
-            Ok(Some(Ok(hello))) => negotiate_control(SPOKEN, &hello),
-            Ok(Some(Err(error))) => {
-                Err(refusal(RejectCode::Malformed, format!("the first frame is no ControlHello: {error}")))
-            }
-            // Somebody who only looked whether anybody is there.
-            Ok(None) => return None,
-            Err(_) => {
-                Err(refusal(RejectCode::Malformed, format!("no ControlHello within {HELLO_TIMEOUT:?}")))
-            }
+    // Whoever it is, its hello is read first: unix(7) resets a peer whose words were left unread, and it would
+    // lose the refusal with them.
+    let hello = tokio::time::timeout(HELLO_TIMEOUT, hellos.next()).await;
+    let judged = match hello {
+        // Somebody who only looked whether anybody is there.
+        Ok(None) => return None,
+        _ if uid != own && uid != 0 => {
+            let message = format!("user {uid} may not control this master; its owner is user {own}");
+            Err(refusal(RejectCode::PermissionDenied, message))
         }
+        Ok(Some(Ok(hello))) => negotiate_control(SPOKEN, &hello),
+        Ok(Some(Err(error))) => {
+            Err(refusal(RejectCode::Malformed, format!("the first frame is no ControlHello: {error}")))
+        }
+        Err(_) => Err(refusal(RejectCode::Malformed, format!("no ControlHello within {HELLO_TIMEOUT:?}"))),
     };
     let reply = match &judged {
         Ok(version) => control_hello_reply::Reply::Welcome(ControlWelcome {
@@ -261,6 +261,25 @@ mod tests {
         let ended = tokio::time::timeout(Duration::from_secs(10), following).await;
         assert!(ended.expect("it ends").unwrap());
         assert!(client.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stranger_who_is_slow_to_say_hello_still_hears_why_he_is_refused() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let stranger = nix::unistd::geteuid().as_raw() + 1;
+        let mut client =
+            FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL).framed(theirs);
+        let master = tokio::spawn(welcome(ours, stranger));
+        // The master has all the time it wants to refuse and leave before a word is said.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let hello = ControlHello { min_version: 1, max_version: 1, ..Default::default() };
+        assert!(send(&mut client, hello).await.is_ok(), "the master left before it was spoken to");
+        let reply = client.next().await.unwrap().unwrap();
+        let Some(control_hello_reply::Reply::Reject(reject)) = reply.reply else { panic!("{reply:?}") };
+        assert_eq!(reject.code(), RejectCode::PermissionDenied);
+        assert!(master.await.unwrap().is_none());
     }
 
     #[tokio::test]
