@@ -80,6 +80,10 @@ impl Default for StartPolicy {
 /// How workers end, rung by rung.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopPolicy {
+    /// How long a worker that is ready serves on after its end was asked for, before it is told. Default 0. For a load
+    /// balancer that learns late: too low, and it sends requests to who is leaving; too high, and every stop takes that
+    /// long. Hurrying skips it.
+    pub pre_delay: Duration,
     /// From Stop (or the stop signal, for workers without the protocol) to drained. Default 20 s. Too low: requests
     /// under way are cut. Too high: a worker that hangs holds up every stop.
     pub drain_timeout: Duration,
@@ -96,6 +100,7 @@ pub struct StopPolicy {
 impl Default for StopPolicy {
     fn default() -> Self {
         Self {
+            pre_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(20),
             quit_timeout: Duration::from_secs(5),
             term_timeout: Duration::from_secs(5),
@@ -129,8 +134,12 @@ pub struct RestartPolicy {
     pub when: RestartWhen,
     /// How long the pauses are.
     pub backoff: Backoff,
-    /// When to give up.
+    /// When to give up on workers that fail after they were ready.
     pub limit: FailureLimit,
+    /// When to give up on workers that fail before they are ready. Default: the numbers of `limit`. Either way they are
+    /// counted by themselves: a worker that can't start need not be tried as often as one that does its work and crashes now
+    /// and then.
+    pub start_limit: Option<FailureLimit>,
     /// A worker that was ready for this long clears the count of failures. Default 1 min. Too low: a worker that
     /// crashes once a minute is restarted for ever. Too high: two crashes a day apart count together.
     pub reset_after: Duration,
@@ -146,6 +155,7 @@ impl Default for RestartPolicy {
             when: RestartWhen::OnFailure,
             backoff: Backoff::default(),
             limit: FailureLimit::default(),
+            start_limit: None,
             reset_after: Duration::from_secs(60),
             success_codes: vec![0],
             fatal_codes: Vec::new(),

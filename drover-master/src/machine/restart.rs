@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::backoff;
 use super::exit::{Exit, ExitReason};
-use crate::config::{LimitReached, RestartPolicy, RestartWhen};
+use crate::config::{FailureLimit, LimitReached, RestartPolicy, RestartWhen};
 
 /// What becomes of a slot whose worker ended without being asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +32,10 @@ pub enum LeaveReason {
     Policy,
     /// The exit code says that trying again is useless.
     FatalCode,
-    /// Too many failures within the window.
+    /// Too many failures of workers that had been ready, within the window.
     Limit,
+    /// Too many failures of workers that were never ready, within the window.
+    StartLimit,
     /// The program's own policy hook said so.
     Hook,
 }
@@ -46,6 +48,7 @@ impl LeaveReason {
             Self::Policy => "the restart policy says never",
             Self::FatalCode => "the exit code is one of fatal_codes",
             Self::Limit => "too many failures within the window of restart.limit",
+            Self::StartLimit => "too many failed starts within the window of the restart limit",
             Self::Hook => "the policy hook said so",
         }
     }
@@ -54,26 +57,31 @@ impl LeaveReason {
 /// The memory of one slot: its recent failures.
 #[derive(Debug, Clone, Default)]
 pub struct RestartTracker {
-    /// When the recent failures were: at most `limit.count` of them, all within the window.
-    failures: VecDeque<Instant>,
+    /// Failures after the worker was ready.
+    crashes: Budget,
+    /// Failures before it was.
+    failed_starts: Budget,
     /// Tries since the last healthy time: the exponent of the backoff.
     attempt: u32,
 }
 
+/// When recent failures of one kind were: at most `count` of their limit, all within its window.
+#[derive(Debug, Clone, Default)]
+struct Budget(VecDeque<Instant>);
+
 impl RestartTracker {
-    /// What the policy says of this end. `ready_for`: how long the worker had been ready.
+    /// What the policy says of this end. `ready_for`: how long the worker had been ready; none if it never was.
     pub fn decide(
         &mut self,
         now: Instant,
         policy: &RestartPolicy,
         exit: &Exit,
         success: bool,
-        ready_for: Duration,
+        ready_for: Option<Duration>,
         rng: &mut fastrand::Rng,
     ) -> Decision {
-        if ready_for >= policy.reset_after {
-            self.failures.clear();
-            self.attempt = 0;
+        if ready_for.is_some_and(|time| time >= policy.reset_after) {
+            *self = Self::default();
         }
         match policy.when {
             _ if is_fatal(policy, exit.reason) => return Decision::Leave(LeaveReason::FatalCode),
@@ -83,11 +91,18 @@ impl RestartTracker {
             RestartWhen::Never => return Decision::Leave(LeaveReason::Policy),
             RestartWhen::Always | RestartWhen::OnFailure => {}
         }
-        if !success && self.is_over_the_limit(now, policy) {
-            return match policy.limit.then {
-                LimitReached::GiveUp => Decision::Leave(LeaveReason::Limit),
-                LimitReached::StopApp => Decision::StopApp(LeaveReason::Limit),
-                LimitReached::StopAll => Decision::StopAll(LeaveReason::Limit),
+        let (budget, limit, reason) = match ready_for {
+            Some(_) => (&mut self.crashes, &policy.limit, LeaveReason::Limit),
+            None => {
+                let limit = policy.start_limit.as_ref().unwrap_or(&policy.limit);
+                (&mut self.failed_starts, limit, LeaveReason::StartLimit)
+            }
+        };
+        if !success && budget.is_spent(now, limit) {
+            return match limit.then {
+                LimitReached::GiveUp => Decision::Leave(reason),
+                LimitReached::StopApp => Decision::StopApp(reason),
+                LimitReached::StopAll => Decision::StopAll(reason),
             };
         }
         let after = backoff::delay(&policy.backoff, self.attempt, rng);
@@ -104,16 +119,18 @@ impl RestartTracker {
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
+}
 
-    fn is_over_the_limit(&mut self, now: Instant, policy: &RestartPolicy) -> bool {
-        let within = policy.limit.within;
-        while self.failures.front().is_some_and(|then| now.saturating_duration_since(*then) > within) {
-            self.failures.pop_front();
+impl Budget {
+    /// Counts a failure, unless there have been as many as may be.
+    fn is_spent(&mut self, now: Instant, limit: &FailureLimit) -> bool {
+        while self.0.front().is_some_and(|then| now.saturating_duration_since(*then) > limit.within) {
+            self.0.pop_front();
         }
-        if self.failures.len() >= policy.limit.count.get() as usize {
+        if self.0.len() >= limit.count.get() as usize {
             return true;
         }
-        self.failures.push_back(now);
+        self.0.push_back(now);
         false
     }
 }

@@ -61,7 +61,7 @@ fn every_policy_meets_every_kind_of_exit() {
                 &policy,
                 &exit(reason),
                 is_success(&policy, reason),
-                Duration::ZERO,
+                Some(Duration::ZERO),
                 &mut fastrand::Rng::with_seed(1),
             );
             assert_eq!(decided, expected, "{when:?} {reason:?}");
@@ -69,9 +69,14 @@ fn every_policy_meets_every_kind_of_exit() {
     }
 }
 
-fn fail(tracker: &mut RestartTracker, now: Instant, ready_for: Duration, policy: &RestartPolicy) -> Decision {
+fn fail(
+    tracker: &mut RestartTracker,
+    now: Instant,
+    ready_for: impl Into<Option<Duration>>,
+    policy: &RestartPolicy,
+) -> Decision {
     let reason = ExitReason::AbnormalExit { code: 1 };
-    tracker.decide(now, policy, &exit(reason), false, ready_for, &mut fastrand::Rng::with_seed(1))
+    tracker.decide(now, policy, &exit(reason), false, ready_for.into(), &mut fastrand::Rng::with_seed(1))
 }
 
 #[test]
@@ -112,4 +117,29 @@ fn the_limit_has_three_outcomes() {
         let last = (0..4).map(|_| fail(&mut tracker, now, Duration::ZERO, &policy)).last();
         assert_eq!(last, Some(expected));
     }
+}
+
+#[test]
+fn failed_starts_and_crashes_have_budgets_of_their_own() {
+    let mut policy = policy(RestartWhen::Always);
+    policy.start_limit = Some(FailureLimit {
+        count: NonZeroU32::new(1).unwrap(),
+        then: LimitReached::StopApp,
+        ..policy.limit.clone()
+    });
+    let (mut tracker, start) = (RestartTracker::default(), origin());
+    // Three crashes leave the budget of failed starts as it is, and the other way round.
+    for _ in 0..3 {
+        assert!(matches!(fail(&mut tracker, start, Duration::ZERO, &policy), Decision::Restart { .. }));
+    }
+    assert!(matches!(fail(&mut tracker, start, None, &policy), Decision::Restart { .. }));
+    assert_eq!(fail(&mut tracker, start, None, &policy), Decision::StopApp(LeaveReason::StartLimit));
+    assert_eq!(fail(&mut tracker, start, Duration::ZERO, &policy), Decision::Leave(LeaveReason::Limit));
+    // Without a limit of its own, a start has the numbers of the other.
+    policy.start_limit = None;
+    let mut tracker = RestartTracker::default();
+    for _ in 0..3 {
+        assert!(matches!(fail(&mut tracker, start, None, &policy), Decision::Restart { .. }));
+    }
+    assert_eq!(fail(&mut tracker, start, None, &policy), Decision::Leave(LeaveReason::StartLimit));
 }

@@ -117,7 +117,7 @@ impl Fleet {
                 );
             }
             Doing::Starting | Doing::Started => {
-                let ready_for = started.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+                let ready_for = started.map(|since| now.saturating_duration_since(since));
                 self.decide(now, identity, exit, as_wished, ready_for);
             }
         }
@@ -135,7 +135,7 @@ impl Fleet {
         worker: Identity,
         exit: Arc<Exit>,
         success: bool,
-        ready_for: Duration,
+        ready_for: Option<Duration>,
     ) {
         let rules = Arc::clone(&self.rules);
         let tracker = &mut self.slots[worker.slot.0 as usize].tracker;

@@ -15,22 +15,32 @@ const CREATION_WHEN_HURRIED: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// A graceful end: Stop, drain, Quit for a protocol worker that is ready; without the drain for one that is not;
-    /// the stop signal for a worker without the protocol.
+    /// the stop signal for a worker without the protocol. One that is ready serves on for the pre-stop delay first.
     pub(super) fn shutdown_asked(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
         self.asked_by.get_or_insert(by);
         match self.state {
             State::Initialized { doomed } => {
                 self.state = State::Initialized { doomed: doomed.max(Some(Rung::Asked)) };
             }
-            State::Started if self.speaks() => {
-                self.enter(State::Stopping, out);
-                self.set_deadline(DeadlineKind::Drain, after(now, self.rules.stop.drain_timeout));
-                self.extendable_until = after(now, self.rules.stop.max_timeout);
-                out.push(WorkerAction::SendStop { deadline: self.rules.stop.drain_timeout });
+            State::Started if !self.rules.stop.pre_delay.is_zero() => {
+                self.enter(State::Lingering, out);
+                self.set_deadline(DeadlineKind::PreStop, after(now, self.rules.stop.pre_delay));
             }
-            State::Starting | State::Started | State::Stopped => self.ask_to_leave(now, out),
-            State::Stopping | State::ShuttingDown { .. } | State::Exited { .. } => {}
+            State::Started => self.stop(now, out),
+            State::Starting | State::Stopped => self.ask_to_leave(now, out),
+            State::Lingering | State::Stopping | State::ShuttingDown { .. } | State::Exited { .. } => {}
         }
+    }
+
+    /// Tells a worker that is ready to drain; without the protocol, or its connection, the first rung is all there is.
+    fn stop(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        if !self.speaks() {
+            return self.ask_to_leave(now, out);
+        }
+        self.enter(State::Stopping, out);
+        self.set_deadline(DeadlineKind::Drain, after(now, self.rules.stop.drain_timeout));
+        self.extendable_until = after(now, self.rules.stop.max_timeout);
+        out.push(WorkerAction::SendStop { deadline: self.rules.stop.drain_timeout });
     }
 
     /// The first rung.
@@ -68,6 +78,7 @@ impl Worker {
             State::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
             State::Starting
             | State::Started
+            | State::Lingering
             | State::Stopping
             | State::Stopped
             | State::ShuttingDown { rung: Rung::Asked } => self.terminate(now, out),
@@ -85,6 +96,7 @@ impl Worker {
             }
             State::Starting
             | State::Started
+            | State::Lingering
             | State::Stopping
             | State::Stopped
             | State::ShuttingDown { .. } => {
@@ -101,7 +113,7 @@ impl Worker {
         match self.state {
             // Half a frame is what a process leaves that dies in the middle of it.
             _ if self.is_dead => {}
-            State::Starting | State::Started | State::Stopping | State::Stopped => {
+            State::Starting | State::Started | State::Lingering | State::Stopping | State::Stopped => {
                 self.blame(KillCause::ProtocolError);
                 self.terminate(now, out);
             }
@@ -132,6 +144,7 @@ impl Worker {
         let (cause, missed) = match kind {
             DeadlineKind::Create => return self.not_created(now),
             DeadlineKind::MinUptime => return self.become_started(now, out),
+            DeadlineKind::PreStop => return self.stop(now, out),
             DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),

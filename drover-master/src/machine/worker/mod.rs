@@ -256,7 +256,7 @@ impl Worker {
             }
             (Said::ShutDown, State::ShuttingDown { .. }) => {}
             // They crossed with the master's own word on the way; that is nobody's mistake.
-            (Said::Started, State::Stopping | State::ShuttingDown { .. })
+            (Said::Started, State::Lingering | State::Stopping | State::ShuttingDown { .. })
             | (Said::Stopped, State::ShuttingDown { .. }) => {}
             (
                 Said::Extend { by },
@@ -313,6 +313,7 @@ impl Worker {
             State::Initialized { .. }
             | State::Starting
             | State::Started
+            | State::Lingering
             | State::Stopping
             | State::Stopped
             | State::ShuttingDown { .. } => None,

@@ -15,6 +15,8 @@ pub enum State {
     Starting,
     /// Ready.
     Started,
+    /// Asked to leave, but not told yet: it serves on until the pre-stop delay is over.
+    Lingering,
     /// Draining.
     Stopping,
     /// Drained and alive.
@@ -40,7 +42,7 @@ impl State {
             Self::Initialized { .. } => Phase::Initialized,
             Self::Starting => Phase::Starting,
             Self::Started => Phase::Started,
-            Self::Stopping => Phase::Stopping,
+            Self::Lingering | Self::Stopping => Phase::Stopping,
             Self::Stopped => Phase::Stopped,
             Self::ShuttingDown { .. } => Phase::ShuttingDown,
             Self::Exited { as_wished: true, .. } => Phase::ShutDown,
@@ -80,6 +82,8 @@ pub enum DeadlineKind {
     Start,
     /// Not a limit but the aim: alive until here means ready.
     MinUptime,
+    /// Not a limit: until here it serves on though it will be stopped.
+    PreStop,
     /// To be drained.
     Drain,
     /// To be gone after Quit.

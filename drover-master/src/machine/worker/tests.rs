@@ -90,6 +90,7 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("starting, probed", probed()),
         ("started", started()),
         ("started, link lost", started().feed([WorkerInput::Disconnected])),
+        ("lingering", lingering()),
         ("stopping", started().feed([shutdown()])),
         ("asked", started().feed([shutdown(), said(Said::Stopped)])),
         ("terminated", started().feed([hurry()])),
@@ -106,6 +107,14 @@ fn probed() -> Life {
     spec.start.probe = Some(crate::config::Probe::tcp("127.0.0.1:1"));
     life.worker.rules = Arc::new(Rules::from(&spec));
     life.feed([spawned()])
+}
+
+/// A worker whose end was asked for, and that is not told yet.
+fn lingering() -> Life {
+    let mut life = started();
+    let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
+    rules.stop.pre_delay = Duration::from_secs(3);
+    life.feed([shutdown()])
 }
 
 fn exited() -> WorkerInput {
@@ -186,6 +195,22 @@ fn a_graceful_life_asks_drains_and_ends_normally() {
     assert_eq!(life.done, [WorkerAction::SendQuit { deadline: Duration::from_secs(5) }]);
     let life = life.feed([said(Said::ShutDown)]);
     assert_eq!(life.exit(ExitStatus::Code(0)), (ExitReason::NormalExit, Phase::ShutDown));
+}
+
+#[test]
+fn the_pre_stop_delay_comes_before_the_drain_and_is_skipped_in_a_hurry() {
+    let life = lingering();
+    assert_eq!((life.worker.phase(), life.done.len()), (Phase::Stopping, 0), "it serves on");
+    assert_eq!(life.worker.deadline(), Some(life.now + Duration::from_secs(3)));
+    let life = life.feed([shutdown()]).overtaken();
+    assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);
+    let hurried = lingering().feed([hurry()]);
+    assert_eq!(hurried.done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
+    let mut plain = Life::new(Protocol::None);
+    Arc::get_mut(&mut plain.worker.rules).unwrap().stop.pre_delay = Duration::from_secs(3);
+    let plain = plain.feed([spawned()]).overtaken().feed([shutdown()]);
+    assert!(plain.done.is_empty(), "{:?}", plain.done);
+    assert_eq!(plain.overtaken().done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
 }
 
 #[test]
