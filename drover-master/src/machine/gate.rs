@@ -1,4 +1,6 @@
-//! Which request is accepted, ignored, joined or refused: a pure table of (phase of the app, request).
+//! Which request is accepted, ignored, joined or refused: two pure tables.
+//!
+//! Of the app as a whole, by what it is doing:
 //!
 //! ```text
 //!               start     shutdown   hurry     kill
@@ -8,6 +10,23 @@
 //! stopping      deny      join       accept    accept
 //! killing       deny      join       join      join
 //! ```
+//!
+//! Of a slot of an app that runs, by what is in it. Of an app that is idle or ending a start and a restart are refused; a
+//! stop is ignored where nothing is left, else it joins.
+//!
+//! ```text
+//!               start     stop       restart
+//! vacant        accept    ignore     accept
+//! pending       accept    accept     accept
+//! starting      join      accept     accept
+//! ready         ignore    accept     accept
+//! restarting    join      accept     join
+//! leaving       deny      join       deny
+//! ```
+//!
+//! A stop of a slot pre-empts the restart that is under way there; nothing pre-empts a stop but the end of the app.
+
+use super::ids::{SlotIndex, WorkerId};
 
 /// What an app is doing, as far as requests are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +76,77 @@ pub enum DenyReason {
     /// A start came while the app is ending.
     #[error("the app is shutting down; wait for its end, then start it")]
     ShuttingDown,
+    /// A worker was meant, of an app that does not run.
+    #[error("the app does not run; start it as a whole")]
+    NotRunning,
+    /// A start or restart came while the worker is being stopped.
+    #[error("worker {slot} is being stopped; wait for its end, then start it")]
+    SlotStopping {
+        /// Which one.
+        slot: SlotIndex,
+    },
+    /// There is no such place.
+    #[error("there is no worker {slot}; the app has {count}, from 0")]
+    NoSuchSlot {
+        /// Which one was meant.
+        slot: SlotIndex,
+        /// How many there are.
+        count: u32,
+    },
+    /// The worker has ended, or never was.
+    #[error("there is no living worker with the id {id}")]
+    NoSuchWorker {
+        /// Which one was meant.
+        id: WorkerId,
+    },
+    /// A signal needs a process.
+    #[error("there is no process to be signalled")]
+    NoProcess,
+}
+
+/// What is in a slot, as far as requests are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occupancy {
+    /// Nothing, and nothing follows: stopped, completed or given up.
+    Vacant,
+    /// Nothing yet: queued, or between two tries.
+    Pending,
+    /// A worker that is not ready yet.
+    Starting,
+    /// A worker that is ready.
+    Ready,
+    /// A worker that leaves, so that another takes its place.
+    Restarting,
+    /// A worker that leaves for good.
+    Leaving,
+}
+
+impl Occupancy {
+    const fn is_empty(self) -> bool {
+        matches!(self, Self::Vacant | Self::Pending)
+    }
+}
+
+/// A request to change some slots of an app that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotRequest {
+    /// Have a worker there that is ready.
+    Start,
+    /// Have none there, until it is started again.
+    Stop,
+    /// Have another one there.
+    Restart,
+}
+
+impl SlotRequest {
+    /// The word of the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+        }
+    }
 }
 
 /// Answers a request.
@@ -76,13 +166,99 @@ pub const fn admit(doing: Doing, request: Request) -> Admission {
     }
 }
 
+/// Answers a request that concerns one slot.
+pub const fn admit_slot(
+    doing: Doing,
+    slot: SlotIndex,
+    occupancy: Occupancy,
+    request: SlotRequest,
+) -> Admission {
+    match (doing, request) {
+        (Doing::Starting | Doing::Started, _) => {}
+        (Doing::Idle, SlotRequest::Stop) => return Admission::Ignore,
+        (Doing::Idle, _) => return Admission::Deny(DenyReason::NotRunning),
+        (Doing::Stopping | Doing::Killing, SlotRequest::Stop) if occupancy.is_empty() => {
+            return Admission::Ignore;
+        }
+        (Doing::Stopping | Doing::Killing, SlotRequest::Stop) => return Admission::Join,
+        (Doing::Stopping | Doing::Killing, _) => return Admission::Deny(DenyReason::ShuttingDown),
+    }
+    match (occupancy, request) {
+        (Occupancy::Vacant, SlotRequest::Start | SlotRequest::Restart) | (Occupancy::Pending, _) => {
+            Admission::Accept
+        }
+        (Occupancy::Vacant, SlotRequest::Stop) | (Occupancy::Ready, SlotRequest::Start) => Admission::Ignore,
+        (Occupancy::Starting | Occupancy::Restarting, SlotRequest::Start)
+        | (Occupancy::Restarting, SlotRequest::Restart)
+        | (Occupancy::Leaving, SlotRequest::Stop) => Admission::Join,
+        (Occupancy::Starting | Occupancy::Ready, SlotRequest::Stop | SlotRequest::Restart)
+        | (Occupancy::Restarting, SlotRequest::Stop) => Admission::Accept,
+        (Occupancy::Leaving, SlotRequest::Start | SlotRequest::Restart) => {
+            Admission::Deny(DenyReason::SlotStopping { slot })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn answers(name: &str) -> impl Iterator<Item = &'static str> {
+        let text = include_str!("gate.rs");
+        let row = text.lines().find_map(|line| line.strip_prefix(&format!("//! {name} ")));
+        row.unwrap_or_else(|| panic!("no row {name}")).split_whitespace()
+    }
+
+    #[test]
+    fn the_table_of_slots_in_the_module_text_is_the_table_of_the_code() {
+        let slot = SlotIndex(3);
+        let requests = [SlotRequest::Start, SlotRequest::Stop, SlotRequest::Restart];
+        for (name, occupancy) in [
+            ("vacant", Occupancy::Vacant),
+            ("pending", Occupancy::Pending),
+            ("starting", Occupancy::Starting),
+            ("ready", Occupancy::Ready),
+            ("restarting", Occupancy::Restarting),
+            ("leaving", Occupancy::Leaving),
+        ] {
+            // The second row of that name, where there are two.
+            let text = include_str!("gate.rs");
+            let rows = text.lines().filter_map(|line| line.strip_prefix(&format!("//! {name} ")));
+            let row = rows.last().unwrap();
+            assert_eq!(row.split_whitespace().count(), requests.len());
+            for (cell, request) in row.split_whitespace().zip(requests) {
+                for doing in [Doing::Starting, Doing::Started] {
+                    let admission = admit_slot(doing, slot, occupancy, request);
+                    assert_eq!(
+                        admission,
+                        expected(cell, DenyReason::SlotStopping { slot }),
+                        "{name} {request:?}"
+                    );
+                }
+                let is_stop = request == SlotRequest::Stop;
+                let idle = if is_stop { Admission::Ignore } else { Admission::Deny(DenyReason::NotRunning) };
+                assert_eq!(admit_slot(Doing::Idle, slot, occupancy, request), idle);
+                let joins = if occupancy.is_empty() { Admission::Ignore } else { Admission::Join };
+                let ending = if is_stop { joins } else { Admission::Deny(DenyReason::ShuttingDown) };
+                for doing in [Doing::Stopping, Doing::Killing] {
+                    assert_eq!(admit_slot(doing, slot, occupancy, request), ending);
+                }
+            }
+        }
+    }
+
+    fn expected(cell: &str, denial: DenyReason) -> Admission {
+        match cell {
+            "accept" => Admission::Accept,
+            "ignore" => Admission::Ignore,
+            "join" => Admission::Join,
+            "deny" => Admission::Deny(denial),
+            other => panic!("{other}"),
+        }
+    }
+
     #[test]
     fn the_table_in_the_module_text_is_the_table_of_the_code() {
-        let text = include_str!("gate.rs");
         for (name, doing) in [
             ("idle", Doing::Idle),
             ("starting", Doing::Starting),
@@ -90,16 +266,9 @@ mod tests {
             ("stopping", Doing::Stopping),
             ("killing", Doing::Killing),
         ] {
-            let row = text.lines().find_map(|line| line.strip_prefix(&format!("//! {name} "))).unwrap();
             let requests = [Request::Start, Request::Shutdown, Request::Hurry, Request::Kill];
-            for (cell, request) in row.split_whitespace().zip(requests) {
-                let expected = match cell {
-                    "accept" => Admission::Accept,
-                    "ignore" => Admission::Ignore,
-                    "join" => Admission::Join,
-                    "deny" => Admission::Deny(DenyReason::ShuttingDown),
-                    other => panic!("{other}"),
-                };
+            for (cell, request) in answers(name).zip(requests) {
+                let expected = expected(cell, DenyReason::ShuttingDown);
                 assert_eq!(admit(doing, request), expected, "{name} {request:?}");
             }
         }

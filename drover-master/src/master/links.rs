@@ -164,6 +164,7 @@ impl Driver {
                 self.send_frame(now, id, "Error", error_frame(seq, ErrorCode::BadState, &message));
             }
             WorkerAction::Signal { signal } => self.signal(id, signal),
+            WorkerAction::Deliver { signal } => self.deliver(id, signal),
             WorkerAction::CloseLink => self.close_link(id),
             // The fleet has made events of these.
             WorkerAction::ReportPhase { .. }

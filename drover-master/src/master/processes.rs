@@ -205,6 +205,18 @@ impl Driver {
         }
     }
 
+    /// Sends a signal that somebody asked for to the process alone.
+    pub(super) fn deliver(&self, id: WorkerId, signal: i32) {
+        let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
+        match tree.deliver(signal) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+            }
+            // ESRCH: it ended a moment ago, which its exit tells.
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     pub(super) fn forget(&mut self, id: WorkerId) {
         self.close_link(id);
         if let Some(token) = self.contacts.remove(&id).and_then(|contact| contact.token) {

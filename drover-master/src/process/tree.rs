@@ -47,6 +47,11 @@ impl Tree {
         Ok(())
     }
 
+    /// Signals the process alone. A pidfd never means another process, so what is gone is not signalled.
+    pub(crate) fn deliver(&self, signal: i32) -> io::Result<()> {
+        pidfd_signal(self.pidfd.as_fd(), signal)
+    }
+
     /// Takes the exit status, once there is one. What the process left behind in its group is killed before, so that the
     /// slot's next worker finds no port taken; see [`is_empty`](Self::is_empty).
     pub(crate) fn reap(&self) -> io::Result<Option<(ExitStatus, Usage)>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ExitDecision;
-use crate::machine::exit::Exit;
+use crate::machine::exit::{Exit, signal_name};
 use crate::machine::gate::DenyReason;
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
@@ -62,7 +62,7 @@ pub enum Verdict {
     Done,
     /// Refused.
     Denied(DenyReason),
-    /// The start failed.
+    /// The start failed: of the app, or of a worker in one of the slots that were asked for.
     StartFailed(StartFailure),
     /// Something stronger came between.
     Interrupted {
@@ -200,6 +200,13 @@ pub enum EventKind {
         /// What it did not do in time.
         missed: &'static str,
     },
+    /// A worker was sent a signal by request.
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+        /// Who asked.
+        by: Arc<str>,
+    },
     /// A process is still there long after SIGKILL.
     Unkillable,
     /// A worker ended.
@@ -237,6 +244,7 @@ impl EventKind {
             Self::ProtocolBroken { .. } => "protocol_broken",
             Self::OutOfOrder { .. } => "out_of_order",
             Self::DeadlineMissed { .. } => "deadline_missed",
+            Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
             Self::RestartScheduled { .. } => "restart_scheduled",
@@ -252,6 +260,7 @@ impl EventKind {
             Self::HandshakeRefused { trouble } | Self::ProtocolBroken { trouble } => trouble.to_string(),
             Self::OutOfOrder { said } => format!("it said {said}, which has no place here"),
             Self::DeadlineMissed { missed } => (*missed).to_owned(),
+            Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),
             Self::RestartScheduled { after, attempt } => format!("try {attempt} in {after:.1?}"),

@@ -47,6 +47,7 @@ impl Fleet {
             }
             self.outcome = Some(outcome);
             self.publish_app(EventKind::AppStopping { by: Arc::clone(&by) });
+            self.interrupt_operations(&by);
             self.abandon_retries();
         } else if how == gate::Request::Kill && matches!(self.outcome, Some(Outcome::ShutDown { .. })) {
             self.outcome = Some(outcome);
@@ -90,6 +91,7 @@ impl Fleet {
         let slot = self.slot_mut(identity.slot);
         slot.record(Arc::clone(&exit));
         slot.state = SlotState::Undecided { ended: id, proposed: None };
+        let after_exit = slot.after_exit.take();
         let phase = if as_wished { Phase::ShutDown } else { Phase::Failed };
         let kind = EventKind::Exited { exit: Arc::clone(&exit) };
         self.actions.push_back(FleetAction::Publish(FleetEvent {
@@ -100,14 +102,16 @@ impl Fleet {
         self.actions.push_back(FleetAction::Forget { id });
 
         let was_ready = started.is_some();
-        match self.doing {
-            Doing::Stopping | Doing::Killing | Doing::Idle => {
+        match (self.doing, after_exit) {
+            (Doing::Stopping | Doing::Killing | Doing::Idle, _) => {
                 self.slot_mut(identity.slot).state = SlotState::Empty;
+                self.slot_emptied(identity.slot);
                 if self.workers.is_empty() && self.doing != Doing::Idle {
                     self.finish_as_decided();
                 }
             }
-            Doing::Starting if !was_ready && self.fails_the_start(as_wished) => {
+            (Doing::Starting | Doing::Started, Some(after)) => self.asked_exit(identity.slot, after),
+            (Doing::Starting, None) if !was_ready && self.fails_the_start(as_wished) => {
                 let failure = StartFailure { slot: identity.slot, worker: id, exit };
                 self.begin_end(
                     now,
@@ -116,17 +120,24 @@ impl Fleet {
                     Outcome::StartFailed(failure),
                 );
             }
-            Doing::Starting | Doing::Started => {
+            (Doing::Starting | Doing::Started, None) => {
+                if !was_ready && self.is_failed_start(as_wished) {
+                    let exit = Arc::clone(&exit);
+                    self.slot_failed(&StartFailure { slot: identity.slot, worker: id, exit });
+                }
                 let ready_for = started.map(|since| now.saturating_duration_since(since));
                 self.decide(now, identity, exit, as_wished, ready_for);
             }
         }
     }
 
-    /// Under `always` even a success is a failure if it comes before the worker was ready: it would be tried for ever.
     fn fails_the_start(&self, as_wished: bool) -> bool {
-        self.rules.start.on_failure == OnStartFailure::FailFast
-            && (!as_wished || self.rules.restart.when == RestartWhen::Always)
+        self.rules.start.on_failure == OnStartFailure::FailFast && self.is_failed_start(as_wished)
+    }
+
+    /// Under `always` even a success is a failure if it comes before the worker was ready: it would be tried for ever.
+    fn is_failed_start(&self, as_wished: bool) -> bool {
+        !as_wished || self.rules.restart.when == RestartWhen::Always
     }
 
     fn decide(
@@ -145,7 +156,7 @@ impl Fleet {
                 SlotState::Undecided { ended: worker.id, proposed: Some(proposed) };
             self.actions.push_back(FleetAction::AskPolicy { worker, exit, proposed: proposed.into() });
         } else {
-            self.carry_out(now, worker.slot, proposed);
+            self.carry_out(now, worker, proposed);
         }
     }
 
@@ -163,10 +174,11 @@ impl Fleet {
         if is_try(decided) && !proposed.is_some_and(is_try) {
             slot.tracker.count_try();
         }
-        self.carry_out(now, worker.slot, decided);
+        self.carry_out(now, worker, decided);
     }
 
-    fn carry_out(&mut self, now: Instant, index: SlotIndex, decision: Decision) {
+    fn carry_out(&mut self, now: Instant, worker: Identity, decision: Decision) {
+        let Identity { slot: index, id: ended, .. } = worker;
         match decision {
             Decision::Restart { after } => {
                 let attempt = self.slots[index.0 as usize].tracker.attempt();
@@ -180,6 +192,7 @@ impl Fleet {
             Decision::Leave(LeaveReason::Completed) => {
                 self.slot_mut(index).state = SlotState::Completed;
                 self.counts.completed += 1;
+                self.slot_filled(index);
                 self.check_started();
             }
             Decision::Leave(reason) => {
@@ -187,6 +200,7 @@ impl Fleet {
                 self.counts.given_up += 1;
                 self.gave_up_for = reason;
                 self.publish_slot(index, Phase::Failed, EventKind::GaveUp { reason });
+                self.given_up(index, ended);
                 self.check_started();
             }
             Decision::StopApp(reason) | Decision::StopAll(reason) => {
@@ -196,6 +210,14 @@ impl Fleet {
                 let by = if reason == LeaveReason::Hook { "the policy hook" } else { "the restart limit" };
                 self.begin_end(now, gate::Request::Shutdown, by.into(), Outcome::Failed { reason, stop_all });
             }
+        }
+    }
+
+    /// Nobody waits for a worker in a slot that is not tried any more.
+    fn given_up(&mut self, slot: SlotIndex, ended: WorkerId) {
+        if let Some(exit) = self.slots[slot.0 as usize].last_exit() {
+            let failure = StartFailure { slot, worker: ended, exit: Arc::clone(exit) };
+            self.slot_failed(&failure);
         }
     }
 
@@ -250,6 +272,10 @@ impl Fleet {
         for ticket in std::mem::take(&mut self.stop_tickets) {
             self.answer(ticket, Verdict::Done);
         }
+        debug_assert!(
+            self.operations.is_empty(),
+            "an end leaves nothing in any slot, and nobody waiting for one"
+        );
         self.actions.push_back(FleetAction::End(outcome));
     }
 }

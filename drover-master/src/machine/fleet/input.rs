@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Target;
 use crate::machine::gate;
 use crate::machine::ids::{TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
@@ -15,6 +16,28 @@ pub enum FleetInput {
     StartRequested {
         /// Who waits.
         ticket: TicketId,
+    },
+    /// Somebody wants some of its workers started, stopped or restarted.
+    OperationRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// What is wanted.
+        request: gate::SlotRequest,
+        /// Which workers.
+        target: Target,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Somebody wants a signal sent to some of its workers: to their processes alone, not to their trees.
+    SignalRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// Which workers.
+        target: Target,
+        /// The signal's number.
+        signal: i32,
+        /// Who asked, for people.
+        by: Arc<str>,
     },
     /// Somebody wants it ended.
     EndRequested {

@@ -24,6 +24,8 @@
 //!                     ▲                               ├───────► Completed │ GivenUp
 //!                     └──────────without a pause──────┘
 //!
+//!  a stop of the slot:   Held, at once or with the exit of its worker; a start of the slot: Queued, from wherever it is
+//!  a restart of it:      Queued, with the exit of its worker
 //!  from every state, once the app is being ended:  Empty at once (but what was given up), or from Occupied with the exit
 //! ```
 //!
@@ -32,6 +34,7 @@
 mod action;
 mod ending;
 mod input;
+mod operation;
 mod slot;
 mod starting;
 mod status;
@@ -44,6 +47,8 @@ use std::time::Instant;
 
 pub use action::{EventKind, FAILED_START, FleetAction, FleetEvent, Outcome, StartFailure, Verdict};
 pub use input::{ExitDecision, FleetInput};
+use operation::Operation;
+pub use operation::Target;
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, WorkerStatus};
 
@@ -85,6 +90,8 @@ pub struct Fleet {
     timers: Deadlines<Timer>,
     start_tickets: Vec<TicketId>,
     stop_tickets: Vec<TicketId>,
+    /// Operations on some slots that are not answered yet; one for each request, whose number the driver bounds.
+    operations: Vec<Operation>,
 
     actions: VecDeque<FleetAction>,
     /// Slots whose status has changed since it was last asked for.
@@ -110,6 +117,8 @@ struct Counts {
     completed: usize,
     /// Slots that are not tried any more.
     given_up: usize,
+    /// Slots that were stopped by request.
+    held: usize,
 }
 
 impl Fleet {
@@ -131,6 +140,7 @@ impl Fleet {
             timers: Deadlines::new(),
             start_tickets: Vec::new(),
             stop_tickets: Vec::new(),
+            operations: Vec::new(),
             actions: VecDeque::new(),
             changed: Vec::new(),
             dropped: 0,
@@ -144,6 +154,12 @@ impl Fleet {
     pub fn handle(&mut self, now: Instant, input: FleetInput) {
         match input {
             FleetInput::StartRequested { ticket } => self.start_requested(ticket),
+            FleetInput::OperationRequested { ticket, request, target, by } => {
+                self.operation_requested(now, ticket, request, target, by);
+            }
+            FleetInput::SignalRequested { ticket, target, signal, by } => {
+                self.signal_requested(ticket, target, signal, &by);
+            }
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
@@ -199,7 +215,10 @@ impl Fleet {
                 self.out_of_order.remove(&id);
                 self.worker_ended(now, id);
             }
-            Phase::Started if before != after => self.check_started(),
+            Phase::Started if before != after => {
+                self.slot_filled(slot);
+                self.check_started();
+            }
             _ => {}
         }
     }
@@ -215,6 +234,9 @@ impl Fleet {
             }
             WorkerAction::ReportUnkillable => {
                 self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);
+                if let Some(worker) = self.workers.get(&id) {
+                    self.slot_stuck(worker.identity().slot, worker.pid().unwrap_or(0));
+                }
             }
             WorkerAction::SendStop { .. }
             | WorkerAction::SendQuit { .. }
@@ -222,6 +244,7 @@ impl Fleet {
             | WorkerAction::StartProbe
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
+            | WorkerAction::Deliver { .. }
             | WorkerAction::CloseLink => {
                 if let WorkerAction::RefuseMessage { said, during, .. } = action {
                     self.publish_out_of_order(id, during, said);

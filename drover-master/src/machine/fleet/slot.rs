@@ -23,6 +23,8 @@ pub struct Slot {
     pub restarts: u64,
     /// Whether it ever had a worker since the app was started.
     pub was_filled: bool,
+    /// What follows the exit of its worker, which was asked to leave; none: it was not, and the policy decides.
+    pub after_exit: Option<AfterExit>,
     /// The memory of its failures.
     pub tracker: RestartTracker,
     /// Its last ends, oldest first.
@@ -54,6 +56,17 @@ pub enum SlotState {
     Completed,
     /// Nothing: it is not tried any more.
     GivenUp,
+    /// Nothing: it was stopped by request, until somebody starts it.
+    Held,
+}
+
+/// What follows the exit of a worker that was asked to leave its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterExit {
+    /// Nothing, until somebody starts it.
+    Hold,
+    /// Another worker, at once.
+    Refill,
 }
 
 impl Slot {
@@ -63,6 +76,7 @@ impl Slot {
             state: SlotState::Empty,
             restarts: 0,
             was_filled: false,
+            after_exit: None,
             tracker: RestartTracker::default(),
             history: VecDeque::new(),
         }
@@ -96,7 +110,7 @@ impl Slot {
             SlotState::Empty if self.last_exit().is_some() => Phase::ShutDown,
             SlotState::Empty | SlotState::Queued | SlotState::Occupied(_) => Phase::Initialized,
             SlotState::Undecided { .. } | SlotState::BackingOff { .. } => Phase::BackingOff,
-            SlotState::Completed => Phase::ShutDown,
+            SlotState::Completed | SlotState::Held => Phase::ShutDown,
             SlotState::GivenUp => Phase::Failed,
         }
     }

@@ -28,7 +28,7 @@ impl Fleet {
                 self.publish_app(EventKind::AppStarting);
             }
             Admission::Join => self.start_tickets.push(ticket),
-            Admission::Ignore => self.answer(ticket, Verdict::Done),
+            Admission::Ignore => self.start_missing(ticket),
             Admission::Deny(reason) => self.answer(ticket, Verdict::Denied(reason)),
         }
     }
@@ -80,7 +80,7 @@ impl Fleet {
 
     /// The start is done once every slot is settled; unless all that came of it is that slots were given up.
     pub(super) fn check_started(&mut self) {
-        let settled = self.counts.ready + self.counts.completed + self.counts.given_up;
+        let settled = self.counts.ready + self.counts.completed + self.counts.given_up + self.counts.held;
         let in_vain = self.counts.ready == 0 && self.counts.given_up > 0;
         if self.doing == Doing::Starting && settled >= self.slots.len() && !in_vain {
             self.doing = Doing::Started;
@@ -92,9 +92,11 @@ impl Fleet {
         self.check_over();
     }
 
-    /// The app is over once no slot will ever have a worker again.
+    /// The app is over once no slot will have a worker again by itself; unless that is because somebody stopped them all,
+    /// who may start them again.
     fn check_over(&mut self) {
-        let over = self.counts.completed + self.counts.given_up == self.slots.len();
+        let ended = self.counts.completed + self.counts.given_up;
+        let over = ended > 0 && ended + self.counts.held == self.slots.len();
         if over && matches!(self.doing, Doing::Starting | Doing::Started) {
             self.finish(if self.counts.given_up == 0 {
                 Outcome::Completed

@@ -15,7 +15,7 @@ use crate::machine::worker::Worker;
 pub struct AppStatus {
     /// Where it stands.
     pub phase: Phase,
-    /// How many workers it should have.
+    /// How many workers it should have: its slots, but for those that were stopped by request.
     pub desired: u32,
     /// How many are ready.
     pub ready: u32,
@@ -59,11 +59,11 @@ impl Fleet {
     pub fn status(&self) -> AppStatus {
         AppStatus {
             phase: self.phase(),
-            desired: self.slots.len() as u32,
+            desired: (self.slots.len() - self.counts.held) as u32,
             ready: self.counts.ready as u32,
             generation: self.generation,
             operation: match self.doing {
-                Doing::Idle | Doing::Started => None,
+                Doing::Idle | Doing::Started => self.operation_name(),
                 Doing::Starting => Some("start"),
                 Doing::Stopping => Some("shutdown"),
                 Doing::Killing => Some("kill"),

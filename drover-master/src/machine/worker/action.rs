@@ -35,6 +35,11 @@ pub enum WorkerAction {
         /// The signal's number.
         signal: i32,
     },
+    /// Send a signal that somebody asked for to the process alone. It is no rung of its ending.
+    Deliver {
+        /// The signal's number.
+        signal: i32,
+    },
     /// Tell that it is in another phase now. Not for the end, which its exit tells.
     ReportPhase {
         /// The old phase.

@@ -4,6 +4,7 @@
 mod ending;
 mod healing;
 mod matrix;
+mod operations;
 mod properties;
 mod stage;
 mod starting;

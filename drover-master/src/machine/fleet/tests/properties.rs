@@ -10,7 +10,7 @@ use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
 use crate::config::{Backoff, FailureLimit, LimitReached, OnStartFailure, Protocol, RestartWhen};
 use crate::machine::exit::{ExitStatus, SpawnStep};
-use crate::machine::gate::Request;
+use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::Said;
 
 /// One thing that happens. The numbers choose among what there is at that moment.
@@ -18,6 +18,9 @@ use crate::machine::worker::Said;
 enum Op {
     Start,
     End(Request),
+    /// Somebody wants some workers changed: all, one slot (perhaps none that there is), or one that was ever created.
+    Operate(SlotRequest, Whom),
+    Signal(Whom, i32),
     /// The driver hears of what happened to one of the processes.
     Tell(usize),
     /// The driver hears of all that happened.
@@ -33,6 +36,25 @@ enum Op {
     /// The clock reaches the next deadline, or goes beyond it by so many milliseconds.
     Deadline(u64),
     Wait(u64),
+}
+
+#[derive(Debug, Clone)]
+enum Whom {
+    All,
+    Slot(u32),
+    Worker(usize),
+}
+
+fn whom() -> impl Strategy<Value = Whom> {
+    prop_oneof![
+        1 => Just(Whom::All),
+        3 => (0..6u32).prop_map(Whom::Slot),
+        2 => any::<usize>().prop_map(Whom::Worker),
+    ]
+}
+
+fn slot_request() -> impl Strategy<Value = SlotRequest> {
+    prop_oneof![Just(SlotRequest::Start), Just(SlotRequest::Stop), Just(SlotRequest::Restart)]
 }
 
 fn status() -> impl Strategy<Value = ExitStatus> {
@@ -101,6 +123,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::End(Request::Shutdown)),
         1 => Just(Op::End(Request::Hurry)),
         1 => Just(Op::End(Request::Kill)),
+        6 => (slot_request(), whom()).prop_map(|(request, whom)| Op::Operate(request, whom)),
+        1 => (whom(), Just(10)).prop_map(|(whom, signal)| Op::Signal(whom, signal)),
         12 => which().prop_map(Op::Tell),
         4 => Just(Op::Settle),
         4 => (which(), status()).prop_map(|(which, status)| Op::Exit(which, status)),
@@ -120,6 +144,8 @@ prop_compose! {
         keep_going: bool,
         when in prop_oneof![Just(RestartWhen::Always), Just(RestartWhen::OnFailure), Just(RestartWhen::Never)],
         count in 1..4u32,
+        start_count in proptest::option::of(1..4u32),
+        pre_delay in prop_oneof![Just(0), Just(2000u64)],
         then in prop_oneof![Just(LimitReached::GiveUp), Just(LimitReached::StopApp), Just(LimitReached::StopAll)],
         initial in prop_oneof![Just(0), 1..2_000u64],
         max in 0..5_000u64,
@@ -133,6 +159,10 @@ prop_compose! {
         rules.restart.when = when;
         rules.restart.limit =
             FailureLimit { count: NonZeroU32::new(count).unwrap(), then, ..FailureLimit::default() };
+        rules.restart.start_limit = start_count.map(|count| {
+            FailureLimit { count: NonZeroU32::new(count).unwrap(), then, ..FailureLimit::default() }
+        });
+        rules.stop.pre_delay = Duration::from_millis(pre_delay);
         let (initial, max) = (Duration::from_millis(initial), Duration::from_millis(max));
         rules.restart.backoff = Backoff { initial, max, factor: 2.0, jitter };
         rules.restart.reset_after = Duration::from_secs(reset_after);
@@ -147,6 +177,14 @@ impl Stage {
         match op {
             Op::Start => drop(self.start()),
             Op::End(how) => drop(self.end(how)),
+            Op::Operate(request, whom) => {
+                let target = self.target(whom);
+                self.operate(request, target);
+            }
+            Op::Signal(whom, signal) => {
+                let target = self.target(whom);
+                self.send_signal(target, signal);
+            }
             Op::Tell(which) => drop(self.tell_one(which)),
             Op::Settle => self.settle(),
             Op::Exit(which, status) => self.end_one(which, status),
@@ -177,6 +215,17 @@ impl Stage {
                 }
             }
             Op::Wait(ms) => self.clock(Duration::from_millis(ms)),
+        }
+    }
+
+    fn target(&self, whom: Whom) -> Target {
+        match whom {
+            Whom::All => Target::All,
+            Whom::Slot(slot) => Target::Slot(SlotIndex(slot)),
+            Whom::Worker(which) => {
+                let known = which.checked_rem(self.spawned.len()).map(|at| self.spawned[at].id);
+                Target::Worker(known.unwrap_or(WorkerId(1)))
+            }
         }
     }
 

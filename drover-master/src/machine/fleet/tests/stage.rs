@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::witness::Witness;
+use super::witness::{Wanted, Witness};
 use crate::config::{AppSpec, Backoff, Command, Protocol};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
-use crate::machine::gate::Request;
+use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::{Identity, Said};
 
 /// How a process behaves.
@@ -269,21 +269,39 @@ impl Stage {
         self.clock(until - self.now);
     }
 
-    fn ticket(&mut self, request: Request) -> TicketId {
+    fn ticket(&mut self, wanted: Wanted) -> TicketId {
         self.tickets += 1;
         let ticket = TicketId(self.tickets);
-        self.witness.will_wait(ticket, request);
+        self.witness.will_wait(ticket, wanted);
+        ticket
+    }
+
+    /// Asks for a change of some workers.
+    pub(super) fn operate(&mut self, request: SlotRequest, target: Target) -> TicketId {
+        let ticket = self.ticket(Wanted::Workers(Some(request)));
+        self.feed(FleetInput::OperationRequested { ticket, request, target, by: "a test".into() });
+        ticket
+    }
+
+    /// The same of one slot.
+    pub(super) fn operate_on(&mut self, request: SlotRequest, slot: u32) -> TicketId {
+        self.operate(request, Target::Slot(SlotIndex(slot)))
+    }
+
+    pub(super) fn send_signal(&mut self, target: Target, signal: i32) -> TicketId {
+        let ticket = self.ticket(Wanted::Workers(None));
+        self.feed(FleetInput::SignalRequested { ticket, target, signal, by: "a test".into() });
         ticket
     }
 
     pub(super) fn start(&mut self) -> TicketId {
-        let ticket = self.ticket(Request::Start);
+        let ticket = self.ticket(Wanted::App(Request::Start));
         self.feed(FleetInput::StartRequested { ticket });
         ticket
     }
 
     pub(super) fn end(&mut self, how: Request) -> TicketId {
-        let ticket = self.ticket(how);
+        let ticket = self.ticket(Wanted::App(how));
         self.feed(FleetInput::EndRequested { ticket, how, by: "a test".into() });
         ticket
     }

@@ -5,8 +5,17 @@ use std::time::{Duration, Instant};
 
 use super::super::*;
 use crate::config::Protocol;
-use crate::machine::gate::Request;
+use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::{Identity, State};
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A change of the app.
+    App(Request),
+    /// A change of some slots, or none: a signal.
+    Workers(Option<SlotRequest>),
+}
 
 /// Looks at every action and at the fleet after every step; panics at the first thing that must not be.
 #[derive(Debug, Default)]
@@ -17,7 +26,7 @@ pub(super) struct Witness {
     /// The signals each worker was sent.
     sent: BTreeMap<WorkerId, Vec<i32>>,
     /// Who waits, and for what.
-    open: BTreeMap<TicketId, Request>,
+    open: BTreeMap<TicketId, Wanted>,
     pub(super) verdicts: BTreeMap<TicketId, Verdict>,
     /// Whether the app runs, as far as was told.
     runs: bool,
@@ -31,8 +40,8 @@ impl Witness {
         Self { longest_pause, ..Self::default() }
     }
 
-    pub(super) fn will_wait(&mut self, ticket: TicketId, request: Request) {
-        self.open.insert(ticket, request);
+    pub(super) fn will_wait(&mut self, ticket: TicketId, wanted: Wanted) {
+        self.open.insert(ticket, wanted);
     }
 
     pub(super) fn is_living(&self, id: WorkerId) -> bool {
@@ -93,16 +102,25 @@ impl Witness {
     }
 
     fn see_answer(&mut self, ticket: TicketId, verdict: &Verdict) {
-        let Some(request) = self.open.remove(&ticket) else {
+        let Some(wanted) = self.open.remove(&ticket) else {
             panic!("{verdict:?} for {ticket:?}, which was answered before or never asked");
         };
         match verdict {
-            Verdict::StartFailed(_) => assert_eq!(request, Request::Start),
+            Verdict::StartFailed(_) => assert!(matches!(
+                wanted,
+                Wanted::App(Request::Start)
+                    | Wanted::Workers(Some(SlotRequest::Start | SlotRequest::Restart))
+            )),
             Verdict::Unkillable { .. } => assert!(self.living.keys().any(|id| self.unkillable.contains(id))),
             Verdict::Done | Verdict::Denied(_) | Verdict::Interrupted { .. } => {}
         }
+        let Wanted::App(request) = wanted else {
+            self.verdicts.insert(ticket, verdict.clone());
+            return;
+        };
         let over = request != Request::Start && *verdict == Verdict::Done;
-        if over || matches!(verdict, Verdict::StartFailed(_)) {
+        let failed = matches!(verdict, Verdict::StartFailed(_)) && !self.runs;
+        if over || failed {
             assert!(self.living.is_empty(), "{verdict:?} is said with {:?} still there", self.living);
         }
         self.verdicts.insert(ticket, verdict.clone());

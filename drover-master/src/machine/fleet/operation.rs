@@ -1,0 +1,285 @@
+//! Operations on some slots of an app that runs: start, stop and restart of workers, and signals to them.
+//!
+//! An operation waits for its slots, one by one:
+//!
+//! ```text
+//!  start, restart:  a worker is ready there, or its work is completed  ──► that slot is done
+//!                   a new worker failed before it was ready            ──► the operation failed; the policy goes on trying
+//!                   a stop of that slot, or the end of the app         ──► the operation was interrupted
+//!  stop:            nothing is there any more                          ──► that slot is done
+//!  all:             the worker there outlived SIGKILL                  ──► nobody waits for that
+//! ```
+//!
+//! What follows the exit of a worker that was asked to leave its slot stands in the slot: [`AfterExit`]. The restart
+//! policy has no say then, and the exit counts nowhere.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::slot::AfterExit;
+use super::{EventKind, Fleet, FleetAction, Slot, SlotState, StartFailure, Timer, Verdict};
+use crate::machine::gate::{self, Admission, DenyReason, Occupancy, SlotRequest};
+use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::phase::Phase;
+use crate::machine::restart::RestartTracker;
+use crate::machine::worker::{WorkerAction, WorkerInput};
+
+/// Which workers are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Every slot.
+    All,
+    /// The slot, whoever is in it.
+    Slot(SlotIndex),
+    /// This very worker; refused once it is gone.
+    Worker(WorkerId),
+}
+
+/// Somebody waits for some slots.
+#[derive(Debug)]
+pub(super) struct Operation {
+    ticket: TicketId,
+    request: SlotRequest,
+    waits_for: BTreeSet<SlotIndex>,
+}
+
+impl Fleet {
+    /// All slots or none: one that refuses refuses for all.
+    pub(super) fn operation_requested(
+        &mut self,
+        now: Instant,
+        ticket: TicketId,
+        request: SlotRequest,
+        target: Target,
+        by: Arc<str>,
+    ) {
+        let slots = match self.slots_of(target) {
+            Ok(slots) => slots,
+            Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
+        };
+        let (mut changed, mut waits_for) = (Vec::new(), BTreeSet::new());
+        for slot in slots {
+            match gate::admit_slot(self.doing, slot, self.occupancy(slot), request) {
+                Admission::Accept => {
+                    changed.push(slot);
+                    waits_for.insert(slot);
+                }
+                Admission::Join => drop(waits_for.insert(slot)),
+                Admission::Ignore => {}
+                Admission::Deny(reason) => return self.answer(ticket, Verdict::Denied(reason)),
+            }
+        }
+        if let Some(pid) = waits_for.iter().find_map(|slot| self.unkillable_in(*slot)) {
+            return self.answer(ticket, Verdict::Unkillable { pid });
+        }
+        self.operations.push(Operation { ticket, request, waits_for });
+        for slot in changed {
+            match request {
+                SlotRequest::Stop => self.stop_slot(now, slot, &by),
+                SlotRequest::Start => self.start_slot(slot),
+                SlotRequest::Restart => self.restart_slot(now, slot, &by),
+            }
+        }
+        self.answer_done();
+        self.check_started();
+    }
+
+    pub(super) fn signal_requested(&mut self, ticket: TicketId, target: Target, signal: i32, by: &Arc<str>) {
+        let slots = match self.slots_of(target) {
+            Ok(slots) => slots,
+            Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
+        };
+        let mut reached = 0_usize;
+        for slot in slots {
+            let SlotState::Occupied(id) = self.slots[slot.0 as usize].state else { continue };
+            let Some(worker) =
+                self.workers.get(&id).filter(|worker| worker.pid().is_some() && !worker.is_dead())
+            else {
+                continue;
+            };
+            let phase = worker.phase();
+            reached += 1;
+            self.publish_worker(id, phase, EventKind::Signalled { signal, by: Arc::clone(by) });
+            self.actions.push_back(FleetAction::Worker { id, action: WorkerAction::Deliver { signal } });
+        }
+        let denied = Verdict::Denied(DenyReason::NoProcess);
+        self.answer(ticket, if reached == 0 { denied } else { Verdict::Done });
+    }
+
+    /// A start of an app that runs brings back what was stopped or given up; what is completed stays so.
+    pub(super) fn start_missing(&mut self, ticket: TicketId) {
+        let missing = |slot: &&Slot| matches!(slot.state, SlotState::Held | SlotState::GivenUp);
+        let missing: BTreeSet<SlotIndex> = self.slots.iter().filter(missing).map(|slot| slot.index).collect();
+        let operation = Operation { ticket, request: SlotRequest::Start, waits_for: missing.clone() };
+        self.operations.push(operation);
+        missing.into_iter().for_each(|slot| self.start_slot(slot));
+        self.answer_done();
+    }
+
+    fn slots_of(&self, target: Target) -> Result<Vec<SlotIndex>, DenyReason> {
+        let count = self.slots.len() as u32;
+        match target {
+            Target::All => Ok(self.slots().collect()),
+            Target::Slot(slot) if slot.0 < count => Ok(vec![slot]),
+            Target::Slot(slot) => Err(DenyReason::NoSuchSlot { slot, count }),
+            Target::Worker(id) => match self.workers.get(&id) {
+                Some(worker) => Ok(vec![worker.identity().slot]),
+                None => Err(DenyReason::NoSuchWorker { id }),
+            },
+        }
+    }
+
+    fn occupancy(&self, slot: SlotIndex) -> Occupancy {
+        let slot = &self.slots[slot.0 as usize];
+        match (slot.state, slot.after_exit) {
+            (SlotState::Empty | SlotState::Held | SlotState::Completed | SlotState::GivenUp, _) => {
+                Occupancy::Vacant
+            }
+            (SlotState::Queued | SlotState::Undecided { .. } | SlotState::BackingOff { .. }, _) => {
+                Occupancy::Pending
+            }
+            (SlotState::Occupied(_), Some(AfterExit::Hold)) => Occupancy::Leaving,
+            (SlotState::Occupied(_), Some(AfterExit::Refill)) => Occupancy::Restarting,
+            (SlotState::Occupied(id), None) => match self.phase_of(id) {
+                Phase::Started => Occupancy::Ready,
+                _ => Occupancy::Starting,
+            },
+        }
+    }
+
+    fn unkillable_in(&self, slot: SlotIndex) -> Option<u32> {
+        let SlotState::Occupied(id) = self.slots[slot.0 as usize].state else { return None };
+        self.workers.get(&id).filter(|worker| worker.is_unkillable()).and_then(|worker| worker.pid())
+    }
+
+    /// A stop always beats a pending try, and whoever waits for a worker there.
+    fn stop_slot(&mut self, now: Instant, slot: SlotIndex, by: &Arc<str>) {
+        let waits_in_vain = |operation: &Operation| {
+            operation.request != SlotRequest::Stop && operation.waits_for.contains(&slot)
+        };
+        self.answer_operations(waits_in_vain, &Verdict::Interrupted { by: Arc::clone(by) });
+        if let SlotState::Occupied(id) = self.slots[slot.0 as usize].state {
+            self.slot_mut(slot).after_exit = Some(AfterExit::Hold);
+            return self.worker_input(now, id, WorkerInput::ShutdownAsked { by: Arc::clone(by) });
+        }
+        self.leave_queue(slot);
+        self.hold(slot);
+    }
+
+    fn start_slot(&mut self, slot: SlotIndex) {
+        match self.slots[slot.0 as usize].state {
+            SlotState::Occupied(_) | SlotState::Queued => {}
+            SlotState::Empty
+            | SlotState::Held
+            | SlotState::Completed
+            | SlotState::GivenUp
+            | SlotState::Undecided { .. }
+            | SlotState::BackingOff { .. } => self.refill(slot),
+        }
+    }
+
+    fn restart_slot(&mut self, now: Instant, slot: SlotIndex, by: &Arc<str>) {
+        match self.slots[slot.0 as usize].state {
+            SlotState::Occupied(id) => {
+                self.slot_mut(slot).after_exit = Some(AfterExit::Refill);
+                self.worker_input(now, id, WorkerInput::ShutdownAsked { by: Arc::clone(by) });
+            }
+            _ => self.start_slot(slot),
+        }
+    }
+
+    /// Puts a slot in the queue by somebody's wish: what failed before does not count any more.
+    fn refill(&mut self, slot: SlotIndex) {
+        self.leave_queue(slot);
+        self.slot_mut(slot).tracker = RestartTracker::default();
+        self.enqueue(slot);
+    }
+
+    fn hold(&mut self, slot: SlotIndex) {
+        self.slot_mut(slot).state = SlotState::Held;
+        self.counts.held += 1;
+        self.slot_emptied(slot);
+    }
+
+    /// Takes a slot without a worker out of whatever it waits for or is counted in.
+    fn leave_queue(&mut self, slot: SlotIndex) {
+        match self.slots[slot.0 as usize].state {
+            SlotState::Held => self.counts.held -= 1,
+            SlotState::Completed => self.counts.completed -= 1,
+            SlotState::GivenUp => self.counts.given_up -= 1,
+            SlotState::Queued => self.queue.retain(|queued| *queued != slot),
+            SlotState::BackingOff { .. } => self.timers.set(Timer::Slot(slot), None),
+            SlotState::Empty | SlotState::Occupied(_) | SlotState::Undecided { .. } => {}
+        }
+    }
+
+    /// The worker that was asked to leave its slot has left.
+    pub(super) fn asked_exit(&mut self, slot: SlotIndex, after: AfterExit) {
+        match after {
+            AfterExit::Hold => self.hold(slot),
+            AfterExit::Refill => self.refill(slot),
+        }
+        self.check_started();
+    }
+
+    /// A worker is ready there, or its work is completed.
+    pub(super) fn slot_filled(&mut self, slot: SlotIndex) {
+        self.slot_done(slot, |request| request != SlotRequest::Stop);
+    }
+
+    /// Nothing is there any more.
+    pub(super) fn slot_emptied(&mut self, slot: SlotIndex) {
+        self.slot_done(slot, |request| request == SlotRequest::Stop);
+    }
+
+    /// A worker failed there before it was ready.
+    pub(super) fn slot_failed(&mut self, failure: &StartFailure) {
+        let slot = failure.slot;
+        let waits = |operation: &Operation| {
+            operation.request != SlotRequest::Stop && operation.waits_for.contains(&slot)
+        };
+        self.answer_operations(waits, &Verdict::StartFailed(failure.clone()));
+    }
+
+    /// The worker there outlived SIGKILL.
+    pub(super) fn slot_stuck(&mut self, slot: SlotIndex, pid: u32) {
+        self.answer_operations(|operation| operation.waits_for.contains(&slot), &Verdict::Unkillable { pid });
+    }
+
+    /// The app ends: only who waits for an end still gets what was asked for.
+    pub(super) fn interrupt_operations(&mut self, by: &Arc<str>) {
+        let verdict = Verdict::Interrupted { by: Arc::clone(by) };
+        self.answer_operations(|operation| operation.request != SlotRequest::Stop, &verdict);
+    }
+
+    fn slot_done(&mut self, slot: SlotIndex, concerns: impl Fn(SlotRequest) -> bool) {
+        for operation in &mut self.operations {
+            if concerns(operation.request) {
+                operation.waits_for.remove(&slot);
+            }
+        }
+        self.answer_done();
+    }
+
+    fn answer_done(&mut self) {
+        self.answer_operations(|operation| operation.waits_for.is_empty(), &Verdict::Done);
+    }
+
+    fn answer_operations(&mut self, which: impl Fn(&Operation) -> bool, verdict: &Verdict) {
+        let actions = &mut self.actions;
+        self.operations.retain(|operation| {
+            let is_over = which(operation);
+            if is_over {
+                let verdict = verdict.clone();
+                actions.push_back(FleetAction::Answer { ticket: operation.ticket, verdict });
+            }
+            !is_over
+        });
+    }
+
+    /// What is under way on some slots.
+    pub(super) fn operation_name(&self) -> Option<&'static str> {
+        self.operations.first().map(|operation| operation.request.name())
+    }
+}
