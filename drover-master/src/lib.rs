@@ -65,11 +65,13 @@ pub use config::{Command, Output, Protocol};
 pub use link::DirectoryError;
 pub use listener::{ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
-pub use machine::fleet::{EventKind, ExitDecision, FAILED_START, Outcome, StartFailure, WorkerStatus};
+pub use machine::fleet::{
+    EventKind, ExitDecision, FAILED_START, Outcome, StartFailure, Target, WorkerStatus,
+};
 pub use machine::phase::Phase;
 pub use master::{
     BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, MasterBuilder, Missed,
-    Occurrence, Snapshot, StartError, Ticket, Unavailable,
+    Occurrence, OperateError, Snapshot, StartError, Ticket, Unavailable,
 };
 pub use nofile::raise_nofile;
 pub use process::{Line, OutputSink, Stream, flush_output, write_output};

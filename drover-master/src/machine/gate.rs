@@ -223,8 +223,8 @@ mod tests {
         ] {
             // The second row of that name, where there are two.
             let text = include_str!("gate.rs");
-            let rows = text.lines().filter_map(|line| line.strip_prefix(&format!("//! {name} ")));
-            let row = rows.last().unwrap();
+            let mut rows = text.lines().filter_map(|line| line.strip_prefix(&format!("//! {name} ")));
+            let row = rows.next_back().unwrap();
             assert_eq!(row.split_whitespace().count(), requests.len());
             for (cell, request) in row.split_whitespace().zip(requests) {
                 for doing in [Doing::Starting, Doing::Started] {

@@ -16,10 +16,11 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::contact::{Contact, ProcessNews, Refusal};
-use super::error::{EndError, StartError};
+use super::error::{EndError, OperateError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
+use super::ticket::Reply;
 use super::trace;
 use super::view::View;
 use crate::config::AppSpec;
@@ -67,8 +68,16 @@ pub(super) struct Driver {
     pub(super) last_seq: u64,
 
     last_ticket: u64,
-    starts: HashMap<TicketId, oneshot::Sender<Result<(), StartError>>>,
-    ends: HashMap<TicketId, oneshot::Sender<Result<(), EndError>>>,
+    /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
+    waiting: HashMap<TicketId, Waiting>,
+}
+
+/// Who waits for an operation.
+#[derive(Debug)]
+enum Waiting {
+    Start(oneshot::Sender<Result<(), StartError>>),
+    End(oneshot::Sender<Result<(), EndError>>),
+    Operation(oneshot::Sender<Result<(), OperateError>>),
 }
 
 /// One thing that happened.
@@ -127,8 +136,7 @@ impl Driver {
             link_server: None,
             last_seq: 0,
             last_ticket: 0,
-            starts: HashMap::new(),
-            ends: HashMap::new(),
+            waiting: HashMap::new(),
         };
         (master, driver)
     }
@@ -163,8 +171,24 @@ impl Driver {
 
     fn apply(&mut self, input: Input) {
         let now = tokio::time::Instant::now().into_std();
+        let mut admitted = None;
         match input {
-            Input::Requested(Request::Start { answer }) => self.start(now, answer),
+            Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
+            Input::Requested(Request::Operate { request, target, by, reply }) => {
+                let ticket = self.wait(Waiting::Operation(reply.verdict));
+                admitted = Some(reply.gate);
+                let input = FleetInput::OperationRequested { ticket, request, target, by };
+                self.fleet.handle(now, input);
+            }
+            Input::Requested(Request::Signal { target, signal, by, reply }) => {
+                let ticket = self.wait(Waiting::Operation(reply.verdict));
+                admitted = Some(reply.gate);
+                self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
+            }
+            Input::Requested(Request::History { slot, answer }) => {
+                // Who asked may be gone.
+                let _ = answer.send(self.fleet.history(slot));
+            }
             Input::Requested(Request::Signalled { name }) => {
                 let how = match self.fleet.doing() {
                     Doing::Stopping | Doing::Killing => gate::Request::Hurry,
@@ -173,9 +197,9 @@ impl Driver {
                 let ticket = self.next_ticket();
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by: name.into() });
             }
-            Input::Requested(Request::End { how, by, answer }) => {
-                let ticket = self.next_ticket();
-                self.ends.insert(ticket, answer);
+            Input::Requested(Request::End { how, by, reply }) => {
+                let ticket = self.wait(Waiting::End(reply.verdict));
+                admitted = Some(reply.gate);
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::HandlesDropped => {
@@ -192,6 +216,8 @@ impl Driver {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
         self.carry_out(now);
+        // Only now: a refusal has its verdict.
+        drop(admitted);
     }
 
     /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.
@@ -225,18 +251,18 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, now: Instant, answer: oneshot::Sender<Result<(), StartError>>) {
+    fn start(&mut self, now: Instant, reply: Reply<(), StartError>) -> Option<oneshot::Sender<()>> {
         if self.fleet.doing() == Doing::Idle {
             if let Err(error) = self.open() {
                 self.close();
-                let _ = answer.send(Err(error));
-                return;
+                let _ = reply.verdict.send(Err(error));
+                return Some(reply.gate);
             }
             self.outcome.send_replace(None);
         }
-        let ticket = self.next_ticket();
-        self.starts.insert(ticket, answer);
+        let ticket = self.wait(Waiting::Start(reply.verdict));
         self.fleet.handle(now, FleetInput::StartRequested { ticket });
+        Some(reply.gate)
     }
 
     /// Opens what the app listens on, and the socket its workers speak on.
@@ -271,6 +297,12 @@ impl Driver {
         self.view.set_listeners(shown);
     }
 
+    fn wait(&mut self, waiting: Waiting) -> TicketId {
+        let ticket = self.next_ticket();
+        self.waiting.insert(ticket, waiting);
+        ticket
+    }
+
     fn next_ticket(&mut self) -> TicketId {
         self.last_ticket += 1;
         TicketId(self.last_ticket)
@@ -278,23 +310,13 @@ impl Driver {
 
     /// A dropped ticket is no reason to do anything else.
     fn answer(&mut self, ticket: TicketId, verdict: Verdict) {
-        if let Some(answer) = self.starts.remove(&ticket) {
-            let app = Arc::clone(&self.app);
-            let _ = answer.send(match verdict {
-                Verdict::Done => Ok(()),
-                Verdict::Denied(reason) => Err(StartError::Denied { app, reason }),
-                Verdict::StartFailed(failure) => Err(StartError::Worker { app, failure }),
-                Verdict::Interrupted { by } => Err(StartError::Interrupted { app, by }),
-                Verdict::Unkillable { pid } => Err(StartError::Unkillable { app, pid }),
-            });
-        } else if let Some(answer) = self.ends.remove(&ticket) {
-            let _ = answer.send(match verdict {
-                Verdict::Unkillable { pid } => Err(EndError::Unkillable { pid }),
-                Verdict::Done
-                | Verdict::Denied(_)
-                | Verdict::StartFailed(_)
-                | Verdict::Interrupted { .. } => Ok(()),
-            });
+        let app = Arc::clone(&self.app);
+        match self.waiting.remove(&ticket) {
+            Some(Waiting::Start(answer)) => drop(answer.send(StartError::of(app, verdict))),
+            Some(Waiting::End(answer)) => drop(answer.send(EndError::of(verdict))),
+            Some(Waiting::Operation(answer)) => drop(answer.send(OperateError::of(app, verdict))),
+            // Signals and the drop of the last handle wait for nothing.
+            None => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::ConfigError;
 use crate::link::DirectoryError;
 use crate::listener::ListenError;
-use crate::machine::fleet::StartFailure;
+use crate::machine::fleet::{StartFailure, Verdict};
 use crate::machine::gate::DenyReason;
 
 /// Why a master could not be built. Nothing has been started.
@@ -84,6 +84,16 @@ pub enum StartError {
 }
 
 impl StartError {
+    pub(super) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
+        match verdict {
+            Verdict::Done => Ok(()),
+            Verdict::Denied(reason) => Err(Self::Denied { app, reason }),
+            Verdict::StartFailed(failure) => Err(Self::Worker { app, failure }),
+            Verdict::Interrupted { by } => Err(Self::Interrupted { app, by }),
+            Verdict::Unkillable { pid } => Err(Self::Unkillable { app, pid }),
+        }
+    }
+
     /// The last lines that the failing worker wrote to stderr.
     pub fn last_words(&self) -> &[String] {
         match self {
@@ -111,6 +121,81 @@ pub enum EndError {
     /// The master's task is gone or too busy.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl EndError {
+    pub(super) fn of(verdict: Verdict) -> Result<(), Self> {
+        match verdict {
+            Verdict::Unkillable { pid } => Err(Self::Unkillable { pid }),
+            Verdict::Done | Verdict::Denied(_) | Verdict::StartFailed(_) | Verdict::Interrupted { .. } => {
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Why an operation on some workers of an app did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperateError {
+    /// It can't be done: there is no such worker, or not now.
+    #[error("app `{app}`: {reason}")]
+    Denied {
+        /// The app.
+        app: Arc<str>,
+        /// Why.
+        reason: DenyReason,
+    },
+    /// A new worker ended before it was ready: its fault. The restart policy goes on trying.
+    #[error("app `{app}`: {failure}")]
+    Worker {
+        /// The app.
+        app: Arc<str>,
+        /// Which worker, and how it ended.
+        failure: StartFailure,
+    },
+    /// Something stronger came between.
+    #[error("app `{app}`: interrupted, {by} came between")]
+    Interrupted {
+        /// The app.
+        app: Arc<str>,
+        /// Who asked for it.
+        by: Arc<str>,
+    },
+    /// A process is still there long after SIGKILL.
+    #[error("app `{app}`: process {pid} does not end, even by SIGKILL; it waits in the kernel")]
+    Unkillable {
+        /// The app.
+        app: Arc<str>,
+        /// The process.
+        pid: u32,
+    },
+    /// The master's task is gone or too busy.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl OperateError {
+    pub(super) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
+        match verdict {
+            Verdict::Done => Ok(()),
+            Verdict::Denied(reason) => Err(Self::Denied { app, reason }),
+            Verdict::StartFailed(failure) => Err(Self::Worker { app, failure }),
+            Verdict::Interrupted { by } => Err(Self::Interrupted { app, by }),
+            Verdict::Unkillable { pid } => Err(Self::Unkillable { app, pid }),
+        }
+    }
+
+    /// The last lines that the failing worker wrote to stderr.
+    pub fn last_words(&self) -> &[String] {
+        match self {
+            Self::Worker { failure, .. } => &failure.exit.stderr_tail,
+            Self::Denied { .. }
+            | Self::Interrupted { .. }
+            | Self::Unkillable { .. }
+            | Self::Unavailable(_) => &[],
+        }
+    }
 }
 
 /// The master's task can't be asked.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::error::{EndError, StartError, Unavailable};
+use super::error::{EndError, OperateError, StartError, Unavailable};
 use super::event_log::{EventLog, EventStream};
-use super::ticket::Ticket;
+use super::ticket::{Reply, Ticket};
 use super::view::{Snapshot, View};
 use crate::config::{AppSpec, ListenAddr};
-use crate::machine::fleet::Outcome;
+use crate::machine::exit::Exit;
+use crate::machine::fleet::{Outcome, Target};
 use crate::machine::gate;
+use crate::machine::ids::SlotIndex;
 
 /// How many requests may wait for the driver. It takes each at once, so a full queue means that the program asks faster
 /// than it lets the runtime run.
@@ -51,7 +53,26 @@ pub struct Master {
 #[derive(Debug)]
 pub(super) enum Request {
     Start {
-        answer: oneshot::Sender<Result<(), StartError>>,
+        reply: Reply<(), StartError>,
+    },
+    /// Some workers are to be changed.
+    Operate {
+        request: gate::SlotRequest,
+        target: Target,
+        by: Arc<str>,
+        reply: Reply<(), OperateError>,
+    },
+    /// Some workers are to be signalled.
+    Signal {
+        target: Target,
+        signal: i32,
+        by: Arc<str>,
+        reply: Reply<(), OperateError>,
+    },
+    /// Somebody wants to see how the last workers of a slot ended.
+    History {
+        slot: SlotIndex,
+        answer: oneshot::Sender<Vec<Arc<Exit>>>,
     },
     /// A signal came: the end, or if that is under way already, a hurry.
     Signalled {
@@ -60,13 +81,13 @@ pub(super) enum Request {
     End {
         how: gate::Request,
         by: Arc<str>,
-        answer: oneshot::Sender<Result<(), EndError>>,
+        reply: Reply<(), EndError>,
     },
 }
 
 impl Master {
     /// Starts the app. Resolved means that every worker is ready (or has completed its work already). Joins a start that is
-    /// under way; does nothing if the app runs.
+    /// under way; of an app that runs, starts again what was stopped by itself or given up.
     ///
     /// # Errors
     ///
@@ -76,7 +97,7 @@ impl Master {
     ///
     /// Dropping the ticket cancels nothing.
     pub fn start(&self) -> Ticket<(), StartError> {
-        self.request(|answer| Request::Start { answer })
+        self.request(|reply| Request::Start { reply })
     }
 
     /// Ends the app gracefully: every worker drains and leaves, within the deadlines of its stop policy. Resolved means
@@ -113,7 +134,94 @@ impl Master {
 
     pub(crate) fn end(&self, how: gate::Request, by: impl Into<Arc<str>>) -> Ticket<(), EndError> {
         let by = by.into();
-        self.request(|answer| Request::End { how, by, answer })
+        self.request(|reply| Request::End { how, by, reply })
+    }
+
+    /// Restarts every worker: each drains and leaves, and another takes its place as soon as it has. The listeners stay open
+    /// meanwhile. Resolved means that every new worker is ready. Joins a restart that is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError`]: a new worker failed before it was ready (the restart policy goes on trying), or the app does not run.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the ticket cancels nothing.
+    pub fn restart(&self) -> Ticket<(), OperateError> {
+        self.operate(gate::SlotRequest::Restart, Target::All, "restart()")
+    }
+
+    /// Restarts one worker, as [`restart`](Self::restart) does all.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError`]: as there, and if there is no such worker.
+    pub fn restart_worker(&self, target: Target) -> Ticket<(), OperateError> {
+        self.operate(gate::SlotRequest::Restart, target, "restart_worker()")
+    }
+
+    /// Ends a worker gracefully and leaves its slot empty until it is started again; a pending try is called off. Resolved
+    /// means that its process has been reaped. The app runs on, even without any worker.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError`]: there is no such worker, or its process can't be killed.
+    pub fn stop_worker(&self, target: Target) -> Ticket<(), OperateError> {
+        self.operate(gate::SlotRequest::Stop, target, "stop_worker()")
+    }
+
+    /// Starts a worker in a slot that was stopped, given up, or waits for its next try, with a fresh count of failures.
+    /// Resolved means that it is ready; of one that runs, at once.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError`]: it failed before it was ready (the restart policy goes on trying), or there is no such slot.
+    pub fn start_worker(&self, target: Target) -> Ticket<(), OperateError> {
+        self.operate(gate::SlotRequest::Start, target, "start_worker()")
+    }
+
+    /// Sends a signal to the processes of the workers that are meant, and to nothing that they started. What follows is the
+    /// worker's business: one that ends by it was ended from outside.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Denied`] if no process is meant.
+    pub fn signal(&self, target: Target, signal: i32) -> Ticket<(), OperateError> {
+        self.send_signal(target, signal, "signal()")
+    }
+
+    pub(crate) fn operate(
+        &self,
+        request: gate::SlotRequest,
+        target: Target,
+        by: impl Into<Arc<str>>,
+    ) -> Ticket<(), OperateError> {
+        let by = by.into();
+        self.request(|reply| Request::Operate { request, target, by, reply })
+    }
+
+    pub(crate) fn send_signal(
+        &self,
+        target: Target,
+        signal: i32,
+        by: impl Into<Arc<str>>,
+    ) -> Ticket<(), OperateError> {
+        let by = by.into();
+        self.request(|reply| Request::Signal { target, signal, by, reply })
+    }
+
+    /// How the last workers of a slot ended, oldest first; at most 8. Empty if there is no such slot.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if the master's task can't be asked.
+    pub async fn history(&self, slot: SlotIndex) -> Result<Vec<Arc<Exit>>, Unavailable> {
+        let (answer, history) = oneshot::channel();
+        self.requests.try_send(Request::History { slot, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Unavailable::Busy,
+            mpsc::error::TrySendError::Closed(_) => Unavailable::Gone,
+        })?;
+        history.await.map_err(|_| Unavailable::Gone)
     }
 
     /// Starts the app and waits until it has ended, whoever ended it: the whole life of a program whose purpose it is. An end
@@ -204,10 +312,13 @@ impl Master {
         }
     }
 
-    fn request<T, E>(&self, make: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Request) -> Ticket<T, E> {
-        let (answer, verdict) = oneshot::channel();
-        match self.requests.try_send(make(answer)) {
-            Ok(()) => Ticket::waiting(verdict),
+    fn request<T: Unpin, E: From<Unavailable> + Unpin>(
+        &self,
+        make: impl FnOnce(Reply<T, E>) -> Request,
+    ) -> Ticket<T, E> {
+        let (ticket, reply) = Ticket::waiting();
+        match self.requests.try_send(make(reply)) {
+            Ok(()) => ticket,
             Err(mpsc::error::TrySendError::Full(_)) => Ticket::refused(Unavailable::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => Ticket::refused(Unavailable::Gone),
         }

@@ -14,7 +14,7 @@ mod trace;
 mod view;
 
 pub use builder::MasterBuilder;
-pub use error::{BuildError, EndError, StartError, Unavailable};
+pub use error::{BuildError, EndError, OperateError, StartError, Unavailable};
 pub use event_log::{Event, EventLog, EventStream, Missed, Occurrence};
 pub use handle::Master;
 pub use hook::ExitContext;

@@ -13,21 +13,77 @@ use super::error::Unavailable;
 #[must_use = "the operation runs without it, but its verdict is lost"]
 pub struct Ticket<T, E> {
     state: State<T, E>,
+    /// Closed once the operation was let in, or refused.
+    gate: Option<oneshot::Receiver<()>>,
 }
 
 #[derive(Debug)]
 enum State<T, E> {
     Waiting(oneshot::Receiver<Result<T, E>>),
-    Refused(Option<Unavailable>),
+    Known(Option<Result<T, E>>),
+}
+
+/// The driver's end of a ticket.
+#[derive(Debug)]
+pub(super) struct Reply<T, E> {
+    /// Takes the verdict.
+    pub verdict: oneshot::Sender<Result<T, E>>,
+    /// Dropped once the request was let in, or refused; a refusal has its verdict by then.
+    pub gate: oneshot::Sender<()>,
 }
 
 impl<T, E> Ticket<T, E> {
-    pub(super) fn waiting(verdict: oneshot::Receiver<Result<T, E>>) -> Self {
-        Self { state: State::Waiting(verdict) }
+    /// A ticket that waits, and the other end of it.
+    pub(super) fn waiting() -> (Self, Reply<T, E>) {
+        let (verdict, verdict_received) = oneshot::channel();
+        let (gate, gate_passed) = oneshot::channel();
+        let ticket = Self { state: State::Waiting(verdict_received), gate: Some(gate_passed) };
+        (ticket, Reply { verdict, gate })
+    }
+}
+
+impl<T: Unpin, E: From<Unavailable> + Unpin> Ticket<T, E> {
+    pub(super) fn refused(why: Unavailable) -> Self {
+        Self { state: State::Known(Some(Err(why.into()))), gate: None }
     }
 
-    pub(super) fn refused(why: Unavailable) -> Self {
-        Self { state: State::Refused(Some(why)) }
+    /// Waits until the operation was let in, not until it is done: for who does not want to wait for the verdict. The ticket
+    /// can be awaited all the same.
+    ///
+    /// # Errors
+    ///
+    /// The verdict, if the operation was refused, or has failed already.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future changes nothing.
+    pub async fn admitted(&mut self) -> Result<(), E> {
+        if let Some(gate) = &mut self.gate {
+            // It is never sent to, only closed.
+            let _ = gate.await;
+            self.gate = None;
+        }
+        let known = match &mut self.state {
+            State::Waiting(verdict) => match verdict.try_recv() {
+                Ok(known) => known,
+                Err(oneshot::error::TryRecvError::Empty) => return Ok(()),
+                Err(oneshot::error::TryRecvError::Closed) => Err(Unavailable::Gone.into()),
+            },
+            State::Known(known) => match known.take() {
+                Some(known) => known,
+                None => return Ok(()),
+            },
+        };
+        match known {
+            Ok(done) => {
+                self.state = State::Known(Some(Ok(done)));
+                Ok(())
+            }
+            Err(error) => {
+                self.state = State::Known(None);
+                Err(error)
+            }
+        }
     }
 }
 
@@ -39,7 +95,7 @@ impl<T: Unpin, E: From<Unavailable> + Unpin> Future for Ticket<T, E> {
             State::Waiting(verdict) => Pin::new(verdict)
                 .poll(context)
                 .map(|answer| answer.unwrap_or_else(|_| Err(Unavailable::Gone.into()))),
-            State::Refused(why) => Poll::Ready(Err(why.take().unwrap_or(Unavailable::Gone).into())),
+            State::Known(known) => Poll::Ready(known.take().unwrap_or(Err(Unavailable::Gone.into()))),
         }
     }
 }

@@ -116,6 +116,11 @@ impl Fleet {
         })
     }
 
+    /// How the last workers of a slot ended, oldest first.
+    pub fn history(&self, slot: SlotIndex) -> Vec<Arc<Exit>> {
+        self.slots.get(slot.0 as usize).map_or_else(Vec::new, |slot| slot.history().cloned().collect())
+    }
+
     /// Every slot, for the first look.
     pub fn slots(&self) -> impl Iterator<Item = SlotIndex> + use<> {
         (0..self.slots.len() as u32).map(SlotIndex)
