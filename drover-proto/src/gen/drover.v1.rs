@@ -596,7 +596,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -609,6 +609,14 @@ pub mod control_request {
         Events(super::EventsRequest),
         #[prost(message, tag = "12")]
         Down(super::DownRequest),
+        #[prost(message, tag = "13")]
+        Operate(super::OperateRequest),
+        #[prost(message, tag = "14")]
+        Signal(super::SignalRequest),
+        #[prost(message, tag = "15")]
+        Describe(super::DescribeRequest),
+        #[prost(message, tag = "16")]
+        Logs(super::LogsRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -620,7 +628,7 @@ pub struct ControlResponse {
     /// Further responses to the same request follow. The one without it is the last.
     #[prost(bool, tag = "2")]
     pub more: bool,
-    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 60")]
+    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 60")]
     pub body: ::core::option::Option<control_response::Body>,
 }
 /// Nested message and enum types in `ControlResponse`.
@@ -635,6 +643,14 @@ pub mod control_response {
         Missed(super::EventsMissed),
         #[prost(message, tag = "13")]
         Done(super::Done),
+        #[prost(message, tag = "14")]
+        Operation(super::OperationResult),
+        #[prost(message, tag = "15")]
+        Description(super::DescribeReply),
+        #[prost(message, tag = "16")]
+        Log(super::LogLine),
+        #[prost(message, tag = "17")]
+        LogsMissed(super::LogsMissed),
         #[prost(message, tag = "60")]
         Error(super::Error),
     }
@@ -642,7 +658,8 @@ pub mod control_response {
 /// What is there? Answered by one StatusReply or more: an app may go on in the next one, with further workers.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {
-    /// Only these apps; empty: all. An unknown name is answered by NOT_FOUND.
+    /// Only these apps, by name or pattern (see OperateRequest); empty: all. A name that fits none is answered by
+    /// NOT_FOUND.
     #[prost(string, repeated, tag = "1")]
     pub apps: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -685,6 +702,9 @@ pub struct AppStatus {
     /// The listeners, as name=address.
     #[prost(string, repeated, tag = "8")]
     pub listeners: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How the app ended, for people; empty while it has not.
+    #[prost(string, tag = "9")]
+    pub outcome: ::prost::alloc::string::String,
 }
 /// A slot and what is in it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -785,4 +805,187 @@ pub struct DownRequest {
 pub struct Done {
     #[prost(string, tag = "1")]
     pub message: ::prost::alloc::string::String,
+}
+/// Start, stop or restart apps and workers. Answered by one OperationResult for each app or worker that is meant, as each
+/// is done, and then by Done. A name that fits nothing is answered by NOT_FOUND, and nothing is done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OperateRequest {
+    #[prost(enumeration = "Operation", tag = "1")]
+    pub operation: i32,
+    /// What is meant: APP, APP/SLOT or APP@ID, where `*`, `?` and `\[abc\]` in APP and SLOT stand for any that fit.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Answer as soon as each is let in, not when it is done.
+    #[prost(bool, tag = "3")]
+    pub no_wait: bool,
+    /// Stop of apps only: by SIGKILL instead of draining.
+    #[prost(bool, tag = "4")]
+    pub now: bool,
+}
+/// How an operation went for one app or worker, or a signal.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OperationResult {
+    /// APP or APP/SLOT.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The process that is there now, for a worker; 0: none.
+    #[prost(uint32, tag = "2")]
+    pub pid: u32,
+    /// Why it was not done; absent: it was.
+    #[prost(message, optional, tag = "3")]
+    pub error: ::core::option::Option<Error>,
+    /// The last lines on stderr of the worker that failed.
+    #[prost(string, repeated, tag = "4")]
+    pub last_words: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Send a signal to processes of workers. Answered as OperateRequest is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SignalRequest {
+    /// The name, such as "SIGUSR1" or "USR1", or the number.
+    #[prost(string, tag = "1")]
+    pub signal: ::prost::alloc::string::String,
+    /// What is meant, as in OperateRequest; an app means all its workers.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Everything about apps and workers. Answered by one DescribeReply or more.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescribeRequest {
+    /// What is meant, as in OperateRequest.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DescribeReply {
+    /// Apps, without their workers.
+    #[prost(message, repeated, tag = "1")]
+    pub apps: ::prost::alloc::vec::Vec<AppDescription>,
+    #[prost(message, repeated, tag = "2")]
+    pub workers: ::prost::alloc::vec::Vec<WorkerDescription>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AppDescription {
+    #[prost(message, optional, tag = "1")]
+    pub status: ::core::option::Option<AppStatus>,
+    /// How it is configured, by the keys of drover.toml. Values of the environment are left out.
+    #[prost(message, repeated, tag = "2")]
+    pub settings: ::prost::alloc::vec::Vec<Setting>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Setting {
+    #[prost(string, tag = "1")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WorkerDescription {
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub status: ::core::option::Option<WorkerStatus>,
+    /// How the last workers of the slot ended, oldest first, with all their last words.
+    #[prost(message, repeated, tag = "3")]
+    pub history: ::prost::alloc::vec::Vec<Exit>,
+}
+/// What workers wrote to stdout and stderr. Answered by kept lines, and with follow by later ones, until the client closes;
+/// then by Done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogsRequest {
+    /// What is meant, as in OperateRequest; empty: all.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only so many of the kept lines; absent: all of them.
+    #[prost(uint32, optional, tag = "2")]
+    pub lines: ::core::option::Option<u32>,
+    /// Go on with what is written from now on.
+    #[prost(bool, tag = "3")]
+    pub follow: bool,
+}
+/// A line, or a part of one that is longer than 16 KiB.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogLine {
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub slot: u32,
+    #[prost(enumeration = "OutputStream", tag = "3")]
+    pub stream: i32,
+    /// Wall clock, milliseconds since 1970, when the master read it.
+    #[prost(uint64, tag = "4")]
+    pub time_ms: u64,
+    /// Without the line's end. Not necessarily UTF-8.
+    #[prost(bytes = "vec", tag = "5")]
+    pub text: ::prost::alloc::vec::Vec<u8>,
+}
+/// Lines that are gone, because the reader was slower than they came.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogsMissed {
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+}
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Operation {
+    Unspecified = 0,
+    /// Have it running and ready.
+    Start = 1,
+    /// Have it drained and gone, until it is started.
+    Stop = 2,
+    /// Have it drained and gone, and another one ready in its place.
+    Restart = 3,
+}
+impl Operation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OPERATION_UNSPECIFIED",
+            Self::Start => "OPERATION_START",
+            Self::Stop => "OPERATION_STOP",
+            Self::Restart => "OPERATION_RESTART",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OPERATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "OPERATION_START" => Some(Self::Start),
+            "OPERATION_STOP" => Some(Self::Stop),
+            "OPERATION_RESTART" => Some(Self::Restart),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OutputStream {
+    Unspecified = 0,
+    Stdout = 1,
+    Stderr = 2,
+}
+impl OutputStream {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OUTPUT_STREAM_UNSPECIFIED",
+            Self::Stdout => "OUTPUT_STREAM_STDOUT",
+            Self::Stderr => "OUTPUT_STREAM_STDERR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OUTPUT_STREAM_UNSPECIFIED" => Some(Self::Unspecified),
+            "OUTPUT_STREAM_STDOUT" => Some(Self::Stdout),
+            "OUTPUT_STREAM_STDERR" => Some(Self::Stderr),
+            _ => None,
+        }
+    }
 }
