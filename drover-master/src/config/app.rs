@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Command, Heartbeat, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy, StartPolicy, StopPolicy,
+    Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
+    StartPolicy, StopPolicy,
 };
 use crate::process::OutputSink;
 
@@ -33,6 +34,13 @@ pub struct AppSpec {
     pub restart: RestartPolicy,
     /// Where what they print goes.
     pub output: Output,
+    /// What it is for. Default: a service.
+    pub kind: Kind,
+    /// What has to be there before it starts, and ends only after it. Default: nothing. It has a meaning under a
+    /// [`Supervisor`](crate::supervisor::Supervisor) only.
+    pub depends_on: Vec<Dependency>,
+    /// Whether its end, if nobody asked for it, ends all apps under its supervisor. Default: no.
+    pub essential: bool,
 }
 
 /// What a worker speaks.
@@ -78,6 +86,9 @@ impl AppSpec {
             heartbeat: Some(Heartbeat::default()),
             restart: RestartPolicy::default(),
             output: Output::Forward,
+            kind: Kind::Service,
+            depends_on: Vec::new(),
+            essential: false,
         }
     }
 
@@ -115,6 +126,15 @@ impl AppSpec {
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
             return Err(ConfigError::StopSignal { app: self.name.clone(), got: self.stop.signal });
+        }
+        for (at, Dependency { app: name, .. }) in self.depends_on.iter().enumerate() {
+            if *name == self.name {
+                return Err(ConfigError::SelfDependency { app: self.name.clone() });
+            }
+            if self.depends_on[..at].iter().any(|other| other.app == *name) {
+                let dependency = name.clone();
+                return Err(ConfigError::DuplicateDependency { app: self.name.clone(), dependency });
+            }
         }
         let backoff = &self.restart.backoff;
         if !(backoff.factor >= 1.0 && backoff.factor.is_finite()) {
@@ -212,6 +232,36 @@ pub enum ConfigError {
     DuplicateApp {
         /// The name.
         name: String,
+    },
+    /// An app that waits for itself.
+    #[error("app `{app}` depends on itself")]
+    SelfDependency {
+        /// The app.
+        app: String,
+    },
+    /// The same dependency twice.
+    #[error("app `{app}` depends on `{dependency}` twice; give one condition")]
+    DuplicateDependency {
+        /// The app.
+        app: String,
+        /// What it depends on.
+        dependency: String,
+    },
+    /// A dependency that is no app of the supervisor.
+    #[error("app `{app}` depends on `{dependency}`, which is none of the apps: {known}")]
+    UnknownDependency {
+        /// The app.
+        app: String,
+        /// What it depends on.
+        dependency: String,
+        /// The names that there are, separated by commas.
+        known: String,
+    },
+    /// Apps that wait for each other.
+    #[error("apps wait for each other: {cycle}")]
+    DependencyCycle {
+        /// Who depends on whom: `web → db → web`.
+        cycle: String,
     },
     /// A supervisor without apps.
     #[error("no app is given")]

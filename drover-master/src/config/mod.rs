@@ -5,6 +5,7 @@ mod command;
 mod cpus;
 mod listen;
 mod policy;
+mod relation;
 
 pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use command::Command;
@@ -14,3 +15,4 @@ pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,
     RestartWhen, StartPolicy, StopPolicy,
 };
+pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};

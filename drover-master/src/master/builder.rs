@@ -10,8 +10,8 @@ use super::event_log::EventLog;
 use super::handle::Master;
 use super::hook::{ExitContext, Hook};
 use crate::config::{
-    AppSpec, Command, ConfigError, Heartbeat, ListenAddr, ListenSpec, Output, Protocol, RestartPolicy,
-    StartPolicy, StopPolicy,
+    AppSpec, Command, Condition, ConfigError, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Output,
+    Protocol, RestartPolicy, StartPolicy, StopPolicy,
 };
 use crate::listener::ListenerPool;
 use crate::machine::fleet::ExitDecision;
@@ -141,6 +141,29 @@ impl MasterBuilder {
     #[must_use]
     pub fn signals(mut self, signals: Signals) -> Self {
         self.signals = Some(signals);
+        self
+    }
+
+    /// What the app is for. Default: [`Kind::Service`].
+    #[must_use]
+    pub fn kind(mut self, kind: Kind) -> Self {
+        self.spec.kind = kind;
+        self
+    }
+
+    /// Starts the app only once another one of its [`Supervisor`](crate::supervisor::Supervisor) is there, or done; at the
+    /// end that one stays until this app is gone. Default: it waits for none. Without a supervisor it has no meaning.
+    #[must_use]
+    pub fn depends_on(mut self, app: impl Into<String>, condition: Condition) -> Self {
+        self.spec.depends_on.push(Dependency { app: app.into(), condition });
+        self
+    }
+
+    /// Ends all apps of the [`Supervisor`](crate::supervisor::Supervisor) when this one ends and nobody asked for it: it
+    /// completed, or it failed and no strategy starts it again. Default: no.
+    #[must_use]
+    pub fn essential(mut self, essential: bool) -> Self {
+        self.spec.essential = essential;
         self
     }
 
