@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`worker`] | the life of one process, from spawn to reap |
 //! | [`fleet`] | the slots of one app: start, heal, stop; it owns the workers |
-//! | [`composite`] | several apps as one: start together, end together |
+//! | [`composite`] | several apps as one: started in order, kept by a strategy, ended in reverse |
 //! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |

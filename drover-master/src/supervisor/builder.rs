@@ -1,20 +1,32 @@
 //! How a supervisor is made.
 
-use crate::config::ConfigError;
+use std::time::Duration;
+
+use crate::config::{ConfigError, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::listener::ListenerPool;
+use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::master::{BuildError, EventLog, MasterBuilder};
 use crate::signals::Signals;
 
-use super::driver::{self, SupervisorEnd, SupervisorHandle};
+use super::driver::{self, SupervisorEnd};
+use super::handle::{Requests, SupervisorHandle};
 
 /// Describes apps that belong together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SupervisorBuilder {
     apps: Vec<MasterBuilder>,
     control: Option<ControlPath>,
     signals: Option<Signals>,
-    keep_going: bool,
+    rules: CompositeRules,
+}
+
+impl Default for SupervisorBuilder {
+    fn default() -> Self {
+        let (strategy, shutdown_timeout) = (Strategy::None, Duration::from_secs(45));
+        let rules = CompositeRules { keep_going: false, strategy, shutdown_timeout };
+        Self { apps: Vec::new(), control: None, signals: None, rules }
+    }
 }
 
 /// Why a supervisor could not be made. Nothing has been started.
@@ -30,7 +42,8 @@ pub enum SupervisorError {
 }
 
 impl SupervisorBuilder {
-    /// Adds an app. They start in the order given and end in reverse.
+    /// Adds an app. Each starts once all that it [depends on](MasterBuilder::depends_on) is there, and is asked to end once
+    /// all that depend on it are gone; those that have nothing to do with each other start and end at the same time.
     #[must_use]
     pub fn app(mut self, app: MasterBuilder) -> Self {
         self.apps.push(app);
@@ -51,10 +64,27 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Goes on with the other apps when one fails to start. Default: a failed start ends everything.
+    /// Goes on with the other apps when one fails to start; those that depend on it are not started. Default: a failed start
+    /// ends everything.
     #[must_use]
     pub fn keep_going(mut self, keep_going: bool) -> Self {
-        self.keep_going = keep_going;
+        self.rules.keep_going = keep_going;
+        self
+    }
+
+    /// What follows when an app fails for good while it runs. Default: [`Strategy::None`].
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.rules.strategy = strategy;
+        self
+    }
+
+    /// From the begin of the end to SIGKILL for all that is left; the end is [`End::TimedOut`](super::End::TimedOut) then.
+    /// Default 45 s. Too low: apps that drain one after the other are cut, though each keeps within its own stop policy. Too
+    /// high: whoever waits for the end, such as a container's runtime, kills first, and nobody tells what hung.
+    #[must_use]
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.rules.shutdown_timeout = timeout;
         self
     }
 
@@ -62,7 +92,8 @@ impl SupervisorBuilder {
     ///
     /// # Errors
     ///
-    /// [`SupervisorError`]: an app that can't be meant, two of one name, or a control socket that is taken.
+    /// [`SupervisorError`]: an app that can't be meant, two of one name, apps that wait for each other or for one that there
+    /// is not, or a control socket that is taken.
     pub fn build(self) -> Result<Supervisor, SupervisorError> {
         if self.apps.is_empty() {
             return Err(BuildError::from(ConfigError::NoApp).into());
@@ -75,13 +106,15 @@ impl SupervisorBuilder {
                 return Err(BuildError::from(ConfigError::DuplicateApp { name: name.clone() }).into());
             }
         }
+        let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
         let pool = ListenerPool::default();
         for app in self.apps {
             masters.push(app.event_log(events.clone()).listener_pool(pool.clone()).build()?);
         }
         let (handle, requests) = SupervisorHandle::new(masters, events);
-        Ok(Supervisor { handle, requests, control, signals: self.signals, keep_going: self.keep_going })
+        let composite = Composite::new(plan, self.rules);
+        Ok(Supervisor { handle, requests, control, signals: self.signals, composite })
     }
 }
 
@@ -89,10 +122,10 @@ impl SupervisorBuilder {
 #[derive(Debug)]
 pub struct Supervisor {
     pub(super) handle: SupervisorHandle,
-    pub(super) requests: driver::Requests,
+    pub(super) requests: Requests,
     pub(super) control: Option<ControlServer>,
     pub(super) signals: Option<Signals>,
-    pub(super) keep_going: bool,
+    pub(super) composite: Composite,
 }
 
 impl Supervisor {

@@ -1,105 +1,65 @@
-//! The supervisor's one task: `select` yields an input, the composite machine decides, actions go to the masters.
+//! The task above the masters: it waits for one input, gives it to the composite, and carries out what comes back.
+//!
+//! Each app has at most one task here that waits for its news, so that they come in the order of its life: first how its start
+//! went, then how it ended.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::handle::Request;
+use super::operation::{Answers, AppError, NotStarted};
 use super::{End, Supervisor, SupervisorError};
-use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
+use crate::machine::composite::{AppIndex, AppVerdict, Composite, CompositeAction, CompositeInput, Missing};
 use crate::machine::fleet::Outcome;
 use crate::machine::gate;
+use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
-use crate::master::{EventLog, Master, StartError, Unavailable};
+use crate::master::{EndError, Master, StartError, Unavailable};
 
-/// How many requests to end may wait: one a control session and signal, and all mean the same.
-const REQUESTS: usize = 256;
-
-pub(super) type Requests = mpsc::Receiver<EndRequest>;
-
-/// Somebody wants the end.
-#[derive(Debug)]
-pub(super) struct EndRequest {
-    how: gate::Request,
-    by: Arc<str>,
-}
-
-/// A supervisor that runs. A clone is the same one.
-#[derive(Debug, Clone)]
-pub struct SupervisorHandle {
-    masters: Arc<[Master]>,
-    events: EventLog,
-    requests: mpsc::Sender<EndRequest>,
-    since: Instant,
-}
+/// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
+/// and never looks comes to it.
+const OPERATIONS: usize = 1024;
 
 /// How everything ended.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SupervisorEnd {
     /// How.
     pub end: End,
-    /// The apps that did not start, and why; an app whose task is gone is among them, whenever it went.
+    /// What began the end, in words: "asked by SIGTERM". None if every app ended by itself.
+    pub why: Option<Arc<str>>,
+    /// The apps that did not start and were not started again since, and why; an app whose task is gone is among them,
+    /// whenever it went.
     pub failures: Vec<StartError>,
-}
-
-impl SupervisorHandle {
-    pub(super) fn new(masters: Vec<Master>, events: EventLog) -> (Self, Requests) {
-        let (requests, received) = mpsc::channel(REQUESTS);
-        let since = tokio::time::Instant::now().into_std();
-        (Self { masters: masters.into(), events, requests, since }, received)
-    }
-
-    /// The apps, in the order given.
-    pub fn masters(&self) -> &[Master] {
-        &self.masters
-    }
-
-    /// The log that all apps write to.
-    pub fn events(&self) -> &EventLog {
-        &self.events
-    }
-
-    /// Ends everything gracefully. [`Supervisor::run`] tells when it is done.
-    pub async fn shutdown(&self) {
-        self.end(gate::Request::Shutdown, "shutdown()").await;
-    }
-
-    /// Ends everything by SIGKILL.
-    pub async fn kill(&self) {
-        self.end(gate::Request::Kill, "kill()").await;
-    }
-
-    pub(crate) async fn end(&self, how: gate::Request, by: impl Into<Arc<str>>) {
-        // A supervisor that is gone has ended already.
-        let _ = self.requests.send(EndRequest { how, by: by.into() }).await;
-    }
-
-    pub(crate) fn uptime(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.since)
-    }
+    /// The apps that were not started because of one that they depend on.
+    pub not_started: Vec<NotStarted>,
 }
 
 pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, SupervisorError> {
-    let Supervisor { handle, mut requests, mut control, signals, keep_going } = supervisor;
+    let Supervisor { handle, mut requests, mut control, signals, composite } = supervisor;
     if let Some(control) = &mut control {
         control.serve(handle.clone())?;
     }
     let mut signals = signals.map(crate::Signals::listen);
     let mut signal_count = 0_u32;
-    let mut running = Running {
-        composite: Composite::new(handle.masters.len(), keep_going),
-        masters: Arc::clone(&handle.masters),
-        tasks: JoinSet::new(),
-        failures: Vec::new(),
-        started: HashSet::new(),
-        lost: HashSet::new(),
-    };
+    let mut running = Running::new(composite, handle.masters());
     let mut end = running.apply(CompositeInput::StartRequested);
     while end.is_none() {
+        let deadline = running.composite.next_deadline();
+        let due = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let input = tokio::select! {
-            Some(EndRequest { how, by }) = requests.recv() => CompositeInput::EndRequested { how, by },
+            Some(request) = requests.recv() => match running.input_of_request(request) {
+                Some(input) => input,
+                None => continue,
+            },
             Some(name) = next_signal(&mut signals) => {
                 signal_count += 1;
                 let how = match signal_count {
@@ -109,10 +69,11 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
                 };
                 CompositeInput::EndRequested { how, by: name.into() }
             }
-            Some(Ok(news)) = running.tasks.join_next() => match running.input_of(news) {
+            Some(Ok(news)) = running.tasks.join_next() => match running.input_of_news(news) {
                 Some(input) => input,
                 None => continue,
             },
+            () = due => CompositeInput::TimePassed,
         };
         end = running.apply(input);
     }
@@ -120,7 +81,7 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
     if let Some(control) = control {
         control.finish(end).await;
     }
-    Ok(SupervisorEnd { end, failures: running.failures })
+    Ok(running.into_end(end))
 }
 
 async fn next_signal(signals: &mut Option<mpsc::Receiver<&'static str>>) -> Option<&'static str> {
@@ -136,33 +97,50 @@ enum AppNews {
     Ended(AppIndex, Outcome),
     /// The app's task is gone, and with it whoever could tell its outcome.
     Lost(AppIndex),
+    /// An end that was asked for stands before a process that does not end.
+    Unkillable(AppIndex, u32),
     /// An end was carried out; the app's outcome tells the rest.
     Asked,
 }
 
 struct Running {
     composite: Composite,
-    masters: Arc<[Master]>,
+    masters: Vec<Master>,
     tasks: JoinSet<AppNews>,
-    failures: Vec<StartError>,
-    started: HashSet<AppIndex>,
-    lost: HashSet<AppIndex>,
+    /// Why the last start of an app failed, for who asks for it.
+    start_errors: HashMap<AppIndex, StartError>,
+    /// The apps that are down because they did not start.
+    failures: Vec<(AppIndex, StartError)>,
+    operations: HashMap<TicketId, (AppIndex, Answers)>,
+    last_ticket: u64,
 }
 
 impl Running {
+    fn new(composite: Composite, masters: &[Master]) -> Self {
+        Self {
+            composite,
+            masters: masters.to_vec(),
+            tasks: JoinSet::new(),
+            start_errors: HashMap::new(),
+            failures: Vec::new(),
+            operations: HashMap::new(),
+            last_ticket: 0,
+        }
+    }
+
     fn apply(&mut self, input: CompositeInput) -> Option<End> {
+        let now = tokio::time::Instant::now().into_std();
         let mut end = None;
-        for action in self.composite.handle(input) {
+        for action in self.composite.handle(now, input) {
             match action {
                 CompositeAction::StartApp(app) => self.start(app),
-                CompositeAction::EndApp { app, how, by } => {
-                    let ticket = self.masters[app].end(how, by);
-                    self.tasks.spawn(async move {
-                        // An unkillable process is told by its event; its app has not ended then.
-                        let _ = ticket.await;
-                        AppNews::Asked
-                    });
+                CompositeAction::EndApp { app, how, by } => self.end(app, how, by),
+                CompositeAction::Admit { ticket } => {
+                    if let Some((_, answers)) = self.operations.get_mut(&ticket) {
+                        answers.admit();
+                    }
                 }
+                CompositeAction::Answer { ticket, verdict } => self.answer(ticket, verdict),
                 CompositeAction::ReportStarted => {
                     tracing::info!(target: "drover::supervisor", "every app is started")
                 }
@@ -173,9 +151,16 @@ impl Running {
     }
 
     fn start(&mut self, app: AppIndex) {
-        let master = self.masters[app].clone();
-        let ticket = master.start();
+        // What failed before does not count any more.
+        self.failures.retain(|(failed, _)| *failed != app);
+        self.start_errors.remove(&app);
+        let ticket = self.masters[app].start();
         self.tasks.spawn(async move { AppNews::Started(app, ticket.await) });
+    }
+
+    /// Waits for the end of an app whose life has begun.
+    fn watch(&mut self, app: AppIndex) {
+        let master = self.masters[app].clone();
         self.tasks.spawn(async move {
             match master.wait().await {
                 Ok(outcome) => AppNews::Ended(app, outcome),
@@ -184,55 +169,137 @@ impl Running {
         });
     }
 
-    fn input_of(&mut self, news: AppNews) -> Option<CompositeInput> {
+    fn end(&mut self, app: AppIndex, how: gate::Request, by: Arc<str>) {
+        let master = self.masters[app].clone();
+        let mut ticket = master.end(how, Arc::clone(&by));
+        self.tasks.spawn(async move {
+            loop {
+                match ticket.await {
+                    Err(EndError::Unkillable { pid }) => return AppNews::Unkillable(app, pid),
+                    // The whole waits for this end, so it has to be heard; the master takes each request at once.
+                    Err(EndError::Unavailable(Unavailable::Busy)) => {
+                        tokio::task::yield_now().await;
+                        ticket = master.end(how, Arc::clone(&by));
+                    }
+                    Ok(()) | Err(EndError::Unavailable(Unavailable::Gone)) => return AppNews::Asked,
+                }
+            }
+        });
+    }
+
+    fn input_of_request(&mut self, request: Request) -> Option<CompositeInput> {
+        match request {
+            Request::End { how, by } => Some(CompositeInput::EndRequested { how, by }),
+            Request::Operate { answers, .. } if self.operations.len() >= OPERATIONS => {
+                answers.answer(Err(AppError::Busy { limit: OPERATIONS }));
+                None
+            }
+            Request::Operate { app, operation, by, answers } => {
+                self.last_ticket += 1;
+                let ticket = TicketId(self.last_ticket);
+                self.operations.insert(ticket, (app, answers));
+                Some(CompositeInput::OperationRequested { ticket, app, operation, by })
+            }
+        }
+    }
+
+    fn input_of_news(&mut self, news: AppNews) -> Option<CompositeInput> {
         match news {
             AppNews::Started(app, Ok(())) => {
-                self.started.insert(app);
+                self.watch(app);
                 Some(CompositeInput::AppStarted(app))
             }
-            AppNews::Started(app, Err(StartError::Unavailable(Unavailable::Gone))) => self.lost(app),
-            AppNews::Started(app, Err(error)) => {
-                // A worker's failure and an interruption end the app's life, which its outcome tells; these never began it.
-                let never_began = matches!(
-                    error,
-                    StartError::Listen { .. } | StartError::Link { .. } | StartError::Unavailable(_)
-                );
-                never_began.then(|| {
-                    self.failures.push(error);
-                    CompositeInput::AppNotStarted(app)
-                })
-            }
+            AppNews::Started(app, Err(error)) => self.start_failed(app, error),
             AppNews::Ended(app, outcome) => {
                 if let Outcome::StartFailed(failure) = &outcome {
-                    let (app, failure) = (self.masters[app].spec().name.as_str().into(), failure.clone());
-                    self.failures.push(StartError::Worker { app, failure });
+                    let name = self.name(app);
+                    let failure = StartError::Worker { app: name, failure: failure.clone() };
+                    self.failures.push((app, failure));
                 }
                 Some(CompositeInput::AppEnded(app, outcome))
             }
-            AppNews::Lost(app) => self.lost(app),
+            AppNews::Lost(app) => {
+                self.lost(app);
+                // Nobody asked for it; why is in `failures`.
+                let outcome = Outcome::Failed { reason: LeaveReason::Policy, stop_all: false };
+                Some(CompositeInput::AppEnded(app, outcome))
+            }
+            AppNews::Unkillable(app, pid) => Some(CompositeInput::AppUnkillable { app, pid }),
             AppNews::Asked => None,
         }
     }
 
-    /// An app's task is gone. Its start and its outcome both tell; it is one failure.
-    fn lost(&mut self, app: AppIndex) -> Option<CompositeInput> {
-        if !self.lost.insert(app) {
-            return None;
+    fn start_failed(&mut self, app: AppIndex, error: StartError) -> Option<CompositeInput> {
+        self.start_errors.insert(app, error.clone());
+        match error {
+            StartError::Unavailable(Unavailable::Gone) => {
+                self.lost(app);
+                Some(CompositeInput::AppNotStarted(app))
+            }
+            StartError::Listen { .. } | StartError::Link { .. } | StartError::Unavailable(_) => {
+                self.failures.push((app, error));
+                Some(CompositeInput::AppNotStarted(app))
+            }
+            // A life that began has an end, and its outcome tells what this means. Whoever waits is told of a process that
+            // does not end.
+            StartError::Unkillable { pid, .. } => {
+                self.watch(app);
+                Some(CompositeInput::AppUnkillable { app, pid })
+            }
+            StartError::Worker { .. } | StartError::Interrupted { .. } | StartError::Denied { .. } => {
+                self.watch(app);
+                None
+            }
         }
+    }
+
+    /// An app's task is gone, with its runtime.
+    fn lost(&mut self, app: AppIndex) {
         tracing::error!(target: "drover::supervisor", app = self.masters[app].spec().name, "an app's task is gone");
-        self.failures.push(Unavailable::Gone.into());
-        Some(if self.started.contains(&app) {
-            // Nobody asked for it; why is in `failures`.
-            let outcome = Outcome::Failed { reason: LeaveReason::Policy, stop_all: false };
-            CompositeInput::AppEnded(app, outcome)
-        } else {
-            CompositeInput::AppNotStarted(app)
-        })
+        self.failures.push((app, Unavailable::Gone.into()));
+    }
+
+    fn answer(&mut self, ticket: TicketId, verdict: AppVerdict) {
+        let Some((app, answers)) = self.operations.remove(&ticket) else { return };
+        answers.answer(match verdict {
+            AppVerdict::Done => Ok(()),
+            AppVerdict::Ending => Err(AppError::Ending),
+            AppVerdict::Denied { app, reason } => Err(AppError::Denied { app: self.name(app), reason }),
+            AppVerdict::StartFailed => {
+                // The start has told why, before the end that this answers.
+                let error = self.start_errors.get(&app).cloned();
+                Err(error.unwrap_or(StartError::Unavailable(Unavailable::Gone)).into())
+            }
+            AppVerdict::NotStarted(missing) => Err(self.not_started(app, missing).into()),
+            AppVerdict::Interrupted { by } => Err(AppError::Interrupted { app: self.name(app), by }),
+            AppVerdict::Unkillable { pid } => Err(EndError::Unkillable { pid }.into()),
+        });
+    }
+
+    fn not_started(&self, app: AppIndex, missing: Missing) -> NotStarted {
+        NotStarted { app: self.name(app), dependency: self.name(missing.dependency), fate: missing.fate }
+    }
+
+    fn name(&self, app: AppIndex) -> Arc<str> {
+        self.masters[app].spec().name.as_str().into()
+    }
+
+    fn into_end(self, end: End) -> SupervisorEnd {
+        let not_started =
+            self.composite.not_started().map(|(app, missing)| self.not_started(app, missing)).collect();
+        SupervisorEnd {
+            end,
+            why: self.composite.why().cloned(),
+            failures: self.failures.into_iter().map(|(_, error)| error).collect(),
+            not_started,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{Command, EventKind, Protocol};
 

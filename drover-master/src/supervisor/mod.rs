@@ -1,12 +1,16 @@
-//! Several apps under one roof: started together, ended together, asked at one control socket.
+//! Several apps under one roof: started in order, kept by a strategy, ended in reverse, asked at one control socket.
 
 mod builder;
 mod driver;
+mod handle;
+mod operation;
 
 pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
-pub use driver::{SupervisorEnd, SupervisorHandle};
+pub use driver::SupervisorEnd;
+pub use handle::SupervisorHandle;
+pub use operation::{AppError, AppRef, NotStarted, Operation};
 
-pub use crate::machine::composite::End;
+pub use crate::machine::composite::{End, Fate};
 
 impl End {
     /// A sentence for people.
@@ -18,6 +22,7 @@ impl End {
             Self::Killed => "killed",
             Self::StartFailed => "an app failed to start, so everything was stopped",
             Self::Failed => "an app failed for good",
+            Self::TimedOut => "not everything ended within the shutdown timeout, so what was left was killed",
         }
     }
 }

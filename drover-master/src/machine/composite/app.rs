@@ -1,0 +1,90 @@
+//! One app, as the composite sees it.
+
+use super::{Fate, Missing};
+use crate::machine::ids::TicketId;
+
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) state: AppState,
+    pub(super) next: Next,
+    /// Why it is, or was last, started.
+    pub(super) cause: Cause,
+    /// Who waits for it to be started.
+    pub(super) starts: Vec<TicketId>,
+    /// Who waits for its end.
+    pub(super) ends: Vec<TicketId>,
+    /// Why it was not started.
+    pub(super) missing: Option<Missing>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AppState {
+    /// Nobody has asked for it.
+    Idle,
+    /// To be started once what it depends on is there.
+    Waiting,
+    Starting,
+    Started,
+    /// Asked to end.
+    Stopping,
+    /// Stopped by request; it stays so until somebody starts it.
+    Held,
+    Ended(Fate),
+}
+
+/// What follows the end of an app, or has followed: of one that is gone, only [`Recycle`](Self::Recycle) says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// What its outcome means.
+    Judge,
+    /// It is held.
+    Hold,
+    /// It is started again.
+    Again,
+    /// It is started again once all that are recycled with it are gone.
+    Recycle,
+}
+
+/// Why an app is started. It says what a failure of that start means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The start of the whole.
+    First,
+    /// The strategy: one more failure.
+    Strategy,
+    /// Somebody started it: whoever did is told, and that is all.
+    Start,
+    /// Somebody restarted it: as with a start, but it ran.
+    Restart,
+}
+
+impl App {
+    pub(super) const fn new() -> Self {
+        Self {
+            state: AppState::Idle,
+            next: Next::Judge,
+            cause: Cause::First,
+            starts: Vec::new(),
+            ends: Vec::new(),
+            missing: None,
+        }
+    }
+
+    /// Whether its master is at work.
+    pub(super) const fn is_alive(&self) -> bool {
+        matches!(self.state, AppState::Starting | AppState::Started | AppState::Stopping)
+    }
+
+    /// Whether it runs, or will, without anything more being started for it; or has done its work.
+    pub(super) fn is_there(&self) -> bool {
+        let state =
+            matches!(self.state, AppState::Starting | AppState::Started | AppState::Ended(Fate::Completed));
+        state && self.next == Next::Judge
+    }
+
+    /// Whether it is about to be started, or started again.
+    pub(super) fn is_coming(&self) -> bool {
+        matches!(self.state, AppState::Waiting | AppState::Starting)
+            || matches!(self.next, Next::Again | Next::Recycle)
+    }
+}

@@ -1,0 +1,59 @@
+//! What a composite is told.
+
+use std::sync::Arc;
+
+use super::AppIndex;
+use crate::machine::fleet::Outcome;
+use crate::machine::gate::Request;
+use crate::machine::ids::TicketId;
+
+/// What can happen to a composite.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CompositeInput {
+    /// It is to be started.
+    StartRequested,
+    /// An app is ready as a whole.
+    AppStarted(AppIndex),
+    /// An app's start failed before its life began: a port in use, say.
+    AppNotStarted(AppIndex),
+    /// An app has ended.
+    AppEnded(AppIndex, Outcome),
+    /// A process of an app is still there long after SIGKILL, so the app has not ended; nobody waits for that any longer.
+    AppUnkillable {
+        /// Which one.
+        app: AppIndex,
+        /// The process.
+        pid: u32,
+    },
+    /// Somebody wants something done to one app.
+    OperationRequested {
+        /// Who waits for the verdict.
+        ticket: TicketId,
+        /// Which one.
+        app: AppIndex,
+        /// What.
+        operation: AppOperation,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// Somebody wants the end.
+    EndRequested {
+        /// How hard.
+        how: Request,
+        /// Who.
+        by: Arc<str>,
+    },
+    /// [`next_deadline`](super::Composite::next_deadline) may have come.
+    TimePassed,
+}
+
+/// What can be asked of one app while the others go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppOperation {
+    /// Start it, and first what it depends on.
+    Start,
+    /// End it and hold it: it stays down until somebody starts it. Those that depend on it are left alone.
+    Stop(Request),
+    /// End it and start it again; start it, if it does not run.
+    Restart,
+}

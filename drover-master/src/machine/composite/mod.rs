@@ -1,0 +1,181 @@
+//! Several apps as one: started in order, kept by a strategy, ended in reverse.
+//!
+//! ```text
+//!  Idle ──StartRequested──► Starting ──every app started, or settled──► Started
+//!                              │                                           │
+//!                              │ an app failed to start           EndRequested; an app's policy stops all; an
+//!                              │                                  essential app ended; too many failures
+//!                              ▼                                           ▼
+//!                           Ending ◄───────────────────────────────────────┘
+//!                              │ every app ended          (after the shutdown timeout: killed)
+//!                              ▼
+//!                           Ended(end)      (also from Starting and Started, once every app has ended and none is held)
+//! ```
+//!
+//! An app:
+//!
+//! ```text
+//!            what it depends on is there
+//!   Waiting ─────────────────────────────► Starting ───────────► Started ──┐
+//!    │ ▲ │                                     │                    │      │ by itself
+//!    │ │ │ a dependency is lost         asked  ▼                    ▼      │
+//!    │ │ ▼                              to end Stopping ◄────────────      │
+//!    │ │ Ended(NotStarted)              ┌──────────┼──────────┐            ▼
+//!    │ │                       by a stop│  restart,│  the end │   Ended(Completed, Failed, ShutDown)
+//!    ▼ │                                ▼ strategy │          ▼            │
+//!   Held ◄──────────────────────────── Held        │       Ended           │ a strategy, a request
+//!      └───────────────────────────────────────────┴───────────────────────┘
+//! ```
+//!
+//! The supervisor's driver feeds it and carries out its actions; masters know nothing of each other. News of one app comes
+//! in the order of its life: after [`StartApp`](CompositeAction::StartApp) either that it did not start, or at most once
+//! that it started and then once that it ended.
+
+mod action;
+mod app;
+mod ending;
+mod input;
+mod operation;
+mod plan;
+mod starting;
+mod strategy;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use action::{AppVerdict, CompositeAction, End, Fate, Missing};
+pub use input::{AppOperation, CompositeInput};
+pub use plan::Plan;
+
+use self::app::{App, AppState, Cause, Next};
+use super::ids::TicketId;
+use crate::config::Strategy;
+
+/// Which app, by its place in the order given.
+pub type AppIndex = usize;
+
+/// The rules of a composite.
+#[derive(Debug, Clone)]
+pub struct CompositeRules {
+    /// Go on with the other apps when one fails to start.
+    pub keep_going: bool,
+    /// What follows when an app fails for good.
+    pub strategy: Strategy,
+    /// From the begin of the end to the kill of what is left.
+    pub shutdown_timeout: Duration,
+}
+
+/// Several apps as one.
+#[derive(Debug)]
+pub struct Composite {
+    plan: Plan,
+    rules: CompositeRules,
+    apps: Vec<App>,
+    state: State,
+    /// What began the end.
+    why: Option<Arc<str>>,
+    /// When what has not ended is killed.
+    deadline: Option<Instant>,
+    /// The recent failures that the strategy has answered: at most one more than its intensity.
+    failures: VecDeque<Instant>,
+    /// Who asks the apps to end that are recycled.
+    recycled_by: Arc<str>,
+    actions: Vec<CompositeAction>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Idle,
+    Starting,
+    Started,
+    Ending { end: End, by: Arc<str> },
+    Ended,
+}
+
+impl Composite {
+    /// A composite that does nothing yet.
+    pub fn new(plan: Plan, rules: CompositeRules) -> Self {
+        Self {
+            apps: (0..plan.len()).map(|_| App::new()).collect(),
+            plan,
+            rules,
+            state: State::Idle,
+            why: None,
+            deadline: None,
+            failures: VecDeque::new(),
+            recycled_by: "nobody".into(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes one input and tells what is to be done. After [`Finish`](CompositeAction::Finish) nothing is any more.
+    pub fn handle(&mut self, now: Instant, input: CompositeInput) -> Vec<CompositeAction> {
+        if self.state == State::Ended {
+            return Vec::new();
+        }
+        match input {
+            CompositeInput::StartRequested => self.start_all(),
+            CompositeInput::AppStarted(app) => self.app_started(app),
+            CompositeInput::AppNotStarted(app) => self.app_not_started(now, app),
+            CompositeInput::AppEnded(app, outcome) => self.app_ended(now, app, &outcome),
+            CompositeInput::AppUnkillable { app, pid } => self.app_unkillable(app, pid),
+            CompositeInput::OperationRequested { ticket, app, operation, by } => {
+                self.operation_requested(ticket, app, operation, by);
+            }
+            CompositeInput::EndRequested { how, by } => self.end_requested(now, how, by),
+            CompositeInput::TimePassed => self.time_passed(now),
+        }
+        self.recycle();
+        self.start_waiting(now);
+        self.ask_to_end();
+        self.check_started();
+        self.check_over();
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When [`CompositeInput::TimePassed`] is due.
+    pub const fn next_deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What began the end, in words; none while it lives, and when every app ended by itself.
+    pub const fn why(&self) -> Option<&Arc<str>> {
+        self.why.as_ref()
+    }
+
+    /// The apps that were not started because of one that they depend on, and of which.
+    pub fn not_started(&self) -> impl Iterator<Item = (AppIndex, Missing)> {
+        let is_so = |app: &App| app.missing.filter(|_| app.state == AppState::Ended(Fate::NotStarted));
+        self.apps.iter().enumerate().filter_map(move |(index, app)| Some((index, is_so(app)?)))
+    }
+
+    const fn is_ending(&self) -> bool {
+        matches!(self.state, State::Ending { .. } | State::Ended)
+    }
+
+    /// Whether one that depends on it, directly or by others, is not gone yet.
+    fn has_living_dependents(&self, app: AppIndex) -> bool {
+        self.plan.dependents(app).iter().any(|other| self.apps[*other].is_alive())
+    }
+
+    fn answer(&mut self, ticket: TicketId, verdict: AppVerdict) {
+        self.actions.push(CompositeAction::Answer { ticket, verdict });
+    }
+
+    /// Answers all who wait for the start of an app.
+    fn answer_starts(&mut self, app: AppIndex, verdict: &AppVerdict) {
+        for ticket in std::mem::take(&mut self.apps[app].starts) {
+            self.answer(ticket, verdict.clone());
+        }
+    }
+
+    /// Answers all who wait for the end of an app.
+    fn answer_ends(&mut self, app: AppIndex, verdict: &AppVerdict) {
+        for ticket in std::mem::take(&mut self.apps[app].ends) {
+            self.answer(ticket, verdict.clone());
+        }
+    }
+}

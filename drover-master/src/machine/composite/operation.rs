@@ -1,0 +1,156 @@
+//! What somebody asks of one app while the others go on.
+//!
+//! ```text
+//!             start    stop     restart
+//! gone        accept   ignore   accept      a restart of what does not run is a start
+//! held        accept   ignore   accept
+//! waiting     join     held     join        a stop beats a start
+//! starting    join     accept   join        what starts is as new as a restart would make it
+//! started     ignore   accept   accept
+//! stopping    deny     join     deny        a harder stop is passed on
+//! restarting  join     join     join        while it stops for that; a stop takes the restart back
+//! at the end  refuse   join     refuse
+//! ```
+
+use std::sync::Arc;
+
+use super::{AppIndex, AppOperation, AppState, AppVerdict, Cause, Composite, CompositeAction, Next};
+use crate::machine::gate::{DenyReason, Request};
+use crate::machine::ids::TicketId;
+
+impl Composite {
+    pub(super) fn operation_requested(
+        &mut self,
+        ticket: TicketId,
+        app: AppIndex,
+        operation: AppOperation,
+        by: Arc<str>,
+    ) {
+        match operation {
+            AppOperation::Start => self.start_requested(ticket, app),
+            AppOperation::Stop(how) => self.stop_requested(ticket, app, how, &by),
+            AppOperation::Restart => self.restart_requested(ticket, app, &by),
+        }
+    }
+
+    fn start_requested(&mut self, ticket: TicketId, app: AppIndex) {
+        if !self.admit_start(ticket, app) {
+            return;
+        }
+        if self.apps[app].state == AppState::Started && self.apps[app].next == Next::Judge {
+            self.answer(ticket, AppVerdict::Done);
+        } else {
+            self.apps[app].starts.push(ticket);
+            self.wake(app);
+        }
+    }
+
+    fn restart_requested(&mut self, ticket: TicketId, app: AppIndex, by: &Arc<str>) {
+        if !self.admit_start(ticket, app) {
+            return;
+        }
+        self.apps[app].starts.push(ticket);
+        self.wake(app);
+        if self.apps[app].state == AppState::Started && self.apps[app].next == Next::Judge {
+            self.restart_running(app, by);
+        }
+    }
+
+    /// The one place that knows how an app that runs is restarted: it is ended, and its end starts it again.
+    fn restart_running(&mut self, app: AppIndex, by: &Arc<str>) {
+        self.apps[app].next = Next::Again;
+        self.end_app(app, Request::Shutdown, by);
+    }
+
+    fn stop_requested(&mut self, ticket: TicketId, app: AppIndex, how: Request, by: &Arc<str>) {
+        self.actions.push(CompositeAction::Admit { ticket });
+        let how = if how == Request::Start { Request::Shutdown } else { how };
+        let was = self.apps[app].state;
+        match was {
+            AppState::Starting | AppState::Started | AppState::Stopping => {
+                self.apps[app].ends.push(ticket);
+                if was != AppState::Stopping || how != Request::Shutdown {
+                    self.end_app(app, how, by);
+                }
+                if !self.is_ending() {
+                    self.apps[app].next = Next::Hold;
+                }
+            }
+            // A stop beats a start that is to come.
+            AppState::Waiting | AppState::Ended(_) if self.apps[app].is_coming() => {
+                self.apps[app].state = AppState::Held;
+                self.apps[app].next = Next::Judge;
+                self.answer(ticket, AppVerdict::Done);
+            }
+            AppState::Idle | AppState::Waiting | AppState::Held | AppState::Ended(_) => {
+                self.answer(ticket, AppVerdict::Done);
+                return;
+            }
+        }
+        let interrupted = AppVerdict::Interrupted { by: Arc::clone(by) };
+        self.answer_starts(app, &interrupted);
+        self.interrupt_dependents(app, &interrupted);
+    }
+
+    /// Who waits for the start of an app that needs this one would wait for ever.
+    fn interrupt_dependents(&mut self, app: AppIndex, interrupted: &AppVerdict) {
+        for other in self.plan.dependents(app).to_vec() {
+            if !self.apps[other].is_coming() || !self.needs(other).contains(&app) {
+                continue;
+            }
+            self.answer_starts(other, interrupted);
+            let other = &mut self.apps[other];
+            match (other.state, other.next) {
+                // Started for the whole, it comes as soon as it can; started by request, that request is void.
+                (AppState::Waiting, Next::Judge) if matches!(other.cause, Cause::Start | Cause::Restart) => {
+                    other.state = AppState::Held;
+                }
+                (AppState::Stopping, Next::Again) => other.next = Next::Hold,
+                _ => {}
+            }
+        }
+    }
+
+    /// Answers whether a start may be, and tells who asked for it.
+    fn admit_start(&mut self, ticket: TicketId, app: AppIndex) -> bool {
+        let is_leaving = |app: &AppIndex| {
+            self.apps[*app].state == AppState::Stopping && self.apps[*app].next == Next::Hold
+        };
+        if self.is_ending() {
+            self.answer(ticket, AppVerdict::Ending);
+        } else if let Some(app) = self.needs(app).into_iter().find(is_leaving) {
+            self.answer(ticket, AppVerdict::Denied { app, reason: DenyReason::ShuttingDown });
+        } else {
+            self.actions.push(CompositeAction::Admit { ticket });
+            return true;
+        }
+        false
+    }
+
+    /// Has an app started, and what it needs.
+    fn wake(&mut self, app: AppIndex) {
+        for needed in self.needs(app) {
+            let is_done = needed != app && self.apps[needed].is_there();
+            let needed = &mut self.apps[needed];
+            let rests = matches!(needed.state, AppState::Idle | AppState::Held | AppState::Ended(_));
+            if rests && needed.next == Next::Judge && !is_done {
+                needed.state = AppState::Waiting;
+                needed.cause = Cause::Start;
+            }
+        }
+    }
+
+    /// The app and all that it waits for, directly or by others; not what those need that are there.
+    fn needs(&self, app: AppIndex) -> Vec<AppIndex> {
+        let mut is_needed = vec![false; self.apps.len()];
+        is_needed[app] = true;
+        for &other in self.plan.order().iter().rev() {
+            if is_needed[other] && (other == app || !self.apps[other].is_there()) {
+                for (dependency, _) in self.plan.dependencies(other) {
+                    is_needed[*dependency] = true;
+                }
+            }
+        }
+        self.plan.order().iter().copied().filter(|app| is_needed[*app]).collect()
+    }
+}

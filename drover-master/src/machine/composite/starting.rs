@@ -1,0 +1,125 @@
+//! How apps are started: each once what it depends on is there.
+
+use std::time::Instant;
+
+use super::{
+    AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, End, Fate, Missing, Next, State,
+};
+use crate::config::Condition;
+use crate::machine::fleet::FAILED_START;
+use crate::machine::gate::Request;
+
+/// How a dependency stands.
+enum Standing {
+    Satisfied,
+    /// It may come yet.
+    Pending,
+    Lost(Fate),
+}
+
+impl Composite {
+    pub(super) fn start_all(&mut self) {
+        if self.state != State::Idle {
+            return;
+        }
+        self.state = State::Starting;
+        for app in &mut self.apps {
+            if app.state == AppState::Idle {
+                app.state = AppState::Waiting;
+                app.cause = Cause::First;
+            }
+        }
+    }
+
+    /// Starts every app that waits for nothing more, and gives up those that wait in vain.
+    pub(super) fn start_waiting(&mut self, now: Instant) {
+        // Dependencies come first in the order, so what a loss means for those behind is known when it is their turn.
+        for at in 0..self.plan.len() {
+            let app = self.plan.order()[at];
+            // One that is recycled waits for its group; at the end none is started.
+            let is_due = self.apps[app].state == AppState::Waiting && self.apps[app].next == Next::Judge;
+            if self.is_ending() || !is_due {
+                continue;
+            }
+            let (mut missing, mut is_satisfied) = (None, true);
+            for &(dependency, condition) in self.plan.dependencies(app) {
+                match self.standing(dependency, condition) {
+                    Standing::Satisfied => {}
+                    Standing::Pending => is_satisfied = false,
+                    Standing::Lost(fate) => missing = missing.or(Some(Missing { dependency, fate })),
+                }
+            }
+            if let Some(missing) = missing {
+                self.give_up(now, app, missing);
+            } else if is_satisfied {
+                self.apps[app].state = AppState::Starting;
+                self.apps[app].missing = None;
+                self.actions.push(CompositeAction::StartApp(app));
+            }
+        }
+    }
+
+    fn standing(&self, dependency: AppIndex, condition: Condition) -> Standing {
+        let app = &self.apps[dependency];
+        if app.next != Next::Judge {
+            return Standing::Pending;
+        }
+        match (app.state, condition) {
+            (AppState::Started, Condition::Ready) | (AppState::Ended(Fate::Completed), _) => {
+                Standing::Satisfied
+            }
+            (AppState::Ended(fate), _) => Standing::Lost(fate),
+            (
+                AppState::Idle
+                | AppState::Waiting
+                | AppState::Starting
+                | AppState::Started
+                | AppState::Stopping
+                | AppState::Held,
+                _,
+            ) => Standing::Pending,
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, app: AppIndex, missing: Missing) {
+        self.apps[app].state = AppState::Ended(Fate::NotStarted);
+        self.apps[app].missing = Some(missing);
+        self.answer_starts(app, &AppVerdict::NotStarted(missing));
+        let why = format!(
+            "app {} was not started: {}, which it depends on, {}",
+            self.plan.name(app),
+            self.plan.name(missing.dependency),
+            missing.fate
+        );
+        match self.apps[app].cause {
+            Cause::First if !self.rules.keep_going || self.plan.is_essential(app) => {
+                self.end_all(now, Request::Shutdown, &FAILED_START.into(), End::StartFailed, why);
+            }
+            Cause::Strategy | Cause::Restart if self.plan.is_essential(app) => {
+                self.end_all(now, Request::Shutdown, &self.essential(app), End::Failed, why);
+            }
+            Cause::First | Cause::Strategy | Cause::Start | Cause::Restart => {}
+        }
+    }
+
+    pub(super) fn app_started(&mut self, app: AppIndex) {
+        if self.apps[app].state != AppState::Starting {
+            return;
+        }
+        self.apps[app].state = AppState::Started;
+        if self.apps[app].next == Next::Judge {
+            self.answer_starts(app, &AppVerdict::Done);
+        }
+    }
+
+    pub(super) fn check_started(&mut self) {
+        if self.state != State::Starting || self.apps.iter().any(|app| app.is_coming()) {
+            return;
+        }
+        self.state = State::Started;
+        let runs = self.apps.iter().any(|app| app.state == AppState::Started);
+        if runs || !self.has_failures() {
+            self.actions.push(CompositeAction::ReportStarted);
+        }
+    }
+}
