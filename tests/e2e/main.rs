@@ -20,6 +20,7 @@ mod hook;
 mod listeners;
 mod master_death;
 mod masters;
+mod operations;
 mod policies;
 mod restart;
 mod secrets;

@@ -6,6 +6,7 @@ mod cpus;
 mod listen;
 mod policy;
 mod relation;
+mod settings;
 
 pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use command::Command;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use drover_proto::codec::{CodecError, FrameCodec};
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
-    ControlHello, ControlHelloReply, ControlRequest, ControlResponse, DownRequest, Error, ErrorCode, Event,
-    EventsMissed, EventsRequest, RejectCode, StatusReply, StatusRequest, control_hello_reply,
-    control_request, control_response,
+    ControlHello, ControlHelloReply, ControlRequest, ControlResponse, DescribeReply, DescribeRequest,
+    DownRequest, Error, ErrorCode, Event, EventsMissed, EventsRequest, LogLine, LogsMissed, LogsRequest,
+    OperateRequest, OperationResult, RejectCode, SignalRequest, StatusReply, StatusRequest,
+    control_hello_reply, control_request, control_response,
 };
 use drover_proto::version::SPOKEN;
 use futures_util::SinkExt as _;
@@ -105,6 +106,15 @@ pub enum Follow {
     Event(Box<Event>),
     /// Events that are gone.
     Missed(EventsMissed),
+}
+
+/// What comes of [`ControlClient::logs`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum LogFollow {
+    /// A line.
+    Line(LogLine),
+    /// Lines that are gone.
+    Missed(LogsMissed),
 }
 
 impl ControlClient {
@@ -206,6 +216,92 @@ impl ControlClient {
         match self.receive(self.last_seq).await?.body {
             Some(control_response::Body::Event(event)) => Ok(Some(Follow::Event(Box::new(event)))),
             Some(control_response::Body::Missed(missed)) => Ok(Some(Follow::Missed(missed))),
+            Some(control_response::Body::Done(_)) => Ok(None),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Asks for apps or workers to be started, stopped or restarted. Take the results by
+    /// [`next_result`](Self::next_result).
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn operate(&mut self, request: OperateRequest) -> Result<(), ClientError> {
+        self.send(control_request::Body::Operate(request)).await.map(drop)
+    }
+
+    /// Asks for a signal to be sent to workers. Take the results by [`next_result`](Self::next_result).
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn signal(&mut self, request: SignalRequest) -> Result<(), ClientError> {
+        self.send(control_request::Body::Signal(request)).await.map(drop)
+    }
+
+    /// How the next of the apps and workers that were meant came out; none after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] if nothing was done: with `NotFound` for a name that fits nothing; or that the connection
+    /// failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future loses nothing.
+    pub async fn next_result(&mut self) -> Result<Option<OperationResult>, ClientError> {
+        match self.receive(self.last_seq).await?.body {
+            Some(control_response::Body::Operation(result)) => Ok(Some(result)),
+            Some(control_response::Body::Done(_)) => Ok(None),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Everything about the apps and workers of these names.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `NotFound` for a name that fits nothing, or that the connection failed.
+    pub async fn describe(&mut self, names: &[String]) -> Result<DescribeReply, ClientError> {
+        let request = DescribeRequest { names: names.to_vec() };
+        let seq = self.send(control_request::Body::Describe(request)).await?;
+        let mut whole = DescribeReply::default();
+        loop {
+            let ControlResponse { more, body, .. } = self.receive(seq).await?;
+            let Some(control_response::Body::Description(part)) = body else {
+                return Err(ClientError::Unexpected);
+            };
+            whole.apps.extend(part.apps);
+            whole.workers.extend(part.workers);
+            if !more {
+                return Ok(whole);
+            }
+        }
+    }
+
+    /// Asks for what workers printed. Take the lines by [`next_log`](Self::next_log).
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn logs(&mut self, request: LogsRequest) -> Result<(), ClientError> {
+        self.send(control_request::Body::Logs(request)).await.map(drop)
+    }
+
+    /// The next of the lines that were asked for; none after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `NotFound` for a name that fits nothing, or that the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future loses nothing.
+    pub async fn next_log(&mut self) -> Result<Option<LogFollow>, ClientError> {
+        match self.receive(self.last_seq).await?.body {
+            Some(control_response::Body::Log(line)) => Ok(Some(LogFollow::Line(line))),
+            Some(control_response::Body::LogsMissed(missed)) => Ok(Some(LogFollow::Missed(missed))),
             Some(control_response::Body::Done(_)) => Ok(None),
             _ => Err(ClientError::Unexpected),
         }

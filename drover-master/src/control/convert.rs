@@ -66,7 +66,7 @@ impl StatusParts {
 }
 
 /// The app without its workers.
-fn app_status(snapshot: &Snapshot) -> wire::AppStatus {
+pub(super) fn app_status(snapshot: &Snapshot) -> wire::AppStatus {
     wire::AppStatus {
         name: snapshot.app.to_string(),
         phase: phase(snapshot.status.phase).into(),
@@ -76,10 +76,11 @@ fn app_status(snapshot: &Snapshot) -> wire::AppStatus {
         operation: snapshot.status.operation.unwrap_or_default().to_owned(),
         workers: Vec::new(),
         listeners: snapshot.listeners.iter().map(|(name, addr)| format!("{name}={addr}")).collect(),
+        outcome: snapshot.status.outcome.clone().unwrap_or_default(),
     }
 }
 
-fn worker_status(worker: &WorkerStatus, now: Instant) -> wire::WorkerStatus {
+pub(super) fn worker_status(worker: &WorkerStatus, now: Instant) -> wire::WorkerStatus {
     wire::WorkerStatus {
         id: worker.id.map_or(0, |id| id.0),
         slot: worker.slot.0,
@@ -105,6 +106,11 @@ fn row_lines(tail: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// How a worker ended, with all its last words.
+pub(super) fn whole_exit(ended: &Exit) -> wire::Exit {
+    exit(ended, ended.stderr_tail.clone())
+}
+
 pub(super) fn event(event: &Event) -> wire::Event {
     wire::Event {
         seq: event.seq,
@@ -117,7 +123,7 @@ pub(super) fn event(event: &Event) -> wire::Event {
         name: event.name().to_owned(),
         phase: phase(event.phase).into(),
         exit: match &event.kind {
-            EventKind::Exited { exit: ended } => Some(exit(ended, ended.stderr_tail.clone())),
+            EventKind::Exited { exit: ended } => Some(whole_exit(ended)),
             _ => None,
         },
         detail: event.kind.detail(),
@@ -189,7 +195,7 @@ fn phase(phase: Phase) -> wire::Phase {
     }
 }
 
-fn milliseconds(duration: std::time::Duration) -> u64 {
+pub(super) fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -5,11 +5,13 @@
 
 mod client;
 mod convert;
+mod name;
 mod path;
 mod server;
 mod session;
 
-pub use client::{ClientError, ControlClient, Follow};
+pub use client::{ClientError, ControlClient, Follow, LogFollow};
+pub use name::{Name, NameError};
 pub use path::{ControlPath, ControlPathError};
 pub use server::ControlError;
 pub(crate) use server::ControlServer;

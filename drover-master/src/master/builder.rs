@@ -15,7 +15,7 @@ use crate::config::{
 };
 use crate::listener::ListenerPool;
 use crate::machine::fleet::ExitDecision;
-use crate::process::OutputSink;
+use crate::process::{OutputLog, OutputSink};
 use crate::signals::Signals;
 
 /// Describes an app, then makes its master.
@@ -25,6 +25,7 @@ pub struct MasterBuilder {
     hook: Option<Hook>,
     signals: Option<Signals>,
     events: EventLog,
+    output_log: Option<OutputLog>,
     pool: ListenerPool,
     /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
     wrong: Option<ConfigError>,
@@ -45,6 +46,7 @@ impl MasterBuilder {
             hook: None,
             signals: None,
             events: EventLog::new(),
+            output_log: None,
             pool: ListenerPool::default(),
             wrong: None,
         }
@@ -181,6 +183,13 @@ impl MasterBuilder {
         self
     }
 
+    /// Keeps the last of what the workers print, for those who ask.
+    #[must_use]
+    pub(crate) fn output_log(mut self, log: Option<OutputLog>) -> Self {
+        self.output_log = log;
+        self
+    }
+
     /// The app as described so far.
     pub fn spec(&self) -> &AppSpec {
         &self.spec
@@ -200,7 +209,7 @@ impl MasterBuilder {
             return Err(BuildError::ChildSignalIgnored);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let (master, driver) = Driver::new(self.spec, self.hook, self.events, self.pool);
+        let (master, driver) = Driver::new(self.spec, self.hook, self.events, self.output_log, self.pool);
         runtime.spawn(driver.run());
         if let Some(signals) = self.signals {
             signals.watch(&master);

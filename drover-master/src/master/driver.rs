@@ -30,6 +30,7 @@ use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{TicketId, WorkerId};
 use crate::machine::worker::Rules;
+use crate::process::OutputLog;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -43,6 +44,7 @@ pub(super) struct Driver {
     pub(super) fleet: Fleet,
     hook: Option<Hook>,
     events: EventLog,
+    pub(super) output_log: Option<OutputLog>,
     view: Arc<View>,
     outcome: watch::Sender<Option<Outcome>>,
 
@@ -95,6 +97,7 @@ impl Driver {
         spec: AppSpec,
         hook: Option<Hook>,
         events: EventLog,
+        output_log: Option<OutputLog>,
         pool: ListenerPool,
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
@@ -119,6 +122,7 @@ impl Driver {
             fleet,
             hook,
             events,
+            output_log,
             view,
             outcome,
             requests,

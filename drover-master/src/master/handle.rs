@@ -200,6 +200,21 @@ impl Master {
         self.request(|reply| Request::Operate { request, target, by, reply })
     }
 
+    /// As [`operate`](Self::operate), but waits for room instead of being refused: for who has thousands to ask.
+    pub(crate) async fn operate_in_turn(
+        &self,
+        request: gate::SlotRequest,
+        target: Target,
+        by: impl Into<Arc<str>>,
+    ) -> Ticket<(), OperateError> {
+        let by = by.into();
+        let (ticket, reply) = Ticket::waiting();
+        match self.requests.send(Request::Operate { request, target, by, reply }).await {
+            Ok(()) => ticket,
+            Err(_) => Ticket::refused(Unavailable::Gone),
+        }
+    }
+
     pub(crate) fn send_signal(
         &self,
         target: Target,

@@ -253,7 +253,7 @@ mod tests {
     /// A driver whose one worker is connected, and the worker's token.
     fn connected() -> (Driver, Token) {
         let spec = AppSpec::new("web", Command::new("true"));
-        let (_, mut driver) = Driver::new(spec, None, EventLog::new(), ListenerPool::default());
+        let (_, mut driver) = Driver::new(spec, None, EventLog::new(), None, ListenerPool::default());
         let (id, token) = (WorkerId(1), Token::random().unwrap());
         let contact = Contact {
             identity: Identity { id, slot: SlotIndex(0), generation: Generation(1) },

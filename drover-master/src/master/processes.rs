@@ -138,8 +138,8 @@ impl Driver {
         contact.tree = Some(Arc::clone(&tree));
         let early = contact.early.take();
         let mut refused = contact.early_refusal.take();
-        let (slot, pid) = (contact.identity.slot.0, tree.pid());
-        let output = self.read_output(slot, stdout, stderr);
+        let (identity, pid) = (contact.identity, tree.pid());
+        let output = self.read_output(identity, stdout, stderr);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
             let death = until_reaped(&tree).await;
@@ -167,7 +167,7 @@ impl Driver {
 
     fn read_output(
         &self,
-        slot: u32,
+        worker: Identity,
         stdout: Option<OwnedFd>,
         stderr: Option<OwnedFd>,
     ) -> Option<(tokio::task::JoinHandle<()>, Arc<Tail>)> {
@@ -177,8 +177,10 @@ impl Driver {
         let tail = Arc::new(Tail::default());
         let reader = OutputReader {
             app: Arc::clone(&self.app),
-            slot,
+            slot: worker.slot,
+            worker: worker.id,
             output: self.spec.output.clone(),
+            log: self.output_log.clone(),
             tail: Arc::clone(&tail),
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))

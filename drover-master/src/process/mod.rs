@@ -9,6 +9,6 @@ mod tree;
 
 pub(crate) use exit_watch::{Ended, aftermath, until_reaped};
 pub use output::{Line, OutputSink, Stream, flush_output, write_output};
-pub(crate) use output::{OutputReader, Tail};
+pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail};
 pub(crate) use spawner::{SpawnFailure, SpawnRequest, Spawned, spawn};
 pub(crate) use tree::Tree;

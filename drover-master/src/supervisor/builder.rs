@@ -7,6 +7,7 @@ use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::listener::ListenerPool;
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::master::{BuildError, EventLog, MasterBuilder};
+use crate::process::OutputLog;
 use crate::signals::Signals;
 
 use super::driver::{self, SupervisorEnd};
@@ -109,10 +110,14 @@ impl SupervisorBuilder {
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
         let pool = ListenerPool::default();
+        let output = OutputLog::new();
+        // Only a client of the control socket can ask for it.
+        let kept = control.is_some().then(|| output.clone());
         for app in self.apps {
-            masters.push(app.event_log(events.clone()).listener_pool(pool.clone()).build()?);
+            let app = app.event_log(events.clone()).output_log(kept.clone()).listener_pool(pool.clone());
+            masters.push(app.build()?);
         }
-        let (handle, requests) = SupervisorHandle::new(masters, events);
+        let (handle, requests) = SupervisorHandle::new(masters, events, output);
         let composite = Composite::new(plan, self.rules);
         Ok(Supervisor { handle, requests, control, signals: self.signals, composite })
     }

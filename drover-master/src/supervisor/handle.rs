@@ -9,6 +9,7 @@ use super::operation::{Answers, AppError, AppRef, Operation};
 use crate::machine::composite::{AppIndex, AppOperation};
 use crate::machine::gate;
 use crate::master::{EventLog, Master};
+use crate::process::OutputLog;
 
 /// How many requests may wait for the supervisor. It takes each at once.
 const REQUESTS: usize = 256;
@@ -31,15 +32,16 @@ pub(super) enum Request {
 pub struct SupervisorHandle {
     masters: Arc<[Master]>,
     events: EventLog,
+    output: OutputLog,
     requests: mpsc::Sender<Request>,
     since: Instant,
 }
 
 impl SupervisorHandle {
-    pub(super) fn new(masters: Vec<Master>, events: EventLog) -> (Self, Requests) {
+    pub(super) fn new(masters: Vec<Master>, events: EventLog, output: OutputLog) -> (Self, Requests) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let since = tokio::time::Instant::now().into_std();
-        (Self { masters: masters.into(), events, requests, since }, received)
+        (Self { masters: masters.into(), events, output, requests, since }, received)
     }
 
     /// The apps, in the order given.
@@ -50,6 +52,11 @@ impl SupervisorHandle {
     /// The log that all apps write to.
     pub fn events(&self) -> &EventLog {
         &self.events
+    }
+
+    /// The last of what the workers printed; kept only with a control socket.
+    pub(crate) const fn output(&self) -> &OutputLog {
+        &self.output
     }
 
     /// Starts an app, and first what it depends on. Done means that every worker is ready, or has completed its work. Joins a

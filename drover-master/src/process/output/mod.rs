@@ -1,16 +1,20 @@
-//! What workers print: read from their pipes, cut into lines, handed to a sink; the last of stderr is kept as evidence.
+//! What workers print: read from their pipes, cut into lines, handed to a sink; the last of stderr is kept as evidence, and
+//! the last of all of it for those who ask a master with a control socket.
 //!
 //! Reading obeys the sink: if that is slow, the pipe fills and the worker waits in its `write(2)`, as it would on a slow
 //! terminal. Supervision never waits for either.
 
 mod forward;
 mod lines;
+mod log;
 mod prefix;
 mod reader;
 mod sink;
 mod tail;
 
 pub use forward::{flush_output, write_output};
+use log::Printer;
+pub(crate) use log::{LogNext, LogStream, OutputLog};
 pub(crate) use reader::OutputReader;
 pub use sink::{Line, OutputSink, Stream};
 pub(crate) use tail::Tail;

@@ -10,8 +10,9 @@ use tokio::net::unix::pipe;
 use super::forward::{PIECE, write_output};
 use super::lines::Lines;
 use super::prefix::prefix;
-use super::{Line, Stream, Tail};
+use super::{Line, OutputLog, Printer, Stream, Tail};
 use crate::config::Output;
+use crate::machine::ids::{SlotIndex, WorkerId};
 
 /// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
 const READ: usize = PIECE;
@@ -24,8 +25,11 @@ const CUT: usize = 4 * 1024;
 #[derive(Debug)]
 pub(crate) struct OutputReader {
     pub app: Arc<str>,
-    pub slot: u32,
+    pub slot: SlotIndex,
+    pub worker: WorkerId,
     pub output: Output,
+    /// Keeps the last of it, if somebody may ask.
+    pub log: Option<OutputLog>,
     pub tail: Arc<Tail>,
 }
 
@@ -38,7 +42,7 @@ impl OutputReader {
     async fn read(&self, stream: Stream, pipe: Option<OwnedFd>) {
         let Some(pipe) = pipe else { return };
         if let Err(error) = self.read_until_end(stream, pipe).await {
-            tracing::warn!(target: "drover::output", %error, app = %self.app, slot = self.slot, "output is lost");
+            tracing::warn!(target: "drover::output", %error, app = %self.app, slot = self.slot.0, "output is lost");
         }
     }
 
@@ -67,30 +71,34 @@ impl OutputReader {
         if stream == Stream::Stderr {
             self.tail.feed(&bytes);
         }
-        match self.output {
-            Output::Forward => write_output(stream, bytes).await,
-            Output::Prefixed { .. } | Output::Sink(_) => {
-                for part in bytes.chunks(CUT) {
-                    let mut complete = Vec::new();
-                    lines.feed(part, |line| complete.push(line.to_vec()));
-                    self.hand_on(stream, complete).await;
-                }
+        let wants_lines =
+            self.log.is_some() || matches!(self.output, Output::Prefixed { .. } | Output::Sink(_));
+        if wants_lines {
+            for part in bytes.chunks(CUT) {
+                let mut complete = Vec::new();
+                lines.feed(part, |line| complete.push(line.to_vec()));
+                self.hand_on(stream, complete).await;
             }
-            Output::Inherit | Output::Discard => {}
+        }
+        if matches!(self.output, Output::Forward) {
+            write_output(stream, bytes).await;
         }
     }
 
     async fn hand_on(&self, stream: Stream, complete: Vec<Vec<u8>>) {
+        if let Some(log) = &self.log {
+            log.keep(&self.app, Printer { slot: self.slot, worker: self.worker, stream }, &complete);
+        }
         match &self.output {
             Output::Prefixed { colour } => {
-                let prefix = prefix(&self.app, self.slot, *colour);
+                let prefix = prefix(&self.app, self.slot.0, *colour);
                 for text in prefixed(&prefix, &complete) {
                     write_output(stream, text).await;
                 }
             }
             Output::Sink(sink) => {
                 for line in complete {
-                    sink.take(Line { app: &self.app, slot: self.slot, stream, bytes: &line }).await;
+                    sink.take(Line { app: &self.app, slot: self.slot.0, stream, bytes: &line }).await;
                 }
             }
             Output::Forward | Output::Inherit | Output::Discard => {}
@@ -147,7 +155,14 @@ mod tests {
     async fn the_last_words_do_not_wait_for_a_sink_nor_for_the_end_of_their_line() {
         let tail = Arc::new(Tail::default());
         let output = Output::Sink(Arc::new(Stopped));
-        let reader = OutputReader { app: "app".into(), slot: 0, output, tail: Arc::clone(&tail) };
+        let reader = OutputReader {
+            app: "app".into(),
+            slot: SlotIndex(0),
+            worker: WorkerId(1),
+            output,
+            log: None,
+            tail: Arc::clone(&tail),
+        };
         let (read, write) = io::pipe().unwrap();
         (&write).write_all(b"first\nlast words").unwrap();
         let reading = tokio::spawn(reader.run(None, Some(read.into())));

@@ -1,22 +1,24 @@
 //! One control client: the handshake, then requests one by one.
 
+mod handshake;
+mod look;
+mod operate;
+mod target;
+
 use std::time::Duration;
 
 use drover_proto::codec::FrameCodec;
 use drover_proto::frame::FrameLimit;
-use drover_proto::handshake::{HELLO_TIMEOUT, Refusal, negotiate_control};
 use drover_proto::latest::{
-    ControlHello, ControlHelloReply, ControlRequest, ControlResponse, ControlWelcome, Done, Error, ErrorCode,
-    EventsMissed, EventsRequest, MasterStatus, RejectCode, StatusReply, StatusRequest, control_hello_reply,
-    control_request, control_response,
+    ControlRequest, ControlResponse, Done, Error, ErrorCode, EventsMissed, EventsRequest, control_request,
+    control_response,
 };
-use drover_proto::version::SPOKEN;
 use futures_sink::Sink;
 use prost::Message as _;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
-use tokio_util::codec::{Decoder, Framed};
+use tokio_util::codec::Framed;
 
 use super::convert;
 use crate::machine::gate;
@@ -41,48 +43,10 @@ pub(super) async fn serve(
     let peer = stream.peer_cred().ok();
     let (uid, pid) = peer.map_or((u32::MAX, 0), |peer| (peer.uid(), peer.pid().unwrap_or(0)));
     let client = format!("drover (pid {pid}, user {uid})");
-    if let Some(requests) = welcome(stream, uid).await {
+    if let Some(requests) = handshake::welcome(stream, uid).await {
         let session = Session { requests, supervisor, is_over, client };
         let _: Result<(), Gone> = session.run().await;
     }
-}
-
-async fn welcome(stream: UnixStream, uid: u32) -> Option<Requests> {
-    let codec = FrameCodec::<ControlHelloReply, ControlHello>::new(FrameLimit::CONTROL);
-    let mut hellos = codec.framed(stream);
-    let own = nix::unistd::geteuid().as_raw();
-    let refusal = |code, message: String| Refusal { code, message, spoken: SPOKEN };
-    // Whoever it is, its hello is read first: unix(7) resets a peer whose words were left unread, and it would
-    // lose the refusal with them.
-    let hello = tokio::time::timeout(HELLO_TIMEOUT, hellos.next()).await;
-    let judged = match hello {
-        // Somebody who only looked whether anybody is there.
-        Ok(None) => return None,
-        _ if uid != own && uid != 0 => {
-            let message = format!("user {uid} may not control this master; its owner is user {own}");
-            Err(refusal(RejectCode::PermissionDenied, message))
-        }
-        Ok(Some(Ok(hello))) => negotiate_control(SPOKEN, &hello),
-        Ok(Some(Err(error))) => {
-            Err(refusal(RejectCode::Malformed, format!("the first frame is no ControlHello: {error}")))
-        }
-        Err(_) => Err(refusal(RejectCode::Malformed, format!("no ControlHello within {HELLO_TIMEOUT:?}"))),
-    };
-    let reply = match &judged {
-        Ok(version) => control_hello_reply::Reply::Welcome(ControlWelcome {
-            version: *version,
-            master_version: env!("CARGO_PKG_VERSION").to_owned(),
-            max_frame_bytes: FrameLimit::CONTROL.bytes(),
-        }),
-        Err(refusal) => {
-            tracing::warn!(target: "drover::control", uid, reason = %refusal, "control client refused");
-            control_hello_reply::Reply::Reject(refusal.to_reject())
-        }
-    };
-    send(&mut hellos, ControlHelloReply { reply: Some(reply) }).await.ok()?;
-    judged.ok()?;
-    // What a hasty client sent after its hello is kept in the buffer.
-    Some(hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)))
 }
 
 struct Session {
@@ -115,6 +79,10 @@ impl Session {
         match request.body {
             Some(control_request::Body::Status(request)) => self.status(seq, &request).await,
             Some(control_request::Body::Events(request)) => self.events(seq, &request).await,
+            Some(control_request::Body::Describe(request)) => self.describe(seq, &request).await,
+            Some(control_request::Body::Logs(request)) => self.logs(seq, &request).await,
+            Some(control_request::Body::Operate(request)) => self.operate(seq, &request).await,
+            Some(control_request::Body::Signal(request)) => self.signal(seq, &request).await,
             Some(control_request::Body::Down(request)) => {
                 tracing::info!(target: "drover::control", client = self.client, now = request.now, "down");
                 let how = if request.now { gate::Request::Kill } else { gate::Request::Shutdown };
@@ -129,37 +97,6 @@ impl Session {
             None => {
                 let message = "the request is unknown to this master; is the client newer?".to_owned();
                 self.refuse(seq, ErrorCode::Unimplemented, message).await
-            }
-        }
-    }
-
-    async fn status(&mut self, seq: u64, request: &StatusRequest) -> Result<(), Gone> {
-        let masters = self.supervisor.masters();
-        if let Some(unknown) =
-            request.apps.iter().find(|name| !masters.iter().any(|master| &master.spec().name == *name))
-        {
-            let known: Vec<&str> = masters.iter().map(|master| master.spec().name.as_str()).collect();
-            let message = format!("there is no app `{unknown}`; there is {}", known.join(", "));
-            return self.refuse(seq, ErrorCode::NotFound, message).await;
-        }
-        let now = tokio::time::Instant::now().into_std();
-        let snapshots = masters.iter().map(crate::Master::snapshot);
-        let wanted: Vec<_> = snapshots
-            .filter(|shot| request.apps.is_empty() || request.apps.iter().any(|app| **app == *shot.app))
-            .collect();
-        let master = MasterStatus {
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
-        };
-        let last_seq = wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0);
-        let mut parts = convert::StatusParts::new(wanted, now);
-        loop {
-            let (apps, more) = parts.next_part();
-            let reply = StatusReply { master: Some(master.clone()), apps, last_seq };
-            let is_last = self.send(seq, more, control_response::Body::Status(reply)).await?;
-            if is_last {
-                return Ok(());
             }
         }
     }
@@ -227,7 +164,8 @@ async fn send<M>(frames: &mut (impl Sink<M> + Unpin), message: M) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::Event;
+    use drover_proto::latest::{ControlHello, ControlHelloReply, Event, RejectCode, control_hello_reply};
+    use tokio_util::codec::Decoder as _;
 
     use super::*;
     use crate::supervisor::Supervisor;
@@ -269,7 +207,7 @@ mod tests {
         let stranger = nix::unistd::geteuid().as_raw() + 1;
         let mut client =
             FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL).framed(theirs);
-        let master = tokio::spawn(welcome(ours, stranger));
+        let master = tokio::spawn(handshake::welcome(ours, stranger));
         // The master has all the time it wants to refuse and leave before a word is said.
         for _ in 0..100 {
             tokio::task::yield_now().await;

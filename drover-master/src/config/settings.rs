@@ -1,0 +1,142 @@
+//! An app's settings as rows for people, by the keys of `drover.toml`.
+
+use std::time::Duration;
+
+use super::{AppSpec, FailureLimit, LimitReached, Output, ProbeKind, Protocol, RestartWhen};
+use crate::machine::exit::signal_name;
+
+impl AppSpec {
+    /// How the app is configured, by the keys of `drover.toml`, defaults written out. Of the environment only the names are
+    /// shown: values may be secrets.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut rows = vec![("command", self.command.to_string()), ("workers", self.workers.to_string())];
+        if !self.listeners.is_empty() {
+            let shown = self.listeners.iter().map(|listener| format!("{}={}", listener.name, listener.addr));
+            rows.push(("sockets", shown.collect::<Vec<_>>().join(", ")));
+        }
+        let is_protocol = self.protocol == Protocol::Drover;
+        rows.push(("protocol", if is_protocol { "drover" } else { "none" }.to_owned()));
+        self.surroundings(&mut rows);
+        self.starting(&mut rows);
+        self.stopping(&mut rows);
+        self.restarting(&mut rows);
+        if is_protocol {
+            let heartbeat = self.heartbeat.as_ref().map_or_else(
+                || "none".to_owned(),
+                |heartbeat| format!("every {}, {} misses", shown(heartbeat.interval), heartbeat.misses),
+            );
+            rows.push(("heartbeat", heartbeat));
+        }
+        let output = match self.output {
+            Output::Forward => "the master's own, as it is",
+            Output::Prefixed { .. } => "the master's own, each line with APP/SLOT before it",
+            Output::Inherit => "the master's own descriptors",
+            Output::Discard => "nowhere",
+            Output::Sink(_) => "a sink of the program's own",
+        };
+        rows.push(("output", output.to_owned()));
+        rows
+    }
+
+    fn surroundings(&self, rows: &mut Vec<(&'static str, String)>) {
+        let command = &self.command;
+        if let Some(cwd) = &command.cwd {
+            rows.push(("cwd", cwd.display().to_string()));
+        }
+        if let Some(umask) = command.umask {
+            rows.push(("umask", format!("{umask:03o}")));
+        }
+        if command.env_clear {
+            rows.push(("env_clear", "true".to_owned()));
+        }
+        if !command.env.is_empty() {
+            let names = command.env.iter().map(|(name, _)| name.display().to_string());
+            rows.push(("env", names.collect::<Vec<_>>().join(", ")));
+        }
+    }
+
+    fn starting(&self, rows: &mut Vec<(&'static str, String)>) {
+        let start = &self.start;
+        rows.push(("start.timeout", shown(start.timeout)));
+        match (self.protocol, &start.probe) {
+            (Protocol::Drover, _) => {
+                rows.push(("start.max_timeout", shown(start.max_timeout)));
+                rows.push(("start.parallel", start.parallel.to_string()));
+            }
+            (Protocol::None, Some(probe)) => {
+                let ProbeKind::Tcp { addr } = &probe.kind;
+                rows.push(("start.probe", format!("tcp {addr}, every {}", shown(probe.interval))));
+            }
+            (Protocol::None, None) => rows.push(("start.min_uptime", shown(start.min_uptime))),
+        }
+    }
+
+    fn stopping(&self, rows: &mut Vec<(&'static str, String)>) {
+        let stop = &self.stop;
+        rows.push(("stop.pre_delay", shown(stop.pre_delay)));
+        rows.push(("stop.drain_timeout", shown(stop.drain_timeout)));
+        rows.push(("stop.term_timeout", shown(stop.term_timeout)));
+        if self.protocol == Protocol::None {
+            rows.push(("stop.signal", signal_name(stop.signal)));
+        }
+    }
+
+    fn restarting(&self, rows: &mut Vec<(&'static str, String)>) {
+        let restart = &self.restart;
+        let policy = match restart.when {
+            RestartWhen::Always => "always",
+            RestartWhen::OnFailure => "on-failure",
+            RestartWhen::Never => "never",
+        };
+        rows.push(("restart.policy", policy.to_owned()));
+        let backoff = &restart.backoff;
+        let (initial, max) = (shown(backoff.initial), shown(backoff.max));
+        rows.push((
+            "restart.backoff",
+            format!("{initial} to {max}, factor {}, jitter {}", backoff.factor, backoff.jitter),
+        ));
+        rows.push(("restart.limit", shown_limit(&restart.limit)));
+        let start_limit = restart.start_limit.as_ref().unwrap_or(&restart.limit);
+        rows.push(("restart.start_limit", shown_limit(start_limit)));
+        rows.push(("restart.reset_after", shown(restart.reset_after)));
+        rows.push(("restart.success_codes", shown_codes(&restart.success_codes)));
+        rows.push(("restart.fatal_codes", shown_codes(&restart.fatal_codes)));
+    }
+}
+
+fn shown(duration: Duration) -> String {
+    if duration == Duration::MAX { "for ever".to_owned() } else { format!("{duration:?}") }
+}
+
+fn shown_limit(limit: &FailureLimit) -> String {
+    let then = match limit.then {
+        LimitReached::GiveUp => "give-up",
+        LimitReached::StopApp => "stop-app",
+        LimitReached::StopAll => "stop-all",
+    };
+    format!("{} within {}, then {then}", limit.count, shown(limit.within))
+}
+
+fn shown_codes(codes: &[i32]) -> String {
+    let codes: Vec<String> = codes.iter().map(i32::to_string).collect();
+    format!("[{}]", codes.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Command;
+
+    #[test]
+    fn settings_show_defaults_by_their_keys_and_of_the_environment_only_names() {
+        let spec = AppSpec::new("web", Command::new("web").arg("-v").env("PASSWORD", "hunter2"));
+        let rows = spec.settings();
+        let value = |key| rows.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_str());
+        assert_eq!(value("command"), Some("web -v"));
+        assert_eq!(value("env"), Some("PASSWORD"));
+        assert_eq!(value("stop.drain_timeout"), Some("20s"));
+        assert_eq!(value("restart.limit"), Some("10 within 300s, then give-up"));
+        assert_eq!(value("restart.start_limit"), value("restart.limit"));
+        assert!(!format!("{rows:?}").contains("hunter2"));
+    }
+}

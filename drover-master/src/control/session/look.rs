@@ -1,0 +1,185 @@
+//! Verbs that only look.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use drover_proto::latest::{
+    AppDescription, DescribeReply, DescribeRequest, Done, Error, LogLine, LogsMissed, LogsRequest,
+    MasterStatus, OutputStream, Setting, StatusReply, StatusRequest, WorkerDescription, control_response,
+};
+use prost::Message as _;
+use tokio_stream::StreamExt as _;
+
+use super::target::{fits, nothing_fits, parse};
+use super::{Gone, Session};
+use crate::control::convert;
+use crate::control::name::Name;
+use crate::process::{LogNext, LogStream, Stream};
+
+/// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
+/// it, whose last words are bounded far below.
+const PART: usize = 1024 * 1024;
+
+impl Session {
+    pub(super) async fn status(&mut self, seq: u64, request: &StatusRequest) -> Result<(), Gone> {
+        let names = match names_or_all(&request.apps) {
+            Ok(names) => names,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        let now = tokio::time::Instant::now().into_std();
+        let mut wanted = self.snapshots();
+        if let Some(unknown) = names.iter().find(|name| !wanted.iter().any(|shot| fits(name, shot))) {
+            let error = nothing_fits(unknown, &wanted);
+            return self.refuse(seq, error.code(), error.message).await;
+        }
+        for shot in &mut wanted {
+            let app = Arc::clone(&shot.app);
+            shot.workers.retain(|worker| names.iter().any(|name| name.matches(&app, worker.slot, worker.id)));
+        }
+        wanted.retain(|shot| names.iter().any(|name| fits(name, shot)));
+        let master = MasterStatus {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
+        };
+        let last_seq = wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0);
+        let mut parts = convert::StatusParts::new(wanted, now);
+        loop {
+            let (apps, more) = parts.next_part();
+            let reply = StatusReply { master: Some(master.clone()), apps, last_seq };
+            let is_last = self.send(seq, more, control_response::Body::Status(reply)).await?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) async fn describe(&mut self, seq: u64, request: &DescribeRequest) -> Result<(), Gone> {
+        let snapshots = self.snapshots();
+        let names = match parse(&request.names) {
+            Ok(names) => names,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        if let Some(unknown) = names.iter().find(|name| !snapshots.iter().any(|shot| fits(name, shot))) {
+            let error = nothing_fits(unknown, &snapshots);
+            return self.refuse(seq, error.code(), error.message).await;
+        }
+        let now = tokio::time::Instant::now().into_std();
+        let masters = self.supervisor.masters().to_vec();
+        let (mut part, mut size) = (DescribeReply::default(), 0);
+        for (master, snapshot) in masters.iter().zip(&snapshots) {
+            if names.iter().any(|name| name.is_of_apps() && name.matches_app(&snapshot.app)) {
+                let settings = master.spec().settings().into_iter();
+                let settings = settings.map(|(key, value)| Setting { key: key.to_owned(), value }).collect();
+                let app = AppDescription { status: Some(convert::app_status(snapshot)), settings };
+                size += app.encoded_len();
+                part.apps.push(app);
+            }
+            for row in &snapshot.workers {
+                if !names.iter().any(|name| name.matches(&snapshot.app, row.slot, row.id)) {
+                    continue;
+                }
+                // A master that is gone remembers nothing.
+                let history = master.history(row.slot).await.unwrap_or_default();
+                let worker = WorkerDescription {
+                    app: snapshot.app.to_string(),
+                    status: Some(convert::worker_status(row, now)),
+                    history: history.iter().map(|ended| convert::whole_exit(ended)).collect(),
+                };
+                size += worker.encoded_len();
+                part.workers.push(worker);
+                if size >= PART {
+                    let full = std::mem::take(&mut part);
+                    size = 0;
+                    self.send(seq, true, control_response::Body::Description(full)).await?;
+                }
+            }
+        }
+        self.send(seq, false, control_response::Body::Description(part)).await.map(drop)
+    }
+
+    pub(super) async fn logs(&mut self, seq: u64, request: &LogsRequest) -> Result<(), Gone> {
+        let names = match names_or_all(&request.names) {
+            Ok(names) => names,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        let snapshots = self.snapshots();
+        // A worker that is gone may be meant: of it there may be lines still.
+        let may_mean = |name: &&Name| !snapshots.iter().any(|shot| name.matches_app(&shot.app));
+        if let Some(unknown) = names.iter().find(may_mean) {
+            let error = nothing_fits(unknown, &snapshots);
+            return self.refuse(seq, error.code(), error.message).await;
+        }
+        let apps = snapshots.iter().map(|shot| Arc::clone(&shot.app));
+        let apps: Vec<_> = apps.filter(|app| names.iter().any(|name| name.matches_app(app))).collect();
+        let mut stream = self.supervisor.output().read(apps);
+        let mut kept = Vec::new();
+        while let Some(next) = stream.try_next() {
+            kept.extend(lines(&next, &names));
+        }
+        let wanted = request.lines.map_or(usize::MAX, |lines| lines as usize);
+        for body in kept.split_off(kept.len().saturating_sub(wanted)) {
+            self.send(seq, true, body).await?;
+        }
+        if request.follow {
+            self.follow(seq, stream, &names).await?;
+        }
+        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
+    }
+
+    /// Sends what is printed from now on, until all is over.
+    async fn follow(&mut self, seq: u64, mut stream: LogStream, names: &[Name]) -> Result<(), Gone> {
+        loop {
+            let next = tokio::select! {
+                next = stream.next() => next,
+                // Nothing is asked during a stream, so whatever can be read is the client's end.
+                _ = self.requests.next() => return Err(Gone),
+                over = self.is_over.wait_for(Option::is_some) => match over.is_ok() {
+                    true => match stream.try_next() {
+                        Some(next) => next,
+                        None => return Ok(()),
+                    },
+                    // The supervisor was let go without an end; nothing would ever be over.
+                    false => return Err(Gone),
+                },
+            };
+            for body in lines(&next, names) {
+                self.send(seq, true, body).await?;
+            }
+        }
+    }
+}
+
+/// The names as they are meant; none mean all.
+fn names_or_all(names: &[String]) -> Result<Vec<Name>, Error> {
+    if names.is_empty() { parse(&["*".to_owned()]) } else { parse(names) }
+}
+
+/// What of it was asked for, line by line.
+fn lines(next: &LogNext, names: &[Name]) -> Vec<control_response::Body> {
+    let piece = match next {
+        LogNext::Missed(count) => {
+            return vec![control_response::Body::LogsMissed(LogsMissed { count: *count })];
+        }
+        LogNext::Piece(piece) => piece,
+    };
+    let from = piece.from;
+    if !names.iter().any(|name| name.matches(&piece.app, from.slot, Some(from.worker))) {
+        return Vec::new();
+    }
+    let stream = match from.stream {
+        Stream::Stdout => OutputStream::Stdout,
+        Stream::Stderr => OutputStream::Stderr,
+    };
+    let time_ms = piece.time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, convert::milliseconds);
+    let line = |text: &[u8]| {
+        control_response::Body::Log(LogLine {
+            app: piece.app.to_string(),
+            slot: from.slot.0,
+            stream: stream.into(),
+            time_ms,
+            text: text.to_vec(),
+        })
+    };
+    piece.lines().map(line).collect()
+}

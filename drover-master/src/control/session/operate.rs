@@ -1,0 +1,231 @@
+//! Verbs that change something.
+//!
+//! The client may go at any moment: what it asked for goes on.
+
+use drover_proto::latest::{
+    Done, Error, ErrorCode, OperateRequest, Operation, OperationResult, SignalRequest, control_response,
+};
+use tokio::task::JoinSet;
+
+use super::target::Target;
+use super::{Gone, Session};
+use crate::machine::exit::{signal_name, signal_number};
+use crate::machine::fleet;
+use crate::machine::gate::{self, DenyReason, SlotRequest};
+use crate::master::{Master, OperateError, StartError, Unavailable};
+use crate::supervisor::{AppError, SupervisorHandle};
+
+/// Why one of the targets was not changed.
+struct Failure {
+    error: Error,
+    last_words: Vec<String>,
+}
+
+impl Session {
+    pub(super) async fn operate(&mut self, seq: u64, request: &OperateRequest) -> Result<(), Gone> {
+        let wanted = match request.operation() {
+            Operation::Start => SlotRequest::Start,
+            Operation::Stop => SlotRequest::Stop,
+            Operation::Restart => SlotRequest::Restart,
+            Operation::Unspecified => {
+                let message = "the operation is unknown to this master; is the client newer?".to_owned();
+                return self.refuse(seq, ErrorCode::Unimplemented, message).await;
+            }
+        };
+        let targets = match self.targets(&request.names) {
+            Ok(targets) => targets,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        let shown = request.names.join(" ");
+        tracing::info!(target: "drover::control", client = self.client, names = shown, "{}", wanted.name());
+        let mut running = JoinSet::new();
+        for target in targets {
+            let task = Task {
+                target,
+                wanted,
+                how: if request.now { gate::Request::Kill } else { gate::Request::Shutdown },
+                by: self.client.clone(),
+                waits: !request.no_wait,
+                supervisor: self.supervisor.clone(),
+            };
+            running.spawn(task.run());
+        }
+        while let Some(done) = running.join_next().await {
+            // A task neither panics nor is it aborted.
+            if let Ok(result) = done {
+                self.send(seq, true, control_response::Body::Operation(result)).await?;
+            }
+        }
+        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
+    }
+
+    pub(super) async fn signal(&mut self, seq: u64, request: &SignalRequest) -> Result<(), Gone> {
+        let typed = &request.signal;
+        let number =
+            typed.parse().ok().or_else(|| signal_number(typed)).filter(|number| (1..=64).contains(number));
+        let Some(signal) = number else {
+            let message = format!(
+                "`{typed}` is no signal; expected a name such as USR1 or SIGUSR1, or a number from 1 to 64"
+            );
+            return self.refuse(seq, ErrorCode::InvalidArgument, message).await;
+        };
+        let targets = match self.targets(&request.names) {
+            Ok(targets) => targets,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        let (name, shown) = (signal_name(signal), request.names.join(" "));
+        tracing::info!(target: "drover::control", client = self.client, names = shown, signal = name, "signal");
+        for Target { name, master, whom } in targets {
+            let sent = send_signal(&master, whom, signal, &self.client).await;
+            let result = result(name, &master, whom, sent.map_err(Failure::from));
+            self.send(seq, true, control_response::Body::Operation(result)).await?;
+        }
+        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
+    }
+}
+
+async fn send_signal(
+    master: &Master,
+    whom: fleet::Target,
+    signal: i32,
+    by: &str,
+) -> Result<(), OperateError> {
+    master.send_signal(whom, signal, by).await
+}
+
+/// One app or worker to be changed.
+struct Task {
+    target: Target,
+    wanted: SlotRequest,
+    /// How hard an app is stopped.
+    how: gate::Request,
+    by: String,
+    /// Whether for the verdict, or only until it is let in.
+    waits: bool,
+    supervisor: SupervisorHandle,
+}
+
+impl Task {
+    async fn run(self) -> OperationResult {
+        let outcome = match self.target.whom {
+            fleet::Target::All => self.change_app().await,
+            whom => self.change_workers(whom).await.map_err(Failure::from),
+        };
+        let Target { name, master, whom } = self.target;
+        result(name, &master, whom, outcome)
+    }
+
+    /// An app that runs keeps its listeners open while its workers are started or restarted; its life as a whole is the
+    /// supervisor's.
+    async fn change_app(&self) -> Result<(), Failure> {
+        if self.wanted != SlotRequest::Stop {
+            match self.change_workers(fleet::Target::All).await {
+                Err(OperateError::Denied { reason: DenyReason::NotRunning, .. }) => {}
+                other => return other.map_err(Failure::from),
+            }
+        }
+        let (app, by) = (self.target.name.as_str(), self.by.as_str());
+        let mut operation = match self.wanted {
+            SlotRequest::Start => self.supervisor.start_app(app, by),
+            SlotRequest::Stop => self.supervisor.stop_app(app, self.how, by),
+            SlotRequest::Restart => self.supervisor.restart_app(app, by),
+        };
+        let outcome = if self.waits { operation.await } else { operation.admitted().await };
+        outcome.map_err(Failure::from)
+    }
+
+    async fn change_workers(&self, whom: fleet::Target) -> Result<(), OperateError> {
+        let mut ticket = self.target.master.operate_in_turn(self.wanted, whom, self.by.as_str()).await;
+        if self.waits { ticket.await } else { ticket.admitted().await }
+    }
+}
+
+fn result(
+    name: String,
+    master: &Master,
+    whom: fleet::Target,
+    outcome: Result<(), Failure>,
+) -> OperationResult {
+    // A worker that was named by its number may have another in its place by now: it is told of by its slot.
+    let slot = name.rsplit_once('/').and_then(|(_, slot)| slot.parse::<usize>().ok());
+    let pid = match whom {
+        fleet::Target::All => None,
+        fleet::Target::Slot(_) | fleet::Target::Worker(_) => {
+            slot.and_then(|slot| master.snapshot().workers.get(slot)?.pid)
+        }
+    };
+    let (error, last_words) = match outcome {
+        Ok(()) => (None, Vec::new()),
+        Err(Failure { error, last_words }) => (Some(error), last_words),
+    };
+    OperationResult { name, pid: pid.unwrap_or(0), error, last_words }
+}
+
+impl Failure {
+    fn new(code: ErrorCode, error: &dyn std::error::Error, last_words: &[String]) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(deeper) = source {
+            message = format!("{message}: {deeper}");
+            source = deeper.source();
+        }
+        let last_words = last_words.to_vec();
+        Self { error: Error { code: code.into(), message }, last_words }
+    }
+}
+
+const fn code_of_denial(reason: DenyReason) -> ErrorCode {
+    match reason {
+        DenyReason::NoSuchSlot { .. } | DenyReason::NoSuchWorker { .. } => ErrorCode::NotFound,
+        DenyReason::ShuttingDown
+        | DenyReason::NotRunning
+        | DenyReason::SlotStopping { .. }
+        | DenyReason::NoProcess => ErrorCode::BadState,
+    }
+}
+
+const fn code_of_unavailable(why: Unavailable) -> ErrorCode {
+    match why {
+        Unavailable::Busy => ErrorCode::Busy,
+        Unavailable::Gone => ErrorCode::Failed,
+    }
+}
+
+impl From<OperateError> for Failure {
+    fn from(error: OperateError) -> Self {
+        let code = match &error {
+            OperateError::Denied { reason, .. } => code_of_denial(*reason),
+            OperateError::Unkillable { .. } => ErrorCode::Deadline,
+            OperateError::Unavailable(why) => code_of_unavailable(*why),
+            OperateError::Worker { .. } | OperateError::Interrupted { .. } => ErrorCode::Failed,
+        };
+        Self::new(code, &error, error.last_words())
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        let (code, last_words) = match &error {
+            AppError::UnknownApp { .. } => (ErrorCode::NotFound, &[][..]),
+            AppError::Denied { .. } | AppError::Ending => (ErrorCode::BadState, &[][..]),
+            AppError::Busy { .. } => (ErrorCode::Busy, &[][..]),
+            AppError::Start(error) => (code_of_start(error), error.last_words()),
+            AppError::NotStarted(_) | AppError::End(_) | AppError::Interrupted { .. } | AppError::Gone => {
+                (ErrorCode::Failed, &[][..])
+            }
+        };
+        Self::new(code, &error, last_words)
+    }
+}
+
+const fn code_of_start(error: &StartError) -> ErrorCode {
+    match error {
+        StartError::Denied { .. } => ErrorCode::BadState,
+        StartError::Unkillable { .. } => ErrorCode::Deadline,
+        StartError::Unavailable(why) => code_of_unavailable(*why),
+        StartError::Listen { .. }
+        | StartError::Link { .. }
+        | StartError::Worker { .. }
+        | StartError::Interrupted { .. } => ErrorCode::Failed,
+    }
+}

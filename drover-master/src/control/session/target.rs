@@ -1,0 +1,95 @@
+//! What the names of a request mean at this moment.
+
+use drover_proto::latest::{Error, ErrorCode};
+
+use super::Session;
+use crate::control::name::Name;
+use crate::machine::fleet;
+use crate::master::{Master, Snapshot};
+
+/// An app or a worker that a request means.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// `APP` or `APP/SLOT`.
+    pub name: String,
+    pub master: Master,
+    pub whom: fleet::Target,
+}
+
+impl Session {
+    pub(super) fn snapshots(&self) -> Vec<Snapshot> {
+        self.supervisor.masters().iter().map(Master::snapshot).collect()
+    }
+
+    /// Everything that is meant, each once, in the order of apps and slots.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none, or that fits nothing: then nothing is meant at all.
+    pub(super) fn targets(&self, names: &[String]) -> Result<Vec<Target>, Error> {
+        let names = parse(names)?;
+        let snapshots = self.snapshots();
+        if let Some(unknown) = names.iter().find(|name| !snapshots.iter().any(|shot| fits(name, shot))) {
+            return Err(nothing_fits(unknown, &snapshots));
+        }
+        let mut targets = Vec::new();
+        for (master, snapshot) in self.supervisor.masters().iter().zip(&snapshots) {
+            let app = &*snapshot.app;
+            if names.iter().any(|name| name.is_of_apps() && name.matches_app(app)) {
+                let (name, master) = (app.to_owned(), master.clone());
+                targets.push(Target { name, master, whom: fleet::Target::All });
+                continue;
+            }
+            for worker in &snapshot.workers {
+                let meant: Vec<_> =
+                    names.iter().filter(|name| name.matches(app, worker.slot, worker.id)).collect();
+                let Some(first) = meant.first() else { continue };
+                // Who names a worker by its number means no other, whoever is in its slot by then.
+                let by_id = meant.iter().all(|name| name.worker().is_some());
+                let whom = match first.worker() {
+                    Some(id) if by_id => fleet::Target::Worker(id),
+                    _ => fleet::Target::Slot(worker.slot),
+                };
+                let name = format!("{app}/{}", worker.slot);
+                targets.push(Target { name, master: master.clone(), whom });
+            }
+        }
+        Ok(targets)
+    }
+}
+
+pub(super) fn parse(names: &[String]) -> Result<Vec<Name>, Error> {
+    if names.is_empty() {
+        let message = "no app and no worker is named".to_owned();
+        return Err(Error { code: ErrorCode::InvalidArgument.into(), message });
+    }
+    let parsed = names.iter().map(|name| name.parse::<Name>());
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error { code: ErrorCode::InvalidArgument.into(), message: error.to_string() })
+}
+
+/// Whether a name means the app, or something that is there of it.
+pub(super) fn fits(name: &Name, snapshot: &Snapshot) -> bool {
+    if name.is_of_apps() {
+        return name.matches_app(&snapshot.app);
+    }
+    snapshot.workers.iter().any(|worker| name.matches(&snapshot.app, worker.slot, worker.id))
+}
+
+/// Says what there is instead.
+pub(super) fn nothing_fits(name: &Name, snapshots: &[Snapshot]) -> Error {
+    let of_app: Vec<&Snapshot> = snapshots.iter().filter(|shot| name.matches_app(&shot.app)).collect();
+    let message = if of_app.is_empty() {
+        let known: Vec<&str> = snapshots.iter().map(|shot| &*shot.app).collect();
+        format!("there is no app `{name}`; there is {}", known.join(", "))
+    } else {
+        let slots = |shot: &&Snapshot| match shot.workers.len() {
+            1 => format!("{}/0", shot.app),
+            count => format!("{app}/0 to {app}/{}", count - 1, app = shot.app),
+        };
+        let known: Vec<String> = of_app.iter().map(slots).collect();
+        format!("there is no worker `{name}`; there is {}", known.join(", "))
+    };
+    Error { code: ErrorCode::NotFound.into(), message }
+}

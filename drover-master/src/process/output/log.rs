@@ -1,0 +1,264 @@
+//! The last of what workers printed, kept for those who ask later.
+//!
+//! Lines are kept in the pieces that they were read in: a chatty worker costs one allocation for many lines. Each app has a
+//! ring of its own, so that none pushes out another's. Readers pull, each with its own place, as in the event log.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::Stream;
+use crate::machine::ids::{SlotIndex, WorkerId};
+
+/// How many bytes of an app's output are kept: some ten thousand lines, and less than a worker costs. What is older is in
+/// whatever the master's own output goes to.
+const KEPT: usize = 1024 * 1024;
+
+/// What a piece costs besides its text.
+const OVERHEAD: usize = size_of::<Piece>() + 64;
+
+/// Who printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Printer {
+    pub slot: SlotIndex,
+    pub worker: WorkerId,
+    pub stream: Stream,
+}
+
+/// Lines that were read at once.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub app: Arc<str>,
+    pub from: Printer,
+    pub time: SystemTime,
+    /// The place among the pieces of all apps.
+    order: u64,
+    /// The number of its first line among all lines of the app, from 0.
+    first: u64,
+    count: u64,
+    /// The lines, with a line's end between two.
+    text: Vec<u8>,
+}
+
+impl Piece {
+    /// Its lines, without their ends.
+    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
+        self.text.split(|byte| *byte == b'\n')
+    }
+}
+
+/// The last of the output of all apps that share it. A clone is the same log.
+#[derive(Debug, Clone)]
+pub(crate) struct OutputLog {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    kept: Mutex<Kept>,
+    /// The order of the newest piece.
+    newest: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    rings: BTreeMap<Arc<str>, Ring>,
+    order: u64,
+}
+
+#[derive(Debug, Default)]
+struct Ring {
+    pieces: VecDeque<Arc<Piece>>,
+    size: usize,
+    /// How many lines there ever were.
+    lines: u64,
+}
+
+impl OutputLog {
+    pub(crate) fn new() -> Self {
+        Self { shared: Arc::new(Shared { kept: Mutex::default(), newest: watch::Sender::new(0) }) }
+    }
+
+    /// Keeps lines that were read at once.
+    pub(super) fn keep(&self, app: &Arc<str>, from: Printer, lines: &[Vec<u8>]) {
+        if lines.is_empty() {
+            return;
+        }
+        let text = lines.join(&b'\n');
+        let mut kept = self.shared.lock();
+        kept.order += 1;
+        let order = kept.order;
+        let ring = kept.rings.entry(Arc::clone(app)).or_default();
+        let count = lines.len() as u64;
+        let piece = Piece {
+            app: Arc::clone(app),
+            from,
+            time: SystemTime::now(),
+            order,
+            first: ring.lines,
+            count,
+            text,
+        };
+        ring.lines += count;
+        ring.size += piece.text.len() + OVERHEAD;
+        ring.pieces.push_back(Arc::new(piece));
+        while ring.size > KEPT
+            && let Some(oldest) = ring.pieces.pop_front()
+        {
+            ring.size -= oldest.text.len() + OVERHEAD;
+        }
+        drop(kept);
+        self.shared.newest.send_replace(order);
+    }
+
+    /// A reader of these apps that begins with the oldest line that is kept.
+    pub(crate) fn read(&self, apps: impl IntoIterator<Item = Arc<str>>) -> LogStream {
+        let places = apps.into_iter().map(|app| (app, None)).collect();
+        LogStream { shared: Arc::clone(&self.shared), newest: self.shared.newest.subscribe(), places }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader's place in the log.
+#[derive(Debug)]
+pub(crate) struct LogStream {
+    shared: Arc<Shared>,
+    newest: watch::Receiver<u64>,
+    /// The number of the next line of each app; none before the first look.
+    places: Vec<(Arc<str>, Option<u64>)>,
+}
+
+/// What a reader finds.
+#[derive(Debug, Clone)]
+pub(crate) enum LogNext {
+    Piece(Arc<Piece>),
+    /// So many lines were gone before they were read.
+    Missed(u64),
+}
+
+impl LogStream {
+    /// The next piece, if there is one already.
+    pub(crate) fn try_next(&mut self) -> Option<LogNext> {
+        let kept = self.shared.lock();
+        let mut oldest: Option<(usize, &Arc<Piece>)> = None;
+        for (at, (app, place)) in self.places.iter_mut().enumerate() {
+            let Some(ring) = kept.rings.get(app) else { continue };
+            let first_kept = ring.pieces.front().map_or(ring.lines, |piece| piece.first);
+            let next = *place.get_or_insert(first_kept);
+            if next < first_kept {
+                *place = Some(first_kept);
+                return Some(LogNext::Missed(first_kept - next));
+            }
+            let begun = ring.pieces.partition_point(|piece| piece.first < next);
+            if let Some(piece) = ring.pieces.get(begun)
+                && oldest.is_none_or(|(_, other)| piece.order < other.order)
+            {
+                oldest = Some((at, piece));
+            }
+        }
+        let (at, piece) = oldest?;
+        let piece = Arc::clone(piece);
+        self.places[at].1 = Some(piece.first + piece.count);
+        Some(LogNext::Piece(piece))
+    }
+
+    /// The next piece; waits for one.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future loses nothing.
+    pub(crate) async fn next(&mut self) -> LogNext {
+        loop {
+            self.newest.borrow_and_update();
+            if let Some(next) = self.try_next() {
+                return next;
+            }
+            // The sender lives in `shared`, which this stream holds.
+            if self.newest.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printer(slot: u32) -> Printer {
+        Printer { slot: SlotIndex(slot), worker: WorkerId(1), stream: Stream::Stdout }
+    }
+
+    fn keep(log: &OutputLog, app: &str, lines: &[&str]) {
+        let lines: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
+        log.keep(&app.into(), printer(0), &lines);
+    }
+
+    fn read(stream: &mut LogStream) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(next) = stream.try_next() {
+            match next {
+                LogNext::Piece(piece) => {
+                    lines.extend(piece.lines().map(|line| String::from_utf8_lossy(line).into_owned()));
+                }
+                LogNext::Missed(count) => lines.push(format!("<{count} missed>")),
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn readers_get_the_lines_of_their_apps_in_the_order_they_came() {
+        let log = OutputLog::new();
+        keep(&log, "web", &["one", "", "two"]);
+        keep(&log, "db", &["three"]);
+        keep(&log, "web", &["four"]);
+        let (mut both, mut db) = (log.read(["web".into(), "db".into()]), log.read(["db".into()]));
+        assert_eq!(read(&mut both), ["one", "", "two", "three", "four"]);
+        assert_eq!(read(&mut db), ["three"]);
+        keep(&log, "db", &["five"]);
+        assert_eq!((read(&mut both), read(&mut db)), (vec!["five".to_owned()], vec!["five".to_owned()]));
+    }
+
+    #[test]
+    fn a_chatty_app_pushes_out_its_own_lines_and_slow_readers_are_told() {
+        let log = OutputLog::new();
+        keep(&log, "quiet", &["still here"]);
+        keep(&log, "chatty", &["first"]);
+        let mut slow = log.read(["chatty".into()]);
+        assert_eq!(read(&mut slow), ["first"]);
+        let long = "x".repeat(10_000);
+        for _ in 0..500 {
+            keep(&log, "chatty", &[&long, &long]);
+        }
+        assert!(log.shared.lock().rings["chatty"].size <= KEPT);
+        let lines = read(&mut slow);
+        let missed: usize = lines[0].trim_matches(['<', '>']).split(' ').next().unwrap().parse().unwrap();
+        assert_eq!(missed + lines.len() - 1, 1000, "every line is read or counted");
+        assert_eq!(read(&mut log.read(["quiet".into()])), ["still here"]);
+        let fresh = read(&mut log.read(["chatty".into()]));
+        assert_eq!(
+            fresh.len(),
+            lines.len() - 1,
+            "who comes late has missed nothing of what it could have had"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_reader_waits_for_what_is_not_there_yet() {
+        let log = OutputLog::new();
+        let mut stream = log.read(["web".into()]);
+        let waiting = tokio::spawn(async move { stream.next().await });
+        tokio::task::yield_now().await;
+        keep(&log, "web", &["at last"]);
+        let LogNext::Piece(piece) = waiting.await.unwrap() else { panic!("missed nothing") };
+        assert_eq!(piece.lines().collect::<Vec<_>>(), [b"at last"]);
+    }
+}
