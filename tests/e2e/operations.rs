@@ -52,6 +52,7 @@ async fn a_restart_of_all_keeps_the_listener_open_and_replaces_every_worker() {
     // Whoever connects meanwhile waits in the queue, and is not refused.
     let client = tokio::net::TcpStream::connect(addr).await;
     assert!(client.is_ok(), "{client:?}");
+    drop(client);
     restart.await.unwrap();
     assert_eq!(app.master().listener_addr("http"), Some(addr));
     assert!((0..3).all(|slot| !old.contains(&app.pid(slot))));
