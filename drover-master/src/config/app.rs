@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
-    StartPolicy, StopPolicy,
+    RestartWhen, StartPolicy, StopPolicy,
 };
 use crate::process::OutputSink;
 
@@ -114,6 +114,16 @@ impl AppSpec {
         if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
             return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
         }
+        if self.kind == Kind::Oneshot {
+            let reason = match (self.restart.when, &self.start.probe) {
+                (RestartWhen::Always, _) => Some("is not restarted always: it would never be done"),
+                (_, Some(_)) => Some("has no probe: it is ready when it is done"),
+                (RestartWhen::OnFailure | RestartWhen::Never, None) => None,
+            };
+            if let Some(reason) = reason {
+                return Err(ConfigError::Oneshot { app: self.name.clone(), reason });
+            }
+        }
         if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = &self.start.probe {
             match addr.parse()? {
                 ListenAddr::Tcp(addr) if !addr.ends_with(":0") => {}
@@ -216,6 +226,14 @@ pub enum ConfigError {
     HeartbeatInterval {
         /// The app.
         app: String,
+    },
+    /// A oneshot app with what only a service can have.
+    #[error("app `{app}`: a oneshot {reason}")]
+    Oneshot {
+        /// The app.
+        app: String,
+        /// What can't be meant.
+        reason: &'static str,
     },
     /// A stop signal that can't ask.
     #[error(

@@ -26,8 +26,9 @@ pub enum Kind {
     /// It serves until it is asked to end: started once its workers are ready.
     #[default]
     Service,
-    /// It does one thing and ends: started, and completed with that, once all its workers have ended with a success. It is
-    /// never ready by its uptime.
+    /// It does one thing and ends: started, and completed with that, once all its workers have ended with a success. A plain
+    /// one is never ready by its uptime; for its whole work it has [`StartPolicy::timeout`](super::StartPolicy::timeout),
+    /// which [`MasterBuilder::kind`](crate::MasterBuilder::kind) lifts.
     Oneshot,
 }
 

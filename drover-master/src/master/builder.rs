@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::driver::Driver;
 use super::error::BuildError;
@@ -146,10 +147,14 @@ impl MasterBuilder {
         self
     }
 
-    /// What the app is for. Default: [`Kind::Service`].
+    /// What the app is for. Default: [`Kind::Service`]. The work of a [`Kind::Oneshot`] may take as long as it takes, unless
+    /// a start policy that is given after this says otherwise.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
         self.spec.kind = kind;
+        if kind == Kind::Oneshot {
+            self.spec.start.timeout = Duration::MAX;
+        }
         self
     }
 

@@ -44,7 +44,7 @@ use super::deadlines::after;
 use super::exit::{Exit, Intent};
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
-use crate::config::{AppSpec, Heartbeat, Protocol, RestartPolicy, StartPolicy, StopPolicy};
+use crate::config::{AppSpec, Heartbeat, Kind, Protocol, RestartPolicy, StartPolicy, StopPolicy};
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
 /// reconnects slowly; longer leaves one running that the master can neither ask to stop nor see ready.
@@ -56,6 +56,8 @@ pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(10);
 /// What all workers of an app have in common.
 #[derive(Debug)]
 pub struct Rules {
+    /// Whether they serve, or do one thing and end.
+    pub kind: Kind,
     /// What they speak.
     pub protocol: Protocol,
     /// How they start.
@@ -71,6 +73,7 @@ pub struct Rules {
 impl From<&AppSpec> for Rules {
     fn from(spec: &AppSpec) -> Self {
         Self {
+            kind: spec.kind,
             protocol: spec.protocol,
             start: spec.start.clone(),
             stop: spec.stop.clone(),
@@ -198,6 +201,10 @@ impl Worker {
                 if self.early && self.link == Link::Up {
                     self.become_started(now, out);
                 }
+            }
+            // It is ready when it is done, and may take as long as that policy says.
+            Protocol::None if self.rules.kind == Kind::Oneshot => {
+                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
             }
             Protocol::None if self.rules.start.probe.is_some() => {
                 self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));

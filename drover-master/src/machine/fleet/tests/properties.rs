@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
-use crate::config::{Backoff, FailureLimit, LimitReached, OnStartFailure, Protocol, RestartWhen};
+use crate::config::{Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, Protocol, RestartWhen};
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::Said;
@@ -139,6 +139,7 @@ fn op() -> impl Strategy<Value = Op> {
 prop_compose! {
     fn any_rules()(
         protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None)],
+        kind in prop_oneof![3 => Just(Kind::Service), 1 => Just(Kind::Oneshot)],
         parallel in 1..4u32,
         min_uptime in prop_oneof![Just(0), Just(1000u64)],
         keep_going: bool,
@@ -153,6 +154,7 @@ prop_compose! {
         reset_after in prop_oneof![Just(0), Just(60u64)],
     ) -> Rules {
         let mut rules = rules(protocol);
+        rules.kind = kind;
         rules.start.parallel = NonZeroU32::new(parallel).unwrap();
         rules.start.min_uptime = Duration::from_millis(min_uptime);
         rules.start.on_failure = if keep_going { OnStartFailure::KeepGoing } else { OnStartFailure::FailFast };

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
-use crate::config::{OnStartFailure, Protocol, RestartWhen};
+use crate::config::{Kind, OnStartFailure, Protocol, RestartWhen};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep};
 use crate::machine::gate::{DenyReason, Request};
 
@@ -247,4 +247,42 @@ fn a_start_does_not_wait_for_a_process_that_outlives_sigkill() {
         let joined = stage.start();
         assert_eq!(stage.verdict(joined), Some(Verdict::Unkillable { pid: 1001 }), "{on_failure:?}");
     }
+}
+
+/// Plain workers that do one thing and end.
+fn oneshot(count: u32) -> Stage {
+    let mut rules = rules(Protocol::None);
+    rules.kind = Kind::Oneshot;
+    rules.start.timeout = secs(60);
+    Stage::new(rules, count, false)
+}
+
+#[test]
+fn a_oneshot_is_started_and_completed_once_all_its_workers_have_ended_with_a_success() {
+    let mut stage = oneshot(2).script(0, [Manner::Ends(ExitStatus::Code(0))]);
+    let start = stage.start();
+    stage.settle();
+    stage.pass(secs(10));
+    assert_eq!(
+        (stage.verdict(start), stage.fleet.phase()),
+        (None, Phase::Starting),
+        "no uptime makes it ready"
+    );
+    stage.end_process(1, ExitStatus::Code(0));
+    assert_eq!((stage.verdict(start), stage.ends.clone()), (Some(Verdict::Done), vec![Outcome::Completed]));
+    assert_eq!(stage.app_events(), ["app_starting", "app_started", "app_ended"]);
+}
+
+#[test]
+fn a_oneshot_that_fails_or_takes_too_long_has_failed_to_start() {
+    let mut failing = oneshot(1).script(0, [Manner::Ends(ExitStatus::Code(4))]);
+    let start = failing.start();
+    failing.settle();
+    assert!(matches!(failing.verdict(start), Some(Verdict::StartFailed(_))));
+    let mut slow = oneshot(1);
+    let start = slow.start();
+    slow.settle();
+    slow.pass(secs(61));
+    let Some(Verdict::StartFailed(failure)) = slow.verdict(start) else { panic!("{slow:?}") };
+    assert!(failure.exit.to_string().contains("was not ready in time"), "{}", failure.exit);
 }
