@@ -2,6 +2,7 @@
 
 use drover_proto::latest::*;
 
+use crate::control;
 use crate::vectors::AnyMessage;
 
 /// The message that the vector of this name holds.
@@ -13,8 +14,8 @@ pub(crate) fn expected(name: &str) -> AnyMessage {
     handshake(name)
         .or_else(|| worker(name).map(AnyMessage::from))
         .or_else(|| master(name).map(AnyMessage::from))
-        .or_else(|| request(name).map(AnyMessage::from))
-        .or_else(|| response(name).map(AnyMessage::from))
+        .or_else(|| control::request(name).map(AnyMessage::from))
+        .or_else(|| control::response(name).map(AnyMessage::from))
         .unwrap_or_else(|| panic!("{name} is a new vector: say in expected.rs what it means"))
 }
 
@@ -178,155 +179,4 @@ fn master(name: &str) -> Option<MasterFrame> {
         }
         _ => return None,
     })
-}
-
-fn request(name: &str) -> Option<ControlRequest> {
-    use control_request::Body;
-    let asks = |seq, body| ControlRequest { seq, body: Some(body) };
-    Some(match name {
-        "status_request" => asks(1, Body::Status(StatusRequest { apps: vec![] })),
-        "status_request_for_two_apps" => {
-            asks(2, Body::Status(StatusRequest { apps: vec!["web".into(), "mail".into()] }))
-        }
-        "events_request" => asks(3, Body::Events(EventsRequest { since_seq: 17, follow: true })),
-        "down_request" => asks(4, Body::Down(DownRequest { now: false })),
-        "down_request_now" => asks(5, Body::Down(DownRequest { now: true })),
-        "unknown_body_in_a_request" => ControlRequest { seq: 6, body: None },
-        _ => return None,
-    })
-}
-
-fn response(name: &str) -> Option<ControlResponse> {
-    use control_response::Body;
-    let last = |reply_to, body| ControlResponse { reply_to, more: false, body: Some(body) };
-    let event = |event| ControlResponse { reply_to: 3, more: true, body: Some(Body::Event(event)) };
-    let of_web = |seq, name: &str, phase: Phase| Event {
-        seq,
-        time_ms: 1_767_225_600_000 + (seq - 18),
-        app: "web".into(),
-        generation: 2,
-        name: name.into(),
-        phase: phase.into(),
-        ..Default::default()
-    };
-    Some(match name {
-        "status_reply_before_the_first_worker" => last(1, {
-            let master = MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 0 };
-            Body::Status(StatusReply { master: Some(master), ..Default::default() })
-        }),
-        "status_reply" => last(2, Body::Status(full_status())),
-        "event" => {
-            event(Event { slot: Some(0), worker: 7, pid: 4711, ..of_web(18, "started", Phase::Started) })
-        }
-        "event_of_an_app" => {
-            event(Event { detail: "10 failures within 5m".into(), ..of_web(19, "gave_up", Phase::Failed) })
-        }
-        "event_exited_by_itself" => event(Event {
-            slot: Some(1),
-            worker: 8,
-            pid: 4712,
-            exit: Some(Exit {
-                kind: ExitKind::NormalExit.into(),
-                code: Some(0),
-                during: Phase::ShuttingDown.into(),
-                uptime_ms: 5,
-                ..Default::default()
-            }),
-            ..of_web(20, "exited", Phase::ShutDown)
-        }),
-        "event_spawn_failed" => event(Event {
-            slot: Some(1),
-            worker: 9,
-            exit: Some(Exit {
-                kind: ExitKind::SpawnFailed.into(),
-                during: Phase::Initialized.into(),
-                step: "exec".into(),
-                errno: 2,
-                text: "exec: no such file or directory".into(),
-                ..Default::default()
-            }),
-            ..of_web(21, "exited", Phase::Failed)
-        }),
-        "event_restart_scheduled" => event(Event {
-            slot: Some(1),
-            worker: 9,
-            next_try_ms: Some(200),
-            ..of_web(22, "restart_scheduled", Phase::BackingOff)
-        }),
-        "unknown_phase_in_an_event" => event(Event { seq: 1, phase: 99, ..Default::default() }),
-        "events_missed" => ControlResponse {
-            reply_to: 3,
-            more: true,
-            body: Some(Body::Missed(EventsMissed { count: 100, next_seq: 123 })),
-        },
-        "done" => last(4, Body::Done(Done { message: "3 workers of 1 app ended".into() })),
-        "control_error" => {
-            let message = "no app is called mail".into();
-            last(2, Body::Error(Error { code: ErrorCode::NotFound.into(), message }))
-        }
-        "unknown_body_in_a_response" => ControlResponse { reply_to: 6, more: true, body: None },
-        _ => return None,
-    })
-}
-
-fn full_status() -> StatusReply {
-    let killed = Exit {
-        kind: ExitKind::KilledByMaster.into(),
-        code: None,
-        signal: "SIGKILL".into(),
-        core_dumped: true,
-        kill_cause: KillCause::StopDeadline.into(),
-        during: Phase::Stopping.into(),
-        uptime_ms: 86_400_000,
-        max_rss_kb: 51_200,
-        cpu_ms: 1_234,
-        stderr_tail: vec!["waiting for 3 requests".into(), "still waiting".into()],
-        asked_by: "drover down".into(),
-        text: "killed: it did not drain within 20s".into(),
-        ..Default::default()
-    };
-    let serving = WorkerStatus {
-        id: 7,
-        slot: 0,
-        generation: 2,
-        pid: 4711,
-        phase: Phase::Started.into(),
-        uptime_ms: 60_000,
-        restarts: 1,
-        next_try_ms: None,
-        last_exit: Some(killed),
-        status_text: "ready".into(),
-        in_flight: Some(0),
-    };
-    let backing_off = WorkerStatus {
-        id: 8,
-        slot: 1,
-        generation: 2,
-        phase: Phase::BackingOff.into(),
-        restarts: 3,
-        next_try_ms: Some(0),
-        last_exit: Some(Exit {
-            kind: ExitKind::AbnormalExit.into(),
-            code: Some(1),
-            during: Phase::Starting.into(),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let empty_slot = WorkerStatus { slot: 2, phase: Phase::Initialized.into(), ..Default::default() };
-    let web = AppStatus {
-        name: "web".into(),
-        phase: Phase::Started.into(),
-        desired: 3,
-        ready: 1,
-        generation: 2,
-        operation: "start".into(),
-        workers: vec![serving, backing_off, empty_slot],
-        listeners: vec!["http=127.0.0.1:1999".into()],
-    };
-    StatusReply {
-        master: Some(MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 90_061_000 }),
-        apps: vec![web],
-        last_seq: 41,
-    }
 }

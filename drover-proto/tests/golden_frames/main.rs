@@ -6,6 +6,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod control;
 mod expected;
 mod twin;
 mod vectors;

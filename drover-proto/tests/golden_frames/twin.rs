@@ -25,6 +25,7 @@ fn json_of_value(field: &FieldDescriptor, value: &Value) -> Json {
         Value::I32(value) => (*value).into(),
         Value::U64(value) => value.to_string().into(),
         Value::String(value) => value.as_str().into(),
+        Value::Bytes(bytes) => base64(bytes).into(),
         Value::EnumNumber(number) => {
             let kind = field.kind();
             let of = kind.as_enum().expect("an enum's number stands in an enum's field");
@@ -32,6 +33,17 @@ fn json_of_value(field: &FieldDescriptor, value: &Value) -> Json {
         }
         other => panic!("the protocol has no {other:?} yet: say here how it reads in JSON"),
     }
+}
+
+/// RFC 4648, section 4: protobuf's JSON form of bytes.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let group = |three: &[u8]| {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(three.get(at).copied().unwrap_or(0)));
+        let digit = |at: usize| char::from(DIGITS[bits >> (18 - 6 * at) & 63]);
+        (0..4).map(move |at| if at <= three.len() { digit(at) } else { '=' }).collect::<String>()
+    };
+    bytes.chunks(3).map(group).collect()
 }
 
 /// Adds the full name of every field that is set in the message or below it.
