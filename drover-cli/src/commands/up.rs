@@ -96,6 +96,7 @@ fn start(app: &App, keep_going: bool) -> StartPolicy {
 fn stop(app: &App) -> StopPolicy {
     let default = StopPolicy::default();
     StopPolicy {
+        pre_delay: app.stop.pre_delay,
         drain_timeout: app.stop.drain_timeout,
         term_timeout: app.stop.term_timeout,
         signal: drover_master::signal_number(&app.stop.signal).unwrap_or(default.signal),

@@ -142,6 +142,9 @@ impl Default for Start {
 /// `app.NAME.stop`: how a worker is stopped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stop {
+    /// How long a worker that is ready serves on before it is told to stop; default 0. For a load balancer that learns
+    /// late: too short, and it sends requests to who is leaving, too long, and every stop takes that long.
+    pub pre_delay: Duration,
     /// The time to finish the work at hand; default 20 s. Too short cuts requests off, too long holds up a stop.
     pub drain_timeout: Duration,
     /// The time between `signal` and SIGKILL; default 5 s.
@@ -153,6 +156,7 @@ pub struct Stop {
 impl Default for Stop {
     fn default() -> Self {
         Self {
+            pre_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(20),
             term_timeout: Duration::from_secs(5),
             signal: "SIGTERM".to_owned(),

@@ -40,7 +40,8 @@ fn table(table: &mut Reader<'_, '_>) -> RestartPolicy {
     let default = RestartPolicy::default();
     let when = table.setting("policy", default.when, value::word(POLICIES)).value;
     let backoff = table.table("backoff", Place::Backoff, backoff);
-    let limit = table.table("limit", Place::Limit, limit);
+    let limit = table.table("limit", Place::Limit, |table| failure_limit(table, FailureLimit::default()));
+    let start_limit = start_limit(table, &limit);
     let reset_after = table.setting("reset_after", default.reset_after, value::duration).value;
     let default_success: Codes = default.success_codes.iter().map(|code| (*code, 0..0)).collect();
     let success = table.setting("success_codes", default_success, codes);
@@ -63,6 +64,7 @@ fn table(table: &mut Reader<'_, '_>) -> RestartPolicy {
         when,
         backoff,
         limit,
+        start_limit,
         reset_after,
         success_codes: success.value.into_iter().map(|(code, _)| code).collect(),
         fatal_codes: fatal.value.into_iter().map(|(code, _)| code).collect(),
@@ -83,8 +85,13 @@ fn backoff(table: &mut Reader<'_, '_>) -> Backoff {
     }
 }
 
-fn limit(table: &mut Reader<'_, '_>) -> FailureLimit {
-    let default = FailureLimit::default();
+/// Reads `start_limit`. What it leaves out is as in `limit`, which holds for failed starts too where there is none.
+fn start_limit(table: &mut Reader<'_, '_>, limit: &FailureLimit) -> Option<FailureLimit> {
+    table.entry("start_limit")?;
+    Some(table.table("start_limit", Place::Limit, |table| failure_limit(table, limit.clone())))
+}
+
+fn failure_limit(table: &mut Reader<'_, '_>, default: FailureLimit) -> FailureLimit {
     let count = table.setting("count", default.count.get(), value::whole(1..=100_000)).value;
     FailureLimit {
         count: NonZeroU32::new(count).unwrap_or(default.count),

@@ -45,6 +45,7 @@ fn probe(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
 pub(super) fn stop(table: &mut Reader<'_, '_>) -> Stop {
     let default = Stop::default();
     Stop {
+        pre_delay: table.setting("pre_delay", default.pre_delay, value::duration).value,
         drain_timeout: table.setting("drain_timeout", default.drain_timeout, value::duration).value,
         term_timeout: table.setting("term_timeout", default.term_timeout, value::duration).value,
         signal: table.setting("signal", default.signal, signal).value,

@@ -26,12 +26,12 @@ pub(super) enum Place {
     Restart,
     /// `[app.NAME.restart.backoff]`.
     Backoff,
-    /// `[app.NAME.restart.limit]`.
+    /// `[app.NAME.restart.limit]` and `[app.NAME.restart.start_limit]`.
     Limit,
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 15] = [
+pub(super) const KEYS: [(Place, &str); 14] = [
     (Place::Master, "shutdown_timeout"),
     (Place::Socket, "mode"),
     (Place::App, "user"),
@@ -46,7 +46,6 @@ pub(super) const KEYS: [(Place, &str); 15] = [
     (Place::App, "watchdog"),
     (Place::Probe, "http"),
     (Place::Probe, "exec"),
-    (Place::Stop, "pre_delay"),
 ];
 
 /// Words of `app.NAME.protocol` that are not built yet.

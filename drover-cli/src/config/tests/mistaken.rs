@@ -141,6 +141,15 @@ fn every_wrong_line_of_an_app_is_told() {
         ("restart.limit.count = 0", "23: app.web.restart.limit.count is 0, but must be 1 to 100000"),
         ("restart.limit.within = '0s'", "24: app.web.restart.limit.within must be more than zero"),
         (
+            "stop.pre_delay = 5",
+            "18: app.web.stop.pre_delay is a number without a unit; write for example `\"5s\"`; units are ms, s, m, h and d",
+        ),
+        ("restart.start_limit = 3", "23: app.web.restart.start_limit is an integer, not a table"),
+        (
+            "restart.start_limit.cont = 3",
+            "21: unknown key `cont` in app.web.restart.start_limit; did you mean `count`?",
+        ),
+        (
             "restart.limit.then = 'stop'",
             "22: unknown word `stop` for app.web.restart.limit.then; did you mean `stop-app`?",
         ),
@@ -300,7 +309,6 @@ fn every_key_that_is_not_built_is_told_as_such() {
         ("watchdog = {}", "app.web", "watchdog"),
         ("start.probe = { tcp = 'h:1', http = 'h:1' }", "app.web.start.probe", "http"),
         ("start.probe = { tcp = 'h:1', exec = 'x' }", "app.web.start.probe", "exec"),
-        ("stop.pre_delay = '0s'", "app.web.stop", "pre_delay"),
         ("[master]\nshutdown_timeout = '45s'", "master", "shutdown_timeout"),
         ("[sockets]\na = { listen = 'h:1', mode = 'shared' }", "sockets.a", "mode"),
     ] {

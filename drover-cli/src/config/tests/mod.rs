@@ -38,6 +38,7 @@ min_uptime = "0s"
 parallel = 2
 
 [app.web.stop]
+pre_delay = "500ms"
 drain_timeout = "1h30m"
 term_timeout = "0s"
 signal = "SIGQUIT"
@@ -46,6 +47,7 @@ signal = "SIGQUIT"
 policy = "always"
 backoff = { initial = "1s", max = "1m", factor = 1.5, jitter = 1 }
 limit = { count = 3, within = "90s", then = "stop-all" }
+start_limit = { count = 5, within = "1m", then = "stop-app" }
 reset_after = "2m"
 success_codes = [0, 143]
 fatal_codes = [78, 255]

@@ -65,12 +65,22 @@ fn every_key_arrives_in_its_field() {
             probe: None,
             parallel: Some(2),
         },
-        stop: Stop { drain_timeout: seconds(5400), term_timeout: Duration::ZERO, signal: "SIGQUIT".into() },
+        stop: Stop {
+            pre_delay: Duration::from_millis(500),
+            drain_timeout: seconds(5400),
+            term_timeout: Duration::ZERO,
+            signal: "SIGQUIT".into(),
+        },
         heartbeat: Some(Heartbeat { interval: seconds(2), misses: nonzero(5) }),
         restart: RestartPolicy {
             when: RestartWhen::Always,
             backoff: Backoff { initial: seconds(1), max: seconds(60), factor: 1.5, jitter: 1.0 },
             limit: FailureLimit { count: nonzero(3), within: seconds(90), then: LimitReached::StopAll },
+            start_limit: Some(FailureLimit {
+                count: nonzero(5),
+                within: seconds(60),
+                then: LimitReached::StopApp,
+            }),
             reset_after: seconds(120),
             success_codes: vec![0, 143],
             fatal_codes: vec![78, 255],
@@ -107,14 +117,16 @@ fn defaults_are_those_of_the_interface() {
     let App { start, stop, restart, .. } = plain_app();
     assert_eq!((start.timeout, start.max_timeout, start.min_uptime), (seconds(30), seconds(300), seconds(1)));
     assert_eq!(
-        (stop.drain_timeout, stop.term_timeout, stop.signal.as_str()),
-        (seconds(20), seconds(5), "SIGTERM")
+        (stop.pre_delay, stop.drain_timeout, stop.term_timeout, stop.signal.as_str()),
+        (seconds(0), seconds(20), seconds(5), "SIGTERM")
     );
-    let RestartPolicy { when, backoff, limit, reset_after, success_codes, fatal_codes } = restart;
+    let RestartPolicy { when, backoff, limit, start_limit, reset_after, success_codes, fatal_codes } =
+        restart;
     assert_eq!(when, RestartWhen::OnFailure);
     assert_eq!((backoff.initial, backoff.max), (Duration::from_millis(200), seconds(30)));
     assert_eq!((backoff.factor, backoff.jitter), (2.0, 0.2));
     assert_eq!(limit, FailureLimit { count: nonzero(10), within: seconds(300), then: LimitReached::GiveUp });
+    assert_eq!(start_limit, None);
     assert_eq!((reset_after, success_codes, fatal_codes), (seconds(60), vec![0], vec![]));
 }
 
@@ -179,6 +191,18 @@ fn every_word_has_its_meaning() {
     for word in ["USR1", "SIGUSR1"] {
         assert_eq!(app(&format!("stop.signal = '{word}'")).stop.signal, "SIGUSR1");
     }
+}
+
+#[test]
+fn a_limit_of_starts_is_as_the_limit_in_what_it_leaves_out() {
+    let limit = "restart.limit = { count = 3, within = '2m', then = 'stop-all' }\n";
+    let only_count = app(&format!("{limit}restart.start_limit.count = 7")).restart.start_limit.unwrap();
+    assert_eq!(
+        only_count,
+        FailureLimit { count: nonzero(7), within: seconds(120), then: LimitReached::StopAll }
+    );
+    let nothing = app(&format!("{limit}restart.start_limit = {{}}")).restart;
+    assert_eq!(nothing.start_limit, Some(nothing.limit));
 }
 
 #[test]
