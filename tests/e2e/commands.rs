@@ -38,6 +38,16 @@ async fn a_command_that_is_missing() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_a_symlink_is_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let link = dir.path().join("current");
+    std::os::unix::fs::symlink(program!("worker_good"), &link).unwrap();
+    let app = App::started(App::builder(&link)).await;
+    assert_eq!(app.worker(0).phase, Phase::Started);
+    app.end().await;
+}
+
+#[tokio::test]
 async fn a_command_that_is_not_executable() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), "app", b"#!/bin/sh\n", 0o644);

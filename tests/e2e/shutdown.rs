@@ -56,6 +56,20 @@ async fn a_shutdown_waits_for_the_connection_under_way_and_no_longer() {
 }
 
 #[tokio::test]
+async fn an_app_that_is_ending_says_so_and_what_is_under_way() {
+    let mut app = App::started(App::builder(program!("worker_ignores_stop"))).await;
+    let shutdown = app.master().shutdown();
+    app.until("stopping").await;
+    let status = app.master().snapshot().status;
+    assert_eq!((status.phase, status.operation), (Phase::ShuttingDown, Some("shutdown")));
+    let kill = app.master().kill();
+    patiently("the shutdown", shutdown).await.unwrap();
+    patiently("the kill", kill).await.unwrap();
+    assert_eq!(app.master().snapshot().status.phase, Phase::ShutDown);
+    app.is_gone().await;
+}
+
+#[tokio::test]
 async fn every_shutdown_that_is_asked_for_meanwhile_gets_the_same_answer() {
     let app = App::started(App::builder(program!("worker_good")).workers(2)).await;
     let tickets = [app.master().shutdown(), app.master().shutdown(), app.master().shutdown()];
