@@ -21,6 +21,7 @@ mod listeners;
 mod master_death;
 mod masters;
 mod operations;
+mod node_defects;
 mod policies;
 mod restart;
 mod secrets;
