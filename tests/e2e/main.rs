@@ -22,6 +22,7 @@ mod master_death;
 mod masters;
 mod operations;
 mod node_defects;
+mod node_map;
 mod policies;
 mod restart;
 mod secrets;
