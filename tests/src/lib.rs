@@ -3,10 +3,14 @@
 //! - `src/bin/`: workers with one vice each, named after it, and a master to run as a process of its own.
 //! - [`raw`]: the protocol by hand, for workers whose vice the SDK would not let them have.
 //! - [`harness`]: an app under test, its events, and the proof that nothing of it is left behind.
-//! - `e2e/`: the tests, a file a behaviour.
+//! - [`floor`]: processes without a master, for the benchmarks to measure against.
+//! - `e2e/`: the tests, a file a behaviour; `benches/`: what things cost.
 
+pub mod floor;
 pub mod harness;
 pub mod raw;
+#[expect(unsafe_code, reason = "a system call without a safe wrapper")]
+mod sys;
 
 use std::io::Write;
 use std::str::FromStr;

@@ -1,0 +1,78 @@
+//! What Drover costs, beside the physical floor, in the same run: `cargo bench -p drover-e2e [-- [--quick] [LINE…]]`.
+//!
+//! - [`options`]: which lines, how many rounds.
+//! - [`sample`]: rounds of floor and Drover in turns, so that a machine that drifts drifts for both.
+//! - [`report`]: the table, and what each figure is to be.
+//! - [`library`], [`program`]: Drover in this process, and as the command.
+//! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`].
+//!
+//! What each line means stands in `docs/benchmarks.md`.
+
+mod idle;
+mod library;
+mod memory;
+mod options;
+mod program;
+mod report;
+mod restart;
+mod sample;
+mod scale;
+mod start;
+mod stop;
+
+use std::process::ExitCode;
+
+use drover_e2e::harness::of_app;
+
+use crate::options::{LINES, Options};
+
+/// The app's name in every line, by which what is left behind would be found.
+const APP: &str = "bench";
+
+/// What a plain worker is.
+const PLAIN: [&str; 2] = ["sleep", "1000"];
+
+/// The worker that links the library.
+const SDK_WORKER: &str = env!("CARGO_BIN_EXE_worker_sdk");
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(complaint) => {
+            drover_e2e::complain(&format!("{complaint}; the lines are {}", LINES.join(", ")));
+            return ExitCode::from(2);
+        }
+    };
+    drover_master::raise_nofile().expect("the limit of open files can be raised to its hard limit");
+    // As the `drover` command: one thread runs everything.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime can be had").block_on(run(&options));
+    ExitCode::SUCCESS
+}
+
+async fn run(options: &Options) {
+    report::heading();
+    if options.wants("start") {
+        start::plain(100, options.rounds(15)).await;
+        start::plain(1000, options.rounds(9)).await;
+    }
+    if options.wants("sdk") {
+        start::sdk(options.rounds(15)).await;
+    }
+    if options.wants("restart") {
+        restart::killed(options.rounds(100)).await;
+    }
+    if options.wants("stop") {
+        stop::all(options.rounds(15)).await;
+    }
+    if options.wants("memory") {
+        memory::all().await;
+    }
+    if options.wants("idle") {
+        idle::switches(options).await;
+    }
+    if options.wants("scale") {
+        scale::all(options).await;
+    }
+    assert_eq!(of_app(APP), [0; 0], "workers are left behind");
+}
