@@ -6,7 +6,7 @@ use crate::PLAIN;
 use crate::options::Options;
 use crate::program::{Program, context_switches};
 use crate::report::{Aim, Unit, line};
-use crate::sample::{Pair, Sample};
+use crate::sample::Pair;
 
 const WORKERS: usize = 100;
 
@@ -25,7 +25,8 @@ pub(crate) async fn switches(options: &Options) {
     let above = context_switches(drover.pid()) - before[1];
     floor.end();
     drover.end();
-    let pair = Pair { floor: Sample::one(below as f64), drover: Sample::one(above as f64) };
+    let mut pair = Pair::default();
+    pair.push([below as f64, above as f64]);
     let what = format!("wakeups of {WORKERS} plain workers' master, {} s", watched.as_secs());
     line(&what, Unit::Count, &pair, Aim::AtMost(0.0));
 }

@@ -66,7 +66,7 @@ async fn run(options: &Options) {
         stop::all(options.rounds(15)).await;
     }
     if options.wants("memory") {
-        memory::all().await;
+        memory::all(options.rounds(3)).await;
     }
     if options.wants("idle") {
         idle::switches(options).await;

@@ -2,7 +2,7 @@
 
 use crate::program::{Program, pss_kb};
 use crate::report::{Aim, Unit, line};
-use crate::sample::{Pair, Sample};
+use crate::sample::Pair;
 use crate::{PLAIN, SDK_WORKER};
 
 /// At a hundred workers, in KB.
@@ -12,29 +12,36 @@ const AT_HUNDRED: f64 = 5.0 * 1024.0;
 const PLAIN_WORKER: f64 = 12.0;
 const LIBRARY_WORKER: f64 = 24.0;
 
-pub(crate) async fn all() {
-    kept("plain", &[100, 1000], &[], &PLAIN, PLAIN_WORKER).await;
-    kept("SDK", &[20, 100], &["--protocol", "drover"], &[SDK_WORKER], LIBRARY_WORKER).await;
+pub(crate) async fn all(rounds: usize) {
+    kept(rounds, "plain", &[100, 1000], &[], &PLAIN, PLAIN_WORKER).await;
+    kept(rounds, "SDK", &[20, 100], &["--protocol", "drover"], &[SDK_WORKER], LIBRARY_WORKER).await;
 }
 
 /// The share at each count, and what a worker more costs from the first count to the last.
-async fn kept(kind: &str, counts: &[usize; 2], options: &[&str], command: &[&str], aim: f64) {
-    let mut shares = Vec::new();
-    for count in *counts {
-        let floor = Program::floor(count, command);
-        let below = pss_kb(floor.pid());
-        floor.end();
-        let drover = Program::drover(count, options, command).await;
-        let above = pss_kb(drover.pid());
-        drover.end();
-        let pair = Pair { floor: Sample::one(below), drover: Sample::one(above) };
-        let aim = if count == 100 { Aim::AtMost(AT_HUNDRED) } else { Aim::None };
-        line(&format!("memory with {count} {kind} workers"), Unit::Memory, &pair, aim);
-        shares.push((below, above));
+async fn kept(rounds: usize, kind: &str, counts: &[usize; 2], options: &[&str], command: &[&str], aim: f64) {
+    let (mut few, mut many, mut more) = (Pair::default(), Pair::default(), Pair::default());
+    for _ in 0..rounds {
+        let [least, most] =
+            [shares(counts[0], options, command).await, shares(counts[1], options, command).await];
+        let workers = (counts[1] - counts[0]) as f64;
+        few.push(least);
+        many.push(most);
+        more.push([(most[0] - least[0]) / workers, (most[1] - least[1]) / workers]);
     }
-    let more = (counts[1] - counts[0]) as f64;
-    let (few, many) = (shares[0], shares[1]);
-    let pair =
-        Pair { floor: Sample::one((many.0 - few.0) / more), drover: Sample::one((many.1 - few.1) / more) };
-    line(&format!("memory of each {kind} worker more"), Unit::Memory, &pair, Aim::AtMost(aim));
+    for (count, pair) in counts.iter().zip([few, many]) {
+        let aim = if *count == 100 { Aim::AtMost(AT_HUNDRED) } else { Aim::None };
+        line(&format!("memory with {count} {kind} workers"), Unit::Memory, &pair, aim);
+    }
+    line(&format!("memory of each {kind} worker more"), Unit::Memory, &more, Aim::AtMost(aim));
+}
+
+/// What the floor and Drover take with so many workers.
+async fn shares(count: usize, options: &[&str], command: &[&str]) -> [f64; 2] {
+    let floor = Program::floor(count, command);
+    let below = pss_kb(floor.pid());
+    floor.end();
+    let drover = Program::drover(count, options, command).await;
+    let above = pss_kb(drover.pid());
+    drover.end();
+    [below, above]
 }

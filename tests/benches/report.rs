@@ -53,7 +53,7 @@ pub(crate) fn line(what: &str, unit: Unit, pair: &Pair, aim: Aim) {
         unit.show(floor),
         unit.show(drover),
         unit.range(&pair.drover),
-        if ratio.is_finite() { format!("{ratio:.2}") } else { "-".to_owned() },
+        if matches!(aim, Aim::Ratio(_)) { format!("{ratio:.2}") } else { "-".to_owned() },
     ));
 }
 

@@ -7,14 +7,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct Sample(Vec<f64>);
 
 impl Sample {
-    pub(crate) fn one(figure: f64) -> Self {
-        Self(vec![figure])
-    }
-
-    pub(crate) fn push(&mut self, figure: f64) {
-        self.0.push(figure);
-    }
-
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
@@ -42,6 +34,14 @@ pub(crate) struct Pair {
     pub(crate) drover: Sample,
 }
 
+impl Pair {
+    /// One round: the floor's figure and Drover's.
+    pub(crate) fn push(&mut self, [floor, drover]: [f64; 2]) {
+        self.floor.0.push(floor);
+        self.drover.0.push(drover);
+    }
+}
+
 /// Measures floor and Drover in turns, after one round of each that is not counted.
 pub(crate) async fn in_turns(
     rounds: usize,
@@ -52,8 +52,7 @@ pub(crate) async fn in_turns(
     for round in 0..=rounds {
         let (below, above) = (floor().await, drover().await);
         if round > 0 {
-            pair.floor.push(below.as_secs_f64());
-            pair.drover.push(above.as_secs_f64());
+            pair.push([below.as_secs_f64(), above.as_secs_f64()]);
         }
     }
     pair

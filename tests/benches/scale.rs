@@ -1,7 +1,7 @@
 //! Thousands of workers in one app: started, listed, stopped. Told per 1,000, so that it can be read whether the cost of one
 //! grows with their number.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use drover_e2e::floor::{Floor, stop};
 use drover_e2e::harness::of_app;
@@ -15,7 +15,7 @@ use crate::library::{self, is_spawned, nth, since};
 use crate::options::Options;
 use crate::program::status;
 use crate::report::{Aim, Unit, line, skipped};
-use crate::sample::{Pair, Sample, now, timed};
+use crate::sample::{Pair, now, timed};
 use crate::{APP, PLAIN};
 
 const COUNTS: [usize; 3] = [1000, 5000, 10_000];
@@ -28,11 +28,10 @@ const SPARE: u64 = 1000;
 const WORKER_KB: u64 = 400;
 
 /// What each step took, in seconds per 1,000 workers.
-#[derive(Default)]
 struct Costs {
-    start: Pair,
-    list: Pair,
-    stop: Pair,
+    start: f64,
+    list: f64,
+    stop: f64,
 }
 
 pub(crate) async fn all(options: &Options) {
@@ -42,25 +41,31 @@ pub(crate) async fn all(options: &Options) {
             skipped(&format!("{count} plain workers"), &why);
             continue;
         }
-        let costs = measure(count).await;
+        let (mut start, mut list, mut stop) = (Pair::default(), Pair::default(), Pair::default());
+        for _ in 0..options.rounds(2) {
+            let (floor, drover) = (bare(count), drover(count).await);
+            start.push([floor.start, drover.start]);
+            list.push([floor.list, drover.list]);
+            stop.push([floor.stop, drover.stop]);
+        }
         let what = |step| format!("{step}, per 1,000, with {count}");
-        line(&what("start"), Unit::Time, &costs.start, Aim::Ratio(1.5));
-        line(&what("list (status --json)"), Unit::Time, &costs.list, Aim::None);
-        line(&what("stop"), Unit::Time, &costs.stop, Aim::Ratio(2.0));
+        line(&what("start"), Unit::Time, &start, Aim::Ratio(1.5));
+        line(&what("list (status --json)"), Unit::Time, &list, Aim::None);
+        line(&what("stop"), Unit::Time, &stop, Aim::Ratio(2.0));
     }
 }
 
-async fn measure(count: usize) -> Costs {
-    let mut costs = Costs::default();
-    let thousands = count as f64 / 1000.0;
-    let per_thousand = |took: std::time::Duration| took.as_secs_f64() / thousands;
-
+fn bare(count: usize) -> Costs {
     let [program, argument] = PLAIN;
     let floor = Floor::new(program, [argument]);
-    let (children, took) = timed(|| (0..count).map(|_| floor.spawn()).collect::<Vec<_>>());
-    costs.start.floor = Sample::one(per_thousand(took));
-    costs.stop.floor = Sample::one(per_thousand(timed(|| stop(children)).1));
+    let (children, start) = timed(|| (0..count).map(|_| floor.spawn()).collect::<Vec<_>>());
+    let ((), stop) = timed(|| stop(children));
+    let per_thousand = per_thousand(count);
+    // There is nobody to ask.
+    Costs { start: per_thousand(start), list: f64::NAN, stop: per_thousand(stop) }
+}
 
+async fn drover(count: usize) -> Costs {
     let dir = tempfile::tempdir().expect("there is room for a directory");
     let socket = dir.path().join("control.sock");
     // With a pipe or two for each worker the limit of open files would be reached before any other.
@@ -70,26 +75,35 @@ async fn measure(count: usize) -> Costs {
     let handle = supervisor.handle();
     let mut events = handle.events().since(0);
     let begin = SystemTime::now();
-    let running = tokio::spawn(supervisor.run());
-    let last = nth(&mut events, count, is_spawned).await;
-    costs.start.drover = Sample::one(per_thousand(since(begin, &last)));
+    let mut running = tokio::spawn(supervisor.run());
+    let last = tokio::select! {
+        last = nth(&mut events, count, is_spawned) => last,
+        end = &mut running => panic!("the start fails: {end:?}"),
+    };
+    let start = since(begin, &last);
     nth(&mut events, 1, |event| event.name() == "app_started").await;
 
     let begin = now();
     let listing = tokio::task::spawn_blocking(move || status(&socket, &["--json"]));
     let listed = listing.await.expect("asking does not panic").expect("everything is ready");
-    costs.list.drover = Sample::one(per_thousand(begin.elapsed()));
+    let list = begin.elapsed();
     let listed: Value = serde_json::from_str(&listed).expect("it is JSON");
     let workers = listed["apps"][0]["workers"].as_array().expect("the workers are a list");
     assert_eq!(workers.iter().filter(|worker| worker["pid"].is_u64()).count(), count);
 
     let begin = now();
     handle.shutdown().await;
-    costs.stop.drover = Sample::one(per_thousand(begin.elapsed()));
     drop(handle);
     running.await.expect("the supervisor does not panic").expect("it could serve");
+    let stop = begin.elapsed();
     assert_eq!(of_app(APP), [0; 0], "workers are left behind");
-    costs
+    let per_thousand = per_thousand(count);
+    Costs { start: per_thousand(start), list: per_thousand(list), stop: per_thousand(stop) }
+}
+
+/// Seconds for 1,000 of so many.
+fn per_thousand(count: usize) -> impl Fn(Duration) -> f64 {
+    move |took| took.as_secs_f64() * 1000.0 / count as f64
 }
 
 /// Whether the machine has room for so many processes at once, or what it lacks.

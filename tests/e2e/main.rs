@@ -18,6 +18,7 @@ mod foreign;
 mod heartbeat;
 mod hook;
 mod listeners;
+mod many_workers;
 mod master_death;
 mod masters;
 mod operations;
