@@ -74,6 +74,6 @@ pub use master::{
     Occurrence, OperateError, Snapshot, StartError, Ticket, Unavailable,
 };
 pub use nofile::raise_nofile;
-pub use process::{Line, OutputSink, Stream, flush_output, write_output};
+pub use process::{AccountError, Line, OutputSink, Stream, flush_output, write_output};
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal};

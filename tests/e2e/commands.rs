@@ -10,7 +10,7 @@ use drover_master::machine::phase::Phase;
 use drover_master::{MasterBuilder, StartError};
 
 /// The sentence after "app `x` failed to start: worker 0 could not be started: ".
-async fn refusal(builder: MasterBuilder, step: SpawnStep, errno: i32) -> String {
+pub(crate) async fn refusal(builder: MasterBuilder, step: SpawnStep, errno: i32) -> String {
     let (mut app, error) = App::failed(builder).await;
     let StartError::Worker { failure, .. } = &error else { panic!("{error:?}") };
     assert_eq!(failure.exit.reason, ExitReason::SpawnFailed { step, errno });
@@ -111,10 +111,7 @@ async fn a_file_that_is_no_program() {
 async fn a_working_directory_that_can_not_be_entered() {
     let worker = App::builder(program!("worker_good")).current_dir("/no/such/place");
     let sentence = refusal(worker, SpawnStep::WorkingDirectory, libc::ENOENT).await;
-    assert_eq!(
-        sentence,
-        "the working directory `/no/such/place` can't be entered: No such file or directory (os error 2)"
-    );
+    assert_eq!(sentence, "the working directory `/no/such/place` does not exist; make it, or name another");
 }
 
 #[tokio::test]

@@ -11,16 +11,16 @@ use nix::unistd::{Pid, getpgid};
 use crate::policies::soon;
 
 /// An app of one worker without the protocol.
-fn plain(command: Command) -> MasterBuilder {
+pub(crate) fn plain(command: Command) -> MasterBuilder {
     let spec = App::builder("/").spec().clone();
     MasterBuilder::from_spec(AppSpec { command, protocol: Protocol::None, start: soon(), ..spec })
 }
 
-fn sleep() -> Command {
+pub(crate) fn sleep() -> Command {
     Command::new("sleep").arg("300")
 }
 
-fn status_of(pid: u32, field: &str) -> String {
+pub(crate) fn status_of(pid: u32, field: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap().trim().to_owned()
 }

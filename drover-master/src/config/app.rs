@@ -6,7 +6,7 @@ use super::{
     Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
     RestartWhen, StartPolicy, StopPolicy,
 };
-use crate::process::OutputSink;
+use crate::process::{Account, AccountError, OutputSink};
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
 const MAX_WORKERS: u32 = 100_000;
@@ -92,12 +92,28 @@ impl AppSpec {
         }
     }
 
-    /// Checks every value.
+    /// Checks every value, and looks up the user and the group of the command.
     ///
     /// # Errors
     ///
     /// The first [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_values()?;
+        self.account().map(drop)
+    }
+
+    /// Checks every value, and keeps who the user and the group of the command are.
+    pub(crate) fn resolve(&mut self) -> Result<(), ConfigError> {
+        self.check_values()?;
+        self.command.account = self.account()?;
+        Ok(())
+    }
+
+    fn account(&self) -> Result<Option<Account>, ConfigError> {
+        Account::of(&self.command).map_err(|fault| ConfigError::Account { app: self.name.clone(), fault })
+    }
+
+    fn check_values(&self) -> Result<(), ConfigError> {
         check_name(&self.name)?;
         if !(1..=MAX_WORKERS).contains(&self.workers) {
             return Err(ConfigError::Workers { app: self.name.clone(), got: self.workers, max: MAX_WORKERS });
@@ -105,6 +121,7 @@ impl AppSpec {
         if self.command.program.is_empty() {
             return Err(ConfigError::EmptyCommand { app: self.name.clone() });
         }
+        self.command.limits.check(&self.name)?;
         for (at, listener) in self.listeners.iter().enumerate() {
             check_name(&listener.name)?;
             if self.listeners[..at].iter().any(|other| other.name == listener.name) {
@@ -190,6 +207,24 @@ pub enum ConfigError {
     EmptyCommand {
         /// The app.
         app: String,
+    },
+    /// A user or a group that is not there, or that workers can't run as.
+    #[error("app `{app}`: {fault}")]
+    Account {
+        /// The app.
+        app: String,
+        /// Why.
+        fault: AccountError,
+    },
+    /// A limit that no kernel would take.
+    #[error("app `{app}`: the limit {limit} {reason}")]
+    Limit {
+        /// The app.
+        app: String,
+        /// Its name.
+        limit: &'static str,
+        /// What is wrong with it.
+        reason: String,
     },
     /// Two listeners of one name.
     #[error("the listener name `{name}` is given twice")]

@@ -4,6 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Limits;
+use crate::process::Account;
+
 /// What a worker process runs, and in which surroundings.
 ///
 /// Its environment never shows in `Debug`, traces or status: it may hold secrets.
@@ -15,6 +18,11 @@ pub struct Command {
     pub(crate) env_clear: bool,
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) umask: Option<u32>,
+    pub(crate) user: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) limits: Limits,
+    /// Who `user` and `group` are; looked up when a master is built.
+    pub(crate) account: Option<Account>,
 }
 
 impl Command {
@@ -27,6 +35,10 @@ impl Command {
             env_clear: false,
             cwd: None,
             umask: None,
+            user: None,
+            group: None,
+            limits: Limits::default(),
+            account: None,
         }
     }
 
@@ -51,14 +63,14 @@ impl Command {
         self
     }
 
-    /// Starts workers with an empty environment and only what [`env`](Self::env) sets. Default: inherited.
+    /// Starts workers with an empty environment and only what [`env`](Self::env) and [`user`](Self::user) set. Default: inherited.
     #[must_use]
     pub fn env_clear(mut self, clear: bool) -> Self {
         self.env_clear = clear;
         self
     }
 
-    /// The working directory. Default: the master's.
+    /// The working directory, entered as the worker's user. Default: the master's.
     #[must_use]
     pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cwd = Some(dir.into());
@@ -69,6 +81,37 @@ impl Command {
     #[must_use]
     pub fn umask(mut self, mask: u32) -> Self {
         self.umask = Some(mask);
+        self
+    }
+
+    /// The user that workers run as: a name, or an id in digits. Default: the master's. Another one needs a master that runs as
+    /// root.
+    ///
+    /// Its group and supplementary groups come with it, as by a login. As systemd does, it sets `USER`, `LOGNAME`, `HOME` and
+    /// `SHELL`, but neither a home that is `/` nor a shell that lets nobody in; what the master has in these is not inherited.
+    /// [`env`](Self::env) wins over them. The name is looked up when the master is built.
+    ///
+    /// A worker that changes its user anew, or whose program is setuid, loses the signal that would end it with its master.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self.account = None;
+        self
+    }
+
+    /// The group that workers run as: a name, or an id in digits. Default: the user's. Alone it needs a master that runs as
+    /// root, and the worker has no supplementary groups.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self.account = None;
+        self
+    }
+
+    /// What workers are limited to. Default: nothing but what the master itself is.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -85,6 +128,9 @@ impl fmt::Debug for Command {
             .field("args", &self.args)
             .field("env", &format_args!("{} variables", self.env.len()))
             .field("cwd", &self.cwd)
+            .field("user", &self.user)
+            .field("group", &self.group)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }

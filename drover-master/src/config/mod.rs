@@ -3,6 +3,7 @@
 mod app;
 mod command;
 mod cpus;
+pub(crate) mod limits;
 mod listen;
 mod policy;
 mod relation;
@@ -11,6 +12,7 @@ mod settings;
 pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use command::Command;
 pub use cpus::cpus;
+pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenSpec};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,

@@ -86,14 +86,15 @@ pub(crate) struct Admission {
     pub outgoing: mpsc::Receiver<Bytes>,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. `user`: whom the workers run as.
 pub(super) async fn serve(
     stream: UnixStream,
     connection: ConnectionId,
     news: mpsc::Sender<LinkNews>,
     permit: OwnedSemaphorePermit,
+    user: u32,
 ) {
-    let link = Connection { id: connection, news };
+    let link = Connection { id: connection, user, news };
     let peer = stream.peer_cred().ok();
     let (reader, writer) = stream.into_split();
     let handshake =
@@ -106,6 +107,7 @@ pub(super) async fn serve(
 
 struct Connection {
     id: ConnectionId,
+    user: u32,
     news: mpsc::Sender<LinkNews>,
 }
 
@@ -126,9 +128,12 @@ impl Connection {
     ) -> Option<(OwnedReadHalf, OwnedWriteHalf, Outgoing)> {
         let peer = pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid != 0);
         let own = nix::unistd::geteuid().as_raw();
-        if uid.is_none_or(|uid| uid != own && uid != 0) {
-            let message =
-                format!("user {} may not speak here; workers run as user {own}", uid.unwrap_or(u32::MAX));
+        if uid.is_none_or(|uid| ![self.user, own, 0].contains(&uid)) {
+            let message = format!(
+                "user {} may not speak here; workers run as user {}",
+                uid.unwrap_or(u32::MAX),
+                self.user
+            );
             let refusal = Refusal { code: RejectCode::PermissionDenied, message, spoken: SPOKEN };
             return self.refuse(writer, None, peer, refusal, false).await;
         }
@@ -325,7 +330,7 @@ async fn send(writer: &mut OwnedWriteHalf, message: &impl Message) -> io::Result
 }
 
 /// The error with its sources in one sentence.
-fn sentence(error: &dyn std::error::Error) -> String {
+pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -350,7 +355,7 @@ mod tests {
         let (outgoing, frames) = mpsc::channel(64);
         let carrying = tokio::spawn(async move {
             let (reader, writer) = ours.into_split();
-            let link = Connection { id: ConnectionId(1), news };
+            let link = Connection { id: ConnectionId(1), user: 0, news };
             tokio::select! {
                 trouble = link.carry(reader, writer, frames) => trouble,
                 () = async { while told.recv().await.is_some() {} } => None,

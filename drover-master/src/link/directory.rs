@@ -2,13 +2,14 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::listener::PATH_MAX;
+use crate::process::Account;
 
 /// The socket's name in its directory.
 const SOCKET: &str = "worker.sock";
@@ -63,12 +64,11 @@ impl Directory {
     /// is removed.
     pub(crate) fn create() -> Result<Self, DirectoryError> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
-        let own = PathBuf::from(format!("/tmp/drover-workers-{}", nix::unistd::geteuid()));
-        Self::create_in(runtime.as_deref(), &own)
+        Self::create_in(runtime.as_deref(), &own_base())
     }
 
     /// Below `runtime`, else below `own`. What others may write to is not passed over: somebody made it so, and should know.
-    fn create_in(runtime: Option<&Path>, own: &Path) -> Result<Self, DirectoryError> {
+    pub(super) fn create_in(runtime: Option<&Path>, own: &Path) -> Result<Self, DirectoryError> {
         // One that is not there, or is another user's (sudo may leave the variable), is no place for a directory of ours.
         let is_ours = |dir: &&Path| {
             fs::metadata(dir).is_ok_and(|dir| dir.is_dir() && dir.uid() == nix::unistd::geteuid().as_raw())
@@ -117,6 +117,22 @@ impl Directory {
         Err(failed(base, io::Error::other(format!("each of {TRIES} new directories in it was taken away"))))
     }
 
+    /// A new directory below `/tmp`, where every user can reach it, whatever the master's umask is.
+    pub(super) fn create_for_others() -> Result<Self, DirectoryError> {
+        let base = own_base();
+        let made = Self::create_below(&base)?;
+        for dir in [&base, &made.path] {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o711))
+                .map_err(|source| DirectoryError::Io { path: dir.clone(), source })?;
+        }
+        Ok(made)
+    }
+
+    /// Whether somebody may pass through it and through each directory above it.
+    pub(super) fn lets_in(&self, account: &Account) -> bool {
+        self.path.ancestors().all(|dir| fs::metadata(dir).is_ok_and(|dir| account.may_enter(&dir)))
+    }
+
     /// Where the socket is to be.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path.join(SOCKET)
@@ -127,6 +143,10 @@ impl Drop for Directory {
     fn drop(&mut self) {
         remove(&self.path);
     }
+}
+
+fn own_base() -> PathBuf {
+    PathBuf::from(format!("/tmp/drover-workers-{}", nix::unistd::geteuid()))
 }
 
 /// Locks a directory that was just made. Between making and locking, another master may take it for a dead one's and remove
@@ -180,8 +200,6 @@ fn remove(path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

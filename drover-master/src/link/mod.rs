@@ -7,7 +7,7 @@ mod directory;
 mod server;
 mod token;
 
-pub(crate) use connection::{Admission, ConnectionId, LinkNews, News, error_frame};
+pub(crate) use connection::{Admission, ConnectionId, LinkNews, News, error_frame, sentence};
 pub use directory::DirectoryError;
 pub(crate) use server::{LinkServer, Outgoing, outgoing};
 pub(crate) use token::Token;

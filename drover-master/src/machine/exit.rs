@@ -103,8 +103,18 @@ pub enum SpawnStep {
     WorkingDirectory,
     /// Death with the master.
     ParentDeathSignal,
-    /// Resource limits.
+    /// A resource limit.
     Limits,
+    /// The priority.
+    Nice,
+    /// How early it is taken when memory runs out.
+    OomScoreAdj,
+    /// Supplementary groups.
+    Groups,
+    /// The group.
+    Group,
+    /// The user.
+    User,
     /// Standard streams and inherited sockets.
     Descriptors,
     /// `execve(2)`.
@@ -207,6 +217,11 @@ impl fmt::Display for SpawnStep {
             Self::WorkingDirectory => "working_directory",
             Self::ParentDeathSignal => "parent_death_signal",
             Self::Limits => "limits",
+            Self::Nice => "nice",
+            Self::OomScoreAdj => "oom_score_adj",
+            Self::Groups => "groups",
+            Self::Group => "group",
+            Self::User => "user",
             Self::Descriptors => "descriptors",
             Self::Exec => "exec",
             Self::Pidfd => "pidfd",

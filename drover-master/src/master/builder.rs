@@ -205,11 +205,11 @@ impl MasterBuilder {
     /// # Errors
     ///
     /// [`BuildError`] for a value that can't be meant, and outside a tokio runtime.
-    pub fn build(self) -> Result<Master, BuildError> {
+    pub fn build(mut self) -> Result<Master, BuildError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());
         }
-        self.spec.check()?;
+        self.spec.resolve()?;
         if crate::sys::is_child_signal_ignored() {
             return Err(BuildError::ChildSignalIgnored);
         }

@@ -34,6 +34,14 @@ impl Driver {
                 return self.not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno, sentence });
             }
         };
+        if let (Some(server), Some(account)) = (&mut self.link_server, &self.spec.command.account)
+            && let Err(error) = server.admit(account)
+        {
+            let sentence =
+                format!("{account} can't be let in to the worker socket: {}", crate::link::sentence(&error));
+            return self
+                .not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno: libc::EACCES, sentence });
+        }
         let words = self.words(identity, token.as_ref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
@@ -41,6 +49,7 @@ impl Driver {
         self.contacts.insert(id, Contact::new(identity, token));
         let sender = self.process_sender.clone();
         let request = SpawnRequest {
+            app: Arc::clone(&self.app),
             command: self.spec.command.clone(),
             output: self.spec.output.clone(),
             words,

@@ -6,6 +6,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::account::Login;
 use crate::config::Command;
 
 /// What is searched when there is no `PATH`, as `execvp(3)` does.
@@ -32,9 +33,13 @@ fn is_ours(key: &OsStr) -> bool {
         .contains(&key)
 }
 
-/// The environment of a worker: inherited or empty, then the command's own, then the master's words.
+/// What a login sets, and what of the master's own login is no worker's (`environ(7)`).
+const LOGIN: [&str; 4] = ["USER", "LOGNAME", "HOME", "SHELL"];
+
+/// The environment of a worker: inherited or empty, then its user's, then the command's own, then the master's words.
 pub(crate) fn environment(
     command: &Command,
+    login: Option<&Login>,
     words: Vec<(&'static str, OsString)>,
 ) -> BTreeMap<OsString, OsString> {
     let mut environment: BTreeMap<OsString, OsString> = if command.env_clear {
@@ -42,6 +47,17 @@ pub(crate) fn environment(
     } else {
         env::vars_os().filter(|(key, _)| !is_ours(key)).collect()
     };
+    if let Some(login) = login {
+        let name = login.name.as_deref().map(OsStr::new);
+        let home = login.home.as_deref().map(Path::as_os_str);
+        let shell = login.shell.as_deref().map(Path::as_os_str);
+        for (key, value) in LOGIN.into_iter().zip([name, name, home, shell]) {
+            match value {
+                Some(value) => environment.insert(key.into(), value.into()),
+                None => environment.remove(OsStr::new(key)),
+            };
+        }
+    }
     environment.extend(command.env.iter().cloned());
     environment.extend(words.into_iter().map(|(key, value)| (key.into(), value)));
     environment
@@ -67,4 +83,22 @@ pub(crate) fn c_string(text: impl AsRef<OsStr>) -> CString {
     let bytes = text.as_ref().as_bytes();
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     CString::new(&bytes[..end]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_brings_its_own_variables_and_the_command_wins_over_them() {
+        let login = Login { name: Some("web".into()), home: Some("/srv/web".into()), shell: None };
+        let command = Command::new("x").env("HOME", "/elsewhere");
+        let environment = environment(&command, Some(&login), Vec::new());
+        let found = |key: &str| environment.get(OsStr::new(key)).map(OsString::as_os_str);
+        assert_eq!(found("USER"), Some(OsStr::new("web")));
+        assert_eq!(found("LOGNAME"), Some(OsStr::new("web")));
+        assert_eq!(found("HOME"), Some(OsStr::new("/elsewhere")));
+        // The master's own would be another's.
+        assert_eq!(found("SHELL"), None);
+    }
 }

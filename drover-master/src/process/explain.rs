@@ -6,20 +6,46 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::Account;
 use crate::config::Command;
 use crate::machine::exit::SpawnStep;
 
 /// The kernel reads this much of a script's first line (`execve(2)`, BINPRM_BUF_SIZE).
 const FIRST_LINE: u64 = 256;
 
-/// The sentence. `found`: the file that was tried, if the program was found.
-pub(crate) fn explain(command: &Command, step: SpawnStep, errno: i32, found: Option<&Path>) -> String {
+/// The sentence. `found`: the file that was tried, if the program was found. `user`: who it was to run as, if not as the
+/// master.
+pub(crate) fn explain(
+    command: &Command,
+    step: SpawnStep,
+    errno: i32,
+    found: Option<&Path>,
+    user: Option<&Account>,
+) -> String {
     let program = command.program.display();
     let error = io::Error::from_raw_os_error(errno);
     match (step, errno, found) {
         (SpawnStep::WorkingDirectory, _, _) => {
-            let dir = command.cwd.as_deref().unwrap_or(Path::new("."));
-            format!("the working directory `{}` can't be entered: {error}", dir.display())
+            let dir = command.cwd.as_deref().unwrap_or(Path::new(".")).display();
+            let by = user.map_or_else(String::new, |user| format!(" by {user}"));
+            match errno {
+                libc::ENOENT => {
+                    format!("the working directory `{dir}` does not exist; make it, or name another")
+                }
+                libc::ENOTDIR => format!("the working directory `{dir}` is no directory; name another"),
+                libc::EACCES => format!(
+                    "the working directory `{dir}` can't be entered{by}; it and each directory above it has to let this \
+                     user in"
+                ),
+                _ => format!("the working directory `{dir}` can't be entered{by}: {error}"),
+            }
+        }
+        (SpawnStep::Groups | SpawnStep::Group | SpawnStep::User, _, _) => {
+            let who = user.map_or_else(|| "another user".to_owned(), Account::to_string);
+            format!(
+                "the worker can't become {who}: {error}; the master needs CAP_SETUID and CAP_SETGID, and its user namespace \
+                 these ids"
+            )
         }
         (SpawnStep::Exec, libc::ENOENT, None) if command.program.as_bytes().contains(&b'/') => {
             format!("the command `{program}` does not exist")
@@ -31,6 +57,16 @@ pub(crate) fn explain(command: &Command, step: SpawnStep, errno: i32, found: Opt
             ),
             None => format!("the command `{program}` exists, but the loader it was linked for does not"),
         },
+        (SpawnStep::Exec, libc::EACCES, Some(file))
+            if file.is_file() && is_executable(file) && user.is_some() =>
+        {
+            let who = user.map_or_else(String::new, Account::to_string);
+            format!(
+                "the command `{program}` can't be executed by {who}; the file `{}` and each directory above it has to let \
+                 this user in",
+                file.display()
+            )
+        }
         (SpawnStep::Exec, libc::EACCES, None) if command.program.as_bytes().contains(&b'/') => {
             format!("the command `{program}` can't be reached: this user may not enter a directory above it")
         }
@@ -55,6 +91,12 @@ pub(crate) fn explain(command: &Command, step: SpawnStep, errno: i32, found: Opt
         },
         (SpawnStep::Exec, libc::ENOEXEC, _) => {
             format!("the command `{program}` is neither a program nor a script with `#!` in its first line")
+        }
+        (SpawnStep::Exec, libc::EAGAIN, _) => {
+            // execve(2): of a process whose user has changed the limit is checked here.
+            format!(
+                "the user of `{program}` has as many processes as it may (ulimit -u, limit nproc): {error}"
+            )
         }
         (SpawnStep::Fork, libc::EAGAIN, _) => {
             format!("the limit of processes is reached (ulimit -u, or pids.max of the cgroup): {error}")
@@ -105,7 +147,7 @@ mod tests {
         let (tell, told) = mpsc::sync_channel(2);
         std::thread::spawn(move || {
             for errno in [libc::EACCES, libc::ENOENT] {
-                let _ = tell.send(explain(&Command::new(&fifo), SpawnStep::Exec, errno, Some(&fifo)));
+                let _ = tell.send(explain(&Command::new(&fifo), SpawnStep::Exec, errno, Some(&fifo), None));
             }
         });
         let text = told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
@@ -118,7 +160,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let script = dir.path().join("script");
         std::fs::write(&script, "#!/nowhere/python -u\nprint()\n").unwrap();
-        let text = explain(&Command::new(&script), SpawnStep::Exec, libc::ENOENT, Some(&script));
+        let text = explain(&Command::new(&script), SpawnStep::Exec, libc::ENOENT, Some(&script), None);
         assert!(text.contains("the interpreter `/nowhere/python`"), "{text}");
     }
 }

@@ -1,12 +1,16 @@
 //! Processes: created by one thread, known by their pidfd, signalled as a tree, reaped where they were made.
 
+mod account;
 mod command_line;
 mod exit_watch;
 mod explain;
+mod limits;
 mod output;
 mod spawner;
 mod tree;
 
+pub(crate) use account::Account;
+pub use account::AccountError;
 pub(crate) use exit_watch::{Ended, aftermath, until_reaped};
 pub use output::{Line, OutputSink, Stream, flush_output, write_output};
 pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail};

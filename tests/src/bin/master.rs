@@ -1,7 +1,8 @@
 //! A master in a process of its own, to be signalled and killed: `master none|drover WORKER [LISTEN]`.
 //!
 //! Says `ready PORT PID…` (port 0 without a listener) and `ended: …`. With `E2E_SIGNALS` it obeys SIGINT and SIGTERM, with
-//! `E2E_EVENTS` it says the name of each event, and `E2E_ARGS` are the worker's arguments.
+//! `E2E_EVENTS` it says the name of each event, `E2E_ARGS` are the worker's arguments, and
+//! `E2E_USER` is the id that workers run as.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,7 +22,11 @@ async fn main() -> ExitCode {
     let worker = args.next().expect("a worker is named");
     let listen = args.next();
     let arguments = drover_e2e::setting::<String>("E2E_ARGS").unwrap_or_default();
-    let mut builder = Master::builder("app", Command::new(worker).args(arguments.split_whitespace()))
+    let mut command = Command::new(worker).args(arguments.split_whitespace());
+    if let Some(user) = drover_e2e::setting::<String>("E2E_USER") {
+        command = command.user(&user).group(user);
+    }
+    let mut builder = Master::builder("app", command)
         .workers(2)
         .protocol(protocol)
         .start_policy(StartPolicy { min_uptime: Duration::from_millis(50), ..StartPolicy::default() })

@@ -1,0 +1,294 @@
+//! Who a worker runs as: user, group and supplementary groups, looked up before any fork.
+//!
+//! The lookup may ask a directory service through the C library, which takes locks and allocates; after a fork nothing of
+//! that is allowed.
+
+use std::ffi::CString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+
+use crate::config::Command;
+
+/// Shells that let nobody in: `SHELL` is not set to one of them.
+const NO_SHELLS: [&str; 8] = [
+    "",
+    "/bin/nologin",
+    "/sbin/nologin",
+    "/usr/bin/nologin",
+    "/usr/sbin/nologin",
+    "/bin/false",
+    "/usr/bin/false",
+    "/dev/null",
+];
+
+/// Somebody to run as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub uid: u32,
+    pub gid: u32,
+    /// The supplementary groups, the group itself among them.
+    pub groups: Vec<u32>,
+    /// Whether the child has anything to change; only root can.
+    pub is_another: bool,
+    /// Who logs in; none where only a group was asked for.
+    pub login: Option<Login>,
+}
+
+/// What a user finds in its environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// None for an id that has no entry.
+    pub name: Option<String>,
+    pub home: Option<PathBuf>,
+    pub shell: Option<PathBuf>,
+}
+
+/// Why workers can't run as a user or a group.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// No such user.
+    #[error("there is no user `{user}`; create it, or name one that `getent passwd` lists")]
+    NoUser {
+        /// The name.
+        user: String,
+    },
+    /// No such group.
+    #[error("there is no group `{group}`; create it, or name one that `getent group` lists")]
+    NoGroup {
+        /// The name.
+        group: String,
+    },
+    /// A number that is no id.
+    #[error("`{id}` is no id of a user or a group; the largest is {}", u32::MAX - 1)]
+    NoId {
+        /// What was given.
+        id: String,
+    },
+    /// A bare id has no group of its own.
+    #[error("user {uid} has no entry in the user database that would tell its group; name a group too")]
+    GroupUnknown {
+        /// The user.
+        uid: u32,
+    },
+    /// Only root can change who a process is.
+    #[error(
+        "only root can run workers as {wanted}, and the master runs as user {own}; run it as root, or leave the user and the group out"
+    )]
+    NotRoot {
+        /// Who was asked for.
+        wanted: String,
+        /// Who the master is.
+        own: u32,
+    },
+    /// The databases of users and groups can't be read.
+    #[error("`{name}` can't be looked up: {errno}")]
+    Lookup {
+        /// Who was looked up.
+        name: String,
+        /// What the C library said.
+        errno: Errno,
+    },
+}
+
+/// Who the master is.
+#[derive(Debug, Clone, Copy)]
+struct Own {
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    /// Who the workers of a command run as; none if it does not say.
+    pub(crate) fn of(command: &Command) -> Result<Option<Self>, AccountError> {
+        let own = Own { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        resolve(own, command.user.as_deref(), command.group.as_deref())
+    }
+
+    /// Whether it may pass through a directory, by the directory's mode; access control lists are not asked.
+    pub(crate) fn may_enter(&self, dir: &std::fs::Metadata) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        let bit = match dir {
+            _ if self.uid == 0 => return true,
+            dir if dir.uid() == self.uid => 0o100,
+            dir if dir.gid() == self.gid || self.groups.contains(&dir.gid()) => 0o010,
+            _ => 0o001,
+        };
+        dir.mode() & bit != 0
+    }
+}
+
+/// `nobody (65534)`, or the number alone.
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.login {
+            Some(Login { name: Some(name), .. }) => {
+                write!(f, "user `{name}` ({}), group {}", self.uid, self.gid)
+            }
+            Some(_) => write!(f, "user {}, group {}", self.uid, self.gid),
+            None => write!(f, "group {}", self.gid),
+        }
+    }
+}
+
+fn resolve(own: Own, user: Option<&str>, group: Option<&str>) -> Result<Option<Account>, AccountError> {
+    let gid = group.map(find_group).transpose()?;
+    let account = match (user, gid) {
+        (None, None) => return Ok(None),
+        (None, Some(gid)) => Account { uid: own.uid, gid, groups: vec![gid], is_another: true, login: None },
+        (Some(name), gid) => match find_user(name)? {
+            Found::Entry(user) => {
+                let gid = gid.unwrap_or(user.gid.as_raw());
+                let groups = groups_of(&user.name, gid)?;
+                let login = Some(login(user.name, user.dir, user.shell));
+                Account { uid: user.uid.as_raw(), gid, groups, is_another: true, login }
+            }
+            Found::Bare(uid) => {
+                let gid = gid.ok_or(AccountError::GroupUnknown { uid })?;
+                Account { uid, gid, groups: vec![gid], is_another: true, login: Some(Login::default()) }
+            }
+        },
+    };
+    if own.uid == 0 {
+        return Ok(Some(account));
+    }
+    // An ordinary user can be nobody but itself, and keeps the supplementary groups that it has.
+    if (account.uid, account.gid) == (own.uid, own.gid) {
+        return Ok(Some(Account { is_another: false, ..account }));
+    }
+    Err(AccountError::NotRoot { wanted: account.to_string(), own: own.uid })
+}
+
+/// A user of the database, or an id that is not in it.
+enum Found {
+    Entry(User),
+    Bare(u32),
+}
+
+fn find_user(name: &str) -> Result<Found, AccountError> {
+    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    match id(name)? {
+        Some(uid) => {
+            let found = User::from_uid(Uid::from_raw(uid)).map_err(failed)?;
+            Ok(found.map_or(Found::Bare(uid), Found::Entry))
+        }
+        None => {
+            let found = usable(name).then(|| User::from_name(name)).transpose().map_err(failed)?.flatten();
+            found.map(Found::Entry).ok_or_else(|| AccountError::NoUser { user: name.to_owned() })
+        }
+    }
+}
+
+fn find_group(name: &str) -> Result<u32, AccountError> {
+    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    if let Some(gid) = id(name)? {
+        return Ok(gid);
+    }
+    let found = usable(name).then(|| Group::from_name(name)).transpose().map_err(failed)?.flatten();
+    found.map(|group| group.gid.as_raw()).ok_or_else(|| AccountError::NoGroup { group: name.to_owned() })
+}
+
+/// A name that can be asked for: what has a NUL in it is nobody's.
+fn usable(name: &str) -> bool {
+    !name.is_empty() && !name.contains('\0')
+}
+
+/// The id that digits mean; none for a name. All ones means "no change" to the kernel (`setresuid(2)`), so it is no id.
+fn id(text: &str) -> Result<Option<u32>, AccountError> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match text.parse::<u32>() {
+        Ok(id) if id != u32::MAX => Ok(Some(id)),
+        _ => Err(AccountError::NoId { id: text.to_owned() }),
+    }
+}
+
+/// The groups that a login gives, `gid` among them (`getgrouplist(3)`).
+fn groups_of(name: &str, gid: u32) -> Result<Vec<u32>, AccountError> {
+    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    let c_name = CString::new(name).map_err(|_| failed(Errno::EINVAL))?;
+    let groups = getgrouplist(&c_name, Gid::from_raw(gid)).map_err(failed)?;
+    Ok(groups.into_iter().map(Gid::as_raw).collect())
+}
+
+fn login(name: String, home: PathBuf, shell: PathBuf) -> Login {
+    let tells = |path: &Path| path.is_absolute() && path != Path::new("/");
+    Login {
+        name: Some(name),
+        home: Some(home).filter(|home| tells(home)),
+        shell: Some(shell).filter(|shell| !NO_SHELLS.iter().any(|none| shell == Path::new(none))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOT: Own = Own { uid: 0, gid: 0 };
+    /// No host has a user with this id.
+    const STRANGER: Own = Own { uid: 3_999_999_999, gid: 3_999_999_999 };
+
+    fn told(own: Own, user: Option<&str>, group: Option<&str>) -> String {
+        resolve(own, user, group).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_name_and_its_number_are_the_same_user_with_all_its_groups() {
+        let by_name = resolve(ROOT, Some("root"), None).unwrap().unwrap();
+        assert_eq!(resolve(ROOT, Some("0"), None).unwrap().as_ref(), Some(&by_name));
+        assert_eq!((by_name.uid, by_name.gid, by_name.is_another), (0, 0, true));
+        assert!(by_name.groups.contains(&0));
+        assert_eq!(by_name.login.unwrap().name.as_deref(), Some("root"));
+        assert_eq!(resolve(ROOT, None, None), Ok(None));
+    }
+
+    #[test]
+    fn a_group_takes_the_place_of_the_users_own() {
+        let account = resolve(ROOT, Some("root"), Some("4711")).unwrap().unwrap();
+        assert_eq!((account.uid, account.gid), (0, 4711));
+        assert!(account.groups.contains(&4711));
+        let alone = resolve(ROOT, None, Some("4711")).unwrap().unwrap();
+        assert_eq!((alone.uid, alone.groups, alone.login), (0, vec![4711], None));
+    }
+
+    #[test]
+    fn who_is_not_there_is_told_with_what_to_do() {
+        for (user, group, expected) in [
+            (Some("no-such-user"), None, "there is no user `no-such-user`; create it"),
+            (Some(""), None, "there is no user ``"),
+            (Some("a\0b"), None, "there is no user"),
+            (None, Some("no-such-group"), "there is no group `no-such-group`; create it"),
+            (Some("4294967295"), None, "`4294967295` is no id"),
+            (None, Some("99999999999"), "`99999999999` is no id"),
+            (Some("3999999999"), None, "user 3999999999 has no entry"),
+        ] {
+            let told = told(ROOT, user, group);
+            assert!(told.starts_with(expected), "{told}");
+        }
+        let bare = resolve(ROOT, Some("3999999999"), Some("7")).unwrap().unwrap();
+        assert_eq!((bare.uid, bare.gid, bare.groups), (3_999_999_999, 7, vec![7]));
+    }
+
+    #[test]
+    fn an_ordinary_user_can_be_nobody_but_itself() {
+        let told = told(STRANGER, Some("root"), None);
+        assert!(told.starts_with("only root can run workers as user `root` (0), group 0"), "{told}");
+        assert!(told.contains("the master runs as user 3999999999"), "{told}");
+        assert!(resolve(STRANGER, None, Some("0")).is_err());
+        let itself = resolve(STRANGER, Some("3999999999"), Some("3999999999")).unwrap().unwrap();
+        assert!(!itself.is_another);
+    }
+
+    #[test]
+    fn a_home_and_a_shell_that_tell_nothing_are_left_out() {
+        let account = |home: &str, shell: &str| login("x".into(), home.into(), shell.into());
+        let full = account("/home/x", "/bin/sh");
+        assert_eq!((full.home, full.shell), (Some("/home/x".into()), Some("/bin/sh".into())));
+        let bare = account("/", "/usr/sbin/nologin");
+        assert_eq!((bare.home, bare.shell), (None, None));
+    }
+}
