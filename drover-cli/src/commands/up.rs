@@ -52,6 +52,13 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     if let Some(mask) = app.umask {
         command = command.umask(mask);
     }
+    if let Some(user) = &app.user {
+        command = command.user(user);
+    }
+    if let Some(group) = &app.group {
+        command = command.group(group);
+    }
+    command = command.limits(app.limits.clone());
     let mut spec = AppSpec::new(app.name.clone(), command);
     if let Workers::Count(count) = app.workers {
         spec.workers = count;

@@ -1,21 +1,30 @@
 //! `[app.NAME]`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
 use super::unbuilt::{self, Place};
-use super::{heartbeat, names, restart, suggest, timing, value};
+use super::{env_file, heartbeat, limits, names, restart, suggest, timing, value};
 
-/// Reads one app; `sockets` are the names of the sockets that exist.
-pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>, sockets: &[&str]) -> Option<App> {
+/// Reads one app; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
+pub(super) fn read<'t>(
+    table: &mut Reader<'t, '_>,
+    entry: &Entry<'t>,
+    sockets: &[&str],
+    directory: Option<&Path>,
+) -> Option<App> {
     let command = table.required(
         "command",
         "say what to run, for example `command = [\"node\", \"server.js\"]`",
         command,
     );
     let protocol = table.optional("protocol", protocol).unwrap_or_default();
+    let env_files = table.optional("env_file", env_file::paths).unwrap_or_default();
+    let from_files = directory.map(|directory| env_file::read(&env_files, directory, table.mistakes()));
+    let own = table.optional("env", env).unwrap_or_default();
+    let cwd = table.optional("cwd", value::filled_string).map(PathBuf::from);
     let app = App {
         name: entry.name.to_owned(),
         command: Vec::new(),
@@ -24,10 +33,14 @@ pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>, sockets: &
             .optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets))
             .unwrap_or_default(),
         protocol,
-        env: table.optional("env", env).unwrap_or_default(),
+        env: from_files.unwrap_or_default().into_iter().chain(own).collect(),
+        env_files: env_files.into_iter().map(|file| file.path).collect(),
         env_clear: table.optional("env_clear", value::boolean).unwrap_or_default(),
-        cwd: table.optional("cwd", value::filled_string).map(PathBuf::from),
+        cwd: cwd.map(|cwd| directory.map_or_else(|| cwd.clone(), |directory| directory.join(&cwd))),
         umask: table.optional("umask", umask),
+        user: table.optional("user", account),
+        group: table.optional("group", account),
+        limits: limits::read(table),
         start: table.table("start", Place::Start, |table| timing::start(table, protocol)),
         stop: table.table("stop", Place::Stop, timing::stop),
         heartbeat: heartbeat::read(table, protocol),
@@ -153,6 +166,19 @@ fn env_value<'t>(variable: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<&'
         return None;
     }
     value::string(variable, mistakes)
+}
+
+/// A name, or an id; which one exists is found out when the app is built.
+fn account<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    match entry.item.as_integer() {
+        // All ones means "no change" to the kernel.
+        Some(_) => value::whole(0..=u32::MAX - 1)(entry, mistakes).map(|id| id.to_string()),
+        None if entry.item.is_str() => value::filled_string(entry, mistakes).map(str::to_owned),
+        None => {
+            entry.mistype(mistakes, "a name or an id").help("write for example `\"www-data\"`");
+            None
+        }
+    }
 }
 
 fn umask<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u32> {

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::mistake::render_title;
-use super::{Config, ConfigError, parse};
+use super::{Config, ConfigError, parse_in};
 
-/// Reads and parses the file.
+/// Reads and parses the file, and the files of variables that it names. Relative paths of these and of `cwd` are taken from
+/// its directory.
 ///
 /// # Errors
 ///
-/// [`LoadError`]: the file is not there, cannot be read, is not UTF-8, or has mistakes.
+/// [`LoadError`]: the file is not there, cannot be read, is not UTF-8, or has mistakes; a file that it names and that can't be read is one.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => missing(path),
@@ -24,7 +25,11 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
         let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
         LoadError::NotUtf8 { path: path.to_owned(), line }
     })?;
-    parse(&text).map_err(|error| LoadError::Invalid { path: path.to_owned(), text, error })
+    parse_in(&text, Some(path.parent().unwrap_or(Path::new("")))).map_err(|error| LoadError::Invalid {
+        path: path.to_owned(),
+        text,
+        error,
+    })
 }
 
 /// Why a `drover.toml` could not be loaded.

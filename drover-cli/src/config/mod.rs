@@ -6,7 +6,8 @@
 //! default stands in for it, and the walk goes on, so that one run shows all there is to correct.
 //!
 //! Only the text is judged. Whether a command exists, a directory can be entered or an address can be bound is
-//! found out by the master, at the moment it matters.
+//! found out by the master, at the moment it matters. [`load`] knows where the file lies: it takes `cwd` and `env_file`
+//! from there, and reads the latter.
 //!
 //! # Examples
 //!
@@ -37,7 +38,9 @@
 //! ```
 
 mod app;
+mod env_file;
 mod heartbeat;
+mod limits;
 mod load;
 mod mistake;
 mod model;
@@ -45,6 +48,7 @@ mod names;
 mod reader;
 mod restart;
 mod root;
+pub mod size;
 mod socket;
 mod suggest;
 #[cfg(test)]
@@ -53,6 +57,8 @@ mod timing;
 mod unbuilt;
 pub mod units;
 mod value;
+
+use std::path::Path;
 
 pub use self::load::{LoadError, load};
 pub use self::mistake::{ConfigError, Mistake};
@@ -64,12 +70,17 @@ use toml_edit::Document;
 
 use self::mistake::{Mistakes, shown};
 
-/// Reads the text of a `drover.toml`.
+/// Reads the text of a `drover.toml`. The files that it names are not opened.
 ///
 /// # Errors
 ///
 /// [`ConfigError`] with every mistake, in file order. When the text is not TOML at all it holds that one mistake.
 pub fn parse(text: &str) -> Result<Config, ConfigError> {
+    parse_in(text, None)
+}
+
+/// Reads the text of a file that lies in a directory, and what it names there.
+fn parse_in(text: &str, directory: Option<&Path>) -> Result<Config, ConfigError> {
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -85,6 +96,6 @@ pub fn parse(text: &str) -> Result<Config, ConfigError> {
         }
     };
     let mut mistakes = Mistakes::new(text);
-    let config = root::read(document.as_table(), &mut mistakes);
+    let config = root::read(document.as_table(), directory, &mut mistakes);
     mistakes.or(config)
 }

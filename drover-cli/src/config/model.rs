@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drover_master::config::{Heartbeat, Probe, RestartPolicy};
+use drover_master::config::{Heartbeat, Limits, Probe, RestartPolicy};
 
 /// A whole, valid `drover.toml`.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,14 +73,22 @@ pub struct App {
     pub sockets: Vec<String>,
     /// How its workers talk to the master.
     pub protocol: Protocol,
-    /// Variables added to its workers' environment, in file order.
+    /// Variables added to its workers' environment: of `env_files`, once loaded, then of the file itself, which win.
     pub env: Vec<(String, String)>,
+    /// The files that variables are read from, as they are named.
+    pub env_files: Vec<PathBuf>,
     /// Whether workers start from an empty environment instead of the master's.
     pub env_clear: bool,
-    /// The workers' directory; the master's when absent.
+    /// The workers' directory, relative to that of the file once loaded; the master's when absent.
     pub cwd: Option<PathBuf>,
     /// The workers' file mode creation mask, at most `0o777`; the master's when absent.
     pub umask: Option<u32>,
+    /// The user that workers run as, a name or an id; the master's when absent.
+    pub user: Option<String>,
+    /// The group that workers run as, a name or an id; the user's when absent.
+    pub group: Option<String>,
+    /// What workers are limited to.
+    pub limits: Limits,
     /// How a worker is started.
     pub start: Start,
     /// How a worker is stopped.

@@ -1,6 +1,7 @@
 //! The file as a whole: `version`, `[master]`, `[sockets]`, `[app]`.
 
 use std::ops::Range;
+use std::path::Path;
 
 use toml_edit::Table;
 
@@ -10,8 +11,12 @@ use super::reader::{Entry, Reader};
 use super::unbuilt::Place;
 use super::{app, names, socket, value};
 
-/// Reads the whole file; `None` only when a mistake has been noted.
-pub(super) fn read<'t>(table: &'t Table, mistakes: &mut Mistakes<'t>) -> Option<Config> {
+/// Reads the whole file; `None` only when a mistake has been noted. `directory`: where it lies, if that is known.
+pub(super) fn read<'t>(
+    table: &'t Table,
+    directory: Option<&Path>,
+    mistakes: &mut Mistakes<'t>,
+) -> Option<Config> {
     Reader::root(table, mistakes, |root| {
         root.required("version", "begin the file with `version = 1`", version);
         let name = root.table("master", Place::Master, |master| master.optional("name", value::name));
@@ -27,7 +32,7 @@ pub(super) fn read<'t>(table: &'t Table, mistakes: &mut Mistakes<'t>) -> Option<
 
         let apps = root.named_tables("app", Place::App, |app, entry| {
             check_name(app.mistakes(), entry, "app");
-            app::read(app, entry, &declared)
+            app::read(app, entry, &declared, directory)
         });
         if table.get("app").is_none_or(|item| item.as_table_like().is_some_and(|table| table.is_empty())) {
             root.miss("app", "no app to run", "add one: `[app.web]` with `command = [\"…\"]`");

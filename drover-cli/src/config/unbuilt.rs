@@ -14,6 +14,10 @@ pub(super) enum Place {
     Socket,
     /// `[app.NAME]`.
     App,
+    /// `[app.NAME.limits]`.
+    Limits,
+    /// `[app.NAME.limits.NAME]`.
+    LimitValues,
     /// `[app.NAME.start]`.
     Start,
     /// `[app.NAME.start.probe]`.
@@ -31,14 +35,11 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 14] = [
+pub(super) const KEYS: [(Place, &str); 11] = [
     (Place::Master, "shutdown_timeout"),
     (Place::Socket, "mode"),
-    (Place::App, "user"),
-    (Place::App, "group"),
     (Place::App, "depends_on"),
     (Place::App, "kind"),
-    (Place::App, "limits"),
     (Place::App, "update"),
     (Place::App, "recycle"),
     (Place::App, "health"),

@@ -62,6 +62,23 @@ pub(super) fn whole<'t>(
     }
 }
 
+/// A whole number within limits that may lie below zero.
+pub(super) fn integer<'t>(
+    limits: RangeInclusive<i32>,
+) -> impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<i32> {
+    move |entry, mistakes| {
+        let Some(number) = entry.item.as_integer() else {
+            entry.mistype(mistakes, "an integer");
+            return None;
+        };
+        let integer = i32::try_from(number).ok().filter(|integer| limits.contains(integer));
+        if integer.is_none() {
+            out_of_range(entry, mistakes, number, limits.start(), limits.end());
+        }
+        integer
+    }
+}
+
 /// A number, with or without a fraction, within limits; the upper one may be infinite, the number may not.
 pub(super) fn number<'t>(
     limits: RangeInclusive<f64>,

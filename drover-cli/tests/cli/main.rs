@@ -18,6 +18,7 @@ mod run;
 mod settings;
 mod signals;
 mod status;
+mod surroundings;
 mod traces;
 mod up;
 mod usage;

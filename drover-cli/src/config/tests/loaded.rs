@@ -10,8 +10,63 @@ use super::{EVERY_KEY, web};
 fn a_file_is_loaded() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("drover.toml");
-    fs::write(&path, EVERY_KEY).unwrap();
-    assert_eq!(load(&path).unwrap().name.as_deref(), Some("shop"));
+    fs::write(&path, EVERY_KEY.replace("/etc/b.env", "b.env")).unwrap();
+    fs::write(directory.path().join("a.env"), "NODE_ENV=test\nA=a\nB=a\n").unwrap();
+    fs::write(directory.path().join("b.env"), "B='of b'\n").unwrap();
+    let config = load(&path).unwrap();
+    assert_eq!(config.name.as_deref(), Some("shop"));
+    // A later one wins: a file over one before it, the key `env` over all files.
+    let env: Vec<_> = config.apps[0].env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let expected = [
+        ("NODE_ENV", "test"),
+        ("A", "a"),
+        ("B", "a"),
+        ("B", "of b"),
+        ("NODE_ENV", "production"),
+        ("EMPTY", ""),
+    ];
+    assert_eq!(env, expected);
+}
+
+#[test]
+fn paths_are_taken_from_the_directory_of_the_file() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("drover.toml");
+    fs::write(&path, web("cwd = 'srv'")).unwrap();
+    assert_eq!(load(&path).unwrap().apps[0].cwd, Some(directory.path().join("srv")));
+    fs::write(&path, web("cwd = '/srv'")).unwrap();
+    assert_eq!(load(&path).unwrap().apps[0].cwd, Some("/srv".into()));
+}
+
+#[test]
+fn a_file_of_variables_that_can_not_be_used_is_told_where_it_is_named() {
+    let directory = tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("wrong.env"), "A=1\nhunter2\n").unwrap();
+    fs::write(at("binary.env"), b"A=1\nB=\xff\n").unwrap();
+    fs::write(at("large.env"), vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    let lines = "env_file = ['no.env', 'wrong.env', '.', 'binary.env', 'large.env', '/no/such.env']";
+    fs::write(at("drover.toml"), web(lines)).unwrap();
+    let LoadError::Invalid { error, .. } = load(&at("drover.toml")).unwrap_err() else {
+        panic!("it is text")
+    };
+    let told: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
+    let dir = directory.path().display();
+    let expected = [
+        format!(
+            "line 4, column 13: `{dir}/no.env` can't be read: No such file or directory (os error 2); a path is taken \
+             from the directory of this file"
+        ),
+        format!("line 4, column 23: {dir}/wrong.env:2: this line has no `=`; write KEY=VALUE, one a line"),
+        format!("line 4, column 36: `{dir}/.` is no regular file"),
+        format!(
+            "line 4, column 41: `{dir}/binary.env` is not UTF-8 text: line 2 has bytes that are no character"
+        ),
+        format!("line 4, column 55: `{dir}/large.env` is larger than 1048576 bytes; is it the right file?"),
+        "line 4, column 68: `/no/such.env` can't be read: No such file or directory (os error 2)".to_owned(),
+    ];
+    assert_eq!(told, expected);
+    assert!(!load(&at("drover.toml")).unwrap_err().render(false).contains("hunter2"));
 }
 
 #[test]

@@ -32,6 +32,58 @@ fn every_wrong_line_of_an_app_is_told() {
         ),
         ("env = ['A=B']", "7: app.web.env is an array, not a table"),
         ("env_clear = 1", "13: app.web.env_clear is an integer, not a boolean"),
+        ("user = ''", "8: app.web.user is empty"),
+        (
+            "user = true",
+            "8: app.web.user is a boolean, not a name or an id; write for example `\"www-data\"`",
+        ),
+        ("group = -1", "9: app.web.group is -1, but must be 0 to 4294967294"),
+        ("env_file = ''", "12: app.web.env_file is empty"),
+        (
+            "env_file = 1",
+            "12: app.web.env_file is an integer, not a path or an array of paths; write for example `\"web.env\"`",
+        ),
+        ("env_file = ['a', 1]", "18: app.web.env_file holds 1, which is not a path"),
+        ("limits.nofiles = 3", "8: unknown key `nofiles` in app.web.limits; did you mean `nofile`?"),
+        (
+            "limits.nofile = '64k'",
+            "17: app.web.limits.nofile is a string, not an integer; write for example `4096`, or `\"unlimited\"`",
+        ),
+        (
+            "limits.nofile = -1",
+            "17: app.web.limits.nofile is -1, below zero; write for example `4096`, or `\"unlimited\"`",
+        ),
+        (
+            "limits.stack = 8",
+            "16: app.web.limits.stack is a number without a unit; write for example `\"8MiB\"`; units are B, KiB, MiB, \
+             GiB and TiB",
+        ),
+        (
+            "limits.stack = '8M'",
+            "16: app.web.limits.stack has the unknown unit `M`; use a whole number and one of the units B, KiB, MiB, GiB \
+             and TiB; kB, MB, GB and TB count by 1000",
+        ),
+        (
+            "limits.stack = []",
+            "16: app.web.limits.stack is an array, not a size; write for example `\"64MiB\"`, or `\"unlimited\"`",
+        ),
+        (
+            "limits.cpu = '1500ms'",
+            "14: app.web.limits.cpu has a part of a second, which can't be limited; use whole seconds",
+        ),
+        (
+            "limits.nofile = { soft = 9, hard = 8 }",
+            "26: app.web.limits.nofile.soft is above app.web.limits.nofile.hard",
+        ),
+        (
+            "limits.nofile = { hard = 8 }",
+            "8: missing key `soft` in app.web.limits.nofile; say what holds, for example `{ soft = …, hard = … }`",
+        ),
+        ("limits.nice = 20", "15: app.web.limits.nice is 20, but must be -20 to 19"),
+        (
+            "limits.oom_score_adj = -1001",
+            "24: app.web.limits.oom_score_adj is -1001, but must be -1000 to 1000",
+        ),
         ("cwd = ''", "7: app.web.cwd is empty"),
         ("cwd = 1979-05-27", "7: app.web.cwd is a date, not a string"),
         ("workers = 0", "11: app.web.workers is 0, but must be 1 to 100000"),
@@ -297,11 +349,8 @@ fn every_wrong_frame_of_a_file_is_told() {
 #[test]
 fn every_key_that_is_not_built_is_told_as_such() {
     for (line, place, key) in [
-        ("user = 'u'", "app.web", "user"),
-        ("group = 'g'", "app.web", "group"),
         ("depends_on = {}", "app.web", "depends_on"),
         ("kind = 'oneshot'", "app.web", "kind"),
-        ("limits.nofile = 3", "app.web", "limits"),
         ("[app.web.update]", "app.web", "update"),
         ("recycle = {}", "app.web", "recycle"),
         ("health = {}", "app.web", "health"),

@@ -30,6 +30,21 @@ env = { NODE_ENV = "production", EMPTY = "" }
 env_clear = true
 cwd = "/srv/shop"
 umask = "0027"
+env_file = ["a.env", "/etc/b.env"]
+user = "www-data"
+group = 33
+
+[app.web.limits]
+nofile = 65536
+as = "2GiB"
+core = 0
+cpu = "1h"
+stack = { soft = "8MiB", hard = "unlimited" }
+memlock = { soft = "1kB" }
+nproc = "unlimited"
+nice = -5
+oom_score_adj = 500
+required = false
 
 [app.web.start]
 timeout = "40s"

@@ -2,7 +2,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use drover_master::config::{
-    Backoff, FailureLimit, Heartbeat, LimitReached, Probe, RestartPolicy, RestartWhen,
+    Backoff, FailureLimit, Heartbeat, Limit, LimitReached, Limits, Probe, Resource, RestartPolicy,
+    RestartWhen,
 };
 
 use super::super::*;
@@ -35,9 +36,13 @@ fn plain_app() -> App {
         sockets: vec![],
         protocol: Protocol::None,
         env: vec![],
+        env_files: vec![],
         env_clear: false,
         cwd: None,
         umask: None,
+        user: None,
+        group: None,
+        limits: Limits::default(),
         start: Start::default(),
         stop: Stop::default(),
         heartbeat: None,
@@ -57,7 +62,24 @@ fn every_key_arrives_in_its_field() {
         env: vec![("NODE_ENV".into(), "production".into()), ("EMPTY".into(), String::new())],
         env_clear: true,
         cwd: Some("/srv/shop".into()),
+        env_files: vec!["a.env".into(), "/etc/b.env".into()],
         umask: Some(0o27),
+        user: Some("www-data".into()),
+        group: Some("33".into()),
+        limits: Limits {
+            nice: Some(-5),
+            oom_score_adj: Some(500),
+            is_required: false,
+            resources: vec![
+                (Resource::AddressSpace, Limit::fixed(2 << 30)),
+                (Resource::Core, Limit::fixed(0)),
+                (Resource::Cpu, Limit::fixed(3600)),
+                (Resource::Memlock, Limit { soft: 1000, hard: None }),
+                (Resource::OpenFiles, Limit::fixed(65536)),
+                (Resource::Processes, Limit::fixed(Limit::UNLIMITED)),
+                (Resource::Stack, Limit { soft: 8 << 20, hard: Some(Limit::UNLIMITED) }),
+            ],
+        },
         start: Start {
             timeout: seconds(40),
             max_timeout: seconds(600),
