@@ -86,6 +86,14 @@ impl Plan {
         };
         Some(told)
     }
+
+    /// What a worker has in place of a limit that could not be set and was not required.
+    pub(super) fn instead(&self, error: SpawnError) -> String {
+        match self.limits.get(error.which) {
+            Some(planned) if error.step == SpawnStep::Limits => format!("with {}", told(planned.nearest)),
+            _ => "without it".to_owned(),
+        }
+    }
 }
 
 /// A pair of values for people: one where they are the same.
@@ -174,5 +182,7 @@ mod tests {
             assert_eq!(plan.sentence(&limits, error).as_deref(), Some(expected));
         }
         assert_eq!(plan.sentence(&limits, failed(SpawnStep::Exec, libc::EPERM)), None);
+        assert_eq!(plan.instead(failed(SpawnStep::Limits, libc::EPERM)), "with 100");
+        assert_eq!(plan.instead(failed(SpawnStep::Nice, libc::EPERM)), "without it");
     }
 }

@@ -158,7 +158,8 @@ fn make(request: &SpawnRequest, told: &mut Told) -> Result<Spawned, SpawnFailure
     let child = fork_exec(&plan).map_err(fail)?;
     for error in child.passed_over {
         if let Some(sentence) = limits.sentence(&command.limits, error) {
-            told.warn(&request.app, sentence);
+            let instead = limits.instead(error);
+            told.warn(&request.app, format!("{sentence}; not required, so workers go on {instead}"));
         }
     }
     Ok(Spawned {
@@ -182,7 +183,7 @@ impl Told {
             self.0.clear();
         }
         if self.0.insert((Arc::clone(app), sentence.clone())) {
-            tracing::warn!(target: "drover::process", %app, "{sentence}; its workers go on with the nearest they can have");
+            tracing::warn!(target: "drover::process", %app, "{sentence}");
         }
     }
 }
