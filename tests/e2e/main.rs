@@ -11,6 +11,8 @@ macro_rules! program {
 
 mod bad_workers;
 mod commands;
+mod composite;
+mod composite_operations;
 mod events;
 mod exits;
 mod first_start;

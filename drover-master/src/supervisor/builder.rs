@@ -107,6 +107,9 @@ impl SupervisorBuilder {
                 return Err(BuildError::from(ConfigError::DuplicateApp { name: name.clone() }).into());
             }
         }
+        for app in &self.apps {
+            app.spec().check().map_err(BuildError::from)?;
+        }
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
         let pool = ListenerPool::default();

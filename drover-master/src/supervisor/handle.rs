@@ -64,8 +64,8 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// The verdict may be any [`AppError`]. An app that did not start can be started again, and the others go on, even if it
-    /// is essential.
+    /// The verdict may be any [`AppError`]. An app that did not start can be started again: the supervisor lives on, even if it
+    /// is essential, and even if nothing else runs.
     pub fn start_app<'a>(&self, app: impl Into<AppRef<'a>>, by: impl Into<Arc<str>>) -> Operation {
         self.operate(app.into(), AppOperation::Start, by.into())
     }

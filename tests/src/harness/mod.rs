@@ -5,9 +5,11 @@ mod captured;
 mod child;
 mod patience;
 mod processes;
+mod several;
 
 pub use app::{App, outline};
 pub use captured::Captured;
 pub use child::{Ended, Process};
 pub use patience::{PATIENCE, eventually, patiently};
 pub use processes::{environ_of, is_running, of_app, signal, variable_of};
+pub use several::{Names, Several};

@@ -13,6 +13,8 @@ pub(super) struct App {
     pub(super) starts: Vec<TicketId>,
     /// Who waits for its end.
     pub(super) ends: Vec<TicketId>,
+    /// Its last start was asked for and failed. As with a held one, the whole lives on, so that it can be asked for again.
+    pub(super) is_kept: bool,
     /// Why it was not started.
     pub(super) missing: Option<Missing>,
 }
@@ -66,6 +68,7 @@ impl App {
             cause: Cause::First,
             starts: Vec::new(),
             ends: Vec::new(),
+            is_kept: false,
             missing: None,
         }
     }
@@ -80,6 +83,11 @@ impl App {
         let state =
             matches!(self.state, AppState::Starting | AppState::Started | AppState::Ended(Fate::Completed));
         state && self.next == Next::Judge
+    }
+
+    /// Whether its start is one that somebody asked for.
+    pub(super) const fn is_by_request(&self) -> bool {
+        matches!(self.cause, Cause::Start | Cause::Restart)
     }
 
     /// Whether it is about to be started, or started again.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, End, Fate, Next, State};
+use super::{App, AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, End, Fate, Next, State};
 use crate::machine::deadlines;
 use crate::machine::fleet::{FAILED_START, Outcome};
 use crate::machine::gate::Request;
@@ -125,6 +125,7 @@ impl Composite {
             return;
         }
         self.apps[app].state = AppState::Ended(fate);
+        self.apps[app].is_kept = false;
         self.answer_ends(app, &AppVerdict::Done);
         if self.is_ending() {
             return;
@@ -158,6 +159,7 @@ impl Composite {
         let is_essential = self.plan.is_essential(app);
         let name = Arc::clone(self.plan.name(app));
         let cause = (was == AppState::Starting).then_some(self.apps[app].cause);
+        self.apps[app].is_kept = cause.is_some() && self.apps[app].is_by_request();
         match cause {
             Some(Cause::First) => {
                 if did_not_start && !self.rules.keep_going || is_essential {
@@ -188,12 +190,13 @@ impl Composite {
 
     /// It is over once nothing runs, nothing will, and nobody holds anything.
     pub(super) fn check_over(&mut self) {
-        let is_over = |state| match state {
-            AppState::Idle | AppState::Ended(_) => true,
+        let is_over = |app: &App| match app.state {
+            AppState::Idle => true,
+            AppState::Ended(_) => !app.is_kept || self.is_ending(),
             AppState::Held => self.is_ending(),
             AppState::Waiting | AppState::Starting | AppState::Started | AppState::Stopping => false,
         };
-        if !self.apps.iter().all(|app| is_over(app.state)) {
+        if !self.apps.iter().all(is_over) {
             return;
         }
         let end = match &self.state {

@@ -102,7 +102,7 @@ impl Composite {
             let other = &mut self.apps[other];
             match (other.state, other.next) {
                 // Started for the whole, it comes as soon as it can; started by request, that request is void.
-                (AppState::Waiting, Next::Judge) if matches!(other.cause, Cause::Start | Cause::Restart) => {
+                (AppState::Waiting, Next::Judge) if other.is_by_request() => {
                     other.state = AppState::Held;
                 }
                 (AppState::Stopping, Next::Again) => other.next = Next::Hold,

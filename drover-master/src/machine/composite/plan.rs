@@ -23,11 +23,11 @@ struct Planned {
 }
 
 impl Plan {
-    /// Orders apps.
+    /// Orders apps, each of which has passed its own [`check`](AppSpec::check).
     ///
     /// # Errors
     ///
-    /// [`ConfigError`]: an app that depends on itself, on one that there is not, or in a circle.
+    /// [`ConfigError`]: an app that depends on one that there is not, or in a circle.
     pub fn of<'a>(specs: impl IntoIterator<Item = &'a AppSpec>) -> Result<Self, ConfigError> {
         let specs: Vec<&AppSpec> = specs.into_iter().collect();
         let apps = specs.iter().map(|spec| planned(spec, &specs)).collect::<Result<_, _>>()?;
@@ -123,9 +123,6 @@ impl Plan {
 fn planned(spec: &AppSpec, specs: &[&AppSpec]) -> Result<Planned, ConfigError> {
     let mut dependencies = Vec::with_capacity(spec.depends_on.len());
     for dependency in &spec.depends_on {
-        if dependency.app == spec.name {
-            return Err(ConfigError::SelfDependency { app: spec.name.clone() });
-        }
         let Some(at) = specs.iter().position(|other| other.name == dependency.app) else {
             return Err(ConfigError::UnknownDependency {
                 app: spec.name.clone(),

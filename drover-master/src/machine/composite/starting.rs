@@ -84,6 +84,7 @@ impl Composite {
     fn give_up(&mut self, now: Instant, app: AppIndex, missing: Missing) {
         self.apps[app].state = AppState::Ended(Fate::NotStarted);
         self.apps[app].missing = Some(missing);
+        self.apps[app].is_kept = self.apps[app].is_by_request();
         self.answer_starts(app, &AppVerdict::NotStarted(missing));
         let why = format!(
             "app {} was not started: {}, which it depends on, {}",

@@ -154,6 +154,27 @@ fn a_start_that_fails_is_told_and_ends_nothing() {
 }
 
 #[test]
+fn when_nothing_runs_a_start_that_fails_leaves_it_to_be_asked_for_again() {
+    let mut stage = Stage::started(pair(), rules());
+    stage.hold("web");
+    let restart = stage.restart("db");
+    stage.left("db");
+    stage.ended("db", start_failed());
+    assert_eq!(stage.verdicts[&restart], AppVerdict::StartFailed);
+    let start = stage.start("web");
+    stage.ended("db", start_failed());
+    let missing = Missing { dependency: 0, fate: Fate::Failed };
+    assert_eq!(stage.verdicts[&start], AppVerdict::NotStarted(missing));
+    assert_eq!(stage.finish, None);
+    stage.start("web");
+    stage.settle();
+    assert_eq!(stage.masters, [Doing::Started; 2]);
+    stage.ended("web", failed());
+    stage.ended("db", failed());
+    assert_eq!(stage.finish, Some(End::Failed), "what fails later, ends");
+}
+
+#[test]
 fn a_restart_that_fails_ends_everything_if_the_app_is_essential() {
     let mut stage = Stage::started(vec![essential(app("web", &[])), app("log", &[])], rules());
     let ticket = stage.restart("web");
