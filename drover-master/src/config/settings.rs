@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{AppSpec, FailureLimit, LimitReached, Output, ProbeKind, Protocol, RestartWhen};
+use super::limits::shown as shown_value;
+use super::{
+    AppSpec, Condition, FailureLimit, Kind, Limit, LimitReached, Limits, Output, ProbeKind, Protocol,
+    Resource, RestartWhen,
+};
 use crate::machine::exit::signal_name;
 
 impl AppSpec {
@@ -16,6 +20,7 @@ impl AppSpec {
         }
         let is_protocol = self.protocol == Protocol::Drover;
         rows.push(("protocol", if is_protocol { "drover" } else { "none" }.to_owned()));
+        self.place(&mut rows);
         self.surroundings(&mut rows);
         self.starting(&mut rows);
         self.stopping(&mut rows);
@@ -38,6 +43,25 @@ impl AppSpec {
         rows
     }
 
+    /// Its place among other apps.
+    fn place(&self, rows: &mut Vec<(&'static str, String)>) {
+        let kind = match self.kind {
+            Kind::Service => "service",
+            Kind::Oneshot => "oneshot",
+        };
+        rows.push(("kind", kind.to_owned()));
+        if !self.depends_on.is_empty() {
+            let shown = self.depends_on.iter().map(|dependency| match dependency.condition {
+                Condition::Ready => format!("{} ready", dependency.app),
+                Condition::Completed => format!("{} completed", dependency.app),
+            });
+            rows.push(("depends_on", shown.collect::<Vec<_>>().join(", ")));
+        }
+        if self.essential {
+            rows.push(("essential", "true".to_owned()));
+        }
+    }
+
     fn surroundings(&self, rows: &mut Vec<(&'static str, String)>) {
         let command = &self.command;
         if let Some(cwd) = &command.cwd {
@@ -45,6 +69,12 @@ impl AppSpec {
         }
         if let Some(umask) = command.umask {
             rows.push(("umask", format!("{umask:03o}")));
+        }
+        for (key, value) in [("user", &command.user), ("group", &command.group)] {
+            rows.extend(value.as_ref().map(|value| (key, value.clone())));
+        }
+        if command.limits != Limits::default() {
+            rows.push(("limits", shown_limits(&command.limits)));
         }
         if command.env_clear {
             rows.push(("env_clear", "true".to_owned()));
@@ -106,6 +136,24 @@ impl AppSpec {
 
 fn shown(duration: Duration) -> String {
     if duration == Duration::MAX { "for ever".to_owned() } else { format!("{duration:?}") }
+}
+
+fn shown_limits(limits: &Limits) -> String {
+    let resource = |(resource, limit): &(Resource, Limit)| {
+        let soft = shown_value(limit.soft);
+        match limit.hard {
+            Some(hard) if hard == limit.soft => format!("{resource} {soft}"),
+            Some(hard) => format!("{resource} {soft} (hard {})", shown_value(hard)),
+            None => format!("{resource} {soft} (hard as the master's)"),
+        }
+    };
+    let mut shown: Vec<String> = limits.resources.iter().map(resource).collect();
+    shown.extend(limits.nice.map(|nice| format!("nice {nice}")));
+    shown.extend(limits.oom_score_adj.map(|score| format!("oom_score_adj {score}")));
+    if !limits.is_required {
+        shown.push("not required".to_owned());
+    }
+    shown.join(", ")
 }
 
 fn shown_limit(limit: &FailureLimit) -> String {
