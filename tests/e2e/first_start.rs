@@ -89,13 +89,13 @@ async fn a_start_that_keeps_going_fails_when_every_slot_is_given_up() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the start of app `{}` was interrupted: failed: too many failures within the window of restart.limit",
+            "the start of app `{}` was interrupted: failed: too many failed starts within the window of the restart limit",
             app.name()
         )
     );
     assert_eq!(
         app.outcome().await.to_string(),
-        "failed: too many failures within the window of restart.limit"
+        "failed: too many failed starts within the window of the restart limit"
     );
     assert_eq!(app.worker(0).restarts, 2);
 }
