@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use drover_master::config::Protocol;
 use drover_master::{Command, Event, EventKind, EventStream, Master, MasterBuilder, Output};
 
-use crate::{APP, PLAIN, SDK_WORKER};
+use crate::{PLAIN, SDK_WORKER, app};
 
 /// Nothing that is measured takes this long.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -24,7 +24,7 @@ pub(crate) fn sdk(count: usize) -> MasterBuilder {
 
 fn described(command: Command, count: usize) -> MasterBuilder {
     let count = u32::try_from(count).expect("a count of workers is small");
-    Master::builder(APP, command).workers(count).output(Output::Prefixed { colour: false })
+    Master::builder(&app(), command).workers(count).output(Output::Prefixed { colour: false })
 }
 
 /// Every process exists.

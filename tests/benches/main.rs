@@ -2,7 +2,7 @@
 //!
 //! - [`options`]: which lines, how many rounds.
 //! - [`sample`]: rounds of floor and Drover in turns, so that a machine that drifts drifts for both.
-//! - [`report`]: the table, and what each figure is to be.
+//! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
 //! - [`library`], [`program`]: Drover in this process, and as the command.
 //! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`].
 //!
@@ -12,6 +12,7 @@ mod idle;
 mod library;
 mod memory;
 mod options;
+mod others;
 mod program;
 mod report;
 mod restart;
@@ -27,7 +28,9 @@ use drover_e2e::harness::of_app;
 use crate::options::{LINES, Options};
 
 /// The app's name in every line, by which what is left behind would be found.
-const APP: &str = "bench";
+fn app() -> String {
+    format!("bench-{}", std::process::id())
+}
 
 /// What a plain worker is.
 const PLAIN: [&str; 2] = ["sleep", "1000"];
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options) {
     report::heading();
+    let others = others::Others::watch();
     if options.wants("start") {
         start::plain(100, options.rounds(15)).await;
         start::plain(1000, options.rounds(9)).await;
@@ -74,5 +78,6 @@ async fn run(options: &Options) {
     if options.wants("scale") {
         scale::all(options).await;
     }
-    assert_eq!(of_app(APP), [0; 0], "workers are left behind");
+    report::closing(others.share());
+    assert_eq!(of_app(&app()), [0; 0], "workers are left behind");
 }

@@ -10,7 +10,7 @@ use drover_e2e::harness::signal;
 use nix::sys::signal::{SIGKILL, SIGTERM};
 use tempfile::TempDir;
 
-use crate::APP;
+use crate::app;
 use crate::sample::timed;
 
 const DROVER: &str = env!("CARGO_BIN_EXE_drover_command");
@@ -33,7 +33,7 @@ impl Program {
         let dir = tempfile::tempdir().expect("there is room for a directory");
         let socket = dir.path().join("control.sock");
         let mut run = Command::new(DROVER);
-        run.arg("-s").arg(&socket).args(["run", "--name", APP, "-n", &count.to_string()]);
+        run.arg("-s").arg(&socket).args(["run", "--name", &app(), "-n", &count.to_string()]);
         run.args(options).arg("--").args(command);
         let run = run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = run.spawn().expect("the command is there");

@@ -38,6 +38,11 @@ pub(crate) fn heading() {
     ));
 }
 
+/// How much of the CPUs, in percent, was not the benchmark's.
+pub(crate) fn closing(others: f64) {
+    say(&format!("other programs took {others:.0} % of the CPUs meanwhile, load {}", load()));
+}
+
 /// One line of it.
 pub(crate) fn line(what: &str, unit: Unit, pair: &Pair, aim: Aim) {
     let (floor, drover) = (pair.floor.median(), pair.drover.median());

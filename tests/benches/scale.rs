@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::program::status;
 use crate::report::{Aim, Unit, line, skipped};
 use crate::sample::{Pair, now, timed};
-use crate::{APP, PLAIN};
+use crate::{PLAIN, app};
 
 const COUNTS: [usize; 3] = [1000, 5000, 10_000];
 const QUICK_COUNTS: [usize; 3] = [500, 1000, 2000];
@@ -69,8 +69,8 @@ async fn drover(count: usize) -> Costs {
     let dir = tempfile::tempdir().expect("there is room for a directory");
     let socket = dir.path().join("control.sock");
     // With a pipe or two for each worker the limit of open files would be reached before any other.
-    let app = library::plain(count).output(Output::Inherit);
-    let supervisor = Supervisor::builder().app(app).control(ControlPath::Given(socket.clone())).build();
+    let described = library::plain(count).output(Output::Inherit);
+    let supervisor = Supervisor::builder().app(described).control(ControlPath::Given(socket.clone())).build();
     let supervisor = supervisor.expect("the description can be meant");
     let handle = supervisor.handle();
     let mut events = handle.events().since(0);
@@ -96,7 +96,7 @@ async fn drover(count: usize) -> Costs {
     drop(handle);
     running.await.expect("the supervisor does not panic").expect("it could serve");
     let stop = begin.elapsed();
-    assert_eq!(of_app(APP), [0; 0], "workers are left behind");
+    assert_eq!(of_app(&app()), [0; 0], "workers are left behind");
     let per_thousand = per_thousand(count);
     Costs { start: per_thousand(start), list: per_thousand(list), stop: per_thousand(stop) }
 }
