@@ -51,8 +51,13 @@ fn name_here() -> Option<String> {
     named.or_else(|| name_of_directory(file))
 }
 
+/// The master's name: the file's, else its directory's.
+pub(super) fn name_of_file(config: &config::Config, file: &Path) -> String {
+    config.name.clone().or_else(|| name_of_directory(file)).unwrap_or_else(|| "drover".to_owned())
+}
+
 /// The name of the directory that a file is in, made fit for a name.
-pub(super) fn name_of_directory(file: &Path) -> Option<String> {
+fn name_of_directory(file: &Path) -> Option<String> {
     let file = std::path::absolute(file).ok()?;
     let dir = file.parent()?.file_name()?;
     Some(fit(&dir.to_string_lossy()))

@@ -1,14 +1,18 @@
 //! One file a verb.
 
+mod completion;
+mod config;
 mod demo;
 mod down;
 mod events;
 mod find;
 mod interrupt;
 mod run;
+mod schema;
 mod serve;
 mod status;
 mod up;
+mod validate;
 
 pub(crate) use serve::AppFailure;
 
@@ -28,6 +32,10 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Status(args) => status::run(&global, &args).await,
         Verb::Events(args) => events::run(&global, &args).await,
+        Verb::Validate(args) => validate::run(&global, &args),
+        Verb::Config(args) => config::run(&global, &args),
+        Verb::Schema => schema::run(),
+        Verb::Completion(args) => completion::run(&args),
         Verb::DemoWorker => crate::demo::worker().await,
     }
 }

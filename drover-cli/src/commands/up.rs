@@ -6,7 +6,7 @@ use drover_master::config::{AppSpec, ListenAddr, ListenSpec, OnStartFailure, Sta
 use drover_master::supervisor::Supervisor;
 use drover_master::{Command, MasterBuilder, Output, Protocol};
 
-use super::find::name_of_directory;
+use super::find::name_of_file;
 use super::serve;
 use crate::args::{Global, UpArgs};
 use crate::config::{self, App, Config, Listen, Workers};
@@ -34,8 +34,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
     for app in config.apps.iter().filter(|app| args.only.is_empty() || args.only.contains(&app.name)) {
         builder = builder.app(MasterBuilder::from_spec(spec(&config, app, args.keep_going)));
     }
-    let name =
-        config.name.clone().or_else(|| name_of_directory(&args.file)).unwrap_or_else(|| "drover".to_owned());
+    let name = name_of_file(&config, &args.file);
     serve::run(global, builder, serve::control_path(global, name), &[]).await
 }
 

@@ -16,18 +16,35 @@ use super::{Config, ConfigError, parse_in};
 ///
 /// [`LoadError`]: the file is not there, cannot be read, is not UTF-8, or has mistakes; a file that it names and that can't be read is one.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
+    parse_file(path, &read(path)?)
+}
+
+/// Reads the text of the file.
+///
+/// # Errors
+///
+/// As [`load`], but of mistakes nothing is known yet.
+pub fn read(path: &Path) -> Result<String, LoadError> {
     let bytes = fs::read(path).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => missing(path),
         _ => LoadError::Unreadable { path: path.to_owned(), source },
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
         LoadError::NotUtf8 { path: path.to_owned(), line }
-    })?;
-    parse_in(&text, Some(path.parent().unwrap_or(Path::new("")))).map_err(|error| LoadError::Invalid {
+    })
+}
+
+/// Parses the text that [`read`] has read from this file, and reads the files that it names.
+///
+/// # Errors
+///
+/// [`LoadError::Invalid`] with every mistake.
+pub fn parse_file(path: &Path, text: &str) -> Result<Config, LoadError> {
+    parse_in(text, Some(path.parent().unwrap_or(Path::new("")))).map_err(|error| LoadError::Invalid {
         path: path.to_owned(),
-        text,
+        text: text.to_owned(),
         error,
     })
 }

@@ -78,7 +78,7 @@ impl Mistake {
         self.span.clone()
     }
 
-    fn render(&self, path: &str, text: &str, renderer: &Renderer) -> String {
+    fn render(&self, level: Level<'_>, path: &str, text: &str, renderer: &Renderer) -> String {
         let mut own = AnnotationKind::Primary.span(within(text, &self.span));
         let mut snippet = Snippet::source(text).path(path);
         for (span, label) in &self.labels {
@@ -88,7 +88,7 @@ impl Mistake {
                 snippet = snippet.annotation(AnnotationKind::Context.span(within(text, span)).label(label));
             }
         }
-        let mut group = Level::ERROR.primary_title(&self.message).element(snippet.annotation(own));
+        let mut group = level.primary_title(&self.message).element(snippet.annotation(own));
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help));
         }
@@ -129,10 +129,21 @@ impl ConfigError {
     pub fn render(&self, path: &str, text: &str, colour: bool) -> String {
         let renderer = renderer(colour);
         let mut shown: Vec<String> =
-            self.mistakes.iter().map(|mistake| mistake.render(path, text, &renderer)).collect();
+            self.mistakes.iter().map(|mistake| mistake.render(Level::ERROR, path, text, &renderer)).collect();
         if shown.len() > 1 {
             shown.push(render_title(&format!("{} mistakes in {path}", shown.len()), colour));
         }
+        shown.join("\n\n")
+    }
+}
+
+impl ConfigError {
+    /// Shows what is no mistake as one is shown, but as warnings.
+    #[must_use]
+    pub fn render_warnings(warnings: &[Mistake], path: &str, text: &str, colour: bool) -> String {
+        let renderer = renderer(colour);
+        let shown: Vec<String> =
+            warnings.iter().map(|warning| warning.render(Level::WARNING, path, text, &renderer)).collect();
         shown.join("\n\n")
     }
 }
@@ -154,11 +165,19 @@ impl Error for ConfigError {}
 pub(super) struct Mistakes<'t> {
     text: &'t str,
     found: Vec<Mistake>,
+    /// The keys that were asked for: those that there are.
+    #[cfg(test)]
+    pub(super) asked: Vec<String>,
 }
 
 impl<'t> Mistakes<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new() }
+        Self {
+            text,
+            found: Vec::new(),
+            #[cfg(test)]
+            asked: Vec::new(),
+        }
     }
 
     /// Notes a mistake; the answer takes its help and labels.
@@ -173,14 +192,19 @@ impl<'t> Mistakes<'t> {
         &self.text[within(self.text, span)]
     }
 
+    /// What was noted, in file order.
+    pub(super) fn into_found(mut self) -> Vec<Mistake> {
+        self.found.sort_by_key(|mistake| mistake.span.start);
+        self.found
+    }
+
     /// Answers with the config if it is whole and nothing was noted, else with what was noted, in file order.
-    pub(super) fn or(mut self, config: Option<Config>) -> Result<Config, ConfigError> {
+    pub(super) fn or(self, config: Option<Config>) -> Result<Config, ConfigError> {
         match config {
             Some(config) if self.found.is_empty() => Ok(config),
             _ => {
                 debug_assert!(!self.found.is_empty(), "whoever reads nothing notes why");
-                self.found.sort_by_key(|mistake| mistake.span.start);
-                Err(ConfigError { mistakes: self.found })
+                Err(ConfigError { mistakes: self.into_found() })
             }
         }
     }

@@ -6,8 +6,8 @@
 //! default stands in for it, and the walk goes on, so that one run shows all there is to correct.
 //!
 //! Only the text is judged. Whether a command exists, a directory can be entered or an address can be bound is
-//! found out by the master, at the moment it matters. [`load`] knows where the file lies: it takes `cwd` and `env_file`
-//! from there, and reads the latter.
+//! found out by the master, at the moment it matters; [`obstacles`] looks beforehand. [`load`] knows where the file lies: it
+//! takes `cwd` and `env_file` from there, and reads the latter.
 //!
 //! # Examples
 //!
@@ -45,6 +45,7 @@ mod load;
 mod mistake;
 mod model;
 mod names;
+mod obstacle;
 mod reader;
 mod restart;
 mod root;
@@ -57,18 +58,25 @@ mod timing;
 mod unbuilt;
 pub mod units;
 mod value;
+mod write;
 
 use std::path::Path;
 
-pub use self::load::{LoadError, load};
+pub use self::load::{LoadError, load, parse_file, read};
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::model::{App, Config, Listen, Protocol, Socket, Start, Stop, Workers};
+
+pub use self::obstacle::obstacles;
+pub use self::write::{to_json, to_toml};
 
 pub(crate) use self::names::fault as name_fault;
 
 use toml_edit::Document;
 
 use self::mistake::{Mistakes, shown};
+
+/// The JSON Schema (draft 2020-12) of `drover.toml`: every key with its type, its default and what it does.
+pub const SCHEMA: &str = include_str!("drover.schema.json");
 
 /// Reads the text of a `drover.toml`. The files that it names are not opened.
 ///

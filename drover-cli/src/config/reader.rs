@@ -155,6 +155,8 @@ impl<'t> Reader<'t, '_> {
 
     /// Notes the keys that nobody asked for, and those that were asked for in vain.
     fn finish(mut self) {
+        #[cfg(test)]
+        self.note_asked();
         let Some(rows) = &self.table else { return };
         let here = self.in_here();
         for entry in rows.entries(&self.path) {
@@ -178,6 +180,27 @@ impl<'t> Reader<'t, '_> {
         for missing in self.missing {
             self.mistakes.add(self.span.clone(), missing.message).help(missing.help);
         }
+    }
+}
+
+#[cfg(test)]
+impl Reader<'_, '_> {
+    /// Notes the keys that there are in this table; a name of the user's choice is `*`.
+    fn note_asked(&mut self) {
+        let named =
+            ["app.", "sockets."].into_iter().find_map(|top| Some((top, self.path.strip_prefix(top)?)));
+        let path = match named {
+            Some((top, rest)) => {
+                let name = if rest.starts_with('"') {
+                    rest[1..].find('"').map(|end| end + 2)
+                } else {
+                    rest.find('.')
+                };
+                format!("{top}*{}", &rest[name.unwrap_or(rest.len())..])
+            }
+            None => self.path.clone(),
+        };
+        self.mistakes.asked.extend(self.asked.iter().map(|key| joined(&path, key)));
     }
 }
 

@@ -69,7 +69,12 @@ pub(crate) fn result(text: &str) -> io::Result<()> {
 
 /// Whether prefixes of workers' lines, which go to both streams, may be coloured.
 pub(crate) fn is_coloured() -> bool {
-    is_stdout_coloured() && anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+    is_stdout_coloured() && is_stderr_coloured()
+}
+
+/// Whether what is said on stderr may be coloured.
+pub(crate) fn is_stderr_coloured() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Whether a result may be coloured.

@@ -3,6 +3,8 @@
 mod harness;
 
 mod commands;
+mod completion;
+mod config;
 mod control;
 mod demo;
 mod down;
@@ -15,6 +17,7 @@ mod mistakes;
 mod output;
 mod restart;
 mod run;
+mod schema;
 mod settings;
 mod signals;
 mod status;
@@ -22,3 +25,4 @@ mod surroundings;
 mod traces;
 mod up;
 mod usage;
+mod validate;

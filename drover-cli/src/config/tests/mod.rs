@@ -4,10 +4,24 @@ mod arbitrary;
 mod loaded;
 mod mistaken;
 mod rendered;
+mod schema;
 mod valid;
 
+use toml_edit::Document;
+
+use super::mistake::Mistakes;
+use super::root;
+
+/// Every key that was asked for while a text was read, as a path with `*` for names of the user's choice.
+fn asked(text: &str) -> Vec<String> {
+    let document = Document::parse(text).unwrap();
+    let mut mistakes = Mistakes::new(text);
+    root::read(document.as_table(), &mut mistakes);
+    mistakes.asked
+}
+
 /// A file with every key that is read.
-const EVERY_KEY: &str = r#"
+pub(super) const EVERY_KEY: &str = r#"
 version = 1
 
 [master]
@@ -76,6 +90,6 @@ restart = "never"
 "#;
 
 /// A file with one app, `web`, that has these lines and a command.
-fn web(lines: &str) -> String {
+pub(super) fn web(lines: &str) -> String {
     format!("version = 1\n[app.web]\ncommand = [\"web\"]\n{lines}\n")
 }

@@ -1,5 +1,9 @@
 //! What can be typed.
 
+mod offline;
+
+pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -86,6 +90,14 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show what happened
     Events(EventsArgs),
+    /// Check drover.toml: every mistake at once, nothing is started
+    Validate(ValidateArgs),
+    /// Show what drover.toml means, with every default written out
+    Config(ConfigArgs),
+    /// Print the JSON Schema of drover.toml, for editors
+    Schema,
+    /// Print completions for a shell
+    Completion(CompletionArgs),
     /// The demo's own worker
     #[command(name = crate::demo::WORKER_VERB, hide = true)]
     DemoWorker,
@@ -288,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_readme_lists_every_verb_with_every_option() {
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
             let name = verb.get_name();
             let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}")));

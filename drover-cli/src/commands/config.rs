@@ -1,0 +1,35 @@
+//! `drover config`: what drover.toml means, with every default written out.
+
+use super::find::name_of_file;
+use crate::args::{ConfigArgs, Global};
+use crate::config;
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+/// Stands for a value that may be a secret.
+const HIDDEN: &str = "(hidden)";
+
+pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
+    let mut config = match config::load(&args.file) {
+        Ok(config) => config,
+        Err(error) => {
+            message::plain(&error.render(message::is_stderr_coloured()));
+            return ExitStatus::Usage;
+        }
+    };
+    config.name = Some(name_of_file(&config, &args.file));
+    if !args.show_env {
+        let values = config.apps.iter_mut().flat_map(|app| &mut app.env);
+        let hidden = values.map(|(_, value)| HIDDEN.clone_into(value)).count();
+        if hidden > 0 && !global.quiet {
+            message::note(&match hidden {
+                1 => "1 value of env is hidden; --show-env shows it".to_owned(),
+                _ => format!("{hidden} values of env are hidden; --show-env shows them"),
+            });
+        }
+    }
+    let text = if args.json { config::to_json(&config).to_string() } else { config::to_toml(&config) };
+    // A reader that has gone has seen enough.
+    let _ = message::result(&text);
+    ExitStatus::Done
+}

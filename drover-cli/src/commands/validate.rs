@@ -1,0 +1,40 @@
+//! `drover validate`: what is wrong with drover.toml, without starting anything.
+
+use crate::args::{Global, ValidateArgs};
+use crate::config::{self, ConfigError};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+/// A file with mistakes is refused. What only would not work here, on this machine and for this user, is a warning: the file
+/// may be meant for another one.
+pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
+    let loaded = config::read(&args.file).and_then(|text| {
+        let config = config::parse_file(&args.file, &text)?;
+        Ok((text, config))
+    });
+    let (text, config) = match loaded {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            message::plain(&error.render(message::is_stderr_coloured()));
+            return ExitStatus::Usage;
+        }
+    };
+    let file = args.file.display().to_string();
+    let warnings = config::obstacles(&text, &config);
+    if !warnings.is_empty() {
+        message::plain(&ConfigError::render_warnings(&warnings, &file, &text, message::is_stderr_coloured()));
+    }
+    if args.strict && !warnings.is_empty() {
+        return ExitStatus::Usage;
+    }
+    if !global.quiet {
+        // A reader that has gone has its answer in the exit status.
+        let _ = message::result(&summary(&file, config.apps.len(), config.sockets.len()));
+    }
+    ExitStatus::Done
+}
+
+fn summary(file: &str, apps: usize, sockets: usize) -> String {
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    format!("{file} is valid: {}, {}", counted(apps, "app"), counted(sockets, "socket"))
+}

@@ -1,0 +1,267 @@
+//! Writes a [`Config`] as `drover.toml` has it, with every default.
+
+use drover_master::config::{
+    Backoff, FailureLimit, Heartbeat, LimitReached, Probe, ProbeKind, RestartPolicy, RestartWhen,
+};
+use serde_json::Value as Json;
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
+
+use super::model::{App, Config, Protocol, Socket, Start, Stop, Workers};
+use super::units::format_duration;
+
+/// The whole configuration as a `drover.toml` that means the same.
+///
+/// Every key that has a default stands there with its value. What a key takes from where the file is run (`cwd`, `umask`,
+/// `start.parallel`) or is not there at all (`start.probe`) is left out.
+#[must_use]
+pub fn to_toml(config: &Config) -> String {
+    document(config).to_string()
+}
+
+/// The same as JSON: the keys of `drover.toml`, durations as texts.
+#[must_use]
+pub fn to_json(config: &Config) -> Json {
+    json(document(config).as_item())
+}
+
+fn document(config: &Config) -> DocumentMut {
+    let Config { name, sockets, apps } = config;
+    let mut root = DocumentMut::new();
+    root["version"] = value(1);
+    if let Some(name) = name {
+        root["master"] = table([("name", value(name))]);
+    }
+    if !sockets.is_empty() {
+        root["sockets"] = tables(sockets.iter().map(|item| (&*item.name, socket(item))));
+    }
+    root["app"] = tables(apps.iter().map(|item| (&*item.name, app(item))));
+    root
+}
+
+fn socket(socket: &Socket) -> Item {
+    let Socket { name: _, listen, backlog } = socket;
+    table([("listen", value(listen.to_string())), ("backlog", value(i64::from(*backlog)))])
+}
+
+fn app(app: &App) -> Item {
+    let App {
+        name: _,
+        command,
+        workers,
+        sockets,
+        protocol,
+        env,
+        env_clear,
+        cwd,
+        umask,
+        start: starting,
+        stop: stopping,
+        heartbeat: beat,
+        restart: policy,
+    } = app;
+    let workers = match workers {
+        Workers::Auto => value("auto"),
+        Workers::Count(count) => value(i64::from(*count)),
+    };
+    let protocol = match protocol {
+        Protocol::None => "none",
+        Protocol::Drover => "drover",
+    };
+    let mut written = vec![
+        ("command", value(Array::from_iter(command))),
+        ("workers", workers),
+        ("sockets", value(Array::from_iter(sockets))),
+        ("protocol", value(protocol)),
+        ("heartbeat", beat.as_ref().map_or_else(|| value(false), heartbeat)),
+        ("env_clear", value(*env_clear)),
+    ];
+    written.extend(cwd.as_ref().map(|cwd| ("cwd", value(cwd.display().to_string()))));
+    written.extend(umask.map(|mask| ("umask", value(format!("{mask:04o}")))));
+    written.push(("env", table(env.iter().map(|(key, text)| (&**key, value(text))))));
+    written.push(("start", start(starting)));
+    written.push(("stop", stop(stopping)));
+    written.push(("restart", restart(policy)));
+    table(written)
+}
+
+fn heartbeat(heartbeat: &Heartbeat) -> Item {
+    inline([
+        ("interval", format_duration(heartbeat.interval).into()),
+        ("misses", i64::from(heartbeat.misses.get()).into()),
+    ])
+}
+
+fn start(start: &Start) -> Item {
+    let Start { timeout, max_timeout, min_uptime, probe, parallel } = start;
+    let mut written = vec![
+        ("timeout", value(format_duration(*timeout))),
+        ("max_timeout", value(format_duration(*max_timeout))),
+        ("min_uptime", value(format_duration(*min_uptime))),
+    ];
+    if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = probe {
+        written.push(("probe", inline([("tcp", addr.into())])));
+    }
+    written.extend(parallel.map(|count| ("parallel", value(i64::from(count)))));
+    table(written)
+}
+
+fn stop(stop: &Stop) -> Item {
+    let Stop { pre_delay, drain_timeout, term_timeout, signal } = stop;
+    table([
+        ("pre_delay", value(format_duration(*pre_delay))),
+        ("drain_timeout", value(format_duration(*drain_timeout))),
+        ("term_timeout", value(format_duration(*term_timeout))),
+        ("signal", value(signal)),
+    ])
+}
+
+fn restart(policy: &RestartPolicy) -> Item {
+    let RestartPolicy { when, backoff, limit, start_limit, reset_after, success_codes, fatal_codes } = policy;
+    let Backoff { initial, max, factor, jitter } = backoff;
+    let when = match when {
+        RestartWhen::Always => "always",
+        RestartWhen::OnFailure => "on-failure",
+        RestartWhen::Never => "never",
+    };
+    let backoff = inline([
+        ("initial", format_duration(*initial).into()),
+        ("max", format_duration(*max).into()),
+        ("factor", (*factor).into()),
+        ("jitter", (*jitter).into()),
+    ]);
+    let codes = |codes: &[i32]| value(Array::from_iter(codes.iter().map(|code| i64::from(*code))));
+    table([
+        ("policy", value(when)),
+        ("backoff", backoff),
+        ("limit", failure_limit(limit)),
+        // Failed starts are counted by themselves, by the numbers of `limit` unless they have their own.
+        ("start_limit", failure_limit(start_limit.as_ref().unwrap_or(limit))),
+        ("reset_after", value(format_duration(*reset_after))),
+        ("success_codes", codes(success_codes)),
+        ("fatal_codes", codes(fatal_codes)),
+    ])
+}
+
+fn failure_limit(limit: &FailureLimit) -> Item {
+    let then = match limit.then {
+        LimitReached::GiveUp => "give-up",
+        LimitReached::StopApp => "stop-app",
+        LimitReached::StopAll => "stop-all",
+    };
+    inline([
+        ("count", i64::from(limit.count.get()).into()),
+        ("within", format_duration(limit.within).into()),
+        ("then", then.into()),
+    ])
+}
+
+fn table<'k>(rows: impl IntoIterator<Item = (&'k str, Item)>) -> Item {
+    let mut table = Table::new();
+    rows.into_iter().for_each(|(key, item)| drop(table.insert(key, item)));
+    Item::Table(table)
+}
+
+/// Tables under a key that gets no header of its own.
+fn tables<'k>(rows: impl IntoIterator<Item = (&'k str, Item)>) -> Item {
+    let mut item = table(rows);
+    if let Some(table) = item.as_table_mut() {
+        table.set_implicit(true);
+    }
+    item
+}
+
+fn inline<'k>(rows: impl IntoIterator<Item = (&'k str, Value)>) -> Item {
+    value(rows.into_iter().collect::<InlineTable>())
+}
+
+/// Any TOML as JSON. A date, which no key of the file takes, is its text.
+pub(super) fn json(item: &Item) -> Json {
+    if let Some(table) = item.as_table_like() {
+        return Json::Object(table.iter().map(|(key, item)| (key.to_owned(), json(item))).collect());
+    }
+    item.as_value().map_or(Json::Null, json_of_value)
+}
+
+fn json_of_value(value: &Value) -> Json {
+    match value {
+        Value::String(text) => text.value().as_str().into(),
+        Value::Integer(number) => (*number.value()).into(),
+        Value::Float(number) => (*number.value()).into(),
+        Value::Boolean(flag) => (*flag.value()).into(),
+        Value::Datetime(date) => date.value().to_string().into(),
+        Value::Array(array) => array.iter().map(json_of_value).collect(),
+        Value::InlineTable(table) => {
+            Json::Object(table.iter().map(|(key, value)| (key.to_owned(), json_of_value(value))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{EVERY_KEY, web};
+    use super::*;
+
+    /// The same configuration, with nothing left to be taken from elsewhere in it.
+    fn spelt_out(mut config: Config) -> Config {
+        for app in &mut config.apps {
+            let RestartPolicy { limit, start_limit, .. } = &mut app.restart;
+            start_limit.get_or_insert_with(|| limit.clone());
+        }
+        config
+    }
+
+    #[test]
+    fn what_is_written_means_the_same() {
+        let probe = web("start.probe = { tcp = 'h:1' }\nenv.'a b' = \"\\\"\\n\\u007f\"");
+        let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
+        for text in [EVERY_KEY, &web(""), &probe, &quiet] {
+            let config = super::super::parse(text).unwrap();
+            let written = to_toml(&config);
+            let again = super::super::parse(&written)
+                .unwrap_or_else(|error| panic!("{}\n{written}", error.render("written", &written, false)));
+            assert_eq!(again, spelt_out(config), "{written}");
+            assert_eq!(to_toml(&again), written);
+        }
+    }
+
+    #[test]
+    fn every_default_stands_there_and_nothing_that_has_none() {
+        let config = super::super::parse(&web("")).unwrap();
+        let expected = r#"version = 1
+
+[app.web]
+command = ["web"]
+workers = "auto"
+sockets = []
+protocol = "none"
+heartbeat = false
+env_clear = false
+
+[app.web.env]
+
+[app.web.start]
+timeout = "30s"
+max_timeout = "5m"
+min_uptime = "1s"
+
+[app.web.stop]
+pre_delay = "0s"
+drain_timeout = "20s"
+term_timeout = "5s"
+signal = "SIGTERM"
+
+[app.web.restart]
+policy = "on-failure"
+backoff = { initial = "200ms", max = "30s", factor = 2.0, jitter = 0.2 }
+limit = { count = 10, within = "5m", then = "give-up" }
+start_limit = { count = 10, within = "5m", then = "give-up" }
+reset_after = "1m"
+success_codes = [0]
+fatal_codes = []
+"#;
+        assert_eq!(to_toml(&config), expected);
+        let json = to_json(&config);
+        assert_eq!(json["app"]["web"]["restart"]["backoff"]["factor"], 2.0);
+        assert_eq!(json["app"]["web"]["command"][0], "web");
+    }
+}

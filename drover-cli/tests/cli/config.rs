@@ -1,0 +1,53 @@
+//! `drover config`: the file with every default written out.
+
+use serde_json::Value;
+
+use crate::harness::Home;
+
+const FILE: &str = "version = 1\n[app.web]\ncommand = \"sh -c true\"\nenv = { TOKEN = \"s3cret\" }\n";
+
+#[test]
+fn what_it_writes_means_the_same_when_it_is_read_again() {
+    let home = Home::new();
+    home.write("drover.toml", FILE);
+    let first = home.run(&["config", "--show-env"]);
+    assert_eq!((first.code, first.stderr.as_str()), (Some(0), ""));
+    for line in [r#"command = ["sh", "-c", "true"]"#, r#"drain_timeout = "20s""#, r#"TOKEN = "s3cret""#] {
+        assert!(first.stdout.lines().any(|found| found == line), "{line} is not in\n{}", first.stdout);
+    }
+    let directory = home.dir().file_name().unwrap().to_str().unwrap();
+    assert!(first.stdout.contains(&format!("name = \"{directory}\"")), "{}", first.stdout);
+    home.write("again.toml", &first.stdout);
+    assert_eq!(home.run(&["config", "--show-env", "-f", "again.toml"]).stdout, first.stdout);
+    assert_eq!(home.run(&["validate", "-f", "again.toml"]).code, Some(0));
+}
+
+#[test]
+fn values_of_the_environment_are_hidden_unless_asked_for() {
+    let home = Home::new();
+    home.write("drover.toml", FILE);
+    for format in [&["config"][..], &["config", "--json"]] {
+        let ended = home.run(format);
+        assert_eq!(ended.code, Some(0));
+        assert!(!ended.stdout.contains("s3cret") && ended.stdout.contains("(hidden)"), "{}", ended.stdout);
+        assert!(ended.stderr.contains("1 value of env is hidden; --show-env shows it"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn as_json_it_has_the_keys_of_the_file() {
+    let home = Home::new();
+    home.write("drover.toml", FILE);
+    let json: Value = serde_json::from_str(&home.run(&["config", "--json", "--show-env"]).stdout).unwrap();
+    assert_eq!(json["app"]["web"]["env"]["TOKEN"], "s3cret");
+    assert_eq!(json["app"]["web"]["restart"]["backoff"]["max"], "30s");
+}
+
+#[test]
+fn a_file_with_mistakes_is_refused_with_all_of_them() {
+    let home = Home::new();
+    home.write("drover.toml", "version = 2\n[app.web]\n");
+    let ended = home.run(&["config"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("2 mistakes in drover.toml"), "{}", ended.stderr);
+}
