@@ -41,9 +41,9 @@ pub fn obstacles(text: &str, config: &Config) -> Vec<Mistake> {
 
 /// The first thing that keeps an app from being run, and its key. Without its directory nothing is known of its command.
 fn obstacle(app: &App) -> Option<(&'static str, String)> {
-    let cwd = app.cwd.as_deref().unwrap_or(Path::new("."));
+    let cwd = app.cwd.clone().or_else(|| env::current_dir().ok()).unwrap_or_default();
     let named = cwd.display();
-    match fs::metadata(cwd) {
+    match fs::metadata(&cwd) {
         Err(error) => return Some(("cwd", format!("the directory `{named}` can't be entered: {error}"))),
         Ok(there) if !there.is_dir() => return Some(("cwd", format!("`{named}` is no directory"))),
         Ok(_) => {}

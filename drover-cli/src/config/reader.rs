@@ -191,11 +191,8 @@ impl Reader<'_, '_> {
             ["app.", "sockets."].into_iter().find_map(|top| Some((top, self.path.strip_prefix(top)?)));
         let path = match named {
             Some((top, rest)) => {
-                let name = if rest.starts_with('"') {
-                    rest[1..].find('"').map(|end| end + 2)
-                } else {
-                    rest.find('.')
-                };
+                let quoted = rest.strip_prefix('"').and_then(|inside| Some(inside.find('"')? + 2));
+                let name = quoted.or_else(|| rest.find('.'));
                 format!("{top}*{}", &rest[name.unwrap_or(rest.len())..])
             }
             None => self.path.clone(),
