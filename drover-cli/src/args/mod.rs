@@ -149,7 +149,7 @@ pub struct UpArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
     pub file: PathBuf,
-    /// Run only these apps
+    /// Run only these apps, and what they depend on
     #[arg(long, value_name = "APP", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Go on when an app fails to start: its workers are tried again

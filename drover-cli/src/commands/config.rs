@@ -17,7 +17,11 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
             return ExitStatus::Usage;
         }
     };
-    config.name = Some(name_of_file(&config, &args.file));
+    config.master.name = Some(name_of_file(&config, &args.file));
+    for app in &mut config.apps {
+        // Read from another directory, it would mean another one.
+        app.cwd = app.cwd.take().map(|cwd| std::path::absolute(&cwd).unwrap_or(cwd));
+    }
     if !args.show_env {
         let values = config.apps.iter_mut().flat_map(|app| &mut app.env);
         let hidden = values.map(|(_, value)| HIDDEN.clone_into(value)).count();

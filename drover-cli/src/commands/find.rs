@@ -47,13 +47,13 @@ fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
 /// The name of the master that `drover up` would be here.
 fn name_here() -> Option<String> {
     let file = Path::new("drover.toml");
-    let named = config::load(file).ok().and_then(|config| config.name);
+    let named = config::load(file).ok().and_then(|config| config.master.name);
     named.or_else(|| name_of_directory(file))
 }
 
 /// The master's name: the file's, else its directory's.
 pub(super) fn name_of_file(config: &config::Config, file: &Path) -> String {
-    config.name.clone().or_else(|| name_of_directory(file)).unwrap_or_else(|| "drover".to_owned())
+    config.master.name.clone().or_else(|| name_of_directory(file)).unwrap_or_else(|| "drover".to_owned())
 }
 
 /// The name of the directory that a file is in, made fit for a name.

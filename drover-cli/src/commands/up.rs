@@ -30,12 +30,29 @@ pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
         ));
         return ExitStatus::NotFound;
     }
-    let mut builder = Supervisor::builder().keep_going(args.keep_going);
-    for app in config.apps.iter().filter(|app| args.only.is_empty() || args.only.contains(&app.name)) {
+    let mut builder = Supervisor::builder()
+        .keep_going(args.keep_going)
+        .shutdown_timeout(config.master.shutdown_timeout)
+        .strategy(config.master.strategy);
+    for app in wanted(&config, &args.only) {
         builder = builder.app(MasterBuilder::from_spec(spec(&config, app, args.keep_going)));
     }
     let name = name_of_file(&config, &args.file);
     serve::run(global, builder, serve::control_path(global, name), &[]).await
+}
+
+/// The apps that are to be run, in the order of the file: these and what they depend on; all, if none is named.
+fn wanted<'c>(config: &'c Config, only: &[String]) -> Vec<&'c App> {
+    let mut names: Vec<&str> = only.iter().map(String::as_str).collect();
+    let mut next = 0;
+    while let Some(name) = names.get(next).copied() {
+        next += 1;
+        let Some(app) = config.apps.iter().find(|app| app.name == name) else { continue };
+        let further = app.depends_on.iter().map(|dependency| dependency.app.as_str());
+        let further: Vec<&str> = further.filter(|name| !names.contains(name)).collect();
+        names.extend(further);
+    }
+    config.apps.iter().filter(|app| only.is_empty() || names.contains(&&*app.name)).collect()
 }
 
 /// An app of the file as the master runs it.
@@ -83,6 +100,9 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     spec.stop = stop(app);
     spec.heartbeat = app.heartbeat.clone();
     spec.restart = app.restart.clone();
+    spec.kind = app.kind;
+    spec.depends_on.clone_from(&app.depends_on);
+    spec.essential = app.essential;
     spec.output = Output::Prefixed { colour: message::is_coloured() };
     spec
 }

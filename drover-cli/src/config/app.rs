@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use drover_master::config::Kind;
+
 use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
 use super::unbuilt::{self, Place};
 use super::{env_file, heartbeat, limits, names, restart, suggest, timing, value};
 
-/// Reads one app; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
+/// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
     table: &mut Reader<'t, '_>,
     entry: &Entry<'t>,
@@ -21,6 +23,7 @@ pub(super) fn read<'t>(
         command,
     );
     let protocol = table.optional("protocol", protocol).unwrap_or_default();
+    let kind = table.optional("kind", value::word(KINDS)).unwrap_or_default();
     let env_files = table.optional("env_file", env_file::paths).unwrap_or_default();
     let from_files = directory.map(|directory| env_file::read(&env_files, directory, table.mistakes()));
     let own = table.optional("env", env).unwrap_or_default();
@@ -41,13 +44,18 @@ pub(super) fn read<'t>(
         user: table.optional("user", account),
         group: table.optional("group", account),
         limits: limits::read(table),
-        start: table.table("start", Place::Start, |table| timing::start(table, protocol)),
+        start: table.table("start", Place::Start, |table| timing::start(table, protocol, kind)),
         stop: table.table("stop", Place::Stop, timing::stop),
         heartbeat: heartbeat::read(table, protocol),
         restart: restart::read(table),
+        kind,
+        depends_on: Vec::new(),
+        essential: table.optional("essential", value::boolean).unwrap_or_default(),
     };
     Some(App { command: command?, ..app })
 }
+
+const KINDS: &[(&str, Kind)] = &[("service", Kind::Service), ("oneshot", Kind::Oneshot)];
 
 fn command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
     let words = if entry.item.is_str() {

@@ -42,11 +42,13 @@ mod env_file;
 mod heartbeat;
 mod limits;
 mod load;
+mod master;
 mod mistake;
 mod model;
 mod names;
 mod obstacle;
 mod reader;
+mod relation;
 mod restart;
 mod root;
 pub mod size;
@@ -64,7 +66,7 @@ use std::path::Path;
 
 pub use self::load::{LoadError, load, parse_file, read};
 pub use self::mistake::{ConfigError, Mistake};
-pub use self::model::{App, Config, Listen, Protocol, Socket, Start, Stop, Workers};
+pub use self::model::{App, Config, Listen, Master, Protocol, Socket, Start, Stop, Workers};
 
 pub use self::obstacle::obstacles;
 pub use self::write::{to_json, to_toml};

@@ -5,17 +5,35 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drover_master::config::{Heartbeat, Limits, Probe, RestartPolicy};
+use drover_master::config::{Dependency, Heartbeat, Kind, Limits, Probe, RestartPolicy, Strategy};
 
 /// A whole, valid `drover.toml`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// `master.name`; the directory's name is used when it is absent.
-    pub name: Option<String>,
+    /// `[master]`.
+    pub master: Master,
     /// `[sockets.NAME]`, in file order. No two have the same address.
     pub sockets: Vec<Socket>,
     /// `[app.NAME]`, in file order; at least one.
     pub apps: Vec<App>,
+}
+
+/// `[master]`: what holds for all apps together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Master {
+    /// The master's name; that of the file's directory when absent.
+    pub name: Option<String>,
+    /// From the begin of the end to SIGKILL for all that is left; more than zero, default 45 s. Too short cuts off apps
+    /// that drain one after the other, too long lets a container's runtime kill first.
+    pub shutdown_timeout: Duration,
+    /// What follows when an app fails for good while it runs; default none.
+    pub strategy: Strategy,
+}
+
+impl Default for Master {
+    fn default() -> Self {
+        Self { name: None, shutdown_timeout: Duration::from_secs(45), strategy: Strategy::None }
+    }
 }
 
 /// A listening socket that the master opens once and gives to workers.
@@ -97,6 +115,12 @@ pub struct App {
     pub heartbeat: Option<Heartbeat>,
     /// What follows the end of a worker.
     pub restart: RestartPolicy,
+    /// What it is for.
+    pub kind: Kind,
+    /// What has to be there before it starts, and ends only after it; each exists, and none waits for itself by any way.
+    pub depends_on: Vec<Dependency>,
+    /// Whether its end, if nobody asked for it, ends all apps.
+    pub essential: bool,
 }
 
 /// How many workers an app has.
@@ -122,8 +146,8 @@ pub enum Protocol {
 /// `app.NAME.start`: how a worker is started.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// The time from spawn to ready; more than zero, default 30 s. Too short kills slow starts, too long hides
-    /// hung ones.
+    /// The time from spawn to ready, for a oneshot to its end; more than zero, default 30 s, for a oneshot
+    /// [`Duration::MAX`]. Too short kills slow starts, too long hides hung ones.
     pub timeout: Duration,
     /// How far a worker may extend `timeout` itself; never below it, default 5 min.
     pub max_timeout: Duration,

@@ -6,10 +6,10 @@ use std::path::Path;
 use toml_edit::Table;
 
 use super::mistake::Mistakes;
-use super::model::{Config, Listen, Socket};
+use super::model::{App, Config, Listen, Socket};
 use super::reader::{Entry, Reader};
 use super::unbuilt::Place;
-use super::{app, names, socket, value};
+use super::{app, master, names, relation, socket};
 
 /// Reads the whole file; `None` only when a mistake has been noted. `directory`: where it lies, if that is known.
 pub(super) fn read<'t>(
@@ -19,7 +19,7 @@ pub(super) fn read<'t>(
 ) -> Option<Config> {
     Reader::root(table, mistakes, |root| {
         root.required("version", "begin the file with `version = 1`", version);
-        let name = root.table("master", Place::Master, |master| master.optional("name", value::name));
+        let master = root.table("master", Place::Master, master::read);
 
         let mut declared = Vec::new();
         let sockets = root.named_tables("sockets", Place::Socket, |socket, entry| {
@@ -30,16 +30,20 @@ pub(super) fn read<'t>(
         let sockets: Vec<(Socket, Range<usize>)> = sockets.into_iter().flatten().collect();
         check_addresses(root.mistakes(), &sockets);
 
+        let (mut named, mut relations) = (Vec::new(), Vec::new());
         let apps = root.named_tables("app", Place::App, |app, entry| {
+            named.push(entry.name);
             check_name(app.mistakes(), entry, "app");
-            app::read(app, entry, &declared, directory)
+            let depends_on = relation::read(app, entry.name, &mut relations);
+            Some(App { depends_on, ..app::read(app, entry, &declared, directory)? })
         });
+        relation::check(root.mistakes(), &relations, &named);
         if table.get("app").is_none_or(|item| item.as_table_like().is_some_and(|table| table.is_empty())) {
             root.miss("app", "no app to run", "add one: `[app.web]` with `command = [\"…\"]`");
         }
 
         Some(Config {
-            name,
+            master,
             sockets: sockets.into_iter().map(|(socket, _)| socket).collect(),
             apps: apps.into_iter().collect::<Option<_>>()?,
         })

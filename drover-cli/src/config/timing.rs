@@ -1,22 +1,28 @@
 //! `app.NAME.start` and `app.NAME.stop`.
 
-use drover_master::config::Probe;
+use std::time::Duration;
+
+use drover_master::config::{Kind, Probe};
 
 use super::mistake::{Mistakes, shown};
 use super::model::{Protocol, Start, Stop};
-use super::reader::{Entry, Reader};
+use super::reader::{Entry, Origin, Reader};
 use super::unbuilt::Place;
 use super::{socket, suggest, value};
 
-/// Reads `app.NAME.start` of an app that speaks `protocol`.
-pub(super) fn start(table: &mut Reader<'_, '_>, protocol: Protocol) -> Start {
+/// Reads `app.NAME.start` of an app of a kind that speaks `protocol`.
+pub(super) fn start(table: &mut Reader<'_, '_>, protocol: Protocol, kind: Kind) -> Start {
     let default = Start::default();
     let timeout = table.setting("timeout", default.timeout, value::some_duration);
     let max_timeout = table.setting("max_timeout", default.max_timeout, value::some_duration);
     let path = table.path().to_owned();
-    value::in_order(table.mistakes(), &path, &timeout, &max_timeout);
+    // The work of a oneshot takes as long as it takes, unless the file says otherwise.
+    let is_unlimited = kind == Kind::Oneshot && timeout.origin == Origin::Default;
+    if !is_unlimited {
+        value::in_order(table.mistakes(), &path, &timeout, &max_timeout);
+    }
     Start {
-        timeout: timeout.value,
+        timeout: if is_unlimited { Duration::MAX } else { timeout.value },
         max_timeout: max_timeout.value,
         min_uptime: table.setting("min_uptime", default.min_uptime, value::duration).value,
         probe: probe(table, protocol),

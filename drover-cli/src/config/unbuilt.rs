@@ -35,11 +35,8 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 11] = [
-    (Place::Master, "shutdown_timeout"),
+pub(super) const KEYS: [(Place, &str); 8] = [
     (Place::Socket, "mode"),
-    (Place::App, "depends_on"),
-    (Place::App, "kind"),
     (Place::App, "update"),
     (Place::App, "recycle"),
     (Place::App, "health"),

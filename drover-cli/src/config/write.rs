@@ -1,12 +1,15 @@
 //! Writes a [`Config`] as `drover.toml` has it, with every default.
 
+use std::time::Duration;
+
 use drover_master::config::{
-    Backoff, FailureLimit, Heartbeat, LimitReached, Probe, ProbeKind, RestartPolicy, RestartWhen,
+    Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
+    Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Strategy,
 };
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
-use super::model::{App, Config, Protocol, Socket, Start, Stop, Workers};
+use super::model::{App, Config, Master, Protocol, Socket, Start, Stop, Workers};
 use super::units::format_duration;
 
 /// The whole configuration as a `drover.toml` that means the same.
@@ -25,17 +28,33 @@ pub fn to_json(config: &Config) -> Json {
 }
 
 fn document(config: &Config) -> DocumentMut {
-    let Config { name, sockets, apps } = config;
+    let Config { master: overall, sockets, apps } = config;
     let mut root = DocumentMut::new();
     root["version"] = value(1);
-    if let Some(name) = name {
-        root["master"] = table([("name", value(name))]);
-    }
+    root["master"] = master(overall);
     if !sockets.is_empty() {
         root["sockets"] = tables(sockets.iter().map(|item| (&*item.name, socket(item))));
     }
     root["app"] = tables(apps.iter().map(|item| (&*item.name, app(item))));
     root
+}
+
+fn master(master: &Master) -> Item {
+    let Master { name, shutdown_timeout, strategy } = master;
+    let word = match strategy {
+        Strategy::OneForOne(_) => "one-for-one",
+        Strategy::OneForAll(_) => "one-for-all",
+        Strategy::RestForOne(_) => "rest-for-one",
+        _ => "none",
+    };
+    let mut written: Vec<_> = name.iter().map(|name| ("name", value(name))).collect();
+    written.push(("shutdown_timeout", value(format_duration(*shutdown_timeout))));
+    written.push(("strategy", value(word)));
+    if let Some(Intensity { count, period }) = strategy.intensity() {
+        written.push(("intensity", value(i64::from(count))));
+        written.push(("period", value(format_duration(period))));
+    }
+    table(written)
 }
 
 fn socket(socket: &Socket) -> Item {
@@ -51,13 +70,21 @@ fn app(app: &App) -> Item {
         sockets,
         protocol,
         env,
+        // What they hold is in `env`, once the file has been loaded.
+        env_files: _,
         env_clear,
         cwd,
         umask,
+        user,
+        group,
+        limits: limited,
         start: starting,
         stop: stopping,
         heartbeat: beat,
         restart: policy,
+        kind,
+        depends_on,
+        essential,
     } = app;
     let workers = match workers {
         Workers::Auto => value("auto"),
@@ -67,21 +94,71 @@ fn app(app: &App) -> Item {
         Protocol::None => "none",
         Protocol::Drover => "drover",
     };
+    let kind = match kind {
+        Kind::Service => "service",
+        Kind::Oneshot => "oneshot",
+    };
     let mut written = vec![
         ("command", value(Array::from_iter(command))),
         ("workers", workers),
         ("sockets", value(Array::from_iter(sockets))),
         ("protocol", value(protocol)),
+        ("kind", value(kind)),
+        ("essential", value(*essential)),
+        ("depends_on", relations(depends_on)),
         ("heartbeat", beat.as_ref().map_or_else(|| value(false), heartbeat)),
         ("env_clear", value(*env_clear)),
     ];
     written.extend(cwd.as_ref().map(|cwd| ("cwd", value(cwd.display().to_string()))));
     written.extend(umask.map(|mask| ("umask", value(format!("{mask:04o}")))));
+    written.extend(user.as_ref().map(|user| ("user", value(user))));
+    written.extend(group.as_ref().map(|group| ("group", value(group))));
     written.push(("env", table(env.iter().map(|(key, text)| (&**key, value(text))))));
+    written.push(("limits", limits(limited)));
     written.push(("start", start(starting)));
     written.push(("stop", stop(stopping)));
     written.push(("restart", restart(policy)));
     table(written)
+}
+
+fn relations(dependencies: &[Dependency]) -> Item {
+    inline(dependencies.iter().map(|Dependency { app, condition }| {
+        let word = match condition {
+            Condition::Ready => "ready",
+            Condition::Completed => "completed",
+        };
+        (&**app, word.into())
+    }))
+}
+
+fn limits(limits: &Limits) -> Item {
+    let Limits { resources, nice, oom_score_adj, is_required } = limits;
+    let mut written = Vec::new();
+    for (resource, Limit { soft, hard }) in resources {
+        let amount = |number: u64| amount(*resource, number);
+        let both = match hard {
+            Some(hard) if hard == soft => value(amount(*soft)),
+            Some(hard) => inline([("soft", amount(*soft)), ("hard", amount(*hard))]),
+            None => inline([("soft", amount(*soft))]),
+        };
+        written.push((resource.name(), both));
+    }
+    written.extend(nice.map(|nice| ("nice", value(i64::from(nice)))));
+    written.extend(oom_score_adj.map(|adjusted| ("oom_score_adj", value(i64::from(adjusted)))));
+    written.push(("required", value(*is_required)));
+    table(written)
+}
+
+/// A value of a limit, in its unit.
+fn amount(resource: Resource, number: u64) -> Value {
+    match resource {
+        _ if number == Limit::UNLIMITED => "unlimited".into(),
+        Resource::Cpu => format_duration(Duration::from_secs(number)).into(),
+        Resource::OpenFiles | Resource::Processes | Resource::RealtimePriority | Resource::PendingSignals => {
+            i64::try_from(number).unwrap_or(i64::MAX).into()
+        }
+        _ => format!("{number}B").into(),
+    }
 }
 
 fn heartbeat(heartbeat: &Heartbeat) -> Item {
@@ -93,11 +170,13 @@ fn heartbeat(heartbeat: &Heartbeat) -> Item {
 
 fn start(start: &Start) -> Item {
     let Start { timeout, max_timeout, min_uptime, probe, parallel } = start;
-    let mut written = vec![
-        ("timeout", value(format_duration(*timeout))),
+    // A oneshot has none unless it is written: its work takes as long as it takes.
+    let limited = (*timeout != Duration::MAX).then(|| ("timeout", value(format_duration(*timeout))));
+    let mut written: Vec<_> = limited.into_iter().collect();
+    written.extend([
         ("max_timeout", value(format_duration(*max_timeout))),
         ("min_uptime", value(format_duration(*min_uptime))),
-    ];
+    ]);
     if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = probe {
         written.push(("probe", inline([("tcp", addr.into())])));
     }
@@ -204,6 +283,7 @@ mod tests {
     /// The same configuration, with nothing left to be taken from elsewhere in it.
     fn spelt_out(mut config: Config) -> Config {
         for app in &mut config.apps {
+            app.env_files.clear();
             let RestartPolicy { limit, start_limit, .. } = &mut app.restart;
             start_limit.get_or_insert_with(|| limit.clone());
         }
@@ -214,7 +294,8 @@ mod tests {
     fn what_is_written_means_the_same() {
         let probe = web("start.probe = { tcp = 'h:1' }\nenv.'a b' = \"\\\"\\n\\u007f\"");
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
-        for text in [EVERY_KEY, &web(""), &probe, &quiet] {
+        let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
+        for text in [EVERY_KEY, &web(""), &probe, &quiet, &oneshot] {
             let config = super::super::parse(text).unwrap();
             let written = to_toml(&config);
             let again = super::super::parse(&written)
@@ -229,15 +310,25 @@ mod tests {
         let config = super::super::parse(&web("")).unwrap();
         let expected = r#"version = 1
 
+[master]
+shutdown_timeout = "45s"
+strategy = "none"
+
 [app.web]
 command = ["web"]
 workers = "auto"
 sockets = []
 protocol = "none"
+kind = "service"
+essential = false
+depends_on = {}
 heartbeat = false
 env_clear = false
 
 [app.web.env]
+
+[app.web.limits]
+required = true
 
 [app.web.start]
 timeout = "30s"

@@ -15,6 +15,7 @@ mod listen;
 mod master_killed;
 mod mistakes;
 mod output;
+mod relations;
 mod restart;
 mod run;
 mod schema;

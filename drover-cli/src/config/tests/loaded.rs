@@ -14,7 +14,7 @@ fn a_file_is_loaded() {
     fs::write(directory.path().join("a.env"), "NODE_ENV=test\nA=a\nB=a\n").unwrap();
     fs::write(directory.path().join("b.env"), "B='of b'\n").unwrap();
     let config = load(&path).unwrap();
-    assert_eq!(config.name.as_deref(), Some("shop"));
+    assert_eq!(config.master.name.as_deref(), Some("shop"));
     // A later one wins: a file over one before it, the key `env` over all files.
     let env: Vec<_> = config.apps[0].env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let expected = [

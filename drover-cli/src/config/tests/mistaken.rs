@@ -196,6 +196,14 @@ fn every_wrong_line_of_an_app_is_told() {
             "stop.pre_delay = 5",
             "18: app.web.stop.pre_delay is a number without a unit; write for example `\"5s\"`; units are ms, s, m, h and d",
         ),
+        (
+            "depends_on = { db = 'ready' }",
+            "16: unknown app `db` in app.web.depends_on; add `[app.db]` with its `command`",
+        ),
+        ("depends_on = ['db']", "14: app.web.depends_on is an array, not a table"),
+        ("depends_on = { web = 'ready' }", "16: app `web` waits for itself; remove it"),
+        ("kind = 'one-shot'", "8: unknown word `one-shot` for app.web.kind; did you mean `oneshot`?"),
+        ("essential = 'yes'", "13: app.web.essential is a string, not a boolean"),
         ("restart.start_limit = 3", "23: app.web.restart.start_limit is an integer, not a table"),
         (
             "restart.start_limit.cont = 3",
@@ -349,8 +357,6 @@ fn every_wrong_frame_of_a_file_is_told() {
 #[test]
 fn every_key_that_is_not_built_is_told_as_such() {
     for (line, place, key) in [
-        ("depends_on = {}", "app.web", "depends_on"),
-        ("kind = 'oneshot'", "app.web", "kind"),
         ("[app.web.update]", "app.web", "update"),
         ("recycle = {}", "app.web", "recycle"),
         ("health = {}", "app.web", "health"),
@@ -358,7 +364,6 @@ fn every_key_that_is_not_built_is_told_as_such() {
         ("watchdog = {}", "app.web", "watchdog"),
         ("start.probe = { tcp = 'h:1', http = 'h:1' }", "app.web.start.probe", "http"),
         ("start.probe = { tcp = 'h:1', exec = 'x' }", "app.web.start.probe", "exec"),
-        ("[master]\nshutdown_timeout = '45s'", "master", "shutdown_timeout"),
         ("[sockets]\na = { listen = 'h:1', mode = 'shared' }", "sockets.a", "mode"),
     ] {
         let error = parse(&web(line)).unwrap_err();
@@ -409,4 +414,39 @@ fn every_line_of_a_file_can_be_wrong_at_once() {
     let assignments: Vec<usize> =
         (1..).zip(wrong.lines()).filter(|(_, line)| line.contains('=')).map(|(number, _)| number).collect();
     assert!(assignments.iter().all(|line| lines.contains(line)), "{assignments:?} all told in {lines:?}");
+}
+
+#[test]
+fn apps_that_wait_for_each_other_are_told_once_a_circle() {
+    let app = |name: &str, on: &str| format!("app.{name} = {{ command = 'x', depends_on = {{ {on} }} }}\n");
+    let chain = [app("a", "b = 'ready'"), app("b", "c = 'completed'"), app("c", "")].concat();
+    assert!(parse(&format!("version = 1\n{chain}")).is_ok());
+    let circle = [
+        app("a", "b = 'ready', d = 'ready'"),
+        app("b", "c = 'completed'"),
+        app("c", "b = 'ready', a = 'ready'"),
+        app("d", "e = 'ready'"),
+    ]
+    .concat();
+    assert_eq!(
+        said(&format!("version = 1\n{circle}")),
+        "line 2, column 41: apps wait for each other: a → b → c → a; none of them would ever start; remove one of these\n\
+         line 5, column 41: unknown app `e` in app.d.depends_on; add `[app.e]` with its `command`"
+    );
+}
+
+#[test]
+fn numbers_of_no_strategy_have_no_meaning() {
+    let help = "leave it out, or set `strategy`, for example to `\"one-for-one\"`";
+    assert_eq!(
+        said(&format!("master = {{ intensity = 3, strategy = 'none', period = '1s' }}\n{}", web(""))),
+        format!(
+            "line 1, column 24: master.intensity has no meaning without a strategy; {help}\n\
+             line 1, column 55: master.period has no meaning without a strategy; {help}"
+        )
+    );
+    assert_eq!(
+        said(&format!("master = {{ intensity = 3, strategy = 'one-for-two' }}\n{}", web(""))),
+        "line 1, column 38: unknown word `one-for-two` for master.strategy; did you mean `one-for-one`?"
+    );
 }

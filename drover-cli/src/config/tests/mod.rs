@@ -16,7 +16,7 @@ use super::root;
 fn asked(text: &str) -> Vec<String> {
     let document = Document::parse(text).unwrap();
     let mut mistakes = Mistakes::new(text);
-    root::read(document.as_table(), &mut mistakes);
+    root::read(document.as_table(), None, &mut mistakes);
     mistakes.asked
 }
 
@@ -26,6 +26,10 @@ version = 1
 
 [master]
 name = "shop"
+shutdown_timeout = "1m30s"
+strategy = "rest-for-one"
+intensity = 3
+period = "1m"
 
 [sockets.http]
 listen = "0.0.0.0:8080"
@@ -85,6 +89,9 @@ fatal_codes = [78, 255]
 command = "redis-server --save '' \"a b\""
 workers = "auto"
 protocol = "none"
+kind = "oneshot"
+essential = true
+depends_on = { web = "ready" }
 stop.signal = "INT"
 restart = "never"
 "#;

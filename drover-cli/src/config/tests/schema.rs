@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use drover_master::config::Resource;
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 use toml_edit::DocumentMut;
@@ -126,7 +127,12 @@ fn every_key_that_is_read_stands_in_it_and_no_other() {
     keys(&schema(), &schema(), "", &mut described);
     // Between them they have every table that there is.
     let probe = web("start.probe.tcp = 'h:1'");
-    let read: BTreeSet<String> = [EVERY_KEY, &probe].iter().flat_map(|text| super::asked(text)).collect();
+    let pairs: String = Resource::ALL
+        .iter()
+        .map(|resource| format!("limits.{resource} = {{ soft = 'unlimited' }}\n"))
+        .collect();
+    let read: BTreeSet<String> =
+        [EVERY_KEY, &probe, &web(&pairs)].iter().flat_map(|text| super::asked(text)).collect();
     assert_eq!(described, read);
 }
 
@@ -136,6 +142,7 @@ fn what_is_valid_is_valid_by_it() {
     for text in [
         EVERY_KEY,
         &web(""),
+        &web("limits = { nofile = 9, core = 0, stack = { soft = '1MB', hard = 'unlimited' }, cpu = '1h' }"),
         &web("start.probe.tcp = 'h:1'\nheartbeat = false\nrestart = 'never'"),
         readme.split_once("```").unwrap().0,
         include_str!("../../../../examples/single-app-instance/drover.toml"),
@@ -157,6 +164,10 @@ fn mistakes_of_form_are_mistakes_by_it() {
         ("start.probe = {}", "/app/web/start/probe: \"tcp\" is required"),
         ("restart = 'sometimes'", "/app/web/restart: anyOf"),
         ("sockets = ['a', 'a']", "/app/web/sockets: uniqueItems"),
+        ("kind = 'one-shot'", "/app/web/kind: enum"),
+        ("depends_on = { web = 'started' }", "/app/web/depends_on/web: enum"),
+        ("limits.nofile = '1KiB'", "/app/web/limits/nofile: anyOf"),
+        ("limits.nofile = { hard = 1 }", "/app/web/limits/nofile: anyOf"),
         ("umask = '999'", "/app/web/umask: pattern"),
         ("[app.'a b']\ncommand = 'x'", "/app/a b: pattern"),
         ("[sockets.a]", "/sockets/a: \"listen\" is required"),

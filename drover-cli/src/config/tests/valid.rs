@@ -2,8 +2,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use drover_master::config::{
-    Backoff, FailureLimit, Heartbeat, Limit, LimitReached, Limits, Probe, Resource, RestartPolicy,
-    RestartWhen,
+    Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
+    Probe, Resource, RestartPolicy, RestartWhen, Strategy,
 };
 
 use super::super::*;
@@ -47,6 +47,9 @@ fn plain_app() -> App {
         stop: Stop::default(),
         heartbeat: None,
         restart: RestartPolicy::default(),
+        kind: Kind::Service,
+        depends_on: vec![],
+        essential: false,
     }
 }
 
@@ -107,18 +110,29 @@ fn every_key_arrives_in_its_field() {
             success_codes: vec![0, 143],
             fatal_codes: vec![78, 255],
         },
+        kind: Kind::Service,
+        depends_on: vec![],
+        essential: false,
     };
     let second = App {
         name: "b.2".into(),
         command: strings(&["redis-server", "--save", "", "a b"]),
         stop: Stop { signal: "SIGINT".into(), ..Stop::default() },
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::default() },
+        kind: Kind::Oneshot,
+        start: Start { timeout: Duration::MAX, ..Start::default() },
+        depends_on: vec![Dependency { app: "web".into(), condition: Condition::Ready }],
+        essential: true,
         ..plain_app()
     };
     let http = Listen::Tcp { host: "0.0.0.0".into(), port: 8080 };
     let admin = Listen::Unix("/run/shop/admin.sock".into());
     let expected = Config {
-        name: Some("shop".into()),
+        master: Master {
+            name: Some("shop".into()),
+            shutdown_timeout: seconds(90),
+            strategy: Strategy::RestForOne(Intensity { count: 3, period: seconds(60) }),
+        },
         sockets: vec![
             Socket { name: "http".into(), listen: http, backlog: 4096 },
             Socket { name: "admin".into(), listen: admin, backlog: 1024 },
@@ -131,7 +145,7 @@ fn every_key_arrives_in_its_field() {
 #[test]
 fn a_command_is_all_an_app_needs() {
     let config = parse("version = 1\n[app.web]\ncommand = [\"web\"]\n").unwrap();
-    assert_eq!(config, Config { name: None, sockets: vec![], apps: vec![plain_app()] });
+    assert_eq!(config, Config { master: Master::default(), sockets: vec![], apps: vec![plain_app()] });
 }
 
 #[test]
@@ -301,4 +315,28 @@ fn the_file_in_the_readme_is_valid() {
     let (text, _) = from.split_once("```").unwrap();
     let config = parse(text).unwrap_or_else(|error| panic!("{}", error.render("README.md", text, false)));
     assert_eq!(config.apps.iter().map(|app| &*app.name).collect::<Vec<_>>(), ["web", "mailer"]);
+}
+
+#[test]
+fn a_oneshot_takes_as_long_as_it_takes_unless_the_file_says_otherwise() {
+    assert_eq!(app("kind = 'oneshot'").start.timeout, Duration::MAX);
+    assert_eq!(app("kind = 'oneshot'\nstart.max_timeout = '1s'").start.timeout, Duration::MAX);
+    assert_eq!(app("kind = 'oneshot'\nstart.timeout = '30s'").start.timeout, seconds(30));
+}
+
+#[test]
+fn every_strategy_has_its_numbers() {
+    let strategy =
+        |lines: &str| parse(&format!("master = {{ {lines} }}\n{}", web(""))).unwrap().master.strategy;
+    let default = Intensity::default();
+    assert_eq!(strategy("strategy = 'none'"), Strategy::None);
+    assert_eq!(strategy("strategy = 'one-for-one'"), Strategy::OneForOne(default));
+    assert_eq!(
+        strategy("strategy = 'one-for-all', intensity = 0"),
+        Strategy::OneForAll(Intensity { count: 0, ..default })
+    );
+    assert_eq!(
+        strategy("strategy = 'rest-for-one', period = '9s'"),
+        Strategy::RestForOne(Intensity { period: seconds(9), ..default })
+    );
 }
