@@ -74,16 +74,6 @@ fn a_second_signal_kills_who_has_been_sent_sigterm_already() {
 }
 
 #[test]
-fn a_signal_that_is_sent_twice_at_once_is_one() {
-    let home = Home::new();
-    let (demo, _) = home.demo(&["-n", "1"]);
-    demo.signal(SIGTERM);
-    demo.signal(SIGTERM);
-    let ended = demo.end();
-    assert_eq!(ended.code, Some(0), "{ended:#?}");
-}
-
-#[test]
 fn who_ignores_the_stop_is_pressed_and_then_killed_each_after_its_time() {
     let home = Home::new();
     let master = stubborn(&home, "stop.drain_timeout = \"2s\"\nstop.term_timeout = \"2s\"");
