@@ -104,6 +104,9 @@ struct Own {
 impl Account {
     /// Who the workers of a command run as; none if it does not say.
     pub(crate) fn of(command: &Command) -> Result<Option<Self>, AccountError> {
+        if command.user.is_none() && command.group.is_none() {
+            return Ok(None);
+        }
         let own = Own { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
         resolve(own, command.user.as_deref(), command.group.as_deref())
     }

@@ -40,7 +40,7 @@ const LOGIN: [&str; 4] = ["USER", "LOGNAME", "HOME", "SHELL"];
 pub(crate) fn environment(
     command: &Command,
     login: Option<&Login>,
-    words: Vec<(&'static str, OsString)>,
+    words: &[(&'static str, OsString)],
 ) -> BTreeMap<OsString, OsString> {
     let mut environment: BTreeMap<OsString, OsString> = if command.env_clear {
         BTreeMap::new()
@@ -59,7 +59,7 @@ pub(crate) fn environment(
         }
     }
     environment.extend(command.env.iter().cloned());
-    environment.extend(words.into_iter().map(|(key, value)| (key.into(), value)));
+    environment.extend(words.iter().map(|(key, value)| ((*key).into(), value.clone())));
     environment
 }
 
@@ -93,7 +93,7 @@ mod tests {
     fn a_user_brings_its_own_variables_and_the_command_wins_over_them() {
         let login = Login { name: Some("web".into()), home: Some("/srv/web".into()), shell: None };
         let command = Command::new("x").env("HOME", "/elsewhere");
-        let environment = environment(&command, Some(&login), Vec::new());
+        let environment = environment(&command, Some(&login), &[]);
         let found = |key: &str| environment.get(OsStr::new(key)).map(OsString::as_os_str);
         assert_eq!(found("USER"), Some(OsStr::new("web")));
         assert_eq!(found("LOGNAME"), Some(OsStr::new("web")));

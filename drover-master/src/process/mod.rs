@@ -1,6 +1,7 @@
 //! Processes: created by one thread, known by their pidfd, signalled as a tree, reaped where they were made.
 
 mod account;
+mod attempt;
 mod command_line;
 mod exit_watch;
 mod explain;

@@ -3,31 +3,29 @@
 //! A parent-death signal follows the *thread* that forked (`PR_SET_PDEATHSIG(2const)`), so this one lives as long as the
 //! program. It has every signal blocked, so that no handler of the program ever runs in a child.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use nix::fcntl::OFlag;
 use nix::sys::signal::SigSet;
-use nix::sys::stat::Mode;
 
-use super::command_line::{c_string, candidates, environment, found};
-use super::explain::explain;
+use super::attempt::Attempt;
 use super::tree::Tree;
-use super::{Account, AccountError, limits};
 use crate::config::{Command, Output};
 use crate::machine::exit::SpawnStep;
-use crate::sys::{ChildPlan, Identity, SpawnError, Stdio, fork_exec};
 
 /// How many requests may wait. Each app has at most 64 in creation, so this is enough for 64 apps in one program that all
 /// start at once; what does not fit is refused as a failed spawn and tried again by policy.
 const WAITING: usize = 4096;
+
+/// How many children may be on their way from fork to exec: while one loads its program on another CPU, the next is forked.
+/// Each is a copy of the master until its exec, and holds up the results of those behind it.
+const UNDER_WAY: usize = 8;
 
 /// How many warnings are remembered, so that each is given once an app. Beyond it all are forgotten, and may come again.
 const REMEMBERED: usize = 1024;
@@ -88,97 +86,30 @@ fn start_thread() -> io::Result<SyncSender<SpawnRequest>> {
             tracing::error!(target: "drover::process", %error, "the spawner can't block signals");
         }
         let mut told = Told::default();
-        for request in requests {
-            let result = make(&request, &mut told);
-            (request.done)(result);
+        let mut under_way = VecDeque::with_capacity(UNDER_WAY);
+        for request in &requests {
+            under_way.push_back(Attempt::begin(request));
+            // Results come in the order of the requests, so that the first of many that fail alike is told as the first.
+            while let Some(first) = under_way.pop_front() {
+                while under_way.len() + 1 < UNDER_WAY
+                    && let Ok(next) = requests.try_recv()
+                {
+                    under_way.push_back(Attempt::begin(next));
+                }
+                first.finish(&mut told);
+            }
         }
     };
     // The smallest common stack: the thread calls nothing deep.
     thread::Builder::new().name("drover-spawner".into()).stack_size(256 * 1024).spawn(run).map(|_| queue)
 }
 
-fn make(request: &SpawnRequest, told: &mut Told) -> Result<Spawned, SpawnFailure> {
-    let command = &request.command;
-    let account = match &command.account {
-        Some(account) => Some(Cow::Borrowed(account)),
-        // Of a command that was not checked: never as the master, where it says otherwise.
-        None => Account::of(command).map_err(unknown_account)?.map(Cow::Owned),
-    };
-    let user = account.as_deref().filter(|account| account.is_another);
-    let login = account.as_deref().and_then(|account| account.login.as_ref());
-    let environment = environment(command, login, request.words.clone());
-    let candidates = candidates(&command.program, &environment);
-    let limits = limits::Plan::of(&command.limits, crate::nofile::inherited());
-    let fail = |error: SpawnError| SpawnFailure {
-        step: error.step,
-        errno: error.errno,
-        sentence: limits
-            .as_ref()
-            .ok()
-            .and_then(|limits| limits.sentence(&command.limits, error))
-            .map(|sentence| format!("{sentence}; ask for less, or do not require it"))
-            .unwrap_or_else(|| {
-                let found = found(&candidates, command.cwd.as_deref());
-                explain(command, error.step, error.errno, found.as_deref(), user)
-            }),
-    };
-    let prepare = |error: &io::Error| fail(SpawnError::new(SpawnStep::Prepare, error));
-    let limits = limits.as_ref().map_err(prepare)?;
-    let (stdout, stdout_reader) = stream(&request.output, user).map_err(|error| prepare(&error))?;
-    let (stderr, stderr_reader) = stream(&request.output, user).map_err(|error| prepare(&error))?;
-    let plan = ChildPlan {
-        candidates: candidates.iter().map(c_string).collect(),
-        argv: std::iter::once(&command.program).chain(&command.args).map(c_string).collect(),
-        env: environment
-            .iter()
-            .map(|(key, value)| {
-                let mut pair = key.clone();
-                pair.push("=");
-                pair.push(value);
-                c_string(pair)
-            })
-            .collect(),
-        sockets: request.sockets.clone(),
-        stdin: null(OFlag::O_RDONLY).map_err(|error| prepare(&error))?,
-        stdout: if matches!(request.output, Output::Discard) {
-            Stdio::Owned(null(OFlag::O_WRONLY).map_err(|error| prepare(&error))?)
-        } else {
-            stdout
-        },
-        stderr,
-        oom_score_adj: command.limits.oom_score_adj,
-        nice: command.limits.nice,
-        limits: limits.limits.clone(),
-        are_limits_required: command.limits.is_required,
-        identity: user.map(|user| Identity { uid: user.uid, gid: user.gid, groups: user.groups.clone() }),
-        cwd: command.cwd.as_ref().map(c_string),
-        umask: command.umask,
-        parent_death_signal: request.parent_death_signal,
-    };
-    let child = fork_exec(&plan).map_err(fail)?;
-    for error in child.passed_over {
-        if let Some(sentence) = limits.sentence(&command.limits, error) {
-            let instead = limits.instead(error);
-            told.warn(&request.app, format!("{sentence}; not required, so workers go on {instead}"));
-        }
-    }
-    Ok(Spawned {
-        tree: Tree::new(child.pid, child.pidfd),
-        stdout: if matches!(request.output, Output::Discard) { None } else { stdout_reader },
-        stderr: stderr_reader,
-    })
-}
-
-fn unknown_account(error: AccountError) -> SpawnFailure {
-    SpawnFailure { step: SpawnStep::Prepare, errno: libc::EINVAL, sentence: error.to_string() }
-}
-
 /// What was told once and is not told again of every worker.
 #[derive(Debug, Default)]
-struct Told(HashSet<(Arc<str>, String)>);
+pub(super) struct Told(HashSet<(Arc<str>, String)>);
 
 impl Told {
-    fn warn(&mut self, app: &Arc<str>, sentence: String) {
+    pub(super) fn warn(&mut self, app: &Arc<str>, sentence: String) {
         if self.0.len() >= REMEMBERED {
             self.0.clear();
         }
@@ -188,30 +119,44 @@ impl Told {
     }
 }
 
-/// What the child writes to, and what the master reads from. The reading end does not block.
-///
-/// The pipe is given to the worker's user: a program that opens `/dev/stdout` anew asks for the rights of the pipe's owner
-/// (`proc_pid_fd(5)`).
-fn stream(output: &Output, user: Option<&Account>) -> io::Result<(Stdio, Option<OwnedFd>)> {
-    match output {
-        Output::Inherit => Ok((Stdio::Inherited, None)),
-        Output::Forward | Output::Prefixed { .. } | Output::Discard | Output::Sink(_) => {
-            let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-            if let Some(user) = user {
-                nix::unistd::fchown(&writer, Some(user.uid.into()), Some(user.gid.into()))?;
-            }
-            nix::fcntl::fcntl(reader.as_fd(), nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-            Ok((Stdio::Owned(writer), Some(reader)))
-        }
-    }
-}
-
-fn null(access: OFlag) -> io::Result<OwnedFd> {
-    Ok(nix::fcntl::open("/dev/null", access | OFlag::O_CLOEXEC, Mode::empty())?)
-}
-
 impl fmt::Debug for SpawnRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpawnRequest").field("command", &self.command).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn many_are_told_in_the_order_in_which_they_were_asked_for() {
+        const MANY: usize = 40;
+        let (tell, told) = sync_channel(MANY);
+        for number in 0..MANY {
+            let tell = tell.clone();
+            // Every third fails, some before the fork, some after it.
+            let command = match number % 6 {
+                2 => Command::new("/no/such/program"),
+                5 => Command::new("sleep").user("no-such-user"),
+                _ => Command::new("sleep").arg("300"),
+            };
+            let request = SpawnRequest {
+                app: "app".into(),
+                command,
+                output: Output::Discard,
+                words: Vec::new(),
+                sockets: Vec::new(),
+                parent_death_signal: Some(libc::SIGKILL),
+                // What is dropped here is killed.
+                done: Box::new(move |result| tell.send((number, result.map(drop).is_ok())).unwrap()),
+            };
+            spawn(request).unwrap();
+        }
+        let next = || told.recv_timeout(Duration::from_secs(30)).expect("each is told");
+        let results: Vec<(usize, bool)> = (0..MANY).map(|_| next()).collect();
+        assert_eq!(results, (0..MANY).map(|number| (number, number % 3 != 2)).collect::<Vec<_>>());
     }
 }

@@ -7,7 +7,7 @@ mod orphans;
 mod pidfd;
 mod readiness;
 
-pub(crate) use child::{ChildPlan, Identity, PlannedLimit, SpawnError, Stdio, fork_exec};
+pub(crate) use child::{Begun, ChildPlan, Identity, PlannedLimit, SpawnError, Stdio, begin};
 pub(crate) use orphans::{is_child_signal_ignored, is_ignored, own_child};
 pub use orphans::{reap_strangers, restore_child_signal};
 pub(crate) use pidfd::{has_ended, pidfd_open, pidfd_signal, reap};

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -24,7 +24,7 @@ use super::{own_child, pidfd_open};
 use crate::machine::exit::SpawnStep;
 
 /// How long a child may take from fork to exec. It takes a millisecond, unless its program or directory lies on a file system
-/// that hangs; all later spawns wait for it.
+/// that hangs; all later ones wait for it.
 const EXEC_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a child that was killed before it was a program is waited for.
@@ -126,13 +126,24 @@ const CHILD_STEPS: [SpawnStep; 12] = [
     SpawnStep::Exec,
 ];
 
-/// Forks, executes and waits until the exec is done or has failed.
+/// A child on its way from fork to exec. What it was made from is not needed any more.
+#[derive(Debug)]
+#[must_use = "the child is there and has to be taken over"]
+pub(crate) struct Begun {
+    pid: i32,
+    pidfd: io::Result<OwnedFd>,
+    report: OwnedFd,
+    /// When it has to be a program.
+    until: Instant,
+}
+
+/// Forks. The child goes on to its exec by itself.
 ///
 /// Call it from a thread that lives as long as the master and has all signals blocked: the parent-death signal
 /// follows the thread, and a handler of the master's must not run in the child.
-pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<Child, SpawnError> {
+pub(crate) fn begin(plan: &ChildPlan) -> Result<Begun, SpawnError> {
     let prepare = |error: nix::Error| SpawnError::new(SpawnStep::Prepare, &error.into());
-    let (report_read, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
+    let (report, report_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(prepare)?;
     let above = FIRST_SOCKET + plan.sockets.len() as RawFd;
     let report_write = lift(report_end.as_fd(), above).map_err(prepare)?;
     // The pipe ends only when every copy of its writing end is closed.
@@ -170,26 +181,42 @@ pub(crate) fn fork_exec(plan: &ChildPlan) -> Result<Child, SpawnError> {
     }
     own.enter(pid);
     drop(own);
-    drop(report_write);
     // Before anybody could reap it, so it is surely this child.
     let pidfd = pidfd_open(pid);
-    let mut report = Vec::new();
-    let read = match is_readable_within(report_read.as_fd(), EXEC_WITHIN) {
-        true => File::from(report_read).read_to_end(&mut report),
-        false => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
-    };
-    let told = read.map_err(|error| SpawnError::new(SpawnStep::Exec, &error)).and_then(|_| told(&report));
-    match (pidfd, told) {
-        (Ok(pidfd), Ok(passed_over)) => Ok(Child { pid, pidfd, passed_over }),
-        (pidfd, told) => {
-            let error = told.err().unwrap_or_else(|| {
-                let error = pidfd.as_ref().expect_err("no failure is only left over with an error here");
-                SpawnError::new(SpawnStep::Pidfd, error)
-            });
-            discard(pid, pidfd.as_ref().ok());
-            Err(error)
+    Ok(Begun { pid, pidfd, report, until: now() + EXEC_WITHIN })
+}
+
+impl Begun {
+    /// Waits until the exec is done or has failed.
+    pub(crate) fn finish(self) -> Result<Child, SpawnError> {
+        let Self { pid, pidfd, report, until } = self;
+        let mut records = Vec::new();
+        let read = match is_readable_within(report.as_fd(), until.saturating_duration_since(now())) {
+            true => File::from(report).read_to_end(&mut records),
+            false => Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)),
+        };
+        let told =
+            read.map_err(|error| SpawnError::new(SpawnStep::Exec, &error)).and_then(|_| told(&records));
+        match (pidfd, told) {
+            (Ok(pidfd), Ok(passed_over)) => Ok(Child { pid, pidfd, passed_over }),
+            (pidfd, told) => {
+                let error = told.err().unwrap_or_else(|| {
+                    let error = pidfd.as_ref().expect_err("no failure is only left over with an error here");
+                    SpawnError::new(SpawnStep::Pidfd, error)
+                });
+                discard(pid, pidfd.as_ref().ok());
+                Err(error)
+            }
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this thread has no runtime, and so no clock that a test could stop"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// What a child has reported: what it passed over, or what it failed at.
@@ -243,6 +270,10 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fork_exec(plan: &ChildPlan) -> Result<Child, SpawnError> {
+        begin(plan)?.finish()
+    }
 
     fn plan(program: &str) -> ChildPlan {
         let null = || OwnedFd::from(File::options().read(true).write(true).open("/dev/null").unwrap());
