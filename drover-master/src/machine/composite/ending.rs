@@ -33,7 +33,6 @@ impl Composite {
                 self.deadline = Some(deadlines::after(now, self.rules.shutdown_timeout));
                 for app in 0..self.apps.len() {
                     self.answer_starts(app, &AppVerdict::Interrupted { by: Arc::clone(by) });
-                    self.apps[app].next = Next::Judge;
                     if self.apps[app].state == AppState::Waiting {
                         self.apps[app].state = AppState::Idle;
                     }

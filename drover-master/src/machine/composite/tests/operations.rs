@@ -90,6 +90,19 @@ fn a_stop_of_a_dependency_pre_empts_the_starts_that_need_it() {
 }
 
 #[test]
+fn a_stop_of_a_dependency_pre_empts_a_restart_that_is_still_ending() {
+    let mut stage = Stage::started(pair(), rules());
+    let restart = stage.restart("web");
+    stage.stop("db");
+    assert_eq!(stage.verdicts[&restart], interrupted());
+    stage.settle();
+    stage.done();
+    stage.start("db");
+    stage.settle();
+    assert_eq!(stage.done(), "+db", "the restart is void, so its app is held");
+}
+
+#[test]
 fn what_waits_since_the_first_start_comes_once_its_dependency_is_started_again() {
     let mut stage = Stage::new(pair(), rules());
     stage.feed(CompositeInput::StartRequested);
@@ -151,6 +164,17 @@ fn a_start_that_fails_is_told_and_ends_nothing() {
     stage.settle();
     assert_eq!(stage.doing("web"), Doing::Started, "it can be started again");
     assert_eq!(stage.composite.not_started().count(), 0);
+}
+
+#[test]
+fn a_restart_of_the_only_app_may_fail_and_be_asked_for_again() {
+    let mut stage = Stage::started(vec![app("web", &[])], rules());
+    stage.restart("web");
+    stage.left("web");
+    stage.ended("web", start_failed());
+    assert_eq!(stage.finish, None);
+    stage.end(Request::Shutdown);
+    assert_eq!(stage.finish, Some(End::ShutDown));
 }
 
 #[test]

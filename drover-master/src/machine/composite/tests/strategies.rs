@@ -144,6 +144,30 @@ fn a_stop_beats_the_strategy() {
 }
 
 #[test]
+fn a_stop_that_is_under_way_beats_the_strategy_too() {
+    let mut stage = Stage::started(four(), with(Strategy::OneForAll, 1));
+    stage.stop("web");
+    stage.ended("log", failed());
+    stage.settle();
+    assert_eq!(stage.doing("web"), Doing::Idle);
+    assert_eq!(stage.doing("api"), Doing::Started);
+}
+
+#[test]
+fn a_start_in_the_midst_of_the_strategy_waits_for_it() {
+    let mut stage = Stage::started(four(), with(Strategy::RestForOne, 1));
+    stage.hold("web");
+    stage.ended("api", failed());
+    let (held, failed) = (stage.start("web"), stage.start("api"));
+    assert_eq!(stage.done(), "-web -log");
+    stage.left("log");
+    stage.settle();
+    for ticket in [held, failed] {
+        assert_eq!(stage.verdicts[&ticket], AppVerdict::Done);
+    }
+}
+
+#[test]
 fn an_end_beats_the_strategy() {
     let mut stage = Stage::started(four(), with(Strategy::OneForAll, 1));
     stage.ended("web", failed());
