@@ -5,7 +5,7 @@ use std::error::Error as _;
 use drover_e2e::harness::{Names, Several, of_app, patiently};
 use drover_master::config::Condition;
 use drover_master::machine::gate::Request;
-use drover_master::supervisor::{AppError, End, Operation, Supervisor};
+use drover_master::supervisor::{AppError, End, Operation, Standing, Supervisor};
 
 use crate::composite::plain;
 
@@ -38,6 +38,7 @@ async fn stopped_apps_are_held_and_the_supervisor_lives_until_it_is_ended() {
     assert_eq!(of_app(&web), [0; 0]);
     done(apps.handle().stop_app(&web, Request::Shutdown, "a test")).await;
     assert!(apps.is_running());
+    assert_eq!(apps.handle().standings(), [Standing::Held, Standing::Held]);
 
     done(apps.handle().start_app(&web, "a test")).await;
     apps.until("db", "app_ended").await;
@@ -156,4 +157,28 @@ async fn what_can_not_be_done_is_refused_with_the_reason() {
     apps.until("web", "app_ended").await;
     apps.end().await;
     assert_eq!(error(handle.start_app(&db, "a test")).await, "the supervisor has ended");
+}
+
+#[tokio::test]
+async fn a_program_that_asks_and_never_looks_comes_to_a_bound() {
+    let names = Names::new();
+    let web = names.app("web", program!("worker_never_ready"));
+    let mut apps = names.run(Supervisor::builder().app(web));
+    apps.until("web", "handshaken").await;
+    let mut waiting = Vec::new();
+    let refusal = loop {
+        let mut start = apps.handle().start_app(0, "a test");
+        match patiently("the admission", start.admitted()).await {
+            Ok(()) => waiting.push(start),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(waiting.len(), 1024);
+    assert_eq!(refusal.to_string(), "1024 operations wait for their verdict already; try again");
+    apps.handle().kill().await;
+    let name = apps.name("web");
+    for start in waiting {
+        assert_eq!(error(start).await, format!("the start of app `{name}` was interrupted: kill()"));
+    }
+    assert_eq!(apps.end().await.0.end, End::Killed);
 }

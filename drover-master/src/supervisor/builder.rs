@@ -152,7 +152,8 @@ impl Supervisor {
         self.control.as_ref().map(ControlServer::path)
     }
 
-    /// Starts every app and runs until nothing is left: everything completed, failed for good, or was asked to end.
+    /// Starts every app and runs until nothing is left: everything completed, failed for good, or was asked to end. An app
+    /// that was [stopped](SupervisorHandle::stop_app) by itself is held, and keeps it alive.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::handle::Request;
+use super::handle::{Request, SupervisorHandle};
 use super::operation::{Answers, AppError, NotStarted};
 use super::{End, Supervisor, SupervisorError};
 use crate::machine::composite::{AppIndex, AppVerdict, Composite, CompositeAction, CompositeInput, Missing};
@@ -17,7 +17,7 @@ use crate::machine::fleet::Outcome;
 use crate::machine::gate;
 use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
-use crate::master::{EndError, Master, StartError, Unavailable};
+use crate::master::{EndError, StartError, Unavailable};
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
 /// and never looks comes to it.
@@ -45,7 +45,7 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
     }
     let mut signals = signals.map(crate::Signals::listen);
     let mut signal_count = 0_u32;
-    let mut running = Running::new(composite, handle.masters());
+    let mut running = Running::new(composite, handle.clone());
     let mut end = running.apply(CompositeInput::StartRequested);
     while end.is_none() {
         let deadline = running.composite.next_deadline();
@@ -105,7 +105,7 @@ enum AppNews {
 
 struct Running {
     composite: Composite,
-    masters: Vec<Master>,
+    handle: SupervisorHandle,
     tasks: JoinSet<AppNews>,
     /// Why the last start of an app failed, for who asks for it.
     start_errors: HashMap<AppIndex, StartError>,
@@ -116,10 +116,10 @@ struct Running {
 }
 
 impl Running {
-    fn new(composite: Composite, masters: &[Master]) -> Self {
+    fn new(composite: Composite, handle: SupervisorHandle) -> Self {
         Self {
             composite,
-            masters: masters.to_vec(),
+            handle,
             tasks: JoinSet::new(),
             start_errors: HashMap::new(),
             failures: Vec::new(),
@@ -131,7 +131,10 @@ impl Running {
     fn apply(&mut self, input: CompositeInput) -> Option<End> {
         let now = tokio::time::Instant::now().into_std();
         let mut end = None;
-        for action in self.composite.handle(now, input) {
+        let actions = self.composite.handle(now, input);
+        // Who is answered finds everything as the answer says.
+        self.handle.show(&self.composite);
+        for action in actions {
             match action {
                 CompositeAction::StartApp(app) => self.start(app),
                 CompositeAction::EndApp { app, how, by } => self.end(app, how, by),
@@ -154,13 +157,13 @@ impl Running {
         // What failed before does not count any more.
         self.failures.retain(|(failed, _)| *failed != app);
         self.start_errors.remove(&app);
-        let ticket = self.masters[app].start();
+        let ticket = self.handle.masters()[app].start();
         self.tasks.spawn(async move { AppNews::Started(app, ticket.await) });
     }
 
     /// Waits for the end of an app whose life has begun.
     fn watch(&mut self, app: AppIndex) {
-        let master = self.masters[app].clone();
+        let master = self.handle.masters()[app].clone();
         self.tasks.spawn(async move {
             match master.wait().await {
                 Ok(outcome) => AppNews::Ended(app, outcome),
@@ -170,7 +173,7 @@ impl Running {
     }
 
     fn end(&mut self, app: AppIndex, how: gate::Request, by: Arc<str>) {
-        let master = self.masters[app].clone();
+        let master = self.handle.masters()[app].clone();
         let mut ticket = master.end(how, Arc::clone(&by));
         self.tasks.spawn(async move {
             loop {
@@ -255,7 +258,7 @@ impl Running {
 
     /// An app's task is gone, with its runtime.
     fn lost(&mut self, app: AppIndex) {
-        tracing::error!(target: "drover::supervisor", app = self.masters[app].spec().name, "an app's task is gone");
+        tracing::error!(target: "drover::supervisor", app = self.handle.masters()[app].spec().name, "an app's task is gone");
         self.failures.push((app, Unavailable::Gone.into()));
     }
 
@@ -281,7 +284,7 @@ impl Running {
     }
 
     fn name(&self, app: AppIndex) -> Arc<str> {
-        self.masters[app].spec().name.as_str().into()
+        self.handle.masters()[app].spec().name.as_str().into()
     }
 
     fn into_end(self, end: End) -> SupervisorEnd {
@@ -301,7 +304,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Command, EventKind, Protocol};
+    use crate::{Command, EventKind, Master, Protocol};
 
     #[test]
     fn a_supervisor_ends_when_the_task_of_its_app_is_gone() {

@@ -1,12 +1,12 @@
 //! The handle of a supervisor.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::operation::{Answers, AppError, AppRef, Operation};
-use crate::machine::composite::{AppIndex, AppOperation};
+use crate::machine::composite::{AppIndex, AppOperation, Composite, Standing};
 use crate::machine::gate;
 use crate::master::{EventLog, Master};
 use crate::process::OutputLog;
@@ -34,6 +34,8 @@ pub struct SupervisorHandle {
     events: EventLog,
     output: OutputLog,
     requests: mpsc::Sender<Request>,
+    /// Written by the supervisor's task, read by anybody. Locked for as long as a copy takes.
+    standings: Arc<Mutex<Vec<Standing>>>,
     since: Instant,
 }
 
@@ -41,7 +43,8 @@ impl SupervisorHandle {
     pub(super) fn new(masters: Vec<Master>, events: EventLog, output: OutputLog) -> (Self, Requests) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let since = tokio::time::Instant::now().into_std();
-        (Self { masters: masters.into(), events, output, requests, since }, received)
+        let standings = Arc::new(Mutex::new(vec![Standing::Idle; masters.len()]));
+        (Self { masters: masters.into(), events, output, requests, standings, since }, received)
     }
 
     /// The apps, in the order given.
@@ -57,6 +60,16 @@ impl SupervisorHandle {
     /// The last of what the workers printed; kept only with a control socket.
     pub(crate) const fn output(&self) -> &OutputLog {
         &self.output
+    }
+
+    /// How each app stands at this moment, in the order given: what it waits for, whether it is held.
+    pub fn standings(&self) -> Vec<Standing> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn show(&self, composite: &Composite) {
+        let standings = (0..self.masters.len()).map(|app| composite.standing(app)).collect();
+        *self.standings.lock().unwrap_or_else(PoisonError::into_inner) = standings;
     }
 
     /// Starts an app, and first what it depends on. Done means that every worker is ready, or has completed its work. Joins a

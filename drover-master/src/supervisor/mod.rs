@@ -10,7 +10,7 @@ pub use driver::SupervisorEnd;
 pub use handle::SupervisorHandle;
 pub use operation::{AppError, AppRef, NotStarted, Operation};
 
-pub use crate::machine::composite::{End, Fate};
+pub use crate::machine::composite::{End, Fate, Standing};
 
 impl End {
     /// A sentence for people.

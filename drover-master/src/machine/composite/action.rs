@@ -103,6 +103,29 @@ impl fmt::Display for Fate {
     }
 }
 
+/// How an app stands with its supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Standing {
+    /// Nobody has asked for it yet.
+    Idle,
+    /// It is to be started, once these are there: its direct dependencies. None: it waits for those that are stopped with it.
+    Waiting {
+        /// What is missing, in the order in which it was named.
+        on: Vec<AppIndex>,
+    },
+    /// It is being started.
+    Starting,
+    /// It runs.
+    Started,
+    /// It is being ended.
+    Stopping,
+    /// Somebody has stopped it, and nobody has started it since.
+    Held,
+    /// It does not run any more.
+    Ended(Fate),
+}
+
 /// How a composite ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -15,6 +15,8 @@ pub(super) struct App {
     pub(super) ends: Vec<TicketId>,
     /// Its last start was asked for and failed. As with a held one, the whole lives on, so that it can be asked for again.
     pub(super) is_kept: bool,
+    /// A process of it that does not end, even by SIGKILL.
+    pub(super) stuck: Option<u32>,
     /// Why it was not started.
     pub(super) missing: Option<Missing>,
 }
@@ -69,6 +71,7 @@ impl App {
             starts: Vec::new(),
             ends: Vec::new(),
             is_kept: false,
+            stuck: None,
             missing: None,
         }
     }

@@ -125,6 +125,7 @@ impl Composite {
         }
         self.apps[app].state = AppState::Ended(fate);
         self.apps[app].is_kept = false;
+        self.apps[app].stuck = None;
         self.answer_ends(app, &AppVerdict::Done);
         if self.is_ending() {
             return;
@@ -147,6 +148,7 @@ impl Composite {
     /// Nobody waits for what may never come. The app ends once its process is gone.
     pub(super) fn app_unkillable(&mut self, app: AppIndex, pid: u32) {
         if matches!(self.apps[app].state, AppState::Starting | AppState::Stopping) {
+            self.apps[app].stuck = Some(pid);
             self.answer_starts(app, &AppVerdict::Unkillable { pid });
             self.answer_ends(app, &AppVerdict::Unkillable { pid });
         }

@@ -46,7 +46,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use action::{AppVerdict, CompositeAction, End, Fate, Missing};
+pub use action::{AppVerdict, CompositeAction, End, Fate, Missing, Standing};
 pub use input::{AppOperation, CompositeInput};
 pub use plan::Plan;
 
@@ -150,6 +150,22 @@ impl Composite {
     pub fn not_started(&self) -> impl Iterator<Item = (AppIndex, Missing)> {
         let is_so = |app: &App| app.missing.filter(|_| app.state == AppState::Ended(Fate::NotStarted));
         self.apps.iter().enumerate().filter_map(move |(index, app)| Some((index, is_so(app)?)))
+    }
+
+    /// How an app stands.
+    pub fn standing(&self, app: AppIndex) -> Standing {
+        match self.apps[app].state {
+            AppState::Idle => Standing::Idle,
+            AppState::Waiting => Standing::Waiting { on: self.waits_on(app) },
+            AppState::Starting => Standing::Starting,
+            AppState::Started => Standing::Started,
+            AppState::Stopping => Standing::Stopping,
+            AppState::Held => Standing::Held,
+            AppState::Ended(_) if self.apps[app].next == Next::Recycle => {
+                Standing::Waiting { on: Vec::new() }
+            }
+            AppState::Ended(fate) => Standing::Ended(fate),
+        }
     }
 
     const fn is_ending(&self) -> bool {

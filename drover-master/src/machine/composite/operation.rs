@@ -31,6 +31,9 @@ impl Composite {
             AppOperation::Stop(how) => self.stop_requested(ticket, app, how, &by),
             AppOperation::Restart => self.restart_requested(ticket, app, &by),
         }
+        if let Some(pid) = self.apps[app].stuck {
+            self.app_unkillable(app, pid);
+        }
     }
 
     fn start_requested(&mut self, ticket: TicketId, app: AppIndex) {

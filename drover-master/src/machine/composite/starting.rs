@@ -10,7 +10,7 @@ use crate::machine::fleet::FAILED_START;
 use crate::machine::gate::Request;
 
 /// How a dependency stands.
-enum Standing {
+enum Dependency {
     Satisfied,
     /// It may come yet.
     Pending,
@@ -43,10 +43,10 @@ impl Composite {
             }
             let (mut missing, mut is_satisfied) = (None, true);
             for &(dependency, condition) in self.plan.dependencies(app) {
-                match self.standing(dependency, condition) {
-                    Standing::Satisfied => {}
-                    Standing::Pending => is_satisfied = false,
-                    Standing::Lost(fate) => missing = missing.or(Some(Missing { dependency, fate })),
+                match self.dependency(dependency, condition) {
+                    Dependency::Satisfied => {}
+                    Dependency::Pending => is_satisfied = false,
+                    Dependency::Lost(fate) => missing = missing.or(Some(Missing { dependency, fate })),
                 }
             }
             if let Some(missing) = missing {
@@ -59,16 +59,16 @@ impl Composite {
         }
     }
 
-    fn standing(&self, dependency: AppIndex, condition: Condition) -> Standing {
+    fn dependency(&self, dependency: AppIndex, condition: Condition) -> Dependency {
         let app = &self.apps[dependency];
         if app.next != Next::Judge {
-            return Standing::Pending;
+            return Dependency::Pending;
         }
         match (app.state, condition) {
             (AppState::Started, Condition::Ready) | (AppState::Ended(Fate::Completed), _) => {
-                Standing::Satisfied
+                Dependency::Satisfied
             }
-            (AppState::Ended(fate), _) => Standing::Lost(fate),
+            (AppState::Ended(fate), _) => Dependency::Lost(fate),
             (
                 AppState::Idle
                 | AppState::Waiting
@@ -77,8 +77,16 @@ impl Composite {
                 | AppState::Stopping
                 | AppState::Held,
                 _,
-            ) => Standing::Pending,
+            ) => Dependency::Pending,
         }
+    }
+
+    /// The dependencies that an app still waits for.
+    pub(super) fn waits_on(&self, app: AppIndex) -> Vec<AppIndex> {
+        let is_missing = |(dependency, condition): &(AppIndex, Condition)| {
+            !matches!(self.dependency(*dependency, *condition), Dependency::Satisfied)
+        };
+        self.plan.dependencies(app).iter().filter(|known| is_missing(known)).map(|(at, _)| *at).collect()
     }
 
     fn give_up(&mut self, now: Instant, app: AppIndex, missing: Missing) {

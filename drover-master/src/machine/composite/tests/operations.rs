@@ -246,6 +246,13 @@ fn nobody_waits_for_a_process_that_does_not_end() {
         assert_eq!(stage.verdicts[&ticket], AppVerdict::Unkillable { pid: 7 });
     }
     assert_eq!(stage.finish, None);
+    for ticket in [stage.stop("web"), stage.restart("db")] {
+        assert_eq!(stage.verdicts[&ticket], AppVerdict::Unkillable { pid: 7 }, "nor later");
+    }
+    stage.left("db");
+    let ticket = stage.start("db");
+    stage.settle();
+    assert_eq!(stage.verdicts[&ticket], AppVerdict::Done);
 }
 
 #[test]
