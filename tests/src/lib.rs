@@ -63,3 +63,17 @@ pub fn end_as_told() -> std::process::ExitCode {
     }
     setting::<u8>("E2E_CODE").unwrap_or(0).into()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_program_is_taken_for_a_benchmark() {
+        let manifest = include_str!("../Cargo.toml");
+        for program in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin")).unwrap() {
+            let file = program.unwrap().path();
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            let line = format!("{{ name = \"{name}\", bench = false }}");
+            assert!(manifest.contains(&line), "tests/Cargo.toml lacks {line}");
+        }
+    }
+}
