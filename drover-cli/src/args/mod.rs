@@ -1,8 +1,12 @@
 //! What can be typed.
 
 mod offline;
+mod online;
 
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
+pub use online::{
+    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, SignalArgs, StopArgs, WaitArgs, Waiting,
+};
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,8 +17,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "drover", version, propagate_version = true, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage or bad config, 3 not ready, 4 no such app, \
-    5 not permitted, 6 no master answers, 7 protocol mismatch, 130 interrupted or hurried, 137 killed."
+    after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage or bad config, 3 not running or not ready, 4 no such app \
+    or worker, 5 not permitted, 6 no master answers, 7 protocol mismatch, 124 timeout, 130 interrupted or hurried, 137 killed."
 )]
 pub struct Cli {
     /// What holds for every verb.
@@ -90,6 +94,20 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show what happened
     Events(EventsArgs),
+    /// Start apps and workers that do not run, until they are ready
+    Start(OperateArgs),
+    /// Drain and end apps and workers, until they are started
+    Stop(StopArgs),
+    /// Drain and end apps and workers, and have others ready in their place
+    Restart(OperateArgs),
+    /// Send a signal to workers
+    Signal(SignalArgs),
+    /// Show everything about apps and workers
+    Describe(DescribeArgs),
+    /// Show what workers printed
+    Logs(LogsArgs),
+    /// Wait until apps and workers are ready, stopped, or have ended
+    Wait(WaitArgs),
     /// Check drover.toml: every mistake at once, nothing is started
     Validate(ValidateArgs),
     /// Show what drover.toml means, with every default written out

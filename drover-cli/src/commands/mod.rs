@@ -1,20 +1,30 @@
 //! One file a verb.
 
+mod before;
 mod completion;
 mod config;
+mod consent;
 mod demo;
+mod describe;
 mod down;
 mod events;
 mod find;
+mod goal;
 mod interrupt;
+mod logs;
+mod operate;
+mod results;
 mod run;
 mod schema;
 mod serve;
 mod status;
 mod up;
 mod validate;
+mod wait;
 
 pub(crate) use serve::AppFailure;
+
+use std::time::Duration;
 
 use drover_master::control::ClientError;
 
@@ -32,11 +42,26 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Status(args) => status::run(&global, &args).await,
         Verb::Events(args) => events::run(&global, &args).await,
+        Verb::Start(args) => operate::start(&global, &args).await,
+        Verb::Stop(args) => operate::stop(&global, &args).await,
+        Verb::Restart(args) => operate::restart(&global, &args).await,
+        Verb::Signal(args) => operate::signal(&global, &args).await,
+        Verb::Describe(args) => describe::run(&global, &args).await,
+        Verb::Logs(args) => logs::run(&global, &args).await,
+        Verb::Wait(args) => wait::run(&global, &args).await,
         Verb::Validate(args) => validate::run(&global, &args),
         Verb::Config(args) => config::run(&global, &args),
         Verb::Schema => schema::run(),
         Verb::Completion(args) => completion::run(&args),
         Verb::DemoWorker => crate::demo::worker().await,
+    }
+}
+
+/// Waits for a time to pass; without one, for ever.
+async fn passed(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 

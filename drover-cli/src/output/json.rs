@@ -1,6 +1,9 @@
 //! The stable JSON: fields are only ever added.
 
-use drover_proto::latest::{AppStatus, Event, EventsMissed, Exit, StatusReply, WorkerStatus};
+use drover_proto::latest::{
+    AppDescription, AppStatus, DescribeReply, Event, EventsMissed, Exit, StatusReply, WorkerDescription,
+    WorkerStatus,
+};
 use serde_json::{Value, json};
 
 /// `status --json`.
@@ -22,6 +25,7 @@ fn app(app: &AppStatus) -> Value {
         "ready": app.ready,
         "generation": app.generation,
         "operation": text(&app.operation),
+        "outcome": text(&app.outcome),
         "listeners": app.listeners,
         "workers": app.workers.iter().map(worker).collect::<Vec<_>>(),
     })
@@ -41,6 +45,32 @@ fn worker(worker: &WorkerStatus) -> Value {
         "status": text(&worker.status_text),
         "in_flight": worker.in_flight,
     })
+}
+
+/// `describe --json`.
+pub(crate) fn description(reply: &DescribeReply) -> String {
+    json!({
+        "apps": reply.apps.iter().map(described_app).collect::<Vec<_>>(),
+        "workers": reply.workers.iter().map(described_worker).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+fn described_app(described: &AppDescription) -> Value {
+    let settings =
+        described.settings.iter().map(|setting| (setting.key.clone(), setting.value.as_str().into()));
+    let mut value = app(&described.status.clone().unwrap_or_default());
+    // They stand by themselves, each with its app's name.
+    value.as_object_mut().map(|app| app.remove("workers"));
+    value["settings"] = Value::Object(settings.collect());
+    value
+}
+
+fn described_worker(described: &WorkerDescription) -> Value {
+    let mut value = worker(&described.status.clone().unwrap_or_default());
+    value["app"] = described.app.as_str().into();
+    value["history"] = described.history.iter().map(exit).collect();
+    value
 }
 
 /// One line of `events --json`.

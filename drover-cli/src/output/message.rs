@@ -41,7 +41,8 @@ pub(crate) fn app_failure(failure: &AppFailure) {
     last_words(last.as_ref().map_or(&[], |(_, exit)| &exit.stderr_tail));
 }
 
-fn last_words(lines: &[String]) {
+/// Prints the last words of a worker that failed, if it had any.
+pub(crate) fn last_words(lines: &[String]) {
     if !lines.is_empty() {
         eprintln!("{NOTE}its last words on stderr:{NOTE:#}");
         for line in lines {

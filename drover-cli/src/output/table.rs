@@ -35,7 +35,7 @@ pub(crate) fn names(reply: &StatusReply) -> String {
         .collect()
 }
 
-fn headline(app: &AppStatus, colour: bool) -> String {
+pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
     let style = if colour { style(app.phase()) } else { Style::new() };
     let mut line = format!(
         "{} {style}{}{style:#}, {} of {} ready",
@@ -46,6 +46,9 @@ fn headline(app: &AppStatus, colour: bool) -> String {
     );
     if !app.operation.is_empty() {
         let _ = write!(line, ", {} under way", app.operation);
+    }
+    if !app.outcome.is_empty() {
+        let _ = write!(line, ", {}", app.outcome);
     }
     for listener in &app.listeners {
         let _ = write!(line, ", {listener}");
@@ -93,12 +96,12 @@ fn style(phase: Phase) -> Style {
     }
 }
 
-fn capitals(phase: Phase) -> String {
+pub(super) fn capitals(phase: Phase) -> String {
     phase.name().to_uppercase()
 }
 
 /// A length of time in its two largest units.
-fn uptime(ms: u64) -> String {
+pub(super) fn uptime(ms: u64) -> String {
     let seconds = ms / 1000;
     match seconds {
         0..=9 => format!("{}.{} s", seconds, ms % 1000 / 100),

@@ -2,28 +2,35 @@
 
 mod harness;
 
+mod asking;
 mod commands;
 mod completion;
 mod config;
 mod control;
 mod demo;
+mod describe;
 mod down;
 mod events;
 mod finding;
 mod limits;
 mod listen;
+mod logs;
 mod master_killed;
 mod mistakes;
+mod operate;
 mod output;
 mod relations;
 mod restart;
 mod run;
 mod schema;
 mod settings;
+mod signal_verb;
 mod signals;
 mod status;
+mod storm;
 mod surroundings;
 mod traces;
 mod up;
 mod usage;
 mod validate;
+mod wait;

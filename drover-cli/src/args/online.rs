@@ -1,0 +1,133 @@
+//! What can be typed to verbs that ask a running master about single apps and workers.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use drover_master::control::Name;
+
+use crate::config::units;
+
+/// Arguments of `start`, `restart` and the like.
+#[derive(Debug, Args)]
+pub struct OperateArgs {
+    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// How long is waited.
+    #[command(flatten)]
+    pub waiting: Waiting,
+    /// Whether the user has agreed.
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+/// Arguments of `stop`.
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// What every operation has.
+    #[command(flatten)]
+    pub operate: OperateArgs,
+    /// Kill instead of draining; of whole apps only
+    #[arg(long)]
+    pub now: bool,
+}
+
+/// How long a verb waits for the verdict.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Waiting {
+    /// Return as soon as the master has let it in, not when it is done
+    #[arg(long, conflicts_with = "timeout")]
+    pub no_wait: bool,
+    /// Wait no longer than this, such as 30s; what was asked for goes on [default: until it is done]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// Whether the user has agreed already.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Consent {
+    /// Don't ask before ending whole apps; without a terminal nothing is asked anyway
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Arguments of `signal`.
+#[derive(Debug, Args)]
+pub struct SignalArgs {
+    /// Its name, such as USR1 or SIGUSR1, or its number
+    #[arg(value_name = "SIGNAL", value_parser = signal)]
+    pub signal: String,
+    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// Whether the user has agreed.
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+/// Arguments of `describe`.
+#[derive(Debug, Args)]
+pub struct DescribeArgs {
+    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// What is meant: APP, APP/SLOT or APP@ID, patterns too [default: all]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// Go on with what is written from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last N of the kept lines
+    #[arg(short = 'n', long, value_name = "N")]
+    pub lines: Option<u32>,
+}
+
+/// Arguments of `wait`.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+    /// For what
+    #[arg(long = "for", value_name = "WHAT")]
+    pub goal: Goal,
+    /// Wait no longer than this, such as 30s [default: until it is so, or can't be any more]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// What `wait` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// Every worker that is meant is ready; a completed app is, too.
+    Ready,
+    /// None of them has a process, or gets one by itself.
+    Stopped,
+    /// The processes that run now have ended, however.
+    Exited,
+}
+
+/// A length of time, as in `drover.toml`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    units::parse_duration(text).map_err(|error| format!("it {error}; {}", error.help()))
+}
+
+/// A signal's name with or without `SIG`, or its number.
+fn signal(text: &str) -> Result<String, String> {
+    let number = text.parse().ok().or_else(|| drover_master::signal_number(&text.to_uppercase()));
+    match number {
+        Some(1..=64) => Ok(text.to_uppercase()),
+        _ => {
+            Err("expected a name as in signal(7), such as HUP or SIGUSR1, or a number from 1 to 64"
+                .to_owned())
+        }
+    }
+}

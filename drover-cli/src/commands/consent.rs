@@ -1,0 +1,44 @@
+//! The question before much is ended.
+
+use std::io::{self, IsTerminal, Write};
+
+use drover_master::control::Name;
+
+use super::before::Before;
+use super::operate::Deed;
+use crate::args::Consent;
+use crate::output::message;
+
+/// Whether the user agrees. Asked is only a person: on a terminal, and where it is about whole apps or a pattern. Who names a
+/// worker means it, and a script has nobody to ask.
+pub(super) fn given(consent: Consent, deed: Deed, names: &[Name], before: &Before) -> bool {
+    let is_much = names.iter().any(|name| name.is_of_apps() || name.is_pattern());
+    if consent.yes || !is_much || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return true;
+    }
+    let agrees = ask(&question(deed, names, before));
+    if !agrees {
+        message::note("nothing was done");
+    }
+    agrees
+}
+
+fn question(deed: Deed, names: &[Name], before: &Before) -> String {
+    let verb = match deed {
+        Deed::Start => "start",
+        Deed::Stop => "stop",
+        Deed::Restart => "restart",
+        Deed::Signal => "signal",
+    };
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    format!("{verb} {}, {}? [y/N] ", names.join(" "), before.extent())
+}
+
+/// Nothing else is under way, so the thread may wait for the person; Ctrl-C still ends the program.
+fn ask(question: &str) -> bool {
+    let mut stderr = io::stderr().lock();
+    let mut answer = String::new();
+    let asked = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+    asked.and_then(|()| io::stdin().read_line(&mut answer)).is_ok()
+        && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes")
+}

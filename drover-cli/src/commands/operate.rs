@@ -1,0 +1,149 @@
+//! `drover start`, `stop` and `restart`: apps and workers, one by one or many.
+
+use drover_master::control::{ClientError, ControlClient};
+use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalRequest};
+
+use super::before::Before;
+use super::interrupt::Interrupt;
+use super::{consent, find, report, results};
+use crate::args::{Global, OperateArgs, SignalArgs, StopArgs, Waiting};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+/// What is asked for, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Start,
+    Stop,
+    Restart,
+    /// With the signal's number in the request.
+    Signal,
+}
+
+pub(super) async fn start(global: &Global, args: &OperateArgs) -> ExitStatus {
+    operate(global, args, Deed::Start, false).await
+}
+
+pub(super) async fn stop(global: &Global, args: &StopArgs) -> ExitStatus {
+    operate(global, &args.operate, Deed::Stop, args.now).await
+}
+
+pub(super) async fn restart(global: &Global, args: &OperateArgs) -> ExitStatus {
+    operate(global, args, Deed::Restart, false).await
+}
+
+async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> ExitStatus {
+    if now && let Some(name) = args.names.iter().find(|name| !name.is_of_apps()) {
+        message::error_text(&format!(
+            "--now is for whole apps, and `{name}` is none; signal KILL ends a worker"
+        ));
+        return ExitStatus::Usage;
+    }
+    let before = match Before::ask(global, &args.names).await {
+        Ok(before) => before,
+        Err(status) => return status,
+    };
+    if deed != Deed::Start && !consent::given(args.consent, deed, &args.names, &before) {
+        return ExitStatus::Failed;
+    }
+    let operation = match deed {
+        Deed::Start => Operation::Start,
+        Deed::Stop => Operation::Stop,
+        Deed::Restart | Deed::Signal => Operation::Restart,
+    };
+    let request = OperateRequest {
+        operation: operation.into(),
+        names: args.names.iter().map(ToString::to_string).collect(),
+        no_wait: args.waiting.no_wait,
+        now,
+    };
+    // Whoever was asked may have thought for longer than a connection may be idle.
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    if let Err(error) = client.operate(request).await {
+        return report(&error);
+    }
+    follow(client, deed, args.waiting, &before).await
+}
+
+/// Sends a signal, which takes no time.
+pub(super) async fn signal(global: &Global, args: &SignalArgs) -> ExitStatus {
+    let before = match Before::ask(global, &args.names).await {
+        Ok(before) => before,
+        Err(status) => return status,
+    };
+    if !consent::given(args.consent, Deed::Signal, &args.names, &before) {
+        return ExitStatus::Failed;
+    }
+    let names = args.names.iter().map(ToString::to_string).collect();
+    let request = SignalRequest { signal: args.signal.clone(), names };
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    if let Err(error) = client.signal(request).await {
+        return report(&error);
+    }
+    follow(client, Deed::Signal, Waiting { no_wait: false, timeout: None }, &before).await
+}
+
+/// Tells each result as it comes, until the last, the timeout, or Ctrl-C. What was asked for goes on in any case.
+async fn follow(mut client: ControlClient, deed: Deed, waiting: Waiting, before: &Before) -> ExitStatus {
+    let mut interrupt = Interrupt::new();
+    let told = tell_results(&mut client, deed, waiting, before);
+    tokio::select! {
+        status = told => status,
+        () = super::passed(waiting.timeout) => {
+            let limit = waiting.timeout.unwrap_or_default();
+            message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
+            ExitStatus::TimedOut
+        }
+        () = interrupt.pressed() => {
+            message::note("interrupted; the master goes on with it");
+            ExitStatus::Interrupted
+        }
+    }
+}
+
+async fn tell_results(
+    client: &mut ControlClient,
+    deed: Deed,
+    waiting: Waiting,
+    before: &Before,
+) -> ExitStatus {
+    let mut worst = ExitStatus::Done;
+    loop {
+        let result: Result<Option<OperationResult>, ClientError> = client.next_result().await;
+        match result {
+            Ok(Some(result)) => worst = worse(worst, results::tell(&result, deed, waiting.no_wait, before)),
+            Ok(None) => return worst,
+            Err(error) => return report(&error),
+        }
+    }
+}
+
+/// The status of two results together: where two failed differently, it is just a failure.
+fn worse(one: ExitStatus, other: ExitStatus) -> ExitStatus {
+    match (one, other) {
+        (ExitStatus::Done, other) => other,
+        (one, ExitStatus::Done) => one,
+        (one, other) if one == other => one,
+        _ => ExitStatus::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_alike_has_its_own_status_and_what_did_not_a_common_one() {
+        let all = |statuses: &[ExitStatus]| statuses.iter().copied().fold(ExitStatus::Done, worse);
+        assert_eq!(all(&[]), ExitStatus::Done);
+        assert_eq!(all(&[ExitStatus::Done, ExitStatus::NotReady, ExitStatus::Done]), ExitStatus::NotReady);
+        assert_eq!(all(&[ExitStatus::NotReady, ExitStatus::NotReady]), ExitStatus::NotReady);
+        assert_eq!(all(&[ExitStatus::NotReady, ExitStatus::NotFound]), ExitStatus::Failed);
+    }
+}

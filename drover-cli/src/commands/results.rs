@@ -1,0 +1,77 @@
+//! How an operation went, one line for each that was meant.
+
+use drover_proto::latest::{ErrorCode, OperationResult};
+
+use super::before::Before;
+use super::operate::Deed;
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+
+/// Tells one result, and what it means to a script.
+pub(super) fn tell(result: &OperationResult, deed: Deed, only_begun: bool, before: &Before) -> ExitStatus {
+    let Some(error) = &result.error else {
+        // A reader that has gone has its answer in the exit status.
+        let _ = message::result(&line(result, deed, only_begun, before.pid(&result.name)));
+        return ExitStatus::Done;
+    };
+    // The master's sentence names who is meant where it is not the name itself.
+    let text = match error.message.contains(&result.name) {
+        true => error.message.clone(),
+        false => format!("{}: {}", result.name, error.message),
+    };
+    message::error_text(&text);
+    message::last_words(&result.last_words);
+    status(error.code())
+}
+
+fn line(result: &OperationResult, deed: Deed, only_begun: bool, old: Option<u32>) -> String {
+    let (name, new) = (&result.name, Some(result.pid).filter(|pid| *pid != 0));
+    let done = match (deed, only_begun) {
+        (Deed::Start, true) => return format!("{name} starts"),
+        (Deed::Stop, true) => return format!("{name} stops"),
+        (Deed::Restart, true) => return format!("{name} restarts"),
+        (Deed::Start, false) => "started",
+        (Deed::Stop, false) => "stopped",
+        (Deed::Restart, false) => "restarted",
+        (Deed::Signal, _) => "signalled",
+    };
+    match (deed, old, new) {
+        (Deed::Restart, Some(old), Some(new)) => format!("{name} {done}, pid {old} → {new}"),
+        (Deed::Stop, Some(pid), None) | (_, _, Some(pid)) => format!("{name} {done}, pid {pid}"),
+        _ => format!("{name} {done}"),
+    }
+}
+
+fn status(code: ErrorCode) -> ExitStatus {
+    match code {
+        ErrorCode::NotFound => ExitStatus::NotFound,
+        ErrorCode::PermissionDenied => ExitStatus::NotPermitted,
+        // It is not in the state for it: mostly, it does not run.
+        ErrorCode::BadState => ExitStatus::NotReady,
+        _ => ExitStatus::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_says_what_was_done_and_to_which_process() {
+        let of = |name: &str, pid| OperationResult { name: name.into(), pid, ..Default::default() };
+        let worker = |pid| of("web/0", pid);
+        for (line, expected) in [
+            (line(&worker(34), Deed::Restart, false, Some(12)), "web/0 restarted, pid 12 → 34"),
+            (line(&worker(34), Deed::Restart, false, None), "web/0 restarted, pid 34"),
+            (line(&worker(0), Deed::Stop, false, Some(12)), "web/0 stopped, pid 12"),
+            (line(&worker(0), Deed::Stop, false, None), "web/0 stopped"),
+            (line(&worker(34), Deed::Start, false, None), "web/0 started, pid 34"),
+            (line(&worker(12), Deed::Signal, false, Some(12)), "web/0 signalled, pid 12"),
+            (line(&worker(12), Deed::Restart, true, Some(12)), "web/0 restarts"),
+            (line(&of("web", 0), Deed::Restart, false, None), "web restarted"),
+            (line(&of("web", 0), Deed::Stop, true, None), "web stops"),
+        ] {
+            assert_eq!(line, expected);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `drover logs`.
+
+use nix::sys::signal::SIGINT;
+
+use crate::harness::{Home, eventually};
+
+const APPS: &str = r#"
+[app.web]
+command = ["sh", "-c", "echo one; echo two >&2; while [ ! -e go ]; do sleep 0.05; done; echo three; exec sleep 1000"]
+workers = 1
+[app.mail]
+command = ["sh", "-c", "echo mail; exec sleep 1000"]
+workers = 1
+"#;
+
+/// Its lines, sorted: what comes by two pipes has no order.
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn kept_lines_of_both_streams_are_shown_of_those_that_are_named() {
+    let home = Home::new();
+    let master = home.up(APPS);
+    master.says("web is started");
+    master.says("mail is started");
+    eventually("all lines are kept", || (home.run(&["logs"]).stdout.lines().count() == 3).then_some(()));
+    let all = home.run(&["logs"]);
+    assert_eq!((all.code, all.stderr.as_str()), (Some(0), ""));
+    assert_eq!(sorted(&all.stdout), ["mail/0 | mail", "web/0 | one", "web/0 | two"]);
+    assert_eq!(sorted(&home.run(&["logs", "w*"]).stdout), ["web/0 | one", "web/0 | two"]);
+    assert_eq!(home.run(&["logs", "web", "-n", "1"]).stdout.lines().count(), 1);
+    assert_eq!(home.run(&["logs", "-n", "0"]).stdout, "");
+    home.run(&["logs", "nosuch"]).failed(4, &["no app `nosuch`"]);
+    home.down(master);
+}
+
+#[test]
+fn followed_it_goes_on_until_ctrl_c_or_the_masters_end() {
+    let home = Home::new();
+    let master = home.up(APPS);
+    master.says("web is started");
+    let until_ctrl_c = home.start(&["logs", "-f", "web"]);
+    let until_the_end = home.start(&["logs", "-f", "-n", "0"]);
+    until_ctrl_c.prints("web/0 | one\n");
+    // Its subscription can be seen in nothing but its lines.
+    eventually("a line of its own", || {
+        home.write("go", "");
+        until_ctrl_c.stdout.text().contains("web/0 | three\n").then_some(())
+    });
+    until_ctrl_c.signal(SIGINT);
+    assert_eq!(until_ctrl_c.end().code, Some(0));
+    home.down(master);
+    let ended = until_the_end.end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:#?}");
+    assert!(!ended.stdout.contains("mail"), "{ended:#?}");
+}
+
+#[test]
+fn bytes_that_are_no_text_arrive_as_they_are() {
+    let home = Home::new();
+    let master = home.up("[app.a]\ncommand = [\"sh\", \"-c\", \"printf '\\\\377\\\\376\\\\n'; exec sleep 1000\"]\nworkers = 1\n");
+    master.says("a is started");
+    let output = home.drover(&["logs"]).output().unwrap();
+    assert_eq!(output.stdout, b"a/0 | \xff\xfe\n");
+    home.down(master);
+}
