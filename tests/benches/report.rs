@@ -33,8 +33,8 @@ pub(crate) fn heading() {
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     say(&format!("{cpus} CPUs, Linux {}, load {}", kernel.trim(), load()));
     say(&format!(
-        "{:<44} {:>10} {:>10} {:>23} {:>6}  aim",
-        "what (medians)", "floor", "Drover", "(min..max)", "ratio"
+        "{:<44} {:>10} {:>23} {:>10} {:>23} {:>6}  aim",
+        "what (medians)", "floor", "(min..max)", "Drover", "(min..max)", "ratio"
     ));
 }
 
@@ -54,8 +54,9 @@ pub(crate) fn line(what: &str, unit: Unit, pair: &Pair, aim: Aim) {
     };
     let verdict = if is_met { "" } else { ", missed" };
     say(&format!(
-        "{what:<44} {:>10} {:>10} {:>23} {:>6}  {wanted}{verdict}",
+        "{what:<44} {:>10} {:>23} {:>10} {:>23} {:>6}  {wanted}{verdict}",
         unit.show(floor),
+        unit.range(&pair.floor),
         unit.show(drover),
         unit.range(&pair.drover),
         if matches!(aim, Aim::Ratio(_)) { format!("{ratio:.2}") } else { "-".to_owned() },
@@ -80,6 +81,9 @@ impl Unit {
     }
 
     fn range(self, sample: &Sample) -> String {
+        if sample.median().is_nan() {
+            return "-".to_owned();
+        }
         format!("({}..{})", self.show(sample.min()), self.show(sample.max()))
     }
 }
