@@ -12,12 +12,12 @@ use tokio::task::JoinSet;
 use super::handle::{Request, SupervisorHandle};
 use super::operation::{Answers, AppError, NotStarted};
 use super::{End, Supervisor, SupervisorError};
-use crate::machine::composite::{AppIndex, AppVerdict, Composite, CompositeAction, CompositeInput, Missing};
-use crate::machine::fleet::Outcome;
+use crate::machine::composite::{AppIndex, AppOperation, Composite, CompositeAction, CompositeInput};
+use crate::machine::fleet::{Outcome, Target};
 use crate::machine::gate;
 use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
-use crate::master::{EndError, StartError, Unavailable};
+use crate::master::{EndError, OperateError, StartError, Unavailable};
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
 /// and never looks comes to it.
@@ -99,19 +99,22 @@ enum AppNews {
     Lost(AppIndex),
     /// An end that was asked for stands before a process that does not end.
     Unkillable(AppIndex, u32),
+    Operated(AppIndex, TicketId, Result<(), OperateError>),
     /// An end was carried out; the app's outcome tells the rest.
     Asked,
 }
 
-struct Running {
+pub(super) struct Running {
     composite: Composite,
     handle: SupervisorHandle,
     tasks: JoinSet<AppNews>,
     /// Why the last start of an app failed, for who asks for it.
-    start_errors: HashMap<AppIndex, StartError>,
+    pub(super) start_errors: HashMap<AppIndex, StartError>,
+    /// Why masters did not do what was passed on to them, until that is answered.
+    pub(super) operate_errors: HashMap<TicketId, OperateError>,
     /// The apps that are down because they did not start.
     failures: Vec<(AppIndex, StartError)>,
-    operations: HashMap<TicketId, (AppIndex, Answers)>,
+    pub(super) operations: HashMap<TicketId, (AppIndex, Answers)>,
     last_ticket: u64,
 }
 
@@ -122,6 +125,7 @@ impl Running {
             handle,
             tasks: JoinSet::new(),
             start_errors: HashMap::new(),
+            operate_errors: HashMap::new(),
             failures: Vec::new(),
             operations: HashMap::new(),
             last_ticket: 0,
@@ -138,6 +142,9 @@ impl Running {
             match action {
                 CompositeAction::StartApp(app) => self.start(app),
                 CompositeAction::EndApp { app, how, by } => self.end(app, how, by),
+                CompositeAction::OperateApp { ticket, app, operation, by } => {
+                    self.operate(ticket, app, operation, by);
+                }
                 CompositeAction::Admit { ticket } => {
                     if let Some((_, answers)) = self.operations.get_mut(&ticket) {
                         answers.admit();
@@ -190,6 +197,16 @@ impl Running {
         });
     }
 
+    fn operate(&mut self, ticket: TicketId, app: AppIndex, operation: AppOperation, by: Arc<str>) {
+        let request = match operation {
+            AppOperation::Start => gate::SlotRequest::Start,
+            AppOperation::Restart => gate::SlotRequest::Restart,
+            AppOperation::Stop(_) => gate::SlotRequest::Stop,
+        };
+        let asked = self.handle.masters()[app].operate(request, Target::All, by);
+        self.tasks.spawn(async move { AppNews::Operated(app, ticket, asked.await) });
+    }
+
     fn input_of_request(&mut self, request: Request) -> Option<CompositeInput> {
         match request {
             Request::End { how, by } => Some(CompositeInput::EndRequested { how, by }),
@@ -227,6 +244,15 @@ impl Running {
                 let outcome = Outcome::Failed { reason: LeaveReason::Policy, stop_all: false };
                 Some(CompositeInput::AppEnded(app, outcome))
             }
+            AppNews::Operated(app, ticket, Ok(())) => {
+                Some(CompositeInput::AppOperated { ticket, app, is_done: true })
+            }
+            AppNews::Operated(app, ticket, Err(error)) => {
+                if self.operations.contains_key(&ticket) {
+                    self.operate_errors.insert(ticket, error);
+                }
+                Some(CompositeInput::AppOperated { ticket, app, is_done: false })
+            }
             AppNews::Unkillable(app, pid) => Some(CompositeInput::AppUnkillable { app, pid }),
             AppNews::Asked => None,
         }
@@ -262,28 +288,7 @@ impl Running {
         self.failures.push((app, Unavailable::Gone.into()));
     }
 
-    fn answer(&mut self, ticket: TicketId, verdict: AppVerdict) {
-        let Some((app, answers)) = self.operations.remove(&ticket) else { return };
-        answers.answer(match verdict {
-            AppVerdict::Done => Ok(()),
-            AppVerdict::Ending => Err(AppError::Ending),
-            AppVerdict::Denied { app, reason } => Err(AppError::Denied { app: self.name(app), reason }),
-            AppVerdict::StartFailed => {
-                // The start has told why, before the end that this answers.
-                let error = self.start_errors.get(&app).cloned();
-                Err(error.unwrap_or(StartError::Unavailable(Unavailable::Gone)).into())
-            }
-            AppVerdict::NotStarted(missing) => Err(self.not_started(app, missing).into()),
-            AppVerdict::Interrupted { by } => Err(AppError::Interrupted { app: self.name(app), by }),
-            AppVerdict::Unkillable { pid } => Err(EndError::Unkillable { pid }.into()),
-        });
-    }
-
-    fn not_started(&self, app: AppIndex, missing: Missing) -> NotStarted {
-        NotStarted { app: self.name(app), dependency: self.name(missing.dependency), fate: missing.fate }
-    }
-
-    fn name(&self, app: AppIndex) -> Arc<str> {
+    pub(super) fn name(&self, app: AppIndex) -> Arc<str> {
         self.handle.masters()[app].spec().name.as_str().into()
     }
 

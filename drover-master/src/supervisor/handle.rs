@@ -73,7 +73,7 @@ impl SupervisorHandle {
     }
 
     /// Starts an app, and first what it depends on. Done means that every worker is ready, or has completed its work. Joins a
-    /// start that is under way; does nothing if the app runs. `by` is told as who asked.
+    /// start that is under way; of an app that runs, starts the workers that are down. `by` is told as who asked.
     ///
     /// # Errors
     ///
@@ -100,11 +100,12 @@ impl SupervisorHandle {
         self.operate(app.into(), AppOperation::Stop(how), by.into())
     }
 
-    /// Ends an app gracefully and starts it again; starts it if it does not run, with what it depends on.
+    /// Restarts the workers of an app that runs, as [`Master::restart`] does: its listeners stay open, and those that depend
+    /// on it are left alone. Starts it if it does not run, with what it depends on.
     ///
     /// # Errors
     ///
-    /// As [`start_app`](Self::start_app); but an essential app that ran and does not come back ends everything.
+    /// As [`start_app`](Self::start_app). A worker that does not come back is tried again by the restart policy.
     pub fn restart_app<'a>(&self, app: impl Into<AppRef<'a>>, by: impl Into<Arc<str>>) -> Operation {
         self.operate(app.into(), AppOperation::Restart, by.into())
     }

@@ -4,6 +4,7 @@ mod builder;
 mod driver;
 mod handle;
 mod operation;
+mod verdict;
 
 pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
 pub use driver::SupervisorEnd;

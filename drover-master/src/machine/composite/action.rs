@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::AppIndex;
+use super::{AppIndex, AppOperation};
 use crate::machine::gate::{DenyReason, Request};
 use crate::machine::ids::TicketId;
 
@@ -18,6 +18,18 @@ pub enum CompositeAction {
         app: AppIndex,
         /// How hard.
         how: Request,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// Have the master of an app that runs do this with all its workers; answer with
+    /// [`AppOperated`](super::CompositeInput::AppOperated).
+    OperateApp {
+        /// Who waits for it.
+        ticket: TicketId,
+        /// Which one.
+        app: AppIndex,
+        /// What.
+        operation: AppOperation,
         /// Who asked.
         by: Arc<str>,
     },
@@ -55,6 +67,8 @@ pub enum AppVerdict {
     },
     /// Its start failed; the app's own answer tells why.
     StartFailed,
+    /// Its master did not do it, and the master's own answer tells why.
+    NotDone,
     /// It was not started, because of an app that it depends on.
     NotStarted(Missing),
     /// Something stronger came between.

@@ -11,6 +11,8 @@ pub(super) struct App {
     pub(super) cause: Cause,
     /// Who waits for it to be started.
     pub(super) starts: Vec<TicketId>,
+    /// Who waits for what was passed on to its master while it runs.
+    pub(super) passed: Vec<TicketId>,
     /// Who waits for its end.
     pub(super) ends: Vec<TicketId>,
     /// Its last start was asked for and failed. As with a held one, the whole lives on, so that it can be asked for again.
@@ -43,8 +45,6 @@ pub(super) enum Next {
     Judge,
     /// It is held.
     Hold,
-    /// It is started again.
-    Again,
     /// It is started again once all that are recycled with it are gone.
     Recycle,
 }
@@ -58,8 +58,6 @@ pub(super) enum Cause {
     Strategy,
     /// Somebody started it: whoever did is told, and that is all.
     Start,
-    /// Somebody restarted it: as with a start, but it ran.
-    Restart,
 }
 
 impl App {
@@ -69,6 +67,7 @@ impl App {
             next: Next::Judge,
             cause: Cause::First,
             starts: Vec::new(),
+            passed: Vec::new(),
             ends: Vec::new(),
             is_kept: false,
             stuck: None,
@@ -90,12 +89,11 @@ impl App {
 
     /// Whether its start is one that somebody asked for.
     pub(super) const fn is_by_request(&self) -> bool {
-        matches!(self.cause, Cause::Start | Cause::Restart)
+        matches!(self.cause, Cause::Start)
     }
 
     /// Whether it is about to be started, or started again.
     pub(super) fn is_coming(&self) -> bool {
-        matches!(self.state, AppState::Waiting | AppState::Starting)
-            || matches!(self.next, Next::Again | Next::Recycle)
+        matches!(self.state, AppState::Waiting | AppState::Starting) || self.next == Next::Recycle
     }
 }

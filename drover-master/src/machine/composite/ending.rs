@@ -32,7 +32,9 @@ impl Composite {
                 self.why = Some(why.into());
                 self.deadline = Some(deadlines::after(now, self.rules.shutdown_timeout));
                 for app in 0..self.apps.len() {
-                    self.answer_starts(app, &AppVerdict::Interrupted { by: Arc::clone(by) });
+                    let interrupted = AppVerdict::Interrupted { by: Arc::clone(by) };
+                    self.answer_starts(app, &interrupted);
+                    self.answer_passed(app, &interrupted);
                     if self.apps[app].state == AppState::Waiting {
                         self.apps[app].state = AppState::Idle;
                     }
@@ -68,6 +70,7 @@ impl Composite {
 
     pub(super) fn end_app(&mut self, app: AppIndex, how: Request, by: &Arc<str>) {
         self.apps[app].state = AppState::Stopping;
+        self.answer_passed(app, &AppVerdict::Interrupted { by: Arc::clone(by) });
         self.actions.push(CompositeAction::EndApp { app, how, by: Arc::clone(by) });
     }
 
@@ -126,6 +129,8 @@ impl Composite {
         self.apps[app].state = AppState::Ended(fate);
         self.apps[app].is_kept = false;
         self.apps[app].stuck = None;
+        let by = format!("{} {fate}", self.plan.name(app)).into();
+        self.answer_passed(app, &AppVerdict::Interrupted { by });
         self.answer_ends(app, &AppVerdict::Done);
         if self.is_ending() {
             return;
@@ -135,11 +140,6 @@ impl Composite {
             Next::Hold => {
                 self.apps[app].state = AppState::Held;
                 self.apps[app].next = Next::Judge;
-            }
-            Next::Again => {
-                self.apps[app].state = AppState::Waiting;
-                self.apps[app].next = Next::Judge;
-                self.apps[app].cause = Cause::Restart;
             }
             Next::Recycle => {}
         }
@@ -171,11 +171,11 @@ impl Composite {
             None | Some(Cause::Strategy) if self.rules.strategy.intensity().is_some() => {
                 self.use_strategy(now, app);
             }
-            None | Some(Cause::Strategy | Cause::Restart) if is_essential => {
+            None | Some(Cause::Strategy) if is_essential => {
                 let why = format!("app {name}, which is essential, failed for good");
                 self.end_all(now, Request::Shutdown, &self.essential(app), End::Failed, why);
             }
-            None | Some(Cause::Strategy | Cause::Restart | Cause::Start) => {}
+            None | Some(Cause::Strategy | Cause::Start) => {}
         }
     }
 

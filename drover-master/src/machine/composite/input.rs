@@ -18,6 +18,15 @@ pub enum CompositeInput {
     AppNotStarted(AppIndex),
     /// An app has ended.
     AppEnded(AppIndex, Outcome),
+    /// The master of an app has answered what was [passed on](super::CompositeAction::OperateApp) to it.
+    AppOperated {
+        /// Who waits for it.
+        ticket: TicketId,
+        /// Which one.
+        app: AppIndex,
+        /// Whether it was done.
+        is_done: bool,
+    },
     /// A process of an app is still there long after SIGKILL, so the app has not ended; nobody waits for that any longer.
     AppUnkillable {
         /// Which one.
@@ -50,10 +59,10 @@ pub enum CompositeInput {
 /// What can be asked of one app while the others go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppOperation {
-    /// Start it, and first what it depends on.
+    /// Start it, and first what it depends on; of one that runs, the workers that are down.
     Start,
     /// End it and hold it: it stays down until somebody starts it. Those that depend on it are left alone.
     Stop(Request),
-    /// End it and start it again; start it, if it does not run.
+    /// Restart its workers; start it, if it does not run.
     Restart,
 }

@@ -21,8 +21,8 @@
 //!    │ │ │ a dependency is lost         asked  ▼                    ▼      │
 //!    │ │ ▼                              to end Stopping ◄────────────      │
 //!    │ │ Ended(NotStarted)              ┌──────────┼──────────┐            ▼
-//!    │ │                       by a stop│  restart,│  the end │   Ended(Completed, Failed, ShutDown)
-//!    ▼ │                                ▼ strategy │          ▼            │
+//!    │ │                       by a stop│ strategy │  the end │   Ended(Completed, Failed, ShutDown)
+//!    ▼ │                                ▼          │          ▼            │
 //!   Held ◄──────────────────────────── Held        │       Ended           │ a strategy, a request
 //!      └───────────────────────────────────────────┴───────────────────────┘
 //! ```
@@ -121,6 +121,7 @@ impl Composite {
             CompositeInput::AppStarted(app) => self.app_started(app),
             CompositeInput::AppNotStarted(app) => self.app_not_started(now, app),
             CompositeInput::AppEnded(app, outcome) => self.app_ended(now, app, &outcome),
+            CompositeInput::AppOperated { ticket, app, is_done } => self.app_operated(ticket, app, is_done),
             CompositeInput::AppUnkillable { app, pid } => self.app_unkillable(app, pid),
             CompositeInput::OperationRequested { ticket, app, operation, by } => {
                 self.operation_requested(ticket, app, operation, by);
@@ -184,6 +185,13 @@ impl Composite {
     /// Answers all who wait for the start of an app.
     fn answer_starts(&mut self, app: AppIndex, verdict: &AppVerdict) {
         for ticket in std::mem::take(&mut self.apps[app].starts) {
+            self.answer(ticket, verdict.clone());
+        }
+    }
+
+    /// Answers all who wait for what an app's master was asked.
+    fn answer_passed(&mut self, app: AppIndex, verdict: &AppVerdict) {
+        for ticket in std::mem::take(&mut self.apps[app].passed) {
             self.answer(ticket, verdict.clone());
         }
     }

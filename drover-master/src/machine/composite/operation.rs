@@ -6,9 +6,8 @@
 //! held        accept   ignore   accept
 //! waiting     join     held     join        a stop beats a start
 //! starting    join     accept   join        what starts is as new as a restart would make it
-//! started     ignore   accept   accept
+//! started     pass     accept   pass        the app's master knows its workers, and joins what is equal
 //! stopping    deny     join     deny        a harder stop is passed on
-//! restarting  join     join     join        while it stops for that; a stop takes the restart back
 //! at the end  refuse   join     refuse
 //! ```
 
@@ -27,42 +26,43 @@ impl Composite {
         by: Arc<str>,
     ) {
         match operation {
-            AppOperation::Start => self.start_requested(ticket, app),
             AppOperation::Stop(how) => self.stop_requested(ticket, app, how, &by),
-            AppOperation::Restart => self.restart_requested(ticket, app, &by),
+            AppOperation::Start | AppOperation::Restart => self.start_requested(ticket, app, operation, by),
         }
         if let Some(pid) = self.apps[app].stuck {
             self.app_unkillable(app, pid);
         }
     }
 
-    fn start_requested(&mut self, ticket: TicketId, app: AppIndex) {
-        if !self.admit_start(ticket, app) {
-            return;
-        }
-        if self.apps[app].state == AppState::Started && self.apps[app].next == Next::Judge {
-            self.answer(ticket, AppVerdict::Done);
+    /// A restart of an app that does not run is a start.
+    fn start_requested(&mut self, ticket: TicketId, app: AppIndex, operation: AppOperation, by: Arc<str>) {
+        let runs = self.apps[app].state == AppState::Started && self.apps[app].next == Next::Judge;
+        let is_leaving = |app: &AppIndex| {
+            self.apps[*app].state == AppState::Stopping && self.apps[*app].next == Next::Hold
+        };
+        if self.is_ending() {
+            self.answer(ticket, AppVerdict::Ending);
+        } else if runs {
+            // It keeps its listeners open, and those that depend on it need not know.
+            self.actions.push(CompositeAction::Admit { ticket });
+            self.apps[app].passed.push(ticket);
+            self.actions.push(CompositeAction::OperateApp { ticket, app, operation, by });
+        } else if let Some(app) = self.needs(app).into_iter().find(is_leaving) {
+            self.answer(ticket, AppVerdict::Denied { app, reason: DenyReason::ShuttingDown });
         } else {
+            self.actions.push(CompositeAction::Admit { ticket });
             self.apps[app].starts.push(ticket);
             self.wake(app);
         }
     }
 
-    fn restart_requested(&mut self, ticket: TicketId, app: AppIndex, by: &Arc<str>) {
-        if !self.admit_start(ticket, app) {
-            return;
+    pub(super) fn app_operated(&mut self, ticket: TicketId, app: AppIndex, is_done: bool) {
+        let waiting = self.apps[app].passed.len();
+        self.apps[app].passed.retain(|other| *other != ticket);
+        // Otherwise it was interrupted here before the master said so.
+        if self.apps[app].passed.len() < waiting {
+            self.answer(ticket, if is_done { AppVerdict::Done } else { AppVerdict::NotDone });
         }
-        self.apps[app].starts.push(ticket);
-        self.wake(app);
-        if self.apps[app].state == AppState::Started && self.apps[app].next == Next::Judge {
-            self.restart_running(app, by);
-        }
-    }
-
-    /// The one place that knows how an app that runs is restarted: it is ended, and its end starts it again.
-    fn restart_running(&mut self, app: AppIndex, by: &Arc<str>) {
-        self.apps[app].next = Next::Again;
-        self.end_app(app, Request::Shutdown, by);
     }
 
     fn stop_requested(&mut self, ticket: TicketId, app: AppIndex, how: Request, by: &Arc<str>) {
@@ -103,31 +103,11 @@ impl Composite {
             }
             self.answer_starts(other, interrupted);
             let other = &mut self.apps[other];
-            match (other.state, other.next) {
-                // Started for the whole, it comes as soon as it can; started by request, that request is void.
-                (AppState::Waiting, Next::Judge) if other.is_by_request() => {
-                    other.state = AppState::Held;
-                }
-                (AppState::Stopping, Next::Again) => other.next = Next::Hold,
-                _ => {}
+            // Started for the whole, it comes as soon as it can; started by request, that request is void.
+            if other.state == AppState::Waiting && other.next == Next::Judge && other.is_by_request() {
+                other.state = AppState::Held;
             }
         }
-    }
-
-    /// Answers whether a start may be, and tells who asked for it.
-    fn admit_start(&mut self, ticket: TicketId, app: AppIndex) -> bool {
-        let is_leaving = |app: &AppIndex| {
-            self.apps[*app].state == AppState::Stopping && self.apps[*app].next == Next::Hold
-        };
-        if self.is_ending() {
-            self.answer(ticket, AppVerdict::Ending);
-        } else if let Some(app) = self.needs(app).into_iter().find(is_leaving) {
-            self.answer(ticket, AppVerdict::Denied { app, reason: DenyReason::ShuttingDown });
-        } else {
-            self.actions.push(CompositeAction::Admit { ticket });
-            return true;
-        }
-        false
     }
 
     /// Has an app started, and what it needs.

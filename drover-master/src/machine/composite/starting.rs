@@ -104,10 +104,10 @@ impl Composite {
             Cause::First if !self.rules.keep_going || self.plan.is_essential(app) => {
                 self.end_all(now, Request::Shutdown, &FAILED_START.into(), End::StartFailed, why);
             }
-            Cause::Strategy | Cause::Restart if self.plan.is_essential(app) => {
+            Cause::Strategy if self.plan.is_essential(app) => {
                 self.end_all(now, Request::Shutdown, &self.essential(app), End::Failed, why);
             }
-            Cause::First | Cause::Strategy | Cause::Start | Cause::Restart => {}
+            Cause::First | Cause::Strategy | Cause::Start => {}
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Stage {
     completed: BTreeSet<AppIndex>,
     last_ticket: u64,
     admitted: BTreeSet<u64>,
+    /// What masters were asked and have not answered.
+    pub(super) passed: Vec<(u64, AppIndex)>,
     pub(super) verdicts: BTreeMap<u64, AppVerdict>,
     pub(super) finish: Option<End>,
     pub(super) log: Vec<CompositeAction>,
@@ -109,6 +111,7 @@ impl Stage {
             completed: BTreeSet::new(),
             last_ticket: 0,
             admitted: BTreeSet::new(),
+            passed: Vec::new(),
             verdicts: BTreeMap::new(),
             finish: None,
             log: Vec::new(),
@@ -142,11 +145,7 @@ impl Stage {
     /// Feeds one input, and looks at what comes of it.
     pub(super) fn feed(&mut self, input: CompositeInput) {
         let asked = match &input {
-            CompositeInput::OperationRequested { app, operation, .. }
-                if *operation != AppOperation::Start =>
-            {
-                Some(*app)
-            }
+            CompositeInput::OperationRequested { app, operation: AppOperation::Stop(_), .. } => Some(*app),
             _ => None,
         };
         let was_over = self.finish.is_some();
@@ -183,6 +182,10 @@ impl Stage {
                     assert!(self.dependents[*app].iter().all(is_gone), "{action:?} before its dependents");
                 }
                 self.masters[*app] = Doing::Stopping;
+            }
+            CompositeAction::OperateApp { ticket, app, .. } => {
+                assert_eq!(self.masters[*app], Doing::Started, "{action:?}");
+                self.passed.push((ticket.0, *app));
             }
             CompositeAction::Admit { ticket } => {
                 assert!(!self.verdicts.contains_key(&ticket.0), "{action:?}");
@@ -231,6 +234,12 @@ impl Stage {
         self.end_done(self.app(name), outcome);
     }
 
+    /// A master answers what it was asked.
+    pub(super) fn operated(&mut self, ticket: u64, app: AppIndex, is_done: bool) {
+        self.passed.retain(|(other, _)| *other != ticket);
+        self.feed(CompositeInput::AppOperated { ticket: TicketId(ticket), app, is_done });
+    }
+
     /// An app that was asked to end has done so.
     pub(super) fn left(&mut self, name: &str) {
         assert_eq!(self.doing(name), Doing::Stopping, "{name}");
@@ -274,6 +283,8 @@ impl Stage {
                 self.end_done(app, Outcome::ShutDown { by: "a test".into() });
             } else if let Some(app) = self.first(Doing::Starting) {
                 self.start_done(app);
+            } else if let Some((ticket, app)) = self.passed.pop() {
+                self.operated(ticket, app, true);
             } else {
                 return;
             }

@@ -90,19 +90,6 @@ fn a_stop_of_a_dependency_pre_empts_the_starts_that_need_it() {
 }
 
 #[test]
-fn a_stop_of_a_dependency_pre_empts_a_restart_that_is_still_ending() {
-    let mut stage = Stage::started(pair(), rules());
-    let restart = stage.restart("web");
-    stage.stop("db");
-    assert_eq!(stage.verdicts[&restart], interrupted());
-    stage.settle();
-    stage.done();
-    stage.start("db");
-    stage.settle();
-    assert_eq!(stage.done(), "+db", "the restart is void, so its app is held");
-}
-
-#[test]
 fn what_waits_since_the_first_start_comes_once_its_dependency_is_started_again() {
     let mut stage = Stage::new(pair(), rules());
     stage.feed(CompositeInput::StartRequested);
@@ -117,20 +104,29 @@ fn what_waits_since_the_first_start_comes_once_its_dependency_is_started_again()
 }
 
 #[test]
-fn a_restart_ends_and_starts_and_equal_ones_join() {
+fn what_is_asked_of_an_app_that_runs_is_its_masters_business() {
     let mut stage = Stage::started(pair(), rules());
-    let first = stage.restart("db");
-    let second = stage.restart("db");
-    let third = stage.start("db");
-    assert_eq!(stage.done(), "-db");
+    let (start, restart) = (stage.start("db"), stage.restart("db"));
+    assert_eq!(stage.passed, [(start, 0), (restart, 0)]);
+    assert_eq!(stage.done(), "");
+    stage.operated(restart, 0, false);
+    stage.operated(start, 0, true);
+    assert_eq!(stage.verdicts[&restart], AppVerdict::NotDone);
+    assert_eq!(stage.verdicts[&start], AppVerdict::Done);
+}
+
+#[test]
+fn the_end_of_an_app_interrupts_what_was_passed_on_and_later_news_of_it_is_dropped() {
+    let mut stage = Stage::started(pair(), rules());
+    let (web, db) = (stage.restart("web"), stage.restart("db"));
+    stage.ended("web", failed());
+    assert_eq!(stage.verdicts[&web], AppVerdict::Interrupted { by: "web failed".into() });
+    stage.end(Request::Shutdown);
+    assert_eq!(stage.verdicts[&db], interrupted());
+    stage.operated(web, 1, false);
+    stage.operated(db, 0, true);
     stage.left("db");
-    let fourth = stage.restart("db");
-    assert_eq!(stage.done(), "+db");
-    stage.started_now("db");
-    for ticket in [first, second, third, fourth] {
-        assert_eq!(stage.verdicts[&ticket], AppVerdict::Done);
-    }
-    assert_eq!(stage.doing("web"), Doing::Started);
+    assert_eq!(stage.finish, Some(End::ShutDown));
 }
 
 #[test]
@@ -167,10 +163,10 @@ fn a_start_that_fails_is_told_and_ends_nothing() {
 }
 
 #[test]
-fn a_restart_of_the_only_app_may_fail_and_be_asked_for_again() {
+fn a_start_of_the_only_app_may_fail_and_be_asked_for_again() {
     let mut stage = Stage::started(vec![app("web", &[])], rules());
-    stage.restart("web");
-    stage.left("web");
+    stage.hold("web");
+    stage.start("web");
     stage.ended("web", start_failed());
     assert_eq!(stage.finish, None);
     stage.end(Request::Shutdown);
@@ -181,8 +177,8 @@ fn a_restart_of_the_only_app_may_fail_and_be_asked_for_again() {
 fn when_nothing_runs_a_start_that_fails_leaves_it_to_be_asked_for_again() {
     let mut stage = Stage::started(pair(), rules());
     stage.hold("web");
+    stage.hold("db");
     let restart = stage.restart("db");
-    stage.left("db");
     stage.ended("db", start_failed());
     assert_eq!(stage.verdicts[&restart], AppVerdict::StartFailed);
     let start = stage.start("web");
@@ -196,17 +192,6 @@ fn when_nothing_runs_a_start_that_fails_leaves_it_to_be_asked_for_again() {
     stage.ended("web", failed());
     stage.ended("db", failed());
     assert_eq!(stage.finish, Some(End::Failed), "what fails later, ends");
-}
-
-#[test]
-fn a_restart_that_fails_ends_everything_if_the_app_is_essential() {
-    let mut stage = Stage::started(vec![essential(app("web", &[])), app("log", &[])], rules());
-    let ticket = stage.restart("web");
-    stage.left("web");
-    stage.ended("web", start_failed());
-    assert_eq!(stage.verdicts[&ticket], AppVerdict::StartFailed);
-    stage.left("log");
-    assert_eq!(stage.finish, Some(End::Failed));
 }
 
 #[test]
@@ -238,7 +223,7 @@ fn the_end_of_everything_interrupts_starts_and_refuses_new_ones_but_stops_go_on(
 #[test]
 fn nobody_waits_for_a_process_that_does_not_end() {
     let mut stage = Stage::started(pair(), rules());
-    let tickets = [stage.stop("web"), stage.restart("db")];
+    let tickets = [stage.stop("web"), stage.stop("db")];
     for app in [1, 0] {
         stage.feed(CompositeInput::AppUnkillable { app, pid: 7 });
     }
@@ -246,7 +231,7 @@ fn nobody_waits_for_a_process_that_does_not_end() {
         assert_eq!(stage.verdicts[&ticket], AppVerdict::Unkillable { pid: 7 });
     }
     assert_eq!(stage.finish, None);
-    for ticket in [stage.stop("web"), stage.restart("db")] {
+    for ticket in [stage.stop("web"), stage.stop("db")] {
         assert_eq!(stage.verdicts[&ticket], AppVerdict::Unkillable { pid: 7 }, "nor later");
     }
     stage.left("db");
@@ -283,7 +268,6 @@ fn row(name: &str) -> Stage {
                 "held" => stage.hold("web"),
                 "started" => {}
                 "stopping" => drop(stage.stop("web")),
-                "restarting" => drop(stage.restart("web")),
                 "at the end" => stage.end(Request::Shutdown),
                 other => panic!("{other}"),
             }
@@ -295,7 +279,7 @@ fn row(name: &str) -> Stage {
 #[test]
 fn the_table_in_the_module_text_is_the_table_of_the_code() {
     let text = include_str!("../operation.rs");
-    for name in ["gone", "held", "waiting", "starting", "started", "stopping", "restarting", "at the end"] {
+    for name in ["gone", "held", "waiting", "starting", "started", "stopping", "at the end"] {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("//! {name}  "))).expect(name);
         let cells: Vec<&str> = line.split_whitespace().take(3).collect();
         for (cell, operation) in cells.iter().zip(["start", "stop", "restart"]) {
@@ -310,6 +294,7 @@ fn the_table_in_the_module_text_is_the_table_of_the_code() {
             let is_so = match *cell {
                 "accept" => verdict.is_none() && !done.is_empty(),
                 "held" => verdict == Some(&AppVerdict::Done) && done.is_empty(),
+                "pass" => verdict.is_none() && stage.passed == [(ticket, 1)],
                 "join" => verdict.is_none() && done.is_empty(),
                 "ignore" => verdict == Some(&AppVerdict::Done) && done.is_empty(),
                 "deny" => matches!(verdict, Some(AppVerdict::Denied { app: 1, .. })),

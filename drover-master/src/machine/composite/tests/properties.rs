@@ -19,6 +19,8 @@ enum Op {
     /// An app ends.
     Ends(usize, Outcome),
     Unkillable(usize),
+    /// A master answers what it was asked, even if that is settled.
+    Operated(usize, bool),
     Settle,
     Wait(u64),
 }
@@ -52,6 +54,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => which().prop_map(Op::NotStarted),
         8 => (which(), outcome()).prop_map(|(which, outcome)| Op::Ends(which, outcome)),
         1 => which().prop_map(Op::Unkillable),
+        4 => (which(), any::<bool>()).prop_map(|(which, is_done)| Op::Operated(which, is_done)),
         3 => Just(Op::Settle),
         3 => (0..6_000u64).prop_map(Op::Wait),
     ]
@@ -120,6 +123,12 @@ impl Stage {
             Op::Unkillable(which) => {
                 if let Some(app) = self.chosen(which, |doing| doing == Doing::Stopping) {
                     self.feed(CompositeInput::AppUnkillable { app, pid: 7 });
+                }
+            }
+            Op::Operated(which, is_done) => {
+                if let Some(at) = which.checked_rem(self.passed.len()) {
+                    let (ticket, app) = self.passed[at];
+                    self.operated(ticket, app, is_done);
                 }
             }
             Op::Settle => {
