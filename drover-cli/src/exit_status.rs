@@ -29,6 +29,14 @@ pub enum ExitStatus {
     Killed = 137,
 }
 
+impl ExitStatus {
+    /// What an exit code of a master means.
+    pub(crate) fn of_code(code: u8) -> Self {
+        let known = [Self::Done, Self::Usage, Self::NotFound, Self::Interrupted, Self::Killed];
+        known.into_iter().find(|status| *status as u8 == code).unwrap_or(Self::Failed)
+    }
+}
+
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status as u8)

@@ -10,8 +10,9 @@ pub use online::{
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 /// Runs apps as N workers: known ready, healed, explained, stopped clean.
 #[derive(Debug, Parser)]
@@ -85,7 +86,7 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Run N workers of one command, without a file
     Run(RunArgs),
-    /// Run what drover.toml says, in the foreground
+    /// Run what drover.toml says, in the foreground or with -d in the background
     Up(UpArgs),
     /// End everything gracefully, the master too
     Down(DownArgs),
@@ -163,6 +164,7 @@ pub struct RunArgs {
 
 /// Arguments of `up`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("background").args(["detach", "wait"]).multiple(true)))]
 pub struct UpArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
@@ -173,6 +175,24 @@ pub struct UpArgs {
     /// Go on when an app fails to start: its workers are tried again
     #[arg(long)]
     pub keep_going: bool,
+    /// Run in the background, and return when every app is ready
+    #[arg(short, long)]
+    pub detach: bool,
+    /// The same as -d, which waits
+    #[arg(long)]
+    pub wait: bool,
+    /// With -d: return as soon as the master can be asked
+    #[arg(long, requires = "background", conflicts_with_all = ["wait", "timeout"])]
+    pub no_wait: bool,
+    /// With -d: wait no longer than this, such as 30s; the start goes on
+    #[arg(long, requires = "background", value_name = "DURATION", value_parser = online::duration)]
+    pub timeout: Option<Duration>,
+    /// With -d: where the master and its workers write to [default: beside the control socket, as NAME.log]
+    #[arg(long, requires = "background", value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// This is the master in the background
+    #[arg(long, hide = true, conflicts_with = "background")]
+    pub detached: bool,
 }
 
 /// Arguments of `down`.
@@ -323,7 +343,8 @@ mod tests {
             let name = verb.get_name();
             let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}")));
             let row = row.unwrap_or_else(|| panic!("{name} is missing"));
-            let options = verb.get_arguments().filter(|option| !option.is_positional());
+            let options =
+                verb.get_arguments().filter(|option| !option.is_positional() && !option.is_hide_set());
             for option in options {
                 let written = |text: String| row.contains(&text);
                 let short = option.get_short().is_some_and(|short| written(format!("`-{short}")));

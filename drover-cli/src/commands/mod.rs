@@ -6,6 +6,7 @@ mod config;
 mod consent;
 mod demo;
 mod describe;
+mod detach;
 mod down;
 mod events;
 mod find;

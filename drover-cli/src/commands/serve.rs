@@ -10,10 +10,12 @@ use drover_master::machine::ids::SlotIndex;
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
 use drover_master::{EventKind, EventLog, Outcome, Phase, Signals, flush_output};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::args::Global;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
+use crate::output::said::{self, Said};
 use crate::output::story::Story;
 
 /// How long the last lines of output may take. A terminal that is stopped does not keep a master alive.
@@ -44,8 +46,10 @@ pub(super) async fn run(
         }
     };
     let events = supervisor.handle().events().clone();
+    let start = tell_start(&supervisor);
     let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
     let ended = supervisor_run(supervisor).await;
+    start.abort();
     if let Some(story) = story {
         story.end().await;
     }
@@ -66,6 +70,39 @@ pub(super) async fn run(
             exit_status(end)
         }
         Err(status) => status,
+    }
+}
+
+/// Says to whoever started this in the background where it serves, and when every app is ready.
+fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
+    if let Some(path) = supervisor.control_path() {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        said::say(&Said::Serves(path));
+    }
+    let handle = supervisor.handle();
+    let mut events = handle.events().since(0);
+    let mut waited_for = handle.masters().to_vec();
+    tokio::spawn(async move {
+        while !waited_for.is_empty() {
+            match events.next().await {
+                Ok(event) if is_there(&event.kind) => {
+                    waited_for.retain(|master| master.spec().name != *event.app)
+                }
+                Ok(_) => {}
+                // What was missed is seen by how it stands now.
+                Err(_) => waited_for.retain(|master| master.snapshot().status.phase != Phase::Started),
+            }
+        }
+        said::say(&Said::Ready);
+    })
+}
+
+/// Whether an app is ready by this event, or has done its work.
+fn is_there(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::AppStarted => true,
+        EventKind::AppEnded { outcome } => matches!(**outcome, Outcome::Completed),
+        _ => false,
     }
 }
 

@@ -7,13 +7,26 @@ use drover_master::supervisor::Supervisor;
 use drover_master::{Command, MasterBuilder, Output, Protocol};
 
 use super::find::name_of_file;
-use super::serve;
+use super::{detach, serve};
 use crate::args::{Global, UpArgs};
 use crate::config::{self, App, Config, Listen, Workers};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
+use crate::output::said::{self, Said};
 
 pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
+    if args.detached
+        && let Err(error) = detach::become_master()
+    {
+        message::error_text(&format!("--detached is for `drover up -d` itself: {error}"));
+        return ExitStatus::Usage;
+    }
+    let status = start(global, args).await;
+    said::say(&Said::Ended(status as u8));
+    status
+}
+
+async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
     let config = match config::load(&args.file) {
         Ok(config) => config,
         Err(error) => {
@@ -38,6 +51,9 @@ pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
         builder = builder.app(MasterBuilder::from_spec(spec(&config, app, args.keep_going)));
     }
     let name = name_of_file(&config, &args.file);
+    if args.detach || args.wait {
+        return detach::run(global, args, name).await;
+    }
     serve::run(global, builder, serve::control_path(global, name), &[]).await
 }
 
@@ -96,8 +112,8 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
             ListenSpec { name: socket.name.clone(), addr, backlog: socket.backlog }
         })
         .collect();
-    spec.start = start(app, keep_going);
-    spec.stop = stop(app);
+    spec.start = start_policy(app, keep_going);
+    spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
     spec.restart = app.restart.clone();
     spec.kind = app.kind;
@@ -107,7 +123,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     spec
 }
 
-fn start(app: &App, keep_going: bool) -> StartPolicy {
+fn start_policy(app: &App, keep_going: bool) -> StartPolicy {
     let default = StartPolicy::default();
     StartPolicy {
         timeout: app.start.timeout,
@@ -119,7 +135,7 @@ fn start(app: &App, keep_going: bool) -> StartPolicy {
     }
 }
 
-fn stop(app: &App) -> StopPolicy {
+fn stop_policy(app: &App) -> StopPolicy {
     let default = StopPolicy::default();
     StopPolicy {
         pre_delay: app.stop.pre_delay,

@@ -7,6 +7,7 @@ use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use drover_master::StartError;
 
+use super::said::{self, Said};
 use crate::commands::AppFailure;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -25,6 +26,7 @@ pub(crate) fn error_with_remedy(error: &dyn Error, remedy: &str) {
 /// Prints the text of an error.
 pub(crate) fn error_text(text: &str) {
     eprintln!("{ERROR}error:{ERROR:#} {text}");
+    said::say(&Said::Error(text.to_owned()));
 }
 
 /// Prints why a start failed, and the last words of the worker it failed by.
@@ -48,6 +50,7 @@ pub(crate) fn last_words(lines: &[String]) {
         for line in lines {
             eprintln!("  {line}");
         }
+        said::say(&Said::LastWords(lines.to_vec()));
     }
 }
 
@@ -59,6 +62,7 @@ pub(crate) fn note(text: &str) {
 /// Prints text as it is.
 pub(crate) fn plain(text: &str) {
     eprintln!("{text}");
+    said::say(&Said::Plain(text.to_owned()));
 }
 
 /// Prints a result. A reader that has gone is no error to anybody.

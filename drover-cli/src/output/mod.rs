@@ -3,5 +3,6 @@
 pub(crate) mod describe;
 pub(crate) mod json;
 pub(crate) mod message;
+pub(crate) mod said;
 pub(crate) mod story;
 pub(crate) mod table;

@@ -13,7 +13,11 @@ fn every_shell_gets_a_script_with_every_verb_and_no_hidden_one() {
         for word in ["status", "validate", "show-env", "socket"] {
             assert!(ended.stdout.contains(word), "{shell}: {word}");
         }
-        assert!(!ended.stdout.contains("demo-worker"), "{shell}: {}", ended.stdout);
+        assert!(
+            !ended.stdout.contains("demo-worker") && !ended.stdout.contains("detached"),
+            "{shell}: {}",
+            ended.stdout
+        );
     }
     home.run(&["completion", "csh"]).failed(2, &["'csh'"]);
 }

@@ -9,6 +9,7 @@ mod config;
 mod control;
 mod demo;
 mod describe;
+mod detach;
 mod down;
 mod events;
 mod finding;

@@ -1,0 +1,98 @@
+//! The side of the master: how it is called, and what it does before it is one.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use crate::args::{Color, Global, UpArgs};
+use crate::output::said;
+
+/// The arguments of the master that these arguments mean.
+pub(super) fn arguments(global: &Global, args: &UpArgs) -> Vec<OsString> {
+    let color = match global.color {
+        Color::Auto => "auto",
+        Color::Always => "always",
+        Color::Never => "never",
+    };
+    let mut words: Vec<OsString> = vec!["--color".into(), color.into()];
+    if let Some(socket) = &global.socket {
+        words.extend(["--socket".into(), socket.into()]);
+    }
+    words.extend((0..global.verbose).map(|_| "--verbose".into()));
+    words.extend(global.quiet.then(|| "--quiet".into()));
+    words.extend(["up".into(), "--detached".into(), "--file".into(), args.file.clone().into()]);
+    for name in &args.only {
+        words.extend(["--only".into(), name.into()]);
+    }
+    words.extend(args.keep_going.then(|| "--keep-going".into()));
+    words
+}
+
+/// Leaves the session of whoever started it, and takes its stdin for the socket to tell them by.
+///
+/// From here on neither the end of that process nor of its terminal is one of the master.
+///
+/// # Errors
+///
+/// Stdin is no socket: nobody but `drover up -d` starts it like this.
+pub(in crate::commands) fn become_master() -> io::Result<()> {
+    // The copy is closed by an exec, so that no worker keeps it open.
+    let listener = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    listener.peer_addr()?;
+    nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
+    close_inherited();
+    // A new process leads no group, so it may.
+    nix::unistd::setsid()?;
+    said::begin(listener)
+}
+
+/// Closes what a shell, a cron job or an `ssh` has left open to its children: they wait until nobody has it any more. What was
+/// opened since is closed by an exec, and so is told apart.
+fn close_inherited() {
+    let Ok(entries) = fs::read_dir("/proc/self/fd") else { return };
+    let open: Vec<i32> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2 && is_inherited(*fd)) {
+        // It can only be closed already.
+        let _ = nix::unistd::close(fd);
+    }
+}
+
+/// Whether a descriptor survives an exec, by its flags in `proc_pid_fdinfo(5)`, which are octal.
+fn is_inherited(fd: i32) -> bool {
+    const CLOSED_BY_EXEC: u32 = 0o2_000_000;
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    flags
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok())
+        .is_some_and(|flags| flags & CLOSED_BY_EXEC == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Verb};
+
+    #[test]
+    fn the_master_is_told_all_that_it_was_started_with() {
+        let parse = |words: Vec<OsString>| {
+            let cli = Cli::try_parse_from([vec!["drover".into()], words].concat()).unwrap();
+            let Verb::Up(args) = cli.verb else { panic!() };
+            (cli.global, args)
+        };
+        let typed = "-s /x/y.sock -vv -q --color never up -d -f shop.toml --only a,b --keep-going --timeout 3s --log l";
+        let (global, args) = parse(typed.split(' ').map(OsString::from).collect());
+        let (again, as_master) = parse(arguments(&global, &args));
+        assert_eq!((again.socket, again.verbose, again.quiet), (global.socket, global.verbose, global.quiet));
+        assert_eq!(again.color, global.color);
+        assert_eq!(
+            (as_master.file, as_master.only, as_master.keep_going),
+            (args.file, args.only, args.keep_going)
+        );
+        assert!(as_master.detached && !as_master.detach && as_master.log.is_none());
+    }
+}

@@ -1,0 +1,171 @@
+//! `drover up -d`: the master in the background.
+//!
+//! It is this program again, as a process of its own session. Its stdin is at first a socket to the one that starts it, on
+//! which it [says](crate::output::said) how the start goes; its stdout and stderr are the log. A fork without an exec would
+//! carry the runtime of this process over.
+
+mod child;
+mod log;
+
+pub(super) use child::become_master;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+
+use self::log::Log;
+use super::interrupt::Interrupt;
+use super::serve;
+use crate::args::{Global, UpArgs};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+use crate::output::said::Said;
+
+/// How long the process of a master that has said its last may take to be gone.
+const GONE: Duration = Duration::from_secs(1);
+
+/// How often it is looked for: a child can't be awaited without reaping the children of others.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Starts the master of this name, and waits for what was asked for.
+pub(super) async fn run(global: &Global, args: &UpArgs, name: String) -> ExitStatus {
+    let socket = match serve::control_path(global, name).to_serve() {
+        Ok(socket) => socket,
+        Err(error) => {
+            message::error(&error);
+            return ExitStatus::Failed;
+        }
+    };
+    let path = args.log.clone().unwrap_or_else(|| socket.with_extension("log"));
+    let started = Log::open(&path).and_then(|log| Ok((spawn(global, args, &log)?, log)));
+    let ((child, listener), log) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            message::error_text(&format!(
+                "the master can't be started with its log `{}`: {error}",
+                path.display()
+            ));
+            return ExitStatus::Failed;
+        }
+    };
+    let mut interrupt = Interrupt::new();
+    let mut master = Started { child, says: BufReader::new(listener).lines(), log };
+    tokio::select! {
+        status = master.follow(global, args.no_wait) => status,
+        () = super::passed(args.timeout) => {
+            let limit = args.timeout.unwrap_or_default();
+            message::error_text(&format!("not ready within {limit:?}; the master goes on starting"));
+            ExitStatus::TimedOut
+        }
+        () = interrupt.pressed() => {
+            message::note("interrupted; the master goes on starting");
+            ExitStatus::Interrupted
+        }
+    }
+}
+
+fn spawn(global: &Global, args: &UpArgs, log: &Log) -> io::Result<(Child, tokio::net::UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let child = Command::new(std::env::current_exe()?)
+        .args(child::arguments(global, args))
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(log.to_stdio()?)
+        .stderr(log.to_stdio()?)
+        .spawn()?;
+    Ok((child, tokio::net::UnixStream::from_std(ours)?))
+}
+
+/// A master that was started, and what is heard of it.
+struct Started {
+    child: Child,
+    says: Lines<BufReader<tokio::net::UnixStream>>,
+    log: Log,
+}
+
+impl Started {
+    async fn follow(&mut self, global: &Global, only_served: bool) -> ExitStatus {
+        loop {
+            // A line that can't be read is the end of what is heard: the master died while it wrote it.
+            let line = self.says.next_line().await.ok().flatten();
+            match line.and_then(|line| serde_json::from_str(&line).ok()) {
+                Some(Said::Serves(socket)) => {
+                    self.tell_where(global, &socket);
+                    if only_served {
+                        return ExitStatus::Done;
+                    }
+                }
+                Some(Said::Ready) => {
+                    if !global.quiet {
+                        message::note("every app is ready");
+                    }
+                    return ExitStatus::Done;
+                }
+                Some(Said::Error(text)) => message::error_text(&text),
+                Some(Said::LastWords(lines)) => message::last_words(&lines),
+                Some(Said::Plain(text)) => message::plain(&text),
+                Some(Said::Ended(code)) => return self.ended(code).await,
+                None => return self.died().await,
+            }
+        }
+    }
+
+    fn tell_where(&self, global: &Global, socket: &Path) {
+        if !global.quiet {
+            message::note(&format!("master pid {}", self.child.id()));
+            message::note(&format!("control socket {}", socket.display()));
+            message::note(&format!("log {}", self.log.path().display()));
+        }
+    }
+
+    /// It ended, and has said why.
+    async fn ended(&mut self, code: u8) -> ExitStatus {
+        // Whoever tries again finds the socket free.
+        self.gone().await;
+        match ExitStatus::of_code(code) {
+            ExitStatus::Done => {
+                message::error_text("the master was ended before every app was ready");
+                ExitStatus::Failed
+            }
+            status => status,
+        }
+    }
+
+    /// It ended without a word.
+    async fn died(&mut self) -> ExitStatus {
+        let how = self.gone().await.map_or_else(String::new, |how| format!(", {how}"));
+        message::error_text(&format!("the master died before every app was ready{how}"));
+        let (path, lines) = (self.log.path().display(), self.log.last_lines());
+        if lines.is_empty() {
+            message::plain(&format!("its log {path} says nothing"));
+        } else {
+            message::plain(&format!("the last lines of its log {path}:"));
+            lines.iter().for_each(|line| message::plain(&format!("  {line}")));
+        }
+        ExitStatus::Failed
+    }
+
+    /// Waits until the process is gone, but not for long: how it ended is no more than a help.
+    async fn gone(&mut self) -> Option<std::process::ExitStatus> {
+        let look = async {
+            loop {
+                match self.child.try_wait() {
+                    Ok(None) => tokio::time::sleep(LOOK_AGAIN).await,
+                    Ok(Some(status)) => return Some(status),
+                    Err(_) => return None,
+                }
+            }
+        };
+        tokio::time::timeout(GONE, look).await.ok().flatten()
+    }
+}
+
+/// A path as it is wherever it is read.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
