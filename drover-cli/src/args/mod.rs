@@ -2,17 +2,17 @@
 
 mod offline;
 mod online;
+mod serving;
 
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
     Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, SignalArgs, StopArgs, WaitArgs, Waiting,
 };
+pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
 
-use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs apps as N workers: known ready, healed, explained, stopped clean.
 #[derive(Debug, Parser)]
@@ -122,79 +122,6 @@ pub enum Verb {
     DemoWorker,
 }
 
-/// Arguments of `demo`.
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Where the app listens
-    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1:1999")]
-    pub listen: String,
-    /// How many workers
-    #[arg(short = 'n', long, value_name = "N|auto", default_value = "4")]
-    pub workers: Workers,
-    /// The master's name, by which the other verbs find it [default: demo-PID]
-    #[arg(long, value_parser = name)]
-    pub name: Option<String>,
-}
-
-/// Arguments of `run`.
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// How many workers; `auto`: one a CPU
-    #[arg(short = 'n', long, value_name = "N|auto", default_value = "1")]
-    pub workers: Workers,
-    /// A socket that every worker inherits, as LISTEN_FDS from descriptor 3; HOST:PORT or unix:PATH
-    #[arg(short, long, value_name = "NAME=ADDR")]
-    pub listen: Vec<Listen>,
-    /// How workers say that they are ready
-    #[arg(long, value_name = "PROTOCOL", default_value = "none")]
-    pub protocol: Protocol,
-    /// Ready when this answers, instead of after 1 s: tcp=HOST:PORT
-    #[arg(long, value_name = "KIND=ADDR")]
-    pub probe: Option<ProbeArg>,
-    /// When an ended worker is started again
-    #[arg(long, value_name = "POLICY", default_value = "on-failure")]
-    pub restart: Restart,
-    /// The app's and the master's name [default: the command's, and for the master with -PID]
-    #[arg(long, value_parser = name)]
-    pub name: Option<String>,
-    /// The command and its arguments; no shell is involved
-    #[arg(required = true, last = true, value_name = "CMD")]
-    pub command: Vec<OsString>,
-}
-
-/// Arguments of `up`.
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("background").args(["detach", "wait"]).multiple(true)))]
-pub struct UpArgs {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
-    pub file: PathBuf,
-    /// Run only these apps, and what they depend on
-    #[arg(long, value_name = "APP", value_delimiter = ',')]
-    pub only: Vec<String>,
-    /// Go on when an app fails to start: its workers are tried again
-    #[arg(long)]
-    pub keep_going: bool,
-    /// Run in the background, and return when every app is ready
-    #[arg(short, long)]
-    pub detach: bool,
-    /// The same as -d, which waits
-    #[arg(long)]
-    pub wait: bool,
-    /// With -d: return as soon as the master can be asked
-    #[arg(long, requires = "background", conflicts_with_all = ["wait", "timeout"])]
-    pub no_wait: bool,
-    /// With -d: wait no longer than this, such as 30s; the start goes on
-    #[arg(long, requires = "background", value_name = "DURATION", value_parser = online::duration)]
-    pub timeout: Option<Duration>,
-    /// With -d: where the master and its workers write to [default: beside the control socket, as NAME.log]
-    #[arg(long, requires = "background", value_name = "FILE")]
-    pub log: Option<PathBuf>,
-    /// This is the master in the background
-    #[arg(long, hide = true, conflicts_with = "background")]
-    pub detached: bool,
-}
-
 /// Arguments of `down`.
 #[derive(Debug, Args)]
 pub struct DownArgs {
@@ -229,100 +156,6 @@ pub struct EventsArgs {
     /// As JSON, one object a line
     #[arg(long)]
     pub json: bool,
-}
-
-/// How many workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workers {
-    /// One a CPU.
-    Auto,
-    /// So many.
-    Count(u32),
-}
-
-impl Workers {
-    /// The number.
-    pub fn count(self) -> u32 {
-        match self {
-            Self::Auto => drover_master::config::cpus(),
-            Self::Count(count) => count,
-        }
-    }
-}
-
-impl std::str::FromStr for Workers {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match (text, text.parse::<u32>()) {
-            ("auto", _) => Ok(Self::Auto),
-            (_, Ok(count @ 1..=100_000)) => Ok(Self::Count(count)),
-            _ => Err("expected a number from 1 to 100000, or `auto`".to_owned()),
-        }
-    }
-}
-
-/// A name, which becomes part of a socket's path.
-fn name(text: &str) -> Result<String, String> {
-    match crate::config::name_fault(text) {
-        Some((fault, remedy)) => Err(format!("the name {fault}; {remedy}")),
-        None => Ok(text.to_owned()),
-    }
-}
-
-/// A named listener.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// Its name.
-    pub name: String,
-    /// Where.
-    pub addr: drover_master::config::ListenAddr,
-}
-
-impl std::str::FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, addr) =
-            text.split_once('=').ok_or("expected NAME=ADDR, for example http=127.0.0.1:8080")?;
-        let addr = addr.parse().map_err(|error: drover_master::config::ConfigError| error.to_string())?;
-        Ok(Self { name: name.to_owned(), addr })
-    }
-}
-
-/// A question from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeArg(pub drover_master::config::Probe);
-
-impl std::str::FromStr for ProbeArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some(("tcp", addr)) => Ok(Self(drover_master::config::Probe::tcp(addr))),
-            _ => Err("expected tcp=HOST:PORT, for example tcp=127.0.0.1:8080".to_owned()),
-        }
-    }
-}
-
-/// What workers speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
-    /// Nothing: ready when alive for 1 s, ended by signals.
-    None,
-    /// drover.v1 on the socket in DROVER_SOCKET.
-    Drover,
-}
-
-/// When an ended worker is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Restart {
-    /// After every end.
-    Always,
-    /// After failures.
-    OnFailure,
-    /// Never.
-    Never,
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@
 mod app;
 mod env_file;
 mod heartbeat;
+mod json;
 mod limits;
 mod load;
 mod master;

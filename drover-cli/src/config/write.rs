@@ -9,6 +9,7 @@ use drover_master::config::{
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
+use super::json;
 use super::model::{App, Config, Master, Protocol, Socket, Start, Stop, Workers};
 use super::units::format_duration;
 
@@ -24,7 +25,7 @@ pub fn to_toml(config: &Config) -> String {
 /// The same as JSON: the keys of `drover.toml`, durations as texts.
 #[must_use]
 pub fn to_json(config: &Config) -> Json {
-    json(document(config).as_item())
+    json::of_item(document(config).as_item())
 }
 
 fn document(config: &Config) -> DocumentMut {
@@ -251,28 +252,6 @@ fn tables<'k>(rows: impl IntoIterator<Item = (&'k str, Item)>) -> Item {
 
 fn inline<'k>(rows: impl IntoIterator<Item = (&'k str, Value)>) -> Item {
     value(rows.into_iter().collect::<InlineTable>())
-}
-
-/// Any TOML as JSON. A date, which no key of the file takes, is its text.
-pub(super) fn json(item: &Item) -> Json {
-    if let Some(table) = item.as_table_like() {
-        return Json::Object(table.iter().map(|(key, item)| (key.to_owned(), json(item))).collect());
-    }
-    item.as_value().map_or(Json::Null, json_of_value)
-}
-
-fn json_of_value(value: &Value) -> Json {
-    match value {
-        Value::String(text) => text.value().as_str().into(),
-        Value::Integer(number) => (*number.value()).into(),
-        Value::Float(number) => (*number.value()).into(),
-        Value::Boolean(flag) => (*flag.value()).into(),
-        Value::Datetime(date) => date.value().to_string().into(),
-        Value::Array(array) => array.iter().map(json_of_value).collect(),
-        Value::InlineTable(table) => {
-            Json::Object(table.iter().map(|(key, value)| (key.to_owned(), json_of_value(value))).collect())
-        }
-    }
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ fn resolve<'a>(root: &'a Json, name: &Json) -> &'a Json {
 fn told(text: &str) -> Vec<String> {
     let document: DocumentMut = text.parse().unwrap();
     let schema = schema();
-    against(&schema, &schema, &super::super::write::json(document.as_item()), "")
+    against(&schema, &schema, &super::super::json::of_item(document.as_item()), "")
 }
 
 /// Every key of a schema, as a path with `*` for names of the user's choice.
