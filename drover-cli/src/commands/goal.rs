@@ -79,7 +79,7 @@ impl<'n> Aim<'n> {
                 let how = if app.outcome.is_empty() { app.phase().name() } else { &app.outcome };
                 Verdict::Never(format!("{} is not running: {how}", app.name))
             }
-            (Goal::Stopped, phase) if is_over(phase) => Verdict::Holds,
+            (Goal::Stopped, phase) if is_over(app, phase) => Verdict::Holds,
             _ => Verdict::NotYet,
         }
     }
@@ -91,7 +91,7 @@ impl<'n> Aim<'n> {
             (Goal::Ready, Phase::Failed | Phase::Stopped | Phase::ShutDown) if is_settled(app, worker) => {
                 Verdict::Never(not_running(app, worker))
             }
-            (Goal::Stopped, phase) if worker.pid == 0 && is_over(phase) => Verdict::Holds,
+            (Goal::Stopped, phase) if worker.pid == 0 && is_over(app, phase) => Verdict::Holds,
             _ => Verdict::NotYet,
         }
     }
@@ -170,8 +170,12 @@ fn and(one: Verdict, other: Verdict) -> Verdict {
     }
 }
 
-fn is_over(phase: Phase) -> bool {
-    matches!(phase, Phase::Initialized | Phase::Stopped | Phase::ShutDown | Phase::Failed)
+/// Whether it is without a process for good. What has not been started yet will be, unless its app has come to an end.
+fn is_over(app: &AppStatus, phase: Phase) -> bool {
+    match phase {
+        Phase::Initialized => !app.outcome.is_empty(),
+        phase => matches!(phase, Phase::Stopped | Phase::ShutDown | Phase::Failed),
+    }
 }
 
 fn has_completed(app: &AppStatus) -> bool {
@@ -247,12 +251,13 @@ mod tests {
 
     #[test]
     fn stopped_is_what_has_no_process_and_gets_none_by_itself() {
-        use Phase::{BackingOff, ShutDown, ShuttingDown, Started, Stopped};
+        use Phase::{BackingOff, Initialized, ShutDown, ShuttingDown, Started, Stopped};
         for (phase, slot, expected) in [
             (ShutDown, worker(0, 7, 0, ShutDown), Verdict::Holds),
             (ShuttingDown, worker(0, 7, 0, ShutDown), Verdict::NotYet),
             (Started, worker(0, 7, 0, Stopped), Verdict::NotYet),
             (Started, worker(0, 7, 0, BackingOff), Verdict::NotYet),
+            (Initialized, worker(0, 0, 0, Initialized), Verdict::NotYet),
         ] {
             assert_eq!(
                 judged(Goal::Stopped, "web", &web(phase, "", "", vec![slot.clone()])),

@@ -7,13 +7,15 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Group, User};
 use toml_edit::{Document, Item};
 
 use super::mistake::{Mistake, Mistakes, shown};
 use super::model::{App, Config, Listen};
 
 /// Looks for what would fail if the file were run here, by this user, in this environment: a directory or a command that is
-/// not there or can't be used, a socket's directory that does not exist.
+/// not there or can't be used, a
+/// socket's directory, a user or a group that does not exist.
 ///
 /// `text` is what `config` was parsed from. It is no promise: what is there now may be gone when it is needed, and nothing is
 /// started.
@@ -32,11 +34,25 @@ pub fn obstacles(text: &str, config: &Config) -> Vec<Mistake> {
         }
     }
     for app in &config.apps {
+        for (key, unknown) in unknown_accounts(app) {
+            found.add(place(&["app", &app.name, key]), unknown);
+        }
         if let Some((key, obstacle)) = obstacle(app) {
             found.add(place(&["app", &app.name, key]), obstacle);
         }
     }
     found.into_found()
+}
+
+/// The user and the group that there are not on this machine. An id need not have a name.
+fn unknown_accounts(app: &App) -> impl Iterator<Item = (&'static str, String)> {
+    let is_named = |account: &&String| account.parse::<u32>().is_err();
+    // Where the system can't say, nothing is said.
+    let user = app.user.as_ref().filter(is_named).filter(|name| matches!(User::from_name(name), Ok(None)));
+    let group = app.group.as_ref().filter(is_named).filter(|name| matches!(Group::from_name(name), Ok(None)));
+    let unknown = |what, name: &String| format!("there is no {what} `{}`", shown(name));
+    let user = user.map(|name| ("user", unknown("user", name)));
+    user.into_iter().chain(group.map(|name| ("group", unknown("group", name))))
 }
 
 /// The first thing that keeps an app from being run, and its key. Without its directory nothing is known of its command.
@@ -130,6 +146,8 @@ mod tests {
             ),
             ("[app.a]\ncommand = './sh'\ncwd = '/usr'", "3: `./sh` does not exist, seen from `/usr`"),
             ("[app.a]\ncommand = '/etc/passwd'", "3: `/etc/passwd` is not executable"),
+            ("[app.a]\ncommand = 'sh'\nuser = 'no-such-user'", "4: there is no user `no-such-user`"),
+            ("[app.a]\ncommand = 'sh'\nuser = 0\ngroup = 'no-such'", "5: there is no group `no-such`"),
             ("[app.a]\ncommand = '/etc'", "3: `/etc` is no regular file"),
             ("[app.a]\ncommand = 'sh'\ncwd = '/etc/passwd'", "4: `/etc/passwd` is no directory"),
             (

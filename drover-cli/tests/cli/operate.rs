@@ -164,6 +164,18 @@ fn a_client_that_is_killed_cancels_nothing() {
     let home = Home::new();
     let master = started(&home);
     let old = pid(&home.worker("slow", 0, "started"));
+    let web = home.worker("web", 0, "started");
+    let client = home.start(&["restart", "slow", "web"]);
+    home.worker("slow", 0, "shutting_down");
+    client.signal(nix::sys::signal::SIGKILL);
+    client.end();
+    home.until("others in the places of both", |status| {
+        let is_new = |app: usize, old: u64| {
+            let worker = &status["apps"][app]["workers"][0];
+            worker["phase"] == "started" && worker["pid"] != old
+        };
+        (is_new(0, web["pid"].as_u64()?) && is_new(1, old.into())).then_some(())
+    });
     let client = home.start(&["stop", "slow"]);
     home.worker("slow", 0, "shutting_down");
     client.signal(nix::sys::signal::SIGKILL);
