@@ -9,7 +9,7 @@ use super::{
 use crate::process::{Account, AccountError, OutputSink};
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
-const MAX_WORKERS: u32 = 100_000;
+pub(crate) const MAX_WORKERS: u32 = 100_000;
 
 /// One app, as the master runs it.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ mod policy;
 mod relation;
 mod settings;
 
+pub(crate) use app::MAX_WORKERS;
 pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use command::Command;
 pub use cpus::cpus;

@@ -99,6 +99,15 @@ pub enum DenyReason {
         /// Which one was meant.
         id: WorkerId,
     },
+    /// A change of the number of workers came while the app starts.
+    #[error("the app is starting; wait until it has started")]
+    Starting,
+    /// More workers than there may be, or none.
+    #[error("an app has 1 to {max} workers; to have none, stop it")]
+    Count {
+        /// The bound.
+        max: u32,
+    },
     /// A signal needs a process.
     #[error("there is no process to be signalled")]
     NoProcess,

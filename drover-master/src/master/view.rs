@@ -27,7 +27,7 @@ pub(super) struct View(Mutex<Snapshot>);
 
 impl View {
     pub(super) fn new(app: Arc<str>, fleet: &Fleet) -> Self {
-        let workers = fleet.slots().filter_map(|slot| fleet.worker_status(slot)).collect();
+        let workers = fleet.slots().into_iter().filter_map(|slot| fleet.worker_status(slot)).collect();
         let status = fleet.status();
         Self(Mutex::new(Snapshot { app, status, workers, listeners: Vec::new(), last_seq: 0 }))
     }
@@ -41,10 +41,13 @@ impl View {
         view.status = fleet.status();
         view.last_seq = last_seq;
         for slot in changed {
-            if let (Some(row), Some(status)) =
-                (view.workers.get_mut(slot.0 as usize), fleet.worker_status(*slot))
-            {
-                *row = status;
+            // Slots come and go with the scale; their rows are in the order of slots.
+            let place = view.workers.binary_search_by_key(slot, |row| row.slot);
+            match (place, fleet.worker_status(*slot)) {
+                (Ok(at), Some(status)) => view.workers[at] = status,
+                (Ok(at), None) => drop(view.workers.remove(at)),
+                (Err(at), Some(status)) => view.workers.insert(at, status),
+                (Err(_), None) => {}
             }
         }
     }

@@ -179,8 +179,10 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         DenyReason::NoSuchSlot { .. } | DenyReason::NoSuchWorker { .. } => ErrorCode::NotFound,
         DenyReason::ShuttingDown
         | DenyReason::NotRunning
+        | DenyReason::Starting
         | DenyReason::SlotStopping { .. }
         | DenyReason::NoProcess => ErrorCode::BadState,
+        DenyReason::Count { .. } => ErrorCode::InvalidArgument,
     }
 }
 

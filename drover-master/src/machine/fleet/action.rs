@@ -200,6 +200,29 @@ pub enum EventKind {
         /// What it did not do in time.
         missed: &'static str,
     },
+    /// The app is to have another number of workers.
+    Scaling {
+        /// How many it had.
+        from: u32,
+        /// How many it will have.
+        to: u32,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// It has that number of workers, all ready.
+    Scaled {
+        /// How many it had.
+        from: u32,
+        /// How many it has.
+        to: u32,
+    },
+    /// It has the number of workers that it had before, because of one that failed.
+    RolledBack {
+        /// How many it has again.
+        to: u32,
+        /// Who failed, and how.
+        failure: Box<StartFailure>,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -244,6 +267,9 @@ impl EventKind {
             Self::ProtocolBroken { .. } => "protocol_broken",
             Self::OutOfOrder { .. } => "out_of_order",
             Self::DeadlineMissed { .. } => "deadline_missed",
+            Self::Scaling { .. } => "scaling",
+            Self::Scaled { .. } => "scaled",
+            Self::RolledBack { .. } => "rolled_back",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -260,6 +286,9 @@ impl EventKind {
             Self::HandshakeRefused { trouble } | Self::ProtocolBroken { trouble } => trouble.to_string(),
             Self::OutOfOrder { said } => format!("it said {said}, which has no place here"),
             Self::DeadlineMissed { missed } => (*missed).to_owned(),
+            Self::Scaling { from, to, by } => format!("{from} to {to}, asked by {by}"),
+            Self::Scaled { from, to } => format!("{from} to {to}"),
+            Self::RolledBack { to, failure } => format!("{to} again: {failure}"),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),

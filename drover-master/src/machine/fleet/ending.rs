@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::slot::AfterExit;
 use super::{
     EventKind, ExitDecision, FAILED_START, Fleet, FleetAction, FleetEvent, Outcome, SlotState, StartFailure,
     Timer, Verdict,
@@ -75,8 +76,11 @@ impl Fleet {
             let slot = SlotIndex(index as u32);
             let state = self.slots[index].state;
             // What was given up keeps showing that it failed.
-            if !matches!(state, SlotState::Occupied(_) | SlotState::Empty | SlotState::GivenUp) {
-                self.timers.set(Timer::Slot(slot), None);
+            if !matches!(
+                state,
+                SlotState::Occupied(_) | SlotState::Empty | SlotState::GivenUp | SlotState::Retired
+            ) {
+                self.leave_queue(slot);
                 self.slot_mut(slot).state = SlotState::Empty;
             }
         }
@@ -106,6 +110,9 @@ impl Fleet {
             (Doing::Stopping | Doing::Killing | Doing::Idle, _) => {
                 self.slot_mut(identity.slot).state = SlotState::Empty;
                 self.slot_emptied(identity.slot);
+                if after_exit == Some(AfterExit::Retire) {
+                    self.retired(identity.slot);
+                }
                 if self.workers.is_empty() && self.doing != Doing::Idle {
                     self.finish_as_decided();
                 }
@@ -123,7 +130,11 @@ impl Fleet {
             (Doing::Starting | Doing::Started, None) => {
                 if !was_ready && self.is_failed_start(as_wished) {
                     let exit = Arc::clone(&exit);
-                    self.slot_failed(&StartFailure { slot: identity.slot, worker: id, exit });
+                    let failure = StartFailure { slot: identity.slot, worker: id, exit };
+                    if self.scale_failed(now, &failure) {
+                        return;
+                    }
+                    self.slot_failed(&failure);
                 }
                 let ready_for = started.map(|since| now.saturating_duration_since(since));
                 self.decide(now, identity, exit, as_wished, ready_for);
@@ -161,7 +172,8 @@ impl Fleet {
     }
 
     pub(super) fn exit_decided(&mut self, now: Instant, worker: Identity, decision: ExitDecision) {
-        let slot = &mut self.slots[worker.slot.0 as usize];
+        // The app may have lost the slot since.
+        let Some(slot) = self.slots.get_mut(worker.slot.0 as usize) else { return };
         let proposed = match slot.state {
             SlotState::Undecided { ended, proposed } if ended == worker.id => proposed,
             // What was asked is settled since, perhaps by the end of the app, and must not decide on another worker.
@@ -206,6 +218,7 @@ impl Fleet {
             Decision::StopApp(reason) | Decision::StopAll(reason) => {
                 let stop_all = matches!(decision, Decision::StopAll(_));
                 self.slot_mut(index).state = SlotState::GivenUp;
+                self.counts.given_up += 1;
                 self.publish_slot(index, Phase::Failed, EventKind::GaveUp { reason });
                 let by = if reason == LeaveReason::Hook { "the policy hook" } else { "the restart limit" };
                 self.begin_end(now, gate::Request::Shutdown, by.into(), Outcome::Failed { reason, stop_all });

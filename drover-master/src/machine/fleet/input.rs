@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Target;
+use super::{Count, Target};
 use crate::machine::gate;
 use crate::machine::ids::{TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
@@ -25,6 +25,15 @@ pub enum FleetInput {
         request: gate::SlotRequest,
         /// Which workers.
         target: Target,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Somebody wants it to have more or fewer workers.
+    ScaleRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// How many.
+        count: Count,
         /// Who asked, for people.
         by: Arc<str>,
     },

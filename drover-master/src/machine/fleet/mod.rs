@@ -26,6 +26,7 @@
 //!
 //!  a stop of the slot:   Held, at once or with the exit of its worker; a start of the slot: Queued, from wherever it is
 //!  a restart of it:      Queued, with the exit of its worker
+//!  an app that shrinks:  Retired, as with a stop, and then gone
 //!  from every state, once the app is being ended:  Empty at once (but what was given up), or from Occupied with the exit
 //! ```
 //!
@@ -35,6 +36,7 @@ mod action;
 mod ending;
 mod input;
 mod operation;
+mod scale;
 mod slot;
 mod starting;
 mod status;
@@ -49,6 +51,7 @@ pub use action::{EventKind, FAILED_START, FleetAction, FleetEvent, Outcome, Star
 pub use input::{ExitDecision, FleetInput};
 use operation::Operation;
 pub use operation::Target;
+pub use scale::Count;
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, WorkerStatus};
 
@@ -80,6 +83,8 @@ pub struct Fleet {
     /// How the app will have ended: decided when its end begins, told when the last worker is gone.
     outcome: Option<Outcome>,
     slots: Vec<Slot>,
+    /// How many of them the app should have.
+    members: usize,
     workers: HashMap<WorkerId, Worker>,
     last_worker: u64,
     /// Slots that wait for their turn to start.
@@ -132,6 +137,7 @@ impl Fleet {
             generation: Generation(1),
             outcome: None,
             slots: (0..count).map(|index| Slot::new(SlotIndex(index))).collect(),
+            members: count as usize,
             workers: HashMap::new(),
             last_worker: 0,
             queue: VecDeque::new(),
@@ -157,6 +163,7 @@ impl Fleet {
             FleetInput::OperationRequested { ticket, request, target, by } => {
                 self.operation_requested(now, ticket, request, target, by);
             }
+            FleetInput::ScaleRequested { ticket, count, by } => self.scale_requested(now, ticket, count, &by),
             FleetInput::SignalRequested { ticket, target, signal, by } => {
                 self.signal_requested(ticket, target, signal, &by);
             }
@@ -167,6 +174,7 @@ impl Fleet {
         }
         self.fill(now);
         self.answer_if_stuck();
+        self.trim();
     }
 
     /// The next thing to be done, in order.

@@ -1,6 +1,6 @@
 //! Operations on some slots of an app that runs: start, stop and restart of workers, and signals to them.
 //!
-//! An operation waits for its slots, one by one:
+//! An operation waits for its slots, one by one ([`scale`](super::scale) uses the same waiting):
 //!
 //! ```text
 //!  start, restart:  a worker is ready there, or its work is completed  ──► that slot is done
@@ -39,9 +39,56 @@ pub enum Target {
 /// Somebody waits for some slots.
 #[derive(Debug)]
 pub(super) struct Operation {
-    ticket: TicketId,
-    request: SlotRequest,
-    waits_for: BTreeSet<SlotIndex>,
+    pub(super) ticket: TicketId,
+    pub(super) wanted: Wanted,
+    pub(super) waits_for: BTreeSet<SlotIndex>,
+}
+
+/// What is to become of the slots that are waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// What was asked of each of them.
+    Slots(SlotRequest),
+    /// That newcomers are ready.
+    Growth(Growth),
+    /// That victims are gone.
+    Shrinkage {
+        /// How many the app had.
+        from: u32,
+    },
+}
+
+/// An app that has become larger, if all goes well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Growth {
+    /// How many the app had.
+    pub(super) from: u32,
+    pub(super) newcomers: Vec<SlotIndex>,
+}
+
+impl Wanted {
+    /// Whether a slot is done when a worker is ready there; else when nothing is.
+    pub(super) const fn fills(&self) -> bool {
+        match self {
+            Self::Slots(SlotRequest::Start | SlotRequest::Restart) | Self::Growth(_) => true,
+            Self::Slots(SlotRequest::Stop) | Self::Shrinkage { .. } => false,
+        }
+    }
+
+    /// How many the app had, if this changes it.
+    const fn scaled_from(&self) -> Option<u32> {
+        match self {
+            Self::Slots(_) => None,
+            Self::Growth(Growth { from, .. }) | Self::Shrinkage { from } => Some(*from),
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Slots(request) => request.name(),
+            Self::Growth(_) | Self::Shrinkage { .. } => "scale",
+        }
+    }
 }
 
 impl Fleet {
@@ -73,7 +120,7 @@ impl Fleet {
         if let Some(pid) = waits_for.iter().find_map(|slot| self.unkillable_in(*slot)) {
             return self.answer(ticket, Verdict::Unkillable { pid });
         }
-        self.operations.push(Operation { ticket, request, waits_for });
+        self.operations.push(Operation { ticket, wanted: Wanted::Slots(request), waits_for });
         for slot in changed {
             match request {
                 SlotRequest::Stop => self.stop_slot(now, slot, &by),
@@ -111,17 +158,18 @@ impl Fleet {
     pub(super) fn start_missing(&mut self, ticket: TicketId) {
         let missing = |slot: &&Slot| matches!(slot.state, SlotState::Held | SlotState::GivenUp);
         let missing: BTreeSet<SlotIndex> = self.slots.iter().filter(missing).map(|slot| slot.index).collect();
-        let operation = Operation { ticket, request: SlotRequest::Start, waits_for: missing.clone() };
+        let wanted = Wanted::Slots(SlotRequest::Start);
+        let operation = Operation { ticket, wanted, waits_for: missing.clone() };
         self.operations.push(operation);
         missing.into_iter().for_each(|slot| self.start_slot(slot));
         self.answer_done();
     }
 
     fn slots_of(&self, target: Target) -> Result<Vec<SlotIndex>, DenyReason> {
-        let count = self.slots.len() as u32;
+        let count = self.members as u32;
         match target {
-            Target::All => Ok(self.slots().collect()),
-            Target::Slot(slot) if slot.0 < count => Ok(vec![slot]),
+            Target::All => Ok(self.members()),
+            Target::Slot(slot) if self.worker_status(slot).is_some() => Ok(vec![slot]),
             Target::Slot(slot) => Err(DenyReason::NoSuchSlot { slot, count }),
             Target::Worker(id) => match self.workers.get(&id) {
                 Some(worker) => Ok(vec![worker.identity().slot]),
@@ -133,13 +181,18 @@ impl Fleet {
     fn occupancy(&self, slot: SlotIndex) -> Occupancy {
         let slot = &self.slots[slot.0 as usize];
         match (slot.state, slot.after_exit) {
-            (SlotState::Empty | SlotState::Held | SlotState::Completed | SlotState::GivenUp, _) => {
-                Occupancy::Vacant
-            }
+            (
+                SlotState::Empty
+                | SlotState::Held
+                | SlotState::Completed
+                | SlotState::GivenUp
+                | SlotState::Retired,
+                _,
+            ) => Occupancy::Vacant,
             (SlotState::Queued | SlotState::Undecided { .. } | SlotState::BackingOff { .. }, _) => {
                 Occupancy::Pending
             }
-            (SlotState::Occupied(_), Some(AfterExit::Hold)) => Occupancy::Leaving,
+            (SlotState::Occupied(_), Some(AfterExit::Hold | AfterExit::Retire)) => Occupancy::Leaving,
             (SlotState::Occupied(_), Some(AfterExit::Refill)) => Occupancy::Restarting,
             (SlotState::Occupied(id), None) => match self.phase_of(id) {
                 Phase::Started => Occupancy::Ready,
@@ -148,16 +201,15 @@ impl Fleet {
         }
     }
 
-    fn unkillable_in(&self, slot: SlotIndex) -> Option<u32> {
+    pub(super) fn unkillable_in(&self, slot: SlotIndex) -> Option<u32> {
         let SlotState::Occupied(id) = self.slots[slot.0 as usize].state else { return None };
         self.workers.get(&id).filter(|worker| worker.is_unkillable()).and_then(|worker| worker.pid())
     }
 
     /// A stop always beats a pending try, and whoever waits for a worker there.
     fn stop_slot(&mut self, now: Instant, slot: SlotIndex, by: &Arc<str>) {
-        let waits_in_vain = |operation: &Operation| {
-            operation.request != SlotRequest::Stop && operation.waits_for.contains(&slot)
-        };
+        let waits_in_vain =
+            |operation: &Operation| operation.wanted.fills() && operation.waits_for.contains(&slot);
         self.answer_operations(waits_in_vain, &Verdict::Interrupted { by: Arc::clone(by) });
         if let SlotState::Occupied(id) = self.slots[slot.0 as usize].state {
             self.slot_mut(slot).after_exit = Some(AfterExit::Hold);
@@ -169,7 +221,7 @@ impl Fleet {
 
     fn start_slot(&mut self, slot: SlotIndex) {
         match self.slots[slot.0 as usize].state {
-            SlotState::Occupied(_) | SlotState::Queued => {}
+            SlotState::Occupied(_) | SlotState::Queued | SlotState::Retired => {}
             SlotState::Empty
             | SlotState::Held
             | SlotState::Completed
@@ -203,14 +255,14 @@ impl Fleet {
     }
 
     /// Takes a slot without a worker out of whatever it waits for or is counted in.
-    fn leave_queue(&mut self, slot: SlotIndex) {
+    pub(super) fn leave_queue(&mut self, slot: SlotIndex) {
         match self.slots[slot.0 as usize].state {
             SlotState::Held => self.counts.held -= 1,
             SlotState::Completed => self.counts.completed -= 1,
             SlotState::GivenUp => self.counts.given_up -= 1,
             SlotState::Queued => self.queue.retain(|queued| *queued != slot),
             SlotState::BackingOff { .. } => self.timers.set(Timer::Slot(slot), None),
-            SlotState::Empty | SlotState::Occupied(_) | SlotState::Undecided { .. } => {}
+            SlotState::Empty | SlotState::Occupied(_) | SlotState::Undecided { .. } | SlotState::Retired => {}
         }
     }
 
@@ -219,26 +271,25 @@ impl Fleet {
         match after {
             AfterExit::Hold => self.hold(slot),
             AfterExit::Refill => self.refill(slot),
+            AfterExit::Retire => self.retired(slot),
         }
         self.check_started();
     }
 
     /// A worker is ready there, or its work is completed.
     pub(super) fn slot_filled(&mut self, slot: SlotIndex) {
-        self.slot_done(slot, |request| request != SlotRequest::Stop);
+        self.slot_done(slot, Wanted::fills);
     }
 
     /// Nothing is there any more.
     pub(super) fn slot_emptied(&mut self, slot: SlotIndex) {
-        self.slot_done(slot, |request| request == SlotRequest::Stop);
+        self.slot_done(slot, |wanted| !wanted.fills());
     }
 
     /// A worker failed there before it was ready.
     pub(super) fn slot_failed(&mut self, failure: &StartFailure) {
         let slot = failure.slot;
-        let waits = |operation: &Operation| {
-            operation.request != SlotRequest::Stop && operation.waits_for.contains(&slot)
-        };
+        let waits = |operation: &Operation| operation.wanted.fills() && operation.waits_for.contains(&slot);
         self.answer_operations(waits, &Verdict::StartFailed(failure.clone()));
     }
 
@@ -250,23 +301,28 @@ impl Fleet {
     /// The app ends: only who waits for an end still gets what was asked for.
     pub(super) fn interrupt_operations(&mut self, by: &Arc<str>) {
         let verdict = Verdict::Interrupted { by: Arc::clone(by) };
-        self.answer_operations(|operation| operation.request != SlotRequest::Stop, &verdict);
+        self.answer_operations(|operation| operation.wanted.fills(), &verdict);
     }
 
-    fn slot_done(&mut self, slot: SlotIndex, concerns: impl Fn(SlotRequest) -> bool) {
+    fn slot_done(&mut self, slot: SlotIndex, concerns: impl Fn(&Wanted) -> bool) {
         for operation in &mut self.operations {
-            if concerns(operation.request) {
+            if concerns(&operation.wanted) {
                 operation.waits_for.remove(&slot);
             }
         }
         self.answer_done();
     }
 
-    fn answer_done(&mut self) {
+    pub(super) fn answer_done(&mut self) {
+        let is_done = |operation: &&Operation| operation.waits_for.is_empty();
+        let scaled = self.operations.iter().filter(is_done).find_map(|done| done.wanted.scaled_from());
         self.answer_operations(|operation| operation.waits_for.is_empty(), &Verdict::Done);
+        if let Some(from) = scaled {
+            self.publish_app(EventKind::Scaled { from, to: self.members as u32 });
+        }
     }
 
-    fn answer_operations(&mut self, which: impl Fn(&Operation) -> bool, verdict: &Verdict) {
+    pub(super) fn answer_operations(&mut self, which: impl Fn(&Operation) -> bool, verdict: &Verdict) {
         let actions = &mut self.actions;
         self.operations.retain(|operation| {
             let is_over = which(operation);
@@ -280,6 +336,6 @@ impl Fleet {
 
     /// What is under way on some slots.
     pub(super) fn operation_name(&self) -> Option<&'static str> {
-        self.operations.first().map(|operation| operation.request.name())
+        self.operations.first().map(|operation| operation.wanted.name())
     }
 }

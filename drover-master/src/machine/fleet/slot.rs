@@ -58,6 +58,8 @@ pub enum SlotState {
     GivenUp,
     /// Nothing: it was stopped by request, until somebody starts it.
     Held,
+    /// Nothing, and it is no place of the app any more; kept only while others after it are.
+    Retired,
 }
 
 /// What follows the exit of a worker that was asked to leave its slot.
@@ -67,6 +69,8 @@ pub enum AfterExit {
     Hold,
     /// Another worker, at once.
     Refill,
+    /// Nothing: the app has become smaller.
+    Retire,
 }
 
 impl Slot {
@@ -104,11 +108,18 @@ impl Slot {
         self.history.iter()
     }
 
+    /// Whether it is one of the places that the app should have: not retired, and not about to be.
+    pub(super) fn is_member(&self) -> bool {
+        self.state != SlotState::Retired && self.after_exit != Some(AfterExit::Retire)
+    }
+
     /// The phase of an empty slot.
     pub(super) fn phase(&self) -> Phase {
         match self.state {
             SlotState::Empty if self.last_exit().is_some() => Phase::ShutDown,
-            SlotState::Empty | SlotState::Queued | SlotState::Occupied(_) => Phase::Initialized,
+            SlotState::Empty | SlotState::Queued | SlotState::Occupied(_) | SlotState::Retired => {
+                Phase::Initialized
+            }
             SlotState::Undecided { .. } | SlotState::BackingOff { .. } => Phase::BackingOff,
             SlotState::Completed | SlotState::Held => Phase::ShutDown,
             SlotState::GivenUp => Phase::Failed,

@@ -21,9 +21,9 @@ impl Fleet {
                 self.outcome = None;
                 self.counts = super::Counts::default();
                 self.start_tickets.push(ticket);
-                for index in 0..self.slots.len() {
-                    self.slots[index].reset();
-                    self.enqueue(SlotIndex(index as u32));
+                for slot in self.slots() {
+                    self.slots[slot.0 as usize].reset();
+                    self.enqueue(slot);
                 }
                 self.publish_app(EventKind::AppStarting);
             }
@@ -82,7 +82,7 @@ impl Fleet {
     pub(super) fn check_started(&mut self) {
         let settled = self.counts.ready + self.counts.completed + self.counts.given_up + self.counts.held;
         let in_vain = self.counts.ready == 0 && self.counts.given_up > 0;
-        if self.doing == Doing::Starting && settled >= self.slots.len() && !in_vain {
+        if self.doing == Doing::Starting && settled >= self.members && !in_vain {
             self.doing = Doing::Started;
             self.publish_app(EventKind::AppStarted);
             for ticket in std::mem::take(&mut self.start_tickets) {
@@ -96,7 +96,8 @@ impl Fleet {
     /// who may start them again.
     fn check_over(&mut self) {
         let ended = self.counts.completed + self.counts.given_up;
-        let over = ended > 0 && ended + self.counts.held == self.slots.len();
+        // Those that an app which has become smaller does not count any more may still drain.
+        let over = ended > 0 && ended + self.counts.held == self.members && self.workers.is_empty();
         if over && matches!(self.doing, Doing::Starting | Doing::Started) {
             self.finish(if self.counts.given_up == 0 {
                 Outcome::Completed

@@ -59,7 +59,7 @@ impl Fleet {
     pub fn status(&self) -> AppStatus {
         AppStatus {
             phase: self.phase(),
-            desired: (self.slots.len() - self.counts.held) as u32,
+            desired: (self.members - self.counts.held) as u32,
             ready: self.counts.ready as u32,
             generation: self.generation,
             operation: match self.doing {
@@ -93,7 +93,7 @@ impl Fleet {
 
     /// A slot and the worker in it.
     pub fn worker_status(&self, index: SlotIndex) -> Option<WorkerStatus> {
-        let slot = self.slots.get(index.0 as usize)?;
+        let slot = self.slots.get(index.0 as usize).filter(|slot| slot.state != SlotState::Retired)?;
         let worker = match slot.state {
             SlotState::Occupied(id) => self.workers.get(&id),
             _ => None,
@@ -121,9 +121,10 @@ impl Fleet {
         self.slots.get(slot.0 as usize).map_or_else(Vec::new, |slot| slot.history().cloned().collect())
     }
 
-    /// Every slot, for the first look.
-    pub fn slots(&self) -> impl Iterator<Item = SlotIndex> + use<> {
-        (0..self.slots.len() as u32).map(SlotIndex)
+    /// Every slot, those included that the app is about to lose.
+    pub fn slots(&self) -> Vec<SlotIndex> {
+        let there = self.slots.iter().filter(|slot| slot.state != SlotState::Retired);
+        there.map(|slot| slot.index).collect()
     }
 
     /// The slots whose status has changed since this was last asked.

@@ -21,6 +21,7 @@ enum Op {
     /// Somebody wants some workers changed: all, one slot (perhaps none that there is), or one that was ever created.
     Operate(SlotRequest, Whom),
     Signal(Whom, i32),
+    Scale(Count),
     /// The driver hears of what happened to one of the processes.
     Tell(usize),
     /// The driver hears of all that happened.
@@ -124,6 +125,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::End(Request::Hurry)),
         1 => Just(Op::End(Request::Kill)),
         6 => (slot_request(), whom()).prop_map(|(request, whom)| Op::Operate(request, whom)),
+        3 => (0..7u32).prop_map(|count| Op::Scale(Count::To(count))),
+        1 => (-3..4i32).prop_map(|by| Op::Scale(Count::By(by))),
         1 => (whom(), Just(10)).prop_map(|(whom, signal)| Op::Signal(whom, signal)),
         12 => which().prop_map(Op::Tell),
         4 => Just(Op::Settle),
@@ -183,6 +186,7 @@ impl Stage {
                 let target = self.target(whom);
                 self.operate(request, target);
             }
+            Op::Scale(count) => drop(self.scale(count)),
             Op::Signal(whom, signal) => {
                 let target = self.target(whom);
                 self.send_signal(target, signal);

@@ -288,6 +288,12 @@ impl Stage {
         self.operate(request, Target::Slot(SlotIndex(slot)))
     }
 
+    pub(super) fn scale(&mut self, count: Count) -> TicketId {
+        let ticket = self.ticket(Wanted::Count);
+        self.feed(FleetInput::ScaleRequested { ticket, count, by: "a test".into() });
+        ticket
+    }
+
     pub(super) fn send_signal(&mut self, target: Target, signal: i32) -> TicketId {
         let ticket = self.ticket(Wanted::Workers(None));
         self.feed(FleetInput::SignalRequested { ticket, target, signal, by: "a test".into() });

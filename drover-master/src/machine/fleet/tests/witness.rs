@@ -15,6 +15,8 @@ pub(super) enum Wanted {
     App(Request),
     /// A change of some slots, or none: a signal.
     Workers(Option<SlotRequest>),
+    /// More or fewer of them.
+    Count,
 }
 
 /// Looks at every action and at the fleet after every step; panics at the first thing that must not be.
@@ -110,6 +112,7 @@ impl Witness {
                 wanted,
                 Wanted::App(Request::Start)
                     | Wanted::Workers(Some(SlotRequest::Start | SlotRequest::Restart))
+                    | Wanted::Count
             )),
             Verdict::Unkillable { .. } => assert!(self.living.keys().any(|id| self.unkillable.contains(id))),
             Verdict::Done | Verdict::Denied(_) | Verdict::Interrupted { .. } => {}
@@ -129,8 +132,11 @@ impl Witness {
     pub(super) fn check(&self, fleet: &Fleet) {
         let held: BTreeMap<_, _> = fleet.workers().map(|w| (w.identity().id, w.identity().slot)).collect();
         assert_eq!(held, self.living, "the fleet's workers are those between Spawn and Forget");
-        let shown: BTreeMap<_, _> =
-            fleet.slots().filter_map(|slot| Some((fleet.worker_status(slot)?.id?, slot))).collect();
+        let shown: BTreeMap<_, _> = fleet
+            .slots()
+            .into_iter()
+            .filter_map(|slot| Some((fleet.worker_status(slot)?.id?, slot)))
+            .collect();
         assert_eq!(shown, self.living, "every worker is in its slot");
 
         let in_phase = |phase| fleet.workers().filter(|worker| worker.phase() == phase).count();

@@ -1,0 +1,196 @@
+//! More or fewer workers.
+//!
+//! ```text
+//!            newcomers queued          every one is ready
+//!  Growth ──────────────────► waiting ───────────────────► done: the app is larger
+//!                                │ one failed before it was ready
+//!                                └─────────────────────► every newcomer is retired: the app is as it was
+//!
+//!               victims drain             every one is gone
+//!  Shrinkage ─────────────────► waiting ──────────────────► done; the app is smaller from the first moment on
+//! ```
+//!
+//! A newer request takes the place of the one that is under way: what that has done so far is where it begins. Slots keep
+//! their numbers; what has become free is filled first when the app grows again.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::operation::{Growth, Operation, Wanted};
+use super::slot::AfterExit;
+use super::{EventKind, Fleet, Slot, SlotState, StartFailure, Verdict};
+use crate::config::MAX_WORKERS;
+use crate::machine::gate::{DenyReason, Doing};
+use crate::machine::ids::{SlotIndex, TicketId};
+use crate::machine::phase::Phase;
+use crate::machine::worker::WorkerInput;
+
+/// Who asks the other newcomers to leave when one has failed.
+const FAILED_NEWCOMER: &str = "a newcomer that failed";
+
+/// How many workers there are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// So many.
+    To(u32),
+    /// So many more, or fewer.
+    By(i32),
+}
+
+impl Fleet {
+    pub(super) fn scale_requested(&mut self, now: Instant, ticket: TicketId, count: Count, by: &Arc<str>) {
+        let from = self.members as u32;
+        let to = match self.admit_scale(count) {
+            Ok(to) if to == from => return self.join_scale(ticket),
+            Ok(to) => to,
+            Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
+        };
+        let superseded = |operation: &Operation| !matches!(operation.wanted, Wanted::Slots(_));
+        self.answer_operations(superseded, &Verdict::Interrupted { by: Arc::clone(by) });
+        self.publish_app(EventKind::Scaling { from, to, by: Arc::clone(by) });
+        let (wanted, waits_for) = if to > from {
+            let newcomers = self.grow(to - from);
+            let waits_for = newcomers.iter().copied().collect();
+            (Wanted::Growth(Growth { from, newcomers }), waits_for)
+        } else {
+            let victims = self.victims((from - to) as usize);
+            (Wanted::Shrinkage { from }, self.retire(now, &victims, by))
+        };
+        let waits_for = if self.doing == Doing::Idle { BTreeSet::new() } else { waits_for };
+        if let Some(pid) = waits_for.iter().find_map(|slot| self.unkillable_in(*slot)) {
+            // It leaves with its slot as soon as the kernel lets go; nobody waits for that.
+            return self.answer(ticket, Verdict::Unkillable { pid });
+        }
+        self.operations.push(Operation { ticket, wanted, waits_for });
+        self.answer_done();
+        self.check_started();
+    }
+
+    fn admit_scale(&self, count: Count) -> Result<u32, DenyReason> {
+        match self.doing {
+            Doing::Idle | Doing::Started => {}
+            Doing::Starting => return Err(DenyReason::Starting),
+            Doing::Stopping | Doing::Killing => return Err(DenyReason::ShuttingDown),
+        }
+        let to = match count {
+            Count::To(to) => Some(to),
+            Count::By(by) => (self.members as u32).checked_add_signed(by),
+        };
+        to.filter(|to| (1..=MAX_WORKERS).contains(to)).ok_or(DenyReason::Count { max: MAX_WORKERS })
+    }
+
+    /// It is to be as it is, or is on its way to it.
+    fn join_scale(&mut self, ticket: TicketId) {
+        let under_way =
+            self.operations.iter().find(|operation| !matches!(operation.wanted, Wanted::Slots(_)));
+        match under_way.map(|operation| (operation.wanted.clone(), operation.waits_for.clone())) {
+            Some((wanted, waits_for)) => self.operations.push(Operation { ticket, wanted, waits_for }),
+            None => self.answer(ticket, Verdict::Done),
+        }
+    }
+
+    /// Makes room: what was retired first, then beyond the last.
+    fn grow(&mut self, count: u32) -> Vec<SlotIndex> {
+        let count = count as usize;
+        let retired = |slot: &&Slot| slot.state == SlotState::Retired;
+        let mut newcomers: Vec<SlotIndex> =
+            self.slots.iter().filter(retired).map(|slot| slot.index).take(count).collect();
+        while newcomers.len() < count {
+            let slot = SlotIndex(self.slots.len() as u32);
+            self.slots.push(Slot::new(slot));
+            newcomers.push(slot);
+        }
+        self.members += count;
+        for &slot in &newcomers {
+            self.slot_mut(slot).reset();
+            if self.doing == Doing::Started {
+                self.enqueue(slot);
+            }
+        }
+        newcomers
+    }
+
+    /// Who is missed least: what does not run, then what is not ready, then of an older generation, then the least busy, then
+    /// the youngest.
+    fn victims(&self, count: usize) -> Vec<SlotIndex> {
+        let mut members: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_member()).collect();
+        members.sort_by_key(|slot| self.worth(slot));
+        members.into_iter().take(count).map(|slot| slot.index).collect()
+    }
+
+    fn worth(&self, slot: &Slot) -> impl Ord + use<> {
+        let worker = match slot.state {
+            SlotState::Occupied(id) => self.workers.get(&id),
+            _ => None,
+        };
+        let rank = match (slot.state, worker.map(|worker| worker.phase())) {
+            (SlotState::GivenUp | SlotState::Held | SlotState::Completed | SlotState::Empty, _) => 0,
+            (_, None) => 1,
+            (_, Some(Phase::Started)) => 3,
+            (_, Some(_)) => 2,
+        };
+        let generation = worker.map(|worker| worker.identity().generation);
+        let in_flight = worker.and_then(|worker| worker.said_status().1).unwrap_or(0);
+        let youngest_first = Reverse(worker.map(|worker| worker.identity().id));
+        (rank, generation, in_flight, youngest_first, Reverse(slot.index))
+    }
+
+    /// Takes slots out of the app; the workers in them drain and leave. Tells which of them are not empty yet.
+    fn retire(&mut self, now: Instant, slots: &[SlotIndex], by: &Arc<str>) -> BTreeSet<SlotIndex> {
+        self.members -= slots.len();
+        let mut leaving = BTreeSet::new();
+        for &slot in slots {
+            let waits_in_vain =
+                |operation: &Operation| operation.wanted.fills() && operation.waits_for.contains(&slot);
+            self.answer_operations(waits_in_vain, &Verdict::Interrupted { by: Arc::clone(by) });
+            if let SlotState::Occupied(id) = self.slots[slot.0 as usize].state {
+                leaving.insert(slot);
+                self.slot_mut(slot).after_exit = Some(AfterExit::Retire);
+                self.worker_input(now, id, WorkerInput::ShutdownAsked { by: Arc::clone(by) });
+            } else {
+                self.leave_queue(slot);
+                self.retired(slot);
+            }
+        }
+        leaving
+    }
+
+    /// A slot that the app does not have any more is empty.
+    pub(super) fn retired(&mut self, slot: SlotIndex) {
+        self.slot_mut(slot).reset();
+        self.slot_mut(slot).state = SlotState::Retired;
+        self.slot_emptied(slot);
+    }
+
+    /// Lets go of the retired slots at the end, once nothing speaks of them any more.
+    pub(super) fn trim(&mut self) {
+        while self.slots.last().is_some_and(|slot| slot.state == SlotState::Retired) {
+            self.slots.pop();
+        }
+    }
+
+    /// A newcomer failed before it was ready: the app becomes what it was. Tells whether it was a newcomer.
+    pub(super) fn scale_failed(&mut self, now: Instant, failure: &StartFailure) -> bool {
+        let concerned = self.operations.iter().find_map(|operation| match &operation.wanted {
+            Wanted::Growth(growth) if growth.newcomers.contains(&failure.slot) => Some(growth.clone()),
+            _ => None,
+        });
+        let Some(Growth { from, newcomers }) = concerned else { return false };
+        let grows = |operation: &Operation| matches!(operation.wanted, Wanted::Growth(_));
+        self.answer_operations(grows, &Verdict::StartFailed(failure.clone()));
+        self.slot_failed(failure);
+        self.publish_app(EventKind::RolledBack { to: from, failure: Box::new(failure.clone()) });
+        let is_left = |slot: &SlotIndex| self.slots[slot.0 as usize].is_member();
+        let left: Vec<SlotIndex> = newcomers.into_iter().filter(is_left).collect();
+        self.retire(now, &left, &FAILED_NEWCOMER.into());
+        self.check_started();
+        true
+    }
+
+    /// The slots that the app should have.
+    pub(super) fn members(&self) -> Vec<SlotIndex> {
+        self.slots.iter().filter(|slot| slot.is_member()).map(|slot| slot.index).collect()
+    }
+}
