@@ -66,7 +66,7 @@ pub use link::DirectoryError;
 pub use listener::{ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
-    EventKind, ExitDecision, FAILED_START, Outcome, StartFailure, Target, WorkerStatus,
+    Count, EventKind, ExitDecision, FAILED_START, Outcome, StartFailure, Target, WorkerStatus,
 };
 pub use machine::phase::Phase;
 pub use master::{

@@ -9,7 +9,7 @@ use drover_master::machine::fleet::{EventKind, Target};
 use drover_master::machine::gate::DenyReason;
 use drover_master::machine::ids::{SlotIndex, WorkerId};
 use drover_master::machine::phase::Phase;
-use drover_master::{Command, MasterBuilder, OperateError, Stream};
+use drover_master::{Command, Count, MasterBuilder, OperateError, Stream};
 use nix::sys::signal::SIGKILL;
 
 use crate::policies::soon;
@@ -202,5 +202,36 @@ async fn the_history_of_a_slot_is_kept_and_bounded() {
     assert_eq!(history.len(), 8);
     assert!(history.iter().all(|exit| exit.reason == ExitReason::NormalExit));
     assert!(app.master().history(SlotIndex(9)).await.unwrap().is_empty());
+    app.end().await;
+}
+
+#[tokio::test]
+async fn an_app_grows_and_shrinks_while_it_runs() {
+    let app = App::started(App::builder(program!("worker_good")).workers(2)).await;
+    let first = [app.pid(0), app.pid(1)];
+    app.master().scale(Count::To(5)).await.unwrap();
+    assert_eq!((of_app(app.name()).len(), app.master().snapshot().status.ready), (5, 5));
+    app.master().scale(Count::By(-3)).await.unwrap();
+    assert_eq!([app.pid(0), app.pid(1)], first, "the youngest left");
+    let rows = app.master().snapshot().workers;
+    assert_eq!((of_app(app.name()).len(), rows.len()), (2, 2));
+    assert!(rows.iter().all(|row| row.restarts == 0));
+    app.master().shutdown().await.unwrap();
+    app.master().scale(Count::To(3)).await.unwrap();
+    app.master().start().await.unwrap();
+    assert_eq!(of_app(app.name()).len(), 3, "what was asked for while it did not run");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_because_of_a_scale_finishes_its_requests() {
+    let builder = App::builder(program!("worker_good")).workers(2).listen("http", "127.0.0.1:0");
+    let mut app = App::started(builder).await;
+    app.master().scale(Count::To(1)).await.unwrap();
+    for phase in ["stopping", "stopped", "shutting_down"] {
+        app.until(phase).await;
+    }
+    let exit = app.exit().await;
+    assert_eq!((exit.reason, exit.asked_by.as_deref()), (ExitReason::NormalExit, Some("scale()")));
     app.end().await;
 }

@@ -6,7 +6,8 @@ mod serving;
 
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, SignalArgs, StopArgs, WaitArgs, Waiting,
+    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, Scale, ScaleArgs, ScaleCount, SignalArgs, StopArgs,
+    WaitArgs, Waiting,
 };
 pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
 
@@ -101,6 +102,8 @@ pub enum Verb {
     Stop(StopArgs),
     /// Drain and end apps and workers, and have others ready in their place
     Restart(OperateArgs),
+    /// Have more or fewer workers of apps
+    Scale(ScaleArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
     /// Show everything about apps and workers

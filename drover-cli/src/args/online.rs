@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use drover_master::control::Name;
+use drover_master::control::{Name, NameError};
 
 use crate::config::units;
 
@@ -19,6 +19,57 @@ pub struct OperateArgs {
     /// Whether the user has agreed.
     #[command(flatten)]
     pub consent: Consent,
+}
+
+/// Arguments of `scale`.
+#[derive(Debug, Args)]
+pub struct ScaleArgs {
+    /// How many workers an app is to have: APP=N, APP=+N, APP=-N or APP=auto, one a CPU; in APP `*`, `?` and `[abc]` stand
+    /// for any that fit
+    #[arg(required = true, value_name = "APP=COUNT")]
+    pub targets: Vec<Scale>,
+    /// How long is waited.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// How many workers an app is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scale {
+    /// The app, or a pattern.
+    pub app: Name,
+    /// How many.
+    pub count: ScaleCount,
+}
+
+/// A number of workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScaleCount {
+    /// So many.
+    To(u32),
+    /// So many more, or fewer.
+    By(i32),
+    /// One a CPU that the master may use.
+    Auto,
+}
+
+impl std::str::FromStr for Scale {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected APP=N, APP=+N, APP=-N or APP=auto, for example web=4".to_owned();
+        let (app, count) = text.split_once('=').ok_or_else(wrong)?;
+        let app: Name = app.parse().map_err(|error: NameError| error.to_string())?;
+        if !app.is_of_apps() {
+            return Err(format!("only apps are scaled, and `{app}` is none"));
+        }
+        let count = match count {
+            "auto" => ScaleCount::Auto,
+            _ if count.starts_with(['+', '-']) => ScaleCount::By(count.parse().map_err(|_| wrong())?),
+            _ => ScaleCount::To(count.parse().map_err(|_| wrong())?),
+        };
+        Ok(Self { app, count })
+    }
 }
 
 /// Arguments of `stop`.
@@ -128,6 +179,28 @@ fn signal(text: &str) -> Result<String, String> {
         _ => {
             Err("expected a name as in signal(7), such as HUP or SIGUSR1, or a number from 1 to 64"
                 .to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_absolute_relative_or_left_to_the_cpus() {
+        for (text, count) in [
+            ("web=4", ScaleCount::To(4)),
+            ("web=+2", ScaleCount::By(2)),
+            ("web=-1", ScaleCount::By(-1)),
+            ("w*=auto", ScaleCount::Auto),
+        ] {
+            assert_eq!(text.parse::<Scale>().unwrap().count, count, "{text}");
+        }
+        for text in
+            ["web", "web=", "web=four", "web=+", "=4", "web/0=1", "web@3=1", "web=4.5", "web=99999999999"]
+        {
+            assert!(text.parse::<Scale>().is_err(), "{text}");
         }
     }
 }

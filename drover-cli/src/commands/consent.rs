@@ -28,6 +28,7 @@ fn question(deed: Deed, names: &[Name], before: &Before) -> String {
         Deed::Start => "start",
         Deed::Stop => "stop",
         Deed::Restart => "restart",
+        Deed::Scale => "scale",
         Deed::Signal => "signal",
     };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();

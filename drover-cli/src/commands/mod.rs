@@ -16,6 +16,7 @@ mod logs;
 mod operate;
 mod results;
 mod run;
+mod scale;
 mod schema;
 mod serve;
 mod status;
@@ -46,6 +47,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Start(args) => operate::start(&global, &args).await,
         Verb::Stop(args) => operate::stop(&global, &args).await,
         Verb::Restart(args) => operate::restart(&global, &args).await,
+        Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,

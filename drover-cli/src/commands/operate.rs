@@ -16,6 +16,7 @@ pub(super) enum Deed {
     Start,
     Stop,
     Restart,
+    Scale,
     /// With the signal's number in the request.
     Signal,
 }
@@ -49,7 +50,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
     let operation = match deed {
         Deed::Start => Operation::Start,
         Deed::Stop => Operation::Stop,
-        Deed::Restart | Deed::Signal => Operation::Restart,
+        Deed::Restart | Deed::Scale | Deed::Signal => Operation::Restart,
     };
     let request = OperateRequest {
         operation: operation.into(),
@@ -90,7 +91,12 @@ pub(super) async fn signal(global: &Global, args: &SignalArgs) -> ExitStatus {
 }
 
 /// Tells each result as it comes, until the last, the timeout, or Ctrl-C. What was asked for goes on in any case.
-async fn follow(mut client: ControlClient, deed: Deed, waiting: Waiting, before: &Before) -> ExitStatus {
+pub(super) async fn follow(
+    mut client: ControlClient,
+    deed: Deed,
+    waiting: Waiting,
+    before: &Before,
+) -> ExitStatus {
     let mut interrupt = Interrupt::new();
     let told = tell_results(&mut client, deed, waiting, before);
     tokio::select! {

@@ -26,7 +26,10 @@ pub(super) fn tell(result: &OperationResult, deed: Deed, only_begun: bool, befor
 
 fn line(result: &OperationResult, deed: Deed, only_begun: bool, old: Option<u32>) -> String {
     let (name, new) = (&result.name, Some(result.pid).filter(|pid| *pid != 0));
+    let workers = |count| if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") };
     let done = match (deed, only_begun) {
+        (Deed::Scale, true) => return format!("{name} scales to {}", workers(result.desired)),
+        (Deed::Scale, false) => return format!("{name} scaled to {}", workers(result.desired)),
         (Deed::Start, true) => return format!("{name} starts"),
         (Deed::Stop, true) => return format!("{name} stops"),
         (Deed::Restart, true) => return format!("{name} restarts"),
@@ -60,6 +63,7 @@ mod tests {
     fn each_line_says_what_was_done_and_to_which_process() {
         let of = |name: &str, pid| OperationResult { name: name.into(), pid, ..Default::default() };
         let worker = |pid| of("web/0", pid);
+        let app_of = |desired| OperationResult { name: "web".into(), desired, ..Default::default() };
         for (line, expected) in [
             (line(&worker(34), Deed::Restart, false, Some(12)), "web/0 restarted, pid 12 → 34"),
             (line(&worker(34), Deed::Restart, false, None), "web/0 restarted, pid 34"),
@@ -70,6 +74,8 @@ mod tests {
             (line(&worker(12), Deed::Restart, true, Some(12)), "web/0 restarts"),
             (line(&of("web", 0), Deed::Restart, false, None), "web restarted"),
             (line(&of("web", 0), Deed::Stop, true, None), "web stops"),
+            (line(&app_of(4), Deed::Scale, false, None), "web scaled to 4 workers"),
+            (line(&app_of(1), Deed::Scale, true, None), "web scales to 1 worker"),
         ] {
             assert_eq!(line, expected);
         }

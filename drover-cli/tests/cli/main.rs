@@ -23,6 +23,7 @@ mod output;
 mod relations;
 mod restart;
 mod run;
+mod scale;
 mod schema;
 mod settings;
 mod signal_verb;

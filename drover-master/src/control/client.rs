@@ -11,7 +11,7 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
     ControlHello, ControlHelloReply, ControlRequest, ControlResponse, DescribeReply, DescribeRequest,
     DownRequest, Error, ErrorCode, Event, EventsMissed, EventsRequest, LogLine, LogsMissed, LogsRequest,
-    OperateRequest, OperationResult, RejectCode, SignalRequest, StatusReply, StatusRequest,
+    OperateRequest, OperationResult, RejectCode, ScaleRequest, SignalRequest, StatusReply, StatusRequest,
     control_hello_reply, control_request, control_response,
 };
 use drover_proto::version::SPOKEN;
@@ -229,6 +229,15 @@ impl ControlClient {
     /// That the connection failed.
     pub async fn operate(&mut self, request: OperateRequest) -> Result<(), ClientError> {
         self.send(control_request::Body::Operate(request)).await.map(drop)
+    }
+
+    /// Asks for more or fewer workers. Take the results by [`next_result`](Self::next_result).
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn scale(&mut self, request: ScaleRequest) -> Result<(), ClientError> {
+        self.send(control_request::Body::Scale(request)).await.map(drop)
     }
 
     /// Asks for a signal to be sent to workers. Take the results by [`next_result`](Self::next_result).

@@ -184,6 +184,11 @@ impl Driver {
                 let input = FleetInput::OperationRequested { ticket, request, target, by };
                 self.fleet.handle(now, input);
             }
+            Input::Requested(Request::Scale { count, by, reply }) => {
+                let ticket = self.wait(Waiting::Operation(reply.verdict));
+                admitted = Some(reply.gate);
+                self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, by });
+            }
             Input::Requested(Request::Signal { target, signal, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
                 admitted = Some(reply.gate);

@@ -11,7 +11,7 @@ use super::ticket::{Reply, Ticket};
 use super::view::{Snapshot, View};
 use crate::config::{AppSpec, ListenAddr};
 use crate::machine::exit::Exit;
-use crate::machine::fleet::{Outcome, Target};
+use crate::machine::fleet::{Count, Outcome, Target};
 use crate::machine::gate;
 use crate::machine::ids::SlotIndex;
 
@@ -59,6 +59,12 @@ pub(super) enum Request {
     Operate {
         request: gate::SlotRequest,
         target: Target,
+        by: Arc<str>,
+        reply: Reply<(), OperateError>,
+    },
+    /// There are to be more workers, or fewer.
+    Scale {
+        count: Count,
         by: Arc<str>,
         reply: Reply<(), OperateError>,
     },
@@ -178,6 +184,25 @@ impl Master {
     /// [`OperateError`]: it failed before it was ready (the restart policy goes on trying), or there is no such slot.
     pub fn start_worker(&self, target: Target) -> Ticket<(), OperateError> {
         self.operate(gate::SlotRequest::Start, target, "start_worker()")
+    }
+
+    /// Has more or fewer workers. Newcomers are started in parallel and count when they are ready; those that are too many
+    /// drain and leave: first what has failed, then what is not ready, then the least busy, then the youngest. Resolved means
+    /// that every newcomer is ready, or everyone that had to leave is gone. A newer call takes the place of one that is under
+    /// way. Of an app that does not run it sets how many will be started.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Worker`] if a newcomer failed before it was ready: then nothing has changed, and all newcomers are
+    /// gone or leaving. [`Denied`](OperateError::Denied) for no workers at all or more than 100,000, and while the app starts
+    /// or ends.
+    pub fn scale(&self, count: Count) -> Ticket<(), OperateError> {
+        self.scale_for(count, "scale()")
+    }
+
+    pub(crate) fn scale_for(&self, count: Count, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+        let by = by.into();
+        self.request(|reply| Request::Scale { count, by, reply })
     }
 
     /// Sends a signal to the processes of the workers that are meant, and to nothing that they started. What follows is the

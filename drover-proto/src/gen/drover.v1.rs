@@ -591,17 +591,17 @@ pub struct Quit {
 pub struct Ping {
 }
 /// Client to master. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
 pub mod control_request {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Body {
         #[prost(message, tag = "10")]
         Status(super::StatusRequest),
@@ -617,6 +617,8 @@ pub mod control_request {
         Describe(super::DescribeRequest),
         #[prost(message, tag = "16")]
         Logs(super::LogsRequest),
+        #[prost(message, tag = "17")]
+        Scale(super::ScaleRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -837,6 +839,43 @@ pub struct OperationResult {
     /// The last lines on stderr of the worker that failed.
     #[prost(string, repeated, tag = "4")]
     pub last_words: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many workers the app should have now, for an app.
+    #[prost(uint32, tag = "5")]
+    pub desired: u32,
+}
+/// Have more or fewer workers. Answered as OperateRequest is. A growth that fails changes nothing.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ScaleRequest {
+    #[prost(message, repeated, tag = "1")]
+    pub targets: ::prost::alloc::vec::Vec<ScaleTarget>,
+    /// Answer as soon as each is let in, not when it is done.
+    #[prost(bool, tag = "2")]
+    pub no_wait: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScaleTarget {
+    /// An app, by name or pattern, as in OperateRequest.
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    /// How many workers: none of these is refused.
+    #[prost(oneof = "scale_target::Count", tags = "2, 3, 4")]
+    pub count: ::core::option::Option<scale_target::Count>,
+}
+/// Nested message and enum types in `ScaleTarget`.
+pub mod scale_target {
+    /// How many workers: none of these is refused.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Count {
+        /// So many.
+        #[prost(uint32, tag = "2")]
+        To(u32),
+        /// So many more, or fewer.
+        #[prost(sint32, tag = "3")]
+        By(i32),
+        /// One a CPU that the master may use.
+        #[prost(bool, tag = "4")]
+        Auto(bool),
+    }
 }
 /// Send a signal to processes of workers. Answered as OperateRequest is.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

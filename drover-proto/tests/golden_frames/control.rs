@@ -26,6 +26,15 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
         "signal_request" => {
             asks(9, Body::Signal(SignalRequest { signal: "SIGUSR1".into(), names: vec!["web@7".into()] }))
         }
+        "scale_request" => asks(10, {
+            let target = |app: &str, count| ScaleTarget { app: app.into(), count: Some(count) };
+            let targets = vec![
+                target("web", scale_target::Count::To(4)),
+                target("mail", scale_target::Count::By(-1)),
+                target("w*", scale_target::Count::Auto(true)),
+            ];
+            Body::Scale(ScaleRequest { targets, no_wait: true })
+        }),
         "describe_request" => asks(10, Body::Describe(DescribeRequest { names: vec!["web".into()] })),
         "logs_request" => asks(11, Body::Logs(LogsRequest::default())),
         "logs_request_to_follow_without_kept_lines" => asks(12, {
@@ -106,6 +115,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
         "operation_done_for_a_worker" => {
             result(OperationResult { name: "web/1".into(), pid: 4720, ..Default::default() })
         }
+        "operation_done_for_an_app" => ControlResponse {
+            reply_to: 10,
+            ..result(OperationResult { name: "web".into(), desired: 4, ..Default::default() })
+        },
         "operation_failed" => result(OperationResult {
             name: "mail".into(),
             error: Some(Error {

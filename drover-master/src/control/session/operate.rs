@@ -16,7 +16,7 @@ use crate::master::{Master, OperateError, StartError, Unavailable};
 use crate::supervisor::{AppError, SupervisorHandle};
 
 /// Why one of the targets was not changed.
-struct Failure {
+pub(super) struct Failure {
     error: Error,
     last_words: Vec<String>,
 }
@@ -140,25 +140,29 @@ impl Task {
     }
 }
 
-fn result(
+pub(super) fn result(
     name: String,
     master: &Master,
     whom: fleet::Target,
     outcome: Result<(), Failure>,
 ) -> OperationResult {
     // A worker that was named by its number may have another in its place by now: it is told of by its slot.
-    let slot = name.rsplit_once('/').and_then(|(_, slot)| slot.parse::<usize>().ok());
+    let slot = name.rsplit_once('/').and_then(|(_, slot)| slot.parse::<u32>().ok());
     let pid = match whom {
         fleet::Target::All => None,
         fleet::Target::Slot(_) | fleet::Target::Worker(_) => {
-            slot.and_then(|slot| master.snapshot().workers.get(slot)?.pid)
+            slot.and_then(|slot| master.snapshot().workers.into_iter().find(|row| row.slot.0 == slot)?.pid)
         }
+    };
+    let desired = match whom {
+        fleet::Target::All => master.snapshot().status.desired,
+        fleet::Target::Slot(_) | fleet::Target::Worker(_) => 0,
     };
     let (error, last_words) = match outcome {
         Ok(()) => (None, Vec::new()),
         Err(Failure { error, last_words }) => (Some(error), last_words),
     };
-    OperationResult { name, pid: pid.unwrap_or(0), error, last_words }
+    OperationResult { name, pid: pid.unwrap_or(0), error, last_words, desired }
 }
 
 impl Failure {

@@ -1,0 +1,31 @@
+//! `drover scale`: more or fewer workers.
+
+use drover_proto::latest::{ScaleRequest, ScaleTarget, scale_target};
+
+use super::before::Before;
+use super::operate::{Deed, follow};
+use super::{find, report};
+use crate::args::{Global, Scale, ScaleArgs, ScaleCount};
+use crate::exit_status::ExitStatus;
+
+pub(super) async fn run(global: &Global, args: &ScaleArgs) -> ExitStatus {
+    let request =
+        ScaleRequest { targets: args.targets.iter().map(target).collect(), no_wait: args.waiting.no_wait };
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    if let Err(error) = client.scale(request).await {
+        return report(&error);
+    }
+    follow(client, Deed::Scale, args.waiting, &Before::default()).await
+}
+
+fn target(scale: &Scale) -> ScaleTarget {
+    let count = match scale.count {
+        ScaleCount::To(to) => scale_target::Count::To(to),
+        ScaleCount::By(by) => scale_target::Count::By(by),
+        ScaleCount::Auto => scale_target::Count::Auto(true),
+    };
+    ScaleTarget { app: scale.app.to_string(), count: Some(count) }
+}
