@@ -19,7 +19,7 @@ use crate::policies::{at_once, short_drain};
 const KILLED: ExitReason = ExitReason::ExternalSignal { signal: 9, core_dumped: false };
 
 /// A client that has been greeted by a worker, and the slot of that worker.
-fn client(addr: SocketAddr) -> (BufReader<TcpStream>, SlotIndex) {
+pub(super) fn client(addr: SocketAddr) -> (BufReader<TcpStream>, SlotIndex) {
     let stream = TcpStream::connect(addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut client = BufReader::new(stream);
