@@ -55,17 +55,26 @@ pub(super) async fn run(
     }
     flush_output(LAST_LINES).await;
     match ended {
-        Ok(SupervisorEnd { end, failures, .. }) => {
+        Ok(SupervisorEnd { end, failures, not_started, why, .. }) => {
             for failure in &failures {
                 message::start_failure(failure);
+            }
+            for app in &not_started {
+                message::error(app);
             }
             if end == End::Failed {
                 for failure in app_failures(&events) {
                     message::app_failure(&failure);
                 }
             }
-            if matches!(end, End::Hurried | End::Killed) && !global.quiet {
-                message::note(end.sentence());
+            match (end, why) {
+                (End::TimedOut, _) => message::error_text(end.sentence()),
+                (End::Hurried | End::Killed, _) if !global.quiet => message::note(end.sentence()),
+                // Nobody asked for it: a strategy that was used too often, or an essential app.
+                (End::Failed | End::Completed, Some(why)) if !global.quiet => {
+                    message::note(&format!("everything was ended: {why}"));
+                }
+                _ => {}
             }
             exit_status(end)
         }
@@ -151,6 +160,8 @@ fn app_failures(events: &EventLog) -> Vec<AppFailure> {
                 let slot = event.worker.map(|worker| worker.slot);
                 last_exits.insert(Arc::clone(&event.app), slot.map(|slot| (slot, Arc::clone(exit))));
             }
+            // A strategy, or somebody, brought it back: what was is not how it ended.
+            EventKind::AppStarting => failures.retain(|failure: &AppFailure| failure.app != event.app),
             EventKind::AppEnded { outcome } => {
                 if let Outcome::Failed { reason, .. } = **outcome {
                     let last = last_exits.remove(&event.app).flatten();

@@ -31,7 +31,11 @@ pub(super) fn read<'t>(
     let app = App {
         name: entry.name.to_owned(),
         command: Vec::new(),
-        workers: table.optional("workers", workers).unwrap_or_default(),
+        // A migration that runs once for each CPU is nobody's wish.
+        workers: table.optional("workers", workers).unwrap_or(match kind {
+            Kind::Service => Workers::Auto,
+            Kind::Oneshot => Workers::Count(1),
+        }),
         sockets: table
             .optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets))
             .unwrap_or_default(),

@@ -85,7 +85,7 @@ pub struct App {
     pub name: String,
     /// The program and its arguments; never empty. No shell is involved.
     pub command: Vec<String>,
-    /// How many workers are kept.
+    /// How many workers are kept; by default one a CPU, and one of a oneshot.
     pub workers: Workers,
     /// Names of the [`Socket`]s its workers receive, in this order; each exists, none is named twice.
     pub sockets: Vec<String>,

@@ -64,3 +64,49 @@ fn a_failed_app_is_started_again_by_the_strategy() {
     });
     home.down(master);
 }
+
+#[test]
+fn an_end_that_takes_longer_than_the_whole_may_take_is_a_failure_of_up_and_down() {
+    let home = Home::new();
+    let master = home
+        .up("[master]\nshutdown_timeout = \"300ms\"\n[app.deaf]\nworkers = 1\nstart.min_uptime = \"0s\"\n\
+         command = [\"sh\", \"-c\", \"trap '' TERM; echo deaf; while :; do sleep 0.05; done\"]\n");
+    master.prints("deaf");
+    home.run(&["down"]).failed(1, &["shutdown timeout"]);
+    let ended = master.end();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("error: ") && ended.stderr.contains("shutdown timeout"), "{ended:#?}");
+}
+
+#[test]
+fn an_app_that_was_not_started_is_told_with_what_it_needed() {
+    let home = Home::new();
+    let config = "version = 1\n[app.db]\ncommand = \"false\"\nworkers = 1\nrestart = \"never\"\n[app.web]\n\
+                  command = \"sleep 1000\"\nworkers = 1\ndepends_on = { db = \"ready\" }\n";
+    home.write("drover.toml", config);
+    let ended = home.run(&["up", "--keep-going"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    let told = "error: app `web` was not started: `db`, which it depends on, failed";
+    assert!(ended.stderr.contains(told), "{ended:#?}");
+}
+
+#[test]
+fn a_strategy_that_was_used_too_often_is_why_everything_ended() {
+    let home = Home::new();
+    let master = home.up("[master]\nstrategy = \"one-for-one\"\nintensity = 0\n[app.a]\nworkers = 1\n\
+         start.min_uptime = \"0s\"\ncommand = [\"sh\", \"-c\", \"sleep 0.2; exit 3\"]\nrestart = \"never\"\n");
+    let ended = master.end();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("everything was ended: app a failed for good"), "{ended:#?}");
+}
+
+#[test]
+fn a_oneshot_has_one_worker_unless_more_are_asked_for() {
+    let home = Home::new();
+    let master = home.up("[app.once]\ncommand = [\"sh\", \"-c\", \"echo once\"]\nkind = \"oneshot\"\n\
+         [app.thrice]\ncommand = [\"sh\", \"-c\", \"echo again\"]\nkind = \"oneshot\"\nworkers = 3\n");
+    let ended = master.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let count = |line: &str| ended.stdout.lines().filter(|printed| printed.ends_with(line)).count();
+    assert_eq!((count("once"), count("again")), (1, 3), "{ended:#?}");
+}

@@ -10,9 +10,9 @@ fn desired(home: &Home) -> (u64, u64, usize) {
     let status = home.status();
     let web = &status["apps"][0];
     (
-        web["desired"].as_u64().unwrap(),
-        web["ready"].as_u64().unwrap(),
-        web["workers"].as_array().unwrap().len(),
+        web["desired"].as_u64().expect("a number"),
+        web["ready"].as_u64().expect("a number"),
+        web["workers"].as_array().expect("a list").len(),
     )
 }
 
@@ -34,9 +34,13 @@ fn an_app_is_scaled_to_by_more_and_by_less() {
             (Some(0), line, ""),
             "{typed}"
         );
-        assert_eq!(desired(&home), (count, count, usize::try_from(count).unwrap()), "{typed}");
+        assert_eq!(
+            desired(&home),
+            (count, count, usize::try_from(count).expect("a small number")),
+            "{typed}"
+        );
     }
-    let cpus = std::thread::available_parallelism().unwrap().get();
+    let cpus = std::thread::available_parallelism().expect("it is known").get();
     home.run(&["scale", "web=auto"]);
     assert!(desired(&home).0 <= cpus as u64);
     home.down(master);

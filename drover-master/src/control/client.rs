@@ -321,14 +321,16 @@ impl ControlClient {
     ///
     /// # Errors
     ///
-    /// That the connection failed.
+    /// [`ClientError::Refused`] with `Deadline` if it had to be killed because the shutdown timeout passed: it is gone all
+    /// the same. Or that the connection failed.
     pub async fn down(&mut self, now: bool) -> Result<String, ClientError> {
         let seq = self.send(control_request::Body::Down(DownRequest { now })).await?;
-        match self.receive(seq).await?.body {
-            Some(control_response::Body::Done(done)) => {
-                self.until_gone().await;
-                Ok(done.message)
-            }
+        let answer = self.receive(seq).await;
+        if matches!(answer, Ok(_) | Err(ClientError::Refused { code: ErrorCode::Deadline, .. })) {
+            self.until_gone().await;
+        }
+        match answer?.body {
+            Some(control_response::Body::Done(done)) => Ok(done.message),
             _ => Err(ClientError::Unexpected),
         }
     }

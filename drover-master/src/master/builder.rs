@@ -147,12 +147,13 @@ impl MasterBuilder {
         self
     }
 
-    /// What the app is for. Default: [`Kind::Service`]. The work of a [`Kind::Oneshot`] may take as long as it takes, unless
-    /// a start policy that is given after this says otherwise.
+    /// What the app is for. Default: [`Kind::Service`]. A [`Kind::Oneshot`] has one worker, and its work may take as long as
+    /// it takes, unless [`workers`](Self::workers) or a start policy that is given after this says otherwise.
     #[must_use]
     pub fn kind(mut self, kind: Kind) -> Self {
         self.spec.kind = kind;
         if kind == Kind::Oneshot {
+            self.spec.workers = 1;
             self.spec.start.timeout = Duration::MAX;
         }
         self

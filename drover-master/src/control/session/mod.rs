@@ -94,6 +94,10 @@ impl Session {
                     return Err(Gone);
                 };
                 let message = end.map_or_else(String::new, |end| end.sentence().to_owned());
+                if end == Some(End::TimedOut) {
+                    // A timeout is a failure, even though nothing is left.
+                    return self.refuse(seq, ErrorCode::Deadline, message).await;
+                }
                 self.send(seq, false, control_response::Body::Done(Done { message })).await.map(drop)
             }
             None => {
