@@ -18,6 +18,10 @@ use crate::shared::Shared;
 /// How long a call waits for the socket to take its message.
 const FLUSH: Duration = Duration::from_secs(5);
 
+/// How long a connection that was taken just before the request to stop has to begin its request. Too low: requests of
+/// distant clients are lost. Too high: every stop takes that long.
+const SETTLE: Duration = Duration::from_millis(50);
+
 /// A status is one line for people; what is longer than this, in bytes, is cut.
 const STATUS_BYTES: usize = 4096;
 
@@ -55,7 +59,8 @@ impl MessageBus {
     ///
     /// Outside a tokio runtime with I/O enabled.
     pub fn listener(&self, name: &str) -> Result<Listener, ListenerError> {
-        self.shared.listeners.take(name)
+        let listener = self.shared.listeners.take(name)?;
+        Ok(listener.until_stopped(self.shared.requests.subscribe()))
     }
 
     /// Says Started: the worker is ready to serve. Once.
@@ -85,12 +90,17 @@ impl MessageBus {
         self.requested(|requests| requests.stop).await
     }
 
-    /// [`stop_requested`](Self::stop_requested) as a future of its own, for what wants to own the signal to stop, such as
+    /// The moment to let go of open connections, as a future of its own: for what wants to own the signal to stop, such as
     /// axum's `with_graceful_shutdown`.
+    ///
+    /// It comes 50 ms after the request to stop. From that request on [`listener`](Self::listener)s take no connection; what
+    /// was taken just before has had the time to say what it wants. A server that is told to shut down gracefully finishes
+    /// requests that have begun, but closes connections on which none has, and the client's request would be lost with them.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
         let bus = self.clone();
         async move {
             bus.stop_requested().await;
+            tokio::time::sleep(SETTLE).await;
         }
     }
 

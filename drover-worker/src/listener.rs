@@ -19,7 +19,9 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
+use crate::request::Requests;
 use crate::sys::{self, AcceptQueue};
 
 /// A TCP listener with the interface of tokio's, which shares connections among the workers of an app: evenly if they
@@ -51,6 +53,8 @@ pub struct Listener {
     socket: std::net::TcpListener,
     /// Whether the socket is in the queue. Held over one accept, so that two tasks do not remove it twice.
     waiting: Mutex<bool>,
+    /// What the worker was asked to do; none for a listener that came from elsewhere.
+    requests: Option<watch::Receiver<Requests>>,
 }
 
 impl Listener {
@@ -70,10 +74,18 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let queue = AcceptQueue::new()?;
         queue.join(&socket)?;
-        Ok(Self { queue, socket, waiting: Mutex::new(true) })
+        Ok(Self { queue, socket, waiting: Mutex::new(true), requests: None })
+    }
+
+    /// The same listener, which takes nothing any more once the worker is asked to stop.
+    pub(crate) fn until_stopped(self, requests: watch::Receiver<Requests>) -> Self {
+        Self { requests: Some(requests), ..self }
     }
 
     /// Takes the next connection. It is non-blocking and close-on-exec.
+    ///
+    /// A listener from the bus takes none any more once the worker is asked to stop; the call does not resolve then, and
+    /// connections that queue are for the other workers.
     ///
     /// # Errors
     ///
@@ -84,6 +96,35 @@ impl Listener {
     ///
     /// Cancel safe: a dropped future has taken no connection.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        tokio::select! {
+            biased;
+            () = self.stop_requested() => {
+                self.leave();
+                std::future::pending().await
+            }
+            accepted = self.take() => accepted,
+        }
+    }
+
+    async fn stop_requested(&self) {
+        let Some(mut requests) = self.requests.clone() else { return std::future::pending().await };
+        let is_asked = |requests: &Requests| requests.stop.is_some() || requests.quit.is_some();
+        // The sender lives as long as the bus; a listener that outlives it goes on.
+        if requests.wait_for(is_asked).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Has the kernel ask the other workers only.
+    fn leave(&self) {
+        let mut waiting = self.waiting.lock().expect("never poisoned");
+        // A failure costs this process a wakeup for each connection, and nobody a connection.
+        if *waiting && self.queue.leave(&self.socket).is_ok() {
+            *waiting = false;
+        }
+    }
+
+    async fn take(&self) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
             self.rejoin()?;
             let mut readiness = self.queue.readable().await?;

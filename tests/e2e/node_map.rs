@@ -101,7 +101,6 @@ const NOT_YET: &[&str] = &[
     "master._gracefulStop()",
     "Master.STOPPED",
     "bus.sendMessage(any)",
-    "scaling while running",
     "graceful reload",
 ];
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use drover_cli::config::Protocol;
 
-use super::{MULTI_APP_CLUSTER, SINGLE_APP_CLUSTER, SINGLE_APP_INSTANCE};
+use super::{MULTI_APP_CLUSTER, RUNTIME_SCALING, SINGLE_APP_CLUSTER, SINGLE_APP_INSTANCE};
 
 #[test]
 fn the_workers_are_as_many_as_the_readme_says() {
@@ -16,11 +16,12 @@ fn the_workers_are_as_many_as_the_readme_says() {
         ["foo-0", "foo-1", "bar-0", "bar-1", "baz-0", "baz-1", "baz-2", "baz-3"]
     );
     assert_eq!(SINGLE_APP_INSTANCE.workers(), ["app-0"]);
+    assert_eq!(RUNTIME_SCALING.workers(), ["foo-0", "foo-1", "foo-2", "foo-3", "bar-0", "bar-1"]);
 }
 
 #[test]
 fn every_file_names_the_worker_and_the_addresses_of_its_main_context() {
-    for example in [SINGLE_APP_CLUSTER, MULTI_APP_CLUSTER, SINGLE_APP_INSTANCE] {
+    for example in [SINGLE_APP_CLUSTER, MULTI_APP_CLUSTER, SINGLE_APP_INSTANCE, RUNTIME_SCALING] {
         let config = example.config();
         let main = fs::read_to_string(example.file("main.rs")).unwrap();
         for app in &config.apps {

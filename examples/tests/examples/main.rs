@@ -9,6 +9,7 @@ mod failed_start;
 mod healing;
 mod http;
 mod program;
+mod scaling;
 mod statuses;
 
 use std::future::Future;
@@ -56,6 +57,13 @@ const SINGLE_APP_INSTANCE: Example = Example {
     worker: env!("CARGO_BIN_EXE_single-app-instance-worker"),
     folder: "single-app-instance",
     variables: &[("app", "LISTEN")],
+};
+
+const RUNTIME_SCALING: Example = Example {
+    main: env!("CARGO_BIN_EXE_runtime-scaling"),
+    worker: env!("CARGO_BIN_EXE_runtime-scaling-worker"),
+    folder: "runtime-scaling",
+    variables: &[("foo", "FOO_LISTEN"), ("bar", "BAR_LISTEN")],
 };
 
 impl Example {

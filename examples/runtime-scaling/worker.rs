@@ -1,0 +1,52 @@
+//! The worker of `runtime-scaling`: an HTTP service in axum, for whichever app its argument names.
+//!
+//! `/` tells who answers; `/slow` takes 2 s, time enough to see that a worker answers it though it has to leave.
+//!
+//! Started by hand it does without a master, on the address in `LISTEN`.
+
+#![expect(clippy::print_stdout, reason = "the example shows on the terminal what happens")]
+
+use std::env;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use drover_examples::Failure;
+use drover_worker::MessageBus;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    let app = env::args().nth(1).unwrap_or_else(|| "foo".to_owned());
+    let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8085".to_owned());
+    let bus = MessageBus::builder().standalone_listen(&app, address).connect().await?;
+    // The socket has the app's name: in a drover.toml, two sockets can't both be called "http".
+    let listener = bus.listener(&app)?;
+    if bus.is_standalone() {
+        println!("{app} alone on http://{}, Ctrl-C ends it", listener.local_addr()?);
+    }
+
+    let me: Arc<str> = format!("{app}-{}, pid {}", bus.identity().slot, process::id()).into();
+    let routes = Router::new().route("/", get(hello)).route("/slow", get(slow)).with_state(me);
+
+    bus.started().await?;
+    // Returns when no connection is taken any more and every request is answered.
+    axum::serve(listener, routes).with_graceful_shutdown(bus.stopping()).await?;
+    bus.stopped().await?;
+
+    bus.quit_requested().await;
+    bus.shut_down().await?;
+    Ok(())
+}
+
+async fn hello(State(me): State<Arc<str>>) -> String {
+    format!("Hello from {me}\n")
+}
+
+async fn slow(State(me): State<Arc<str>>) -> String {
+    println!("{me}: a slow request has begun");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    format!("Hello at last from {me}\n")
+}
