@@ -34,6 +34,13 @@ fn kept_lines_of_both_streams_are_shown_of_those_that_are_named() {
     assert_eq!(home.run(&["logs", "web", "-n", "1"]).stdout.lines().count(), 1);
     assert_eq!(home.run(&["logs", "-n", "0"]).stdout, "");
     home.run(&["logs", "nosuch"]).failed(4, &["no app `nosuch`"]);
+    home.run(&["logs", "web/7"]).failed(4, &["no worker `web/7`"]);
+    let gone = home.run(&["logs", "web@999"]);
+    assert_eq!(
+        (gone.code, gone.stdout.as_str()),
+        (Some(0), ""),
+        "one that is gone may have printed something"
+    );
     home.down(master);
 }
 
@@ -65,5 +72,22 @@ fn bytes_that_are_no_text_arrive_as_they_are() {
     master.says("a is started");
     let output = home.drover(&["logs"]).output().unwrap();
     assert_eq!(output.stdout, b"a/0 | \xff\xfe\n");
+    home.down(master);
+}
+
+#[test]
+fn many_short_lines_take_no_more_memory_than_they_have_bytes() {
+    let home = Home::new();
+    let script = "yes '' | head -c 400000; exec sleep 1000";
+    let master = home.up(&format!("[app.a]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"));
+    master.says("a is started");
+    eventually("all lines are kept", || {
+        (home.run(&["logs"]).stdout.lines().count() == 400_000).then_some(())
+    });
+    assert_eq!(home.run(&["logs", "-n", "5000"]).stdout, "a/0 | \n".repeat(5000));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", master.pid())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let most: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(most < 100 * 1024, "{most} KiB");
     home.down(master);
 }

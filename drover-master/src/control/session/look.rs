@@ -105,21 +105,30 @@ impl Session {
         };
         let snapshots = self.snapshots();
         // A worker that is gone may be meant: of it there may be lines still.
-        let may_mean = |name: &&Name| !snapshots.iter().any(|shot| name.matches_app(&shot.app));
-        if let Some(unknown) = names.iter().find(may_mean) {
+        let is_meant = |name: &Name| {
+            let mut shots = snapshots.iter();
+            shots.any(|shot| fits(name, shot) || name.worker().is_some() && name.matches_app(&shot.app))
+        };
+        if let Some(unknown) = names.iter().find(|name| !is_meant(name)) {
             let error = nothing_fits(unknown, &snapshots);
             return self.refuse(seq, error.code(), error.message).await;
         }
         let apps = snapshots.iter().map(|shot| Arc::clone(&shot.app));
         let apps: Vec<_> = apps.filter(|app| names.iter().any(|name| name.matches_app(app))).collect();
         let mut stream = self.supervisor.output().read(apps);
-        let mut kept = Vec::new();
-        while let Some(next) = stream.try_next() {
-            kept.extend(lines(&next, &names));
-        }
-        let wanted = request.lines.map_or(usize::MAX, |lines| lines as usize);
-        for body in kept.split_off(kept.len().saturating_sub(wanted)) {
-            self.send(seq, true, body).await?;
+        // The pieces and not their lines: an answer to each of a million empty lines takes hundreds of times their memory.
+        let kept: Vec<LogNext> =
+            std::iter::from_fn(|| stream.try_next()).filter(|next| is_of(next, &names)).collect();
+        let count: u64 = kept.iter().map(answers).sum();
+        let wanted = request.lines.map_or(u64::MAX, u64::from);
+        let mut skipped = count.saturating_sub(wanted);
+        for next in kept {
+            let skips = skipped.min(answers(&next));
+            skipped -= skips;
+            // A piece has some 4 KiB.
+            for body in lines(&next, &names).into_iter().skip(usize::try_from(skips).unwrap_or(usize::MAX)) {
+                self.send(seq, true, body).await?;
+            }
         }
         if request.follow {
             self.follow(seq, stream, &names).await?;
@@ -155,6 +164,24 @@ fn names_or_all(names: &[String]) -> Result<Vec<Name>, Error> {
     if names.is_empty() { parse(&["*".to_owned()]) } else { parse(names) }
 }
 
+/// Whether it may be of those that are named.
+fn is_of(next: &LogNext, names: &[Name]) -> bool {
+    match next {
+        LogNext::Missed(_) => true,
+        LogNext::Piece(piece) => {
+            names.iter().any(|name| name.matches(&piece.app, piece.from.slot, Some(piece.from.worker)))
+        }
+    }
+}
+
+/// How many answers it makes.
+fn answers(next: &LogNext) -> u64 {
+    match next {
+        LogNext::Missed(_) => 1,
+        LogNext::Piece(piece) => piece.count(),
+    }
+}
+
 /// What of it was asked for, line by line.
 fn lines(next: &LogNext, names: &[Name]) -> Vec<control_response::Body> {
     let piece = match next {
@@ -163,10 +190,10 @@ fn lines(next: &LogNext, names: &[Name]) -> Vec<control_response::Body> {
         }
         LogNext::Piece(piece) => piece,
     };
-    let from = piece.from;
-    if !names.iter().any(|name| name.matches(&piece.app, from.slot, Some(from.worker))) {
+    if !is_of(next, names) {
         return Vec::new();
     }
+    let from = piece.from;
     let stream = match from.stream {
         Stream::Stdout => OutputStream::Stdout,
         Stream::Stderr => OutputStream::Stderr,

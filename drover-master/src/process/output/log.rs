@@ -47,6 +47,11 @@ impl Piece {
     pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.text.split(|byte| *byte == b'\n')
     }
+
+    /// How many lines it has.
+    pub(crate) const fn count(&self) -> u64 {
+        self.count
+    }
 }
 
 /// The last of the output of all apps that share it. A clone is the same log.
