@@ -17,7 +17,8 @@ pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus
     ControlClient::connect(&path).await.map_err(|error| report(&error))
 }
 
-fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
+/// Where the master is that is meant.
+pub(super) fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
     if let Some(path) = &global.socket {
         return Ok(path.clone());
     }

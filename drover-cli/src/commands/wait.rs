@@ -1,6 +1,8 @@
 //! `drover wait`: until apps or workers are ready, stopped, or have ended.
 
-use drover_master::control::{ClientError, ControlClient, Name};
+use std::path::Path;
+
+use drover_master::control::{ClientError, ControlClient};
 use drover_proto::latest::StatusReply;
 
 use super::goal::{Aim, Verdict};
@@ -9,6 +11,10 @@ use super::{find, report};
 use crate::args::{Global, Goal, WaitArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
+
+/// How often a connection may be closed in the handshake before that is taken for the master's end: one that ends resets
+/// those in the kernel's queue, and is gone at the next.
+const CONNECTS: usize = 3;
 
 pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
     let mut interrupt = Interrupt::new();
@@ -23,12 +29,16 @@ pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
 }
 
 async fn until_it_holds(global: &Global, args: &WaitArgs) -> ExitStatus {
-    match follow(global, &args.names, args.goal).await {
+    match watch(global, args).await {
         Ok(status) => status,
         // Nothing is left of a master that has ended, and of its workers.
         Err(Failure::Ended) if args.goal != Goal::Ready => ExitStatus::Done,
         Err(Failure::Ended) => {
             message::error_text("the master has ended");
+            ExitStatus::Unreachable
+        }
+        Err(Failure::Lost) => {
+            message::error(&ClientError::Closed);
             ExitStatus::Unreachable
         }
         Err(Failure::Told(status)) => status,
@@ -38,46 +48,87 @@ async fn until_it_holds(global: &Global, args: &WaitArgs) -> ExitStatus {
 enum Failure {
     /// The master ended while it was asked.
     Ended,
+    /// A connection is lost. That is no sign of the master's end: it closes those that are idle, or not read, for long.
+    Lost,
     /// The user knows.
     Told(ExitStatus),
 }
 
-async fn follow(global: &Global, names: &[Name], goal: Goal) -> Result<ExitStatus, Failure> {
-    let mut client = find::connect(global).await.map_err(Failure::Told)?;
-    let typed: Vec<String> = names.iter().map(ToString::to_string).collect();
+async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> {
+    let path = find::locate(global).map_err(Failure::Told)?;
+    let mut client = ControlClient::connect(&path).await.map_err(|error| Failure::Told(report(&error)))?;
+    let typed: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     // A name that fits nothing is refused, with what there is instead.
     client.describe(&typed).await.map_err(|error| Failure::Told(report(&error)))?;
-    let mut reply = client.status(&[]).await.map_err(ended_or_told)?;
-    let aim = Aim::new(goal, names, &reply);
-    let mut news = find::connect(global).await.map_err(Failure::Told)?;
-    news.events(reply.last_seq, true).await.map_err(ended_or_told)?;
+    let reply = client.status(&[]).await.map_err(lost_or_told)?;
+    let aim = Aim::new(args.goal, &args.names, &reply);
     if !global.quiet && aim.judge(&reply) == Verdict::NotYet {
         message::note(&format!("waits until {}", aim.text()));
     }
+    let master = pid_of_master(&reply);
+    let (mut reply, mut news) = (reply, connect_again(&path).await?);
+    loop {
+        match follow(&mut client, &mut news, reply, &aim).await {
+            Err(Failure::Lost) => {}
+            verdict => return verdict,
+        }
+        (client, news) = (connect_again(&path).await?, connect_again(&path).await?);
+        reply = client.status(&[]).await.map_err(lost_or_told)?;
+        if pid_of_master(&reply) != master {
+            return Err(Failure::Ended);
+        }
+    }
+}
+
+/// Judges this status, and every one after news.
+async fn follow(
+    client: &mut ControlClient,
+    news: &mut ControlClient,
+    mut reply: StatusReply,
+    aim: &Aim<'_>,
+) -> Result<ExitStatus, Failure> {
+    news.events(reply.last_seq, true).await.map_err(lost_or_told)?;
     loop {
         match aim.judge(&reply) {
-            Verdict::Holds => return Ok(tell(&aim, &reply)),
+            Verdict::Holds => return Ok(tell(aim, &reply)),
             Verdict::Never(reason) => {
                 message::error_text(&reason);
                 return Ok(ExitStatus::NotReady);
             }
             Verdict::NotYet => {}
         }
-        reply = next_status(&mut client, &mut news).await?;
+        reply = next_status(client, news).await?;
     }
 }
 
 /// The status after something more has happened.
 async fn next_status(client: &mut ControlClient, news: &mut ControlClient) -> Result<StatusReply, Failure> {
-    if news.next_event().await.map_err(ended_or_told)?.is_none() {
+    if news.next_event().await.map_err(lost_or_told)?.is_none() {
         return Err(Failure::Ended);
     }
-    client.status(&[]).await.map_err(ended_or_told)
+    client.status(&[]).await.map_err(lost_or_told)
 }
 
-fn ended_or_told(error: ClientError) -> Failure {
+/// Connects where a master was a moment ago.
+async fn connect_again(path: &Path) -> Result<ControlClient, Failure> {
+    for _ in 0..CONNECTS {
+        match ControlClient::connect(path).await {
+            Ok(client) => return Ok(client),
+            Err(ClientError::Unreachable { .. }) => break,
+            Err(ClientError::Closed | ClientError::Connection(_)) => {}
+            Err(error) => return Err(Failure::Told(report(&error))),
+        }
+    }
+    Err(Failure::Ended)
+}
+
+fn pid_of_master(reply: &StatusReply) -> u32 {
+    reply.master.as_ref().map_or(0, |master| master.pid)
+}
+
+fn lost_or_told(error: ClientError) -> Failure {
     match error {
-        ClientError::Closed | ClientError::Connection(_) => Failure::Ended,
+        ClientError::Closed | ClientError::Connection(_) => Failure::Lost,
         error => Failure::Told(report(&error)),
     }
 }

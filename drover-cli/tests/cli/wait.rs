@@ -1,8 +1,15 @@
 //! `drover wait`.
 
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
 use nix::sys::signal::{SIGINT, SIGKILL};
 
-use crate::harness::{Home, signal};
+use crate::harness::{Home, Running, signal};
 use crate::operate::started;
 
 #[test]
@@ -82,5 +89,61 @@ fn a_timeout_and_ctrl_c_end_it() {
     assert!(quiet.code == Some(124) && !quiet.stderr.contains("waits"), "{quiet:#?}");
     home.run(&["wait", "web"]).failed(2, &["required"]);
     home.run(&["wait", "web", "--for", "running"]).failed(2, &["'running'"]);
+    home.down(master);
+}
+
+/// Why a descriptor can be had.
+const ROOM: &str = "there is room for a descriptor";
+
+/// Why nothing is poisoned.
+const ALONE: &str = "nobody panics with the list";
+
+/// Hands on connections to a master, until it cuts them: what a master does with one that is idle, or not read, for long.
+struct Between(Arc<Mutex<Vec<UnixStream>>>);
+
+impl Between {
+    fn serve(path: &Path, master: &Path) -> Self {
+        let (listener, master) = (UnixListener::bind(path).expect("the path is free"), master.to_owned());
+        let open = Arc::new(Mutex::new(Vec::new()));
+        let opened = Arc::clone(&open);
+        // It ends with the test's process; a thread is no trace.
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = UnixStream::connect(&master) else { continue };
+                for (mut from, mut to) in [
+                    (client.try_clone().expect(ROOM), server.try_clone().expect(ROOM)),
+                    (server.try_clone().expect(ROOM), client.try_clone().expect(ROOM)),
+                ] {
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+                opened.lock().expect(ALONE).extend([client, server]);
+            }
+        });
+        Self(open)
+    }
+
+    fn cut(&self) {
+        for stream in self.0.lock().expect(ALONE).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+#[test]
+fn a_lost_connection_is_not_the_masters_end() {
+    let home = Home::new();
+    let master = started(&home);
+    let path = home.path("between.sock");
+    let between = Between::serve(&path, &home.socket());
+    let waiting = Running::start(home.bare(&["wait", "web/0", "--for", "stopped"]).arg("-s").arg(&path));
+    waiting.says("waits until web/0 is stopped");
+    between.cut();
+    assert_eq!(home.run(&["stop", "web/0"]).code, Some(0));
+    let ended = waiting.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "web/0 is stopped\n"), "{ended:#?}");
+    std::fs::remove_file(path).unwrap();
     home.down(master);
 }
