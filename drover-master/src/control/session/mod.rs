@@ -170,7 +170,9 @@ async fn send<M>(frames: &mut (impl Sink<M> + Unpin), message: M) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::{ControlHello, ControlHelloReply, Event, RejectCode, control_hello_reply};
+    use drover_proto::latest::{
+        ControlHello, ControlHelloReply, Event, OperateRequest, Operation, RejectCode, control_hello_reply,
+    };
     use tokio_util::codec::Decoder as _;
 
     use super::*;
@@ -179,10 +181,13 @@ mod tests {
 
     type Responses = Framed<UnixStream, FrameCodec<ControlRequest, ControlResponse>>;
 
+    fn supervisor() -> Supervisor {
+        Supervisor::builder().app(Master::builder("web", Command::new("true"))).build().unwrap()
+    }
+
     /// A session of a supervisor that does not run, and its client.
     fn session() -> (Session, watch::Sender<Option<End>>, Responses) {
-        let supervisor =
-            Supervisor::builder().app(Master::builder("web", Command::new("true"))).build().unwrap();
+        let supervisor = supervisor();
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (over, is_over) = watch::channel(None);
         let session = Session {
@@ -192,6 +197,24 @@ mod tests {
             client: "a test".to_owned(),
         };
         (session, over, FrameCodec::new(FrameLimit::CONTROL).framed(theirs))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_while_an_operation_is_under_way_gives_its_place_back() {
+        let supervisor = supervisor();
+        let (mut session, _over, client) = session();
+        session.supervisor = supervisor.handle();
+        let request = OperateRequest {
+            operation: Operation::Stop.into(),
+            names: vec!["web".to_owned()],
+            ..OperateRequest::default()
+        };
+        // Nobody takes the request out of the supervisor's queue, so no result ever comes.
+        let waiting = tokio::spawn(async move { session.operate(1, &request).await.is_err() });
+        tokio::task::yield_now().await;
+        drop(client);
+        let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(ended.expect("it ends").unwrap());
     }
 
     #[tokio::test]

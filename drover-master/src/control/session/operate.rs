@@ -6,6 +6,7 @@ use drover_proto::latest::{
     Done, Error, ErrorCode, OperateRequest, Operation, OperationResult, SignalRequest, control_response,
 };
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt as _;
 
 use super::target::Target;
 use super::{Gone, Session};
@@ -50,13 +51,29 @@ impl Session {
             };
             running.spawn(task.run());
         }
-        while let Some(done) = running.join_next().await {
-            // A task neither panics nor is it aborted.
-            if let Ok(result) = done {
-                self.send(seq, true, control_response::Body::Operation(result)).await?;
+        let told = self.tell_results(seq, &mut running).await;
+        // Of a client that is gone, the rest goes on by itself, and its place is free for another.
+        running.detach_all();
+        told?;
+        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
+    }
+
+    async fn tell_results(&mut self, seq: u64, running: &mut JoinSet<OperationResult>) -> Result<(), Gone> {
+        loop {
+            let done = tokio::select! {
+                done = running.join_next() => done,
+                // Nothing is asked before the last result, so whatever can be read is the client's end.
+                _ = self.requests.next() => return Err(Gone),
+            };
+            match done {
+                None => return Ok(()),
+                Some(Ok(result)) => {
+                    self.send(seq, true, control_response::Body::Operation(result)).await?;
+                }
+                // A task neither panics nor is it aborted.
+                Some(Err(_)) => {}
             }
         }
-        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
     }
 
     pub(super) async fn signal(&mut self, seq: u64, request: &SignalRequest) -> Result<(), Gone> {
