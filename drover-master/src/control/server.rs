@@ -96,6 +96,7 @@ async fn accept(
     mut is_over: watch::Receiver<Option<End>>,
 ) {
     let places = Arc::new(Semaphore::new(SESSIONS));
+    let waiting = Arc::new(Semaphore::new(session::WAITING));
     let mut sessions = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -109,8 +110,9 @@ async fn accept(
         match accepted {
             (Ok((stream, _)), Ok(place)) => {
                 let (supervisor, is_over) = (supervisor.clone(), is_over.clone());
+                let waiting = Arc::clone(&waiting);
                 sessions.spawn(async move {
-                    session::serve(stream, supervisor, is_over).await;
+                    session::serve(stream, supervisor, is_over, waiting).await;
                     drop(place);
                 });
             }

@@ -113,6 +113,10 @@ impl Session {
             let error = nothing_fits(unknown, &snapshots);
             return self.refuse(seq, error.code(), error.message).await;
         }
+        let _place = match self.place(request.follow) {
+            Ok(place) => place,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
         let apps = snapshots.iter().map(|shot| Arc::clone(&shot.app));
         let apps: Vec<_> = apps.filter(|app| names.iter().any(|name| name.matches_app(app))).collect();
         let mut stream = self.supervisor.output().read(apps);

@@ -6,6 +6,7 @@ mod operate;
 mod scale;
 mod target;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drover_proto::codec::FrameCodec;
@@ -17,7 +18,7 @@ use drover_proto::latest::{
 use futures_sink::Sink;
 use prost::Message as _;
 use tokio::net::UnixStream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_stream::StreamExt as _;
 use tokio_util::codec::Framed;
 
@@ -31,6 +32,10 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How long a client may leave an answer unread.
 const STALL: Duration = Duration::from_secs(30);
 
+/// How many clients may wait for the verdict of an operation, or follow, at once. The rest of the sessions is for those that
+/// take no time: `status` is answered and `down` is heard, whoever waits.
+pub(super) const WAITING: usize = 96;
+
 type Requests = Framed<UnixStream, FrameCodec<ControlResponse, ControlRequest>>;
 
 /// Why a session ends early: the client is to blame, or gone.
@@ -40,12 +45,13 @@ pub(super) async fn serve(
     stream: UnixStream,
     supervisor: SupervisorHandle,
     is_over: watch::Receiver<Option<End>>,
+    waiting: Arc<Semaphore>,
 ) {
     let peer = stream.peer_cred().ok();
     let (uid, pid) = peer.map_or((u32::MAX, 0), |peer| (peer.uid(), peer.pid().unwrap_or(0)));
     let client = format!("drover (pid {pid}, user {uid})");
     if let Some(requests) = handshake::welcome(stream, uid).await {
-        let session = Session { requests, supervisor, is_over, client };
+        let session = Session { requests, supervisor, is_over, waiting, client };
         let _: Result<(), Gone> = session.run().await;
     }
 }
@@ -54,6 +60,8 @@ struct Session {
     requests: Requests,
     supervisor: SupervisorHandle,
     is_over: watch::Receiver<Option<End>>,
+    /// Places for clients that wait or follow.
+    waiting: Arc<Semaphore>,
     client: String,
 }
 
@@ -107,7 +115,24 @@ impl Session {
         }
     }
 
+    /// A place to wait or follow in, if there is one and it `is_needed`.
+    fn place(&self, is_needed: bool) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        if !is_needed {
+            return Ok(None);
+        }
+        Arc::clone(&self.waiting).try_acquire_owned().map(Some).map_err(|_| {
+            let message = format!(
+                "{WAITING} clients wait for a verdict or follow already, and nothing was done; ask without waiting or following"
+            );
+            Error { code: ErrorCode::Busy.into(), message }
+        })
+    }
+
     async fn events(&mut self, seq: u64, request: &EventsRequest) -> Result<(), Gone> {
+        let _place = match self.place(request.follow) {
+            Ok(place) => place,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
         let mut stream = self.supervisor.events().since(request.since_seq);
         loop {
             let next = match stream.try_next() {
@@ -171,7 +196,8 @@ async fn send<M>(frames: &mut (impl Sink<M> + Unpin), message: M) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use drover_proto::latest::{
-        ControlHello, ControlHelloReply, Event, OperateRequest, Operation, RejectCode, control_hello_reply,
+        ControlHello, ControlHelloReply, Event, LogsRequest, OperateRequest, Operation, RejectCode,
+        StatusRequest, control_hello_reply,
     };
     use tokio_util::codec::Decoder as _;
 
@@ -194,6 +220,7 @@ mod tests {
             requests: FrameCodec::new(FrameLimit::CONTROL).framed(ours),
             supervisor: supervisor.handle(),
             is_over,
+            waiting: Arc::new(Semaphore::new(1)),
             client: "a test".to_owned(),
         };
         (session, over, FrameCodec::new(FrameLimit::CONTROL).framed(theirs))
@@ -215,6 +242,34 @@ mod tests {
         drop(client);
         let ended = tokio::time::timeout(Duration::from_secs(10), waiting).await;
         assert!(ended.expect("it ends").unwrap());
+    }
+
+    #[tokio::test]
+    async fn where_many_wait_only_those_that_take_no_time_are_served() {
+        use futures_util::SinkExt as _;
+
+        let (session, _over, mut client) = session();
+        let taken = Arc::clone(&session.waiting).try_acquire_owned().unwrap();
+        tokio::spawn(session.run());
+        let mut ask = async |body| {
+            client.send(ControlRequest { seq: 1, body: Some(body) }).await.unwrap();
+            client.next().await.unwrap().unwrap().body.unwrap()
+        };
+        let follow = control_request::Body::Events(EventsRequest { since_seq: 0, follow: true });
+        let names = vec!["web".to_owned()];
+        let logs = LogsRequest { follow: true, ..LogsRequest::default() };
+        let stop = OperateRequest { operation: Operation::Stop.into(), names, ..OperateRequest::default() };
+        let no_wait = OperateRequest { no_wait: true, ..stop.clone() };
+        let (logs, stop) = (control_request::Body::Logs(logs), control_request::Body::Operate(stop));
+        for body in [follow.clone(), logs, stop] {
+            let control_response::Body::Error(error) = ask(body).await else { panic!("there is no place") };
+            assert_eq!(error.code(), ErrorCode::Busy);
+        }
+        let status = ask(control_request::Body::Status(StatusRequest::default())).await;
+        assert!(matches!(status, control_response::Body::Status(_)), "{status:?}");
+        let begun = ask(control_request::Body::Operate(no_wait)).await;
+        assert!(matches!(begun, control_response::Body::Operation(_)), "{begun:?}");
+        drop(taken);
     }
 
     #[tokio::test]

@@ -37,6 +37,10 @@ impl Session {
             Ok(targets) => targets,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
+        let _place = match self.place(!request.no_wait) {
+            Ok(place) => place,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
         let shown = request.names.join(" ");
         tracing::info!(target: "drover::control", client = self.client, names = shown, "{}", wanted.name());
         let mut running = JoinSet::new();
