@@ -66,13 +66,13 @@ async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> 
         message::note(&format!("waits until {}", aim.text()));
     }
     let master = pid_of_master(&reply);
-    let (mut reply, mut news) = (reply, connect_again(&path).await?);
+    let mut reply = reply;
     loop {
-        match follow(&mut client, &mut news, reply, &aim).await {
+        match follow(&path, client, reply, &aim).await {
             Err(Failure::Lost) => {}
             verdict => return verdict,
         }
-        (client, news) = (connect_again(&path).await?, connect_again(&path).await?);
+        client = connect_again(&path).await?;
         reply = client.status(&[]).await.map_err(lost_or_told)?;
         if pid_of_master(&reply) != master {
             return Err(Failure::Ended);
@@ -82,8 +82,8 @@ async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> 
 
 /// Judges this status, and every one after news.
 async fn follow(
-    client: &mut ControlClient,
-    news: &mut ControlClient,
+    path: &Path,
+    mut news: ControlClient,
     mut reply: StatusReply,
     aim: &Aim<'_>,
 ) -> Result<ExitStatus, Failure> {
@@ -97,16 +97,16 @@ async fn follow(
             }
             Verdict::NotYet => {}
         }
-        reply = next_status(client, news).await?;
+        reply = next_status(path, &mut news).await?;
     }
 }
 
-/// The status after something more has happened.
-async fn next_status(client: &mut ControlClient, news: &mut ControlClient) -> Result<StatusReply, Failure> {
+/// The status after something more has happened: asked on a connection of its own, which holds no place in between.
+async fn next_status(path: &Path, news: &mut ControlClient) -> Result<StatusReply, Failure> {
     if news.next_event().await.map_err(lost_or_told)?.is_none() {
         return Err(Failure::Ended);
     }
-    client.status(&[]).await.map_err(lost_or_told)
+    connect_again(path).await?.status(&[]).await.map_err(lost_or_told)
 }
 
 /// Connects where a master was a moment ago.
