@@ -1,8 +1,10 @@
 //! One process in the making: from the request to the program that runs, or to the sentence that says why not.
 
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use nix::fcntl::{FcntlArg, OFlag};
 use nix::sys::stat::Mode;
@@ -14,9 +16,9 @@ use super::tree::Tree;
 use super::{Account, AccountError, limits};
 use crate::config::Output;
 use crate::machine::exit::SpawnStep;
-use crate::sys::{Begun, ChildPlan, Identity, SpawnError, Stdio, begin};
+use crate::sys::{Begun, Child, ChildPlan, Forge, Identity, SpawnError, Stdio, begin};
 
-/// A process that has been begun, or a failure that has not been told yet.
+/// A process in the making, or a failure that has not been told yet.
 #[derive(Debug)]
 pub(super) struct Attempt {
     request: SpawnRequest,
@@ -27,9 +29,17 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 struct Making {
     known: Known,
-    child: Begun,
+    stage: Stage,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Planned(Box<ChildPlan>),
+    /// On its way to its exec.
+    Forked(Begun),
+    Made(Child),
 }
 
 /// What its failures are explained with.
@@ -42,17 +52,60 @@ struct Known {
 }
 
 impl Attempt {
-    /// Forks.
-    pub(super) fn begin(request: SpawnRequest) -> Self {
-        let made = make(&request);
+    /// Prepares everything.
+    pub(super) fn plan(request: SpawnRequest, nulls: &mut Nulls) -> Self {
+        let made = plan(&request, nulls);
         Self { request, made }
+    }
+
+    /// Whether it gets a copy of the master's memory, and is not waited for at once.
+    pub(super) fn is_forked(&self) -> bool {
+        match &self.made {
+            Ok(Making { stage: Stage::Planned(plan), .. }) => plan.identity.is_some(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn fork(&mut self) {
+        self.advance(|plan| begin(plan).map(Stage::Forked));
+    }
+
+    /// Makes the process, and waits until it is a program.
+    pub(super) fn make(&mut self, forge: &mut Forge) {
+        self.advance(|plan| forge.make(plan).map(Stage::Made));
+    }
+
+    fn advance(&mut self, by: impl FnOnce(&ChildPlan) -> Result<Stage, SpawnError>) {
+        let Ok(making) = &mut self.made else { return };
+        let Stage::Planned(plan) = &making.stage else { return };
+        match by(plan) {
+            // Drops the plan, and with it the master's copies of what the child writes to.
+            Ok(stage) => making.stage = stage,
+            Err(error) => self.made = Err(making.known.failure(&self.request, error)),
+        }
+    }
+
+    /// The child was killed, because it took too long. A step that has failed by itself counts more.
+    pub(super) fn time_out(&mut self) {
+        let Ok(making) = &mut self.made else { return };
+        let error = SpawnError::new(SpawnStep::Exec, &io::Error::from_raw_os_error(libc::ETIMEDOUT));
+        let failure = making.known.failure(&self.request, error);
+        if let Ok(Making { stage: Stage::Made(child), .. }) = mem::replace(&mut self.made, Err(failure)) {
+            // Reaps it.
+            drop(Tree::new(child.pid, child.pidfd));
+        }
     }
 
     /// Waits until it is a program, and tells who asked for it.
     pub(super) fn finish(self, told: &mut Told) {
         let Self { request, made } = self;
-        let result = made.and_then(|Making { known, child, stdout, stderr }| {
-            let child = child.finish().map_err(|error| known.failure(&request, error))?;
+        let result = made.and_then(|Making { known, stage, stdout, stderr }| {
+            let child = match stage {
+                Stage::Made(child) => Ok(child),
+                Stage::Forked(begun) => begun.finish(),
+                Stage::Planned(_) => Err(SpawnError::new(SpawnStep::Fork, &io::Error::other("not begun"))),
+            };
+            let child = child.map_err(|error| known.failure(&request, error))?;
             for error in child.passed_over {
                 if let Some(sentence) = known.limits.sentence(&request.command.limits, error) {
                     let instead = known.limits.instead(error);
@@ -79,7 +132,7 @@ impl Known {
     }
 }
 
-fn make(request: &SpawnRequest) -> Result<Making, SpawnFailure> {
+fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailure> {
     let command = &request.command;
     let account = match &command.account {
         Some(account) => Some(account.clone()),
@@ -101,7 +154,7 @@ fn make(request: &SpawnRequest) -> Result<Making, SpawnFailure> {
     }
     let user = known.user.as_ref();
     let (stdout, stdout_reader) = match request.output {
-        Output::Discard => (Stdio::Owned(null(OFlag::O_WRONLY).map_err(prepare)?), None),
+        Output::Discard => (Stdio::Given(nulls.written().map_err(prepare)?), None),
         _ => stream(&request.output, user).map_err(prepare)?,
     };
     let (stderr, stderr_reader) = stream(&request.output, user).map_err(prepare)?;
@@ -118,7 +171,7 @@ fn make(request: &SpawnRequest) -> Result<Making, SpawnFailure> {
             })
             .collect(),
         sockets: request.sockets.clone(),
-        stdin: null(OFlag::O_RDONLY).map_err(prepare)?,
+        stdin: nulls.read().map_err(prepare)?,
         stdout,
         stderr,
         oom_score_adj: command.limits.oom_score_adj,
@@ -130,8 +183,8 @@ fn make(request: &SpawnRequest) -> Result<Making, SpawnFailure> {
         umask: command.umask,
         parent_death_signal: request.parent_death_signal,
     };
-    let child = begin(&plan).map_err(|error| known.failure(request, error))?;
-    Ok(Making { known, child, stdout: stdout_reader, stderr: stderr_reader })
+    let stage = Stage::Planned(Box::new(plan));
+    Ok(Making { known, stage, stdout: stdout_reader, stderr: stderr_reader })
 }
 
 fn unknown_account(error: AccountError) -> SpawnFailure {
@@ -151,11 +204,32 @@ fn stream(output: &Output, user: Option<&Account>) -> io::Result<(Stdio, Option<
                 nix::unistd::fchown(&writer, Some(user.uid.into()), Some(user.gid.into()))?;
             }
             nix::fcntl::fcntl(reader.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-            Ok((Stdio::Owned(writer), Some(reader)))
+            Ok((Stdio::Given(Arc::new(writer)), Some(reader)))
         }
     }
 }
 
-fn null(access: OFlag) -> io::Result<OwnedFd> {
-    Ok(nix::fcntl::open("/dev/null", access | OFlag::O_CLOEXEC, Mode::empty())?)
+/// `/dev/null`, opened once for all workers of a maker: it has no position and never blocks, so they may share it.
+#[derive(Debug, Default)]
+pub(super) struct Nulls {
+    read: Option<Arc<OwnedFd>>,
+    written: Option<Arc<OwnedFd>>,
+}
+
+impl Nulls {
+    fn read(&mut self) -> io::Result<Arc<OwnedFd>> {
+        opened(&mut self.read, OFlag::O_RDONLY)
+    }
+
+    fn written(&mut self) -> io::Result<Arc<OwnedFd>> {
+        opened(&mut self.written, OFlag::O_WRONLY)
+    }
+}
+
+fn opened(null: &mut Option<Arc<OwnedFd>>, access: OFlag) -> io::Result<Arc<OwnedFd>> {
+    if let Some(null) = null {
+        return Ok(Arc::clone(null));
+    }
+    let fd = nix::fcntl::open("/dev/null", access | OFlag::O_CLOEXEC, Mode::empty())?;
+    Ok(Arc::clone(null.insert(Arc::new(fd))))
 }

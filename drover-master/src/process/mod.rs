@@ -3,6 +3,7 @@
 mod account;
 mod attempt;
 mod command_line;
+mod crew;
 mod exit_watch;
 mod explain;
 mod limits;

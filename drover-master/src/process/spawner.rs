@@ -1,29 +1,40 @@
-//! The one thread that makes processes.
+//! The one thread that makes processes, and the one that watches it.
 //!
 //! A parent-death signal follows the *thread* that forked (`PR_SET_PDEATHSIG(2const)`), so this one lives as long as the
 //! program. It has every signal blocked, so that no handler of the program ever runs in a child.
+//!
+//! ```text
+//!  spawn() ──queue──► maker ──► child            shares the memory until its exec: the maker stands still
+//!                       │
+//!                     timer (10 s) ──► watch     kills the child; if that does not help, the next maker takes the queue over
+//! ```
 
 use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::SigSet;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Nulls};
+use super::crew::{Crew, Need};
 use super::tree::Tree;
 use crate::config::{Command, Output};
 use crate::machine::exit::SpawnStep;
+use crate::sys::{DISCARD_WITHIN, EXEC_WITHIN, Forge, in_the_making};
 
 /// How many requests may wait. Each app has at most 64 in creation, so this is enough for 64 apps in one program that all
 /// start at once; what does not fit is refused as a failed spawn and tried again by policy.
 const WAITING: usize = 4096;
 
-/// How many children may be on their way from fork to exec: while one loads its program on another CPU, the next is forked.
+/// How many forked children may be on their way to their exec: while one loads its program on another CPU, the next is forked.
 /// Each is a copy of the master until its exec, and holds up the results of those behind it.
 const UNDER_WAY: usize = 8;
 
@@ -40,7 +51,7 @@ pub(crate) struct SpawnRequest {
     /// The listeners, to become descriptors 3, 4, ….
     pub sockets: Vec<Arc<OwnedFd>>,
     pub parent_death_signal: Option<i32>,
-    /// Called on the spawner's thread. It has to be quick, and to take or drop what it is given.
+    /// Called on the maker's thread. It has to be quick, and to take or drop what it is given.
     pub done: Box<dyn FnOnce(Result<Spawned, SpawnFailure>) + Send>,
 }
 
@@ -62,46 +73,192 @@ pub(crate) struct SpawnFailure {
     pub sentence: String,
 }
 
-/// Hands a request to the thread, which is started by the first one.
+/// Hands a request to the maker, which is started by the first one.
 pub(crate) fn spawn(request: SpawnRequest) -> Result<(), SpawnFailure> {
-    static QUEUE: Mutex<Option<SyncSender<SpawnRequest>>> = Mutex::new(None);
-    let mut queue = QUEUE.lock().unwrap_or_else(PoisonError::into_inner);
-    // A thread that could not be made is tried again by the next request: a limit may have been lifted.
+    static SHOP: Mutex<Option<Arc<Shop>>> = Mutex::new(None);
+    let mut shop = SHOP.lock().unwrap_or_else(PoisonError::into_inner);
     let refused = |error: io::Error| SpawnFailure {
         step: SpawnStep::Prepare,
         errno: error.raw_os_error().unwrap_or(libc::EAGAIN),
         sentence: format!("the spawner can't take another request: {error}"),
     };
-    if queue.is_none() {
-        *queue = Some(start_thread().map_err(refused)?);
+    // What could not be had is tried again by the next request: a limit may have been lifted.
+    if shop.is_none() {
+        *shop = Some(Shop::open().map_err(refused)?);
     }
-    let sent = queue.as_ref().is_some_and(|queue| queue.try_send(request).is_ok());
-    if sent { Ok(()) } else { Err(refused(io::Error::from_raw_os_error(libc::EAGAIN))) }
+    let Some(shop) = &*shop else { return Err(refused(io::Error::from_raw_os_error(libc::EAGAIN))) };
+    let need = shop.crew().fill();
+    if need == Need::Everyone {
+        let sentence = format!(
+            "{} processes hang while they are made, on a file system that does not answer perhaps, and can't be killed; no \
+             other is begun before one of them goes on",
+            crate::sys::MAKERS
+        );
+        return Err(SpawnFailure { step: SpawnStep::Prepare, errno: libc::ETIMEDOUT, sentence });
+    }
+    shop.meet(need).map_err(refused)?;
+    shop.queue.try_send(request).map_err(|_| refused(io::Error::from_raw_os_error(libc::EAGAIN)))
 }
 
-fn start_thread() -> io::Result<SyncSender<SpawnRequest>> {
-    let (queue, requests) = sync_channel::<SpawnRequest>(WAITING);
+/// What the makers share.
+#[derive(Debug)]
+struct Shop {
+    queue: SyncSender<SpawnRequest>,
+    /// Locked by the active maker while it waits.
+    requests: Mutex<Receiver<SpawnRequest>>,
+    crew: Mutex<Crew>,
+    is_turn: Condvar,
+    /// Set while a child is waited for: it costs no wakeup unless that takes too long.
+    timer: TimerFd,
+}
+
+impl Shop {
+    fn open() -> io::Result<Arc<Self>> {
+        let (queue, requests) = sync_channel(WAITING);
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
+        let (crew, is_turn) = (Mutex::default(), Condvar::new());
+        let shop = Arc::new(Self { queue, requests: Mutex::new(requests), crew, is_turn, timer });
+        let watched = Arc::clone(&shop);
+        start_thread("drover-watch", move || watched.watch())?;
+        Ok(shop)
+    }
+
+    fn crew(&self) -> MutexGuard<'_, Crew> {
+        self.crew.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn meet(self: &Arc<Self>, need: Need) -> io::Result<()> {
+        match need {
+            Need::Nothing | Need::Everyone => Ok(()),
+            Need::Wake(_) => {
+                self.is_turn.notify_all();
+                Ok(())
+            }
+            Need::Kill(place) => {
+                in_the_making(place).kill();
+                self.set_timer(Some(DISCARD_WITHIN));
+                Ok(())
+            }
+            Need::Start(place) => {
+                let started = Forge::new(place).and_then(|forge| {
+                    let shop = Arc::clone(self);
+                    start_thread("drover-spawner", move || shop.make(place, forge))
+                });
+                if started.is_err() {
+                    self.crew().not_started();
+                }
+                started
+            }
+        }
+    }
+
+    /// Looks after the maker whenever the timer has run out.
+    fn watch(self: Arc<Self>) {
+        while self.timer.wait().is_ok() {
+            let need = self.crew().look(now());
+            if need == Need::Everyone {
+                tracing::error!(target: "drover::process", "every maker of processes hangs with a child that can't be killed");
+            }
+            // The next request tries again.
+            if let Err(error) = self.meet(need) {
+                tracing::error!(target: "drover::process", %error, "no successor for a maker of processes that hangs");
+            }
+        }
+    }
+
+    /// Makes what is asked for, as long as the program runs.
+    fn make(&self, place: usize, mut forge: Forge) {
+        let (mut told, mut nulls) = (Told::default(), Nulls::default());
+        let mut under_way: VecDeque<Attempt> = VecDeque::with_capacity(UNDER_WAY);
+        loop {
+            self.wait_for_turn(place);
+            let Some(request) = self.next(under_way.is_empty()) else {
+                // Results come in the order of the requests, so that the first of many that fail alike is told as the first.
+                if let Some(first) = under_way.pop_front() {
+                    first.finish(&mut told);
+                }
+                continue;
+            };
+            let mut attempt = Attempt::plan(request, &mut nulls);
+            if attempt.is_forked() {
+                attempt.fork();
+                under_way.push_back(attempt);
+                if under_way.len() == UNDER_WAY
+                    && let Some(first) = under_way.pop_front()
+                {
+                    first.finish(&mut told);
+                }
+                continue;
+            }
+            for earlier in under_way.drain(..) {
+                earlier.finish(&mut told);
+            }
+            self.crew().begin(now());
+            self.set_timer(Some(EXEC_WITHIN));
+            attempt.make(&mut forge);
+            if self.end(place) {
+                attempt.time_out();
+            }
+            attempt.finish(&mut told);
+        }
+    }
+
+    /// Whether the child was killed. The timer is its successor's, if there is one.
+    fn end(&self, place: usize) -> bool {
+        let mut crew = self.crew();
+        if crew.is_active(place) {
+            self.set_timer(None);
+        }
+        crew.end(place)
+    }
+
+    fn wait_for_turn(&self, place: usize) {
+        let mut crew = self.crew();
+        while !crew.is_active(place) {
+            crew = self.is_turn.wait(crew).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The next request. None if there is none and it is not to be waited for.
+    fn next(&self, is_waited_for: bool) -> Option<SpawnRequest> {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_waited_for {
+            return Some(requests.recv().expect("the shop holds a sender itself"));
+        }
+        requests.try_recv().ok()
+    }
+
+    fn set_timer(&self, within: Option<Duration>) {
+        let set = match within {
+            Some(within) => {
+                self.timer.set(Expiration::OneShot(TimeSpec::from(within)), TimerSetTimeFlags::empty())
+            }
+            None => self.timer.unset(),
+        };
+        if let Err(error) = set {
+            tracing::error!(target: "drover::process", %error, "a process that hangs while it is made would not be noticed");
+        }
+    }
+}
+
+/// With every signal blocked.
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let run = move || {
         if let Err(error) = SigSet::all().thread_block() {
             tracing::error!(target: "drover::process", %error, "the spawner can't block signals");
         }
-        let mut told = Told::default();
-        let mut under_way = VecDeque::with_capacity(UNDER_WAY);
-        for request in &requests {
-            under_way.push_back(Attempt::begin(request));
-            // Results come in the order of the requests, so that the first of many that fail alike is told as the first.
-            while let Some(first) = under_way.pop_front() {
-                while under_way.len() + 1 < UNDER_WAY
-                    && let Ok(next) = requests.try_recv()
-                {
-                    under_way.push_back(Attempt::begin(next));
-                }
-                first.finish(&mut told);
-            }
-        }
+        run();
     };
     // The smallest common stack: the thread calls nothing deep.
-    thread::Builder::new().name("drover-spawner".into()).stack_size(256 * 1024).spawn(run).map(|_| queue)
+    thread::Builder::new().name(name.into()).stack_size(256 * 1024).spawn(run).map(drop)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "these threads have no runtime, and so no clock that a test could stop"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// What was told once and is not told again of every worker.
@@ -127,9 +284,25 @@ impl fmt::Debug for SpawnRequest {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::fs::{self, File};
 
     use super::*;
+    use crate::sys::hold;
+
+    fn request(
+        command: Command,
+        done: impl FnOnce(Result<Spawned, SpawnFailure>) + Send + 'static,
+    ) -> SpawnRequest {
+        SpawnRequest {
+            app: "app".into(),
+            command,
+            output: Output::Discard,
+            words: Vec::new(),
+            sockets: Vec::new(),
+            parent_death_signal: Some(libc::SIGKILL),
+            done: Box::new(done),
+        }
+    }
 
     #[test]
     fn many_are_told_in_the_order_in_which_they_were_asked_for() {
@@ -143,20 +316,32 @@ mod tests {
                 5 => Command::new("sleep").user("no-such-user"),
                 _ => Command::new("sleep").arg("300"),
             };
-            let request = SpawnRequest {
-                app: "app".into(),
-                command,
-                output: Output::Discard,
-                words: Vec::new(),
-                sockets: Vec::new(),
-                parent_death_signal: Some(libc::SIGKILL),
-                // What is dropped here is killed.
-                done: Box::new(move |result| tell.send((number, result.map(drop).is_ok())).unwrap()),
-            };
-            spawn(request).unwrap();
+            // What is dropped here is killed.
+            let done = move |result: Result<_, _>| tell.send((number, result.map(drop).is_ok())).unwrap();
+            spawn(request(command, done)).unwrap();
         }
         let next = || told.recv_timeout(Duration::from_secs(30)).expect("each is told");
         let results: Vec<(usize, bool)> = (0..MANY).map(|_| next()).collect();
         assert_eq!(results, (0..MANY).map(|number| (number, number % 3 != 2)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_child_whose_exec_hangs_is_killed_and_the_others_go_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("program");
+        fs::copy("/bin/true", &program).unwrap();
+        let hanging = File::open(&program).unwrap();
+        hold(&hanging).unwrap();
+
+        let (tell, told) = sync_channel(2);
+        let tell_of_other = tell.clone();
+        let began = now();
+        spawn(request(Command::new(&program), move |result| tell.send(result.map(drop)).unwrap())).unwrap();
+        let other = Command::new("sleep").arg("300");
+        spawn(request(other, move |result| tell_of_other.send(result.map(drop)).unwrap())).unwrap();
+        let failure = told.recv_timeout(Duration::from_secs(30)).expect("it is told").unwrap_err();
+        assert_eq!((failure.step, failure.errno), (SpawnStep::Exec, libc::ETIMEDOUT), "{failure:?}");
+        assert!(began.elapsed() >= EXEC_WITHIN, "it was given its time");
+        told.recv_timeout(Duration::from_secs(30)).expect("it is told").unwrap();
     }
 }

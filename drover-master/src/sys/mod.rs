@@ -3,12 +3,19 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 mod child;
+#[cfg(test)]
+mod lease;
 mod orphans;
 mod pidfd;
 mod readiness;
 
-pub(crate) use child::{Begun, ChildPlan, Identity, PlannedLimit, SpawnError, Stdio, begin};
-pub(crate) use orphans::{is_child_signal_ignored, is_ignored, own_child};
+pub(crate) use child::{
+    Begun, Child, ChildPlan, DISCARD_WITHIN, EXEC_WITHIN, Forge, Identity, PlannedLimit, SpawnError, Stdio,
+    begin,
+};
+#[cfg(test)]
+pub(crate) use lease::hold;
+pub(crate) use orphans::{MAKERS, in_the_making, is_child_signal_ignored, is_ignored, own_child};
 pub use orphans::{reap_strangers, restore_child_signal};
 pub(crate) use pidfd::{has_ended, pidfd_open, pidfd_signal, reap};
 pub(crate) use readiness::watch_readable;

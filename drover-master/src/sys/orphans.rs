@@ -4,11 +4,49 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The children made here and not reaped yet. Held from before a fork until its child is entered, so that whoever looks for
-/// strangers never takes one of them for one.
+/// The children made here and not reaped yet. Whoever looks for strangers must never take one of them for one: the lock is held
+/// from before a fork until its child is entered. Of a child that is waited for until its exec, see [`Making`].
 static OWN: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
+
+/// How many threads may make processes: one, and those that are stuck with a child.
+pub(crate) const MAKERS: usize = 9;
+
+static MAKING: [Making; MAKERS] = [const { Making(AtomicI32::new(0)) }; MAKERS];
+
+/// The pid of the child that a thread is making and waiting for, or 0. The kernel writes it when the child begins to run
+/// (`clone(2)`, CLONE_CHILD_SETTID), so it is there before the child can end. The thread clears it with the table of children
+/// locked, before the child can be reaped.
+pub(crate) struct Making(AtomicI32);
+
+/// Of the thread with this number, below [`MAKERS`].
+pub(crate) fn in_the_making(place: usize) -> &'static Making {
+    &MAKING[place]
+}
+
+impl Making {
+    pub(crate) fn as_ptr(&self) -> *mut i32 {
+        self.0.as_ptr()
+    }
+
+    /// The child is entered in the table.
+    pub(crate) fn clear(&self, _own: &Own) {
+        self.0.store(0, Ordering::SeqCst);
+    }
+
+    /// Kills the child that is in the making, if there is one.
+    pub(crate) fn kill(&self) {
+        // With the table locked, the thread can't go on to reap it: the pid is the child's own.
+        let _own = own_child();
+        let pid = self.0.load(Ordering::SeqCst);
+        if pid > 0 {
+            // SAFETY: as said; no memory is passed.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
+}
 
 /// The children made here, locked.
 pub(crate) struct Own(MutexGuard<'static, Option<HashSet<i32>>>);
@@ -31,6 +69,7 @@ impl Own {
 
     fn has(&self, pid: i32) -> bool {
         self.0.as_ref().is_some_and(|own| own.contains(&pid))
+            || MAKING.iter().any(|making| making.0.load(Ordering::SeqCst) == pid)
     }
 }
 
@@ -48,7 +87,8 @@ pub fn reap_strangers() -> io::Result<usize> {
     for task in fs::read_dir("/proc/self/task")? {
         let children = fs::read_to_string(task?.path().join("children"))?;
         for pid in children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
-            if own.has(pid) {
+            // Asked once it has ended: one that has just been begun is not known before it runs.
+            if own.has(pid) || !has_ended(pid) || own.has(pid) {
                 continue;
             }
             // SAFETY: no memory is passed; the pid is an unreaped child of this process, so it is nobody else's.
@@ -60,6 +100,18 @@ pub fn reap_strangers() -> io::Result<usize> {
         }
     }
     Ok(reaped)
+}
+
+/// Whether a child of this process has ended, without reaping it.
+fn has_ended(pid: i32) -> bool {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the pointer is to writable memory of the right type, zeroed, which is a valid value; waitid(2) leaves the pid
+    // zero when there is nothing to tell.
+    unsafe {
+        libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), flags) == 0
+            && info.assume_init().si_pid() == pid
+    }
 }
 
 /// Whether the kernel reaps children by itself (`sigaction(2)`: SIGCHLD ignored, or SA_NOCLDWAIT), which loses their exits.

@@ -5,48 +5,55 @@ use std::sync::Arc;
 
 use nix::fcntl::FcntlArg;
 
+use super::ChildPlan;
+
 /// The first descriptor of an inherited socket, as `sd_listen_fds(3)` fixes it.
-pub(super) const FIRST_SOCKET: RawFd = 3;
+const FIRST_SOCKET: RawFd = 3;
 
 /// What a child gets as a standard stream.
 #[derive(Debug)]
 pub(crate) enum Stdio {
     /// This end of a pipe, or this file.
-    Owned(OwnedFd),
+    Given(Arc<OwnedFd>),
     /// The master's own.
     Inherited,
 }
 
-impl Stdio {
-    fn lift(&self, above: RawFd) -> nix::Result<Option<OwnedFd>> {
-        match self {
-            Self::Owned(fd) => lift(fd.as_fd(), above).map(Some),
-            Self::Inherited => Ok(None),
+/// The descriptors of a plan with the numbers that they get: the streams 0, 1, 2, the sockets 3 and up.
+pub(super) fn wanted(plan: &ChildPlan) -> Vec<(BorrowedFd<'_>, RawFd)> {
+    fn given(stream: &Stdio) -> Option<BorrowedFd<'_>> {
+        match stream {
+            Stdio::Given(fd) => Some(fd.as_fd()),
+            Stdio::Inherited => None,
         }
     }
+    let streams = [Some(plan.stdin.as_fd()), given(&plan.stdout), given(&plan.stderr)];
+    let sockets = plan.sockets.iter().map(|fd| fd.as_fd()).zip(FIRST_SOCKET..);
+    streams.into_iter().zip(0..).filter_map(|(fd, target)| Some((fd?, target))).chain(sockets).collect()
 }
 
-/// What is moved to which number: the streams to 0, 1, 2, the sockets to 3 and up. All lie above every target, so that no move
-/// hits another.
+/// The first number that is no target: everything from here on is not for the program.
+pub(super) fn above(plan: &ChildPlan) -> RawFd {
+    FIRST_SOCKET + plan.sockets.len() as RawFd
+}
+
+/// What the child moves to which number. The sources lie above every target, so that no move hits another.
 #[derive(Debug)]
 pub(super) struct Moves {
-    streams: [Option<OwnedFd>; 3],
-    sockets: Vec<OwnedFd>,
-    above: RawFd,
+    pub pairs: Vec<(RawFd, RawFd)>,
+    pub above: RawFd,
+    /// With a table that is shared with the master: from here on nothing is taken over. See [`unshare_table`].
+    pub unshare_from: Option<RawFd>,
 }
 
-impl Moves {
-    pub(super) fn new(
-        stdin: &OwnedFd,
-        stdout: &Stdio,
-        stderr: &Stdio,
-        sockets: &[Arc<OwnedFd>],
-        above: RawFd,
-    ) -> nix::Result<Self> {
-        let streams = [Some(lift(stdin.as_fd(), above)?), stdout.lift(above)?, stderr.lift(above)?];
-        let sockets = sockets.iter().map(|fd| lift(fd.as_fd(), above)).collect::<Result<_, _>>()?;
-        Ok(Self { streams, sockets, above })
-    }
+/// Copies of descriptors above the targets, for a child with a table of its own. They have to live until it is made.
+pub(super) fn lifted(plan: &ChildPlan) -> nix::Result<(Vec<OwnedFd>, Moves)> {
+    let above = above(plan);
+    let wanted = wanted(plan);
+    let copies: Vec<OwnedFd> =
+        wanted.iter().map(|(fd, _)| lift(*fd, above)).collect::<Result<_, nix::Error>>()?;
+    let pairs = copies.iter().zip(&wanted).map(|(copy, (_, target))| (copy.as_raw_fd(), *target)).collect();
+    Ok((copies, Moves { pairs, above, unshare_from: None }))
 }
 
 /// A copy of a descriptor with a number of at least `above`.
@@ -56,19 +63,28 @@ pub(super) fn lift(fd: BorrowedFd<'_>, above: RawFd) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Takes a table of descriptors of its own, in which only those below `from` are. One call does both, so the master's table is
+/// not touched: `close_range(2)`, CLOSE_RANGE_UNSHARE, which copies nothing that it would close.
+///
+/// # Safety
+///
+/// Only in the child.
+pub(super) unsafe fn unshare_table(from: RawFd) -> bool {
+    // SAFETY: a plain system call on descriptor numbers.
+    unsafe { libc::syscall(libc::SYS_close_range, from, u32::MAX, libc::CLOSE_RANGE_UNSHARE) == 0 }
+}
+
 /// Standard streams to 0, 1, 2, sockets to 3 and up, everything else closed on exec.
 ///
 /// # Safety
 ///
-/// Only between fork and exec.
+/// Only in the child, with a table of its own.
 pub(super) unsafe fn place_descriptors(moves: &Moves) -> bool {
-    let sockets = moves.sockets.iter().zip(FIRST_SOCKET..);
-    let streams = moves.streams.iter().zip(0..).filter_map(|(fd, target)| Some((fd.as_ref()?, target)));
     // SAFETY: plain system calls on descriptor numbers; the child owns its whole table.
     unsafe {
-        for (fd, target) in streams.chain(sockets) {
+        for &(source, target) in &moves.pairs {
             // dup2 clears close-on-exec on the new number, which is what makes it inherited.
-            if libc::dup2(fd.as_raw_fd(), target) < 0 {
+            if libc::dup2(source, target) < 0 {
                 return false;
             }
         }
@@ -82,7 +98,7 @@ pub(super) unsafe fn place_descriptors(moves: &Moves) -> bool {
 ///
 /// # Safety
 ///
-/// Only between fork and exec.
+/// Only in the child, with a table of its own.
 unsafe fn close_on_exec_from(first: RawFd) {
     const BOUND: RawFd = 65_536;
     // SAFETY: plain system calls on descriptor numbers.

@@ -1,5 +1,6 @@
-//! The child's side, from fork to exec: async-signal-safe calls only (`signal-safety(7)`), on memory made before the fork. No
-//! allocation, no lock, no panic.
+//! The child's side, until it is the program: async-signal-safe calls only (`signal-safety(7)`), on memory made before. No
+//! allocation, no lock, no panic. The memory may be the master's own (`vfork.rs`): nothing is written but this stack, errno, which
+//! the waiting thread does not rely on, and what the launch names for it.
 //!
 //! The order matters. Descriptors come first, since a lower limit of them would be in the way. Limits come while there are
 //! still privileges to set them with. Then supplementary groups, group and user: whoever gives up the user first may not change
@@ -9,53 +10,80 @@
 use std::ffi::c_char;
 use std::os::fd::RawFd;
 
-use super::descriptors::place_descriptors;
-use super::{ChildPlan, Identity, Launch};
+use super::descriptors::{Moves, place_descriptors, unshare_table};
+use super::report::Memory;
+use super::{ChildPlan, Identity};
 use crate::machine::exit::SpawnStep;
 
 /// Room for the digits of any pid, and the NUL after them.
 pub(super) const PID_DIGITS: usize = 11;
 
+/// What the child reads, all of it made before it is.
+pub(super) struct Launch<'a> {
+    pub plan: &'a ChildPlan,
+    pub argv: &'a [*const c_char],
+    pub env: &'a [*const c_char],
+    /// Where the digits of its pid are written: room for [`PID_DIGITS`] and a NUL.
+    pub listen_pid: *mut u8,
+    pub moves: &'a Moves,
+    pub report: Report,
+    pub master_pid: i32,
+}
+
+/// Where the child tells what failed.
+#[derive(Clone, Copy)]
+pub(super) enum Report {
+    /// A pipe, of a child with memory of its own.
+    Pipe(RawFd),
+    /// Memory that it shares with the thread that waits for it.
+    Memory(*mut Memory),
+}
+
 /// A step that failed: which, of the limits which one, and the errno.
 type Failure = (SpawnStep, u8, i32);
 
-/// Becomes the program, or reports why not. Returns the exit code, for then.
+/// Becomes the program, or reports why not and ends.
 ///
 /// # Safety
 ///
 /// Only in the child, with all signals blocked.
-pub(super) unsafe fn run(launch: &Launch<'_>, listen_pid: &mut [u8]) -> i32 {
-    // SAFETY: as promised by the caller.
+pub(super) unsafe fn run(launch: &Launch<'_>) -> ! {
+    // SAFETY: as promised by the caller; _exit(2) is async-signal-safe.
     unsafe {
-        let (step, which, errno) = prepare_and_exec(launch, listen_pid);
+        let (step, which, errno) = prepare_and_exec(launch);
         report(launch.report, step, which, errno, true);
+        libc::_exit(127)
     }
-    127
 }
-
-/// What is written for one step, in this order: step and whether it is the end, which limit, errno.
-pub(super) const RECORD: usize = 4;
-
-/// Set in the first byte of a record after which the child has ended.
-pub(super) const IS_END: u8 = 0x80;
 
 /// # Safety
 ///
 /// Only in the child.
-unsafe fn report(to: RawFd, step: SpawnStep, which: u8, errno: i32, is_end: bool) {
-    let [low, high, ..] = errno.to_le_bytes();
-    let record: [u8; RECORD] = [step as u8 | if is_end { IS_END } else { 0 }, which, low, high];
-    // SAFETY: write(2) is async-signal-safe; the record is on this stack.
-    unsafe { libc::write(to, record.as_ptr().cast(), RECORD) };
+unsafe fn report(to: Report, step: SpawnStep, which: u8, errno: i32, is_end: bool) {
+    let record = super::report::record(step, which, errno, is_end);
+    // SAFETY: write(2) is async-signal-safe, and the record is on this stack; the memory is nobody else's until the child has
+    // ended or is the program.
+    unsafe {
+        match to {
+            Report::Pipe(fd) => drop(libc::write(fd, record.as_ptr().cast(), record.len())),
+            Report::Memory(memory) => (*memory).push(record),
+        }
+    }
 }
 
 /// # Safety
 ///
 /// Only in the child, with all signals blocked.
-unsafe fn prepare_and_exec(launch: &Launch<'_>, listen_pid: &mut [u8]) -> Failure {
+unsafe fn prepare_and_exec(launch: &Launch<'_>) -> Failure {
     let plan = launch.plan;
     // SAFETY: every call below is async-signal-safe or a plain system call, on memory that was made before the fork.
     unsafe {
+        // First of all: until then the table of descriptors is the master's.
+        if let Some(from) = launch.moves.unshare_from
+            && !unshare_table(from)
+        {
+            return failed(SpawnStep::Descriptors);
+        }
         if libc::setpgid(0, 0) != 0 {
             return failed(SpawnStep::ProcessGroup);
         }
@@ -78,7 +106,8 @@ unsafe fn prepare_and_exec(launch: &Launch<'_>, listen_pid: &mut [u8]) -> Failur
         if let Some(mask) = plan.umask {
             libc::umask(mask);
         }
-        write_digits(libc::getpid().unsigned_abs(), listen_pid);
+        let digits = std::slice::from_raw_parts_mut(launch.listen_pid, PID_DIGITS + 1);
+        write_digits(libc::getpid().unsigned_abs(), digits);
         if let Some(signal) = plan.parent_death_signal {
             if libc::prctl(libc::PR_SET_PDEATHSIG, signal) != 0 {
                 return failed(SpawnStep::ParentDeathSignal);
@@ -118,7 +147,7 @@ unsafe fn exec(plan: &ChildPlan, argv: &[*const c_char], env: &[*const c_char]) 
 /// # Safety
 ///
 /// Only in the child.
-unsafe fn set_limits(plan: &ChildPlan, to: RawFd) -> Result<(), Failure> {
+unsafe fn set_limits(plan: &ChildPlan, to: Report) -> Result<(), Failure> {
     let settle = |failure: Failure| {
         if plan.are_limits_required {
             return Err(failure);
@@ -239,19 +268,24 @@ unsafe fn become_user(identity: &Identity) -> Result<(), SpawnStep> {
 ///
 /// Only in the child, with all signals blocked on entry.
 unsafe fn reset_signals() -> bool {
-    // SAFETY: sigaction, sigemptyset and sigprocmask are async-signal-safe; the structs are on this stack, zeroed.
+    // The kernel's struct, which is smaller everywhere. All zero is SIG_DFL without flags and mask, in whatever order.
+    let default = [0_u64; 8];
+    // SAFETY: plain system calls; the C library's would refuse the two signals of its own, and may take a lock. The structs
+    // are on this stack.
     unsafe {
-        let mut default: libc::sigaction = std::mem::zeroed();
-        default.sa_sigaction = libc::SIG_DFL;
-        for signal in 1..=libc::SIGRTMAX() {
-            // KILL and STOP can't be set, and two numbers belong to the C library: EINVAL, as it should be.
-            libc::sigaction(signal, &default, std::ptr::null_mut());
+        for signal in 1..=SIGNALS {
+            // KILL and STOP can't be set: EINVAL, as it should be.
+            let none = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SIGNALS / 8);
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()) == 0
     }
 }
+
+/// How many signals the kernel has.
+const SIGNALS: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 128 } else { 64 };
 
 /// The decimal digits of a number, and NULs up to the end, without allocation.
 fn write_digits(number: u32, into: &mut [u8]) {
