@@ -47,6 +47,12 @@ pub(super) enum Need {
 }
 
 impl Crew {
+    /// For tests that run beside others.
+    #[cfg(test)]
+    pub(super) fn with_places_from(first: usize) -> Self {
+        Self { count: first, ..Self::default() }
+    }
+
     /// Sees to it that one is active.
     pub(super) fn fill(&mut self) -> Need {
         if self.active.is_some() {

@@ -19,6 +19,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -28,7 +29,7 @@ use super::crew::{Crew, Need};
 use super::tree::Tree;
 use crate::config::{Command, Output};
 use crate::machine::exit::SpawnStep;
-use crate::sys::{DISCARD_WITHIN, EXEC_WITHIN, Forge, in_the_making};
+use crate::sys::{DISCARD_WITHIN, EXEC_WITHIN, Forge, MAKERS, in_the_making};
 
 /// How many requests may wait. Each app has at most 64 in creation, so this is enough for 64 apps in one program that all
 /// start at once; what does not fit is refused as a failed spawn and tried again by policy.
@@ -77,27 +78,20 @@ pub(crate) struct SpawnFailure {
 pub(crate) fn spawn(request: SpawnRequest) -> Result<(), SpawnFailure> {
     static SHOP: Mutex<Option<Arc<Shop>>> = Mutex::new(None);
     let mut shop = SHOP.lock().unwrap_or_else(PoisonError::into_inner);
-    let refused = |error: io::Error| SpawnFailure {
+    // What could not be had is tried again by the next request: a limit may have been lifted.
+    if shop.is_none() {
+        let kill = |place| in_the_making(place).kill();
+        *shop = Some(Shop::open(Crew::default(), kill).map_err(refused)?);
+    }
+    shop.as_ref().map_or(Err(refused(Errno::EAGAIN.into())), |shop| shop.take(request))
+}
+
+fn refused(error: io::Error) -> SpawnFailure {
+    SpawnFailure {
         step: SpawnStep::Prepare,
         errno: error.raw_os_error().unwrap_or(libc::EAGAIN),
         sentence: format!("the spawner can't take another request: {error}"),
-    };
-    // What could not be had is tried again by the next request: a limit may have been lifted.
-    if shop.is_none() {
-        *shop = Some(Shop::open().map_err(refused)?);
     }
-    let Some(shop) = &*shop else { return Err(refused(io::Error::from_raw_os_error(libc::EAGAIN))) };
-    let need = shop.crew().fill();
-    if need == Need::Everyone {
-        let sentence = format!(
-            "{} processes hang while they are made, on a file system that does not answer perhaps, and can't be killed; no \
-             other is begun before one of them goes on",
-            crate::sys::MAKERS
-        );
-        return Err(SpawnFailure { step: SpawnStep::Prepare, errno: libc::ETIMEDOUT, sentence });
-    }
-    shop.meet(need).map_err(refused)?;
-    shop.queue.try_send(request).map_err(|_| refused(io::Error::from_raw_os_error(libc::EAGAIN)))
 }
 
 /// What the makers share.
@@ -110,17 +104,32 @@ struct Shop {
     is_turn: Condvar,
     /// Set while a child is waited for: it costs no wakeup unless that takes too long.
     timer: TimerFd,
+    /// Kills the child that a maker waits for.
+    kill: fn(usize),
 }
 
 impl Shop {
-    fn open() -> io::Result<Arc<Self>> {
+    fn open(crew: Crew, kill: fn(usize)) -> io::Result<Arc<Self>> {
         let (queue, requests) = sync_channel(WAITING);
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
-        let (crew, is_turn) = (Mutex::default(), Condvar::new());
-        let shop = Arc::new(Self { queue, requests: Mutex::new(requests), crew, is_turn, timer });
+        let (requests, crew) = (Mutex::new(requests), Mutex::new(crew));
+        let shop = Arc::new(Self { queue, requests, crew, is_turn: Condvar::new(), timer, kill });
         let watched = Arc::clone(&shop);
         start_thread("drover-watch", move || watched.watch())?;
         Ok(shop)
+    }
+
+    fn take(self: &Arc<Self>, request: SpawnRequest) -> Result<(), SpawnFailure> {
+        let need = self.crew().fill();
+        if need == Need::Everyone {
+            let sentence = format!(
+                "{MAKERS} processes hang while they are made, on a file system that does not answer perhaps, and can't be \
+                 killed; no other is begun before one of them goes on"
+            );
+            return Err(SpawnFailure { step: SpawnStep::Prepare, errno: libc::ETIMEDOUT, sentence });
+        }
+        self.meet(need).map_err(refused)?;
+        self.queue.try_send(request).map_err(|_| refused(Errno::EAGAIN.into()))
     }
 
     fn crew(&self) -> MutexGuard<'_, Crew> {
@@ -135,7 +144,7 @@ impl Shop {
                 Ok(())
             }
             Need::Kill(place) => {
-                in_the_making(place).kill();
+                (self.kill)(place);
                 self.set_timer(Some(DISCARD_WITHIN));
                 Ok(())
             }
@@ -285,9 +294,12 @@ impl fmt::Debug for SpawnRequest {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
 
     use super::*;
-    use crate::sys::hold;
+    use crate::sys::{give_back, hold};
 
     fn request(
         command: Command,
@@ -302,6 +314,16 @@ mod tests {
             parent_death_signal: Some(libc::SIGKILL),
             done: Box::new(done),
         }
+    }
+
+    /// A program whose exec hangs until the lease is given back.
+    fn hanging_program() -> (TempDir, PathBuf, File) {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("program");
+        fs::copy("/bin/true", &program).unwrap();
+        let file = File::open(&program).unwrap();
+        hold(&file).unwrap();
+        (dir, program, file)
     }
 
     #[test]
@@ -327,12 +349,7 @@ mod tests {
 
     #[test]
     fn a_child_whose_exec_hangs_is_killed_and_the_others_go_on() {
-        let dir = tempfile::tempdir().unwrap();
-        let program = dir.path().join("program");
-        fs::copy("/bin/true", &program).unwrap();
-        let hanging = File::open(&program).unwrap();
-        hold(&hanging).unwrap();
-
+        let (_dir, program, _hanging) = hanging_program();
         let (tell, told) = sync_channel(2);
         let tell_of_other = tell.clone();
         let began = now();
@@ -343,5 +360,24 @@ mod tests {
         assert_eq!((failure.step, failure.errno), (SpawnStep::Exec, libc::ETIMEDOUT), "{failure:?}");
         assert!(began.elapsed() >= EXEC_WITHIN, "it was given its time");
         told.recv_timeout(Duration::from_secs(30)).expect("it is told").unwrap();
+    }
+
+    #[test]
+    fn a_maker_that_hangs_with_its_child_is_replaced_and_tells_of_it_when_it_comes_back() {
+        let (_dir, program, hanging) = hanging_program();
+        // Places that the shop of the other tests does not come to; and a kill that does nothing, as in a kernel that is stuck.
+        let crew = Crew::with_places_from(4);
+        let shop = Shop::open(crew, |_| {}).unwrap();
+        let (tell, told) = sync_channel(2);
+        let tell_of_other = tell.clone();
+        shop.take(request(Command::new(&program), move |result| tell.send(result.map(drop)).unwrap()))
+            .unwrap();
+        let other = Command::new("sleep").arg("300");
+        shop.take(request(other, move |result| tell_of_other.send(result.map(drop)).unwrap())).unwrap();
+        let next = || told.recv_timeout(Duration::from_secs(30)).expect("it is told");
+        next().expect("the successor makes the other");
+        give_back(&hanging).unwrap();
+        let failure = next().unwrap_err();
+        assert_eq!((failure.step, failure.errno), (SpawnStep::Exec, libc::ETIMEDOUT), "{failure:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 /// `fcntl(2)`; the libc crate does not name it.
 const F_SETSIG: i32 = 10;
 
-/// Takes a write lease (`fcntl(2)`, F_SETLEASE). Until the file is closed, whoever opens it waits, for 45 s at most
+/// Takes a write lease (`fcntl(2)`, F_SETLEASE). Until it is given back, whoever opens the file waits, for 45 s at most
 /// (`/proc/sys/fs/lease-break-time`). Nobody else may have it open.
 pub(crate) fn hold(file: &File) -> io::Result<()> {
     // Instead of SIGIO, which ends a process, the holder is told by a signal that is ignored by default.
@@ -17,4 +17,11 @@ pub(crate) fn hold(file: &File) -> io::Result<()> {
             && libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK) == 0
     };
     if held { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives it back. To close the file would not do: the child that waits may have a copy of the descriptor.
+pub(crate) fn give_back(file: &File) -> io::Result<()> {
+    // SAFETY: a plain system call on a descriptor that is borrowed for it.
+    let given = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_UNLCK) == 0 };
+    if given { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -14,7 +14,7 @@ pub(crate) use child::{
     begin,
 };
 #[cfg(test)]
-pub(crate) use lease::hold;
+pub(crate) use lease::{give_back, hold};
 pub(crate) use orphans::{MAKERS, in_the_making, is_child_signal_ignored, is_ignored, own_child};
 pub use orphans::{reap_strangers, restore_child_signal};
 pub(crate) use pidfd::{has_ended, pidfd_open, pidfd_signal, reap};
