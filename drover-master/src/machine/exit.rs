@@ -23,7 +23,8 @@ pub enum ExitStatus {
 /// What the process used, as `getrusage(2)` tells it: its own and that of the children it waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// The largest resident set, in KiB.
+    /// The largest resident set, in KiB. Linux counts what the process had before it became the program, too, which is the
+    /// master's; so a small worker shows what the master has.
     pub max_rss_kb: u64,
     /// User and system time.
     pub cpu: Duration,

@@ -8,6 +8,7 @@ mod exit_watch;
 mod explain;
 mod limits;
 mod output;
+mod shop;
 mod spawner;
 mod tree;
 
