@@ -9,9 +9,7 @@ use crate::output::message;
 pub(super) fn run(args: &CompletionArgs) -> ExitStatus {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut without_what_is_hidden(&Cli::command()), "drover", &mut script);
-    // A reader that has gone has seen enough.
-    let _ = message::result(&String::from_utf8_lossy(&script));
-    ExitStatus::Done
+    message::whole_result(&String::from_utf8_lossy(&script))
 }
 
 /// A script offers all that there is, also verbs and options that nobody is to type.

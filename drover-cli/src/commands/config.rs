@@ -33,7 +33,5 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
         }
     }
     let text = if args.json { config::to_json(&config).to_string() } else { config::to_toml(&config) };
-    // A reader that has gone has seen enough.
-    let _ = message::result(&text);
-    ExitStatus::Done
+    message::whole_result(&text)
 }

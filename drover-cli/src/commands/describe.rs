@@ -18,9 +18,7 @@ pub(super) async fn run(global: &Global, args: &DescribeArgs) -> ExitStatus {
             } else {
                 describe::description(&reply, message::is_stdout_coloured())
             };
-            // A reader that has gone has seen enough.
-            let _ = message::result(&text);
-            ExitStatus::Done
+            message::whole_result(&text)
         }
         Err(error) => report(&error),
     }

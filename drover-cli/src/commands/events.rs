@@ -25,9 +25,9 @@ pub(super) async fn run(global: &Global, args: &EventsArgs) -> ExitStatus {
         match next {
             Ok(Some(Follow::Event(event))) => {
                 let line = if args.json { json::event(&event) } else { story::event_line(&event) };
-                if message::result(&line).is_err() {
-                    // The reader has seen enough.
-                    return ExitStatus::Done;
+                let printed = message::result(&line);
+                if printed.is_err() {
+                    return message::written(printed);
                 }
             }
             Ok(Some(Follow::Missed(missed))) if args.json => {

@@ -32,9 +32,9 @@ pub(super) async fn run(global: &Global, args: &LogsArgs) -> ExitStatus {
         };
         match next {
             Ok(Some(LogFollow::Line(line))) => {
-                if print(&line).is_err() {
-                    // The reader has seen enough.
-                    return ExitStatus::Done;
+                let printed = print(&line);
+                if printed.is_err() {
+                    return message::written(printed);
                 }
             }
             Ok(Some(LogFollow::Missed(missed))) => {

@@ -10,9 +10,7 @@ use crate::output::message;
 /// Tells one result, and what it means to a script.
 pub(super) fn tell(result: &OperationResult, deed: Deed, only_begun: bool, before: &Before) -> ExitStatus {
     let Some(error) = &result.error else {
-        // A reader that has gone has its answer in the exit status.
-        let _ = message::result(&line(result, deed, only_begun, before.pid(&result.name)));
-        return ExitStatus::Done;
+        return message::whole_result(&line(result, deed, only_begun, before.pid(&result.name)));
     };
     // The master's sentence names who is meant where it is not the name itself.
     let text = match error.message.contains(&result.name) {

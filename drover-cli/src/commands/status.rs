@@ -28,9 +28,10 @@ pub(super) async fn run(global: &Global, args: &StatusArgs) -> ExitStatus {
     match client.status(&args.apps).await {
         Ok(reply) => {
             let text = if args.json { json::status(&reply) } else { show(global, &reply) };
-            // A reader that has gone has its answer.
-            let _ = message::result(&text);
-            judge(&reply)
+            match message::whole_result(&text) {
+                ExitStatus::Done => judge(&reply),
+                failed => failed,
+            }
         }
         Err(error) => report(&error),
     }
@@ -73,8 +74,9 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             }
             subscribed = true;
         }
-        if message::result(&format!("{HOME_AND_CLEAR}{}", show(global, &reply))).is_err() {
-            return ExitStatus::Done;
+        let shown = message::result(&format!("{HOME_AND_CLEAR}{}", show(global, &reply)));
+        if shown.is_err() {
+            return message::written(shown);
         }
         tokio::select! {
             next = news.next_event() => match next {

@@ -9,6 +9,7 @@ use drover_master::StartError;
 
 use super::said::{self, Said};
 use crate::commands::AppFailure;
+use crate::exit_status::ExitStatus;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = Style::new().dimmed();
@@ -70,6 +71,23 @@ pub(crate) fn result(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", text.trim_end_matches('\n'))?;
     stdout.flush()
+}
+
+/// Prints the whole result of a verb, and tells what came of that.
+pub(crate) fn whole_result(text: &str) -> ExitStatus {
+    written(result(text))
+}
+
+/// What a result that could not be written means to a script: a reader that has gone has seen enough, but a full disk, say,
+/// is a failure.
+pub(crate) fn written(result: io::Result<()>) -> ExitStatus {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            error_text(&format!("the result can't be written: {error}"));
+            ExitStatus::Failed
+        }
+        Ok(()) | Err(_) => ExitStatus::Done,
+    }
 }
 
 /// Whether prefixes of workers' lines, which go to both streams, may be coloured.

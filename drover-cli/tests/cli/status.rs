@@ -112,3 +112,26 @@ fn watch_ends_when_it_is_interrupted_and_the_master_goes_on() {
     assert!(is_running(demo.pid()));
     home.down(demo);
 }
+
+#[test]
+fn a_result_that_can_not_be_written_is_a_failure_and_a_reader_that_has_gone_is_none() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    for verb in
+        [&["status"][..], &["events"], &["describe", "demo"], &["schema"], &["restart", "demo/0"], &["logs"]]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = home.drover(verb);
+        let output = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let output = output.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        // Nothing was printed by the demo's worker, so there is nothing to write.
+        let expected = if verb == ["logs"] { 0 } else { 1 };
+        assert_eq!(output.status.code(), Some(expected), "{verb:?}: {said}");
+        assert!(
+            expected == 0 || said.contains("the result can't be written: No space left"),
+            "{verb:?}: {said}"
+        );
+    }
+    home.down(demo);
+}

@@ -134,8 +134,17 @@ impl AppSpec {
     }
 }
 
+/// As it stands in `drover.toml`, such as `1m30s`.
 fn shown(duration: Duration) -> String {
-    if duration == Duration::MAX { "for ever".to_owned() } else { format!("{duration:?}") }
+    if duration == Duration::MAX {
+        return "for ever".to_owned();
+    }
+    let (seconds, rest_ms) = (duration.as_secs(), duration.subsec_millis());
+    let parts =
+        [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"), (rest_ms.into(), "ms")];
+    let text: String =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 fn shown_limits(limits: &Limits) -> String {
@@ -183,7 +192,8 @@ mod tests {
         assert_eq!(value("command"), Some("web -v"));
         assert_eq!(value("env"), Some("PASSWORD"));
         assert_eq!(value("stop.drain_timeout"), Some("20s"));
-        assert_eq!(value("restart.limit"), Some("10 within 300s, then give-up"));
+        assert_eq!(value("restart.limit"), Some("10 within 5m, then give-up"));
+        assert_eq!(value("stop.pre_delay"), Some("0s"));
         assert_eq!(value("restart.start_limit"), value("restart.limit"));
         assert!(!format!("{rows:?}").contains("hunter2"));
     }
