@@ -25,6 +25,7 @@ fn app(app: &AppStatus) -> Value {
         "ready": app.ready,
         "generation": app.generation,
         "operation": text(&app.operation),
+        "waits_for": app.waits_for,
         "outcome": text(&app.outcome),
         "listeners": app.listeners,
         "workers": app.workers.iter().map(worker).collect::<Vec<_>>(),

@@ -44,6 +44,9 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
         app.ready,
         app.desired
     );
+    if !app.waits_for.is_empty() {
+        let _ = write!(line, ", waits for {}", app.waits_for.join(", "));
+    }
     if !app.operation.is_empty() {
         let _ = write!(line, ", {} under way", app.operation);
     }

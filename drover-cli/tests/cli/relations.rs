@@ -110,3 +110,19 @@ fn a_oneshot_has_one_worker_unless_more_are_asked_for() {
     let count = |line: &str| ended.stdout.lines().filter(|printed| printed.ends_with(line)).count();
     assert_eq!((count("once"), count("again")), (1, 3), "{ended:#?}");
 }
+
+#[test]
+fn the_status_tells_what_an_app_waits_for() {
+    let home = Home::new();
+    let master = home
+        .up("[app.web]\ncommand = \"sleep 1000\"\nworkers = 1\ndepends_on = { work = \"completed\" }\n\
+         [app.work]\ncommand = [\"sh\", \"-c\", \"echo begun; sleep 1000\"]\nkind = \"oneshot\"\n");
+    master.prints("begun");
+    let ended = home.run(&["status", "web"]);
+    assert!(ended.stdout.contains("web INITIALIZED, 0 of 1 ready, waits for work"), "{ended:#?}");
+    let status = home.status();
+    let apps = status["apps"].as_array().expect("a list");
+    let web = apps.iter().find(|app| app["name"] == "web").expect("it is told");
+    assert_eq!(web["waits_for"][0], "work");
+    home.down(master);
+}

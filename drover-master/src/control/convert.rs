@@ -26,14 +26,20 @@ const PART: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct StatusParts {
     snapshots: Vec<Snapshot>,
+    /// What apps wait for, by the names of both.
+    waits: Vec<(String, Vec<String>)>,
     now: Instant,
     app: usize,
     worker: usize,
 }
 
 impl StatusParts {
-    pub(super) const fn new(snapshots: Vec<Snapshot>, now: Instant) -> Self {
-        Self { snapshots, now, app: 0, worker: 0 }
+    pub(super) const fn new(
+        snapshots: Vec<Snapshot>,
+        waits: Vec<(String, Vec<String>)>,
+        now: Instant,
+    ) -> Self {
+        Self { snapshots, waits, now, app: 0, worker: 0 }
     }
 
     /// The next answer, and whether more follow. The first may be empty.
@@ -44,6 +50,9 @@ impl StatusParts {
             && let Some(snapshot) = self.snapshots.get(self.app)
         {
             let mut app = app_status(snapshot);
+            if let Some((_, on)) = self.waits.iter().find(|(waiting, _)| *waiting == app.name) {
+                app.waits_for.clone_from(on);
+            }
             if self.worker > 0 {
                 app.listeners.clear();
             }
@@ -75,6 +84,7 @@ pub(super) fn app_status(snapshot: &Snapshot) -> wire::AppStatus {
         generation: snapshot.status.generation.0,
         operation: snapshot.status.operation.unwrap_or_default().to_owned(),
         workers: Vec::new(),
+        waits_for: Vec::new(),
         listeners: snapshot.listeners.iter().map(|(name, addr)| format!("{name}={addr}")).collect(),
         outcome: snapshot.status.outcome.clone().unwrap_or_default(),
     }
@@ -257,8 +267,11 @@ mod tests {
 
     #[test]
     fn the_status_of_a_hundred_thousand_crashed_workers_goes_into_frames() {
-        let mut parts =
-            StatusParts::new(vec![crashed("few", 3), crashed("many", 100_000), crashed("none", 0)], now());
+        let mut parts = StatusParts::new(
+            vec![crashed("few", 3), crashed("many", 100_000), crashed("none", 0)],
+            Vec::new(),
+            now(),
+        );
         let mut slots = Vec::new();
         loop {
             let (apps, more) = parts.next_part();
@@ -282,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_status_without_apps_is_one_answer() {
-        assert_eq!(StatusParts::new(Vec::new(), now()).next_part(), (Vec::new(), false));
+        assert_eq!(StatusParts::new(Vec::new(), Vec::new(), now()).next_part(), (Vec::new(), false));
     }
 
     #[test]

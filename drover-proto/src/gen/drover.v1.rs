@@ -707,6 +707,9 @@ pub struct AppStatus {
     /// How the app ended, for people; empty while it has not.
     #[prost(string, tag = "9")]
     pub outcome: ::prost::alloc::string::String,
+    /// The apps that have to be there before this one is started; empty unless it waits for them.
+    #[prost(string, repeated, tag = "10")]
+    pub waits_for: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A slot and what is in it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

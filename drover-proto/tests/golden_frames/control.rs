@@ -67,6 +67,11 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             Body::Status(StatusReply { master: Some(master), ..Default::default() })
         }),
         "status_reply" => last(2, Body::Status(full_status())),
+        "status_reply_of_an_app_that_waits" => last(2, {
+            let waits_for = vec!["db".into(), "web".into()];
+            let mail = AppStatus { name: "mail".into(), waits_for, ..Default::default() };
+            Body::Status(StatusReply { apps: vec![mail], ..Default::default() })
+        }),
         "event" => {
             event(Event { slot: Some(0), worker: 7, pid: 4711, ..of_web(18, "started", Phase::Started) })
         }
@@ -212,6 +217,7 @@ fn full_status() -> StatusReply {
         workers: vec![serving, backing_off, empty_slot],
         listeners: vec!["http=127.0.0.1:1999".into()],
         outcome: String::new(),
+        waits_for: Vec::new(),
     };
     StatusReply {
         master: Some(MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 90_061_000 }),
