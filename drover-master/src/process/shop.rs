@@ -38,9 +38,10 @@ const UNDER_WAY: usize = 8;
 /// What the makers share.
 #[derive(Debug)]
 pub(super) struct Shop {
-    queue: SyncSender<SpawnRequest>,
+    /// Boxed: a bounded queue has all its room from the start, and a request has hundreds of bytes.
+    queue: SyncSender<Box<SpawnRequest>>,
     /// Locked by the active maker while it waits.
-    requests: Mutex<Receiver<SpawnRequest>>,
+    requests: Mutex<Receiver<Box<SpawnRequest>>>,
     crew: Mutex<Crew>,
     is_turn: Condvar,
     /// Set while a child is waited for: it costs no wakeup unless that takes too long.
@@ -70,7 +71,7 @@ impl Shop {
             return Err(SpawnFailure { step: SpawnStep::Prepare, errno: libc::ETIMEDOUT, sentence });
         }
         self.meet(need).map_err(refused)?;
-        self.queue.try_send(request).map_err(|_| refused(Errno::EAGAIN.into()))
+        self.queue.try_send(Box::new(request)).map_err(|_| refused(Errno::EAGAIN.into()))
     }
 
     fn crew(&self) -> MutexGuard<'_, Crew> {
@@ -129,7 +130,7 @@ impl Shop {
                 }
                 continue;
             };
-            let mut attempt = Attempt::plan(request, &mut nulls);
+            let mut attempt = Attempt::plan(*request, &mut nulls);
             if attempt.is_forked() {
                 attempt.fork();
                 under_way.push_back(attempt);
@@ -170,7 +171,7 @@ impl Shop {
     }
 
     /// The next request. None if there is none and it is not to be waited for.
-    fn next(&self, is_waited_for: bool) -> Option<SpawnRequest> {
+    fn next(&self, is_waited_for: bool) -> Option<Box<SpawnRequest>> {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         if is_waited_for {
             return Some(requests.recv().expect("the shop holds a sender itself"));
