@@ -143,127 +143,6 @@ impl Master {
         self.request(|reply| Request::End { how, by, reply })
     }
 
-    /// Restarts every worker: each drains and leaves, and another takes its place as soon as it has. The listeners stay open
-    /// meanwhile. Resolved means that every new worker is ready. Joins a restart that is under way.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError`]: a new worker failed before it was ready (the restart policy goes on trying), or the app does not run.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the ticket cancels nothing.
-    pub fn restart(&self) -> Ticket<(), OperateError> {
-        self.operate(gate::SlotRequest::Restart, Target::All, "restart()")
-    }
-
-    /// Restarts one worker, as [`restart`](Self::restart) does all.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError`]: as there, and if there is no such worker.
-    pub fn restart_worker(&self, target: Target) -> Ticket<(), OperateError> {
-        self.operate(gate::SlotRequest::Restart, target, "restart_worker()")
-    }
-
-    /// Ends a worker gracefully and leaves its slot empty until it is started again; a pending try is called off. Resolved
-    /// means that its process has been reaped. The app runs on, even without any worker.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError`]: there is no such worker, or its process can't be killed.
-    pub fn stop_worker(&self, target: Target) -> Ticket<(), OperateError> {
-        self.operate(gate::SlotRequest::Stop, target, "stop_worker()")
-    }
-
-    /// Starts a worker in a slot that was stopped, given up, or waits for its next try, with a fresh count of failures.
-    /// Resolved means that it is ready; of one that runs, at once.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError`]: it failed before it was ready (the restart policy goes on trying), or there is no such slot.
-    pub fn start_worker(&self, target: Target) -> Ticket<(), OperateError> {
-        self.operate(gate::SlotRequest::Start, target, "start_worker()")
-    }
-
-    /// Has more or fewer workers. Newcomers are started in parallel and count when they are ready; those that are too many
-    /// drain and leave: first what has failed, then what is not ready, then the least busy, then the youngest. Resolved means
-    /// that every newcomer is ready, or everyone that had to leave is gone. A newer call takes the place of one that is under
-    /// way. Of an app that does not run it sets how many will be started.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError::Worker`] if a newcomer failed before it was ready: then nothing has changed, and all newcomers are
-    /// gone or leaving. [`Denied`](OperateError::Denied) for no workers at all or more than 100,000, and while the app starts
-    /// or ends.
-    pub fn scale(&self, count: Count) -> Ticket<(), OperateError> {
-        self.scale_for(count, "scale()")
-    }
-
-    pub(crate) fn scale_for(&self, count: Count, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
-        let by = by.into();
-        self.request(|reply| Request::Scale { count, by, reply })
-    }
-
-    /// Sends a signal to the processes of the workers that are meant, and to nothing that they started. What follows is the
-    /// worker's business: one that ends by it was ended from outside.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError::Denied`] if no process is meant.
-    pub fn signal(&self, target: Target, signal: i32) -> Ticket<(), OperateError> {
-        self.send_signal(target, signal, "signal()")
-    }
-
-    pub(crate) fn operate(
-        &self,
-        request: gate::SlotRequest,
-        target: Target,
-        by: impl Into<Arc<str>>,
-    ) -> Ticket<(), OperateError> {
-        let by = by.into();
-        self.request(|reply| Request::Operate { request, target, by, reply })
-    }
-
-    /// As [`operate`](Self::operate), but waits for room instead of being refused: for who has thousands to ask.
-    pub(crate) async fn operate_in_turn(
-        &self,
-        request: gate::SlotRequest,
-        target: Target,
-        by: impl Into<Arc<str>>,
-    ) -> Ticket<(), OperateError> {
-        let by = by.into();
-        let (ticket, reply) = Ticket::waiting();
-        match self.requests.send(Request::Operate { request, target, by, reply }).await {
-            Ok(()) => ticket,
-            Err(_) => Ticket::refused(Unavailable::Gone),
-        }
-    }
-
-    pub(crate) fn send_signal(
-        &self,
-        target: Target,
-        signal: i32,
-        by: impl Into<Arc<str>>,
-    ) -> Ticket<(), OperateError> {
-        let by = by.into();
-        self.request(|reply| Request::Signal { target, signal, by, reply })
-    }
-
-    /// How the last workers of a slot ended, oldest first; at most 8. Empty if there is no such slot.
-    ///
-    /// # Errors
-    ///
-    /// [`Unavailable`] if the master's task can't be asked.
-    pub async fn history(&self, slot: SlotIndex) -> Result<Vec<Arc<Exit>>, Unavailable> {
-        let (answer, history) = oneshot::channel();
-        self.requests.try_send(Request::History { slot, answer }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Unavailable::Busy,
-            mpsc::error::TrySendError::Closed(_) => Unavailable::Gone,
-        })?;
-        history.await.map_err(|_| Unavailable::Gone)
-    }
-
     /// Starts the app and waits until it has ended, whoever ended it: the whole life of a program whose purpose it is. An end
     /// that is asked for during the start is no error.
     ///
@@ -352,7 +231,7 @@ impl Master {
         }
     }
 
-    fn request<T: Unpin, E: From<Unavailable> + Unpin>(
+    pub(super) fn request<T: Unpin, E: From<Unavailable> + Unpin>(
         &self,
         make: impl FnOnce(Reply<T, E>) -> Request,
     ) -> Ticket<T, E> {

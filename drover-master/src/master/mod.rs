@@ -12,6 +12,7 @@ mod processes;
 mod ticket;
 mod trace;
 mod view;
+mod workers;
 
 pub use builder::MasterBuilder;
 pub use error::{BuildError, EndError, OperateError, StartError, Unavailable};
