@@ -62,6 +62,8 @@ async fn main() -> Result<(), Failure> {
 
     // Connections that still queue are for the other workers; those that are open finish their request.
     drop(listener);
+    // What was taken just before has the time to say what it wants.
+    bus.stopping().await;
     connections.shutdown().await;
     bus.stopped().await?;
 

@@ -51,6 +51,8 @@ pub(super) async fn serve() -> Result<(), Box<dyn Error>> {
             }
             // No more connections are taken; idle ones close, busy ones finish their request.
             drop(listener);
+            // What was taken just before has the time to say what it wants.
+            bus.stopping().await;
             drain.send_replace(true);
             while connections.join_next().await.is_some() {}
             bus.stopped().await?;
