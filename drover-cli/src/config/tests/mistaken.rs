@@ -1,10 +1,5 @@
 use super::super::parse;
-use super::{EVERY_KEY, web};
-
-/// What is said of a text, one mistake a line.
-fn said(text: &str) -> String {
-    parse(text).expect_err(text).to_string()
-}
+use super::{EVERY_KEY, said, web};
 
 /// What is said of the fourth line of a file made by [`web`], without the place's line.
 fn said_of_web(lines: &str) -> String {
@@ -414,39 +409,4 @@ fn every_line_of_a_file_can_be_wrong_at_once() {
     let assignments: Vec<usize> =
         (1..).zip(wrong.lines()).filter(|(_, line)| line.contains('=')).map(|(number, _)| number).collect();
     assert!(assignments.iter().all(|line| lines.contains(line)), "{assignments:?} all told in {lines:?}");
-}
-
-#[test]
-fn apps_that_wait_for_each_other_are_told_once_a_circle() {
-    let app = |name: &str, on: &str| format!("app.{name} = {{ command = 'x', depends_on = {{ {on} }} }}\n");
-    let chain = [app("a", "b = 'ready'"), app("b", "c = 'completed'"), app("c", "")].concat();
-    assert!(parse(&format!("version = 1\n{chain}")).is_ok());
-    let circle = [
-        app("a", "b = 'ready', d = 'ready'"),
-        app("b", "c = 'completed'"),
-        app("c", "b = 'ready', a = 'ready'"),
-        app("d", "e = 'ready'"),
-    ]
-    .concat();
-    assert_eq!(
-        said(&format!("version = 1\n{circle}")),
-        "line 2, column 41: apps wait for each other: a → b → c → a; none of them would ever start; remove one of these\n\
-         line 5, column 41: unknown app `e` in app.d.depends_on; add `[app.e]` with its `command`"
-    );
-}
-
-#[test]
-fn numbers_of_no_strategy_have_no_meaning() {
-    let help = "leave it out, or set `strategy`, for example to `\"one-for-one\"`";
-    assert_eq!(
-        said(&format!("master = {{ intensity = 3, strategy = 'none', period = '1s' }}\n{}", web(""))),
-        format!(
-            "line 1, column 24: master.intensity has no meaning without a strategy; {help}\n\
-             line 1, column 55: master.period has no meaning without a strategy; {help}"
-        )
-    );
-    assert_eq!(
-        said(&format!("master = {{ intensity = 3, strategy = 'one-for-two' }}\n{}", web(""))),
-        "line 1, column 38: unknown word `one-for-two` for master.strategy; did you mean `one-for-one`?"
-    );
 }

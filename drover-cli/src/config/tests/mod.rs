@@ -3,6 +3,7 @@
 mod arbitrary;
 mod loaded;
 mod mistaken;
+mod related;
 mod rendered;
 mod schema;
 mod valid;
@@ -11,6 +12,11 @@ use toml_edit::Document;
 
 use super::mistake::Mistakes;
 use super::root;
+
+/// What is said of a text, one mistake a line.
+fn said(text: &str) -> String {
+    super::parse(text).expect_err(text).to_string()
+}
 
 /// Every key that was asked for while a text was read, as a path with `*` for names of the user's choice.
 fn asked(text: &str) -> Vec<String> {

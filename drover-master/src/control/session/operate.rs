@@ -97,21 +97,12 @@ impl Session {
         let (name, shown) = (signal_name(signal), request.names.join(" "));
         tracing::info!(target: "drover::control", client = self.client, names = shown, signal = name, "signal");
         for Target { name, master, whom } in targets {
-            let sent = send_signal(&master, whom, signal, &self.client).await;
+            let sent = master.send_signal(whom, signal, self.client.as_str()).await;
             let result = result(name, &master, whom, sent.map_err(Failure::from));
             self.send(seq, true, control_response::Body::Operation(result)).await?;
         }
         self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
     }
-}
-
-async fn send_signal(
-    master: &Master,
-    whom: fleet::Target,
-    signal: i32,
-    by: &str,
-) -> Result<(), OperateError> {
-    master.send_signal(whom, signal, by).await
 }
 
 /// One app or worker to be changed.
@@ -136,8 +127,9 @@ impl Task {
         result(name, &master, whom, outcome)
     }
 
-    /// An app that runs keeps its listeners open while its workers are started or restarted; its life as a whole is the
-    /// supervisor's.
+    /// The life of an app as a whole is the supervisor's. Of one that runs its own gate is asked first, though the supervisor
+    /// would hand the request on: who does not wait for the verdict is so told of a refusal, such as a worker that is being
+    /// stopped.
     async fn change_app(&self) -> Result<(), Failure> {
         if self.wanted != SlotRequest::Stop {
             match self.change_workers(fleet::Target::All).await {
