@@ -61,17 +61,18 @@ mod signals;
 pub mod supervisor;
 mod sys;
 
-pub use config::{Command, Output, Protocol};
+pub use config::{Command, OnUpdateFailure, Output, Protocol, Share, ShareError, UpdateOrder, UpdatePolicy};
 pub use link::DirectoryError;
 pub use listener::{ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
-    Count, EventKind, ExitDecision, FAILED_START, Outcome, StartFailure, Target, WorkerStatus,
+    Count, EventKind, ExitDecision, FAILED_START, Outcome, ReloadFailure, Role, StartFailure, Target,
+    WorkerStatus,
 };
 pub use machine::phase::Phase;
 pub use master::{
     BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, MasterBuilder, Missed,
-    Occurrence, OperateError, Snapshot, StartError, Ticket, Unavailable,
+    Occurrence, OperateError, Reload, Snapshot, StartError, Ticket, Unavailable,
 };
 pub use nofile::raise_nofile;
 pub use process::{AccountError, Line, OutputSink, Stream, flush_output, write_output};

@@ -159,7 +159,7 @@ async fn descriptions_that_can_not_be_meant_are_refused_before_anything_runs() {
 async fn the_description_can_be_read_back_from_the_handle() {
     let worker = App::builder(program!("worker_good")).workers(3).listen("http", "127.0.0.1:0");
     let app = App::new(worker.protocol(Protocol::None).start_policy(soon()));
-    let spec = app.master().spec().clone();
+    let spec = app.master().spec();
     assert_eq!((spec.name.as_str(), spec.workers, spec.protocol), (app.name(), 3, Protocol::None));
     assert_eq!((&spec.start, spec.listeners[0].name.as_str()), (&soon(), "http"));
     assert_eq!(spec.command, drover_master::Command::new(program!("worker_good")));

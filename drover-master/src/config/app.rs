@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy,
+    RestartWhen, StartPolicy, StopPolicy, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -32,6 +32,8 @@ pub struct AppSpec {
     pub heartbeat: Option<Heartbeat>,
     /// How workers come back.
     pub restart: RestartPolicy,
+    /// How they are replaced while the app runs.
+    pub update: UpdatePolicy,
     /// Where what they print goes.
     pub output: Output,
     /// What it is for. Default: a service.
@@ -85,6 +87,7 @@ impl AppSpec {
             stop: StopPolicy::default(),
             heartbeat: Some(Heartbeat::default()),
             restart: RestartPolicy::default(),
+            update: UpdatePolicy::default(),
             output: Output::Forward,
             kind: Kind::Service,
             depends_on: Vec::new(),
@@ -225,6 +228,14 @@ pub enum ConfigError {
         limit: &'static str,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A description of another app.
+    #[error("app `{app}` can't become `{got}`: a reload keeps the name")]
+    OtherName {
+        /// The app.
+        app: String,
+        /// The name as given.
+        got: String,
     },
     /// Two listeners of one name.
     #[error("the listener name `{name}` is given twice")]

@@ -8,6 +8,7 @@ mod listen;
 mod policy;
 mod relation;
 mod settings;
+mod update;
 
 pub(crate) use app::MAX_WORKERS;
 pub use app::{AppSpec, ConfigError, Output, Protocol};
@@ -20,3 +21,4 @@ pub use policy::{
     RestartWhen, StartPolicy, StopPolicy,
 };
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
+pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

@@ -237,6 +237,7 @@ mod tests {
             detail: None,
         });
         let worker = |slot| WorkerStatus {
+            role: crate::Role::Occupant,
             id: None,
             slot: SlotIndex(slot),
             generation: Generation(1),

@@ -108,6 +108,33 @@ pub enum DenyReason {
         /// The bound.
         max: u32,
     },
+    /// Nothing is held that could be promoted or aborted.
+    #[error("no reload is under way")]
+    NoRollout,
+    /// What fails is on its way back already.
+    #[error("the reload has failed and is being rolled back; wait for that, then reload again")]
+    RollingBack,
+    /// Workers are being replaced.
+    #[error("its workers are being replaced; wait until that is done, or abort it")]
+    Reloading,
+    /// Something else changes the app.
+    #[error("another operation changes the app; wait until it is done")]
+    Changing,
+    /// A reload waits for somebody to decide.
+    #[error("a reload is held; promote or abort it first")]
+    HeldReload,
+    /// A oneshot has nothing that could be replaced.
+    #[error("the app is a oneshot; it does not serve, so it can't be reloaded")]
+    Oneshot,
+    /// Workers take no work by request, and new ones would.
+    #[error("workers of it are suspended; resume them first")]
+    Suspended,
+    /// A worker that was replaced ends by itself.
+    #[error("worker {id} was replaced and drains; it leaves by itself")]
+    Leaving {
+        /// Which one.
+        id: WorkerId,
+    },
     /// A signal needs a process.
     #[error("there is no process to be signalled")]
     NoProcess,

@@ -16,7 +16,8 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::contact::{Contact, ProcessNews, Refusal};
-use super::error::{EndError, OperateError, StartError};
+use super::edition::{Edition, Editions};
+use super::error::{EndError, OpenError, OperateError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
@@ -24,8 +25,8 @@ use super::ticket::Reply;
 use super::trace;
 use super::view::View;
 use crate::config::AppSpec;
-use crate::link::{ConnectionId, LinkNews, LinkServer, Token};
-use crate::listener::{Listener, ListenerPool};
+use crate::link::{ConnectionId, LinkNews, Token};
+use crate::listener::ListenerPool;
 use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{TicketId, WorkerId};
@@ -40,7 +41,7 @@ const NEWS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) app: Arc<str>,
-    pub(super) spec: Arc<AppSpec>,
+    pub(super) editions: Editions,
     pub(super) fleet: Fleet,
     hook: Option<Hook>,
     events: EventLog,
@@ -54,7 +55,7 @@ pub(super) struct Driver {
     process_news: mpsc::Receiver<ProcessNews>,
     pub(super) process_sender: mpsc::Sender<ProcessNews>,
     pub(super) link_news: mpsc::Receiver<LinkNews>,
-    link_sender: mpsc::Sender<LinkNews>,
+    pub(super) link_sender: mpsc::Sender<LinkNews>,
 
     /// What the driver holds of each worker, from spawn to reap.
     pub(super) contacts: HashMap<WorkerId, Contact>,
@@ -63,9 +64,7 @@ pub(super) struct Driver {
     /// Refusals of processes that are not known; of workers, perhaps, that were faster than the news of their process.
     pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
-    pool: ListenerPool,
-    pub(super) listeners: Vec<Arc<Listener>>,
-    pub(super) link_server: Option<LinkServer>,
+    pub(super) pool: ListenerPool,
     /// Counts the frames sent to workers.
     pub(super) last_seq: u64,
 
@@ -76,7 +75,7 @@ pub(super) struct Driver {
 
 /// Who waits for an operation.
 #[derive(Debug)]
-enum Waiting {
+pub(super) enum Waiting {
     Start(oneshot::Sender<Result<(), StartError>>),
     End(oneshot::Sender<Result<(), EndError>>),
     Operation(oneshot::Sender<Result<(), OperateError>>),
@@ -103,14 +102,14 @@ impl Driver {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
         let fleet = Fleet::new(Arc::new(Rules::from(&spec)), spec.workers, hook.is_some(), rng);
-        let view = Arc::new(View::new(Arc::clone(&app), &fleet));
         let spec = Arc::new(spec);
+        let view = Arc::new(View::new(Arc::clone(&spec), &fleet));
+        let editions = Editions::from([(fleet.status().generation, Edition::closed(spec))]);
         let (request_sender, requests) = mpsc::channel(REQUESTS);
         let (process_sender, process_news) = mpsc::channel(NEWS);
         let (link_sender, link_news) = mpsc::channel(NEWS);
         let (outcome, outcome_seen) = watch::channel(None);
         let master = Master {
-            spec: Arc::clone(&spec),
             requests: request_sender,
             view: Arc::clone(&view),
             events: events.clone(),
@@ -118,7 +117,7 @@ impl Driver {
         };
         let driver = Self {
             app,
-            spec,
+            editions,
             fleet,
             hook,
             events,
@@ -136,8 +135,6 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
-            listeners: Vec::new(),
-            link_server: None,
             last_seq: 0,
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -188,6 +185,9 @@ impl Driver {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
                 admitted = Some(reply.gate);
                 self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, by });
+            }
+            Input::Requested(Request::Change { change, by, reply }) => {
+                admitted = self.change(now, change, by, reply);
             }
             Input::Requested(Request::Signal { target, signal, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
@@ -250,6 +250,7 @@ impl Driver {
                 }
             }
         }
+        self.tidy_editions();
         let changed = self.fleet.take_changed();
         self.view.update(&self.fleet, &changed, self.events.last_seq());
         if ended.is_some() {
@@ -264,6 +265,7 @@ impl Driver {
         if self.fleet.doing() == Doing::Idle {
             if let Err(error) = self.open() {
                 self.close();
+                let error = StartError::opening(Arc::clone(&self.app), error);
                 let _ = reply.verdict.send(Err(error));
                 return Some(reply.gate);
             }
@@ -274,39 +276,36 @@ impl Driver {
         Some(reply.gate)
     }
 
-    /// Opens what the app listens on, and the socket its workers speak on.
-    fn open(&mut self) -> Result<(), StartError> {
-        for listener in &self.spec.listeners {
-            let opened = self.pool.open(listener).map_err(|source| StartError::Listen {
-                app: Arc::clone(&self.app),
-                source: Arc::new(source),
-            })?;
-            self.listeners.push(opened);
+    /// Opens what the app is started with.
+    fn open(&mut self) -> Result<(), OpenError> {
+        let generation = self.fleet.status().generation;
+        if let Some(edition) = self.editions.get_mut(&generation) {
+            edition.open(&self.pool, &self.link_sender)?;
         }
-        if self.spec.protocol == crate::config::Protocol::Drover {
-            let server = LinkServer::open(self.link_sender.clone()).map_err(|source| StartError::Link {
-                app: Arc::clone(&self.app),
-                source: Arc::new(source),
-            })?;
-            self.link_server = Some(server);
-        }
-        self.show_listeners();
+        self.show_edition();
         Ok(())
     }
 
     fn close(&mut self) {
-        self.listeners.clear();
-        self.link_server = None;
-        self.show_listeners();
+        self.editions.values_mut().for_each(Edition::close);
+        self.show_edition();
     }
 
-    fn show_listeners(&self) {
-        let shown =
-            self.listeners.iter().map(|listener| (listener.name.clone(), listener.addr.clone())).collect();
-        self.view.set_listeners(shown);
+    /// Lets go of generations that are over, and shows the one that is current.
+    fn tidy_editions(&mut self) {
+        if self.editions.len() > 1 || !self.editions.contains_key(&self.fleet.status().generation) {
+            self.editions.retain(|generation, _| self.fleet.uses(*generation));
+            self.show_edition();
+        }
     }
 
-    fn wait(&mut self, waiting: Waiting) -> TicketId {
+    pub(super) fn show_edition(&self) {
+        if let Some(edition) = self.editions.get(&self.fleet.status().generation) {
+            self.view.show_edition(Arc::clone(&edition.spec), edition.addresses());
+        }
+    }
+
+    pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {
         let ticket = self.next_ticket();
         self.waiting.insert(ticket, waiting);
         ticket

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::ConfigError;
 use crate::link::DirectoryError;
 use crate::listener::ListenError;
-use crate::machine::fleet::{StartFailure, Verdict};
+use crate::machine::fleet::{ReloadFailure, StartFailure, Verdict};
 use crate::machine::gate::DenyReason;
 
 /// Why a master could not be built. Nothing has been started.
@@ -83,12 +83,30 @@ pub enum StartError {
     Unavailable(#[from] Unavailable),
 }
 
+/// Why a generation could not be opened.
+#[derive(Debug, Clone)]
+pub(super) enum OpenError {
+    Listen(Arc<ListenError>),
+    Link(Arc<DirectoryError>),
+}
+
 impl StartError {
+    pub(super) fn opening(app: Arc<str>, error: OpenError) -> Self {
+        match error {
+            OpenError::Listen(source) => Self::Listen { app, source },
+            OpenError::Link(source) => Self::Link { app, source },
+        }
+    }
+
     pub(super) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
         match verdict {
             Verdict::Done => Ok(()),
             Verdict::Denied(reason) => Err(Self::Denied { app, reason }),
             Verdict::StartFailed(failure) => Err(Self::Worker { app, failure }),
+            // A start waits for no rollout.
+            Verdict::RolledBack(failure) | Verdict::Paused(failure) => {
+                Err(Self::Interrupted { app, by: failure.to_string().into() })
+            }
             Verdict::Interrupted { by } => Err(Self::Interrupted { app, by }),
             Verdict::Unkillable { pid } => Err(Self::Unkillable { app, pid }),
         }
@@ -127,9 +145,12 @@ impl EndError {
     pub(super) fn of(verdict: Verdict) -> Result<(), Self> {
         match verdict {
             Verdict::Unkillable { pid } => Err(Self::Unkillable { pid }),
-            Verdict::Done | Verdict::Denied(_) | Verdict::StartFailed(_) | Verdict::Interrupted { .. } => {
-                Ok(())
-            }
+            Verdict::Done
+            | Verdict::Denied(_)
+            | Verdict::StartFailed(_)
+            | Verdict::RolledBack(_)
+            | Verdict::Paused(_)
+            | Verdict::Interrupted { .. } => Ok(()),
         }
     }
 }
@@ -154,6 +175,43 @@ pub enum OperateError {
         /// Which worker, and how it ended.
         failure: StartFailure,
     },
+    /// A reload failed, and every worker is as it was before.
+    #[error("app `{app}`: rolled back: {failure}")]
+    RolledBack {
+        /// The app.
+        app: Arc<str>,
+        /// Why.
+        failure: ReloadFailure,
+    },
+    /// A reload failed and stays as it is, as its policy says: promote it or abort it.
+    #[error("app `{app}`: the reload is paused: {failure}")]
+    Paused {
+        /// The app.
+        app: Arc<str>,
+        /// Why.
+        failure: ReloadFailure,
+    },
+    /// A new listener could not be opened: misuse or environment. Nothing has changed.
+    #[error("app `{app}` can't listen")]
+    Listen {
+        /// The app.
+        app: Arc<str>,
+        /// Which listener, and why.
+        #[source]
+        source: Arc<ListenError>,
+    },
+    /// There is no place for the socket that new workers speak on: the environment's fault. Nothing has changed.
+    #[error("app `{app}` can't open the socket for its new workers")]
+    Link {
+        /// The app.
+        app: Arc<str>,
+        /// Why.
+        #[source]
+        source: Arc<DirectoryError>,
+    },
+    /// The new description can't be meant: the caller's fault. Nothing has changed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Something stronger came between.
     #[error("app `{app}`: interrupted, {by} came between")]
     Interrupted {
@@ -176,11 +234,20 @@ pub enum OperateError {
 }
 
 impl OperateError {
+    pub(super) fn opening(app: Arc<str>, error: OpenError) -> Self {
+        match error {
+            OpenError::Listen(source) => Self::Listen { app, source },
+            OpenError::Link(source) => Self::Link { app, source },
+        }
+    }
+
     pub(super) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
         match verdict {
             Verdict::Done => Ok(()),
             Verdict::Denied(reason) => Err(Self::Denied { app, reason }),
             Verdict::StartFailed(failure) => Err(Self::Worker { app, failure }),
+            Verdict::RolledBack(failure) => Err(Self::RolledBack { app, failure }),
+            Verdict::Paused(failure) => Err(Self::Paused { app, failure }),
             Verdict::Interrupted { by } => Err(Self::Interrupted { app, by }),
             Verdict::Unkillable { pid } => Err(Self::Unkillable { app, pid }),
         }
@@ -190,7 +257,11 @@ impl OperateError {
     pub fn last_words(&self) -> &[String] {
         match self {
             Self::Worker { failure, .. } => &failure.exit.stderr_tail,
-            Self::Denied { .. }
+            Self::RolledBack { failure, .. } | Self::Paused { failure, .. } => failure.last_words(),
+            Self::Listen { .. }
+            | Self::Link { .. }
+            | Self::Config(_)
+            | Self::Denied { .. }
             | Self::Interrupted { .. }
             | Self::Unkillable { .. }
             | Self::Unavailable(_) => &[],

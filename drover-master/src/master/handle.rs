@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::change::Change;
 use super::error::{EndError, OperateError, StartError, Unavailable};
 use super::event_log::{EventLog, EventStream};
 use super::ticket::{Reply, Ticket};
@@ -42,7 +43,6 @@ pub(super) const REQUESTS: usize = 256;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Master {
-    pub(super) spec: Arc<AppSpec>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) view: Arc<View>,
     pub(super) events: EventLog,
@@ -65,6 +65,12 @@ pub(super) enum Request {
     /// There are to be more workers, or fewer.
     Scale {
         count: Count,
+        by: Arc<str>,
+        reply: Reply<(), OperateError>,
+    },
+    /// Workers are to be replaced, or what replaces them is to go on or to be called off.
+    Change {
+        change: Change,
         by: Arc<str>,
         reply: Reply<(), OperateError>,
     },
@@ -184,9 +190,9 @@ impl Master {
         ended.clone().ok_or(Unavailable::Gone)
     }
 
-    /// The app as it was described.
-    pub fn spec(&self) -> &AppSpec {
-        &self.spec
+    /// The app as it is described now: another description takes its place when the reload by it is committed.
+    pub fn spec(&self) -> Arc<AppSpec> {
+        self.view.spec()
     }
 
     /// The app and all its workers at this moment.
@@ -223,7 +229,6 @@ impl Master {
     /// This master without holding it.
     pub(crate) fn downgrade(&self) -> WeakMaster {
         WeakMaster {
-            spec: Arc::clone(&self.spec),
             requests: self.requests.downgrade(),
             view: Arc::clone(&self.view),
             events: self.events.clone(),
@@ -247,7 +252,6 @@ impl Master {
 /// A master that may have no handle any more.
 #[derive(Debug)]
 pub(crate) struct WeakMaster {
-    spec: Arc<AppSpec>,
     requests: mpsc::WeakSender<Request>,
     view: Arc<View>,
     events: EventLog,
@@ -258,7 +262,6 @@ impl WeakMaster {
     /// The master, if somebody still holds it.
     pub(crate) fn upgrade(&self) -> Option<Master> {
         Some(Master {
-            spec: Arc::clone(&self.spec),
             requests: self.requests.upgrade()?,
             view: Arc::clone(&self.view),
             events: self.events.clone(),

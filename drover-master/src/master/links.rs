@@ -117,11 +117,13 @@ impl Driver {
 
     pub(super) fn admit(&mut self, now: Instant, connection: ConnectionId, id: WorkerId, answer: Answer) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let Some(edition) = self.editions.get(&contact.identity.generation) else { return };
+        let spec = &edition.spec;
         let (sender, receiver) = outgoing();
-        let (start, stop) = (&self.spec.start, &self.spec.stop);
+        let (start, stop) = (&spec.start, &spec.stop);
         let admission = Admission {
             identity: WireIdentity {
-                app: self.spec.name.clone(),
+                app: spec.name.clone(),
                 slot: contact.identity.slot.0,
                 generation: contact.identity.generation.0,
                 worker_id: id.0,
@@ -132,8 +134,7 @@ impl Driver {
                 drain_timeout_ms: milliseconds(stop.drain_timeout),
                 quit_timeout_ms: milliseconds(stop.quit_timeout),
             },
-            heartbeat_interval: self
-                .spec
+            heartbeat_interval: spec
                 .heartbeat
                 .as_ref()
                 .map_or(Duration::ZERO, |heartbeat| heartbeat.interval),

@@ -1,8 +1,10 @@
 //! One app under a master: build it, start it, watch it, end it.
 
 mod builder;
+mod change;
 mod contact;
 mod driver;
+mod edition;
 mod error;
 mod event_log;
 mod handle;
@@ -15,6 +17,7 @@ mod view;
 mod workers;
 
 pub use builder::MasterBuilder;
+pub use change::Reload;
 pub use error::{BuildError, EndError, OperateError, StartError, Unavailable};
 pub use event_log::{Event, EventLog, EventStream, Missed, Occurrence};
 pub use handle::Master;

@@ -1,6 +1,5 @@
 //! The driver's dealings with processes: made, read, signalled, forgotten.
 
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +24,13 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 impl Driver {
     pub(super) fn spawn(&mut self, identity: Identity) {
         let id = identity.id;
-        let needs_token = self.spec.protocol == Protocol::Drover;
+        let Some(edition) = self.editions.get_mut(&identity.generation) else {
+            let sentence = format!("generation {} is over", identity.generation);
+            return self
+                .not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno: libc::ESTALE, sentence });
+        };
+        let spec = Arc::clone(&edition.spec);
+        let needs_token = spec.protocol == Protocol::Drover;
         let token = match needs_token.then(Token::random).transpose() {
             Ok(token) => token,
             Err(error) => {
@@ -34,7 +39,7 @@ impl Driver {
                 return self.not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno, sentence });
             }
         };
-        if let (Some(server), Some(account)) = (&mut self.link_server, &self.spec.command.account)
+        if let (Some(server), Some(account)) = (&mut edition.link, &spec.command.account)
             && let Err(error) = server.admit(account)
         {
             let sentence =
@@ -42,7 +47,8 @@ impl Driver {
             return self
                 .not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno: libc::EACCES, sentence });
         }
-        let words = self.words(identity, token.as_ref());
+        let words = edition.words(identity, token.as_ref());
+        let sockets = edition.listeners.iter().map(|listener| Arc::clone(&listener.socket)).collect();
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
         }
@@ -50,10 +56,10 @@ impl Driver {
         let sender = self.process_sender.clone();
         let request = SpawnRequest {
             app: Arc::clone(&self.app),
-            command: self.spec.command.clone(),
-            output: self.spec.output.clone(),
+            command: spec.command.clone(),
+            output: spec.output.clone(),
             words,
-            sockets: self.listeners.iter().map(|listener| Arc::clone(&listener.socket)).collect(),
+            sockets,
             parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
             // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
             done: Box::new(move |result| drop(sender.blocking_send(ProcessNews::Made { id, result }))),
@@ -67,26 +73,6 @@ impl Driver {
     fn not_made(&self, id: WorkerId, failure: SpawnFailure) {
         let sender = self.process_sender.clone();
         tokio::spawn(async move { sender.send(ProcessNews::Made { id, result: Err(failure) }).await });
-    }
-
-    /// What the worker is told through its environment.
-    fn words(&self, identity: Identity, token: Option<&Token>) -> Vec<(&'static str, OsString)> {
-        let mut words: Vec<(&'static str, OsString)> = vec![
-            ("DROVER_APP", self.spec.name.clone().into()),
-            ("DROVER_SLOT", identity.slot.to_string().into()),
-            ("DROVER_GENERATION", identity.generation.to_string().into()),
-            ("DROVER_WORKER_ID", identity.id.to_string().into()),
-        ];
-        if let (Some(server), Some(token)) = (&self.link_server, token) {
-            words.push(("DROVER_SOCKET", server.path().into()));
-            words.push(("DROVER_TOKEN", token.as_str().into()));
-        }
-        if !self.listeners.is_empty() {
-            let names: Vec<&str> = self.listeners.iter().map(|listener| listener.name.as_str()).collect();
-            words.push(("LISTEN_FDS", self.listeners.len().to_string().into()));
-            words.push(("LISTEN_FDNAMES", names.join(":").into()));
-        }
-        words
     }
 
     pub(super) fn process_news(&mut self, now: Instant, news: ProcessNews) {
@@ -180,7 +166,8 @@ impl Driver {
         stdout: Option<OwnedFd>,
         stderr: Option<OwnedFd>,
     ) -> Option<(tokio::task::JoinHandle<()>, Arc<Tail>)> {
-        if matches!(self.spec.output, Output::Inherit) {
+        let spec = &self.editions.get(&worker.generation)?.spec;
+        if matches!(spec.output, Output::Inherit) {
             return None;
         }
         let tail = Arc::new(Tail::default());
@@ -188,7 +175,7 @@ impl Driver {
             app: Arc::clone(&self.app),
             slot: worker.slot,
             worker: worker.id,
-            output: self.spec.output.clone(),
+            output: spec.output.clone(),
             log: self.output_log.clone(),
             tail: Arc::clone(&tail),
         };
@@ -197,9 +184,9 @@ impl Driver {
 
     /// Asks the worker from outside until it answers.
     pub(super) fn start_probe(&mut self, id: WorkerId) {
-        let (Some(probe), Some(contact)) = (self.spec.start.probe.clone(), self.contacts.get_mut(&id)) else {
-            return;
-        };
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let edition = self.editions.get(&contact.identity.generation);
+        let Some(probe) = edition.and_then(|edition| edition.spec.start.probe.clone()) else { return };
         let sender = self.process_sender.clone();
         contact.probe = Some(AbortOnDrop(tokio::spawn(async move {
             until_passed(&probe).await;

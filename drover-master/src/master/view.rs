@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::config::ListenAddr;
+use crate::config::{AppSpec, ListenAddr};
 use crate::machine::fleet::{AppStatus, Fleet, WorkerStatus};
 use crate::machine::ids::SlotIndex;
 
@@ -13,7 +13,8 @@ pub struct Snapshot {
     pub app: Arc<str>,
     /// The app as a whole.
     pub status: AppStatus,
-    /// Every slot and the worker in it, in the order of slots.
+    /// Every slot and the worker in it, in the order of slots; during a reload, after each the one that is to take its place
+    /// and those that drain: see [`WorkerStatus::role`].
     pub workers: Vec<WorkerStatus>,
     /// The listeners that are open, with their true addresses.
     pub listeners: Vec<(String, ListenAddr)>,
@@ -23,40 +24,55 @@ pub struct Snapshot {
 
 /// Written by the driver, read by anybody. Locked for as long as a copy takes, never over an await.
 #[derive(Debug)]
-pub(super) struct View(Mutex<Snapshot>);
+pub(super) struct View(Mutex<Seen>);
+
+#[derive(Debug)]
+struct Seen {
+    spec: Arc<AppSpec>,
+    snapshot: Snapshot,
+}
 
 impl View {
-    pub(super) fn new(app: Arc<str>, fleet: &Fleet) -> Self {
+    pub(super) fn new(spec: Arc<AppSpec>, fleet: &Fleet) -> Self {
+        let app = spec.name.as_str().into();
         let workers = fleet.slots().into_iter().filter_map(|slot| fleet.worker_status(slot)).collect();
         let status = fleet.status();
-        Self(Mutex::new(Snapshot { app, status, workers, listeners: Vec::new(), last_seq: 0 }))
+        let snapshot = Snapshot { app, status, workers, listeners: Vec::new(), last_seq: 0 };
+        Self(Mutex::new(Seen { spec, snapshot }))
     }
 
     pub(super) fn read(&self) -> Snapshot {
-        self.lock().clone()
+        self.lock().snapshot.clone()
+    }
+
+    pub(super) fn spec(&self) -> Arc<AppSpec> {
+        Arc::clone(&self.lock().spec)
     }
 
     pub(super) fn update(&self, fleet: &Fleet, changed: &[SlotIndex], last_seq: u64) {
-        let mut view = self.lock();
+        let view = &mut self.lock().snapshot;
         view.status = fleet.status();
         view.last_seq = last_seq;
         for slot in changed {
             // Slots come and go with the scale; their rows are in the order of slots.
-            let place = view.workers.binary_search_by_key(slot, |row| row.slot);
-            match (place, fleet.worker_status(*slot)) {
-                (Ok(at), Some(status)) => view.workers[at] = status,
-                (Ok(at), None) => drop(view.workers.remove(at)),
-                (Err(at), Some(status)) => view.workers.insert(at, status),
-                (Err(_), None) => {}
+            let from = view.workers.partition_point(|row| row.slot < *slot);
+            let to = view.workers.partition_point(|row| row.slot <= *slot);
+            let mut rows = fleet.rows(*slot);
+            if let ([old], [_]) = (&mut view.workers[from..to], rows.as_slice()) {
+                *old = rows.remove(0);
+            } else {
+                view.workers.splice(from..to, rows);
             }
         }
     }
 
-    pub(super) fn set_listeners(&self, listeners: Vec<(String, ListenAddr)>) {
-        self.lock().listeners = listeners;
+    pub(super) fn show_edition(&self, spec: Arc<AppSpec>, listeners: Vec<(String, ListenAddr)>) {
+        let seen = &mut *self.lock();
+        seen.spec = spec;
+        seen.snapshot.listeners = listeners;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Snapshot> {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

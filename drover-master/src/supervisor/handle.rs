@@ -144,7 +144,7 @@ impl SupervisorHandle {
     }
 
     fn unknown(&self, app: AppRef<'_>) -> AppError {
-        let names: Vec<&str> = self.masters.iter().map(|master| master.spec().name.as_str()).collect();
+        let names: Vec<String> = self.masters.iter().map(|master| master.spec().name.clone()).collect();
         let name = match app {
             AppRef::Name(name) => name.to_owned(),
             AppRef::Index(index) => format!("number {index}"),

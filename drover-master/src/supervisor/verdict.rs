@@ -33,6 +33,14 @@ impl Running {
             Some(OperateError::Interrupted { app, by }) => AppError::Interrupted { app, by },
             Some(OperateError::Unkillable { pid, .. }) => EndError::Unkillable { pid }.into(),
             Some(OperateError::Unavailable(why)) => StartError::Unavailable(why).into(),
+            // What the composite passes on is none of these.
+            Some(
+                error @ (OperateError::RolledBack { .. }
+                | OperateError::Paused { .. }
+                | OperateError::Listen { .. }
+                | OperateError::Link { .. }
+                | OperateError::Config(_)),
+            ) => AppError::Interrupted { app: error.to_string().into(), by: "a reload".into() },
             None => AppError::Gone,
         }
     }

@@ -320,6 +320,8 @@ pub enum ErrorCode {
     InvalidArgument = 8,
     /// Too much is waiting already; try again.
     Busy = 9,
+    /// It was tried, failed, and was taken back: everything is as it was before.
+    RolledBack = 10,
 }
 impl ErrorCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -338,6 +340,7 @@ impl ErrorCode {
             Self::Deadline => "ERROR_CODE_DEADLINE",
             Self::InvalidArgument => "ERROR_CODE_INVALID_ARGUMENT",
             Self::Busy => "ERROR_CODE_BUSY",
+            Self::RolledBack => "ERROR_CODE_ROLLED_BACK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -353,6 +356,7 @@ impl ErrorCode {
             "ERROR_CODE_DEADLINE" => Some(Self::Deadline),
             "ERROR_CODE_INVALID_ARGUMENT" => Some(Self::InvalidArgument),
             "ERROR_CODE_BUSY" => Some(Self::Busy),
+            "ERROR_CODE_ROLLED_BACK" => Some(Self::RolledBack),
             _ => None,
         }
     }

@@ -198,6 +198,14 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::NotRunning
         | DenyReason::Starting
         | DenyReason::SlotStopping { .. }
+        | DenyReason::NoRollout
+        | DenyReason::RollingBack
+        | DenyReason::Reloading
+        | DenyReason::Changing
+        | DenyReason::HeldReload
+        | DenyReason::Oneshot
+        | DenyReason::Suspended
+        | DenyReason::Leaving { .. }
         | DenyReason::NoProcess => ErrorCode::BadState,
         DenyReason::Count { .. } => ErrorCode::InvalidArgument,
     }
@@ -216,7 +224,13 @@ impl From<OperateError> for Failure {
             OperateError::Denied { reason, .. } => code_of_denial(*reason),
             OperateError::Unkillable { .. } => ErrorCode::Deadline,
             OperateError::Unavailable(why) => code_of_unavailable(*why),
-            OperateError::Worker { .. } | OperateError::Interrupted { .. } => ErrorCode::Failed,
+            OperateError::RolledBack { .. } => ErrorCode::RolledBack,
+            OperateError::Config(_) => ErrorCode::InvalidArgument,
+            OperateError::Worker { .. }
+            | OperateError::Paused { .. }
+            | OperateError::Listen { .. }
+            | OperateError::Link { .. }
+            | OperateError::Interrupted { .. } => ErrorCode::Failed,
         };
         Self::new(code, &error, error.last_words())
     }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ExitDecision;
+use super::{ExitDecision, ReloadFailure};
 use crate::machine::exit::{Exit, signal_name};
 use crate::machine::gate::DenyReason;
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::LeaveReason;
 use crate::machine::worker::{Identity, WorkerAction};
@@ -64,6 +64,10 @@ pub enum Verdict {
     Denied(DenyReason),
     /// The start failed: of the app, or of a worker in one of the slots that were asked for.
     StartFailed(StartFailure),
+    /// A rollout failed, and everything is as it was before.
+    RolledBack(ReloadFailure),
+    /// A rollout failed, and stays as it is until somebody promotes or aborts it.
+    Paused(ReloadFailure),
     /// Something stronger came between.
     Interrupted {
         /// Who asked for it.
@@ -223,6 +227,52 @@ pub enum EventKind {
         /// Who failed, and how.
         failure: Box<StartFailure>,
     },
+    /// Workers of another generation begin to replace those there are.
+    ReloadStarted {
+        /// The generation so far.
+        from: Generation,
+        /// The new one.
+        to: Generation,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A worker has taken its slot over.
+    Replaced {
+        /// From whom, with its process, if one was there.
+        old: Option<(WorkerId, u32)>,
+    },
+    /// So many new workers stand, and nothing more happens until somebody promotes or aborts the reload.
+    CanaryReady {
+        /// How many.
+        workers: u32,
+    },
+    /// A rollout that was held goes on.
+    Promoted {
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A rollout failed and stays as it is, until somebody promotes or aborts it.
+    ReloadPaused {
+        /// Why.
+        failure: Box<ReloadFailure>,
+    },
+    /// A rollout failed; what it has replaced is replaced back.
+    RollingBack {
+        /// Why.
+        failure: Box<ReloadFailure>,
+    },
+    /// Every worker is of the generation before the rollout again.
+    ReloadRolledBack {
+        /// Which one.
+        to: Generation,
+        /// Why.
+        failure: Box<ReloadFailure>,
+    },
+    /// Every worker is of the new generation. Old ones may still drain.
+    Committed {
+        /// Which one.
+        generation: Generation,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -270,6 +320,14 @@ impl EventKind {
             Self::Scaling { .. } => "scaling",
             Self::Scaled { .. } => "scaled",
             Self::RolledBack { .. } => "rolled_back",
+            Self::ReloadStarted { .. } => "reload_started",
+            Self::Replaced { .. } => "replaced",
+            Self::CanaryReady { .. } => "canary_ready",
+            Self::Promoted { .. } => "promoted",
+            Self::ReloadPaused { .. } => "reload_paused",
+            Self::RollingBack { .. } => "rolling_back",
+            Self::ReloadRolledBack { .. } => "rolled_back",
+            Self::Committed { .. } => "committed",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -289,6 +347,16 @@ impl EventKind {
             Self::Scaling { from, to, by } => format!("{from} to {to}, asked by {by}"),
             Self::Scaled { from, to } => format!("{from} to {to}"),
             Self::RolledBack { to, failure } => format!("{to} again: {failure}"),
+            Self::ReloadStarted { from, to, by } => format!("generation {from} to {to}, asked by {by}"),
+            Self::Replaced { old: Some((id, pid)) } => format!("in the place of worker {id}, pid {pid}"),
+            Self::Replaced { old: None } => "in a place that was empty".to_owned(),
+            Self::CanaryReady { workers: 1 } => "1 new worker; promote or abort it".to_owned(),
+            Self::CanaryReady { workers } => format!("{workers} new workers; promote or abort them"),
+            Self::Promoted { by } => format!("asked by {by}"),
+            Self::ReloadPaused { failure } => format!("{failure}; promote or abort it"),
+            Self::RollingBack { failure } => failure.to_string(),
+            Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
+            Self::Committed { generation } => format!("generation {generation}"),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::slot::AfterExit;
 use super::{
-    EventKind, ExitDecision, FAILED_START, Fleet, FleetAction, FleetEvent, Outcome, SlotState, StartFailure,
-    Timer, Verdict,
+    EventKind, ExitDecision, FAILED_START, Fleet, FleetAction, FleetEvent, Outcome, SlotState, Standing,
+    StartFailure, Timer, Verdict,
 };
 use crate::config::{OnStartFailure, RestartWhen};
 use crate::machine::deadlines;
@@ -49,6 +49,7 @@ impl Fleet {
             self.outcome = Some(outcome);
             self.publish_app(EventKind::AppStopping { by: Arc::clone(&by) });
             self.interrupt_operations(&by);
+            self.interrupt_waiting(&by);
             self.abandon_retries();
         } else if how == gate::Request::Kill && matches!(self.outcome, Some(Outcome::ShutDown { .. })) {
             self.outcome = Some(outcome);
@@ -92,10 +93,17 @@ impl Fleet {
         let (identity, pid, started) = (worker.identity(), worker.pid(), worker.started_at());
         let Some((exit, as_wished)) = worker.into_exit() else { return };
         let exit = Arc::new(exit);
-        let slot = self.slot_mut(identity.slot);
-        slot.record(Arc::clone(&exit));
-        slot.state = SlotState::Undecided { ended: id, proposed: None };
-        let after_exit = slot.after_exit.take();
+        let standing = self.standing(id, identity.slot);
+        let mut after_exit = None;
+        if let Some(slot) = self.slots.get_mut(identity.slot.0 as usize) {
+            slot.record(Arc::clone(&exit));
+            if standing == Standing::Occupant {
+                slot.state = SlotState::Undecided { ended: id, proposed: None };
+                after_exit = slot.after_exit.take();
+            }
+        }
+        self.no_longer_other(identity.slot, id);
+        self.changed.push(identity.slot);
         let phase = if as_wished { Phase::ShutDown } else { Phase::Failed };
         let kind = EventKind::Exited { exit: Arc::clone(&exit) };
         self.actions.push_back(FleetAction::Publish(FleetEvent {
@@ -106,20 +114,27 @@ impl Fleet {
         self.actions.push_back(FleetAction::Forget { id });
 
         let was_ready = started.is_some();
+        let failure = || StartFailure { slot: identity.slot, worker: id, exit: Arc::clone(&exit) };
         match (self.doing, after_exit) {
+            (Doing::Starting | Doing::Started, _) if standing == Standing::Leaving => self.left(id),
+            (Doing::Starting | Doing::Started, _) if standing == Standing::Incoming => {
+                self.incoming_ended(now, failure());
+            }
             (Doing::Stopping | Doing::Killing | Doing::Idle, _) => {
-                self.slot_mut(identity.slot).state = SlotState::Empty;
-                self.slot_emptied(identity.slot);
-                if after_exit == Some(AfterExit::Retire) {
-                    self.retired(identity.slot);
+                if standing == Standing::Occupant {
+                    self.slot_mut(identity.slot).state = SlotState::Empty;
+                    self.slot_emptied(identity.slot);
+                    if after_exit == Some(AfterExit::Retire) {
+                        self.retired(identity.slot);
+                    }
                 }
                 if self.workers.is_empty() && self.doing != Doing::Idle {
                     self.finish_as_decided();
                 }
             }
             (Doing::Starting | Doing::Started, Some(after)) => self.asked_exit(identity.slot, after),
-            (Doing::Starting, None) if !was_ready && self.fails_the_start(as_wished) => {
-                let failure = StartFailure { slot: identity.slot, worker: id, exit };
+            (Doing::Starting, None) if !was_ready && self.fails_the_start(identity.slot, as_wished) => {
+                let failure = failure();
                 self.begin_end(
                     now,
                     gate::Request::Shutdown,
@@ -128,13 +143,15 @@ impl Fleet {
                 );
             }
             (Doing::Starting | Doing::Started, None) => {
-                if !was_ready && self.is_failed_start(as_wished) {
-                    let exit = Arc::clone(&exit);
-                    let failure = StartFailure { slot: identity.slot, worker: id, exit };
+                let failure = failure();
+                if !was_ready && self.is_failed_start(identity.slot, as_wished) {
                     if self.scale_failed(now, &failure) {
                         return;
                     }
                     self.slot_failed(&failure);
+                }
+                if !as_wished && self.replaced_ended(now, &failure) {
+                    return self.check_started();
                 }
                 let ready_for = started.map(|since| now.saturating_duration_since(since));
                 self.decide(now, identity, exit, as_wished, ready_for);
@@ -142,13 +159,14 @@ impl Fleet {
         }
     }
 
-    fn fails_the_start(&self, as_wished: bool) -> bool {
-        self.rules.start.on_failure == OnStartFailure::FailFast && self.is_failed_start(as_wished)
+    fn fails_the_start(&self, slot: SlotIndex, as_wished: bool) -> bool {
+        let rules = &self.slots[slot.0 as usize].release.rules;
+        rules.start.on_failure == OnStartFailure::FailFast && self.is_failed_start(slot, as_wished)
     }
 
     /// Under `always` even a success is a failure if it comes before the worker was ready: it would be tried for ever.
-    fn is_failed_start(&self, as_wished: bool) -> bool {
-        !as_wished || self.rules.restart.when == RestartWhen::Always
+    fn is_failed_start(&self, slot: SlotIndex, as_wished: bool) -> bool {
+        !as_wished || self.slots[slot.0 as usize].release.rules.restart.when == RestartWhen::Always
     }
 
     fn decide(
@@ -159,8 +177,8 @@ impl Fleet {
         success: bool,
         ready_for: Option<Duration>,
     ) {
-        let rules = Arc::clone(&self.rules);
-        let tracker = &mut self.slots[worker.slot.0 as usize].tracker;
+        let slot = &mut self.slots[worker.slot.0 as usize];
+        let (rules, tracker) = (Arc::clone(&slot.release.rules), &mut slot.tracker);
         let proposed = tracker.decide(now, &rules.restart, &exit, success, ready_for, &mut self.rng);
         if self.has_hook {
             self.slot_mut(worker.slot).state =
@@ -235,7 +253,8 @@ impl Fleet {
     }
 
     fn publish_slot(&mut self, slot: SlotIndex, phase: Phase, kind: EventKind) {
-        let identity = Identity { slot, generation: self.generation, id: WorkerId(0) };
+        let generation = self.slots[slot.0 as usize].release.generation;
+        let identity = Identity { slot, generation, id: WorkerId(0) };
         let event = FleetEvent { worker: Some((identity, None)), phase, kind };
         self.actions.push_back(FleetAction::Publish(event));
     }
@@ -271,6 +290,7 @@ impl Fleet {
     pub(super) fn finish(&mut self, outcome: Outcome) {
         self.doing = Doing::Idle;
         self.outcome = Some(outcome.clone());
+        self.interrupt_waiting(&outcome.to_string().into());
         self.publish_app(EventKind::AppEnded { outcome: Box::new(outcome.clone()) });
         for ticket in std::mem::take(&mut self.start_tickets) {
             let verdict = match &outcome {

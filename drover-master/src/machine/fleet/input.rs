@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Count, Target};
+use super::{Count, Release, Reload, Target};
 use crate::machine::gate;
 use crate::machine::ids::{TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
@@ -34,6 +34,45 @@ pub enum FleetInput {
         ticket: TicketId,
         /// How many.
         count: Count,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Somebody wants every worker replaced by one of another generation.
+    ReloadRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// How.
+        reload: Box<Reload>,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Somebody wants some workers replaced by others of their own generation, each before it leaves if the policy says so.
+    RenewalRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// Which workers.
+        target: Target,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Somebody wants other policies, with effect from each worker's next step on.
+    AdjustmentRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// The policies, in a release of the generation that there is.
+        release: Release,
+    },
+    /// Somebody wants a rollout that is held to go on, or one with canaries not to be held.
+    PromotionRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Somebody wants everything as it was before the rollout.
+    AbortRequested {
+        /// Who waits.
+        ticket: TicketId,
         /// Who asked, for people.
         by: Arc<str>,
     },

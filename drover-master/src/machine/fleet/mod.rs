@@ -36,14 +36,16 @@ mod action;
 mod ending;
 mod input;
 mod operation;
+mod rollout;
 mod scale;
 mod slot;
 mod starting;
 mod status;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,9 +53,12 @@ pub use action::{EventKind, FAILED_START, FleetAction, FleetEvent, Outcome, Star
 pub use input::{ExitDecision, FleetInput};
 use operation::Operation;
 pub use operation::Target;
+use rollout::{Drain, Rollout};
+pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
 pub use slot::{Slot, SlotState};
-pub use status::{AppStatus, WorkerStatus};
+pub use status::{AppStatus, Role, WorkerStatus};
+use waiting::Waiting;
 
 use super::deadlines::Deadlines;
 use super::gate::Doing;
@@ -68,27 +73,52 @@ enum Timer {
     Worker(WorkerId),
     /// The next try of an empty slot.
     Slot(SlotIndex),
+    /// The proof of the one that is to take this slot.
+    Soak(SlotIndex),
+    /// All replacements together.
+    Rollout,
+}
+
+/// What waits for its turn to be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A worker of the slot's own.
+    Occupant(SlotIndex),
+    /// One that is to take its place.
+    Incoming(SlotIndex),
+}
+
+/// What a living worker is to its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Occupant,
+    Incoming,
+    Leaving,
 }
 
 /// One app's slots and workers.
 #[derive(Debug)]
 pub struct Fleet {
-    rules: Arc<Rules>,
+    /// What slots are filled from, but in the course of a rollout.
+    current: Release,
+    /// The newest generation that was ever given out.
+    newest: Generation,
     /// Whether the embedding program decides what follows an exit.
     has_hook: bool,
     rng: fastrand::Rng,
 
     doing: Doing,
-    generation: Generation,
     /// How the app will have ended: decided when its end begins, told when the last worker is gone.
     outcome: Option<Outcome>,
     slots: Vec<Slot>,
     /// How many of them the app should have.
     members: usize,
     workers: HashMap<WorkerId, Worker>,
+    /// Workers that are no occupant of their slot: to come, or leaving.
+    others: BTreeMap<SlotIndex, BTreeSet<WorkerId>>,
     last_worker: u64,
     /// Slots that wait for their turn to start.
-    queue: VecDeque<SlotIndex>,
+    queue: VecDeque<Place>,
     counts: Counts,
     /// Why the last slot was given up.
     gave_up_for: LeaveReason,
@@ -97,6 +127,11 @@ pub struct Fleet {
     stop_tickets: Vec<TicketId>,
     /// Operations on some slots that are not answered yet; one for each request, whose number the driver bounds.
     operations: Vec<Operation>,
+    rollout: Option<Rollout>,
+    /// Old workers of rollouts that are through; one entry for each, and each ends with its workers.
+    drains: Vec<Drain>,
+    /// One of each kind at the most.
+    waiting: VecDeque<Waiting>,
 
     actions: VecDeque<FleetAction>,
     /// Slots whose status has changed since it was last asked for.
@@ -129,16 +164,18 @@ struct Counts {
 impl Fleet {
     /// An app of `count` slots that does nothing yet. `rng` draws the jitter of its backoff.
     pub fn new(rules: Arc<Rules>, count: u32, has_hook: bool, rng: fastrand::Rng) -> Self {
+        let current = Release { generation: Generation(1), rules };
         Self {
-            rules,
+            slots: (0..count).map(|index| Slot::new(SlotIndex(index), current.clone())).collect(),
+            newest: current.generation,
+            current,
             has_hook,
             rng,
             doing: Doing::Idle,
-            generation: Generation(1),
             outcome: None,
-            slots: (0..count).map(|index| Slot::new(SlotIndex(index))).collect(),
             members: count as usize,
             workers: HashMap::new(),
+            others: BTreeMap::new(),
             last_worker: 0,
             queue: VecDeque::new(),
             counts: Counts::default(),
@@ -147,6 +184,9 @@ impl Fleet {
             start_tickets: Vec::new(),
             stop_tickets: Vec::new(),
             operations: Vec::new(),
+            rollout: None,
+            drains: Vec::new(),
+            waiting: VecDeque::new(),
             actions: VecDeque::new(),
             changed: Vec::new(),
             dropped: 0,
@@ -164,6 +204,15 @@ impl Fleet {
                 self.operation_requested(now, ticket, request, target, by);
             }
             FleetInput::ScaleRequested { ticket, count, by } => self.scale_requested(now, ticket, count, &by),
+            FleetInput::ReloadRequested { ticket, reload, by } => {
+                self.reload_requested(now, ticket, *reload, &by);
+            }
+            FleetInput::RenewalRequested { ticket, target, by } => {
+                self.renewal_requested(now, ticket, target, &by);
+            }
+            FleetInput::AdjustmentRequested { ticket, release } => self.adjustment_requested(ticket, release),
+            FleetInput::PromotionRequested { ticket, by } => self.promotion_requested(now, ticket, &by),
+            FleetInput::AbortRequested { ticket, by } => self.abort_requested(now, ticket, &by),
             FleetInput::SignalRequested { ticket, target, signal, by } => {
                 self.signal_requested(ticket, target, signal, &by);
             }
@@ -172,6 +221,7 @@ impl Fleet {
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::TimePassed => self.time_passed(now),
         }
+        self.go_on(now);
         self.fill(now);
         self.answer_if_stuck();
         self.trim();
@@ -216,22 +266,26 @@ impl Fleet {
             self.publish_worker(id, after, kind);
         }
         for action in actions {
-            self.worker_action(id, action);
+            self.worker_action(now, id, action);
         }
         match after {
             Phase::ShutDown | Phase::Failed => {
                 self.out_of_order.remove(&id);
                 self.worker_ended(now, id);
             }
-            Phase::Started if before != after => {
-                self.slot_filled(slot);
-                self.check_started();
-            }
+            Phase::Started if before != after => match self.standing(id, slot) {
+                Standing::Occupant => {
+                    self.slot_filled(slot);
+                    self.check_started();
+                }
+                Standing::Incoming => self.incoming_ready(now, slot, id),
+                Standing::Leaving => {}
+            },
             _ => {}
         }
     }
 
-    fn worker_action(&mut self, id: WorkerId, action: WorkerAction) {
+    fn worker_action(&mut self, now: Instant, id: WorkerId, action: WorkerAction) {
         match action {
             WorkerAction::ReportPhase { from, to } => {
                 self.publish_worker(id, to, EventKind::Entered { from })
@@ -243,7 +297,11 @@ impl Fleet {
             WorkerAction::ReportUnkillable => {
                 self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);
                 if let Some(worker) = self.workers.get(&id) {
-                    self.slot_stuck(worker.identity().slot, worker.pid().unwrap_or(0));
+                    let (slot, pid) = (worker.identity().slot, worker.pid().unwrap_or(0));
+                    if self.standing(id, slot) == Standing::Occupant {
+                        self.slot_stuck(slot, pid);
+                    }
+                    self.rollout_stuck(now, id, pid);
                 }
             }
             WorkerAction::SendStop { .. }
@@ -286,8 +344,39 @@ impl Fleet {
             match timer {
                 Timer::Worker(id) => self.worker_input(now, id, WorkerInput::DeadlinePassed),
                 Timer::Slot(slot) => self.retry_due(slot),
+                Timer::Soak(slot) => self.take_over(now, slot),
+                Timer::Rollout => self.rollout_overdue(now),
             }
         }
+    }
+
+    /// Begins what may begin now, until there is nothing more.
+    fn go_on(&mut self, now: Instant) {
+        loop {
+            self.step(now);
+            let waiting = self.waiting.len();
+            self.begin_waiting(now);
+            if self.waiting.len() == waiting {
+                return;
+            }
+        }
+    }
+
+    fn standing(&self, id: WorkerId, slot: SlotIndex) -> Standing {
+        let occupant =
+            self.slots.get(slot.0 as usize).map(|slot| slot.state) == Some(SlotState::Occupied(id));
+        let incoming = || self.rollout.as_ref()?.incoming.get(&slot)?.at.worker();
+        match occupant {
+            true => Standing::Occupant,
+            false if incoming() == Some(id) => Standing::Incoming,
+            false => Standing::Leaving,
+        }
+    }
+
+    /// A number for a generation that is newer than every other.
+    pub fn next_generation(&mut self) -> Generation {
+        self.newest = Generation(self.newest.0 + 1);
+        self.newest
     }
 
     fn phase_of(&self, id: WorkerId) -> Phase {

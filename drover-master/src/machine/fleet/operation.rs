@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::slot::AfterExit;
-use super::{EventKind, Fleet, FleetAction, Slot, SlotState, StartFailure, Timer, Verdict};
+use super::{
+    EventKind, Fleet, FleetAction, Place, Rollout, Slot, SlotState, Standing, StartFailure, Timer, Verdict,
+};
 use crate::machine::gate::{self, Admission, DenyReason, Occupancy, SlotRequest};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
@@ -101,6 +103,9 @@ impl Fleet {
         target: Target,
         by: Arc<str>,
     ) {
+        if self.rollout.as_ref().is_some_and(Rollout::is_active) {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Reloading));
+        }
         let slots = match self.slots_of(target) {
             Ok(slots) => slots,
             Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
@@ -165,14 +170,15 @@ impl Fleet {
         self.answer_done();
     }
 
-    fn slots_of(&self, target: Target) -> Result<Vec<SlotIndex>, DenyReason> {
+    pub(super) fn slots_of(&self, target: Target) -> Result<Vec<SlotIndex>, DenyReason> {
         let count = self.members as u32;
         match target {
             Target::All => Ok(self.members()),
             Target::Slot(slot) if self.worker_status(slot).is_some() => Ok(vec![slot]),
             Target::Slot(slot) => Err(DenyReason::NoSuchSlot { slot, count }),
-            Target::Worker(id) => match self.workers.get(&id) {
-                Some(worker) => Ok(vec![worker.identity().slot]),
+            Target::Worker(id) => match self.workers.get(&id).map(|worker| worker.identity().slot) {
+                Some(slot) if self.standing(id, slot) == Standing::Leaving => Err(DenyReason::Leaving { id }),
+                Some(slot) => Ok(vec![slot]),
                 None => Err(DenyReason::NoSuchWorker { id }),
             },
         }
@@ -189,11 +195,15 @@ impl Fleet {
                 | SlotState::Retired,
                 _,
             ) => Occupancy::Vacant,
-            (SlotState::Queued | SlotState::Undecided { .. } | SlotState::BackingOff { .. }, _) => {
-                Occupancy::Pending
-            }
+            (
+                SlotState::Queued
+                | SlotState::Undecided { .. }
+                | SlotState::BackingOff { .. }
+                | SlotState::Vacated,
+                _,
+            ) => Occupancy::Pending,
             (SlotState::Occupied(_), Some(AfterExit::Hold | AfterExit::Retire)) => Occupancy::Leaving,
-            (SlotState::Occupied(_), Some(AfterExit::Refill)) => Occupancy::Restarting,
+            (SlotState::Occupied(_), Some(AfterExit::Refill | AfterExit::MakeRoom)) => Occupancy::Restarting,
             (SlotState::Occupied(id), None) => match self.phase_of(id) {
                 Phase::Started => Occupancy::Ready,
                 _ => Occupancy::Starting,
@@ -221,7 +231,7 @@ impl Fleet {
 
     fn start_slot(&mut self, slot: SlotIndex) {
         match self.slots[slot.0 as usize].state {
-            SlotState::Occupied(_) | SlotState::Queued | SlotState::Retired => {}
+            SlotState::Occupied(_) | SlotState::Queued | SlotState::Vacated | SlotState::Retired => {}
             SlotState::Empty
             | SlotState::Held
             | SlotState::Completed
@@ -242,7 +252,7 @@ impl Fleet {
     }
 
     /// Puts a slot in the queue by somebody's wish: what failed before does not count any more.
-    fn refill(&mut self, slot: SlotIndex) {
+    pub(super) fn refill(&mut self, slot: SlotIndex) {
         self.leave_queue(slot);
         self.slot_mut(slot).tracker = RestartTracker::default();
         self.enqueue(slot);
@@ -260,9 +270,13 @@ impl Fleet {
             SlotState::Held => self.counts.held -= 1,
             SlotState::Completed => self.counts.completed -= 1,
             SlotState::GivenUp => self.counts.given_up -= 1,
-            SlotState::Queued => self.queue.retain(|queued| *queued != slot),
+            SlotState::Queued => self.queue.retain(|place| *place != Place::Occupant(slot)),
             SlotState::BackingOff { .. } => self.timers.set(Timer::Slot(slot), None),
-            SlotState::Empty | SlotState::Occupied(_) | SlotState::Undecided { .. } | SlotState::Retired => {}
+            SlotState::Empty
+            | SlotState::Occupied(_)
+            | SlotState::Undecided { .. }
+            | SlotState::Vacated
+            | SlotState::Retired => {}
         }
     }
 
@@ -272,6 +286,7 @@ impl Fleet {
             AfterExit::Hold => self.hold(slot),
             AfterExit::Refill => self.refill(slot),
             AfterExit::Retire => self.retired(slot),
+            AfterExit::MakeRoom => self.vacated(slot),
         }
         self.check_started();
     }
@@ -336,6 +351,7 @@ impl Fleet {
 
     /// What is under way on some slots.
     pub(super) fn operation_name(&self) -> Option<&'static str> {
-        self.operations.first().map(|operation| operation.wanted.name())
+        let rollout = self.rollout.as_ref().map(Rollout::name);
+        rollout.or_else(|| self.operations.first().map(|operation| operation.wanted.name()))
     }
 }

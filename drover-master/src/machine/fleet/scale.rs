@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use super::operation::{Growth, Operation, Wanted};
 use super::slot::AfterExit;
+use super::waiting::Waiting;
 use super::{EventKind, Fleet, Slot, SlotState, StartFailure, Verdict};
 use crate::config::MAX_WORKERS;
 use crate::machine::gate::{DenyReason, Doing};
@@ -41,6 +42,13 @@ pub enum Count {
 
 impl Fleet {
     pub(super) fn scale_requested(&mut self, now: Instant, ticket: TicketId, count: Count, by: &Arc<str>) {
+        if let Err(reason) = self.admit_scale(count) {
+            return self.answer(ticket, Verdict::Denied(reason));
+        }
+        self.wait_or_begin(now, Waiting::Scale { ticket, count, by: Arc::clone(by) });
+    }
+
+    pub(super) fn begin_scale(&mut self, now: Instant, ticket: TicketId, count: Count, by: &Arc<str>) {
         let from = self.members as u32;
         let to = match self.admit_scale(count) {
             Ok(to) if to == from => return self.join_scale(ticket),
@@ -70,6 +78,7 @@ impl Fleet {
 
     fn admit_scale(&self, count: Count) -> Result<u32, DenyReason> {
         match self.doing {
+            Doing::Idle | Doing::Started if self.is_held() => return Err(DenyReason::HeldReload),
             Doing::Idle | Doing::Started => {}
             Doing::Starting => return Err(DenyReason::Starting),
             Doing::Stopping | Doing::Killing => return Err(DenyReason::ShuttingDown),
@@ -99,12 +108,13 @@ impl Fleet {
             self.slots.iter().filter(retired).map(|slot| slot.index).take(count).collect();
         while newcomers.len() < count {
             let slot = SlotIndex(self.slots.len() as u32);
-            self.slots.push(Slot::new(slot));
+            self.slots.push(Slot::new(slot, self.current.clone()));
             newcomers.push(slot);
         }
         self.members += count;
         for &slot in &newcomers {
-            self.slot_mut(slot).reset();
+            let release = self.current.clone();
+            self.slot_mut(slot).reset(release);
             if self.doing == Doing::Started {
                 self.enqueue(slot);
             }
@@ -159,7 +169,8 @@ impl Fleet {
 
     /// A slot that the app does not have any more is empty.
     pub(super) fn retired(&mut self, slot: SlotIndex) {
-        self.slot_mut(slot).reset();
+        let release = self.current.clone();
+        self.slot_mut(slot).reset(release);
         self.slot_mut(slot).state = SlotState::Retired;
         self.slot_emptied(slot);
     }

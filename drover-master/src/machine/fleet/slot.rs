@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Release;
 use crate::machine::exit::Exit;
 use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
@@ -19,6 +20,10 @@ pub struct Slot {
     pub index: SlotIndex,
     /// What is in it.
     pub state: SlotState,
+    /// What its next worker is made from.
+    pub release: Release,
+    /// Whether its worker is to take no work, or none is to be started, until somebody resumes it.
+    pub suspended: bool,
     /// How often a worker was started in it after the first.
     pub restarts: u64,
     /// Whether it ever had a worker since the app was started.
@@ -58,6 +63,8 @@ pub enum SlotState {
     GivenUp,
     /// Nothing: it was stopped by request, until somebody starts it.
     Held,
+    /// Nothing: its worker has made room for another generation's, which is on its way.
+    Vacated,
     /// Nothing, and it is no place of the app any more; kept only while others after it are.
     Retired,
 }
@@ -71,13 +78,17 @@ pub enum AfterExit {
     Refill,
     /// Nothing: the app has become smaller.
     Retire,
+    /// One of another generation.
+    MakeRoom,
 }
 
 impl Slot {
-    pub(super) fn new(index: SlotIndex) -> Self {
+    pub(super) fn new(index: SlotIndex, release: Release) -> Self {
         Self {
             index,
             state: SlotState::Empty,
+            release,
+            suspended: false,
             restarts: 0,
             was_filled: false,
             after_exit: None,
@@ -87,8 +98,8 @@ impl Slot {
     }
 
     /// Forgets what an earlier run of the app left.
-    pub(super) fn reset(&mut self) {
-        *self = Self::new(self.index);
+    pub(super) fn reset(&mut self, release: Release) {
+        *self = Self::new(self.index, release);
     }
 
     pub(super) fn record(&mut self, exit: Arc<Exit>) {
@@ -121,6 +132,7 @@ impl Slot {
                 Phase::Initialized
             }
             SlotState::Undecided { .. } | SlotState::BackingOff { .. } => Phase::BackingOff,
+            SlotState::Vacated => Phase::Initialized,
             SlotState::Completed | SlotState::Held => Phase::ShutDown,
             SlotState::GivenUp => Phase::Failed,
         }

@@ -1,13 +1,12 @@
 //! How slots are filled: the first start, and every later try.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use super::{EventKind, Fleet, FleetAction, Outcome, SlotState, Timer, Verdict};
+use super::{EventKind, Fleet, FleetAction, Outcome, Place, Rollout, SlotState, Timer, Verdict};
 use crate::config::Protocol;
 use crate::machine::gate::{self, Admission, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
-use crate::machine::worker::{Identity, Worker};
+use crate::machine::worker::{Identity, Rules, Worker};
 
 /// How many processes of an app may be in creation at once. The spawner works them off one by one, so more would only
 /// wait there; fewer would let it idle between the driver's turns.
@@ -22,7 +21,7 @@ impl Fleet {
                 self.counts = super::Counts::default();
                 self.start_tickets.push(ticket);
                 for slot in self.slots() {
-                    self.slots[slot.0 as usize].reset();
+                    self.slots[slot.0 as usize].reset(self.current.clone());
                     self.enqueue(slot);
                 }
                 self.publish_app(EventKind::AppStarting);
@@ -35,7 +34,7 @@ impl Fleet {
 
     pub(super) fn enqueue(&mut self, slot: SlotIndex) {
         self.slot_mut(slot).state = SlotState::Queued;
-        self.queue.push_back(slot);
+        self.queue.push_back(Place::Occupant(slot));
     }
 
     pub(super) fn retry_due(&mut self, slot: SlotIndex) {
@@ -46,31 +45,45 @@ impl Fleet {
 
     /// Starts queued slots, as many as may be starting at once.
     pub(super) fn fill(&mut self, now: Instant) {
-        while self.may_create() {
-            let Some(slot) = self.queue.pop_front() else { break };
+        while let Some(place) = self.queue.front().copied() {
+            let (slot, release) = match place {
+                Place::Occupant(slot) => (slot, self.slots[slot.0 as usize].release.clone()),
+                Place::Incoming(slot) => (slot, self.release_for_incoming(slot)),
+            };
+            if !self.may_create(&release.rules) {
+                break;
+            }
+            self.queue.pop_front();
             self.last_worker += 1;
             let id = WorkerId(self.last_worker);
-            let identity = Identity { slot, generation: self.generation, id };
-            let worker = Worker::new(identity, Arc::clone(&self.rules), now);
+            let identity = Identity { slot, generation: release.generation, id };
+            let worker = Worker::new(identity, release.rules, now);
             self.timers.set(Timer::Worker(id), worker.deadline());
             self.workers.insert(id, worker);
             self.counts.creating += 1;
-            let place = self.slot_mut(slot);
-            if place.was_filled {
-                place.restarts += 1;
+            match place {
+                Place::Occupant(slot) => self.occupied(slot, id),
+                Place::Incoming(slot) => self.incoming_created(slot, id),
             }
-            place.was_filled = true;
-            place.state = SlotState::Occupied(id);
             self.actions.push_back(FleetAction::Spawn(identity));
         }
     }
 
+    fn occupied(&mut self, slot: SlotIndex, id: WorkerId) {
+        let place = self.slot_mut(slot);
+        if place.was_filled {
+            place.restarts += 1;
+        }
+        place.was_filled = true;
+        place.state = SlotState::Occupied(id);
+    }
+
     /// A protocol worker that starts is at work, so their number is bounded by policy. One without the protocol merely
     /// has to stay alive, so only its creation counts.
-    fn may_create(&self) -> bool {
-        let bound = match self.rules.protocol {
+    fn may_create(&self, rules: &Rules) -> bool {
+        let bound = match rules.protocol {
             Protocol::Drover => {
-                let parallel = self.rules.start.parallel.get() as usize;
+                let parallel = rules.start.parallel.get() as usize;
                 self.counts.creating + self.counts.starting < parallel
             }
             Protocol::None => true,
@@ -80,8 +93,8 @@ impl Fleet {
 
     /// The start is done once every slot is settled; unless all that came of it is that slots were given up.
     pub(super) fn check_started(&mut self) {
-        let settled = self.counts.ready + self.counts.completed + self.counts.given_up + self.counts.held;
-        let in_vain = self.counts.ready == 0 && self.counts.given_up > 0;
+        let settled = self.ready() + self.counts.completed + self.counts.given_up + self.counts.held;
+        let in_vain = self.ready() == 0 && self.counts.given_up > 0;
         if self.doing == Doing::Starting && settled >= self.members && !in_vain {
             self.doing = Doing::Started;
             self.publish_app(EventKind::AppStarted);
@@ -97,7 +110,9 @@ impl Fleet {
     fn check_over(&mut self) {
         let ended = self.counts.completed + self.counts.given_up;
         // Those that an app which has become smaller does not count any more may still drain.
-        let over = ended > 0 && ended + self.counts.held == self.members && self.workers.is_empty();
+        let replacing = self.rollout.as_ref().is_some_and(Rollout::is_active);
+        let over =
+            !replacing && ended > 0 && ended + self.counts.held == self.members && self.workers.is_empty();
         if over && matches!(self.doing, Doing::Starting | Doing::Started) {
             self.finish(if self.counts.given_up == 0 {
                 Outcome::Completed

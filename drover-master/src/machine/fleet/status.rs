@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Fleet, Outcome, SlotState};
+use super::rollout::{Rollout, Step};
+use super::{Fleet, Outcome, SlotState, Standing};
 use crate::machine::exit::Exit;
 use crate::machine::gate::Doing;
 use crate::machine::ids::{Generation, SlotIndex, WorkerId};
@@ -27,9 +28,33 @@ pub struct AppStatus {
     pub outcome: Option<String>,
 }
 
+/// What a worker is to its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The slot is its own; or it is the slot itself, and nobody is in it.
+    Occupant,
+    /// It is to take its place, and has to prove itself first.
+    Incoming,
+    /// Another has its place; it drains.
+    Leaving,
+}
+
+impl Role {
+    /// The word in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Occupant => "occupant",
+            Self::Incoming => "incoming",
+            Self::Leaving => "leaving",
+        }
+    }
+}
+
 /// A slot and the worker in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerStatus {
+    /// What the worker is to the slot.
+    pub role: Role,
     /// The worker; none if the slot is empty.
     pub id: Option<WorkerId>,
     /// The slot.
@@ -60,8 +85,8 @@ impl Fleet {
         AppStatus {
             phase: self.phase(),
             desired: (self.members - self.counts.held) as u32,
-            ready: self.counts.ready as u32,
-            generation: self.generation,
+            ready: self.ready() as u32,
+            generation: self.current.generation,
             operation: match self.doing {
                 Doing::Idle | Doing::Started => self.operation_name(),
                 Doing::Starting => Some("start"),
@@ -98,10 +123,12 @@ impl Fleet {
             SlotState::Occupied(id) => self.workers.get(&id),
             _ => None,
         };
+        let generation = worker.map_or(slot.release.generation, |worker| worker.identity().generation);
         Some(WorkerStatus {
+            role: Role::Occupant,
             id: worker.map(|worker| worker.identity().id),
             slot: index,
-            generation: self.generation,
+            generation,
             pid: worker.and_then(Worker::pid),
             phase: worker.map_or_else(|| slot.phase(), Worker::phase),
             since: worker.and_then(Worker::spawned_at),
@@ -114,6 +141,47 @@ impl Fleet {
             status_text: worker.map_or_else(String::new, |worker| worker.said_status().0.to_owned()),
             in_flight: worker.and_then(|worker| worker.said_status().1),
         })
+    }
+
+    /// Everybody who has to do with a slot: first what it holds, then who is to take its place, then who drains.
+    pub fn rows(&self, slot: SlotIndex) -> Vec<WorkerStatus> {
+        let mut rows: Vec<WorkerStatus> = self.worker_status(slot).into_iter().collect();
+        let others = self.others.get(&slot).into_iter().flatten();
+        rows.extend(others.filter_map(|id| self.row_of(slot, *id)));
+        rows.sort_by_key(|row| row.role);
+        rows
+    }
+
+    fn row_of(&self, slot: SlotIndex, id: WorkerId) -> Option<WorkerStatus> {
+        let worker = self.workers.get(&id)?;
+        let role = match self.standing(id, slot) {
+            Standing::Occupant => return None,
+            Standing::Incoming => Role::Incoming,
+            Standing::Leaving => Role::Leaving,
+        };
+        let (text, in_flight) = worker.said_status();
+        Some(WorkerStatus {
+            role,
+            id: Some(id),
+            slot,
+            generation: worker.identity().generation,
+            pid: worker.pid(),
+            phase: worker.phase(),
+            since: worker.spawned_at(),
+            restarts: 0,
+            next_try: None,
+            last_exit: None,
+            status_text: text.to_owned(),
+            in_flight,
+        })
+    }
+
+    /// How many workers serve in a place of their own. One that is to prove itself does not count yet.
+    pub(super) fn ready(&self) -> usize {
+        let proves = |step| matches!(step, Step::Soaking(id) if self.phase_of(id) == Phase::Started);
+        let proving =
+            |rollout: &Rollout| rollout.incoming.values().filter(|incoming| proves(incoming.at)).count();
+        self.counts.ready - self.rollout.as_ref().map_or(0, proving)
     }
 
     /// How the last workers of a slot ended, oldest first.

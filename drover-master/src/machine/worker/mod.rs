@@ -44,7 +44,9 @@ use super::deadlines::after;
 use super::exit::{Exit, Intent};
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
-use crate::config::{AppSpec, Heartbeat, Kind, Protocol, RestartPolicy, StartPolicy, StopPolicy};
+use crate::config::{
+    AppSpec, Heartbeat, Kind, Protocol, RestartPolicy, StartPolicy, StopPolicy, UpdatePolicy,
+};
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
 /// reconnects slowly; longer leaves one running that the master can neither ask to stop nor see ready.
@@ -54,7 +56,7 @@ pub const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// What all workers of an app have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Rules {
     /// Whether they serve, or do one thing and end.
     pub kind: Kind,
@@ -68,6 +70,8 @@ pub struct Rules {
     pub heartbeat: Option<Heartbeat>,
     /// What ends count as a success.
     pub restart: RestartPolicy,
+    /// How they are replaced.
+    pub update: UpdatePolicy,
 }
 
 impl From<&AppSpec> for Rules {
@@ -79,6 +83,7 @@ impl From<&AppSpec> for Rules {
             stop: spec.stop.clone(),
             heartbeat: spec.heartbeat.clone(),
             restart: spec.restart.clone(),
+            update: spec.update.clone(),
         }
     }
 }
@@ -325,6 +330,16 @@ impl Worker {
             | State::Stopped
             | State::ShuttingDown { .. } => None,
         }
+    }
+
+    /// Lives by other policies from its next step on. A deadline that runs stays as it is.
+    pub(in crate::machine) fn adjust(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+    }
+
+    /// What it lives by.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Which worker it is.

@@ -8,7 +8,10 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
-use crate::config::{Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, Protocol, RestartWhen};
+use crate::config::{
+    Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, OnUpdateFailure, Protocol, RestartWhen, Share,
+    UpdateOrder, UpdatePolicy,
+};
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::Said;
@@ -22,6 +25,11 @@ enum Op {
     Operate(SlotRequest, Whom),
     Signal(Whom, i32),
     Scale(Count),
+    Reload(UpdatePolicy, Option<u32>, bool),
+    Renew(Whom),
+    Promote,
+    Abort,
+    Adjust,
     /// The driver hears of what happened to one of the processes.
     Tell(usize),
     /// The driver hears of all that happened.
@@ -117,6 +125,24 @@ fn echo() -> impl Strategy<Value = WorkerInput> {
     ]
 }
 
+pub(super) fn update() -> impl Strategy<Value = UpdatePolicy> {
+    let share = || prop_oneof![(0..4u32).prop_map(Share::Count), (0..=100u32).prop_map(Share::Percent)];
+    let order = prop_oneof![3 => Just(UpdateOrder::StartFirst), 1 => Just(UpdateOrder::StopFirst)];
+    let on_failure = prop_oneof![3 => Just(OnUpdateFailure::Rollback), 1 => Just(OnUpdateFailure::Pause)];
+    let soak = prop_oneof![Just(0), 1..5_000u64];
+    (share(), share(), soak, order, on_failure, 1..600u64, 1..5u32).prop_map(
+        |(max_surge, max_unavailable, soak, order, on_failure, timeout, max_generations)| UpdatePolicy {
+            max_surge,
+            max_unavailable,
+            soak: Duration::from_millis(soak),
+            order,
+            on_failure,
+            timeout: Duration::from_secs(timeout),
+            max_generations,
+        },
+    )
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let which = || any::<usize>();
     prop_oneof![
@@ -127,6 +153,12 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (slot_request(), whom()).prop_map(|(request, whom)| Op::Operate(request, whom)),
         3 => (0..7u32).prop_map(|count| Op::Scale(Count::To(count))),
         1 => (-3..4i32).prop_map(|by| Op::Scale(Count::By(by))),
+        6 => (update(), proptest::option::weighted(0.3, 1..4u32), any::<bool>())
+            .prop_map(|(policy, canary, is_new)| Op::Reload(policy, canary, is_new)),
+        2 => whom().prop_map(Op::Renew),
+        2 => Just(Op::Promote),
+        2 => Just(Op::Abort),
+        1 => Just(Op::Adjust),
         1 => (whom(), Just(10)).prop_map(|(whom, signal)| Op::Signal(whom, signal)),
         12 => which().prop_map(Op::Tell),
         4 => Just(Op::Settle),
@@ -155,6 +187,7 @@ prop_compose! {
         max in 0..5_000u64,
         jitter in 0.0..=1.0,
         reset_after in prop_oneof![Just(0), Just(60u64)],
+        update in update(),
     ) -> Rules {
         let mut rules = rules(protocol);
         rules.kind = kind;
@@ -172,6 +205,7 @@ prop_compose! {
         rules.restart.backoff = Backoff { initial, max, factor: 2.0, jitter };
         rules.restart.reset_after = Duration::from_secs(reset_after);
         rules.restart.fatal_codes = vec![3];
+        rules.update = update;
         rules
     }
 }
@@ -187,6 +221,23 @@ impl Stage {
                 self.operate(request, target);
             }
             Op::Scale(count) => drop(self.scale(count)),
+            Op::Reload(policy, canary, is_new) => {
+                let rules = Rules::clone(&self.fleet.current.rules);
+                self.reload_to(rules, policy, canary, is_new);
+            }
+            Op::Renew(whom) => {
+                let target = self.target(whom);
+                self.renew(target);
+            }
+            Op::Promote => {
+                self.promote();
+            }
+            Op::Abort => {
+                self.abort();
+            }
+            Op::Adjust => {
+                self.adjust();
+            }
             Op::Signal(whom, signal) => {
                 let target = self.target(whom);
                 self.send_signal(target, signal);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::*;
 use super::witness::{Wanted, Witness};
-use crate::config::{AppSpec, Backoff, Command, Protocol};
+use crate::config::{AppSpec, Backoff, Command, Protocol, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
 use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::{Identity, Said};
@@ -165,7 +165,8 @@ impl Stage {
         if let Manner::Ends(status) = manner {
             return self.ends_with(id, status);
         }
-        if self.fleet.rules.protocol == Protocol::Drover {
+        let protocol = self.fleet.workers.get(&id).map(|worker| worker.rules().protocol);
+        if protocol == Some(Protocol::Drover) {
             self.happens(id, WorkerInput::Connected);
             if manner != Manner::Dawdles {
                 self.happens(id, WorkerInput::from(Said::Started));
@@ -292,6 +293,55 @@ impl Stage {
         let ticket = self.ticket(Wanted::Count);
         self.feed(FleetInput::ScaleRequested { ticket, count, by: "a test".into() });
         ticket
+    }
+
+    /// Asks for a reload by these rules.
+    pub(super) fn reload(&mut self, policy: UpdatePolicy, canary: Option<u32>) -> TicketId {
+        self.reload_to(rules(self.fleet.current.rules.protocol), policy, canary, false)
+    }
+
+    pub(super) fn reload_to(
+        &mut self,
+        rules: Rules,
+        policy: UpdatePolicy,
+        canary: Option<u32>,
+        is_new: bool,
+    ) -> TicketId {
+        let ticket = self.ticket(Wanted::Replacement);
+        let release = Release { generation: self.fleet.next_generation(), rules: Arc::new(rules) };
+        let reload = Box::new(Reload { release, policy, canary, is_new });
+        self.feed(FleetInput::ReloadRequested { ticket, reload, by: "a test".into() });
+        ticket
+    }
+
+    pub(super) fn renew(&mut self, target: Target) -> TicketId {
+        let ticket = self.ticket(Wanted::Replacement);
+        self.feed(FleetInput::RenewalRequested { ticket, target, by: "a test".into() });
+        ticket
+    }
+
+    pub(super) fn promote(&mut self) -> TicketId {
+        let ticket = self.ticket(Wanted::Replacement);
+        self.feed(FleetInput::PromotionRequested { ticket, by: "a test".into() });
+        ticket
+    }
+
+    pub(super) fn abort(&mut self) -> TicketId {
+        let ticket = self.ticket(Wanted::Word);
+        self.feed(FleetInput::AbortRequested { ticket, by: "a test".into() });
+        ticket
+    }
+
+    pub(super) fn adjust(&mut self) -> TicketId {
+        let ticket = self.ticket(Wanted::Word);
+        let release = self.fleet.current.clone();
+        self.feed(FleetInput::AdjustmentRequested { ticket, release });
+        ticket
+    }
+
+    /// The generations of the slots' own workers.
+    pub(super) fn generations(&self) -> Vec<u64> {
+        self.fleet.slots().into_iter().map(|slot| self.slot(slot.0).generation.0).collect()
     }
 
     pub(super) fn send_signal(&mut self, target: Target, signal: i32) -> TicketId {

@@ -17,6 +17,10 @@ pub(super) enum Wanted {
     Workers(Option<SlotRequest>),
     /// More or fewer of them.
     Count,
+    /// Others in their place.
+    Replacement,
+    /// Other policies, or the end of a reload that is held.
+    Word,
 }
 
 /// Looks at every action and at the fleet after every step; panics at the first thing that must not be.
@@ -54,7 +58,6 @@ impl Witness {
         match action {
             FleetAction::Spawn(Identity { slot, id, .. }) => {
                 assert!(self.runs, "{id} is spawned though the app does not run");
-                assert!(!self.living.values().any(|other| other == slot), "two workers in slot {slot}");
                 assert!(!self.gone.contains(id), "{id} is spawned a second time");
                 assert_eq!(self.living.insert(*id, *slot), None, "{id} is spawned twice");
             }
@@ -113,7 +116,9 @@ impl Witness {
                 Wanted::App(Request::Start)
                     | Wanted::Workers(Some(SlotRequest::Start | SlotRequest::Restart))
                     | Wanted::Count
+                    | Wanted::Replacement
             )),
+            Verdict::RolledBack(_) | Verdict::Paused(_) => assert_eq!(wanted, Wanted::Replacement),
             Verdict::Unkillable { .. } => assert!(self.living.keys().any(|id| self.unkillable.contains(id))),
             Verdict::Done | Verdict::Denied(_) | Verdict::Interrupted { .. } => {}
         }
@@ -132,18 +137,23 @@ impl Witness {
     pub(super) fn check(&self, fleet: &Fleet) {
         let held: BTreeMap<_, _> = fleet.workers().map(|w| (w.identity().id, w.identity().slot)).collect();
         assert_eq!(held, self.living, "the fleet's workers are those between Spawn and Forget");
-        let shown: BTreeMap<_, _> = fleet
-            .slots()
-            .into_iter()
-            .filter_map(|slot| Some((fleet.worker_status(slot)?.id?, slot)))
-            .collect();
-        assert_eq!(shown, self.living, "every worker is in its slot");
+        let slots: BTreeSet<SlotIndex> = fleet.slots().into_iter().chain(held.values().copied()).collect();
+        let rows: Vec<WorkerStatus> = slots.into_iter().flat_map(|slot| fleet.rows(slot)).collect();
+        let shown: Vec<_> = rows.iter().filter_map(|row| Some((row.id?, row.slot))).collect();
+        let once: BTreeMap<_, _> = shown.iter().copied().collect();
+        assert_eq!((shown.len(), &once), (once.len(), &self.living), "every worker is in its slot, once");
+        self.check_company(fleet);
 
         let in_phase = |phase| fleet.workers().filter(|worker| worker.phase() == phase).count();
-        assert_eq!(fleet.status().ready as usize, in_phase(Phase::Started));
+        let proving =
+            rows.iter().filter(|row| row.role == Role::Incoming && row.phase == Phase::Started).count();
+        assert_eq!(fleet.status().ready as usize + proving, in_phase(Phase::Started));
         let starting = in_phase(Phase::Initialized) + in_phase(Phase::Starting);
-        if fleet.rules.protocol == Protocol::Drover {
-            assert!(starting <= fleet.rules.start.parallel.get() as usize, "{starting} start at once");
+        if fleet.current.rules.protocol == Protocol::Drover {
+            assert!(
+                starting <= fleet.current.rules.start.parallel.get() as usize,
+                "{starting} start at once"
+            );
         }
         for worker in fleet.workers() {
             let must_move = !matches!(worker.state(), State::Initialized { .. } | State::Started);
@@ -161,7 +171,24 @@ impl Witness {
         let exiting = fleet.workers().any(Worker::is_dead);
         let under_way =
             in_phase(Phase::Initialized) > 0 || undecided || exiting || fleet.next_deadline().is_some();
-        assert!(self.open.is_empty() || under_way, "{:?} wait, and nothing is under way", self.open);
+        assert!(
+            self.open.is_empty() || under_way,
+            "{:?} wait, and nothing is under way: {fleet:?}",
+            self.open
+        );
+    }
+
+    /// One that is not being ended for each slot and generation, and one more while it is replaced by its like.
+    fn check_company(&self, fleet: &Fleet) {
+        let renews = fleet.rollout.as_ref().is_some_and(|rollout| rollout.name() == "restart");
+        let mut company: BTreeMap<_, usize> = BTreeMap::new();
+        for worker in fleet.workers().filter(|worker| !worker.is_ending() && !worker.is_dead()) {
+            let Identity { slot, generation, .. } = worker.identity();
+            *company.entry((slot, generation)).or_default() += 1;
+        }
+        for (place, workers) in company {
+            assert!(workers <= 1 + usize::from(renews), "{workers} workers in {place:?}");
+        }
     }
 
     /// After the clock was read nothing is overdue: else the driver would spin.

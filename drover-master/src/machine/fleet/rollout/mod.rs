@@ -1,0 +1,193 @@
+//! Workers are replaced by others while the app runs: a reload, a restart beside, or the change of one that has served long.
+//!
+//! ```text
+//!             ┌──────────────── promoted ─────────────────┐
+//!             ▼     so many canaries stand; or paused     │
+//!  begun ──► Forward ─────────────────────────────────► Held
+//!             │ │                                         │ aborted; a canary failed
+//!             │ │ one failed, the time is over, aborted   ▼
+//!             │ └──────────────────────────────────────► Back ──► the old generation is whole again: rolled back
+//!             ▼
+//!        every slot is replaced: committed ──► the last old ones drain ──► done
+//! ```
+//!
+//! A slot in it:
+//!
+//! ```text
+//!  start-first:  pending ──────────────────► Queued ──► Starting ──ready──► Soaking ──lived──► replaced: the old one drains
+//!  stop-first:   pending ──► Emptying ──gone──► ▲
+//! ```
+//!
+//! Until a slot is replaced its old worker is its occupant, healed as ever; a replacement is nobody's until then, and whatever
+//! ends it is its failure. From then on the old worker is only *leaving*: no slot knows it, and it is reaped like every other.
+//! Going back is the same way with the generations exchanged.
+//!
+//! One rollout at a time: see [`waiting`](super::waiting) for what comes meanwhile.
+
+mod failing;
+mod request;
+mod stepping;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+pub use request::Reload;
+
+use super::StartFailure;
+use crate::config::UpdatePolicy;
+use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
+use crate::machine::worker::Rules;
+
+/// What workers of one generation have in common.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Its number.
+    pub generation: Generation,
+    /// How they live.
+    pub rules: Arc<Rules>,
+}
+
+/// The same generation is the same release.
+impl PartialEq for Release {
+    fn eq(&self, other: &Self) -> bool {
+        self.generation == other.generation && Arc::ptr_eq(&self.rules, &other.rules)
+    }
+}
+
+/// Replacements under way.
+#[derive(Debug)]
+pub(super) struct Rollout {
+    /// Who waits for the verdict.
+    pub(super) tickets: Vec<TicketId>,
+    pub(super) by: Arc<str>,
+    pub(super) policy: UpdatePolicy,
+    pub(super) aim: Aim,
+    pub(super) stage: Stage,
+    /// Slots whose turn has not come.
+    pub(super) pending: BTreeSet<SlotIndex>,
+    pub(super) incoming: BTreeMap<SlotIndex, Incoming>,
+    /// Slots that were replaced.
+    pub(super) replaced: BTreeSet<SlotIndex>,
+    /// Those that drain since they were replaced.
+    pub(super) leaving: BTreeSet<WorkerId>,
+    /// So many are replaced, then it holds.
+    pub(super) canary: Option<u32>,
+}
+
+/// What slots are filled from.
+#[derive(Debug, Clone)]
+pub(super) enum Aim {
+    /// Another generation.
+    Reload(Release),
+    /// Each from its own.
+    Renewal,
+}
+
+/// Where a rollout stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Stage {
+    Forward,
+    /// It waits for somebody to promote or abort it. With the failure that paused it; without one, canaries stand.
+    Held(Option<ReloadFailure>),
+    /// Whoever asked for that waits too.
+    Back {
+        failure: ReloadFailure,
+        aborted_by: Vec<TicketId>,
+    },
+}
+
+/// One that is to take its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Incoming {
+    pub(super) at: Step,
+    /// Whether the slot's worker goes first.
+    pub(super) stops_first: bool,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The slot's worker leaves to make room.
+    Emptying,
+    /// It waits for its turn to start.
+    Queued,
+    /// It is not ready yet.
+    Starting(WorkerId),
+    /// It is ready, and has to live on for a while.
+    Soaking(WorkerId),
+}
+
+impl Step {
+    pub(super) const fn worker(self) -> Option<WorkerId> {
+        match self {
+            Self::Starting(id) | Self::Soaking(id) => Some(id),
+            Self::Emptying | Self::Queued => None,
+        }
+    }
+}
+
+/// Somebody waits for old workers to be gone: after the commit, when all else is done.
+#[derive(Debug)]
+pub(super) struct Drain {
+    pub(super) tickets: Vec<TicketId>,
+    pub(super) leaving: BTreeSet<WorkerId>,
+}
+
+/// Why replacements did not take over.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ReloadFailure {
+    /// One of them ended before it had proved itself, or before all had.
+    Worker(StartFailure),
+    /// They were not done in time.
+    Deadline,
+    /// A process that had to make room, or a replacement, outlived SIGKILL.
+    Unkillable {
+        /// Which one.
+        pid: u32,
+    },
+    /// Somebody called it off.
+    Aborted {
+        /// Who.
+        by: Arc<str>,
+    },
+}
+
+impl ReloadFailure {
+    /// The last lines that the failing worker wrote to stderr.
+    pub fn last_words(&self) -> &[String] {
+        match self {
+            Self::Worker(failure) => &failure.exit.stderr_tail,
+            Self::Deadline | Self::Unkillable { .. } | Self::Aborted { .. } => &[],
+        }
+    }
+}
+
+impl fmt::Display for ReloadFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Worker(failure) => write!(f, "new {failure}"),
+            Self::Deadline => f.write_str("it was not done in time (update.timeout)"),
+            Self::Unkillable { pid } => write!(f, "process {pid} does not end, even by SIGKILL"),
+            Self::Aborted { by } => write!(f, "aborted, asked by {by}"),
+        }
+    }
+}
+
+impl Rollout {
+    /// Whether it changes something by itself; not while it is held.
+    pub(super) const fn is_active(&self) -> bool {
+        matches!(self.stage, Stage::Forward | Stage::Back { .. })
+    }
+
+    pub(super) const fn name(&self) -> &'static str {
+        match (&self.stage, &self.aim) {
+            (Stage::Forward, Aim::Reload(_)) => "reload",
+            (Stage::Forward, Aim::Renewal) => "restart",
+            (Stage::Held(None), _) => "canary",
+            (Stage::Held(Some(_)), _) => "paused reload",
+            (Stage::Back { .. }, _) => "rollback",
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What begins a rollout, and what becomes of one that is held.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Aim, Drain, Release, ReloadFailure, Rollout, Stage};
+use crate::config::{Kind, UpdatePolicy};
+use crate::machine::deadlines::after;
+use crate::machine::fleet::waiting::Waiting;
+use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict};
+use crate::machine::gate::{DenyReason, Doing};
+use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+
+/// What a reload is to bring about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reload {
+    /// What the new workers live by; its generation is newer than every other.
+    pub release: Release,
+    /// How to go about it.
+    pub policy: UpdatePolicy,
+    /// Replace so many, then wait for a promotion or an abort.
+    pub canary: Option<u32>,
+    /// Whether the app is described otherwise than before.
+    pub is_new: bool,
+}
+
+impl Fleet {
+    pub(in super::super) fn reload_requested(
+        &mut self,
+        now: Instant,
+        ticket: TicketId,
+        reload: Reload,
+        by: &Arc<str>,
+    ) {
+        match self.doing {
+            Doing::Idle if reload.is_new => {
+                self.current = reload.release;
+                return self.answer(ticket, Verdict::Done);
+            }
+            Doing::Idle => return self.answer(ticket, Verdict::Denied(DenyReason::NotRunning)),
+            Doing::Stopping | Doing::Killing => {
+                return self.answer(ticket, Verdict::Denied(DenyReason::ShuttingDown));
+            }
+            Doing::Starting | Doing::Started => {}
+        }
+        if self.current.rules.kind == Kind::Oneshot || reload.release.rules.kind == Kind::Oneshot {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Oneshot));
+        }
+        if self.slots.iter().any(|slot| slot.suspended) {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Suspended));
+        }
+        self.wait_or_begin(
+            now,
+            Waiting::Reload { tickets: vec![ticket], reload: Box::new(reload), by: Arc::clone(by) },
+        );
+    }
+
+    /// Replaces some workers by others of their own generation, as a reload would.
+    pub(in super::super) fn renewal_requested(
+        &mut self,
+        now: Instant,
+        ticket: TicketId,
+        target: Target,
+        by: &Arc<str>,
+    ) {
+        let slots = match (self.doing, self.slots_of(target)) {
+            (Doing::Idle, _) => return self.answer(ticket, Verdict::Denied(DenyReason::NotRunning)),
+            (Doing::Stopping | Doing::Killing, _) => {
+                return self.answer(ticket, Verdict::Denied(DenyReason::ShuttingDown));
+            }
+            (_, Err(reason)) => return self.answer(ticket, Verdict::Denied(reason)),
+            (Doing::Starting | Doing::Started, Ok(slots)) => slots,
+        };
+        if self.current.rules.kind == Kind::Oneshot {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Oneshot));
+        }
+        if slots.iter().any(|slot| self.slots[slot.0 as usize].suspended) {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Suspended));
+        }
+        if self.is_busy() || self.rollout.is_some() {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Changing));
+        }
+        let slots: BTreeSet<SlotIndex> =
+            slots.into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
+        let policy = self.current.rules.update.clone();
+        self.begin_rollout(now, vec![ticket], Aim::Renewal, policy, None, slots, by);
+    }
+
+    pub(in super::super) fn begin_reload(
+        &mut self,
+        now: Instant,
+        tickets: Vec<TicketId>,
+        reload: Reload,
+        by: &Arc<str>,
+    ) {
+        let Reload { release, policy, canary, .. } = reload;
+        let pending = self.members().into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
+        let (from, to) = (self.current.generation, release.generation);
+        self.publish_app(EventKind::ReloadStarted { from, to, by: Arc::clone(by) });
+        self.begin_rollout(now, tickets, Aim::Reload(release), policy, canary, pending, by);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the fields of what is made here, in one place")]
+    fn begin_rollout(
+        &mut self,
+        now: Instant,
+        tickets: Vec<TicketId>,
+        aim: Aim,
+        policy: UpdatePolicy,
+        canary: Option<u32>,
+        pending: BTreeSet<SlotIndex>,
+        by: &Arc<str>,
+    ) {
+        // One that was held is left as it stands: its slots are among those that are replaced now.
+        if let Some(held) = self.rollout.take() {
+            self.let_drain(Vec::new(), held.leaving);
+        }
+        self.timers.set(Timer::Rollout, Some(after(now, policy.timeout)));
+        self.rollout = Some(Rollout {
+            tickets,
+            by: Arc::clone(by),
+            policy,
+            aim,
+            stage: Stage::Forward,
+            pending,
+            incoming: BTreeMap::new(),
+            replaced: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            canary,
+        });
+    }
+
+    /// What was stopped by request, has done its work, or leaves its slot already, is left alone.
+    pub(in super::super) fn may_be_replaced(&self, slot: SlotIndex) -> bool {
+        self.slots.get(slot.0 as usize).is_some_and(|slot| {
+            slot.is_member()
+                && slot.after_exit.is_none()
+                && !matches!(slot.state, SlotState::Held | SlotState::Completed)
+        })
+    }
+
+    /// Whether other policies may be taken over now.
+    pub fn may_adjust(&self) -> bool {
+        self.rollout.is_none()
+            && !self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Reload { .. }))
+    }
+
+    pub(in super::super) fn adjustment_requested(&mut self, ticket: TicketId, release: Release) {
+        if !self.may_adjust() {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Reloading));
+        }
+        self.current = release;
+        let current = self.current.clone();
+        for slot in &mut self.slots {
+            slot.release = current.clone();
+        }
+        for worker in self.workers.values_mut() {
+            if worker.identity().generation == current.generation {
+                worker.adjust(Arc::clone(&current.rules));
+            }
+        }
+        self.answer(ticket, Verdict::Done);
+    }
+
+    pub(in super::super) fn promotion_requested(&mut self, now: Instant, ticket: TicketId, by: &Arc<str>) {
+        let Some(rollout) = &mut self.rollout else {
+            return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
+        };
+        match &rollout.stage {
+            Stage::Back { .. } => return self.answer(ticket, Verdict::Denied(DenyReason::RollingBack)),
+            Stage::Forward => rollout.canary = None,
+            Stage::Held(_) => {
+                rollout.stage = Stage::Forward;
+                rollout.canary = None;
+                let at = after(now, rollout.policy.timeout);
+                self.timers.set(Timer::Rollout, Some(at));
+                self.publish_app(EventKind::Promoted { by: Arc::clone(by) });
+                self.await_stragglers();
+            }
+        }
+        if let Some(rollout) = &mut self.rollout {
+            rollout.tickets.push(ticket);
+        }
+    }
+
+    /// Slots that were started while the rollout was held, which did not know of them.
+    fn await_stragglers(&mut self) {
+        let Some(Aim::Reload(release)) = self.rollout.as_ref().map(|rollout| rollout.aim.clone()) else {
+            return;
+        };
+        let is_old = |slot: &SlotIndex| self.slots[slot.0 as usize].release.generation != release.generation;
+        let pending = self.members().into_iter().filter(is_old).collect();
+        if let Some(rollout) = &mut self.rollout {
+            rollout.pending = pending;
+        }
+    }
+
+    pub(in super::super) fn abort_requested(&mut self, now: Instant, ticket: TicketId, by: &Arc<str>) {
+        let Some(rollout) = &mut self.rollout else {
+            return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
+        };
+        if let Stage::Back { aborted_by, .. } = &mut rollout.stage {
+            return aborted_by.push(ticket);
+        }
+        let failure = ReloadFailure::Aborted { by: Arc::clone(by) };
+        match rollout.aim {
+            Aim::Reload(_) => self.roll_back(now, failure, vec![ticket]),
+            Aim::Renewal => {
+                self.give_up_renewal(now, failure);
+                self.answer(ticket, Verdict::Done);
+            }
+        }
+    }
+
+    /// Somebody may wait until these are gone.
+    pub(in super::super) fn let_drain(&mut self, tickets: Vec<TicketId>, leaving: BTreeSet<WorkerId>) {
+        let stuck =
+            leaving.iter().filter_map(|id| self.workers.get(id)).find(|worker| worker.is_unkillable());
+        let tickets = match stuck.map(|worker| worker.pid().unwrap_or(0)) {
+            None => tickets,
+            Some(pid) => {
+                tickets.into_iter().for_each(|ticket| self.answer(ticket, Verdict::Unkillable { pid }));
+                Vec::new()
+            }
+        };
+        self.drains.push(Drain { tickets, leaving });
+        self.answer_drained();
+    }
+
+    pub(in super::super) fn answer_drained(&mut self) {
+        let over = self.drains.extract_if(.., |drain| drain.leaving.is_empty());
+        let tickets: Vec<TicketId> = over.flat_map(|drain| drain.tickets).collect();
+        for ticket in tickets {
+            self.answer(ticket, Verdict::Done);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! How a rollout goes on: who may start, who has proved itself, and when it is over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Aim, Incoming, Release, Rollout, Stage, Step};
+use crate::config::UpdateOrder;
+use crate::machine::deadlines::after;
+use crate::machine::fleet::slot::AfterExit;
+use crate::machine::fleet::{EventKind, Fleet, Place, SlotState, Timer, Verdict};
+use crate::machine::ids::{Generation, SlotIndex, WorkerId};
+use crate::machine::phase::Phase;
+use crate::machine::restart::RestartTracker;
+use crate::machine::worker::{Worker, WorkerInput};
+
+impl Fleet {
+    /// Begins as many replacements as may be under way, and ends the rollout when there is none left.
+    pub(in super::super) fn step(&mut self, now: Instant) {
+        while let Some((slot, stops_first)) = self.next_to_replace() {
+            self.replace(now, slot, stops_first);
+        }
+        let Some(rollout) = &self.rollout else { return };
+        if !rollout.is_active() || !rollout.incoming.is_empty() {
+            return;
+        }
+        if rollout.pending.is_empty() {
+            self.complete();
+        } else if rollout.stage == Stage::Forward && rollout.has_its_canaries() {
+            self.canaries_stand();
+        }
+    }
+
+    /// Those that are not ready come first: nobody misses them.
+    fn next_to_replace(&mut self) -> Option<(SlotIndex, bool)> {
+        let passed_over: Vec<SlotIndex> = {
+            let pending = self.rollout.iter().flat_map(|rollout| &rollout.pending);
+            pending.copied().filter(|slot| !self.may_be_replaced(*slot)).collect()
+        };
+        for slot in passed_over {
+            self.pass_over(slot);
+        }
+        let rollout = self.rollout.take()?;
+        let found = self.room_for(&rollout);
+        self.rollout = Some(rollout);
+        found
+    }
+
+    /// Whatever comes into the slot next is what all others are.
+    fn pass_over(&mut self, slot: SlotIndex) {
+        let release = self.release_for_incoming(slot);
+        if let Some(rollout) = &mut self.rollout {
+            rollout.pending.remove(&slot);
+        }
+        if (slot.0 as usize) < self.slots.len() {
+            self.slot_mut(slot).release = release;
+        }
+    }
+
+    fn room_for(&self, rollout: &Rollout) -> Option<(SlotIndex, bool)> {
+        if !rollout.is_active() || rollout.stage == Stage::Forward && rollout.has_its_canaries() {
+            return None;
+        }
+        let desired = (self.members - self.counts.held) as u32;
+        let (surge, unavailable) = rollout.bounds(desired);
+        let stopping = rollout.incoming.values().filter(|incoming| incoming.stops_first).count() as u32;
+        let beside = rollout.incoming.len() as u32 - stopping;
+        if beside >= surge && stopping >= unavailable {
+            return None;
+        }
+        let unready = rollout.pending.iter().find(|slot| !self.is_serving(**slot)).copied();
+        let slot = unready.or_else(|| rollout.pending.first().copied())?;
+        if beside < surge {
+            return Some((slot, false));
+        }
+        let members = self.members();
+        let serving = members.iter().filter(|slot| self.is_serving(**slot)).count() as u32;
+        // Slots that will not serve again by themselves are not waited for.
+        let expected = members.iter().filter(|slot| self.may_serve(**slot)).count() as u32;
+        let spared = unready.is_some() || serving > expected.saturating_sub(unavailable);
+        (stopping < unavailable && spared).then_some((slot, true))
+    }
+
+    /// An old worker, or one that was called off, is gone.
+    pub(in super::super) fn left(&mut self, id: WorkerId) {
+        if let Some(rollout) = &mut self.rollout {
+            rollout.leaving.remove(&id);
+        }
+        for drain in &mut self.drains {
+            drain.leaving.remove(&id);
+        }
+        self.answer_drained();
+        self.check_started();
+    }
+
+    pub(in super::super) fn no_longer_other(&mut self, slot: SlotIndex, id: WorkerId) {
+        if let Some(others) = self.others.get_mut(&slot) {
+            others.remove(&id);
+            if others.is_empty() {
+                self.others.remove(&slot);
+            }
+        }
+    }
+
+    /// Whether a worker of the slot's own is ready.
+    fn is_serving(&self, slot: SlotIndex) -> bool {
+        match self.slots[slot.0 as usize].state {
+            SlotState::Occupied(id) => self.phase_of(id) == Phase::Started,
+            _ => false,
+        }
+    }
+
+    /// Whether a worker of the slot's own is ready, or on its way.
+    fn may_serve(&self, slot: SlotIndex) -> bool {
+        let done = |state| matches!(state, SlotState::Held | SlotState::Completed | SlotState::GivenUp);
+        !done(self.slots[slot.0 as usize].state) && self.unkillable_in(slot).is_none()
+    }
+
+    fn replace(&mut self, now: Instant, slot: SlotIndex, stops_first: bool) {
+        // One that outlived SIGKILL makes no room; it is left behind.
+        let is_stuck = self.unkillable_in(slot).is_some();
+        let Some(rollout) = &mut self.rollout else { return };
+        rollout.pending.remove(&slot);
+        let occupant = match self.slots[slot.0 as usize].state {
+            SlotState::Occupied(id) if stops_first && !is_stuck => Some(id),
+            _ => None,
+        };
+        let at = if occupant.is_some() { Step::Emptying } else { Step::Queued };
+        rollout.incoming.insert(slot, Incoming { at, stops_first });
+        let by = Arc::clone(&rollout.by);
+        if let Some(id) = occupant {
+            self.slot_mut(slot).after_exit = Some(AfterExit::MakeRoom);
+            return self.worker_input(now, id, WorkerInput::ShutdownAsked { by });
+        }
+        if stops_first && !is_stuck {
+            self.leave_queue(slot);
+            self.slot_mut(slot).state = SlotState::Vacated;
+        }
+        self.queue.push_back(Place::Incoming(slot));
+    }
+
+    /// The worker that had to make room has left.
+    pub(in super::super) fn vacated(&mut self, slot: SlotIndex) {
+        self.slot_mut(slot).state = SlotState::Vacated;
+        if let Some(incoming) = self.rollout.as_mut().and_then(|rollout| rollout.incoming.get_mut(&slot)) {
+            incoming.at = Step::Queued;
+            self.queue.push_back(Place::Incoming(slot));
+        }
+    }
+
+    /// What a replacement in this slot lives by.
+    pub(in super::super) fn release_for_incoming(&self, slot: SlotIndex) -> Release {
+        match self.rollout.as_ref().map(|rollout| (&rollout.stage, &rollout.aim)) {
+            Some((Stage::Back { .. }, _)) => self.current.clone(),
+            Some((_, Aim::Reload(release))) => release.clone(),
+            Some((_, Aim::Renewal)) | None => self.slots[slot.0 as usize].release.clone(),
+        }
+    }
+
+    /// A replacement is ready. It is put to the proof, or takes its place at once.
+    pub(in super::super) fn incoming_ready(&mut self, now: Instant, slot: SlotIndex, id: WorkerId) {
+        let Some(rollout) = &mut self.rollout else { return };
+        // Who goes back goes back to what has proved itself.
+        let soak = if rollout.stage == Stage::Forward { rollout.policy.soak } else { Duration::ZERO };
+        if let Some(incoming) = rollout.incoming.get_mut(&slot) {
+            incoming.at = Step::Soaking(id);
+        }
+        if soak.is_zero() {
+            self.take_over(now, slot);
+        } else {
+            self.timers.set(Timer::Soak(slot), Some(after(now, soak)));
+        }
+    }
+
+    pub(in super::super) fn take_over(&mut self, now: Instant, slot: SlotIndex) {
+        let release = self.release_for_incoming(slot);
+        let Some(rollout) = &mut self.rollout else { return };
+        let Some(Incoming { at: Step::Soaking(id), .. }) = rollout.incoming.get(&slot).copied() else {
+            return;
+        };
+        if self.workers.get(&id).is_none_or(|worker| worker.phase() != Phase::Started) {
+            // It is on its way out, which its exit tells.
+            return;
+        }
+        rollout.incoming.remove(&slot);
+        rollout.replaced.insert(slot);
+        let by = Arc::clone(&rollout.by);
+        self.timers.set(Timer::Soak(slot), None);
+        let old = match self.slots[slot.0 as usize].state {
+            SlotState::Occupied(old) => Some(old),
+            _ => None,
+        };
+        if let (Some(old), Some(rollout)) = (old, &mut self.rollout) {
+            rollout.leaving.insert(old);
+            self.others.entry(slot).or_default().insert(old);
+        }
+        self.no_longer_other(slot, id);
+        self.leave_queue(slot);
+        let place = self.slot_mut(slot);
+        place.state = SlotState::Occupied(id);
+        place.release = release;
+        place.after_exit = None;
+        place.was_filled = true;
+        place.tracker = RestartTracker::default();
+        let old_pid = old.and_then(|old| self.workers.get(&old)).and_then(Worker::pid);
+        self.publish_worker(id, Phase::Started, EventKind::Replaced { old: old.zip(old_pid) });
+        if let Some(old) = old {
+            self.worker_input(now, old, WorkerInput::ShutdownAsked { by });
+        }
+        self.slot_filled(slot);
+        self.check_started();
+    }
+
+    fn canaries_stand(&mut self) {
+        let Some(rollout) = &mut self.rollout else { return };
+        rollout.stage = Stage::Held(None);
+        self.timers.set(Timer::Rollout, None);
+        let canaries = rollout.replaced.len() as u32;
+        let tickets = std::mem::take(&mut rollout.tickets);
+        self.publish_app(EventKind::CanaryReady { workers: canaries });
+        for ticket in tickets {
+            self.answer(ticket, Verdict::Done);
+        }
+    }
+
+    fn complete(&mut self) {
+        let Some(Rollout { tickets, aim, stage, leaving, .. }) = self.rollout.take() else { return };
+        self.timers.set(Timer::Rollout, None);
+        match (stage, aim) {
+            (Stage::Back { failure, aborted_by }, _) => {
+                let generation = self.current.generation;
+                self.everybody_is_of(&self.current.clone());
+                self.publish_app(EventKind::ReloadRolledBack {
+                    to: generation,
+                    failure: Box::new(failure.clone()),
+                });
+                for ticket in tickets {
+                    self.answer(ticket, Verdict::RolledBack(failure.clone()));
+                }
+                for ticket in aborted_by {
+                    self.answer(ticket, Verdict::Done);
+                }
+                self.let_drain(Vec::new(), leaving);
+            }
+            (Stage::Forward | Stage::Held(_), Aim::Reload(release)) => {
+                self.current = release.clone();
+                self.everybody_is_of(&release);
+                self.publish_app(EventKind::Committed { generation: release.generation });
+                self.let_drain(tickets, leaving);
+            }
+            (Stage::Forward | Stage::Held(_), Aim::Renewal) => self.let_drain(tickets, leaving),
+        }
+        self.check_started();
+    }
+
+    /// Slots without a worker get theirs from this generation from now on.
+    fn everybody_is_of(&mut self, release: &Release) {
+        for index in 0..self.slots.len() {
+            if !matches!(self.slots[index].state, SlotState::Occupied(_)) {
+                self.slot_mut(SlotIndex(index as u32)).release = release.clone();
+            }
+        }
+    }
+
+    /// Who was created to take a place.
+    pub(in super::super) fn incoming_created(&mut self, slot: SlotIndex, id: WorkerId) {
+        self.changed.push(slot);
+        self.others.entry(slot).or_default().insert(id);
+        if let Some(incoming) = self.rollout.as_mut().and_then(|rollout| rollout.incoming.get_mut(&slot)) {
+            incoming.at = Step::Starting(id);
+        }
+    }
+}
+
+impl Rollout {
+    fn has_its_canaries(&self) -> bool {
+        let begun = self.replaced.len() + self.incoming.len();
+        self.canary.is_some_and(|canary| begun >= canary as usize)
+    }
+
+    pub(in super::super) fn aims_at(&self, generation: Generation) -> bool {
+        matches!(&self.aim, Aim::Reload(release) if release.generation == generation)
+    }
+
+    /// How many may be beside the old ones, and how many may be missing.
+    fn bounds(&self, desired: u32) -> (u32, u32) {
+        let unavailable = self.policy.max_unavailable.down(desired);
+        match self.policy.order {
+            UpdateOrder::StopFirst => (0, unavailable.max(1)),
+            UpdateOrder::StartFirst => {
+                let surge = self.policy.max_surge.up(desired);
+                (if surge == 0 && unavailable == 0 { 1 } else { surge }, unavailable)
+            }
+        }
+    }
+}

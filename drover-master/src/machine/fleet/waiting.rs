@@ -1,0 +1,137 @@
+//! Reloads and changes of scale that wait until the one before them is through.
+//!
+//! One of each kind waits at the most. A newer one takes the place of one that waits: its caller is told. Two reloads that
+//! would do the same become one. Whatever waits is answered by the end of the app at the latest.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::rollout::{Reload, Rollout, Stage};
+use super::{Count, Fleet, Timer, Verdict};
+use crate::machine::gate::Doing;
+use crate::machine::ids::{Generation, TicketId};
+
+/// What waits.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Reload { tickets: Vec<TicketId>, reload: Box<Reload>, by: Arc<str> },
+    Scale { ticket: TicketId, count: Count, by: Arc<str> },
+}
+
+impl Fleet {
+    pub(super) fn wait_or_begin(&mut self, now: Instant, mut newer: Waiting) {
+        let same_kind = |older: &Waiting| std::mem::discriminant(older) == std::mem::discriminant(&newer);
+        if let Some(at) = self.waiting.iter().position(same_kind)
+            && let Some(older) = self.waiting.remove(at)
+        {
+            match (older, &mut newer) {
+                (
+                    Waiting::Reload { tickets: older, reload: old, .. },
+                    Waiting::Reload { tickets, reload, .. },
+                ) if !old.is_new
+                    && !reload.is_new
+                    && old.canary == reload.canary
+                    && old.policy == reload.policy =>
+                {
+                    tickets.extend(older);
+                }
+                (Waiting::Reload { tickets, .. }, Waiting::Reload { by, .. } | Waiting::Scale { by, .. }) => {
+                    let verdict = Verdict::Interrupted { by: Arc::clone(by) };
+                    tickets.into_iter().for_each(|ticket| self.answer(ticket, verdict.clone()));
+                }
+                (Waiting::Scale { ticket, .. }, Waiting::Reload { by, .. } | Waiting::Scale { by, .. }) => {
+                    self.answer(ticket, Verdict::Interrupted { by: Arc::clone(by) });
+                }
+            }
+        }
+        self.waiting.push_back(newer);
+        self.begin_waiting(now);
+    }
+
+    /// Lets in what waits, the oldest first.
+    pub(super) fn begin_waiting(&mut self, now: Instant) {
+        while let Some(next) = self.waiting.front() {
+            if self.must_wait(next) {
+                return;
+            }
+            match self.waiting.pop_front() {
+                Some(Waiting::Reload { tickets, reload, by }) => {
+                    self.begin_reload(now, tickets, *reload, &by)
+                }
+                Some(Waiting::Scale { ticket, count, by }) => self.begin_scale(now, ticket, count, &by),
+                None => {}
+            }
+        }
+    }
+
+    fn must_wait(&self, next: &Waiting) -> bool {
+        match next {
+            Waiting::Reload { reload, .. } => {
+                // What is held waits for a word, not for a drain.
+                self.is_busy()
+                    || !self.is_held() && self.generations() > reload.policy.max_generations.max(2) as usize
+            }
+            Waiting::Scale { .. } => self.rollout.as_ref().is_some_and(Rollout::is_active),
+        }
+    }
+
+    /// Whether something changes the app already.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.operations.is_empty() || self.rollout.as_ref().is_some_and(Rollout::is_active)
+    }
+
+    /// Whether a rollout waits for somebody to decide.
+    pub(super) fn is_held(&self) -> bool {
+        self.rollout.as_ref().is_some_and(|rollout| !rollout.is_active())
+    }
+
+    /// How many generations live once the next one has begun: what serves, what is to come, and what drains.
+    fn generations(&self) -> usize {
+        let draining =
+            self.drains.iter().flat_map(|drain| &drain.leaving).filter_map(|id| self.workers.get(id));
+        // Nobody waits for what outlived SIGKILL.
+        let draining = draining.filter(|worker| !worker.is_unkillable());
+        2 + draining.map(|worker| worker.identity().generation).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The app ends.
+    pub(super) fn interrupt_waiting(&mut self, by: &Arc<str>) {
+        let verdict = Verdict::Interrupted { by: Arc::clone(by) };
+        let waiting = std::mem::take(&mut self.waiting).into_iter().flat_map(|waiting| match waiting {
+            Waiting::Reload { tickets, .. } => tickets,
+            Waiting::Scale { ticket, .. } => vec![ticket],
+        });
+        let drained = std::mem::take(&mut self.drains).into_iter().flat_map(|drain| drain.tickets);
+        let mut tickets: Vec<TicketId> = waiting.chain(drained).collect();
+        if let Some(rollout) = self.rollout.take() {
+            tickets.extend(rollout.tickets);
+            if let Stage::Back { aborted_by, .. } = rollout.stage {
+                tickets.extend(aborted_by);
+            }
+            for slot in rollout.incoming.keys() {
+                self.timers.set(Timer::Soak(*slot), None);
+            }
+            self.timers.set(Timer::Rollout, None);
+        }
+        for ticket in tickets {
+            self.answer(ticket, verdict.clone());
+        }
+    }
+
+    /// Whether workers of this generation live, or may still be started.
+    pub fn uses(&self, generation: Generation) -> bool {
+        let waits = self.waiting.iter().any(|waiting| match waiting {
+            Waiting::Reload { reload, .. } => reload.release.generation == generation,
+            Waiting::Scale { .. } => false,
+        });
+        let aims = self.rollout.as_ref().is_some_and(|rollout| rollout.aims_at(generation));
+        let runs =
+            self.doing != Doing::Idle && self.slots.iter().any(|slot| slot.release.generation == generation);
+        waits
+            || aims
+            || runs
+            || self.current.generation == generation
+            || self.workers.values().any(|worker| worker.identity().generation == generation)
+    }
+}

@@ -1,0 +1,262 @@
+//! What a handle asks of a running app as a whole: other workers in the place of those there are.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::driver::{Driver, Waiting};
+use super::edition::Edition;
+use super::error::OperateError;
+use super::handle::{Master, Request};
+use super::ticket::{Reply, Ticket};
+use crate::config::{AppSpec, ConfigError, UpdatePolicy};
+use crate::machine::fleet::{FleetInput, Release, Target};
+use crate::machine::gate::Doing;
+use crate::machine::worker::Rules;
+
+/// A reload: what the new workers are, and how they take over.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn example(master: drover_master::Master) -> Result<(), drover_master::OperateError> {
+/// use drover_master::Reload;
+///
+/// // The same description: a new program behind the same path, a new configuration of its own.
+/// master.reload(Reload::new()).await?;
+///
+/// // Another description.
+/// let mut spec = (*master.spec()).clone();
+/// spec.command = spec.command.env("GREETING", "hello");
+/// master.reload(Reload::to(spec)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Reload {
+    spec: Option<Box<AppSpec>>,
+    policy: Option<UpdatePolicy>,
+    canary: Option<u32>,
+}
+
+impl Reload {
+    /// By the description that the app has.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// By another description, which is the app's once every worker is replaced. Its name has to be the same. Its number of
+    /// workers is not looked at: see [`Master::scale`].
+    pub fn to(spec: AppSpec) -> Self {
+        Self { spec: Some(Box::new(spec)), ..Self::default() }
+    }
+
+    /// Goes about it by this policy, not by the one of the description.
+    #[must_use]
+    pub fn policy(mut self, policy: UpdatePolicy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Replaces so many workers, 1 at least, then waits for [`Master::promote`] or [`Master::abort`].
+    #[must_use]
+    pub fn canary(mut self, workers: u32) -> Self {
+        self.canary = Some(workers.max(1));
+        self
+    }
+}
+
+/// A change of the app as a whole.
+#[derive(Debug)]
+pub(super) enum Change {
+    Reload(Reload),
+    Renew(Target),
+    Promote,
+    Abort,
+    Adjust(Box<AppSpec>),
+}
+
+impl Master {
+    /// Replaces every worker by a new one, as [`AppSpec::update`] says: by default each new worker is ready before its
+    /// predecessor drains. Resolved means that every worker is new and every old one gone. While another reload is under way
+    /// it waits for its turn; a newer one takes the place of one that waits.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::RolledBack`] if a new worker failed, or the time was over: then the old workers serve as before.
+    /// [`Paused`](OperateError::Paused) if the policy says so. [`Denied`](OperateError::Denied) if the app does not run, and
+    /// no other description is given. [`Listen`](OperateError::Listen), [`Link`](OperateError::Link),
+    /// [`Config`](OperateError::Config) if the description can't be used: nothing has changed then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the ticket cancels nothing.
+    pub fn reload(&self, reload: Reload) -> Ticket<(), OperateError> {
+        self.reload_for(reload, "reload()")
+    }
+
+    pub(crate) fn reload_for(&self, reload: Reload, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+        self.change(Change::Reload(reload), by)
+    }
+
+    /// Goes on with a reload that is held: with canaries, or paused by a failure. Resolved as the reload would have been.
+    ///
+    /// # Errors
+    ///
+    /// As [`reload`](Self::reload); [`Denied`](OperateError::Denied) if there is none.
+    pub fn promote(&self) -> Ticket<(), OperateError> {
+        self.promote_for("promote()")
+    }
+
+    pub(crate) fn promote_for(&self, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+        self.change(Change::Promote, by)
+    }
+
+    /// Takes a reload back that is held or under way. Resolved means that every worker is of the old generation again.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Denied`] if there is none.
+    pub fn abort(&self) -> Ticket<(), OperateError> {
+        self.abort_for("abort()")
+    }
+
+    pub(crate) fn abort_for(&self, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+        self.change(Change::Abort, by)
+    }
+
+    /// Replaces workers by others of the same description, as a reload does: a restart without a gap.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Worker`]: a new worker failed; those that were not replaced yet stay.
+    pub fn renew(&self, target: Target) -> Ticket<(), OperateError> {
+        self.renew_for(target, "renew()")
+    }
+
+    pub(crate) fn renew_for(&self, target: Target, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+        self.change(Change::Renew(target), by)
+    }
+
+    /// Takes over what of a description needs no new worker: policies of start, stop, restart, update and heartbeat, with
+    /// effect from each worker's next step on. What does need one is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Denied`] while a reload is under way or held; [`Config`](OperateError::Config) if the description can't
+    /// be meant.
+    pub fn adjust(&self, spec: AppSpec) -> Ticket<(), OperateError> {
+        self.adjust_for(spec, "adjust()")
+    }
+
+    pub(crate) fn adjust_for(&self, spec: AppSpec, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+        self.change(Change::Adjust(Box::new(spec)), by)
+    }
+
+    fn change(&self, change: Change, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+        let by = by.into();
+        self.request(|reply| Request::Change { change, by, reply })
+    }
+}
+
+impl Driver {
+    pub(super) fn change(
+        &mut self,
+        now: Instant,
+        change: Change,
+        by: Arc<str>,
+        reply: Reply<(), OperateError>,
+    ) -> Option<oneshot::Sender<()>> {
+        let Reply { verdict, gate } = reply;
+        let prepared = match change {
+            Change::Reload(reload) => self.prepare_reload(reload),
+            Change::Adjust(spec) => self.adjusted(*spec).map(Prepared::Adjustment),
+            Change::Renew(target) => Ok(Prepared::Renewal(target)),
+            Change::Promote => Ok(Prepared::Promotion),
+            Change::Abort => Ok(Prepared::Abort),
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let _ = verdict.send(Err(error));
+                return Some(gate);
+            }
+        };
+        let ticket = self.wait(Waiting::Operation(verdict));
+        let input = match prepared {
+            Prepared::Reload(reload) => FleetInput::ReloadRequested { ticket, reload, by },
+            Prepared::Renewal(target) => FleetInput::RenewalRequested { ticket, target, by },
+            Prepared::Promotion => FleetInput::PromotionRequested { ticket, by },
+            Prepared::Abort => FleetInput::AbortRequested { ticket, by },
+            Prepared::Adjustment(release) => FleetInput::AdjustmentRequested { ticket, release },
+        };
+        self.fleet.handle(now, input);
+        Some(gate)
+    }
+
+    /// Everything that can fail is done before anything changes.
+    fn prepare_reload(&mut self, reload: Reload) -> Result<Prepared, OperateError> {
+        let Reload { spec, policy, canary } = reload;
+        let is_new = spec.is_some();
+        let current = self.current_spec();
+        let spec = match spec {
+            Some(spec) => Arc::new(self.resolved(*spec)?),
+            None => current,
+        };
+        let mut edition = Edition::closed(Arc::clone(&spec));
+        if self.fleet.doing() != Doing::Idle {
+            let opened = edition.open(&self.pool, &self.link_sender);
+            opened.map_err(|error| OperateError::opening(Arc::clone(&self.app), error))?;
+        }
+        let generation = self.fleet.next_generation();
+        self.editions.insert(generation, edition);
+        let release = Release { generation, rules: Arc::new(Rules::from(&*spec)) };
+        let policy = policy.unwrap_or_else(|| spec.update.clone());
+        Ok(Prepared::Reload(Box::new(crate::machine::fleet::Reload { release, policy, canary, is_new })))
+    }
+
+    fn resolved(&self, mut spec: AppSpec) -> Result<AppSpec, ConfigError> {
+        spec.resolve()?;
+        if *spec.name != *self.app {
+            return Err(ConfigError::OtherName { app: self.app.to_string(), got: spec.name });
+        }
+        Ok(spec)
+    }
+
+    /// The description that there is, with the policies of another.
+    fn adjusted(&mut self, spec: AppSpec) -> Result<Release, OperateError> {
+        let spec = self.resolved(spec)?;
+        let mut merged = (*self.current_spec()).clone();
+        merged.start = spec.start;
+        merged.stop = spec.stop;
+        merged.heartbeat = spec.heartbeat;
+        merged.restart = spec.restart;
+        merged.update = spec.update;
+        merged.depends_on = spec.depends_on;
+        merged.essential = spec.essential;
+        let generation = self.fleet.status().generation;
+        let rules = Arc::new(Rules::from(&merged));
+        if self.fleet.may_adjust() {
+            if let Some(edition) = self.editions.get_mut(&generation) {
+                edition.spec = Arc::new(merged);
+            }
+            self.show_edition();
+        }
+        Ok(Release { generation, rules })
+    }
+
+    fn current_spec(&self) -> Arc<AppSpec> {
+        Arc::clone(&self.editions[&self.fleet.status().generation].spec)
+    }
+}
+
+/// A change that has been checked.
+#[derive(Debug)]
+enum Prepared {
+    Reload(Box<crate::machine::fleet::Reload>),
+    Renewal(Target),
+    Promotion,
+    Abort,
+    Adjustment(Release),
+}
