@@ -12,7 +12,7 @@ use crate::identity::Identity;
 use crate::lifecycle::{Said, Utterance};
 use crate::listener::Listener;
 use crate::outbox::Outgoing;
-use crate::request::{QuitRequest, Requests, StopRequest};
+use crate::request::{QuitRequest, Requests, ResumeRequest, StopRequest};
 use crate::shared::Shared;
 
 /// How long a call waits for the socket to take its message.
@@ -49,7 +49,8 @@ impl MessageBus {
     }
 
     /// Takes the listener of this name: handed over by the master, or in standalone mode bound to the address given
-    /// with [`standalone_listen`](crate::MessageBusBuilder::standalone_listen). Each can be taken once.
+    /// with [`standalone_listen`](crate::MessageBusBuilder::standalone_listen). Each can be taken once; by a worker that was
+    /// [resumed](Self::resume_requested), once more.
     ///
     /// # Errors
     ///
@@ -63,7 +64,8 @@ impl MessageBus {
         Ok(listener.until_stopped(self.shared.requests.subscribe()))
     }
 
-    /// Says Started: the worker is ready to serve. Once.
+    /// Says Started: the worker is ready to serve. Once, and once after each
+    /// [`resume_requested`](Self::resume_requested).
     ///
     /// As every message, it returns when the socket has taken it, so that what follows may block or exit.
     ///
@@ -87,7 +89,13 @@ impl MessageBus {
     ///
     /// Cancel safe: nothing is consumed.
     pub async fn stop_requested(&self) -> StopRequest {
-        self.requested(|requests| requests.stop).await
+        let round = self.round();
+        self.requested(|requests| requests.stop_of(round)).await
+    }
+
+    /// Whether a request to stop has come.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.requests.borrow().stop.is_some()
     }
 
     /// The moment to let go of open connections, as a future of its own: for what wants to own the signal to stop, such as
@@ -97,9 +105,9 @@ impl MessageBus {
     /// was taken just before has had the time to say what it wants. A server that is told to shut down gracefully finishes
     /// requests that have begun, but closes connections on which none has, and the client's request would be lost with them.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
-        let bus = self.clone();
+        let (bus, round) = (self.clone(), self.round());
         async move {
-            bus.stop_requested().await;
+            bus.requested(|requests| requests.stop_of(round)).await;
             tokio::time::sleep(SETTLE).await;
         }
     }
@@ -117,6 +125,45 @@ impl MessageBus {
     /// As [`started`](Self::started).
     pub async fn stopped(&self) -> Result<(), SendError> {
         self.say(Said::Stopped).await
+    }
+
+    /// Waits for what follows [`stopped`](Self::stopped): the request to take work again, or `None` once the worker is to leave.
+    /// Resolves at once if it has come before, for any number of calls until [`started`](Self::started) answers it.
+    ///
+    /// A resumed worker does what it did first: it takes its [`listener`](Self::listener)s, says Started, serves. It may be
+    /// asked to stop again meanwhile. [`serve`](crate::MessageBusBuilder::serve) is this loop:
+    ///
+    /// ```no_run
+    /// # async fn serve(_: drover_worker::Listener) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = drover_worker::MessageBus::builder().resumable().connect().await?;
+    /// loop {
+    ///     let listener = bus.listener("http")?;
+    ///     bus.started().await?;
+    ///     tokio::select! {
+    ///         () = serve(listener) => {}
+    ///         _ = bus.stop_requested() => {}
+    ///     }
+    ///     bus.stopped().await?;
+    ///     if bus.resume_requested().await.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// bus.shut_down().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed.
+    pub async fn resume_requested(&self) -> Option<ResumeRequest> {
+        let resume = |requests: &Requests| match (requests.quit, requests.resume) {
+            (Some(_), _) => Some(None),
+            (None, resume) => resume.map(Some),
+        };
+        self.requested(resume).await
     }
 
     /// Waits for the request to leave. Resolves at once if it has come before, for any number of tasks and calls.
@@ -183,6 +230,10 @@ impl MessageBus {
             }
             None => tracing::debug!(target: "drover::worker", text, in_flight, "status"),
         }
+    }
+
+    fn round(&self) -> u64 {
+        self.shared.requests.borrow().round
     }
 
     async fn requested<R>(&self, which: impl Fn(&Requests) -> Option<R>) -> R {

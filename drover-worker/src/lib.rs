@@ -40,6 +40,9 @@
 //! - **Under a master**, `DROVER_SOCKET` and `DROVER_TOKEN` are set. [`MessageBus::connect`] connects and introduces
 //!   the worker; a task then reads what the master asks, answers its pings, and writes what the app says. The app's
 //!   environment and its signal handlers are not touched.
+//! - **Rest.** A stopped worker need not leave: one that runs by [`serve`](MessageBusBuilder::serve), or that announces it
+//!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
+//!   [resumed](MessageBus::resume_requested) takes the same sockets and begins anew, as often as it is asked.
 //! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
 //!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal ends the
 //!   process with 130 or 143.
@@ -79,6 +82,7 @@ mod listeners;
 mod orphan;
 mod outbox;
 mod request;
+mod rounds;
 #[cfg(feature = "axum")]
 mod serve;
 mod shared;
@@ -94,4 +98,4 @@ pub use child::command;
 pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
 pub use identity::Identity;
 pub use listener::Listener;
-pub use request::{QuitRequest, StopCause, StopRequest};
+pub use request::{QuitRequest, ResumeRequest, StopCause, StopRequest};

@@ -33,9 +33,43 @@ pub struct QuitRequest {
     pub deadline: Option<Instant>,
 }
 
-/// What was asked so far. Entries come and never go.
+/// The request to take work again, after [`stopped`](crate::MessageBus::stopped). Answered by
+/// [`started`](crate::MessageBus::started).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResumeRequest {
+    /// Until when the worker is waited for. `None`: nobody named a time.
+    pub deadline: Option<Instant>,
+}
+
+/// What is asked by now.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Requests {
+    /// Of this round: a resume takes it back.
     pub(crate) stop: Option<StopRequest>,
+    /// Until the worker says the first word of the new round.
+    pub(crate) resume: Option<ResumeRequest>,
     pub(crate) quit: Option<QuitRequest>,
+    /// How often the worker was resumed.
+    pub(crate) round: u64,
+    /// The newest of any round: for who waited for the end of a round that is over.
+    last_stop: Option<StopRequest>,
+}
+
+impl Requests {
+    /// The request to stop that ended this round, even if the worker was resumed since.
+    pub(crate) fn stop_of(&self, round: u64) -> Option<StopRequest> {
+        if self.round > round { self.last_stop } else { self.stop }
+    }
+
+    pub(crate) fn stop(&mut self, stop: StopRequest) {
+        self.stop = Some(stop);
+        self.last_stop = Some(stop);
+    }
+
+    pub(crate) fn resume(&mut self, resume: ResumeRequest) {
+        self.stop = None;
+        self.resume = Some(resume);
+        self.round += 1;
+    }
 }

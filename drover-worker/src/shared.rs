@@ -12,7 +12,7 @@ use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
 use crate::listeners::Listeners;
 use crate::orphan::Leaving;
 use crate::outbox::Outbox;
-use crate::request::{QuitRequest, Requests, StopCause, StopRequest};
+use crate::request::{QuitRequest, Requests, ResumeRequest, StopCause, StopRequest};
 
 /// The one state of a bus.
 #[derive(Debug)]
@@ -28,9 +28,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn under_master(identity: Identity, outbox: Outbox, orphan_timeout: Duration) -> Self {
+    pub(crate) fn under_master(
+        identity: Identity,
+        outbox: Outbox,
+        orphan_timeout: Duration,
+        can_resume: bool,
+    ) -> Self {
         let lifecycle = Mutex::new(Lifecycle::under_master());
-        let listeners = Listeners::UnderMaster;
+        let listeners = Listeners::UnderMaster { are_kept: can_resume };
         Self { outbox: Some(outbox), orphan_timeout, lifecycle, ..Self::standalone(identity, listeners) }
     }
 
@@ -56,6 +61,16 @@ impl Shared {
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
     }
 
+    pub(crate) fn resume_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+        let resume = ResumeRequest { deadline: from_now(deadline_ms) };
+        let mut lifecycle = self.state();
+        lifecycle.resume_received(seq)?;
+        tracing::info!(target: "drover::worker", "{:?} → {:?}", Phase::Stopped, lifecycle.phase());
+        self.listeners.offer_again();
+        self.requests.send_modify(|requests| requests.resume(resume));
+        Ok(())
+    }
+
     pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
@@ -79,6 +94,8 @@ impl Shared {
             if message == Said::ShutDown {
                 self.leaving.announce();
             }
+            // With its first word the worker has taken up the new round.
+            self.requests.send_if_modified(|requests| requests.resume.take().is_some());
             if let Utterance::Send { reply_to } = utterance {
                 send(reply_to);
             }
@@ -104,14 +121,24 @@ impl Shared {
             let stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
             let quit_is_new = lifecycle.quit_asked() && requests.quit.is_none();
             if stop_is_new {
-                requests.stop = Some(stop);
+                requests.stop(stop);
             }
             if quit_is_new {
                 requests.quit = Some(quit);
             }
             stop_is_new || quit_is_new
         });
+        self.release_listeners();
         result
+    }
+
+    /// Lets go of what is kept for a resume once none can come. A worker that is just taking up a new round may still want it.
+    fn release_listeners(&self) {
+        let requests = self.requests.borrow();
+        let is_orphan = requests.stop.is_some_and(|stop| stop.cause == StopCause::MasterGone);
+        if requests.resume.is_none() && (requests.quit.is_some() || is_orphan) {
+            self.listeners.release();
+        }
     }
 
     pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, Lifecycle> {
