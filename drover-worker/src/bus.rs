@@ -61,7 +61,8 @@ impl MessageBus {
     /// Outside a tokio runtime with I/O enabled.
     pub fn listener(&self, name: &str) -> Result<Listener, ListenerError> {
         let listener = self.shared.listeners.take(name)?;
-        Ok(listener.until_stopped(self.shared.requests.subscribe()))
+        self.shared.leave_with(listener.leaver());
+        Ok(listener)
     }
 
     /// Says Started: the worker is ready to serve. Once, and once after each
@@ -85,12 +86,30 @@ impl MessageBus {
 
     /// Waits for the request to stop. Resolves at once if it has come before, for any number of tasks and calls.
     ///
+    /// From the request on [`listener`](Self::listener)s take no connection, but one that came just before and that no other
+    /// worker was told of: this waits for up to 50 ms until it is accepted.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed.
     pub async fn stop_requested(&self) -> StopRequest {
         let round = self.round();
-        self.requested(|requests| requests.stop_of(round)).await
+        let stop = self.requested(|requests| requests.stop_of(round)).await;
+        // Passes only if the app does not accept; the connection is then for the next worker that looks.
+        let _unaccepted = tokio::time::timeout(SETTLE, self.turns_are_over()).await;
+        stop
+    }
+
+    async fn turns_are_over(&self) {
+        if !self.is_stopping() {
+            return;
+        }
+        for place in self.shared.places() {
+            let over = place.over().notified();
+            if place.has_turn() {
+                over.await;
+            }
+        }
     }
 
     /// Whether a request to stop has come.

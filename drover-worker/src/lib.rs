@@ -67,6 +67,7 @@
 
 #![deny(unsafe_code)]
 
+mod accept_queue;
 mod builder;
 mod bus;
 mod child;

@@ -1,11 +1,12 @@
 //! What the handles and the tasks of a bus share: the lifecycle under its lock, and what has been asked for.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::accept_queue::Leave;
 use crate::error::SendError;
 use crate::identity::Identity;
 use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     /// None in standalone mode.
     pub(crate) outbox: Option<Outbox>,
     pub(crate) listeners: Listeners,
+    /// Where the worker waits for connections. A listener that was dropped is forgotten when the next is taken.
+    places: Mutex<Vec<Weak<dyn Leave>>>,
     orphan_timeout: Duration,
 }
 
@@ -47,6 +50,7 @@ impl Shared {
             requests: watch::Sender::new(Requests::default()),
             outbox: None,
             listeners,
+            places: Mutex::default(),
             orphan_timeout: Duration::MAX,
         }
     }
@@ -68,6 +72,7 @@ impl Shared {
         tracing::info!(target: "drover::worker", "{:?} → {:?}", Phase::Stopped, lifecycle.phase());
         self.listeners.offer_again();
         self.requests.send_modify(|requests| requests.resume(resume));
+        self.places().iter().for_each(|place| place.come_back());
         Ok(())
     }
 
@@ -103,6 +108,22 @@ impl Shared {
         })
     }
 
+    /// Has this place left as long as the worker is to stop.
+    pub(crate) fn leave_with(&self, place: Weak<dyn Leave>) {
+        let mut places = self.places.lock().expect("never poisoned");
+        places.retain(|place| place.strong_count() > 0);
+        // Under the lock, so that a Stop which comes now finds it or is found.
+        if let (Some(place), Some(_)) = (place.upgrade(), self.requests.borrow().stop) {
+            place.leave();
+        }
+        places.push(place);
+    }
+
+    /// Every place of the worker.
+    pub(crate) fn places(&self) -> Vec<Arc<dyn Leave>> {
+        self.places.lock().expect("never poisoned").iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// Changes the lifecycle and publishes what it asks for by now, with these requests for what is new.
     pub(crate) fn change<T>(
         &self,
@@ -117,8 +138,9 @@ impl Shared {
         if before != after {
             tracing::info!(target: "drover::worker", "{before:?} → {after:?}");
         }
+        let mut stop_is_new = false;
         self.requests.send_if_modified(|requests| {
-            let stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
+            stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
             let quit_is_new = lifecycle.quit_asked() && requests.quit.is_none();
             if stop_is_new {
                 requests.stop(stop);
@@ -128,6 +150,10 @@ impl Shared {
             }
             stop_is_new || quit_is_new
         });
+        drop(lifecycle);
+        if stop_is_new {
+            self.places().iter().for_each(|place| place.leave());
+        }
         self.release_listeners();
         result
     }

@@ -15,6 +15,7 @@ mod composite;
 mod composite_operations;
 mod events;
 mod exits;
+mod fairness;
 mod first_start;
 mod foreign;
 mod heartbeat;
