@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use drover_proto::latest::{Extend, ShutDown, Started, Status, Stopped, WorkerFrame, worker_frame};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::{ListenerError, SendError};
 use crate::identity::Identity;
+use crate::in_flight::InFlight;
 use crate::lifecycle::{Said, Utterance};
 use crate::listener::Listener;
 use crate::outbox::Outgoing;
@@ -21,6 +23,10 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// How long a connection that was taken just before the request to stop has to begin its request. Too low: requests of
 /// distant clients are lost. Too high: every stop takes that long.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// How long idle connections are left open after the request to stop, for requests that are on their way. Shorter: slow clients
+/// lose theirs. Longer: a stop with idle connections takes that long. Half of what is left of the deadline, if that is less.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A status is one line for people; what is longer than this, in bytes, is cut.
 const STATUS_BYTES: usize = 4096;
@@ -129,6 +135,41 @@ impl MessageBus {
             bus.requested(|requests| requests.stop_of(round)).await;
             tokio::time::sleep(SETTLE).await;
         }
+    }
+
+    /// The moment to close connections on which no request is under way: 1 s after the request to stop, or after half the time
+    /// until its deadline if that is less.
+    ///
+    /// A connection that its client keeps open may carry a request at any moment, and one that arrives after the close is lost. So
+    /// a server goes on answering between the request to stop and this, now with `Connection: close`, which ends the
+    /// connection in order. Only those that were idle all the time are closed then. HTTP/1.1 leaves no better way: a request that
+    /// crosses with that close is lost to the server, and clients send it again (RFC 9112, 9.5).
+    ///
+    /// A server that has no connection left need not wait for it. `MessageBus::serve_axum` (feature `axum`) does all of this; the
+    /// example `multi-app-cluster` does it with hyper.
+    pub fn letting_go(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (bus, round) = (self.clone(), self.round());
+        async move {
+            let stop = bus.requested(|requests| requests.stop_of(round)).await;
+            let half = stop.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) / 2);
+            tokio::time::sleep(half.map_or(LINGER, |half| LINGER.min(half))).await;
+        }
+    }
+
+    /// Counts a request or job as under way until what this returns is dropped, and reports their number to the master: at most
+    /// four times a second, and not at all while it does not change. The text is that of the last [`status`](Self::status).
+    ///
+    /// A drain is not extended by itself, however much is under way: how long it may take is the operator's word. An app that knows
+    /// better asks by [`extend`](Self::extend).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled.
+    pub fn in_flight(&self) -> InFlight {
+        if let Some(outbox) = &self.shared.outbox {
+            self.shared.work.report(&outbox.status);
+        }
+        self.shared.work.begin()
     }
 
     /// Says Stopped: no new work is taken, and what was under way is finished. Answers a request to stop.

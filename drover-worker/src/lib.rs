@@ -40,6 +40,8 @@
 //! - **Under a master**, `DROVER_SOCKET` and `DROVER_TOKEN` are set. [`MessageBus::connect`] connects and introduces
 //!   the worker; a task then reads what the master asks, answers its pings, and writes what the app says. The app's
 //!   environment and its signal handlers are not touched.
+//! - **A drain** loses no request, also of clients that keep their connections open: `MessageBus::serve_axum` does what it takes, and
+//!   [`letting_go`](MessageBus::letting_go) and [`in_flight`](MessageBus::in_flight) are for servers of one's own.
 //! - **Rest.** A stopped worker need not leave: one that runs by [`serve`](MessageBusBuilder::serve), or that announces it
 //!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
 //!   [resumed](MessageBus::resume_requested) takes the same sockets and begins anew, as often as it is asked.
@@ -62,7 +64,7 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `axum` | no | [`Listener`] goes into `axum::serve` |
+//! | `axum` | no | `MessageBus::serve_axum`; and [`Listener`] goes into `axum::serve` |
 //! | `testing` | no | `testing::FakeMaster`, to test a worker without a master |
 
 #![deny(unsafe_code)]
@@ -75,6 +77,7 @@ pub mod environment;
 mod error;
 mod handshake;
 mod identity;
+mod in_flight;
 mod lifecycle;
 mod link;
 mod listen_fds;
@@ -86,6 +89,8 @@ mod request;
 mod rounds;
 #[cfg(feature = "axum")]
 mod serve;
+#[cfg(feature = "axum")]
+mod serve_axum;
 mod shared;
 mod standalone;
 #[expect(unsafe_code, reason = "system calls without a safe wrapper")]
@@ -98,5 +103,6 @@ pub use bus::MessageBus;
 pub use child::command;
 pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
 pub use identity::Identity;
+pub use in_flight::InFlight;
 pub use listener::Listener;
 pub use request::{QuitRequest, ResumeRequest, StopCause, StopRequest};

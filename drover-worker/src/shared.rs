@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::accept_queue::Leave;
 use crate::error::SendError;
 use crate::identity::Identity;
+use crate::in_flight::Work;
 use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
 use crate::listeners::Listeners;
 use crate::orphan::Leaving;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     /// None in standalone mode.
     pub(crate) outbox: Option<Outbox>,
     pub(crate) listeners: Listeners,
+    pub(crate) work: Arc<Work>,
     /// Where the worker waits for connections. A listener that was dropped is forgotten when the next is taken.
     places: Mutex<Vec<Weak<dyn Leave>>>,
     orphan_timeout: Duration,
@@ -50,6 +52,7 @@ impl Shared {
             requests: watch::Sender::new(Requests::default()),
             outbox: None,
             listeners,
+            work: Arc::default(),
             places: Mutex::default(),
             orphan_timeout: Duration::MAX,
         }

@@ -20,6 +20,7 @@ mod first_start;
 mod foreign;
 mod heartbeat;
 mod hook;
+mod keep_alive;
 mod limits;
 mod listeners;
 mod many_workers;
