@@ -102,7 +102,9 @@ impl MessageBus {
         let round = self.round();
         let stop = self.requested(|requests| requests.stop_of(round)).await;
         // Passes only if the app does not accept; the connection is then for the next worker that looks.
-        let _unaccepted = tokio::time::timeout(SETTLE, self.turns_are_over()).await;
+        // Counted from the request on, so that a loop which asks again and again gets there.
+        let until = self.shared.requests.borrow().after_stop(SETTLE);
+        let _unaccepted = tokio::time::timeout_at(until, self.turns_are_over()).await;
         stop
     }
 
@@ -152,7 +154,9 @@ impl MessageBus {
         async move {
             let stop = bus.requested(|requests| requests.stop_of(round)).await;
             let half = stop.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) / 2);
-            tokio::time::sleep(half.map_or(LINGER, |half| LINGER.min(half))).await;
+            let linger = half.map_or(LINGER, |half| LINGER.min(half));
+            let until = bus.shared.requests.borrow().after_stop(linger);
+            tokio::time::sleep_until(until).await;
         }
     }
 

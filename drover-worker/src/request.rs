@@ -1,5 +1,7 @@
 //! What the worker is asked to do, and by whom.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// The request to take no new work, finish what is under way and say
@@ -54,6 +56,8 @@ pub(crate) struct Requests {
     pub(crate) round: u64,
     /// The newest of any round: for who waited for the end of a round that is over.
     last_stop: Option<StopRequest>,
+    /// When it came.
+    stop_came: Option<Instant>,
 }
 
 impl Requests {
@@ -62,9 +66,15 @@ impl Requests {
         if self.round > round { self.last_stop } else { self.stop }
     }
 
+    /// So long after the newest request to stop; now, if there was none.
+    pub(crate) fn after_stop(&self, pause: Duration) -> Instant {
+        self.stop_came.unwrap_or_else(Instant::now) + pause
+    }
+
     pub(crate) fn stop(&mut self, stop: StopRequest) {
         self.stop = Some(stop);
         self.last_stop = Some(stop);
+        self.stop_came = Some(Instant::now());
     }
 
     pub(crate) fn resume(&mut self, resume: ResumeRequest) {
