@@ -51,7 +51,11 @@ pub struct MessageBusBuilder {
     orphan_timeout: Option<Duration>,
     socket: Option<PathBuf>,
     token: Option<String>,
+    resumable: bool,
 }
+
+/// The capability by which a worker says that it can resume.
+const RESUME: &str = "resume";
 
 impl MessageBusBuilder {
     /// The address (`host:port`) of a listener when no master and no socket activation hands it over. Default: none, so
@@ -80,6 +84,17 @@ impl MessageBusBuilder {
     /// The secret that says which worker this is. Default: `DROVER_TOKEN`.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Announces that this worker can be suspended and resumed: after [`stopped`](MessageBus::stopped) it awaits
+    /// [`resume_requested`](MessageBus::resume_requested), and begins anew when that says so. Default: it does not, and a
+    /// master has to replace it instead.
+    ///
+    /// [`serve`](Self::serve) does all of this. The sockets that were handed over stay open, but for the time of a rest nothing is
+    /// taken from them, so that [`listener`](MessageBus::listener) gives each of them again.
+    pub fn resumable(mut self) -> Self {
+        self.resumable = true;
         self
     }
 
@@ -114,7 +129,8 @@ impl MessageBusBuilder {
         let Some(token) = self.token.or(environment.token) else {
             return Err(ConnectError::NoToken { socket });
         };
-        let welcomed = handshake::connect(&socket, &token).await?;
+        let capabilities: &[&str] = if self.resumable { &[RESUME] } else { &[] };
+        let welcomed = handshake::connect(&socket, &token, capabilities).await?;
         let session = &welcomed.session;
         let limits = session.limits;
         let orphan_timeout = self
@@ -130,7 +146,7 @@ impl MessageBusBuilder {
             version = session.version,
             "connected to the master"
         );
-        let shared = link::start(welcomed, identity, orphan_timeout)?;
+        let shared = link::start(welcomed, identity, orphan_timeout, self.resumable)?;
         Ok(MessageBus::new(shared))
     }
 }
@@ -142,6 +158,7 @@ impl fmt::Debug for MessageBusBuilder {
             .field("orphan_timeout", &self.orphan_timeout)
             .field("socket", &self.socket)
             .field("token", &self.token.as_ref().map(|_| "…"))
+            .field("resumable", &self.resumable)
             .finish()
     }
 }

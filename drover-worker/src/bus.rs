@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use drover_proto::latest::{Extend, ShutDown, Started, Status, Stopped, WorkerFrame, worker_frame};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::{ListenerError, SendError};
 use crate::identity::Identity;
+use crate::in_flight::InFlight;
 use crate::lifecycle::{Said, Utterance};
 use crate::listener::Listener;
 use crate::outbox::Outgoing;
-use crate::request::{QuitRequest, Requests, StopRequest};
+use crate::request::{QuitRequest, Requests, ResumeRequest, StopRequest};
 use crate::shared::Shared;
 
 /// How long a call waits for the socket to take its message.
@@ -21,6 +23,10 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// How long a connection that was taken just before the request to stop has to begin its request. Too low: requests of
 /// distant clients are lost. Too high: every stop takes that long.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// How long idle connections are left open after the request to stop, for requests that are on their way. Shorter: slow clients
+/// lose theirs. Longer: a stop with idle connections takes that long. Half of what is left of the deadline, if that is less.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A status is one line for people; what is longer than this, in bytes, is cut.
 const STATUS_BYTES: usize = 4096;
@@ -49,7 +55,8 @@ impl MessageBus {
     }
 
     /// Takes the listener of this name: handed over by the master, or in standalone mode bound to the address given
-    /// with [`standalone_listen`](crate::MessageBusBuilder::standalone_listen). Each can be taken once.
+    /// with [`standalone_listen`](crate::MessageBusBuilder::standalone_listen). Each can be taken once; by a worker that was
+    /// [resumed](Self::resume_requested), once more.
     ///
     /// # Errors
     ///
@@ -60,10 +67,12 @@ impl MessageBus {
     /// Outside a tokio runtime with I/O enabled.
     pub fn listener(&self, name: &str) -> Result<Listener, ListenerError> {
         let listener = self.shared.listeners.take(name)?;
-        Ok(listener.until_stopped(self.shared.requests.subscribe()))
+        self.shared.leave_with(listener.leaver());
+        Ok(listener)
     }
 
-    /// Says Started: the worker is ready to serve. Once.
+    /// Says Started: the worker is ready to serve. Once, and once after each
+    /// [`resume_requested`](Self::resume_requested).
     ///
     /// As every message, it returns when the socket has taken it, so that what follows may block or exit.
     ///
@@ -83,11 +92,37 @@ impl MessageBus {
 
     /// Waits for the request to stop. Resolves at once if it has come before, for any number of tasks and calls.
     ///
+    /// From the request on [`listener`](Self::listener)s take no connection, but one that came just before and that no other
+    /// worker was told of: this waits for up to 50 ms until it is accepted.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed.
     pub async fn stop_requested(&self) -> StopRequest {
-        self.requested(|requests| requests.stop).await
+        let round = self.round();
+        let stop = self.requested(|requests| requests.stop_of(round)).await;
+        // Passes only if the app does not accept; the connection is then for the next worker that looks.
+        // Counted from the request on, so that a loop which asks again and again gets there.
+        let until = self.shared.requests.borrow().after_stop(SETTLE);
+        let _unaccepted = tokio::time::timeout_at(until, self.turns_are_over()).await;
+        stop
+    }
+
+    async fn turns_are_over(&self) {
+        if !self.is_stopping() {
+            return;
+        }
+        for place in self.shared.places() {
+            let over = place.over().notified();
+            if place.has_turn() {
+                over.await;
+            }
+        }
+    }
+
+    /// Whether a request to stop has come.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.requests.borrow().stop.is_some()
     }
 
     /// The moment to let go of open connections, as a future of its own: for what wants to own the signal to stop, such as
@@ -97,11 +132,48 @@ impl MessageBus {
     /// was taken just before has had the time to say what it wants. A server that is told to shut down gracefully finishes
     /// requests that have begun, but closes connections on which none has, and the client's request would be lost with them.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
-        let bus = self.clone();
+        let (bus, round) = (self.clone(), self.round());
         async move {
-            bus.stop_requested().await;
+            bus.requested(|requests| requests.stop_of(round)).await;
             tokio::time::sleep(SETTLE).await;
         }
+    }
+
+    /// The moment to close connections on which no request is under way: 1 s after the request to stop, or after half the time
+    /// until its deadline if that is less.
+    ///
+    /// A connection that its client keeps open may carry a request at any moment, and one that arrives after the close is lost. So
+    /// a server goes on answering between the request to stop and this, now with `Connection: close`, which ends the
+    /// connection in order. Only those that were idle all the time are closed then. HTTP/1.1 leaves no better way: a request that
+    /// crosses with that close is lost to the server, and clients send it again (RFC 9112, 9.5).
+    ///
+    /// A server that has no connection left need not wait for it. `MessageBus::serve_axum` (feature `axum`) does all of this; the
+    /// example `multi-app-cluster` does it with hyper.
+    pub fn letting_go(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (bus, round) = (self.clone(), self.round());
+        async move {
+            let stop = bus.requested(|requests| requests.stop_of(round)).await;
+            let half = stop.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) / 2);
+            let linger = half.map_or(LINGER, |half| LINGER.min(half));
+            let until = bus.shared.requests.borrow().after_stop(linger);
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
+    /// Counts a request or job as under way until what this returns is dropped, and reports their number to the master: at most
+    /// four times a second, and not at all while it does not change. The text is that of the last [`status`](Self::status).
+    ///
+    /// A drain is not extended by itself, however much is under way: how long it may take is the operator's word. An app that knows
+    /// better asks by [`extend`](Self::extend).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled.
+    pub fn in_flight(&self) -> InFlight {
+        if let Some(outbox) = &self.shared.outbox {
+            self.shared.work.report(&outbox.status);
+        }
+        self.shared.work.begin()
     }
 
     /// Says Stopped: no new work is taken, and what was under way is finished. Answers a request to stop.
@@ -117,6 +189,45 @@ impl MessageBus {
     /// As [`started`](Self::started).
     pub async fn stopped(&self) -> Result<(), SendError> {
         self.say(Said::Stopped).await
+    }
+
+    /// Waits for what follows [`stopped`](Self::stopped): the request to take work again, or `None` once the worker is to leave.
+    /// Resolves at once if it has come before, for any number of calls until [`started`](Self::started) answers it.
+    ///
+    /// A resumed worker does what it did first: it takes its [`listener`](Self::listener)s, says Started, serves. It may be
+    /// asked to stop again meanwhile. [`serve`](crate::MessageBusBuilder::serve) is this loop:
+    ///
+    /// ```no_run
+    /// # async fn serve(_: drover_worker::Listener) {}
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = drover_worker::MessageBus::builder().resumable().connect().await?;
+    /// loop {
+    ///     let listener = bus.listener("http")?;
+    ///     bus.started().await?;
+    ///     tokio::select! {
+    ///         () = serve(listener) => {}
+    ///         _ = bus.stop_requested() => {}
+    ///     }
+    ///     bus.stopped().await?;
+    ///     if bus.resume_requested().await.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// bus.shut_down().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed.
+    pub async fn resume_requested(&self) -> Option<ResumeRequest> {
+        let resume = |requests: &Requests| match (requests.quit, requests.resume) {
+            (Some(_), _) => Some(None),
+            (None, resume) => resume.map(Some),
+        };
+        self.requested(resume).await
     }
 
     /// Waits for the request to leave. Resolves at once if it has come before, for any number of tasks and calls.
@@ -183,6 +294,10 @@ impl MessageBus {
             }
             None => tracing::debug!(target: "drover::worker", text, in_flight, "status"),
         }
+    }
+
+    fn round(&self) -> u64 {
+        self.shared.requests.borrow().round
     }
 
     async fn requested<R>(&self, which: impl Fn(&Requests) -> Option<R>) -> R {

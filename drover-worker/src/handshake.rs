@@ -28,25 +28,34 @@ pub(crate) struct Welcomed {
 }
 
 /// Connects and introduces the worker.
-pub(crate) async fn connect(socket: &Path, token: &str) -> Result<Welcomed, ConnectError> {
+pub(crate) async fn connect(
+    socket: &Path,
+    token: &str,
+    capabilities: &[&str],
+) -> Result<Welcomed, ConnectError> {
     let whole = async {
         let stream = UnixStream::connect(socket)
             .await
             .map_err(|source| ConnectError::Unreachable { socket: socket.to_owned(), source })?;
-        introduce(stream, token).await
+        introduce(stream, token, capabilities).await
     };
     tokio::time::timeout(TIMEOUT, whole)
         .await
         .map_err(|_| ConnectError::TimedOut { socket: socket.to_owned(), after: TIMEOUT })?
 }
 
-async fn introduce(mut stream: UnixStream, token: &str) -> Result<Welcomed, ConnectError> {
+async fn introduce(
+    mut stream: UnixStream,
+    token: &str,
+    capabilities: &[&str],
+) -> Result<Welcomed, ConnectError> {
     let sdk = Sdk {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         language: "rust".to_owned(),
     };
-    let (hello, awaiting) = WorkerSide::new(SPOKEN, token).pid(std::process::id()).sdk(sdk).hello();
+    let side = WorkerSide::new(SPOKEN, token).pid(std::process::id()).sdk(sdk);
+    let (hello, awaiting) = side.capabilities(capabilities.iter().copied()).hello();
     let hello = encode_frame(&hello, FrameLimit::WORKER).map_err(CodecError::from)?;
     // A master that refuses may close before it has read Hello; its Reject is still to be read.
     let sent = stream.write_all(&hello).await;

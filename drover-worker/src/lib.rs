@@ -40,6 +40,11 @@
 //! - **Under a master**, `DROVER_SOCKET` and `DROVER_TOKEN` are set. [`MessageBus::connect`] connects and introduces
 //!   the worker; a task then reads what the master asks, answers its pings, and writes what the app says. The app's
 //!   environment and its signal handlers are not touched.
+//! - **A drain** loses no request, also of clients that keep their connections open: `MessageBus::serve_axum` does what it takes, and
+//!   [`letting_go`](MessageBus::letting_go) and [`in_flight`](MessageBus::in_flight) are for servers of one's own.
+//! - **Rest.** A stopped worker need not leave: one that runs by [`serve`](MessageBusBuilder::serve), or that announces it
+//!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
+//!   [resumed](MessageBus::resume_requested) takes the same sockets and begins anew, as often as it is asked.
 //! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
 //!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal ends the
 //!   process with 130 or 143.
@@ -59,11 +64,12 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `axum` | no | [`Listener`] goes into `axum::serve` |
+//! | `axum` | no | `MessageBus::serve_axum`; and [`Listener`] goes into `axum::serve` |
 //! | `testing` | no | `testing::FakeMaster`, to test a worker without a master |
 
 #![deny(unsafe_code)]
 
+mod accept_queue;
 mod builder;
 mod bus;
 mod child;
@@ -71,6 +77,7 @@ pub mod environment;
 mod error;
 mod handshake;
 mod identity;
+mod in_flight;
 mod lifecycle;
 mod link;
 mod listen_fds;
@@ -79,8 +86,11 @@ mod listeners;
 mod orphan;
 mod outbox;
 mod request;
+mod rounds;
 #[cfg(feature = "axum")]
 mod serve;
+#[cfg(feature = "axum")]
+mod serve_axum;
 mod shared;
 mod standalone;
 #[expect(unsafe_code, reason = "system calls without a safe wrapper")]
@@ -93,5 +103,6 @@ pub use bus::MessageBus;
 pub use child::command;
 pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
 pub use identity::Identity;
+pub use in_flight::InFlight;
 pub use listener::Listener;
-pub use request::{QuitRequest, StopCause, StopRequest};
+pub use request::{QuitRequest, ResumeRequest, StopCause, StopRequest};

@@ -6,6 +6,7 @@
 //!      │                                     ▲
 //!      └──────────────── Stop ───────────────┘
 //!
+//!  Stopped               Resume ─────────────────────────► Connected; Started answers it
 //!  before ShuttingDown   Quit ───────────────────────────► ShuttingDown; a Stop is implied
 //!  before Stopping       the master is gone, a signal ───► Stopping
 //!  Stopping, no master   stopped() ──────────────────────► ShuttingDown; nobody is left to say Quit
@@ -84,6 +85,8 @@ pub(crate) enum Phase {
 pub(crate) struct Lifecycle {
     said: Said,
     stop: Asked,
+    /// Until it is answered, or until nobody waits for the answer.
+    resume: Asked,
     quit: Asked,
     master: Master,
 }
@@ -91,7 +94,13 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     /// A worker that has just been welcomed.
     pub(crate) const fn under_master() -> Self {
-        Self { said: Said::Nothing, stop: Asked::No, quit: Asked::No, master: Master::Present }
+        Self {
+            said: Said::Nothing,
+            stop: Asked::No,
+            resume: Asked::No,
+            quit: Asked::No,
+            master: Master::Present,
+        }
     }
 
     /// A worker without a master.
@@ -106,14 +115,16 @@ impl Lifecycle {
         }
         let utterance = match message {
             Said::Nothing => Utterance::Quiet,
-            Said::Started => match self.stop {
-                Asked::No => Utterance::Send { reply_to: 0 },
-                Asked::Implied | Asked::ByFrame(_) => Utterance::Quiet,
+            Said::Started => match (self.stop, self.resume) {
+                (Asked::No, Asked::ByFrame(seq)) => Utterance::Send { reply_to: seq },
+                (Asked::No, _) => Utterance::Send { reply_to: 0 },
+                (Asked::Implied | Asked::ByFrame(_), _) => Utterance::Quiet,
             },
             Said::Stopped => answer(message, "Stop", self.stop)?,
             Said::ShutDown => answer(message, "Quit", self.quit)?,
         };
         self.said = message;
+        self.resume = Asked::No;
         if self.master == Master::Present {
             return Ok(utterance);
         }
@@ -137,6 +148,18 @@ impl Lifecycle {
             return Err(BadState);
         }
         self.stop = Asked::ByFrame(seq);
+        self.resume = Asked::No;
+        Ok(())
+    }
+
+    /// The master says Resume: the worker stands where it stood before it was started.
+    pub(crate) fn resume_received(&mut self, seq: u64) -> Result<(), BadState> {
+        if self.phase() != Phase::Stopped {
+            return Err(BadState);
+        }
+        self.said = Said::Nothing;
+        self.stop = Asked::No;
+        self.resume = Asked::ByFrame(seq);
         Ok(())
     }
 
@@ -187,6 +210,7 @@ impl Lifecycle {
         if self.stop == Asked::No {
             self.stop = Asked::Implied;
         }
+        self.resume = Asked::No;
     }
 
     /// Without a master nobody says Quit, so the end of the drain does.
@@ -219,25 +243,28 @@ mod tests {
         ShutDown,
         Extend,
         Stop,
+        Resume,
         Quit,
         Gone,
         Signal,
     }
-    use Input::{Extend, Gone, Quit, ShutDown, Signal, Started, Stop, Stopped};
+    use Input::{Extend, Gone, Quit, Resume, ShutDown, Signal, Started, Stop, Stopped};
 
-    const UNDER_MASTER: [Input; 7] = [Started, Stopped, ShutDown, Extend, Stop, Quit, Gone];
+    const UNDER_MASTER: [Input; 8] = [Started, Stopped, ShutDown, Extend, Stop, Resume, Quit, Gone];
     const AFTER_MASTER: [Input; 4] = [Started, Stopped, ShutDown, Extend];
     const STANDALONE: [Input; 5] = [Started, Stopped, ShutDown, Extend, Signal];
     const STOP_SEQ: u64 = 5;
     const QUIT_SEQ: u64 = 6;
+    const RESUME_SEQ: u64 = 7;
 
-    /// One letter for what an input gives: `s` sent, `a` sent as the answer to Stop, `b` to Quit, `q` quiet, `-` taken;
+    /// One letter for what an input gives: `s` sent, `a` sent as the answer to Stop, `b` to Quit, `r` to Resume, `q` quiet, `-` taken;
     /// `L` too late, `N` not asked, `D` no deadline, `G` master gone, `B` bad state. Then the phase that follows.
     fn outcome(state: &mut Lifecycle, input: Input) -> (char, Phase) {
         let said = |result| match result {
             Ok(Utterance::Send { reply_to: 0 }) => 's',
             Ok(Utterance::Send { reply_to: STOP_SEQ }) => 'a',
             Ok(Utterance::Send { reply_to: QUIT_SEQ }) => 'b',
+            Ok(Utterance::Send { reply_to: RESUME_SEQ }) => 'r',
             Ok(Utterance::Quiet) => 'q',
             Err(SendError::TooLate { .. }) => 'L',
             Err(SendError::NotAsked { .. }) => 'N',
@@ -252,6 +279,7 @@ mod tests {
             ShutDown => said(state.say(Said::ShutDown)),
             Extend => said(state.extend()),
             Stop => received(state.stop_received(STOP_SEQ)),
+            Resume => received(state.resume_received(RESUME_SEQ)),
             Quit => received(state.quit_received(QUIT_SEQ)),
             Gone => {
                 state.master_gone();
@@ -305,21 +333,22 @@ mod tests {
     #[test]
     #[rustfmt::skip]
     fn every_state_under_a_master_answers_every_input() {
-        // Columns: Started, Stopped, ShutDown, Extend, Stop, Quit, Gone; without the last three once the master is gone.
+        // Columns: Started, Stopped, ShutDown, Extend, Stop, Resume, Quit, Gone; without the last four once the master is gone.
         check(&Lifecycle::under_master(), &|state| if state.master == Master::Gone { &AFTER_MASTER } else { &UNDER_MASTER }, &[
-            (&[],                                         C, &[('s', R), ('N', C), ('N', C), ('s', C), ('-', T), ('-', Q), ('-', T)]),
-            (&[Started],                                  R, &[('L', R), ('N', R), ('N', R), ('D', R), ('-', T), ('-', Q), ('-', T)]),
-            (&[Stop],                                     T, &[('q', T), ('a', P), ('N', T), ('s', T), ('B', T), ('-', Q), ('-', T)]),
-            (&[Started, Stop],                            T, &[('L', T), ('a', P), ('N', T), ('s', T), ('B', T), ('-', Q), ('-', T)]),
-            (&[Stop, Stopped],                            P, &[('L', P), ('L', P), ('N', P), ('D', P), ('B', P), ('-', Q), ('-', Q)]),
-            (&[Quit],                                     Q, &[('q', Q), ('q', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('-', Q)]),
-            (&[Started, Quit],                            Q, &[('L', Q), ('q', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('-', Q)]),
-            (&[Quit, Stopped],                            Q, &[('L', Q), ('L', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('-', Q)]),
-            (&[Stop, Quit],                               Q, &[('q', Q), ('a', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('-', Q)]),
-            (&[Started, Stop, Quit],                      Q, &[('L', Q), ('a', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('-', Q)]),
-            (&[Stop, Stopped, Quit],                      Q, &[('L', Q), ('L', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('-', Q)]),
-            (&[Quit, ShutDown],                           X, &[('L', X), ('L', X), ('L', X), ('D', X), ('B', X), ('B', X), ('-', X)]),
-            (&[Stop, Quit, ShutDown],                     X, &[('L', X), ('L', X), ('L', X), ('D', X), ('B', X), ('B', X), ('-', X)]),
+            (&[],                                         C, &[('s', R), ('N', C), ('N', C), ('s', C), ('-', T), ('B', C), ('-', Q), ('-', T)]),
+            (&[Started],                                  R, &[('L', R), ('N', R), ('N', R), ('D', R), ('-', T), ('B', R), ('-', Q), ('-', T)]),
+            (&[Stop],                                     T, &[('q', T), ('a', P), ('N', T), ('s', T), ('B', T), ('B', T), ('-', Q), ('-', T)]),
+            (&[Started, Stop],                            T, &[('L', T), ('a', P), ('N', T), ('s', T), ('B', T), ('B', T), ('-', Q), ('-', T)]),
+            (&[Stop, Stopped],                            P, &[('L', P), ('L', P), ('N', P), ('D', P), ('B', P), ('-', C), ('-', Q), ('-', Q)]),
+            (&[Stop, Stopped, Resume],                    C, &[('r', R), ('N', C), ('N', C), ('s', C), ('-', T), ('B', C), ('-', Q), ('-', T)]),
+            (&[Quit],                                     Q, &[('q', Q), ('q', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
+            (&[Started, Quit],                            Q, &[('L', Q), ('q', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
+            (&[Quit, Stopped],                            Q, &[('L', Q), ('L', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
+            (&[Stop, Quit],                               Q, &[('q', Q), ('a', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
+            (&[Started, Stop, Quit],                      Q, &[('L', Q), ('a', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
+            (&[Stop, Stopped, Quit],                      Q, &[('L', Q), ('L', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
+            (&[Quit, ShutDown],                           X, &[('L', X), ('L', X), ('L', X), ('D', X), ('B', X), ('B', X), ('B', X), ('-', X)]),
+            (&[Stop, Quit, ShutDown],                     X, &[('L', X), ('L', X), ('L', X), ('D', X), ('B', X), ('B', X), ('B', X), ('-', X)]),
             // The master is gone; what was asked by frame is remembered, and nothing is sent.
             (&[Gone],                                     T, &[('q', T), ('q', Q), ('N', T), ('G', T)]),
             (&[Started, Gone],                            T, &[('L', T), ('q', Q), ('N', T), ('G', T)]),

@@ -48,6 +48,7 @@ pub(crate) fn start(
     welcomed: Welcomed,
     identity: Identity,
     orphan_timeout: Duration,
+    can_resume: bool,
 ) -> Result<Arc<Shared>, ConnectError> {
     let Welcomed { stream, session, received } = welcomed;
     let limit = frame_limit(session.limits.max_frame_bytes);
@@ -56,10 +57,10 @@ pub(crate) fn start(
     let (messages, queue) = mpsc::channel(QUEUED);
     let (status, statuses) = watch::channel(worker_frame::Body::Status(Default::default()));
     let outbox = Outbox { messages: messages.clone(), status };
-    let shared = Arc::new(Shared::under_master(identity, outbox, orphan_timeout));
+    let shared = Arc::new(Shared::under_master(identity, outbox, orphan_timeout, can_resume));
     orphan::watch(Arc::clone(&connection), shared.leaving.clone(), orphan_timeout)
         .map_err(ConnectError::OrphanWatch)?;
-    let link = Link { shared: Arc::clone(&shared), connection };
+    let link = Link { shared: Arc::clone(&shared), connection, can_resume };
     tokio::spawn(link.run(stream, limit, received, messages, queue, statuses));
     Ok(shared)
 }
@@ -75,6 +76,7 @@ struct Link {
     shared: Arc<Shared>,
     /// A second handle, shared with the orphan watch, so dropping the stream alone would not close.
     connection: Arc<StdUnixStream>,
+    can_resume: bool,
 }
 
 impl Link {
@@ -88,7 +90,8 @@ impl Link {
         statuses: watch::Receiver<worker_frame::Body>,
     ) {
         let (read_half, write_half) = stream.split();
-        let reader = Reader { shared: &self.shared, answers, codec: FrameCodec::new(limit) };
+        let codec = FrameCodec::new(limit);
+        let reader = Reader { shared: &self.shared, answers, codec, can_resume: self.can_resume };
         let writer = Writer { socket: write_half, limit, wire: BytesMut::new() };
         let end = tokio::select! {
             end = reader.run(read_half, received) => end,
@@ -118,6 +121,7 @@ struct Reader<'a> {
     shared: &'a Shared,
     answers: mpsc::Sender<Outgoing>,
     codec: FrameCodec<WorkerFrame, MasterFrame>,
+    can_resume: bool,
 }
 
 impl Reader<'_> {
@@ -161,7 +165,10 @@ impl Reader<'_> {
                 );
                 Ok(())
             }
-            // The capability "resume" is not announced.
+            master_frame::Body::Resume(resume) if self.can_resume => {
+                self.shared.resume_received(seq, resume.deadline_ms)
+            }
+            // The capability was not announced.
             master_frame::Body::Resume(_) => {
                 tracing::warn!(target: "drover::worker", "Resume refused: not supported by this worker");
                 self.refuse(seq, expects_reply, ErrorCode::Unimplemented, "this worker cannot resume").await;

@@ -1,8 +1,11 @@
 //! Sockets that were handed over at the start of the process: `LISTEN_FDS`, `LISTEN_FDNAMES`, `LISTEN_PID`.
+//!
+//! A worker that can resume drops its listeners when it stops and takes the same sockets again later. For it each socket that is
+//! given out is a copy, and the descriptor of the master is kept until the worker leaves.
 
 use std::ffi::OsString;
 use std::net::TcpListener;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{ListenFdsError, ListenerError};
@@ -25,6 +28,8 @@ struct Offer {
     name: String,
     fd: RawFd,
     taken: bool,
+    /// The descriptor itself, once a copy of it was given out.
+    kept: Option<OwnedFd>,
 }
 
 impl ListenFds {
@@ -40,7 +45,8 @@ impl ListenFds {
     }
 
     fn new(sockets: Vec<(String, RawFd)>) -> Self {
-        let offers = sockets.into_iter().map(|(name, fd)| Offer { name, fd, taken: false }).collect();
+        let offers =
+            sockets.into_iter().map(|(name, fd)| Offer { name, fd, taken: false, kept: None }).collect();
         Self { offers: Mutex::new(offers) }
     }
 
@@ -49,8 +55,23 @@ impl ListenFds {
         self.offers.lock().expect("never poisoned").iter().any(|offer| offer.name == name)
     }
 
-    /// Takes the next socket of this name; several may share one.
-    pub(crate) fn take(&self, name: &str) -> Result<TcpListener, ListenerError> {
+    /// What was given out as a copy may be taken again.
+    pub(crate) fn offer_again(&self) {
+        for offer in self.offers.lock().expect("never poisoned").iter_mut() {
+            offer.taken &= offer.kept.is_none();
+        }
+    }
+
+    /// Closes what is kept.
+    pub(crate) fn release(&self) {
+        for offer in self.offers.lock().expect("never poisoned").iter_mut() {
+            // One that was offered again would be a closed descriptor now.
+            offer.taken |= offer.kept.take().is_some();
+        }
+    }
+
+    /// Takes the next socket of this name; several may share one. With `keep`, a copy of it, and it can be offered again.
+    pub(crate) fn take(&self, name: &str, keep: bool) -> Result<TcpListener, ListenerError> {
         let mut offers = self.offers.lock().expect("never poisoned");
         if !offers.iter().any(|offer| offer.name == name) {
             let offered = offers.iter().map(|offer| offer.name.clone()).collect();
@@ -60,6 +81,11 @@ impl ListenFds {
             return Err(ListenerError::Taken { name: name.to_owned() });
         };
         let io = |source| ListenerError::Io { name: name.to_owned(), address: None, source };
+        if let Some(kept) = &offer.kept {
+            let copy = kept.try_clone().map_err(io)?;
+            offer.taken = true;
+            return Ok(copy.into());
+        }
         let kind = match sys::socket_kind(offer.fd).map_err(io)? {
             SocketKind::TcpListener => None,
             SocketKind::Unix => Some("a Unix socket"),
@@ -69,8 +95,14 @@ impl ListenFds {
             return Err(ListenerError::NotTcp { name: name.to_owned(), kind });
         }
         let socket = sys::adopt(offer.fd).map_err(io)?;
+        // From here on the descriptor has an owner.
         offer.taken = true;
-        Ok(socket.into())
+        if !keep {
+            return Ok(socket.into());
+        }
+        let copy = socket.try_clone().map_err(io)?;
+        offer.kept = Some(socket);
+        Ok(copy.into())
     }
 }
 
@@ -160,13 +192,13 @@ mod tests {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap();
         let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd()), ("admin".into(), -1)]);
-        assert_eq!(sockets.take("http").unwrap().local_addr().unwrap(), address);
-        assert!(matches!(sockets.take("http"), Err(ListenerError::Taken { name }) if name == "http"));
+        assert_eq!(sockets.take("http", false).unwrap().local_addr().unwrap(), address);
+        assert!(matches!(sockets.take("http", false), Err(ListenerError::Taken { name }) if name == "http"));
         assert_eq!(
-            sockets.take("htpt").unwrap_err().to_string(),
+            sockets.take("htpt", false).unwrap_err().to_string(),
             r#"no listener named "htpt" was handed over; handed over: "http", "admin""#
         );
-        assert!(matches!(sockets.take("admin"), Err(ListenerError::Io { .. })));
+        assert!(matches!(sockets.take("admin", false), Err(ListenerError::Io { .. })));
     }
 
     #[test]
@@ -178,10 +210,36 @@ mod tests {
         let sockets =
             ListenFds::new(vec![("unix".into(), unix.as_raw_fd()), ("udp".into(), udp.as_raw_fd())]);
         for (name, expected) in [("unix", "a Unix socket"), ("udp", "no TCP socket that listens")] {
-            match sockets.take(name) {
+            match sockets.take(name, false) {
                 Err(ListenerError::NotTcp { kind, .. }) => assert_eq!(kind, expected),
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_socket_that_is_kept_is_offered_again_until_it_is_released() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = tcp.local_addr().unwrap();
+        let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd())]);
+        for _ in 0..3 {
+            assert_eq!(sockets.take("http", true).unwrap().local_addr().unwrap(), address);
+            assert!(matches!(sockets.take("http", true), Err(ListenerError::Taken { .. })));
+            std::net::TcpStream::connect(address).expect("the copy is closed, the socket is open");
+            sockets.offer_again();
+        }
+        sockets.release();
+        std::net::TcpStream::connect(address).expect_err("closed");
+        sockets.offer_again();
+        assert!(matches!(sockets.take("http", true), Err(ListenerError::Taken { .. })));
+    }
+
+    #[test]
+    fn a_socket_that_was_given_away_is_not_offered_again() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd())]);
+        drop(sockets.take("http", false).unwrap());
+        sockets.offer_again();
+        assert!(matches!(sockets.take("http", false), Err(ListenerError::Taken { .. })));
     }
 }

@@ -1,31 +1,19 @@
 //! A listener that shares its connections with the other processes on the same socket.
 //!
 //! Waiting on one socket from many processes is unfair by nature: the kernel asks the process that began to wait last,
-//! so one of them takes most of the connections. Here each process takes one connection, then leaves the queue of those
-//! who wait and joins it again at its end:
-//!
-//! ```text
-//!  tokio's epoll ──► our epoll ──► listening socket, shared by all workers
-//!                    EPOLLEXCLUSIVE; removed and added again after each accept
-//! ```
-//!
-//! The epoll of our own is needed because tokio registers a socket once, edge-triggered, and cannot be told otherwise.
-//! Behind it the kernel asks in the order of the queue, but does not stop at the first: the others wake a little later
-//! and mostly find nothing. So connections that come apart are shared evenly, while a burst goes to those that are
-//! awake; and no connection ever waits for one worker that is busy or about to leave while another is idle.
+//! so one of them takes most of the connections. Here each process takes one connection and then waits behind all others:
+//! [`accept_queue`](crate::accept_queue) tells how.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::Weak;
 
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 
-use crate::request::Requests;
-use crate::sys::{self, AcceptQueue};
+use crate::accept_queue::{AcceptQueue, Leave};
+use crate::sys;
 
-/// A TCP listener with the interface of tokio's, which shares connections among the workers of an app: evenly if they
-/// come one by one, by who is idle if they come in a burst.
+/// A TCP listener with the interface of tokio's, which shares connections evenly among the workers of an app: they take turns.
 ///
 /// It comes from [`MessageBus::listener`](crate::MessageBus::listener). Dropping it closes this process's hold on the
 /// socket; connections that wait in its queue stay there for the other workers.
@@ -47,15 +35,7 @@ use crate::sys::{self, AcceptQueue};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Listener {
-    /// Declared before the socket: dropped, and so closed, before it.
-    queue: AcceptQueue,
-    socket: std::net::TcpListener,
-    /// Whether the socket is in the queue. Held over one accept, so that two tasks do not remove it twice.
-    waiting: Mutex<bool>,
-    /// What the worker was asked to do; none for a listener that came from elsewhere.
-    requests: Option<watch::Receiver<Requests>>,
-}
+pub struct Listener(AcceptQueue<std::net::TcpListener>);
 
 impl Listener {
     /// Wraps a listening socket.
@@ -65,87 +45,39 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// What the system says to `epoll_create1` or `epoll_ctl`; mostly that no file descriptor is left.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with I/O enabled.
+    /// What the system says to `epoll_create1`, `eventfd`, `epoll_ctl` or to making a thread; mostly that no file
+    /// descriptor is left.
     pub fn from_std(socket: std::net::TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        let queue = AcceptQueue::new()?;
-        queue.join(&socket)?;
-        Ok(Self { queue, socket, waiting: Mutex::new(true), requests: None })
+        AcceptQueue::join(socket).map(Self)
     }
 
-    /// The same listener, which takes nothing any more once the worker is asked to stop.
-    pub(crate) fn until_stopped(self, requests: watch::Receiver<Requests>) -> Self {
-        Self { requests: Some(requests), ..self }
+    /// The same place among the workers, for the bus.
+    pub(crate) fn leaver(&self) -> Weak<dyn Leave> {
+        self.0.leaver()
     }
 
     /// Takes the next connection. It is non-blocking and close-on-exec.
     ///
-    /// A listener from the bus takes none any more once the worker is asked to stop; the call does not resolve then, and
-    /// connections that queue are for the other workers.
+    /// A listener from the bus takes none any more once the worker is asked to stop, but one that came just before and that
+    /// no other worker was told of; the call does not resolve then, until the worker is resumed. Connections that queue are
+    /// for the other workers.
     ///
     /// # Errors
     ///
     /// As `accept(2)`. The peer may have left again (`ConnectionAborted`), or a limit is reached (`EMFILE`,
     /// `ENFILE`, `ENOMEM`): the listener stays usable, and one waits a moment before the next call.
     ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with I/O enabled.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: a dropped future has taken no connection.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        tokio::select! {
-            biased;
-            () = self.stop_requested() => {
-                self.leave();
-                std::future::pending().await
-            }
-            accepted = self.take() => accepted,
-        }
-    }
-
-    async fn stop_requested(&self) {
-        let Some(mut requests) = self.requests.clone() else { return std::future::pending().await };
-        let is_asked = |requests: &Requests| requests.stop.is_some() || requests.quit.is_some();
-        // The sender lives as long as the bus; a listener that outlives it goes on.
-        if requests.wait_for(is_asked).await.is_err() {
-            std::future::pending().await
-        }
-    }
-
-    /// Has the kernel ask the other workers only.
-    fn leave(&self) {
-        let mut waiting = self.waiting.lock().expect("never poisoned");
-        // A failure costs this process a wakeup for each connection, and nobody a connection.
-        if *waiting && self.queue.leave(&self.socket).is_ok() {
-            *waiting = false;
-        }
-    }
-
-    async fn take(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        loop {
-            self.rejoin()?;
-            let mut readiness = self.queue.readable().await?;
-            let mut waiting = self.waiting.lock().expect("never poisoned");
-            match sys::accept(&self.socket) {
-                Ok((stream, peer)) => {
-                    // Readiness is cleared before the queue is joined again: joining tells of further connections.
-                    readiness.clear();
-                    // The connection must not be lost for an error here; the next call tries again and tells.
-                    let rejoined =
-                        self.queue.leave(&self.socket).and_then(|()| self.queue.join(&self.socket));
-                    *waiting = rejoined.is_ok();
-                    return Ok((TcpStream::from_std(stream)?, peer));
-                }
-                // Another worker was faster.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => readiness.clear(),
-                // Readiness stays: the connection still waits, and nothing would tell of it again.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (stream, peer) = self.0.take(sys::accept).await?;
+        Ok((TcpStream::from_std(stream)?, peer))
     }
 
     /// The address on which it listens.
@@ -154,7 +86,7 @@ impl Listener {
     ///
     /// As `getsockname(2)`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.0.with_socket(std::net::TcpListener::local_addr)
     }
 
     /// Gives up fairness and returns the plain socket. It stays non-blocking.
@@ -163,17 +95,7 @@ impl Listener {
     ///
     /// None today; tokio's method of this name has the same signature.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        Ok(self.socket)
-    }
-
-    /// Joins the queue if the last attempt failed.
-    fn rejoin(&self) -> io::Result<()> {
-        let mut waiting = self.waiting.lock().expect("never poisoned");
-        if !*waiting {
-            self.queue.join(&self.socket)?;
-            *waiting = true;
-        }
-        Ok(())
+        Ok(self.0.into_socket())
     }
 }
 
@@ -215,8 +137,8 @@ mod tests {
             let _client = TcpStream::connect(address).await.unwrap();
             shares[timeout(DEADLINE, accepts.recv()).await.unwrap().unwrap()] += 1;
         }
-        // A fair share is 100 of 400.
-        assert!(shares.iter().all(|share| *share >= 30), "{shares:?}");
+        // A fair share is 100 of 400. A thread that is not back in the queue yet lets a turn pass, which a loaded machine does.
+        assert!(shares.iter().all(|share| *share >= 50), "{shares:?}");
     }
 
     #[tokio::test]
@@ -279,12 +201,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listener_that_dropped_out_of_the_queue_joins_it_again() {
+    async fn a_listener_that_leaves_uses_the_turn_it_has_and_takes_nothing_more_until_it_comes_back() {
         let listener = listener();
-        listener.queue.leave(&listener.socket).unwrap();
-        *listener.waiting.lock().unwrap() = false;
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        timeout(DEADLINE, listener.accept()).await.unwrap().unwrap();
+        let address = listener.local_addr().unwrap();
+        let place = listener.leaver().upgrade().unwrap();
+        let first = TcpStream::connect(address).await.unwrap();
+        while !place.has_turn() {
+            tokio::task::yield_now().await;
+        }
+        let second = TcpStream::connect(address).await.unwrap();
+        let over = place.over().notified();
+        place.leave();
+        assert_eq!(listener.accept().await.unwrap().1, first.local_addr().unwrap());
+        timeout(DEADLINE, over).await.unwrap();
+        let early = timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(early.is_err(), "it has left: {early:?}");
+        place.come_back();
+        assert_eq!(listener.accept().await.unwrap().1, second.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_listener_has_closed_its_socket_and_ended_its_thread() {
+        let listener = listener();
+        let (address, place) = (listener.local_addr().unwrap(), listener.leaver());
+        drop(listener);
+        TcpStream::connect(address).await.unwrap_err();
+        let ended = async {
+            // The thread is the last that holds it.
+            while place.strong_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(DEADLINE, ended).await.unwrap();
     }
 
     #[tokio::test]

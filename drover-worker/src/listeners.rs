@@ -10,8 +10,8 @@ use crate::listener::Listener;
 /// The listeners of one bus.
 #[derive(Debug)]
 pub(crate) enum Listeners {
-    /// Those that the master hands over.
-    UnderMaster,
+    /// Those that the master hands over; kept for a worker that can resume.
+    UnderMaster { are_kept: bool },
     /// Those that socket activation hands over, then those with an address.
     Standalone { addresses: Vec<(String, String)>, bound: Mutex<HashSet<String>> },
 }
@@ -26,16 +26,34 @@ impl Listeners {
         self.take_from(name, ListenFds::of_process())
     }
 
+    /// Those that were taken and kept may be taken again.
+    pub(crate) fn offer_again(&self) {
+        self.of_kept(ListenFds::offer_again);
+    }
+
+    /// Closes what is kept; from here on nothing is.
+    pub(crate) fn release(&self) {
+        self.of_kept(ListenFds::release);
+    }
+
+    fn of_kept(&self, what: impl FnOnce(&ListenFds)) {
+        // Without usable variables nothing was taken, and so nothing kept.
+        if let (Self::UnderMaster { are_kept: true }, Ok(sockets)) = (self, ListenFds::of_process()) {
+            what(&sockets);
+        }
+    }
+
     fn take_from(
         &self,
         name: &str,
         handed_over: Result<Arc<ListenFds>, ListenFdsError>,
     ) -> Result<Listener, ListenerError> {
         let Self::Standalone { addresses, bound } = self else {
-            return listener(name, handed_over?.take(name)?);
+            let are_kept = matches!(self, Self::UnderMaster { are_kept: true });
+            return listener(name, handed_over?.take(name, are_kept)?);
         };
         match handed_over {
-            Ok(sockets) if sockets.has(name) => return listener(name, sockets.take(name)?),
+            Ok(sockets) if sockets.has(name) => return listener(name, sockets.take(name, false)?),
             // A shell that was itself socket-activated may leave these behind: they are not for us.
             Ok(_) | Err(ListenFdsError::OtherProcess { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -95,7 +113,7 @@ mod tests {
     async fn sockets_meant_for_another_process_matter_only_under_a_master() {
         let other = || Err(ListenFdsError::OtherProcess { listen_pid: Some("1".into()), pid: 2 });
         assert!(standalone().take_from("http", other()).is_ok());
-        let error = Listeners::UnderMaster.take_from("http", other()).unwrap_err();
+        let error = Listeners::UnderMaster { are_kept: false }.take_from("http", other()).unwrap_err();
         assert_eq!(error.to_string(), "LISTEN_FDS is for process 1, but this is process 2");
     }
 
@@ -108,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn a_master_that_hands_nothing_over_is_told_so() {
         let nothing = Ok(Arc::new(ListenFds::default()));
-        let error = Listeners::UnderMaster.take_from("http", nothing).unwrap_err();
+        let error = Listeners::UnderMaster { are_kept: true }.take_from("http", nothing).unwrap_err();
         assert_eq!(error.to_string(), r#"no listener named "http" was handed over; handed over: none"#);
     }
 }

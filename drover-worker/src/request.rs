@@ -1,5 +1,7 @@
 //! What the worker is asked to do, and by whom.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 /// The request to take no new work, finish what is under way and say
@@ -33,9 +35,51 @@ pub struct QuitRequest {
     pub deadline: Option<Instant>,
 }
 
-/// What was asked so far. Entries come and never go.
+/// The request to take work again, after [`stopped`](crate::MessageBus::stopped). Answered by
+/// [`started`](crate::MessageBus::started).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ResumeRequest {
+    /// Until when the worker is waited for. `None`: nobody named a time.
+    pub deadline: Option<Instant>,
+}
+
+/// What is asked by now.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Requests {
+    /// Of this round: a resume takes it back.
     pub(crate) stop: Option<StopRequest>,
+    /// Until the worker says the first word of the new round.
+    pub(crate) resume: Option<ResumeRequest>,
     pub(crate) quit: Option<QuitRequest>,
+    /// How often the worker was resumed.
+    pub(crate) round: u64,
+    /// The newest of any round: for who waited for the end of a round that is over.
+    last_stop: Option<StopRequest>,
+    /// When it came.
+    stop_came: Option<Instant>,
+}
+
+impl Requests {
+    /// The request to stop that ended this round, even if the worker was resumed since.
+    pub(crate) fn stop_of(&self, round: u64) -> Option<StopRequest> {
+        if self.round > round { self.last_stop } else { self.stop }
+    }
+
+    /// So long after the newest request to stop; now, if there was none.
+    pub(crate) fn after_stop(&self, pause: Duration) -> Instant {
+        self.stop_came.unwrap_or_else(Instant::now) + pause
+    }
+
+    pub(crate) fn stop(&mut self, stop: StopRequest) {
+        self.stop = Some(stop);
+        self.last_stop = Some(stop);
+        self.stop_came = Some(Instant::now());
+    }
+
+    pub(crate) fn resume(&mut self, resume: ResumeRequest) {
+        self.stop = None;
+        self.resume = Some(resume);
+        self.round += 1;
+    }
 }

@@ -1,18 +1,20 @@
 //! What the handles and the tasks of a bus share: the lifecycle under its lock, and what has been asked for.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::accept_queue::Leave;
 use crate::error::SendError;
 use crate::identity::Identity;
+use crate::in_flight::Work;
 use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
 use crate::listeners::Listeners;
 use crate::orphan::Leaving;
 use crate::outbox::Outbox;
-use crate::request::{QuitRequest, Requests, StopCause, StopRequest};
+use crate::request::{QuitRequest, Requests, ResumeRequest, StopCause, StopRequest};
 
 /// The one state of a bus.
 #[derive(Debug)]
@@ -24,13 +26,21 @@ pub(crate) struct Shared {
     /// None in standalone mode.
     pub(crate) outbox: Option<Outbox>,
     pub(crate) listeners: Listeners,
+    pub(crate) work: Arc<Work>,
+    /// Where the worker waits for connections. A listener that was dropped is forgotten when the next is taken.
+    places: Mutex<Vec<Weak<dyn Leave>>>,
     orphan_timeout: Duration,
 }
 
 impl Shared {
-    pub(crate) fn under_master(identity: Identity, outbox: Outbox, orphan_timeout: Duration) -> Self {
+    pub(crate) fn under_master(
+        identity: Identity,
+        outbox: Outbox,
+        orphan_timeout: Duration,
+        can_resume: bool,
+    ) -> Self {
         let lifecycle = Mutex::new(Lifecycle::under_master());
-        let listeners = Listeners::UnderMaster;
+        let listeners = Listeners::UnderMaster { are_kept: can_resume };
         Self { outbox: Some(outbox), orphan_timeout, lifecycle, ..Self::standalone(identity, listeners) }
     }
 
@@ -42,6 +52,8 @@ impl Shared {
             requests: watch::Sender::new(Requests::default()),
             outbox: None,
             listeners,
+            work: Arc::default(),
+            places: Mutex::default(),
             orphan_timeout: Duration::MAX,
         }
     }
@@ -54,6 +66,17 @@ impl Shared {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
+    }
+
+    pub(crate) fn resume_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+        let resume = ResumeRequest { deadline: from_now(deadline_ms) };
+        let mut lifecycle = self.state();
+        lifecycle.resume_received(seq)?;
+        tracing::info!(target: "drover::worker", "{:?} → {:?}", Phase::Stopped, lifecycle.phase());
+        self.listeners.offer_again();
+        self.requests.send_modify(|requests| requests.resume(resume));
+        self.places().iter().for_each(|place| place.come_back());
+        Ok(())
     }
 
     pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
@@ -79,11 +102,29 @@ impl Shared {
             if message == Said::ShutDown {
                 self.leaving.announce();
             }
+            // With its first word the worker has taken up the new round.
+            self.requests.send_if_modified(|requests| requests.resume.take().is_some());
             if let Utterance::Send { reply_to } = utterance {
                 send(reply_to);
             }
             Ok(())
         })
+    }
+
+    /// Has this place left as long as the worker is to stop.
+    pub(crate) fn leave_with(&self, place: Weak<dyn Leave>) {
+        let mut places = self.places.lock().expect("never poisoned");
+        places.retain(|place| place.strong_count() > 0);
+        // Under the lock, so that a Stop which comes now finds it or is found.
+        if let (Some(place), Some(_)) = (place.upgrade(), self.requests.borrow().stop) {
+            place.leave();
+        }
+        places.push(place);
+    }
+
+    /// Every place of the worker.
+    pub(crate) fn places(&self) -> Vec<Arc<dyn Leave>> {
+        self.places.lock().expect("never poisoned").iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Changes the lifecycle and publishes what it asks for by now, with these requests for what is new.
@@ -100,18 +141,33 @@ impl Shared {
         if before != after {
             tracing::info!(target: "drover::worker", "{before:?} → {after:?}");
         }
+        let mut stop_is_new = false;
         self.requests.send_if_modified(|requests| {
-            let stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
+            stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
             let quit_is_new = lifecycle.quit_asked() && requests.quit.is_none();
             if stop_is_new {
-                requests.stop = Some(stop);
+                requests.stop(stop);
             }
             if quit_is_new {
                 requests.quit = Some(quit);
             }
             stop_is_new || quit_is_new
         });
+        drop(lifecycle);
+        if stop_is_new {
+            self.places().iter().for_each(|place| place.leave());
+        }
+        self.release_listeners();
         result
+    }
+
+    /// Lets go of what is kept for a resume once none can come. A worker that is just taking up a new round may still want it.
+    fn release_listeners(&self) {
+        let requests = self.requests.borrow();
+        let is_orphan = requests.stop.is_some_and(|stop| stop.cause == StopCause::MasterGone);
+        if requests.resume.is_none() && (requests.quit.is_some() || is_orphan) {
+            self.listeners.release();
+        }
     }
 
     pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, Lifecycle> {

@@ -36,7 +36,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::codec::Decoder;
 
 use self::messages::{
-    Hello, HelloReply, Identity, Limits, MasterFrame, Ping, Quit, Reject, RejectCode, Stop, Welcome,
+    Hello, HelloReply, Identity, Limits, MasterFrame, Ping, Quit, Reject, RejectCode, Resume, Stop, Welcome,
     WorkerFrame, hello_reply, master_frame, worker_frame,
 };
 use crate::{MessageBus, MessageBusBuilder};
@@ -183,6 +183,15 @@ impl FakeLink {
     /// The worker has closed the connection.
     pub async fn stop(&mut self, deadline: Duration) -> io::Result<u64> {
         self.ask(master_frame::Body::Stop(Stop { deadline_ms: millis(deadline) })).await
+    }
+
+    /// Says Resume, with the time left until the master stops waiting for Started. Returns the frame's `seq`.
+    ///
+    /// # Errors
+    ///
+    /// The worker has closed the connection.
+    pub async fn resume(&mut self, deadline: Duration) -> io::Result<u64> {
+        self.ask(master_frame::Body::Resume(Resume { deadline_ms: millis(deadline) })).await
     }
 
     /// Says Quit, with the time left until the master sends SIGTERM. Returns the frame's `seq`.

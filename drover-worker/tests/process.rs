@@ -144,6 +144,41 @@ async fn four_processes_share_one_listener_and_serve_every_connection() {
     }
 }
 
+#[tokio::test]
+async fn a_resumed_worker_serves_what_queued_on_the_same_socket_while_it_rested() {
+    let master = FakeMaster::bind().unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let shell = with_socket(child("as_a_worker_that_says_which_round_it_is"), socket);
+    let (child, mut link) = started(&master, &mut under(&master, shell)).await;
+    let round_of = |mut stream: TcpStream| {
+        tokio::task::spawn_blocking(move || {
+            let mut round = [0];
+            stream.read_exact(&mut round).unwrap();
+            round[0]
+        })
+    };
+    for round in 1..=5 {
+        assert_eq!(round_of(TcpStream::connect(address).unwrap()).await.unwrap(), round);
+        link.stop(DEADLINE).await.unwrap();
+        assert!(matches!(link.body().await.unwrap(), Some(Body::Stopped(_))));
+        let queued = TcpStream::connect(address).unwrap();
+        link.resume(DEADLINE).await.unwrap();
+        assert!(matches!(link.body().await.unwrap(), Some(Body::Started(_))));
+        assert_eq!(round_of(queued).await.unwrap(), round + 1);
+    }
+    link.quit(DEADLINE).await.unwrap();
+    assert!(matches!(link.body().await.unwrap(), Some(Body::ShutDown(_))));
+    assert_eq!(end_of(child).await.status.code(), Some(0));
+    // A child that another test is just making may hold a copy for a moment.
+    let closed = async {
+        while TcpStream::connect(address).is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, closed).await.expect("nobody holds the socket any more");
+}
+
 #[test]
 fn a_standalone_worker_stops_and_leaves_by_a_signal() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
@@ -291,6 +326,27 @@ async fn as_a_worker_that_says_its_pid() {
         _ = bus.stop_requested() => {}
         () = tokio::time::sleep(DEADLINE) => panic!("the parent is gone"),
     }
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_says_which_round_it_is() {
+    let mut round = 0;
+    let worker = MessageBus::builder().orphan_timeout(SHORT).serve(async |bus| {
+        round += 1;
+        let listener = bus.listener("http").unwrap();
+        bus.started().await?;
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    let mut stream = accepted.unwrap().0;
+                    tokio::io::AsyncWriteExt::write_all(&mut stream, &[round]).await.unwrap();
+                }
+                _ = bus.stop_requested() => return Ok::<_, Box<dyn std::error::Error>>(()),
+            }
+        }
+    });
+    worker.await.unwrap();
 }
 
 #[tokio::test]

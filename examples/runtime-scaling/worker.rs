@@ -21,9 +21,14 @@ use drover_worker::MessageBus;
 async fn main() -> Result<(), Failure> {
     let app = env::args().nth(1).unwrap_or_else(|| "foo".to_owned());
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8085".to_owned());
-    let bus = MessageBus::builder().standalone_listen(&app, address).connect().await?;
     // The socket has the app's name: in a drover.toml, two sockets can't both be called "http".
-    let listener = bus.listener(&app)?;
+    let worker = MessageBus::builder().standalone_listen(&app, address);
+    worker.serve(async |bus| round(bus, &app).await).await
+}
+
+/// From the start to the end of the drain; once more each time the worker is resumed.
+async fn round(bus: &MessageBus, app: &str) -> Result<(), Failure> {
+    let listener = bus.listener(app)?;
     if bus.is_standalone() {
         println!("{app} alone on http://{}, Ctrl-C ends it", listener.local_addr()?);
     }
@@ -33,11 +38,7 @@ async fn main() -> Result<(), Failure> {
 
     bus.started().await?;
     // Returns when no connection is taken any more and every request is answered.
-    axum::serve(listener, routes).with_graceful_shutdown(bus.stopping()).await?;
-    bus.stopped().await?;
-
-    bus.quit_requested().await;
-    bus.shut_down().await?;
+    bus.serve_axum(listener, routes).await?;
     Ok(())
 }
 

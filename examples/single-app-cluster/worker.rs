@@ -20,7 +20,12 @@ use drover_worker::MessageBus;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".to_owned());
-    let bus = MessageBus::builder().standalone_listen("http", address).connect().await?;
+    let worker = MessageBus::builder().standalone_listen("http", address);
+    worker.serve(round).await
+}
+
+/// From the start to the end of the drain; once more each time the worker is resumed.
+async fn round(bus: &MessageBus) -> Result<(), Failure> {
     let listener = bus.listener("http")?;
     if bus.is_standalone() {
         println!("alone on http://{}, Ctrl-C ends it", listener.local_addr()?);
@@ -32,11 +37,7 @@ async fn main() -> Result<(), Failure> {
 
     bus.started().await?;
     // Returns when no connection is taken any more and every request is answered.
-    axum::serve(listener, app).with_graceful_shutdown(bus.stopping()).await?;
-    bus.stopped().await?;
-
-    bus.quit_requested().await;
-    bus.shut_down().await?;
+    bus.serve_axum(listener, app).await?;
     Ok(())
 }
 

@@ -16,23 +16,22 @@ use drover_worker::MessageBus;
 async fn main() -> Result<(), Failure> {
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8084".to_owned());
 
-    // Connect to the master and take over the socket that it has opened.
-    let bus = MessageBus::builder().standalone_listen("http", address).connect().await?;
-    let listener = bus.listener("http")?;
-    if bus.is_standalone() {
-        println!("alone on http://{}, Ctrl-C ends it", listener.local_addr()?);
-    }
+    // Connects to the master, and runs this until it says quit: once, and again each time it resumes a worker that rests.
+    let worker = MessageBus::builder().standalone_listen("http", address);
+    let round = async |bus: &MessageBus| {
+        // Take over the socket that the master has opened.
+        let listener = bus.listener("http")?;
+        if bus.is_standalone() {
+            println!("alone on http://{}, Ctrl-C ends it", listener.local_addr()?);
+        }
+        let identity = bus.identity();
+        let hello = format!("Hello from {}-{}, pid {}\n", identity.app, identity.slot, process::id());
+        let app = Router::new().route("/", get(|| async { hello }));
 
-    let hello = format!("Hello from {}-{}, pid {}\n", bus.identity().app, bus.identity().slot, process::id());
-    let app = Router::new().route("/", get(|| async { hello }));
-
-    // Ready. Serve until the master says stop and every request is answered.
-    bus.started().await?;
-    axum::serve(listener, app).with_graceful_shutdown(bus.stopping()).await?;
-    bus.stopped().await?;
-
-    // The master may keep a stopped worker for a while. Leave when it says so.
-    bus.quit_requested().await;
-    bus.shut_down().await?;
-    Ok(())
+        // Ready. Serve until the master says stop and every request is answered.
+        bus.started().await?;
+        bus.serve_axum(listener, app).await?;
+        Ok(())
+    };
+    worker.serve(round).await
 }

@@ -4,10 +4,11 @@
 //! - [`sample`]: rounds of floor and Drover in turns, so that a machine that drifts drifts for both.
 //! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
 //! - [`library`], [`program`]: Drover in this process, and as the command.
-//! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`].
+//! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`].
 //!
 //! What each line means stands in `docs/benchmarks.md`.
 
+mod fairness;
 mod idle;
 mod library;
 mod memory;
@@ -77,6 +78,9 @@ async fn run(options: &Options) {
     }
     if options.wants("scale") {
         scale::all(options).await;
+    }
+    if options.wants("fairness") {
+        fairness::all(options).await;
     }
     report::closing(others.share());
     assert_eq!(of_app(&app()), [0; 0], "workers are left behind");

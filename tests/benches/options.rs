@@ -1,7 +1,8 @@
 //! What is to be measured.
 
 /// Every line, in the order of the table.
-pub(crate) const LINES: [&str; 7] = ["start", "sdk", "restart", "stop", "memory", "idle", "scale"];
+pub(crate) const LINES: [&str; 8] =
+    ["start", "sdk", "restart", "stop", "memory", "idle", "scale", "fairness"];
 
 /// What was asked for.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@
 //! - [`floor`]: processes without a master, for the benchmarks to measure against.
 //! - `e2e/`: the tests, a file a behaviour; `benches/`: what things cost.
 
+pub mod accepts;
 pub mod floor;
 pub mod harness;
 pub mod raw;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use drover_worker::MessageBus;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -24,47 +25,54 @@ const SLOW: Duration = Duration::from_secs(2);
 /// How long a request may take to arrive: a client that sends half of one does not hold up the drain for longer.
 const HALF_A_REQUEST: Duration = Duration::from_secs(2);
 
-/// Serves until the master says stop, finishes what is under way, leaves.
+/// Serves until the master says stop, finishes what is under way; goes on when it is resumed, or leaves.
 pub(super) async fn serve() -> Result<(), Box<dyn Error>> {
-    let bus = MessageBus::builder().standalone_listen("http", "127.0.0.1:1999").connect().await?;
+    let worker = MessageBus::builder().standalone_listen("http", "127.0.0.1:1999");
+    let answered = Cell::new(0);
+    LocalSet::new().run_until(worker.serve(async |bus| round(bus, &answered).await)).await
+}
+
+/// From Started to the end of the drain.
+async fn round(bus: &MessageBus, answered: &Cell<u64>) -> Result<(), Box<dyn Error>> {
     let listener = bus.listener("http")?;
-    let app = Rc::new(App { slot: bus.identity().slot, answered: Cell::new(0) });
+    let app = Rc::new(App { bus: bus.clone(), answered: Cell::new(answered.get()) });
     let (drain, draining) = watch::channel(false);
     let mut connections = JoinSet::new();
 
-    let local = LocalSet::new();
-    local
-        .run_until(async {
-            bus.started().await?;
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => match accepted {
-                        Ok((stream, _)) => {
-                            connections.spawn_local(Rc::clone(&app).connection(stream, draining.clone()));
-                        }
-                        // A connection that broke before it was taken; the listener is as it was.
-                        Err(_) => continue,
-                    },
-                    Some(_) = connections.join_next() => {}
-                    _ = bus.stop_requested() => break,
+    bus.started().await?;
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn_local(Rc::clone(&app).connection(stream, draining.clone()));
                 }
-            }
-            // No more connections are taken; idle ones close, busy ones finish their request.
-            drop(listener);
-            // What was taken just before has the time to say what it wants.
-            bus.stopping().await;
+                // A connection that broke before it was taken; the listener is as it was.
+                Err(_) => continue,
+            },
+            Some(_) = connections.join_next() => {}
+            _ = bus.stop_requested() => break,
+        }
+    }
+    // No more connections are taken. What comes on those that are open is answered, and each closes with its next answer.
+    drop(listener);
+    tokio::select! {
+        () = all(&mut connections) => {}
+        // Idle ones close now, busy ones finish their request.
+        () = bus.letting_go() => {
             drain.send_replace(true);
-            while connections.join_next().await.is_some() {}
-            bus.stopped().await?;
-            bus.quit_requested().await;
-            bus.shut_down().await?;
-            Ok(())
-        })
-        .await
+            all(&mut connections).await;
+        }
+    }
+    answered.set(app.answered.get());
+    Ok(())
+}
+
+async fn all(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
 }
 
 struct App {
-    slot: u32,
+    bus: MessageBus,
     answered: Cell<u64>,
 }
 
@@ -86,11 +94,16 @@ impl App {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+        let _in_flight = self.bus.in_flight();
         if request.uri().path() == "/slow" {
             tokio::time::sleep(SLOW).await;
         }
         self.answered.set(self.answered.get() + 1);
-        let (slot, pid, count) = (self.slot, std::process::id(), self.answered.get());
-        Ok(Response::new(Full::from(format!("worker {slot}, pid {pid}, answer {count}\n"))))
+        let (slot, pid, count) = (self.bus.identity().slot, std::process::id(), self.answered.get());
+        let mut response = Response::new(Full::from(format!("worker {slot}, pid {pid}, answer {count}\n")));
+        if self.bus.is_stopping() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 }

@@ -1,11 +1,9 @@
 //! System calls that have no safe wrapper. The only unsafe code of the crate.
 
 mod accept;
-mod accept_queue;
 mod exit;
 mod socket;
 
 pub(crate) use accept::accept;
-pub(crate) use accept_queue::AcceptQueue;
 pub(crate) use exit::exit_now;
 pub(crate) use socket::{SocketKind, adopt, socket_kind};

@@ -1,0 +1,73 @@
+//! A worker's life as rounds of the same: start, serve, drain, rest; then once more, or leave.
+
+use crate::builder::MessageBusBuilder;
+use crate::bus::MessageBus;
+use crate::error::{ConnectError, SendError};
+
+impl MessageBusBuilder {
+    /// Connects, and runs `round` for as long as the master wants the worker: the whole life of a worker that can be suspended
+    /// and [resumed](Self::resumable).
+    ///
+    /// A round takes its listeners, says [`started`](MessageBus::started), serves, and returns once it was asked to stop and what was
+    /// under way is finished. Then this says Stopped, and waits. On a Resume it runs `round` again; when asked to leave it says
+    /// ShutDown and returns. What is to outlive a rest (caches, pools) is made outside of `round`; what it drops costs
+    /// nothing while the worker rests.
+    ///
+    /// A round that returns without having been asked ends the worker: nothing is said, and this returns too.
+    ///
+    /// # Errors
+    ///
+    /// Those of `round`, at once; those of [`connect`](Self::connect), and those of saying Stopped and ShutDown.
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends what `round` does; the connection stays until the runtime or the process ends.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use drover_worker::MessageBus;
+    ///
+    /// #[tokio::main(flavor = "current_thread")]
+    /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     let builder = MessageBus::builder().standalone_listen("http", "127.0.0.1:8080");
+    ///     builder
+    ///         .serve(async |bus| {
+    ///             let listener = bus.listener("http")?;
+    ///             bus.started().await?;
+    ///             loop {
+    ///                 tokio::select! {
+    ///                     accepted = listener.accept() => {
+    ///                         let (_stream, _peer) = accepted?; // serve it
+    ///                     }
+    ///                     _ = bus.stop_requested() => break,
+    ///                 }
+    ///             }
+    ///             // … finish what is under way …
+    ///             Ok(())
+    ///         })
+    ///         .await
+    /// }
+    /// ```
+    pub async fn serve<E>(self, mut round: impl AsyncFnMut(&MessageBus) -> Result<(), E>) -> Result<(), E>
+    where
+        E: From<ConnectError> + From<SendError>,
+    {
+        let bus = self.resumable().connect().await?;
+        loop {
+            round(&bus).await?;
+            if !bus.is_stopping() {
+                return Ok(());
+            }
+            bus.stopped().await?;
+            if bus.resume_requested().await.is_none() {
+                bus.shut_down().await?;
+                return Ok(());
+            }
+        }
+    }
+}
