@@ -26,6 +26,8 @@ pub(super) enum Place {
     Stop,
     /// `[app.NAME.heartbeat]`.
     Heartbeat,
+    /// `[app.NAME.update]`.
+    Update,
     /// `[app.NAME.restart]`.
     Restart,
     /// `[app.NAME.restart.backoff]`.
@@ -35,9 +37,8 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 8] = [
+pub(super) const KEYS: [(Place, &str); 7] = [
     (Place::Socket, "mode"),
-    (Place::App, "update"),
     (Place::App, "recycle"),
     (Place::App, "health"),
     (Place::App, "reload"),
