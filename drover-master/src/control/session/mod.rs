@@ -3,6 +3,7 @@
 mod handshake;
 mod look;
 mod operate;
+mod reload;
 mod scale;
 mod target;
 
@@ -92,6 +93,7 @@ impl Session {
             Some(control_request::Body::Logs(request)) => self.logs(seq, &request).await,
             Some(control_request::Body::Operate(request)) => self.operate(seq, &request).await,
             Some(control_request::Body::Scale(request)) => self.scale(seq, &request).await,
+            Some(control_request::Body::Reload(request)) => self.reload(seq, &request).await,
             Some(control_request::Body::Signal(request)) => self.signal(seq, &request).await,
             Some(control_request::Body::Down(request)) => {
                 tracing::info!(target: "drover::control", client = self.client, now = request.now, "down");
