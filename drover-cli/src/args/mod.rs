@@ -2,13 +2,15 @@
 
 mod offline;
 mod online;
+mod reload;
 mod serving;
 
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, Scale, ScaleArgs, ScaleCount, SignalArgs, StopArgs,
-    WaitArgs, Waiting,
+    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount,
+    SignalArgs, StopArgs, WaitArgs, Waiting,
 };
+pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
 
 use std::path::PathBuf;
@@ -20,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "drover", version, propagate_version = true, disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage or bad config, 3 not running or not ready, 4 no such app \
-    or worker, 5 not permitted, 6 no master answers, 7 protocol mismatch, 124 timeout, 130 interrupted or hurried, 137 killed."
+    or worker, 5 not permitted, 6 no master answers, 7 protocol mismatch, 8 rolled back, 124 timeout, 130 interrupted or hurried, 137 killed."
 )]
 pub struct Cli {
     /// What holds for every verb.
@@ -101,7 +103,9 @@ pub enum Verb {
     /// Drain and end apps and workers, until they are started
     Stop(StopArgs),
     /// Drain and end apps and workers, and have others ready in their place
-    Restart(OperateArgs),
+    Restart(RestartArgs),
+    /// Replace all workers of apps by new ones without a gap, or leave everything as it was
+    Reload(ReloadArgs),
     /// Have more or fewer workers of apps
     Scale(ScaleArgs),
     /// Send a signal to workers

@@ -14,6 +14,7 @@ mod goal;
 mod interrupt;
 mod logs;
 mod operate;
+mod reload;
 mod results;
 mod run;
 mod scale;
@@ -24,6 +25,7 @@ mod up;
 mod validate;
 mod wait;
 
+pub(crate) use results::status_of_refusal;
 pub(crate) use serve::AppFailure;
 
 use std::time::Duration;
@@ -47,6 +49,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Start(args) => operate::start(&global, &args).await,
         Verb::Stop(args) => operate::stop(&global, &args).await,
         Verb::Restart(args) => operate::restart(&global, &args).await,
+        Verb::Reload(args) => reload::run(&global, &args).await,
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,

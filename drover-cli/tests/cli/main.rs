@@ -21,6 +21,7 @@ mod mistakes;
 mod operate;
 mod output;
 mod relations;
+mod reload;
 mod restart;
 mod run;
 mod scale;
