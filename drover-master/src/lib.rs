@@ -61,7 +61,9 @@ mod signals;
 pub mod supervisor;
 mod sys;
 
-pub use config::{Command, OnUpdateFailure, Output, Protocol, Share, ShareError, UpdateOrder, UpdatePolicy};
+pub use config::{
+    Command, OnUpdateFailure, Output, Protocol, Share, ShareError, SuspendSignals, UpdateOrder, UpdatePolicy,
+};
 pub use link::DirectoryError;
 pub use listener::{ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};

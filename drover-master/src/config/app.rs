@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy, UpdatePolicy,
+    RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -34,6 +34,8 @@ pub struct AppSpec {
     pub restart: RestartPolicy,
     /// How they are replaced while the app runs.
     pub update: UpdatePolicy,
+    /// The signals by which workers without the protocol are suspended and resumed. Default: none; then they can't be.
+    pub suspend: Option<SuspendSignals>,
     /// Where what they print goes.
     pub output: Output,
     /// What it is for. Default: a service.
@@ -88,6 +90,7 @@ impl AppSpec {
             heartbeat: Some(Heartbeat::default()),
             restart: RestartPolicy::default(),
             update: UpdatePolicy::default(),
+            suspend: None,
             output: Output::Forward,
             kind: Kind::Service,
             depends_on: Vec::new(),
@@ -156,6 +159,13 @@ impl AppSpec {
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
             return Err(ConfigError::StopSignal { app: self.name.clone(), got: self.stop.signal });
+        }
+        if let Some(SuspendSignals { signal, resume_signal }) = self.suspend {
+            for got in [signal, resume_signal] {
+                if got == libc::SIGKILL || !(1..=64).contains(&got) {
+                    return Err(ConfigError::SuspendSignal { app: self.name.clone(), got });
+                }
+            }
         }
         for (at, Dependency { app: name, .. }) in self.depends_on.iter().enumerate() {
             if *name == self.name {
@@ -286,6 +296,14 @@ pub enum ConfigError {
         "app `{app}`: signal {got} can't ask a worker to leave; use one that it can handle, such as SIGTERM (15)"
     )]
     StopSignal {
+        /// The app.
+        app: String,
+        /// What was given.
+        got: i32,
+    },
+    /// A signal that no worker can rest by.
+    #[error("app `{app}`: no worker can be suspended or resumed by signal {got}")]
+    SuspendSignal {
         /// The app.
         app: String,
         /// What was given.

@@ -18,7 +18,7 @@ pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenSpec};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy,
+    RestartWhen, StartPolicy, StopPolicy, SuspendSignals,
 };
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

@@ -133,7 +133,8 @@ impl Task {
     async fn change_app(&self) -> Result<(), Failure> {
         if self.wanted != SlotRequest::Stop {
             match self.change_workers(fleet::Target::All).await {
-                Err(OperateError::Denied { reason: DenyReason::NotRunning, .. }) => {}
+                Err(OperateError::Denied { reason: DenyReason::NotRunning, .. })
+                    if matches!(self.wanted, SlotRequest::Start | SlotRequest::Restart) => {}
                 other => return other.map_err(Failure::from),
             }
         }
@@ -142,6 +143,8 @@ impl Task {
             SlotRequest::Start => self.supervisor.start_app(app, by),
             SlotRequest::Stop => self.supervisor.stop_app(app, self.how, by),
             SlotRequest::Restart => self.supervisor.restart_app(app, by),
+            // Its gate has answered for these.
+            SlotRequest::Suspend | SlotRequest::Resume => return Ok(()),
         };
         let outcome = if self.waits { operation.await } else { operation.admitted().await };
         outcome.map_err(Failure::from)
@@ -198,6 +201,8 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::NotRunning
         | DenyReason::Starting
         | DenyReason::SlotStopping { .. }
+        | DenyReason::SlotRestarting { .. }
+        | DenyReason::CantSuspend
         | DenyReason::NoRollout
         | DenyReason::RollingBack
         | DenyReason::Reloading

@@ -14,6 +14,11 @@ pub enum WorkerAction {
         /// What is left until the master stops waiting.
         deadline: Duration,
     },
+    /// Send Resume.
+    SendResume {
+        /// What is left until the master stops waiting.
+        deadline: Duration,
+    },
     /// Send Quit.
     SendQuit {
         /// What is left until SIGTERM.

@@ -22,14 +22,19 @@ impl Worker {
             State::Initialized { doomed } => {
                 self.state = State::Initialized { doomed: doomed.max(Some(Rung::Asked)) };
             }
-            State::Started if !self.rules.stop.pre_delay.is_zero() => {
-                self.enter(State::Lingering, out);
-                self.set_deadline(DeadlineKind::PreStop, after(now, self.rules.stop.pre_delay));
-            }
-            State::Started => self.stop(now, out),
-            State::Starting | State::Stopped => self.ask_to_leave(now, out),
+            State::Started => self.cease(now, out),
+            State::Starting | State::Stopped | State::Resuming => self.ask_to_leave(now, out),
             State::Lingering | State::Stopping | State::ShuttingDown { .. } | State::Exited { .. } => {}
         }
+    }
+
+    /// One that is ready is to take no work any more: at once, or after the pre-stop delay.
+    pub(super) fn cease(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        if self.rules.stop.pre_delay.is_zero() {
+            return self.stop(now, out);
+        }
+        self.enter(State::Lingering, out);
+        self.set_deadline(DeadlineKind::PreStop, after(now, self.rules.stop.pre_delay));
     }
 
     /// Tells a worker that is ready to drain; without the protocol, or its connection, the first rung is all there is.
@@ -81,6 +86,7 @@ impl Worker {
             | State::Lingering
             | State::Stopping
             | State::Stopped
+            | State::Resuming
             | State::ShuttingDown { rung: Rung::Asked } => self.terminate(now, out),
         }
     }
@@ -99,6 +105,7 @@ impl Worker {
             | State::Lingering
             | State::Stopping
             | State::Stopped
+            | State::Resuming
             | State::ShuttingDown { .. } => {
                 self.blame(KillCause::HardShutdown);
                 self.kill(now, out);
@@ -113,7 +120,12 @@ impl Worker {
         match self.state {
             // Half a frame is what a process leaves that dies in the middle of it.
             _ if self.is_dead => {}
-            State::Starting | State::Started | State::Lingering | State::Stopping | State::Stopped => {
+            State::Starting
+            | State::Started
+            | State::Lingering
+            | State::Stopping
+            | State::Stopped
+            | State::Resuming => {
                 self.blame(KillCause::ProtocolError);
                 self.terminate(now, out);
             }

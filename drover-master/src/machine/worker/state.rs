@@ -21,6 +21,8 @@ pub enum State {
     Stopping,
     /// Drained and alive.
     Stopped,
+    /// Drained, and told to take work again.
+    Resuming,
     /// On its way out.
     ShuttingDown {
         /// How hard it was told.
@@ -43,7 +45,7 @@ impl State {
             Self::Starting => Phase::Starting,
             Self::Started => Phase::Started,
             Self::Lingering | Self::Stopping => Phase::Stopping,
-            Self::Stopped => Phase::Stopped,
+            Self::Stopped | Self::Resuming => Phase::Stopped,
             Self::ShuttingDown { .. } => Phase::ShuttingDown,
             Self::Exited { as_wished: true, .. } => Phase::ShutDown,
             Self::Exited { as_wished: false, .. } => Phase::Failed,
