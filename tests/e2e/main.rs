@@ -29,6 +29,7 @@ mod node_map;
 mod operations;
 mod policies;
 mod restart;
+mod reuseport;
 mod secrets;
 mod shutdown;
 mod signals;

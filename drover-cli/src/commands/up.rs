@@ -109,7 +109,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
                 Listen::Tcp { .. } => ListenAddr::Tcp(socket.listen.to_string()),
                 Listen::Unix(path) => ListenAddr::Unix(path.clone()),
             };
-            ListenSpec { name: socket.name.clone(), addr, backlog: socket.backlog }
+            ListenSpec { backlog: socket.backlog, ..ListenSpec::new(&socket.name, addr) }
         })
         .collect();
     spec.start = start_policy(app, keep_going);

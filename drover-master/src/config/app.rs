@@ -127,6 +127,9 @@ impl AppSpec {
             if self.listeners[..at].iter().any(|other| other.name == listener.name) {
                 return Err(ConfigError::DuplicateListener { name: listener.name.clone() });
             }
+            if let Some(fault) = listener.fault(self.workers) {
+                return Err(ConfigError::Listener { name: listener.name.clone(), fault });
+            }
         }
         if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
             return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
@@ -239,6 +242,14 @@ pub enum ConfigError {
         text: String,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A listener that can't be had as it is described.
+    #[error("listener `{name}`: {fault}")]
+    Listener {
+        /// Its name.
+        name: String,
+        /// Why.
+        fault: String,
     },
     /// A backoff that shrinks.
     #[error("app `{app}`: the backoff factor is {got}, expected 1 or more")]

@@ -17,13 +17,52 @@ pub struct ListenSpec {
     /// How many connections the kernel queues until a worker takes them. Default 1024; the kernel caps it at
     /// `net.core.somaxconn`. Too low: connections are refused in a peak. Too high: they wait longer than clients do.
     pub backlog: u32,
+    /// Whether its workers share one queue of connections. Default [`ListenMode::Shared`].
+    pub mode: ListenMode,
 }
 
 impl ListenSpec {
-    /// A listener with the default backlog of 1024.
+    /// A shared listener with the default backlog of 1024.
     pub fn new(name: impl Into<String>, addr: ListenAddr) -> Self {
-        Self { name: name.into(), addr, backlog: 1024 }
+        Self { name: name.into(), addr, backlog: 1024, mode: ListenMode::Shared }
     }
+
+    /// The same listener with a queue of connections for each slot.
+    #[must_use]
+    pub fn reuseport(self) -> Self {
+        Self { mode: ListenMode::Reuseport, ..self }
+    }
+
+    /// What keeps an app of `workers` from having it.
+    pub(super) fn fault(&self, workers: u32) -> Option<String> {
+        if self.mode == ListenMode::Shared {
+            return None;
+        }
+        match &self.addr {
+            // unix(7): the option is taken and has no effect.
+            ListenAddr::Unix(_) => Some("a Unix socket has no mode `reuseport`: use `shared`".to_owned()),
+            ListenAddr::Tcp(_) if workers > MAX_QUEUES => Some(format!(
+                "in the mode `reuseport` it serves at most {MAX_QUEUES} workers, not {workers}: use `shared`"
+            )),
+            ListenAddr::Tcp(_) => None,
+        }
+    }
+}
+
+/// How many slots may have a queue of their own. Each costs the master a descriptor, and the program that chooses among them
+/// must fit the memory that the kernel grants a socket's options (`net.core.optmem_max`, 20 KiB on older ones).
+pub(crate) const MAX_QUEUES: u32 = 1024;
+
+/// How workers come to their connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ListenMode {
+    /// All workers take from one queue: none waits for a worker that is busy while another is idle.
+    #[default]
+    Shared,
+    /// Each slot has a queue of its own (`SO_REUSEPORT`), and a new connection is given to one of them by chance: workers
+    /// never contend for a connection. The price is that it waits for its worker though another may be idle. TCP only, for
+    /// one app, at most 1024 workers.
+    Reuseport,
 }
 
 /// An address to listen on.

@@ -1,8 +1,17 @@
 //! The app's listening sockets: bound once by the master, inherited by every worker, open until the app ends. A connection
 //! that waits in a queue is not lost because a worker leaves.
 
+//!
+//! A listener is shared, one socket for all, or has a socket for each slot, which the slot's workers inherit one after the
+//! other.
+
+mod app;
+mod group;
 mod pool;
+mod queue;
 mod resolve;
+mod slots;
+mod steering;
 mod unix_path;
 
 use std::io;
@@ -16,7 +25,9 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 
+pub(crate) use app::AppListeners;
 pub(crate) use pool::ListenerPool;
+pub(crate) use queue::until_empty;
 pub use unix_path::UnixPathError;
 pub(crate) use unix_path::{PATH_MAX, UnixPath, is_served};
 
@@ -105,47 +116,74 @@ impl Listener {
     }
 
     fn open_tcp(spec: &ListenSpec, addr: &str) -> Result<Self, ListenError> {
-        let (name, wanted) = (&spec.name, &spec.addr);
-        let resolved = resolve::resolve(addr).map_err(|source| ListenError::Resolve {
-            name: name.clone(),
-            addr: wanted.clone(),
-            source,
-        })?;
-        let mut last = Errno::EADDRNOTAVAIL;
-        for addr in resolved {
-            match listen_tcp(addr, spec.backlog) {
-                Ok((socket, addr)) => {
-                    let (name, socket) = (name.clone(), Arc::new(socket));
-                    return Ok(Self { name, addr: addr.into(), socket, _path: None });
-                }
-                Err(error) => last = error,
-            }
-        }
-        let (name, addr) = (name.clone(), wanted.clone());
-        Err(match last {
-            Errno::EADDRINUSE => ListenError::InUse { name, addr },
-            Errno::EACCES => ListenError::NotPermitted { name, addr },
-            error => ListenError::Failed { name, addr, source: error.into() },
-        })
+        let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
+        Ok(Self { name: spec.name.clone(), addr: addr.into(), socket: Arc::new(socket), _path: None })
     }
+}
+
+/// Listens on the first address of the host that can be had.
+fn open_tcp(spec: &ListenSpec, addr: &str, port: Port) -> Result<(OwnedFd, SocketAddr), ListenError> {
+    let (name, wanted) = (&spec.name, &spec.addr);
+    let resolved = resolve::resolve(addr).map_err(|source| ListenError::Resolve {
+        name: name.clone(),
+        addr: wanted.clone(),
+        source,
+    })?;
+    let mut last = Errno::EADDRNOTAVAIL;
+    for addr in resolved {
+        match listen_tcp(addr, spec.backlog, port) {
+            Ok(opened) => return Ok(opened),
+            Err(error) => last = error,
+        }
+    }
+    let (name, addr) = (name.clone(), wanted.clone());
+    Err(match last {
+        Errno::EADDRINUSE => ListenError::InUse { name, addr },
+        Errno::EACCES => ListenError::NotPermitted { name, addr },
+        error => ListenError::Failed { name, addr, source: error.into() },
+    })
+}
+
+/// What other sockets there may be on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Port {
+    /// None.
+    Own,
+    /// None yet.
+    ToBeShared,
+    /// Those of the same listener.
+    Shared,
 }
 
 /// Nobody may queue where nobody serves any more. Closing alone would not do: a process that a worker left behind in a
 /// session of its own may hold the socket for ever, and a child that another thread is just making holds it for a moment.
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = nix::sys::socket::shutdown(self.socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+        end(&self.socket);
     }
 }
 
-fn listen_tcp(addr: SocketAddr, backlog: u32) -> nix::Result<(OwnedFd, SocketAddr)> {
+/// Nobody can connect any more, and who waits is refused, whoever holds the socket.
+fn end(socket: &OwnedFd) {
+    let _ = nix::sys::socket::shutdown(socket.as_raw_fd(), nix::sys::socket::Shutdown::Both);
+}
+
+fn listen_tcp(addr: SocketAddr, backlog: u32, port: Port) -> nix::Result<(OwnedFd, SocketAddr)> {
     let family = if addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     // A master that is started again binds while connections of the last one are in TIME_WAIT.
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    if port == Port::Shared {
+        setsockopt(&fd, sockopt::ReusePort, &true)?;
+    }
     match addr {
         SocketAddr::V4(addr) => bind(fd.as_raw_fd(), &SockaddrIn::from(addr))?,
         SocketAddr::V6(addr) => bind(fd.as_raw_fd(), &SockaddrIn6::from(addr))?,
+    }
+    if port == Port::ToBeShared {
+        // Only now: bound with it, the first socket would join those of another program of the same user, and take part of
+        // what that is to get, instead of being told that the port is in use.
+        setsockopt(&fd, sockopt::ReusePort, &true)?;
     }
     listen(&fd, backlog_of(backlog))?;
     let listener = TcpListener::from(fd);

@@ -70,6 +70,13 @@ impl MasterBuilder {
         self
     }
 
+    /// The same from a description, which may ask for more: a queue of connections for each slot, for instance.
+    #[must_use]
+    pub fn listener(mut self, spec: ListenSpec) -> Self {
+        self.spec.listeners.push(spec);
+        self
+    }
+
     /// A variable for every worker, over what it inherits.
     #[must_use]
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {

@@ -25,7 +25,7 @@ use super::trace;
 use super::view::View;
 use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, LinkServer, Token};
-use crate::listener::{Listener, ListenerPool};
+use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{TicketId, WorkerId};
@@ -64,7 +64,7 @@ pub(super) struct Driver {
     pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pool: ListenerPool,
-    pub(super) listeners: Vec<Arc<Listener>>,
+    pub(super) listeners: AppListeners,
     pub(super) link_server: Option<LinkServer>,
     /// Counts the frames sent to workers.
     pub(super) last_seq: u64,
@@ -136,7 +136,7 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
-            listeners: Vec::new(),
+            listeners: AppListeners::default(),
             link_server: None,
             last_seq: 0,
             last_ticket: 0,
@@ -242,7 +242,10 @@ impl Driver {
                     let decision = self.hook.as_mut().map_or(proposed, |hook| hook.ask(&context));
                     self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
                 }
-                FleetAction::Publish(event) => trace::event(&self.events.publish(&self.app, event)),
+                FleetAction::Publish(event) => {
+                    self.follow(&event);
+                    trace::event(&self.events.publish(&self.app, event));
+                }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
                     self.close();
@@ -251,6 +254,7 @@ impl Driver {
             }
         }
         let changed = self.fleet.take_changed();
+        self.close_queues(&changed);
         self.view.update(&self.fleet, &changed, self.events.last_seq());
         if ended.is_some() {
             self.outcome.send_replace(ended);
@@ -277,11 +281,10 @@ impl Driver {
     /// Opens what the app listens on, and the socket its workers speak on.
     fn open(&mut self) -> Result<(), StartError> {
         for listener in &self.spec.listeners {
-            let opened = self.pool.open(listener).map_err(|source| StartError::Listen {
+            self.listeners.open(listener, &self.pool).map_err(|source| StartError::Listen {
                 app: Arc::clone(&self.app),
                 source: Arc::new(source),
             })?;
-            self.listeners.push(opened);
         }
         if self.spec.protocol == crate::config::Protocol::Drover {
             let server = LinkServer::open(self.link_sender.clone()).map_err(|source| StartError::Link {
@@ -295,14 +298,13 @@ impl Driver {
     }
 
     fn close(&mut self) {
-        self.listeners.clear();
+        self.listeners = AppListeners::default();
         self.link_server = None;
         self.show_listeners();
     }
 
     fn show_listeners(&self) {
-        let shown =
-            self.listeners.iter().map(|listener| (listener.name.clone(), listener.addr.clone())).collect();
+        let shown = self.listeners.shown().map(|(name, addr)| (name.to_owned(), addr.clone())).collect();
         self.view.set_listeners(shown);
     }
 

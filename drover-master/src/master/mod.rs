@@ -9,6 +9,7 @@ mod handle;
 mod hook;
 mod links;
 mod processes;
+mod steering;
 mod ticket;
 mod trace;
 mod view;

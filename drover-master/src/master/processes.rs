@@ -42,6 +42,14 @@ impl Driver {
             return self
                 .not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno: libc::EACCES, sentence });
         }
+        let sockets = match self.listeners.sockets(identity.slot) {
+            Ok(sockets) => sockets,
+            Err((name, error)) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
+                let sentence = format!("listener `{name}`: no socket for this slot: {error}");
+                return self.not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno, sentence });
+            }
+        };
         let words = self.words(identity, token.as_ref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
@@ -53,7 +61,7 @@ impl Driver {
             command: self.spec.command.clone(),
             output: self.spec.output.clone(),
             words,
-            sockets: self.listeners.iter().map(|listener| Arc::clone(&listener.socket)).collect(),
+            sockets,
             parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
             // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
             done: Box::new(move |result| drop(sender.blocking_send(ProcessNews::Made { id, result }))),
@@ -82,8 +90,8 @@ impl Driver {
             words.push(("DROVER_TOKEN", token.as_str().into()));
         }
         if !self.listeners.is_empty() {
-            let names: Vec<&str> = self.listeners.iter().map(|listener| listener.name.as_str()).collect();
-            words.push(("LISTEN_FDS", self.listeners.len().to_string().into()));
+            let names: Vec<&str> = self.listeners.shown().map(|(name, _)| name).collect();
+            words.push(("LISTEN_FDS", names.len().to_string().into()));
             words.push(("LISTEN_FDNAMES", names.join(":").into()));
         }
         words
@@ -98,6 +106,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
             ProcessNews::Died { id } => {
+                self.lead_away_from_dead(id);
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died });
             }
             ProcessNews::Ended { id, ended } => {
@@ -125,6 +134,9 @@ impl Driver {
             }
             ProcessNews::ProbePassed { id } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbePassed });
+            }
+            ProcessNews::QueueEmptied { id } => {
+                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
             }
             ProcessNews::SaidNoMore { id } => {
                 if let Some(ended) = self.contacts.get_mut(&id).and_then(|contact| contact.ended.take()) {

@@ -8,6 +8,7 @@ mod lease;
 mod orphans;
 mod pidfd;
 mod readiness;
+mod reuseport;
 
 pub(crate) use child::{
     Begun, Child, ChildPlan, DISCARD_WITHIN, EXEC_WITHIN, Forge, Identity, PlannedLimit, SpawnError, Stdio,
@@ -19,3 +20,4 @@ pub(crate) use orphans::{MAKERS, in_the_making, is_child_signal_ignored, is_igno
 pub use orphans::{reap_strangers, restore_child_signal};
 pub(crate) use pidfd::{has_ended, pidfd_open, pidfd_signal, reap};
 pub(crate) use readiness::watch_readable;
+pub(crate) use reuseport::{choose_by, queued};

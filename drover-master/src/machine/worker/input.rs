@@ -26,6 +26,8 @@ pub enum WorkerInput {
     Connected,
     /// It answered the probe.
     ProbePassed,
+    /// No connection waits in its queues any more, or there is no use in waiting.
+    QueueEmptied,
     /// The connection is gone.
     Disconnected,
     /// It sent a message.

@@ -1,0 +1,108 @@
+//! What one app listens on.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::slots::SlotSockets;
+use super::steering::Steering;
+use super::{ListenError, Listener, ListenerPool};
+use crate::config::{ListenAddr, ListenMode, ListenSpec};
+use crate::machine::ids::{SlotIndex, WorkerId};
+
+/// The open listeners of an app, in the order of its description.
+#[derive(Debug, Default)]
+pub(crate) struct AppListeners {
+    opened: Vec<Opened>,
+    steering: Steering,
+}
+
+#[derive(Debug)]
+enum Opened {
+    Shared(Arc<Listener>),
+    PerSlot(SlotSockets),
+}
+
+impl AppListeners {
+    /// Opens one more.
+    pub(crate) fn open(&mut self, spec: &ListenSpec, pool: &ListenerPool) -> Result<(), ListenError> {
+        let opened = match (&spec.addr, spec.mode) {
+            (ListenAddr::Tcp(addr), ListenMode::Reuseport) => Opened::PerSlot(SlotSockets::open(spec, addr)?),
+            _ => Opened::Shared(pool.open(spec)?),
+        };
+        self.opened.push(opened);
+        Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+    }
+
+    /// Their names and where they listen.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (&str, &ListenAddr)> {
+        self.opened.iter().map(|opened| match opened {
+            Opened::Shared(listener) => (listener.name.as_str(), &listener.addr),
+            Opened::PerSlot(slots) => (slots.name.as_str(), &slots.addr),
+        })
+    }
+
+    /// What a worker in this slot inherits.
+    ///
+    /// # Errors
+    ///
+    /// A socket of the slot can't be opened; with the name of its listener.
+    pub(crate) fn sockets(&mut self, slot: SlotIndex) -> Result<Vec<Arc<OwnedFd>>, (String, io::Error)> {
+        self.opened
+            .iter_mut()
+            .map(|opened| match opened {
+                Opened::Shared(listener) => Ok(Arc::clone(&listener.socket)),
+                Opened::PerSlot(slots) => slots.socket(slot).map_err(|error| (slots.name.clone(), error)),
+            })
+            .collect()
+    }
+
+    /// A worker is ready: connections may be led to its slot.
+    pub(crate) fn ready(&mut self, slot: SlotIndex, worker: WorkerId) {
+        self.steering.ready(slot, worker);
+        self.steer();
+    }
+
+    /// A worker is not ready any more.
+    pub(crate) fn gone(&mut self, slot: SlotIndex, worker: WorkerId) {
+        self.steering.gone(slot, worker);
+        self.steer();
+    }
+
+    /// The sockets of a slot from which connections have been led away. None if the slot has no queues of its own, or if
+    /// there is nowhere else to lead them: they wait for the slot's next worker then.
+    pub(crate) fn left_queues(&self, slot: SlotIndex) -> Vec<Arc<OwnedFd>> {
+        let left = self.per_slot().filter(|slots| !slots.is_led_to(slot));
+        left.filter_map(|slots| slots.opened(slot)).collect()
+    }
+
+    /// Closes the sockets of slots that the app does not have any more.
+    pub(crate) fn retain(&mut self, is_there: impl Fn(SlotIndex) -> bool) {
+        for opened in &mut self.opened {
+            let Opened::PerSlot(slots) = opened else { continue };
+            let gone: Vec<SlotIndex> = slots.slots().filter(|slot| !is_there(*slot)).collect();
+            for slot in gone {
+                slots.close(slot);
+            }
+        }
+    }
+
+    fn steer(&mut self) {
+        for opened in &mut self.opened {
+            if let Opened::PerSlot(slots) = opened {
+                slots.lead_to(&self.steering.slots());
+            }
+        }
+    }
+
+    fn per_slot(&self) -> impl Iterator<Item = &SlotSockets> {
+        self.opened.iter().filter_map(|opened| match opened {
+            Opened::Shared(_) => None,
+            Opened::PerSlot(slots) => Some(slots),
+        })
+    }
+}
