@@ -147,7 +147,7 @@ impl AppSpec {
         if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = &self.start.probe {
             match addr.parse()? {
                 ListenAddr::Tcp(addr) if !addr.ends_with(":0") => {}
-                ListenAddr::Tcp(_) | ListenAddr::Unix(_) => {
+                ListenAddr::Tcp(_) | ListenAddr::Udp(_) | ListenAddr::Unix(_) => {
                     let reason = "a probe needs HOST:PORT with the port that the program listens on";
                     return Err(ConfigError::ListenAddr { text: addr.clone(), reason });
                 }

@@ -14,7 +14,6 @@ pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use command::Command;
 pub use cpus::cpus;
 pub use limits::{Limit, Limits, Resource};
-pub(crate) use listen::MAX_QUEUES;
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,

@@ -15,7 +15,7 @@ mod steering;
 mod unix_path;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -104,7 +104,15 @@ impl Listener {
     /// of the app runs yet.
     pub(crate) fn open(spec: &ListenSpec) -> Result<Self, ListenError> {
         match &spec.addr {
-            ListenAddr::Tcp(addr) => Self::open_tcp(spec, addr),
+            ListenAddr::Tcp(addr) => {
+                let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
+                Ok(Self { name: spec.name.clone(), addr: addr.into(), socket: Arc::new(socket), _path: None })
+            }
+            ListenAddr::Udp(addr) => {
+                let (socket, addr) = first_of_host(spec, addr, bind_udp)?;
+                let addr = ListenAddr::Udp(addr.to_string());
+                Ok(Self { name: spec.name.clone(), addr, socket: Arc::new(socket), _path: None })
+            }
             ListenAddr::Unix(path) => {
                 let failed = |source| ListenError::Path { name: spec.name.clone(), source };
                 let path = UnixPath::claim(path).map_err(failed)?;
@@ -114,15 +122,19 @@ impl Listener {
             }
         }
     }
-
-    fn open_tcp(spec: &ListenSpec, addr: &str) -> Result<Self, ListenError> {
-        let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
-        Ok(Self { name: spec.name.clone(), addr: addr.into(), socket: Arc::new(socket), _path: None })
-    }
 }
 
 /// Listens on the first address of the host that can be had.
 fn open_tcp(spec: &ListenSpec, addr: &str, port: Port) -> Result<(OwnedFd, SocketAddr), ListenError> {
+    first_of_host(spec, addr, |addr| listen_tcp(addr, spec.backlog, port))
+}
+
+/// Opens a socket on the first address of the host that can be had.
+fn first_of_host(
+    spec: &ListenSpec,
+    addr: &str,
+    open: impl Fn(SocketAddr) -> nix::Result<(OwnedFd, SocketAddr)>,
+) -> Result<(OwnedFd, SocketAddr), ListenError> {
     let (name, wanted) = (&spec.name, &spec.addr);
     let resolved = resolve::resolve(addr).map_err(|source| ListenError::Resolve {
         name: name.clone(),
@@ -131,7 +143,7 @@ fn open_tcp(spec: &ListenSpec, addr: &str, port: Port) -> Result<(OwnedFd, Socke
     })?;
     let mut last = Errno::EADDRNOTAVAIL;
     for addr in resolved {
-        match listen_tcp(addr, spec.backlog, port) {
+        match open(addr) {
             Ok(opened) => return Ok(opened),
             Err(error) => last = error,
         }
@@ -169,17 +181,13 @@ fn end(socket: &OwnedFd) {
 }
 
 fn listen_tcp(addr: SocketAddr, backlog: u32, port: Port) -> nix::Result<(OwnedFd, SocketAddr)> {
-    let family = if addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let fd = socket(family(addr), SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     // A master that is started again binds while connections of the last one are in TIME_WAIT.
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     if port == Port::Shared {
         setsockopt(&fd, sockopt::ReusePort, &true)?;
     }
-    match addr {
-        SocketAddr::V4(addr) => bind(fd.as_raw_fd(), &SockaddrIn::from(addr))?,
-        SocketAddr::V6(addr) => bind(fd.as_raw_fd(), &SockaddrIn6::from(addr))?,
-    }
+    bind_to(&fd, addr)?;
     if port == Port::ToBeShared {
         // Only now: bound with it, the first socket would join those of another program of the same user, and take part of
         // what that is to get, instead of being told that the port is in use.
@@ -189,6 +197,26 @@ fn listen_tcp(addr: SocketAddr, backlog: u32, port: Port) -> nix::Result<(OwnedF
     let listener = TcpListener::from(fd);
     let bound = listener.local_addr().unwrap_or(addr);
     Ok((listener.into(), bound))
+}
+
+/// A UDP socket. Without SO_REUSEADDR: that would let any program of this user take the port over (socket(7)).
+fn bind_udp(addr: SocketAddr) -> nix::Result<(OwnedFd, SocketAddr)> {
+    let fd = socket(family(addr), SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    bind_to(&fd, addr)?;
+    let socket = UdpSocket::from(fd);
+    let bound = socket.local_addr().unwrap_or(addr);
+    Ok((socket.into(), bound))
+}
+
+fn family(addr: SocketAddr) -> AddressFamily {
+    if addr.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
+}
+
+fn bind_to(fd: &OwnedFd, addr: SocketAddr) -> nix::Result<()> {
+    match addr {
+        SocketAddr::V4(addr) => bind(fd.as_raw_fd(), &SockaddrIn::from(addr)),
+        SocketAddr::V6(addr) => bind(fd.as_raw_fd(), &SockaddrIn6::from(addr)),
+    }
 }
 
 /// A Unix stream socket that listens at `path`, which must not exist.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::group::{Group, Leave};
 use super::{ListenError, Port, end, listen_tcp, open_tcp};
-use crate::config::{ListenAddr, ListenSpec, MAX_QUEUES};
+use crate::config::{ListenAddr, ListenMode, ListenSpec};
 use crate::machine::ids::SlotIndex;
 use crate::sys;
 
@@ -58,8 +58,9 @@ impl SlotSockets {
         if let Some(socket) = self.sockets.get(&slot) {
             return Ok(Arc::clone(socket));
         }
-        if slot.0 >= MAX_QUEUES {
-            let sentence = format!("in the mode `reuseport` it serves at most {MAX_QUEUES} workers");
+        if slot.0 >= ListenMode::MAX_SLOTS {
+            let sentence =
+                format!("in the mode `reuseport` it serves at most {} workers", ListenMode::MAX_SLOTS);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
         }
         let (socket, _) = listen_tcp(self.bound, self.backlog, Port::Shared)?;
@@ -202,15 +203,29 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_is_closed_without_having_been_led_around_loses_who_waits_for_it() {
+        for led_around in [false, true] {
+            let mut sockets = opened();
+            sockets.socket(SlotIndex(1)).unwrap();
+            sockets.lead_to(&slots(if led_around { &[0] } else { &[0, 1] }));
+            let clients: Vec<TcpStream> =
+                (0..40).map(|_| TcpStream::connect(sockets.bound).unwrap()).collect();
+            end(&sockets.opened(SlotIndex(1)).unwrap());
+            let lost = clients.iter().filter(|client| client.take_error().unwrap().is_some()).count();
+            assert_eq!(lost == 0, led_around, "{lost} of 40");
+        }
+    }
+
+    #[test]
     fn as_many_slots_as_there_may_be_fit_into_a_program() {
         let mut sockets = opened();
-        for slot in 1..MAX_QUEUES {
+        for slot in 1..ListenMode::MAX_SLOTS {
             sockets.group.joined(SlotIndex(slot));
         }
         // Every second one: the longest program.
-        sockets.group.lead_to(&(0..MAX_QUEUES).step_by(2).map(SlotIndex).collect());
+        sockets.group.lead_to(&(0..ListenMode::MAX_SLOTS).step_by(2).map(SlotIndex).collect());
         sockets.choose_by(&sockets.group.program()).unwrap();
-        sockets.socket(SlotIndex(MAX_QUEUES)).unwrap_err();
+        sockets.socket(SlotIndex(ListenMode::MAX_SLOTS)).unwrap_err();
     }
 
     #[test]

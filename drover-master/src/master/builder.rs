@@ -60,7 +60,7 @@ impl MasterBuilder {
         self
     }
 
-    /// A listener that every worker inherits: `HOST:PORT` or `unix:PATH`. Default: none.
+    /// A listener that every worker inherits: `HOST:PORT`, `udp:HOST:PORT` or `unix:PATH`. Default: none.
     #[must_use]
     pub fn listen(mut self, name: &str, addr: &str) -> Self {
         match addr.parse::<ListenAddr>() {
