@@ -106,10 +106,12 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         .filter_map(named)
         .map(|socket| {
             let addr = match &socket.listen {
-                Listen::Tcp { .. } => ListenAddr::Tcp(socket.listen.to_string()),
+                Listen::Tcp(addr) => ListenAddr::Tcp(addr.to_string()),
+                Listen::Udp(addr) => ListenAddr::Udp(addr.to_string()),
                 Listen::Unix(path) => ListenAddr::Unix(path.clone()),
             };
-            ListenSpec { backlog: socket.backlog, ..ListenSpec::new(&socket.name, addr) }
+            let (backlog, mode) = (socket.backlog, socket.mode);
+            ListenSpec { backlog, mode, ..ListenSpec::new(&socket.name, addr) }
         })
         .collect();
     spec.start = start_policy(app, keep_going);
