@@ -1,8 +1,7 @@
 //! Sockets that were handed over at the start of the process: `LISTEN_FDS`, `LISTEN_FDNAMES`, `LISTEN_PID`.
 
 use std::ffi::OsString;
-use std::net::TcpListener;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{ListenFdsError, ListenerError};
@@ -49,8 +48,8 @@ impl ListenFds {
         self.offers.lock().expect("never poisoned").iter().any(|offer| offer.name == name)
     }
 
-    /// Takes the next socket of this name; several may share one.
-    pub(crate) fn take(&self, name: &str) -> Result<TcpListener, ListenerError> {
+    /// Takes the next socket of this name, which has to be of this kind; several may share a name.
+    pub(crate) fn take(&self, name: &str, expected: SocketKind) -> Result<OwnedFd, ListenerError> {
         let mut offers = self.offers.lock().expect("never poisoned");
         if !offers.iter().any(|offer| offer.name == name) {
             let offered = offers.iter().map(|offer| offer.name.clone()).collect();
@@ -60,17 +59,14 @@ impl ListenFds {
             return Err(ListenerError::Taken { name: name.to_owned() });
         };
         let io = |source| ListenerError::Io { name: name.to_owned(), address: None, source };
-        let kind = match sys::socket_kind(offer.fd).map_err(io)? {
-            SocketKind::TcpListener => None,
-            SocketKind::Unix => Some("a Unix socket"),
-            SocketKind::Other => Some("no TCP socket that listens"),
-        };
-        if let Some(kind) = kind {
-            return Err(ListenerError::NotTcp { name: name.to_owned(), kind });
+        let kind = sys::socket_kind(offer.fd).map_err(io)?;
+        if kind != expected {
+            let (kind, expected) = (kind.name(), expected.name());
+            return Err(ListenerError::WrongKind { name: name.to_owned(), kind, expected });
         }
         let socket = sys::adopt(offer.fd).map_err(io)?;
         offer.taken = true;
-        Ok(socket.into())
+        Ok(socket)
     }
 }
 
@@ -101,6 +97,7 @@ fn parse(
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
     use std::os::fd::{AsRawFd, IntoRawFd};
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixListener};
@@ -160,28 +157,50 @@ mod tests {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap();
         let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd()), ("admin".into(), -1)]);
-        assert_eq!(sockets.take("http").unwrap().local_addr().unwrap(), address);
-        assert!(matches!(sockets.take("http"), Err(ListenerError::Taken { name }) if name == "http"));
+        let tcp = SocketKind::TcpListener;
+        let taken = TcpListener::from(sockets.take("http", tcp).unwrap());
+        assert_eq!(taken.local_addr().unwrap(), address);
+        assert!(matches!(sockets.take("http", tcp), Err(ListenerError::Taken { name }) if name == "http"));
         assert_eq!(
-            sockets.take("htpt").unwrap_err().to_string(),
+            sockets.take("htpt", tcp).unwrap_err().to_string(),
             r#"no listener named "htpt" was handed over; handed over: "http", "admin""#
         );
-        assert!(matches!(sockets.take("admin"), Err(ListenerError::Io { .. })));
+        assert!(matches!(sockets.take("admin", tcp), Err(ListenerError::Io { .. })));
     }
 
     #[test]
-    fn only_a_tcp_socket_that_listens_is_taken() {
+    fn a_socket_is_taken_only_as_what_it_is() {
         let name = format!("drover-worker-{}", std::process::id());
         let unix = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
         let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        // Refused before they are adopted, so the descriptors stay with their owners.
-        let sockets =
-            ListenFds::new(vec![("unix".into(), unix.as_raw_fd()), ("udp".into(), udp.as_raw_fd())]);
-        for (name, expected) in [("unix", "a Unix socket"), ("udp", "no TCP socket that listens")] {
-            match sockets.take(name) {
-                Err(ListenerError::NotTcp { kind, .. }) => assert_eq!(kind, expected),
-                other => panic!("{other:?}"),
-            }
+        let datagrams = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        let (unix_fd, udp_fd) = (unix.into_raw_fd(), udp.into_raw_fd());
+        let sockets = ListenFds::new(vec![
+            ("unix".into(), unix_fd),
+            ("udp".into(), udp_fd),
+            ("datagrams".into(), datagrams.as_raw_fd()),
+        ]);
+        for (name, expected, message) in [
+            (
+                "unix",
+                SocketKind::TcpListener,
+                r#"the socket "unix" is a Unix socket that listens, not a TCP socket that listens"#,
+            ),
+            (
+                "udp",
+                SocketKind::TcpListener,
+                r#"the socket "udp" is a UDP socket, not a TCP socket that listens"#,
+            ),
+            (
+                "datagrams",
+                SocketKind::UnixListener,
+                r#"the socket "datagrams" is a socket of another kind, or one that does not listen, not a Unix socket that listens"#,
+            ),
+        ] {
+            assert_eq!(sockets.take(name, expected).unwrap_err().to_string(), message);
         }
+        // What was refused is still to be had.
+        sockets.take("unix", SocketKind::UnixListener).unwrap();
+        sockets.take("udp", SocketKind::Udp).unwrap();
     }
 }

@@ -33,6 +33,7 @@ mod reuseport;
 mod secrets;
 mod shutdown;
 mod signals;
+mod sockets;
 mod start;
 mod surroundings;
 mod users;

@@ -1,8 +1,7 @@
 //! An epoll that holds one listening socket, awaited through tokio.
 
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use tokio::io::Interest;
@@ -33,13 +32,13 @@ impl AcceptQueue {
     }
 
     /// Begins to wait, behind all others.
-    pub(crate) fn join(&self, socket: &TcpListener) -> io::Result<()> {
+    pub(crate) fn join(&self, socket: impl AsFd) -> io::Result<()> {
         let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE, 0);
         Ok(self.0.get_ref().0.add(socket, event)?)
     }
 
     /// Ceases to wait.
-    pub(crate) fn leave(&self, socket: &TcpListener) -> io::Result<()> {
+    pub(crate) fn leave(&self, socket: impl AsFd) -> io::Result<()> {
         Ok(self.0.get_ref().0.delete(socket)?)
     }
 
