@@ -63,7 +63,7 @@ mod sys;
 
 pub use config::{Command, Output, Protocol};
 pub use link::DirectoryError;
-pub use listener::{ListenError, UnixPathError};
+pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, Outcome, StartFailure, Target, WorkerStatus,

@@ -9,6 +9,7 @@ macro_rules! program {
     };
 }
 
+mod activation;
 mod bad_workers;
 mod commands;
 mod composite;

@@ -51,10 +51,20 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
         builder = builder.app(MasterBuilder::from_spec(spec(&config, app, args.keep_going)));
     }
     let name = name_of_file(&config, &args.file);
+    let inherited = match serve::inherited() {
+        Ok(inherited) => inherited,
+        Err(status) => return status,
+    };
     if args.detach || args.wait {
+        if !inherited.is_empty() {
+            message::error_text(
+                "sockets were handed over, which a master in the background would not have; leave -d and --wait out",
+            );
+            return ExitStatus::Usage;
+        }
         return detach::run(global, args, name).await;
     }
-    serve::run(global, builder, serve::control_path(global, name), &[]).await
+    serve::run(global, builder.inherited(inherited), serve::control_path(global, name), &[]).await
 }
 
 /// The apps that are to be run, in the order of the file: these and what they depend on; all, if none is named.

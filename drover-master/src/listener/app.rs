@@ -27,7 +27,12 @@ impl AppListeners {
     /// Opens one more.
     pub(crate) fn open(&mut self, spec: &ListenSpec, pool: &ListenerPool) -> Result<(), ListenError> {
         let opened = match (&spec.addr, spec.mode) {
-            (ListenAddr::Tcp(addr), ListenMode::Reuseport) => Opened::PerSlot(SlotSockets::open(spec, addr)?),
+            (ListenAddr::Tcp(addr), ListenMode::Reuseport) => {
+                // Refused if one was handed over.
+                pool.inherited(spec)?;
+                Opened::PerSlot(SlotSockets::open(spec, addr)?)
+            }
+
             _ => Opened::Shared(pool.open(spec)?),
         };
         self.opened.push(opened);

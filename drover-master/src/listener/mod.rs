@@ -7,6 +7,7 @@
 
 mod app;
 mod group;
+mod inherited;
 mod pool;
 mod queue;
 mod resolve;
@@ -26,6 +27,7 @@ use nix::sys::socket::{
 };
 
 pub(crate) use app::AppListeners;
+pub use inherited::{InheritError, InheritedSockets};
 pub(crate) use pool::ListenerPool;
 pub(crate) use queue::until_empty;
 pub use unix_path::UnixPathError;
@@ -40,8 +42,20 @@ pub(crate) struct Listener {
     /// Where it listens in truth: with the port that the kernel chose, if it was left to it.
     pub addr: ListenAddr,
     pub socket: Arc<OwnedFd>,
+    /// Who opened it.
+    origin: Origin,
+}
+
+/// Who opened a listener, and so what becomes of it at its end.
+#[derive(Debug)]
+enum Origin {
+    Own,
     /// Unlinks the path on drop.
-    _path: Option<UnixPath>,
+    OwnPath {
+        _path: UnixPath,
+    },
+    /// A service manager, which may need it again.
+    Inherited,
 }
 
 /// Why a listener could not be opened: misuse (the address) or the environment (the port is taken).
@@ -88,6 +102,14 @@ pub enum ListenError {
         #[source]
         source: io::Error,
     },
+    /// A socket of this name, or at this address, was handed over, and can't be used.
+    #[error("listener `{name}`: the socket that was handed over for it is {fault}")]
+    Inherited {
+        /// The listener.
+        name: String,
+        /// Why.
+        fault: String,
+    },
     /// The path of a Unix listener can't be used.
     #[error("listener `{name}`")]
     Path {
@@ -106,19 +128,24 @@ impl Listener {
         match &spec.addr {
             ListenAddr::Tcp(addr) => {
                 let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
-                Ok(Self { name: spec.name.clone(), addr: addr.into(), socket: Arc::new(socket), _path: None })
+                Ok(Self {
+                    name: spec.name.clone(),
+                    addr: addr.into(),
+                    socket: Arc::new(socket),
+                    origin: Origin::Own,
+                })
             }
             ListenAddr::Udp(addr) => {
                 let (socket, addr) = first_of_host(spec, addr, bind_udp)?;
                 let addr = ListenAddr::Udp(addr.to_string());
-                Ok(Self { name: spec.name.clone(), addr, socket: Arc::new(socket), _path: None })
+                Ok(Self { name: spec.name.clone(), addr, socket: Arc::new(socket), origin: Origin::Own })
             }
             ListenAddr::Unix(path) => {
                 let failed = |source| ListenError::Path { name: spec.name.clone(), source };
                 let path = UnixPath::claim(path).map_err(failed)?;
                 let socket = path.listen(spec.backlog).map_err(failed)?;
                 let (name, addr) = (spec.name.clone(), spec.addr.clone());
-                Ok(Self { name, addr, socket: Arc::new(socket), _path: Some(path) })
+                Ok(Self { name, addr, socket: Arc::new(socket), origin: Origin::OwnPath { _path: path } })
             }
         }
     }
@@ -169,9 +196,13 @@ enum Port {
 
 /// Nobody may queue where nobody serves any more. Closing alone would not do: a process that a worker left behind in a
 /// session of its own may hold the socket for ever, and a child that another thread is just making holds it for a moment.
+///
+/// Not so what was inherited: it would be ended for whoever has opened it, for ever.
 impl Drop for Listener {
     fn drop(&mut self) {
-        end(&self.socket);
+        if !matches!(self.origin, Origin::Inherited) {
+            end(&self.socket);
+        }
     }
 }
 

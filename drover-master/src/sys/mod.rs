@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 mod child;
+mod inherited;
 #[cfg(test)]
 mod lease;
 mod orphans;
@@ -14,6 +15,7 @@ pub(crate) use child::{
     Begun, Child, ChildPlan, DISCARD_WITHIN, EXEC_WITHIN, Forge, Identity, PlannedLimit, SpawnError, Stdio,
     begin,
 };
+pub(crate) use inherited::adopt;
 #[cfg(test)]
 pub(crate) use lease::{give_back, hold};
 pub(crate) use orphans::{MAKERS, in_the_making, is_child_signal_ignored, is_ignored, own_child};
