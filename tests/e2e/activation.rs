@@ -81,3 +81,25 @@ async fn a_socket_of_another_kind_than_its_listener_is_refused() {
     assert!(ended.stderr.contains(error), "{ended:#?}");
     assert_eq!(addrs.len(), 1);
 }
+
+#[tokio::test]
+async fn a_master_in_the_background_could_not_keep_the_sockets_and_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("drover.toml");
+    std::fs::write(
+        &file,
+        "version = 1\nsockets.http.listen = '127.0.0.1:1'\napp.a = { command = 'true', sockets = ['http'] }\n",
+    )
+    .unwrap();
+    let mut process = Process::start(
+        Command::new(program!("activator"))
+            .args(["http", program!("drover_command"), "up", "-d", "-f"])
+            .arg(&file),
+    );
+    process.line().await;
+    process.line().await;
+    assert_eq!(process.line().await, "still listens");
+    let ended = process.end().await;
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains("leave -d and --wait out"), "{ended:#?}");
+}
