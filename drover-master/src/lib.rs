@@ -65,7 +65,7 @@ pub use config::{
     Command, OnUpdateFailure, Output, Protocol, Share, ShareError, SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 pub use link::DirectoryError;
-pub use listener::{ListenError, UnixPathError};
+pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, Outcome, ReloadFailure, Role, StartFailure, Target,

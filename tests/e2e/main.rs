@@ -9,6 +9,7 @@ macro_rules! program {
     };
 }
 
+mod activation;
 mod bad_workers;
 mod commands;
 mod composite;
@@ -31,9 +32,11 @@ mod node_map;
 mod operations;
 mod policies;
 mod restart;
+mod reuseport;
 mod secrets;
 mod shutdown;
 mod signals;
+mod sockets;
 mod start;
 mod surroundings;
 mod users;

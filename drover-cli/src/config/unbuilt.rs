@@ -35,8 +35,7 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 8] = [
-    (Place::Socket, "mode"),
+pub(super) const KEYS: [(Place, &str); 7] = [
     (Place::App, "update"),
     (Place::App, "recycle"),
     (Place::App, "health"),
@@ -48,6 +47,3 @@ pub(super) const KEYS: [(Place, &str); 8] = [
 
 /// Words of `app.NAME.protocol` that are not built yet.
 pub(super) const PROTOCOLS: [&str; 1] = ["notify"];
-
-/// Kinds of address in `sockets.NAME.listen` that are not built yet.
-pub(super) const LISTEN_SCHEMES: [&str; 1] = ["udp:"];

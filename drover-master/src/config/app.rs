@@ -133,6 +133,9 @@ impl AppSpec {
             if self.listeners[..at].iter().any(|other| other.name == listener.name) {
                 return Err(ConfigError::DuplicateListener { name: listener.name.clone() });
             }
+            if let Some(fault) = listener.fault(self.workers) {
+                return Err(ConfigError::Listener { name: listener.name.clone(), fault });
+            }
         }
         if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
             return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
@@ -150,7 +153,7 @@ impl AppSpec {
         if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = &self.start.probe {
             match addr.parse()? {
                 ListenAddr::Tcp(addr) if !addr.ends_with(":0") => {}
-                ListenAddr::Tcp(_) | ListenAddr::Unix(_) => {
+                ListenAddr::Tcp(_) | ListenAddr::Udp(_) | ListenAddr::Unix(_) => {
                     let reason = "a probe needs HOST:PORT with the port that the program listens on";
                     return Err(ConfigError::ListenAddr { text: addr.clone(), reason });
                 }
@@ -260,6 +263,14 @@ pub enum ConfigError {
         text: String,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A listener that can't be had as it is described.
+    #[error("listener `{name}`: {fault}")]
+    Listener {
+        /// Its name.
+        name: String,
+        /// Why.
+        fault: String,
     },
     /// A backoff that shrinks.
     #[error("app `{app}`: the backoff factor is {got}, expected 1 or more")]

@@ -178,6 +178,7 @@ impl Driver {
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
             WorkerAction::StartProbe => self.start_probe(id),
+            WorkerAction::EmptyQueue => self.empty_queue(now, id),
             WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
             WorkerAction::RefuseMessage { said, seq, during } => {
                 let message = format!("{said} has no place while {}", during.name().replace('_', " "));
@@ -279,6 +280,7 @@ mod tests {
             identity: Identity { id, slot: SlotIndex(0), generation: Generation(1) },
             token: Some(token.clone()),
             probe: None,
+            emptying: None,
             tree: None,
             link: Some((OLD, outgoing().0)),
             early: None,

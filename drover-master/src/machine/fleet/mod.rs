@@ -316,6 +316,7 @@ impl Fleet {
             | WorkerAction::SendQuit { .. }
             | WorkerAction::SendPing
             | WorkerAction::StartProbe
+            | WorkerAction::EmptyQueue
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
             | WorkerAction::Deliver { .. }

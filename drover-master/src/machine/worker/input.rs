@@ -35,6 +35,8 @@ pub enum WorkerInput {
     ResumeAsked,
     /// It answered the probe.
     ProbePassed,
+    /// No connection waits in its queues any more, or there is no use in waiting.
+    QueueEmptied,
     /// The connection is gone.
     Disconnected,
     /// It sent a message.

@@ -47,7 +47,8 @@ use super::exit::{Exit, Intent};
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
 use crate::config::{
-    AppSpec, Heartbeat, Kind, Protocol, RestartPolicy, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
+    AppSpec, Heartbeat, Kind, ListenMode, Protocol, RestartPolicy, StartPolicy, StopPolicy, SuspendSignals,
+    UpdatePolicy,
 };
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
@@ -66,6 +67,8 @@ pub struct Rules {
     pub protocol: Protocol,
     /// How they start.
     pub start: StartPolicy,
+    /// Whether connections wait for each of them in queues of its own, to be taken before it is stopped.
+    pub has_queues: bool,
     /// How they end.
     pub stop: StopPolicy,
     /// Whether and how often they are asked for a sign of life.
@@ -84,6 +87,7 @@ impl From<&AppSpec> for Rules {
             kind: spec.kind,
             protocol: spec.protocol,
             start: spec.start.clone(),
+            has_queues: spec.listeners.iter().any(|listener| listener.mode == ListenMode::Reuseport),
             stop: spec.stop.clone(),
             heartbeat: spec.heartbeat.clone(),
             restart: spec.restart.clone(),
@@ -178,6 +182,7 @@ impl Worker {
             WorkerInput::ProbePassed
             | WorkerInput::SuspendAsked
             | WorkerInput::ResumeAsked
+            | WorkerInput::QueueEmptied
             | WorkerInput::ShutdownAsked { .. }
             | WorkerInput::Hurried { .. }
             | WorkerInput::KillAsked { .. }
@@ -190,6 +195,7 @@ impl Worker {
                     self.become_started(now, out);
                 }
             }
+            WorkerInput::QueueEmptied => self.queue_emptied(now, out),
             WorkerInput::Disconnected => self.disconnected(now),
             WorkerInput::Said { said, seq } => self.said(now, said, seq, out),
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),

@@ -15,7 +15,7 @@ pub enum State {
     Starting,
     /// Ready.
     Started,
-    /// Asked to leave, but not told yet: it serves on until the pre-stop delay is over.
+    /// Asked to leave, but not told yet: it serves on until the pre-stop delay is over and its queues are empty.
     Lingering,
     /// Draining.
     Stopping,
@@ -86,6 +86,8 @@ pub enum DeadlineKind {
     MinUptime,
     /// Not a limit: until here it serves on though it will be stopped.
     PreStop,
+    /// To have taken what waits in its queues.
+    Queue,
     /// To be drained.
     Drain,
     /// To be gone after Quit.
