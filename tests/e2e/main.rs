@@ -23,6 +23,7 @@ mod hook;
 mod keep_alive;
 mod limits;
 mod listeners;
+mod load;
 mod many_workers;
 mod master_death;
 mod masters;
