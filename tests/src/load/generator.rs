@@ -45,13 +45,6 @@ pub struct Clients {
     pub slow: usize,
 }
 
-impl Clients {
-    /// How many there are.
-    pub const fn count(self) -> u64 {
-        (self.once + self.kept + self.slow) as u64
-    }
-}
-
 /// Clients at work. Dropped, they leave.
 #[derive(Debug)]
 pub struct Load {
@@ -147,15 +140,19 @@ impl Load {
     /// If they do not.
     pub async fn until(&self, requests: u64, within: Duration) {
         let begin = now();
-        while self.so_far().requests() < requests {
-            assert!(begin.elapsed() < within, "only {} of {requests} within {within:?}", self.so_far());
+        while self.requests() < requests {
+            assert!(
+                begin.elapsed() < within,
+                "only {:#}, not {requests} within {within:?}",
+                *self.shared.tally()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// What has been counted until now.
-    pub fn so_far(&self) -> Tally {
-        self.shared.tally().clone()
+    /// How many requests have ended until now.
+    pub fn requests(&self) -> u64 {
+        self.shared.tally().requests()
     }
 
     /// Sends no more, waits for what is under way, and tells what became of all.

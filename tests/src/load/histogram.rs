@@ -29,6 +29,14 @@ impl Histogram {
         self.count += 1;
     }
 
+    /// Counts what another one has counted.
+    pub fn add_all(&mut self, other: &Self) {
+        for (own, others) in self.buckets.iter_mut().zip(&other.buckets) {
+            *own += others;
+        }
+        self.count += other.count;
+    }
+
     /// How many were counted.
     pub const fn count(&self) -> u64 {
         self.count
@@ -84,9 +92,12 @@ mod tests {
     fn quantiles_are_those_of_what_was_counted() {
         let mut histogram = Histogram::default();
         assert_eq!(histogram.quantile(0.99), Duration::ZERO);
-        for micros in (1..=1000).rev() {
+        for micros in (1..=500).rev() {
             histogram.add(Duration::from_micros(micros));
         }
+        let mut others = Histogram::default();
+        (501..=1000).for_each(|micros| others.add(Duration::from_micros(micros)));
+        histogram.add_all(&others);
         let [half, most, all] = [0.5, 0.99, 1.0].map(|part| histogram.quantile(part).as_micros());
         assert_eq!((half, most, all, histogram.count()), (500, 990, 1000, 1000));
     }

@@ -207,7 +207,7 @@ impl Setup {
              sockets = [\"http\"]\n\
              workers = {workers}\n\
              env = {{ {} = {notes:?} }}\n\
-             start.timeout = \"2s\"\n\
+             start.timeout = \"3s\"\n\
              restart = {{ backoff = {{ initial = \"0s\" }}, limit = {{ count = 1000, within = \"1s\" }} }}\n\
              {app}\n",
             super::notes::VARIABLE

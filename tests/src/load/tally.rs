@@ -96,6 +96,17 @@ impl Tally {
         }
     }
 
+    /// Adds what was counted at another time.
+    pub fn add(&mut self, other: &Self) {
+        for (own, others) in self.answered.iter_mut().zip(&other.answered) {
+            own.add_all(others);
+        }
+        self.failed += other.failed;
+        let room = KEPT.saturating_sub(self.failures.len());
+        self.failures.extend(other.failures.iter().take(room).cloned());
+        self.closed_between += other.closed_between;
+    }
+
     /// All requests, however they ended.
     pub fn requests(&self) -> u64 {
         self.failed + self.ok()
@@ -122,6 +133,7 @@ impl Tally {
     }
 }
 
+/// With `#` some of the failures are listed.
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} requests, {} failed", self.requests(), self.failed)?;
@@ -135,8 +147,10 @@ impl fmt::Display for Tally {
         if self.closed_between > 0 {
             write!(f, "; {} closed between requests", self.closed_between)?;
         }
-        for failure in self.failures.iter().take(10) {
-            write!(f, "\n  {failure}")?;
+        if f.alternate() {
+            for failure in self.failures.iter().take(10) {
+                write!(f, "\n  {failure}")?;
+            }
         }
         Ok(())
     }

@@ -21,26 +21,29 @@ pub struct Report {
     pub tally: Tally,
     /// What the workers noted.
     pub observed: Observation,
+    /// How many of the failed requests were inside workers that a step killed.
+    pub killed_inside: usize,
     /// How many steps there were, and how long all of them took.
     pub steps: (usize, Duration),
     /// What should not be: in words, for the message of a test that fails.
     pub problems: Vec<String>,
 }
 
-/// Carries out the steps one after the other under load, which goes on until so many requests have ended.
+/// Carries out the steps one after the other under load, which goes on until so many requests have ended. The steps are spread
+/// over that: each waits for its part of the requests.
 ///
 /// A request fails only inside a worker that a step killed; at no moment fewer workers serve than the step allows; and no worker
 /// vanishes. What is otherwise is a problem of the report.
 pub async fn under_load(service: &Service, clients: Clients, steps: &[Step], requests: u64) -> Report {
     let load = Load::greedy(generator::Service::at(service.addr()), clients);
     let mut desired = service.workers();
-    // The load is there before the first step.
-    load.until(clients.count() * 10, PATIENCE).await;
-    let begin = now();
-    for step in steps {
+    let mut took = Duration::ZERO;
+    for (number, step) in (1..).zip(steps) {
+        load.until(requests * number / (steps.len() as u64 + 1), PATIENCE).await;
+        let begin = now();
         step.carry_out(service, &mut desired).await;
+        took += begin.elapsed();
     }
-    let took = begin.elapsed();
     load.until(requests, PATIENCE).await;
     Report::new(service, load.end().await, (steps.len(), took))
 }
@@ -61,7 +64,8 @@ impl Report {
         if !vanished.is_empty() {
             problems.push(format!("gone without a word: {vanished:?}"));
         }
-        Self { tally, observed, steps, problems }
+        let killed_inside = inside.killed.len();
+        Self { tally, observed, killed_inside, steps, problems }
     }
 
     /// Ends a test if there is a problem.
@@ -70,17 +74,20 @@ impl Report {
     ///
     /// If there is one.
     pub fn is_clean(&self) {
-        assert!(self.problems.is_empty(), "{:#?}\n{self}", self.problems);
+        assert!(self.problems.is_empty(), "{self}\n{}", self.problems.join("\n"));
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tally, observed, steps: (steps, took), .. } = self;
-        write!(f, "{steps} steps in {took:.1?}; {tally}")?;
-        match observed.fewest {
-            Some(fewest) => write!(f, "\nnever fewer than {fewest} served"),
-            None => Ok(()),
+        let Self { tally, observed, killed_inside, steps: (steps, took), .. } = self;
+        write!(f, "{steps} steps of {took:.1?} in all; {tally}")?;
+        if !observed.killed.is_empty() {
+            write!(f, "; {killed_inside} were inside the {} that were killed", observed.killed.len())?;
         }
+        if let Some(fewest) = observed.fewest {
+            write!(f, "; never fewer than {fewest} served")?;
+        }
+        Ok(())
     }
 }

@@ -107,7 +107,7 @@ async fn read_request(stream: &mut TcpStream) -> Option<u64> {
 
 /// The only failure's fault, stage and worker.
 fn only(tally: &Tally) -> (Fault, Stage, Option<u32>) {
-    let [failure] = tally.failures() else { panic!("{tally}") };
+    let [failure] = tally.failures() else { panic!("{tally:#}") };
     (failure.fault, failure.stage, failure.pid)
 }
 
@@ -116,7 +116,7 @@ async fn answers_are_counted_with_their_latency() {
     for kind in Kind::ALL {
         let act: Act = if kind == Kind::Kept { |_| What::Answer(5) } else { |_| What::Answer(1) };
         let tally = failures(kind, 5, act).await;
-        assert_eq!((tally.ok(), tally.failed(), tally.latency(kind).count()), (5, 0, 5), "{tally}");
+        assert_eq!((tally.ok(), tally.failed(), tally.latency(kind).count()), (5, 0, 5), "{tally:#}");
     }
 }
 
@@ -149,7 +149,7 @@ async fn each_way_to_lose_a_request_is_told_apart() {
 #[tokio::test]
 async fn a_kept_connection_that_ends_as_announced_loses_nothing() {
     let tally = failures(Kind::Kept, 10, |_| What::AnswerLast(3)).await;
-    assert_eq!((tally.ok(), tally.failed(), tally.closed_between), (10, 0, 0), "{tally}");
+    assert_eq!((tally.ok(), tally.failed(), tally.closed_between), (10, 0, 0), "{tally:#}");
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_steady_load_counts_each_request_that_was_due() {
     let took = load.shared.begin.elapsed();
     let tally = load.end().await;
     server.abort();
-    assert_eq!(tally.failed(), 0, "{tally}");
+    assert_eq!(tally.failed(), 0, "{tally:#}");
     assert!(
         took >= Duration::from_millis(380),
         "200 requests are due within 0.4 s, they came within {took:?}"
