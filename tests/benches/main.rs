@@ -14,6 +14,7 @@ mod idle;
 mod library;
 mod load;
 mod memory;
+mod nginx;
 mod options;
 mod others;
 mod prefork;

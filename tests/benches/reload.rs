@@ -10,10 +10,11 @@ use drover_e2e::load::tally::Tally;
 use drover_e2e::say;
 
 use crate::load::{WORKERS, setup};
+use crate::nginx::Nginx;
 use crate::options::Options;
 use crate::prefork::Prefork;
 use crate::program::cpu_seconds;
-use crate::report::{Aim, Unit, line};
+use crate::report::{Aim, Unit, line, skipped};
 use crate::sample::{Pair, now};
 
 /// Requests a second, each of which takes a worker 200 ms: so 200 are under way.
@@ -48,11 +49,16 @@ pub(crate) async fn all(options: &Options) -> bool {
         let said = service.run(command).await;
         assert_eq!(said.code, Some(0), "{}\n{}", said.stderr, service.log());
     };
-    let (mut floor, mut drover) = (Side::default(), Side::default());
+    let nginx = Nginx::start(WORKERS, prefork.addr()).await;
+    let (mut floor, mut drover, mut beside) = (Side::default(), Side::default(), Side::default());
     for _ in 0..TURNS {
         floor.turn(prefork.addr(), prefork.pid(), rounds, async || prefork.reload().await).await;
         drover.turn(service.addr(), service.master(), rounds, operate).await;
+        if let Some(nginx) = &nginx {
+            beside.turn(nginx.addr(), nginx.pid(), rounds, async || nginx.reload().await).await;
+        }
     }
+    drop(nginx);
     prefork.end().await;
     service.end().await;
 
@@ -70,7 +76,16 @@ pub(crate) async fn all(options: &Options) -> bool {
     let mut pair = Pair::default();
     pair.push([floor.cpu_percent(), drover.cpu_percent()]);
     line(&format!("{what}: CPU of the master"), Unit::Percent, &pair, Aim::AtMost(1.0));
-    for (name, side) in [("floor", &floor), ("Drover", &drover)] {
+    let mut sides = vec![("floor", &floor), ("Drover", &drover)];
+    if beside.took.is_empty() {
+        skipped("nginx -s reload", "it is not installed");
+    } else {
+        let mut took = Pair::default();
+        beside.took.iter().for_each(|one| took.push([one.as_secs_f64(), f64::NAN]));
+        line("nginx -s reload, in the floor's column", Unit::Time, &took, Aim::None);
+        sides.push(("nginx", &beside));
+    }
+    for (name, side) in sides {
         say(&format!("  {name}, at rest: {:#}", side.resting));
         say(&format!("  {name}, operated: {:#}", side.operated));
     }

@@ -11,7 +11,7 @@ use crate::harness::is_running;
 pub struct Observation {
     /// Those that serve at the end, by their pid, each with its slot.
     pub serving: BTreeMap<u32, u32>,
-    /// The fewest that ever served at once since the trial demanded any.
+    /// The fewest that ever served at once since the trial began.
     pub fewest: Option<u32>,
     /// Each time at which fewer served than had to.
     pub shortfalls: Vec<Shortfall>,
@@ -38,7 +38,8 @@ impl Observation {
     /// Replays the notes.
     pub fn of(lives: &[Life]) -> Self {
         let mut seen = Self::default();
-        let mut floor = 0;
+        // None before the trial begins.
+        let mut floor = None;
         for life in lives {
             match *life {
                 Life::Serves { pid, slot, port } => {
@@ -52,12 +53,11 @@ impl Observation {
                     seen.killed.push(pid);
                 }
                 Life::Crashes { .. } => seen.crashes += 1,
-                Life::Floor(count) => floor = count,
+                Life::Floor(count) => floor = Some(count),
             }
             let serving = u32::try_from(seen.serving.len()).unwrap_or(u32::MAX);
-            if floor > 0 {
-                seen.fewest = Some(seen.fewest.map_or(serving, |fewest| fewest.min(serving)));
-            }
+            let Some(floor) = floor else { continue };
+            seen.fewest = Some(seen.fewest.map_or(serving, |fewest| fewest.min(serving)));
             if serving < floor {
                 seen.shortfalls.push(Shortfall { serving, floor, after: *life });
             }
