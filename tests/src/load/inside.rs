@@ -4,16 +4,17 @@
 use std::fmt;
 
 use super::notes::Accept;
-use super::tally::Failure;
+use super::tally::{Failure, Fault};
 
 /// Lost requests, by where they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inside<'a> {
     /// On connections that a killed worker had taken.
     pub killed: Vec<&'a Failure>,
-    /// On connections that nobody has noted. A worker that is killed between its `accept4` and its note leaves one at most.
+    /// On connections that broke and that nobody has noted. A worker that is killed between its `accept4` and its note leaves
+    /// one at most.
     pub unknown: Vec<&'a Failure>,
-    /// On connections that another worker had taken.
+    /// All others: on connections that another worker had taken, or lost in a way that the end of a process does not explain.
     pub elsewhere: Vec<&'a Failure>,
 }
 
@@ -22,10 +23,11 @@ impl<'a> Inside<'a> {
     pub fn of(failures: &'a [Failure], accepts: &[Accept], killed: &[u32]) -> Self {
         let mut inside = Self::default();
         for failure in failures {
+            let broke = matches!(failure.fault, Fault::Reset | Fault::Truncated);
             match taker(failure, accepts) {
-                None => inside.unknown.push(failure),
-                Some(pid) if killed.contains(&pid) => inside.killed.push(failure),
-                Some(_) => inside.elsewhere.push(failure),
+                Some(pid) if broke && killed.contains(&pid) => inside.killed.push(failure),
+                None if broke => inside.unknown.push(failure),
+                _ => inside.elsewhere.push(failure),
             }
         }
         inside
@@ -36,7 +38,7 @@ impl fmt::Display for Inside<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { killed, unknown, elsewhere } = self;
         write!(f, "{} inside those that were killed", killed.len())?;
-        for (where_, failures) in [("in no worker", unknown), ("in another worker", elsewhere)] {
+        for (where_, failures) in [("in no worker", unknown), ("elsewhere", elsewhere)] {
             for failure in failures.iter().take(10) {
                 write!(f, "\n  {where_}: {failure}")?;
             }
@@ -61,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::load::client::Kind;
-    use crate::load::tally::{Fault, Stage};
+    use crate::load::tally::Stage;
 
     const fn at(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -97,6 +99,14 @@ mod tests {
         let failures = [failure(80, 45, 60, None), failure(81, 45, 60, None)];
         let inside = Inside::of(&failures, &[accept(1, 80, 10)], &[1]);
         assert_eq!((inside.unknown.len(), inside.killed.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_refusal_is_no_consequence_of_a_kill() {
+        let refused = Failure { fault: Fault::Refused, port: None, ..failure(80, 45, 60, None) };
+        let timed_out = Failure { fault: Fault::TimedOut, ..failure(80, 5, 60, None) };
+        let failures = [refused, timed_out];
+        assert_eq!(Inside::of(&failures, &[accept(1, 80, 10)], &[1]).elsewhere.len(), 2);
     }
 
     #[test]
