@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::generator::{self, Clients, Load};
 use super::inside::Inside;
+use super::notes::Notes;
 use super::now;
 use super::observer::Observation;
 use super::service::Service;
@@ -45,14 +46,15 @@ pub async fn under_load(service: &Service, clients: Clients, steps: &[Step], req
         took += begin.elapsed();
     }
     load.until(requests, PATIENCE).await;
-    Report::new(service, load.end().await, (steps.len(), took))
+    Report::of(service.notes(), load.end().await, (steps.len(), took))
 }
 
 impl Report {
-    fn new(service: &Service, tally: Tally, steps: (usize, Duration)) -> Self {
-        let observed = service.observed();
+    /// What clients counted and workers noted while so many steps took so long.
+    pub fn of(notes: &Notes, tally: Tally, steps: (usize, Duration)) -> Self {
+        let observed = Observation::of(&notes.lives());
         let mut problems = Vec::new();
-        let inside = Inside::of(tally.failures(), &service.notes().all_accepts(), &observed.killed);
+        let inside = Inside::of(tally.failures(), &notes.all_accepts(), &observed.killed);
         if !inside.elsewhere.is_empty() || inside.unknown.len() > observed.killed.len() {
             problems.push(format!("lost: {inside}"));
         }
