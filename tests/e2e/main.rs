@@ -24,6 +24,8 @@ mod hook;
 mod keep_alive;
 mod limits;
 mod listeners;
+mod load;
+mod load_reload;
 mod many_workers;
 mod master_death;
 mod masters;
