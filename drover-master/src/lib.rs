@@ -61,9 +61,11 @@ mod signals;
 pub mod supervisor;
 mod sys;
 
-pub use config::{Command, OnUpdateFailure, Output, Protocol, Share, ShareError, UpdateOrder, UpdatePolicy};
+pub use config::{
+    Command, OnUpdateFailure, Output, Protocol, Share, ShareError, SuspendSignals, UpdateOrder, UpdatePolicy,
+};
 pub use link::DirectoryError;
-pub use listener::{ListenError, UnixPathError};
+pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, Outcome, ReloadFailure, Role, StartFailure, Target,

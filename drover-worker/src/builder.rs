@@ -58,8 +58,8 @@ pub struct MessageBusBuilder {
 const RESUME: &str = "resume";
 
 impl MessageBusBuilder {
-    /// The address (`host:port`) of a listener when no master and no socket activation hands it over. Default: none, so
-    /// that [`listener`](MessageBus::listener) fails in standalone mode. Under a master it is not looked at.
+    /// The address of a socket (`host:port`, or `unix:path` for a Unix listener) when no master and no socket activation hands
+    /// it over. Default: none, so that [`listener`](MessageBus::listener) and its like fail in standalone mode. Under a master it is not looked at.
     pub fn standalone_listen(mut self, name: impl Into<String>, address: impl Into<String>) -> Self {
         self.standalone.push((name.into(), address.into()));
         self

@@ -36,7 +36,7 @@ const STATUS_BYTES: usize = 4096;
 /// The crate's first page shows a whole worker.
 #[derive(Clone)]
 pub struct MessageBus {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl MessageBus {

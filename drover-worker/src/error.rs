@@ -113,7 +113,8 @@ pub enum SendError {
     },
 }
 
-/// Why [`listener`](crate::MessageBus::listener) gave none.
+/// Why [`listener`](crate::MessageBus::listener), [`unix_listener`](crate::MessageBus::unix_listener) or
+/// [`udp_socket`](crate::MessageBus::udp_socket) gave none.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenerError {
@@ -140,13 +141,15 @@ pub enum ListenerError {
         /// The name asked for.
         name: String,
     },
-    /// The socket is none of TCP that listens.
-    #[error("the listener {name:?} is {kind}, but only TCP is supported")]
-    NotTcp {
+    /// The socket is of another kind than the one asked for.
+    #[error("the socket {name:?} is {kind}, not {expected}")]
+    WrongKind {
         /// The name asked for.
         name: String,
-        /// What it is instead.
+        /// What it is.
         kind: &'static str,
+        /// What it was to be.
+        expected: &'static str,
     },
     /// Standalone, and the address cannot be listened on.
     #[error("cannot listen on {address} for {name:?}")]

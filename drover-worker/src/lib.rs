@@ -53,8 +53,8 @@
 //!   [orphan timeout](MessageBusBuilder::orphan_timeout) has passed ends with code 70, even with a blocked runtime: no
 //!   worker outlives its master. A link that the worker itself has to close, because the master broke the protocol or
 //!   because the runtime was torn down before [`shut_down`](MessageBus::shut_down), counts as the master's death.
-//! - **Sockets** are bound by the master and handed over (`LISTEN_FDS`). A [`Listener`] takes one connection and then
-//!   waits behind the other workers.
+//! - **Sockets** are bound by the master and handed over (`LISTEN_FDS`). A [`Listener`] or a [`UnixListener`] takes one
+//!   connection and then waits behind the other workers; UDP sockets come from [`MessageBus::udp_socket`].
 //! - **Misuse**, such as [`started`](MessageBus::started) twice, is an error of that call; nothing is sent.
 //! - **Children** of a worker are best started by [`command`], which keeps Drover's variables from them.
 //!
@@ -97,6 +97,8 @@ mod standalone;
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod udp;
+mod unix;
 
 pub use builder::MessageBusBuilder;
 pub use bus::MessageBus;
@@ -106,3 +108,4 @@ pub use identity::Identity;
 pub use in_flight::InFlight;
 pub use listener::Listener;
 pub use request::{QuitRequest, ResumeRequest, StopCause, StopRequest};
+pub use unix::UnixListener;

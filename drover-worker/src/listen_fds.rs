@@ -4,8 +4,7 @@
 //! given out is a copy, and the descriptor of the master is kept until the worker leaves.
 
 use std::ffi::OsString;
-use std::net::TcpListener;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{ListenFdsError, ListenerError};
@@ -70,8 +69,14 @@ impl ListenFds {
         }
     }
 
-    /// Takes the next socket of this name; several may share one. With `keep`, a copy of it, and it can be offered again.
-    pub(crate) fn take(&self, name: &str, keep: bool) -> Result<TcpListener, ListenerError> {
+    /// Takes the next socket of this name, which has to be of this kind; several may share a name. With `keep`, a copy of it, and
+    /// it can be offered again.
+    pub(crate) fn take(
+        &self,
+        name: &str,
+        expected: SocketKind,
+        keep: bool,
+    ) -> Result<OwnedFd, ListenerError> {
         let mut offers = self.offers.lock().expect("never poisoned");
         if !offers.iter().any(|offer| offer.name == name) {
             let offered = offers.iter().map(|offer| offer.name.clone()).collect();
@@ -81,28 +86,26 @@ impl ListenFds {
             return Err(ListenerError::Taken { name: name.to_owned() });
         };
         let io = |source| ListenerError::Io { name: name.to_owned(), address: None, source };
+        let fd = offer.kept.as_ref().map_or(offer.fd, AsRawFd::as_raw_fd);
+        let kind = sys::socket_kind(fd).map_err(io)?;
+        if kind != expected {
+            let (kind, expected) = (kind.name(), expected.name());
+            return Err(ListenerError::WrongKind { name: name.to_owned(), kind, expected });
+        }
         if let Some(kept) = &offer.kept {
             let copy = kept.try_clone().map_err(io)?;
             offer.taken = true;
-            return Ok(copy.into());
-        }
-        let kind = match sys::socket_kind(offer.fd).map_err(io)? {
-            SocketKind::TcpListener => None,
-            SocketKind::Unix => Some("a Unix socket"),
-            SocketKind::Other => Some("no TCP socket that listens"),
-        };
-        if let Some(kind) = kind {
-            return Err(ListenerError::NotTcp { name: name.to_owned(), kind });
+            return Ok(copy);
         }
         let socket = sys::adopt(offer.fd).map_err(io)?;
         // From here on the descriptor has an owner.
         offer.taken = true;
         if !keep {
-            return Ok(socket.into());
+            return Ok(socket);
         }
         let copy = socket.try_clone().map_err(io)?;
         offer.kept = Some(socket);
-        Ok(copy.into())
+        Ok(copy)
     }
 }
 
@@ -133,6 +136,7 @@ fn parse(
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
     use std::os::fd::{AsRawFd, IntoRawFd};
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixListener};
@@ -192,29 +196,53 @@ mod tests {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap();
         let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd()), ("admin".into(), -1)]);
-        assert_eq!(sockets.take("http", false).unwrap().local_addr().unwrap(), address);
-        assert!(matches!(sockets.take("http", false), Err(ListenerError::Taken { name }) if name == "http"));
+        let tcp = SocketKind::TcpListener;
+        let taken = TcpListener::from(sockets.take("http", tcp, false).unwrap());
+        assert_eq!(taken.local_addr().unwrap(), address);
+        assert!(
+            matches!(sockets.take("http", tcp, false), Err(ListenerError::Taken { name }) if name == "http")
+        );
         assert_eq!(
-            sockets.take("htpt", false).unwrap_err().to_string(),
+            sockets.take("htpt", tcp, false).unwrap_err().to_string(),
             r#"no listener named "htpt" was handed over; handed over: "http", "admin""#
         );
-        assert!(matches!(sockets.take("admin", false), Err(ListenerError::Io { .. })));
+        assert!(matches!(sockets.take("admin", tcp, false), Err(ListenerError::Io { .. })));
     }
 
     #[test]
-    fn only_a_tcp_socket_that_listens_is_taken() {
+    fn a_socket_is_taken_only_as_what_it_is() {
         let name = format!("drover-worker-{}", std::process::id());
         let unix = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
         let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        // Refused before they are adopted, so the descriptors stay with their owners.
-        let sockets =
-            ListenFds::new(vec![("unix".into(), unix.as_raw_fd()), ("udp".into(), udp.as_raw_fd())]);
-        for (name, expected) in [("unix", "a Unix socket"), ("udp", "no TCP socket that listens")] {
-            match sockets.take(name, false) {
-                Err(ListenerError::NotTcp { kind, .. }) => assert_eq!(kind, expected),
-                other => panic!("{other:?}"),
-            }
+        let datagrams = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        let (unix_fd, udp_fd) = (unix.into_raw_fd(), udp.into_raw_fd());
+        let sockets = ListenFds::new(vec![
+            ("unix".into(), unix_fd),
+            ("udp".into(), udp_fd),
+            ("datagrams".into(), datagrams.as_raw_fd()),
+        ]);
+        for (name, expected, message) in [
+            (
+                "unix",
+                SocketKind::TcpListener,
+                r#"the socket "unix" is a Unix socket that listens, not a TCP socket that listens"#,
+            ),
+            (
+                "udp",
+                SocketKind::TcpListener,
+                r#"the socket "udp" is a UDP socket, not a TCP socket that listens"#,
+            ),
+            (
+                "datagrams",
+                SocketKind::UnixListener,
+                r#"the socket "datagrams" is a socket of another kind, or one that does not listen, not a Unix socket that listens"#,
+            ),
+        ] {
+            assert_eq!(sockets.take(name, expected, false).unwrap_err().to_string(), message);
         }
+        // What was refused is still to be had.
+        sockets.take("unix", SocketKind::UnixListener, false).unwrap();
+        sockets.take("udp", SocketKind::Udp, false).unwrap();
     }
 
     #[test]
@@ -223,23 +251,37 @@ mod tests {
         let address = tcp.local_addr().unwrap();
         let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd())]);
         for _ in 0..3 {
-            assert_eq!(sockets.take("http", true).unwrap().local_addr().unwrap(), address);
-            assert!(matches!(sockets.take("http", true), Err(ListenerError::Taken { .. })));
+            assert_eq!(
+                TcpListener::from(sockets.take("http", SocketKind::TcpListener, true).unwrap())
+                    .local_addr()
+                    .unwrap(),
+                address
+            );
+            assert!(matches!(
+                sockets.take("http", SocketKind::TcpListener, true),
+                Err(ListenerError::Taken { .. })
+            ));
             std::net::TcpStream::connect(address).expect("the copy is closed, the socket is open");
             sockets.offer_again();
         }
         sockets.release();
         std::net::TcpStream::connect(address).expect_err("closed");
         sockets.offer_again();
-        assert!(matches!(sockets.take("http", true), Err(ListenerError::Taken { .. })));
+        assert!(matches!(
+            sockets.take("http", SocketKind::TcpListener, true),
+            Err(ListenerError::Taken { .. })
+        ));
     }
 
     #[test]
     fn a_socket_that_was_given_away_is_not_offered_again() {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let sockets = ListenFds::new(vec![("http".into(), tcp.into_raw_fd())]);
-        drop(sockets.take("http", false).unwrap());
+        drop(sockets.take("http", SocketKind::TcpListener, false).unwrap());
         sockets.offer_again();
-        assert!(matches!(sockets.take("http", false), Err(ListenerError::Taken { .. })));
+        assert!(matches!(
+            sockets.take("http", SocketKind::TcpListener, false),
+            Err(ListenerError::Taken { .. })
+        ));
     }
 }

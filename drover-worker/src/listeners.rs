@@ -1,11 +1,14 @@
 //! Where a worker's listeners come from: handed over, or bound in standalone mode.
 
 use std::collections::HashSet;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use crate::error::{ListenFdsError, ListenerError};
 use crate::listen_fds::ListenFds;
 use crate::listener::Listener;
+use crate::sys::SocketKind;
 
 /// The listeners of one bus.
 #[derive(Debug)]
@@ -21,7 +24,7 @@ impl Listeners {
         Self::Standalone { addresses, bound: Mutex::default() }
     }
 
-    /// Takes the listener of this name.
+    /// Takes the TCP listener of this name.
     pub(crate) fn take(&self, name: &str) -> Result<Listener, ListenerError> {
         self.take_from(name, ListenFds::of_process())
     }
@@ -43,17 +46,39 @@ impl Listeners {
         }
     }
 
+    /// Takes the socket of this name and kind; in standalone mode it is bound.
+    pub(crate) fn socket(
+        &self,
+        name: &str,
+        kind: SocketKind,
+        bind: impl FnOnce(&str) -> io::Result<OwnedFd>,
+    ) -> Result<OwnedFd, ListenerError> {
+        self.socket_from(name, ListenFds::of_process(), kind, bind)
+    }
+
     fn take_from(
         &self,
         name: &str,
         handed_over: Result<Arc<ListenFds>, ListenFdsError>,
     ) -> Result<Listener, ListenerError> {
+        let bind = |address: &str| std::net::TcpListener::bind(address).map(OwnedFd::from);
+        let socket = self.socket_from(name, handed_over, SocketKind::TcpListener, bind)?;
+        listener(name, socket.into())
+    }
+
+    fn socket_from(
+        &self,
+        name: &str,
+        handed_over: Result<Arc<ListenFds>, ListenFdsError>,
+        kind: SocketKind,
+        bind: impl FnOnce(&str) -> io::Result<OwnedFd>,
+    ) -> Result<OwnedFd, ListenerError> {
         let Self::Standalone { addresses, bound } = self else {
             let are_kept = matches!(self, Self::UnderMaster { are_kept: true });
-            return listener(name, handed_over?.take(name, are_kept)?);
+            return handed_over?.take(name, kind, are_kept);
         };
         match handed_over {
-            Ok(sockets) if sockets.has(name) => return listener(name, sockets.take(name, false)?),
+            Ok(sockets) if sockets.has(name) => return sockets.take(name, kind, false),
             // A shell that was itself socket-activated may leave these behind: they are not for us.
             Ok(_) | Err(ListenFdsError::OtherProcess { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -65,14 +90,13 @@ impl Listeners {
         if bound.contains(name) {
             return Err(ListenerError::Taken { name: name.to_owned() });
         }
-        let socket = std::net::TcpListener::bind(address).map_err(|source| ListenerError::Bind {
+        let socket = bind(address).map_err(|source| ListenerError::Bind {
             name: name.to_owned(),
             address: address.clone(),
             source,
         })?;
-        let listener = listener(name, socket)?;
         bound.insert(name.to_owned());
-        Ok(listener)
+        Ok(socket)
     }
 }
 

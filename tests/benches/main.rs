@@ -4,17 +4,22 @@
 //! - [`sample`]: rounds of floor and Drover in turns, so that a machine that drifts drifts for both.
 //! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
 //! - [`library`], [`program`]: Drover in this process, and as the command.
-//! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`].
+//! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`],
+//!   [`load`], [`reload`]. Of the last two the run fails if a request is lost.
 //!
 //! What each line means stands in `docs/benchmarks.md`.
 
 mod fairness;
 mod idle;
 mod library;
+mod load;
 mod memory;
+mod nginx;
 mod options;
 mod others;
+mod prefork;
 mod program;
+mod reload;
 mod report;
 mod restart;
 mod sample;
@@ -50,11 +55,10 @@ fn main() -> ExitCode {
     drover_master::raise_nofile().expect("the limit of open files can be raised to its hard limit");
     // As the `drover` command: one thread runs everything.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime can be had").block_on(run(&options));
-    ExitCode::SUCCESS
+    runtime.expect("a runtime can be had").block_on(run(&options))
 }
 
-async fn run(options: &Options) {
+async fn run(options: &Options) -> ExitCode {
     report::heading();
     let others = others::Others::watch();
     if options.wants("start") {
@@ -82,6 +86,14 @@ async fn run(options: &Options) {
     if options.wants("fairness") {
         fairness::all(options).await;
     }
+    let mut nothing_lost = true;
+    if options.wants("load") {
+        nothing_lost &= load::trials(options).await;
+    }
+    if options.wants("reload") {
+        nothing_lost &= reload::all(options).await;
+    }
     report::closing(others.share());
     assert_eq!(of_app(&app()), [0; 0], "workers are left behind");
+    if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

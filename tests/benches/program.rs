@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::app;
 use crate::sample::timed;
 
-const DROVER: &str = env!("CARGO_BIN_EXE_drover_command");
+pub(crate) const DROVER: &str = env!("CARGO_BIN_EXE_drover_command");
 const FLOOR: &str = env!("CARGO_BIN_EXE_floor");
 
 /// How often an app is asked whether it is ready, and how often at most.
@@ -113,4 +113,14 @@ pub(crate) fn context_switches(pid: u32) -> u64 {
         counts.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum()
     };
     tasks.flatten().map(status).map(switches).sum()
+}
+
+/// The CPU time that the threads of a process have had so far: `/proc/PID/task/TID/schedstat`, in nanoseconds.
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives").flatten();
+    let nanoseconds = tasks.filter_map(|task| {
+        let schedstat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        schedstat.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e9
 }

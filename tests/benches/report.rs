@@ -13,6 +13,8 @@ pub(crate) enum Unit {
     Memory,
     /// Things.
     Count,
+    /// Parts of a hundred.
+    Percent,
 }
 
 /// What Drover is to reach.
@@ -20,6 +22,8 @@ pub(crate) enum Unit {
 pub(crate) enum Aim {
     /// So many times the floor at most.
     Ratio(f64),
+    /// So much more than the floor at most.
+    Above(f64),
     /// So much at most.
     AtMost(f64),
     /// The figure stands for itself.
@@ -49,6 +53,7 @@ pub(crate) fn line(what: &str, unit: Unit, pair: &Pair, aim: Aim) {
     let ratio = drover / floor;
     let (wanted, is_met) = match aim {
         Aim::Ratio(most) => (format!("≤ {most} × floor"), ratio <= most),
+        Aim::Above(more) => (format!("≤ floor + {}", unit.show(more)), drover <= floor + more),
         Aim::AtMost(most) => (format!("≤ {}", unit.show(most)), drover <= most),
         Aim::None => ("-".to_owned(), true),
     };
@@ -72,11 +77,12 @@ impl Unit {
     fn show(self, figure: f64) -> String {
         match self {
             _ if figure.is_nan() => "-".to_owned(),
-            Self::Time if figure < 0.01 => format!("{:.3} ms", figure * 1e3),
+            Self::Time if figure.abs() < 0.01 => format!("{:.3} ms", figure * 1e3),
             Self::Time => format!("{:.1} ms", figure * 1e3),
             Self::Memory if figure.abs() < 1000.0 => format!("{figure:.1} KB"),
             Self::Memory => format!("{:.2} MB", figure / 1024.0),
             Self::Count => format!("{figure}"),
+            Self::Percent => format!("{figure:.2} %"),
         }
     }
 

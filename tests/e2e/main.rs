@@ -9,6 +9,7 @@ macro_rules! program {
     };
 }
 
+mod activation;
 mod bad_workers;
 mod commands;
 mod composite;
@@ -23,6 +24,8 @@ mod hook;
 mod keep_alive;
 mod limits;
 mod listeners;
+mod load;
+mod load_reload;
 mod many_workers;
 mod master_death;
 mod masters;
@@ -31,9 +34,11 @@ mod node_map;
 mod operations;
 mod policies;
 mod restart;
+mod reuseport;
 mod secrets;
 mod shutdown;
 mod signals;
+mod sockets;
 mod start;
 mod surroundings;
 mod users;

@@ -135,7 +135,10 @@ async fn descriptions_that_can_not_be_meant_are_refused_before_anything_runs() {
     for (builder, sentence) in [
         (app().workers(0), "0 workers asked for, expected 1 to 100000"),
         (App::builder(""), "the command is empty"),
-        (app().listen("http", "8080"), "`8080` is no address to listen on: expected HOST:PORT or unix:PATH"),
+        (
+            app().listen("http", "8080"),
+            "`8080` is no address to listen on: expected HOST:PORT, udp:HOST:PORT or unix:PATH",
+        ),
         (
             app().listen("http", ":8080"),
             "`:8080` is no address to listen on: the host is empty; use 0.0.0.0 or [::] for all",

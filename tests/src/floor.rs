@@ -26,7 +26,7 @@ pub struct Floor {
     actions: PosixSpawnFileActions,
     attributes: PosixSpawnAttr,
     /// What the actions name by its number.
-    _streams: [OwnedFd; 2],
+    named: Vec<OwnedFd>,
 }
 
 impl Floor {
@@ -68,8 +68,28 @@ impl Floor {
             env: env.map(text).collect(),
             actions,
             attributes: PosixSpawnAttr::init().expect("there is memory"),
-            _streams: [null, stdout],
+            named: vec![null, stdout],
         }
+    }
+
+    /// Has each process find a descriptor at a number.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory.
+    #[must_use]
+    pub fn handing_over(mut self, fd: OwnedFd, number: i32) -> Self {
+        // A descriptor that has the number already loses its close-on-exec flag: posix_spawn_file_actions_adddup2(3).
+        self.actions.add_dup2(fd.as_raw_fd(), number).expect("there is memory");
+        self.named.push(fd);
+        self
+    }
+
+    /// Adds a variable to each process's environment.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.env.push(text(format!("{name}={value}")));
+        self
     }
 
     /// Starts one; when this returns, the process exists and runs the program.

@@ -3,18 +3,22 @@
 //! - `src/bin/`: workers with one vice each, named after it, and a master to run as a process of its own.
 //! - [`raw`]: the protocol by hand, for workers whose vice the SDK would not let them have.
 //! - [`harness`]: an app under test, its events, and the proof that nothing of it is left behind.
+//! - [`load`]: clients that count what became of each request, while a master is operated.
 //! - [`floor`]: processes without a master, for the benchmarks to measure against.
 //! - `e2e/`: the tests, a file a behaviour; `benches/`: what things cost.
 
 pub mod accepts;
 pub mod floor;
 pub mod harness;
+pub mod load;
 pub mod raw;
-#[expect(unsafe_code, reason = "a system call without a safe wrapper")]
+#[expect(unsafe_code, reason = "what has no safe function")]
 mod sys;
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A variable of the test, such as `E2E_CODE`; none if it is not set.
@@ -42,6 +46,13 @@ pub fn say(line: &str) {
 /// A line on stderr.
 pub fn complain(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The listening socket at the descriptor that `E2E_LISTENER` names; none if it is not set, and the second time.
+pub fn inherited_listener() -> Option<TcpListener> {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    let fd = setting("E2E_LISTENER")?;
+    (!IS_TAKEN.swap(true, Ordering::Relaxed)).then(|| sys::listener_at(fd))
 }
 
 /// Waits for ever, whatever happens.

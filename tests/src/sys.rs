@@ -1,6 +1,7 @@
-//! The one system call that nix has no wrapper for.
+//! What nix and the standard library have no safe function for.
 
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::net::TcpListener;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -12,4 +13,10 @@ pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
     let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The listening socket that whoever started this program has put at a number, which belongs to nobody else.
+pub(crate) fn listener_at(fd: RawFd) -> TcpListener {
+    // SAFETY: called once in a process, for a descriptor that was open when the program began and that no Rust value owns.
+    unsafe { TcpListener::from_raw_fd(fd) }
 }

@@ -48,7 +48,12 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
     }
     let control = args.name.unwrap_or_else(|| format!("{name}-{}", std::process::id()));
     let control = serve::control_path(global, control);
-    serve::run(global, Supervisor::builder().app(MasterBuilder::from_spec(spec)), control, &[]).await
+    let inherited = match serve::inherited() {
+        Ok(inherited) => inherited,
+        Err(status) => return status,
+    };
+    let supervisor = Supervisor::builder().app(MasterBuilder::from_spec(spec)).inherited(inherited);
+    serve::run(global, supervisor, control, &[]).await
 }
 
 fn usage(error: &ConfigError) -> ExitStatus {

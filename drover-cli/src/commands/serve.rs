@@ -8,7 +8,7 @@ use drover_master::control::ControlPath;
 use drover_master::machine::exit::Exit;
 use drover_master::machine::ids::SlotIndex;
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
-use drover_master::{EventKind, EventLog, Outcome, Phase, Signals, flush_output};
+use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signals, flush_output};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,14 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// Where a master serves: at the socket that was named, else by its name.
 pub(super) fn control_path(global: &Global, name: String) -> ControlPath {
     global.socket.clone().map_or(ControlPath::Named(name), ControlPath::Given)
+}
+
+/// The sockets that a service manager has handed to this process.
+pub(super) fn inherited() -> Result<InheritedSockets, ExitStatus> {
+    InheritedSockets::from_environment().map_err(|error| {
+        message::error(&error);
+        ExitStatus::Failed
+    })
 }
 
 /// Runs to the end.

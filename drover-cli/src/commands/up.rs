@@ -51,10 +51,20 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
         builder = builder.app(MasterBuilder::from_spec(spec(&config, app, args.keep_going)));
     }
     let name = name_of_file(&config, &args.file);
+    let inherited = match serve::inherited() {
+        Ok(inherited) => inherited,
+        Err(status) => return status,
+    };
     if args.detach || args.wait {
+        if !inherited.is_empty() {
+            message::error_text(
+                "sockets were handed over, which a master in the background would not have; leave -d and --wait out",
+            );
+            return ExitStatus::Usage;
+        }
         return detach::run(global, args, name).await;
     }
-    serve::run(global, builder, serve::control_path(global, name), &[]).await
+    serve::run(global, builder.inherited(inherited), serve::control_path(global, name), &[]).await
 }
 
 /// The apps that are to be run, in the order of the file: these and what they depend on; all, if none is named.
@@ -106,10 +116,12 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         .filter_map(named)
         .map(|socket| {
             let addr = match &socket.listen {
-                Listen::Tcp { .. } => ListenAddr::Tcp(socket.listen.to_string()),
+                Listen::Tcp(addr) => ListenAddr::Tcp(addr.to_string()),
+                Listen::Udp(addr) => ListenAddr::Udp(addr.to_string()),
                 Listen::Unix(path) => ListenAddr::Unix(path.clone()),
             };
-            ListenSpec { name: socket.name.clone(), addr, backlog: socket.backlog }
+            let (backlog, mode) = (socket.backlog, socket.mode);
+            ListenSpec { backlog, mode, ..ListenSpec::new(&socket.name, addr) }
         })
         .collect();
     spec.start = start_policy(app, keep_going);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_master::config::{
-    Dependency, Heartbeat, Kind, Limits, Probe, RestartPolicy, Strategy, UpdatePolicy,
+    Dependency, Heartbeat, Kind, Limits, ListenMode, Probe, RestartPolicy, Strategy, UpdatePolicy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -46,8 +46,10 @@ pub struct Socket {
     /// Where it listens.
     pub listen: Listen,
     /// How many connections may wait to be accepted: 1 to 65535, default [`Socket::DEFAULT_BACKLOG`]. Too low
-    /// refuses clients in a burst; too high lets them wait for an app that cannot keep up.
+    /// refuses clients in a burst; too high lets them wait for an app that cannot keep up. UDP has none.
     pub backlog: u32,
+    /// Whether workers share one queue of connections, which is the default, or each slot has its own.
+    pub mode: ListenMode,
 }
 
 impl Socket {
@@ -59,12 +61,9 @@ impl Socket {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Listen {
     /// `HOST:PORT`.
-    Tcp {
-        /// A host name, an IPv4 address, or an IPv6 address without its brackets.
-        host: String,
-        /// The port; 0 lets the kernel choose one.
-        port: u16,
-    },
+    Tcp(HostPort),
+    /// `udp:HOST:PORT`.
+    Udp(HostPort),
     /// `unix:PATH`. At most 107 bytes, the kernel's limit.
     Unix(PathBuf),
 }
@@ -73,9 +72,30 @@ impl fmt::Display for Listen {
     /// Writes the address as `drover.toml` has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.parse::<Ipv6Addr>().is_ok() => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Tcp(addr) => addr.fmt(f),
+            Self::Udp(addr) => write!(f, "udp:{addr}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// A host name, an IPv4 address, or an IPv6 address without its brackets.
+    pub host: String,
+    /// The port; 0 lets the kernel choose one.
+    pub port: u16,
+}
+
+impl fmt::Display for HostPort {
+    /// Writes an IPv6 address with its brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.parse::<Ipv6Addr>().is_ok() {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml_edit::Table;
 
 use super::mistake::Mistakes;
-use super::model::{App, Config, Listen, Socket};
+use super::model::{App, Config, HostPort, Listen, Socket};
 use super::reader::{Entry, Reader};
 use super::unbuilt::Place;
 use super::{app, master, names, relation, socket};
@@ -38,6 +38,7 @@ pub(super) fn read<'t>(
             Some(App { depends_on, ..app::read(app, entry, &declared, directory)? })
         });
         relation::check(root.mistakes(), &relations, &named);
+        socket::check_queues(root.mistakes(), &sockets, apps.iter().flatten());
         if table.get("app").is_none_or(|item| item.as_table_like().is_some_and(|table| table.is_empty())) {
             root.miss("app", "no app to run", "add one: `[app.web]` with `command = [\"…\"]`");
         }
@@ -74,7 +75,10 @@ fn check_name(mistakes: &mut Mistakes<'_>, entry: &Entry<'_>, what: &str) {
 fn check_addresses(mistakes: &mut Mistakes<'_>, sockets: &[(Socket, Range<usize>)]) {
     for (index, (socket, span)) in sockets.iter().enumerate() {
         // Port 0 is another port each time.
-        if matches!(socket.listen, Listen::Tcp { port: 0, .. }) {
+        if matches!(
+            socket.listen,
+            Listen::Tcp(HostPort { port: 0, .. }) | Listen::Udp(HostPort { port: 0, .. })
+        ) {
             continue;
         }
         let earlier = sockets[..index].iter().find(|(earlier, _)| earlier.listen == socket.listen);

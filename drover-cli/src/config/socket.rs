@@ -4,17 +4,70 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::PathBuf;
 
+use drover_master::config::ListenMode;
+
 use super::mistake::{Mistakes, shown};
-use super::model::{Listen, Socket};
+use super::model::{App, HostPort, Listen, Socket, Workers};
 use super::reader::{Entry, Reader};
-use super::{unbuilt, value};
+use super::value;
+
+const MODES: &[(&str, ListenMode)] = &[("shared", ListenMode::Shared), ("reuseport", ListenMode::Reuseport)];
 
 /// Reads one socket, with the place of its address.
 pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>) -> Option<(Socket, Range<usize>)> {
     let listen = table.required("listen", "say where, for example `listen = \"127.0.0.1:8080\"`", listen);
     let backlog = table.setting("backlog", Socket::DEFAULT_BACKLOG, value::whole(1..=65535)).value;
+    let mode = table.optional("mode", |entry, mistakes| {
+        value::word(MODES)(entry, mistakes).map(|mode| (mode, entry.span.clone()))
+    });
     let (listen, span) = listen?;
-    Some((Socket { name: entry.name.to_owned(), listen, backlog }, span))
+    if let Some((ListenMode::Reuseport, at)) = &mode
+        && let Some((what, help)) = no_queues(&listen)
+    {
+        table
+            .mistakes()
+            .add(at.clone(), format!("{}.mode is `reuseport`, but {what}", entry.path))
+            .help(help);
+    }
+    let mode = mode.map_or_else(ListenMode::default, |(mode, _)| mode);
+    Some((Socket { name: entry.name.to_owned(), listen, backlog, mode }, span))
+}
+
+/// What keeps a socket from having a queue for each slot, and what helps.
+fn no_queues(listen: &Listen) -> Option<(&'static str, &'static str)> {
+    match listen {
+        Listen::Tcp(_) => None,
+        Listen::Udp(_) => {
+            Some(("with UDP every restart would lead clients to other workers", "use `shared`, the default"))
+        }
+        Listen::Unix(_) => Some(("a Unix socket has no such mode", "use `shared`, the default")),
+    }
+}
+
+/// Notes sockets with a queue for each slot that have more than one app's slots to serve, or too many.
+pub(super) fn check_queues<'c>(
+    mistakes: &mut Mistakes<'_>,
+    sockets: &[(Socket, Range<usize>)],
+    apps: impl Iterator<Item = &'c App> + Clone,
+) {
+    for (socket, span) in sockets.iter().filter(|(socket, _)| socket.mode == ListenMode::Reuseport) {
+        let mut named = apps.clone().filter(|app| app.sockets.contains(&socket.name));
+        let what = match (named.next(), named.next()) {
+            (Some(one), Some(other)) => {
+                format!("apps `{}` and `{}` name the socket `{}`", one.name, other.name, socket.name)
+            }
+            (Some(App { workers: Workers::Count(count), name, .. }), None)
+                if *count > ListenMode::MAX_SLOTS =>
+            {
+                format!("app `{name}` has {count} workers on the socket `{}`", socket.name)
+            }
+            _ => continue,
+        };
+        let bound = ListenMode::MAX_SLOTS;
+        mistakes.add(span.clone(), format!("{what}, whose mode is `reuseport`")).help(format!(
+            "that mode is for one app of at most {bound} workers: use `shared`, or more sockets"
+        ));
+    }
 }
 
 fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<(Listen, Range<usize>)> {
@@ -34,11 +87,10 @@ fn address(text: &str) -> Result<Listen, Fault> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path);
     }
-    if let Some(scheme) = unbuilt::LISTEN_SCHEMES.iter().find(|scheme| text.starts_with(**scheme)) {
-        let fault = format!("has an address of the kind `{scheme}`, which is not supported yet");
-        return Err((fault, "write HOST:PORT or unix:PATH".to_owned()));
+    match text.strip_prefix("udp:") {
+        Some(addr) => host_port(addr).map(Listen::Udp),
+        None => host_port(text).map(Listen::Tcp),
     }
-    tcp(text)
 }
 
 fn unix(path: &str) -> Result<Listen, Fault> {
@@ -58,19 +110,19 @@ fn unix(path: &str) -> Result<Listen, Fault> {
 /// An address to connect to: `HOST:PORT`, with a port.
 pub(super) fn peer<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let text = value::string(entry, mistakes)?;
-    let (fault, help) = match tcp(text) {
-        Ok(Listen::Tcp { port: 0, .. }) => (
+    let (fault, help) = match host_port(text) {
+        Ok(HostPort { port: 0, .. }) => (
             "has port 0, at which nobody listens".to_owned(),
             "name the port that the program listens on".to_owned(),
         ),
-        Ok(listen) => return Some(listen.to_string()),
+        Ok(addr) => return Some(addr.to_string()),
         Err(fault) => fault,
     };
     mistakes.add(entry.span.clone(), format!("{} {fault}", entry.path)).help(help);
     None
 }
 
-fn tcp(text: &str) -> Result<Listen, Fault> {
+fn host_port(text: &str) -> Result<HostPort, Fault> {
     let Some((host, port)) = text.rsplit_once(':') else {
         let help = if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
             format!("write `127.0.0.1:{text}`, or `0.0.0.0:{text}` for the whole network")
@@ -85,7 +137,7 @@ fn tcp(text: &str) -> Result<Listen, Fault> {
     let Some(number) = port.parse::<u16>().ok().filter(|_| digits) else {
         return Err((format!("has no valid port: `{}`", shown(port)), "a port is 0 to 65535".to_owned()));
     };
-    Ok(Listen::Tcp { host: self::host(host, port)?, port: number })
+    Ok(HostPort { host: self::host(host, port)?, port: number })
 }
 
 /// Checks a host and writes an address as everyone does, so that equal ones are equal.
@@ -136,6 +188,7 @@ mod tests {
             ("Example.COM:65535", "example.com:65535"),
             ("[::1]:80", "[::1]:80"),
             ("[0:0:0:0:0:0:0:1]:80", "[::1]:80"),
+            ("udp:[::1]:53", "udp:[::1]:53"),
             ("unix:/run/a.sock", "unix:/run/a.sock"),
             ("unix:run/a b.sock", "unix:run/a b.sock"),
         ] {
@@ -172,9 +225,9 @@ mod tests {
             ),
             (&long, "has a path of 108 bytes", "the kernel takes at most 107: choose a shorter one"),
             (
-                "udp:127.0.0.1:53",
-                "has an address of the kind `udp:`, which is not supported yet",
-                "write HOST:PORT or unix:PATH",
+                "udp:53",
+                "is not an address: `53`",
+                "write `127.0.0.1:53`, or `0.0.0.0:53` for the whole network",
             ),
         ] {
             assert_eq!(address(text), Err((fault.to_owned(), help.to_owned())), "{text}");

@@ -37,8 +37,7 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 7] = [
-    (Place::Socket, "mode"),
+pub(super) const KEYS: [(Place, &str); 6] = [
     (Place::App, "recycle"),
     (Place::App, "health"),
     (Place::App, "reload"),
@@ -49,6 +48,3 @@ pub(super) const KEYS: [(Place, &str); 7] = [
 
 /// Words of `app.NAME.protocol` that are not built yet.
 pub(super) const PROTOCOLS: [&str; 1] = ["notify"];
-
-/// Kinds of address in `sockets.NAME.listen` that are not built yet.
-pub(super) const LISTEN_SCHEMES: [&str; 1] = ["udp:"];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    OnUpdateFailure, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder,
+    ListenMode, OnUpdateFailure, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder,
     UpdatePolicy,
 };
 use serde_json::Value as Json;
@@ -60,8 +60,16 @@ fn master(master: &Master) -> Item {
 }
 
 fn socket(socket: &Socket) -> Item {
-    let Socket { name: _, listen, backlog } = socket;
-    table([("listen", value(listen.to_string())), ("backlog", value(i64::from(*backlog)))])
+    let Socket { name: _, listen, backlog, mode } = socket;
+    let mode = match mode {
+        ListenMode::Shared => "shared",
+        ListenMode::Reuseport => "reuseport",
+    };
+    table([
+        ("listen", value(listen.to_string())),
+        ("backlog", value(i64::from(*backlog))),
+        ("mode", value(mode)),
+    ])
 }
 
 fn app(app: &App) -> Item {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy, UpdatePolicy,
+    RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -35,6 +35,8 @@ pub struct AppSpec {
     pub restart: RestartPolicy,
     /// How they are replaced while the app runs.
     pub update: UpdatePolicy,
+    /// The signals by which workers without the protocol are suspended and resumed. Default: none; then they can't be.
+    pub suspend: Option<SuspendSignals>,
     /// Where what they print goes.
     pub output: Output,
     /// What it is for. Default: a service.
@@ -89,6 +91,7 @@ impl AppSpec {
             heartbeat: Some(Heartbeat::default()),
             restart: RestartPolicy::default(),
             update: UpdatePolicy::default(),
+            suspend: None,
             output: Output::Forward,
             kind: Kind::Service,
             depends_on: Vec::new(),
@@ -131,6 +134,9 @@ impl AppSpec {
             if self.listeners[..at].iter().any(|other| other.name == listener.name) {
                 return Err(ConfigError::DuplicateListener { name: listener.name.clone() });
             }
+            if let Some(fault) = listener.fault(self.workers) {
+                return Err(ConfigError::Listener { name: listener.name.clone(), fault });
+            }
         }
         if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
             return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
@@ -148,7 +154,7 @@ impl AppSpec {
         if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = &self.start.probe {
             match addr.parse()? {
                 ListenAddr::Tcp(addr) if !addr.ends_with(":0") => {}
-                ListenAddr::Tcp(_) | ListenAddr::Unix(_) => {
+                ListenAddr::Tcp(_) | ListenAddr::Udp(_) | ListenAddr::Unix(_) => {
                     let reason = "a probe needs HOST:PORT with the port that the program listens on";
                     return Err(ConfigError::ListenAddr { text: addr.clone(), reason });
                 }
@@ -157,6 +163,13 @@ impl AppSpec {
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
             return Err(ConfigError::StopSignal { app: self.name.clone(), got: self.stop.signal });
+        }
+        if let Some(SuspendSignals { signal, resume_signal }) = self.suspend {
+            for got in [signal, resume_signal] {
+                if got == libc::SIGKILL || !(1..=64).contains(&got) {
+                    return Err(ConfigError::SuspendSignal { app: self.name.clone(), got });
+                }
+            }
         }
         for (at, Dependency { app: name, .. }) in self.depends_on.iter().enumerate() {
             if *name == self.name {
@@ -275,6 +288,14 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A listener that can't be had as it is described.
+    #[error("listener `{name}`: {fault}")]
+    Listener {
+        /// Its name.
+        name: String,
+        /// Why.
+        fault: String,
+    },
     /// A backoff that shrinks.
     #[error("app `{app}`: the backoff factor is {got}, expected 1 or more")]
     BackoffFactor {
@@ -310,6 +331,14 @@ pub enum ConfigError {
         "app `{app}`: signal {got} can't ask a worker to leave; use one that it can handle, such as SIGTERM (15)"
     )]
     StopSignal {
+        /// The app.
+        app: String,
+        /// What was given.
+        got: i32,
+    },
+    /// A signal that no worker can rest by.
+    #[error("app `{app}`: no worker can be suspended or resumed by signal {got}")]
+    SuspendSignal {
         /// The app.
         app: String,
         /// What was given.

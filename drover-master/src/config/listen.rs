@@ -15,15 +15,63 @@ pub struct ListenSpec {
     /// Where.
     pub addr: ListenAddr,
     /// How many connections the kernel queues until a worker takes them. Default 1024; the kernel caps it at
-    /// `net.core.somaxconn`. Too low: connections are refused in a peak. Too high: they wait longer than clients do.
+    /// `net.core.somaxconn`, and UDP has none. Too low: connections are refused in a peak. Too high: they wait longer than clients do.
     pub backlog: u32,
+    /// Whether its workers share one queue of connections. Default [`ListenMode::Shared`].
+    pub mode: ListenMode,
 }
 
 impl ListenSpec {
-    /// A listener with the default backlog of 1024.
+    /// A shared listener with the default backlog of 1024.
     pub fn new(name: impl Into<String>, addr: ListenAddr) -> Self {
-        Self { name: name.into(), addr, backlog: 1024 }
+        Self { name: name.into(), addr, backlog: 1024, mode: ListenMode::Shared }
     }
+
+    /// The same listener with a queue of connections for each slot.
+    #[must_use]
+    pub fn reuseport(self) -> Self {
+        Self { mode: ListenMode::Reuseport, ..self }
+    }
+
+    /// What keeps an app of `workers` from having it.
+    pub(super) fn fault(&self, workers: u32) -> Option<String> {
+        if self.mode == ListenMode::Shared {
+            return None;
+        }
+        match &self.addr {
+            // unix(7): the option is taken and has no effect.
+            ListenAddr::Unix(_) => Some("a Unix socket has no mode `reuseport`: use `shared`".to_owned()),
+            // A datagram has no queue whose end could be waited for: a server may keep a client's state in the worker that the
+            // client's first datagram came to, and every change of the group would lead the next ones elsewhere.
+            ListenAddr::Udp(_) => Some(
+                "a UDP socket has no mode `reuseport`: every restart would lead clients to other workers; use `shared`"
+                    .to_owned(),
+            ),
+            ListenAddr::Tcp(_) if workers > ListenMode::MAX_SLOTS => Some(format!(
+                "in the mode `reuseport` it serves at most {} workers, not {workers}: use `shared`",
+                ListenMode::MAX_SLOTS
+            )),
+            ListenAddr::Tcp(_) => None,
+        }
+    }
+}
+
+/// How workers come to their connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ListenMode {
+    /// All workers take from one queue: none waits for a worker that is busy while another is idle.
+    #[default]
+    Shared,
+    /// Each slot has a queue of its own (`SO_REUSEPORT`), and a new connection is given to one of them by chance: workers
+    /// never contend for a connection. The price is that it waits for its worker though another may be idle. TCP only, for
+    /// one app, at most 1024 workers.
+    Reuseport,
+}
+
+impl ListenMode {
+    /// How many slots may have a queue of their own. Each costs the master a descriptor, and the program that chooses among
+    /// them must fit the memory that the kernel grants a socket's options (`net.core.optmem_max`, 20 KiB on older ones).
+    pub const MAX_SLOTS: u32 = 1024;
 }
 
 /// An address to listen on.
@@ -33,6 +81,8 @@ pub enum ListenAddr {
     Tcp(String),
     /// A Unix stream socket at a path.
     Unix(PathBuf),
+    /// UDP on `HOST:PORT`; all workers receive from the one socket.
+    Udp(String),
 }
 
 impl From<SocketAddr> for ListenAddr {
@@ -41,7 +91,7 @@ impl From<SocketAddr> for ListenAddr {
     }
 }
 
-/// `HOST:PORT`, or `unix:PATH`.
+/// `HOST:PORT`, `udp:HOST:PORT`, or `unix:PATH`.
 impl FromStr for ListenAddr {
     type Err = ConfigError;
 
@@ -53,14 +103,19 @@ impl FromStr for ListenAddr {
             }
             return Ok(Self::Unix(Path::new(path).to_owned()));
         }
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| invalid("expected HOST:PORT or unix:PATH"))?;
+        let (kind, addr): (fn(String) -> Self, _) = match text.strip_prefix("udp:") {
+            Some(addr) => (Self::Udp, addr),
+            None => (Self::Tcp, text),
+        };
+        let (host, port) =
+            addr.rsplit_once(':').ok_or_else(|| invalid("expected HOST:PORT, udp:HOST:PORT or unix:PATH"))?;
         if host.is_empty() {
             return Err(invalid("the host is empty; use 0.0.0.0 or [::] for all"));
         }
         if port.parse::<u16>().is_err() {
             return Err(invalid("the port must be a number from 0 to 65535"));
         }
-        Ok(Self::Tcp(text.to_owned()))
+        Ok(kind(addr.to_owned()))
     }
 }
 
@@ -68,6 +123,7 @@ impl fmt::Display for ListenAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(addr) => f.write_str(addr),
+            Self::Udp(addr) => write!(f, "udp:{addr}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }

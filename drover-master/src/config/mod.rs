@@ -15,10 +15,10 @@ pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use command::Command;
 pub use cpus::cpus;
 pub use limits::{Limit, Limits, Resource};
-pub use listen::{ListenAddr, ListenSpec};
+pub use listen::{ListenAddr, ListenMode, ListenSpec};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy,
+    RestartWhen, StartPolicy, StopPolicy, SuspendSignals,
 };
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

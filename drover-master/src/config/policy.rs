@@ -127,6 +127,16 @@ impl Default for Heartbeat {
     }
 }
 
+/// The signals by which workers without the protocol are suspended and resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuspendSignals {
+    /// Tells a worker to take no new work, such as SIGUSR1, if it knows that; SIGSTOP halts any program, with what it has in
+    /// flight.
+    pub signal: i32,
+    /// Tells it to take work again, such as SIGUSR2; SIGCONT after SIGSTOP.
+    pub resume_signal: i32,
+}
+
 /// Whether and when an ended worker is started again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestartPolicy {

@@ -49,6 +49,9 @@ pub(crate) struct LinkNews {
     pub news: News,
 }
 
+/// The capability of a worker that takes work again after it has drained (docs/protocol.md).
+const RESUME: &str = "resume";
+
 /// What happened on a connection.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -57,6 +60,8 @@ pub(crate) enum News {
         token: Token,
         /// The library that speaks, for people.
         sdk: String,
+        /// Whether the worker can take work again after it has drained.
+        can_resume: bool,
         answer: oneshot::Sender<Result<Admission, (RejectCode, String)>>,
     },
     /// The handshake failed before anybody was asked.
@@ -166,7 +171,8 @@ impl Connection {
         let (answer, answered) = oneshot::channel();
         let token = Token::from(claim.token());
         let sdk = claim.sdk();
-        self.tell(News::Claimed { token, sdk, answer }).await;
+        let can_resume = claim.can(RESUME);
+        self.tell(News::Claimed { token, sdk, can_resume, answer }).await;
         match answered.await {
             Ok(Ok(admission)) => {
                 let (reply, _) =

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{ListenError, Listener};
-use crate::config::ListenSpec;
+use super::{InheritedSockets, ListenError, Listener, Origin};
+use crate::config::{ListenMode, ListenSpec};
 
 /// A listener that was opened, and perhaps still is.
 type Known = (ListenSpec, Weak<Listener>);
@@ -12,9 +12,42 @@ type Known = (ListenSpec, Weak<Listener>);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListenerPool {
     open: Arc<Mutex<Vec<Known>>>,
+    inherited: InheritedSockets,
 }
 
 impl ListenerPool {
+    /// A pool in which listeners are these sockets, where they can be.
+    pub(crate) fn of(inherited: InheritedSockets) -> Self {
+        Self { inherited, ..Self::default() }
+    }
+
+    /// Tells of sockets that were handed over and belong to none of these listeners.
+    pub(crate) fn tell_left_over<'s>(&self, listeners: impl IntoIterator<Item = &'s ListenSpec>) {
+        for socket in self.inherited.left_over(listeners) {
+            tracing::warn!(
+                target: "drover::listener",
+                "no listener has the name or the address of the socket {socket}, which was handed over; nobody serves it"
+            );
+        }
+    }
+
+    /// The listener that was handed over for this description, if one was.
+    pub(super) fn inherited(&self, spec: &ListenSpec) -> Result<Option<Listener>, ListenError> {
+        let fault = |fault: String| ListenError::Inherited { name: spec.name.clone(), fault };
+        let found = self
+            .inherited
+            .socket(spec)
+            .map_err(|what| fault(format!("{what}, not one for {}", spec.addr)))?;
+        let Some((socket, addr)) = found else { return Ok(None) };
+        if spec.mode == ListenMode::Reuseport {
+            return Err(fault(
+                "one, and the mode `reuseport` needs one for each slot: use `shared`".to_owned(),
+            ));
+        }
+        tracing::debug!(target: "drover::listener", name = spec.name, %addr, "handed over");
+        Ok(Some(Listener { name: spec.name.clone(), addr, socket, origin: Origin::Inherited }))
+    }
+
     /// The listener of this description: the open one, if an app has it already.
     pub(crate) fn open(&self, spec: &ListenSpec) -> Result<Arc<Listener>, ListenError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -24,7 +57,10 @@ impl ListenerPool {
         {
             return Ok(listener);
         }
-        let listener = Arc::new(Listener::open(spec)?);
+        let listener = Arc::new(match self.inherited(spec)? {
+            Some(listener) => listener,
+            None => Listener::open(spec)?,
+        });
         open.push((spec.clone(), Arc::downgrade(&listener)));
         Ok(listener)
     }

@@ -15,15 +15,18 @@
 //! stop is ignored where nothing is left, else it joins.
 //!
 //! ```text
-//!               start     stop       restart
-//! vacant        accept    ignore     accept
-//! pending       accept    accept     accept
-//! starting      join      accept     accept
-//! ready         ignore    accept     accept
-//! restarting    join      accept     join
-//! leaving       deny      join       deny
+//!               start     stop       restart   suspend   resume
+//! vacant        accept    ignore     accept    ignore    ignore
+//! pending       accept    accept     accept    accept    join
+//! starting      join      accept     accept    accept    join
+//! ready         ignore    accept     accept    accept    ignore
+//! suspending    accept    accept     accept    join      accept
+//! suspended     accept    accept     accept    ignore    accept
+//! restarting    join      accept     join      deny      join
+//! leaving       deny      join       deny      ignore    deny
 //! ```
 //!
+//! A suspension and a resumption of an app that is idle or ending are refused like a start.
 //! A stop of a slot pre-empts the restart that is under way there; nothing pre-empts a stop but the end of the app.
 
 use super::ids::{SlotIndex, WorkerId};
@@ -85,6 +88,17 @@ pub enum DenyReason {
         /// Which one.
         slot: SlotIndex,
     },
+    /// A suspension came while the worker makes room for another.
+    #[error("worker {slot} is being restarted; wait until it is ready, then suspend it")]
+    SlotRestarting {
+        /// Which one.
+        slot: SlotIndex,
+    },
+    /// Workers that nobody can tell to take no work.
+    #[error(
+        "workers of this app can't be suspended: they don't speak the protocol, and no signals for it are configured (app.suspend)"
+    )]
+    CantSuspend,
     /// There is no such place.
     #[error("there is no worker {slot}; the app has {count}, from 0")]
     NoSuchSlot {
@@ -151,6 +165,10 @@ pub enum Occupancy {
     Starting,
     /// A worker that is ready.
     Ready,
+    /// A worker that drains and will stay.
+    Suspending,
+    /// A worker that takes no work; or none, until somebody resumes it.
+    Suspended,
     /// A worker that leaves, so that another takes its place.
     Restarting,
     /// A worker that leaves for good.
@@ -172,6 +190,10 @@ pub enum SlotRequest {
     Stop,
     /// Have another one there.
     Restart,
+    /// Have the one there take no work, and stay.
+    Suspend,
+    /// Have the one there take work again.
+    Resume,
 }
 
 impl SlotRequest {
@@ -181,6 +203,8 @@ impl SlotRequest {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Restart => "restart",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
         }
     }
 }
@@ -220,16 +244,30 @@ pub const fn admit_slot(
         (Doing::Stopping | Doing::Killing, _) => return Admission::Deny(DenyReason::ShuttingDown),
     }
     match (occupancy, request) {
-        (Occupancy::Vacant, SlotRequest::Start | SlotRequest::Restart) | (Occupancy::Pending, _) => {
-            Admission::Accept
-        }
-        (Occupancy::Vacant, SlotRequest::Stop) | (Occupancy::Ready, SlotRequest::Start) => Admission::Ignore,
-        (Occupancy::Starting | Occupancy::Restarting, SlotRequest::Start)
+        (Occupancy::Vacant, SlotRequest::Start | SlotRequest::Restart)
+        | (
+            Occupancy::Pending,
+            SlotRequest::Start | SlotRequest::Stop | SlotRequest::Restart | SlotRequest::Suspend,
+        )
+        | (
+            Occupancy::Starting | Occupancy::Ready,
+            SlotRequest::Stop | SlotRequest::Restart | SlotRequest::Suspend,
+        )
+        | (
+            Occupancy::Suspending | Occupancy::Suspended,
+            SlotRequest::Start | SlotRequest::Stop | SlotRequest::Restart | SlotRequest::Resume,
+        )
+        | (Occupancy::Restarting, SlotRequest::Stop) => Admission::Accept,
+        (Occupancy::Vacant, SlotRequest::Stop | SlotRequest::Suspend | SlotRequest::Resume)
+        | (Occupancy::Ready, SlotRequest::Start | SlotRequest::Resume)
+        | (Occupancy::Suspended | Occupancy::Leaving, SlotRequest::Suspend) => Admission::Ignore,
+        (Occupancy::Starting | Occupancy::Restarting, SlotRequest::Start | SlotRequest::Resume)
+        | (Occupancy::Pending, SlotRequest::Resume)
+        | (Occupancy::Suspending, SlotRequest::Suspend)
         | (Occupancy::Restarting, SlotRequest::Restart)
         | (Occupancy::Leaving, SlotRequest::Stop) => Admission::Join,
-        (Occupancy::Starting | Occupancy::Ready, SlotRequest::Stop | SlotRequest::Restart)
-        | (Occupancy::Restarting, SlotRequest::Stop) => Admission::Accept,
-        (Occupancy::Leaving, SlotRequest::Start | SlotRequest::Restart) => {
+        (Occupancy::Restarting, SlotRequest::Suspend) => Admission::Deny(DenyReason::SlotRestarting { slot }),
+        (Occupancy::Leaving, SlotRequest::Start | SlotRequest::Restart | SlotRequest::Resume) => {
             Admission::Deny(DenyReason::SlotStopping { slot })
         }
     }
@@ -248,12 +286,20 @@ mod tests {
     #[test]
     fn the_table_of_slots_in_the_module_text_is_the_table_of_the_code() {
         let slot = SlotIndex(3);
-        let requests = [SlotRequest::Start, SlotRequest::Stop, SlotRequest::Restart];
+        let requests = [
+            SlotRequest::Start,
+            SlotRequest::Stop,
+            SlotRequest::Restart,
+            SlotRequest::Suspend,
+            SlotRequest::Resume,
+        ];
         for (name, occupancy) in [
             ("vacant", Occupancy::Vacant),
             ("pending", Occupancy::Pending),
             ("starting", Occupancy::Starting),
             ("ready", Occupancy::Ready),
+            ("suspending", Occupancy::Suspending),
+            ("suspended", Occupancy::Suspended),
             ("restarting", Occupancy::Restarting),
             ("leaving", Occupancy::Leaving),
         ] {
@@ -265,11 +311,11 @@ mod tests {
             for (cell, request) in row.split_whitespace().zip(requests) {
                 for doing in [Doing::Starting, Doing::Started] {
                     let admission = admit_slot(doing, slot, occupancy, request);
-                    assert_eq!(
-                        admission,
-                        expected(cell, DenyReason::SlotStopping { slot }),
-                        "{name} {request:?}"
-                    );
+                    let denial = match occupancy {
+                        Occupancy::Restarting => DenyReason::SlotRestarting { slot },
+                        _ => DenyReason::SlotStopping { slot },
+                    };
+                    assert_eq!(admission, expected(cell, denial), "{name} {request:?}");
                 }
                 let is_stop = request == SlotRequest::Stop;
                 let idle = if is_stop { Admission::Ignore } else { Admission::Deny(DenyReason::NotRunning) };

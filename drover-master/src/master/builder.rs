@@ -14,7 +14,7 @@ use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Output,
     Protocol, RestartPolicy, StartPolicy, StopPolicy,
 };
-use crate::listener::ListenerPool;
+use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
 use crate::process::{OutputLog, OutputSink};
 use crate::signals::Signals;
@@ -28,6 +28,8 @@ pub struct MasterBuilder {
     events: EventLog,
     output_log: Option<OutputLog>,
     pool: ListenerPool,
+    /// Whether the pool's inherited sockets are for this app alone.
+    is_activated: bool,
     /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
     wrong: Option<ConfigError>,
 }
@@ -49,6 +51,7 @@ impl MasterBuilder {
             events: EventLog::new(),
             output_log: None,
             pool: ListenerPool::default(),
+            is_activated: false,
             wrong: None,
         }
     }
@@ -60,13 +63,20 @@ impl MasterBuilder {
         self
     }
 
-    /// A listener that every worker inherits: `HOST:PORT` or `unix:PATH`. Default: none.
+    /// A listener that every worker inherits: `HOST:PORT`, `udp:HOST:PORT` or `unix:PATH`. Default: none.
     #[must_use]
     pub fn listen(mut self, name: &str, addr: &str) -> Self {
         match addr.parse::<ListenAddr>() {
             Ok(addr) => self.spec.listeners.push(ListenSpec::new(name, addr)),
             Err(error) => self.wrong = self.wrong.or(Some(error)),
         }
+        self
+    }
+
+    /// The same from a description, which may ask for more: a queue of connections for each slot, for instance.
+    #[must_use]
+    pub fn listener(mut self, spec: ListenSpec) -> Self {
+        self.spec.listeners.push(spec);
         self
     }
 
@@ -186,6 +196,17 @@ impl MasterBuilder {
     #[must_use]
     pub(crate) fn listener_pool(mut self, pool: ListenerPool) -> Self {
         self.pool = pool;
+        self.is_activated = false;
+        self
+    }
+
+    /// Uses sockets that this process was started with, where their names or addresses are those of listeners. Default: none;
+    /// nothing is read from the environment unless the program asks for it. Of an app of a
+    /// [`Supervisor`](crate::supervisor::Supervisor) that one's builder is told instead.
+    #[must_use]
+    pub fn inherited(mut self, sockets: InheritedSockets) -> Self {
+        self.pool = ListenerPool::of(sockets);
+        self.is_activated = true;
         self
     }
 
@@ -213,6 +234,9 @@ impl MasterBuilder {
         self.spec.resolve()?;
         if crate::sys::is_child_signal_ignored() {
             return Err(BuildError::ChildSignalIgnored);
+        }
+        if self.is_activated {
+            self.pool.tell_left_over(&self.spec.listeners);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let (master, driver) = Driver::new(self.spec, self.hook, self.events, self.output_log, self.pool);

@@ -206,7 +206,7 @@ impl Driver {
         };
         let mut edition = Edition::closed(Arc::clone(&spec));
         if self.fleet.doing() != Doing::Idle {
-            let opened = edition.open(&self.pool, &self.link_sender);
+            let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender);
             opened.map_err(|error| OperateError::opening(Arc::clone(&self.app), error))?;
         }
         let generation = self.fleet.next_generation();

@@ -18,6 +18,8 @@ pub(super) struct Contact {
     pub token: Option<Token>,
     /// Who asks it from outside whether it is ready; ends with the contact.
     pub probe: Option<AbortOnDrop>,
+    /// Who waits until its queues are empty.
+    pub emptying: Option<AbortOnDrop>,
     /// Its process, once it is made.
     pub tree: Option<Arc<Tree>>,
     pub link: Option<(ConnectionId, Outgoing)>,
@@ -35,6 +37,7 @@ impl Contact {
             identity,
             token,
             probe: None,
+            emptying: None,
             tree: None,
             link: None,
             early: None,
@@ -82,6 +85,10 @@ pub(super) enum ProcessNews {
     },
     /// It answered its probe.
     ProbePassed {
+        id: WorkerId,
+    },
+    /// No connection waits for it any more.
+    QueueEmptied {
         id: WorkerId,
     },
     /// Enough was waited for what an ended worker had to say.

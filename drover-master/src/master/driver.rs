@@ -24,9 +24,9 @@ use super::hook::{ExitContext, Hook};
 use super::ticket::Reply;
 use super::trace;
 use super::view::View;
-use crate::config::AppSpec;
+use crate::config::{AppSpec, ListenSpec};
 use crate::link::{ConnectionId, LinkNews, Token};
-use crate::listener::ListenerPool;
+use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{TicketId, WorkerId};
@@ -65,6 +65,8 @@ pub(super) struct Driver {
     pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pub(super) pool: ListenerPool,
+    /// What any of the editions listens on.
+    pub(super) listeners: AppListeners,
     /// Counts the frames sent to workers.
     pub(super) last_seq: u64,
 
@@ -135,6 +137,7 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
+            listeners: AppListeners::default(),
             last_seq: 0,
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -242,7 +245,10 @@ impl Driver {
                     let decision = self.hook.as_mut().map_or(proposed, |hook| hook.ask(&context));
                     self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
                 }
-                FleetAction::Publish(event) => trace::event(&self.events.publish(&self.app, event)),
+                FleetAction::Publish(event) => {
+                    self.follow(&event);
+                    trace::event(&self.events.publish(&self.app, event));
+                }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
                     self.close();
@@ -252,6 +258,7 @@ impl Driver {
         }
         self.tidy_editions();
         let changed = self.fleet.take_changed();
+        self.close_queues(&changed);
         self.view.update(&self.fleet, &changed, self.events.last_seq());
         if ended.is_some() {
             self.outcome.send_replace(ended);
@@ -280,14 +287,15 @@ impl Driver {
     fn open(&mut self) -> Result<(), OpenError> {
         let generation = self.fleet.status().generation;
         if let Some(edition) = self.editions.get_mut(&generation) {
-            edition.open(&self.pool, &self.link_sender)?;
+            edition.open(&mut self.listeners, &self.pool, &self.link_sender)?;
         }
         self.show_edition();
         Ok(())
     }
 
     fn close(&mut self) {
-        self.editions.values_mut().for_each(Edition::close);
+        self.editions.values_mut().for_each(|edition| edition.link = None);
+        self.listeners = AppListeners::default();
         self.show_edition();
     }
 
@@ -295,13 +303,18 @@ impl Driver {
     fn tidy_editions(&mut self) {
         if self.editions.len() > 1 || !self.editions.contains_key(&self.fleet.status().generation) {
             self.editions.retain(|generation, _| self.fleet.uses(*generation));
+            let editions = self.editions.values();
+            let used: Vec<&ListenSpec> = editions.flat_map(|edition| &edition.spec.listeners).collect();
+            self.listeners.keep(|spec| used.contains(&spec));
             self.show_edition();
         }
     }
 
     pub(super) fn show_edition(&self) {
         if let Some(edition) = self.editions.get(&self.fleet.status().generation) {
-            self.view.show_edition(Arc::clone(&edition.spec), edition.addresses());
+            let shown = self.listeners.shown(&edition.spec.listeners);
+            let shown = shown.map(|(name, addr)| (name.to_owned(), addr.clone())).collect();
+            self.view.show_edition(Arc::clone(&edition.spec), shown);
         }
     }
 

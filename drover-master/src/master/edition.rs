@@ -1,4 +1,4 @@
-//! What the workers of one generation are made from: the description, its open listeners, the socket they speak on.
+//! What the workers of one generation are made from: the description, and the socket they speak on.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::error::OpenError;
-use crate::config::{AppSpec, ListenAddr, Protocol};
+use crate::config::{AppSpec, Protocol};
 use crate::link::{LinkNews, LinkServer, Token};
-use crate::listener::{Listener, ListenerPool};
+use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::ids::Generation;
 use crate::machine::worker::Identity;
 
@@ -17,36 +17,31 @@ use crate::machine::worker::Identity;
 #[derive(Debug)]
 pub(super) struct Edition {
     pub(super) spec: Arc<AppSpec>,
-    pub(super) listeners: Vec<Arc<Listener>>,
     /// One for each generation: its workers come back to it for as long as they live, and it is its user's.
     pub(super) link: Option<LinkServer>,
 }
 
 impl Edition {
     pub(super) fn closed(spec: Arc<AppSpec>) -> Self {
-        Self { spec, listeners: Vec::new(), link: None }
+        Self { spec, link: None }
     }
 
     /// Opens what the app listens on, and the socket its workers speak on. What is open already is taken as it is.
     pub(super) fn open(
         &mut self,
+        listeners: &mut AppListeners,
         pool: &ListenerPool,
         news: &mpsc::Sender<LinkNews>,
     ) -> Result<(), OpenError> {
-        let opened: Result<Vec<_>, _> =
-            self.spec.listeners.iter().map(|listener| pool.open(listener)).collect();
-        self.listeners = opened.map_err(|source| OpenError::Listen(Arc::new(source)))?;
+        for spec in &self.spec.listeners {
+            listeners.open(spec, pool).map_err(|source| OpenError::Listen(Arc::new(source)))?;
+        }
         if self.spec.protocol == Protocol::Drover && self.link.is_none() {
             let server =
                 LinkServer::open(news.clone()).map_err(|source| OpenError::Link(Arc::new(source)))?;
             self.link = Some(server);
         }
         Ok(())
-    }
-
-    pub(super) fn close(&mut self) {
-        self.listeners.clear();
-        self.link = None;
     }
 
     /// What the worker is told through its environment.
@@ -61,16 +56,13 @@ impl Edition {
             words.push(("DROVER_SOCKET", server.path().into()));
             words.push(("DROVER_TOKEN", token.as_str().into()));
         }
-        if !self.listeners.is_empty() {
-            let names: Vec<&str> = self.listeners.iter().map(|listener| listener.name.as_str()).collect();
-            words.push(("LISTEN_FDS", self.listeners.len().to_string().into()));
+        if !self.spec.listeners.is_empty() {
+            let names: Vec<&str> =
+                self.spec.listeners.iter().map(|listener| listener.name.as_str()).collect();
+            words.push(("LISTEN_FDS", names.len().to_string().into()));
             words.push(("LISTEN_FDNAMES", names.join(":").into()));
         }
         words
-    }
-
-    pub(super) fn addresses(&self) -> Vec<(String, ListenAddr)> {
-        self.listeners.iter().map(|listener| (listener.name.clone(), listener.addr.clone())).collect()
     }
 }
 

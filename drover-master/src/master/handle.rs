@@ -212,11 +212,11 @@ impl Master {
         self.events.since(0)
     }
 
-    /// Where a TCP listener listens, while it is open: with the port that the kernel chose, if it was left to it.
+    /// Where a TCP or UDP listener listens, while it is open: with the port that the kernel chose, if it was left to it.
     pub fn listener_addr(&self, name: &str) -> Option<SocketAddr> {
         self.snapshot().listeners.into_iter().find_map(|(listener, addr)| match addr {
-            ListenAddr::Tcp(addr) if listener == name => addr.parse().ok(),
-            ListenAddr::Tcp(_) | ListenAddr::Unix(_) => None,
+            ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if listener == name => addr.parse().ok(),
+            ListenAddr::Tcp(_) | ListenAddr::Udp(_) | ListenAddr::Unix(_) => None,
         })
     }
 

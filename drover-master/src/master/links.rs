@@ -6,7 +6,8 @@ use bytes::Bytes;
 use drover_proto::codec::encode_frame;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
-    ErrorCode, Identity as WireIdentity, Limits, MasterFrame, Ping, Quit, RejectCode, Stop, master_frame,
+    ErrorCode, Identity as WireIdentity, Limits, MasterFrame, Ping, Quit, RejectCode, Resume, Stop,
+    master_frame,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,7 +30,12 @@ const OLD_CONNECTION: Duration = Duration::from_secs(1);
 impl Driver {
     pub(super) fn link_news(&mut self, now: Instant, LinkNews { connection, news }: LinkNews) {
         match news {
-            News::Claimed { token, sdk, answer } => self.claimed(now, connection, &token, &sdk, answer),
+            News::Claimed { token, sdk, can_resume, answer } => {
+                if let Some(id) = self.claimed(now, connection, &token, &sdk, answer) {
+                    let input = WorkerInput::SaidCapable { resume: can_resume };
+                    self.fleet.handle(now, FleetInput::Worker { id, input });
+                }
+            }
             News::Refused { token, peer, trouble, is_final } => {
                 let refusal = Refusal { trouble, is_final };
                 let by_token = token.and_then(|token| self.tokens.get(&token).copied());
@@ -90,19 +96,27 @@ impl Driver {
         self.fleet.handle(now, FleetInput::Worker { id, input });
     }
 
-    fn claimed(&mut self, now: Instant, connection: ConnectionId, token: &Token, sdk: &str, answer: Answer) {
+    /// Tells whose claim it is, if it is one.
+    fn claimed(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        token: &Token,
+        sdk: &str,
+        answer: Answer,
+    ) -> Option<WorkerId> {
         let Some(id) = self.tokens.get(token).copied() else {
             let message =
                 "the token belongs to no living worker; only processes started by this master may connect";
             let _ = answer.send(Err((RejectCode::UnknownToken, message.to_owned())));
-            return;
+            return None;
         };
-        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let contact = self.contacts.get_mut(&id)?;
         // One whose time is over does not wait any more.
         let is_claimed = contact.early.as_ref().is_some_and(|(_, waiting)| !waiting.is_closed());
         if is_claimed {
             let _ = answer.send(Err(token_in_use()));
-            return;
+            return None;
         }
         tracing::debug!(target: "drover::protocol", worker = id.0, connection = connection.0, sdk, "← Hello");
         if contact.link.is_some() {
@@ -113,6 +127,7 @@ impl Driver {
         } else {
             self.admit(now, connection, id, answer);
         }
+        Some(id)
     }
 
     pub(super) fn admit(&mut self, now: Instant, connection: ConnectionId, id: WorkerId, answer: Answer) {
@@ -154,11 +169,16 @@ impl Driver {
                 let stop = Stop { deadline_ms: milliseconds(deadline) };
                 self.send(now, id, "Stop", master_frame::Body::Stop(stop));
             }
+            WorkerAction::SendResume { deadline } => {
+                let resume = Resume { deadline_ms: milliseconds(deadline) };
+                self.send(now, id, "Resume", master_frame::Body::Resume(resume));
+            }
             WorkerAction::SendQuit { deadline } => {
                 let quit = Quit { deadline_ms: milliseconds(deadline) };
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
             WorkerAction::StartProbe => self.start_probe(id),
+            WorkerAction::EmptyQueue => self.empty_queue(now, id),
             WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
             WorkerAction::RefuseMessage { said, seq, during } => {
                 let message = format!("{said} has no place while {}", during.name().replace('_', " "));
@@ -260,6 +280,7 @@ mod tests {
             identity: Identity { id, slot: SlotIndex(0), generation: Generation(1) },
             token: Some(token.clone()),
             probe: None,
+            emptying: None,
             tree: None,
             link: Some((OLD, outgoing().0)),
             early: None,
@@ -276,7 +297,7 @@ mod tests {
 
     fn claim(driver: &mut Driver, connection: ConnectionId, token: &Token) -> Answered {
         let (answer, answered) = oneshot::channel();
-        let news = News::Claimed { token: token.clone(), sdk: String::new(), answer };
+        let news = News::Claimed { token: token.clone(), sdk: String::new(), can_resume: false, answer };
         driver.link_news(now(), LinkNews { connection, news });
         answered
     }

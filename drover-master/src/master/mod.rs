@@ -11,6 +11,7 @@ mod handle;
 mod hook;
 mod links;
 mod processes;
+mod steering;
 mod ticket;
 mod trace;
 mod view;

@@ -47,8 +47,15 @@ impl Driver {
             return self
                 .not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno: libc::EACCES, sentence });
         }
+        let sockets = match self.listeners.sockets(&spec.listeners, identity.slot) {
+            Ok(sockets) => sockets,
+            Err((name, error)) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
+                let sentence = format!("listener `{name}`: no socket for this slot: {error}");
+                return self.not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno, sentence });
+            }
+        };
         let words = edition.words(identity, token.as_ref());
-        let sockets = edition.listeners.iter().map(|listener| Arc::clone(&listener.socket)).collect();
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
         }
@@ -84,6 +91,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
             ProcessNews::Died { id } => {
+                self.lead_away_from_dead(id);
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died });
             }
             ProcessNews::Ended { id, ended } => {
@@ -111,6 +119,9 @@ impl Driver {
             }
             ProcessNews::ProbePassed { id } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbePassed });
+            }
+            ProcessNews::QueueEmptied { id } => {
+                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
             }
             ProcessNews::SaidNoMore { id } => {
                 if let Some(ended) = self.contacts.get_mut(&id).and_then(|contact| contact.ended.take()) {

@@ -56,6 +56,27 @@ impl Master {
         self.operate(gate::SlotRequest::Start, target, "start_worker()")
     }
 
+    /// Has workers take no work, and stay: each drains, and its process lives on. Connections wait in the queue of the listener
+    /// while nobody takes them. Resolved means that what is meant takes no work any more. Workers without the protocol need
+    /// [`AppSpec::suspend`](crate::config::AppSpec::suspend).
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Denied`]: they can't be suspended, there is no such worker, or the app does not run.
+    pub fn suspend(&self, target: Target) -> Ticket<(), OperateError> {
+        self.operate(gate::SlotRequest::Suspend, target, "suspend()")
+    }
+
+    /// Has suspended workers take work again: by the same process, or by a new one in the slot if the worker can't. Resolved
+    /// means that they are ready.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError`]: a new worker failed before it was ready, there is no such worker, or the app does not run.
+    pub fn resume(&self, target: Target) -> Ticket<(), OperateError> {
+        self.operate(gate::SlotRequest::Resume, target, "resume()")
+    }
+
     /// Has more or fewer workers. Newcomers are started in parallel and count when they are ready; those that are too many
     /// drain and leave: first what has failed, then what is not ready, then the least busy, then the youngest. Resolved means
     /// that every newcomer is ready, or everyone that had to leave is gone. A newer call takes the place of one that is under

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{ConfigError, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
-use crate::listener::ListenerPool;
+use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::master::{BuildError, EventLog, MasterBuilder};
 use crate::process::OutputLog;
@@ -19,6 +19,7 @@ pub struct SupervisorBuilder {
     apps: Vec<MasterBuilder>,
     control: Option<ControlPath>,
     signals: Option<Signals>,
+    inherited: InheritedSockets,
     rules: CompositeRules,
 }
 
@@ -26,7 +27,8 @@ impl Default for SupervisorBuilder {
     fn default() -> Self {
         let (strategy, shutdown_timeout) = (Strategy::None, Duration::from_secs(45));
         let rules = CompositeRules { keep_going: false, strategy, shutdown_timeout };
-        Self { apps: Vec::new(), control: None, signals: None, rules }
+        let inherited = InheritedSockets::default();
+        Self { apps: Vec::new(), control: None, signals: None, inherited, rules }
     }
 }
 
@@ -62,6 +64,14 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn signals(mut self, signals: Signals) -> Self {
         self.signals = Some(signals);
+        self
+    }
+
+    /// Uses sockets that this process was started with, where their names or addresses are those of listeners. Default: none;
+    /// nothing is read from the environment unless the program asks for it.
+    #[must_use]
+    pub fn inherited(mut self, sockets: InheritedSockets) -> Self {
+        self.inherited = sockets;
         self
     }
 
@@ -112,7 +122,8 @@ impl SupervisorBuilder {
         }
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
-        let pool = ListenerPool::default();
+        let pool = ListenerPool::of(self.inherited);
+        pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
         // Only a client of the control socket can ask for it.
         let kept = control.is_some().then(|| output.clone());

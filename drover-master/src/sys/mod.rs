@@ -3,19 +3,23 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 mod child;
+mod inherited;
 #[cfg(test)]
 mod lease;
 mod orphans;
 mod pidfd;
 mod readiness;
+mod reuseport;
 
 pub(crate) use child::{
     Begun, Child, ChildPlan, DISCARD_WITHIN, EXEC_WITHIN, Forge, Identity, PlannedLimit, SpawnError, Stdio,
     begin,
 };
+pub(crate) use inherited::adopt;
 #[cfg(test)]
 pub(crate) use lease::{give_back, hold};
 pub(crate) use orphans::{MAKERS, in_the_making, is_child_signal_ignored, is_ignored, own_child};
 pub use orphans::{reap_strangers, restore_child_signal};
 pub(crate) use pidfd::{has_ended, pidfd_open, pidfd_signal, reap};
 pub(crate) use readiness::watch_readable;
+pub(crate) use reuseport::{choose_by, queued};

@@ -76,6 +76,11 @@ impl Claim {
         self.hello.sdk.as_ref().map_or_else(String::new, |sdk| format!("{} {}", sdk.name, sdk.version))
     }
 
+    /// Whether the worker said that it has this capability.
+    pub fn can(&self, capability: &str) -> bool {
+        self.hello.capabilities.iter().any(|known| known == capability)
+    }
+
     /// The token that the peer showed.
     pub fn token(&self) -> &str {
         &self.hello.token

@@ -8,22 +8,37 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 pub(crate) enum SocketKind {
     /// A TCP socket that listens.
     TcpListener,
-    /// A Unix socket of any type.
-    Unix,
+    /// A UDP socket.
+    Udp,
+    /// A Unix stream socket that listens.
+    UnixListener,
     /// Any other socket.
     Other,
 }
 
 /// Tells what kind of socket `fd` is.
 pub(crate) fn socket_kind(fd: RawFd) -> io::Result<SocketKind> {
-    let domain = socket_option(fd, libc::SO_DOMAIN)?;
-    if domain == libc::AF_UNIX {
-        return Ok(SocketKind::Unix);
+    let (domain, protocol) = (socket_option(fd, libc::SO_DOMAIN)?, socket_option(fd, libc::SO_PROTOCOL)?);
+    let is_stream = socket_option(fd, libc::SO_TYPE)? == libc::SOCK_STREAM;
+    let listens = is_stream && socket_option(fd, libc::SO_ACCEPTCONN)? == 1;
+    Ok(match (domain, protocol) {
+        (libc::AF_UNIX, _) if listens => SocketKind::UnixListener,
+        (libc::AF_INET | libc::AF_INET6, libc::IPPROTO_TCP) if listens => SocketKind::TcpListener,
+        (libc::AF_INET | libc::AF_INET6, libc::IPPROTO_UDP) => SocketKind::Udp,
+        _ => SocketKind::Other,
+    })
+}
+
+impl SocketKind {
+    /// For messages: what it is.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::TcpListener => "a TCP socket that listens",
+            Self::Udp => "a UDP socket",
+            Self::UnixListener => "a Unix socket that listens",
+            Self::Other => "a socket of another kind, or one that does not listen",
+        }
     }
-    let tcp = matches!(domain, libc::AF_INET | libc::AF_INET6)
-        && socket_option(fd, libc::SO_TYPE)? == libc::SOCK_STREAM
-        && socket_option(fd, libc::SO_ACCEPTCONN)? == 1;
-    Ok(if tcp { SocketKind::TcpListener } else { SocketKind::Other })
 }
 
 /// Takes ownership of an inherited file descriptor and marks it close-on-exec.

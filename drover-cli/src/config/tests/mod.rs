@@ -40,9 +40,13 @@ period = "1m"
 [sockets.http]
 listen = "0.0.0.0:8080"
 backlog = 4096
+mode = "reuseport"
 
 [sockets.admin]
 listen = "unix:/run/shop/admin.sock"
+
+[sockets.dns]
+listen = "udp:0.0.0.0:53"
 
 [app.web]
 command = ["node", "server.js", "--port=a b"]

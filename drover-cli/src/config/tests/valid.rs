@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    OnUpdateFailure, Probe, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
+    ListenMode, OnUpdateFailure, Probe, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -135,7 +135,8 @@ fn every_key_arrives_in_its_field() {
         essential: true,
         ..plain_app()
     };
-    let http = Listen::Tcp { host: "0.0.0.0".into(), port: 8080 };
+    let http = Listen::Tcp(HostPort { host: "0.0.0.0".into(), port: 8080 });
+    let dns = Listen::Udp(HostPort { host: "0.0.0.0".into(), port: 53 });
     let admin = Listen::Unix("/run/shop/admin.sock".into());
     let expected = Config {
         master: Master {
@@ -144,8 +145,9 @@ fn every_key_arrives_in_its_field() {
             strategy: Strategy::RestForOne(Intensity { count: 3, period: seconds(60) }),
         },
         sockets: vec![
-            Socket { name: "http".into(), listen: http, backlog: 4096 },
-            Socket { name: "admin".into(), listen: admin, backlog: 1024 },
+            Socket { name: "http".into(), listen: http, backlog: 4096, mode: ListenMode::Reuseport },
+            Socket { name: "admin".into(), listen: admin, backlog: 1024, mode: ListenMode::Shared },
+            Socket { name: "dns".into(), listen: dns, backlog: 1024, mode: ListenMode::Shared },
         ],
         apps: vec![web, second],
     };

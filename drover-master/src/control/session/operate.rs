@@ -157,7 +157,8 @@ impl Task {
     async fn change_app(&self, wanted: SlotRequest) -> Result<(), Failure> {
         if wanted != SlotRequest::Stop {
             match self.change_workers(wanted, fleet::Target::All).await {
-                Err(OperateError::Denied { reason: DenyReason::NotRunning, .. }) => {}
+                Err(OperateError::Denied { reason: DenyReason::NotRunning, .. })
+                    if matches!(wanted, SlotRequest::Start | SlotRequest::Restart) => {}
                 other => return other.map_err(Failure::from),
             }
         }
@@ -166,6 +167,8 @@ impl Task {
             SlotRequest::Start => self.supervisor.start_app(app, by),
             SlotRequest::Stop => self.supervisor.stop_app(app, self.how, by),
             SlotRequest::Restart => self.supervisor.restart_app(app, by),
+            // Its gate has answered for these.
+            SlotRequest::Suspend | SlotRequest::Resume => return Ok(()),
         };
         let outcome = if self.waits { operation.await } else { operation.admitted().await };
         outcome.map_err(Failure::from)
@@ -231,6 +234,8 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::NotRunning
         | DenyReason::Starting
         | DenyReason::SlotStopping { .. }
+        | DenyReason::SlotRestarting { .. }
+        | DenyReason::CantSuspend
         | DenyReason::NoRollout
         | DenyReason::RollingBack
         | DenyReason::Reloading

@@ -273,6 +273,16 @@ pub enum EventKind {
         /// Which one.
         generation: Generation,
     },
+    /// A worker is to take no work, and to stay.
+    Suspended {
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A worker is to take work again.
+    Resumed {
+        /// Who asked.
+        by: Arc<str>,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -328,6 +338,8 @@ impl EventKind {
             Self::RollingBack { .. } => "rolling_back",
             Self::ReloadRolledBack { .. } => "rolled_back",
             Self::Committed { .. } => "committed",
+            Self::Suspended { .. } => "suspended",
+            Self::Resumed { .. } => "resumed",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -352,7 +364,7 @@ impl EventKind {
             Self::Replaced { old: None } => "in a place that was empty".to_owned(),
             Self::CanaryReady { workers: 1 } => "1 new worker; promote or abort it".to_owned(),
             Self::CanaryReady { workers } => format!("{workers} new workers; promote or abort them"),
-            Self::Promoted { by } => format!("asked by {by}"),
+            Self::Suspended { by } | Self::Resumed { by } | Self::Promoted { by } => format!("asked by {by}"),
             Self::ReloadPaused { failure } => format!("{failure}; promote or abort it"),
             Self::RollingBack { failure } => failure.to_string(),
             Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),

@@ -133,6 +133,9 @@ impl Fleet {
                 }
             }
             (Doing::Starting | Doing::Started, Some(after)) => self.asked_exit(identity.slot, after),
+            (Doing::Starting | Doing::Started, None) if self.is_suspended(identity.slot) => {
+                self.asked_exit(identity.slot, AfterExit::Hold);
+            }
             (Doing::Starting, None) if !was_ready && self.fails_the_start(identity.slot, as_wished) => {
                 let failure = failure();
                 self.begin_end(

@@ -41,6 +41,7 @@ mod scale;
 mod slot;
 mod starting;
 mod status;
+mod suspend;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -153,6 +154,8 @@ struct Counts {
     starting: usize,
     /// Workers that are ready.
     ready: usize,
+    /// Workers that take no work by request, and are alive.
+    resting: usize,
     /// Slots whose worker ended with a success that the policy leaves at that.
     completed: usize,
     /// Slots that are not tried any more.
@@ -273,6 +276,10 @@ impl Fleet {
                 self.out_of_order.remove(&id);
                 self.worker_ended(now, id);
             }
+            Phase::Stopped if before != after && self.standing(id, slot) == Standing::Occupant => {
+                self.slot_rested(slot);
+                self.check_started();
+            }
             Phase::Started if before != after => match self.standing(id, slot) {
                 Standing::Occupant => {
                     self.slot_filled(slot);
@@ -305,9 +312,11 @@ impl Fleet {
                 }
             }
             WorkerAction::SendStop { .. }
+            | WorkerAction::SendResume { .. }
             | WorkerAction::SendQuit { .. }
             | WorkerAction::SendPing
             | WorkerAction::StartProbe
+            | WorkerAction::EmptyQueue
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
             | WorkerAction::Deliver { .. }
@@ -329,6 +338,7 @@ impl Fleet {
                 Phase::Initialized => &mut self.counts.creating,
                 Phase::Starting => &mut self.counts.starting,
                 Phase::Started => &mut self.counts.ready,
+                Phase::Stopped => &mut self.counts.resting,
                 _ => continue,
             };
             if entered {

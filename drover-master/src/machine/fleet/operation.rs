@@ -72,8 +72,9 @@ impl Wanted {
     /// Whether a slot is done when a worker is ready there; else when nothing is.
     pub(super) const fn fills(&self) -> bool {
         match self {
-            Self::Slots(SlotRequest::Start | SlotRequest::Restart) | Self::Growth(_) => true,
-            Self::Slots(SlotRequest::Stop) | Self::Shrinkage { .. } => false,
+            Self::Slots(SlotRequest::Start | SlotRequest::Restart | SlotRequest::Resume)
+            | Self::Growth(_) => true,
+            Self::Slots(SlotRequest::Stop | SlotRequest::Suspend) | Self::Shrinkage { .. } => false,
         }
     }
 
@@ -106,6 +107,9 @@ impl Fleet {
         if self.rollout.as_ref().is_some_and(Rollout::is_active) {
             return self.answer(ticket, Verdict::Denied(DenyReason::Reloading));
         }
+        if let (SlotRequest::Suspend, Err(reason)) = (request, self.may_suspend()) {
+            return self.answer(ticket, Verdict::Denied(reason));
+        }
         let slots = match self.slots_of(target) {
             Ok(slots) => slots,
             Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
@@ -129,7 +133,10 @@ impl Fleet {
         for slot in changed {
             match request {
                 SlotRequest::Stop => self.stop_slot(now, slot, &by),
+                SlotRequest::Start if self.is_suspended(slot) => self.resume_slot(now, slot, &by),
                 SlotRequest::Start => self.start_slot(slot),
+                SlotRequest::Suspend => self.suspend_slot(now, slot, &by),
+                SlotRequest::Resume => self.resume_slot(now, slot, &by),
                 SlotRequest::Restart => self.restart_slot(now, slot, &by),
             }
         }
@@ -186,6 +193,9 @@ impl Fleet {
 
     fn occupancy(&self, slot: SlotIndex) -> Occupancy {
         let slot = &self.slots[slot.0 as usize];
+        if slot.suspended {
+            return self.rest_of(slot);
+        }
         match (slot.state, slot.after_exit) {
             (
                 SlotState::Empty
@@ -221,6 +231,7 @@ impl Fleet {
         let waits_in_vain =
             |operation: &Operation| operation.wanted.fills() && operation.waits_for.contains(&slot);
         self.answer_operations(waits_in_vain, &Verdict::Interrupted { by: Arc::clone(by) });
+        self.slot_mut(slot).suspended = false;
         if let SlotState::Occupied(id) = self.slots[slot.0 as usize].state {
             self.slot_mut(slot).after_exit = Some(AfterExit::Hold);
             return self.worker_input(now, id, WorkerInput::ShutdownAsked { by: Arc::clone(by) });
@@ -241,7 +252,8 @@ impl Fleet {
         }
     }
 
-    fn restart_slot(&mut self, now: Instant, slot: SlotIndex, by: &Arc<str>) {
+    pub(super) fn restart_slot(&mut self, now: Instant, slot: SlotIndex, by: &Arc<str>) {
+        self.interrupt_suspension(slot, by);
         match self.slots[slot.0 as usize].state {
             SlotState::Occupied(id) => {
                 self.slot_mut(slot).after_exit = Some(AfterExit::Refill);
@@ -254,11 +266,13 @@ impl Fleet {
     /// Puts a slot in the queue by somebody's wish: what failed before does not count any more.
     pub(super) fn refill(&mut self, slot: SlotIndex) {
         self.leave_queue(slot);
-        self.slot_mut(slot).tracker = RestartTracker::default();
+        let place = self.slot_mut(slot);
+        place.tracker = RestartTracker::default();
+        place.suspended = false;
         self.enqueue(slot);
     }
 
-    fn hold(&mut self, slot: SlotIndex) {
+    pub(super) fn hold(&mut self, slot: SlotIndex) {
         self.slot_mut(slot).state = SlotState::Held;
         self.counts.held += 1;
         self.slot_emptied(slot);
@@ -319,7 +333,7 @@ impl Fleet {
         self.answer_operations(|operation| operation.wanted.fills(), &verdict);
     }
 
-    fn slot_done(&mut self, slot: SlotIndex, concerns: impl Fn(&Wanted) -> bool) {
+    pub(super) fn slot_done(&mut self, slot: SlotIndex, concerns: impl Fn(&Wanted) -> bool) {
         for operation in &mut self.operations {
             if concerns(&operation.wanted) {
                 operation.waits_for.remove(&slot);

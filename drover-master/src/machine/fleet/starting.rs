@@ -93,8 +93,12 @@ impl Fleet {
 
     /// The start is done once every slot is settled; unless all that came of it is that slots were given up.
     pub(super) fn check_started(&mut self) {
-        let settled = self.ready() + self.counts.completed + self.counts.given_up + self.counts.held;
-        let in_vain = self.ready() == 0 && self.counts.given_up > 0;
+        let settled = self.ready()
+            + self.counts.resting
+            + self.counts.completed
+            + self.counts.given_up
+            + self.counts.held;
+        let in_vain = self.ready() + self.counts.resting == 0 && self.counts.given_up > 0;
         if self.doing == Doing::Starting && settled >= self.members && !in_vain {
             self.doing = Doing::Started;
             self.publish_app(EventKind::AppStarted);

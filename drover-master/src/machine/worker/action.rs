@@ -9,8 +9,15 @@ use crate::machine::phase::Phase;
 pub enum WorkerAction {
     /// Ask it from outside, again and again, until it answers or leaves.
     StartProbe,
+    /// Lead new connections away from it, wait until none waits in its queues, and tell.
+    EmptyQueue,
     /// Send Stop.
     SendStop {
+        /// What is left until the master stops waiting.
+        deadline: Duration,
+    },
+    /// Send Resume.
+    SendResume {
         /// What is left until the master stops waiting.
         deadline: Duration,
     },

@@ -15,20 +15,42 @@ const CREATION_WHEN_HURRIED: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// A graceful end: Stop, drain, Quit for a protocol worker that is ready; without the drain for one that is not;
-    /// the stop signal for a worker without the protocol. One that is ready serves on for the pre-stop delay first.
+    /// the stop signal for a worker without the protocol. One that is ready serves on for the pre-stop delay first,
+    /// and until nothing waits in its queues.
     pub(super) fn shutdown_asked(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
         self.asked_by.get_or_insert(by);
         match self.state {
             State::Initialized { doomed } => {
                 self.state = State::Initialized { doomed: doomed.max(Some(Rung::Asked)) };
             }
-            State::Started if !self.rules.stop.pre_delay.is_zero() => {
-                self.enter(State::Lingering, out);
-                self.set_deadline(DeadlineKind::PreStop, after(now, self.rules.stop.pre_delay));
-            }
-            State::Started => self.stop(now, out),
-            State::Starting | State::Stopped => self.ask_to_leave(now, out),
+            State::Started => self.cease(now, out),
+            State::Starting | State::Stopped | State::Resuming => self.ask_to_leave(now, out),
             State::Lingering | State::Stopping | State::ShuttingDown { .. } | State::Exited { .. } => {}
+        }
+    }
+
+    /// One that is ready is to take no work any more: at once, or after the pre-stop delay.
+    pub(super) fn cease(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        if self.rules.stop.pre_delay.is_zero() {
+            return self.empty_queue(now, out);
+        }
+        self.enter(State::Lingering, out);
+        self.set_deadline(DeadlineKind::PreStop, after(now, self.rules.stop.pre_delay));
+    }
+
+    /// Has a worker that is ready take what waits for it alone, before it is told to take nothing more.
+    fn empty_queue(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        if !self.rules.has_queues {
+            return self.stop(now, out);
+        }
+        self.enter(State::Lingering, out);
+        self.set_deadline(DeadlineKind::Queue, after(now, self.rules.stop.drain_timeout));
+        out.push(WorkerAction::EmptyQueue);
+    }
+
+    pub(super) fn queue_emptied(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        if matches!((&self.state, self.deadline), (State::Lingering, Some((DeadlineKind::Queue, _)))) {
+            self.stop(now, out);
         }
     }
 
@@ -81,6 +103,7 @@ impl Worker {
             | State::Lingering
             | State::Stopping
             | State::Stopped
+            | State::Resuming
             | State::ShuttingDown { rung: Rung::Asked } => self.terminate(now, out),
         }
     }
@@ -99,6 +122,7 @@ impl Worker {
             | State::Lingering
             | State::Stopping
             | State::Stopped
+            | State::Resuming
             | State::ShuttingDown { .. } => {
                 self.blame(KillCause::HardShutdown);
                 self.kill(now, out);
@@ -113,7 +137,12 @@ impl Worker {
         match self.state {
             // Half a frame is what a process leaves that dies in the middle of it.
             _ if self.is_dead => {}
-            State::Starting | State::Started | State::Lingering | State::Stopping | State::Stopped => {
+            State::Starting
+            | State::Started
+            | State::Lingering
+            | State::Stopping
+            | State::Stopped
+            | State::Resuming => {
                 self.blame(KillCause::ProtocolError);
                 self.terminate(now, out);
             }
@@ -144,7 +173,14 @@ impl Worker {
         let (cause, missed) = match kind {
             DeadlineKind::Create => return self.not_created(now),
             DeadlineKind::MinUptime => return self.become_started(now, out),
-            DeadlineKind::PreStop => return self.stop(now, out),
+            DeadlineKind::PreStop => return self.empty_queue(now, out),
+            DeadlineKind::Queue => {
+                // What waits is for the slot's next worker.
+                out.push(WorkerAction::ReportDeadline {
+                    missed: "it did not take in time the connections that wait for it",
+                });
+                return self.stop(now, out);
+            }
             DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),

@@ -24,8 +24,19 @@ pub enum WorkerInput {
     },
     /// The handshake is done.
     Connected,
+    /// What it can do beyond the protocol's base; told before its connection stands.
+    SaidCapable {
+        /// Whether it can take work again after it has drained.
+        resume: bool,
+    },
+    /// Somebody wants it to take no work, and to stay.
+    SuspendAsked,
+    /// Somebody wants it to take work again.
+    ResumeAsked,
     /// It answered the probe.
     ProbePassed,
+    /// No connection waits in its queues any more, or there is no use in waiting.
+    QueueEmptied,
     /// The connection is gone.
     Disconnected,
     /// It sent a message.

@@ -29,6 +29,7 @@ mod action;
 mod ending;
 mod heartbeat;
 mod input;
+mod resting;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 
 pub use action::WorkerAction;
 pub use input::{Said, WorkerInput};
+use resting::Wish;
 pub use state::{DeadlineKind, Link, Rung, State};
 
 use super::deadlines::after;
@@ -45,7 +47,8 @@ use super::exit::{Exit, Intent};
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
 use crate::config::{
-    AppSpec, Heartbeat, Kind, Protocol, RestartPolicy, StartPolicy, StopPolicy, UpdatePolicy,
+    AppSpec, Heartbeat, Kind, ListenMode, Protocol, RestartPolicy, StartPolicy, StopPolicy, SuspendSignals,
+    UpdatePolicy,
 };
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
@@ -64,6 +67,8 @@ pub struct Rules {
     pub protocol: Protocol,
     /// How they start.
     pub start: StartPolicy,
+    /// Whether connections wait for each of them in queues of its own, to be taken before it is stopped.
+    pub has_queues: bool,
     /// How they end.
     pub stop: StopPolicy,
     /// Whether and how often they are asked for a sign of life.
@@ -72,6 +77,8 @@ pub struct Rules {
     pub restart: RestartPolicy,
     /// How they are replaced.
     pub update: UpdatePolicy,
+    /// How those without the protocol are suspended, if they can be.
+    pub suspend: Option<SuspendSignals>,
 }
 
 impl From<&AppSpec> for Rules {
@@ -80,10 +87,12 @@ impl From<&AppSpec> for Rules {
             kind: spec.kind,
             protocol: spec.protocol,
             start: spec.start.clone(),
+            has_queues: spec.listeners.iter().any(|listener| listener.mode == ListenMode::Reuseport),
             stop: spec.stop.clone(),
             heartbeat: spec.heartbeat.clone(),
             restart: spec.restart.clone(),
             update: spec.update.clone(),
+            suspend: spec.suspend,
         }
     }
 }
@@ -116,7 +125,11 @@ pub struct Worker {
     /// How far the deadline may be extended.
     extendable_until: Instant,
     intent: Intent,
+    /// Who wants it to leave.
     asked_by: Option<Arc<str>>,
+    wish: Wish,
+    /// It said that it can take work again after it has drained.
+    can_resume: bool,
     /// Why the connection was refused or broken, to be shown with the exit.
     trouble: Option<Arc<str>>,
     status_text: String,
@@ -145,6 +158,8 @@ impl Worker {
             extendable_until: now,
             intent: Intent::default(),
             asked_by: None,
+            wish: Wish::Serve,
+            can_resume: false,
             trouble: None,
             status_text: String::new(),
             in_flight: None,
@@ -165,6 +180,9 @@ impl Worker {
                 self.deadline = None;
             }
             WorkerInput::ProbePassed
+            | WorkerInput::SuspendAsked
+            | WorkerInput::ResumeAsked
+            | WorkerInput::QueueEmptied
             | WorkerInput::ShutdownAsked { .. }
             | WorkerInput::Hurried { .. }
             | WorkerInput::KillAsked { .. }
@@ -177,6 +195,7 @@ impl Worker {
                     self.become_started(now, out);
                 }
             }
+            WorkerInput::QueueEmptied => self.queue_emptied(now, out),
             WorkerInput::Disconnected => self.disconnected(now),
             WorkerInput::Said { said, seq } => self.said(now, said, seq, out),
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
@@ -184,6 +203,9 @@ impl Worker {
             // ending, that is why its handshake came to nothing. Neither explains its end.
             WorkerInput::HandshakeRefused { .. } if self.link == Link::Up || self.is_ending() => {}
             WorkerInput::HandshakeRefused { trouble } => self.trouble = Some(trouble),
+            WorkerInput::SaidCapable { resume } => self.can_resume = resume,
+            WorkerInput::SuspendAsked => self.suspend_asked(now, out),
+            WorkerInput::ResumeAsked => self.resume_asked(now, out),
             WorkerInput::ShutdownAsked { by } => self.shutdown_asked(now, by, out),
             WorkerInput::Hurried { by } => self.hurried(now, by, out),
             WorkerInput::KillAsked { by } => self.kill_asked(now, by, out),
@@ -239,6 +261,8 @@ impl Worker {
                 self.arm_heartbeat(now);
             }
             // It may have missed what was asked while it was away.
+            State::Stopped => self.deadline = None,
+            State::Resuming => out.push(WorkerAction::SendResume { deadline: self.time_left(now) }),
             State::Stopping => out.push(WorkerAction::SendStop { deadline: self.time_left(now) }),
             State::ShuttingDown { rung: Rung::Asked } if self.rules.protocol == Protocol::Drover => {
                 out.push(WorkerAction::SendQuit { deadline: self.time_left(now) });
@@ -263,16 +287,23 @@ impl Worker {
             (Said::Started, State::Initialized { .. }) if self.link == Link::Up => self.early = true,
             (Said::Started, State::Starting) if self.link == Link::Up => self.become_started(now, out),
             (Said::Stopped, State::Stopping) => {
+                if self.asked_by.is_none() {
+                    return self.rest(now, out);
+                }
                 self.enter(State::Stopped, out);
                 self.ask_to_leave(now, out);
             }
+            (Said::Started, State::Resuming) => self.serve_again(now, out),
             (Said::ShutDown, State::ShuttingDown { .. }) => {}
             // They crossed with the master's own word on the way; that is nobody's mistake.
             (Said::Started, State::Lingering | State::Stopping | State::ShuttingDown { .. })
             | (Said::Stopped, State::ShuttingDown { .. }) => {}
             (
                 Said::Extend { by },
-                State::Starting | State::Stopping | State::ShuttingDown { rung: Rung::Asked },
+                State::Starting
+                | State::Stopping
+                | State::Resuming
+                | State::ShuttingDown { rung: Rung::Asked },
             ) => self.extend(now, by),
             (Said::Status { text, in_flight }, _) => {
                 self.status_text = text;
@@ -288,8 +319,7 @@ impl Worker {
     fn become_started(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.enter(State::Started, out);
         self.started = Some(now);
-        self.deadline = None;
-        self.arm_heartbeat(now);
+        self.serve_again(now, out);
     }
 
     fn extend(&mut self, now: Instant, by: Duration) {
@@ -328,6 +358,7 @@ impl Worker {
             | State::Lingering
             | State::Stopping
             | State::Stopped
+            | State::Resuming
             | State::ShuttingDown { .. } => None,
         }
     }

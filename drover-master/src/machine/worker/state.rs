@@ -15,12 +15,14 @@ pub enum State {
     Starting,
     /// Ready.
     Started,
-    /// Asked to leave, but not told yet: it serves on until the pre-stop delay is over.
+    /// Asked to leave, but not told yet: it serves on until the pre-stop delay is over and its queues are empty.
     Lingering,
     /// Draining.
     Stopping,
     /// Drained and alive.
     Stopped,
+    /// Drained, and told to take work again.
+    Resuming,
     /// On its way out.
     ShuttingDown {
         /// How hard it was told.
@@ -43,7 +45,7 @@ impl State {
             Self::Starting => Phase::Starting,
             Self::Started => Phase::Started,
             Self::Lingering | Self::Stopping => Phase::Stopping,
-            Self::Stopped => Phase::Stopped,
+            Self::Stopped | Self::Resuming => Phase::Stopped,
             Self::ShuttingDown { .. } => Phase::ShuttingDown,
             Self::Exited { as_wished: true, .. } => Phase::ShutDown,
             Self::Exited { as_wished: false, .. } => Phase::Failed,
@@ -84,6 +86,8 @@ pub enum DeadlineKind {
     MinUptime,
     /// Not a limit: until here it serves on though it will be stopped.
     PreStop,
+    /// To have taken what waits in its queues.
+    Queue,
     /// To be drained.
     Drain,
     /// To be gone after Quit.

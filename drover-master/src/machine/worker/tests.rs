@@ -91,6 +91,7 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("started", started()),
         ("started, link lost", started().feed([WorkerInput::Disconnected])),
         ("lingering", lingering()),
+        ("lingering, queued", queued()),
         ("stopping", started().feed([shutdown()])),
         ("asked", started().feed([shutdown(), said(Said::Stopped)])),
         ("terminated", started().feed([hurry()])),
@@ -117,6 +118,13 @@ fn lingering() -> Life {
     life.feed([shutdown()])
 }
 
+/// A worker whose end was asked for, and for which connections wait in queues of its own.
+fn queued() -> Life {
+    let mut life = started();
+    Arc::get_mut(&mut life.worker.rules).unwrap().has_queues = true;
+    life.feed([shutdown()])
+}
+
 fn exited() -> WorkerInput {
     WorkerInput::Exited { status: ExitStatus::Code(1), usage: Usage::default(), stderr_tail: Vec::new() }
 }
@@ -128,6 +136,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("Connected", WorkerInput::Connected),
         ("Disconnected", WorkerInput::Disconnected),
         ("ProbePassed", WorkerInput::ProbePassed),
+        ("QueueEmptied", WorkerInput::QueueEmptied),
         ("Died", WorkerInput::Died),
         ("SaidStarted", said(Said::Started)),
         ("SaidStopped", said(Said::Stopped)),
@@ -211,6 +220,26 @@ fn the_pre_stop_delay_comes_before_the_drain_and_is_skipped_in_a_hurry() {
     let plain = plain.feed([spawned()]).overtaken().feed([shutdown()]);
     assert!(plain.done.is_empty(), "{:?}", plain.done);
     assert_eq!(plain.overtaken().done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
+}
+
+#[test]
+fn a_worker_with_queues_of_its_own_is_told_to_stop_when_they_are_empty_or_the_time_to_drain_is_over() {
+    let life = queued();
+    assert_eq!((life.worker.phase(), &*life.done), (Phase::Stopping, &[WorkerAction::EmptyQueue][..]));
+    assert_eq!(life.worker.deadline(), Some(life.now + Duration::from_secs(20)));
+    let stop = WorkerAction::SendStop { deadline: Duration::from_secs(20) };
+    assert_eq!(life.feed([WorkerInput::QueueEmptied]).done, std::slice::from_ref(&stop));
+
+    let late = queued().overtaken();
+    assert!(late.done.contains(&stop), "{:?}", late.done);
+    assert!(late.feed([WorkerInput::QueueEmptied]).done.is_empty(), "it was told already");
+
+    let mut delayed = started();
+    let rules = Arc::get_mut(&mut delayed.worker.rules).unwrap();
+    (rules.has_queues, rules.stop.pre_delay) = (true, Duration::from_secs(3));
+    let delayed = delayed.feed([shutdown(), WorkerInput::QueueEmptied]);
+    assert!(delayed.done.is_empty(), "the delay comes first: {:?}", delayed.done);
+    assert_eq!(delayed.overtaken().done, [WorkerAction::EmptyQueue]);
 }
 
 #[test]

@@ -94,6 +94,13 @@ impl Fleet {
         reload: Reload,
         by: &Arc<str>,
     ) {
+        // It waited, and they were suspended meanwhile.
+        if self.slots.iter().any(|slot| slot.suspended) {
+            for ticket in tickets {
+                self.answer(ticket, Verdict::Denied(DenyReason::Suspended));
+            }
+            return;
+        }
         let Reload { release, policy, canary, .. } = reload;
         let pending = self.members().into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
         let (from, to) = (self.current.generation, release.generation);

@@ -206,6 +206,9 @@ impl Fleet {
         if let Some(old) = old {
             self.worker_input(now, old, WorkerInput::ShutdownAsked { by });
         }
+        if self.is_suspended(slot) {
+            self.worker_input(now, id, WorkerInput::SuspendAsked);
+        }
         self.slot_filled(slot);
         self.check_started();
     }

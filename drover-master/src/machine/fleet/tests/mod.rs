@@ -10,4 +10,5 @@ mod rollout;
 mod scaling;
 mod stage;
 mod starting;
+mod suspending;
 mod witness;

@@ -6,7 +6,8 @@ use crate::config::{Protocol, RestartWhen};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
 
-const REQUESTS: [SlotRequest; 3] = [SlotRequest::Start, SlotRequest::Stop, SlotRequest::Restart];
+const REQUESTS: [SlotRequest; 5] =
+    [SlotRequest::Start, SlotRequest::Stop, SlotRequest::Restart, SlotRequest::Suspend, SlotRequest::Resume];
 
 fn denied(stage: &Stage, ticket: TicketId) -> Option<DenyReason> {
     match stage.verdict(ticket) {
@@ -194,7 +195,7 @@ fn of_an_app_that_does_not_run_a_stop_is_done_and_all_else_is_refused() {
         let ticket = stage.operate_on(request, 0);
         let expected = match request {
             SlotRequest::Stop => Verdict::Done,
-            SlotRequest::Start | SlotRequest::Restart => Verdict::Denied(DenyReason::NotRunning),
+            _ => Verdict::Denied(DenyReason::NotRunning),
         };
         assert_eq!(stage.verdict(ticket), Some(expected));
     }

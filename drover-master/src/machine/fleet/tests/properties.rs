@@ -10,7 +10,7 @@ use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
 use crate::config::{
     Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, OnUpdateFailure, Protocol, RestartWhen, Share,
-    UpdateOrder, UpdatePolicy,
+    SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
@@ -63,7 +63,13 @@ fn whom() -> impl Strategy<Value = Whom> {
 }
 
 fn slot_request() -> impl Strategy<Value = SlotRequest> {
-    prop_oneof![Just(SlotRequest::Start), Just(SlotRequest::Stop), Just(SlotRequest::Restart)]
+    prop_oneof![
+        Just(SlotRequest::Start),
+        Just(SlotRequest::Stop),
+        Just(SlotRequest::Restart),
+        Just(SlotRequest::Suspend),
+        Just(SlotRequest::Resume),
+    ]
 }
 
 fn status() -> impl Strategy<Value = ExitStatus> {
@@ -188,6 +194,7 @@ prop_compose! {
         jitter in 0.0..=1.0,
         reset_after in prop_oneof![Just(0), Just(60u64)],
         update in update(),
+        suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
     ) -> Rules {
         let mut rules = rules(protocol);
         rules.kind = kind;
@@ -206,6 +213,7 @@ prop_compose! {
         rules.restart.reset_after = Duration::from_secs(reset_after);
         rules.restart.fatal_codes = vec![3];
         rules.update = update;
+        rules.suspend = suspend;
         rules
     }
 }
@@ -309,10 +317,11 @@ fn how() -> impl Strategy<Value = Request> {
 proptest! {
     #[test]
     fn whatever_happens_every_worker_and_every_ticket_meets_exactly_one_end(
-        rules in any_rules(), count in 1..6u32, has_hook: bool,
+        rules in any_rules(), count in 1..6u32, has_hook: bool, can_resume: bool,
         scripts in vec(vec(manner(), 0..6), 5), ops in vec(op(), 1..120), how in how(),
     ) {
         let mut stage = Stage::new(rules, count, has_hook);
+        stage.can_resume = can_resume;
         if has_hook {
             stage.witness.longest_pause = Duration::MAX;
         }

@@ -56,6 +56,8 @@ pub(super) struct Stage {
     pub(super) asked: Vec<(Identity, ExitDecision)>,
     pub(super) witness: Witness,
     tickets: u64,
+    /// Whether workers take work again after they have drained.
+    pub(super) can_resume: bool,
     /// News told of workers that were gone.
     late: u64,
 }
@@ -91,6 +93,7 @@ impl Stage {
             asked: Vec::new(),
             witness: Witness::new(longest_pause),
             tickets: 0,
+            can_resume: true,
             late: 0,
         }
     }
@@ -167,6 +170,7 @@ impl Stage {
         }
         let protocol = self.fleet.workers.get(&id).map(|worker| worker.rules().protocol);
         if protocol == Some(Protocol::Drover) {
+            self.happens(id, WorkerInput::SaidCapable { resume: self.can_resume });
             self.happens(id, WorkerInput::Connected);
             if manner != Manner::Dawdles {
                 self.happens(id, WorkerInput::from(Said::Started));
@@ -182,6 +186,7 @@ impl Stage {
             (Manner::Deaf | Manner::Stuck, _) => {}
             (_, WorkerAction::Signal { signal }) => self.ends_with(id, killed(*signal)),
             (_, WorkerAction::SendStop { .. }) => self.happens(id, WorkerInput::from(Said::Stopped)),
+            (_, WorkerAction::SendResume { .. }) => self.happens(id, WorkerInput::from(Said::Started)),
             (_, WorkerAction::SendQuit { .. }) => {
                 self.happens(id, WorkerInput::from(Said::ShutDown));
                 self.ends_with(id, ExitStatus::Code(0));

@@ -114,7 +114,7 @@ impl Witness {
             Verdict::StartFailed(_) => assert!(matches!(
                 wanted,
                 Wanted::App(Request::Start)
-                    | Wanted::Workers(Some(SlotRequest::Start | SlotRequest::Restart))
+                    | Wanted::Workers(Some(SlotRequest::Start | SlotRequest::Restart | SlotRequest::Resume))
                     | Wanted::Count
                     | Wanted::Replacement
             )),
@@ -156,7 +156,8 @@ impl Witness {
             );
         }
         for worker in fleet.workers() {
-            let must_move = !matches!(worker.state(), State::Initialized { .. } | State::Started);
+            let stays = matches!(worker.state(), State::Initialized { .. } | State::Started);
+            let must_move = !stays && !worker.is_resting();
             let stuck = self.unkillable.contains(&worker.identity().id);
             // The dead wait for nothing but their exit, which always comes.
             let stuck = stuck || worker.is_dead();

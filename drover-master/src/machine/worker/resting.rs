@@ -1,0 +1,103 @@
+//! A worker that takes no work for a while, and comes back without a new process.
+//!
+//! ```text
+//!            SuspendAsked             SaidStopped             ResumeAsked             SaidStarted
+//!  Started ───────────────► Stopping ─────────────► Stopped ─────────────► Resuming ─────────────► Started
+//!     ▲   by signal, for a worker without the protocol  ▲ │ by signal         │ Start due
+//!     │                     └──────────────────────────┘ │                   ▼
+//!     └──────────────────────────────────────────────────┘          ShuttingDown(Terminated)
+//! ```
+//!
+//! What was wished last holds: a worker that is still draining when it is resumed goes on as soon as it has drained, one that is
+//! suspended before it is ready rests as soon as it is. A request to leave beats both.
+
+use std::time::Instant;
+
+use super::{DeadlineKind, State, Worker, WorkerAction};
+use crate::config::Protocol;
+use crate::machine::deadlines::after;
+
+/// What a worker is to do when it has the choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    Serve,
+    Rest,
+}
+
+impl Worker {
+    pub(super) fn suspend_asked(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.wish = Wish::Rest;
+        if self.state == State::Started && self.asked_by.is_none() {
+            self.suspend(now, out);
+        }
+    }
+
+    pub(super) fn resume_asked(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.wish = Wish::Serve;
+        match self.state {
+            // It was not told yet.
+            State::Lingering if self.asked_by.is_none() => self.serve_again(now, out),
+            State::Stopped => self.resume(now, out),
+            _ => {}
+        }
+    }
+
+    /// It is ready, and is wished to rest.
+    pub(super) fn suspend(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        match (&self.rules.suspend, self.rules.protocol) {
+            (Some(signals), Protocol::None) => {
+                let signal = signals.signal;
+                self.deadline = None;
+                self.enter(State::Stopped, out);
+                out.push(WorkerAction::Deliver { signal });
+            }
+            _ => self.cease(now, out),
+        }
+    }
+
+    /// It has drained, and nobody wants it to leave.
+    pub(super) fn rest(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.enter(State::Stopped, out);
+        self.deadline = None;
+        if self.wish == Wish::Serve {
+            self.resume(now, out);
+        }
+    }
+
+    fn resume(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        match (&self.rules.suspend, self.rules.protocol) {
+            (Some(signals), Protocol::None) => {
+                let signal = signals.resume_signal;
+                out.push(WorkerAction::Deliver { signal });
+                self.serve_again(now, out);
+            }
+            _ => {
+                let deadline = self.rules.start.timeout;
+                self.enter(State::Resuming, out);
+                self.set_deadline(DeadlineKind::Start, after(now, deadline));
+                self.extendable_until = after(now, self.rules.start.max_timeout);
+                out.push(WorkerAction::SendResume { deadline });
+            }
+        }
+    }
+
+    /// It takes work again.
+    pub(super) fn serve_again(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.enter(State::Started, out);
+        self.deadline = None;
+        self.arm_heartbeat(now);
+        if self.wish == Wish::Rest && self.asked_by.is_none() {
+            self.suspend(now, out);
+        }
+    }
+
+    /// Whether it can be resumed: it said so, or there are signals for it.
+    pub fn can_resume(&self) -> bool {
+        self.can_resume || self.rules.protocol == Protocol::None && self.rules.suspend.is_some()
+    }
+
+    /// Whether it has drained, and stays.
+    pub fn is_resting(&self) -> bool {
+        self.state == State::Stopped && self.wish == Wish::Rest && self.asked_by.is_none()
+    }
+}
