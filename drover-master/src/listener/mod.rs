@@ -104,6 +104,15 @@ impl Listener {
         }
     }
 
+    /// Gives a queue of another length to the socket, which goes on listening: listen(2) may be called again.
+    fn set_backlog(&self, backlog: u32) -> Result<(), ListenError> {
+        listen(&self.socket, backlog_of(backlog)).map_err(|error| ListenError::Failed {
+            name: self.name.clone(),
+            addr: self.addr.clone(),
+            source: error.into(),
+        })
+    }
+
     fn open_tcp(spec: &ListenSpec, addr: &str) -> Result<Self, ListenError> {
         let (name, wanted) = (&spec.name, &spec.addr);
         let resolved = resolve::resolve(addr).map_err(|source| ListenError::Resolve {
