@@ -74,7 +74,7 @@ impl Several {
     /// If there is none.
     pub fn pid(&self, role: &str) -> u32 {
         let name = self.name(role);
-        let master = self.handle.masters().iter().find(|master| master.spec().name == name);
+        let master = self.handle.masters().into_iter().find(|master| master.spec().name == name);
         master.expect("there is such an app").snapshot().workers[0].pid.expect("its worker lives")
     }
 

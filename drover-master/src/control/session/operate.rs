@@ -226,7 +226,9 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         let (code, last_words) = match &error {
             AppError::UnknownApp { .. } => (ErrorCode::NotFound, &[][..]),
-            AppError::Denied { .. } | AppError::Ending => (ErrorCode::BadState, &[][..]),
+            AppError::Denied { .. } | AppError::Needed { .. } | AppError::Ending => {
+                (ErrorCode::BadState, &[][..])
+            }
             AppError::Busy { .. } => (ErrorCode::Busy, &[][..]),
             AppError::Start(error) => (code_of_start(error), error.last_words()),
             AppError::NotStarted(_) | AppError::End(_) | AppError::Interrupted { .. } | AppError::Gone => {
