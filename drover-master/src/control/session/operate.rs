@@ -18,8 +18,8 @@ use crate::supervisor::{AppError, SupervisorHandle};
 
 /// Why one of the targets was not changed.
 pub(super) struct Failure {
-    error: Error,
-    last_words: Vec<String>,
+    pub(super) error: Error,
+    pub(super) last_words: Vec<String>,
 }
 
 impl Session {
@@ -179,7 +179,7 @@ pub(super) fn result(
 }
 
 impl Failure {
-    fn new(code: ErrorCode, error: &dyn std::error::Error, last_words: &[String]) -> Self {
+    pub(super) fn new(code: ErrorCode, error: &dyn std::error::Error, last_words: &[String]) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(deeper) = source {

@@ -59,13 +59,12 @@ impl Running {
         self.last_index += added.len();
         self.apps.extend(added.into_iter().map(|entry| (entry.index, entry)));
         self.list();
-        let is_of_all =
-            |class| move |change: &&crate::config::Change| change.app.is_none() && change.class == class;
-        let is_reset = changes.iter().any(|change| is_of_all(ChangeClass::Live)(&change));
+        let is_reset = changes.iter().any(|change| change.app.is_none() && change.class == ChangeClass::Live);
         // What only a restart changes stays what it was, and so a difference.
         self.handle.roster.set(Description { fixed: old.fixed, ..wanted.clone() });
         let rules = self.rules();
-        let (told, steps) = mpsc::channel(order.len() + 1);
+        let left = order.len() + usize::from(is_reset);
+        let (told, steps) = mpsc::channel(left.max(1));
         if is_reset {
             let step = Step { app: None, class: ChangeClass::Live, outcome: StepOutcome::Done };
             // There is room for every step.
@@ -79,7 +78,7 @@ impl Running {
             runner.run(order).await;
             AppNews::Changed
         });
-        Ok((Steps { steps }, CompositeInput::Reconfigured { plan, rules }))
+        Ok((Steps { steps, left }, CompositeInput::Reconfigured { plan, rules }))
     }
 
     fn build_added(&self, wanted: &Description) -> Result<Vec<Entry>, BuildError> {

@@ -75,7 +75,7 @@ pub enum StepError {
     #[error("{first}; nor does it start as it was before: {again}")]
     Down {
         /// Why the new one did not start.
-        first: Box<StepError>,
+        first: Box<Self>,
         /// Why the old one does not.
         again: AppError,
     },

@@ -92,9 +92,15 @@ pub enum StepOutcome {
 #[must_use = "the apply goes on without it, but how it went is lost"]
 pub struct Steps {
     steps: mpsc::Receiver<Step>,
+    left: usize,
 }
 
 impl Steps {
+    /// How many have not come yet.
+    pub const fn left(&self) -> usize {
+        self.left
+    }
+
     /// The next step that was done, or was not; none after the last. If the supervisor ends before the apply, the rest is not
     /// told.
     ///
@@ -102,7 +108,9 @@ impl Steps {
     ///
     /// A dropped future loses nothing.
     pub async fn next(&mut self) -> Option<Step> {
-        self.steps.recv().await
+        let step = self.steps.recv().await?;
+        self.left -= 1;
+        Some(step)
     }
 }
 
