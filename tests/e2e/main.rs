@@ -9,6 +9,7 @@ macro_rules! program {
     };
 }
 
+mod apply;
 mod bad_workers;
 mod commands;
 mod composite;

@@ -83,6 +83,20 @@ impl Several {
         !self.run.is_finished()
     }
 
+    /// Waits until these apps are started.
+    ///
+    /// # Panics
+    ///
+    /// If one is not.
+    pub async fn until_started(&mut self, roles: &[&str]) {
+        for role in roles {
+            let name = self.name(role);
+            let master = self.handle.masters().into_iter().find(|master| master.spec().name == name);
+            let start = master.expect("there is such an app").start();
+            patiently("the start", start).await.expect("it starts");
+        }
+    }
+
     /// The next event of this name, of this app.
     ///
     /// # Panics

@@ -136,6 +136,11 @@ enum TakeHow {
 }
 
 impl SupervisorHandle {
+    /// Everything as it runs: the descriptions that apps were brought to, with the numbers of workers that they were scaled to.
+    pub fn description(&self) -> Description {
+        self.roster.description()
+    }
+
     /// Compares what runs with a description.
     ///
     /// # Errors
