@@ -5,8 +5,9 @@ use std::time::Duration;
 use drover_e2e::harness::{Names, Several, of_app, patiently, variable_of};
 use drover_master::config::{AppSpec, Condition, Dependency, Description};
 use drover_master::machine::gate::Request;
-use drover_master::supervisor::{ApplyError, End, Standing, StepOutcome, Steps, Supervisor};
+use drover_master::supervisor::{ApplyError, End, Fate, Standing, StepOutcome, Steps, Supervisor};
 use drover_master::{Master, MasterBuilder, Outcome};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::composite::plain;
 
@@ -164,6 +165,24 @@ async fn what_fails_is_as_it_was_and_what_comes_after_it_is_not_tried() {
 }
 
 #[tokio::test]
+async fn a_renamed_app_keeps_its_socket_open() {
+    let names = Names::new();
+    let web = names.app("web", program!("worker_good")).listen("http", "127.0.0.1:0");
+    let site = names.of("site");
+    let mut apps = names.run(Supervisor::builder().app(web));
+    apps.until_started(&["web"]).await;
+    let addr = apps.handle().masters()[0].listener_addr("http").unwrap();
+    let wanted = changed(&apps, |all| all.apps[0].name = site);
+    assert_eq!(applied(&apps, wanted).await, ["site done", "web done"]);
+    assert_eq!(apps.handle().masters()[0].listener_addr("http"), Some(addr));
+    let mut greeting = String::new();
+    let stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+    patiently("the greeting", BufReader::new(stream).read_line(&mut greeting)).await.unwrap();
+    assert_eq!(greeting, format!("0 {}\n", apps.pid("site")));
+    ended(apps).await;
+}
+
+#[tokio::test]
 async fn live_changes_touch_no_process_that_goes_on() {
     let names = Names::new();
     let (db, web) = (app(&names, "db"), app(&names, "web"));
@@ -227,6 +246,9 @@ async fn what_has_failed_or_is_done_is_tried_as_it_is_described_now() {
     assert_eq!(applied(&apps, again).await, ["job done"]);
     let outcome = patiently("the outcome", async { master(&apps).wait().await }).await;
     assert_eq!(outcome, Ok(Outcome::Completed));
+    let rules = changed(&apps, |all| of(all, &name).stop.drain_timeout = Duration::from_secs(1));
+    assert_eq!(applied(&apps, rules).await, ["job done"]);
+    assert_eq!(apps.handle().standings()[1], Standing::Ended(Fate::Completed));
     let story = ended(apps).await;
     let starts = story.iter().filter(|line| *line == "job starting").count();
     assert_eq!(starts, 3, "{story:#?}");

@@ -9,10 +9,10 @@ use std::time::Duration;
 use drover_proto::codec::{CodecError, FrameCodec};
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
-    ApplyRequest, ControlHello, ControlHelloReply, ControlRequest, ControlResponse, DescribeReply,
-    DescribeRequest, DiffRequest, DownRequest, Error, ErrorCode, Event, EventsMissed, EventsRequest, LogLine,
-    LogsMissed, LogsRequest, OperateRequest, OperationResult, Plan, RejectCode, ScaleRequest, SignalRequest,
-    StatusReply, StatusRequest, StepResult, control_hello_reply, control_request, control_response,
+    ControlHello, ControlHelloReply, ControlRequest, ControlResponse, DescribeReply, DescribeRequest,
+    DownRequest, Error, ErrorCode, Event, EventsMissed, EventsRequest, LogLine, LogsMissed, LogsRequest,
+    OperateRequest, OperationResult, RejectCode, ScaleRequest, SignalRequest, StatusReply, StatusRequest,
+    control_hello_reply, control_request, control_response,
 };
 use drover_proto::version::SPOKEN;
 use futures_util::SinkExt as _;
@@ -32,7 +32,7 @@ const LAST_MOMENTS: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct ControlClient {
     frames: Framed<UnixStream, FrameCodec<ControlRequest, ControlResponse>>,
-    last_seq: u64,
+    pub(super) last_seq: u64,
     master_version: String,
     /// The master's process, to wait for its end; none where the kernel does not tell it.
     process: Option<Arc<OwnedFd>>,
@@ -267,51 +267,6 @@ impl ControlClient {
         }
     }
 
-    /// What an apply of a file would change.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Refused`] with `InvalidArgument` and every mistake of the file, with `BadState` if the master has none;
-    /// or that the connection failed.
-    pub async fn diff(&mut self, request: DiffRequest) -> Result<Plan, ClientError> {
-        let seq = self.send(control_request::Body::Diff(request)).await?;
-        match self.receive(seq).await?.body {
-            Some(control_response::Body::Plan(plan)) => Ok(plan),
-            _ => Err(ClientError::Unexpected),
-        }
-    }
-
-    /// Has everything as a file says; answers with what that changes, once it has begun. Take the results by
-    /// [`next_step`](Self::next_step).
-    ///
-    /// # Errors
-    ///
-    /// As [`diff`](Self::diff), and `Busy` while another one is under way: nothing is touched then.
-    pub async fn apply(&mut self, request: ApplyRequest) -> Result<Plan, ClientError> {
-        let seq = self.send(control_request::Body::Apply(request)).await?;
-        match self.receive(seq).await?.body {
-            Some(control_response::Body::Plan(plan)) => Ok(plan),
-            _ => Err(ClientError::Unexpected),
-        }
-    }
-
-    /// How the next of the apps came out; none after the last.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Refused`] if everything was ended before, or that the connection failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future loses nothing.
-    pub async fn next_step(&mut self) -> Result<Option<StepResult>, ClientError> {
-        match self.receive(self.last_seq).await?.body {
-            Some(control_response::Body::Step(step)) => Ok(Some(step)),
-            Some(control_response::Body::Done(_)) => Ok(None),
-            _ => Err(ClientError::Unexpected),
-        }
-    }
-
     /// Everything about the apps and workers of these names.
     ///
     /// # Errors
@@ -388,14 +343,14 @@ impl ControlClient {
         }
     }
 
-    async fn send(&mut self, body: control_request::Body) -> Result<u64, ClientError> {
+    pub(super) async fn send(&mut self, body: control_request::Body) -> Result<u64, ClientError> {
         self.last_seq += 1;
         let request = ControlRequest { seq: self.last_seq, body: Some(body) };
         self.frames.send(request).await.map_err(ClientError::lost)?;
         Ok(self.last_seq)
     }
 
-    async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
+    pub(super) async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
         let response = self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
         match response.body {
             Some(control_response::Body::Error(Error { code, message })) => {

@@ -41,9 +41,10 @@ impl Running {
             return Err(ApplyError::Busy { by: Arc::clone(by) });
         }
         let old = self.handle.roster.description();
-        let mut changes = changes(&old, &wanted);
+        let meant = changes(&old, &wanted);
+        let mut changes = meant.clone();
         seam::feasible(&mut changes);
-        let order = Order::of(&old, &wanted, &changes);
+        let order = Order::of(&old, &wanted, &meant, &changes);
         let added = self.build_added(&wanted)?;
         // Those that are to go are in it until they are gone, with what they depend on.
         let of = |entry: &Entry| {

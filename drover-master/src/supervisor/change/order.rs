@@ -11,6 +11,8 @@ use crate::machine::composite::Plan;
 pub(super) struct Task {
     /// What it takes.
     pub(super) class: ChangeClass,
+    /// Whether its processes are to be others: what has completed is done anew.
+    pub(super) is_of_processes: bool,
     /// What it is to be.
     pub(super) spec: Arc<AppSpec>,
 }
@@ -25,23 +27,24 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// `old` and `wanted` have passed their checks.
-    pub(super) fn of(old: &Description, wanted: &Description, changes: &[Change]) -> Self {
+    /// `old` and `wanted` have passed their checks. `meant`: the changes by what they are, `feasible`: by what they take now.
+    pub(super) fn of(old: &Description, wanted: &Description, meant: &[Change], feasible: &[Change]) -> Self {
         let mut order = Self::default();
         let mut levels: HashMap<&str, usize> = HashMap::new();
         for app in in_order(&wanted.apps) {
             let below = app.depends_on.iter().filter_map(|other| levels.get(other.app.as_str()));
             let level = below.max().map_or(0, |level| level + 1);
             levels.insert(&app.name, level);
-            if let Some(class) = class_of(changes, &app.name) {
+            if let Some(class) = class_of(feasible, &app.name) {
+                let is_of_processes = class_of(meant, &app.name) > Some(ChangeClass::Live);
                 if order.waves.len() <= level {
                     order.waves.resize_with(level + 1, Vec::new);
                 }
-                order.waves[level].push(Task { class, spec: Arc::new(app.clone()) });
+                order.waves[level].push(Task { class, is_of_processes, spec: Arc::new(app.clone()) });
             }
         }
         order.waves.retain(|wave| !wave.is_empty());
-        let goes = |app: &&AppSpec| class_of(changes, &app.name) == Some(ChangeClass::Remove);
+        let goes = |app: &&AppSpec| class_of(feasible, &app.name) == Some(ChangeClass::Remove);
         let gone = in_order(&old.apps).into_iter().rev().filter(goes);
         order.removals = gone.map(|app| app.name.clone()).collect();
         order
@@ -82,7 +85,8 @@ mod tests {
 
     fn shown(old: &[AppSpec], wanted: &[AppSpec]) -> String {
         let (old, wanted) = (of(old.to_vec()), of(wanted.to_vec()));
-        let order = Order::of(&old, &wanted, &changes(&old, &wanted));
+        let changes = changes(&old, &wanted);
+        let order = Order::of(&old, &wanted, &changes, &changes);
         let task = |task: &Task| format!("{} {}", task.class, task.spec.name);
         let wave = |wave: &Vec<Task>| wave.iter().map(task).collect::<Vec<_>>().join(", ");
         let mut waves: Vec<String> = order.waves.iter().map(wave).collect();

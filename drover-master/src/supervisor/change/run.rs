@@ -85,7 +85,10 @@ impl Runner {
         let Some((entry, standing)) = self.handle.roster.find(&task.spec.name) else {
             return StepOutcome::Failed(AppError::Gone.into());
         };
-        if let Some(changed) = seam::change(&entry.master, task.class, &task.spec, &self.by).await {
+        let runs = matches!(standing, Standing::Starting | Standing::Started);
+        if (runs || task.class == ChangeClass::Live)
+            && let Some(changed) = seam::change(&entry.master, task.class, &task.spec, &self.by).await
+        {
             return match changed {
                 Ok(()) => self
                     .take(&task.spec, TakeHow::Record)
@@ -94,13 +97,13 @@ impl Runner {
                 Err(error) => StepOutcome::RolledBack(error.into()),
             };
         }
-        self.restart(&task.spec, &entry.spec, &standing).await
+        self.restart(task, &entry.spec, &standing).await
     }
 
     /// Ends an app, has another master for it, and starts it; as it was before, if that does not work. Of one that does not
     /// run the processes are left alone, but what has ended by itself is tried as it is now.
-    async fn restart(&self, new: &Arc<AppSpec>, old: &Arc<AppSpec>, standing: &Standing) -> StepOutcome {
-        let name = new.name.as_str();
+    async fn restart(&self, task: &Task, old: &Arc<AppSpec>, standing: &Standing) -> StepOutcome {
+        let (new, name) = (&task.spec, task.spec.name.as_str());
         let runs = matches!(standing, Standing::Starting | Standing::Started);
         if runs || *standing == Standing::Stopping {
             let stop = self.handle.stop_app(name, gate::Request::Shutdown, Arc::clone(&self.by));
@@ -112,8 +115,11 @@ impl Runner {
         if let (Err(error), false) = (&taken, runs) {
             return StepOutcome::RolledBack(error.clone());
         }
-        let has_ended =
-            matches!(standing, Standing::Ended(Fate::Failed | Fate::NotStarted | Fate::Completed));
+        let has_ended = match standing {
+            Standing::Ended(Fate::Failed | Fate::NotStarted) => true,
+            Standing::Ended(Fate::Completed) => task.is_of_processes,
+            _ => false,
+        };
         if taken.is_ok() && !runs && !has_ended {
             return StepOutcome::Done;
         }
