@@ -21,6 +21,8 @@ pub enum ExitStatus {
     Unreachable = 6,
     /// The master speaks no version in common.
     ProtocolMismatch = 7,
+    /// It was tried and failed, and is as it was before.
+    RolledBack = 8,
     /// It was not so, or not done, in the time that was given.
     TimedOut = 124,
     /// Interrupted while waiting; or a second signal hurried the end of a master.

@@ -1,9 +1,12 @@
 //! What can be typed.
 
+mod change;
 mod offline;
 mod online;
 mod serving;
 
+pub(crate) use change::seen_from_anywhere;
+pub use change::{ApplyArgs, DiffArgs};
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
     Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, Scale, ScaleArgs, ScaleCount, SignalArgs, StopArgs,
@@ -20,7 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "drover", version, propagate_version = true, disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage or bad config, 3 not running or not ready, 4 no such app \
-    or worker, 5 not permitted, 6 no master answers, 7 protocol mismatch, 124 timeout, 130 interrupted or hurried, 137 killed."
+    or worker, 5 not permitted, 6 no master answers, 7 protocol mismatch, 8 rolled back, 124 timeout, 130 interrupted or hurried, 137 killed."
 )]
 pub struct Cli {
     /// What holds for every verb.
@@ -104,6 +107,10 @@ pub enum Verb {
     Restart(OperateArgs),
     /// Have more or fewer workers of apps
     Scale(ScaleArgs),
+    /// Show what an apply of drover.toml would change
+    Diff(DiffArgs),
+    /// Have everything as drover.toml says, with the least that each app needs
+    Apply(ApplyArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
     /// Show everything about apps and workers
