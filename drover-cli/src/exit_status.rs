@@ -21,7 +21,7 @@ pub enum ExitStatus {
     Unreachable = 6,
     /// The master speaks no version in common.
     ProtocolMismatch = 7,
-    /// It failed and was taken back: everything is as it was.
+    /// It was tried and failed, and is as it was before.
     RolledBack = 8,
     /// It was not so, or not done, in the time that was given.
     TimedOut = 124,

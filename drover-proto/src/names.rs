@@ -1,6 +1,6 @@
 //! The stable lower-case names of wire enums, as they stand in JSON and on the screen.
 
-use crate::latest::{ExitKind, KillCause, Phase, WorkerRole};
+use crate::latest::{ChangeClass, ExitKind, KillCause, Phase, WorkerRole};
 
 impl Phase {
     /// The phase as JSON and tables show it, such as `backing_off`.
@@ -30,6 +30,21 @@ impl ExitKind {
             Self::ExternalSignal => "external_signal",
             Self::KilledByMaster => "killed_by_master",
             Self::SpawnFailed => "spawn_failed",
+        }
+    }
+}
+
+impl ChangeClass {
+    /// What a change takes, as plans show it, such as `reload`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unknown",
+            Self::Live => "live",
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Master => "master",
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What can be typed.
 
+mod change;
 mod offline;
 mod online;
 mod reload;
 mod serving;
 
+pub(crate) use change::seen_from_anywhere;
+pub use change::{ApplyArgs, DiffArgs};
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
     Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount,
@@ -108,6 +111,10 @@ pub enum Verb {
     Reload(ReloadArgs),
     /// Have more or fewer workers of apps
     Scale(ScaleArgs),
+    /// Show what an apply of drover.toml would change
+    Diff(DiffArgs),
+    /// Have everything as drover.toml says, with the least that each app needs
+    Apply(ApplyArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
     /// Show everything about apps and workers

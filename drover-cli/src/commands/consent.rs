@@ -35,6 +35,18 @@ fn question(deed: Deed, names: &[Name], before: &Before) -> String {
     format!("{verb} {}, {}? [y/N] ", names.join(" "), before.extent())
 }
 
+/// Whether the user agrees to a plan that was shown. Asked is only a person.
+pub(super) fn given_to_plan(yes: bool) -> bool {
+    if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return true;
+    }
+    let agrees = ask("apply this? [y/N] ");
+    if !agrees {
+        message::note("nothing was done");
+    }
+    agrees
+}
+
 /// Nothing else is under way, so the thread may wait for the person; Ctrl-C still ends the program.
 fn ask(question: &str) -> bool {
     let mut stderr = io::stderr().lock();

@@ -1,12 +1,15 @@
 //! One file a verb.
 
+mod apply;
 mod before;
 mod completion;
 mod config;
 mod consent;
 mod demo;
 mod describe;
+mod description;
 mod detach;
+mod diff;
 mod down;
 mod events;
 mod find;
@@ -51,6 +54,8 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Restart(args) => operate::restart(&global, &args).await,
         Verb::Reload(args) => reload::run(&global, &args).await,
         Verb::Scale(args) => scale::run(&global, &args).await,
+        Verb::Diff(args) => diff::run(&global, &args).await,
+        Verb::Apply(args) => apply::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,

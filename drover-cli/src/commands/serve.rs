@@ -99,7 +99,7 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
     }
     let handle = supervisor.handle();
     let mut events = handle.events().since(0);
-    let mut waited_for = handle.masters().to_vec();
+    let mut waited_for = handle.masters();
     tokio::spawn(async move {
         while !waited_for.is_empty() {
             match events.next().await {

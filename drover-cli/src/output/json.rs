@@ -1,8 +1,8 @@
 //! The stable JSON: fields are only ever added.
 
 use drover_proto::latest::{
-    AppDescription, AppStatus, DescribeReply, Event, EventsMissed, Exit, StatusReply, WorkerDescription,
-    WorkerStatus,
+    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, Plan, StatusReply,
+    WorkerDescription, WorkerStatus,
 };
 use serde_json::{Value, json};
 
@@ -73,6 +73,21 @@ fn described_worker(described: &WorkerDescription) -> Value {
     value["app"] = described.app.as_str().into();
     value["history"] = described.history.iter().map(exit).collect();
     value
+}
+
+/// `diff --json`.
+pub(crate) fn plan(plan: &Plan) -> String {
+    let change = |change: &Change| {
+        json!({
+            "app": text(&change.app),
+            "key": change.key,
+            "class": change.class().name(),
+            "from": change.from,
+            "to": change.to,
+            "why": text(&change.why),
+        })
+    };
+    json!({ "file": plan.file, "changes": plan.changes.iter().map(change).collect::<Vec<_>>() }).to_string()
 }
 
 /// One line of `events --json`.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_master::supervisor::Supervisor;
+use drover_master::supervisor::{Supervisor, SupervisorHandle};
 use drover_master::{Event, EventKind, EventStream, FAILED_START, Outcome, Phase, Stream, write_output};
 use drover_proto::latest as wire;
 use tokio::sync::oneshot;
@@ -34,9 +34,8 @@ impl Story {
             if let Some(control) = control {
                 say(&format!("control socket {control}")).await;
             }
-            let teller = Teller { masters: handle.masters().to_vec(), hints, ready: HashSet::new() };
-            // The masters' handles are let go of with the teller, before the supervisor is.
-            drop(handle);
+            // Its handle is let go of with the teller, before the supervisor is.
+            let teller = Teller { supervisor: handle, hints, ready: HashSet::new() };
             teller.tell(events, is_over).await;
         });
         Self { teller, over }
@@ -50,7 +49,7 @@ impl Story {
 }
 
 struct Teller {
-    masters: Vec<drover_master::Master>,
+    supervisor: SupervisorHandle,
     hints: Vec<String>,
     /// The apps of which a worker has become ready.
     ready: HashSet<Arc<str>>,
@@ -86,7 +85,7 @@ impl Teller {
         let Some(line) = line(event) else { return };
         say(&line).await;
         if let (EventKind::AppStarted, Some(master)) =
-            (&event.kind, self.masters.iter().find(|master| master.spec().name == **app))
+            (&event.kind, self.supervisor.masters().into_iter().find(|master| master.spec().name == **app))
         {
             for (name, addr) in master.snapshot().listeners {
                 say(&format!("{app} listens on {name}={addr}")).await;

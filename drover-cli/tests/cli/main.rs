@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod apply;
 mod asking;
 mod commands;
 mod completion;

@@ -45,7 +45,8 @@ fn the_directory_and_the_mask_are_set() {
     let ended = app(&home, "cwd = \"work\"\numask = \"0027\"", "pwd; umask");
     assert_eq!(said(&ended), [home.path("work").to_str().unwrap(), "0027"]);
     let ended = app(&home, "cwd = \"nowhere\"", "pwd");
-    ended.failed(1, &["the working directory `nowhere` does not exist"]);
+    let directory = home.path("nowhere");
+    ended.failed(1, &[&format!("the working directory `{}` does not exist", directory.display())]);
 }
 
 #[test]

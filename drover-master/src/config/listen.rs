@@ -69,6 +69,14 @@ pub enum ListenMode {
 }
 
 impl ListenMode {
+    /// The word of drover.toml.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Reuseport => "reuseport",
+        }
+    }
+
     /// How many slots may have a queue of their own. Each costs the master a descriptor, and the program that chooses among
     /// them must fit the memory that the kernel grants a socket's options (`net.core.optmem_max`, 20 KiB on older ones).
     pub const MAX_SLOTS: u32 = 1024;

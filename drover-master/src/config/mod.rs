@@ -1,6 +1,7 @@
 //! What is to be run and by which rules: plain values, checked before anything is started.
 
 mod app;
+mod change;
 mod command;
 mod cpus;
 pub(crate) mod limits;
@@ -12,6 +13,8 @@ mod update;
 
 pub(crate) use app::MAX_WORKERS;
 pub use app::{AppSpec, ConfigError, Output, Protocol};
+
+pub use change::{Change, ChangeClass, Description, changes, class_of};
 pub use command::Command;
 pub use cpus::cpus;
 pub use limits::{Limit, Limits, Resource};

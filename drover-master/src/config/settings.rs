@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::limits::shown as shown_value;
 use super::{
-    AppSpec, Condition, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output, ProbeKind,
-    Protocol, Resource, RestartWhen, UpdateOrder,
+    AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output,
+    Probe, ProbeKind, Protocol, Resource, RestartWhen, UpdateOrder,
 };
 use crate::machine::exit::signal_name;
 
@@ -19,7 +19,7 @@ impl AppSpec {
             rows.push(("sockets", shown.collect::<Vec<_>>().join(", ")));
         }
         let is_protocol = self.protocol == Protocol::Drover;
-        rows.push(("protocol", if is_protocol { "drover" } else { "none" }.to_owned()));
+        rows.push(("protocol", shown_protocol(self.protocol).to_owned()));
         self.place(&mut rows);
         self.surroundings(&mut rows);
         self.starting(&mut rows);
@@ -48,17 +48,9 @@ impl AppSpec {
 
     /// Its place among other apps.
     fn place(&self, rows: &mut Vec<(&'static str, String)>) {
-        let kind = match self.kind {
-            Kind::Service => "service",
-            Kind::Oneshot => "oneshot",
-        };
-        rows.push(("kind", kind.to_owned()));
+        rows.push(("kind", shown_kind(self.kind).to_owned()));
         if !self.depends_on.is_empty() {
-            let shown = self.depends_on.iter().map(|dependency| match dependency.condition {
-                Condition::Ready => format!("{} ready", dependency.app),
-                Condition::Completed => format!("{} completed", dependency.app),
-            });
-            rows.push(("depends_on", shown.collect::<Vec<_>>().join(", ")));
+            rows.push(("depends_on", shown_dependencies(&self.depends_on)));
         }
         if self.essential {
             rows.push(("essential", "true".to_owned()));
@@ -97,8 +89,7 @@ impl AppSpec {
                 rows.push(("start.parallel", start.parallel.to_string()));
             }
             (Protocol::None, Some(probe)) => {
-                let ProbeKind::Tcp { addr } = &probe.kind;
-                rows.push(("start.probe", format!("tcp {addr}, every {}", shown(probe.interval))));
+                rows.push(("start.probe", shown_probe(probe)));
             }
             (Protocol::None, None) => rows.push(("start.min_uptime", shown(start.min_uptime))),
         }
@@ -116,12 +107,7 @@ impl AppSpec {
 
     fn restarting(&self, rows: &mut Vec<(&'static str, String)>) {
         let restart = &self.restart;
-        let policy = match restart.when {
-            RestartWhen::Always => "always",
-            RestartWhen::OnFailure => "on-failure",
-            RestartWhen::Never => "never",
-        };
-        rows.push(("restart.policy", policy.to_owned()));
+        rows.push(("restart.policy", shown_policy(restart.when).to_owned()));
         let backoff = &restart.backoff;
         let (initial, max) = (shown(backoff.initial), shown(backoff.max));
         rows.push((
@@ -157,7 +143,7 @@ impl AppSpec {
 }
 
 /// As it stands in `drover.toml`, such as `1m30s`.
-fn shown(duration: Duration) -> String {
+pub(super) fn shown(duration: Duration) -> String {
     if duration == Duration::MAX {
         return "for ever".to_owned();
     }
@@ -169,7 +155,7 @@ fn shown(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-fn shown_limits(limits: &Limits) -> String {
+pub(super) fn shown_limits(limits: &Limits) -> String {
     let resource = |(resource, limit): &(Resource, Limit)| {
         let soft = shown_value(limit.soft);
         match limit.hard {
@@ -187,7 +173,7 @@ fn shown_limits(limits: &Limits) -> String {
     shown.join(", ")
 }
 
-fn shown_limit(limit: &FailureLimit) -> String {
+pub(super) fn shown_limit(limit: &FailureLimit) -> String {
     let then = match limit.then {
         LimitReached::GiveUp => "give-up",
         LimitReached::StopApp => "stop-app",
@@ -196,9 +182,44 @@ fn shown_limit(limit: &FailureLimit) -> String {
     format!("{} within {}, then {then}", limit.count, shown(limit.within))
 }
 
-fn shown_codes(codes: &[i32]) -> String {
+pub(super) fn shown_codes(codes: &[i32]) -> String {
     let codes: Vec<String> = codes.iter().map(i32::to_string).collect();
     format!("[{}]", codes.join(", "))
+}
+
+pub(super) const fn shown_protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::None => "none",
+        Protocol::Drover => "drover",
+    }
+}
+
+pub(super) const fn shown_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Service => "service",
+        Kind::Oneshot => "oneshot",
+    }
+}
+
+pub(super) fn shown_dependencies(dependencies: &[Dependency]) -> String {
+    let shown = dependencies.iter().map(|dependency| match dependency.condition {
+        Condition::Ready => format!("{} ready", dependency.app),
+        Condition::Completed => format!("{} completed", dependency.app),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn shown_probe(probe: &Probe) -> String {
+    let ProbeKind::Tcp { addr } = &probe.kind;
+    format!("tcp {addr}, every {}", shown(probe.interval))
+}
+
+pub(super) const fn shown_policy(when: RestartWhen) -> &'static str {
+    match when {
+        RestartWhen::Always => "always",
+        RestartWhen::OnFailure => "on-failure",
+        RestartWhen::Never => "never",
+    }
 }
 
 #[cfg(test)]

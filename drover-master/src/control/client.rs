@@ -32,7 +32,7 @@ const LAST_MOMENTS: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct ControlClient {
     frames: Framed<UnixStream, FrameCodec<ControlRequest, ControlResponse>>,
-    last_seq: u64,
+    pub(super) last_seq: u64,
     master_version: String,
     /// The master's process, to wait for its end; none where the kernel does not tell it.
     process: Option<Arc<OwnedFd>>,
@@ -353,14 +353,14 @@ impl ControlClient {
         }
     }
 
-    async fn send(&mut self, body: control_request::Body) -> Result<u64, ClientError> {
+    pub(super) async fn send(&mut self, body: control_request::Body) -> Result<u64, ClientError> {
         self.last_seq += 1;
         let request = ControlRequest { seq: self.last_seq, body: Some(body) };
         self.frames.send(request).await.map_err(ClientError::lost)?;
         Ok(self.last_seq)
     }
 
-    async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
+    pub(super) async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
         let response = self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
         match response.body {
             Some(control_response::Body::Error(Error { code, message })) => {

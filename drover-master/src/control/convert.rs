@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 use drover_proto::latest as wire;
 use prost::Message as _;
 
+use crate::config::{Change, ChangeClass};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, signal_name};
 use crate::machine::fleet::{EventKind, Role, WorkerStatus};
 use crate::machine::phase::Phase;
@@ -154,6 +155,28 @@ pub(super) fn event(event: &Event) -> wire::Event {
             EventKind::Replaced { old: Some((_, pid)) } => *pid,
             _ => 0,
         },
+    }
+}
+
+pub(super) fn change(change: &Change) -> wire::Change {
+    wire::Change {
+        app: change.app.clone().unwrap_or_default(),
+        key: change.key.clone(),
+        class: change_class(change.class).into(),
+        from: change.from.clone(),
+        to: change.to.clone(),
+        why: change.why.unwrap_or_default().to_owned(),
+    }
+}
+
+pub(super) const fn change_class(class: ChangeClass) -> wire::ChangeClass {
+    match class {
+        ChangeClass::Live => wire::ChangeClass::Live,
+        ChangeClass::Reload => wire::ChangeClass::Reload,
+        ChangeClass::Restart => wire::ChangeClass::Restart,
+        ChangeClass::Add => wire::ChangeClass::Add,
+        ChangeClass::Remove => wire::ChangeClass::Remove,
+        ChangeClass::Master => wire::ChangeClass::Master,
     }
 }
 
@@ -328,6 +351,13 @@ mod tests {
             kind: EventKind::Exited { exit: Arc::clone(&ended) },
         };
         assert_eq!(event(&told).exit.unwrap().stderr_tail, ended.stderr_tail);
+    }
+
+    #[test]
+    fn every_class_of_a_change_has_the_same_name_on_the_wire() {
+        for ours in ChangeClass::ALL {
+            assert_eq!(change_class(ours).name(), ours.name());
+        }
     }
 
     #[test]

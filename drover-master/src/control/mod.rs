@@ -4,6 +4,7 @@
 //! it wait.
 
 mod client;
+mod client_change;
 mod convert;
 mod name;
 mod path;

@@ -26,7 +26,15 @@ enum Opened {
 impl AppListeners {
     /// Opens one more, if it is not open.
     pub(crate) fn open(&mut self, spec: &ListenSpec, pool: &ListenerPool) -> Result<(), ListenError> {
-        if self.opened.iter().any(|(known, _)| known == spec) {
+        let is_same = |known: &ListenSpec| {
+            (&known.name, &known.addr, known.mode) == (&spec.name, &spec.addr, spec.mode)
+        };
+        if let Some((known, opened)) = self.opened.iter_mut().find(|(known, _)| is_same(known)) {
+            if let Opened::Shared(_) = opened {
+                // It may have got another backlog.
+                pool.open(spec)?;
+            }
+            *known = spec.clone();
             return Ok(());
         }
         let opened = match (&spec.addr, spec.mode) {

@@ -149,6 +149,15 @@ impl Listener {
             }
         }
     }
+
+    /// Gives a queue of another length to the socket, which goes on listening: listen(2) may be called again.
+    fn set_backlog(&self, backlog: u32) -> Result<(), ListenError> {
+        listen(&self.socket, backlog_of(backlog)).map_err(|error| ListenError::Failed {
+            name: self.name.clone(),
+            addr: self.addr.clone(),
+            source: error.into(),
+        })
+    }
 }
 
 /// Listens on the first address of the host that can be had.

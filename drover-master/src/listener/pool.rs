@@ -48,13 +48,18 @@ impl ListenerPool {
         Ok(Some(Listener { name: spec.name.clone(), addr, socket, origin: Origin::Inherited }))
     }
 
-    /// The listener of this description: the open one, if an app has it already.
+    /// The listener of this description: the open one, if an app has it already. Then the newest backlog holds for all.
     pub(crate) fn open(&self, spec: &ListenSpec) -> Result<Arc<Listener>, ListenError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(_, listener)| listener.strong_count() > 0);
-        if let Some(listener) =
-            open.iter().find(|(known, _)| known == spec).and_then(|(_, found)| found.upgrade())
+        let is_same = |known: &ListenSpec| known.name == spec.name && known.addr == spec.addr;
+        if let Some((known, found)) = open.iter_mut().find(|(known, _)| is_same(known))
+            && let Some(listener) = found.upgrade()
         {
+            if known.backlog != spec.backlog {
+                listener.set_backlog(spec.backlog)?;
+                known.backlog = spec.backlog;
+            }
             return Ok(listener);
         }
         let listener = Arc::new(match self.inherited(spec)? {
@@ -82,5 +87,20 @@ mod tests {
         assert!(std::net::TcpStream::connect(&addr).is_ok());
         drop(second);
         assert!(std::net::TcpStream::connect(&addr).is_err());
+    }
+
+    #[test]
+    fn another_backlog_is_given_to_the_socket_that_is_open() {
+        let pool = ListenerPool::default();
+        let spec = ListenSpec::new("http", "127.0.0.1:0".parse().unwrap());
+        let first = pool.open(&spec).unwrap();
+        let second = pool.open(&ListenSpec { backlog: 0, ..spec }).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        let addr: std::net::SocketAddr = first.addr.to_string().parse().unwrap();
+        // A queue of 0 holds one connection; listen(2) counts those beyond it.
+        let clients: Vec<_> = (0..3)
+            .map(|_| std::net::TcpStream::connect_timeout(&addr, std::time::Duration::from_millis(50)))
+            .collect();
+        assert!(clients[0].is_ok() && clients[2].is_err(), "{clients:?}");
     }
 }

@@ -1,17 +1,20 @@
 //! How a supervisor is made.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{ConfigError, Strategy};
+use crate::config::{AppSpec, ConfigError, Description, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
-use crate::master::{BuildError, EventLog, MasterBuilder};
+use crate::master::{BuildError, EventLog, Master, MasterBuilder};
 use crate::process::OutputLog;
 use crate::signals::Signals;
 
+use super::change::Reread;
 use super::driver::{self, SupervisorEnd};
 use super::handle::{Requests, SupervisorHandle};
+use super::roster::{Entry, Roster};
 
 /// Describes apps that belong together.
 #[derive(Debug)]
@@ -21,6 +24,29 @@ pub struct SupervisorBuilder {
     signals: Option<Signals>,
     inherited: InheritedSockets,
     rules: CompositeRules,
+    reader: Option<Arc<dyn Reread>>,
+    fixed: Vec<(&'static str, String)>,
+}
+
+/// What all masters of a supervisor are made with.
+#[derive(Debug)]
+pub(super) struct Workshop {
+    events: EventLog,
+    /// None if nobody can ask for it.
+    output: Option<OutputLog>,
+    pool: ListenerPool,
+}
+
+impl Workshop {
+    /// The master of one more app.
+    pub(super) fn build(&self, spec: AppSpec) -> Result<Master, BuildError> {
+        self.finish(MasterBuilder::from_spec(spec))
+    }
+
+    fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
+        let app = app.event_log(self.events.clone()).output_log(self.output.clone());
+        app.listener_pool(self.pool.clone()).build()
+    }
 }
 
 impl Default for SupervisorBuilder {
@@ -28,7 +54,15 @@ impl Default for SupervisorBuilder {
         let (strategy, shutdown_timeout) = (Strategy::None, Duration::from_secs(45));
         let rules = CompositeRules { keep_going: false, strategy, shutdown_timeout };
         let inherited = InheritedSockets::default();
-        Self { apps: Vec::new(), control: None, signals: None, inherited, rules }
+        Self {
+            apps: Vec::new(),
+            control: None,
+            signals: None,
+            inherited,
+            rules,
+            reader: None,
+            fixed: Vec::new(),
+        }
     }
 }
 
@@ -99,6 +133,15 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Who reads anew what is to be run, for a control client that asks to [apply](SupervisorHandle::apply) it, and what
+    /// only a restart changes of what is there now. Default: nobody, and such a client is refused.
+    #[must_use]
+    pub fn reread(mut self, reader: impl Reread + 'static, fixed: Vec<(&'static str, String)>) -> Self {
+        self.reader = Some(Arc::new(reader));
+        self.fixed = fixed;
+        self
+    }
+
     /// Makes the supervisor and claims its control socket. Nothing is started before [`Supervisor::run`].
     ///
     /// # Errors
@@ -110,7 +153,6 @@ impl SupervisorBuilder {
             return Err(BuildError::from(ConfigError::NoApp).into());
         }
         let events = EventLog::new();
-        let mut masters = Vec::with_capacity(self.apps.len());
         for (at, app) in self.apps.iter().enumerate() {
             let name = &app.spec().name;
             if self.apps[..at].iter().any(|other| &other.spec().name == name) {
@@ -127,13 +169,18 @@ impl SupervisorBuilder {
         let output = OutputLog::new();
         // Only a client of the control socket can ask for it.
         let kept = control.is_some().then(|| output.clone());
-        for app in self.apps {
-            let app = app.event_log(events.clone()).output_log(kept.clone()).listener_pool(pool.clone());
-            masters.push(app.build()?);
+        let workshop = Workshop { events: events.clone(), output: kept, pool };
+        let mut apps = Vec::with_capacity(self.apps.len());
+        for (index, app) in self.apps.into_iter().enumerate() {
+            let spec = Arc::new(app.spec().clone());
+            apps.push(Entry { index, master: workshop.finish(app)?, spec });
         }
-        let (handle, requests) = SupervisorHandle::new(masters, events, output);
+        let CompositeRules { strategy, shutdown_timeout, .. } = self.rules;
+        let settings = Description { apps: Vec::new(), strategy, shutdown_timeout, fixed: self.fixed };
+        let (handle, requests) =
+            SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
         let composite = Composite::new(plan, self.rules);
-        Ok(Supervisor { handle, requests, control, signals: self.signals, composite })
+        Ok(Supervisor { handle, requests, control, signals: self.signals, composite, workshop })
     }
 }
 
@@ -145,6 +192,7 @@ pub struct Supervisor {
     pub(super) control: Option<ControlServer>,
     pub(super) signals: Option<Signals>,
     pub(super) composite: Composite,
+    pub(super) workshop: Workshop,
 }
 
 impl Supervisor {

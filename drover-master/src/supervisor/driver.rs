@@ -3,21 +3,23 @@
 //! Each app has at most one task here that waits for its news, so that they come in the order of its life: first how its start
 //! went, then how it ended.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::builder::Workshop;
 use super::handle::{Request, SupervisorHandle};
 use super::operation::{Answers, AppError, NotStarted};
+use super::roster::Entry;
 use super::{End, Supervisor, SupervisorError};
 use crate::machine::composite::{AppIndex, AppOperation, Composite, CompositeAction, CompositeInput};
 use crate::machine::fleet::{Outcome, Target};
 use crate::machine::gate;
 use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
-use crate::master::{EndError, OperateError, StartError, Unavailable};
+use crate::master::{EndError, Master, OperateError, StartError, Unavailable};
 use crate::signals::{self, Received};
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
@@ -40,13 +42,13 @@ pub struct SupervisorEnd {
 }
 
 pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, SupervisorError> {
-    let Supervisor { handle, mut requests, mut control, signals, composite } = supervisor;
+    let Supervisor { handle, mut requests, mut control, signals, composite, workshop } = supervisor;
     if let Some(control) = &mut control {
         control.serve(handle.clone())?;
     }
     let mut signals = signals.map(crate::Signals::listen);
     let mut signal_count = 0_u32;
-    let mut running = Running::new(composite, handle.clone());
+    let mut running = Running::new(composite, handle.clone(), workshop);
     let mut end = running.apply(CompositeInput::StartRequested);
     while end.is_none() {
         let deadline = running.composite.next_deadline();
@@ -99,7 +101,7 @@ async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<R
 }
 
 /// News of one app.
-enum AppNews {
+pub(super) enum AppNews {
     Started(AppIndex, Result<(), StartError>),
     Ended(AppIndex, Outcome),
     /// The app's task is gone, and with it whoever could tell its outcome.
@@ -109,27 +111,41 @@ enum AppNews {
     Operated(AppIndex, TicketId, Result<(), OperateError>),
     /// An end was carried out, or a reload let in; the app's own events tell the rest.
     Asked,
+    /// Everything is as it was asked to be, or was told why not.
+    Changed,
 }
 
 pub(super) struct Running {
-    composite: Composite,
-    handle: SupervisorHandle,
-    tasks: JoinSet<AppNews>,
+    pub(super) composite: Composite,
+    pub(super) handle: SupervisorHandle,
+    /// Every app, by its number. Whoever looks finds them in the roster of the handle.
+    pub(super) apps: BTreeMap<AppIndex, Entry>,
+    pub(super) last_index: AppIndex,
+    pub(super) workshop: Workshop,
+    /// Who has everything changed just now.
+    pub(super) changed_by: Option<Arc<str>>,
+    pub(super) tasks: JoinSet<AppNews>,
     /// Why the last start of an app failed, for who asks for it.
     pub(super) start_errors: HashMap<AppIndex, StartError>,
     /// Why masters did not do what was passed on to them, until that is answered.
     pub(super) operate_errors: HashMap<TicketId, OperateError>,
     /// The apps that are down because they did not start.
-    failures: Vec<(AppIndex, StartError)>,
+    pub(super) failures: Vec<(AppIndex, StartError)>,
     pub(super) operations: HashMap<TicketId, (AppIndex, Answers)>,
     last_ticket: u64,
 }
 
 impl Running {
-    fn new(composite: Composite, handle: SupervisorHandle) -> Self {
+    fn new(composite: Composite, handle: SupervisorHandle, workshop: Workshop) -> Self {
+        let apps: BTreeMap<_, _> =
+            handle.roster.entries().into_iter().map(|entry| (entry.index, entry)).collect();
         Self {
             composite,
             handle,
+            last_index: apps.keys().last().copied().unwrap_or(0),
+            apps,
+            workshop,
+            changed_by: None,
             tasks: JoinSet::new(),
             start_errors: HashMap::new(),
             operate_errors: HashMap::new(),
@@ -144,7 +160,7 @@ impl Running {
         let mut end = None;
         let actions = self.composite.handle(now, input);
         // Who is answered finds everything as the answer says.
-        self.handle.show(&self.composite);
+        self.handle.roster.show(&self.composite);
         for action in actions {
             match action {
                 CompositeAction::StartApp(app) => self.start(app),
@@ -158,6 +174,7 @@ impl Running {
                     }
                 }
                 CompositeAction::Answer { ticket, verdict } => self.answer(ticket, verdict),
+                CompositeAction::Forget(app) => self.forget(app),
                 CompositeAction::ReportStarted => {
                     tracing::info!(target: "drover::supervisor", "every app is started")
                 }
@@ -182,13 +199,14 @@ impl Running {
         // What failed before does not count any more.
         self.failures.retain(|(failed, _)| *failed != app);
         self.start_errors.remove(&app);
-        let ticket = self.handle.masters()[app].start();
+        let Some(master) = self.master(app) else { return };
+        let ticket = master.start();
         self.tasks.spawn(async move { AppNews::Started(app, ticket.await) });
     }
 
     /// Waits for the end of an app whose life has begun.
     fn watch(&mut self, app: AppIndex) {
-        let master = self.handle.masters()[app].clone();
+        let Some(master) = self.master(app) else { return };
         self.tasks.spawn(async move {
             match master.wait().await {
                 Ok(outcome) => AppNews::Ended(app, outcome),
@@ -198,7 +216,7 @@ impl Running {
     }
 
     fn end(&mut self, app: AppIndex, how: gate::Request, by: Arc<str>) {
-        let master = self.handle.masters()[app].clone();
+        let Some(master) = self.master(app) else { return };
         let mut ticket = master.end(how, Arc::clone(&by));
         self.tasks.spawn(async move {
             loop {
@@ -219,9 +237,10 @@ impl Running {
         let request = match operation {
             AppOperation::Start => gate::SlotRequest::Start,
             AppOperation::Restart => gate::SlotRequest::Restart,
-            AppOperation::Stop(_) => gate::SlotRequest::Stop,
+            AppOperation::Stop(_) | AppOperation::Remove => gate::SlotRequest::Stop,
         };
-        let asked = self.handle.masters()[app].operate(request, Target::All, by);
+        let Some(master) = self.master(app) else { return };
+        let asked = master.operate(request, Target::All, by);
         self.tasks.spawn(async move { AppNews::Operated(app, ticket, asked.await) });
     }
 
@@ -237,6 +256,16 @@ impl Running {
                 let ticket = TicketId(self.last_ticket);
                 self.operations.insert(ticket, (app, answers));
                 Some(CompositeInput::OperationRequested { ticket, app, operation, by })
+            }
+            Request::Apply { wanted, by, begun } => self.begin_change(*wanted, by, begun),
+            Request::Take(take) => {
+                self.take(take);
+                None
+            }
+            Request::Replan { done } => {
+                // Whatever is asked after the answer comes to the composite after this.
+                let _ = done.send(());
+                self.replan()
             }
         }
     }
@@ -273,6 +302,10 @@ impl Running {
             }
             AppNews::Unkillable(app, pid) => Some(CompositeInput::AppUnkillable { app, pid }),
             AppNews::Asked => None,
+            AppNews::Changed => {
+                self.changed_by = None;
+                None
+            }
         }
     }
 
@@ -302,12 +335,17 @@ impl Running {
 
     /// An app's task is gone, with its runtime.
     fn lost(&mut self, app: AppIndex) {
-        tracing::error!(target: "drover::supervisor", app = self.handle.masters()[app].spec().name, "an app's task is gone");
+        tracing::error!(target: "drover::supervisor", app = &*self.name(app), "an app's task is gone");
         self.failures.push((app, Unavailable::Gone.into()));
     }
 
     pub(super) fn name(&self, app: AppIndex) -> Arc<str> {
-        self.handle.masters()[app].spec().name.as_str().into()
+        // A request may come later than the end of what it means.
+        self.apps.get(&app).map_or("(removed)", |entry| &entry.spec.name).into()
+    }
+
+    fn master(&self, app: AppIndex) -> Option<Master> {
+        self.apps.get(&app).map(|entry| entry.master.clone())
     }
 
     fn into_end(self, end: End) -> SupervisorEnd {

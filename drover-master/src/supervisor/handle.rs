@@ -1,12 +1,16 @@
 //! The handle of a supervisor.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::RandomState;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::change::{Begun, Reread, Take};
 use super::operation::{Answers, AppError, AppRef, Operation};
-use crate::machine::composite::{AppIndex, AppOperation, Composite, Standing};
+use super::roster::Roster;
+use crate::config::{AppSpec, Description};
+use crate::machine::composite::{AppIndex, AppOperation, Standing};
 use crate::machine::gate;
 use crate::master::{EventLog, Master};
 use crate::process::OutputLog;
@@ -19,8 +23,28 @@ pub(super) type Requests = mpsc::Receiver<Request>;
 /// A request to the supervisor's task.
 #[derive(Debug)]
 pub(super) enum Request {
-    End { how: gate::Request, by: Arc<str> },
-    Operate { app: AppIndex, operation: AppOperation, by: Arc<str>, answers: Answers },
+    End {
+        how: gate::Request,
+        by: Arc<str>,
+    },
+    Operate {
+        app: AppIndex,
+        operation: AppOperation,
+        by: Arc<str>,
+        answers: Answers,
+    },
+    /// Everything is to be as described.
+    Apply {
+        wanted: Box<Description>,
+        by: Arc<str>,
+        begun: Begun,
+    },
+    /// An app is to be known by another description.
+    Take(Take),
+    /// What apps are to each other is to be as the descriptions say that they were brought to.
+    Replan {
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// A supervisor that runs. A clone is the same one.
@@ -30,26 +54,43 @@ pub(super) enum Request {
 /// would take that for the app's end.
 #[derive(Debug, Clone)]
 pub struct SupervisorHandle {
-    masters: Arc<[Master]>,
+    pub(super) roster: Roster,
     events: EventLog,
     output: OutputLog,
-    requests: mpsc::Sender<Request>,
-    /// Written by the supervisor's task, read by anybody. Locked for as long as a copy takes.
-    standings: Arc<Mutex<Vec<Standing>>>,
+    pub(super) requests: mpsc::Sender<Request>,
+    /// Who reads the description anew, if there is a file.
+    pub(super) reader: Option<Arc<dyn Reread>>,
+    /// What plans are told apart by; nobody outside can tell a secret from it.
+    pub(super) hasher: RandomState,
     since: Instant,
 }
 
 impl SupervisorHandle {
-    pub(super) fn new(masters: Vec<Master>, events: EventLog, output: OutputLog) -> (Self, Requests) {
+    pub(super) fn new(
+        roster: Roster,
+        events: EventLog,
+        output: OutputLog,
+        reader: Option<Arc<dyn Reread>>,
+    ) -> (Self, Requests) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let since = tokio::time::Instant::now().into_std();
-        let standings = Arc::new(Mutex::new(vec![Standing::Idle; masters.len()]));
-        (Self { masters: masters.into(), events, output, requests, standings, since }, received)
+        let hasher = RandomState::new();
+        (Self { roster, events, output, requests, reader, hasher, since }, received)
     }
 
-    /// The apps, in the order given.
-    pub fn masters(&self) -> &[Master] {
-        &self.masters
+    /// The apps that there are now, in the order given; those that came later behind them.
+    pub fn masters(&self) -> Vec<Master> {
+        self.roster.masters()
+    }
+
+    /// The apps with the descriptions that they were brought to.
+    pub(crate) fn described(&self) -> Vec<(Master, Arc<AppSpec>)> {
+        self.roster.entries().into_iter().map(|entry| (entry.master, entry.spec)).collect()
+    }
+
+    /// The apps that wait for others before they are started, and for which.
+    pub(crate) fn waits(&self) -> Vec<(String, Vec<String>)> {
+        self.roster.waits()
     }
 
     /// The log that all apps write to.
@@ -62,14 +103,10 @@ impl SupervisorHandle {
         &self.output
     }
 
-    /// How each app stands at this moment, in the order given: what it waits for, whether it is held.
+    /// How each app stands at this moment, in the order of [`masters`](Self::masters): what it waits for, by places in that
+    /// order, or whether it is held.
     pub fn standings(&self) -> Vec<Standing> {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(super) fn show(&self, composite: &Composite) {
-        let standings = (0..self.masters.len()).map(|app| composite.standing(app)).collect();
-        *self.standings.lock().unwrap_or_else(PoisonError::into_inner) = standings;
+        self.roster.standings()
     }
 
     /// Starts an app, and first what it depends on. Done means that every worker is ready, or has completed its work. Joins a
@@ -110,6 +147,11 @@ impl SupervisorHandle {
         self.operate(app.into(), AppOperation::Restart, by.into())
     }
 
+    /// Ends an app and forgets it, once nothing that stays depends on it.
+    pub(super) fn remove_app(&self, app: &str, by: Arc<str>) -> Operation {
+        self.operate(app.into(), AppOperation::Remove, by)
+    }
+
     /// Ends everything gracefully. [`Supervisor::run`](super::Supervisor::run) tells when it is done.
     pub async fn shutdown(&self) {
         self.end(gate::Request::Shutdown, "shutdown()").await;
@@ -131,8 +173,8 @@ impl SupervisorHandle {
 
     fn operate(&self, app: AppRef<'_>, operation: AppOperation, by: Arc<str>) -> Operation {
         let found = match app {
-            AppRef::Name(name) => self.masters.iter().position(|master| master.spec().name == name),
-            AppRef::Index(index) => Some(index).filter(|index| *index < self.masters.len()),
+            AppRef::Name(name) => self.roster.find(name).map(|(entry, _)| entry.index),
+            AppRef::Index(place) => self.roster.at(place),
         };
         let Some(index) = found else { return Operation::refused(self.unknown(app)) };
         let (asked, answers) = Operation::new();
@@ -144,11 +186,10 @@ impl SupervisorHandle {
     }
 
     fn unknown(&self, app: AppRef<'_>) -> AppError {
-        let names: Vec<String> = self.masters.iter().map(|master| master.spec().name.clone()).collect();
         let name = match app {
             AppRef::Name(name) => name.to_owned(),
             AppRef::Index(index) => format!("number {index}"),
         };
-        AppError::UnknownApp { name, known: names.join(", ") }
+        AppError::UnknownApp { name, known: self.roster.names().join(", ") }
     }
 }

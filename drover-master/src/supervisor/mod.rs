@@ -1,12 +1,15 @@
 //! Several apps under one roof: started in order, kept by a strategy, ended in reverse, asked at one control socket.
 
 mod builder;
+mod change;
 mod driver;
 mod handle;
 mod operation;
+mod roster;
 mod verdict;
 
 pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
+pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};
 pub use driver::SupervisorEnd;
 pub use handle::SupervisorHandle;
 pub use operation::{AppError, AppRef, NotStarted, Operation};

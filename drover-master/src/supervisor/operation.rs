@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use crate::machine::composite::{AppIndex, Fate};
+use crate::machine::composite::Fate;
 use crate::machine::gate::DenyReason;
 use crate::master::{EndError, StartError};
 
@@ -16,8 +16,8 @@ use crate::master::{EndError, StartError};
 pub enum AppRef<'a> {
     /// The one of this name.
     Name(&'a str),
-    /// The one at this place in the order given.
-    Index(AppIndex),
+    /// The one at this place in the order of [`masters`](super::SupervisorHandle::masters).
+    Index(usize),
 }
 
 impl<'a> From<&'a str> for AppRef<'a> {
@@ -32,8 +32,8 @@ impl<'a> From<&'a String> for AppRef<'a> {
     }
 }
 
-impl From<AppIndex> for AppRef<'_> {
-    fn from(index: AppIndex) -> Self {
+impl From<usize> for AppRef<'_> {
+    fn from(index: usize) -> Self {
         Self::Index(index)
     }
 }
@@ -152,6 +152,14 @@ pub enum AppError {
         /// Why.
         #[source]
         reason: DenyReason,
+    },
+    /// It can't go: one that stays depends on it.
+    #[error("app `{app}` can't go: `{by}` depends on it")]
+    Needed {
+        /// Which one.
+        app: Arc<str>,
+        /// Who depends on it.
+        by: Arc<str>,
     },
     /// It did not start.
     #[error(transparent)]

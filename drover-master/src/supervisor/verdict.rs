@@ -12,6 +12,11 @@ impl Running {
         answers.answer(match verdict {
             AppVerdict::Done => Ok(()),
             AppVerdict::Ending => Err(AppError::Ending),
+            AppVerdict::Unknown => {
+                let (name, known) = (self.name(app).to_string(), self.handle.roster.names().join(", "));
+                Err(AppError::UnknownApp { name, known })
+            }
+            AppVerdict::Needed { by } => Err(AppError::Needed { app: self.name(app), by: self.name(by) }),
             AppVerdict::Denied { app, reason } => Err(AppError::Denied { app: self.name(app), reason }),
             AppVerdict::StartFailed => {
                 // The start has told why, before the end that this answers.

@@ -600,7 +600,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -625,6 +625,10 @@ pub mod control_request {
         Scale(super::ScaleRequest),
         #[prost(message, tag = "18")]
         Reload(super::ReloadRequest),
+        #[prost(message, tag = "40")]
+        Diff(super::DiffRequest),
+        #[prost(message, tag = "41")]
+        Apply(super::ApplyRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -636,7 +640,7 @@ pub struct ControlResponse {
     /// Further responses to the same request follow. The one without it is the last.
     #[prost(bool, tag = "2")]
     pub more: bool,
-    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 60")]
+    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 40, 41, 60")]
     pub body: ::core::option::Option<control_response::Body>,
 }
 /// Nested message and enum types in `ControlResponse`.
@@ -659,6 +663,10 @@ pub mod control_response {
         Log(super::LogLine),
         #[prost(message, tag = "17")]
         LogsMissed(super::LogsMissed),
+        #[prost(message, tag = "40")]
+        Plan(super::Plan),
+        #[prost(message, tag = "41")]
+        Step(super::StepResult),
         #[prost(message, tag = "60")]
         Error(super::Error),
     }
@@ -1040,6 +1048,90 @@ pub struct LogsMissed {
     #[prost(uint64, tag = "1")]
     pub count: u64,
 }
+/// What would ApplyRequest change? Answered by one Plan; by INVALID_ARGUMENT with every mistake if the file can't be meant,
+/// and by BAD_STATE if the master has no file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffRequest {
+    /// The path of a drover.toml, absolute; the master reads it. Empty: the file that the master was started with.
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// Whether the text of mistakes may have colours.
+    #[prost(bool, tag = "2")]
+    pub color: bool,
+}
+/// Have everything as a drover.toml says, with the least that each app needs. Answered by the Plan, then by a StepResult for
+/// each app as it is done, and then by Done; or as DiffRequest is, and then nothing is touched. BUSY: another one is under way.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplyRequest {
+    /// As in DiffRequest.
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// As in DiffRequest.
+    #[prost(bool, tag = "2")]
+    pub color: bool,
+    /// Answer as soon as it has begun, without any StepResult.
+    #[prost(bool, tag = "3")]
+    pub no_wait: bool,
+    /// Only if the plan is still the one with this id; otherwise BAD_STATE, and nothing is touched. Absent: whatever it is.
+    #[prost(uint64, optional, tag = "4")]
+    pub plan_id: ::core::option::Option<u64>,
+}
+/// What is different between what runs and a file.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Plan {
+    /// The file that was read.
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// First what holds for all apps, then the apps in the order of the file, then those that go.
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<Change>,
+    /// Tells this plan from others of the same master.
+    #[prost(uint64, tag = "3")]
+    pub id: u64,
+}
+/// One difference.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Change {
+    /// Empty: it holds for all apps.
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    /// The key as in drover.toml, such as "app.web.stop.drain_timeout".
+    #[prost(string, tag = "2")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(enumeration = "ChangeClass", tag = "3")]
+    pub class: i32,
+    /// What it was, for people; absent: nothing. Values of the environment are left out.
+    #[prost(string, optional, tag = "4")]
+    pub from: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it is to be, for people; absent: nothing.
+    #[prost(string, optional, tag = "5")]
+    pub to: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it takes that much; empty where it needs no reason.
+    #[prost(string, tag = "6")]
+    pub why: ::prost::alloc::string::String,
+}
+/// How the change of one app went.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StepResult {
+    /// Empty: what holds for all apps.
+    #[prost(string, tag = "1")]
+    pub app: ::prost::alloc::string::String,
+    /// What it took.
+    #[prost(enumeration = "ChangeClass", tag = "2")]
+    pub class: i32,
+    /// Why it was not done; absent: it was, or was not tried.
+    #[prost(message, optional, tag = "3")]
+    pub error: ::core::option::Option<Error>,
+    /// The last lines on stderr of the worker that failed.
+    #[prost(string, repeated, tag = "4")]
+    pub last_words: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// With an error: the app is as it was before, and runs if it ran.
+    #[prost(bool, tag = "5")]
+    pub is_rolled_back: bool,
+    /// It was not tried, because an earlier step failed.
+    #[prost(bool, tag = "6")]
+    pub is_skipped: bool,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum WorkerRole {
@@ -1207,6 +1299,54 @@ impl OutputStream {
             "OUTPUT_STREAM_UNSPECIFIED" => Some(Self::Unspecified),
             "OUTPUT_STREAM_STDOUT" => Some(Self::Stdout),
             "OUTPUT_STREAM_STDERR" => Some(Self::Stderr),
+            _ => None,
+        }
+    }
+}
+/// What a change takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ChangeClass {
+    Unspecified = 0,
+    /// No process that goes on is touched.
+    Live = 1,
+    /// New workers take the place of the old ones.
+    Reload = 2,
+    /// The app is stopped and started.
+    Restart = 3,
+    /// The app is new.
+    Add = 4,
+    /// The app goes.
+    Remove = 5,
+    /// The master has to be ended and started; an ApplyRequest leaves it as it is.
+    Master = 6,
+}
+impl ChangeClass {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CHANGE_CLASS_UNSPECIFIED",
+            Self::Live => "CHANGE_CLASS_LIVE",
+            Self::Reload => "CHANGE_CLASS_RELOAD",
+            Self::Restart => "CHANGE_CLASS_RESTART",
+            Self::Add => "CHANGE_CLASS_ADD",
+            Self::Remove => "CHANGE_CLASS_REMOVE",
+            Self::Master => "CHANGE_CLASS_MASTER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHANGE_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
+            "CHANGE_CLASS_LIVE" => Some(Self::Live),
+            "CHANGE_CLASS_RELOAD" => Some(Self::Reload),
+            "CHANGE_CLASS_RESTART" => Some(Self::Restart),
+            "CHANGE_CLASS_ADD" => Some(Self::Add),
+            "CHANGE_CLASS_REMOVE" => Some(Self::Remove),
+            "CHANGE_CLASS_MASTER" => Some(Self::Master),
             _ => None,
         }
     }

@@ -61,6 +61,12 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
         }),
         "reload_request_to_promote" => asks(16, Body::Reload(reload_of_web(ReloadStep::Promote))),
         "reload_request_to_abort" => asks(17, Body::Reload(reload_of_web(ReloadStep::Abort))),
+        "diff_request" => asks(11, Body::Diff(DiffRequest { file: "/srv/drover.toml".into(), color: true })),
+        "apply_request" => asks(12, {
+            let file = "/srv/drover.toml".into();
+            Body::Apply(ApplyRequest { file, color: true, no_wait: true, plan_id: Some(77) })
+        }),
+        "apply_request_of_the_first_file" => asks(13, Body::Apply(ApplyRequest::default())),
         "describe_request" => asks(10, Body::Describe(DescribeRequest { names: vec!["web".into()] })),
         "logs_request" => asks(11, Body::Logs(LogsRequest::default())),
         "logs_request_to_follow_without_kept_lines" => asks(12, {
@@ -81,6 +87,7 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
     let last = |reply_to, body| ControlResponse { reply_to, more: false, body: Some(body) };
     let event = |event| ControlResponse { reply_to: 3, more: true, body: Some(Body::Event(event)) };
     let result = |result| ControlResponse { reply_to: 7, more: true, body: Some(Body::Operation(result)) };
+    let step = |step| ControlResponse { reply_to: 12, more: true, body: Some(Body::Step(step)) };
     let log = |line| ControlResponse { reply_to: 11, more: true, body: Some(Body::Log(line)) };
     let of_web = |seq, name: &str, phase: Phase| Event {
         seq,
@@ -200,6 +207,30 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
                 message: "app `mail` failed to start: worker 0 exited with code 3 while starting".into(),
             }),
             last_words: vec!["cannot open spool".into()],
+            ..Default::default()
+        }),
+        "plan" => ControlResponse { more: true, ..last(12, Body::Plan(full_plan())) },
+        "plan_without_a_change" => {
+            last(11, Body::Plan(Plan { file: "drover.toml".into(), id: 78, ..Default::default() }))
+        }
+        "step_done" => {
+            step(StepResult { app: "mail".into(), class: ChangeClass::Add.into(), ..Default::default() })
+        }
+        "step_rolled_back" => step(StepResult {
+            app: "web".into(),
+            class: ChangeClass::Reload.into(),
+            error: Some(Error {
+                code: ErrorCode::Failed.into(),
+                message: "app `web`: worker 0 exited with code 3 while starting".into(),
+            }),
+            last_words: vec!["no config".into()],
+            is_rolled_back: true,
+            is_skipped: false,
+        }),
+        "step_skipped" => step(StepResult {
+            app: "old".into(),
+            class: ChangeClass::Remove.into(),
+            is_skipped: true,
             ..Default::default()
         }),
         "describe_reply" => last(10, Body::Description(full_description())),
@@ -350,4 +381,29 @@ fn full_description() -> DescribeReply {
         history: vec![failed(3), failed(4)],
     };
     DescribeReply { apps: vec![AppDescription { status: Some(status), settings }], workers: vec![worker] }
+}
+
+fn full_plan() -> Plan {
+    let change = |app: &str, key: &str, class: ChangeClass| Change {
+        app: app.into(),
+        key: key.into(),
+        class: class.into(),
+        ..Default::default()
+    };
+    let changes = vec![
+        Change {
+            from: Some("shop".into()),
+            to: Some("store".into()),
+            why: "the master takes it when it starts".into(),
+            ..change("", "master.name", ChangeClass::Master)
+        },
+        Change { to: Some("(hidden)".into()), ..change("web", "app.web.env.TOKEN", ChangeClass::Reload) },
+        Change {
+            from: Some("2".into()),
+            to: Some("4".into()),
+            ..change("web", "app.web.workers", ChangeClass::Live)
+        },
+        Change { from: Some("1 worker of ./old".into()), ..change("old", "app.old", ChangeClass::Remove) },
+    ];
+    Plan { file: "/srv/drover.toml".into(), changes, id: 77 }
 }

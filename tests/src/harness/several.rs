@@ -74,13 +74,27 @@ impl Several {
     /// If there is none.
     pub fn pid(&self, role: &str) -> u32 {
         let name = self.name(role);
-        let master = self.handle.masters().iter().find(|master| master.spec().name == name);
+        let master = self.handle.masters().into_iter().find(|master| master.spec().name == name);
         master.expect("there is such an app").snapshot().workers[0].pid.expect("its worker lives")
     }
 
     /// Whether it has not ended yet.
     pub fn is_running(&self) -> bool {
         !self.run.is_finished()
+    }
+
+    /// Waits until these apps are started.
+    ///
+    /// # Panics
+    ///
+    /// If one is not.
+    pub async fn until_started(&mut self, roles: &[&str]) {
+        for role in roles {
+            let name = self.name(role);
+            let master = self.handle.masters().into_iter().find(|master| master.spec().name == name);
+            let start = master.expect("there is such an app").start();
+            patiently("the start", start).await.expect("it starts");
+        }
     }
 
     /// The next event of this name, of this app.

@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
+    ListenMode, OnUpdateFailure, Probe, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder,
+    UpdatePolicy,
 };
 
 use super::super::*;

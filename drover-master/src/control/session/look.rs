@@ -14,7 +14,7 @@ use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session};
 use crate::control::convert;
 use crate::control::name::Name;
-use crate::machine::composite::Standing;
+use crate::master::Snapshot;
 use crate::process::{LogNext, LogStream, Stream};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
@@ -44,7 +44,7 @@ impl Session {
             uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
         };
         let last_seq = wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0);
-        let mut parts = convert::StatusParts::new(wanted, self.waits(), now);
+        let mut parts = convert::StatusParts::new(wanted, self.supervisor.waits(), now);
         loop {
             let (apps, more) = parts.next_part();
             let reply = StatusReply { master: Some(master.clone()), apps, last_seq };
@@ -55,21 +55,9 @@ impl Session {
         }
     }
 
-    /// The apps that wait for others before they are started, and for which.
-    fn waits(&self) -> Vec<(String, Vec<String>)> {
-        let masters = self.supervisor.masters();
-        let name = |app: usize| masters[app].spec().name.clone();
-        let standings = self.supervisor.standings().into_iter().enumerate();
-        standings
-            .filter_map(|(app, standing)| match standing {
-                Standing::Waiting { on } => Some((name(app), on.into_iter().map(name).collect())),
-                _ => None,
-            })
-            .collect()
-    }
-
     pub(super) async fn describe(&mut self, seq: u64, request: &DescribeRequest) -> Result<(), Gone> {
-        let snapshots = self.snapshots();
+        let apps = self.supervisor.described();
+        let snapshots: Vec<Snapshot> = apps.iter().map(|(master, _)| master.snapshot()).collect();
         let names = match parse(&request.names) {
             Ok(names) => names,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
@@ -79,14 +67,13 @@ impl Session {
             return self.refuse(seq, error.code(), error.message).await;
         }
         let now = tokio::time::Instant::now().into_std();
-        let masters = self.supervisor.masters().to_vec();
         let (mut part, mut size) = (DescribeReply::default(), 0);
-        for (master, snapshot) in masters.iter().zip(&snapshots) {
+        for ((master, spec), snapshot) in apps.iter().zip(&snapshots) {
             if names.iter().any(|name| name.is_of_apps() && name.matches_app(&snapshot.app)) {
-                let settings = master.spec().settings().into_iter();
+                let settings = spec.settings().into_iter();
                 let settings = settings.map(|(key, value)| Setting { key: key.to_owned(), value }).collect();
                 let mut status = convert::app_status(snapshot);
-                let waits = self.waits().into_iter().find(|(waiting, _)| *waiting == status.name);
+                let waits = self.supervisor.waits().into_iter().find(|(waiting, _)| *waiting == status.name);
                 status.waits_for = waits.map_or_else(Vec::new, |(_, on)| on);
                 let app = AppDescription { status: Some(status), settings };
                 size += app.encoded_len();

@@ -1,5 +1,6 @@
 //! One control client: the handshake, then requests one by one.
 
+mod apply;
 mod handshake;
 mod look;
 mod operate;
@@ -95,6 +96,8 @@ impl Session {
             Some(control_request::Body::Scale(request)) => self.scale(seq, &request).await,
             Some(control_request::Body::Reload(request)) => self.reload(seq, &request).await,
             Some(control_request::Body::Signal(request)) => self.signal(seq, &request).await,
+            Some(control_request::Body::Diff(request)) => self.diff(seq, &request.file, request.color).await,
+            Some(control_request::Body::Apply(request)) => self.apply(seq, &request).await,
             Some(control_request::Body::Down(request)) => {
                 tracing::info!(target: "drover::control", client = self.client, now = request.now, "down");
                 let how = if request.now { gate::Request::Kill } else { gate::Request::Shutdown };

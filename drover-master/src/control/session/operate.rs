@@ -18,8 +18,8 @@ use crate::supervisor::{AppError, SupervisorHandle};
 
 /// Why one of the targets was not changed.
 pub(super) struct Failure {
-    error: Error,
-    last_words: Vec<String>,
+    pub(super) error: Error,
+    pub(super) last_words: Vec<String>,
 }
 
 impl Session {
@@ -215,7 +215,7 @@ pub(super) fn result(
 }
 
 impl Failure {
-    fn new(code: ErrorCode, error: &dyn std::error::Error, last_words: &[String]) -> Self {
+    pub(super) fn new(code: ErrorCode, error: &dyn std::error::Error, last_words: &[String]) -> Self {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(deeper) = source {
@@ -278,7 +278,9 @@ impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         let (code, last_words) = match &error {
             AppError::UnknownApp { .. } => (ErrorCode::NotFound, &[][..]),
-            AppError::Denied { .. } | AppError::Ending => (ErrorCode::BadState, &[][..]),
+            AppError::Denied { .. } | AppError::Needed { .. } | AppError::Ending => {
+                (ErrorCode::BadState, &[][..])
+            }
             AppError::Busy { .. } => (ErrorCode::Busy, &[][..]),
             AppError::Start(error) => (code_of_start(error), error.last_words()),
             AppError::NotStarted(_) | AppError::End(_) | AppError::Interrupted { .. } | AppError::Gone => {

@@ -28,12 +28,13 @@ impl Session {
     /// A name that is none, or that fits nothing: then nothing is meant at all.
     pub(super) fn targets(&self, names: &[String]) -> Result<Vec<Target>, Error> {
         let names = parse(names)?;
-        let snapshots = self.snapshots();
+        let masters = self.supervisor.masters();
+        let snapshots: Vec<Snapshot> = masters.iter().map(Master::snapshot).collect();
         if let Some(unknown) = names.iter().find(|name| !snapshots.iter().any(|shot| fits(name, shot))) {
             return Err(nothing_fits(unknown, &snapshots));
         }
         let mut targets = Vec::new();
-        for (master, snapshot) in self.supervisor.masters().iter().zip(&snapshots) {
+        for (master, snapshot) in masters.iter().zip(&snapshots) {
             let app = &*snapshot.app;
             if names.iter().any(|name| name.is_of_apps() && name.matches_app(app)) {
                 let (name, master) = (app.to_owned(), master.clone());

@@ -45,6 +45,8 @@ pub enum CompositeAction {
         /// What.
         verdict: AppVerdict,
     },
+    /// An app that was to go is gone: nothing of it will be asked any more.
+    Forget(AppIndex),
     /// Every app is ready.
     ReportStarted,
     /// Nothing is left.
@@ -64,6 +66,13 @@ pub enum AppVerdict {
         app: AppIndex,
         /// Why.
         reason: DenyReason,
+    },
+    /// Refused: there is no such app any more.
+    Unknown,
+    /// Refused: one that stays depends on it.
+    Needed {
+        /// Which one.
+        by: AppIndex,
     },
     /// Its start failed; the app's own answer tells why.
     StartFailed,

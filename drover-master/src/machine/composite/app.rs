@@ -38,7 +38,8 @@ pub(super) enum AppState {
     Ended(Fate),
 }
 
-/// What follows the end of an app, or has followed: of one that is gone, only [`Recycle`](Self::Recycle) says something.
+/// What follows the end of an app, or has followed: of one that is gone, only [`Recycle`](Self::Recycle) and
+/// [`Leave`](Self::Leave) say something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// What its outcome means.
@@ -47,6 +48,8 @@ pub(super) enum Next {
     Hold,
     /// It is started again once all that are recycled with it are gone.
     Recycle,
+    /// It is forgotten, once all that depend on it are.
+    Leave,
 }
 
 /// Why an app is started. It says what a failure of that start means.

@@ -31,10 +31,14 @@ impl Composite {
                 self.state = State::Ending { end, by: Arc::clone(by) };
                 self.why = Some(why.into());
                 self.deadline = Some(deadlines::after(now, self.rules.shutdown_timeout));
-                for app in 0..self.apps.len() {
+                for app in self.plan.order().to_vec() {
                     let interrupted = AppVerdict::Interrupted { by: Arc::clone(by) };
                     self.answer_starts(app, &interrupted);
                     self.answer_passed(app, &interrupted);
+                    if !self.apps[app].is_alive() {
+                        // It was to be forgotten, once those that depend on it are.
+                        self.answer_ends(app, &interrupted);
+                    }
                     if self.apps[app].state == AppState::Waiting {
                         self.apps[app].state = AppState::Idle;
                     }
@@ -131,7 +135,9 @@ impl Composite {
         self.apps[app].stuck = None;
         let by = format!("{} {fate}", self.plan.name(app)).into();
         self.answer_passed(app, &AppVerdict::Interrupted { by });
-        self.answer_ends(app, &AppVerdict::Done);
+        if self.is_ending() || self.apps[app].next != Next::Leave {
+            self.answer_ends(app, &AppVerdict::Done);
+        }
         if self.is_ending() {
             return;
         }
@@ -141,7 +147,7 @@ impl Composite {
                 self.apps[app].state = AppState::Held;
                 self.apps[app].next = Next::Judge;
             }
-            Next::Recycle => {}
+            Next::Recycle | Next::Leave => {}
         }
     }
 
@@ -186,7 +192,7 @@ impl Composite {
 
     pub(super) fn has_failures(&self) -> bool {
         let is_failure = |state| matches!(state, AppState::Ended(Fate::Failed | Fate::NotStarted));
-        self.apps.iter().any(|app| is_failure(app.state))
+        self.apps.values().any(|app| is_failure(app.state))
     }
 
     /// It is over once nothing runs, nothing will, and nobody holds anything.
@@ -197,7 +203,7 @@ impl Composite {
             AppState::Held => self.is_ending(),
             AppState::Waiting | AppState::Starting | AppState::Started | AppState::Stopping => false,
         };
-        if !self.apps.iter().all(is_over) {
+        if !self.apps.values().all(is_over) {
             return;
         }
         let end = match &self.state {
@@ -205,7 +211,7 @@ impl Composite {
             State::Ending { end, .. } => *end,
             State::Starting | State::Started if self.has_failures() => End::Failed,
             State::Starting | State::Started => {
-                let was_asked = self.apps.iter().any(|app| app.state == AppState::Ended(Fate::ShutDown));
+                let was_asked = self.apps.values().any(|app| app.state == AppState::Ended(Fate::ShutDown));
                 if was_asked { End::ShutDown } else { End::Completed }
             }
         };

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::AppIndex;
+use super::{AppIndex, CompositeRules, Plan};
 use crate::machine::fleet::Outcome;
 use crate::machine::gate::Request;
 use crate::machine::ids::TicketId;
 
 /// What can happen to a composite.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum CompositeInput {
     /// It is to be started.
     StartRequested,
@@ -45,6 +45,14 @@ pub enum CompositeInput {
         /// Who asked.
         by: Arc<str>,
     },
+    /// There are other apps, or other rules.
+    Reconfigured {
+        /// All apps, also those that are to be removed, and what they are to each other from now on. Those that are new
+        /// are idle until somebody has them started.
+        plan: Plan,
+        /// The rules from now on.
+        rules: CompositeRules,
+    },
     /// Somebody wants the end.
     EndRequested {
         /// How hard.
@@ -56,6 +64,24 @@ pub enum CompositeInput {
     TimePassed,
 }
 
+impl CompositeInput {
+    /// The app that it is news of.
+    pub(super) const fn news_of(&self) -> Option<AppIndex> {
+        match self {
+            Self::AppStarted(app)
+            | Self::AppNotStarted(app)
+            | Self::AppEnded(app, _)
+            | Self::AppOperated { app, .. }
+            | Self::AppUnkillable { app, .. } => Some(*app),
+            Self::StartRequested
+            | Self::OperationRequested { .. }
+            | Self::Reconfigured { .. }
+            | Self::EndRequested { .. }
+            | Self::TimePassed => None,
+        }
+    }
+}
+
 /// What can be asked of one app while the others go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppOperation {
@@ -65,4 +91,6 @@ pub enum AppOperation {
     Stop(Request),
     /// Restart its workers; start it, if it does not run.
     Restart,
+    /// End it and forget it. Who depends on it has to be removed before.
+    Remove,
 }

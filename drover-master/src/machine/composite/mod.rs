@@ -27,14 +27,18 @@
 //!      └───────────────────────────────────────────┴───────────────────────┘
 //! ```
 //!
+//! From each of these it may be removed: see `leaving`.
+//!
 //! The supervisor's driver feeds it and carries out its actions; masters know nothing of each other. News of one app comes
 //! in the order of its life: after [`StartApp`](CompositeAction::StartApp) either that it did not start, or at most once
 //! that it started and then once that it ended.
 
 mod action;
 mod app;
+mod apps;
 mod ending;
 mod input;
+mod leaving;
 mod operation;
 mod plan;
 mod starting;
@@ -51,10 +55,11 @@ pub use input::{AppOperation, CompositeInput};
 pub use plan::Plan;
 
 use self::app::{App, AppState, Cause, Next};
+use self::apps::Apps;
 use super::ids::TicketId;
 use crate::config::Strategy;
 
-/// Which app, by its place in the order given.
+/// Which app, by a number that is never given twice. Of those that are there from the start it is the place in the order given.
 pub type AppIndex = usize;
 
 /// The rules of a composite.
@@ -73,7 +78,7 @@ pub struct CompositeRules {
 pub struct Composite {
     plan: Plan,
     rules: CompositeRules,
-    apps: Vec<App>,
+    apps: Apps,
     state: State,
     /// What began the end.
     why: Option<Arc<str>>,
@@ -83,6 +88,8 @@ pub struct Composite {
     failures: VecDeque<Instant>,
     /// Who asks the apps to end that are recycled.
     recycled_by: Arc<str>,
+    /// Who asks the apps to end that are to go.
+    removed_by: Arc<str>,
     actions: Vec<CompositeAction>,
 }
 
@@ -99,7 +106,7 @@ impl Composite {
     /// A composite that does nothing yet.
     pub fn new(plan: Plan, rules: CompositeRules) -> Self {
         Self {
-            apps: (0..plan.len()).map(|_| App::new()).collect(),
+            apps: Apps::new(plan.order().iter().copied()),
             plan,
             rules,
             state: State::Idle,
@@ -107,6 +114,7 @@ impl Composite {
             deadline: None,
             failures: VecDeque::new(),
             recycled_by: "nobody".into(),
+            removed_by: "nobody".into(),
             actions: Vec::new(),
         }
     }
@@ -114,6 +122,9 @@ impl Composite {
     /// Takes one input and tells what is to be done. After [`Finish`](CompositeAction::Finish) nothing is any more.
     pub fn handle(&mut self, now: Instant, input: CompositeInput) -> Vec<CompositeAction> {
         if self.state == State::Ended {
+            return Vec::new();
+        }
+        if input.news_of().is_some_and(|app| !self.apps.contains(app)) {
             return Vec::new();
         }
         match input {
@@ -126,10 +137,12 @@ impl Composite {
             CompositeInput::OperationRequested { ticket, app, operation, by } => {
                 self.operation_requested(ticket, app, operation, by);
             }
+            CompositeInput::Reconfigured { plan, rules } => self.reconfigured(plan, rules),
             CompositeInput::EndRequested { how, by } => self.end_requested(now, how, by),
             CompositeInput::TimePassed => self.time_passed(now),
         }
         self.recycle();
+        self.let_go();
         self.start_waiting(now);
         self.ask_to_end();
         self.check_started();
@@ -150,11 +163,15 @@ impl Composite {
     /// The apps that were not started because of one that they depend on, and of which.
     pub fn not_started(&self) -> impl Iterator<Item = (AppIndex, Missing)> {
         let is_so = |app: &App| app.missing.filter(|_| app.state == AppState::Ended(Fate::NotStarted));
-        self.apps.iter().enumerate().filter_map(move |(index, app)| Some((index, is_so(app)?)))
+        self.apps.iter().filter_map(move |(index, app)| Some((index, is_so(app)?)))
     }
 
-    /// How an app stands.
-    pub fn standing(&self, app: AppIndex) -> Standing {
+    /// How an app stands; none of one that there is not.
+    pub fn standing(&self, app: AppIndex) -> Option<Standing> {
+        self.apps.contains(app).then(|| self.standing_of(app))
+    }
+
+    fn standing_of(&self, app: AppIndex) -> Standing {
         match self.apps[app].state {
             AppState::Idle => Standing::Idle,
             AppState::Waiting => Standing::Waiting { on: self.waits_on(app) },
@@ -169,7 +186,13 @@ impl Composite {
         }
     }
 
-    const fn is_ending(&self) -> bool {
+    /// Whether the others go on when one fails to start.
+    pub const fn keeps_going(&self) -> bool {
+        self.rules.keep_going
+    }
+
+    /// Whether everything is being ended.
+    pub const fn is_ending(&self) -> bool {
         matches!(self.state, State::Ending { .. } | State::Ended)
     }
 

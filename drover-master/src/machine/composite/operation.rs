@@ -8,9 +8,13 @@
 //! starting    join     accept   join        what starts is as new as a restart would make it
 //! started     pass     accept   pass        the app's master knows its workers, and joins what is equal
 //! stopping    deny     join     deny        a harder stop is passed on
+//! leaving     deny     pass     deny        a stop does not wait for those that depend on it
 //! at the end  refuse   join     refuse
 //! ```
+//!
+//! A removal is told in `leaving`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{AppIndex, AppOperation, AppState, AppVerdict, Cause, Composite, CompositeAction, Next};
@@ -25,7 +29,11 @@ impl Composite {
         operation: AppOperation,
         by: Arc<str>,
     ) {
+        if !self.apps.contains(app) {
+            return self.answer(ticket, AppVerdict::Unknown);
+        }
         match operation {
+            AppOperation::Remove => self.removal_requested(ticket, app, by),
             AppOperation::Stop(how) => self.stop_requested(ticket, app, how, &by),
             AppOperation::Start | AppOperation::Restart => self.start_requested(ticket, app, operation, by),
         }
@@ -37,9 +45,6 @@ impl Composite {
     /// A restart of an app that does not run is a start.
     fn start_requested(&mut self, ticket: TicketId, app: AppIndex, operation: AppOperation, by: Arc<str>) {
         let runs = self.apps[app].state == AppState::Started && self.apps[app].next == Next::Judge;
-        let is_leaving = |app: &AppIndex| {
-            self.apps[*app].state == AppState::Stopping && self.apps[*app].next == Next::Hold
-        };
         if self.is_ending() {
             self.answer(ticket, AppVerdict::Ending);
         } else if runs {
@@ -47,7 +52,7 @@ impl Composite {
             self.actions.push(CompositeAction::Admit { ticket });
             self.apps[app].passed.push(ticket);
             self.actions.push(CompositeAction::OperateApp { ticket, app, operation, by });
-        } else if let Some(app) = self.needs(app).into_iter().find(is_leaving) {
+        } else if let Some(app) = self.needs(app).into_iter().find(|app| self.is_leaving(*app)) {
             self.answer(ticket, AppVerdict::Denied { app, reason: DenyReason::ShuttingDown });
         } else {
             self.actions.push(CompositeAction::Admit { ticket });
@@ -75,7 +80,7 @@ impl Composite {
                 if was != AppState::Stopping || how != Request::Shutdown {
                     self.end_app(app, how, by);
                 }
-                if !self.is_ending() {
+                if !self.is_ending() && self.apps[app].next != Next::Leave {
                     self.apps[app].next = Next::Hold;
                 }
             }
@@ -110,8 +115,17 @@ impl Composite {
         }
     }
 
+    /// Whether it is on its way to where it is not started from.
+    pub(super) fn is_leaving(&self, app: AppIndex) -> bool {
+        match self.apps[app].next {
+            Next::Hold => self.apps[app].state == AppState::Stopping,
+            Next::Leave => true,
+            Next::Judge | Next::Recycle => false,
+        }
+    }
+
     /// Has an app started, and what it needs.
-    fn wake(&mut self, app: AppIndex) {
+    pub(super) fn wake(&mut self, app: AppIndex) {
         for needed in self.needs(app) {
             let is_done = needed != app && self.apps[needed].is_there();
             let needed = &mut self.apps[needed];
@@ -124,16 +138,13 @@ impl Composite {
     }
 
     /// The app and all that it waits for, directly or by others; not what those need that are there.
-    fn needs(&self, app: AppIndex) -> Vec<AppIndex> {
-        let mut is_needed = vec![false; self.apps.len()];
-        is_needed[app] = true;
+    pub(super) fn needs(&self, app: AppIndex) -> Vec<AppIndex> {
+        let mut needed = BTreeSet::from([app]);
         for &other in self.plan.order().iter().rev() {
-            if is_needed[other] && (other == app || !self.apps[other].is_there()) {
-                for (dependency, _) in self.plan.dependencies(other) {
-                    is_needed[*dependency] = true;
-                }
+            if needed.contains(&other) && (other == app || !self.apps[other].is_there()) {
+                needed.extend(self.plan.dependencies(other).iter().map(|(dependency, _)| *dependency));
             }
         }
-        self.plan.order().iter().copied().filter(|app| is_needed[*app]).collect()
+        self.plan.order().iter().copied().filter(|app| needed.contains(app)).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! What depends on what, checked: the order of start, and who has to be gone before whom.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::AppIndex;
@@ -8,7 +9,7 @@ use crate::config::{AppSpec, Condition, ConfigError};
 /// The apps of a composite and their order.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    apps: Vec<Planned>,
+    apps: BTreeMap<AppIndex, Planned>,
     /// Dependencies before dependents, else in the order given.
     order: Vec<AppIndex>,
 }
@@ -29,12 +30,33 @@ impl Plan {
     ///
     /// [`ConfigError`]: an app that depends on one that there is not, or in a circle.
     pub fn of<'a>(specs: impl IntoIterator<Item = &'a AppSpec>) -> Result<Self, ConfigError> {
-        let specs: Vec<&AppSpec> = specs.into_iter().collect();
-        let apps = specs.iter().map(|spec| planned(spec, &specs)).collect::<Result<_, _>>()?;
+        Self::numbered(specs.into_iter().enumerate())
+    }
+
+    /// Orders apps by numbers of their own; the smaller comes first where dependencies do not decide.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub fn numbered<'a>(
+        specs: impl IntoIterator<Item = (AppIndex, &'a AppSpec)>,
+    ) -> Result<Self, ConfigError> {
+        let specs: BTreeMap<AppIndex, &AppSpec> = specs.into_iter().collect();
+        let plan = |(app, spec): (&AppIndex, &&AppSpec)| Ok((*app, planned(spec, &specs)?));
+        let apps = specs.iter().map(plan).collect::<Result<_, _>>()?;
         let mut plan = Self { apps, order: Vec::new() };
         plan.sort()?;
         plan.find_dependents();
         Ok(plan)
+    }
+
+    /// Forgets an app that nothing depends on.
+    pub(super) fn remove(&mut self, app: AppIndex) {
+        self.apps.remove(&app);
+        self.order.retain(|other| *other != app);
+        for planned in self.apps.values_mut() {
+            planned.dependents.retain(|other| *other != app);
+        }
     }
 
     /// How many apps there are.
@@ -54,34 +76,35 @@ impl Plan {
 
     /// An app's name.
     pub fn name(&self, app: AppIndex) -> &Arc<str> {
-        &self.apps[app].name
+        &self.apps[&app].name
     }
 
     /// What an app waits for.
     pub fn dependencies(&self, app: AppIndex) -> &[(AppIndex, Condition)] {
-        &self.apps[app].dependencies
+        &self.apps[&app].dependencies
     }
 
     /// Who depends on an app, directly or by others.
     pub fn dependents(&self, app: AppIndex) -> &[AppIndex] {
-        &self.apps[app].dependents
+        &self.apps[&app].dependents
     }
 
     /// Whether the others end with it.
     pub fn is_essential(&self, app: AppIndex) -> bool {
-        self.apps[app].is_essential
+        self.apps[&app].is_essential
     }
 
     fn sort(&mut self) -> Result<(), ConfigError> {
-        let mut is_placed = vec![false; self.apps.len()];
+        let mut placed = BTreeSet::new();
         while self.order.len() < self.apps.len() {
             let may_come = |app: &AppIndex| {
-                !is_placed[*app] && self.dependencies(*app).iter().all(|(other, _)| is_placed[*other])
+                !placed.contains(app)
+                    && self.dependencies(*app).iter().all(|(other, _)| placed.contains(other))
             };
-            let Some(next) = (0..self.apps.len()).find(may_come) else {
-                return Err(ConfigError::DependencyCycle { cycle: self.cycle(&is_placed) });
+            let Some(next) = self.apps.keys().copied().find(may_come) else {
+                return Err(ConfigError::DependencyCycle { cycle: self.cycle(&placed) });
             };
-            is_placed[next] = true;
+            placed.insert(next);
             self.order.push(next);
         }
         Ok(())
@@ -89,9 +112,10 @@ impl Plan {
 
     /// A circle among the apps that have no place. Each of them waits for one of them, so following the first of those leads
     /// round.
-    fn cycle(&self, is_placed: &[bool]) -> String {
-        let unplaced = |app: AppIndex| !is_placed[app];
-        let mut path: Vec<AppIndex> = (0..self.apps.len()).filter(|app| unplaced(*app)).take(1).collect();
+    fn cycle(&self, placed: &BTreeSet<AppIndex>) -> String {
+        let unplaced = |app: AppIndex| !placed.contains(&app);
+        let mut path: Vec<AppIndex> =
+            self.apps.keys().copied().filter(|app| unplaced(*app)).take(1).collect();
         while let Some(&last) = path.last() {
             let mut others = self.dependencies(last).iter().map(|(other, _)| *other);
             let Some(next) = others.find(|other| unplaced(*other)) else { break };
@@ -102,32 +126,34 @@ impl Plan {
             }
             path.push(next);
         }
-        path.iter().map(|app| &*self.apps[*app].name).collect::<Vec<_>>().join(" → ")
+        path.iter().map(|app| &*self.apps[app].name).collect::<Vec<_>>().join(" → ")
     }
 
     fn find_dependents(&mut self) {
         // From the last in order: the dependents of an app's dependents are known by then.
-        for &app in self.order.iter().rev() {
+        for app in self.order.clone().into_iter().rev() {
             let mut all: Vec<AppIndex> = vec![app];
-            all.extend(&self.apps[app].dependents);
-            for (dependency, _) in self.apps[app].dependencies.clone() {
-                let known = &mut self.apps[dependency].dependents;
-                known.extend(&all);
-                known.sort_unstable();
-                known.dedup();
+            all.extend(self.dependents(app));
+            for (dependency, _) in self.dependencies(app).to_vec() {
+                if let Some(Planned { dependents: known, .. }) = self.apps.get_mut(&dependency) {
+                    known.extend(&all);
+                    known.sort_unstable();
+                    known.dedup();
+                }
             }
         }
     }
 }
 
-fn planned(spec: &AppSpec, specs: &[&AppSpec]) -> Result<Planned, ConfigError> {
+fn planned(spec: &AppSpec, specs: &BTreeMap<AppIndex, &AppSpec>) -> Result<Planned, ConfigError> {
     let mut dependencies = Vec::with_capacity(spec.depends_on.len());
     for dependency in &spec.depends_on {
-        let Some(at) = specs.iter().position(|other| other.name == dependency.app) else {
+        let found = specs.iter().find(|(_, other)| other.name == dependency.app);
+        let Some((&at, _)) = found else {
             return Err(ConfigError::UnknownDependency {
                 app: spec.name.clone(),
                 dependency: dependency.app.clone(),
-                known: specs.iter().map(|other| other.name.as_str()).collect::<Vec<_>>().join(", "),
+                known: specs.values().map(|other| other.name.as_str()).collect::<Vec<_>>().join(", "),
             });
         };
         dependencies.push((at, dependency.condition));

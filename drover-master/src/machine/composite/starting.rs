@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, End, Fate, Missing, Next, State,
+    App, AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, End, Fate, Missing, Next, State,
 };
 use crate::config::Condition;
 use crate::machine::fleet::FAILED_START;
@@ -23,7 +23,7 @@ impl Composite {
             return;
         }
         self.state = State::Starting;
-        for app in &mut self.apps {
+        for app in self.apps.values_mut() {
             if app.state == AppState::Idle {
                 app.state = AppState::Waiting;
                 app.cause = Cause::First;
@@ -122,11 +122,11 @@ impl Composite {
     }
 
     pub(super) fn check_started(&mut self) {
-        if self.state != State::Starting || self.apps.iter().any(|app| app.is_coming()) {
+        if self.state != State::Starting || self.apps.values().any(App::is_coming) {
             return;
         }
         self.state = State::Started;
-        let runs = self.apps.iter().any(|app| app.state == AppState::Started);
+        let runs = self.apps.values().any(|app| app.state == AppState::Started);
         if runs || !self.has_failures() {
             self.actions.push(CompositeAction::ReportStarted);
         }

@@ -47,7 +47,7 @@ impl Composite {
         let app = &mut self.apps[app];
         let is_stopped =
             matches!(app.state, AppState::Idle | AppState::Held | AppState::Ended(Fate::ShutDown));
-        if !is_stopped && app.next != Next::Hold {
+        if !is_stopped && !matches!(app.next, Next::Hold | Next::Leave) {
             app.next = Next::Recycle;
         }
     }

@@ -1,6 +1,7 @@
 //! A stage for the composite: masters that do as they are told, and a witness of what may never be.
 
 mod ending;
+mod leaving;
 mod operations;
 mod order;
 mod properties;
@@ -35,6 +36,9 @@ pub(super) struct Stage {
     pub(super) composite: Composite,
     specs: Vec<AppSpec>,
     dependents: Vec<Vec<AppIndex>>,
+    rules: CompositeRules,
+    /// The apps that there are no more.
+    pub(super) forgotten: BTreeSet<AppIndex>,
     pub(super) now: Instant,
     pub(super) masters: Vec<Doing>,
     /// The apps whose last life was completed.
@@ -98,14 +102,13 @@ impl Stage {
     pub(super) fn new(specs: Vec<AppSpec>, rules: CompositeRules) -> Self {
         let plan = Plan::of(&specs).expect("the apps can be meant");
         let count = specs.len();
-        let mut dependents = vec![Vec::new(); count];
-        for (app, all) in dependents.iter_mut().enumerate() {
-            *all = dependents_of(&specs, app);
-        }
+        let dependents = (0..count).map(|app| dependents_of(&specs, app)).collect();
         Self {
-            composite: Composite::new(plan, rules),
+            composite: Composite::new(plan, rules.clone()),
             specs,
             dependents,
+            rules,
+            forgotten: BTreeSet::new(),
             now: tokio::time::Instant::now().into_std(),
             masters: vec![Doing::Idle; count],
             completed: BTreeSet::new(),
@@ -142,6 +145,29 @@ impl Stage {
         self.masters[self.app(name)]
     }
 
+    /// There are these apps, if they can be meant: those that there were, perhaps with other dependencies, and more.
+    pub(super) fn reconfigure(&mut self, specs: Vec<AppSpec>) -> bool {
+        let there = specs.iter().enumerate().filter(|(app, _)| !self.forgotten.contains(app));
+        let Ok(plan) = Plan::numbered(there) else { return false };
+        self.masters.resize(specs.len(), Doing::Idle);
+        self.specs = specs;
+        self.dependents = (0..self.specs.len()).map(|app| dependents_of(&self.specs, app)).collect();
+        let rules = self.rules.clone();
+        self.feed(CompositeInput::Reconfigured { plan, rules });
+        true
+    }
+
+    /// One more app.
+    pub(super) fn add(&mut self, spec: AppSpec) {
+        let mut specs = self.specs.clone();
+        specs.push(spec);
+        assert!(self.reconfigure(specs));
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> u64 {
+        self.operate(self.app(name), AppOperation::Remove)
+    }
+
     /// Feeds one input, and looks at what comes of it.
     pub(super) fn feed(&mut self, input: CompositeInput) {
         let asked = match &input {
@@ -162,6 +188,7 @@ impl Stage {
         match action {
             CompositeAction::StartApp(app) => {
                 assert_eq!(self.masters[*app], Doing::Idle, "{action:?}");
+                assert!(!self.forgotten.contains(app), "{action:?}");
                 for dependency in &self.specs[*app].depends_on {
                     let other = self.app(&dependency.app);
                     let is_done = self.masters[other] == Doing::Idle && self.completed.contains(&other);
@@ -192,9 +219,21 @@ impl Stage {
                 assert!(self.admitted.insert(ticket.0), "{action:?}");
             }
             CompositeAction::Answer { ticket, verdict } => {
-                let is_refusal = matches!(verdict, AppVerdict::Ending | AppVerdict::Denied { .. });
+                let is_refusal = matches!(
+                    verdict,
+                    AppVerdict::Ending
+                        | AppVerdict::Denied { .. }
+                        | AppVerdict::Unknown
+                        | AppVerdict::Needed { .. }
+                );
                 assert_eq!(is_refusal, !self.admitted.contains(&ticket.0), "{action:?}");
                 assert_eq!(self.verdicts.insert(ticket.0, verdict.clone()), None, "{action:?}");
+            }
+            CompositeAction::Forget(app) => {
+                assert_eq!(self.masters[*app], Doing::Idle, "{action:?}");
+                assert!(self.forgotten.insert(*app), "{action:?}");
+                let is_forgotten = |other: &AppIndex| self.forgotten.contains(other);
+                assert!(self.dependents[*app].iter().all(is_forgotten), "{action:?}: it is needed");
             }
             CompositeAction::ReportStarted => {}
             CompositeAction::Finish(end) => {

@@ -12,6 +12,10 @@ use crate::config::Strategy as AppStrategy;
 enum Op {
     Operate(usize, AppOperation),
     End(Request),
+    /// One more app, that depends on these, and that somebody starts.
+    Add(Vec<u8>),
+    /// An app depends on another one, or does not any more.
+    Depend(usize, usize, u8),
     /// A start succeeds.
     Start(usize),
     /// A start fails before the app's life began.
@@ -42,7 +46,12 @@ fn how() -> impl Strategy<Value = Request> {
 }
 
 fn operation() -> impl Strategy<Value = AppOperation> {
-    prop_oneof![Just(AppOperation::Start), Just(AppOperation::Restart), how().prop_map(AppOperation::Stop)]
+    prop_oneof![
+        Just(AppOperation::Start),
+        Just(AppOperation::Restart),
+        Just(AppOperation::Remove),
+        how().prop_map(AppOperation::Stop)
+    ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -50,6 +59,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => (which(), operation()).prop_map(|(which, operation)| Op::Operate(which, operation)),
         1 => how().prop_map(Op::End),
+        2 => vec(0..3u8, 8).prop_map(Op::Add),
+        2 => (which(), which(), 0..3u8).prop_map(|(app, other, edge)| Op::Depend(app, other, edge)),
         12 => which().prop_map(Op::Start),
         1 => which().prop_map(Op::NotStarted),
         8 => (which(), outcome()).prop_map(|(which, outcome)| Op::Ends(which, outcome)),
@@ -104,6 +115,30 @@ impl Stage {
                 self.operate(which % self.masters.len(), operation);
             }
             Op::End(how) => self.end(how),
+            Op::Add(edges) => {
+                let name = |other: usize| {
+                    self.specs[other].name.clone() + if edges[other % 8] == 2 { "!" } else { "" }
+                };
+                let is_named = |other: &usize| !self.forgotten.contains(other) && edges[*other % 8] != 0;
+                let on: Vec<String> = (0..self.specs.len()).filter(is_named).map(name).collect();
+                let on: Vec<&str> = on.iter().map(String::as_str).collect();
+                self.add(app(&format!("app{}", self.specs.len()), &on));
+                self.operate(self.specs.len() - 1, AppOperation::Start);
+            }
+            Op::Depend(which, other, edge) => {
+                let (at, other) = (which % self.specs.len(), other % self.specs.len());
+                if self.forgotten.contains(&at) || self.forgotten.contains(&other) {
+                    return;
+                }
+                let mut specs = self.specs.clone();
+                let on = specs[other].name.clone();
+                specs[at].depends_on.retain(|known| known.app != on);
+                let condition = if edge == 2 { Condition::Completed } else { Condition::Ready };
+                if edge != 0 {
+                    specs[at].depends_on.push(Dependency { app: on, condition });
+                }
+                self.reconfigure(specs);
+            }
             Op::Start(which) => {
                 if let Some(app) = self.chosen(which, |doing| doing == Doing::Starting) {
                     self.start_done(app);
@@ -145,7 +180,11 @@ impl Stage {
     /// Where nothing is under way, nobody waits; but for the completion of an app that runs on.
     fn check_rest(&self) {
         let waits_for_completion = self.specs.iter().flat_map(|spec| &spec.depends_on).any(|dependency| {
-            dependency.condition == Condition::Completed && self.doing(&dependency.app) == Doing::Started
+            let app = self.app(&dependency.app);
+            // It runs on, or the strategy would start it again but for one that is held.
+            let is_to_come = self.masters[app] == Doing::Started
+                || matches!(self.composite.standing(app), Some(Standing::Waiting { .. }));
+            dependency.condition == Condition::Completed && is_to_come
         });
         if !waits_for_completion {
             assert_eq!(self.unanswered(), [0_u64; 0], "{:?}", self.composite);

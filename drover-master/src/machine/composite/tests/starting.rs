@@ -8,12 +8,12 @@ fn apps_without_dependencies_start_at_once_and_the_others_when_theirs_are_ready(
         Stage::new(vec![app("web", &["db", "cache"]), app("db", &[]), app("cache", &[])], rules());
     stage.feed(CompositeInput::StartRequested);
     assert_eq!(stage.done(), "+db +cache");
-    assert_eq!(stage.composite.standing(0), Standing::Waiting { on: vec![1, 2] });
+    assert_eq!(stage.composite.standing(0), Some(Standing::Waiting { on: vec![1, 2] }));
     stage.started_now("db");
     assert_eq!(stage.done(), "");
-    assert_eq!(stage.composite.standing(0), Standing::Waiting { on: vec![2] });
+    assert_eq!(stage.composite.standing(0), Some(Standing::Waiting { on: vec![2] }));
     stage.started_now("cache");
-    assert_eq!(stage.composite.standing(0), Standing::Starting);
+    assert_eq!(stage.composite.standing(0), Some(Standing::Starting));
     assert_eq!(stage.done(), "+web");
     assert!(!stage.log.contains(&CompositeAction::ReportStarted));
     stage.started_now("web");

@@ -1,0 +1,41 @@
+//! What can be typed to verbs that compare what runs with a file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::online::Waiting;
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// Another file, which the master reads [default: the one that it was started with]
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Another file, which the master reads [default: the one that it was started with]
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+    /// Only show the plan
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Don't ask before anything is changed; without a terminal nothing is asked anyway
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long is waited.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// The file as the master finds it, whatever its directory is; empty: its own.
+pub(crate) fn seen_from_anywhere(file: Option<&Path>) -> String {
+    let absolute = |file: &Path| std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    file.map_or_else(String::new, |file| absolute(file).display().to_string())
+}

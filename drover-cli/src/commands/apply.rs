@@ -1,0 +1,121 @@
+//! `drover apply`: everything as drover.toml says.
+
+use drover_master::control::ControlClient;
+use drover_proto::latest::{ApplyRequest, ChangeClass, Plan, StepResult};
+
+use super::interrupt::Interrupt;
+use super::{consent, diff, find, report};
+use crate::args::{ApplyArgs, Global, seen_from_anywhere};
+use crate::exit_status::ExitStatus;
+use crate::output::{message, plan};
+
+pub(super) async fn run(global: &Global, args: &ApplyArgs) -> ExitStatus {
+    let file = seen_from_anywhere(args.file.as_deref());
+    let found = match diff::ask(global, file.clone()).await {
+        Ok(found) => found,
+        Err(status) => return status,
+    };
+    let shown = message::whole_result(&plan::text(&found));
+    let is_of_master = |class| class == ChangeClass::Master;
+    if found.changes.iter().all(|change| is_of_master(change.class())) || args.dry_run {
+        tell_what_stays(&found);
+        return shown;
+    }
+    if !consent::given_to_plan(args.yes) {
+        return ExitStatus::Failed;
+    }
+    let mut interrupt = Interrupt::new();
+    let done = apply(global, args, file, &found);
+    tokio::select! {
+        status = done => status,
+        () = super::passed(args.waiting.timeout) => {
+            let limit = args.waiting.timeout.unwrap_or_default();
+            message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
+            ExitStatus::TimedOut
+        }
+        () = interrupt.pressed() => {
+            message::note("interrupted; the master goes on with it");
+            ExitStatus::Interrupted
+        }
+    }
+}
+
+/// What was shown is applied, or nothing.
+async fn apply(global: &Global, args: &ApplyArgs, file: String, shown: &Plan) -> ExitStatus {
+    // Whoever was asked may have thought for longer than a connection may be idle.
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    let (color, no_wait) = (message::is_stderr_coloured(), args.waiting.no_wait);
+    let request = ApplyRequest { file, color, no_wait, plan_id: Some(shown.id) };
+    if let Err(error) = client.apply(request).await {
+        return diff::refused(&error);
+    }
+    if no_wait {
+        message::note("the master applies it");
+    }
+    let status = tell_steps(&mut client).await;
+    tell_what_stays(shown);
+    status
+}
+
+async fn tell_steps(client: &mut ControlClient) -> ExitStatus {
+    let mut worst = ExitStatus::Done;
+    loop {
+        match client.next_step().await {
+            Ok(Some(step)) => worst = worse(worst, tell(&step)),
+            Ok(None) => return worst,
+            Err(error) => return report(&error),
+        }
+    }
+}
+
+fn tell(step: &StepResult) -> ExitStatus {
+    let who = if step.app.is_empty() { "master" } else { &step.app };
+    if step.is_skipped {
+        message::note(&format!("{who} was not touched: an earlier step failed"));
+        return ExitStatus::Done;
+    }
+    let Some(error) = &step.error else {
+        return message::whole_result(&format!("{who} {}", done(step.class())));
+    };
+    let named = match error.message.contains(who) {
+        true => error.message.clone(),
+        false => format!("{who}: {}", error.message),
+    };
+    let (rest, status) = match (step.is_rolled_back, step.class()) {
+        (true, ChangeClass::Add) => ("it is gone again", ExitStatus::RolledBack),
+        (true, _) => ("it is as it was before", ExitStatus::RolledBack),
+        (false, _) => ("it is not as it should be", ExitStatus::Failed),
+    };
+    message::error_text(&format!("{named}; {rest}"));
+    message::last_words(&step.last_words);
+    status
+}
+
+const fn done(class: ChangeClass) -> &'static str {
+    match class {
+        ChangeClass::Unspecified | ChangeClass::Live | ChangeClass::Master => "changed",
+        ChangeClass::Reload => "reloaded",
+        ChangeClass::Restart => "restarted",
+        ChangeClass::Add => "added",
+        ChangeClass::Remove => "removed",
+    }
+}
+
+fn tell_what_stays(plan: &Plan) {
+    for change in plan.changes.iter().filter(|change| change.class() == ChangeClass::Master) {
+        message::note(&format!("{} stays until drover itself is started again: down, then up", change.key));
+    }
+}
+
+/// A failure hides that something else was rolled back.
+fn worse(one: ExitStatus, other: ExitStatus) -> ExitStatus {
+    match (one, other) {
+        (ExitStatus::Done, other) => other,
+        (one, ExitStatus::Done) => one,
+        (ExitStatus::RolledBack, ExitStatus::RolledBack) => ExitStatus::RolledBack,
+        _ => ExitStatus::Failed,
+    }
+}

@@ -1,0 +1,35 @@
+//! `drover diff`: what an apply would change.
+
+use drover_master::control::ClientError;
+use drover_proto::latest::{DiffRequest, ErrorCode, Plan};
+
+use super::{find, report};
+use crate::args::{DiffArgs, Global, seen_from_anywhere};
+use crate::exit_status::ExitStatus;
+use crate::output::{json, message, plan};
+
+pub(super) async fn run(global: &Global, args: &DiffArgs) -> ExitStatus {
+    match ask(global, seen_from_anywhere(args.file.as_deref())).await {
+        Ok(found) if args.json => message::whole_result(&json::plan(&found)),
+        Ok(found) => message::whole_result(&plan::text(&found)),
+        Err(status) => status,
+    }
+}
+
+/// What is different.
+pub(super) async fn ask(global: &Global, file: String) -> Result<Plan, ExitStatus> {
+    let mut client = find::connect(global).await?;
+    let request = DiffRequest { file, color: message::is_stderr_coloured() };
+    client.diff(request).await.map_err(|error| refused(&error))
+}
+
+/// The mistakes of a file are shown as `validate` shows them.
+pub(super) fn refused(error: &ClientError) -> ExitStatus {
+    match error {
+        ClientError::Refused { code: ErrorCode::InvalidArgument, message } => {
+            message::plain(message);
+            ExitStatus::Usage
+        }
+        _ => report(error),
+    }
+}

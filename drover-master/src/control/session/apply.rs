@@ -1,0 +1,120 @@
+//! What another description would change, and its apply.
+
+use std::path::PathBuf;
+
+use drover_proto::latest::{ApplyRequest, Done, Error, ErrorCode, Plan, StepResult, control_response};
+use tokio_stream::StreamExt as _;
+
+use super::operate::Failure;
+use super::{Gone, Session};
+use crate::control::convert;
+use crate::supervisor::{ApplyError, PlanError, Planned, Step, StepError, StepOutcome, Steps};
+
+impl Session {
+    pub(super) async fn diff(&mut self, seq: u64, file: &str, coloured: bool) -> Result<(), Gone> {
+        match self.read(file, coloured).await {
+            Ok((plan, _)) => self.send(seq, false, control_response::Body::Plan(plan)).await.map(drop),
+            Err(error) => self.refuse(seq, error.code(), error.message).await,
+        }
+    }
+
+    pub(super) async fn apply(&mut self, seq: u64, request: &ApplyRequest) -> Result<(), Gone> {
+        let _place = match self.place(!request.no_wait) {
+            Ok(place) => place,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        let (plan, planned) = match self.read(&request.file, request.color).await {
+            Ok(read) => read,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        if request.plan_id.is_some_and(|id| id != plan.id) {
+            let message = format!(
+                "{} or what runs has changed since the plan was shown, and nothing was done; look at the plan again",
+                plan.file
+            );
+            return self.refuse(seq, ErrorCode::BadState, message).await;
+        }
+        tracing::info!(target: "drover::control", client = self.client, file = plan.file, "apply");
+        let steps = match self.supervisor.apply(planned, self.client.as_str()).await {
+            Ok(steps) => steps,
+            Err(error) => {
+                let code = match &error {
+                    ApplyError::Busy { .. } => ErrorCode::Busy,
+                    ApplyError::Ending => ErrorCode::BadState,
+                    ApplyError::Build(_) => ErrorCode::InvalidArgument,
+                    ApplyError::Gone => ErrorCode::Failed,
+                };
+                return self.refuse(seq, code, error.to_string()).await;
+            }
+        };
+        self.send(seq, true, control_response::Body::Plan(plan)).await?;
+        if !request.no_wait && !self.tell_steps(seq, steps).await? {
+            let message = "everything was ended before the apply was done".to_owned();
+            return self.refuse(seq, ErrorCode::Failed, message).await;
+        }
+        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
+    }
+
+    async fn read(&self, file: &str, coloured: bool) -> Result<(Plan, Planned), Error> {
+        let path = Some(file).filter(|file| !file.is_empty()).map(PathBuf::from);
+        let (file, planned) = self.supervisor.reread(path, coloured).await.map_err(|error| {
+            let (code, message) = match &error {
+                PlanError::NoFile => (ErrorCode::BadState, error.to_string()),
+                PlanError::Refused { text } => (ErrorCode::InvalidArgument, text.clone()),
+                // As the mistakes of a text are shown.
+                PlanError::Config(mistake) => (ErrorCode::InvalidArgument, format!("error: {mistake}")),
+                PlanError::Slow { .. } => (ErrorCode::Deadline, error.to_string()),
+            };
+            Error { code: code.into(), message }
+        })?;
+        let changes = planned.changes.iter().map(convert::change).collect();
+        Ok((Plan { file: file.display().to_string(), changes, id: planned.id }, planned))
+    }
+
+    /// Tells each step as it is done; and whether all were.
+    async fn tell_steps(&mut self, seq: u64, mut steps: Steps) -> Result<bool, Gone> {
+        while steps.left() > 0 {
+            let step = tokio::select! {
+                biased;
+                step = steps.next() => step,
+                // Nothing is asked before the last step, so whatever can be read is the client's end.
+                _ = self.requests.next() => return Err(Gone),
+                _ = self.is_over.wait_for(Option::is_some) => None,
+            };
+            let Some(step) = step else { return Ok(false) };
+            self.send(seq, true, control_response::Body::Step(result(step))).await?;
+        }
+        Ok(true)
+    }
+}
+
+fn result(step: Step) -> StepResult {
+    let is_skipped = matches!(step.outcome, StepOutcome::Skipped);
+    let (failure, is_rolled_back) = match step.outcome {
+        StepOutcome::RolledBack(error) => (Some(error), true),
+        StepOutcome::Failed(error) => (Some(error), false),
+        StepOutcome::Done | StepOutcome::Skipped => (None, false),
+    };
+    let (error, last_words) = failure.map(failure_of).map_or((None, Vec::new()), |failure| {
+        let Failure { error, last_words } = failure;
+        (Some(error), last_words)
+    });
+    StepResult {
+        app: step.app.unwrap_or_default(),
+        class: convert::change_class(step.class).into(),
+        error,
+        last_words,
+        is_rolled_back,
+        is_skipped,
+    }
+}
+
+fn failure_of(error: StepError) -> Failure {
+    match error {
+        StepError::App(error) => Failure::from(error),
+        StepError::Workers(error) => Failure::from(error),
+        StepError::Build(_) | StepError::NotAtRest { .. } | StepError::Down { .. } => {
+            Failure::new(ErrorCode::Failed, &error, error.last_words())
+        }
+    }
+}
