@@ -1,6 +1,6 @@
 //! The stable lower-case names of wire enums, as they stand in JSON and on the screen.
 
-use crate::latest::{ChangeClass, ExitKind, KillCause, Phase};
+use crate::latest::{ChangeClass, ExitKind, KillCause, Phase, WorkerRole};
 
 impl Phase {
     /// The phase as JSON and tables show it, such as `backing_off`.
@@ -64,5 +64,21 @@ impl KillCause {
             Self::ProtocolError => "protocol_error",
             Self::Unresponsive => "unresponsive",
         })
+    }
+}
+
+impl WorkerRole {
+    /// The role as JSON shows it, such as `incoming`. A master that tells none knows of no other.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified | Self::Occupant => "occupant",
+            Self::Incoming => "incoming",
+            Self::Leaving => "leaving",
+        }
+    }
+
+    /// Whether the slot is the worker's own.
+    pub const fn is_occupant(self) -> bool {
+        matches!(self, Self::Unspecified | Self::Occupant)
     }
 }

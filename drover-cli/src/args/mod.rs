@@ -3,15 +3,17 @@
 mod change;
 mod offline;
 mod online;
+mod reload;
 mod serving;
 
 pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, Scale, ScaleArgs, ScaleCount, SignalArgs, StopArgs,
-    WaitArgs, Waiting,
+    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount,
+    SignalArgs, StopArgs, WaitArgs, Waiting,
 };
+pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
 
 use std::path::PathBuf;
@@ -104,7 +106,9 @@ pub enum Verb {
     /// Drain and end apps and workers, until they are started
     Stop(StopArgs),
     /// Drain and end apps and workers, and have others ready in their place
-    Restart(OperateArgs),
+    Restart(RestartArgs),
+    /// Replace all workers of apps by new ones without a gap, or leave everything as it was
+    Reload(ReloadArgs),
     /// Have more or fewer workers of apps
     Scale(ScaleArgs),
     /// Show what an apply of drover.toml would change

@@ -72,6 +72,17 @@ impl std::str::FromStr for Scale {
     }
 }
 
+/// Arguments of `restart`.
+#[derive(Debug, Args)]
+pub struct RestartArgs {
+    /// What every operation has.
+    #[command(flatten)]
+    pub operate: OperateArgs,
+    /// Have the new worker ready first, and only then drain the old one: no gap, for the memory of one more
+    #[arg(long)]
+    pub surge: bool,
+}
+
 /// Arguments of `stop`.
 #[derive(Debug, Args)]
 pub struct StopArgs {

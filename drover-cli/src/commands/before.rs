@@ -32,7 +32,8 @@ impl Before {
             let is_meant = |slot, id: u64| {
                 names.iter().any(|name| name.matches_worker(&app.name, slot, Some(id).filter(|id| *id != 0)))
             };
-            let meant = app.workers.iter().filter(|worker| is_meant(worker.slot, worker.id));
+            let own = app.workers.iter().filter(|worker| worker.role().is_occupant());
+            let meant = own.filter(|worker| is_meant(worker.slot, worker.id));
             let known = before.pids.len();
             before.pids.extend(meant.map(|worker| (format!("{}/{}", app.name, worker.slot), worker.pid)));
             before.apps += usize::from(before.pids.len() > known);

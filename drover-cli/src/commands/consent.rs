@@ -27,7 +27,7 @@ fn question(deed: Deed, names: &[Name], before: &Before) -> String {
     let verb = match deed {
         Deed::Start => "start",
         Deed::Stop => "stop",
-        Deed::Restart => "restart",
+        Deed::Restart | Deed::Renew => "restart",
         Deed::Scale => "scale",
         Deed::Signal => "signal",
     };

@@ -1,7 +1,7 @@
 //! What `drover wait` waits for, judged by a status.
 
 use drover_master::control::Name;
-use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
+use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerRole, WorkerStatus};
 
 use crate::args::Goal;
 
@@ -51,7 +51,7 @@ impl<'n> Aim<'n> {
             if self.names.iter().any(|name| name.is_of_apps() && name.matches_app(&app.name)) {
                 together = and(together, self.judge_app(app));
             }
-            for worker in app.workers.iter().filter(|worker| self.names_worker(app, worker)) {
+            for worker in app.workers.iter().filter(|worker| self.waits_for(app, worker)) {
                 together = and(together, self.judge_worker(app, worker));
             }
         }
@@ -86,6 +86,10 @@ impl<'n> Aim<'n> {
 
     fn judge_worker(&self, app: &AppStatus, worker: &WorkerStatus) -> Verdict {
         match (self.goal, worker.phase()) {
+            (Goal::Ready, _) if worker.role() == WorkerRole::Incoming => Verdict::NotYet,
+            (Goal::Ready, _) if worker.role() == WorkerRole::Leaving => {
+                Verdict::Never(format!("{}@{} was replaced and leaves", app.name, worker.id))
+            }
             (Goal::Ready, Phase::Started) => Verdict::Holds,
             (Goal::Ready, Phase::ShutDown) if has_succeeded(worker) => Verdict::Holds,
             (Goal::Ready, Phase::Failed | Phase::Stopped | Phase::ShutDown) if is_settled(app, worker) => {
@@ -120,6 +124,14 @@ impl<'n> Aim<'n> {
         self.names.iter().map(|name| format!("{name} {is}")).collect()
     }
 
+    /// Whether this worker has to be as it is wished. Of those in a slot only its own is to be ready, and to be stopped all.
+    fn waits_for(&self, app: &AppStatus, worker: &WorkerStatus) -> bool {
+        let by_number = |name: &Name| name.is_by_number() && matches(name, app, worker);
+        let is_concerned =
+            worker.role().is_occupant() || self.goal != Goal::Ready || self.names.iter().any(by_number);
+        is_concerned && self.names_worker(app, worker)
+    }
+
     /// Whether a name means this worker by itself; an app's workers that are stopped are not waited for with it.
     fn names_worker(&self, app: &AppStatus, worker: &WorkerStatus) -> bool {
         let mut names = self.names.iter().filter(|name| self.goal == Goal::Stopped || !name.is_of_apps());
@@ -137,7 +149,9 @@ fn matches(name: &Name, app: &AppStatus, worker: &WorkerStatus) -> bool {
 
 /// An app that runs is ready when all its workers are, but those that were stopped by hand.
 fn judge_started(app: &AppStatus) -> Verdict {
-    let is_given_up = |worker: &&WorkerStatus| worker.phase() == Phase::Failed && is_settled(app, worker);
+    let is_given_up = |worker: &&WorkerStatus| {
+        worker.phase() == Phase::Failed && is_settled(app, worker) && worker.role().is_occupant()
+    };
     match app.workers.iter().find(is_given_up) {
         Some(worker) => Verdict::Never(not_running(app, worker)),
         None if app.desired == 0 => Verdict::Never(format!("every worker of {} is stopped", app.name)),
@@ -247,6 +261,26 @@ mod tests {
         let replaced = web(Started, "", "", vec![worker(0, 8, 80, Started)]);
         assert_eq!(judged(Goal::Ready, "web@7", &replaced), never("web@7 is not there any more"));
         assert_eq!(judged(Goal::Ready, "web/0", &replaced), Verdict::Holds);
+    }
+
+    #[test]
+    fn while_workers_are_replaced_a_slot_is_ready_by_its_own_and_stopped_without_any() {
+        let of = |role: WorkerRole, id, phase| WorkerStatus { role: role.into(), ..worker(0, id, 70, phase) };
+        let old = of(WorkerRole::Occupant, 7, Phase::Started);
+        let starting = of(WorkerRole::Incoming, 8, Phase::Starting);
+        let status = web(Phase::Started, "reload", "", vec![old, starting]);
+        assert_eq!(judged(Goal::Ready, "web/0", &status), Verdict::Holds);
+        assert_eq!(judged(Goal::Ready, "web@8", &status), Verdict::NotYet);
+        let leaving = of(WorkerRole::Leaving, 7, Phase::ShuttingDown);
+        let taken =
+            web(Phase::Started, "", "", vec![of(WorkerRole::Occupant, 8, Phase::Started), leaving.clone()]);
+        assert_eq!(judged(Goal::Ready, "web/0", &taken), Verdict::Holds);
+        assert_eq!(
+            judged(Goal::Ready, "web@7", &taken),
+            Verdict::Never("web@7 was replaced and leaves".into())
+        );
+        let stopped = web(Phase::Started, "", "", vec![worker(0, 0, 0, Phase::Stopped), leaving]);
+        assert_eq!(judged(Goal::Stopped, "web/0", &stopped), Verdict::NotYet);
     }
 
     #[test]

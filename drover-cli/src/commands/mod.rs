@@ -17,6 +17,7 @@ mod goal;
 mod interrupt;
 mod logs;
 mod operate;
+mod reload;
 mod results;
 mod run;
 mod scale;
@@ -27,6 +28,7 @@ mod up;
 mod validate;
 mod wait;
 
+pub(crate) use results::status_of_refusal;
 pub(crate) use serve::AppFailure;
 
 use std::time::Duration;
@@ -50,6 +52,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Start(args) => operate::start(&global, &args).await,
         Verb::Stop(args) => operate::stop(&global, &args).await,
         Verb::Restart(args) => operate::restart(&global, &args).await,
+        Verb::Reload(args) => reload::run(&global, &args).await,
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Diff(args) => diff::run(&global, &args).await,
         Verb::Apply(args) => apply::run(&global, &args).await,

@@ -6,7 +6,7 @@ use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalReq
 use super::before::Before;
 use super::interrupt::Interrupt;
 use super::{consent, find, report, results};
-use crate::args::{Global, OperateArgs, SignalArgs, StopArgs, Waiting};
+use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
@@ -16,6 +16,8 @@ pub(super) enum Deed {
     Start,
     Stop,
     Restart,
+    /// A restart with the new worker first.
+    Renew,
     Scale,
     /// With the signal's number in the request.
     Signal,
@@ -29,8 +31,8 @@ pub(super) async fn stop(global: &Global, args: &StopArgs) -> ExitStatus {
     operate(global, &args.operate, Deed::Stop, args.now).await
 }
 
-pub(super) async fn restart(global: &Global, args: &OperateArgs) -> ExitStatus {
-    operate(global, args, Deed::Restart, false).await
+pub(super) async fn restart(global: &Global, args: &RestartArgs) -> ExitStatus {
+    operate(global, &args.operate, if args.surge { Deed::Renew } else { Deed::Restart }, false).await
 }
 
 async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> ExitStatus {
@@ -44,12 +46,15 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Ok(before) => before,
         Err(status) => return status,
     };
-    if deed != Deed::Start && !consent::given(args.consent, deed, &args.names, &before) {
+    // What serves goes on serving.
+    let is_gentle = matches!(deed, Deed::Start | Deed::Renew);
+    if !is_gentle && !consent::given(args.consent, deed, &args.names, &before) {
         return ExitStatus::Failed;
     }
     let operation = match deed {
         Deed::Start => Operation::Start,
         Deed::Stop => Operation::Stop,
+        Deed::Renew => Operation::Renew,
         Deed::Restart | Deed::Scale | Deed::Signal => Operation::Restart,
     };
     let request = OperateRequest {
@@ -131,7 +136,7 @@ async fn tell_results(
 }
 
 /// The status of two results together: where two failed differently, it is just a failure.
-fn worse(one: ExitStatus, other: ExitStatus) -> ExitStatus {
+pub(super) fn worse(one: ExitStatus, other: ExitStatus) -> ExitStatus {
     match (one, other) {
         (ExitStatus::Done, other) => other,
         (one, ExitStatus::Done) => one,

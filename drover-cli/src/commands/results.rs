@@ -19,7 +19,7 @@ pub(super) fn tell(result: &OperationResult, deed: Deed, only_begun: bool, befor
     };
     message::error_text(&text);
     message::last_words(&result.last_words);
-    status(error.code())
+    status_of_refusal(error.code())
 }
 
 fn line(result: &OperationResult, deed: Deed, only_begun: bool, old: Option<u32>) -> String {
@@ -30,25 +30,27 @@ fn line(result: &OperationResult, deed: Deed, only_begun: bool, old: Option<u32>
         (Deed::Scale, false) => return format!("{name} scaled to {}", workers(result.desired)),
         (Deed::Start, true) => return format!("{name} starts"),
         (Deed::Stop, true) => return format!("{name} stops"),
-        (Deed::Restart, true) => return format!("{name} restarts"),
+        (Deed::Restart | Deed::Renew, true) => return format!("{name} restarts"),
         (Deed::Start, false) => "started",
         (Deed::Stop, false) => "stopped",
-        (Deed::Restart, false) => "restarted",
+        (Deed::Restart | Deed::Renew, false) => "restarted",
         (Deed::Signal, _) => "signalled",
     };
     match (deed, old, new) {
-        (Deed::Restart, Some(old), Some(new)) => format!("{name} {done}, pid {old} → {new}"),
+        (Deed::Restart | Deed::Renew, Some(old), Some(new)) => format!("{name} {done}, pid {old} → {new}"),
         (Deed::Stop, Some(pid), None) | (_, _, Some(pid)) => format!("{name} {done}, pid {pid}"),
         _ => format!("{name} {done}"),
     }
 }
 
-fn status(code: ErrorCode) -> ExitStatus {
+/// What a refusal means to a script.
+pub(crate) fn status_of_refusal(code: ErrorCode) -> ExitStatus {
     match code {
         ErrorCode::NotFound => ExitStatus::NotFound,
         ErrorCode::PermissionDenied => ExitStatus::NotPermitted,
         // It is not in the state for it: mostly, it does not run.
         ErrorCode::BadState => ExitStatus::NotReady,
+        ErrorCode::RolledBack => ExitStatus::RolledBack,
         _ => ExitStatus::Failed,
     }
 }

@@ -46,7 +46,8 @@ pub(super) async fn run(
     if let Err(error) = drover_master::raise_nofile() {
         message::error(&error);
     }
-    let supervisor = match builder.control(control).signals(Signals::shutdown().and_hangup()).build() {
+    let signals = Signals::shutdown().reload_on_hangup();
+    let supervisor = match builder.control(control).signals(signals).build() {
         Ok(supervisor) => supervisor,
         Err(error) => {
             message::error(&error);

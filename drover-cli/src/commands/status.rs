@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drover_master::control::{ClientError, ControlClient, Follow};
-use drover_proto::latest::{AppStatus, Phase, StatusReply};
+use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
 use super::interrupt::Interrupt;
 use super::{find, report};
@@ -44,8 +44,9 @@ fn show(global: &Global, reply: &StatusReply) -> String {
 /// Every app and each of its workers is ready, or has ended as wished; anything else is "not ready" to a script.
 fn judge(reply: &StatusReply) -> ExitStatus {
     let is_fine = |phase| matches!(phase, Phase::Started | Phase::ShutDown);
-    let is_ready =
-        |app: &AppStatus| is_fine(app.phase()) && app.workers.iter().all(|worker| is_fine(worker.phase()));
+    // Who is on its way in, or out, is not missed.
+    let is_fine_or_other = |worker: &WorkerStatus| is_fine(worker.phase()) || !worker.role().is_occupant();
+    let is_ready = |app: &AppStatus| is_fine(app.phase()) && app.workers.iter().all(is_fine_or_other);
     if reply.apps.iter().all(is_ready) { ExitStatus::Done } else { ExitStatus::NotReady }
 }
 

@@ -60,6 +60,7 @@ mod tests;
 mod timing;
 mod unbuilt;
 pub mod units;
+mod update;
 mod value;
 mod write;
 

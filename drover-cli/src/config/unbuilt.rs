@@ -26,6 +26,8 @@ pub(super) enum Place {
     Stop,
     /// `[app.NAME.heartbeat]`.
     Heartbeat,
+    /// `[app.NAME.update]`.
+    Update,
     /// `[app.NAME.restart]`.
     Restart,
     /// `[app.NAME.restart.backoff]`.
@@ -35,8 +37,7 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 7] = [
-    (Place::App, "update"),
+pub(super) const KEYS: [(Place, &str); 6] = [
     (Place::App, "recycle"),
     (Place::App, "health"),
     (Place::App, "reload"),

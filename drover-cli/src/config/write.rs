@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Strategy,
+    ListenMode, OnUpdateFailure, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Share, Strategy,
+    UpdateOrder, UpdatePolicy,
 };
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -91,6 +92,7 @@ fn app(app: &App) -> Item {
         stop: stopping,
         heartbeat: beat,
         restart: policy,
+        update: updating,
         kind,
         depends_on,
         essential,
@@ -127,6 +129,7 @@ fn app(app: &App) -> Item {
     written.push(("start", start(starting)));
     written.push(("stop", stop(stopping)));
     written.push(("restart", restart(policy)));
+    written.push(("update", update(updating)));
     table(written)
 }
 
@@ -227,6 +230,32 @@ fn restart(policy: &RestartPolicy) -> Item {
         ("reset_after", value(format_duration(*reset_after))),
         ("success_codes", codes(success_codes)),
         ("fatal_codes", codes(fatal_codes)),
+    ])
+}
+
+fn update(policy: &UpdatePolicy) -> Item {
+    let UpdatePolicy { max_surge, max_unavailable, soak, order, on_failure, timeout, max_generations } =
+        policy;
+    let share = |share: &Share| match share {
+        Share::Count(count) => value(i64::from(*count)),
+        Share::Percent(_) => value(share.to_string()),
+    };
+    let order = match order {
+        UpdateOrder::StartFirst => "start-first",
+        UpdateOrder::StopFirst => "stop-first",
+    };
+    let on_failure = match on_failure {
+        OnUpdateFailure::Rollback => "rollback",
+        OnUpdateFailure::Pause => "pause",
+    };
+    table([
+        ("max_surge", share(max_surge)),
+        ("max_unavailable", share(max_unavailable)),
+        ("soak", value(format_duration(*soak))),
+        ("order", value(order)),
+        ("on_failure", value(on_failure)),
+        ("timeout", value(format_duration(*timeout))),
+        ("max_generations", value(i64::from(*max_generations))),
     ])
 }
 
@@ -336,6 +365,15 @@ start_limit = { count = 10, within = "5m", then = "give-up" }
 reset_after = "1m"
 success_codes = [0]
 fatal_codes = []
+
+[app.web.update]
+max_surge = 1
+max_unavailable = 0
+soak = "0s"
+order = "start-first"
+on_failure = "rollback"
+timeout = "10m"
+max_generations = 4
 "#;
         assert_eq!(to_toml(&config), expected);
         let json = to_json(&config);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription};
+use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
 use super::table::{capitals, headline, uptime};
 
@@ -32,6 +32,11 @@ fn worker(described: &WorkerDescription) -> String {
     if status.id != 0 {
         let _ = write!(text, ", worker {}@{} of generation {}", described.app, status.id, status.generation);
     }
+    text.push_str(match status.role() {
+        WorkerRole::Unspecified | WorkerRole::Occupant => "",
+        WorkerRole::Incoming => ", to take the place",
+        WorkerRole::Leaving => ", replaced, drains",
+    });
     let _ = write!(text, ", {} restarts", status.restarts);
     if let Some(left) = status.next_try_ms {
         let _ = write!(text, ", next try in {}", uptime(left));

@@ -36,6 +36,7 @@ fn worker(worker: &WorkerStatus) -> Value {
     json!({
         "id": number(worker.id),
         "slot": worker.slot,
+        "role": worker.role().name(),
         "generation": worker.generation,
         "pid": number(worker.pid.into()),
         "phase": worker.phase().name(),
@@ -103,6 +104,7 @@ pub(crate) fn event(event: &Event) -> String {
         "phase": event.phase().name(),
         "exit": event.exit.as_ref().map(exit),
         "next_try_ms": event.next_try_ms,
+        "replaced_pid": number(event.replaced_pid.into()),
         "detail": text(&event.detail),
     })
     .to_string()

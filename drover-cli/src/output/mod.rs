@@ -4,6 +4,7 @@ pub(crate) mod describe;
 pub(crate) mod json;
 pub(crate) mod message;
 pub(crate) mod plan;
+pub(crate) mod progress;
 pub(crate) mod said;
 pub(crate) mod story;
 pub(crate) mod table;

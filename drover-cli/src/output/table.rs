@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
-use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
+use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerRole, WorkerStatus};
 
 /// Everything there is, for people.
 pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
@@ -31,7 +31,9 @@ pub(crate) fn names(reply: &StatusReply) -> String {
     reply
         .apps
         .iter()
-        .flat_map(|app| app.workers.iter().map(|worker| format!("{}/{}\n", app.name, worker.slot)))
+        .flat_map(|app| app.workers.iter().map(move |worker| (app, worker)))
+        .filter(|(_, worker)| worker.role().is_occupant())
+        .map(|(app, worker)| format!("{}/{}\n", app.name, worker.slot))
         .collect()
 }
 
@@ -47,8 +49,13 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
     if !app.waits_for.is_empty() {
         let _ = write!(line, ", waits for {}", app.waits_for.join(", "));
     }
-    if !app.operation.is_empty() {
-        let _ = write!(line, ", {} under way", app.operation);
+    match &*app.operation {
+        "" => {}
+        "canary" => line.push_str(", a canary waits: promote or abort the reload"),
+        "paused reload" => line.push_str(", the reload is paused: promote or abort it"),
+        operation => {
+            let _ = write!(line, ", {operation} under way");
+        }
     }
     if !app.outcome.is_empty() {
         let _ = write!(line, ", {}", app.outcome);
@@ -66,13 +73,22 @@ fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     };
     let dash = || "-".to_owned();
     [
-        format!("{}/{}", app.name, worker.slot),
+        format!("{}/{}{}", app.name, worker.slot, mark(worker.role())),
         phase,
         if worker.pid == 0 { dash() } else { worker.pid.to_string() },
         if worker.pid == 0 { dash() } else { uptime(worker.uptime_ms) },
         worker.restarts.to_string(),
         worker.last_exit.as_ref().map_or_else(dash, |exit| exit.text.clone()),
     ]
+}
+
+/// Tells those in a slot apart while they are replaced.
+const fn mark(role: WorkerRole) -> &'static str {
+    match role {
+        WorkerRole::Unspecified | WorkerRole::Occupant => "",
+        WorkerRole::Incoming => " ↑ new",
+        WorkerRole::Leaving => " draining",
+    }
 }
 
 /// Colours the phases in a table that is laid out already: escape codes would count as width.
@@ -153,5 +169,27 @@ mod tests {
     #[test]
     fn names_are_one_a_line() {
         assert_eq!(names(&reply()), "web/0\nweb/1\n");
+    }
+
+    #[test]
+    fn those_that_share_a_slot_are_told_apart_and_have_one_name() {
+        let mut reply = reply();
+        let other = |role: WorkerRole, pid| WorkerStatus {
+            role: role.into(),
+            phase: Phase::Starting.into(),
+            pid,
+            ..Default::default()
+        };
+        let app = &mut reply.apps[0];
+        app.operation = "reload".into();
+        app.workers.splice(1..1, [other(WorkerRole::Incoming, 4712), other(WorkerRole::Leaving, 4713)]);
+        let shown = status(&reply, false);
+        assert!(shown.contains("1 of 2 ready, reload under way"), "{shown}");
+        for words in [["web/0 ↑ new", "4712"], ["web/0 draining", "4713"]] {
+            assert!(shown.lines().any(|line| words.iter().all(|word| line.contains(word))), "{shown}");
+        }
+        assert_eq!(names(&reply), "web/0\nweb/1\n");
+        reply.apps[0].operation = "canary".into();
+        assert!(status(&reply, false).contains("promote or abort"));
     }
 }

@@ -22,6 +22,7 @@ mod mistakes;
 mod operate;
 mod output;
 mod relations;
+mod reload;
 mod restart;
 mod run;
 mod scale;

@@ -1,6 +1,7 @@
 //! One app: what is run, how often, and by which policies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
     Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
@@ -179,6 +180,7 @@ impl AppSpec {
                 return Err(ConfigError::DuplicateDependency { app: self.name.clone(), dependency });
             }
         }
+        self.update.check(&self.name)?;
         let backoff = &self.restart.backoff;
         if !(backoff.factor >= 1.0 && backoff.factor.is_finite()) {
             return Err(ConfigError::BackoffFactor { app: self.name.clone(), got: backoff.factor });
@@ -241,6 +243,28 @@ pub enum ConfigError {
         limit: &'static str,
         /// What is wrong with it.
         reason: String,
+    },
+    /// More than all of the workers.
+    #[error("app `{app}`: update.{key} is {got}%, expected 0% to 100%")]
+    UpdateShare {
+        /// The app.
+        app: String,
+        /// Which share.
+        key: &'static str,
+        /// What was given.
+        got: u32,
+    },
+    /// A reload that is over before the first new worker has proved itself.
+    #[error(
+        "app `{app}`: update.soak ({soak:?}) is longer than update.timeout ({timeout:?}): no reload could succeed"
+    )]
+    UpdateSoak {
+        /// The app.
+        app: String,
+        /// How long a new worker has to live.
+        soak: Duration,
+        /// How long all of it may take.
+        timeout: Duration,
     },
     /// A description of another app.
     #[error("app `{app}` can't become `{got}`: a reload keeps the name")]

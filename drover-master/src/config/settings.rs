@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::limits::shown as shown_value;
 use super::{
-    AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, Output, Probe,
-    ProbeKind, Protocol, Resource, RestartWhen,
+    AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output,
+    Probe, ProbeKind, Protocol, Resource, RestartWhen, UpdateOrder,
 };
 use crate::machine::exit::signal_name;
 
@@ -25,6 +25,9 @@ impl AppSpec {
         self.starting(&mut rows);
         self.stopping(&mut rows);
         self.restarting(&mut rows);
+        if self.kind == Kind::Service {
+            self.updating(&mut rows);
+        }
         if is_protocol {
             let heartbeat = self.heartbeat.as_ref().map_or_else(
                 || "none".to_owned(),
@@ -117,6 +120,25 @@ impl AppSpec {
         rows.push(("restart.reset_after", shown(restart.reset_after)));
         rows.push(("restart.success_codes", shown_codes(&restart.success_codes)));
         rows.push(("restart.fatal_codes", shown_codes(&restart.fatal_codes)));
+    }
+
+    fn updating(&self, rows: &mut Vec<(&'static str, String)>) {
+        let update = &self.update;
+        let order = match update.order {
+            UpdateOrder::StartFirst => "start-first",
+            UpdateOrder::StopFirst => "stop-first",
+        };
+        let on_failure = match update.on_failure {
+            OnUpdateFailure::Rollback => "rollback",
+            OnUpdateFailure::Pause => "pause",
+        };
+        rows.push(("update.max_surge", update.max_surge.to_string()));
+        rows.push(("update.max_unavailable", update.max_unavailable.to_string()));
+        rows.push(("update.soak", shown(update.soak)));
+        rows.push(("update.order", order.to_owned()));
+        rows.push(("update.on_failure", on_failure.to_owned()));
+        rows.push(("update.timeout", shown(update.timeout)));
+        rows.push(("update.max_generations", update.max_generations.to_string()));
     }
 }
 
@@ -215,6 +237,7 @@ mod tests {
         assert_eq!(value("stop.drain_timeout"), Some("20s"));
         assert_eq!(value("restart.limit"), Some("10 within 5m, then give-up"));
         assert_eq!(value("stop.pre_delay"), Some("0s"));
+        assert_eq!((value("update.max_surge"), value("update.timeout")), (Some("1"), Some("10m")));
         assert_eq!(value("restart.start_limit"), value("restart.limit"));
         assert!(!format!("{rows:?}").contains("hunter2"));
     }

@@ -11,8 +11,8 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
     ControlHello, ControlHelloReply, ControlRequest, ControlResponse, DescribeReply, DescribeRequest,
     DownRequest, Error, ErrorCode, Event, EventsMissed, EventsRequest, LogLine, LogsMissed, LogsRequest,
-    OperateRequest, OperationResult, RejectCode, ScaleRequest, SignalRequest, StatusReply, StatusRequest,
-    control_hello_reply, control_request, control_response,
+    OperateRequest, OperationResult, RejectCode, ReloadRequest, ScaleRequest, SignalRequest, StatusReply,
+    StatusRequest, control_hello_reply, control_request, control_response,
 };
 use drover_proto::version::SPOKEN;
 use futures_util::SinkExt as _;
@@ -238,6 +238,16 @@ impl ControlClient {
     /// That the connection failed.
     pub async fn scale(&mut self, request: ScaleRequest) -> Result<(), ClientError> {
         self.send(control_request::Body::Scale(request)).await.map(drop)
+    }
+
+    /// Asks for the workers of apps to be replaced, or decides about a reload that is held. Take the results by
+    /// [`next_result`](Self::next_result).
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn reload(&mut self, request: ReloadRequest) -> Result<(), ClientError> {
+        self.send(control_request::Body::Reload(request)).await.map(drop)
     }
 
     /// Asks for a signal to be sent to workers. Take the results by [`next_result`](Self::next_result).

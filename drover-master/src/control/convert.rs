@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use crate::config::{Change, ChangeClass};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, signal_name};
-use crate::machine::fleet::{EventKind, WorkerStatus};
+use crate::machine::fleet::{EventKind, Role, WorkerStatus};
 use crate::machine::phase::Phase;
 use crate::master::{Event, Snapshot};
 
@@ -104,6 +104,15 @@ pub(super) fn worker_status(worker: &WorkerStatus, now: Instant) -> wire::Worker
         last_exit: worker.last_exit.as_deref().map(|ended| exit(ended, row_lines(&ended.stderr_tail))),
         status_text: worker.status_text.clone(),
         in_flight: worker.in_flight,
+        role: role(worker.role).into(),
+    }
+}
+
+const fn role(role: Role) -> wire::WorkerRole {
+    match role {
+        Role::Occupant => wire::WorkerRole::Occupant,
+        Role::Incoming => wire::WorkerRole::Incoming,
+        Role::Leaving => wire::WorkerRole::Leaving,
     }
 }
 
@@ -141,6 +150,10 @@ pub(super) fn event(event: &Event) -> wire::Event {
         next_try_ms: match &event.kind {
             EventKind::RestartScheduled { after, .. } => Some(milliseconds(*after)),
             _ => None,
+        },
+        replaced_pid: match &event.kind {
+            EventKind::Replaced { old: Some((_, pid)) } => *pid,
+            _ => 0,
         },
     }
 }
@@ -260,7 +273,7 @@ mod tests {
             detail: None,
         });
         let worker = |slot| WorkerStatus {
-            role: crate::Role::Occupant,
+            role: Role::Occupant,
             id: None,
             slot: SlotIndex(slot),
             generation: Generation(1),
@@ -348,9 +361,12 @@ mod tests {
     }
 
     #[test]
-    fn every_phase_has_the_same_name_on_the_wire() {
+    fn every_phase_and_every_role_has_the_same_name_on_the_wire() {
         for ours in Phase::ALL {
             assert_eq!(phase(ours).name(), ours.name());
+        }
+        for ours in [Role::Occupant, Role::Incoming, Role::Leaving] {
+            assert_eq!(role(ours).name(), ours.name());
         }
     }
 }

@@ -80,6 +80,11 @@ impl Name {
         self.text.contains(['*', '?', '['])
     }
 
+    /// Whether it means one very worker, `APP@ID`.
+    pub const fn is_by_number(&self) -> bool {
+        matches!(self.part, Part::Worker(_))
+    }
+
     /// The very worker that is meant, if one is.
     pub(crate) const fn worker(&self) -> Option<WorkerId> {
         match self.part {

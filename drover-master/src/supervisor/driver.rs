@@ -20,6 +20,7 @@ use crate::machine::gate;
 use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
 use crate::master::{EndError, Master, OperateError, StartError, Unavailable};
+use crate::signals::{self, Received};
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
 /// and never looks comes to it.
@@ -62,15 +63,21 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
                 Some(input) => input,
                 None => continue,
             },
-            Some(name) = next_signal(&mut signals) => {
-                signal_count += 1;
-                let how = match signal_count {
-                    1 => gate::Request::Shutdown,
-                    2 => gate::Request::Hurry,
-                    _ => gate::Request::Kill,
-                };
-                CompositeInput::EndRequested { how, by: name.into() }
-            }
+            Some(received) = next_signal(&mut signals) => match received {
+                Received::End(name) => {
+                    signal_count += 1;
+                    let how = match signal_count {
+                        1 => gate::Request::Shutdown,
+                        2 => gate::Request::Hurry,
+                        _ => gate::Request::Kill,
+                    };
+                    CompositeInput::EndRequested { how, by: name.into() }
+                }
+                Received::Reload => {
+                    running.reload_all();
+                    continue;
+                }
+            },
             Some(Ok(news)) = running.tasks.join_next() => match running.input_of_news(news) {
                 Some(input) => input,
                 None => continue,
@@ -86,7 +93,7 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
     Ok(running.into_end(end))
 }
 
-async fn next_signal(signals: &mut Option<mpsc::Receiver<&'static str>>) -> Option<&'static str> {
+async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<Received> {
     match signals {
         Some(signals) => signals.recv().await,
         None => std::future::pending().await,
@@ -102,7 +109,7 @@ pub(super) enum AppNews {
     /// An end that was asked for stands before a process that does not end.
     Unkillable(AppIndex, u32),
     Operated(AppIndex, TicketId, Result<(), OperateError>),
-    /// An end was carried out; the app's outcome tells the rest.
+    /// An end was carried out, or a reload let in; the app's own events tell the rest.
     Asked,
     /// Everything is as it was asked to be, or was told why not.
     Changed,
@@ -175,6 +182,17 @@ impl Running {
             }
         }
         end
+    }
+
+    /// Those that do not run, and oneshots, refuse.
+    fn reload_all(&mut self) {
+        for master in self.handle.masters() {
+            let master = master.clone();
+            self.tasks.spawn(async move {
+                signals::reload(&master).await;
+                AppNews::Asked
+            });
+        }
     }
 
     fn start(&mut self, app: AppIndex) {

@@ -600,7 +600,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 40, 41")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -623,6 +623,8 @@ pub mod control_request {
         Logs(super::LogsRequest),
         #[prost(message, tag = "17")]
         Scale(super::ScaleRequest),
+        #[prost(message, tag = "18")]
+        Reload(super::ReloadRequest),
         #[prost(message, tag = "40")]
         Diff(super::DiffRequest),
         #[prost(message, tag = "41")]
@@ -752,6 +754,9 @@ pub struct WorkerStatus {
     pub status_text: ::prost::alloc::string::String,
     #[prost(uint64, optional, tag = "11")]
     pub in_flight: ::core::option::Option<u64>,
+    /// What the worker is to the slot. While workers are replaced, a slot has several.
+    #[prost(enumeration = "WorkerRole", tag = "12")]
+    pub role: i32,
 }
 /// What happened? Answered by kept events, and with follow by later ones, until the client closes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -800,6 +805,9 @@ pub struct Event {
     /// restart_scheduled only: until the next try.
     #[prost(uint64, optional, tag = "12")]
     pub next_try_ms: ::core::option::Option<u64>,
+    /// replaced only: the process whose place it took; 0: the place was empty.
+    #[prost(uint32, tag = "13")]
+    pub replaced_pid: u32,
 }
 /// Events that are gone, because the reader was slower than they came.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -823,7 +831,7 @@ pub struct Done {
     #[prost(string, tag = "1")]
     pub message: ::prost::alloc::string::String,
 }
-/// Start, stop or restart apps and workers. Answered by one OperationResult for each app or worker that is meant, as each
+/// Start, stop, restart or renew apps and workers. Answered by one OperationResult for each app or worker that is meant, as each
 /// is done, and then by Done. A name that fits nothing is answered by NOT_FOUND, and nothing is done.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OperateRequest {
@@ -857,6 +865,68 @@ pub struct OperationResult {
     /// How many workers the app should have now, for an app.
     #[prost(uint32, tag = "5")]
     pub desired: u32,
+    /// Which generation the app is of now, for an app.
+    #[prost(uint64, tag = "6")]
+    pub generation: u64,
+    /// What is under way in the app now, such as "canary", for an app; empty: nothing.
+    #[prost(string, tag = "7")]
+    pub operation: ::prost::alloc::string::String,
+    /// The newest event of the app that the answer reflects.
+    #[prost(uint64, tag = "8")]
+    pub last_seq: u64,
+}
+/// Replace the workers of apps by new ones, or decide about a reload that is held. Answered as OperateRequest is; a name that
+/// means workers is refused. A reload that failed and was taken back is answered by ROLLED_BACK.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReloadRequest {
+    /// Apps, by name or pattern, as in OperateRequest.
+    #[prost(string, repeated, tag = "1")]
+    pub apps: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(enumeration = "ReloadStep", tag = "2")]
+    pub step: i32,
+    /// BEGIN only: replace so many workers, then wait for a promotion or an abort. Absent: all of them.
+    #[prost(uint32, optional, tag = "3")]
+    pub canary: ::core::option::Option<u32>,
+    /// BEGIN only: what is to be otherwise than the app's own policy says.
+    #[prost(message, optional, tag = "4")]
+    pub change: ::core::option::Option<UpdateChange>,
+    /// Answer as soon as each is let in, not when it is done.
+    #[prost(bool, tag = "5")]
+    pub no_wait: bool,
+}
+/// The values of an update policy that are given; the others stay.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateChange {
+    /// How many new workers may be beside the old ones.
+    #[prost(message, optional, tag = "1")]
+    pub max_surge: ::core::option::Option<Share>,
+    /// How many workers may be missing.
+    #[prost(message, optional, tag = "2")]
+    pub max_unavailable: ::core::option::Option<Share>,
+    /// How long a new one has to live before it takes over.
+    #[prost(uint64, optional, tag = "3")]
+    pub soak_ms: ::core::option::Option<u64>,
+    /// How long all of it may take.
+    #[prost(uint64, optional, tag = "4")]
+    pub timeout_ms: ::core::option::Option<u64>,
+    #[prost(enumeration = "UpdateFailure", tag = "5")]
+    pub on_failure: i32,
+}
+/// So many workers, or so many of a hundred.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Share {
+    #[prost(oneof = "share::Amount", tags = "1, 2")]
+    pub amount: ::core::option::Option<share::Amount>,
+}
+/// Nested message and enum types in `Share`.
+pub mod share {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Amount {
+        #[prost(uint32, tag = "1")]
+        Count(u32),
+        #[prost(uint32, tag = "2")]
+        Percent(u32),
+    }
 }
 /// Have more or fewer workers. Answered as OperateRequest is. A growth that fails changes nothing.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1062,6 +1132,41 @@ pub struct StepResult {
     #[prost(bool, tag = "6")]
     pub is_skipped: bool,
 }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WorkerRole {
+    Unspecified = 0,
+    /// The slot is its own; or nobody is in it.
+    Occupant = 1,
+    /// It is to take the place, and has to prove itself first.
+    Incoming = 2,
+    /// Another has its place; it drains.
+    Leaving = 3,
+}
+impl WorkerRole {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WORKER_ROLE_UNSPECIFIED",
+            Self::Occupant => "WORKER_ROLE_OCCUPANT",
+            Self::Incoming => "WORKER_ROLE_INCOMING",
+            Self::Leaving => "WORKER_ROLE_LEAVING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WORKER_ROLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "WORKER_ROLE_OCCUPANT" => Some(Self::Occupant),
+            "WORKER_ROLE_INCOMING" => Some(Self::Incoming),
+            "WORKER_ROLE_LEAVING" => Some(Self::Leaving),
+            _ => None,
+        }
+    }
+}
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1073,6 +1178,8 @@ pub enum Operation {
     Stop = 2,
     /// Have it drained and gone, and another one ready in its place.
     Restart = 3,
+    /// Have another one ready in its place, and only then have it drained and gone.
+    Renew = 4,
 }
 impl Operation {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1085,6 +1192,7 @@ impl Operation {
             Self::Start => "OPERATION_START",
             Self::Stop => "OPERATION_STOP",
             Self::Restart => "OPERATION_RESTART",
+            Self::Renew => "OPERATION_RENEW",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1094,6 +1202,74 @@ impl Operation {
             "OPERATION_START" => Some(Self::Start),
             "OPERATION_STOP" => Some(Self::Stop),
             "OPERATION_RESTART" => Some(Self::Restart),
+            "OPERATION_RENEW" => Some(Self::Renew),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReloadStep {
+    Unspecified = 0,
+    /// Replace them.
+    Begin = 1,
+    /// Go on with a reload that is held.
+    Promote = 2,
+    /// Take a reload back that is held or under way.
+    Abort = 3,
+}
+impl ReloadStep {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RELOAD_STEP_UNSPECIFIED",
+            Self::Begin => "RELOAD_STEP_BEGIN",
+            Self::Promote => "RELOAD_STEP_PROMOTE",
+            Self::Abort => "RELOAD_STEP_ABORT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RELOAD_STEP_UNSPECIFIED" => Some(Self::Unspecified),
+            "RELOAD_STEP_BEGIN" => Some(Self::Begin),
+            "RELOAD_STEP_PROMOTE" => Some(Self::Promote),
+            "RELOAD_STEP_ABORT" => Some(Self::Abort),
+            _ => None,
+        }
+    }
+}
+/// What follows the first replacement that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum UpdateFailure {
+    Unspecified = 0,
+    /// Everything becomes as it was.
+    Rollback = 1,
+    /// Everything stays as it is, until somebody promotes or aborts it.
+    Pause = 2,
+}
+impl UpdateFailure {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "UPDATE_FAILURE_UNSPECIFIED",
+            Self::Rollback => "UPDATE_FAILURE_ROLLBACK",
+            Self::Pause => "UPDATE_FAILURE_PAUSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "UPDATE_FAILURE_UNSPECIFIED" => Some(Self::Unspecified),
+            "UPDATE_FAILURE_ROLLBACK" => Some(Self::Rollback),
+            "UPDATE_FAILURE_PAUSE" => Some(Self::Pause),
             _ => None,
         }
     }

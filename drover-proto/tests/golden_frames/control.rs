@@ -35,6 +35,32 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
             ];
             Body::Scale(ScaleRequest { targets, no_wait: true })
         }),
+        "operate_request_to_renew" => asks(13, {
+            let operation = Operation::Renew.into();
+            Body::Operate(OperateRequest { operation, names: vec!["web/0".into()], ..Default::default() })
+        }),
+        "reload_request" => asks(14, {
+            let change = UpdateChange {
+                max_surge: Some(Share { amount: Some(share::Amount::Percent(25)) }),
+                max_unavailable: Some(Share { amount: Some(share::Amount::Count(1)) }),
+                soak_ms: Some(2000),
+                timeout_ms: Some(600_000),
+                on_failure: UpdateFailure::Rollback.into(),
+            };
+            Body::Reload(ReloadRequest {
+                apps: vec!["web".into(), "w*".into()],
+                step: ReloadStep::Begin.into(),
+                canary: Some(2),
+                change: Some(change),
+                no_wait: true,
+            })
+        }),
+        "reload_request_to_pause_by_the_policy_otherwise" => asks(15, {
+            let change = UpdateChange { on_failure: UpdateFailure::Pause.into(), ..Default::default() };
+            Body::Reload(ReloadRequest { change: Some(change), ..reload_of_web(ReloadStep::Begin) })
+        }),
+        "reload_request_to_promote" => asks(16, Body::Reload(reload_of_web(ReloadStep::Promote))),
+        "reload_request_to_abort" => asks(17, Body::Reload(reload_of_web(ReloadStep::Abort))),
         "diff_request" => asks(11, Body::Diff(DiffRequest { file: "/srv/drover.toml".into(), color: true })),
         "apply_request" => asks(12, {
             let file = "/srv/drover.toml".into();
@@ -49,6 +75,10 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
         "unknown_body_in_a_request" => ControlRequest { seq: 6, body: None },
         _ => return None,
     })
+}
+
+fn reload_of_web(step: ReloadStep) -> ReloadRequest {
+    ReloadRequest { apps: vec!["web".into()], step: step.into(), ..Default::default() }
 }
 
 /// The response that the vector of this name holds, if it is one.
@@ -78,6 +108,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let waits_for = vec!["db".into(), "web".into()];
             let mail = AppStatus { name: "mail".into(), waits_for, ..Default::default() };
             Body::Status(StatusReply { apps: vec![mail], ..Default::default() })
+        }),
+        "status_reply_of_an_app_that_reloads" => last(2, {
+            let web = reloading();
+            Body::Status(StatusReply { apps: vec![web], ..Default::default() })
         }),
         "event" => {
             event(Event { slot: Some(0), worker: 7, pid: 4711, ..of_web(18, "started", Phase::Started) })
@@ -117,6 +151,15 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             next_try_ms: Some(200),
             ..of_web(22, "restart_scheduled", Phase::BackingOff)
         }),
+        "event_replaced" => event(Event {
+            slot: Some(0),
+            generation: 3,
+            worker: 9,
+            pid: 4713,
+            detail: "in the place of worker 7, pid 4711".into(),
+            replaced_pid: 4711,
+            ..of_web(23, "replaced", Phase::Started)
+        }),
         "unknown_phase_in_an_event" => event(Event { seq: 1, phase: 99, ..Default::default() }),
         "events_missed" => ControlResponse {
             reply_to: 3,
@@ -130,6 +173,32 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
         "operation_done_for_an_app" => ControlResponse {
             reply_to: 10,
             ..result(OperationResult { name: "web".into(), desired: 4, ..Default::default() })
+        },
+        "operation_done_for_an_app_that_is_held" => ControlResponse {
+            reply_to: 14,
+            ..result(OperationResult {
+                name: "web".into(),
+                desired: 2,
+                generation: 3,
+                operation: "canary".into(),
+                last_seq: 44,
+                ..Default::default()
+            })
+        },
+        "operation_rolled_back" => ControlResponse {
+            reply_to: 14,
+            ..result(OperationResult {
+                name: "web".into(),
+                error: Some(Error {
+                    code: ErrorCode::RolledBack.into(),
+                    message: "new worker 0 exited".into(),
+                }),
+                last_words: vec!["no database".into()],
+                desired: 2,
+                generation: 2,
+                last_seq: 51,
+                ..Default::default()
+            })
         },
         "operation_failed" => result(OperationResult {
             name: "mail".into(),
@@ -221,6 +290,7 @@ fn full_status() -> StatusReply {
         last_exit: Some(killed),
         status_text: "ready".into(),
         in_flight: Some(0),
+        role: WorkerRole::Unspecified.into(),
     };
     let backing_off = WorkerStatus {
         id: 8,
@@ -254,6 +324,33 @@ fn full_status() -> StatusReply {
         master: Some(MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 90_061_000 }),
         apps: vec![web],
         last_seq: 41,
+    }
+}
+
+fn reloading() -> AppStatus {
+    let worker = |id, slot, generation, pid, phase: Phase, role: WorkerRole| WorkerStatus {
+        id,
+        slot,
+        generation,
+        pid,
+        phase: phase.into(),
+        role: role.into(),
+        ..Default::default()
+    };
+    AppStatus {
+        name: "web".into(),
+        phase: Phase::Started.into(),
+        desired: 2,
+        ready: 2,
+        generation: 2,
+        operation: "reload".into(),
+        workers: vec![
+            worker(9, 0, 3, 4713, Phase::Started, WorkerRole::Occupant),
+            worker(7, 0, 2, 4711, Phase::ShuttingDown, WorkerRole::Leaving),
+            worker(8, 1, 2, 4712, Phase::Started, WorkerRole::Occupant),
+            worker(10, 1, 3, 4714, Phase::Starting, WorkerRole::Incoming),
+        ],
+        ..Default::default()
     }
 }
 

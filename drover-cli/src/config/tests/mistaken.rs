@@ -367,9 +367,36 @@ fn every_wrong_frame_of_a_file_is_told() {
 }
 
 #[test]
+fn what_an_update_can_not_be_is_told() {
+    const SHARE: &str =
+        "write a number of workers, for example `2`, or a part of them, for example `\"25%\"`";
+    for (line, expected) in [
+        ("update.max_surge = '101%'", format!("app.web.update.max_surge is no percentage from 0% to 100%: `101%`; {SHARE}")),
+        (
+            "update.max_surge = '2'",
+            "app.web.update.max_surge is a string, not an integer or a percentage; write it without the quotes".into(),
+        ),
+        ("update.max_unavailable = -1", "app.web.update.max_unavailable is -1, but must be 0 to 100000".into()),
+        (
+            "update.max_unavailable = 0.5",
+            format!("app.web.update.max_unavailable is a float, not an integer or a percentage; {SHARE}"),
+        ),
+        ("update.timeout = '0s'", "app.web.update.timeout must be more than zero".into()),
+        (
+            "update.soak = '11m'",
+            "app.web.update.soak (11m) is longer than app.web.update.timeout (10m, the default); raise `timeout` or lower `soak`".into(),
+        ),
+        ("update.max_generations = 1", "app.web.update.max_generations is 1, but must be 2 to 100".into()),
+        ("update.max_surg = 1", "unknown key `max_surg` in app.web.update; did you mean `max_surge`?".into()),
+    ] {
+        let told = said(&web(line));
+        assert_eq!(told.split_once(": ").unwrap().1, expected, "{line}");
+    }
+}
+
+#[test]
 fn every_key_that_is_not_built_is_told_as_such() {
     for (line, place, key) in [
-        ("[app.web.update]", "app.web", "update"),
         ("recycle = {}", "app.web", "recycle"),
         ("health = {}", "app.web", "health"),
         ("reload = {}", "app.web", "reload"),

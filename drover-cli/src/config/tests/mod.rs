@@ -95,6 +95,15 @@ reset_after = "2m"
 success_codes = [0, 143]
 fatal_codes = [78, 255]
 
+[app.web.update]
+max_surge = "25%"
+max_unavailable = 1
+soak = "10s"
+order = "stop-first"
+on_failure = "pause"
+timeout = "1h"
+max_generations = 2
+
 [app."b.2"]
 command = "redis-server --save '' \"a b\""
 workers = "auto"

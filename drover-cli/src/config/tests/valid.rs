@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, Probe, Resource, RestartPolicy, RestartWhen, Strategy,
+    ListenMode, OnUpdateFailure, Probe, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder,
+    UpdatePolicy,
 };
 
 use super::super::*;
@@ -47,6 +48,7 @@ fn plain_app() -> App {
         stop: Stop::default(),
         heartbeat: None,
         restart: RestartPolicy::default(),
+        update: UpdatePolicy::default(),
         kind: Kind::Service,
         depends_on: vec![],
         essential: false,
@@ -109,6 +111,15 @@ fn every_key_arrives_in_its_field() {
             reset_after: seconds(120),
             success_codes: vec![0, 143],
             fatal_codes: vec![78, 255],
+        },
+        update: UpdatePolicy {
+            max_surge: Share::Percent(25),
+            max_unavailable: Share::Count(1),
+            soak: seconds(10),
+            order: UpdateOrder::StopFirst,
+            on_failure: OnUpdateFailure::Pause,
+            timeout: seconds(3600),
+            max_generations: 2,
         },
         kind: Kind::Service,
         depends_on: vec![],

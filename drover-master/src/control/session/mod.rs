@@ -4,6 +4,7 @@ mod apply;
 mod handshake;
 mod look;
 mod operate;
+mod reload;
 mod scale;
 mod target;
 
@@ -93,6 +94,7 @@ impl Session {
             Some(control_request::Body::Logs(request)) => self.logs(seq, &request).await,
             Some(control_request::Body::Operate(request)) => self.operate(seq, &request).await,
             Some(control_request::Body::Scale(request)) => self.scale(seq, &request).await,
+            Some(control_request::Body::Reload(request)) => self.reload(seq, &request).await,
             Some(control_request::Body::Signal(request)) => self.signal(seq, &request).await,
             Some(control_request::Body::Diff(request)) => self.diff(seq, &request.file, request.color).await,
             Some(control_request::Body::Apply(request)) => self.apply(seq, &request).await,

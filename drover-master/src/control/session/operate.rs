@@ -11,9 +11,9 @@ use tokio_stream::StreamExt as _;
 use super::target::Target;
 use super::{Gone, Session};
 use crate::machine::exit::{signal_name, signal_number};
-use crate::machine::fleet;
+use crate::machine::fleet::{self, WorkerStatus};
 use crate::machine::gate::{self, DenyReason, SlotRequest};
-use crate::master::{Master, OperateError, StartError, Unavailable};
+use crate::master::{Master, OperateError, Snapshot, StartError, Unavailable};
 use crate::supervisor::{AppError, SupervisorHandle};
 
 /// Why one of the targets was not changed.
@@ -25,9 +25,10 @@ pub(super) struct Failure {
 impl Session {
     pub(super) async fn operate(&mut self, seq: u64, request: &OperateRequest) -> Result<(), Gone> {
         let wanted = match request.operation() {
-            Operation::Start => SlotRequest::Start,
-            Operation::Stop => SlotRequest::Stop,
-            Operation::Restart => SlotRequest::Restart,
+            Operation::Start => Wanted::Life(SlotRequest::Start),
+            Operation::Stop => Wanted::Life(SlotRequest::Stop),
+            Operation::Restart => Wanted::Life(SlotRequest::Restart),
+            Operation::Renew => Wanted::Renewal,
             Operation::Unspecified => {
                 let message = "the operation is unknown to this master; is the client newer?".to_owned();
                 return self.refuse(seq, ErrorCode::Unimplemented, message).await;
@@ -62,7 +63,11 @@ impl Session {
         self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
     }
 
-    async fn tell_results(&mut self, seq: u64, running: &mut JoinSet<OperationResult>) -> Result<(), Gone> {
+    pub(super) async fn tell_results(
+        &mut self,
+        seq: u64,
+        running: &mut JoinSet<OperationResult>,
+    ) -> Result<(), Gone> {
         loop {
             let done = tokio::select! {
                 done = running.join_next() => done,
@@ -105,10 +110,28 @@ impl Session {
     }
 }
 
+/// What is to be done.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    /// A change of the life of what is meant.
+    Life(SlotRequest),
+    /// Another one in its place first.
+    Renewal,
+}
+
+impl Wanted {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Life(request) => request.name(),
+            Self::Renewal => "renew",
+        }
+    }
+}
+
 /// One app or worker to be changed.
 struct Task {
     target: Target,
-    wanted: SlotRequest,
+    wanted: Wanted,
     /// How hard an app is stopped.
     how: gate::Request,
     by: String,
@@ -119,9 +142,10 @@ struct Task {
 
 impl Task {
     async fn run(self) -> OperationResult {
-        let outcome = match self.target.whom {
-            fleet::Target::All => self.change_app().await,
-            whom => self.change_workers(whom).await.map_err(Failure::from),
+        let outcome = match (self.wanted, self.target.whom) {
+            (Wanted::Life(wanted), fleet::Target::All) => self.change_app(wanted).await,
+            (Wanted::Life(wanted), whom) => self.change_workers(wanted, whom).await.map_err(Failure::from),
+            (Wanted::Renewal, whom) => self.renew(whom).await.map_err(Failure::from),
         };
         let Target { name, master, whom } = self.target;
         result(name, &master, whom, outcome)
@@ -130,16 +154,16 @@ impl Task {
     /// The life of an app as a whole is the supervisor's. Of one that runs its own gate is asked first, though the supervisor
     /// would hand the request on: who does not wait for the verdict is so told of a refusal, such as a worker that is being
     /// stopped.
-    async fn change_app(&self) -> Result<(), Failure> {
-        if self.wanted != SlotRequest::Stop {
-            match self.change_workers(fleet::Target::All).await {
+    async fn change_app(&self, wanted: SlotRequest) -> Result<(), Failure> {
+        if wanted != SlotRequest::Stop {
+            match self.change_workers(wanted, fleet::Target::All).await {
                 Err(OperateError::Denied { reason: DenyReason::NotRunning, .. })
-                    if matches!(self.wanted, SlotRequest::Start | SlotRequest::Restart) => {}
+                    if matches!(wanted, SlotRequest::Start | SlotRequest::Restart) => {}
                 other => return other.map_err(Failure::from),
             }
         }
         let (app, by) = (self.target.name.as_str(), self.by.as_str());
-        let mut operation = match self.wanted {
+        let mut operation = match wanted {
             SlotRequest::Start => self.supervisor.start_app(app, by),
             SlotRequest::Stop => self.supervisor.stop_app(app, self.how, by),
             SlotRequest::Restart => self.supervisor.restart_app(app, by),
@@ -150,8 +174,13 @@ impl Task {
         outcome.map_err(Failure::from)
     }
 
-    async fn change_workers(&self, whom: fleet::Target) -> Result<(), OperateError> {
-        let mut ticket = self.target.master.operate_in_turn(self.wanted, whom, self.by.as_str()).await;
+    async fn change_workers(&self, wanted: SlotRequest, whom: fleet::Target) -> Result<(), OperateError> {
+        let mut ticket = self.target.master.operate_in_turn(wanted, whom, self.by.as_str()).await;
+        if self.waits { ticket.await } else { ticket.admitted().await }
+    }
+
+    async fn renew(&self, whom: fleet::Target) -> Result<(), OperateError> {
+        let mut ticket = self.target.master.renew_for(whom, self.by.as_str());
         if self.waits { ticket.await } else { ticket.admitted().await }
     }
 }
@@ -164,21 +193,25 @@ pub(super) fn result(
 ) -> OperationResult {
     // A worker that was named by its number may have another in its place by now: it is told of by its slot.
     let slot = name.rsplit_once('/').and_then(|(_, slot)| slot.parse::<u32>().ok());
-    let pid = match whom {
-        fleet::Target::All => None,
-        fleet::Target::Slot(_) | fleet::Target::Worker(_) => {
-            slot.and_then(|slot| master.snapshot().workers.into_iter().find(|row| row.slot.0 == slot)?.pid)
-        }
-    };
-    let desired = match whom {
-        fleet::Target::All => master.snapshot().status.desired,
-        fleet::Target::Slot(_) | fleet::Target::Worker(_) => 0,
-    };
+    let Snapshot { status, workers, last_seq, .. } = master.snapshot();
     let (error, last_words) = match outcome {
         Ok(()) => (None, Vec::new()),
         Err(Failure { error, last_words }) => (Some(error), last_words),
     };
-    OperationResult { name, pid: pid.unwrap_or(0), error, last_words, desired }
+    let result = OperationResult { name, error, last_words, last_seq, ..OperationResult::default() };
+    match whom {
+        fleet::Target::All => OperationResult {
+            desired: status.desired,
+            generation: status.generation.0,
+            operation: status.operation.unwrap_or_default().to_owned(),
+            ..result
+        },
+        fleet::Target::Slot(_) | fleet::Target::Worker(_) => {
+            let is_there = |row: &WorkerStatus| Some(row.slot.0) == slot && row.role == fleet::Role::Occupant;
+            let row = workers.into_iter().find(is_there);
+            OperationResult { pid: row.and_then(|row| row.pid).unwrap_or(0), ..result }
+        }
+    }
 }
 
 impl Failure {

@@ -4,7 +4,7 @@ use drover_proto::latest::{Error, ErrorCode};
 
 use super::Session;
 use crate::control::name::Name;
-use crate::machine::fleet;
+use crate::machine::fleet::{self, Role};
 use crate::master::{Master, Snapshot};
 
 /// An app or a worker that a request means.
@@ -42,8 +42,12 @@ impl Session {
                 continue;
             }
             for worker in &snapshot.workers {
-                let meant: Vec<_> =
-                    names.iter().filter(|name| name.matches(app, worker.slot, worker.id)).collect();
+                // A slot's name means the one whose place it is; who else is there has to be named by its number.
+                let may_mean = |name: &Name| worker.role == Role::Occupant || name.worker().is_some();
+                let meant: Vec<_> = names
+                    .iter()
+                    .filter(|name| may_mean(name) && name.matches(app, worker.slot, worker.id))
+                    .collect();
                 let Some(first) = meant.first() else { continue };
                 // Who names a worker by its number means no other, whoever is in its slot by then.
                 let by_id = meant.iter().all(|name| name.worker().is_some());
@@ -85,7 +89,8 @@ pub(super) fn nothing_fits(name: &Name, snapshots: &[Snapshot]) -> Error {
         let known: Vec<&str> = snapshots.iter().map(|shot| &*shot.app).collect();
         format!("there is no app `{name}`; there is {}", known.join(", "))
     } else {
-        let slots = |shot: &&Snapshot| match shot.workers.len() {
+        let count = |shot: &Snapshot| shot.workers.iter().filter(|row| row.role == Role::Occupant).count();
+        let slots = |shot: &&Snapshot| match count(shot) {
             1 => format!("{}/0", shot.app),
             count => format!("{app}/0 to {app}/{}", count - 1, app = shot.app),
         };

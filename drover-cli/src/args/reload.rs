@@ -1,0 +1,67 @@
+//! What can be typed to `reload`.
+
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, ValueEnum};
+use drover_master::Share;
+use drover_master::control::{Name, NameError};
+
+use super::online::{Waiting, duration};
+
+/// Arguments of `reload`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("decision").args(["promote", "abort"])))]
+pub struct ReloadArgs {
+    /// The apps; `*`, `?` and `[abc]` stand for any that fit
+    #[arg(required = true, value_name = "APP", value_parser = app)]
+    pub apps: Vec<Name>,
+    /// Replace N workers, then wait for --promote or --abort
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "decision")]
+    pub canary: Option<u32>,
+    /// Go on with a reload that is held: with canaries, or paused
+    #[arg(long)]
+    pub promote: bool,
+    /// Take a reload back that is held or under way
+    #[arg(long)]
+    pub abort: bool,
+    /// How many new workers may be beside the old ones, such as 2 or 25% [default: as the app is configured]
+    #[arg(long, value_name = "N|N%", conflicts_with = "decision")]
+    pub max_surge: Option<Share>,
+    /// How many workers may be missing, such as 1 or 25% [default: as the app is configured]
+    #[arg(long, value_name = "N|N%", conflicts_with = "decision")]
+    pub max_unavailable: Option<Share>,
+    /// How long a new worker has to live before it takes over, such as 10s [default: as the app is configured]
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "decision")]
+    pub soak: Option<Duration>,
+    /// How long all replacements may take before they have failed [default: as the app is configured]
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "decision")]
+    pub update_timeout: Option<Duration>,
+    /// What follows the first new worker that fails [default: as the app is configured]
+    #[arg(long, value_name = "WHAT", conflicts_with = "decision")]
+    pub on_failure: Option<OnFailure>,
+    /// What happens and what came of it as JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// How long is waited.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// What follows the first new worker that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnFailure {
+    /// Everything becomes as it was.
+    Rollback,
+    /// Everything stays as it is, until somebody promotes or aborts it.
+    Pause,
+}
+
+fn app(text: &str) -> Result<Name, String> {
+    let name: Name = text.parse().map_err(|error: NameError| error.to_string())?;
+    if !name.is_of_apps() {
+        return Err(format!(
+            "only whole apps are reloaded, and `{name}` is none; `drover restart --surge {name}` replaces a worker"
+        ));
+    }
+    Ok(name)
+}

@@ -1,0 +1,194 @@
+//! `drover reload`: new workers in the place of the old ones, told as it goes.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use drover_master::Share;
+use drover_master::control::{ClientError, ControlClient, Follow, Name};
+use drover_proto::latest::{
+    OperationResult, ReloadRequest, ReloadStep, Share as WireShare, StatusReply, UpdateChange, UpdateFailure,
+    share,
+};
+
+use super::interrupt::Interrupt;
+use super::operate::worse;
+use super::{find, report};
+use crate::args::{Global, OnFailure, ReloadArgs};
+use crate::exit_status::ExitStatus;
+use crate::output::message;
+use crate::output::progress::{Progress, Shown};
+
+/// How often the line of a terminal is written again without any news: its time goes on.
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// How long the events before a verdict may take to come after it. They are on their way already.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
+
+pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    let before = match client.status(&[]).await {
+        Ok(before) => before,
+        Err(error) => return report(&error),
+    };
+    let news = match args.waiting.no_wait {
+        true => None,
+        false => match follow(global, &before).await {
+            Ok(news) => Some(news),
+            Err(status) => return status,
+        },
+    };
+    if let Err(error) = client.reload(request(args)).await {
+        return report(&error);
+    }
+    let mut watch =
+        Watch { client, news, apps: &args.apps, seen: before.last_seq, progress: progress(global, args) };
+    let mut interrupt = Interrupt::new();
+    let status = tokio::select! {
+        status = watch.until_told() => status,
+        () = super::passed(args.waiting.timeout) => Err(ExitStatus::TimedOut),
+        () = interrupt.pressed() => Err(ExitStatus::Interrupted),
+    };
+    watch.progress.clear();
+    status.unwrap_or_else(|left| {
+        match (left, args.waiting.timeout) {
+            (ExitStatus::TimedOut, Some(limit)) => {
+                message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
+            }
+            _ => message::note("interrupted; the master goes on with it"),
+        }
+        left
+    })
+}
+
+/// A second connection, for what happens from now on.
+async fn follow(global: &Global, before: &StatusReply) -> Result<ControlClient, ExitStatus> {
+    let mut news = find::connect(global).await?;
+    news.events(before.last_seq, true).await.map_err(|error| report(&error))?;
+    Ok(news)
+}
+
+fn progress(global: &Global, args: &ReloadArgs) -> Progress {
+    let step = step(args);
+    let shown = match () {
+        () if args.json => Shown::Json,
+        () if global.quiet => Shown::Nothing,
+        () if io::stderr().is_terminal() => Shown::Live,
+        () => Shown::Lines,
+    };
+    Progress::new(shown, step, args.waiting.no_wait)
+}
+
+const fn step(args: &ReloadArgs) -> ReloadStep {
+    match (args.promote, args.abort) {
+        (true, _) => ReloadStep::Promote,
+        (_, true) => ReloadStep::Abort,
+        (false, false) => ReloadStep::Begin,
+    }
+}
+
+fn request(args: &ReloadArgs) -> ReloadRequest {
+    let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let change = UpdateChange {
+        max_surge: args.max_surge.map(share),
+        max_unavailable: args.max_unavailable.map(share),
+        soak_ms: args.soak.map(milliseconds),
+        timeout_ms: args.update_timeout.map(milliseconds),
+        on_failure: match args.on_failure {
+            None => UpdateFailure::Unspecified,
+            Some(OnFailure::Rollback) => UpdateFailure::Rollback,
+            Some(OnFailure::Pause) => UpdateFailure::Pause,
+        }
+        .into(),
+    };
+    ReloadRequest {
+        apps: args.apps.iter().map(ToString::to_string).collect(),
+        step: step(args).into(),
+        canary: args.canary,
+        change: Some(change).filter(|change| *change != UpdateChange::default()),
+        no_wait: args.waiting.no_wait,
+    }
+}
+
+fn share(share: Share) -> WireShare {
+    let amount = match share {
+        Share::Count(count) => share::Amount::Count(count),
+        Share::Percent(percent) => share::Amount::Percent(percent),
+    };
+    WireShare { amount: Some(amount) }
+}
+
+/// A reload that is waited for.
+struct Watch<'a> {
+    client: ControlClient,
+    /// None once nothing more comes: the reload goes on without its story.
+    news: Option<ControlClient>,
+    apps: &'a [Name],
+    /// The newest event that was told.
+    seen: u64,
+    progress: Progress,
+}
+
+impl Watch<'_> {
+    /// Tells what happens until the last verdict.
+    async fn until_told(&mut self) -> Result<ExitStatus, ExitStatus> {
+        let mut refresh = tokio::time::interval(REFRESH);
+        let mut worst = ExitStatus::Done;
+        loop {
+            tokio::select! {
+                result = self.client.next_result() => match result {
+                    Ok(Some(result)) => worst = worse(worst, self.verdict(&result).await),
+                    Ok(None) => return Ok(worst),
+                    Err(error) => {
+                        self.progress.clear();
+                        return Ok(report(&error));
+                    }
+                },
+                next = next_event(&mut self.news) => self.event(next),
+                _ = refresh.tick(), if self.progress.is_live() => self.progress.draw(),
+            }
+        }
+    }
+
+    fn event(&mut self, next: Result<Option<Follow>, ClientError>) {
+        match next {
+            Ok(Some(Follow::Event(event))) => {
+                self.seen = event.seq;
+                if self.apps.iter().any(|name| name.matches_app(&event.app)) {
+                    self.progress.event(&event);
+                }
+            }
+            Ok(Some(Follow::Missed(missed))) => {
+                self.seen = missed.next_seq.saturating_sub(1);
+                self.progress.missed(missed.count);
+            }
+            Ok(None) | Err(_) => {
+                self.news = None;
+                self.progress.untold();
+            }
+        }
+    }
+
+    /// Tells one verdict, after all that came before it.
+    async fn verdict(&mut self, result: &OperationResult) -> ExitStatus {
+        let rest = async {
+            while self.seen < result.last_seq && self.news.is_some() {
+                let next = next_event(&mut self.news).await;
+                self.event(next);
+            }
+        };
+        // Without the last of them the counts are smaller, and nothing else.
+        let _ = tokio::time::timeout(LAST_EVENTS, rest).await;
+        self.progress.verdict(result)
+    }
+}
+
+/// The next event; none comes of a connection that is gone.
+async fn next_event(news: &mut Option<ControlClient>) -> Result<Option<Follow>, ClientError> {
+    match news {
+        Some(news) => news.next_event().await,
+        None => std::future::pending().await,
+    }
+}
