@@ -92,6 +92,10 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("started, link lost", started().feed([WorkerInput::Disconnected])),
         ("lingering", lingering()),
         ("lingering, queued", queued()),
+        ("suspending", suspending()),
+        ("resting", resting()),
+        ("resuming", resuming()),
+        ("halted", halted()),
         ("stopping", started().feed([shutdown()])),
         ("asked", started().feed([shutdown(), said(Said::Stopped)])),
         ("terminated", started().feed([hurry()])),
@@ -125,6 +129,30 @@ fn queued() -> Life {
     life.feed([shutdown()])
 }
 
+/// A worker that drains in order to rest.
+fn suspending() -> Life {
+    started().feed([WorkerInput::SuspendAsked])
+}
+
+/// A worker that rests.
+fn resting() -> Life {
+    suspending().feed([said(Said::Stopped)])
+}
+
+/// A worker that was told to take work again.
+fn resuming() -> Life {
+    resting().feed([WorkerInput::ResumeAsked])
+}
+
+/// A plain worker that rests by a signal.
+fn halted() -> Life {
+    let mut life = Life::new(Protocol::None);
+    let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
+    rules.suspend = Some(crate::config::SuspendSignals { signal: 10, resume_signal: 12 });
+    rules.start.min_uptime = Duration::ZERO;
+    life.feed([spawned(), WorkerInput::SuspendAsked])
+}
+
 fn exited() -> WorkerInput {
     WorkerInput::Exited { status: ExitStatus::Code(1), usage: Usage::default(), stderr_tail: Vec::new() }
 }
@@ -146,6 +174,9 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3 })),
         ("ProtocolBroken", WorkerInput::ProtocolBroken { trouble: "text".into() }),
         ("HandshakeRefused", WorkerInput::HandshakeRefused { trouble: "version".into() }),
+        ("SaidCapable", WorkerInput::SaidCapable { resume: true }),
+        ("SuspendAsked", WorkerInput::SuspendAsked),
+        ("ResumeAsked", WorkerInput::ResumeAsked),
         ("ShutdownAsked", shutdown()),
         ("Hurried", hurry()),
         ("KillAsked", kill()),

@@ -335,3 +335,57 @@ proptest! {
         prop_assert_eq!(stage.fleet.next_deadline(), None);
     }
 }
+
+/// Plays until the app has nothing more to do, and looks after every step.
+fn play_out(stage: &mut Stage, order: &[usize], look: &mut impl FnMut(&Stage)) {
+    let mut order = order.iter().copied().cycle();
+    for _ in 0..1_000 {
+        look(stage);
+        if !stage.tell_one(order.next().unwrap_or(0)) {
+            let Some(at) = stage.fleet.next_deadline() else { return };
+            stage.clock(at - stage.now);
+        }
+    }
+    panic!("it never comes to rest: {:?}", stage.fleet);
+}
+
+proptest! {
+    #[test]
+    fn a_reload_of_workers_that_serve_keeps_to_its_bounds_and_ends_whole(
+        count in 1..8u32, policy in update(), bad in proptest::option::of((0..8u32, manner())),
+        order in vec(any::<usize>(), 1..20), protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None)],
+    ) {
+        let mut stage = Stage::new(rules(protocol), count, false).begun();
+        if let Some((slot, manner)) = bad.filter(|(_, manner)| *manner != Manner::Stuck) {
+            stage = stage.script(slot % count, [manner]);
+        }
+        let unavailable = match policy.order {
+            UpdateOrder::StopFirst => policy.max_unavailable.down(count).max(1),
+            UpdateOrder::StartFirst => policy.max_unavailable.down(count),
+        };
+        let surge = match (policy.order, policy.max_surge.up(count)) {
+            (UpdateOrder::StopFirst, _) => 0,
+            (UpdateOrder::StartFirst, 0) => u32::from(unavailable == 0),
+            (UpdateOrder::StartFirst, surge) => surge,
+        };
+        let is_paused = policy.on_failure == OnUpdateFailure::Pause;
+        let reload = stage.reload(policy, None);
+        let mut look = |stage: &Stage| {
+            let serving = stage.fleet.workers().filter(|worker| worker.phase() == Phase::Started).count() as u32;
+            assert!(serving + unavailable >= count, "{serving} of {count} serve, {unavailable} may be missing");
+            let staying = stage.fleet.workers().filter(|worker| !worker.is_ending() && !worker.is_dead()).count() as u32;
+            assert!(staying <= count + surge, "{staying} workers for {count}, {surge} may be beside");
+        };
+        play_out(&mut stage, &order, &mut look);
+        let verdict = stage.verdict(reload);
+        prop_assert!(verdict.is_some());
+        let generations = stage.generations();
+        if !is_paused || verdict == Some(Verdict::Done) {
+            let current = stage.fleet.status().generation.0;
+            prop_assert!(generations.iter().all(|generation| *generation == current), "{generations:?}, {verdict:?}");
+            prop_assert_eq!(current, if verdict == Some(Verdict::Done) { 2 } else { 1 });
+        }
+        prop_assert_eq!(stage.fleet.status().ready, count);
+        prop_assert_eq!(stage.fleet.workers().count() as u32, count);
+    }
+}
