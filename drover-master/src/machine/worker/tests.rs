@@ -148,7 +148,7 @@ fn resuming() -> Life {
 fn halted() -> Life {
     let mut life = Life::new(Protocol::None);
     let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
-    rules.suspend = Some(crate::config::SuspendSignals { signal: 10, resume_signal: 12 });
+    rules.suspend = Some(SuspendSignals { signal: 10, resume_signal: 12 });
     rules.start.min_uptime = Duration::ZERO;
     life.feed([spawned(), WorkerInput::SuspendAsked])
 }
