@@ -114,10 +114,7 @@ impl Fleet {
         let rests = |state| {
             matches!(
                 state,
-                SlotState::Held
-                    | SlotState::Completed
-                    | SlotState::GivenUp
-                    | SlotState::BackingOff { .. }
+                SlotState::Held | SlotState::Completed | SlotState::GivenUp | SlotState::BackingOff { .. }
             )
         };
         !rests(self.slots[slot.0 as usize].state) && self.unkillable_in(slot).is_none()

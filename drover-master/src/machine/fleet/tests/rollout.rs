@@ -385,7 +385,8 @@ fn a_suspended_slot_whose_replacement_fails_stays_suspended() {
 
 #[test]
 fn a_suspended_slot_that_was_making_room_when_it_was_called_off_stays_suspended() {
-    let policy = UpdatePolicy { on_failure: OnUpdateFailure::Pause, order: UpdateOrder::StopFirst, ..policy() };
+    let policy =
+        UpdatePolicy { on_failure: OnUpdateFailure::Pause, order: UpdateOrder::StopFirst, ..policy() };
     let mut stage = Stage::started(2);
     stage.reload(policy, Some(1));
     stage.settle();
@@ -396,4 +397,22 @@ fn a_suspended_slot_that_was_making_room_when_it_was_called_off_stays_suspended(
     stage.settle();
     assert!(stage.fleet.is_suspended(SlotIndex(1)));
     assert_ne!(stage.slot(1).phase, Phase::Started);
+}
+
+#[test]
+fn a_reload_that_waits_lives_by_what_the_one_before_it_has_brought() {
+    for fails in [false, true] {
+        let mut stage = Stage::started(1);
+        let mut other = rules(Protocol::Drover);
+        other.stop.drain_timeout = secs(77);
+        if fails {
+            stage = stage.script(0, [Manner::Ends(ExitStatus::Code(1))]);
+        }
+        stage.reload_to(other, policy(), None, true);
+        let second = stage.reload(policy(), None);
+        stage.settle();
+        assert_eq!(stage.verdict(second), Some(Verdict::Done));
+        let drains = stage.fleet.worker(stage.id_in(0)).unwrap().rules().stop.drain_timeout;
+        assert_eq!((stage.generations(), drains == secs(77)), (vec![3], !fails));
+    }
 }
