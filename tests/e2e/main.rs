@@ -35,6 +35,7 @@ mod node_map;
 mod operations;
 mod policies;
 mod reload;
+mod reload_leftovers;
 mod restart;
 mod reuseport;
 mod secrets;

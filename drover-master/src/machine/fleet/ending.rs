@@ -1,5 +1,6 @@
 //! How workers, slots and the app come to their ends.
 
+use std::collections::btree_map;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -91,6 +92,12 @@ impl Fleet {
         let Some(worker) = self.workers.remove(&id) else { return };
         self.timers.set(Timer::Worker(id), None);
         let (identity, pid, started) = (worker.identity(), worker.pid(), worker.started_at());
+        if let btree_map::Entry::Occupied(mut living) = self.living.entry(identity.generation) {
+            *living.get_mut() -= 1;
+            if *living.get() == 0 {
+                living.remove();
+            }
+        }
         let Some((exit, as_wished)) = worker.into_exit() else { return };
         let exit = Arc::new(exit);
         let standing = self.standing(id, identity.slot);

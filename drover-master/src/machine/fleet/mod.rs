@@ -115,6 +115,8 @@ pub struct Fleet {
     /// How many of them the app should have.
     members: usize,
     workers: HashMap<WorkerId, Worker>,
+    /// How many of them are of which generation.
+    living: BTreeMap<Generation, usize>,
     /// Workers that are no occupant of their slot: to come, or leaving.
     others: BTreeMap<SlotIndex, BTreeSet<WorkerId>>,
     last_worker: u64,
@@ -178,6 +180,7 @@ impl Fleet {
             outcome: None,
             members: count as usize,
             workers: HashMap::new(),
+            living: BTreeMap::new(),
             others: BTreeMap::new(),
             last_worker: 0,
             queue: VecDeque::new(),

@@ -97,6 +97,11 @@ impl Fleet {
         }
     }
 
+    /// The generation that the app is of: the newest that was committed.
+    pub const fn generation(&self) -> Generation {
+        self.current.generation
+    }
+
     /// Where the app stands.
     pub fn phase(&self) -> Phase {
         match self.doing {

@@ -21,9 +21,7 @@ impl Fleet {
             Stage::Back { .. } => self.not_back(slot),
             Stage::Forward | Stage::Held(_) => {
                 rollout.pending.insert(slot);
-                if self.slots[slot.0 as usize].state == SlotState::Vacated {
-                    self.enqueue(slot);
-                }
+                self.occupy_again(slot);
                 self.rollout_failed(now, ReloadFailure::Worker(failure));
             }
         }
@@ -33,6 +31,18 @@ impl Fleet {
     fn not_back(&mut self, slot: SlotIndex) {
         if self.slots[slot.0 as usize].state == SlotState::Vacated {
             self.slot_mut(slot).release = self.current.clone();
+            self.occupy_again(slot);
+        }
+    }
+
+    /// A slot that had made room gets a worker of its own again, unless none is to serve there.
+    fn occupy_again(&mut self, slot: SlotIndex) {
+        if self.slots[slot.0 as usize].state != SlotState::Vacated {
+            return;
+        }
+        if self.is_suspended(slot) {
+            self.hold(slot);
+        } else {
             self.enqueue(slot);
         }
     }
@@ -177,16 +187,22 @@ impl Fleet {
         let Some(Incoming { at, .. }) = rollout.incoming.remove(&slot) else { return };
         let by = Arc::clone(&rollout.by);
         match at {
-            Step::Emptying => self.slot_mut(slot).after_exit = Some(AfterExit::Refill),
+            Step::Emptying => {
+                let goes_back = matches!(rollout.stage, Stage::Back { .. });
+                let current = self.current.clone();
+                let place = self.slot_mut(slot);
+                place.after_exit = Some(if place.suspended { AfterExit::Hold } else { AfterExit::Refill });
+                if goes_back {
+                    place.release = current;
+                }
+            }
             Step::Queued => self.queue.retain(|place| *place != Place::Incoming(slot)),
             Step::Starting(id) | Step::Soaking(id) => {
                 rollout.leaving.insert(id);
                 self.worker_input(now, id, WorkerInput::ShutdownAsked { by });
             }
         }
-        if self.slots[slot.0 as usize].state == SlotState::Vacated {
-            self.enqueue(slot);
-        }
+        self.occupy_again(slot);
     }
 }
 

@@ -11,18 +11,28 @@ use crate::machine::fleet::waiting::Waiting;
 use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict};
 use crate::machine::gate::{DenyReason, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::worker::Rules;
 
 /// What a reload is to bring about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reload {
-    /// What the new workers live by; its generation is newer than every other.
+    /// What the new workers live by, if the app is described otherwise than before; its generation is newer than every other.
     pub release: Release,
-    /// How to go about it.
-    pub policy: UpdatePolicy,
+    /// How to go about it; none: as the new workers' description says.
+    pub policy: Option<UpdatePolicy>,
     /// Replace so many, then wait for a promotion or an abort.
     pub canary: Option<u32>,
-    /// Whether the app is described otherwise than before.
+    /// Whether the app is described otherwise than before. Else the new workers live by what it is described by when their turn
+    /// comes: a reload before this one may have brought something else.
     pub is_new: bool,
+}
+
+impl Reload {
+    /// How many generations may live at once.
+    pub(in super::super) fn max_generations(&self, current: &Rules) -> u32 {
+        let rules = if self.is_new { &self.release.rules } else { current };
+        self.policy.as_ref().unwrap_or(&rules.update).max_generations
+    }
 }
 
 impl Fleet {
@@ -101,7 +111,11 @@ impl Fleet {
             }
             return;
         }
-        let Reload { release, policy, canary, .. } = reload;
+        let Reload { mut release, policy, canary, is_new } = reload;
+        if !is_new {
+            release.rules = Arc::clone(&self.current.rules);
+        }
+        let policy = policy.unwrap_or_else(|| release.rules.update.clone());
         let pending = self.members().into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
         let (from, to) = (self.current.generation, release.generation);
         self.publish_app(EventKind::ReloadStarted { from, to, by: Arc::clone(by) });

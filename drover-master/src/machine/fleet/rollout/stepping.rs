@@ -74,7 +74,7 @@ impl Fleet {
         }
         let members = self.members();
         let serving = members.iter().filter(|slot| self.is_serving(**slot)).count() as u32;
-        // Slots that will not serve again by themselves are not waited for.
+        // Slots that will not serve again by themselves, or that fail again and again, are not waited for.
         let expected = members.iter().filter(|slot| self.may_serve(**slot)).count() as u32;
         let spared = unready.is_some() || serving > expected.saturating_sub(unavailable);
         (stopping < unavailable && spared).then_some((slot, true))
@@ -111,8 +111,13 @@ impl Fleet {
 
     /// Whether a worker of the slot's own is ready, or on its way.
     fn may_serve(&self, slot: SlotIndex) -> bool {
-        let done = |state| matches!(state, SlotState::Held | SlotState::Completed | SlotState::GivenUp);
-        !done(self.slots[slot.0 as usize].state) && self.unkillable_in(slot).is_none()
+        let rests = |state| {
+            matches!(
+                state,
+                SlotState::Held | SlotState::Completed | SlotState::GivenUp | SlotState::BackingOff { .. }
+            )
+        };
+        !rests(self.slots[slot.0 as usize].state) && self.unkillable_in(slot).is_none()
     }
 
     fn replace(&mut self, now: Instant, slot: SlotIndex, stops_first: bool) {
@@ -231,7 +236,12 @@ impl Fleet {
         match (stage, aim) {
             (Stage::Back { failure, aborted_by }, _) => {
                 let generation = self.current.generation;
-                self.everybody_is_of(&self.current.clone());
+                // Those too whose worker stays because none of the old generation could take its place.
+                for index in 0..self.slots.len() {
+                    if self.slots[index].release.generation != generation {
+                        self.slot_mut(SlotIndex(index as u32)).release = self.current.clone();
+                    }
+                }
                 self.publish_app(EventKind::ReloadRolledBack {
                     to: generation,
                     failure: Box::new(failure.clone()),
