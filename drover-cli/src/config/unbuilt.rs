@@ -35,14 +35,12 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 7] = [
+pub(super) const KEYS: [(Place, &str); 5] = [
     (Place::App, "update"),
     (Place::App, "recycle"),
     (Place::App, "health"),
     (Place::App, "reload"),
     (Place::App, "watchdog"),
-    (Place::Probe, "http"),
-    (Place::Probe, "exec"),
 ];
 
 /// Words of `app.NAME.protocol` that are not built yet.
