@@ -63,7 +63,8 @@ pub(super) fn read<'t>(
 
 const KINDS: &[(&str, Kind)] = &[("service", Kind::Service), ("oneshot", Kind::Oneshot)];
 
-fn command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
+/// Reads a program and its arguments: an array, or a text that is split into words.
+pub(super) fn command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
     let words = if entry.item.is_str() {
         split_command(entry, mistakes)?
     } else if entry.item.is_array() {

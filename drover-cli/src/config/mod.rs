@@ -48,6 +48,7 @@ mod mistake;
 mod model;
 mod names;
 mod obstacle;
+mod probe;
 mod reader;
 mod relation;
 mod restart;

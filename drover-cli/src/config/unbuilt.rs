@@ -39,14 +39,8 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 6] = [
-    (Place::App, "recycle"),
-    (Place::App, "health"),
-    (Place::App, "reload"),
-    (Place::App, "watchdog"),
-    (Place::Probe, "http"),
-    (Place::Probe, "exec"),
-];
+pub(super) const KEYS: [(Place, &str); 4] =
+    [(Place::App, "recycle"), (Place::App, "health"), (Place::App, "reload"), (Place::App, "watchdog")];
 
 /// Words of `app.NAME.protocol` that are not built yet.
 pub(super) const PROTOCOLS: [&str; 1] = ["notify"];

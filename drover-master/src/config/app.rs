@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
+    Command, Dependency, Heartbeat, Kind, ListenSpec, RestartPolicy, RestartWhen, StartPolicy, StopPolicy,
+    SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -151,14 +151,8 @@ impl AppSpec {
                 return Err(ConfigError::Oneshot { app: self.name.clone(), reason });
             }
         }
-        if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = &self.start.probe {
-            match addr.parse()? {
-                ListenAddr::Tcp(addr) if !addr.ends_with(":0") => {}
-                ListenAddr::Tcp(_) | ListenAddr::Udp(_) | ListenAddr::Unix(_) => {
-                    let reason = "a probe needs HOST:PORT with the port that the program listens on";
-                    return Err(ConfigError::ListenAddr { text: addr.clone(), reason });
-                }
-            }
+        if let Some(probe) = &self.start.probe {
+            probe.check(&self.name)?;
         }
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
@@ -349,6 +343,22 @@ pub enum ConfigError {
     DuplicateApp {
         /// The name.
         name: String,
+    },
+    /// A URL that a probe can't ask at.
+    #[error("`{text}` is no URL for a probe: {reason}")]
+    ProbeUrl {
+        /// The text as given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A probe that can't be meant.
+    #[error("app `{app}`: the probe can't be asked: {fault}")]
+    Probe {
+        /// The app.
+        app: String,
+        /// What is wrong with it.
+        fault: String,
     },
     /// An app that waits for itself.
     #[error("app `{app}` depends on itself")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limits::shown as shown_value;
 use super::{
     AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output,
-    Probe, ProbeKind, Protocol, Resource, RestartWhen, UpdateOrder,
+    Probe, Protocol, Resource, RestartWhen, UpdateOrder,
 };
 use crate::machine::exit::signal_name;
 
@@ -214,8 +214,7 @@ pub(super) fn shown_dependencies(dependencies: &[Dependency]) -> String {
 }
 
 pub(super) fn shown_probe(probe: &Probe) -> String {
-    let ProbeKind::Tcp { addr } = &probe.kind;
-    format!("tcp {addr}, every {}", shown(probe.interval))
+    format!("{}, every {}, at most {} a try", probe.kind, shown(probe.interval), shown(probe.timeout))
 }
 
 pub(super) const fn shown_policy(when: RestartWhen) -> &'static str {

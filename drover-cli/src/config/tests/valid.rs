@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder,
-    UpdatePolicy,
+    ListenMode, OnUpdateFailure, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Share, Strategy,
+    UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -309,8 +309,31 @@ fn a_heartbeat_without_a_protocol_is_a_mistake() {
 fn a_probe_names_where_a_plain_worker_is_asked() {
     let probe = app("start.probe = { tcp = \"127.0.0.1:6379\" }").start.probe;
     assert_eq!(probe, Some(Probe::tcp("127.0.0.1:6379")));
+    let url = || "unix:/run/web.sock:/health".parse().unwrap();
+    let probe = app("start.probe = { http = \"unix:/run/web.sock:/health\" }").start.probe;
+    assert_eq!(probe, Some(Probe::http(url())));
+    let line = "start.probe = { http = \"unix:/run/web.sock:/health\", host = \"a\", status = [200, 503], interval = \"1s\", timeout = \"5s\" }";
+    let kind = ProbeKind::Http { url: url(), host: Some("a".to_owned()), status: vec![200, 503] };
+    let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(5));
+    assert_eq!(app(line).start.probe, Some(Probe { kind, interval, timeout }));
+    for line in
+        ["start.probe = { exec = [\"./check\", \"a b\"] }", "start.probe = { exec = \"./check 'a b'\" }"]
+    {
+        assert_eq!(app(line).start.probe, Some(Probe::exec("./check", ["a b"])), "{line}");
+    }
     for (line, expected) in [
-        ("start.probe = {}", "missing key `tcp`"),
+        ("start.probe = {}", "missing key `tcp`, `http` or `exec`"),
+        ("start.probe = { tpc = \"h:1\" }", "unknown key `tpc`"),
+        ("start.probe = { tcp = \"h:1\", exec = \"x\" }", "asks by `tcp` and by `exec`"),
+        ("start.probe = { tcp = \"h:1\", status = [200] }", "status has no meaning without `http`"),
+        ("start.probe = { exec = \"x\", host = \"a\" }", "host has no meaning without `http`"),
+        ("start.probe = { http = \"h:1\" }", "http is no URL to ask at: expected http://HOST:PORT/PATH"),
+        ("start.probe = { http = \"https://h/\" }", "speaks no TLS"),
+        ("start.probe = { http = \"http://h/\", host = \"a b\" }", "can't stand in a request"),
+        ("start.probe = { http = \"http://h/\", status = [200, 100] }", "not a status code from 200 to 599"),
+        ("start.probe = { http = \"http://h/\", status = [] }", "is empty"),
+        ("start.probe = { exec = [] }", "app.web.start.probe.exec is empty"),
+        ("start.probe = { exec = \"x\", interval = \"0s\" }", "must be more than zero"),
         ("start.probe = { tcp = \"127.0.0.1:0\" }", "has port 0, at which nobody listens"),
         ("start.probe = { tcp = \"localhost\" }", "app.web.start.probe.tcp"),
         (

@@ -69,7 +69,7 @@ fn every_key_has_its_class() {
         (|app| app.start.min_uptime = seconds(2), "live app.web.start.min_uptime: 1s → 2s"),
         (
             |app| app.start.probe = Some(Probe::tcp("a:1")),
-            "live app.web.start.probe: - → tcp a:1, every 100ms",
+            "live app.web.start.probe: - → tcp a:1, every 100ms, at most 1s a try",
         ),
         (
             |app| app.start.on_failure = OnStartFailure::KeepGoing,

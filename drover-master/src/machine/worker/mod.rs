@@ -132,6 +132,8 @@ pub struct Worker {
     can_resume: bool,
     /// Why the connection was refused or broken, to be shown with the exit.
     trouble: Option<Arc<str>>,
+    /// Why it was not ready when it was asked from outside last.
+    unready: Option<Arc<str>>,
     status_text: String,
     in_flight: Option<u64>,
     /// Its process has ended; what it said before may still come, and its exit will.
@@ -161,6 +163,7 @@ impl Worker {
             wish: Wish::Serve,
             can_resume: false,
             trouble: None,
+            unready: None,
             status_text: String::new(),
             in_flight: None,
             is_dead: false,
@@ -180,6 +183,7 @@ impl Worker {
                 self.deadline = None;
             }
             WorkerInput::ProbePassed
+            | WorkerInput::ProbeFailed { .. }
             | WorkerInput::SuspendAsked
             | WorkerInput::ResumeAsked
             | WorkerInput::QueueEmptied
@@ -193,6 +197,12 @@ impl Worker {
             WorkerInput::ProbePassed => {
                 if self.state == State::Starting {
                     self.become_started(now, out);
+                }
+            }
+            // Evidence only: its start deadline decides.
+            WorkerInput::ProbeFailed { reason } => {
+                if self.state == State::Starting {
+                    self.unready = Some(reason);
                 }
             }
             WorkerInput::QueueEmptied => self.queue_emptied(now, out),
@@ -319,6 +329,7 @@ impl Worker {
     fn become_started(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.enter(State::Started, out);
         self.started = Some(now);
+        self.unready = None;
         self.serve_again(now, out);
     }
 
