@@ -403,7 +403,8 @@ mod tests {
 
     #[test]
     fn a_status_text_without_end_is_cut_at_a_whole_character() {
-        let status = Status { text: format!("x{}", "ü".repeat(STATUS_TEXT)), in_flight: 3 };
+        let status =
+            Status { text: format!("x{}", "ü".repeat(STATUS_TEXT)), in_flight: 3, ..Default::default() };
         let frame = WorkerFrame { body: Some(worker_frame::Body::Status(status)), ..Default::default() };
         let Some(Said::Status { text, in_flight: 3 }) = said(&frame) else { panic!("{frame:?}") };
         assert_eq!(text.len(), STATUS_TEXT - 1);
