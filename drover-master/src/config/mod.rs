@@ -7,6 +7,7 @@ mod cpus;
 pub(crate) mod limits;
 mod listen;
 mod policy;
+mod recycle;
 mod relation;
 mod settings;
 mod update;
@@ -23,5 +24,6 @@ pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,
     RestartWhen, StartPolicy, StopPolicy, SuspendSignals,
 };
+pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};
