@@ -128,6 +128,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
     spec.restart = app.restart.clone();
+    spec.recycle = app.recycle.clone();
     spec.kind = app.kind;
     spec.depends_on.clone_from(&app.depends_on);
     spec.essential = app.essential;

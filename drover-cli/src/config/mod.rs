@@ -49,6 +49,7 @@ mod model;
 mod names;
 mod obstacle;
 mod reader;
+mod recycle;
 mod relation;
 mod restart;
 mod root;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_master::config::{
-    Dependency, Heartbeat, Kind, Limits, ListenMode, Probe, RestartPolicy, Strategy,
+    Dependency, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy, Strategy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -137,6 +137,8 @@ pub struct App {
     pub heartbeat: Option<Heartbeat>,
     /// What follows the end of a worker.
     pub restart: RestartPolicy,
+    /// When a worker that serves has served enough, and another takes its place; default never.
+    pub recycle: RecyclePolicy,
     /// What it is for.
     pub kind: Kind,
     /// What has to be there before it starts, and ends only after it; each exists, and none waits for itself by any way.

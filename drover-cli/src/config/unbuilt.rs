@@ -32,12 +32,13 @@ pub(super) enum Place {
     Backoff,
     /// `[app.NAME.restart.limit]` and `[app.NAME.restart.start_limit]`.
     Limit,
+    /// `[app.NAME.recycle]`.
+    Recycle,
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 7] = [
+pub(super) const KEYS: [(Place, &str); 6] = [
     (Place::App, "update"),
-    (Place::App, "recycle"),
     (Place::App, "health"),
     (Place::App, "reload"),
     (Place::App, "watchdog"),

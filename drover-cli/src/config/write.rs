@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Strategy,
+    ListenMode, Probe, ProbeKind, RecyclePolicy, Resource, RestartPolicy, RestartWhen, Strategy,
 };
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -91,6 +91,7 @@ fn app(app: &App) -> Item {
         stop: stopping,
         heartbeat: beat,
         restart: policy,
+        recycle: recycling,
         kind,
         depends_on,
         essential,
@@ -127,6 +128,7 @@ fn app(app: &App) -> Item {
     written.push(("start", start(starting)));
     written.push(("stop", stop(stopping)));
     written.push(("restart", restart(policy)));
+    written.push(("recycle", recycle(recycling)));
     table(written)
 }
 
@@ -228,6 +230,15 @@ fn restart(policy: &RestartPolicy) -> Item {
         ("success_codes", codes(success_codes)),
         ("fatal_codes", codes(fatal_codes)),
     ])
+}
+
+fn recycle(policy: &RecyclePolicy) -> Item {
+    let RecyclePolicy { age, rss, requests, jitter } = policy;
+    let mut written: Vec<_> = age.iter().map(|age| ("age", value(format_duration(*age)))).collect();
+    written.extend(rss.map(|bytes| ("rss", value(format!("{bytes}B")))));
+    written.extend(requests.map(|count| ("requests", value(i64::try_from(count).unwrap_or(i64::MAX)))));
+    written.push(("jitter", value(*jitter)));
+    table(written)
 }
 
 fn failure_limit(limit: &FailureLimit) -> Item {
@@ -336,6 +347,9 @@ start_limit = { count = 10, within = "5m", then = "give-up" }
 reset_after = "1m"
 success_codes = [0]
 fatal_codes = []
+
+[app.web.recycle]
+jitter = 0.1
 "#;
         assert_eq!(to_toml(&config), expected);
         let json = to_json(&config);

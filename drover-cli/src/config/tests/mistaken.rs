@@ -370,7 +370,6 @@ fn every_wrong_frame_of_a_file_is_told() {
 fn every_key_that_is_not_built_is_told_as_such() {
     for (line, place, key) in [
         ("[app.web.update]", "app.web", "update"),
-        ("recycle = {}", "app.web", "recycle"),
         ("health = {}", "app.web", "health"),
         ("reload = {}", "app.web", "reload"),
         ("watchdog = {}", "app.web", "watchdog"),
