@@ -8,7 +8,7 @@ use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
 use super::unbuilt::{self, Place};
-use super::{env_file, heartbeat, limits, names, restart, suggest, timing, update, value};
+use super::{env_file, heartbeat, limits, names, recycle, restart, suggest, timing, update, value};
 
 /// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
@@ -54,6 +54,7 @@ pub(super) fn read<'t>(
         heartbeat: heartbeat::read(table, protocol),
         restart: restart::read(table),
         update: update::read(table),
+        recycle: recycle::read(table, protocol),
         kind,
         depends_on: Vec::new(),
         essential: table.optional("essential", value::boolean).unwrap_or_default(),

@@ -50,6 +50,7 @@ mod names;
 mod obstacle;
 mod probe;
 mod reader;
+mod recycle;
 mod relation;
 mod restart;
 mod root;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Share, Strategy,
-    UpdateOrder, UpdatePolicy,
+    ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource, RestartPolicy, RestartWhen,
+    Share, Strategy, UpdateOrder, UpdatePolicy,
 };
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -94,6 +94,7 @@ fn app(app: &App) -> Item {
         heartbeat: beat,
         restart: policy,
         update: updating,
+        recycle: recycling,
         kind,
         depends_on,
         essential,
@@ -134,6 +135,7 @@ fn app(app: &App) -> Item {
     }));
     written.push(("restart", restart(policy)));
     written.push(("update", update(updating)));
+    written.push(("recycle", recycle(recycling)));
     table(written)
 }
 
@@ -285,6 +287,15 @@ fn update(policy: &UpdatePolicy) -> Item {
     ])
 }
 
+fn recycle(policy: &RecyclePolicy) -> Item {
+    let RecyclePolicy { age, rss, requests, jitter } = policy;
+    let mut written: Vec<_> = age.iter().map(|age| ("age", value(format_duration(*age)))).collect();
+    written.extend(rss.map(|bytes| ("rss", value(format!("{bytes}B")))));
+    written.extend(requests.map(|count| ("requests", value(i64::try_from(count).unwrap_or(i64::MAX)))));
+    written.push(("jitter", value(*jitter)));
+    table(written)
+}
+
 fn failure_limit(limit: &FailureLimit) -> Item {
     let then = match limit.then {
         LimitReached::GiveUp => "give-up",
@@ -403,6 +414,9 @@ order = "start-first"
 on_failure = "rollback"
 timeout = "10m"
 max_generations = 4
+
+[app.web.recycle]
+jitter = 0.1
 "#;
         assert_eq!(to_toml(&config), expected);
         let json = to_json(&config);

@@ -8,6 +8,7 @@ pub(crate) mod limits;
 mod listen;
 mod policy;
 mod probe;
+mod recycle;
 mod relation;
 mod settings;
 mod update;
@@ -26,5 +27,6 @@ pub use policy::{
 };
 pub(crate) use probe::HttpAt;
 pub use probe::{HttpUrl, Probe, ProbeKind};
+pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

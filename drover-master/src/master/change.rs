@@ -240,6 +240,7 @@ impl Driver {
         merged.heartbeat = spec.heartbeat;
         merged.restart = spec.restart;
         merged.update = spec.update;
+        merged.recycle = spec.recycle;
         merged.suspend = spec.suspend;
         merged.depends_on = spec.depends_on;
         merged.essential = spec.essential;

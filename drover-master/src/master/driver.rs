@@ -21,6 +21,7 @@ use super::error::{EndError, OpenError, OperateError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
+use super::measuring::Measuring;
 use super::ticket::Reply;
 use super::trace;
 use super::view::View;
@@ -71,6 +72,7 @@ pub(super) struct Driver {
     pub(super) listeners: AppListeners,
     /// Counts the frames sent to workers.
     pub(super) last_seq: u64,
+    pub(super) measuring: Measuring,
 
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
@@ -143,6 +145,7 @@ impl Driver {
             pool,
             listeners: AppListeners::default(),
             last_seq: 0,
+            measuring: Measuring::default(),
             last_ticket: 0,
             waiting: HashMap::new(),
         };
@@ -158,7 +161,7 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let deadline = self.fleet.next_deadline();
+        let deadline = self.fleet.next_deadline().into_iter().chain(self.measuring.deadline()).min();
         let due = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -231,6 +234,7 @@ impl Driver {
         if self.fleet.next_deadline().is_some_and(|at| at <= now) {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
+        self.measure(now);
         self.carry_out(now);
         // Only now: a refusal has its verdict.
         drop(admitted);

@@ -417,7 +417,6 @@ fn what_an_update_can_not_be_is_told() {
 #[test]
 fn every_key_that_is_not_built_is_told_as_such() {
     for (line, place, key) in [
-        ("recycle = {}", "app.web", "recycle"),
         ("health = {}", "app.web", "health"),
         ("reload = {}", "app.web", "reload"),
         ("watchdog = {}", "app.web", "watchdog"),

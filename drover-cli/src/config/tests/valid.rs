@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Share, Strategy,
-    UpdateOrder, UpdatePolicy,
+    ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource, RestartPolicy, RestartWhen,
+    Share, Strategy, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -50,6 +50,7 @@ fn plain_app() -> App {
         suspend: None,
         restart: RestartPolicy::default(),
         update: UpdatePolicy::default(),
+        recycle: RecyclePolicy::default(),
         kind: Kind::Service,
         depends_on: vec![],
         essential: false,
@@ -122,6 +123,12 @@ fn every_key_arrives_in_its_field() {
             on_failure: OnUpdateFailure::Pause,
             timeout: seconds(3600),
             max_generations: 2,
+        },
+        recycle: RecyclePolicy {
+            age: Some(seconds(86_400)),
+            rss: Some(512 << 20),
+            requests: Some(100_000),
+            jitter: 0.25,
         },
         kind: Kind::Service,
         depends_on: vec![],
@@ -296,6 +303,29 @@ fn a_heartbeat_is_on_for_protocol_workers_unless_the_file_says_otherwise() {
         app("protocol = \"drover\"\nheartbeat.misses = 9").heartbeat.map(|beat| beat.misses),
         Some(nonzero(9))
     );
+}
+
+#[test]
+fn workers_are_recycled_by_what_the_file_says_and_never_by_default() {
+    assert_eq!(app("").recycle, RecyclePolicy::default());
+    let by_age = app("recycle.age = \"12h\"").recycle;
+    assert_eq!(by_age, RecyclePolicy { age: Some(seconds(12 * 3600)), ..RecyclePolicy::default() });
+    for (lines, expected) in [
+        ("recycle = true", "app.web.recycle is a boolean, not a table"),
+        ("recycle.age = \"0s\"", "app.web.recycle.age must be more than zero"),
+        ("recycle.rss = \"0B\"", "app.web.recycle.rss must be more than zero"),
+        ("recycle.rss = \"512\"", "app.web.recycle.rss has no unit after `512`"),
+        (
+            "protocol = \"drover\"\nrecycle.requests = 0",
+            "app.web.recycle.requests is 0, but must be 1 to 4294967295",
+        ),
+        ("recycle.requests = 9", "app.web.recycle.requests has no meaning for a worker without a protocol"),
+        ("recycle.jitter = 2", "app.web.recycle.jitter is 2, but must be 0 to 1"),
+    ] {
+        let error = parse(&web(lines)).unwrap_err();
+        let told: Vec<&str> = error.mistakes().iter().map(|mistake| mistake.message()).collect();
+        assert_eq!(told, [expected], "{lines}");
+    }
 }
 
 #[test]

@@ -52,6 +52,7 @@ impl Fleet {
             self.interrupt_operations(&by);
             self.interrupt_waiting(&by);
             self.abandon_retries();
+            self.recycle_no_more();
         } else if how == gate::Request::Kill && matches!(self.outcome, Some(Outcome::ShutDown { .. })) {
             self.outcome = Some(outcome);
         }
@@ -91,6 +92,7 @@ impl Fleet {
     pub(super) fn worker_ended(&mut self, now: Instant, id: WorkerId) {
         let Some(worker) = self.workers.remove(&id) else { return };
         self.timers.set(Timer::Worker(id), None);
+        self.recycling.forget(id);
         let (identity, pid, started) = (worker.identity(), worker.pid(), worker.started_at());
         if let btree_map::Entry::Occupied(mut living) = self.living.entry(identity.generation) {
             *living.get_mut() -= 1;
@@ -301,6 +303,7 @@ impl Fleet {
         self.doing = Doing::Idle;
         self.outcome = Some(outcome.clone());
         self.interrupt_waiting(&outcome.to_string().into());
+        self.recycle_no_more();
         self.publish_app(EventKind::AppEnded { outcome: Box::new(outcome.clone()) });
         for ticket in std::mem::take(&mut self.start_tickets) {
             let verdict = match &outcome {

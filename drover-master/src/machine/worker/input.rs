@@ -113,6 +113,8 @@ pub enum Said {
         text: String,
         /// Requests under way.
         in_flight: u64,
+        /// Requests done since its process began.
+        requests: u64,
     },
 }
 

@@ -172,7 +172,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidShutDown", said(Said::ShutDown)),
         ("SaidPong", said(Said::Pong)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
-        ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3 })),
+        ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
         ("ProtocolBroken", WorkerInput::ProtocolBroken { trouble: "text".into() }),
         ("HandshakeRefused", WorkerInput::HandshakeRefused { trouble: "version".into() }),
         ("SaidCapable", WorkerInput::SaidCapable { resume: true }),
@@ -423,7 +423,7 @@ fn a_worker_that_answers_its_heartbeats_is_left_in_peace() {
 fn whatever_a_worker_says_counts_as_a_sign_of_life() {
     let mut life = started();
     for _ in 0..10 {
-        life = life.overtaken().feed([said(Said::Status { text: String::new(), in_flight: 1 })]);
+        life = life.overtaken().feed([said(Said::Status { text: String::new(), in_flight: 1, requests: 0 })]);
     }
     assert_eq!(life.worker.phase(), Phase::Started);
 }

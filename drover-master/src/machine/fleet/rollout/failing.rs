@@ -119,10 +119,13 @@ impl Fleet {
     }
 
     /// There is nothing to go back to: old and new are the same.
-    pub(super) fn give_up_renewal(&mut self, now: Instant, failure: ReloadFailure) {
+    pub(in super::super) fn give_up_renewal(&mut self, now: Instant, failure: ReloadFailure) {
         self.call_all_off(now);
         self.timers.set(Timer::Rollout, None);
-        let Some(Rollout { tickets, leaving, .. }) = self.rollout.take() else { return };
+        let Some(Rollout { tickets, leaving, recycles, .. }) = self.rollout.take() else { return };
+        if let Some(id) = recycles {
+            self.recycling_failed(now, id, failure.clone());
+        }
         let verdict = Verdict::from(failure);
         for ticket in tickets {
             self.answer(ticket, verdict.clone());

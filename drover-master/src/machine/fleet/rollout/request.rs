@@ -88,6 +88,7 @@ impl Fleet {
         if slots.iter().any(|slot| self.slots[slot.0 as usize].suspended) {
             return self.answer(ticket, Verdict::Denied(DenyReason::Suspended));
         }
+        self.call_off_recycling(now, by);
         if self.is_busy() || self.rollout.is_some() {
             return self.answer(ticket, Verdict::Denied(DenyReason::Changing));
         }
@@ -123,7 +124,7 @@ impl Fleet {
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the fields of what is made here, in one place")]
-    fn begin_rollout(
+    pub(in super::super) fn begin_rollout(
         &mut self,
         now: Instant,
         tickets: Vec<TicketId>,
@@ -149,6 +150,7 @@ impl Fleet {
             replaced: BTreeSet::new(),
             leaving: BTreeSet::new(),
             canary,
+            recycles: None,
         });
     }
 
@@ -163,14 +165,21 @@ impl Fleet {
 
     /// Whether other policies may be taken over now.
     pub fn may_adjust(&self) -> bool {
-        self.rollout.is_none()
+        // What is replaced because it has served enough gives way.
+        self.rollout.as_ref().is_none_or(Rollout::is_recycling)
             && !self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Reload { .. }))
     }
 
-    pub(in super::super) fn adjustment_requested(&mut self, ticket: TicketId, release: Release) {
+    pub(in super::super) fn adjustment_requested(
+        &mut self,
+        now: Instant,
+        ticket: TicketId,
+        release: Release,
+    ) {
         if !self.may_adjust() {
             return self.answer(ticket, Verdict::Denied(DenyReason::Reloading));
         }
+        self.call_off_recycling(now, &"other policies".into());
         self.current = release;
         let current = self.current.clone();
         for slot in &mut self.slots {
@@ -181,11 +190,12 @@ impl Fleet {
                 worker.adjust(Arc::clone(&current.rules));
             }
         }
+        self.watch_all(now);
         self.answer(ticket, Verdict::Done);
     }
 
     pub(in super::super) fn promotion_requested(&mut self, now: Instant, ticket: TicketId, by: &Arc<str>) {
-        let Some(rollout) = &mut self.rollout else {
+        let Some(rollout) = self.rollout.as_mut().filter(|rollout| !rollout.is_recycling()) else {
             return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
         };
         match &rollout.stage {
@@ -218,7 +228,7 @@ impl Fleet {
     }
 
     pub(in super::super) fn abort_requested(&mut self, now: Instant, ticket: TicketId, by: &Arc<str>) {
-        let Some(rollout) = &mut self.rollout else {
+        let Some(rollout) = self.rollout.as_mut().filter(|rollout| !rollout.is_recycling()) else {
             return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
         };
         if let Stage::Back { aborted_by, .. } = &mut rollout.stage {

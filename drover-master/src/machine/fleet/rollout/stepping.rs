@@ -194,6 +194,9 @@ impl Fleet {
             SlotState::Occupied(old) => Some(old),
             _ => None,
         };
+        if self.rollout.as_ref().is_some_and(Rollout::is_recycling) {
+            self.recycled();
+        }
         if let (Some(old), Some(rollout)) = (old, &mut self.rollout) {
             rollout.leaving.insert(old);
             self.others.entry(slot).or_default().insert(old);
