@@ -191,13 +191,8 @@ impl Fleet {
         let by = Arc::clone(&rollout.by);
         match at {
             Step::Emptying => {
-                let goes_back = matches!(rollout.stage, Stage::Back { .. });
-                let current = self.current.clone();
                 let place = self.slot_mut(slot);
                 place.after_exit = Some(if place.suspended { AfterExit::Hold } else { AfterExit::Refill });
-                if goes_back {
-                    place.release = current;
-                }
             }
             Step::Queued => self.queue.retain(|place| *place != Place::Incoming(slot)),
             Step::Starting(id) | Step::Soaking(id) => {

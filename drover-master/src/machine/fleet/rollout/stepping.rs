@@ -32,17 +32,13 @@ impl Fleet {
 
     /// Those that are not ready come first: nobody misses them.
     fn next_to_replace(&mut self) -> Option<(SlotIndex, bool)> {
-        let passed_over: Vec<SlotIndex> = {
-            let pending = self.rollout.iter().flat_map(|rollout| &rollout.pending);
-            pending.copied().filter(|slot| !self.may_be_replaced(*slot)).collect()
-        };
-        for slot in passed_over {
-            self.pass_over(slot);
+        loop {
+            let found = self.room_for(self.rollout.as_ref()?)?;
+            if self.may_be_replaced(found.0) {
+                return Some(found);
+            }
+            self.pass_over(found.0);
         }
-        let rollout = self.rollout.take()?;
-        let found = self.room_for(&rollout);
-        self.rollout = Some(rollout);
-        found
     }
 
     /// Whatever comes into the slot next is what all others are.
@@ -62,22 +58,30 @@ impl Fleet {
         }
         let desired = (self.members - self.counts.held) as u32;
         let (surge, unavailable) = rollout.bounds(desired);
-        let stopping = rollout.incoming.values().filter(|incoming| incoming.stops_first).count() as u32;
+        let stopping = rollout.stopping(surge, unavailable);
         let beside = rollout.incoming.len() as u32 - stopping;
         if beside >= surge && stopping >= unavailable {
             return None;
         }
-        let unready = rollout.pending.iter().find(|slot| !self.is_serving(**slot)).copied();
+        let ready = self.ready() as u32;
+        // Where all who are not ready make room already there is none to be looked for: so a step costs no more with more slots.
+        let may_be_unready = ready + stopping < desired;
+        let unready = || rollout.pending.iter().find(|slot| !self.is_serving(**slot)).copied();
+        let unready = may_be_unready.then(unready).flatten();
         let slot = unready.or_else(|| rollout.pending.first().copied())?;
         if beside < surge {
             return Some((slot, false));
         }
-        let members = self.members();
-        let serving = members.iter().filter(|slot| self.is_serving(**slot)).count() as u32;
-        // Slots that will not serve again by themselves, or that fail again and again, are not waited for.
-        let expected = members.iter().filter(|slot| self.may_serve(**slot)).count() as u32;
-        let spared = unready.is_some() || serving > expected.saturating_sub(unavailable);
+        let spared = unready.is_some()
+            || ready > desired.saturating_sub(unavailable)
+            || ready > self.expected().saturating_sub(unavailable);
         (stopping < unavailable && spared).then_some((slot, true))
+    }
+
+    /// How many slots serve, or are about to. Those that will not serve again by themselves, or that fail again and again, are
+    /// not waited for.
+    fn expected(&self) -> u32 {
+        self.slots.iter().filter(|slot| slot.is_member() && self.may_serve(slot.index)).count() as u32
     }
 
     /// An old worker, or one that was called off, is gone.
@@ -295,6 +299,15 @@ impl Rollout {
 
     pub(in super::super) fn aims_at(&self, generation: Generation) -> bool {
         matches!(&self.aim, Aim::Reload(release) if release.generation == generation)
+    }
+
+    /// For how many the old one goes first.
+    fn stopping(&self, surge: u32, unavailable: u32) -> u32 {
+        match (surge, unavailable) {
+            (0, _) => self.incoming.len() as u32,
+            (_, 0) => 0,
+            _ => self.incoming.values().filter(|incoming| incoming.stops_first).count() as u32,
+        }
     }
 
     /// How many may be beside the old ones, and how many may be missing.

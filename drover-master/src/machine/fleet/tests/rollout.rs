@@ -416,3 +416,17 @@ fn a_reload_that_waits_lives_by_what_the_one_before_it_has_brought() {
         assert_eq!((stage.generations(), drains == secs(77)), (vec![3], !fails));
     }
 }
+
+#[test]
+fn one_that_outlives_sigkill_on_the_way_back_is_followed_by_the_old_generation() {
+    let policy = UpdatePolicy { order: UpdateOrder::StopFirst, ..policy() };
+    let crash = Manner::Ends(ExitStatus::Code(1));
+    let mut stage = Stage::started(2).script(0, [Manner::Stuck]).script(1, [crash]);
+    let reload = stage.reload(policy, None);
+    stage.settle();
+    stage.pass(secs(120));
+    assert!(matches!(stage.verdict(reload), Some(Verdict::RolledBack(_))), "{:?}", stage.verdict(reload));
+    stage.release();
+    stage.settle();
+    assert_eq!(stage.generations(), [1, 1]);
+}
