@@ -34,6 +34,7 @@ mod node_defects;
 mod node_map;
 mod operations;
 mod policies;
+mod recycling;
 mod restart;
 mod reuseport;
 mod secrets;
