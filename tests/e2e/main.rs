@@ -37,6 +37,7 @@ mod policies;
 mod probes;
 mod reload;
 mod reload_leftovers;
+mod recycling;
 mod restart;
 mod reuseport;
 mod secrets;

@@ -13,7 +13,7 @@
 //! other policies, calls it off; a reload and a change of scale wait for its end as for that of every rollout. Its
 //! deadlines are kept apart from the others: nobody waits for them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -110,6 +110,8 @@ pub(super) struct Recycling {
     draws: HashMap<WorkerId, f64>,
     /// Those over a limit, each once, the longest waiting first. They stay until they are gone.
     due: VecDeque<(WorkerId, RecycleReason)>,
+    /// The same, to be found at once: a busy worker tells four times a second that it is over.
+    known: HashSet<WorkerId>,
     clocks: Deadlines<Clock>,
     /// Replacements that failed in a row.
     failures: u32,
@@ -132,12 +134,14 @@ impl Recycling {
     /// A worker is gone.
     pub(super) fn forget(&mut self, id: WorkerId) {
         self.draws.remove(&id);
-        self.due.retain(|(due, _)| *due != id);
+        if self.known.remove(&id) {
+            self.due.retain(|(due, _)| *due != id);
+        }
         self.clocks.set(Clock::Age(id), None);
     }
 
     fn add(&mut self, id: WorkerId, reason: RecycleReason) {
-        if !self.due.iter().any(|(due, _)| *due == id) {
+        if self.known.insert(id) {
             self.due.push_back((id, reason));
         }
     }
