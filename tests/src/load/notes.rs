@@ -15,6 +15,9 @@ pub const VARIABLE: &str = "E2E_NOTES";
 /// What a worker is to be, read at its start: the next version of the program, without another program.
 const VERSION: &str = "version";
 
+/// Between a version and the first generation that is to be it.
+const VERSION_SINCE: &str = " since ";
+
 /// Who serves; and what the trial adds of its own.
 const LIFE: &str = "life";
 
@@ -39,7 +42,7 @@ pub struct Accept {
 /// One line of who serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// A worker begins to take connections, on this port.
+    /// A worker begins to take connections, on this port; or does so again, after a rest.
     Serves {
         /// Its process.
         pid: u32,
@@ -47,6 +50,8 @@ pub enum Life {
         slot: u32,
         /// The port it listens on.
         port: u16,
+        /// Its generation.
+        generation: u64,
     },
     /// A worker takes no more.
     Ceases {
@@ -145,27 +150,31 @@ impl Notes {
         self.read(ACCEPTS).lines().map(|line| accept(line).unwrap_or_else(|| panic!("`{line}`"))).collect()
     }
 
-    /// What a worker that starts now is to be.
+    /// What a worker of this generation that starts now is to be.
     ///
     /// # Panics
     ///
     /// If it is none of the versions.
-    pub fn version(&self) -> Version {
-        match self.read(VERSION).as_str() {
-            "" => Version::Good,
-            text => Version::ALL.into_iter().find(|version| version.text() == text).expect("a version"),
+    pub fn version(&self, generation: u64) -> Version {
+        let text = self.read(VERSION);
+        let Some((version, since)) = text.split_once(VERSION_SINCE) else { return Version::Good };
+        let since: u64 = since.parse().expect("a generation");
+        if generation < since {
+            return Version::Good;
         }
+        Version::ALL.into_iter().find(|known| known.text() == version).expect("a version")
     }
 
-    /// Decides what workers are to be that start from now on.
+    /// Decides what workers are to be that start from now on, and are of this generation or a later one; those of an earlier
+    /// one are good.
     ///
     /// # Errors
     ///
     /// As `open(2)`, `write(2)` and `rename(2)`.
-    pub fn set_version(&self, version: Version) -> io::Result<()> {
+    pub fn set_version(&self, version: Version, since: u64) -> io::Result<()> {
         // Renamed, so that a worker reads the old one or the new one.
         let draft = self.0.join("version~");
-        std::fs::write(&draft, version.text())?;
+        std::fs::write(&draft, format!("{}{VERSION_SINCE}{since}", version.text()))?;
         std::fs::rename(draft, self.0.join(VERSION))
     }
 
@@ -182,7 +191,9 @@ impl Notes {
 impl Life {
     fn text(self) -> String {
         match self {
-            Self::Serves { pid, slot, port } => format!("serves {pid} {slot} {port}"),
+            Self::Serves { pid, slot, port, generation } => {
+                format!("serves {pid} {slot} {port} {generation}")
+            }
             Self::Ceases { pid } => format!("ceases {pid}"),
             Self::Killed { pid } => format!("killed {pid}"),
             Self::Crashes { pid } => format!("crashes {pid}"),
@@ -193,9 +204,12 @@ impl Life {
     fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
         Some(match words[..] {
-            ["serves", pid, slot, port] => {
-                Self::Serves { pid: pid.parse().ok()?, slot: slot.parse().ok()?, port: port.parse().ok()? }
-            }
+            ["serves", pid, slot, port, generation] => Self::Serves {
+                pid: pid.parse().ok()?,
+                slot: slot.parse().ok()?,
+                port: port.parse().ok()?,
+                generation: generation.parse().ok()?,
+            },
             ["ceases", pid] => Self::Ceases { pid: pid.parse().ok()? },
             ["killed", pid] => Self::Killed { pid: pid.parse().ok()? },
             ["crashes", pid] => Self::Crashes { pid: pid.parse().ok()? },
@@ -226,10 +240,10 @@ mod tests {
     fn what_is_noted_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let notes = Notes::new(dir.path().to_owned());
-        assert_eq!((notes.lives(), notes.all_accepts(), notes.version()), (vec![], vec![], Version::Good));
+        assert_eq!((notes.lives(), notes.all_accepts(), notes.version(0)), (vec![], vec![], Version::Good));
         let lives = [
             Life::Floor(1),
-            Life::Serves { pid: 7, slot: 3, port: 80 },
+            Life::Serves { pid: 7, slot: 3, port: 80, generation: 2 },
             Life::Ceases { pid: 7 },
             Life::Killed { pid: 8 },
             Life::Crashes { pid: 9 },
@@ -241,8 +255,11 @@ mod tests {
         assert_eq!((accept.pid, accept.port), (std::process::id(), 1234));
         assert!(accept.when <= SystemTime::now());
         for version in Version::ALL {
-            notes.set_version(version).unwrap();
-            assert_eq!(notes.version(), version);
+            notes.set_version(version, 3).unwrap();
+            assert_eq!(
+                [2, 3, 4].map(|generation| notes.version(generation)),
+                [Version::Good, version, version]
+            );
         }
     }
 }
