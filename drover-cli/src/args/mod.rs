@@ -107,6 +107,10 @@ pub enum Verb {
     Stop(StopArgs),
     /// Drain and end apps and workers, and have others ready in their place
     Restart(RestartArgs),
+    /// Have apps and workers take no new work, finish what they have, and stay
+    Suspend(OperateArgs),
+    /// Have suspended apps and workers take work again
+    Resume(OperateArgs),
     /// Replace all workers of apps by new ones without a gap, or leave everything as it was
     Reload(ReloadArgs),
     /// Have more or fewer workers of apps

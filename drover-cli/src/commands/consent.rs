@@ -28,6 +28,8 @@ fn question(deed: Deed, names: &[Name], before: &Before) -> String {
         Deed::Start => "start",
         Deed::Stop => "stop",
         Deed::Restart | Deed::Renew => "restart",
+        Deed::Suspend => "suspend",
+        Deed::Resume => "resume",
         Deed::Scale => "scale",
         Deed::Signal => "signal",
     };

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use drover_master::config::{
-    AppSpec, Description, ListenAddr, ListenSpec, OnStartFailure, StartPolicy, StopPolicy,
+    AppSpec, Description, ListenAddr, ListenSpec, OnStartFailure, StartPolicy, StopPolicy, SuspendSignals,
 };
 use drover_master::supervisor::{Reading, Reread};
 use drover_master::{Command, Output, Protocol};
@@ -129,6 +129,11 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     spec.heartbeat = app.heartbeat.clone();
     spec.restart = app.restart.clone();
     spec.update = app.update.clone();
+    spec.suspend = app.suspend.as_ref().and_then(|suspend| {
+        let signal = drover_master::signal_number(&suspend.signal)?;
+        let resume_signal = drover_master::signal_number(&suspend.resume_signal)?;
+        Some(SuspendSignals { signal, resume_signal })
+    });
     spec.kind = app.kind;
     spec.depends_on.clone_from(&app.depends_on);
     spec.essential = app.essential;

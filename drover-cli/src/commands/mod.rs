@@ -52,6 +52,8 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Start(args) => operate::start(&global, &args).await,
         Verb::Stop(args) => operate::stop(&global, &args).await,
         Verb::Restart(args) => operate::restart(&global, &args).await,
+        Verb::Suspend(args) => operate::suspend(&global, &args).await,
+        Verb::Resume(args) => operate::resume(&global, &args).await,
         Verb::Reload(args) => reload::run(&global, &args).await,
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Diff(args) => diff::run(&global, &args).await,

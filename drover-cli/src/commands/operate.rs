@@ -1,4 +1,4 @@
-//! `drover start`, `stop` and `restart`: apps and workers, one by one or many.
+//! `drover start`, `stop`, `restart`, `suspend` and `resume`: apps and workers, one by one or many.
 
 use drover_master::control::{ClientError, ControlClient};
 use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalRequest};
@@ -18,6 +18,8 @@ pub(super) enum Deed {
     Restart,
     /// A restart with the new worker first.
     Renew,
+    Suspend,
+    Resume,
     Scale,
     /// With the signal's number in the request.
     Signal,
@@ -35,6 +37,14 @@ pub(super) async fn restart(global: &Global, args: &RestartArgs) -> ExitStatus {
     operate(global, &args.operate, if args.surge { Deed::Renew } else { Deed::Restart }, false).await
 }
 
+pub(super) async fn suspend(global: &Global, args: &OperateArgs) -> ExitStatus {
+    operate(global, args, Deed::Suspend, false).await
+}
+
+pub(super) async fn resume(global: &Global, args: &OperateArgs) -> ExitStatus {
+    operate(global, args, Deed::Resume, false).await
+}
+
 async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> ExitStatus {
     if now && let Some(name) = args.names.iter().find(|name| !name.is_of_apps()) {
         message::error_text(&format!(
@@ -47,7 +57,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Err(status) => return status,
     };
     // What serves goes on serving.
-    let is_gentle = matches!(deed, Deed::Start | Deed::Renew);
+    let is_gentle = matches!(deed, Deed::Start | Deed::Renew | Deed::Resume);
     if !is_gentle && !consent::given(args.consent, deed, &args.names, &before) {
         return ExitStatus::Failed;
     }
@@ -55,6 +65,8 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Deed::Start => Operation::Start,
         Deed::Stop => Operation::Stop,
         Deed::Renew => Operation::Renew,
+        Deed::Suspend => Operation::Suspend,
+        Deed::Resume => Operation::Resume,
         Deed::Restart | Deed::Scale | Deed::Signal => Operation::Restart,
     };
     let request = OperateRequest {

@@ -50,6 +50,7 @@ pub(super) fn read<'t>(
         limits: limits::read(table),
         start: table.table("start", Place::Start, |table| timing::start(table, protocol, kind)),
         stop: table.table("stop", Place::Stop, timing::stop),
+        suspend: timing::suspend(table, protocol),
         heartbeat: heartbeat::read(table, protocol),
         restart: restart::read(table),
         update: update::read(table),

@@ -133,6 +133,8 @@ pub struct App {
     pub start: Start,
     /// How a worker is stopped.
     pub stop: Stop,
+    /// How one without a protocol is suspended and resumed; it can't be when absent.
+    pub suspend: Option<Suspend>,
     /// How it is asked for a sign of life; absent without a protocol, and where the file says `false`.
     pub heartbeat: Option<Heartbeat>,
     /// What follows the end of a worker.
@@ -193,6 +195,15 @@ impl Default for Start {
             parallel: None,
         }
     }
+}
+
+/// `app.NAME.suspend`: the signals by which a worker without a protocol rests and goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspend {
+    /// Tells it to take no new work, such as `SIGUSR1`; `SIGSTOP` halts any program, with what it has in flight.
+    pub signal: String,
+    /// Tells it to go on, such as `SIGUSR2`; `SIGCONT` after `SIGSTOP`.
+    pub resume_signal: String,
 }
 
 /// `app.NAME.stop`: how a worker is stopped.

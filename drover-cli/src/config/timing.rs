@@ -1,11 +1,11 @@
-//! `app.NAME.start` and `app.NAME.stop`.
+//! `app.NAME.start`, `app.NAME.stop` and `app.NAME.suspend`.
 
 use std::time::Duration;
 
 use drover_master::config::{Kind, Probe};
 
 use super::mistake::{Mistakes, shown};
-use super::model::{Protocol, Start, Stop};
+use super::model::{Protocol, Start, Stop, Suspend};
 use super::reader::{Entry, Origin, Reader};
 use super::unbuilt::Place;
 use super::{socket, suggest, value};
@@ -55,6 +55,29 @@ pub(super) fn stop(table: &mut Reader<'_, '_>) -> Stop {
         drain_timeout: table.setting("drain_timeout", default.drain_timeout, value::duration).value,
         term_timeout: table.setting("term_timeout", default.term_timeout, value::duration).value,
         signal: table.setting("signal", default.signal, signal).value,
+    }
+}
+
+/// Reads `app.NAME.suspend`, which only a worker that can't be told otherwise has use for.
+pub(super) fn suspend(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Suspend> {
+    let entry = app.entry("suspend")?;
+    if protocol == Protocol::Drover {
+        let message = format!("{} has no meaning for a worker of the protocol, which is told", entry.path);
+        app.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
+    }
+    app.table("suspend", Place::Suspend, |table| {
+        let help = "name both, for example `suspend = { signal = \"USR1\", resume_signal = \"USR2\" }`";
+        let signal = table.required("signal", help, suspend_signal);
+        let resume_signal = table.required("resume_signal", help, suspend_signal);
+        Some(Suspend { signal: signal?, resume_signal: resume_signal? })
+    })
+}
+
+/// As [`signal`]; SIGSTOP halts a program that knows of nothing.
+fn suspend_signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    match entry.item.as_str() {
+        Some("STOP" | "SIGSTOP") => Some("SIGSTOP".to_owned()),
+        _ => signal(entry, mistakes),
     }
 }
 

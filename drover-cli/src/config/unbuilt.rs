@@ -24,6 +24,8 @@ pub(super) enum Place {
     Probe,
     /// `[app.NAME.stop]`.
     Stop,
+    /// `[app.NAME.suspend]`.
+    Suspend,
     /// `[app.NAME.heartbeat]`.
     Heartbeat,
     /// `[app.NAME.update]`.

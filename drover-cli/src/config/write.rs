@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::json;
-use super::model::{App, Config, Master, Protocol, Socket, Start, Stop, Workers};
+use super::model::{App, Config, Master, Protocol, Socket, Start, Stop, Suspend, Workers};
 use super::units::format_duration;
 
 /// The whole configuration as a `drover.toml` that means the same.
@@ -90,6 +90,7 @@ fn app(app: &App) -> Item {
         limits: limited,
         start: starting,
         stop: stopping,
+        suspend: suspending,
         heartbeat: beat,
         restart: policy,
         update: updating,
@@ -128,6 +129,9 @@ fn app(app: &App) -> Item {
     written.push(("limits", limits(limited)));
     written.push(("start", start(starting)));
     written.push(("stop", stop(stopping)));
+    written.extend(suspending.as_ref().map(|Suspend { signal, resume_signal }| {
+        ("suspend", inline([("signal", signal.into()), ("resume_signal", resume_signal.into())]))
+    }));
     written.push(("restart", restart(policy)));
     written.push(("update", update(updating)));
     table(written)
@@ -309,9 +313,10 @@ mod tests {
     #[test]
     fn what_is_written_means_the_same() {
         let probe = web("start.probe = { tcp = 'h:1' }\nenv.'a b' = \"\\\"\\n\\u007f\"");
+        let halted = web("suspend = { signal = 'STOP', resume_signal = 'SIGCONT' }");
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
         let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
-        for text in [EVERY_KEY, &web(""), &probe, &quiet, &oneshot] {
+        for text in [EVERY_KEY, &web(""), &probe, &halted, &quiet, &oneshot] {
             let config = super::super::parse(text).unwrap();
             let written = to_toml(&config);
             let again = super::super::parse(&written)

@@ -33,6 +33,7 @@ mod signals;
 mod status;
 mod storm;
 mod surroundings;
+mod suspend;
 mod traces;
 mod up;
 mod usage;

@@ -831,7 +831,7 @@ pub struct Done {
     #[prost(string, tag = "1")]
     pub message: ::prost::alloc::string::String,
 }
-/// Start, stop, restart or renew apps and workers. Answered by one OperationResult for each app or worker that is meant, as each
+/// Start, stop, restart, renew, suspend or resume apps and workers. Answered by one OperationResult for each app or worker that is meant, as each
 /// is done, and then by Done. A name that fits nothing is answered by NOT_FOUND, and nothing is done.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OperateRequest {
@@ -1180,6 +1180,10 @@ pub enum Operation {
     Restart = 3,
     /// Have another one ready in its place, and only then have it drained and gone.
     Renew = 4,
+    /// Have it take no new work, finish what it has, and stay.
+    Suspend = 5,
+    /// Have it take work again after that.
+    Resume = 6,
 }
 impl Operation {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1193,6 +1197,8 @@ impl Operation {
             Self::Stop => "OPERATION_STOP",
             Self::Restart => "OPERATION_RESTART",
             Self::Renew => "OPERATION_RENEW",
+            Self::Suspend => "OPERATION_SUSPEND",
+            Self::Resume => "OPERATION_RESUME",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1203,6 +1209,8 @@ impl Operation {
             "OPERATION_STOP" => Some(Self::Stop),
             "OPERATION_RESTART" => Some(Self::Restart),
             "OPERATION_RENEW" => Some(Self::Renew),
+            "OPERATION_SUSPEND" => Some(Self::Suspend),
+            "OPERATION_RESUME" => Some(Self::Resume),
             _ => None,
         }
     }

@@ -39,6 +39,14 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
             let operation = Operation::Renew.into();
             Body::Operate(OperateRequest { operation, names: vec!["web/0".into()], ..Default::default() })
         }),
+        "operate_request_to_suspend" | "operate_request_to_resume" => {
+            let (seq, operation) = match name {
+                "operate_request_to_suspend" => (18, Operation::Suspend),
+                _ => (19, Operation::Resume),
+            };
+            let (operation, names) = (operation.into(), vec!["web".into()]);
+            asks(seq, Body::Operate(OperateRequest { operation, names, ..Default::default() }))
+        }
         "reload_request" => asks(14, {
             let change = UpdateChange {
                 max_surge: Some(Share { amount: Some(share::Amount::Percent(25)) }),

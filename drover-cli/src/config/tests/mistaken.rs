@@ -367,6 +367,26 @@ fn every_wrong_frame_of_a_file_is_told() {
 }
 
 #[test]
+fn what_can_not_suspend_anything_is_told() {
+    for (lines, expected) in [
+        (
+            "suspend = { signal = 'USR1' }",
+            "missing key `resume_signal` in app.web.suspend; name both, for example `suspend = { signal = \"USR1\", resume_signal = \"USR2\" }`",
+        ),
+        (
+            "suspend = { signal = 'KILL', resume_signal = 'CONT' }",
+            "app.web.suspend.signal is KILL, which no program can catch; name one that a program can act on; SIGKILL follows by itself after `term_timeout`",
+        ),
+        (
+            "protocol = 'drover'\nsuspend = { signal = 'STOP', resume_signal = 'CONT' }",
+            "app.web.suspend has no meaning for a worker of the protocol, which is told; leave it out, or set `protocol = \"none\"`",
+        ),
+    ] {
+        assert_eq!(said(&web(lines)).split_once(": ").unwrap().1, expected, "{lines}");
+    }
+}
+
+#[test]
 fn what_an_update_can_not_be_is_told() {
     const SHARE: &str =
         "write a number of workers, for example `2`, or a part of them, for example `\"25%\"`";

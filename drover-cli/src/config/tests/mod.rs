@@ -112,6 +112,7 @@ kind = "oneshot"
 essential = true
 depends_on = { web = "ready" }
 stop.signal = "INT"
+suspend = { signal = "USR1", resume_signal = "SIGUSR2" }
 restart = "never"
 "#;
 

@@ -47,6 +47,7 @@ fn plain_app() -> App {
         start: Start::default(),
         stop: Stop::default(),
         heartbeat: None,
+        suspend: None,
         restart: RestartPolicy::default(),
         update: UpdatePolicy::default(),
         kind: Kind::Service,
@@ -98,6 +99,7 @@ fn every_key_arrives_in_its_field() {
             term_timeout: Duration::ZERO,
             signal: "SIGQUIT".into(),
         },
+        suspend: None,
         heartbeat: Some(Heartbeat { interval: seconds(2), misses: nonzero(5) }),
         restart: RestartPolicy {
             when: RestartWhen::Always,
@@ -127,6 +129,7 @@ fn every_key_arrives_in_its_field() {
     };
     let second = App {
         name: "b.2".into(),
+        suspend: Some(Suspend { signal: "SIGUSR1".into(), resume_signal: "SIGUSR2".into() }),
         command: strings(&["redis-server", "--save", "", "a b"]),
         stop: Stop { signal: "SIGINT".into(), ..Stop::default() },
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::default() },

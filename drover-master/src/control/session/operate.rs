@@ -29,6 +29,8 @@ impl Session {
             Operation::Stop => Wanted::Life(SlotRequest::Stop),
             Operation::Restart => Wanted::Life(SlotRequest::Restart),
             Operation::Renew => Wanted::Renewal,
+            Operation::Suspend => Wanted::Life(SlotRequest::Suspend),
+            Operation::Resume => Wanted::Life(SlotRequest::Resume),
             Operation::Unspecified => {
                 let message = "the operation is unknown to this master; is the client newer?".to_owned();
                 return self.refuse(seq, ErrorCode::Unimplemented, message).await;
