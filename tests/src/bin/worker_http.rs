@@ -40,6 +40,8 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 async fn main() -> ExitCode {
     drover_e2e::die_with_the_test();
     let notes = Notes::new(drover_e2e::setting(VARIABLE).expect("E2E_NOTES is set"));
+    let pid = std::process::id();
+    notes.life(Life::Begins { pid }).expect("notes can be appended");
     // None without a master.
     let generation = drover_e2e::setting("DROVER_GENERATION").unwrap_or(0);
     let ended = match notes.version(generation) {
@@ -48,6 +50,7 @@ async fn main() -> ExitCode {
         Version::NeverReady => never_ready().await,
         Version::Crashes => crash(&notes).await,
     };
+    notes.life(Life::Ends { pid }).expect("notes can be appended");
     let Err(error) = ended else { return ExitCode::SUCCESS };
     drover_e2e::complain(&error.to_string());
     ExitCode::FAILURE

@@ -42,6 +42,11 @@ pub struct Accept {
 /// One line of who serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
+    /// A worker's program has begun.
+    Begins {
+        /// Its process.
+        pid: u32,
+    },
     /// A worker begins to take connections, on this port; or does so again, after a rest.
     Serves {
         /// Its process.
@@ -55,6 +60,11 @@ pub enum Life {
     },
     /// A worker takes no more.
     Ceases {
+        /// Its process.
+        pid: u32,
+    },
+    /// A worker is done: the next thing is the end of its process.
+    Ends {
         /// Its process.
         pid: u32,
     },
@@ -102,7 +112,7 @@ impl Notes {
     ///
     /// As `open(2)` and `write(2)`.
     pub fn life(&self, life: Life) -> io::Result<()> {
-        self.append(LIFE)?.write_all(format!("{}\n", life.text()).as_bytes())
+        self.append(LIFE)?.write_all(format!("{} {}\n", micros(), life.text()).as_bytes())
     }
 
     /// A pen for who took which connection.
@@ -122,8 +132,7 @@ impl Notes {
     pub fn accepted(accepts: &File, port: u16) -> io::Result<()> {
         // `&File` writes without a buffer: it has to be there when the process is killed in the next moment.
         let mut accepts = accepts;
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        accepts.write_all(format!("{} {port} {}\n", std::process::id(), since.as_micros()).as_bytes())
+        accepts.write_all(format!("{} {port} {}\n", std::process::id(), micros()).as_bytes())
     }
 
     /// All lines on who serves, in their order.
@@ -132,7 +141,20 @@ impl Notes {
     ///
     /// If a line can't be meant.
     pub fn lives(&self) -> Vec<Life> {
-        self.read(LIFE).lines().map(|line| Life::parse(line).unwrap_or_else(|| panic!("`{line}`"))).collect()
+        self.timeline().into_iter().map(|(_, life)| life).collect()
+    }
+
+    /// The same, each with its time.
+    ///
+    /// # Panics
+    ///
+    /// If a line can't be meant.
+    pub fn timeline(&self) -> Vec<(SystemTime, Life)> {
+        let parse = |line: &str| {
+            let (micros, life) = line.split_once(' ')?;
+            Some((at_micros(micros)?, Life::parse(life)?))
+        };
+        self.read(LIFE).lines().map(|line| parse(line).unwrap_or_else(|| panic!("`{line}`"))).collect()
     }
 
     /// All connections that were taken, in the order of the notes.
@@ -144,8 +166,7 @@ impl Notes {
         let accept = |line: &str| {
             let mut words = line.split(' ');
             let (pid, port) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-            let when = SystemTime::UNIX_EPOCH + Duration::from_micros(words.next()?.parse().ok()?);
-            Some(Accept { pid, port, when })
+            Some(Accept { pid, port, when: at_micros(words.next()?)? })
         };
         self.read(ACCEPTS).lines().map(|line| accept(line).unwrap_or_else(|| panic!("`{line}`"))).collect()
     }
@@ -188,13 +209,24 @@ impl Notes {
     }
 }
 
+/// Now, in microseconds since 1970.
+fn micros() -> u128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros()
+}
+
+fn at_micros(text: &str) -> Option<SystemTime> {
+    Some(SystemTime::UNIX_EPOCH + Duration::from_micros(text.parse().ok()?))
+}
+
 impl Life {
     fn text(self) -> String {
         match self {
             Self::Serves { pid, slot, port, generation } => {
                 format!("serves {pid} {slot} {port} {generation}")
             }
+            Self::Begins { pid } => format!("begins {pid}"),
             Self::Ceases { pid } => format!("ceases {pid}"),
+            Self::Ends { pid } => format!("ends {pid}"),
             Self::Killed { pid } => format!("killed {pid}"),
             Self::Crashes { pid } => format!("crashes {pid}"),
             Self::Floor(count) => format!("floor {count}"),
@@ -210,6 +242,8 @@ impl Life {
                 port: port.parse().ok()?,
                 generation: generation.parse().ok()?,
             },
+            ["begins", pid] => Self::Begins { pid: pid.parse().ok()? },
+            ["ends", pid] => Self::Ends { pid: pid.parse().ok()? },
             ["ceases", pid] => Self::Ceases { pid: pid.parse().ok()? },
             ["killed", pid] => Self::Killed { pid: pid.parse().ok()? },
             ["crashes", pid] => Self::Crashes { pid: pid.parse().ok()? },
@@ -244,7 +278,9 @@ mod tests {
         let lives = [
             Life::Floor(1),
             Life::Serves { pid: 7, slot: 3, port: 80, generation: 2 },
+            Life::Begins { pid: 8 },
             Life::Ceases { pid: 7 },
+            Life::Ends { pid: 7 },
             Life::Killed { pid: 8 },
             Life::Crashes { pid: 9 },
         ];

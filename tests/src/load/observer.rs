@@ -55,6 +55,7 @@ impl Observation {
                     seen.serving.remove(&pid);
                     seen.killed.push(pid);
                 }
+                Life::Begins { .. } | Life::Ends { .. } => {}
                 Life::Crashes { .. } => seen.crashes += 1,
                 Life::Floor(count) => floor = Some(count),
             }
