@@ -65,6 +65,12 @@ async fn successors_that_serve_first_lose_no_request_and_leave_no_gap() {
 }
 
 #[tokio::test]
+async fn workers_that_rest_and_go_on_as_the_same_processes_lose_no_request() {
+    let steps = [0, 1, 2, 3].map(|slot| [Step::Suspend(slot), Step::Resume(slot)]);
+    assert_eq!(fewest(&steps.concat()).await, 3);
+}
+
+#[tokio::test]
 async fn a_worker_that_is_stopped_for_a_while_loses_no_request() {
     assert_eq!(fewest(&[0, 1, 2, 3].map(Step::StopAndStart)).await, 3);
 }
