@@ -3,7 +3,7 @@
 use drover_e2e::load::generator::Clients;
 use drover_e2e::load::notes::Version;
 use drover_e2e::load::service::{Service, Setup};
-use drover_e2e::load::step::Step;
+use drover_e2e::load::step::{Pace, Step};
 use drover_e2e::load::trial::under_load;
 use drover_e2e::say;
 
@@ -20,7 +20,7 @@ const ALL: Clients = Clients { once: 8, kept: 8, slow: 40 };
 const REQUESTS: u64 = 100_000;
 
 /// How workers share a socket: in words, and as lines of `drover.toml`.
-const MODES: [(&str, &str); 1] = [("shared", "")];
+const MODES: [(&str, &str); 2] = [("shared", ""), ("reuseport", "mode = \"reuseport\"")];
 
 /// How many steps of a kind a trial has.
 const STEPS: usize = 20;
@@ -36,8 +36,17 @@ pub(crate) async fn trials(options: &Options) -> bool {
     let mut all_clean = true;
     for (mode, socket) in MODES {
         for (what, steps) in [
+            ("reload, one by one", vec![Step::Reload(Pace::OneByOne); steps]),
+            ("reload, all at once", vec![Step::Reload(Pace::AllAtOnce); steps]),
+            ("reload, one missing", vec![Step::Reload(Pace::OneMissing); steps]),
+            ("reload in vain", bad_reloads().take(steps).collect()),
             ("scale", scales(steps)),
+            (
+                "suspend and resume",
+                slots(steps).flat_map(|slot| [Step::Suspend(slot), Step::Resume(slot)]).collect(),
+            ),
             ("restart", slots(steps).map(Step::Restart).collect()),
+            ("restart beside", slots(steps).map(Step::Renew).collect()),
             ("stop and start", slots(steps).map(Step::StopAndStart).collect()),
             ("restart of all", vec![Step::RestartAll; steps]),
             ("scale in vain", bad_versions().cycle().take(steps.div_ceil(3)).collect()),
@@ -65,6 +74,12 @@ fn scales(steps: usize) -> Vec<Step> {
 
 fn slots(steps: usize) -> impl Iterator<Item = u32> {
     (0..WORKERS).cycle().take(steps)
+}
+
+fn bad_reloads() -> impl Iterator<Item = Step> {
+    let bad = [Version::Fails, Version::NeverReady, Version::Crashes].into_iter().cycle();
+    bad.zip(Pace::ALL.into_iter().cycle().flat_map(|pace| [pace; 3]))
+        .map(|(bad, pace)| Step::ReloadInVain(pace, bad))
 }
 
 fn bad_versions() -> impl Iterator<Item = Step> + Clone {

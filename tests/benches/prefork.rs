@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use drover_e2e::harness::signal;
-use drover_e2e::load::notes::VARIABLE;
+use drover_e2e::load::notes::{Notes, VARIABLE};
 use nix::sys::signal::SIGKILL;
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ pub(crate) struct Prefork {
     child: Option<Child>,
     talk: Arc<Mutex<Talk>>,
     addr: SocketAddr,
-    /// The notes of its workers.
+    notes: Notes,
     _dir: TempDir,
 }
 
@@ -40,8 +40,9 @@ impl Prefork {
         let input = child.stdin.take().expect("its stdin is a pipe");
         let output = BufReader::new(child.stdout.take().expect("its stdout is a pipe"));
         let talk = Arc::new(Mutex::new(Talk { input, output }));
-        let mut prefork =
-            Self { child: Some(child), talk, addr: SocketAddr::from(([127, 0, 0, 1], 0)), _dir: dir };
+        let notes = Notes::new(dir.path().to_owned());
+        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut prefork = Self { child: Some(child), talk, addr, notes, _dir: dir };
         let ready = prefork.says("").await;
         let port = ready.strip_prefix("ready ").and_then(|port| port.parse().ok());
         prefork.addr.set_port(port.unwrap_or_else(|| panic!("`{ready}`")));
@@ -50,6 +51,11 @@ impl Prefork {
 
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What its workers note.
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -7,13 +7,14 @@ use drover_e2e::load::service::{Service, Setup};
 use drover_e2e::load::step::Step;
 use drover_e2e::load::trial::{Report, under_load};
 
-const REQUESTS: u64 = 10_000;
+/// In each mode.
+const REQUESTS: u64 = 6_000;
 
 /// Every kind of client.
 const ALL: Clients = Clients { once: 6, kept: 6, slow: 12 };
 
 /// How workers share a socket, as lines of `drover.toml`.
-const MODES: [&str; 1] = [""];
+const MODES: [&str; 2] = ["", "mode = \"reuseport\""];
 
 /// Four workers.
 fn setup(socket: &'static str) -> Setup {
@@ -27,7 +28,7 @@ fn setup(socket: &'static str) -> Setup {
 }
 
 /// What the steps come to, in each mode; nothing else than what they may cost.
-async fn trials(steps: &[Step]) -> Vec<Report> {
+pub(crate) async fn trials(steps: &[Step]) -> Vec<Report> {
     let mut reports = Vec::new();
     for socket in MODES {
         let service = Service::start(setup(socket)).await;
@@ -39,24 +40,39 @@ async fn trials(steps: &[Step]) -> Vec<Report> {
     reports
 }
 
-/// The fewest workers that served at once, in each mode.
-async fn fewest(steps: &[Step]) -> Vec<Option<u32>> {
-    trials(steps).await.into_iter().map(|report| report.observed.fewest).collect()
+/// The fewest workers that served at once, which is the same in each mode.
+pub(crate) async fn fewest(steps: &[Step]) -> u32 {
+    let fewest =
+        trials(steps).await.into_iter().map(|report| report.observed.fewest.expect("a trial has a floor"));
+    let fewest: Vec<u32> = fewest.collect();
+    assert!(fewest.iter().all(|one| *one == fewest[0]), "{fewest:?}");
+    fewest[0]
 }
 
 #[tokio::test]
 async fn more_and_fewer_workers_lose_no_request() {
-    assert_eq!(fewest(&[6, 3, 5, 2, 4].map(Step::Scale)).await, [Some(2); MODES.len()]);
+    assert_eq!(fewest(&[6, 3, 5, 2, 4].map(Step::Scale)).await, 2);
 }
 
 #[tokio::test]
 async fn restarts_of_single_workers_lose_no_request_and_leave_all_others_at_work() {
-    assert_eq!(fewest(&[0, 1, 2, 3, 0].map(Step::Restart)).await, [Some(3); MODES.len()]);
+    assert_eq!(fewest(&[0, 1, 2, 3, 0].map(Step::Restart)).await, 3);
+}
+
+#[tokio::test]
+async fn successors_that_serve_first_lose_no_request_and_leave_no_gap() {
+    assert_eq!(fewest(&[0, 1, 2, 3, 0].map(Step::Renew)).await, 4);
+}
+
+#[tokio::test]
+async fn workers_that_rest_and_go_on_as_the_same_processes_lose_no_request() {
+    let steps = [0, 1, 2, 3].map(|slot| [Step::Suspend(slot), Step::Resume(slot)]);
+    assert_eq!(fewest(&steps.concat()).await, 3);
 }
 
 #[tokio::test]
 async fn a_worker_that_is_stopped_for_a_while_loses_no_request() {
-    assert_eq!(fewest(&[0, 1, 2, 3].map(Step::StopAndStart)).await, [Some(3); MODES.len()]);
+    assert_eq!(fewest(&[0, 1, 2, 3].map(Step::StopAndStart)).await, 3);
 }
 
 #[tokio::test]
@@ -67,12 +83,12 @@ async fn a_restart_of_all_workers_makes_requests_wait_and_loses_none() {
 #[tokio::test]
 async fn a_growth_that_fails_loses_no_request_and_no_worker() {
     let steps = [Version::Fails, Version::NeverReady, Version::Fails].map(|bad| Step::ScaleInVain(6, bad));
-    assert_eq!(fewest(&steps).await, [Some(4); MODES.len()]);
+    assert_eq!(fewest(&steps).await, 4);
 }
 
 #[tokio::test]
 async fn a_slot_whose_workers_crash_before_they_serve_loses_no_request() {
-    assert_eq!(fewest(&[Step::CrashLoop(1)]).await, [Some(3); MODES.len()]);
+    assert_eq!(fewest(&[Step::CrashLoop(1)]).await, 3);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! No vice: HTTP/1 on the inherited listener, for load. `/` is answered at once, `/slow?ms=200` after that time; the answer
+//! No vice: HTTP/1 on the inherited listener, for load; it can rest and go on. `/` is answered at once, `/slow?ms=200` after that time; the answer
 //! tells the request's number and, in `x-worker`, the pid and the generation.
 //!
 //! It notes in `E2E_NOTES` when it serves and which connections it takes, and is what the version there says. Without a master
@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use drover_e2e::load::exchange::{WORKER_HEADER, body};
 use drover_e2e::load::notes::{Life, Notes, VARIABLE, Version};
-use drover_worker::{Listener, MessageBus};
+use drover_worker::{Identity, Listener, MessageBus};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::CONNECTION;
@@ -40,54 +40,71 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 async fn main() -> ExitCode {
     drover_e2e::die_with_the_test();
     let notes = Notes::new(drover_e2e::setting(VARIABLE).expect("E2E_NOTES is set"));
-    let ended = match notes.version() {
+    let pid = std::process::id();
+    notes.life(Life::Begins { pid }).expect("notes can be appended");
+    // None without a master.
+    let generation = drover_e2e::setting("DROVER_GENERATION").unwrap_or(0);
+    let ended = match notes.version(generation) {
         Version::Good => LocalSet::new().run_until(serve(&notes)).await,
         Version::Fails => Err("this version can't start".into()),
         Version::NeverReady => never_ready().await,
         Version::Crashes => crash(&notes).await,
     };
+    notes.life(Life::Ends { pid }).expect("notes can be appended");
     let Err(error) = ended else { return ExitCode::SUCCESS };
     drover_e2e::complain(&error.to_string());
     ExitCode::FAILURE
 }
 
+/// All that outlives a rest of the worker.
+struct Server<'a> {
+    notes: &'a Notes,
+    accepts: File,
+}
+
 async fn serve(notes: &Notes) -> Fallible<()> {
-    let bus = MessageBus::builder().standalone_listen("http", "127.0.0.1:0").connect().await?;
-    let listener = listener(&bus)?;
-    let pid = std::process::id();
-    let app = Rc::new(App::new(notes, &bus)?);
-    let (quiet, quieted) = watch::channel(false);
-    let mut connections = JoinSet::new();
-    // Before the master may count on it.
-    notes.life(Life::Serves { pid, slot: bus.identity().slot, port: listener.local_addr()?.port() })?;
-    bus.started().await?;
-    if bus.is_standalone() {
-        drover_e2e::say("ready");
-    }
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                // One that broke before it was taken; the listener is as it was.
-                let Ok((stream, peer)) = accepted else { continue };
-                Notes::accepted(&app.accepts, peer.port())?;
-                connections.spawn_local(Rc::clone(&app).connection(stream, quieted.clone()));
-            }
-            Some(_) = connections.join_next() => {}
-            _ = bus.stop_requested() => break,
+    let server = Server { notes, accepts: notes.accepts()? };
+    let builder = MessageBus::builder().standalone_listen("http", "127.0.0.1:0");
+    builder.serve(async |bus| server.round(bus).await).await
+}
+
+impl Server<'_> {
+    /// Serves until it is asked to stop, and finishes what is under way.
+    async fn round(&self, bus: &MessageBus) -> Fallible<()> {
+        let listener = listener(bus)?;
+        let (pid, port) = (std::process::id(), listener.local_addr()?.port());
+        let Identity { slot, generation, .. } = *bus.identity();
+        let app = Rc::new(App { generation, leaves: Cell::new(false) });
+        let (quiet, quieted) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        // Before the master may count on it.
+        self.notes.life(Life::Serves { pid, slot, port, generation })?;
+        bus.started().await?;
+        if bus.is_standalone() {
+            drover_e2e::say("ready");
         }
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => {
+                    // One that broke before it was taken; the listener is as it was.
+                    let Ok((stream, peer)) = accepted else { continue };
+                    Notes::accepted(&self.accepts, peer.port())?;
+                    connections.spawn_local(Rc::clone(&app).connection(stream, quieted.clone()));
+                }
+                Some(_) = connections.join_next() => {}
+                _ = bus.stop_requested() => break,
+            }
+        }
+        drop(listener);
+        self.notes.life(Life::Ceases { pid })?;
+        app.leaves.set(true);
+        let finish = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_REQUESTS, finish).await.is_err() {
+            quiet.send_replace(true);
+            while connections.join_next().await.is_some() {}
+        }
+        Ok(())
     }
-    drop(listener);
-    notes.life(Life::Ceases { pid })?;
-    app.leaves.set(true);
-    let finish = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(LAST_REQUESTS, finish).await.is_err() {
-        quiet.send_replace(true);
-        while connections.join_next().await.is_some() {}
-    }
-    bus.stopped().await?;
-    bus.quit_requested().await;
-    bus.shut_down().await?;
-    Ok(())
 }
 
 /// The master's, or the one that a bare prefork program has put at a number.
@@ -115,17 +132,11 @@ async fn crash(notes: &Notes) -> Fallible<()> {
 
 struct App {
     generation: u64,
-    accepts: File,
     /// Whether each answer is the last of its connection.
     leaves: Cell<bool>,
 }
 
 impl App {
-    fn new(notes: &Notes, bus: &MessageBus) -> Fallible<Self> {
-        let (generation, accepts) = (bus.identity().generation, notes.accepts()?);
-        Ok(Self { generation, accepts, leaves: Cell::new(false) })
-    }
-
     async fn connection(self: Rc<Self>, stream: TcpStream, mut quiet: watch::Receiver<bool>) {
         let service = service_fn(|request| self.answer(request));
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -4,7 +4,8 @@
 //!   kinds of clients; [`generator`]: many of them, as fast as they get answers or at a steady rate; [`tally`],
 //!   [`histogram`]: what they counted.
 //! - [`notes`]: what each worker writes down by itself; [`observer`]: how many served at once, read from those notes and
-//!   from nothing a master says; [`inside`]: which lost requests were inside a worker that was killed.
+//!   from nothing a master says; [`inside`]: which lost requests were inside a worker that was killed;
+//!   [`waits`]: how long workers took to start and to leave.
 //! - [`service`]: a master as a process, with its configuration; [`step`]: what is asked of it; [`trial`]: steps under load.
 
 pub mod client;
@@ -18,6 +19,7 @@ pub mod service;
 pub mod step;
 pub mod tally;
 pub mod trial;
+pub mod waits;
 
 use std::time::Instant;
 

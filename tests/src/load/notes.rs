@@ -15,6 +15,9 @@ pub const VARIABLE: &str = "E2E_NOTES";
 /// What a worker is to be, read at its start: the next version of the program, without another program.
 const VERSION: &str = "version";
 
+/// Between a version and the first generation that is to be it.
+const VERSION_SINCE: &str = " since ";
+
 /// Who serves; and what the trial adds of its own.
 const LIFE: &str = "life";
 
@@ -39,7 +42,12 @@ pub struct Accept {
 /// One line of who serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// A worker begins to take connections, on this port.
+    /// A worker's program has begun.
+    Begins {
+        /// Its process.
+        pid: u32,
+    },
+    /// A worker begins to take connections, on this port; or does so again, after a rest.
     Serves {
         /// Its process.
         pid: u32,
@@ -47,9 +55,16 @@ pub enum Life {
         slot: u32,
         /// The port it listens on.
         port: u16,
+        /// Its generation.
+        generation: u64,
     },
     /// A worker takes no more.
     Ceases {
+        /// Its process.
+        pid: u32,
+    },
+    /// A worker is done: the next thing is the end of its process.
+    Ends {
         /// Its process.
         pid: u32,
     },
@@ -97,7 +112,7 @@ impl Notes {
     ///
     /// As `open(2)` and `write(2)`.
     pub fn life(&self, life: Life) -> io::Result<()> {
-        self.append(LIFE)?.write_all(format!("{}\n", life.text()).as_bytes())
+        self.append(LIFE)?.write_all(format!("{} {}\n", micros(), life.text()).as_bytes())
     }
 
     /// A pen for who took which connection.
@@ -117,8 +132,7 @@ impl Notes {
     pub fn accepted(accepts: &File, port: u16) -> io::Result<()> {
         // `&File` writes without a buffer: it has to be there when the process is killed in the next moment.
         let mut accepts = accepts;
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        accepts.write_all(format!("{} {port} {}\n", std::process::id(), since.as_micros()).as_bytes())
+        accepts.write_all(format!("{} {port} {}\n", std::process::id(), micros()).as_bytes())
     }
 
     /// All lines on who serves, in their order.
@@ -127,7 +141,20 @@ impl Notes {
     ///
     /// If a line can't be meant.
     pub fn lives(&self) -> Vec<Life> {
-        self.read(LIFE).lines().map(|line| Life::parse(line).unwrap_or_else(|| panic!("`{line}`"))).collect()
+        self.timeline().into_iter().map(|(_, life)| life).collect()
+    }
+
+    /// The same, each with its time.
+    ///
+    /// # Panics
+    ///
+    /// If a line can't be meant.
+    pub fn timeline(&self) -> Vec<(SystemTime, Life)> {
+        let parse = |line: &str| {
+            let (micros, life) = line.split_once(' ')?;
+            Some((at_micros(micros)?, Life::parse(life)?))
+        };
+        self.read(LIFE).lines().map(|line| parse(line).unwrap_or_else(|| panic!("`{line}`"))).collect()
     }
 
     /// All connections that were taken, in the order of the notes.
@@ -139,33 +166,36 @@ impl Notes {
         let accept = |line: &str| {
             let mut words = line.split(' ');
             let (pid, port) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-            let when = SystemTime::UNIX_EPOCH + Duration::from_micros(words.next()?.parse().ok()?);
-            Some(Accept { pid, port, when })
+            Some(Accept { pid, port, when: at_micros(words.next()?)? })
         };
         self.read(ACCEPTS).lines().map(|line| accept(line).unwrap_or_else(|| panic!("`{line}`"))).collect()
     }
 
-    /// What a worker that starts now is to be.
+    /// What a worker of this generation that starts now is to be.
     ///
     /// # Panics
     ///
     /// If it is none of the versions.
-    pub fn version(&self) -> Version {
-        match self.read(VERSION).as_str() {
-            "" => Version::Good,
-            text => Version::ALL.into_iter().find(|version| version.text() == text).expect("a version"),
+    pub fn version(&self, generation: u64) -> Version {
+        let text = self.read(VERSION);
+        let Some((version, since)) = text.split_once(VERSION_SINCE) else { return Version::Good };
+        let since: u64 = since.parse().expect("a generation");
+        if generation < since {
+            return Version::Good;
         }
+        Version::ALL.into_iter().find(|known| known.text() == version).expect("a version")
     }
 
-    /// Decides what workers are to be that start from now on.
+    /// Decides what workers are to be that start from now on, and are of this generation or a later one; those of an earlier
+    /// one are good.
     ///
     /// # Errors
     ///
     /// As `open(2)`, `write(2)` and `rename(2)`.
-    pub fn set_version(&self, version: Version) -> io::Result<()> {
+    pub fn set_version(&self, version: Version, since: u64) -> io::Result<()> {
         // Renamed, so that a worker reads the old one or the new one.
         let draft = self.0.join("version~");
-        std::fs::write(&draft, version.text())?;
+        std::fs::write(&draft, format!("{}{VERSION_SINCE}{since}", version.text()))?;
         std::fs::rename(draft, self.0.join(VERSION))
     }
 
@@ -179,11 +209,24 @@ impl Notes {
     }
 }
 
+/// Now, in microseconds since 1970.
+fn micros() -> u128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros()
+}
+
+fn at_micros(text: &str) -> Option<SystemTime> {
+    Some(SystemTime::UNIX_EPOCH + Duration::from_micros(text.parse().ok()?))
+}
+
 impl Life {
     fn text(self) -> String {
         match self {
-            Self::Serves { pid, slot, port } => format!("serves {pid} {slot} {port}"),
+            Self::Serves { pid, slot, port, generation } => {
+                format!("serves {pid} {slot} {port} {generation}")
+            }
+            Self::Begins { pid } => format!("begins {pid}"),
             Self::Ceases { pid } => format!("ceases {pid}"),
+            Self::Ends { pid } => format!("ends {pid}"),
             Self::Killed { pid } => format!("killed {pid}"),
             Self::Crashes { pid } => format!("crashes {pid}"),
             Self::Floor(count) => format!("floor {count}"),
@@ -193,9 +236,14 @@ impl Life {
     fn parse(line: &str) -> Option<Self> {
         let words: Vec<&str> = line.split(' ').collect();
         Some(match words[..] {
-            ["serves", pid, slot, port] => {
-                Self::Serves { pid: pid.parse().ok()?, slot: slot.parse().ok()?, port: port.parse().ok()? }
-            }
+            ["serves", pid, slot, port, generation] => Self::Serves {
+                pid: pid.parse().ok()?,
+                slot: slot.parse().ok()?,
+                port: port.parse().ok()?,
+                generation: generation.parse().ok()?,
+            },
+            ["begins", pid] => Self::Begins { pid: pid.parse().ok()? },
+            ["ends", pid] => Self::Ends { pid: pid.parse().ok()? },
             ["ceases", pid] => Self::Ceases { pid: pid.parse().ok()? },
             ["killed", pid] => Self::Killed { pid: pid.parse().ok()? },
             ["crashes", pid] => Self::Crashes { pid: pid.parse().ok()? },
@@ -226,11 +274,13 @@ mod tests {
     fn what_is_noted_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let notes = Notes::new(dir.path().to_owned());
-        assert_eq!((notes.lives(), notes.all_accepts(), notes.version()), (vec![], vec![], Version::Good));
+        assert_eq!((notes.lives(), notes.all_accepts(), notes.version(0)), (vec![], vec![], Version::Good));
         let lives = [
             Life::Floor(1),
-            Life::Serves { pid: 7, slot: 3, port: 80 },
+            Life::Serves { pid: 7, slot: 3, port: 80, generation: 2 },
+            Life::Begins { pid: 8 },
             Life::Ceases { pid: 7 },
+            Life::Ends { pid: 7 },
             Life::Killed { pid: 8 },
             Life::Crashes { pid: 9 },
         ];
@@ -241,8 +291,11 @@ mod tests {
         assert_eq!((accept.pid, accept.port), (std::process::id(), 1234));
         assert!(accept.when <= SystemTime::now());
         for version in Version::ALL {
-            notes.set_version(version).unwrap();
-            assert_eq!(notes.version(), version);
+            notes.set_version(version, 3).unwrap();
+            assert_eq!(
+                [2, 3, 4].map(|generation| notes.version(generation)),
+                [Version::Good, version, version]
+            );
         }
     }
 }

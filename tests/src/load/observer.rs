@@ -19,6 +19,8 @@ pub struct Observation {
     pub killed: Vec<u32>,
     /// How many crashed that had never served.
     pub crashes: u32,
+    /// The latest generation that ever served.
+    pub generation: u64,
     /// On which port they listen.
     pub port: Option<u16>,
 }
@@ -42,9 +44,10 @@ impl Observation {
         let mut floor = None;
         for life in lives {
             match *life {
-                Life::Serves { pid, slot, port } => {
+                Life::Serves { pid, slot, port, generation } => {
                     seen.serving.insert(pid, slot);
                     seen.port = Some(port);
+                    seen.generation = seen.generation.max(generation);
                 }
                 // One that was killed may have been about to leave.
                 Life::Ceases { pid } => drop(seen.serving.remove(&pid)),
@@ -52,6 +55,7 @@ impl Observation {
                     seen.serving.remove(&pid);
                     seen.killed.push(pid);
                 }
+                Life::Begins { .. } | Life::Ends { .. } => {}
                 Life::Crashes { .. } => seen.crashes += 1,
                 Life::Floor(count) => floor = Some(count),
             }
@@ -83,7 +87,7 @@ mod tests {
     use super::*;
 
     const fn serves(pid: u32) -> Life {
-        Life::Serves { pid, slot: pid, port: 80 }
+        Life::Serves { pid, slot: pid, port: 80, generation: 1 }
     }
 
     #[test]
@@ -100,6 +104,15 @@ mod tests {
             (seen.fewest, seen.shortfalls),
             (Some(1), vec![Shortfall { serving: 1, floor: 2, after }])
         );
+    }
+
+    #[test]
+    fn a_worker_that_rests_does_not_serve_until_it_says_so_again() {
+        let rest = [Life::Floor(1), Life::Ceases { pid: 1 }];
+        let seen = Observation::of(&[&[serves(1), serves(2)][..], &rest].concat());
+        assert_eq!(seen.serving.keys().collect::<Vec<_>>(), [&2]);
+        let seen = Observation::of(&[&[serves(1), serves(2)][..], &rest, &[serves(1)]].concat());
+        assert_eq!((seen.serving.len(), seen.fewest), (2, Some(1)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is asked of a master under load.
 
+use std::collections::BTreeMap;
+
 use super::notes::{Life, Version};
 use super::service::Service;
 use crate::harness::eventually;
@@ -13,67 +15,143 @@ pub enum Step {
     ScaleInVain(u32, Version),
     /// The worker in a slot is replaced; it leaves first.
     Restart(u32),
+    /// The worker in a slot is replaced; its successor serves first.
+    Renew(u32),
     /// All workers are replaced; they leave first.
     RestartAll,
+    /// All workers are replaced by a reload.
+    Reload(Pace),
+    /// A reload to a version that can't serve: everything becomes as it was.
+    ReloadInVain(Pace, Version),
     /// The worker in a slot is stopped, and started again.
     StopAndStart(u32),
+    /// The worker in a slot takes no work, and stays.
+    Suspend(u32),
+    /// The worker that rests in a slot serves again: the same process.
+    Resume(u32),
     /// One of those that serve is killed from outside; the number chooses which.
     Kill(usize),
     /// The successor of the worker in a slot crashes again and again before it serves, until a better version is there.
     CrashLoop(u32),
 }
 
+/// How many workers a reload replaces at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// One after the other, the new one first.
+    OneByOne,
+    /// All, the new ones first.
+    AllAtOnce,
+    /// One after the other, the old one first.
+    OneMissing,
+}
+
+/// What the service is to be like between two steps.
+#[derive(Debug)]
+pub struct Wanted {
+    /// How many workers there are.
+    workers: u32,
+    /// Which of them take no work: the process in each slot.
+    resting: BTreeMap<u32, u32>,
+}
+
 /// How often a worker crashes in [`Step::CrashLoop`].
 const CRASHES: u32 = 3;
 
+/// The exit code of a reload that was taken back.
+const ROLLED_BACK: i32 = 8;
+
+/// How long a new worker of a bad version has to live: longer than one that crashes.
+const SOAK: &str = "300ms";
+
+impl Wanted {
+    /// So many workers that all serve.
+    pub const fn serving(workers: u32) -> Self {
+        Self { workers, resting: BTreeMap::new() }
+    }
+
+    fn floor(&self) -> u32 {
+        self.workers - u32::try_from(self.resting.len()).expect("no more rest than there are")
+    }
+}
+
 impl Step {
-    /// Carries it out to its verdict. `desired` is how many workers there are to be, before and after.
+    /// Carries it out to its verdict. `wanted` is what the service is to be like, before and after.
     ///
     /// # Panics
     ///
     /// If the verdict is another one than it has to be.
-    pub async fn carry_out(self, service: &Service, desired: &mut u32) {
-        service.note(Life::Floor(self.floor(*desired)));
+    pub async fn carry_out(self, service: &Service, wanted: &mut Wanted) {
+        service.note(Life::Floor(self.floor(wanted.floor())));
         match self {
             Self::Scale(count) => {
                 self.run(service, &["scale", &format!("{{app}}={count}")], 0).await;
-                *desired = count;
+                wanted.workers = count;
             }
             Self::ScaleInVain(count, version) => {
-                set_version(service, version);
+                set_version(service, version, 0);
                 self.run(service, &["scale", &format!("{{app}}={count}")], 1).await;
-                set_version(service, Version::Good);
+                set_version(service, Version::Good, 0);
             }
             Self::Restart(slot) => self.run(service, &["restart", &worker(slot)], 0).await,
+            Self::Renew(slot) => self.run(service, &["restart", "--surge", &worker(slot)], 0).await,
             Self::RestartAll => self.run(service, &["restart", "{app}"], 0).await,
+            Self::Reload(pace) => {
+                self.run(service, &[&["reload", "{app}"], pace.options()].concat(), 0).await;
+                service.until_serving(wanted.floor()).await;
+            }
+            Self::ReloadInVain(pace, version) => {
+                let reload = [&["reload", "{app}", "--soak", SOAK], pace.options()].concat();
+                // A rollback may start workers of the old generation, which have to be good.
+                set_version(service, version, service.observed().generation + 1);
+                self.run(service, &reload, ROLLED_BACK).await;
+                // The verdict comes when those that are started again are on their way.
+                service.until_serving(wanted.floor()).await;
+                set_version(service, Version::Good, 0);
+            }
             Self::StopAndStart(slot) => {
                 self.run(service, &["stop", &worker(slot)], 0).await;
                 self.run(service, &["start", &worker(slot)], 0).await;
             }
+            Self::Suspend(slot) => {
+                let pid = serving_in(service, slot).expect("a worker serves in the slot");
+                self.run(service, &["suspend", &worker(slot)], 0).await;
+                assert_eq!(serving_in(service, slot), None, "{self:?}");
+                wanted.resting.insert(slot, pid);
+            }
+            Self::Resume(slot) => {
+                self.run(service, &["resume", &worker(slot)], 0).await;
+                assert_eq!(serving_in(service, slot), wanted.resting.remove(&slot), "{self:?}");
+            }
             Self::Kill(number) => {
                 let serving: Vec<u32> = service.observed().serving.into_keys().collect();
                 service.kill(serving[number % serving.len()]);
-                service.until_serving(*desired).await;
+                service.until_serving(wanted.floor()).await;
             }
             Self::CrashLoop(slot) => {
                 let before = service.observed().crashes;
-                set_version(service, Version::Crashes);
+                set_version(service, Version::Crashes, 0);
                 self.run(service, &["restart", &worker(slot)], 0).await;
                 let crashed = || (service.observed().crashes >= before + CRASHES).then_some(());
                 eventually("crashes", crashed).await;
-                set_version(service, Version::Good);
-                service.until_serving(*desired).await;
+                set_version(service, Version::Good, 0);
+                service.until_serving(wanted.floor()).await;
             }
         }
-        service.note(Life::Floor(*desired));
+        service.note(Life::Floor(wanted.floor()));
     }
 
-    /// How many have to serve all the while.
-    fn floor(self, desired: u32) -> u32 {
+    /// How many have to serve all the while, of those that serve.
+    fn floor(self, serving: u32) -> u32 {
         match self {
-            Self::Scale(count) => desired.min(count),
-            Self::ScaleInVain(..) => desired,
-            Self::Restart(_) | Self::StopAndStart(_) | Self::Kill(_) | Self::CrashLoop(_) => desired - 1,
+            Self::Scale(count) => serving.min(count),
+            Self::Reload(pace) | Self::ReloadInVain(pace, _) => serving - pace.missing(),
+            Self::ScaleInVain(..) | Self::Renew(_) | Self::Resume(_) => serving,
+            Self::Restart(_)
+            | Self::StopAndStart(_)
+            | Self::Suspend(_)
+            | Self::Kill(_)
+            | Self::CrashLoop(_) => serving - 1,
             Self::RestartAll => 0,
         }
     }
@@ -84,10 +162,38 @@ impl Step {
     }
 }
 
+impl Pace {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OneByOne, Self::AllAtOnce, Self::OneMissing];
+
+    /// How it is asked for.
+    pub const fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::OneByOne => &[],
+            Self::AllAtOnce => &["--max-surge", "100%"],
+            Self::OneMissing => &["--max-surge", "0", "--max-unavailable", "1"],
+        }
+    }
+
+    /// How many may be missing meanwhile.
+    const fn missing(self) -> u32 {
+        match self {
+            Self::OneByOne | Self::AllAtOnce => 0,
+            Self::OneMissing => 1,
+        }
+    }
+}
+
 fn worker(slot: u32) -> String {
     format!("{{app}}/{slot}")
 }
 
-fn set_version(service: &Service, version: Version) {
-    service.notes().set_version(version).expect("the version can be written");
+/// Who serves in a slot.
+fn serving_in(service: &Service, slot: u32) -> Option<u32> {
+    let serving = service.observed().serving;
+    serving.into_iter().find_map(|(pid, of)| (of == slot).then_some(pid))
+}
+
+fn set_version(service: &Service, version: Version, since: u64) {
+    service.notes().set_version(version, since).expect("the version can be written");
 }

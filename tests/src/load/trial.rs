@@ -9,7 +9,7 @@ use super::notes::Notes;
 use super::now;
 use super::observer::Observation;
 use super::service::Service;
-use super::step::Step;
+use super::step::{Step, Wanted};
 use super::tally::Tally;
 
 /// How long a trial waits for the requests it is to count, once its steps are done.
@@ -37,12 +37,12 @@ pub struct Report {
 /// vanishes. What is otherwise is a problem of the report.
 pub async fn under_load(service: &Service, clients: Clients, steps: &[Step], requests: u64) -> Report {
     let load = Load::greedy(generator::Service::at(service.addr()), clients);
-    let mut desired = service.workers();
+    let mut wanted = Wanted::serving(service.workers());
     let mut took = Duration::ZERO;
     for (number, step) in (1..).zip(steps) {
         load.until(requests * number / (steps.len() as u64 + 1), PATIENCE).await;
         let begin = now();
-        step.carry_out(service, &mut desired).await;
+        step.carry_out(service, &mut wanted).await;
         took += begin.elapsed();
     }
     load.until(requests, PATIENCE).await;
