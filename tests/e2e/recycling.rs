@@ -15,7 +15,7 @@ const RECYCLINGS: usize = 10;
 async fn workers_of_a_second_are_replaced_under_load_and_no_request_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let notes = Notes::new(dir.path().to_owned());
-    notes.set_version(Version::Good).unwrap();
+    notes.set_version(Version::Good, 0).unwrap();
     let policy = RecyclePolicy { age: Some(Duration::from_secs(1)), ..RecyclePolicy::default() };
     let builder = App::builder(program!("worker_http")).workers(WORKERS).listen("http", "127.0.0.1:0");
     let mut app = App::started(builder.env(VARIABLE, dir.path()).recycle_policy(policy)).await;
