@@ -22,6 +22,7 @@ impl Fleet {
             Stage::Forward | Stage::Held(_) => {
                 rollout.pending.insert(slot);
                 self.occupy_again(slot);
+                self.returns(slot);
                 self.rollout_failed(now, ReloadFailure::Worker(failure));
             }
         }
@@ -166,6 +167,7 @@ impl Fleet {
             Some(SlotState::Undecided { .. } | SlotState::BackingOff { .. } | SlotState::GivenUp) => {
                 self.slot_mut(slot).release = release;
                 self.refill(slot);
+                self.returns(slot);
             }
             Some(_) => self.slot_mut(slot).release = release,
             None => {}
@@ -201,6 +203,14 @@ impl Fleet {
             }
         }
         self.occupy_again(slot);
+        self.returns(slot);
+    }
+
+    /// The verdict of a rollback waits for what comes into this slot.
+    fn returns(&mut self, slot: SlotIndex) {
+        if let Some(rollout) = &mut self.rollout {
+            rollout.returning.insert(slot);
+        }
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) struct Rollout {
     pub(super) incoming: BTreeMap<SlotIndex, Incoming>,
     /// Slots that were replaced.
     pub(super) replaced: BTreeSet<SlotIndex>,
+    /// Slots that made room in vain, or whose new worker ended: they get one of the old generation again.
+    pub(super) returning: BTreeSet<SlotIndex>,
     /// Those that drain since they were replaced.
     pub(super) leaving: BTreeSet<WorkerId>,
     /// So many are replaced, then it holds.

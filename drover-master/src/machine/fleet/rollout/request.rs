@@ -148,6 +148,7 @@ impl Fleet {
             pending,
             incoming: BTreeMap::new(),
             replaced: BTreeSet::new(),
+            returning: BTreeSet::new(),
             leaving: BTreeSet::new(),
             canary,
             recycles: None,

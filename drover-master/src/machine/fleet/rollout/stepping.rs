@@ -24,6 +24,10 @@ impl Fleet {
             return;
         }
         if rollout.pending.is_empty() {
+            let goes_back = matches!(rollout.stage, Stage::Back { .. });
+            if goes_back && rollout.returning.iter().any(|slot| self.is_on_its_way(*slot)) {
+                return;
+            }
             self.complete();
         } else if rollout.stage == Stage::Forward && rollout.has_its_canaries() {
             self.canaries_stand();
@@ -122,6 +126,18 @@ impl Fleet {
             )
         };
         !rests(self.slots[slot.0 as usize].state) && self.unkillable_in(slot).is_none()
+    }
+
+    /// Whether a worker of the slot's own will be ready, or will have failed, within its deadlines.
+    fn is_on_its_way(&self, slot: SlotIndex) -> bool {
+        match self.slots.get(slot.0 as usize).map(|slot| (slot.state, slot.after_exit)) {
+            Some((SlotState::Queued, _)) => true,
+            Some((SlotState::Occupied(id), None)) => {
+                matches!(self.phase_of(id), Phase::Initialized | Phase::Starting)
+            }
+            Some((SlotState::Occupied(_), Some(AfterExit::Refill))) => self.unkillable_in(slot).is_none(),
+            _ => false,
+        }
     }
 
     fn replace(&mut self, now: Instant, slot: SlotIndex, stops_first: bool) {
