@@ -134,6 +134,9 @@ pub enum DenyReason {
     /// Something else changes the app.
     #[error("another operation changes the app; wait until it is done")]
     Changing,
+    /// Too many of those that were replaced are still there.
+    #[error("workers that were replaced earlier still drain; wait until they are gone")]
+    Draining,
     /// A reload waits for somebody to decide.
     #[error("a reload is held; promote or abort it first")]
     HeldReload,

@@ -255,6 +255,7 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::Reloading
         | DenyReason::Changing
         | DenyReason::HeldReload
+        | DenyReason::Draining
         | DenyReason::Oneshot
         | DenyReason::Suspended
         | DenyReason::Leaving { .. }

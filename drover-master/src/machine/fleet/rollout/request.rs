@@ -95,6 +95,10 @@ impl Fleet {
         let slots: BTreeSet<SlotIndex> =
             slots.into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
         let policy = self.current.rules.update.clone();
+        // Each leaves some behind that drain, all of one generation: who does not wait would pile them up.
+        if self.drains.len() >= policy.max_generations.max(2) as usize {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Draining));
+        }
         self.begin_rollout(now, vec![ticket], Aim::Renewal, policy, None, slots, by);
     }
 

@@ -431,3 +431,16 @@ fn one_that_outlives_sigkill_on_the_way_back_is_followed_by_the_old_generation()
     stage.settle();
     assert_eq!(stage.generations(), [1, 1]);
 }
+
+#[test]
+fn whoever_restarts_beside_again_and_again_waits_for_the_drains() {
+    let mut stage = Stage::protocol(1).script(0, vec![Manner::Deaf; 6]).begun();
+    for _ in 0..4 {
+        let renewal = stage.renew(Target::All);
+        stage.settle();
+        assert_eq!(stage.verdict(renewal), None, "the old one drains");
+    }
+    let renewal = stage.renew(Target::All);
+    assert_eq!(stage.verdict(renewal), Some(Verdict::Denied(DenyReason::Draining)));
+    assert_eq!(stage.fleet.workers().count(), 5);
+}
