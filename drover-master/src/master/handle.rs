@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::change::Change;
 use super::error::{EndError, OperateError, StartError, Unavailable};
 use super::event_log::{EventLog, EventStream};
+use super::reload::Change;
 use super::ticket::{Reply, Ticket};
 use super::view::{Snapshot, View};
 use crate::config::{AppSpec, ListenAddr};

@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod changing;
 mod contact;
 mod driver;
 mod edition;
@@ -12,6 +13,7 @@ mod hook;
 mod links;
 mod measuring;
 mod processes;
+mod reload;
 mod steering;
 mod ticket;
 mod trace;
@@ -19,10 +21,10 @@ mod view;
 mod workers;
 
 pub use builder::MasterBuilder;
-pub use change::Reload;
 pub use error::{BuildError, EndError, OperateError, StartError, Unavailable};
 pub use event_log::{Event, EventLog, EventStream, Missed, Occurrence};
 pub use handle::Master;
 pub use hook::ExitContext;
+pub use reload::Reload;
 pub use ticket::Ticket;
 pub use view::Snapshot;

@@ -1,0 +1,126 @@
+//! The driver's dealings with changes of the app as a whole: everything that can fail is done before anything changes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+
+use super::driver::{Driver, Waiting};
+use super::edition::Edition;
+use super::error::OperateError;
+use super::reload::{Change, Reload};
+use super::ticket::Reply;
+use crate::config::{AppSpec, ConfigError};
+use crate::machine::fleet::{FleetInput, Release, Target};
+use crate::machine::gate::Doing;
+use crate::machine::worker::Rules;
+
+impl Driver {
+    pub(super) fn change(
+        &mut self,
+        now: Instant,
+        change: Change,
+        by: Arc<str>,
+        reply: Reply<(), OperateError>,
+    ) -> Option<oneshot::Sender<()>> {
+        let Reply { verdict, gate } = reply;
+        let prepared = match change {
+            Change::Reload(reload) => self.prepare_reload(reload),
+            Change::Adjust(spec) => self.adjusted(*spec).map(Prepared::Adjustment),
+            Change::Renew(target) => Ok(Prepared::Renewal(target)),
+            Change::Promote => Ok(Prepared::Promotion),
+            Change::Abort => Ok(Prepared::Abort),
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                let _ = verdict.send(Err(error));
+                return Some(gate);
+            }
+        };
+        let ticket = self.wait(Waiting::Operation(verdict));
+        let input = match prepared {
+            Prepared::Reload(reload) => FleetInput::ReloadRequested { ticket, reload, by },
+            Prepared::Renewal(target) => FleetInput::RenewalRequested { ticket, target, by },
+            Prepared::Promotion => FleetInput::PromotionRequested { ticket, by },
+            Prepared::Abort => FleetInput::AbortRequested { ticket, by },
+            Prepared::Adjustment(release) => FleetInput::AdjustmentRequested { ticket, release },
+        };
+        self.fleet.handle(now, input);
+        Some(gate)
+    }
+
+    /// Everything that can fail is done before anything changes.
+    fn prepare_reload(&mut self, reload: Reload) -> Result<Prepared, OperateError> {
+        let Reload { spec, policy, canary } = reload;
+        let is_new = spec.is_some();
+        let current = self.current_spec();
+        let spec = match spec {
+            Some(spec) => Arc::new(self.resolved(*spec)?),
+            None => current,
+        };
+        let mut edition = Edition::closed(Arc::clone(&spec));
+        edition.follows = !is_new;
+        if self.fleet.doing() != Doing::Idle {
+            let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender);
+            // Whatever it will be by when its turn comes is open then; so is its socket, if any may need one.
+            let may_speak = !is_new && self.editions.values().any(|edition| edition.link.is_some());
+            let opened =
+                opened.and_then(|()| if may_speak { edition.speak(&self.link_sender) } else { Ok(()) });
+            if let Err(error) = opened {
+                self.keep_listeners();
+                return Err(OperateError::opening(Arc::clone(&self.app), error));
+            }
+        }
+        let generation = self.fleet.next_generation();
+        self.editions.insert(generation, edition);
+        let release = Release { generation, rules: Arc::new(Rules::from(&*spec)) };
+        Ok(Prepared::Reload(Box::new(crate::machine::fleet::Reload { release, policy, canary, is_new })))
+    }
+
+    fn resolved(&self, mut spec: AppSpec) -> Result<AppSpec, ConfigError> {
+        spec.resolve()?;
+        if *spec.name != *self.app {
+            return Err(ConfigError::OtherName { app: self.app.to_string(), got: spec.name });
+        }
+        Ok(spec)
+    }
+
+    /// The description that there is, with the policies of another.
+    fn adjusted(&mut self, spec: AppSpec) -> Result<Release, OperateError> {
+        let spec = self.resolved(spec)?;
+        let mut merged = (*self.current_spec()).clone();
+        merged.start = spec.start;
+        merged.stop = spec.stop;
+        merged.heartbeat = spec.heartbeat;
+        merged.restart = spec.restart;
+        merged.update = spec.update;
+        merged.recycle = spec.recycle;
+        merged.suspend = spec.suspend;
+        merged.depends_on = spec.depends_on;
+        merged.essential = spec.essential;
+        let generation = self.fleet.generation();
+        let rules = Arc::new(Rules::from(&merged));
+        if self.fleet.may_adjust() {
+            if let Some(edition) = self.editions.get_mut(&generation) {
+                edition.spec = Arc::new(merged);
+            }
+            self.show_edition();
+        }
+        Ok(Release { generation, rules })
+    }
+
+    fn current_spec(&self) -> Arc<AppSpec> {
+        Arc::clone(&self.editions[&self.fleet.generation()].spec)
+    }
+}
+
+/// A change that has been checked.
+#[derive(Debug)]
+enum Prepared {
+    Reload(Box<crate::machine::fleet::Reload>),
+    Renewal(Target),
+    Promotion,
+    Abort,
+    Adjustment(Release),
+}
