@@ -132,7 +132,10 @@ mod tests {
     type Codec = FrameCodec<WorkerFrame, WorkerFrame>;
 
     fn frame(text: String) -> WorkerFrame {
-        WorkerFrame { body: Some(Body::Status(Status { text, in_flight: 3 })), ..Default::default() }
+        WorkerFrame {
+            body: Some(Body::Status(Status { text, in_flight: 3, requests: 9 })),
+            ..Default::default()
+        }
     }
 
     proptest! {

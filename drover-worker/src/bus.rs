@@ -160,8 +160,9 @@ impl MessageBus {
         }
     }
 
-    /// Counts a request or job as under way until what this returns is dropped, and reports their number to the master: at most
-    /// four times a second, and not at all while it does not change. The text is that of the last [`status`](Self::status).
+    /// Counts a request or job as under way until what this returns is dropped, and as done from then on. Reports both numbers to
+    /// the master: at most four times a second, and not at all while they do not change. What is done is what the master replaces
+    /// workers by that have answered enough (`recycle.requests`). The text is that of the last [`status`](Self::status).
     ///
     /// A drain is not extended by itself, however much is under way: how long it may take is the operator's word. An app that knows
     /// better asks by [`extend`](Self::extend).
@@ -290,7 +291,8 @@ impl MessageBus {
         cut(&mut text, STATUS_BYTES);
         match &self.shared.outbox {
             Some(outbox) => {
-                outbox.status.send_replace(worker_frame::Body::Status(Status { text, in_flight }));
+                let requests = self.shared.work.done();
+                outbox.status.send_replace(worker_frame::Body::Status(Status { text, in_flight, requests }));
             }
             None => tracing::debug!(target: "drover::worker", text, in_flight, "status"),
         }

@@ -1,4 +1,4 @@
-//! How much is under way: a counter, and the task that reports it to the master.
+//! How much is under way and how much is done: two counters, and the task that reports it to the master.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +15,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(crate) struct Work {
     count: AtomicU64,
+    done: AtomicU64,
     changed: Notify,
     is_reported: AtomicBool,
 }
@@ -25,6 +26,11 @@ impl Work {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
         InFlight { work: Arc::clone(self) }
+    }
+
+    /// How many were under way and are not any more.
+    pub(crate) fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
     }
 
     /// Reports from here on, by one task however often this is called. It sleeps while nothing changes, and keeps the text of
@@ -40,8 +46,9 @@ impl Work {
                 status.send_if_modified(|body| {
                     let count = work.count.load(Ordering::Relaxed);
                     let worker_frame::Body::Status(status) = body else { return false };
-                    let is_new = status.in_flight != count;
-                    status.in_flight = count;
+                    let done = work.done();
+                    let is_new = (status.in_flight, status.requests) != (count, done);
+                    (status.in_flight, status.requests) = (count, done);
                     is_new
                 });
                 tokio::time::sleep(INTERVAL).await;
@@ -60,6 +67,7 @@ pub struct InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.work.count.fetch_sub(1, Ordering::Relaxed);
+        self.work.done.fetch_add(1, Ordering::Relaxed);
         self.work.changed.notify_one();
     }
 }

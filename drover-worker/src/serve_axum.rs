@@ -25,7 +25,7 @@ impl MessageBus {
     ///
     /// Beyond `axum::serve` it
     ///
-    /// - reports the number of requests [under way](Self::in_flight), each until its body is sent;
+    /// - reports the number of requests [under way](Self::in_flight), each until its body is sent, and of those that are done;
     /// - from the request to stop on answers with `Connection: close` (HTTP/1), so that clients which keep connections open go
     ///   elsewhere by themselves;
     /// - leaves idle connections open [until then](Self::letting_go), for a request may be on its way on each, and closes them

@@ -47,10 +47,15 @@ async fn answer(stream: &mut TcpStream) -> String {
 }
 
 async fn next_count(link: &mut FakeLink) -> u64 {
+    next_counts(link).await.0
+}
+
+/// How many are under way, and how many are done.
+async fn next_counts(link: &mut FakeLink) -> (u64, u64) {
     match link.body().await.unwrap() {
-        Some(Body::Status(Status { in_flight, text })) => {
+        Some(Body::Status(Status { in_flight, text, requests })) => {
             assert_eq!(text, "warm");
-            in_flight
+            (in_flight, requests)
         }
         other => panic!("{other:?}"),
     }
@@ -140,8 +145,10 @@ async fn the_master_hears_how_many_requests_are_under_way_until_their_bodies_are
         gate.notify_one();
         assert!(answer(stream).await.contains("connection: close"));
     }
-    within(async { while next_count(&mut link).await != 0 {} }).await;
+    within(async { while next_counts(&mut link).await != (0, 5) {} }).await;
     within(server).await.unwrap().unwrap();
+    bus.status("warm", 7);
+    assert_eq!(within(next_counts(&mut link)).await, (7, 5), "a status of the app's own keeps what is done");
 }
 
 #[tokio::test]

@@ -189,7 +189,7 @@ async fn of_many_statuses_the_newest_is_sent() {
     for in_flight in 0..1000 {
         bus.status(format!("serving {in_flight}"), in_flight);
     }
-    let newest = Status { text: "serving 999".into(), in_flight: 999 };
+    let newest = Status { text: "serving 999".into(), in_flight: 999, ..Default::default() };
     assert_eq!(link.body().await.unwrap(), Some(Body::Status(newest)));
     nothing_was_said(&mut link).await;
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
+use drover_master::config::{ConfigError, Probe};
 
 use super::online::duration;
 
@@ -34,8 +35,8 @@ pub struct RunArgs {
     /// How workers say that they are ready
     #[arg(long, value_name = "PROTOCOL", default_value = "none")]
     pub protocol: Protocol,
-    /// Ready when this answers, instead of after 1 s: tcp=HOST:PORT
-    #[arg(long, value_name = "KIND=ADDR")]
+    /// Ready when this answers, instead of after 1 s: tcp=HOST:PORT, http=URL, or exec=COMMAND, which exits with 0
+    #[arg(long, value_name = "KIND=WHAT")]
     pub probe: Option<ProbeArg>,
     /// When an ended worker is started again
     #[arg(long, value_name = "POLICY", default_value = "on-failure")]
@@ -135,23 +136,36 @@ impl std::str::FromStr for Listen {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, addr) =
             text.split_once('=').ok_or("expected NAME=ADDR, for example http=127.0.0.1:8080")?;
-        let addr = addr.parse().map_err(|error: drover_master::config::ConfigError| error.to_string())?;
+        let addr = addr.parse().map_err(|error: ConfigError| error.to_string())?;
         Ok(Self { name: name.to_owned(), addr })
     }
 }
 
 /// A question from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeArg(pub drover_master::config::Probe);
+pub struct ProbeArg(pub Probe);
 
 impl std::str::FromStr for ProbeArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some(("tcp", addr)) => Ok(Self(drover_master::config::Probe::tcp(addr))),
-            _ => Err("expected tcp=HOST:PORT, for example tcp=127.0.0.1:8080".to_owned()),
-        }
+        let probe = match text.split_once('=') {
+            Some(("tcp", addr)) => Probe::tcp(addr),
+            Some(("http", url)) => Probe::http(url.parse().map_err(|error: ConfigError| error.to_string())?),
+            Some(("exec", command)) => {
+                let mut words = shlex::split(command)
+                    .ok_or("the command has a quote that is not closed, or ends in a backslash")?
+                    .into_iter();
+                Probe::exec(words.next().unwrap_or_default(), words)
+            }
+            _ => {
+                return Err(
+                    "expected tcp=HOST:PORT, http=URL or exec=COMMAND, for example tcp=127.0.0.1:8080"
+                        .to_owned(),
+                );
+            }
+        };
+        Ok(Self(probe))
     }
 }
 

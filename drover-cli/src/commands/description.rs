@@ -134,6 +134,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         let resume_signal = drover_master::signal_number(&suspend.resume_signal)?;
         Some(SuspendSignals { signal, resume_signal })
     });
+    spec.recycle = app.recycle.clone();
     spec.kind = app.kind;
     spec.depends_on.clone_from(&app.depends_on);
     spec.essential = app.essential;

@@ -8,7 +8,7 @@ use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
 use super::unbuilt::{self, Place};
-use super::{env_file, heartbeat, limits, names, restart, suggest, timing, update, value};
+use super::{env_file, heartbeat, limits, names, recycle, restart, suggest, timing, update, value};
 
 /// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
@@ -54,6 +54,7 @@ pub(super) fn read<'t>(
         heartbeat: heartbeat::read(table, protocol),
         restart: restart::read(table),
         update: update::read(table),
+        recycle: recycle::read(table, protocol),
         kind,
         depends_on: Vec::new(),
         essential: table.optional("essential", value::boolean).unwrap_or_default(),
@@ -63,7 +64,8 @@ pub(super) fn read<'t>(
 
 const KINDS: &[(&str, Kind)] = &[("service", Kind::Service), ("oneshot", Kind::Oneshot)];
 
-fn command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
+/// Reads a program and its arguments: an array, or a text that is split into words.
+pub(super) fn command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
     let words = if entry.item.is_str() {
         split_command(entry, mistakes)?
     } else if entry.item.is_array() {

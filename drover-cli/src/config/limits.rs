@@ -101,7 +101,8 @@ fn number<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
     count
 }
 
-fn size<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
+/// A size with its unit; nothing needs none.
+pub(super) fn size<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
     match (entry.item.as_integer(), entry.item.as_str()) {
         // Nothing is nothing in every unit.
         (Some(0), _) => Some(0),

@@ -48,7 +48,9 @@ mod mistake;
 mod model;
 mod names;
 mod obstacle;
+mod probe;
 mod reader;
+mod recycle;
 mod relation;
 mod restart;
 mod root;
@@ -68,7 +70,9 @@ use std::path::Path;
 
 pub use self::load::{LoadError, load, parse_file, read};
 pub use self::mistake::{ConfigError, Mistake};
-pub use self::model::{App, Config, HostPort, Listen, Master, Protocol, Socket, Start, Stop, Suspend, Workers};
+pub use self::model::{
+    App, Config, HostPort, Listen, Master, Protocol, Socket, Start, Stop, Suspend, Workers,
+};
 
 pub use self::obstacle::obstacles;
 pub use self::write::{to_json, to_toml};

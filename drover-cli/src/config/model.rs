@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_master::config::{
-    Dependency, Heartbeat, Kind, Limits, ListenMode, Probe, RestartPolicy, Strategy, UpdatePolicy,
+    Dependency, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy, Strategy,
+    UpdatePolicy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -141,6 +142,8 @@ pub struct App {
     pub restart: RestartPolicy,
     /// How workers are replaced while the app runs.
     pub update: UpdatePolicy,
+    /// When a worker that serves has served enough, and another takes its place; default never.
+    pub recycle: RecyclePolicy,
     /// What it is for.
     pub kind: Kind,
     /// What has to be there before it starts, and ends only after it; each exists, and none waits for itself by any way.

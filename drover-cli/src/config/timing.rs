@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use drover_master::config::{Kind, Probe};
+use drover_master::config::Kind;
 
 use super::mistake::{Mistakes, shown};
 use super::model::{Protocol, Start, Stop, Suspend};
 use super::reader::{Entry, Origin, Reader};
 use super::unbuilt::Place;
-use super::{socket, suggest, value};
+use super::{probe, suggest, value};
 
 /// Reads `app.NAME.start` of an app of a kind that speaks `protocol`.
 pub(super) fn start(table: &mut Reader<'_, '_>, protocol: Protocol, kind: Kind) -> Start {
@@ -25,26 +25,9 @@ pub(super) fn start(table: &mut Reader<'_, '_>, protocol: Protocol, kind: Kind) 
         timeout: if is_unlimited { Duration::MAX } else { timeout.value },
         max_timeout: max_timeout.value,
         min_uptime: table.setting("min_uptime", default.min_uptime, value::duration).value,
-        probe: probe(table, protocol),
+        probe: probe::read(table, protocol),
         parallel: table.optional("parallel", value::whole(1..=100_000)),
     }
-}
-
-/// Reads `probe`, which only a worker that can't say by itself that it is ready has use for.
-fn probe(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
-    let entry = start.entry("probe")?;
-    if protocol == Protocol::Drover {
-        let message = format!("{} has no meaning for a worker that says when it is ready", entry.path);
-        start.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
-    }
-    start.table("probe", Place::Probe, |table| {
-        let addr = table.required(
-            "tcp",
-            "say where, for example `probe = { tcp = \"127.0.0.1:8080\" }`",
-            socket::peer,
-        );
-        addr.map(Probe::tcp)
-    })
 }
 
 /// Reads `app.NAME.stop`.

@@ -36,17 +36,13 @@ pub(super) enum Place {
     Backoff,
     /// `[app.NAME.restart.limit]` and `[app.NAME.restart.start_limit]`.
     Limit,
+    /// `[app.NAME.recycle]`.
+    Recycle,
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 6] = [
-    (Place::App, "recycle"),
-    (Place::App, "health"),
-    (Place::App, "reload"),
-    (Place::App, "watchdog"),
-    (Place::Probe, "http"),
-    (Place::Probe, "exec"),
-];
+pub(super) const KEYS: [(Place, &str); 3] =
+    [(Place::App, "health"), (Place::App, "reload"), (Place::App, "watchdog")];
 
 /// Words of `app.NAME.protocol` that are not built yet.
 pub(super) const PROTOCOLS: [&str; 1] = ["notify"];

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, ProbeKind, Resource, RestartPolicy, RestartWhen, Share, Strategy,
-    UpdateOrder, UpdatePolicy,
+    ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource, RestartPolicy, RestartWhen,
+    Share, Strategy, UpdateOrder, UpdatePolicy,
 };
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -94,6 +94,7 @@ fn app(app: &App) -> Item {
         heartbeat: beat,
         restart: policy,
         update: updating,
+        recycle: recycling,
         kind,
         depends_on,
         essential,
@@ -134,6 +135,7 @@ fn app(app: &App) -> Item {
     }));
     written.push(("restart", restart(policy)));
     written.push(("update", update(updating)));
+    written.push(("recycle", recycle(recycling)));
     table(written)
 }
 
@@ -193,11 +195,33 @@ fn start(start: &Start) -> Item {
         ("max_timeout", value(format_duration(*max_timeout))),
         ("min_uptime", value(format_duration(*min_uptime))),
     ]);
-    if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = probe {
-        written.push(("probe", inline([("tcp", addr.into())])));
-    }
+    written.extend(probe.as_ref().map(|probe| ("probe", self::probe(probe))));
     written.extend(parallel.map(|count| ("parallel", value(i64::from(count)))));
     table(written)
+}
+
+fn probe(Probe { kind, interval, timeout }: &Probe) -> Item {
+    let mut rows: Vec<(&str, Value)> = match kind {
+        ProbeKind::Tcp { addr } => vec![("tcp", addr.into())],
+        ProbeKind::Http { url, host, status } => {
+            let mut rows = vec![("http", url.to_string().into())];
+            rows.extend(host.iter().map(|host| ("host", host.into())));
+            if !status.is_empty() {
+                let codes = Array::from_iter(status.iter().map(|code| i64::from(*code)));
+                rows.push(("status", codes.into()));
+            }
+            rows
+        }
+        // Words of a file, which are text.
+        ProbeKind::Exec { program, args } => {
+            let words = std::iter::once(program).chain(args).map(|word| word.to_string_lossy().into_owned());
+            vec![("exec", Array::from_iter(words).into())]
+        }
+        _ => Vec::new(),
+    };
+    rows.push(("interval", format_duration(*interval).into()));
+    rows.push(("timeout", format_duration(*timeout).into()));
+    inline(rows)
 }
 
 fn stop(stop: &Stop) -> Item {
@@ -263,6 +287,15 @@ fn update(policy: &UpdatePolicy) -> Item {
     ])
 }
 
+fn recycle(policy: &RecyclePolicy) -> Item {
+    let RecyclePolicy { age, rss, requests, jitter } = policy;
+    let mut written: Vec<_> = age.iter().map(|age| ("age", value(format_duration(*age)))).collect();
+    written.extend(rss.map(|bytes| ("rss", value(format!("{bytes}B")))));
+    written.extend(requests.map(|count| ("requests", value(i64::try_from(count).unwrap_or(i64::MAX)))));
+    written.push(("jitter", value(*jitter)));
+    table(written)
+}
+
 fn failure_limit(limit: &FailureLimit) -> Item {
     let then = match limit.then {
         LimitReached::GiveUp => "give-up",
@@ -314,9 +347,11 @@ mod tests {
     fn what_is_written_means_the_same() {
         let probe = web("start.probe = { tcp = 'h:1' }\nenv.'a b' = \"\\\"\\n\\u007f\"");
         let halted = web("suspend = { signal = 'STOP', resume_signal = 'SIGCONT' }");
+        let http = web("start.probe = { http = 'http://h/', host = 'a', status = [204], interval = '1s' }");
+        let exec = web("start.probe = { exec = \"./check 'a b'\", timeout = '1m' }");
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
         let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
-        for text in [EVERY_KEY, &web(""), &probe, &halted, &quiet, &oneshot] {
+        for text in [EVERY_KEY, &web(""), &probe, &halted, &http, &exec, &quiet, &oneshot] {
             let config = super::super::parse(text).unwrap();
             let written = to_toml(&config);
             let again = super::super::parse(&written)
@@ -379,6 +414,9 @@ order = "start-first"
 on_failure = "rollback"
 timeout = "10m"
 max_generations = 4
+
+[app.web.recycle]
+jitter = 0.1
 "#;
         assert_eq!(to_toml(&config), expected);
         let json = to_json(&config);

@@ -199,6 +199,10 @@ fn a_restart_beside_has_the_new_one_ready_before_the_old_one_leaves() {
         names.iter().position(|event| *event == (name.to_owned(), pid)).expect("it is told")
     };
     assert!(at("replaced", new[1]) < at("exited", old[1]), "{names:?}");
+    let each = home.run(&["restart", "--surge", "web/*"]);
+    assert_eq!((each.code, each.stdout.lines().count()), (Some(0), 2), "{each:#?}");
+    assert!(pids(&home).iter().all(|pid| !new.contains(pid)));
+    let new = pids(&home);
     assert_eq!(home.run(&["restart", "--surge", "web"]).stdout, "web restarted\n");
     assert!(pids(&home).iter().all(|pid| !new.contains(pid)));
     home.run(&["restart", "--surge", "web/7"]).failed(4, &["there is no worker `web/7`"]);

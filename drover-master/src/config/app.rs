@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
+    Command, Dependency, Heartbeat, Kind, ListenSpec, RecyclePolicy, RestartPolicy, RestartWhen, StartPolicy,
+    StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -35,6 +35,8 @@ pub struct AppSpec {
     pub restart: RestartPolicy,
     /// How they are replaced while the app runs.
     pub update: UpdatePolicy,
+    /// When they are replaced because they have served enough, each by the rules of `update`. Default: never.
+    pub recycle: RecyclePolicy,
     /// The signals by which workers without the protocol are suspended and resumed. Default: none; then they can't be.
     pub suspend: Option<SuspendSignals>,
     /// Where what they print goes.
@@ -91,6 +93,7 @@ impl AppSpec {
             heartbeat: Some(Heartbeat::default()),
             restart: RestartPolicy::default(),
             update: UpdatePolicy::default(),
+            recycle: RecyclePolicy::default(),
             suspend: None,
             output: Output::Forward,
             kind: Kind::Service,
@@ -145,20 +148,15 @@ impl AppSpec {
             let reason = match (self.restart.when, &self.start.probe) {
                 (RestartWhen::Always, _) => Some("is not restarted always: it would never be done"),
                 (_, Some(_)) => Some("has no probe: it is ready when it is done"),
+                _ if self.recycle.is_set() => Some("is not recycled: it ends by itself"),
                 (RestartWhen::OnFailure | RestartWhen::Never, None) => None,
             };
             if let Some(reason) = reason {
                 return Err(ConfigError::Oneshot { app: self.name.clone(), reason });
             }
         }
-        if let Some(Probe { kind: ProbeKind::Tcp { addr }, .. }) = &self.start.probe {
-            match addr.parse()? {
-                ListenAddr::Tcp(addr) if !addr.ends_with(":0") => {}
-                ListenAddr::Tcp(_) | ListenAddr::Udp(_) | ListenAddr::Unix(_) => {
-                    let reason = "a probe needs HOST:PORT with the port that the program listens on";
-                    return Err(ConfigError::ListenAddr { text: addr.clone(), reason });
-                }
-            }
+        if let Some(probe) = &self.start.probe {
+            probe.check(&self.name)?;
         }
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
@@ -181,6 +179,7 @@ impl AppSpec {
             }
         }
         self.update.check(&self.name)?;
+        self.recycle.check(&self.name)?;
         let backoff = &self.restart.backoff;
         if !(backoff.factor >= 1.0 && backoff.factor.is_finite()) {
             return Err(ConfigError::BackoffFactor { app: self.name.clone(), got: backoff.factor });
@@ -312,6 +311,22 @@ pub enum ConfigError {
         /// What was given.
         got: f64,
     },
+    /// A limit by which no worker could serve.
+    #[error("app `{app}`: recycle.{limit} is zero; to have no such limit, set none")]
+    RecycleLimit {
+        /// The app.
+        app: String,
+        /// Which one.
+        limit: &'static str,
+    },
+    /// A jitter that is no fraction.
+    #[error("app `{app}`: the jitter of recycle is {got}, expected 0 to 1")]
+    RecycleJitter {
+        /// The app.
+        app: String,
+        /// What was given.
+        got: f64,
+    },
     /// A heartbeat without a pause.
     #[error("app `{app}`: the heartbeat interval is zero; to have no heartbeat, set none")]
     HeartbeatInterval {
@@ -349,6 +364,22 @@ pub enum ConfigError {
     DuplicateApp {
         /// The name.
         name: String,
+    },
+    /// A URL that a probe can't ask at.
+    #[error("`{text}` is no URL for a probe: {reason}")]
+    ProbeUrl {
+        /// The text as given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A probe that can't be meant.
+    #[error("app `{app}`: the probe can't be asked: {fault}")]
+    Probe {
+        /// The app.
+        app: String,
+        /// What is wrong with it.
+        fault: String,
     },
     /// An app that waits for itself.
     #[error("app `{app}` depends on itself")]

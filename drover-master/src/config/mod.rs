@@ -7,6 +7,8 @@ mod cpus;
 pub(crate) mod limits;
 mod listen;
 mod policy;
+mod probe;
+mod recycle;
 mod relation;
 mod settings;
 mod update;
@@ -20,8 +22,11 @@ pub use cpus::cpus;
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
 pub use policy::{
-    Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, Probe, ProbeKind, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy, SuspendSignals,
+    Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,
+    StopPolicy, SuspendSignals,
 };
+pub(crate) use probe::HttpAt;
+pub use probe::{HttpUrl, Probe, ProbeKind};
+pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::Probe;
+
 /// How workers become ready, and how long they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartPolicy {
@@ -22,37 +24,6 @@ pub struct StartPolicy {
     pub parallel: NonZeroU32,
     /// What a worker that fails before the app was first ready means.
     pub on_failure: OnStartFailure,
-}
-
-/// A question from outside to a worker that can't say by itself that it is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// What is asked.
-    pub kind: ProbeKind,
-    /// The pause between two tries. Default 100 ms. Too low: a slow start is kept busy with answering. Too high: readiness
-    /// is noticed late.
-    pub interval: Duration,
-    /// How long one try may take. Default 1 s.
-    pub timeout: Duration,
-}
-
-impl Probe {
-    /// Passes once a TCP connection to `HOST:PORT` is taken.
-    pub fn tcp(addr: impl Into<String>) -> Self {
-        let kind = ProbeKind::Tcp { addr: addr.into() };
-        Self { kind, interval: Duration::from_millis(100), timeout: Duration::from_secs(1) }
-    }
-}
-
-/// What a probe asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProbeKind {
-    /// Is a TCP connection taken?
-    Tcp {
-        /// `HOST:PORT`.
-        addr: String,
-    },
 }
 
 /// What a worker that fails before the app was first ready means.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limits::shown as shown_value;
 use super::{
     AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output,
-    Probe, ProbeKind, Protocol, Resource, RestartWhen, UpdateOrder,
+    Probe, Protocol, RecyclePolicy, Resource, RestartWhen, UpdateOrder,
 };
 use crate::machine::exit::signal_name;
 
@@ -34,6 +34,9 @@ impl AppSpec {
                 |heartbeat| format!("every {}, {} misses", shown(heartbeat.interval), heartbeat.misses),
             );
             rows.push(("heartbeat", heartbeat));
+        }
+        if self.recycle.is_set() {
+            rows.push(("recycle", shown_recycling(&self.recycle)));
         }
         let output = match self.output {
             Output::Forward => "the master's own, as it is",
@@ -159,6 +162,22 @@ pub(super) fn shown(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+pub(super) fn shown_recycling(policy: &RecyclePolicy) -> String {
+    let RecyclePolicy { age, rss, requests, jitter } = policy;
+    let mut parts: Vec<String> = age.iter().map(|age| format!("age {}", shown(*age))).collect();
+    parts.extend(rss.map(|bytes| format!("rss {}", shown_bytes(bytes))));
+    parts.extend(requests.map(|count| format!("{count} requests")));
+    parts.push(format!("jitter {jitter}"));
+    parts.join(", ")
+}
+
+/// In the largest unit that has no fraction.
+fn shown_bytes(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let fits = units.into_iter().find(|(shift, _)| bytes >> shift << shift == bytes && bytes > 0);
+    fits.map_or_else(|| format!("{bytes}B"), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
 pub(super) fn shown_limits(limits: &Limits) -> String {
     let resource = |(resource, limit): &(Resource, Limit)| {
         let soft = shown_value(limit.soft);
@@ -214,8 +233,7 @@ pub(super) fn shown_dependencies(dependencies: &[Dependency]) -> String {
 }
 
 pub(super) fn shown_probe(probe: &Probe) -> String {
-    let ProbeKind::Tcp { addr } = &probe.kind;
-    format!("tcp {addr}, every {}", shown(probe.interval))
+    format!("{}, every {}, at most {} a try", probe.kind, shown(probe.interval), shown(probe.timeout))
 }
 
 pub(super) const fn shown_policy(when: RestartWhen) -> &'static str {

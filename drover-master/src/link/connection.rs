@@ -290,7 +290,11 @@ fn said(frame: &WorkerFrame) -> Option<Said> {
         worker_frame::Body::Status(status) => {
             let text = &status.text;
             let end = (0..=STATUS_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-            Said::Status { text: text[..end.unwrap_or(0)].to_owned(), in_flight: status.in_flight }
+            Said::Status {
+                text: text[..end.unwrap_or(0)].to_owned(),
+                in_flight: status.in_flight,
+                requests: status.requests,
+            }
         }
         worker_frame::Body::Pong(_) => Said::Pong,
         worker_frame::Body::Error(_) => return None,
@@ -403,9 +407,11 @@ mod tests {
 
     #[test]
     fn a_status_text_without_end_is_cut_at_a_whole_character() {
-        let status = Status { text: format!("x{}", "ü".repeat(STATUS_TEXT)), in_flight: 3 };
+        let status = Status { text: format!("x{}", "ü".repeat(STATUS_TEXT)), in_flight: 3, requests: 9 };
         let frame = WorkerFrame { body: Some(worker_frame::Body::Status(status)), ..Default::default() };
-        let Some(Said::Status { text, in_flight: 3 }) = said(&frame) else { panic!("{frame:?}") };
+        let Some(Said::Status { text, in_flight: 3, requests: 9 }) = said(&frame) else {
+            panic!("{frame:?}")
+        };
         assert_eq!(text.len(), STATUS_TEXT - 1);
         assert!(text.ends_with('ü'));
     }

@@ -23,18 +23,22 @@ enum Opened {
     PerSlot(SlotSockets),
 }
 
+/// Whether two generations that have these serve one socket. Its queue is what the one of them that was opened last says.
+fn is_same(known: &ListenSpec, spec: &ListenSpec) -> bool {
+    (&known.name, &known.addr, known.mode) == (&spec.name, &spec.addr, spec.mode)
+}
+
 impl AppListeners {
     /// Opens one more, if it is not open.
     pub(crate) fn open(&mut self, spec: &ListenSpec, pool: &ListenerPool) -> Result<(), ListenError> {
-        let is_same = |known: &ListenSpec| {
-            (&known.name, &known.addr, known.mode) == (&spec.name, &spec.addr, spec.mode)
-        };
-        if let Some((known, opened)) = self.opened.iter_mut().find(|(known, _)| is_same(known)) {
-            if let Opened::Shared(_) = opened {
-                // It may have got another backlog.
-                pool.open(spec)?;
+        if let Some((known, opened)) = self.opened.iter_mut().find(|(known, _)| is_same(known, spec)) {
+            if known.backlog != spec.backlog {
+                match opened {
+                    Opened::Shared(_) => drop(pool.open(spec)?),
+                    Opened::PerSlot(slots) => slots.set_backlog(spec)?,
+                }
+                known.backlog = spec.backlog;
             }
-            *known = spec.clone();
             return Ok(());
         }
         let opened = match (&spec.addr, spec.mode) {
@@ -51,13 +55,24 @@ impl AppListeners {
         Ok(())
     }
 
-    /// Closes those that nobody needs any more.
-    pub(crate) fn keep(&mut self, is_needed: impl Fn(&ListenSpec) -> bool) {
-        self.opened.retain(|(spec, _)| is_needed(spec));
+    /// Gives those that are open the queues that this description has.
+    pub(crate) fn follow(&mut self, specs: &[ListenSpec], pool: &ListenerPool) {
+        for spec in specs {
+            if self.opened.iter().any(|(known, _)| is_same(known, spec))
+                && let Err(error) = self.open(spec, pool)
+            {
+                tracing::error!(target: "drover::listener", name = spec.name, %error, "its queue stays as long as it is");
+            }
+        }
+    }
+
+    /// Closes those that none of these descriptions has.
+    pub(crate) fn keep(&mut self, needed: &[&ListenSpec]) {
+        self.opened.retain(|(known, _)| needed.iter().any(|spec| is_same(known, spec)));
     }
 
     fn of<'a>(&'a self, specs: &'a [ListenSpec]) -> impl Iterator<Item = &'a Opened> {
-        let found = |spec| self.opened.iter().find(move |(known, _)| known == spec);
+        let found = |spec| self.opened.iter().find(move |(known, _)| is_same(known, spec));
         specs.iter().filter_map(found).map(|(_, opened)| opened)
     }
 
@@ -84,7 +99,7 @@ impl AppListeners {
     ) -> Result<Vec<Arc<OwnedFd>>, (String, io::Error)> {
         let mut sockets = Vec::with_capacity(specs.len());
         for spec in specs {
-            let opened = self.opened.iter_mut().find(|(known, _)| known == spec);
+            let opened = self.opened.iter_mut().find(|(known, _)| is_same(known, spec));
             sockets.push(match opened.map(|(_, opened)| opened) {
                 Some(Opened::Shared(listener)) => Arc::clone(&listener.socket),
                 Some(Opened::PerSlot(slots)) => {

@@ -150,14 +150,18 @@ impl Listener {
         }
     }
 
-    /// Gives a queue of another length to the socket, which goes on listening: listen(2) may be called again.
     fn set_backlog(&self, backlog: u32) -> Result<(), ListenError> {
-        listen(&self.socket, backlog_of(backlog)).map_err(|error| ListenError::Failed {
+        set_backlog(&self.socket, backlog).map_err(|error| ListenError::Failed {
             name: self.name.clone(),
             addr: self.addr.clone(),
             source: error.into(),
         })
     }
+}
+
+/// Gives a queue of another length to a socket, which goes on listening: listen(2) may be called again.
+fn set_backlog(socket: &OwnedFd, backlog: u32) -> nix::Result<()> {
+    listen(socket, backlog_of(backlog))
 }
 
 /// Listens on the first address of the host that can be had.

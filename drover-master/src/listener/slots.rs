@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::group::{Group, Leave};
-use super::{ListenError, Port, end, listen_tcp, open_tcp};
+use super::{ListenError, Port, end, listen_tcp, open_tcp, set_backlog};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
 use crate::machine::ids::SlotIndex;
 use crate::sys;
@@ -68,6 +68,17 @@ impl SlotSockets {
         self.sockets.insert(slot, Arc::clone(&socket));
         self.group.joined(slot);
         Ok(socket)
+    }
+
+    /// Gives queues of another length to all of them.
+    pub(super) fn set_backlog(&mut self, spec: &ListenSpec) -> Result<(), ListenError> {
+        self.backlog = spec.backlog;
+        let of_all = || self.sockets.values().try_for_each(|socket| set_backlog(socket, spec.backlog));
+        of_all().map_err(|error| ListenError::Failed {
+            name: self.name.clone(),
+            addr: self.addr.clone(),
+            source: error.into(),
+        })
     }
 
     /// The socket of a slot, if it is open.

@@ -12,7 +12,7 @@ use super::handle::Master;
 use super::hook::{ExitContext, Hook};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Output,
-    Protocol, RestartPolicy, StartPolicy, StopPolicy,
+    Protocol, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
@@ -126,6 +126,13 @@ impl MasterBuilder {
     #[must_use]
     pub fn restart_policy(mut self, policy: RestartPolicy) -> Self {
         self.spec.restart = policy;
+        self
+    }
+
+    /// When workers that serve have served enough, and others take their places. Default: never.
+    #[must_use]
+    pub fn recycle_policy(mut self, policy: RecyclePolicy) -> Self {
+        self.spec.recycle = policy;
         self
     }
 

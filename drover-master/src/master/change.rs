@@ -41,7 +41,7 @@ pub struct Reload {
 }
 
 impl Reload {
-    /// By the description that the app has.
+    /// By the description that the app has, when its turn has come.
     pub fn new() -> Self {
         Self::default()
     }
@@ -205,14 +205,21 @@ impl Driver {
             None => current,
         };
         let mut edition = Edition::closed(Arc::clone(&spec));
+        edition.follows = !is_new;
         if self.fleet.doing() != Doing::Idle {
             let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender);
-            opened.map_err(|error| OperateError::opening(Arc::clone(&self.app), error))?;
+            // Whatever it will be by when its turn comes is open then; so is its socket, if any may need one.
+            let may_speak = !is_new && self.editions.values().any(|edition| edition.link.is_some());
+            let opened =
+                opened.and_then(|()| if may_speak { edition.speak(&self.link_sender) } else { Ok(()) });
+            if let Err(error) = opened {
+                self.keep_listeners();
+                return Err(OperateError::opening(Arc::clone(&self.app), error));
+            }
         }
         let generation = self.fleet.next_generation();
         self.editions.insert(generation, edition);
         let release = Release { generation, rules: Arc::new(Rules::from(&*spec)) };
-        let policy = policy.unwrap_or_else(|| spec.update.clone());
         Ok(Prepared::Reload(Box::new(crate::machine::fleet::Reload { release, policy, canary, is_new })))
     }
 
@@ -233,10 +240,11 @@ impl Driver {
         merged.heartbeat = spec.heartbeat;
         merged.restart = spec.restart;
         merged.update = spec.update;
+        merged.recycle = spec.recycle;
         merged.suspend = spec.suspend;
         merged.depends_on = spec.depends_on;
         merged.essential = spec.essential;
-        let generation = self.fleet.status().generation;
+        let generation = self.fleet.generation();
         let rules = Arc::new(Rules::from(&merged));
         if self.fleet.may_adjust() {
             if let Some(edition) = self.editions.get_mut(&generation) {
@@ -248,7 +256,7 @@ impl Driver {
     }
 
     fn current_spec(&self) -> Arc<AppSpec> {
-        Arc::clone(&self.editions[&self.fleet.status().generation].spec)
+        Arc::clone(&self.editions[&self.fleet.generation()].spec)
     }
 }
 

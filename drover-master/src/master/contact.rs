@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use drover_proto::latest::RejectCode;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::link::{Admission, ConnectionId, Outgoing, Token};
@@ -18,6 +18,8 @@ pub(super) struct Contact {
     pub token: Option<Token>,
     /// Who asks it from outside whether it is ready; ends with the contact.
     pub probe: Option<AbortOnDrop>,
+    /// One permit, held as long as there is a process of its probe; closed when the worker is dead.
+    pub probing: Arc<Semaphore>,
     /// Who waits until its queues are empty.
     pub emptying: Option<AbortOnDrop>,
     /// Its process, once it is made.
@@ -37,6 +39,7 @@ impl Contact {
             identity,
             token,
             probe: None,
+            probing: Arc::new(Semaphore::new(1)),
             emptying: None,
             tree: None,
             link: None,
@@ -86,6 +89,11 @@ pub(super) enum ProcessNews {
     /// It answered its probe.
     ProbePassed {
         id: WorkerId,
+    },
+    /// It was asked, and fails its probe for another reason than before.
+    ProbeFailed {
+        id: WorkerId,
+        reason: Arc<str>,
     },
     /// No connection waits for it any more.
     QueueEmptied {

@@ -21,15 +21,16 @@ use super::error::{EndError, OpenError, OperateError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
+use super::measuring::Measuring;
 use super::ticket::Reply;
 use super::trace;
 use super::view::View;
-use crate::config::{AppSpec, ListenSpec};
+use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
-use crate::machine::fleet::{Fleet, FleetAction, FleetInput, Outcome, Verdict};
+use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
-use crate::machine::ids::{TicketId, WorkerId};
+use crate::machine::ids::{Generation, TicketId, WorkerId};
 use crate::machine::worker::Rules;
 use crate::process::OutputLog;
 
@@ -46,7 +47,9 @@ pub(super) struct Driver {
     hook: Option<Hook>,
     events: EventLog,
     pub(super) output_log: Option<OutputLog>,
-    view: Arc<View>,
+    pub(super) view: Arc<View>,
+    /// The generation that the view shows.
+    pub(super) shown: Generation,
     outcome: watch::Sender<Option<Outcome>>,
 
     requests: mpsc::Receiver<Request>,
@@ -69,6 +72,7 @@ pub(super) struct Driver {
     pub(super) listeners: AppListeners,
     /// Counts the frames sent to workers.
     pub(super) last_seq: u64,
+    pub(super) measuring: Measuring,
 
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
@@ -106,7 +110,8 @@ impl Driver {
         let fleet = Fleet::new(Arc::new(Rules::from(&spec)), spec.workers, hook.is_some(), rng);
         let spec = Arc::new(spec);
         let view = Arc::new(View::new(Arc::clone(&spec), &fleet));
-        let editions = Editions::from([(fleet.status().generation, Edition::closed(spec))]);
+        let shown = fleet.generation();
+        let editions = Editions::from([(shown, Edition::closed(spec))]);
         let (request_sender, requests) = mpsc::channel(REQUESTS);
         let (process_sender, process_news) = mpsc::channel(NEWS);
         let (link_sender, link_news) = mpsc::channel(NEWS);
@@ -125,6 +130,7 @@ impl Driver {
             events,
             output_log,
             view,
+            shown,
             outcome,
             requests,
             is_orphaned: false,
@@ -139,6 +145,7 @@ impl Driver {
             pool,
             listeners: AppListeners::default(),
             last_seq: 0,
+            measuring: Measuring::default(),
             last_ticket: 0,
             waiting: HashMap::new(),
         };
@@ -154,7 +161,7 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let deadline = self.fleet.next_deadline();
+        let deadline = self.fleet.next_deadline().into_iter().chain(self.measuring.deadline()).min();
         let due = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -227,6 +234,7 @@ impl Driver {
         if self.fleet.next_deadline().is_some_and(|at| at <= now) {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
+        self.measure(now);
         self.carry_out(now);
         // Only now: a refusal has its verdict.
         drop(admitted);
@@ -246,6 +254,9 @@ impl Driver {
                     self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
                 }
                 FleetAction::Publish(event) => {
+                    if let EventKind::ReloadStarted { from, to, .. } = event.kind {
+                        self.begin_edition(from, to);
+                    }
                     self.follow(&event);
                     trace::event(&self.events.publish(&self.app, event));
                 }
@@ -285,7 +296,7 @@ impl Driver {
 
     /// Opens what the app is started with.
     fn open(&mut self) -> Result<(), OpenError> {
-        let generation = self.fleet.status().generation;
+        let generation = self.fleet.generation();
         if let Some(edition) = self.editions.get_mut(&generation) {
             edition.open(&mut self.listeners, &self.pool, &self.link_sender)?;
         }
@@ -297,25 +308,6 @@ impl Driver {
         self.editions.values_mut().for_each(|edition| edition.link = None);
         self.listeners = AppListeners::default();
         self.show_edition();
-    }
-
-    /// Lets go of generations that are over, and shows the one that is current.
-    fn tidy_editions(&mut self) {
-        if self.editions.len() > 1 || !self.editions.contains_key(&self.fleet.status().generation) {
-            self.editions.retain(|generation, _| self.fleet.uses(*generation));
-            let editions = self.editions.values();
-            let used: Vec<&ListenSpec> = editions.flat_map(|edition| &edition.spec.listeners).collect();
-            self.listeners.keep(|spec| used.contains(&spec));
-            self.show_edition();
-        }
-    }
-
-    pub(super) fn show_edition(&self) {
-        if let Some(edition) = self.editions.get(&self.fleet.status().generation) {
-            let shown = self.listeners.shown(&edition.spec.listeners);
-            let shown = shown.map(|(name, addr)| (name.to_owned(), addr.clone())).collect();
-            self.view.show_edition(Arc::clone(&edition.spec), shown);
-        }
     }
 
     pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {

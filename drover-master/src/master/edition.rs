@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::driver::Driver;
 use super::error::OpenError;
-use crate::config::{AppSpec, Protocol};
+use crate::config::{AppSpec, ListenSpec, Protocol};
 use crate::link::{LinkNews, LinkServer, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::ids::Generation;
@@ -17,13 +18,15 @@ use crate::machine::worker::Identity;
 #[derive(Debug)]
 pub(super) struct Edition {
     pub(super) spec: Arc<AppSpec>,
+    /// Whether it becomes what the app is described by when its turn comes.
+    pub(super) follows: bool,
     /// One for each generation: its workers come back to it for as long as they live, and it is its user's.
     pub(super) link: Option<LinkServer>,
 }
 
 impl Edition {
     pub(super) fn closed(spec: Arc<AppSpec>) -> Self {
-        Self { spec, link: None }
+        Self { spec, follows: false, link: None }
     }
 
     /// Opens what the app listens on, and the socket its workers speak on. What is open already is taken as it is.
@@ -36,7 +39,12 @@ impl Edition {
         for spec in &self.spec.listeners {
             listeners.open(spec, pool).map_err(|source| OpenError::Listen(Arc::new(source)))?;
         }
-        if self.spec.protocol == Protocol::Drover && self.link.is_none() {
+        if self.spec.protocol == Protocol::Drover { self.speak(news) } else { Ok(()) }
+    }
+
+    /// Opens the socket that its workers speak on.
+    pub(super) fn speak(&mut self, news: &mpsc::Sender<LinkNews>) -> Result<(), OpenError> {
+        if self.link.is_none() {
             let server =
                 LinkServer::open(news.clone()).map_err(|source| OpenError::Link(Arc::new(source)))?;
             self.link = Some(server);
@@ -68,3 +76,42 @@ impl Edition {
 
 /// Every generation that has workers, or may have some again.
 pub(super) type Editions = BTreeMap<Generation, Edition>;
+
+impl Driver {
+    /// The turn of a generation has come: it may have waited for one that has changed the description.
+    pub(super) fn begin_edition(&mut self, from: Generation, to: Generation) {
+        let current = self.editions.get(&from).map(|edition| Arc::clone(&edition.spec));
+        if let (Some(current), Some(edition)) = (current, self.editions.get_mut(&to))
+            && edition.follows
+        {
+            edition.spec = current;
+        }
+    }
+
+    /// Lets go of generations that are over, and shows the one that is current.
+    pub(super) fn tidy_editions(&mut self) {
+        let before = self.editions.len();
+        self.editions.retain(|generation, _| self.fleet.uses(*generation));
+        if self.editions.len() < before || self.shown != self.fleet.generation() {
+            self.keep_listeners();
+            self.show_edition();
+        }
+    }
+
+    /// Closes what no generation listens on. What all have is as the current one says.
+    pub(super) fn keep_listeners(&mut self) {
+        let editions = self.editions.values();
+        let used: Vec<&ListenSpec> = editions.flat_map(|edition| &edition.spec.listeners).collect();
+        self.listeners.keep(&used);
+        self.listeners.follow(&self.editions[&self.fleet.generation()].spec.listeners, &self.pool);
+    }
+
+    pub(super) fn show_edition(&mut self) {
+        self.shown = self.fleet.generation();
+        if let Some(edition) = self.editions.get(&self.shown) {
+            let shown = self.listeners.shown(&edition.spec.listeners);
+            let shown = shown.map(|(name, addr)| (name.to_owned(), addr.clone())).collect();
+            self.view.show_edition(Arc::clone(&edition.spec), shown);
+        }
+    }
+}

@@ -184,7 +184,11 @@ impl Driver {
                 let message = format!("{said} has no place while {}", during.name().replace('_', " "));
                 self.send_frame(now, id, "Error", error_frame(seq, ErrorCode::BadState, &message));
             }
-            WorkerAction::Signal { signal } => self.signal(id, signal),
+            WorkerAction::Signal { signal } => {
+                // It is on its way out: nobody asks any more whether it is ready.
+                self.end_probe(id);
+                self.signal(id, signal);
+            }
             WorkerAction::Deliver { signal } => self.deliver(id, signal),
             WorkerAction::CloseLink => self.close_link(id),
             // The fleet has made events of these.
@@ -276,17 +280,9 @@ mod tests {
         let spec = AppSpec::new("web", Command::new("true"));
         let (_, mut driver) = Driver::new(spec, None, EventLog::new(), None, ListenerPool::default());
         let (id, token) = (WorkerId(1), Token::random().unwrap());
-        let contact = Contact {
-            identity: Identity { id, slot: SlotIndex(0), generation: Generation(1) },
-            token: Some(token.clone()),
-            probe: None,
-            emptying: None,
-            tree: None,
-            link: Some((OLD, outgoing().0)),
-            early: None,
-            early_refusal: None,
-            ended: None,
-        };
+        let identity = Identity { id, slot: SlotIndex(0), generation: Generation(1) };
+        let link = Some((OLD, outgoing().0));
+        let contact = Contact { link, ..Contact::new(identity, Some(token.clone())) };
         driver.contacts.insert(id, contact);
         driver.tokens.insert(token.clone(), id);
         driver.connections.insert(OLD, id);

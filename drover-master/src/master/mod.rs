@@ -10,6 +10,7 @@ mod event_log;
 mod handle;
 mod hook;
 mod links;
+mod measuring;
 mod processes;
 mod steering;
 mod ticket;

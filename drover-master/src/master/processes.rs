@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use super::contact::{AbortOnDrop, Contact, ProcessNews};
 use super::driver::Driver;
 use crate::config::{Output, Protocol};
@@ -12,7 +14,7 @@ use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, WorkerInput};
-use crate::probe::until_passed;
+use crate::probe::{Asker, Surroundings};
 use crate::process::{
     Ended, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_reaped,
 };
@@ -20,6 +22,9 @@ use crate::process::{
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
 /// for ever, and an exit is never tied to that.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// How long the process of a worker's probe may take to be gone after SIGKILL, before it is reported instead of waited for.
+const PROBE_END: Duration = Duration::from_secs(2);
 
 impl Driver {
     pub(super) fn spawn(&mut self, identity: Identity) {
@@ -91,6 +96,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
             ProcessNews::Died { id } => {
+                self.end_probe(id);
                 self.lead_away_from_dead(id);
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died });
             }
@@ -120,6 +126,10 @@ impl Driver {
             ProcessNews::ProbePassed { id } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbePassed });
             }
+            ProcessNews::ProbeFailed { id, reason } => {
+                tracing::debug!(target: "drover::process", worker = id.0, %reason, "not ready");
+                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbeFailed { reason } });
+            }
             ProcessNews::QueueEmptied { id } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
             }
@@ -145,6 +155,7 @@ impl Driver {
         let early = contact.early.take();
         let mut refused = contact.early_refusal.take();
         let (identity, pid) = (contact.identity, tree.pid());
+        let probing = Arc::clone(&contact.probing);
         let output = self.read_output(identity, stdout, stderr);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
@@ -152,6 +163,12 @@ impl Driver {
             // At once: what follows takes its time, and a dead worker must not become ready by its uptime meanwhile.
             let _ = sender.send(ProcessNews::Died { id }).await;
             let ended = aftermath(tree, death, output).await;
+            // On that news the driver has ended its probe, whose process is to be gone with it.
+            let turn = timeout(PROBE_END, probing.acquire()).await;
+            probing.close();
+            if turn.is_err() {
+                tracing::error!(target: "drover::process", worker = id.0, "the program of its probe survived SIGKILL");
+            }
             // Without a driver nobody wants to know.
             let _ = sender.send(ProcessNews::Ended { id, ended }).await;
         });
@@ -197,13 +214,40 @@ impl Driver {
     pub(super) fn start_probe(&mut self, id: WorkerId) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let edition = self.editions.get(&contact.identity.generation);
-        let Some(probe) = edition.and_then(|edition| edition.spec.start.probe.clone()) else { return };
+        let Some((edition, probe)) =
+            edition.and_then(|edition| Some((edition, edition.spec.start.probe.clone()?)))
+        else {
+            return;
+        };
+        let mut words = edition.words(contact.identity, None);
+        // It inherits none of the sockets.
+        words.retain(|(name, _)| !name.starts_with("LISTEN_"));
+        words.extend(contact.tree.as_ref().map(|tree| ("DROVER_PID", tree.pid().to_string().into())));
+        let surroundings = Surroundings {
+            app: Arc::clone(&self.app),
+            slot: contact.identity.slot,
+            worker: id,
+            command: edition.spec.command.clone(),
+            words,
+            turn: Arc::clone(&contact.probing),
+        };
+        let mut asker = Asker::new(probe, surroundings);
         let sender = self.process_sender.clone();
         contact.probe = Some(AbortOnDrop(tokio::spawn(async move {
-            until_passed(&probe).await;
             // Without a driver nobody wants to know.
+            while let Err(reason) = asker.until_news().await {
+                if sender.send(ProcessNews::ProbeFailed { id, reason }).await.is_err() {
+                    return;
+                }
+            }
             let _ = sender.send(ProcessNews::ProbePassed { id }).await;
         })));
+    }
+
+    pub(super) fn end_probe(&mut self, id: WorkerId) {
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.probe = None;
+        }
     }
 
     pub(super) fn signal(&self, id: WorkerId, signal: i32) {

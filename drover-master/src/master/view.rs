@@ -1,5 +1,6 @@
 //! What can be seen of an app at any moment, without asking the driver: it writes down what changed, others read.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{AppSpec, ListenAddr};
@@ -29,20 +30,25 @@ pub(super) struct View(Mutex<Seen>);
 #[derive(Debug)]
 struct Seen {
     spec: Arc<AppSpec>,
+    /// But for the workers.
     snapshot: Snapshot,
+    /// By slots, so that a row that comes or goes does not move all that follow it.
+    rows: BTreeMap<SlotIndex, Vec<WorkerStatus>>,
 }
 
 impl View {
     pub(super) fn new(spec: Arc<AppSpec>, fleet: &Fleet) -> Self {
         let app = spec.name.as_str().into();
-        let workers = fleet.slots().into_iter().filter_map(|slot| fleet.worker_status(slot)).collect();
+        let rows = fleet.slots().into_iter().map(|slot| (slot, fleet.rows(slot))).collect();
         let status = fleet.status();
-        let snapshot = Snapshot { app, status, workers, listeners: Vec::new(), last_seq: 0 };
-        Self(Mutex::new(Seen { spec, snapshot }))
+        let snapshot = Snapshot { app, status, workers: Vec::new(), listeners: Vec::new(), last_seq: 0 };
+        Self(Mutex::new(Seen { spec, snapshot, rows }))
     }
 
     pub(super) fn read(&self) -> Snapshot {
-        self.lock().snapshot.clone()
+        let seen = self.lock();
+        let workers = seen.rows.values().flatten().cloned().collect();
+        Snapshot { workers, ..seen.snapshot.clone() }
     }
 
     pub(super) fn spec(&self) -> Arc<AppSpec> {
@@ -50,18 +56,16 @@ impl View {
     }
 
     pub(super) fn update(&self, fleet: &Fleet, changed: &[SlotIndex], last_seq: u64) {
-        let view = &mut self.lock().snapshot;
-        view.status = fleet.status();
-        view.last_seq = last_seq;
+        let seen = &mut *self.lock();
+        seen.snapshot.status = fleet.status();
+        seen.snapshot.last_seq = last_seq;
         for slot in changed {
-            // Slots come and go with the scale; their rows are in the order of slots.
-            let from = view.workers.partition_point(|row| row.slot < *slot);
-            let to = view.workers.partition_point(|row| row.slot <= *slot);
-            let mut rows = fleet.rows(*slot);
-            if let ([old], [_]) = (&mut view.workers[from..to], rows.as_slice()) {
-                *old = rows.remove(0);
+            // Slots come and go with the scale.
+            let rows = fleet.rows(*slot);
+            if rows.is_empty() {
+                seen.rows.remove(slot);
             } else {
-                view.workers.splice(from..to, rows);
+                seen.rows.insert(*slot, rows);
             }
         }
     }

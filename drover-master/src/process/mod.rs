@@ -7,6 +7,7 @@ mod crew;
 mod exit_watch;
 mod explain;
 mod limits;
+mod memory;
 mod output;
 mod shop;
 mod spawner;

@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::memory::resident;
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::sys::{has_ended, own_child, pidfd_signal, reap};
 
@@ -50,6 +51,12 @@ impl Tree {
     /// Signals the process alone. A pidfd never means another process, so what is gone is not signalled.
     pub(crate) fn deliver(&self, signal: i32) -> io::Result<()> {
         pidfd_signal(self.pidfd.as_fd(), signal)
+    }
+
+    /// How many bytes of memory the process itself holds; none once it is reaped, when its number may be another's.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_reaped { None } else { resident(self.pid) }
     }
 
     /// Takes the exit status, once there is one. What the process left behind in its group is killed before, so that the

@@ -531,6 +531,9 @@ pub struct Status {
     /// Requests or jobs under way.
     #[prost(uint64, tag = "2")]
     pub in_flight: u64,
+    /// Requests or jobs that are done, since the process began. Never falls. 0: none, or they are not counted.
+    #[prost(uint64, tag = "3")]
+    pub requests: u64,
 }
 /// Answers Ping, with the Ping's seq in reply_to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

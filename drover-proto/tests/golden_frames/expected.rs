@@ -122,10 +122,12 @@ fn worker(name: &str) -> Option<WorkerFrame> {
         "extend" => says(0, Body::Extend(Extend { timeout_ms: 60_000 })),
         "status" => {
             let text = "caches 40 % warm, größer → bald".into();
-            says(0, Body::Status(Status { text, in_flight: 300 }))
+            says(0, Body::Status(Status { text, in_flight: 300, requests: 100_123 }))
         }
         "status_with_nothing_in_it" => says(0, Body::Status(Status::default())),
-        "unknown_field_in_a_body" => says(0, Body::Status(Status { text: "ok".into(), in_flight: 0 })),
+        "unknown_field_in_a_body" => {
+            says(0, Body::Status(Status { text: "ok".into(), ..Default::default() }))
+        }
         "pong" => says(128, Body::Pong(Pong {})),
         "worker_error" => {
             let message = "this worker does not know the body".into();

@@ -9,6 +9,7 @@ mod failed_start;
 mod healing;
 mod http;
 mod program;
+mod reloading;
 mod scaling;
 mod statuses;
 
@@ -63,6 +64,13 @@ const RUNTIME_SCALING: Example = Example {
     main: env!("CARGO_BIN_EXE_runtime-scaling"),
     worker: env!("CARGO_BIN_EXE_runtime-scaling-worker"),
     folder: "runtime-scaling",
+    variables: &[("foo", "FOO_LISTEN"), ("bar", "BAR_LISTEN")],
+};
+
+const GRACEFUL_RELOAD: Example = Example {
+    main: env!("CARGO_BIN_EXE_graceful-reload"),
+    worker: env!("CARGO_BIN_EXE_graceful-reload-worker"),
+    folder: "graceful-reload",
     variables: &[("foo", "FOO_LISTEN"), ("bar", "BAR_LISTEN")],
 };
 

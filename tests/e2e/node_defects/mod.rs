@@ -4,6 +4,7 @@
 
 mod ending;
 mod healing;
+mod reloading;
 mod scaling;
 mod starting;
 mod watching;

@@ -1,7 +1,7 @@
 //! A master in a process of its own, to be signalled and killed: `master none|drover WORKER [LISTEN]`.
 //!
 //! Says `ready PORT PID…` (port 0 without a listener) and `ended: …`. With `E2E_SIGNALS` it obeys SIGINT and SIGTERM, with
-//! `E2E_EVENTS` it says the name of each event, `E2E_ARGS` are the worker's arguments, and
+//! `E2E_RELOADS` SIGHUP too, with `E2E_EVENTS` it says the name of each event, `E2E_ARGS` are the worker's arguments, and
 //! `E2E_USER` is the id that workers run as.
 
 use std::process::ExitCode;
@@ -39,7 +39,9 @@ async fn main() -> ExitCode {
         builder = builder.listen("http", listen);
     }
     if drover_e2e::setting::<u8>("E2E_SIGNALS").is_some() {
-        builder = builder.signals(Signals::shutdown());
+        let reloads = drover_e2e::setting::<u8>("E2E_RELOADS").is_some();
+        let signals = Signals::shutdown();
+        builder = builder.signals(if reloads { signals.reload_on_hangup() } else { signals });
     }
     let master = builder.build().expect("the values can be meant");
     if drover_e2e::setting::<u8>("E2E_EVENTS").is_some() {

@@ -7,7 +7,11 @@ use drover_proto::latest::worker_frame::Body;
 fn main() -> std::process::ExitCode {
     let mut link = Link::started();
     for number in 1..=20_000 {
-        link.say(Body::Status(Status { text: format!("status {number}"), in_flight: number }));
+        link.say(Body::Status(Status {
+            text: format!("status {number}"),
+            in_flight: number,
+            requests: number,
+        }));
     }
     link.serve()
 }

@@ -417,12 +417,9 @@ fn what_an_update_can_not_be_is_told() {
 #[test]
 fn every_key_that_is_not_built_is_told_as_such() {
     for (line, place, key) in [
-        ("recycle = {}", "app.web", "recycle"),
         ("health = {}", "app.web", "health"),
         ("reload = {}", "app.web", "reload"),
         ("watchdog = {}", "app.web", "watchdog"),
-        ("start.probe = { tcp = 'h:1', http = 'h:1' }", "app.web.start.probe", "http"),
-        ("start.probe = { tcp = 'h:1', exec = 'x' }", "app.web.start.probe", "exec"),
     ] {
         let error = parse(&web(line)).unwrap_err();
         let told: Vec<&str> = error.mistakes().iter().map(|mistake| mistake.message()).collect();

@@ -126,7 +126,7 @@ fn every_key_that_is_read_stands_in_it_and_no_other() {
     let mut described = BTreeSet::new();
     keys(&schema(), &schema(), "", &mut described);
     // Between them they have every table that there is.
-    let probe = web("start.probe.tcp = 'h:1'");
+    let probe = web("start.probe = { http = 'http://h/', host = 'a', status = [200] }");
     let pairs: String = Resource::ALL
         .iter()
         .map(|resource| format!("limits.{resource} = {{ soft = 'unlimited' }}\n"))
@@ -144,6 +144,12 @@ fn what_is_valid_is_valid_by_it() {
         &web(""),
         &web("limits = { nofile = 9, core = 0, stack = { soft = '1MB', hard = 'unlimited' }, cpu = '1h' }"),
         &web("start.probe.tcp = 'h:1'\nheartbeat = false\nrestart = 'never'"),
+        &web(
+            "start.probe = { http = 'http://h:1/a', host = 'a', status = [200], interval = '1s', timeout = '2s' }",
+        ),
+        &web("start.probe = { http = 'unix:/run/a.sock:/a' }"),
+        &web("start.probe = { exec = ['./check', 'a'] }"),
+        &web("start.probe = { exec = './check a', timeout = '2s' }"),
         readme.split_once("```").unwrap().0,
         include_str!("../../../../examples/single-app-instance/drover.toml"),
         include_str!("../../../../examples/single-app-cluster/drover.toml"),
@@ -161,7 +167,11 @@ fn mistakes_of_form_are_mistakes_by_it() {
         ("workers = 0", "/app/web/workers: anyOf"),
         ("stop.drain_timeout = 5", "/app/web/stop/drain_timeout: type"),
         ("stop.drain_timeout = '55'", "/app/web/stop/drain_timeout: pattern"),
-        ("start.probe = {}", "/app/web/start/probe: \"tcp\" is required"),
+        ("start.probe = {}", "/app/web/start/probe: anyOf"),
+        ("start.probe = { tcp = 'h:1', exec = 'x' }", "/app/web/start/probe: anyOf"),
+        ("start.probe = { exec = 'x', host = 'a' }", "/app/web/start/probe: anyOf"),
+        ("start.probe = { http = 'https://h/' }", "/app/web/start/probe: anyOf"),
+        ("start.probe = { http = 'http://h/', status = [100] }", "/app/web/start/probe: anyOf"),
         ("restart = 'sometimes'", "/app/web/restart: anyOf"),
         ("sockets = ['a', 'a']", "/app/web/sockets: uniqueItems"),
         ("kind = 'one-shot'", "/app/web/kind: enum"),

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder,
-    UpdatePolicy,
+    ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource, RestartPolicy, RestartWhen,
+    Share, Strategy, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -50,6 +50,7 @@ fn plain_app() -> App {
         suspend: None,
         restart: RestartPolicy::default(),
         update: UpdatePolicy::default(),
+        recycle: RecyclePolicy::default(),
         kind: Kind::Service,
         depends_on: vec![],
         essential: false,
@@ -122,6 +123,12 @@ fn every_key_arrives_in_its_field() {
             on_failure: OnUpdateFailure::Pause,
             timeout: seconds(3600),
             max_generations: 2,
+        },
+        recycle: RecyclePolicy {
+            age: Some(seconds(86_400)),
+            rss: Some(512 << 20),
+            requests: Some(100_000),
+            jitter: 0.25,
         },
         kind: Kind::Service,
         depends_on: vec![],
@@ -299,6 +306,29 @@ fn a_heartbeat_is_on_for_protocol_workers_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn workers_are_recycled_by_what_the_file_says_and_never_by_default() {
+    assert_eq!(app("").recycle, RecyclePolicy::default());
+    let by_age = app("recycle.age = \"12h\"").recycle;
+    assert_eq!(by_age, RecyclePolicy { age: Some(seconds(12 * 3600)), ..RecyclePolicy::default() });
+    for (lines, expected) in [
+        ("recycle = true", "app.web.recycle is a boolean, not a table"),
+        ("recycle.age = \"0s\"", "app.web.recycle.age must be more than zero"),
+        ("recycle.rss = \"0B\"", "app.web.recycle.rss must be more than zero"),
+        ("recycle.rss = \"512\"", "app.web.recycle.rss has no unit after `512`"),
+        (
+            "protocol = \"drover\"\nrecycle.requests = 0",
+            "app.web.recycle.requests is 0, but must be 1 to 4294967295",
+        ),
+        ("recycle.requests = 9", "app.web.recycle.requests has no meaning for a worker without a protocol"),
+        ("recycle.jitter = 2", "app.web.recycle.jitter is 2, but must be 0 to 1"),
+    ] {
+        let error = parse(&web(lines)).unwrap_err();
+        let told: Vec<&str> = error.mistakes().iter().map(|mistake| mistake.message()).collect();
+        assert_eq!(told, [expected], "{lines}");
+    }
+}
+
+#[test]
 fn a_heartbeat_without_a_protocol_is_a_mistake() {
     let error = parse(&web("heartbeat = { interval = \"1s\" }")).unwrap_err();
     let expected = "app.web.heartbeat has no meaning for a worker without a protocol; leave it out, or set `protocol = \"drover\"`";
@@ -309,8 +339,31 @@ fn a_heartbeat_without_a_protocol_is_a_mistake() {
 fn a_probe_names_where_a_plain_worker_is_asked() {
     let probe = app("start.probe = { tcp = \"127.0.0.1:6379\" }").start.probe;
     assert_eq!(probe, Some(Probe::tcp("127.0.0.1:6379")));
+    let url = || "unix:/run/web.sock:/health".parse().unwrap();
+    let probe = app("start.probe = { http = \"unix:/run/web.sock:/health\" }").start.probe;
+    assert_eq!(probe, Some(Probe::http(url())));
+    let line = "start.probe = { http = \"unix:/run/web.sock:/health\", host = \"a\", status = [200, 503], interval = \"1s\", timeout = \"5s\" }";
+    let kind = ProbeKind::Http { url: url(), host: Some("a".to_owned()), status: vec![200, 503] };
+    let (interval, timeout) = (Duration::from_secs(1), Duration::from_secs(5));
+    assert_eq!(app(line).start.probe, Some(Probe { kind, interval, timeout }));
+    for line in
+        ["start.probe = { exec = [\"./check\", \"a b\"] }", "start.probe = { exec = \"./check 'a b'\" }"]
+    {
+        assert_eq!(app(line).start.probe, Some(Probe::exec("./check", ["a b"])), "{line}");
+    }
     for (line, expected) in [
-        ("start.probe = {}", "missing key `tcp`"),
+        ("start.probe = {}", "missing key `tcp`, `http` or `exec`"),
+        ("start.probe = { tpc = \"h:1\" }", "unknown key `tpc`"),
+        ("start.probe = { tcp = \"h:1\", exec = \"x\" }", "asks by `tcp` and by `exec`"),
+        ("start.probe = { tcp = \"h:1\", status = [200] }", "status has no meaning without `http`"),
+        ("start.probe = { exec = \"x\", host = \"a\" }", "host has no meaning without `http`"),
+        ("start.probe = { http = \"h:1\" }", "http is no URL to ask at: expected http://HOST:PORT/PATH"),
+        ("start.probe = { http = \"https://h/\" }", "speaks no TLS"),
+        ("start.probe = { http = \"http://h/\", host = \"a b\" }", "can't stand in a request"),
+        ("start.probe = { http = \"http://h/\", status = [200, 100] }", "not a status code from 200 to 599"),
+        ("start.probe = { http = \"http://h/\", status = [] }", "is empty"),
+        ("start.probe = { exec = [] }", "app.web.start.probe.exec is empty"),
+        ("start.probe = { exec = \"x\", interval = \"0s\" }", "must be more than zero"),
         ("start.probe = { tcp = \"127.0.0.1:0\" }", "has port 0, at which nobody listens"),
         ("start.probe = { tcp = \"localhost\" }", "app.web.start.probe.tcp"),
         (

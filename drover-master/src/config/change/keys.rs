@@ -6,12 +6,12 @@ use std::ffi::OsStr;
 use super::{Change, ChangeClass, Description};
 use crate::config::settings::{
     shown, shown_codes, shown_dependencies, shown_kind, shown_limit, shown_limits, shown_policy, shown_probe,
-    shown_protocol,
+    shown_protocol, shown_recycling,
 };
 use crate::config::{
     AppSpec, Backoff, Command, Heartbeat, Intensity, ListenAddr, ListenMode, ListenSpec, OnStartFailure,
-    OnUpdateFailure, RestartPolicy, StartPolicy, StopPolicy, Strategy, SuspendSignals, UpdateOrder,
-    UpdatePolicy,
+    OnUpdateFailure, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy, Strategy, SuspendSignals,
+    UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::signal_name;
 
@@ -58,6 +58,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         heartbeat,
         restart,
         update,
+        recycle,
         suspend,
         // Of the program that started the master, and no key of the file.
         output: _,
@@ -81,6 +82,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
     });
     of_restart(&mut found, &old.restart, restart);
     of_update(&mut found, &old.update, update);
+    of_recycling(&mut found, &old.recycle, recycle);
     found.compare("suspend", Live, [&old.suspend, suspend], |signals| {
         let SuspendSignals { signal, resume_signal } = signals.as_ref()?;
         Some(format!("{}, {}", signal_name(*signal), signal_name(*resume_signal)))
@@ -251,6 +253,12 @@ fn of_update(found: &mut Rows, old: &UpdatePolicy, new: &UpdatePolicy) {
     found.compare("update.timeout", Live, [&old.timeout, timeout], |time| Some(shown(*time)));
     found.compare("update.max_generations", Live, [&old.max_generations, max_generations], |count| {
         Some(count.to_string())
+    });
+}
+
+fn of_recycling(found: &mut Rows, old: &RecyclePolicy, new: &RecyclePolicy) {
+    found.compare("recycle", Live, [old, new], |policy| {
+        Some(shown_recycling(policy)).filter(|_| policy.is_set())
     });
 }
 

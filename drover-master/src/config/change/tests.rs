@@ -69,7 +69,7 @@ fn every_key_has_its_class() {
         (|app| app.start.min_uptime = seconds(2), "live app.web.start.min_uptime: 1s → 2s"),
         (
             |app| app.start.probe = Some(Probe::tcp("a:1")),
-            "live app.web.start.probe: - → tcp a:1, every 100ms",
+            "live app.web.start.probe: - → tcp a:1, every 100ms, at most 1s a try",
         ),
         (
             |app| app.start.on_failure = OnStartFailure::KeepGoing,
@@ -115,6 +115,14 @@ fn every_key_has_its_class() {
         ),
         (|app| app.update.timeout = seconds(60), "live app.web.update.timeout: 10m → 1m"),
         (|app| app.update.max_generations = 2, "live app.web.update.max_generations: 4 → 2"),
+        (|app| app.recycle.age = Some(seconds(86_400)), "live app.web.recycle: - → age 24h, jitter 0.1"),
+        (
+            |app| {
+                app.recycle.rss = Some(512 << 20);
+                app.recycle.requests = Some(100);
+            },
+            "live app.web.recycle: - → rss 512MiB, 100 requests, jitter 0.1",
+        ),
         (|app| app.kind = Kind::Oneshot, "restart app.web.kind: service → oneshot"),
         (|app| app.essential = true, "live app.web.essential: false → true"),
     ];

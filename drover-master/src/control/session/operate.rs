@@ -2,9 +2,13 @@
 //!
 //! The client may go at any moment: what it asked for goes on.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use drover_proto::latest::{
     Done, Error, ErrorCode, OperateRequest, Operation, OperationResult, SignalRequest, control_response,
 };
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_stream::StreamExt as _;
 
@@ -47,8 +51,12 @@ impl Session {
         let shown = request.names.join(" ");
         tracing::info!(target: "drover::control", client = self.client, names = shown, "{}", wanted.name());
         let mut running = JoinSet::new();
+        let mut turns: HashMap<String, Arc<Semaphore>> = HashMap::new();
         for target in targets {
+            let app = target.master.spec().name.clone();
+            let turn = turns.entry(app).or_insert_with(|| Arc::new(Semaphore::new(1)));
             let task = Task {
+                turn: Arc::clone(turn),
                 target,
                 wanted,
                 how: if request.now { gate::Request::Kill } else { gate::Request::Shutdown },
@@ -139,6 +147,8 @@ struct Task {
     by: String,
     /// Whether for the verdict, or only until it is let in.
     waits: bool,
+    /// One worker of an app is renewed after the other: its master refuses a second one meanwhile.
+    turn: Arc<Semaphore>,
     supervisor: SupervisorHandle,
 }
 
@@ -182,6 +192,8 @@ impl Task {
     }
 
     async fn renew(&self, whom: fleet::Target) -> Result<(), OperateError> {
+        // Who does not wait is told of the refusal.
+        let _turn = if self.waits { self.turn.acquire().await.ok() } else { None };
         let mut ticket = self.target.master.renew_for(whom, self.by.as_str());
         if self.waits { ticket.await } else { ticket.admitted().await }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ExitDecision, ReloadFailure};
+use super::{ExitDecision, RecycleReason, ReloadFailure};
 use crate::machine::exit::{Exit, signal_name};
 use crate::machine::gate::DenyReason;
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
@@ -236,6 +236,18 @@ pub enum EventKind {
         /// Who asked.
         by: Arc<str>,
     },
+    /// A worker has served enough, and another is to take its place.
+    Recycling {
+        /// Why.
+        why: RecycleReason,
+    },
+    /// The one that was to take its place did not come to it; the worker stays.
+    RecyclingFailed {
+        /// Why.
+        failure: Box<ReloadFailure>,
+        /// None is replaced until so much later.
+        pause: Duration,
+    },
     /// A worker has taken its slot over.
     Replaced {
         /// From whom, with its process, if one was there.
@@ -331,6 +343,8 @@ impl EventKind {
             Self::Scaled { .. } => "scaled",
             Self::RolledBack { .. } => "rolled_back",
             Self::ReloadStarted { .. } => "reload_started",
+            Self::Recycling { .. } => "recycling",
+            Self::RecyclingFailed { .. } => "recycling_failed",
             Self::Replaced { .. } => "replaced",
             Self::CanaryReady { .. } => "canary_ready",
             Self::Promoted { .. } => "promoted",
@@ -360,6 +374,8 @@ impl EventKind {
             Self::Scaled { from, to } => format!("{from} to {to}"),
             Self::RolledBack { to, failure } => format!("{to} again: {failure}"),
             Self::ReloadStarted { from, to, by } => format!("generation {from} to {to}, asked by {by}"),
+            Self::Recycling { why } => why.to_string(),
+            Self::RecyclingFailed { failure, pause } => format!("{failure}; the next try in {pause:.1?}"),
             Self::Replaced { old: Some((id, pid)) } => format!("in the place of worker {id}, pid {pid}"),
             Self::Replaced { old: None } => "in a place that was empty".to_owned(),
             Self::CanaryReady { workers: 1 } => "1 new worker; promote or abort it".to_owned(),

@@ -1,5 +1,6 @@
 //! How workers, slots and the app come to their ends.
 
+use std::collections::btree_map;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,7 @@ impl Fleet {
             self.interrupt_operations(&by);
             self.interrupt_waiting(&by);
             self.abandon_retries();
+            self.recycle_no_more();
         } else if how == gate::Request::Kill && matches!(self.outcome, Some(Outcome::ShutDown { .. })) {
             self.outcome = Some(outcome);
         }
@@ -90,7 +92,14 @@ impl Fleet {
     pub(super) fn worker_ended(&mut self, now: Instant, id: WorkerId) {
         let Some(worker) = self.workers.remove(&id) else { return };
         self.timers.set(Timer::Worker(id), None);
+        self.recycling.forget(id);
         let (identity, pid, started) = (worker.identity(), worker.pid(), worker.started_at());
+        if let btree_map::Entry::Occupied(mut living) = self.living.entry(identity.generation) {
+            *living.get_mut() -= 1;
+            if *living.get() == 0 {
+                living.remove();
+            }
+        }
         let Some((exit, as_wished)) = worker.into_exit() else { return };
         let exit = Arc::new(exit);
         let standing = self.standing(id, identity.slot);
@@ -294,6 +303,7 @@ impl Fleet {
         self.doing = Doing::Idle;
         self.outcome = Some(outcome.clone());
         self.interrupt_waiting(&outcome.to_string().into());
+        self.recycle_no_more();
         self.publish_app(EventKind::AppEnded { outcome: Box::new(outcome.clone()) });
         for ticket in std::mem::take(&mut self.start_tickets) {
             let verdict = match &outcome {

@@ -104,6 +104,13 @@ pub enum FleetInput {
         /// What.
         input: WorkerInput,
     },
+    /// Somebody has looked how much memory a worker's process holds.
+    Measured {
+        /// Whose.
+        worker: WorkerId,
+        /// Its resident set, in bytes.
+        rss: u64,
+    },
     /// The program's hook answered [`AskPolicy`](super::FleetAction::AskPolicy).
     ExitDecided {
         /// Who ended, as it was asked.

@@ -36,6 +36,7 @@ mod action;
 mod ending;
 mod input;
 mod operation;
+mod recycle;
 mod rollout;
 mod scale;
 mod slot;
@@ -54,6 +55,8 @@ pub use action::{EventKind, FAILED_START, FleetAction, FleetEvent, Outcome, Star
 pub use input::{ExitDecision, FleetInput};
 use operation::Operation;
 pub use operation::Target;
+pub use recycle::RecycleReason;
+use recycle::Recycling;
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
@@ -66,7 +69,7 @@ use super::gate::Doing;
 use super::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use super::phase::Phase;
 use super::restart::LeaveReason;
-use super::worker::{Rules, Worker, WorkerAction, WorkerInput};
+use super::worker::{Rules, Said, Worker, WorkerAction, WorkerInput};
 
 /// What a deadline belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,6 +118,8 @@ pub struct Fleet {
     /// How many of them the app should have.
     members: usize,
     workers: HashMap<WorkerId, Worker>,
+    /// How many of them are of which generation.
+    living: BTreeMap<Generation, usize>,
     /// Workers that are no occupant of their slot: to come, or leaving.
     others: BTreeMap<SlotIndex, BTreeSet<WorkerId>>,
     last_worker: u64,
@@ -133,6 +138,7 @@ pub struct Fleet {
     drains: Vec<Drain>,
     /// One of each kind at the most.
     waiting: VecDeque<Waiting>,
+    recycling: Recycling,
 
     actions: VecDeque<FleetAction>,
     /// Slots whose status has changed since it was last asked for.
@@ -178,6 +184,7 @@ impl Fleet {
             outcome: None,
             members: count as usize,
             workers: HashMap::new(),
+            living: BTreeMap::new(),
             others: BTreeMap::new(),
             last_worker: 0,
             queue: VecDeque::new(),
@@ -190,6 +197,7 @@ impl Fleet {
             rollout: None,
             drains: Vec::new(),
             waiting: VecDeque::new(),
+            recycling: Recycling::default(),
             actions: VecDeque::new(),
             changed: Vec::new(),
             dropped: 0,
@@ -213,7 +221,9 @@ impl Fleet {
             FleetInput::RenewalRequested { ticket, target, by } => {
                 self.renewal_requested(now, ticket, target, &by);
             }
-            FleetInput::AdjustmentRequested { ticket, release } => self.adjustment_requested(ticket, release),
+            FleetInput::AdjustmentRequested { ticket, release } => {
+                self.adjustment_requested(now, ticket, release);
+            }
             FleetInput::PromotionRequested { ticket, by } => self.promotion_requested(now, ticket, &by),
             FleetInput::AbortRequested { ticket, by } => self.abort_requested(now, ticket, &by),
             FleetInput::SignalRequested { ticket, target, signal, by } => {
@@ -221,6 +231,7 @@ impl Fleet {
             }
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
+            FleetInput::Measured { worker, rss } => self.measured(worker, rss),
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::TimePassed => self.time_passed(now),
         }
@@ -237,7 +248,7 @@ impl Fleet {
 
     /// When [`FleetInput::TimePassed`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.recycling.next_deadline()).min()
     }
 
     fn worker_input(&mut self, now: Instant, id: WorkerId, input: WorkerInput) {
@@ -257,6 +268,7 @@ impl Fleet {
             }
             _ => None,
         };
+        let has_said_how_it_is = matches!(&input, WorkerInput::Said { said: Said::Status { .. }, .. });
         let before = worker.phase();
         let mut actions = Vec::new();
         worker.handle(now, input, &mut actions);
@@ -270,6 +282,12 @@ impl Fleet {
         }
         for action in actions {
             self.worker_action(now, id, action);
+        }
+        if has_said_how_it_is {
+            self.check_requests(id);
+        }
+        if after == Phase::Started && before != after {
+            self.watch(now, id);
         }
         match after {
             Phase::ShutDown | Phase::Failed => {
@@ -358,6 +376,7 @@ impl Fleet {
                 Timer::Rollout => self.rollout_overdue(now),
             }
         }
+        self.recycling_time_passed(now);
     }
 
     /// Begins what may begin now, until there is nothing more.
@@ -366,7 +385,7 @@ impl Fleet {
             self.step(now);
             let waiting = self.waiting.len();
             self.begin_waiting(now);
-            if self.waiting.len() == waiting {
+            if self.waiting.len() == waiting && !self.recycle(now) {
                 return;
             }
         }

@@ -104,12 +104,17 @@ impl Fleet {
         target: Target,
         by: Arc<str>,
     ) {
-        if self.rollout.as_ref().is_some_and(Rollout::is_active) {
+        let is_rolling = |rollout: &Rollout| rollout.is_active() && !rollout.is_recycling();
+        if self.rollout.as_ref().is_some_and(is_rolling) {
             return self.answer(ticket, Verdict::Denied(DenyReason::Reloading));
         }
         if let (SlotRequest::Suspend, Err(reason)) = (request, self.may_suspend()) {
             return self.answer(ticket, Verdict::Denied(reason));
         }
+        if self.slots_of(target).is_ok() {
+            self.call_off_recycling(now, &by);
+        }
+        // Once more: the one that was to take a place may have been meant.
         let slots = match self.slots_of(target) {
             Ok(slots) => slots,
             Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),

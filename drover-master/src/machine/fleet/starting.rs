@@ -60,6 +60,7 @@ impl Fleet {
             let worker = Worker::new(identity, release.rules, now);
             self.timers.set(Timer::Worker(id), worker.deadline());
             self.workers.insert(id, worker);
+            *self.living.entry(identity.generation).or_default() += 1;
             self.counts.creating += 1;
             match place {
                 Place::Occupant(slot) => self.occupied(slot, id),

@@ -97,6 +97,11 @@ impl Fleet {
         }
     }
 
+    /// The generation that the app is of: the newest that was committed.
+    pub const fn generation(&self) -> Generation {
+        self.current.generation
+    }
+
     /// Where the app stands.
     pub fn phase(&self) -> Phase {
         match self.doing {
@@ -179,8 +184,11 @@ impl Fleet {
     /// How many workers serve in a place of their own. One that is to prove itself does not count yet.
     pub(super) fn ready(&self) -> usize {
         let proves = |step| matches!(step, Step::Soaking(id) if self.phase_of(id) == Phase::Started);
-        let proving =
-            |rollout: &Rollout| rollout.incoming.values().filter(|incoming| proves(incoming.at)).count();
+        let proving = |rollout: &Rollout| match rollout.policy.soak.is_zero() {
+            // Then each has its place as soon as it is ready.
+            true => 0,
+            false => rollout.incoming.values().filter(|incoming| proves(incoming.at)).count(),
+        };
         self.counts.ready - self.rollout.as_ref().map_or(0, proving)
     }
 

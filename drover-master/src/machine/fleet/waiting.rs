@@ -70,7 +70,8 @@ impl Fleet {
             Waiting::Reload { reload, .. } => {
                 // What is held waits for a word, not for a drain.
                 self.is_busy()
-                    || !self.is_held() && self.generations() > reload.policy.max_generations.max(2) as usize
+                    || !self.is_held()
+                        && self.generations() > reload.max_generations(&self.current.rules).max(2) as usize
             }
             Waiting::Scale { .. } => self.rollout.as_ref().is_some_and(Rollout::is_active),
         }
@@ -121,17 +122,21 @@ impl Fleet {
 
     /// Whether workers of this generation live, or may still be started.
     pub fn uses(&self, generation: Generation) -> bool {
-        let waits = self.waiting.iter().any(|waiting| match waiting {
-            Waiting::Reload { reload, .. } => reload.release.generation == generation,
-            Waiting::Scale { .. } => false,
-        });
-        let aims = self.rollout.as_ref().is_some_and(|rollout| rollout.aims_at(generation));
-        let runs =
-            self.doing != Doing::Idle && self.slots.iter().any(|slot| slot.release.generation == generation);
-        waits
-            || aims
-            || runs
-            || self.current.generation == generation
-            || self.workers.values().any(|worker| worker.identity().generation == generation)
+        let waits = || {
+            self.waiting.iter().any(|waiting| match waiting {
+                Waiting::Reload { reload, .. } => reload.release.generation == generation,
+                Waiting::Scale { .. } => false,
+            })
+        };
+        let aims = || self.rollout.as_ref().is_some_and(|rollout| rollout.aims_at(generation));
+        let runs = || {
+            self.doing != Doing::Idle && self.slots.iter().any(|slot| slot.release.generation == generation)
+        };
+        // The slots last, which are many. It comes to them only for a generation that is over, or all but over.
+        self.current.generation == generation
+            || self.living.contains_key(&generation)
+            || aims()
+            || waits()
+            || runs()
     }
 }

@@ -184,7 +184,10 @@ impl Worker {
             DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
-            DeadlineKind::Start => (Some(KillCause::StartDeadline), "it was not ready in time"),
+            DeadlineKind::Start => {
+                self.trouble = self.unready.take().or(self.trouble.take());
+                (Some(KillCause::StartDeadline), "it was not ready in time")
+            }
             DeadlineKind::Drain => (Some(KillCause::StopDeadline), "it did not drain in time"),
             DeadlineKind::Quit => (Some(KillCause::QuitDeadline), "it did not leave in time"),
             DeadlineKind::Reconnect => {

@@ -35,6 +35,11 @@ pub enum WorkerInput {
     ResumeAsked,
     /// It answered the probe.
     ProbePassed,
+    /// It was asked from outside, and is not ready.
+    ProbeFailed {
+        /// Why.
+        reason: Arc<str>,
+    },
     /// No connection waits in its queues any more, or there is no use in waiting.
     QueueEmptied,
     /// The connection is gone.
@@ -108,6 +113,8 @@ pub enum Said {
         text: String,
         /// Requests under way.
         in_flight: u64,
+        /// Requests done since its process began.
+        requests: u64,
     },
 }
 

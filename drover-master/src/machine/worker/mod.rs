@@ -47,8 +47,8 @@ use super::exit::{Exit, Intent};
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
 use crate::config::{
-    AppSpec, Heartbeat, Kind, ListenMode, Protocol, RestartPolicy, StartPolicy, StopPolicy, SuspendSignals,
-    UpdatePolicy,
+    AppSpec, Heartbeat, Kind, ListenMode, Protocol, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy,
+    SuspendSignals, UpdatePolicy,
 };
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
@@ -77,6 +77,8 @@ pub struct Rules {
     pub restart: RestartPolicy,
     /// How they are replaced.
     pub update: UpdatePolicy,
+    /// When they have served enough.
+    pub recycle: RecyclePolicy,
     /// How those without the protocol are suspended, if they can be.
     pub suspend: Option<SuspendSignals>,
 }
@@ -92,6 +94,7 @@ impl From<&AppSpec> for Rules {
             heartbeat: spec.heartbeat.clone(),
             restart: spec.restart.clone(),
             update: spec.update.clone(),
+            recycle: spec.recycle.clone(),
             suspend: spec.suspend,
         }
     }
@@ -132,8 +135,12 @@ pub struct Worker {
     can_resume: bool,
     /// Why the connection was refused or broken, to be shown with the exit.
     trouble: Option<Arc<str>>,
+    /// Why it was not ready when it was asked from outside last.
+    unready: Option<Arc<str>>,
     status_text: String,
     in_flight: Option<u64>,
+    /// How many requests it has answered, as it said.
+    requests: u64,
     /// Its process has ended; what it said before may still come, and its exit will.
     is_dead: bool,
     /// Pings since it last said something.
@@ -161,8 +168,10 @@ impl Worker {
             wish: Wish::Serve,
             can_resume: false,
             trouble: None,
+            unready: None,
             status_text: String::new(),
             in_flight: None,
+            requests: 0,
             is_dead: false,
             unanswered: 0,
         }
@@ -180,6 +189,7 @@ impl Worker {
                 self.deadline = None;
             }
             WorkerInput::ProbePassed
+            | WorkerInput::ProbeFailed { .. }
             | WorkerInput::SuspendAsked
             | WorkerInput::ResumeAsked
             | WorkerInput::QueueEmptied
@@ -193,6 +203,12 @@ impl Worker {
             WorkerInput::ProbePassed => {
                 if self.state == State::Starting {
                     self.become_started(now, out);
+                }
+            }
+            // Evidence only: its start deadline decides.
+            WorkerInput::ProbeFailed { reason } => {
+                if self.state == State::Starting {
+                    self.unready = Some(reason);
                 }
             }
             WorkerInput::QueueEmptied => self.queue_emptied(now, out),
@@ -305,9 +321,10 @@ impl Worker {
                 | State::Resuming
                 | State::ShuttingDown { rung: Rung::Asked },
             ) => self.extend(now, by),
-            (Said::Status { text, in_flight }, _) => {
+            (Said::Status { text, in_flight, requests }, _) => {
                 self.status_text = text;
                 self.in_flight = Some(in_flight);
+                self.requests = requests;
             }
             (said, _) => {
                 let (said, during) = (said.name(), self.phase());
@@ -319,6 +336,7 @@ impl Worker {
     fn become_started(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.enter(State::Started, out);
         self.started = Some(now);
+        self.unready = None;
         self.serve_again(now, out);
     }
 
@@ -411,6 +429,11 @@ impl Worker {
     /// What it last said of itself, and how much it has in flight.
     pub fn said_status(&self) -> (&str, Option<u64>) {
         (&self.status_text, self.in_flight)
+    }
+
+    /// How many requests it has answered since its process began, as it said.
+    pub const fn said_requests(&self) -> u64 {
+        self.requests
     }
 
     /// Whether its process is still there long after SIGKILL.

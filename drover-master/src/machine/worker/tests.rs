@@ -148,7 +148,7 @@ fn resuming() -> Life {
 fn halted() -> Life {
     let mut life = Life::new(Protocol::None);
     let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
-    rules.suspend = Some(crate::config::SuspendSignals { signal: 10, resume_signal: 12 });
+    rules.suspend = Some(SuspendSignals { signal: 10, resume_signal: 12 });
     rules.start.min_uptime = Duration::ZERO;
     life.feed([spawned(), WorkerInput::SuspendAsked])
 }
@@ -164,6 +164,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("Connected", WorkerInput::Connected),
         ("Disconnected", WorkerInput::Disconnected),
         ("ProbePassed", WorkerInput::ProbePassed),
+        ("ProbeFailed", WorkerInput::ProbeFailed { reason: "GET / answered 500".into() }),
         ("QueueEmptied", WorkerInput::QueueEmptied),
         ("Died", WorkerInput::Died),
         ("SaidStarted", said(Said::Started)),
@@ -171,7 +172,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidShutDown", said(Said::ShutDown)),
         ("SaidPong", said(Said::Pong)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
-        ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3 })),
+        ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
         ("ProtocolBroken", WorkerInput::ProtocolBroken { trouble: "text".into() }),
         ("HandshakeRefused", WorkerInput::HandshakeRefused { trouble: "version".into() }),
         ("SaidCapable", WorkerInput::SaidCapable { resume: true }),
@@ -422,7 +423,7 @@ fn a_worker_that_answers_its_heartbeats_is_left_in_peace() {
 fn whatever_a_worker_says_counts_as_a_sign_of_life() {
     let mut life = started();
     for _ in 0..10 {
-        life = life.overtaken().feed([said(Said::Status { text: String::new(), in_flight: 1 })]);
+        life = life.overtaken().feed([said(Said::Status { text: String::new(), in_flight: 1, requests: 0 })]);
     }
     assert_eq!(life.worker.phase(), Phase::Started);
 }
@@ -466,6 +467,32 @@ fn a_probed_worker_is_ready_when_it_answers_and_failed_when_it_does_not_in_time(
     let status = killed_by(libc::SIGTERM);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StartDeadline, status };
     assert_eq!(life.exit(status), (reason, Phase::Failed));
+}
+
+#[test]
+fn why_a_probe_failed_is_evidence_of_a_start_that_took_too_long_and_of_no_other_end() {
+    let failed = |reason: &str| WorkerInput::ProbeFailed { reason: reason.into() };
+    let asked = || probed().feed([failed("GET / answered 404"), failed("GET / answered 500")]);
+    let term = WorkerInput::Exited {
+        status: killed_by(libc::SIGTERM),
+        usage: Usage::default(),
+        stderr_tail: Vec::new(),
+    };
+    let ready = || asked().feed([WorkerInput::ProbePassed]);
+    for (life, end, sentence) in [
+        (
+            asked().overtaken(),
+            term.clone(),
+            "was ended by SIGTERM: it was not ready in time: GET / answered 500",
+        ),
+        (asked(), exited(), "exited with code 1 while starting"),
+        (asked().feed([shutdown()]), term, "was ended by SIGTERM, as asked"),
+        (ready(), exited(), "exited with code 1 while started"),
+    ] {
+        let life = life.feed([end]);
+        let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
+        assert_eq!(exit.to_string(), sentence);
+    }
 }
 
 #[test]

@@ -21,9 +21,7 @@ impl Fleet {
             Stage::Back { .. } => self.not_back(slot),
             Stage::Forward | Stage::Held(_) => {
                 rollout.pending.insert(slot);
-                if self.slots[slot.0 as usize].state == SlotState::Vacated {
-                    self.enqueue(slot);
-                }
+                self.occupy_again(slot);
                 self.rollout_failed(now, ReloadFailure::Worker(failure));
             }
         }
@@ -33,6 +31,18 @@ impl Fleet {
     fn not_back(&mut self, slot: SlotIndex) {
         if self.slots[slot.0 as usize].state == SlotState::Vacated {
             self.slot_mut(slot).release = self.current.clone();
+            self.occupy_again(slot);
+        }
+    }
+
+    /// A slot that had made room gets a worker of its own again, unless none is to serve there.
+    fn occupy_again(&mut self, slot: SlotIndex) {
+        if self.slots[slot.0 as usize].state != SlotState::Vacated {
+            return;
+        }
+        if self.is_suspended(slot) {
+            self.hold(slot);
+        } else {
             self.enqueue(slot);
         }
     }
@@ -109,10 +119,13 @@ impl Fleet {
     }
 
     /// There is nothing to go back to: old and new are the same.
-    pub(super) fn give_up_renewal(&mut self, now: Instant, failure: ReloadFailure) {
+    pub(in super::super) fn give_up_renewal(&mut self, now: Instant, failure: ReloadFailure) {
         self.call_all_off(now);
         self.timers.set(Timer::Rollout, None);
-        let Some(Rollout { tickets, leaving, .. }) = self.rollout.take() else { return };
+        let Some(Rollout { tickets, leaving, recycles, .. }) = self.rollout.take() else { return };
+        if let Some(id) = recycles {
+            self.recycling_failed(now, id, failure.clone());
+        }
         let verdict = Verdict::from(failure);
         for ticket in tickets {
             self.answer(ticket, verdict.clone());
@@ -177,16 +190,17 @@ impl Fleet {
         let Some(Incoming { at, .. }) = rollout.incoming.remove(&slot) else { return };
         let by = Arc::clone(&rollout.by);
         match at {
-            Step::Emptying => self.slot_mut(slot).after_exit = Some(AfterExit::Refill),
+            Step::Emptying => {
+                let place = self.slot_mut(slot);
+                place.after_exit = Some(if place.suspended { AfterExit::Hold } else { AfterExit::Refill });
+            }
             Step::Queued => self.queue.retain(|place| *place != Place::Incoming(slot)),
             Step::Starting(id) | Step::Soaking(id) => {
                 rollout.leaving.insert(id);
                 self.worker_input(now, id, WorkerInput::ShutdownAsked { by });
             }
         }
-        if self.slots[slot.0 as usize].state == SlotState::Vacated {
-            self.enqueue(slot);
-        }
+        self.occupy_again(slot);
     }
 }
 

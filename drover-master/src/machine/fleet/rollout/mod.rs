@@ -73,6 +73,8 @@ pub(super) struct Rollout {
     pub(super) leaving: BTreeSet<WorkerId>,
     /// So many are replaced, then it holds.
     pub(super) canary: Option<u32>,
+    /// The worker that has served enough, if that is why.
+    pub(super) recycles: Option<WorkerId>,
 }
 
 /// What slots are filled from.
@@ -184,6 +186,7 @@ impl Rollout {
     pub(super) const fn name(&self) -> &'static str {
         match (&self.stage, &self.aim) {
             (Stage::Forward, Aim::Reload(_)) => "reload",
+            (Stage::Forward, Aim::Renewal) if self.recycles.is_some() => "recycle",
             (Stage::Forward, Aim::Renewal) => "restart",
             (Stage::Held(None), _) => "canary",
             (Stage::Held(Some(_)), _) => "paused reload",

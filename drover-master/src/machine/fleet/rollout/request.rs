@@ -11,18 +11,28 @@ use crate::machine::fleet::waiting::Waiting;
 use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict};
 use crate::machine::gate::{DenyReason, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::machine::worker::Rules;
 
 /// What a reload is to bring about.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reload {
-    /// What the new workers live by; its generation is newer than every other.
+    /// What the new workers live by, if the app is described otherwise than before; its generation is newer than every other.
     pub release: Release,
-    /// How to go about it.
-    pub policy: UpdatePolicy,
+    /// How to go about it; none: as the new workers' description says.
+    pub policy: Option<UpdatePolicy>,
     /// Replace so many, then wait for a promotion or an abort.
     pub canary: Option<u32>,
-    /// Whether the app is described otherwise than before.
+    /// Whether the app is described otherwise than before. Else the new workers live by what it is described by when their turn
+    /// comes: a reload before this one may have brought something else.
     pub is_new: bool,
+}
+
+impl Reload {
+    /// How many generations may live at once.
+    pub(in super::super) fn max_generations(&self, current: &Rules) -> u32 {
+        let rules = if self.is_new { &self.release.rules } else { current };
+        self.policy.as_ref().unwrap_or(&rules.update).max_generations
+    }
 }
 
 impl Fleet {
@@ -78,6 +88,7 @@ impl Fleet {
         if slots.iter().any(|slot| self.slots[slot.0 as usize].suspended) {
             return self.answer(ticket, Verdict::Denied(DenyReason::Suspended));
         }
+        self.call_off_recycling(now, by);
         if self.is_busy() || self.rollout.is_some() {
             return self.answer(ticket, Verdict::Denied(DenyReason::Changing));
         }
@@ -101,7 +112,11 @@ impl Fleet {
             }
             return;
         }
-        let Reload { release, policy, canary, .. } = reload;
+        let Reload { mut release, policy, canary, is_new } = reload;
+        if !is_new {
+            release.rules = Arc::clone(&self.current.rules);
+        }
+        let policy = policy.unwrap_or_else(|| release.rules.update.clone());
         let pending = self.members().into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
         let (from, to) = (self.current.generation, release.generation);
         self.publish_app(EventKind::ReloadStarted { from, to, by: Arc::clone(by) });
@@ -109,7 +124,7 @@ impl Fleet {
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the fields of what is made here, in one place")]
-    fn begin_rollout(
+    pub(in super::super) fn begin_rollout(
         &mut self,
         now: Instant,
         tickets: Vec<TicketId>,
@@ -135,6 +150,7 @@ impl Fleet {
             replaced: BTreeSet::new(),
             leaving: BTreeSet::new(),
             canary,
+            recycles: None,
         });
     }
 
@@ -149,14 +165,21 @@ impl Fleet {
 
     /// Whether other policies may be taken over now.
     pub fn may_adjust(&self) -> bool {
-        self.rollout.is_none()
+        // What is replaced because it has served enough gives way.
+        self.rollout.as_ref().is_none_or(Rollout::is_recycling)
             && !self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Reload { .. }))
     }
 
-    pub(in super::super) fn adjustment_requested(&mut self, ticket: TicketId, release: Release) {
+    pub(in super::super) fn adjustment_requested(
+        &mut self,
+        now: Instant,
+        ticket: TicketId,
+        release: Release,
+    ) {
         if !self.may_adjust() {
             return self.answer(ticket, Verdict::Denied(DenyReason::Reloading));
         }
+        self.call_off_recycling(now, &"other policies".into());
         self.current = release;
         let current = self.current.clone();
         for slot in &mut self.slots {
@@ -167,11 +190,12 @@ impl Fleet {
                 worker.adjust(Arc::clone(&current.rules));
             }
         }
+        self.watch_all(now);
         self.answer(ticket, Verdict::Done);
     }
 
     pub(in super::super) fn promotion_requested(&mut self, now: Instant, ticket: TicketId, by: &Arc<str>) {
-        let Some(rollout) = &mut self.rollout else {
+        let Some(rollout) = self.rollout.as_mut().filter(|rollout| !rollout.is_recycling()) else {
             return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
         };
         match &rollout.stage {
@@ -204,7 +228,7 @@ impl Fleet {
     }
 
     pub(in super::super) fn abort_requested(&mut self, now: Instant, ticket: TicketId, by: &Arc<str>) {
-        let Some(rollout) = &mut self.rollout else {
+        let Some(rollout) = self.rollout.as_mut().filter(|rollout| !rollout.is_recycling()) else {
             return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
         };
         if let Stage::Back { aborted_by, .. } = &mut rollout.stage {

@@ -32,17 +32,13 @@ impl Fleet {
 
     /// Those that are not ready come first: nobody misses them.
     fn next_to_replace(&mut self) -> Option<(SlotIndex, bool)> {
-        let passed_over: Vec<SlotIndex> = {
-            let pending = self.rollout.iter().flat_map(|rollout| &rollout.pending);
-            pending.copied().filter(|slot| !self.may_be_replaced(*slot)).collect()
-        };
-        for slot in passed_over {
-            self.pass_over(slot);
+        loop {
+            let found = self.room_for(self.rollout.as_ref()?)?;
+            if self.may_be_replaced(found.0) {
+                return Some(found);
+            }
+            self.pass_over(found.0);
         }
-        let rollout = self.rollout.take()?;
-        let found = self.room_for(&rollout);
-        self.rollout = Some(rollout);
-        found
     }
 
     /// Whatever comes into the slot next is what all others are.
@@ -62,22 +58,30 @@ impl Fleet {
         }
         let desired = (self.members - self.counts.held) as u32;
         let (surge, unavailable) = rollout.bounds(desired);
-        let stopping = rollout.incoming.values().filter(|incoming| incoming.stops_first).count() as u32;
+        let stopping = rollout.stopping(surge, unavailable);
         let beside = rollout.incoming.len() as u32 - stopping;
         if beside >= surge && stopping >= unavailable {
             return None;
         }
-        let unready = rollout.pending.iter().find(|slot| !self.is_serving(**slot)).copied();
+        let ready = self.ready() as u32;
+        // Where all who are not ready make room already there is none to be looked for: so a step costs no more with more slots.
+        let may_be_unready = ready + stopping < desired;
+        let unready = || rollout.pending.iter().find(|slot| !self.is_serving(**slot)).copied();
+        let unready = may_be_unready.then(unready).flatten();
         let slot = unready.or_else(|| rollout.pending.first().copied())?;
         if beside < surge {
             return Some((slot, false));
         }
-        let members = self.members();
-        let serving = members.iter().filter(|slot| self.is_serving(**slot)).count() as u32;
-        // Slots that will not serve again by themselves are not waited for.
-        let expected = members.iter().filter(|slot| self.may_serve(**slot)).count() as u32;
-        let spared = unready.is_some() || serving > expected.saturating_sub(unavailable);
+        let spared = unready.is_some()
+            || ready > desired.saturating_sub(unavailable)
+            || ready > self.expected().saturating_sub(unavailable);
         (stopping < unavailable && spared).then_some((slot, true))
+    }
+
+    /// How many slots serve, or are about to. Those that will not serve again by themselves, or that fail again and again, are
+    /// not waited for.
+    fn expected(&self) -> u32 {
+        self.slots.iter().filter(|slot| slot.is_member() && self.may_serve(slot.index)).count() as u32
     }
 
     /// An old worker, or one that was called off, is gone.
@@ -111,8 +115,13 @@ impl Fleet {
 
     /// Whether a worker of the slot's own is ready, or on its way.
     fn may_serve(&self, slot: SlotIndex) -> bool {
-        let done = |state| matches!(state, SlotState::Held | SlotState::Completed | SlotState::GivenUp);
-        !done(self.slots[slot.0 as usize].state) && self.unkillable_in(slot).is_none()
+        let rests = |state| {
+            matches!(
+                state,
+                SlotState::Held | SlotState::Completed | SlotState::GivenUp | SlotState::BackingOff { .. }
+            )
+        };
+        !rests(self.slots[slot.0 as usize].state) && self.unkillable_in(slot).is_none()
     }
 
     fn replace(&mut self, now: Instant, slot: SlotIndex, stops_first: bool) {
@@ -189,6 +198,9 @@ impl Fleet {
             SlotState::Occupied(old) => Some(old),
             _ => None,
         };
+        if self.rollout.as_ref().is_some_and(Rollout::is_recycling) {
+            self.recycled();
+        }
         if let (Some(old), Some(rollout)) = (old, &mut self.rollout) {
             rollout.leaving.insert(old);
             self.others.entry(slot).or_default().insert(old);
@@ -231,7 +243,12 @@ impl Fleet {
         match (stage, aim) {
             (Stage::Back { failure, aborted_by }, _) => {
                 let generation = self.current.generation;
-                self.everybody_is_of(&self.current.clone());
+                // Those too whose worker stays because none of the old generation could take its place.
+                for index in 0..self.slots.len() {
+                    if self.slots[index].release.generation != generation {
+                        self.slot_mut(SlotIndex(index as u32)).release = self.current.clone();
+                    }
+                }
                 self.publish_app(EventKind::ReloadRolledBack {
                     to: generation,
                     failure: Box::new(failure.clone()),
@@ -282,6 +299,15 @@ impl Rollout {
 
     pub(in super::super) fn aims_at(&self, generation: Generation) -> bool {
         matches!(&self.aim, Aim::Reload(release) if release.generation == generation)
+    }
+
+    /// For how many the old one goes first.
+    fn stopping(&self, surge: u32, unavailable: u32) -> u32 {
+        match (surge, unavailable) {
+            (0, _) => self.incoming.len() as u32,
+            (_, 0) => 0,
+            _ => self.incoming.values().filter(|incoming| incoming.stops_first).count() as u32,
+        }
     }
 
     /// How many may be beside the old ones, and how many may be missing.

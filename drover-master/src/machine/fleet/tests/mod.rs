@@ -6,6 +6,7 @@ mod healing;
 mod matrix;
 mod operations;
 mod properties;
+mod recycling;
 mod rollout;
 mod scaling;
 mod stage;

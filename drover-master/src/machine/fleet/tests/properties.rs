@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
 use crate::config::{
-    Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, OnUpdateFailure, Protocol, RestartWhen, Share,
-    SuspendSignals, UpdateOrder, UpdatePolicy,
+    Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, OnUpdateFailure, Protocol, RecyclePolicy,
+    RestartWhen, Share, SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
@@ -38,6 +38,8 @@ enum Op {
     Exit(usize, ExitStatus),
     /// A worker, or somebody who knew one, says something.
     Noise(usize, WorkerInput),
+    /// Somebody looks how much memory a worker holds.
+    Measure(usize, u64),
     /// News of a process that is long gone.
     Echo(usize, WorkerInput),
     /// The hook answers a question that it was asked at any time before.
@@ -118,7 +120,9 @@ fn noise() -> impl Strategy<Value = WorkerInput> {
         Just(WorkerInput::from(Said::Stopped)),
         Just(WorkerInput::from(Said::ShutDown)),
         (0..100u64).prop_map(|by| WorkerInput::from(Said::Extend { by: Duration::from_secs(by) })),
-        Just(WorkerInput::from(Said::Status { text: "busy".into(), in_flight: 1 })),
+        (0..30u64).prop_map(|requests| {
+            WorkerInput::from(Said::Status { text: "busy".into(), in_flight: 1, requests })
+        }),
     ]
 }
 
@@ -149,6 +153,13 @@ pub(super) fn update() -> impl Strategy<Value = UpdatePolicy> {
     )
 }
 
+fn recycle() -> impl Strategy<Value = RecyclePolicy> {
+    use proptest::option::of;
+    (of(1..60_000u64), of(1..200u64), of(1..30u64), 0.0..=1.0).prop_map(|(age, rss, requests, jitter)| {
+        RecyclePolicy { age: age.map(Duration::from_millis), rss, requests, jitter }
+    })
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let which = || any::<usize>();
     prop_oneof![
@@ -170,6 +181,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Settle),
         4 => (which(), status()).prop_map(|(which, status)| Op::Exit(which, status)),
         4 => (which(), noise()).prop_map(|(which, input)| Op::Noise(which, input)),
+        2 => (which(), 0..200u64).prop_map(|(which, rss)| Op::Measure(which, rss)),
         2 => (which(), echo()).prop_map(|(which, input)| Op::Echo(which, input)),
         4 => (which(), decision()).prop_map(|(which, decision)| Op::Decide(which, decision)),
         6 => prop_oneof![2 => Just(0), 1 => 0..100_000u64].prop_map(Op::Deadline),
@@ -194,6 +206,7 @@ prop_compose! {
         jitter in 0.0..=1.0,
         reset_after in prop_oneof![Just(0), Just(60u64)],
         update in update(),
+        recycle in recycle(),
         suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
     ) -> Rules {
         let mut rules = rules(protocol);
@@ -213,6 +226,7 @@ prop_compose! {
         rules.restart.reset_after = Duration::from_secs(reset_after);
         rules.restart.fatal_codes = vec![3];
         rules.update = update;
+        rules.recycle = recycle;
         rules.suspend = suspend;
         rules
     }
@@ -256,6 +270,11 @@ impl Stage {
             Op::Noise(which, input) => {
                 if let Some(at) = chosen(self.spawned.len(), which) {
                     self.feed(FleetInput::Worker { id: self.spawned[at].id, input });
+                }
+            }
+            Op::Measure(which, rss) => {
+                if let Some(at) = chosen(self.spawned.len(), which) {
+                    self.feed(FleetInput::Measured { worker: self.spawned[at].id, rss });
                 }
             }
             Op::Echo(which, input) => {

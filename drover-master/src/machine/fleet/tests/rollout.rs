@@ -329,3 +329,104 @@ fn a_slot_that_is_started_while_canaries_stand_is_replaced_when_they_are_promote
     stage.settle();
     assert_eq!(stage.generations(), [2, 2, 2]);
 }
+
+#[test]
+fn on_the_way_back_nothing_waits_for_a_slot_that_fails_again_and_again() {
+    let crash = Manner::Ends(ExitStatus::Code(1));
+    let policy = UpdatePolicy { order: UpdateOrder::StopFirst, soak: secs(5), ..policy() };
+    let mut stage = Stage::started(3).script(2, [crash]);
+    let reload = stage.reload(policy, None);
+    // Two are replaced, the third fails; on its way back the first crashes for ever.
+    stage = stage.script(0, [Manner::Serves]).script(0, vec![crash; 200]);
+    stage.settle();
+    stage.pass(secs(60));
+    assert!(matches!(stage.verdict(reload), Some(Verdict::RolledBack(_))), "{:?}", stage.verdict(reload));
+    assert_eq!(stage.generations(), [1, 1, 1]);
+}
+
+#[test]
+fn a_slot_that_could_not_go_back_gets_the_old_generation_next_time() {
+    let crash = Manner::Ends(ExitStatus::Code(1));
+    let mut stage = Stage::started(2).script(0, [Manner::Serves, crash]).script(1, [crash]);
+    let reload = stage.reload(policy(), None);
+    stage.settle();
+    assert!(matches!(stage.verdict(reload), Some(Verdict::RolledBack(_))));
+    assert_eq!(stage.generations(), [2, 1], "what serves stays");
+    stage.end_process(0, killed(11));
+    stage.pass(secs(5));
+    assert_eq!(stage.generations(), [1, 1]);
+    assert!(!stage.fleet.uses(Generation(2)));
+}
+
+#[test]
+fn a_suspended_slot_whose_replacement_fails_stays_suspended() {
+    for order in [UpdateOrder::StopFirst, UpdateOrder::StartFirst] {
+        for manner in [Manner::Ends(ExitStatus::Code(1)), Manner::Dawdles] {
+            let policy = UpdatePolicy { on_failure: OnUpdateFailure::Pause, order, ..policy() };
+            let mut stage = Stage::started(2);
+            stage.reload(policy, Some(1));
+            stage.settle();
+            stage.operate_on(SlotRequest::Suspend, 1);
+            stage.settle();
+            stage = stage.script(1, [manner]);
+            let promote = stage.promote();
+            stage.settle();
+            stage.pass(secs(60));
+            assert!(matches!(stage.verdict(promote), Some(Verdict::Paused(_))), "{order:?} {manner:?}");
+            assert!(stage.fleet.is_suspended(SlotIndex(1)), "{order:?} {manner:?}");
+            assert_ne!(stage.slot(1).phase, Phase::Started, "{order:?} {manner:?}");
+            let resume = stage.operate_on(SlotRequest::Resume, 1);
+            stage.settle();
+            assert_eq!(stage.verdict(resume), Some(Verdict::Done));
+            assert_eq!((stage.slot(1).phase, stage.fleet.status().ready), (Phase::Started, 2));
+        }
+    }
+}
+
+#[test]
+fn a_suspended_slot_that_was_making_room_when_it_was_called_off_stays_suspended() {
+    let policy =
+        UpdatePolicy { on_failure: OnUpdateFailure::Pause, order: UpdateOrder::StopFirst, ..policy() };
+    let mut stage = Stage::started(2);
+    stage.reload(policy, Some(1));
+    stage.settle();
+    stage.operate_on(SlotRequest::Suspend, 1);
+    stage.settle();
+    stage.promote();
+    stage.abort();
+    stage.settle();
+    assert!(stage.fleet.is_suspended(SlotIndex(1)));
+    assert_ne!(stage.slot(1).phase, Phase::Started);
+}
+
+#[test]
+fn a_reload_that_waits_lives_by_what_the_one_before_it_has_brought() {
+    for fails in [false, true] {
+        let mut stage = Stage::started(1);
+        let mut other = rules(Protocol::Drover);
+        other.stop.drain_timeout = secs(77);
+        if fails {
+            stage = stage.script(0, [Manner::Ends(ExitStatus::Code(1))]);
+        }
+        stage.reload_to(other, policy(), None, true);
+        let second = stage.reload(policy(), None);
+        stage.settle();
+        assert_eq!(stage.verdict(second), Some(Verdict::Done));
+        let drains = stage.fleet.worker(stage.id_in(0)).unwrap().rules().stop.drain_timeout;
+        assert_eq!((stage.generations(), drains == secs(77)), (vec![3], !fails));
+    }
+}
+
+#[test]
+fn one_that_outlives_sigkill_on_the_way_back_is_followed_by_the_old_generation() {
+    let policy = UpdatePolicy { order: UpdateOrder::StopFirst, ..policy() };
+    let crash = Manner::Ends(ExitStatus::Code(1));
+    let mut stage = Stage::started(2).script(0, [Manner::Stuck]).script(1, [crash]);
+    let reload = stage.reload(policy, None);
+    stage.settle();
+    stage.pass(secs(120));
+    assert!(matches!(stage.verdict(reload), Some(Verdict::RolledBack(_))), "{:?}", stage.verdict(reload));
+    stage.release();
+    stage.settle();
+    assert_eq!(stage.generations(), [1, 1]);
+}

@@ -314,7 +314,7 @@ impl Stage {
     ) -> TicketId {
         let ticket = self.ticket(Wanted::Replacement);
         let release = Release { generation: self.fleet.next_generation(), rules: Arc::new(rules) };
-        let reload = Box::new(Reload { release, policy, canary, is_new });
+        let reload = Box::new(Reload { release, policy: Some(policy), canary, is_new });
         self.feed(FleetInput::ReloadRequested { ticket, reload, by: "a test".into() });
         ticket
     }

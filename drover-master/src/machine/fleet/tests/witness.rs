@@ -171,7 +171,7 @@ impl Witness {
         let undecided = fleet.slots.iter().any(|slot| matches!(slot.state, SlotState::Undecided { .. }));
         let exiting = fleet.workers().any(Worker::is_dead);
         let under_way =
-            in_phase(Phase::Initialized) > 0 || undecided || exiting || fleet.next_deadline().is_some();
+            in_phase(Phase::Initialized) > 0 || undecided || exiting || fleet.timers.next().is_some();
         assert!(
             self.open.is_empty() || under_way,
             "{:?} wait, and nothing is under way: {fleet:?}",
@@ -181,7 +181,8 @@ impl Witness {
 
     /// One that is not being ended for each slot and generation, and one more while it is replaced by its like.
     fn check_company(&self, fleet: &Fleet) {
-        let renews = fleet.rollout.as_ref().is_some_and(|rollout| rollout.name() == "restart");
+        let renews =
+            fleet.rollout.as_ref().is_some_and(|rollout| matches!(rollout.name(), "restart" | "recycle"));
         let mut company: BTreeMap<_, usize> = BTreeMap::new();
         for worker in fleet.workers().filter(|worker| !worker.is_ending() && !worker.is_dead()) {
             let Identity { slot, generation, .. } = worker.identity();

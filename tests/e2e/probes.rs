@@ -1,0 +1,127 @@
+//! Plain workers that are asked from outside whether they are ready.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use drover_e2e::harness::{App, eventually, is_running, patiently, signal};
+use drover_master::config::{Probe, StartPolicy};
+use drover_master::machine::phase::Phase;
+use drover_master::{MasterBuilder, Protocol};
+use nix::sys::signal::Signal;
+
+/// One worker that is asked every 10 ms, and has this long.
+fn asked(program: &str, probe: Probe, timeout: Duration) -> MasterBuilder {
+    let probe = Some(Probe { interval: Duration::from_millis(10), ..probe });
+    let start = StartPolicy { probe, timeout, ..StartPolicy::default() };
+    App::builder(program).protocol(Protocol::None).start_policy(start)
+}
+
+fn http(socket: &Path) -> Probe {
+    Probe::http(format!("unix:{}:/health", socket.display()).parse().unwrap())
+}
+
+/// A check that takes as long as it is let, and tells its pid in this file once it runs.
+fn hanging(told: &Path) -> Probe {
+    let script = format!("echo $$ > {0}.new; mv {0}.new {0}; sleep 300; true", told.display());
+    Probe { timeout: Duration::from_secs(300), ..Probe::exec("/bin/sh", ["-c", &script]) }
+}
+
+/// The pid in this file, once it is there.
+async fn pid_in(told: &Path) -> u32 {
+    eventually("the check", || std::fs::read_to_string(told).ok()?.trim().parse().ok()).await
+}
+
+const LONG: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_secs(2);
+
+#[tokio::test]
+async fn a_worker_is_ready_when_it_answers_a_get_well_and_not_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("web.sock");
+    let worker = asked(program!("worker_health"), http(&socket), LONG);
+    let app = App::started(worker.env("E2E_SOCKET", &socket).env("E2E_STATUSES", "500 503 200 599")).await;
+    let status = app.master().snapshot().status;
+    assert_eq!((status.phase, status.ready), (Phase::Started, 1));
+    // It was asked three times: who asks next gets the fourth answer.
+    let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let answer = std::io::read_to_string(stream).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 599 "), "{answer}");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_never_answers_well_fails_the_start_with_what_it_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("web.sock");
+    let worker = asked(program!("worker_health"), http(&socket), SHORT);
+    let (mut app, error) = App::failed(worker.env("E2E_SOCKET", &socket).env("E2E_STATUSES", "500")).await;
+    let reason = "was ended by SIGTERM: it was not ready in time: GET /health answered 500";
+    assert!(error.to_string().ends_with(reason), "{error}");
+    app.is_gone().await;
+}
+
+#[tokio::test]
+async fn a_worker_is_ready_when_the_check_exits_with_0_which_knows_whom_it_asks_about_and_no_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let seen = dir.path().join("seen");
+    // The third try is the first good one.
+    let script = format!(
+        "env | grep -E '^(DROVER|LISTEN)_' | sort > {0}; echo . >> {0}.tries; [ $(wc -l < {0}.tries) = 3 ]",
+        seen.display()
+    );
+    let app =
+        App::started(asked(program!("worker_plain"), Probe::exec("/bin/sh", ["-c", &script]), LONG)).await;
+    let tries = std::fs::read_to_string(dir.path().join("seen.tries")).unwrap();
+    assert_eq!(tries.lines().count(), 3);
+    let names = ["DROVER_APP", "DROVER_GENERATION", "DROVER_PID", "DROVER_SLOT", "DROVER_WORKER_ID"];
+    let seen = std::fs::read_to_string(seen).unwrap();
+    let words: Vec<(&str, &str)> = seen.lines().filter_map(|line| line.split_once('=')).collect();
+    assert_eq!(words.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
+    assert!(words.contains(&("DROVER_PID", &app.pid(0).to_string())), "{seen}");
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_check_that_never_exits_with_0_fails_the_start_with_its_last_line() {
+    let probe = Probe::exec("/bin/sh", ["-c", "echo 'no tables yet'; exit 1"]);
+    let (mut app, error) = App::failed(asked(program!("worker_plain"), probe, SHORT)).await;
+    let reason = "it was not ready in time: /bin/sh exited with code 1: no tables yet";
+    assert!(error.to_string().ends_with(reason), "{error}");
+    app.is_gone().await;
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_is_gone_when_the_start_has_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = dir.path().join("pid");
+    let (mut app, _) = App::failed(asked(program!("worker_plain"), hanging(&told), SHORT)).await;
+    assert!(!is_running(pid_in(&told).await));
+    app.is_gone().await;
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_is_gone_with_the_worker_it_asks_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = dir.path().join("pid");
+    let mut app = App::new(asked(program!("worker_plain"), hanging(&told), LONG));
+    let start = app.master().start();
+    let check = pid_in(&told).await;
+    signal(app.pid(0), Signal::SIGKILL);
+    let error = patiently("the failure", start).await.unwrap_err();
+    assert!(error.to_string().ends_with("was ended by SIGKILL from outside while starting"), "{error}");
+    assert!(!is_running(check));
+    app.is_gone().await;
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_check_that_hangs() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = dir.path().join("pid");
+    let app = App::new(asked(program!("worker_plain"), hanging(&told), LONG));
+    let _start = app.master().start();
+    let check = pid_in(&told).await;
+    app.end().await;
+    assert!(!is_running(check));
+}
