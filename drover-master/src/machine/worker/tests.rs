@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::config::Command;
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
+use crate::machine::phase::Phase;
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
 fn origin() -> Instant {

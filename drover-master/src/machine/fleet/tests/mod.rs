@@ -7,6 +7,7 @@ mod matrix;
 mod operations;
 mod properties;
 mod recycling;
+mod rollback;
 mod rollout;
 mod scaling;
 mod stage;

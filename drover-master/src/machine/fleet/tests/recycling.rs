@@ -7,6 +7,7 @@ use super::stage::{Manner, Stage, killed, rules, secs};
 use crate::config::{Kind, Protocol, RecyclePolicy, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, SlotRequest};
+use crate::machine::worker::Said;
 
 /// Limits without chance.
 fn policy() -> RecyclePolicy {

@@ -10,6 +10,7 @@ use super::witness::{Wanted, Witness};
 use crate::config::{AppSpec, Backoff, Command, Protocol, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
 use crate::machine::gate::{Request, SlotRequest};
+use crate::machine::worker::WorkerAction;
 use crate::machine::worker::{Identity, Said};
 
 /// How a process behaves.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use crate::config::Protocol;
 use crate::machine::gate::{Request, SlotRequest};
+use crate::machine::worker::WorkerAction;
 use crate::machine::worker::{Identity, State};
 
 /// What somebody waits for.

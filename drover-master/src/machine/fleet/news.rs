@@ -1,0 +1,127 @@
+//! What happens to one worker: its machine takes it, and the slot and the app take what follows from it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{EventKind, Fleet, FleetAction, Standing, Timer};
+use crate::machine::ids::WorkerId;
+use crate::machine::phase::Phase;
+use crate::machine::worker::{Said, WorkerAction, WorkerInput};
+
+impl Fleet {
+    pub(super) fn worker_input(&mut self, now: Instant, id: WorkerId, input: WorkerInput) {
+        let Some(worker) = self.workers.get_mut(&id) else {
+            self.dropped += 1;
+            return;
+        };
+        let facts = match &input {
+            WorkerInput::Spawned { .. } => Some(EventKind::Spawned),
+            WorkerInput::Connected => Some(EventKind::Handshaken),
+            WorkerInput::Disconnected if !worker.is_ending() => Some(EventKind::Disconnected),
+            WorkerInput::ProtocolBroken { trouble } => {
+                Some(EventKind::ProtocolBroken { trouble: Arc::clone(trouble) })
+            }
+            WorkerInput::HandshakeRefused { trouble } if !worker.is_ending() => {
+                Some(EventKind::HandshakeRefused { trouble: Arc::clone(trouble) })
+            }
+            _ => None,
+        };
+        let has_said_how_it_is = matches!(&input, WorkerInput::Said { said: Said::Status { .. }, .. });
+        let before = worker.phase();
+        let mut actions = Vec::new();
+        worker.handle(now, input, &mut actions);
+        let after = worker.phase();
+        let slot = worker.identity().slot;
+        self.timers.set(Timer::Worker(id), worker.deadline());
+        self.count(before, after);
+        self.changed.push(slot);
+        if let Some(kind) = facts {
+            self.publish_worker(id, after, kind);
+        }
+        for action in actions {
+            self.worker_action(now, id, action);
+        }
+        if has_said_how_it_is {
+            self.check_requests(id);
+        }
+        if after == Phase::Started && before != after {
+            self.watch(now, id);
+        }
+        match after {
+            Phase::ShutDown | Phase::Failed => {
+                self.out_of_order.remove(&id);
+                self.worker_ended(now, id);
+            }
+            Phase::Stopped if before != after && self.standing(id, slot) == Standing::Occupant => {
+                self.slot_rested(slot);
+                self.check_started();
+            }
+            Phase::Started if before != after => match self.standing(id, slot) {
+                Standing::Occupant => {
+                    self.slot_filled(slot);
+                    self.check_started();
+                }
+                Standing::Incoming => self.incoming_ready(now, slot, id),
+                Standing::Leaving => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn worker_action(&mut self, now: Instant, id: WorkerId, action: WorkerAction) {
+        match action {
+            WorkerAction::ReportPhase { from, to } => {
+                self.publish_worker(id, to, EventKind::Entered { from })
+            }
+            WorkerAction::ReportDeadline { missed } => {
+                let phase = self.phase_of(id);
+                self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });
+            }
+            WorkerAction::ReportUnkillable => {
+                self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);
+                if let Some(worker) = self.workers.get(&id) {
+                    let (slot, pid) = (worker.identity().slot, worker.pid().unwrap_or(0));
+                    if self.standing(id, slot) == Standing::Occupant {
+                        self.slot_stuck(slot, pid);
+                    }
+                    self.rollout_stuck(now, id, pid);
+                }
+            }
+            WorkerAction::SendStop { .. }
+            | WorkerAction::SendResume { .. }
+            | WorkerAction::SendQuit { .. }
+            | WorkerAction::SendPing
+            | WorkerAction::StartProbe
+            | WorkerAction::EmptyQueue
+            | WorkerAction::RefuseMessage { .. }
+            | WorkerAction::Signal { .. }
+            | WorkerAction::Deliver { .. }
+            | WorkerAction::CloseLink => {
+                if let WorkerAction::RefuseMessage { said, during, .. } = action {
+                    self.publish_out_of_order(id, during, said);
+                }
+                self.actions.push_back(FleetAction::Worker { id, action });
+            }
+        }
+    }
+
+    fn count(&mut self, before: Phase, after: Phase) {
+        if before == after {
+            return;
+        }
+        for (phase, entered) in [(before, false), (after, true)] {
+            let counter = match phase {
+                Phase::Initialized => &mut self.counts.creating,
+                Phase::Starting => &mut self.counts.starting,
+                Phase::Started => &mut self.counts.ready,
+                Phase::Stopped => &mut self.counts.resting,
+                _ => continue,
+            };
+            if entered {
+                *counter += 1;
+            } else {
+                *counter -= 1;
+            }
+        }
+    }
+}
