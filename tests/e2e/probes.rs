@@ -7,7 +7,7 @@ use std::time::Duration;
 use drover_e2e::harness::{App, eventually, is_running, patiently, signal};
 use drover_master::config::{Probe, StartPolicy};
 use drover_master::machine::phase::Phase;
-use drover_master::{MasterBuilder, Protocol};
+use drover_master::{MasterBuilder, OperateError, Protocol, Reload};
 use nix::sys::signal::Signal;
 
 /// One worker that is asked every 10 ms, and has this long.
@@ -60,6 +60,32 @@ async fn a_worker_that_never_answers_well_fails_the_start_with_what_it_answered(
     let reason = "was ended by SIGTERM: it was not ready in time: GET /health answered 500";
     assert!(error.to_string().ends_with(reason), "{error}");
     app.is_gone().await;
+}
+
+#[tokio::test]
+async fn a_reload_to_a_version_that_answers_its_probe_with_500_is_rolled_back_and_the_old_one_serves_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (dir.path().join("old.sock"), dir.path().join("new.sock"));
+    let version = |socket: &Path, statuses| {
+        let worker = asked(program!("worker_health"), http(socket), SHORT);
+        worker.env("E2E_SOCKET", socket).env("E2E_STATUSES", statuses).spec().clone()
+    };
+    let app = App::started(MasterBuilder::from_spec(version(&old, "200"))).await;
+    let pid = app.pid(0);
+    let mut bad = version(&new, "500");
+    bad.name = app.name().to_owned();
+    let reload = app.master().reload(Reload::to(bad));
+    match patiently("the verdict of the reload", reload).await {
+        Err(OperateError::RolledBack { failure, .. }) => {
+            assert!(failure.to_string().ends_with("GET /health answered 500"), "{failure}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((app.pid(0), app.master().snapshot().status.ready), (pid, 1));
+    let mut stream = std::os::unix::net::UnixStream::connect(&old).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(std::io::read_to_string(stream).unwrap().starts_with("HTTP/1.1 200 "));
+    app.end().await;
 }
 
 #[tokio::test]
