@@ -1,22 +1,11 @@
 //! Replacements that fail, are paused, or are held: what goes back, and what stays.
 
 use super::super::*;
+use super::rollout::{all_at_once, events, policy};
 use super::stage::{Manner, Stage, killed, secs};
-use crate::config::{OnUpdateFailure, Share, UpdateOrder, UpdatePolicy};
+use crate::config::{OnUpdateFailure, UpdateOrder, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, SlotRequest};
-
-fn policy() -> UpdatePolicy {
-    UpdatePolicy::default()
-}
-
-fn all_at_once() -> UpdatePolicy {
-    UpdatePolicy { max_surge: Share::Percent(100), ..policy() }
-}
-
-fn events(stage: &Stage) -> Vec<&'static str> {
-    stage.app_events()[2..].to_vec()
-}
 
 #[test]
 fn a_replacement_that_fails_at_any_moment_before_the_commit_rolls_everything_back() {

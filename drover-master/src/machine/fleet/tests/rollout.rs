@@ -1,4 +1,4 @@
-//! Workers are replaced by others: reloads, canaries, and what becomes of them when one fails.
+//! Workers are replaced by others: how it goes on, what waits for it, and what comes between.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use crate::config::{OnUpdateFailure, Protocol, Share, UpdateOrder, UpdatePolicy}
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
 
-fn policy() -> UpdatePolicy {
+pub(super) fn policy() -> UpdatePolicy {
     UpdatePolicy::default()
 }
 
-fn all_at_once() -> UpdatePolicy {
+pub(super) fn all_at_once() -> UpdatePolicy {
     UpdatePolicy { max_surge: Share::Percent(100), ..policy() }
 }
 
-fn events(stage: &Stage) -> Vec<&'static str> {
+pub(super) fn events(stage: &Stage) -> Vec<&'static str> {
     stage.app_events()[2..].to_vec()
 }
 
