@@ -263,7 +263,7 @@ impl Connection {
             tracing::debug!(target: "drover::protocol", connection = self.id.0, seq = frame.seq, "← {}", name(&frame));
             match said(&frame) {
                 Some(said) => self.tell(News::Said { said, seq: frame.seq }).await,
-                None if frame.body.is_none() => {
+                None if !matches!(frame.body, Some(worker_frame::Body::Error(_))) => {
                     if frame.must_understand {
                         let message = "a message that must be understood is not known here";
                         let _ = answers.send(error_frame(frame.seq, ErrorCode::Unimplemented, message)).await;
@@ -298,6 +298,13 @@ fn said(frame: &WorkerFrame) -> Option<Said> {
         }
         worker_frame::Body::Pong(_) => Said::Pong,
         worker_frame::Body::Error(_) => return None,
+        // Not carried: `Welcome` does not name the capability.
+        worker_frame::Body::Progress(_)
+        | worker_frame::Body::Message(_)
+        | worker_frame::Body::Reply(_)
+        | worker_frame::Body::Subscribe(_)
+        | worker_frame::Body::Unsubscribe(_)
+        | worker_frame::Body::Consumed(_) => return None,
     })
 }
 
@@ -310,6 +317,12 @@ fn name(frame: &WorkerFrame) -> &'static str {
         Some(worker_frame::Body::Status(_)) => "Status",
         Some(worker_frame::Body::Pong(_)) => "Pong",
         Some(worker_frame::Body::Error(_)) => "Error",
+        Some(worker_frame::Body::Progress(_)) => "Progress",
+        Some(worker_frame::Body::Message(_)) => "Message",
+        Some(worker_frame::Body::Reply(_)) => "Reply",
+        Some(worker_frame::Body::Subscribe(_)) => "Subscribe",
+        Some(worker_frame::Body::Unsubscribe(_)) => "Unsubscribe",
+        Some(worker_frame::Body::Consumed(_)) => "Consumed",
         None => "a message of a later version",
     }
 }

@@ -113,7 +113,7 @@ impl Session {
                 }
                 self.send(seq, false, control_response::Body::Done(Done { message })).await.map(drop)
             }
-            None => {
+            Some(control_request::Body::Send(_)) | None => {
                 let message = "the request is unknown to this master; is the client newer?".to_owned();
                 self.refuse(seq, ErrorCode::Unimplemented, message).await
             }
