@@ -51,6 +51,11 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// A frame that was encoded elsewhere, with its header.
+    pub(super) fn whole(frame: Bytes) -> Self {
+        Self { head: frame, payload: Bytes::new() }
+    }
+
     /// The length of the frame, without its header.
     pub fn length(&self) -> usize {
         self.head.len() - HEADER_LEN + self.payload.len()
