@@ -125,6 +125,18 @@ pub enum RequestError {
     },
 }
 
+impl RequestError {
+    /// The error's name on the wire.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotSent(error) => error.code(),
+            Self::TimedOut { .. } => ErrorCode::Deadline,
+            Self::Refused { code, .. } => *code,
+            Self::Gone { .. } => ErrorCode::Failed,
+        }
+    }
+}
+
 /// Why a worker's message is refused: the code and the sentence of the Error that it gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {

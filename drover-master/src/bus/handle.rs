@@ -113,10 +113,40 @@ impl Bus {
         payload: impl Into<Bytes>,
         within: Duration,
     ) -> Result<(), SendError> {
-        let payload = payload.into();
+        self.send_as(false, to.into(), topic, payload.into(), within).await
+    }
+
+    /// Sends a message to one worker, perhaps as one of several that it is published to.
+    pub(crate) async fn send_as(
+        &self,
+        is_publication: bool,
+        to: Recipient,
+        topic: &str,
+        payload: Bytes,
+        within: Duration,
+    ) -> Result<(), SendError> {
         check(topic, payload.len())?;
-        let peer = self.peer(to.into())?;
-        self.push(&peer, &one_way(topic, Scope::Worker), payload, within).await
+        let peer = self.peer(to)?;
+        let scope = if is_publication { Scope::Subscribers } else { Scope::Worker };
+        self.push(&peer, &one_way(topic, scope), payload, within).await
+    }
+
+    /// Every worker that is ready and takes messages, in the order of slots.
+    pub(crate) fn receivers(&self) -> Vec<(WorkerId, SlotIndex)> {
+        in_order(&self.exchange.all())
+    }
+
+    /// Every worker that is ready and has subscribed to the topic, in the order of slots.
+    pub(crate) fn subscribers(&self, topic: &str) -> Vec<(WorkerId, SlotIndex)> {
+        in_order(&self.exchange.subscribers(topic))
+    }
+
+    /// Who a recipient is now.
+    pub(crate) fn worker_at(&self, to: Recipient) -> Option<WorkerId> {
+        match to {
+            Recipient::Worker(id) => Some(id),
+            Recipient::Slot(slot) => self.exchange.slot(slot).ok().map(|peer| peer.identity.id),
+        }
     }
 
     /// Asks a worker, and waits for its reply no longer than `within`.
@@ -245,6 +275,12 @@ impl Bus {
     fn count(&self, refused: u64) {
         self.exchange.refused.fetch_add(refused, Ordering::Relaxed);
     }
+}
+
+fn in_order(peers: &[Arc<Peer>]) -> Vec<(WorkerId, SlotIndex)> {
+    let mut peers: Vec<_> = peers.iter().map(|peer| (peer.identity.id, peer.identity.slot)).collect();
+    peers.sort_by_key(|(id, slot)| (*slot, *id));
+    peers
 }
 
 fn one_way(topic: &str, scope: Scope) -> Outbound<'_> {
