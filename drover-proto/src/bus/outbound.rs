@@ -51,6 +51,11 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// A whole frame of any kind with its header, as [`encode_frame`](crate::codec::encode_frame) gives it.
+    pub fn of_frame(frame: Bytes) -> Self {
+        Self { head: frame, payload: Bytes::new() }
+    }
+
     /// The length of the frame, without its header.
     pub fn length(&self) -> usize {
         self.head.len() - HEADER_LEN + self.payload.len()
