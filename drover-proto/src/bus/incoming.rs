@@ -102,6 +102,18 @@ impl Frames {
         self.whole.get(begin..self.at)
     }
 
+    /// The frames that [`next`](Self::next) has not given yet, without their headers; what is kept of one can be
+    /// [asked for](Self::keep) meanwhile.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut at = self.at;
+        std::iter::from_fn(move || {
+            let header = self.whole.get(at..at + HEADER_LEN)?;
+            let begin = at + HEADER_LEN;
+            at = begin + u32::from_be_bytes(header.try_into().ok()?) as usize;
+            self.whole.get(begin..at)
+        })
+    }
+
     /// A part of one of these frames, to be kept: shared if it is large, so that it is not copied, and else copied, so that it
     /// does not hold all of them.
     pub fn keep(&self, part: &[u8]) -> Bytes {
@@ -130,7 +142,7 @@ mod tests {
             frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..3000), 0..8),
             cuts in prop::collection::vec(1usize..4000, 1..20),
         ) {
-            let (stream, mut read) = (wire(&frames), Vec::new());
+            let (stream, mut read, mut iterated) = (wire(&frames), Vec::new(), Vec::new());
             let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::new());
             let (mut rest, mut cuts) = (&stream[..], cuts.into_iter().cycle());
             while !rest.is_empty() {
@@ -138,12 +150,14 @@ mod tests {
                 incoming.room().put_slice(piece);
                 rest = after;
                 let mut whole = incoming.frames().unwrap();
+                iterated.extend(whole.iter().map(<[u8]>::to_vec));
                 while let Some(frame) = whole.next() {
                     read.push(frame.to_vec());
                 }
                 incoming.rest();
             }
-            prop_assert_eq!(read, frames);
+            prop_assert_eq!(&read, &frames);
+            prop_assert_eq!(&iterated, &frames);
             prop_assert_eq!(incoming.end(), Ok(()));
         }
     }
