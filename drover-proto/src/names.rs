@@ -63,6 +63,7 @@ impl KillCause {
             Self::Disconnected => "disconnected",
             Self::ProtocolError => "protocol_error",
             Self::Unresponsive => "unresponsive",
+            Self::Unhealthy => "unhealthy",
         })
     }
 }

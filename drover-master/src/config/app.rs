@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, Heartbeat, Kind, ListenSpec, RecyclePolicy, RestartPolicy, RestartWhen, StartPolicy,
-    StopPolicy, SuspendSignals, UpdatePolicy,
+    Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, PlaceholderError, RecyclePolicy,
+    RestartPolicy, RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -31,6 +31,8 @@ pub struct AppSpec {
     pub stop: StopPolicy,
     /// How often protocol workers are asked for a sign of life; none: never. Without the protocol it has no meaning.
     pub heartbeat: Option<Heartbeat>,
+    /// What workers are asked from outside while they serve. Default: nothing.
+    pub health: HealthPolicy,
     /// How workers come back.
     pub restart: RestartPolicy,
     /// How they are replaced while the app runs.
@@ -91,6 +93,7 @@ impl AppSpec {
             start: StartPolicy::default(),
             stop: StopPolicy::default(),
             heartbeat: Some(Heartbeat::default()),
+            health: HealthPolicy::default(),
             restart: RestartPolicy::default(),
             update: UpdatePolicy::default(),
             recycle: RecyclePolicy::default(),
@@ -148,6 +151,7 @@ impl AppSpec {
             let reason = match (self.restart.when, &self.start.probe) {
                 (RestartWhen::Always, _) => Some("is not restarted always: it would never be done"),
                 (_, Some(_)) => Some("has no probe: it is ready when it is done"),
+                _ if self.health.is_set() => Some("has no health to ask about: it is ready when it is done"),
                 _ if self.recycle.is_set() => Some("is not recycled: it ends by itself"),
                 (RestartWhen::OnFailure | RestartWhen::Never, None) => None,
             };
@@ -156,8 +160,9 @@ impl AppSpec {
             }
         }
         if let Some(probe) = &self.start.probe {
-            probe.check(&self.name)?;
+            probe.check(&self.name, self.workers)?;
         }
+        self.health.check(&self.name, self.workers)?;
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
             return Err(ConfigError::StopSignal { app: self.name.clone(), got: self.stop.signal });
@@ -326,6 +331,14 @@ pub enum ConfigError {
         app: String,
         /// What was given.
         got: f64,
+    },
+    /// An address with braces that mean nothing.
+    #[error("`{text}`: {fault}")]
+    Placeholder {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        fault: PlaceholderError,
     },
     /// A heartbeat without a pause.
     #[error("app `{app}`: the heartbeat interval is zero; to have no heartbeat, set none")]

@@ -4,8 +4,10 @@ mod app;
 mod change;
 mod command;
 mod cpus;
+mod health;
 pub(crate) mod limits;
 mod listen;
+mod placeholder;
 mod policy;
 mod probe;
 mod recycle;
@@ -19,8 +21,10 @@ pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use change::{Change, ChangeClass, Description, changes, class_of};
 pub use command::Command;
 pub use cpus::cpus;
+pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
+pub use placeholder::{PlaceholderError, fill_in};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,
     StopPolicy, SuspendSignals,

@@ -35,6 +35,11 @@ impl AppSpec {
             );
             rows.push(("heartbeat", heartbeat));
         }
+        for (key, check) in
+            [("health.liveness", &self.health.liveness), ("health.readiness", &self.health.readiness)]
+        {
+            rows.extend(check.as_ref().map(|check| (key, check.to_string())));
+        }
         if self.recycle.is_set() {
             rows.push(("recycle", shown_recycling(&self.recycle)));
         }

@@ -11,8 +11,8 @@ use super::event_log::EventLog;
 use super::handle::Master;
 use super::hook::{ExitContext, Hook};
 use crate::config::{
-    AppSpec, Command, Condition, ConfigError, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Output,
-    Protocol, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy,
+    AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
+    ListenSpec, Output, Protocol, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
@@ -119,6 +119,13 @@ impl MasterBuilder {
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
         self.spec.heartbeat = heartbeat;
+        self
+    }
+
+    /// What workers are asked from outside while they serve. Default: nothing.
+    #[must_use]
+    pub fn health(mut self, policy: HealthPolicy) -> Self {
+        self.spec.health = policy;
         self
     }
 

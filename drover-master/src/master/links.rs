@@ -178,6 +178,7 @@ impl Driver {
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
             WorkerAction::StartProbe => self.start_probe(id),
+            WorkerAction::Ask { question, number } => self.ask(id, question, number),
             WorkerAction::EmptyQueue => self.empty_queue(now, id),
             WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
             WorkerAction::RefuseMessage { said, seq, during } => {
@@ -194,6 +195,8 @@ impl Driver {
             // The fleet has made events of these.
             WorkerAction::ReportPhase { .. }
             | WorkerAction::ReportDeadline { .. }
+            | WorkerAction::ReportUnready { .. }
+            | WorkerAction::ReportReadyAgain
             | WorkerAction::ReportUnkillable => {}
         }
     }

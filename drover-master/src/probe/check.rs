@@ -33,7 +33,7 @@ pub(crate) struct Surroundings {
     pub command: Command,
     /// The words of the master.
     pub words: Vec<(&'static str, OsString)>,
-    /// One permit, held as long as there is a process of a check; closed when the worker is dead.
+    /// A permit is held as long as there is a process of a check; closed when the worker is dead.
     pub turn: Arc<Semaphore>,
 }
 

@@ -428,6 +428,8 @@ pub enum KillCause {
     ProtocolError = 8,
     /// It left several Pings unanswered.
     Unresponsive = 9,
+    /// It failed its liveness probe several times in a row.
+    Unhealthy = 10,
 }
 impl KillCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -446,6 +448,7 @@ impl KillCause {
             Self::Disconnected => "KILL_CAUSE_DISCONNECTED",
             Self::ProtocolError => "KILL_CAUSE_PROTOCOL_ERROR",
             Self::Unresponsive => "KILL_CAUSE_UNRESPONSIVE",
+            Self::Unhealthy => "KILL_CAUSE_UNHEALTHY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -461,6 +464,7 @@ impl KillCause {
             "KILL_CAUSE_DISCONNECTED" => Some(Self::Disconnected),
             "KILL_CAUSE_PROTOCOL_ERROR" => Some(Self::ProtocolError),
             "KILL_CAUSE_UNRESPONSIVE" => Some(Self::Unresponsive),
+            "KILL_CAUSE_UNHEALTHY" => Some(Self::Unhealthy),
             _ => None,
         }
     }
@@ -760,6 +764,9 @@ pub struct WorkerStatus {
     /// What the worker is to the slot. While workers are replaced, a slot has several.
     #[prost(enumeration = "WorkerRole", tag = "12")]
     pub role: i32,
+    /// Why the worker does not count as ready though it is started: it failed its readiness probe. Empty: it does.
+    #[prost(string, tag = "13")]
+    pub unready: ::prost::alloc::string::String,
 }
 /// What happened? Answered by kept events, and with follow by later ones, until the client closes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

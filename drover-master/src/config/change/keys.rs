@@ -9,9 +9,9 @@ use crate::config::settings::{
     shown_protocol, shown_recycling,
 };
 use crate::config::{
-    AppSpec, Backoff, Command, Heartbeat, Intensity, ListenAddr, ListenMode, ListenSpec, OnStartFailure,
-    OnUpdateFailure, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy, Strategy, SuspendSignals,
-    UpdateOrder, UpdatePolicy,
+    AppSpec, Backoff, Command, HealthPolicy, Heartbeat, Intensity, ListenAddr, ListenMode, ListenSpec,
+    OnStartFailure, OnUpdateFailure, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy, Strategy,
+    SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::signal_name;
 
@@ -56,6 +56,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         start,
         stop,
         heartbeat,
+        health,
         restart,
         update,
         recycle,
@@ -80,6 +81,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
             .as_ref()
             .map(|Heartbeat { interval, misses }| format!("every {}, {misses} misses", shown(*interval)))
     });
+    of_health(&mut found, &old.health, health);
     of_restart(&mut found, &old.restart, restart);
     of_update(&mut found, &old.update, update);
     of_recycling(&mut found, &old.recycle, recycle);
@@ -209,6 +211,16 @@ fn of_stop(found: &mut Rows, old: &StopPolicy, new: &StopPolicy) {
         found.compare(key, Live, times, |time| Some(shown(*time)));
     }
     found.compare("stop.signal", Live, [&old.signal, signal], |signal| Some(signal_name(*signal)));
+}
+
+/// Workers are asked as long as they live what they were started with.
+fn of_health(found: &mut Rows, old: &HealthPolicy, new: &HealthPolicy) {
+    let HealthPolicy { liveness, readiness } = new;
+    for (key, checks) in
+        [("health.liveness", [&old.liveness, liveness]), ("health.readiness", [&old.readiness, readiness])]
+    {
+        found.compare(key, Reload, checks, |check| check.as_ref().map(ToString::to_string));
+    }
 }
 
 fn of_restart(found: &mut Rows, old: &RestartPolicy, new: &RestartPolicy) {
