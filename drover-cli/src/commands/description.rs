@@ -127,6 +127,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     spec.start = start_policy(app, keep_going);
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
+    spec.health = app.health.clone();
     spec.restart = app.restart.clone();
     spec.update = app.update.clone();
     spec.suspend = app.suspend.as_ref().and_then(|suspend| {

@@ -8,7 +8,7 @@ use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
 use super::unbuilt::{self, Place};
-use super::{env_file, heartbeat, limits, names, recycle, restart, suggest, timing, update, value};
+use super::{env_file, health, heartbeat, limits, names, recycle, restart, suggest, timing, update, value};
 
 /// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
@@ -52,6 +52,7 @@ pub(super) fn read<'t>(
         stop: table.table("stop", Place::Stop, timing::stop),
         suspend: timing::suspend(table, protocol),
         heartbeat: heartbeat::read(table, protocol),
+        health: health::read(table, kind),
         restart: restart::read(table),
         update: update::read(table),
         recycle: recycle::read(table, protocol),

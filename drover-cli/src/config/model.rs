@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_master::config::{
-    Dependency, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy, Strategy,
-    UpdatePolicy,
+    Dependency, HealthPolicy, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy,
+    Strategy, UpdatePolicy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -138,6 +138,8 @@ pub struct App {
     pub suspend: Option<Suspend>,
     /// How it is asked for a sign of life; absent without a protocol, and where the file says `false`.
     pub heartbeat: Option<Heartbeat>,
+    /// What its workers are asked from outside while they serve; default nothing.
+    pub health: HealthPolicy,
     /// What follows the end of a worker.
     pub restart: RestartPolicy,
     /// How workers are replaced while the app runs.

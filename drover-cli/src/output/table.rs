@@ -69,6 +69,7 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
 fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     let phase = match worker.next_try_ms {
         Some(left) => format!("{}, next try in {}", capitals(worker.phase()), uptime(left)),
+        None if !worker.unready.is_empty() => format!("{}, not ready", capitals(worker.phase())),
         None => capitals(worker.phase()),
     };
     let dash = || "-".to_owned();

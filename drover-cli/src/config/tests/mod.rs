@@ -63,6 +63,10 @@ env_file = ["a.env", "/etc/b.env"]
 user = "www-data"
 group = 33
 
+[app.web.health]
+liveness = { http = "http://127.0.0.1:{9000+slot}/live", host = "a", status = [200], failures = 5, initial_delay = "1m" }
+readiness = { exec = ["./ready"], interval = "5s", timeout = "3s", failures = 1, successes = 2 }
+
 [app.web.limits]
 nofile = 65536
 as = "2GiB"
