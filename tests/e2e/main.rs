@@ -20,6 +20,7 @@ mod exits;
 mod fairness;
 mod first_start;
 mod foreign;
+mod health;
 mod heartbeat;
 mod hook;
 mod keep_alive;
