@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, PlaceholderError, RecyclePolicy,
-    RestartPolicy, RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
+    RestartPolicy, RestartWhen, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -23,6 +23,8 @@ pub struct AppSpec {
     pub workers: u32,
     /// The listeners each worker inherits, in this order from descriptor 3.
     pub listeners: Vec<ListenSpec>,
+    /// What each worker has as its standard input. Default: nothing.
+    pub stdin: Stdin,
     /// How workers tell that they are ready.
     pub protocol: Protocol,
     /// How workers start.
@@ -89,6 +91,7 @@ impl AppSpec {
             command,
             workers: super::cpus(),
             listeners: Vec::new(),
+            stdin: Stdin::Null,
             protocol: Protocol::Drover,
             start: StartPolicy::default(),
             stop: StopPolicy::default(),
@@ -143,6 +146,11 @@ impl AppSpec {
             if let Some(fault) = listener.fault(self.workers) {
                 return Err(ConfigError::Listener { name: listener.name.clone(), fault });
             }
+        }
+        if let Some(name) = self.stdin.socket()
+            && !self.listeners.iter().any(|listener| listener.name == name)
+        {
+            return Err(ConfigError::StdinListener { app: self.name.clone(), name: name.to_owned() });
         }
         if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
             return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
@@ -299,6 +307,20 @@ pub enum ConfigError {
         name: String,
         /// Why.
         fault: String,
+    },
+    /// Neither nothing nor a socket.
+    #[error("`{text}` is no standard input: write `null` or `socket:NAME`")]
+    Stdin {
+        /// What was given.
+        text: String,
+    },
+    /// A standard input that the app does not listen on.
+    #[error("app `{app}`: the socket `{name}`, which is its standard input, is none of its listeners")]
+    StdinListener {
+        /// The app.
+        app: String,
+        /// The socket's name.
+        name: String,
     },
     /// A backoff that shrinks.
     #[error("app `{app}`: the backoff factor is {got}, expected 1 or more")]

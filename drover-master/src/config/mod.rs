@@ -13,6 +13,7 @@ mod probe;
 mod recycle;
 mod relation;
 mod settings;
+mod stdin;
 mod update;
 
 pub(crate) use app::MAX_WORKERS;
@@ -33,4 +34,5 @@ pub(crate) use probe::HttpAt;
 pub use probe::{HttpUrl, Probe, ProbeKind};
 pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
+pub use stdin::Stdin;
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

@@ -12,7 +12,7 @@ use super::handle::Master;
 use super::hook::{ExitContext, Hook};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
-    ListenSpec, Output, Protocol, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy,
+    ListenSpec, Output, Protocol, RecyclePolicy, RestartPolicy, StartPolicy, Stdin, StopPolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
@@ -91,6 +91,13 @@ impl MasterBuilder {
     #[must_use]
     pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.spec.command = self.spec.command.current_dir(dir);
+        self
+    }
+
+    /// What each worker has as its standard input: nothing, or one of the app's listeners. Default: nothing.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.spec.stdin = stdin;
         self
     }
 

@@ -59,6 +59,8 @@ impl Driver {
                 return self.not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno, sentence });
             }
         };
+        let named = spec.listeners.iter().position(|listener| Some(&*listener.name) == spec.stdin.socket());
+        let stdin = named.and_then(|at| sockets.get(at)).map(Arc::clone);
         let words = edition.words(identity, token.as_ref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
@@ -71,6 +73,7 @@ impl Driver {
             output: spec.output.clone(),
             words,
             sockets,
+            stdin,
             parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
             // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
             done: Box::new(move |result| drop(sender.blocking_send(ProcessNews::Made { id, result }))),

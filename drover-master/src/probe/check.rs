@@ -59,6 +59,7 @@ impl Surroundings {
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             words: self.words.clone(),
             sockets: Vec::new(),
+            stdin: None,
             parent_death_signal: Some(libc::SIGKILL),
             // Whom nobody waits for is dropped, and so killed.
             done: Box::new(move |result| drop(made.send(result))),

@@ -52,6 +52,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         command,
         workers,
         listeners,
+        stdin,
         protocol,
         start,
         stop,
@@ -71,6 +72,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
     of_command(&mut found, &old.command, command);
     found.compare("workers", Live, [&old.workers, workers], |count| Some(count.to_string()));
     of_listeners(&mut found, &old.listeners, listeners, all);
+    found.compare("stdin", Reload, [&old.stdin, stdin], |stdin| Some(stdin.to_string()));
     found.compare("protocol", Reload, [&old.protocol, protocol], |protocol| {
         Some(shown_protocol(*protocol).to_owned())
     });

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::config::{
     Command, Condition, Dependency, HealthCheck, Heartbeat, Intensity, Kind, Limits, ListenSpec,
-    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, UpdateOrder,
+    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, UpdateOrder,
 };
 use crate::{Output, Protocol};
 
@@ -63,6 +63,7 @@ fn every_key_has_its_class() {
         ),
         (|app| app.listeners[0].backlog = 7, "reload sockets.http.backlog: 1024 → 7"),
         (|app| app.listeners[0].name = "site".into(), "restart app.web.sockets: http → site"),
+        (|app| app.stdin = Stdin::Socket("http".into()), "reload app.web.stdin: null → socket:http"),
         (|app| app.protocol = Protocol::None, "reload app.web.protocol: drover → none"),
         (|app| app.start.timeout = seconds(1), "live app.web.start.timeout: 30s → 1s"),
         (|app| app.start.max_timeout = seconds(1), "live app.web.start.max_timeout: 5m → 1s"),
