@@ -124,6 +124,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
             ListenSpec { backlog, mode, ..ListenSpec::new(&socket.name, addr) }
         })
         .collect();
+    spec.stdin = app.stdin.clone();
     spec.start = start_policy(app, keep_going);
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();

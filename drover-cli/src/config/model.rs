@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drover_master::config::{
     Dependency, HealthPolicy, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy,
-    Strategy, UpdatePolicy,
+    Stdin, Strategy, UpdatePolicy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -112,6 +112,8 @@ pub struct App {
     pub workers: Workers,
     /// Names of the [`Socket`]s its workers receive, in this order; each exists, none is named twice.
     pub sockets: Vec<String>,
+    /// Their standard input; default nothing, else one of `sockets`.
+    pub stdin: Stdin,
     /// How its workers talk to the master.
     pub protocol: Protocol,
     /// Variables added to its workers' environment: of `env_files`, once loaded, then of the file itself, which win.

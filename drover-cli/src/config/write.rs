@@ -78,6 +78,7 @@ fn app(app: &App) -> Item {
         command,
         workers,
         sockets,
+        stdin,
         protocol,
         env,
         // What they hold is in `env`, once the file has been loaded.
@@ -116,6 +117,7 @@ fn app(app: &App) -> Item {
         ("command", value(Array::from_iter(command))),
         ("workers", workers),
         ("sockets", value(Array::from_iter(sockets))),
+        ("stdin", value(stdin.to_string())),
         ("protocol", value(protocol)),
         ("kind", value(kind)),
         ("essential", value(*essential)),
@@ -394,6 +396,7 @@ strategy = "none"
 command = ["web"]
 workers = "auto"
 sockets = []
+stdin = "null"
 protocol = "none"
 kind = "service"
 essential = false

@@ -52,6 +52,7 @@ listen = "udp:0.0.0.0:53"
 command = ["node", "server.js", "--port=a b"]
 workers = 4
 sockets = ["admin", "http"]
+stdin = "socket:http"
 protocol = "drover"
 heartbeat = { interval = "2s", misses = 5 }
 recycle = { age = "24h", rss = "512MiB", requests = 100_000, jitter = 0.25 }

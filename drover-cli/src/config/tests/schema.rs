@@ -179,6 +179,7 @@ fn mistakes_of_form_are_mistakes_by_it() {
         ("health.liveness = {}", "/app/web/health/liveness: anyOf"),
         ("health.liveness = { tcp = 'h:1', successes = 2 }", "/app/web/health/liveness: anyOf"),
         ("health.readiness = { tcp = 'h:{9000+slot' }", "/app/web/health/readiness: anyOf"),
+        ("stdin = 'inherit'", "/app/web/stdin: pattern"),
         ("restart = 'sometimes'", "/app/web/restart: anyOf"),
         ("sockets = ['a', 'a']", "/app/web/sockets: uniqueItems"),
         ("kind = 'one-shot'", "/app/web/kind: enum"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
     Limit, LimitReached, Limits, ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource,
-    RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
+    RestartPolicy, RestartWhen, Share, Stdin, Strategy, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -35,6 +35,7 @@ fn plain_app() -> App {
         command: strings(&["web"]),
         workers: Workers::Auto,
         sockets: vec![],
+        stdin: Stdin::Null,
         protocol: Protocol::None,
         env: vec![],
         env_files: vec![],
@@ -66,6 +67,7 @@ fn every_key_arrives_in_its_field() {
         command: strings(&["node", "server.js", "--port=a b"]),
         workers: Workers::Count(4),
         sockets: strings(&["admin", "http"]),
+        stdin: Stdin::Socket("http".into()),
         protocol: Protocol::Drover,
         env: vec![("NODE_ENV".into(), "production".into()), ("EMPTY".into(), String::new())],
         env_clear: true,
@@ -428,6 +430,37 @@ fn health_names_what_workers_are_asked_while_they_serve() {
         let error = parse(&web(line)).unwrap_err();
         assert_eq!(error.mistakes().len(), 1, "{line}: {error}");
         assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
+    }
+}
+
+#[test]
+fn stdin_is_nothing_or_one_of_the_apps_sockets() {
+    assert_eq!(app("stdin = 'null'").stdin, Stdin::Null);
+    let of = |lines: &str| parse(&format!("{}\n[sockets.http]\nlisten = 'h:1'\n", web(lines)));
+    let stdin = of("sockets = ['http']\nstdin = 'socket:http'").unwrap().apps.remove(0).stdin;
+    assert_eq!(stdin, Stdin::Socket("http".into()));
+    let neither = |text| {
+        format!(
+            "app.web.stdin is `{text}`, neither `null` nor `socket:NAME`; write `socket:` and the name of one of the app's `sockets`"
+        )
+    };
+    for (lines, expected) in [
+        ("stdin = 'inherit'", neither("inherit")),
+        ("stdin = 'socket:'", neither("socket:")),
+        (
+            "stdin = 'socket:http'",
+            "app.web.stdin names `http`, which is none of the app's sockets; add it to the app's `sockets`"
+                .into(),
+        ),
+        (
+            "sockets = ['http']\nstdin = 'socket:htp'",
+            "app.web.stdin names `htp`, which is none of the app's sockets; did you mean `http`?".into(),
+        ),
+        ("stdin = 0", "app.web.stdin is an integer, not a string".into()),
+    ] {
+        let error = of(lines).unwrap_err();
+        assert_eq!(error.mistakes().len(), 1, "{lines}");
+        assert_eq!(error.mistakes()[0].to_string(), expected, "{lines}");
     }
 }
 
