@@ -46,6 +46,7 @@ mod shutdown;
 mod signals;
 mod sockets;
 mod start;
+mod stdin;
 mod surroundings;
 mod suspend;
 mod users;
