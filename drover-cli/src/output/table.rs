@@ -153,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn an_unready_worker_is_shown_as_such() {
+        let mut reply = reply();
+        reply.apps[0].workers[0].unready = "GET / answered 503".into();
+        let plain = status(&reply, false);
+        assert!(plain.contains(" web/0   STARTED, not ready  4711"), "{plain}");
+    }
+
+    #[test]
     fn the_table_shows_each_worker_in_a_line_and_colours_change_no_column() {
         let plain = status(&reply(), false);
         assert!(plain.contains("web STARTED, 1 of 2 ready"), "{plain}");
