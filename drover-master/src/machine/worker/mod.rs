@@ -20,7 +20,7 @@
 //! worker may extend those of starting, stopping and asked shutting down, within a maximum. A passed deadline is a
 //! failure and leads to the next rung.
 //!
-//! Between Starting and Started comes Checking, where readiness is asked about from outside: see [`health`].
+//! Between Starting and Started comes Checking, where readiness is asked about from outside: see `health.rs`.
 //!
 //! News of the process and of its connection come by different ways, so a worker may be connected, and ready, before it
 //! is known to be spawned; it is started once it is.
@@ -30,6 +30,8 @@
 mod action;
 mod ending;
 mod health;
+#[cfg(test)]
+mod health_tests;
 mod heartbeat;
 mod input;
 mod look;
@@ -37,8 +39,6 @@ mod resting;
 mod state;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_of_health;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
