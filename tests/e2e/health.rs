@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_e2e::harness::{App, eventually, is_running, patiently};
+use drover_e2e::harness::{App, PATIENCE, eventually, is_running, patiently};
 use drover_master::config::{HealthCheck, HealthPolicy, ListenAddr, ListenSpec, ProbeKind};
 use drover_master::machine::exit::{ExitReason, KillCause};
 use drover_master::machine::phase::Phase;
@@ -20,8 +20,8 @@ use crate::policies::{at_once, soon};
 fn often(kind: ProbeKind) -> HealthCheck {
     let mut check = HealthCheck::new(kind);
     check.probe.interval = Duration::from_millis(20);
-    // What answers does so at once; only what hangs takes this long.
-    check.probe.timeout = Duration::from_secs(1);
+    // What answers does so at once; a machine that is busy must not make it a failure.
+    check.probe.timeout = PATIENCE;
     HealthCheck { failures: NonZeroU32::new(2).unwrap(), ..check }
 }
 
@@ -78,7 +78,9 @@ async fn a_worker_that_begins_to_answer_503_is_not_ready_and_lives_until_it_answ
 #[tokio::test]
 async fn a_worker_that_hangs_is_ended_by_its_liveness_with_the_reason_and_replaced() {
     let dir = tempfile::tempdir().unwrap();
-    let health = HealthPolicy { liveness: Some(often(http(dir.path()))), readiness: None };
+    let mut liveness = often(http(dir.path()));
+    liveness.probe.timeout = Duration::from_secs(1);
+    let health = HealthPolicy { liveness: Some(liveness), readiness: None };
     let mut app = App::started(workers(dir.path(), health)).await;
     let hung = app.pid(0);
     answers(&dir, 0, Some("hang"));
