@@ -429,7 +429,7 @@ pub enum KillCause {
     /// It left several Pings unanswered.
     Unresponsive = 9,
     /// It failed its liveness probe several times in a row.
-    Unhealthy = 10,
+    Unhealthy = 11,
 }
 impl KillCause {
     /// String value of the enum field names used in the ProtoBuf definition.
