@@ -66,9 +66,8 @@ impl Mailbox {
     /// # Errors
     ///
     /// [`Refused`]; nothing was put in.
-    pub fn try_push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), Refused> {
-        let length = outbound.length(self.direction, payload.len());
-        self.put(length, |queue| queue.push(outbound, self.direction, payload))
+    pub fn try_push(&self, outbound: &Outbound<'_>, mut payload: Bytes) -> Result<(), Refused> {
+        self.try_push_from(outbound, &mut payload)
     }
 
     /// Puts a frame in that is encoded already, and shared if it is large.
@@ -78,6 +77,16 @@ impl Mailbox {
     /// As [`try_push`](Self::try_push).
     pub fn try_push_encoded(&self, frame: &Encoded) -> Result<(), Refused> {
         self.put(frame.length(), |queue| queue.push_encoded(frame))
+    }
+
+    /// Puts a frame in and takes its payload, if there is room; else leaves the payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    pub fn try_push_from(&self, outbound: &Outbound<'_>, payload: &mut Bytes) -> Result<(), Refused> {
+        let length = outbound.length(self.direction, payload.len());
+        self.put(length, |queue| queue.push(outbound, self.direction, std::mem::take(payload), length))
     }
 
     /// Puts a frame in, when there is room.
@@ -90,12 +99,9 @@ impl Mailbox {
     ///
     /// Cancel safe: the frame is put in as a whole, or not at all.
     pub async fn push(&self, outbound: &Outbound<'_>, mut payload: Bytes) -> Result<(), Closed> {
-        let length = outbound.length(self.direction, payload.len());
         loop {
             let emptied = self.emptied.notified();
-            // Taken only where there is room: a clone for a try that fails would cost an allocation.
-            match self.put(length, |queue| queue.push(outbound, self.direction, std::mem::take(&mut payload)))
-            {
+            match self.try_push_from(outbound, &mut payload) {
                 Ok(()) => return Ok(()),
                 Err(Refused::Closed) => return Err(Closed),
                 // A `Notified` hears of what comes after its creation, polled or not.
