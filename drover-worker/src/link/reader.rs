@@ -22,6 +22,13 @@ use crate::shared::Shared;
 /// How long a last word to the master is waited for before the link is closed.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
+/// How long nothing has to come before memory is given back. Shorter: every burst begins with page faults. Longer: it is held
+/// for longer by a worker that got one.
+const REST: Duration = Duration::from_millis(100);
+
+/// Less than so many bytes are no burst: their memory is given back at once, without a timer that would wake an idle worker.
+const SMALL: usize = 4096;
+
 /// After so many reads in a row, others are let run even if none of them filled the buffer.
 const READS_IN_A_ROW: u32 = 8;
 
@@ -52,7 +59,7 @@ impl<'a> Reader<'a> {
         socket: ReadHalf<'_>,
         mut incoming: Incoming,
     ) -> Result<(), CodecError> {
-        let (mut in_a_row, mut is_flooded) = (0, false);
+        let (mut in_a_row, mut since_rest, mut is_flooded) = (0, 0, false);
         loop {
             if let Err(error) = self.take_whole(&mut incoming).await {
                 if let CodecError::Frame(error) = &error {
@@ -71,12 +78,22 @@ impl<'a> Reader<'a> {
                 Ok(0) => return Ok(incoming.end()?),
                 Ok(read) => {
                     in_a_row += 1;
+                    since_rest += read;
                     is_flooded = read == free || in_a_row == READS_IN_A_ROW;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     in_a_row = 0;
+                    if since_rest > SMALL {
+                        // The memory of a burst is kept for the next one, and given back if none comes.
+                        if let Ok(is_readable) = tokio::time::timeout(REST, socket.readable()).await {
+                            is_readable?;
+                            continue;
+                        }
+                    }
+                    since_rest = 0;
                     incoming.rest();
                     self.batch = VecDeque::new();
+                    self.post.inbox.rest();
                     socket.readable().await?;
                 }
                 Err(error) => return Err(error.into()),
