@@ -199,6 +199,16 @@ mod window {
     }
 
     #[tokio::test]
+    async fn a_master_that_carries_no_messages_hears_of_no_window() {
+        let mut master = FakeMaster::bind().unwrap();
+        master.set_welcome(Welcome { version: 1, ..Default::default() });
+        let (bus, link) = tokio::join!(master.bus().messages().connect(), master.accept());
+        let (bus, mut link) = (bus.unwrap(), link.unwrap());
+        bus.started().await.unwrap();
+        assert!(matches!(link.body().await.unwrap(), Some(Body::Started(_))));
+    }
+
+    #[tokio::test]
     async fn half_a_window_that_was_taken_is_told_in_bytes_of_frames() {
         let (_master, bus, mut link) = connected_within(400).await;
         // Each frame: key and length of the body (2), topic (3), scope (2), payload (2 + 91).
@@ -461,9 +471,10 @@ mod sending {
             let capabilities = capabilities.iter().map(|name| (*name).to_owned()).collect();
             master.set_welcome(Welcome { version: 1, capabilities, ..Default::default() });
             let (bus, link) = tokio::join!(master.bus().connect(), master.accept());
-            let (bus, _link) = (bus.unwrap(), link.unwrap());
+            let (bus, mut link) = (bus.unwrap(), link.unwrap());
             assert_eq!(bus.send(to, "t", "").await.unwrap_err(), expected);
             assert_eq!(bus.try_send(to, "t", "").unwrap_err(), expected);
+            settled(&mut link).await;
         }
     }
 
