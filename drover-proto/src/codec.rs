@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::frame::{FrameError, FrameLimit, HEADER_LEN, Quoted};
+use crate::frame::{FrameError, FrameLimit, HEADER_LEN};
 
 /// Reads frames of `In` and writes frames of `Out`.
 ///
@@ -93,10 +93,7 @@ impl<Out, In: Message + Default> Decoder for FrameCodec<Out, In> {
 ///
 /// [`FrameError::Undecodable`], the peer's fault.
 pub fn decode_frame<M: Message + Default>(frame: &[u8]) -> Result<M, FrameError> {
-    M::decode(frame).map_err(|error| {
-        let (length, head) = (frame.len(), Quoted::new(frame));
-        FrameError::Undecodable { length, reason: error.to_string(), head }
-    })
+    M::decode(frame).map_err(|error| FrameError::undecodable(frame, &error))
 }
 
 /// Encodes one message as a whole frame, to be shared by any number of writers.

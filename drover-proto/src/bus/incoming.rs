@@ -56,7 +56,7 @@ impl Incoming {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Frames { whole: self.wire.split_to(end).freeze(), at: 0 })
+        Ok(Frames { whole: self.wire.split_to(end).freeze() })
     }
 
     /// Gives the memory back if nothing is under way; for when the peer has nothing more to say for now.
@@ -85,33 +85,23 @@ impl Incoming {
 #[derive(Debug)]
 pub struct Frames {
     whole: Bytes,
-    at: usize,
 }
 
 impl Frames {
-    /// The next frame, without its header.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "what it lends is part of itself, which an iterator can't do"
-    )]
-    pub fn next(&mut self) -> Option<&[u8]> {
-        let header = self.whole.get(self.at..self.at + HEADER_LEN)?;
-        let length = u32::from_be_bytes(header.try_into().ok()?) as usize;
-        let begin = self.at + HEADER_LEN;
-        self.at = begin + length;
-        self.whole.get(begin..self.at)
+    /// Each frame, without its header.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.whole[..];
+        std::iter::from_fn(move || {
+            let (header, after) = rest.split_first_chunk::<HEADER_LEN>()?;
+            let (frame, after) = after.split_at_checked(u32::from_be_bytes(*header) as usize)?;
+            rest = after;
+            Some(frame)
+        })
     }
 
-    /// The frames that [`next`](Self::next) has not given yet, without their headers; what is kept of one can be
-    /// [asked for](Self::keep) meanwhile.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut at = self.at;
-        std::iter::from_fn(move || {
-            let header = self.whole.get(at..at + HEADER_LEN)?;
-            let begin = at + HEADER_LEN;
-            at = begin + u32::from_be_bytes(header.try_into().ok()?) as usize;
-            self.whole.get(begin..at)
-        })
+    /// How many bytes they are, with their headers.
+    pub fn bytes(&self) -> usize {
+        self.whole.len()
     }
 
     /// A part of one of these frames, to be kept: shared if it is large, so that it is not copied, and else copied, so that it
@@ -142,22 +132,17 @@ mod tests {
             frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..3000), 0..8),
             cuts in prop::collection::vec(1usize..4000, 1..20),
         ) {
-            let (stream, mut read, mut iterated) = (wire(&frames), Vec::new(), Vec::new());
+            let (stream, mut read) = (wire(&frames), Vec::new());
             let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::new());
             let (mut rest, mut cuts) = (&stream[..], cuts.into_iter().cycle());
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
                 incoming.room().put_slice(piece);
                 rest = after;
-                let mut whole = incoming.frames().unwrap();
-                iterated.extend(whole.iter().map(<[u8]>::to_vec));
-                while let Some(frame) = whole.next() {
-                    read.push(frame.to_vec());
-                }
+                read.extend(incoming.frames().unwrap().iter().map(<[u8]>::to_vec));
                 incoming.rest();
             }
-            prop_assert_eq!(&read, &frames);
-            prop_assert_eq!(&iterated, &frames);
+            prop_assert_eq!(read, frames);
             prop_assert_eq!(incoming.end(), Ok(()));
         }
     }
@@ -166,17 +151,14 @@ mod tests {
     fn whole_frames_come_before_the_error_that_follows_them() {
         let received = [&wire(&[b"one".to_vec(), b"two".to_vec()])[..], b"Listening"].concat();
         let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::from(&received[..]));
-        let mut frames = incoming.frames().unwrap();
-        assert_eq!(frames.next(), Some(&b"one"[..]));
-        assert_eq!(frames.next(), Some(&b"two"[..]));
-        assert_eq!(frames.next(), None);
+        assert_eq!(incoming.frames().unwrap().iter().collect::<Vec<_>>(), [b"one", b"two"]);
         assert_eq!(incoming.frames().unwrap_err().to_string(), r#"not a frame but text: "Listening""#);
     }
 
     #[test]
     fn the_end_inside_a_frame_says_where() {
         let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::from(&wire(&[b"half".to_vec()])[..6]));
-        assert!(incoming.frames().unwrap().next().is_none());
+        assert!(incoming.frames().unwrap().iter().next().is_none());
         assert_eq!(incoming.end(), Err(FrameError::Truncated { received: 6, expected: 8 }));
     }
 
@@ -203,14 +185,13 @@ mod tests {
         let frame = vec![7; 200_000];
         let stream = wire(std::slice::from_ref(&frame));
         let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::from(&stream[..10]));
-        assert!(incoming.frames().unwrap().next().is_none());
+        assert!(incoming.frames().unwrap().iter().next().is_none());
         let room = incoming.room();
         assert!(room.capacity() >= stream.len());
         room.put_slice(&stream[10..]);
-        let mut frames = incoming.frames().unwrap();
-        let (whole, kept) = (frames.whole.clone(), frames.next().map(<[u8]>::as_ptr));
-        let part = whole.slice(HEADER_LEN..);
-        assert_eq!((part.as_ptr(), frames.keep(&part).as_ptr()), (kept.unwrap(), part.as_ptr()));
+        let frames = incoming.frames().unwrap();
+        let part = frames.iter().next().unwrap();
         assert_eq!(part, frame);
+        assert_eq!(frames.keep(part).as_ptr(), part.as_ptr());
     }
 }

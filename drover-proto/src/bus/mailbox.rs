@@ -1,4 +1,7 @@
-//! The queue between those who send to a peer and the one task that writes to it.
+//! The queues between those who send to a peer and the one task that writes to it.
+//!
+//! There are two lanes. Answers are few, at most what the peer has asked for, and go first; messages wait for the peer's window
+//! too. If answers waited behind messages, a peer that takes no message until it has its answer would wait for ever.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,12 +9,12 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::queue::Queue;
-use super::{Batch, Direction, Encoded, Outbound};
+use super::{Batch, Direction, Encoded, Outbound, OutboundBody};
 use crate::frame::HEADER_LEN;
 
 /// Frames for one peer, bounded in bytes. Many may send; one writes.
 ///
-/// The bound is what a peer that does not read can cost. One frame always fits into an empty mailbox.
+/// The bound holds for each lane, and is what a peer that does not read can cost. One frame always fits into an empty lane.
 #[derive(Debug)]
 pub struct Mailbox {
     direction: Direction,
@@ -25,12 +28,29 @@ pub struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Inside {
-    queue: Queue,
+    answers: Queue,
+    messages: Queue,
     is_closed: bool,
     window: Option<Window>,
 }
 
-/// What the peer takes before it says that it has consumed some, in frames without their headers.
+/// Where a frame waits.
+#[derive(Debug, Clone, Copy)]
+enum Lane {
+    Answers,
+    Messages,
+}
+
+impl Lane {
+    fn of(outbound: &Outbound<'_>) -> Self {
+        match outbound.body {
+            OutboundBody::Message { .. } => Self::Messages,
+            OutboundBody::Reply => Self::Answers,
+        }
+    }
+}
+
+/// How many bytes of messages the peer takes before it says that it has consumed some, in frames without their headers.
 #[derive(Debug, Clone, Copy)]
 struct Window {
     bytes: usize,
@@ -61,7 +81,7 @@ impl Mailbox {
         Self { direction, limit, inside: Mutex::default(), filled, emptied }
     }
 
-    /// Puts a frame in, if there is room.
+    /// Puts a frame in, if there is room: a reply among the answers.
     ///
     /// # Errors
     ///
@@ -70,23 +90,52 @@ impl Mailbox {
         self.try_push_from(outbound, &mut payload)
     }
 
-    /// Puts a frame in that is encoded already, and shared if it is large.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_push`](Self::try_push).
-    pub fn try_push_encoded(&self, frame: &Encoded) -> Result<(), Refused> {
-        self.put(frame.length(), |queue| queue.push_encoded(frame))
-    }
-
-    /// Puts a frame in and takes its payload, if there is room; else leaves the payload.
+    /// Puts a frame in and takes its payload, if there is room: a reply among the answers. Else leaves the payload.
     ///
     /// # Errors
     ///
     /// As [`try_push`](Self::try_push).
     pub fn try_push_from(&self, outbound: &Outbound<'_>, payload: &mut Bytes) -> Result<(), Refused> {
-        let length = outbound.length(self.direction, payload.len());
-        self.put(length, |queue| queue.push(outbound, self.direction, std::mem::take(payload), length))
+        let (lane, length) = (Lane::of(outbound), outbound.length(self.direction, payload.len()));
+        // Taken only where there is room: a clone for a try that fails would cost an allocation.
+        self.put(lane, Some(self.limit), length, |queue| {
+            queue.push(outbound, self.direction, std::mem::take(payload), length);
+        })
+    }
+
+    /// Puts a message in that is encoded already, and shared if it is large.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    pub fn try_push_encoded(&self, frame: &Encoded) -> Result<(), Refused> {
+        self.put(Lane::Messages, Some(self.limit), frame.length(), |queue| queue.push_encoded(frame))
+    }
+
+    /// Puts a whole frame with its header among the answers, when there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`]; nothing was put in.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`push`](Self::push).
+    pub async fn push_answer(&self, frame: &Encoded) -> Result<(), Closed> {
+        self.when_room(|| {
+            self.put(Lane::Answers, Some(self.limit), frame.length(), |queue| queue.push_encoded(frame))
+        })
+        .await
+    }
+
+    /// Puts a whole frame with its header among the answers, even if they are full: for small frames that are owed, whose number
+    /// is bounded elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`]; nothing was put in.
+    pub fn push_owed(&self, frame: &Encoded) -> Result<(), Closed> {
+        self.put(Lane::Answers, None, frame.length(), |queue| queue.push_encoded(frame)).map_err(|_| Closed)
     }
 
     /// Puts a frame in, when there is room.
@@ -99,40 +148,41 @@ impl Mailbox {
     ///
     /// Cancel safe: the frame is put in as a whole, or not at all.
     pub async fn push(&self, outbound: &Outbound<'_>, mut payload: Bytes) -> Result<(), Closed> {
+        self.when_room(|| self.try_push_from(outbound, &mut payload)).await
+    }
+
+    async fn when_room(&self, mut put: impl FnMut() -> Result<(), Refused>) -> Result<(), Closed> {
         loop {
+            // It hears of what comes after its creation, polled or not.
             let emptied = self.emptied.notified();
-            match self.try_push_from(outbound, &mut payload) {
+            match put() {
                 Ok(()) => return Ok(()),
                 Err(Refused::Closed) => return Err(Closed),
-                // A `Notified` hears of what comes after its creation, polled or not.
                 Err(Refused::Full) => emptied.await,
             }
         }
     }
 
-    /// Puts a frame in, room or not: an answer that is owed and can't wait. Who uses it bounds how many there are.
-    ///
-    /// # Errors
-    ///
-    /// [`Closed`]; nothing was put in.
-    pub fn push_owed(&self, frame: &Encoded) -> Result<(), Closed> {
-        self.put_within(usize::MAX, frame.length(), |queue| queue.push_encoded(frame)).map_err(|_| Closed)
-    }
-
-    fn put(&self, length: usize, push: impl FnOnce(&mut Queue)) -> Result<(), Refused> {
-        self.put_within(self.limit, length, push)
-    }
-
-    fn put_within(&self, limit: usize, length: usize, push: impl FnOnce(&mut Queue)) -> Result<(), Refused> {
+    fn put(
+        &self,
+        lane: Lane,
+        limit: Option<usize>,
+        length: usize,
+        push: impl FnOnce(&mut Queue),
+    ) -> Result<(), Refused> {
         let mut inside = self.inside();
         if inside.is_closed {
             return Err(Refused::Closed);
         }
-        let before = inside.queue.bytes();
-        if before > 0 && before + HEADER_LEN + length > limit {
+        let queue = match lane {
+            Lane::Answers => &mut inside.answers,
+            Lane::Messages => &mut inside.messages,
+        };
+        let before = queue.bytes();
+        if before > 0 && limit.is_some_and(|limit| before + HEADER_LEN + length > limit) {
             return Err(Refused::Full);
         }
-        push(&mut inside.queue);
+        push(queue);
         drop(inside);
         if before == 0 {
             self.filled.notify_one();
@@ -157,7 +207,8 @@ impl Mailbox {
                     self.emptied.notify_waiters();
                     return true;
                 }
-                inside.queue.rest();
+                inside.answers.rest();
+                inside.messages.rest();
             }
             self.filled.notified().await;
         }
@@ -193,7 +244,8 @@ impl Mailbox {
 
     /// How many bytes wait.
     pub fn bytes(&self) -> usize {
-        self.inside().queue.bytes()
+        let inside = self.inside();
+        inside.answers.bytes() + inside.messages.bytes()
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -204,22 +256,20 @@ impl Mailbox {
 
 impl Inside {
     fn take(&mut self, batch: &mut Batch) -> bool {
-        if self.queue.bytes() == 0 {
-            return false;
-        }
-        let taken = match &mut self.window {
-            None => self.queue.take(usize::MAX, false, batch),
+        let answers = self.answers.take(usize::MAX, false, batch);
+        let messages = match &mut self.window {
+            None => self.messages.take(usize::MAX, false, batch),
             Some(window) => {
                 let room = window.bytes.saturating_sub(window.on_the_way);
                 // A peer that says what it has consumed by half windows may have half of one left to say, for ever if
                 // nothing came before that.
                 let may_exceed = window.on_the_way < window.bytes.div_ceil(2);
-                let taken = self.queue.take(room, may_exceed, batch);
+                let taken = self.messages.take(room, may_exceed, batch);
                 window.on_the_way += taken;
                 taken
             }
         };
-        taken > 0
+        answers + messages > 0
     }
 }
 
@@ -230,14 +280,33 @@ mod tests {
 
     use bytes::Buf;
 
-    use super::super::OutboundBody;
     use super::*;
+    use crate::latest::Scope;
+
+    const NEWS: Outbound<'static> = Outbound {
+        seq: 0,
+        reply_to: 0,
+        expects_reply: false,
+        body: OutboundBody::Message {
+            topic: "t",
+            scope: Scope::All,
+            worker: 0,
+            slot: 0,
+            timeout_ms: 0,
+            confirm: false,
+        },
+    };
 
     const REPLY: Outbound<'static> =
         Outbound { seq: 0, reply_to: 1, expects_reply: false, body: OutboundBody::Reply };
 
-    /// The length of [`REPLY`] with a payload of 100 bytes, without its header.
-    const HUNDRED: usize = 2 + 2 + 102;
+    /// The length of [`NEWS`] with a payload of 100 bytes, without its header.
+    const HUNDRED: usize = 2 + 3 + 2 + 102;
+
+    /// An answer that was encoded elsewhere.
+    fn frame() -> Encoded {
+        Encoded::of_frame(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2]))
+    }
 
     fn hundred() -> Bytes {
         vec![7; 100].into()
@@ -246,13 +315,13 @@ mod tests {
     #[tokio::test]
     async fn a_full_mailbox_refuses_and_takes_again_once_it_is_emptied() {
         let mailbox = Arc::new(Mailbox::new(Direction::ToWorker, 2 * (HEADER_LEN + HUNDRED)));
-        mailbox.try_push(&REPLY, hundred()).unwrap();
-        mailbox.try_push(&REPLY, hundred()).unwrap();
-        assert_eq!(mailbox.try_push(&REPLY, hundred()), Err(Refused::Full));
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        assert_eq!(mailbox.try_push(&NEWS, hundred()), Err(Refused::Full));
 
         let waiting = tokio::spawn({
             let mailbox = Arc::clone(&mailbox);
-            async move { mailbox.push(&REPLY, hundred()).await }
+            async move { mailbox.push(&NEWS, hundred()).await }
         });
         tokio::task::yield_now().await;
         let mut batch = Batch::default();
@@ -265,8 +334,8 @@ mod tests {
     #[tokio::test]
     async fn a_frame_over_the_bound_fits_into_an_empty_mailbox() {
         let mailbox = Mailbox::new(Direction::ToWorker, 10);
-        mailbox.try_push(&REPLY, hundred()).unwrap();
-        assert_eq!(mailbox.try_push(&REPLY, Bytes::new()), Err(Refused::Full));
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        assert_eq!(mailbox.try_push(&NEWS, Bytes::new()), Err(Refused::Full));
     }
 
     #[tokio::test]
@@ -274,7 +343,7 @@ mod tests {
         let mailbox = Mailbox::new(Direction::ToWorker, 1 << 20);
         mailbox.set_window(250);
         for _ in 0..5 {
-            mailbox.try_push(&REPLY, hundred()).unwrap();
+            mailbox.try_push(&NEWS, hundred()).unwrap();
         }
         let mut batch = Batch::default();
         let mut taken = async |mailbox: &Mailbox| {
@@ -296,7 +365,7 @@ mod tests {
         let mailbox = Mailbox::new(Direction::ToWorker, 1 << 20);
         mailbox.set_window(50);
         for _ in 0..2 {
-            mailbox.try_push(&REPLY, hundred()).unwrap();
+            mailbox.try_push(&NEWS, hundred()).unwrap();
         }
         let mut batch = Batch::default();
         assert!(mailbox.take(&mut batch).await);
@@ -313,7 +382,7 @@ mod tests {
         let large = Bytes::from(vec![7; 300]);
         let mut batch = Batch::default();
         for payload in [hundred(), hundred(), large] {
-            mailbox.try_push(&REPLY, payload).unwrap();
+            mailbox.try_push(&NEWS, payload).unwrap();
         }
         assert!(mailbox.take(&mut batch).await);
         assert!(tokio::time::timeout(Duration::ZERO, mailbox.take(&mut batch)).await.is_err());
@@ -324,31 +393,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_owed_goes_into_a_full_mailbox() {
-        let mailbox = Mailbox::new(Direction::ToMaster, 10);
-        let frame = Encoded::of_frame(Bytes::from_static(&[0, 0, 0, 2, 16, 7]));
-        mailbox.push_owed(&frame).unwrap();
-        assert_eq!(mailbox.try_push(&REPLY, Bytes::new()), Err(Refused::Full));
-        mailbox.push_owed(&frame).unwrap();
+    async fn answers_wait_neither_for_messages_nor_for_the_window() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 2 * (HEADER_LEN + HUNDRED));
+        mailbox.set_window(HUNDRED as u64);
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        mailbox.try_push(&REPLY, Bytes::new()).unwrap();
+        mailbox.push_answer(&frame()).await.unwrap();
         let mut batch = Batch::default();
         assert!(mailbox.take(&mut batch).await);
-        assert_eq!(batch.copy_to_bytes(12)[..], [0, 0, 0, 2, 16, 7, 0, 0, 0, 2, 16, 7]);
-        mailbox.close();
-        assert_eq!(mailbox.push_owed(&frame), Err(Closed));
+        let answers = [0, 0, 0, 4, 0x10, 1, 0x7a, 0, 0, 0, 0, 2, 0x10, 2];
+        assert_eq!(batch.remaining(), answers.len() + HEADER_LEN + HUNDRED);
+        assert_eq!(batch.copy_to_bytes(answers.len()), answers[..]);
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_is_taken_though_the_answers_are_full() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 1);
+        mailbox.try_push(&REPLY, Bytes::new()).unwrap();
+        assert_eq!(mailbox.try_push(&REPLY, Bytes::new()), Err(Refused::Full));
+        mailbox.push_owed(&frame()).unwrap();
+        assert_eq!(mailbox.bytes(), 14);
     }
 
     #[tokio::test]
     async fn a_closed_mailbox_lets_everybody_go() {
         let mailbox = Arc::new(Mailbox::new(Direction::ToMaster, 10));
-        mailbox.try_push(&REPLY, hundred()).unwrap();
+        mailbox.try_push(&NEWS, hundred()).unwrap();
         let waiting = tokio::spawn({
             let mailbox = Arc::clone(&mailbox);
-            async move { mailbox.push(&REPLY, hundred()).await }
+            async move { mailbox.push(&NEWS, hundred()).await }
         });
         tokio::task::yield_now().await;
         mailbox.close();
         assert_eq!(waiting.await.unwrap(), Err(Closed));
-        assert_eq!(mailbox.try_push(&REPLY, hundred()), Err(Refused::Closed));
+        assert_eq!(mailbox.try_push(&NEWS, hundred()), Err(Refused::Closed));
         assert!(!mailbox.take(&mut Batch::default()).await);
         assert_eq!(mailbox.bytes(), 0);
     }
