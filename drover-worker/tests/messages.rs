@@ -115,6 +115,22 @@ mod taking {
     }
 
     #[tokio::test]
+    async fn payloads_of_any_size_in_a_burst_are_kept_apart() {
+        let (_master, bus, mut link) = connected().await;
+        let payload = |number: usize| vec![number as u8; number * 37 % 700];
+        for number in 0..1000 {
+            link.message("t", payload(number)).await.unwrap();
+        }
+        let mut kept = Vec::new();
+        for _ in 0..1000 {
+            kept.push(soon(bus.message()).await.unwrap().payload().clone());
+        }
+        for (number, kept) in kept.iter().enumerate() {
+            assert_eq!(*kept, payload(number));
+        }
+    }
+
+    #[tokio::test]
     async fn a_wait_that_is_given_up_loses_nothing() {
         let (_master, bus, mut link) = connected().await;
         for number in 0..100u8 {
