@@ -15,6 +15,7 @@ mod bad_workers;
 mod commands;
 mod composite;
 mod composite_operations;
+mod conform;
 mod events;
 mod exits;
 mod fairness;

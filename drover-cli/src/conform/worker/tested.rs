@@ -49,13 +49,17 @@ impl Worker {
     pub(super) async fn answers_ping(&mut self) -> Result<Vec<WorkerFrame>, Fault> {
         let seq = self.ask(ping()).await?;
         let mut meanwhile = Vec::new();
-        loop {
-            let frame = self.heard().await?;
-            if matches!(frame.body, Some(Body::Pong(_))) && frame.reply_to == seq {
-                return Ok(meanwhile);
+        let answered = async {
+            loop {
+                let frame = self.heard().await?;
+                if matches!(frame.body, Some(Body::Pong(_))) && frame.reply_to == seq {
+                    return Ok(());
+                }
+                meanwhile.push(frame);
             }
-            meanwhile.push(frame);
-        }
+        };
+        patiently("it did not answer a Ping", answered).await?;
+        Ok(meanwhile)
     }
 
     /// Waits until it says that it is ready.
@@ -94,12 +98,15 @@ impl Worker {
 
     /// Its next frame that answers this one.
     pub(super) async fn answer_to(&mut self, seq: u64) -> Result<WorkerFrame, Fault> {
-        loop {
-            let frame = self.heard().await?;
-            if frame.reply_to == seq {
-                return Ok(frame);
+        let answered = async {
+            loop {
+                let frame = self.heard().await?;
+                if frame.reply_to == seq {
+                    return Ok(frame);
+                }
             }
-        }
+        };
+        patiently("it did not answer", answered).await
     }
 
     /// Its next frame; that it closes is its fault.
@@ -126,16 +133,14 @@ impl Worker {
     /// Waits until its end of the connection is closed, and gives back what it said before.
     pub(super) async fn closes(&mut self) -> Result<Vec<WorkerFrame>, Fault> {
         let mut said = Vec::new();
-        loop {
-            match self.peer.next::<WorkerFrame>().await {
-                Ok(Some(frame)) => said.push(frame),
-                Ok(None) => return Ok(said),
-                Err(Fault::Failed(why)) => {
-                    return Err(failed(format!("it did not close the connection: {why}")));
-                }
-                Err(other) => return Err(other),
+        let closed = async {
+            while let Some(frame) = self.peer.read::<WorkerFrame>().await? {
+                said.push(frame);
             }
-        }
+            Ok(())
+        };
+        patiently("it did not close the connection", closed).await?;
+        Ok(said)
     }
 
     /// Waits for the end of its process.
@@ -156,6 +161,14 @@ impl Worker {
             ExitReason::NormalExit => Ok(()),
             _ => Err(failed(format!("it {exit}"))),
         }
+    }
+}
+
+/// Waits for what costs nothing to say. A worker that says other things without end is no answer.
+async fn patiently<T>(otherwise: &str, wait: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(answer) => answer,
+        Err(_) => Err(failed(format!("{otherwise} within {PATIENCE:?}"))),
     }
 }
 
