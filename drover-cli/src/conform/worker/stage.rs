@@ -117,7 +117,7 @@ impl Stage {
             accepted = listener.accept() => accepted
                 .map(|(stream, _)| stream)
                 .map_err(|error| failed(format!("a connection can't be taken: {error}"))),
-            exit = process.ended() => Err(failed(format!("it {exit} before it had connected to DROVER_SOCKET"))),
+            exit = process.ended() => Err(failed(format!("it {exit}, and had not connected to DROVER_SOCKET"))),
             () = tokio::time::sleep(self.start_timeout) => {
                 Err(failed(format!("it did not connect to DROVER_SOCKET within {:?}", self.start_timeout)))
             }
