@@ -9,7 +9,7 @@ mod serving;
 
 pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
-pub use conform::{ConformArgs, ConformWorkerArgs, Side};
+pub use conform::{ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
     Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount,
@@ -137,7 +137,7 @@ pub enum Verb {
     Schema,
     /// Print completions for a shell
     Completion(CompletionArgs),
-    /// Check that a worker keeps to the protocol, case by case
+    /// Check that a worker, or a master, keeps to the protocol, case by case
     Conform(ConformArgs),
     /// The demo's own worker
     #[command(name = crate::demo::WORKER_VERB, hide = true)]

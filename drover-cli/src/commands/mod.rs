@@ -67,7 +67,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Config(args) => config::run(&global, &args),
         Verb::Schema => schema::run(),
         Verb::Completion(args) => completion::run(&args),
-        Verb::Conform(args) => conform::run(args).await,
+        Verb::Conform(args) => conform::run(&global, args).await,
         Verb::DemoWorker => crate::demo::worker().await,
     }
 }

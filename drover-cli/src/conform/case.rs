@@ -1,5 +1,6 @@
 //! What is checked, and what came of it. Plain values.
 
+use std::io;
 use std::time::Duration;
 
 /// A case, apart from how it is played.
@@ -58,4 +59,13 @@ impl Tally {
             Err(Fault::Skipped(_)) => self.skipped += 1,
         }
     }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Played {
+    pub(crate) tally: Tally,
+    /// Whether all that was to be told could be written.
+    pub(crate) written: io::Result<()>,
+    pub(crate) is_interrupted: bool,
 }

@@ -6,9 +6,9 @@ use drover_proto::latest::{WorkerFrame, worker_frame::Body};
 use tokio::io::AsyncWriteExt;
 
 use super::super::case::{Fault, failed};
+use super::super::peer::framed;
 use super::super::transcript::Who;
 use super::Case;
-use super::peer::framed;
 use super::stage::Stage;
 use super::tested::{frame, ping};
 

@@ -69,7 +69,7 @@ pub(super) const fn case(
     id: &'static str,
     done: &'static str,
     sentence: &'static str,
-    play: super::Play,
+    play: for<'a> fn(&'a mut Stage) -> super::super::play::Playing<'a>,
 ) -> Case {
     Case::new(id, done, sentence, play).needs(BUS)
 }

@@ -6,9 +6,9 @@ use drover_proto::latest::{
 };
 
 use super::super::case::{Fault, failed};
+use super::super::peer::framed;
 use super::Case;
 use super::bus::{BUS, ECHO, ask, case, connected, message, replied, request};
-use super::peer::framed;
 use super::stage::{Stage, welcome};
 use super::tested::{Worker, frame, stop};
 

@@ -8,8 +8,8 @@ use drover_proto::latest::{
 use prost::Message;
 
 use super::super::case::{Fault, failed};
+use super::super::peer::framed_bytes;
 use super::Case;
-use super::peer::framed_bytes;
 use super::stage::{QUIT, SLACK, Stage, reply, welcome};
 use super::tested::{frame, ping, quit, stop};
 

@@ -4,10 +4,10 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{ErrorCode, Limits, Welcome, WorkerFrame, worker_frame::Body};
 
 use super::super::case::{Fault, failed};
+use super::super::peer::{framed, framed_bytes};
 use super::Case;
 use super::life::starts_and_answers;
 use super::master_death::master_dies;
-use super::peer::{framed, framed_bytes};
 use super::stage::{Stage, reply, welcome};
 use super::tested::{Worker, frame, ping};
 

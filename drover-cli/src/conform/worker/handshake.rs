@@ -5,8 +5,8 @@ use std::time::Duration;
 use drover_proto::latest::{HelloReply, Reject, RejectCode, hello_reply};
 
 use super::super::case::{Fault, failed};
+use super::super::peer::framed;
 use super::Case;
-use super::peer::framed;
 use super::stage::{Stage, reply, welcome};
 use super::tested::Worker;
 

@@ -3,9 +3,9 @@
 use drover_proto::latest::{Stopped, worker_frame::Body};
 
 use super::super::case::{Fault, failed};
+use super::super::peer::framed;
 use super::Case;
 use super::life::{Client, starts_and_answers};
-use super::peer::framed;
 use super::stage::{Stage, reply, welcome};
 use super::tested::{frame, ping, stop};
 

@@ -6,8 +6,8 @@ use drover_proto::latest::{ShutDown, Started, Stopped, worker_frame::Body};
 use tokio::net::TcpStream;
 
 use super::super::case::{Fault, failed};
+use super::super::peer::framed;
 use super::Case;
-use super::peer::framed;
 use super::stage::{QUIT, SLACK, Stage, reply, welcome};
 use super::tested::{Worker, frame, quit, stop};
 

@@ -5,9 +5,9 @@ use std::net::Shutdown;
 use drover_master::machine::exit::ExitReason;
 
 use super::super::case::{Fault, failed};
+use super::super::peer::framed;
 use super::Case;
 use super::life::Client;
-use super::peer::framed;
 use super::stage::{ORPHAN, SLACK, Stage};
 use super::tested::{frame, ping, stop};
 
@@ -93,7 +93,7 @@ async fn follows_after_a_reset(stage: &mut Stage) -> Result<(), Fault> {
     let bytes: Vec<u8> = (1..=UNREAD).flat_map(|seq| framed(&frame(seq, ping()))).collect();
     worker.peer.send_bytes(&bytes, "100 Pings, of which no answer is read").await?;
     // One answer has come, and is not taken.
-    let _ = tokio::time::timeout(super::peer::PATIENCE, worker.peer.stream.readable()).await;
+    let _ = tokio::time::timeout(super::super::peer::PATIENCE, worker.peer.stream.readable()).await;
     master_dies(stage).await.map(drop)
 }
 

@@ -3,11 +3,15 @@
 use std::fs;
 use std::time::Duration;
 
-use drover_proto::latest::{WorkerFrame, worker_frame::Body};
+use drover_proto::latest::{
+    Error, MasterFrame, Message, Ping, Quit, Reply, Resume, Stop, WorkerFrame, master_frame,
+    worker_frame::Body,
+};
+use prost::Message as _;
 
 use super::super::case::{Fault, failed};
+use super::super::mutator::{Mutation, Mutator};
 use super::Case;
-use super::mutator::{Mutation, Mutator};
 use super::stage::{ORPHAN, SLACK, Stage};
 use super::tested::{Worker, frame, ping};
 
@@ -49,7 +53,7 @@ async fn bears(stage: &mut Stage, part: u32) -> Result<(), Fault> {
         if effect == Effect::Gone {
             memory = resident_kb(stage.started().await?.pid);
         }
-        let mutation = mutator.next();
+        let mutation = mutator.next(legal);
         effect = bears_one(stage, &mutation, memory).await.map_err(|fault| told(fault, number, &mutation))?;
     }
     Ok(())
@@ -88,6 +92,31 @@ async fn answer(worker: &mut Worker, seq: u64) -> Result<Effect, Fault> {
             None => return Ok(Effect::Gone),
         }
     }
+}
+
+/// A frame that keeps the rules. Those that end a worker are rare: each costs a start.
+fn legal(chance: &mut fastrand::Rng) -> (&'static str, Vec<u8>) {
+    let text = "a sentence for people, of some length".to_owned();
+    let (name, body) = match chance.u8(..16) {
+        0..4 => ("a Ping", master_frame::Body::Ping(Ping {})),
+        4..7 => ("an Error", master_frame::Body::Error(Error { code: 6, message: text })),
+        7..11 => (
+            "a Message",
+            master_frame::Body::Message(Message {
+                topic: text,
+                payload: vec![0; 40].into(),
+                scope: 2,
+                ..Default::default()
+            }),
+        ),
+        11..13 => ("a Reply", master_frame::Body::Reply(Reply { payload: vec![0xff; 30].into() })),
+        13 => ("a Resume", master_frame::Body::Resume(Resume { deadline_ms: 30_000 })),
+        14 => ("a Stop", master_frame::Body::Stop(Stop { deadline_ms: 3_000 })),
+        _ => ("a Quit", master_frame::Body::Quit(Quit { deadline_ms: 2_000 })),
+    };
+    let seq = chance.u64(..) >> chance.u32(..64);
+    let frame = MasterFrame { seq, expects_reply: seq != 0, body: Some(body), ..Default::default() };
+    (name, frame.encode_to_vec())
 }
 
 fn told(fault: Fault, number: u32, mutation: &Mutation) -> Fault {

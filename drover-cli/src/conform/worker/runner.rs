@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::super::Report;
-use super::super::case::{Fault, Outcome, Tally, failed};
+use super::super::case::{Fault, Outcome, Played, failed};
 use super::directory::Directory;
 use super::stage::{Settings, Stage, reply, welcome};
 use super::{Case, cases};
@@ -28,15 +28,6 @@ pub(crate) struct Run {
     pub(crate) only: Option<glob::Pattern>,
     /// How many are played at once.
     pub(crate) jobs: usize,
-}
-
-/// How a run ended.
-#[derive(Debug)]
-pub(crate) struct Played {
-    pub(crate) tally: Tally,
-    /// Whether all that was to be told could be written.
-    pub(crate) written: io::Result<()>,
-    pub(crate) is_interrupted: bool,
 }
 
 /// Why nothing could be played.

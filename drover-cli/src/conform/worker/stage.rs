@@ -10,7 +10,7 @@ use drover_proto::latest::{Hello, HelloReply, Identity, Limits, Welcome, hello_r
 use tokio::net::UnixListener;
 
 use super::super::case::{Fault, failed};
-use super::peer::{Log, Peer};
+use super::super::peer::{Log, Peer};
 use super::process::{APP, Process};
 use super::tested::Worker;
 
@@ -43,7 +43,7 @@ pub(super) const ORPHAN: Duration = Duration::from_secs(5);
 
 /// Where one case is played.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     pub(super) settings: Settings,
     /// What the worker names in its Hello, as its first start told.
     pub(super) capabilities: Vec<String>,

@@ -9,7 +9,7 @@ use drover_proto::latest::{
 
 use super::super::case::{Fault, failed};
 use super::super::describe::Describe;
-use super::peer::{Log, PATIENCE, Peer};
+use super::super::peer::{Log, PATIENCE, Peer};
 use super::process::Process;
 use super::stage::{DRAIN, QUIT, SLACK};
 

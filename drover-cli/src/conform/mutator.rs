@@ -1,10 +1,5 @@
 //! Legal frames made illegal, by chance that can be repeated. Pure.
 
-use drover_proto::latest::{
-    Error, MasterFrame, Message, Ping, Quit, Reply, Resume, Stop, master_frame::Body,
-};
-use prost::Message as _;
-
 use super::peer::framed_bytes;
 
 /// How much a mutation adds or takes at most, in bytes.
@@ -28,35 +23,11 @@ impl Mutator {
         Self { chance: fastrand::Rng::with_seed(seed) }
     }
 
-    pub(super) fn next(&mut self) -> Mutation {
-        let (name, payload) = self.legal();
+    /// The next one, of a frame that keeps the rules.
+    pub(super) fn next(&mut self, legal: fn(&mut fastrand::Rng) -> (&'static str, Vec<u8>)) -> Mutation {
+        let (name, payload) = legal(&mut self.chance);
         let (how, bytes) = self.mutated(payload);
         Mutation { bytes, text: format!("{name} with {how}") }
-    }
-
-    /// A frame that keeps the rules. Those that end a worker are rare: each costs a start.
-    fn legal(&mut self) -> (&'static str, Vec<u8>) {
-        let text = "a sentence for people, of some length".to_owned();
-        let (name, body) = match self.chance.u8(..16) {
-            0..4 => ("a Ping", Body::Ping(Ping {})),
-            4..7 => ("an Error", Body::Error(Error { code: 6, message: text })),
-            7..11 => (
-                "a Message",
-                Body::Message(Message {
-                    topic: text,
-                    payload: vec![0; 40].into(),
-                    scope: 2,
-                    ..Default::default()
-                }),
-            ),
-            11..13 => ("a Reply", Body::Reply(Reply { payload: vec![0xff; 30].into() })),
-            13 => ("a Resume", Body::Resume(Resume { deadline_ms: 30_000 })),
-            14 => ("a Stop", Body::Stop(Stop { deadline_ms: 3_000 })),
-            _ => ("a Quit", Body::Quit(Quit { deadline_ms: 2_000 })),
-        };
-        let seq = self.chance.u64(..) >> self.chance.u32(..64);
-        let frame = MasterFrame { seq, expects_reply: seq != 0, body: Some(body), ..Default::default() };
-        (name, frame.encode_to_vec())
     }
 
     fn mutated(&mut self, mut payload: Vec<u8>) -> (&'static str, Vec<u8>) {
@@ -121,11 +92,15 @@ fn with_length(length: u32, payload: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn legal(chance: &mut fastrand::Rng) -> (&'static str, Vec<u8>) {
+        ("a frame", vec![chance.u8(..); 60])
+    }
+
     #[test]
     fn the_same_seed_makes_the_same_mutations_and_another_makes_others() {
         let of = |seed| {
             let mut mutator = Mutator::new(seed);
-            (0..50).map(|_| mutator.next()).collect::<Vec<_>>()
+            (0..50).map(|_| mutator.next(legal)).collect::<Vec<_>>()
         };
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
@@ -136,7 +111,7 @@ mod tests {
         let mut mutator = Mutator::new(7);
         let mut kinds = std::collections::BTreeSet::new();
         for _ in 0..500 {
-            let Mutation { bytes, text } = mutator.next();
+            let Mutation { bytes, text } = mutator.next(legal);
             assert!((4..300).contains(&bytes.len()), "{text}");
             kinds.insert(text.split_once(" with ").unwrap().1.to_owned());
         }

@@ -1,4 +1,4 @@
-//! The master's end of a connection: frames where the rules are kept, bytes where they are broken on purpose.
+//! One end of a connection: frames where the rules are kept, bytes where they are broken on purpose.
 
 use std::io;
 use std::net::Shutdown;
@@ -9,16 +9,16 @@ use std::time::Duration;
 use bytes::BytesMut;
 use drover_proto::codec::{CodecError, FrameCodec, encode_frame};
 use drover_proto::frame::{FrameLimit, HEADER_LEN};
-use drover_proto::latest::MasterFrame;
+use drover_proto::latest::Hello;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
-use super::super::case::{Fault, failed};
-use super::super::describe::Describe;
-use super::super::transcript::{Transcript, Who};
+use super::case::{Fault, failed};
+use super::describe::Describe;
+use super::transcript::{Transcript, Who};
 
 /// How long an answer may take that costs nothing to give. Shorter blames a worker for a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,7 +52,7 @@ impl Log {
     }
 }
 
-/// One connection of the worker.
+/// A connection to the side under test.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) stream: UnixStream,
@@ -131,7 +131,7 @@ impl Peer {
     ///
     /// What was read stays in the buffer.
     pub(super) async fn read<M: Message + Default + Describe>(&mut self) -> Result<Option<M>, Fault> {
-        let mut codec = FrameCodec::<MasterFrame, M>::new(FrameLimit::WORKER);
+        let mut codec = FrameCodec::<Hello, M>::new(FrameLimit::WORKER);
         loop {
             let head = BytesMut::from(&self.received[..self.received.len().min(64)]);
             let before = self.received.len();
