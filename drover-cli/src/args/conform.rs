@@ -59,7 +59,7 @@ pub struct ConformMasterArgs {
     after_help = "Exit codes: 0 every case passed or was skipped, 1 a case failed, 2 usage, 130 interrupted."
 )]
 pub struct ConformWorkerArgs {
-    /// Only cases whose number fits, such as W-HS-* or W-KA-0[12]
+    /// Only cases whose number fits, such as W-HS-* or W-KA-0?
     #[arg(long = "case", value_name = "GLOB")]
     pub only: Option<glob::Pattern>,
     /// Show the cases with their sentences, and play none

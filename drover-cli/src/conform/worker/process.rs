@@ -97,8 +97,14 @@ impl Process {
 
     /// The last lines it printed.
     pub(super) fn last_lines(&self) -> Vec<String> {
-        let lines = self.printed.lock();
-        lines.iter().skip(lines.len().saturating_sub(SHOWN)).cloned().collect()
+        let mut lines: Vec<String> = self.printed.lock().iter().cloned().collect();
+        // The evidence of its end is there with it; the same lines may still be on their way here.
+        for line in self.exit.iter().flat_map(|exit| &exit.stderr_tail) {
+            if !lines.contains(line) {
+                lines.push(line.clone());
+            }
+        }
+        lines.split_off(lines.len().saturating_sub(SHOWN))
     }
 
     /// Ends it by SIGKILL with all that it has started, and waits until that is gone.
