@@ -12,7 +12,7 @@ pub use change::{ApplyArgs, DiffArgs};
 pub use conform::{ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount,
+    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
     SignalArgs, StopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
@@ -123,6 +123,8 @@ pub enum Verb {
     Apply(ApplyArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
+    /// Send a message to workers that speak the protocol, and show their replies
+    Send(SendArgs),
     /// Show everything about apps and workers
     Describe(DescribeArgs),
     /// Show what workers printed

@@ -10,9 +10,10 @@ use super::error::BuildError;
 use super::event_log::EventLog;
 use super::handle::Master;
 use super::hook::{ExitContext, Hook};
+use crate::bus::{Handler, Message};
 use crate::config::{
-    AppSpec, Command, Condition, ConfigError, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Output,
-    Protocol, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy,
+    AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
+    ListenSpec, Output, Protocol, RecyclePolicy, RestartPolicy, StartPolicy, Stdin, StopPolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
@@ -24,6 +25,7 @@ use crate::signals::Signals;
 pub struct MasterBuilder {
     spec: AppSpec,
     hook: Option<Hook>,
+    handler: Option<Handler>,
     signals: Option<Signals>,
     events: EventLog,
     output_log: Option<OutputLog>,
@@ -47,6 +49,7 @@ impl MasterBuilder {
         Self {
             spec,
             hook: None,
+            handler: None,
             signals: None,
             events: EventLog::new(),
             output_log: None,
@@ -94,6 +97,13 @@ impl MasterBuilder {
         self
     }
 
+    /// What each worker has as its standard input: nothing, or one of the app's listeners. Default: nothing.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.spec.stdin = stdin;
+        self
+    }
+
     /// What the workers speak. Default: [`Protocol::Drover`].
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {
@@ -119,6 +129,13 @@ impl MasterBuilder {
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
         self.spec.heartbeat = heartbeat;
+        self
+    }
+
+    /// What workers are asked from outside while they serve. Default: nothing.
+    #[must_use]
+    pub fn health(mut self, policy: HealthPolicy) -> Self {
+        self.spec.health = policy;
         self
     }
 
@@ -154,6 +171,32 @@ impl MasterBuilder {
     #[must_use]
     pub fn on_exit(mut self, hook: impl FnMut(&ExitContext<'_>) -> ExitDecision + Send + 'static) -> Self {
         self.hook = Some(Hook::new(hook));
+        self
+    }
+
+    /// Takes the messages that workers send to the program ([`Bus`](crate::Bus) is for the other way). Default: nobody takes them,
+    /// and workers are told so.
+    ///
+    /// It is called on the task of the worker's connection, for several workers at the same time. A worker whose messages are
+    /// handled slowly waits, and only that one; but it must not block: to do what takes long, hand
+    /// [`to_bytes`](Message::to_bytes) and [`responder`](Message::responder) to a task. If it panics, the message is lost.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use drover_master::{Command, Master};
+    /// let builder = Master::builder("web", Command::new("./web-worker")).on_message(|mut message| {
+    ///     match (message.topic(), message.responder()) {
+    ///         ("ping", Some(responder)) => responder.reply("pong"),
+    ///         (topic, None) => println!("{}: {topic}: {} bytes", message.from().slot, message.payload().len()),
+    ///         // A request that is not answered is answered with an error.
+    ///         (_, Some(_)) => {}
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_message(mut self, handler: impl Fn(Message<'_>) + Send + Sync + 'static) -> Self {
+        self.handler = Some(Handler::new(handler));
         self
     }
 
@@ -246,7 +289,8 @@ impl MasterBuilder {
             self.pool.tell_left_over(&self.spec.listeners);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let (master, driver) = Driver::new(self.spec, self.hook, self.events, self.output_log, self.pool);
+        let (master, driver) =
+            Driver::new(self.spec, self.hook, self.handler, self.events, self.output_log, self.pool);
         runtime.spawn(driver.run());
         if let Some(signals) = self.signals {
             signals.watch(&master);
