@@ -50,7 +50,7 @@ async fn a_master_passes_every_case_that_it_can_be_played() {
     };
     assert_eq!(of("fail"), [""; 0], "{text}");
     assert_eq!(code, Some(0));
-    assert!(of("skip").iter().all(|case| case.starts_with("M-BU-")), "{:?}", of("skip"));
+    assert_eq!(of("skip"), [""; 0]);
     assert!(of("pass").len() > 30, "{:?}", of("pass"));
 
     let wait = ["wait", app.as_str(), "--for", "ready", "--timeout", "20s"];
