@@ -166,7 +166,7 @@ async fn a_worker_that_is_silent_on_unknown_topics_fails_at_its_messages() {
 
 #[tokio::test]
 async fn a_worker_that_never_makes_room_fails_at_its_window() {
-    let sentence = "With a `window` in a `Consumed` before `Started`, the master sends no more than so many bytes of messages";
+    let sentence = "With a `window` in a `Consumed` before `Started`, the master sends no more than so many";
     fails("never makes room", &["W-BU-25"], sentence).await;
 }
 
