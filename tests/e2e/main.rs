@@ -16,6 +16,8 @@ mod bus;
 mod commands;
 mod composite;
 mod composite_operations;
+mod conform;
+mod conform_master;
 mod events;
 mod exits;
 mod fairness;
