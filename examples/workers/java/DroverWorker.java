@@ -127,6 +127,7 @@ public final class DroverWorker {
             tell(WorkerFrame.newBuilder().setConsumed(Consumed.newBuilder().setWindow(WINDOW)));
         }
         say(State.STARTING, State.STARTED, WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
+        if (master != null) talk(master.keyFor(selector), accepting); // what came together with Welcome
         while (!isOver || hasUnsent()) {
             selector.select();
             for (SelectionKey key : selector.selectedKeys()) {
@@ -238,8 +239,8 @@ public final class DroverWorker {
 
     private void talk(SelectionKey key, SelectionKey accepting) {
         try {
-            if (key.isValid() && key.isWritable()) flush();
-            if (!key.isValid() || !key.isReadable()) return;
+            flush();
+            if (!key.isValid()) return;
             boolean isOpen = master.read(received) >= 0;
             received.flip();
             for (ByteBuffer bytes; (bytes = decode(received, welcome.getLimits().getMaxFrameBytes())) != null; ) {
@@ -254,12 +255,13 @@ public final class DroverWorker {
             System.err.println("the connection to the master is of no use any more: " + notAFrame.getMessage());
             refuse(0, "BAD_FRAME", notAFrame.getMessage());
             lost(key, accepting);
-        } catch (IOException gone) {
+        } catch (IOException ended) {
+            System.err.println("the connection to the master has ended: " + ended.getMessage());
             lost(key, accepting);
         }
     }
 
-    private void take(MasterFrame frame, int length, SelectionKey accepting) throws InvalidProtocolBufferException {
+    private void take(MasterFrame frame, int length, SelectionKey accepting) throws IOException {
         long seq = frame.getSeq();
         switch (frame.getBodyCase()) {
             case PING -> tell(WorkerFrame.newBuilder().setReplyTo(seq).setPong(Pong.getDefaultInstance()));
@@ -278,7 +280,7 @@ public final class DroverWorker {
             }
             case QUIT -> leave(seq, accepting);
             default -> {
-                if (frame.getMustUnderstand()) throw new InvalidProtocolBufferException("the master sent what this worker does not know");
+                if (frame.getMustUnderstand()) throw new IOException("the master sent what this worker does not know");
                 if (frame.getExpectsReply()) refuse(seq, "UNIMPLEMENTED", "this worker does not know the body");
             }
         }

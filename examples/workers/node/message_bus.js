@@ -222,7 +222,7 @@ class MessageBus extends EventEmitter {
     if (body === 'ping') return this.#write({ replyTo: seq, pong: {} });
     if (body === 'message') return this.#deliver(frame, refuse);
     if (['reply', 'accepted', 'error'].includes(body)) return this.#answered(Number(replyTo), frame);
-    if (!body && frame.mustUnderstand) return this.#broken(new Error('the master sent what this worker does not know'));
+    if (!body && frame.mustUnderstand) return this.#socket.destroy(); // as the protocol demands
     if (!body) return expectsReply && refuse('UNIMPLEMENTED', 'this worker does not know the body');
     if (!ASKED_WHILE[body].includes(this.#state)) return refuse('BAD_STATE', `this worker is ${this.#state}`);
     this.#asked = seq;

@@ -39,6 +39,9 @@ class BusError(Exception):
 class NotAFrame(Exception):
     """What came is of no use, and neither is what follows."""
 
+class NotUnderstood(Exception):
+    """The master demands that it is understood, and it is not."""
+
 def encode(message):
     data = message.SerializeToString()
     return len(data).to_bytes(4, "big") + data
@@ -214,6 +217,8 @@ class MessageBus:
                 self._take(decode(MasterFrame, data), len(data))
         except (asyncio.IncompleteReadError, OSError):
             pass  # the end of the connection
+        except NotUnderstood as error:
+            print(f"the connection to the master is closed: {error}", file=sys.stderr)
         except NotAFrame as error:
             print(f"the connection to the master is of no use any more: {error}", file=sys.stderr)
             self._write(error=Error(code=ERROR_CODES["BAD_FRAME"], message=str(error)))
@@ -230,7 +235,7 @@ class MessageBus:
         elif body in ("reply", "accepted", "error"):
             self._answered(frame, body)
         elif body is None and frame.must_understand:
-            raise NotAFrame("the master sent what this worker does not know")
+            raise NotUnderstood("the master sent what this worker does not know")
         elif body is None and frame.expects_reply:
             self._refuse(seq, "UNIMPLEMENTED", "this worker does not know the body")
         elif body is not None and self._state not in ASKED_WHILE[body]:
