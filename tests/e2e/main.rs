@@ -20,6 +20,7 @@ mod exits;
 mod fairness;
 mod first_start;
 mod foreign;
+mod foreign_workers;
 mod heartbeat;
 mod hook;
 mod keep_alive;

@@ -20,9 +20,10 @@ function decode({ message, hex }, cut = 0) {
   return decoded;
 }
 
-for (const file of fs.readdirSync(directory).filter((name) => name.endsWith('.jsonl'))) {
+const files = fs.readdirSync(directory).filter((name) => name.endsWith('.jsonl'));
+test('there are files', () => assert.ok(files.includes('worker.jsonl') && files.includes('refused.jsonl')));
+for (const file of files) {
   const vectors = fs.readFileSync(path.join(directory, file), 'utf8').trim().split('\n').map((line) => JSON.parse(line));
-  test(`${file} has vectors`, () => assert.ok(vectors.length > 0));
   for (const vector of vectors) {
     test(`${file}: ${vector.name}`, () => {
       if (file === 'refused.jsonl') return assert.throws(() => decode(vector));
