@@ -25,12 +25,14 @@ use super::measuring::Measuring;
 use super::ticket::Reply;
 use super::trace;
 use super::view::View;
+use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
-use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetInput, Outcome, Verdict};
+use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{Generation, TicketId, WorkerId};
+use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::process::OutputLog;
 
@@ -70,8 +72,8 @@ pub(super) struct Driver {
     pub(super) pool: ListenerPool,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
-    /// Counts the frames sent to workers.
-    pub(super) last_seq: u64,
+    /// What connects workers and program.
+    pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
 
     last_ticket: u64,
@@ -101,6 +103,7 @@ impl Driver {
     pub(super) fn new(
         spec: AppSpec,
         hook: Option<Hook>,
+        handler: Option<Handler>,
         events: EventLog,
         output_log: Option<OutputLog>,
         pool: ListenerPool,
@@ -116,7 +119,9 @@ impl Driver {
         let (process_sender, process_news) = mpsc::channel(NEWS);
         let (link_sender, link_news) = mpsc::channel(NEWS);
         let (outcome, outcome_seen) = watch::channel(None);
+        let bus = Arc::new(Exchange::new(Arc::clone(&app), handler));
         let master = Master {
+            bus: Arc::clone(&bus),
             requests: request_sender,
             view: Arc::clone(&view),
             events: events.clone(),
@@ -144,7 +149,7 @@ impl Driver {
             early_refusals: Vec::new(),
             pool,
             listeners: AppListeners::default(),
-            last_seq: 0,
+            bus,
             measuring: Measuring::default(),
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -258,6 +263,7 @@ impl Driver {
                         self.begin_edition(from, to);
                     }
                     self.follow(&event);
+                    self.tell_bus(&event);
                     trace::event(&self.events.publish(&self.app, event));
                 }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
@@ -276,6 +282,15 @@ impl Driver {
         }
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
+        }
+    }
+
+    /// Messages are for those who are ready.
+    fn tell_bus(&self, event: &FleetEvent) {
+        if let (EventKind::Entered { .. } | EventKind::Exited { .. }, Some((worker, _))) =
+            (&event.kind, event.worker)
+        {
+            self.bus.set_ready(worker.id, event.phase == Phase::Started);
         }
     }
 

@@ -102,6 +102,8 @@ pub enum Said {
     ShutDown,
     /// It lives.
     Pong,
+    /// It has answered what nobody asked, or has answered already.
+    Stray,
     /// It needs longer.
     Extend {
         /// From now.
@@ -133,6 +135,7 @@ impl Said {
             Self::Stopped => "Stopped",
             Self::ShutDown => "ShutDown",
             Self::Pong => "Pong",
+            Self::Stray => "an answer to nothing",
             Self::Extend { .. } => "Extend",
             Self::Status { .. } => "Status",
         }
