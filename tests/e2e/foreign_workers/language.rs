@@ -64,6 +64,8 @@ impl Language {
             b"node" => &["node", "npm"],
             b"python" => &["python3"],
             b"java" => &["java", "javac"],
+            // It fetches its compiler, too.
+            b"go" => &["apt-get", "dpkg"],
             _ => &[],
         }
     }

@@ -52,6 +52,7 @@ macro_rules! workers_in {
 workers_in!(node);
 workers_in!(python);
 workers_in!(java);
+workers_in!(go);
 
 async fn operated_under_load(language: Language) {
     let Some(run) = language.installed().await else { return };
