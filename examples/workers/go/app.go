@@ -102,7 +102,12 @@ func answer(worker *Worker, message *pb.Message) ([]byte, error) {
 	case "drover.conform.subscribe":
 		return nil, worker.Subscribe(topic)
 	case "drover.conform.ask":
-		return worker.Request(&pb.Message{Topic: topic, Scope: pb.Scope_SCOPE_APP})
+		answer, err := worker.Request(&pb.Message{Topic: topic, Scope: pb.Scope_SCOPE_APP})
+		var refused *BusError
+		if errors.As(err, &refused) {
+			return []byte(refused.Message), nil
+		}
+		return answer, err
 	}
 	fmt.Printf("message %s from %d: %d bytes\n", message.Topic, message.Worker, len(message.Payload))
 	return nil, &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, "nobody here answers " + message.Topic}

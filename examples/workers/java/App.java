@@ -83,7 +83,11 @@ public final class App implements DroverWorker.App {
                 worker.subscribe(topic);
                 return new byte[0];
             case "drover.conform.ask":
-                return worker.request(DroverWorker.message(topic, new byte[0], Scope.SCOPE_APP).build());
+                try {
+                    return worker.request(DroverWorker.message(topic, new byte[0], Scope.SCOPE_APP).build());
+                } catch (DroverWorker.BusException error) {
+                    return error.getMessage().getBytes(StandardCharsets.UTF_8);
+                }
             default:
                 System.out.println("message " + message.getTopic() + " from " + message.getWorker() + ": " + payload.length + " bytes");
                 throw new DroverWorker.BusException("UNIMPLEMENTED", "nobody here answers " + message.getTopic());

@@ -29,7 +29,7 @@ const topics = {
   'drover.conform.fail': () => { throw new Error('as was asked for'); },
   'drover.conform.send': async (topic) => { await bus.send(String(topic), ''); return ''; },
   'drover.conform.subscribe': async (topic) => { await bus.subscribe(String(topic)); return ''; },
-  'drover.conform.ask': (topic) => bus.request(String(topic), ''),
+  'drover.conform.ask': (topic) => bus.request(String(topic), '').catch((error) => error.message),
 };
 
 bus.on('message', async (message) => {

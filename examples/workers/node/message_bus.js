@@ -195,7 +195,9 @@ class MessageBus extends EventEmitter {
     return new Promise((resolve) => {
       const limit = () => this.#welcome?.limits.maxFrameBytes ?? MAX_FRAME_BYTES;
       const take = (bytes) => (this.#welcome ? this.#take(bytes) : resolve(this.#welcome = welcome(bytes)));
-      socket.on('connect', () => socket.write(encode(Hello, this.#hello())));
+      // A master that refuses before it has read Hello says why, and a write that fails would lose that: one turn of the loop to read.
+      const hello = () => socket.write(encode(Hello, this.#hello()));
+      socket.on('connect', () => setImmediate(() => setImmediate(hello)));
       socket.on('data', decoder(limit, take, (error) => this.#broken(error)));
       socket.on('error', (error) => this.#welcome || fail(`no connection to the master: ${error.message}`));
       socket.on('close', () => (this.#welcome ? this.#lost() : fail('the master refused this worker: no reason given')));

@@ -69,7 +69,10 @@ class Server:
         if message.topic == "drover.conform.subscribe":
             return await self.bus.subscribe(topic)
         if message.topic == "drover.conform.ask":
-            return await self.bus.request(topic)
+            try:
+                return await self.bus.request(topic)
+            except drover_worker.BusError as error:
+                return str(error).encode()
         print(f"message {message.topic} from {message.worker}: {len(message.payload)} bytes", flush=True)
         raise drover_worker.BusError("UNIMPLEMENTED", f"nobody here answers {message.topic}")
 

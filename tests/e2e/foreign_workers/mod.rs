@@ -1,7 +1,8 @@
 //! The workers of `examples/workers`, in other languages, run as their folders say: none loses a request, they rest and go on, they
-//! do not outlive their master, and they read the golden frames.
+//! do not outlive their master, they take and send messages, and they read the golden frames.
 
 mod language;
+mod messages;
 mod service;
 
 use drover_e2e::harness::{eventually, is_running};
@@ -39,6 +40,11 @@ macro_rules! workers_in {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn workers_of_a_killed_master_answer_what_is_under_way_and_leave() {
                 super::outlive_no_master(LANGUAGE).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn messages_and_requests_go_in_both_directions() {
+                super::messages::in_both_directions(LANGUAGE).await;
             }
 
             #[tokio::test]
