@@ -13,8 +13,8 @@ const protobuf = require('protobufjs');
 const root = new protobuf.Root();
 root.resolvePath = (_, file) => path.join(__dirname, 'proto', file);
 root.loadSync(['drover/v1/handshake.proto', 'drover/v1/worker.proto', 'drover/v1/control.proto']);
-const [Hello, HelloReply, WorkerFrame, MasterFrame, Scope, ErrorCode] =
-  ['Hello', 'HelloReply', 'WorkerFrame', 'MasterFrame', 'Scope', 'ErrorCode'].map((name) => root.lookup(`drover.v1.${name}`));
+const names = ['Hello', 'HelloReply', 'WorkerFrame', 'MasterFrame', 'Scope', 'ErrorCode'];
+const [Hello, HelloReply, WorkerFrame, MasterFrame, Scope, ErrorCode] = names.map((name) => root.lookup(`drover.v1.${name}`));
 
 const MAX_FRAME_BYTES = 1_114_112; // before Welcome tells it
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024; // of messages that the master has not taken; more are refused
@@ -195,7 +195,7 @@ class MessageBus extends EventEmitter {
     return new Promise((resolve) => {
       const limit = () => this.#welcome?.limits.maxFrameBytes ?? MAX_FRAME_BYTES;
       const take = (bytes) => (this.#welcome ? this.#take(bytes) : resolve(this.#welcome = welcome(bytes)));
-      // A master that refuses before it has read Hello says why, and a write that fails would lose that: one turn of the loop to read.
+      // A master that refuses before it has read Hello says why, which a write that fails would lose: one turn to read.
       const hello = () => socket.write(encode(Hello, this.#hello()));
       socket.on('connect', () => setImmediate(() => setImmediate(hello)));
       socket.on('data', decoder(limit, take, (error) => this.#broken(error)));
@@ -220,7 +220,10 @@ class MessageBus extends EventEmitter {
       return this.#broken(error);
     }
     const { seq, replyTo, body, expectsReply } = frame;
-    const refuse = (code, text) => this.#write({ replyTo: seq, error: { code: ErrorCode.values[`ERROR_CODE_${code}`], message: text } });
+    const refuse = (code, text) => {
+      const known = ErrorCode.values[`ERROR_CODE_${code}`] ?? ErrorCode.values.ERROR_CODE_FAILED;
+      this.#write({ replyTo: seq, error: { code: known, message: text } });
+    };
     if (body === 'ping') return this.#write({ replyTo: seq, pong: {} });
     if (body === 'message') return this.#deliver(frame, refuse);
     if (['reply', 'accepted', 'error'].includes(body)) return this.#answered(Number(replyTo), frame);
@@ -256,16 +259,19 @@ class MessageBus extends EventEmitter {
 
   #broken(error) {
     process.stderr.write(`the connection to the master is of no use any more: ${error.message}\n`);
-    this.#write({ error: { code: ErrorCode.values.ERROR_CODE_BAD_FRAME, message: error.message } }, () => this.#socket.destroy());
+    this.#socket.removeAllListeners('data');
+    const refusal = { code: ErrorCode.values.ERROR_CODE_BAD_FRAME, message: error.message };
+    this.#write({ error: refusal }, () => this.#socket.destroy());
   }
 
   #deliver({ seq, expectsReply, message: { topic, payload, scope, worker } }, refuse) {
     let isOpen = expectsReply; // exactly one answer, if one is wanted
     const once = (answer) => (...args) => { if (isOpen) { isOpen = false; answer(...args); } };
-    const reply = once((answer) => this.#write({ replyTo: seq, reply: { payload: Buffer.from(answer) } }));
-    const refused = once((error, code = 'FAILED') => refuse(code, String(error?.message ?? error)));
-    const taken = { topic, payload, scope: Scope.valuesById[scope], from: Number(worker), isRequest: expectsReply, reply, fail: refused };
-    if (!this.emit('message', taken)) refused('this worker takes no messages', 'UNIMPLEMENTED');
+    const tooLong = (error) => error && refuse('FAILED', error.message);
+    const reply = once((answer) => this.#write({ replyTo: seq, reply: { payload: Buffer.from(answer) } }, tooLong));
+    const fail = once((error, code = 'FAILED') => refuse(code, String(error?.message ?? error)));
+    const about = { topic, payload, scope: Scope.valuesById[scope], from: Number(worker), isRequest: expectsReply };
+    if (!this.emit('message', { ...about, reply, fail })) fail('this worker takes no messages', 'UNIMPLEMENTED');
   }
 
   #answered(seq, { body, error, ...rest }) {

@@ -12,7 +12,7 @@ use drover_e2e::harness::{PATIENCE, eventually, of_app, patiently, signal};
 use nix::sys::signal::{SIGKILL, Signal};
 use tempfile::TempDir;
 
-/// A master whose app is ready. Dropped, it is killed, and its workers leave.
+/// A master whose app is ready. Dropped, it is killed, and its workers with it.
 #[derive(Debug)]
 pub(super) struct Service {
     name: String,
@@ -126,6 +126,10 @@ impl Drop for Service {
             // Not waited for, so the pid is its own.
             signal(master.id(), SIGKILL);
             let _ = master.wait_with_output();
+            for worker in of_app(&self.name) {
+                // It may have left in this moment.
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker.cast_signed()), SIGKILL);
+            }
         }
     }
 }
