@@ -124,9 +124,11 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
             ListenSpec { backlog, mode, ..ListenSpec::new(&socket.name, addr) }
         })
         .collect();
+    spec.stdin = app.stdin.clone();
     spec.start = start_policy(app, keep_going);
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
+    spec.health = app.health.clone();
     spec.restart = app.restart.clone();
     spec.update = app.update.clone();
     spec.suspend = app.suspend.as_ref().and_then(|suspend| {

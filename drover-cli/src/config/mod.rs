@@ -39,6 +39,7 @@
 
 mod app;
 mod env_file;
+mod health;
 mod heartbeat;
 mod json;
 mod limits;

@@ -28,6 +28,10 @@ pub(super) enum Place {
     Suspend,
     /// `[app.NAME.heartbeat]`.
     Heartbeat,
+    /// `[app.NAME.health]`.
+    Health,
+    /// `[app.NAME.health.liveness]` and `[app.NAME.health.readiness]`.
+    HealthCheck,
     /// `[app.NAME.update]`.
     Update,
     /// `[app.NAME.restart]`.
@@ -41,8 +45,7 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 3] =
-    [(Place::App, "health"), (Place::App, "reload"), (Place::App, "watchdog")];
+pub(super) const KEYS: [(Place, &str); 2] = [(Place::App, "reload"), (Place::App, "watchdog")];
 
 /// Words of `app.NAME.protocol` that are not built yet.
 pub(super) const PROTOCOLS: [&str; 1] = ["notify"];

@@ -105,6 +105,7 @@ pub(super) fn worker_status(worker: &WorkerStatus, now: Instant) -> wire::Worker
         status_text: worker.status_text.clone(),
         in_flight: worker.in_flight,
         role: role(worker.role).into(),
+        unready: worker.unready.as_deref().unwrap_or_default().to_owned(),
     }
 }
 
@@ -224,6 +225,7 @@ fn kill_cause(cause: KillCause) -> wire::KillCause {
         KillCause::Disconnected => wire::KillCause::Disconnected,
         KillCause::ProtocolError => wire::KillCause::ProtocolError,
         KillCause::Unresponsive => wire::KillCause::Unresponsive,
+        KillCause::Unhealthy => wire::KillCause::Unhealthy,
     }
 }
 
@@ -284,6 +286,7 @@ mod tests {
             next_try: None,
             last_exit: Some(Arc::clone(&exit)),
             status_text: String::new(),
+            unready: None,
             in_flight: None,
         };
         Snapshot {

@@ -86,6 +86,8 @@ pub enum KillCause {
     ProtocolError,
     /// It left several Pings unanswered.
     Unresponsive,
+    /// It failed its liveness probe several times in a row.
+    Unhealthy,
 }
 
 /// The steps of creating a process, in their order.
@@ -242,6 +244,7 @@ impl fmt::Display for KillCause {
             Self::Disconnected => "it closed its connection and did not come back",
             Self::ProtocolError => "it broke the protocol",
             Self::Unresponsive => "it did not answer its heartbeats",
+            Self::Unhealthy => "it failed its liveness probe",
         })
     }
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::link::{Admission, ConnectionId, Outgoing, Token};
 use crate::machine::ids::WorkerId;
-use crate::machine::worker::Identity;
+use crate::machine::worker::{Identity, Question};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};
 
 /// The process, the token and the connection of one worker.
@@ -18,7 +18,10 @@ pub(super) struct Contact {
     pub token: Option<Token>,
     /// Who asks it from outside whether it is ready; ends with the contact.
     pub probe: Option<AbortOnDrop>,
-    /// One permit, held as long as there is a process of its probe; closed when the worker is dead.
+    /// Who asks about its health, by [`Question`]; ends with the contact.
+    pub asking: [Option<AbortOnDrop>; Question::ALL.len()],
+    /// A permit for each question, held as long as there is a process of it; closed when the worker is dead. The probe of its
+    /// start takes one of them, before any other is asked.
     pub probing: Arc<Semaphore>,
     /// Who waits until its queues are empty.
     pub emptying: Option<AbortOnDrop>,
@@ -41,7 +44,8 @@ impl Contact {
             identity,
             token,
             probe: None,
-            probing: Arc::new(Semaphore::new(1)),
+            asking: [None, None],
+            probing: Arc::new(Semaphore::new(Question::ALL.len())),
             emptying: None,
             tree: None,
             link: None,
@@ -97,6 +101,13 @@ pub(super) enum ProcessNews {
     ProbeFailed {
         id: WorkerId,
         reason: Arc<str>,
+    },
+    /// It was asked about its health.
+    Asked {
+        id: WorkerId,
+        question: Question,
+        number: u64,
+        fault: Option<Arc<str>>,
     },
     /// No connection waits for it any more.
     QueueEmptied {

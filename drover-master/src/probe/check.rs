@@ -33,7 +33,7 @@ pub(crate) struct Surroundings {
     pub command: Command,
     /// The words of the master.
     pub words: Vec<(&'static str, OsString)>,
-    /// One permit, held as long as there is a process of a check; closed when the worker is dead.
+    /// A permit is held as long as there is a process of a check; closed when the worker is dead.
     pub turn: Arc<Semaphore>,
 }
 
@@ -59,6 +59,7 @@ impl Surroundings {
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             words: self.words.clone(),
             sockets: Vec::new(),
+            stdin: None,
             parent_death_signal: Some(libc::SIGKILL),
             // Whom nobody waits for is dropped, and so killed.
             done: Box::new(move |result| drop(made.send(result))),

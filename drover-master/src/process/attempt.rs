@@ -171,7 +171,10 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
             })
             .collect(),
         sockets: request.sockets.clone(),
-        stdin: nulls.read().map_err(prepare)?,
+        stdin: match &request.stdin {
+            Some(stdin) => Arc::clone(stdin),
+            None => nulls.read().map_err(prepare)?,
+        },
         stdout,
         stderr,
         oom_score_adj: command.limits.oom_score_adj,

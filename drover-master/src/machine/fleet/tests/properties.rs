@@ -9,12 +9,12 @@ use proptest::prelude::*;
 use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
 use crate::config::{
-    Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, OnUpdateFailure, Protocol, RecyclePolicy,
-    RestartWhen, Share, SuspendSignals, UpdateOrder, UpdatePolicy,
+    Backoff, FailureLimit, HealthCheck, HealthPolicy, Kind, LimitReached, OnStartFailure, OnUpdateFailure,
+    ProbeKind, Protocol, RecyclePolicy, RestartWhen, Share, SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
-use crate::machine::worker::Said;
+use crate::machine::worker::{Question, Said};
 
 /// One thing that happens. The numbers choose among what there is at that moment.
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ enum Op {
     Exit(usize, ExitStatus),
     /// A worker, or somebody who knew one, says something.
     Noise(usize, WorkerInput),
+    /// The workers of a slot fail this question from now on, or none.
+    Ail(u32, Option<Question>),
     /// Somebody looks how much memory a worker holds.
     Measure(usize, u64),
     /// News of a process that is long gone.
@@ -111,7 +113,14 @@ fn decision() -> impl Strategy<Value = ExitDecision> {
 }
 
 fn noise() -> impl Strategy<Value = WorkerInput> {
+    let answer = (question(), 0..20u64, any::<bool>()).prop_map(|(question, number, fails)| {
+        let question = question.unwrap_or(Question::Readiness);
+        let fault = fails.then(|| "GET / answered 500".into());
+        WorkerInput::Answered { question, number, fault }
+    });
     prop_oneof![
+        answer.boxed(),
+        Just(WorkerInput::TryDue),
         Just(WorkerInput::Connected),
         Just(WorkerInput::Disconnected),
         Just(WorkerInput::ProtocolBroken { trouble: "stray text".into() }),
@@ -160,6 +169,28 @@ fn recycle() -> impl Strategy<Value = RecyclePolicy> {
     })
 }
 
+fn question() -> impl Strategy<Value = Option<Question>> {
+    prop_oneof![1 => Just(None), 2 => Just(Some(Question::Readiness)), 1 => Just(Some(Question::Liveness))]
+}
+
+fn health() -> impl Strategy<Value = HealthPolicy> {
+    let check = || {
+        (1..20_000u64, 1..3u32, 1..3u32, prop_oneof![Just(0), 0..10_000u64]).prop_map(
+            |(interval, failures, successes, delay)| {
+                let mut check = HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() });
+                check.probe.interval = Duration::from_millis(interval);
+                check.failures = NonZeroU32::new(failures).unwrap();
+                check.successes = NonZeroU32::new(successes).unwrap();
+                check.initial_delay = Duration::from_millis(delay);
+                check
+            },
+        )
+    };
+    let of = proptest::option::of;
+    // Boxed, as the whole would not fit on the stack of a test.
+    (of(check()), of(check())).prop_map(|(liveness, readiness)| HealthPolicy { liveness, readiness }).boxed()
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let which = || any::<usize>();
     prop_oneof![
@@ -181,6 +212,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => Just(Op::Settle),
         4 => (which(), status()).prop_map(|(which, status)| Op::Exit(which, status)),
         4 => (which(), noise()).prop_map(|(which, input)| Op::Noise(which, input)),
+        4 => (0..6u32, question()).prop_map(|(slot, question)| Op::Ail(slot, question)).boxed(),
         2 => (which(), 0..200u64).prop_map(|(which, rss)| Op::Measure(which, rss)),
         2 => (which(), echo()).prop_map(|(which, input)| Op::Echo(which, input)),
         4 => (which(), decision()).prop_map(|(which, decision)| Op::Decide(which, decision)),
@@ -207,6 +239,7 @@ prop_compose! {
         reset_after in prop_oneof![Just(0), Just(60u64)],
         update in update(),
         recycle in recycle(),
+        health in health(),
         suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
     ) -> Rules {
         let mut rules = rules(protocol);
@@ -227,6 +260,7 @@ prop_compose! {
         rules.restart.fatal_codes = vec![3];
         rules.update = update;
         rules.recycle = recycle;
+        rules.health = health;
         rules.suspend = suspend;
         rules
     }
@@ -272,6 +306,8 @@ impl Stage {
                     self.feed(FleetInput::Worker { id: self.spawned[at].id, input });
                 }
             }
+            Op::Ail(slot, Some(question)) => drop(self.ailing.insert(SlotIndex(slot), question)),
+            Op::Ail(slot, None) => drop(self.ailing.remove(&SlotIndex(slot))),
             Op::Measure(which, rss) => {
                 if let Some(at) = chosen(self.spawned.len(), which) {
                     self.feed(FleetInput::Measured { worker: self.spawned[at].id, rss });
