@@ -29,7 +29,12 @@ macro_rules! workers_in {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn reloads_and_scales_lose_no_request() {
-                super::operated_under_load(LANGUAGE).await;
+                super::operated_under_load(LANGUAGE, "shared").await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn reloads_and_scales_lose_no_request_where_each_slot_has_its_queue() {
+                super::operated_under_load(LANGUAGE, "reuseport").await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,9 +65,9 @@ workers_in!(python);
 workers_in!(java);
 workers_in!(go);
 
-async fn operated_under_load(language: Language) {
+async fn operated_under_load(language: Language, mode: &str) {
     let Some(run) = language.installed().await else { return };
-    let service = Service::start(&run).await;
+    let service = Service::start(&run, mode).await;
     let to = generator::Service { form: Form::Echo, ..generator::Service::at(service.addr()) };
     let load = Load::greedy(to, ALL);
     load.until(REQUESTS / 5, PATIENCE_WITH_INSTALLING).await;
@@ -82,13 +87,13 @@ async fn operated_under_load(language: Language) {
     load.until(REQUESTS, PATIENCE_WITH_INSTALLING).await;
     let tally = load.end().await;
     assert_eq!(tally.failed(), 0, "{tally:#}\n{}", service.log());
-    drover_e2e::complain(&format!("{language}: {tally}"));
+    drover_e2e::complain(&format!("{language}, {mode}: {tally}"));
     service.end_proves_that_all_left_in_order().await;
 }
 
 async fn rest_and_go_on(language: Language) {
     let Some(run) = language.installed().await else { return };
-    let service = Service::start(&run).await;
+    let service = Service::start(&run, "shared").await;
     let before = service.pids().await;
     for _ in 0..2 {
         service.run(&["suspend", "{app}"]).await;
@@ -103,7 +108,7 @@ async fn rest_and_go_on(language: Language) {
 
 async fn outlive_no_master(language: Language) {
     let Some(run) = language.installed().await else { return };
-    let service = Service::start(&run).await;
+    let service = Service::start(&run, "shared").await;
     let pids = service.pids().await;
     // One is answered while its worker drains; the other would take longer than a worker has.
     let answer = asked(service.addr(), "/echo?text=whole&ms=1000");

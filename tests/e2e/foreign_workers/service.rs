@@ -23,13 +23,13 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts it and waits until both workers serve.
-    pub(super) async fn start(run: &Path) -> Self {
+    /// Starts it and waits until both workers serve; `mode` is how they share the socket.
+    pub(super) async fn start(run: &Path, mode: &str) -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let name = format!("foreign-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
         let dir = tempfile::tempdir().unwrap();
         let text = format!(
-            "version = 1\n[sockets.http]\nlisten = \"127.0.0.1:0\"\n\
+            "version = 1\n[sockets.http]\nlisten = \"127.0.0.1:0\"\nmode = \"{mode}\"\n\
              [app.{name}]\ncommand = [{run:?}]\nworkers = 2\nsockets = [\"http\"]\nprotocol = \"drover\"\n\
              heartbeat = {{ interval = \"200ms\", misses = 50 }}\nstop = {{ drain_timeout = \"3s\" }}\n"
         );
