@@ -12,6 +12,7 @@ macro_rules! program {
 mod activation;
 mod apply;
 mod bad_workers;
+mod bus;
 mod commands;
 mod composite;
 mod composite_operations;
@@ -43,6 +44,7 @@ mod reload_leftovers;
 mod restart;
 mod reuseport;
 mod secrets;
+mod send;
 mod shutdown;
 mod signals;
 mod sockets;
