@@ -23,6 +23,7 @@ mod exits;
 mod fairness;
 mod first_start;
 mod foreign;
+mod foreign_workers;
 mod health;
 mod heartbeat;
 mod hook;

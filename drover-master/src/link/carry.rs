@@ -379,7 +379,7 @@ mod tests {
         // The write is under way.
         peer.read_exact(&mut [0; 4]).await.unwrap();
         drop(outgoing);
-        let ended = tokio::time::timeout(Duration::from_secs(20), carrying).await;
+        let ended = timeout(Duration::from_secs(20), carrying).await;
         assert_eq!(ended.expect("it ends").unwrap(), None);
     }
 

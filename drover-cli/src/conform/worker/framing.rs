@@ -18,7 +18,7 @@ const BULK: u64 = 100;
 const SMALL: u32 = 4096;
 
 const READ_ALL: &str = "A stream has no boundaries: read until you have them all.";
-const INSIDE: &str = "An end inside a frame is an end like any other.";
+const INSIDE: &str = "For a worker, an end inside a frame is an end like any other.";
 const CLOSE: &str =
     "an `Error` `BAD_FRAME` if it can be sent, then close. The place of the next frame is unknown";
 
