@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use drover_proto::bus::{Batch, Direction, Incoming, MessageView, View, ViewBody};
+use drover_proto::bus::{Batch, Direction, Incoming, Lull, MessageView, View, ViewBody};
 use drover_proto::codec::decode_frame;
 use drover_proto::frame::{FrameError, FrameLimit};
 use drover_proto::latest::{ErrorCode, WorkerFrame, worker_frame};
@@ -33,9 +33,6 @@ const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// How long one frame may take to be written once the master has let go of the worker. A peer that does not read would hold
 /// the connection for ever.
 const LAST_WRITE: Duration = Duration::from_secs(1);
-
-/// How long a connection is silent before the memory of its last burst is given back. A pause within a conversation is shorter.
-const REST: Duration = Duration::from_millis(100);
 
 /// After so many bytes of frames the reader lets others run: a worker that floods takes its turns like everybody.
 const TURN: usize = 16 * 1024;
@@ -135,18 +132,19 @@ struct Broken(Arc<str>);
 
 impl Reader<'_> {
     async fn run(mut self, mut socket: OwnedReadHalf) -> Option<Arc<str>> {
-        let (mut incoming, mut is_burst) = (Incoming::new(FrameLimit::WORKER, BytesMut::new()), false);
+        let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::new());
+        let (mut lull, mut is_burst) = (Lull::default(), false);
         loop {
             // Waits without a buffer: most workers say nothing most of the time. The memory of a burst is kept for the next one.
-            let is_soon = is_burst && timeout(REST, socket.readable()).await.is_ok();
-            if !is_soon {
+            if !(is_burst && lull.unless_silent(socket.readable()).await.is_some()) {
+                is_burst = false;
                 incoming.rest();
                 socket.readable().await.ok()?;
             }
             // A reset is an end like EOF: the process will tell the rest.
             let read = socket.read_buf(incoming.room()).await.ok()?;
             let is_over = read == 0;
-            is_burst = is_soon || read >= TURN;
+            is_burst |= read >= TURN;
             let frames =
                 match if is_over { incoming.end().map(|()| None) } else { incoming.frames().map(Some) } {
                     Ok(None) => return None,

@@ -11,6 +11,7 @@
 //! never copied, and what is read is looked at where it lies. Like the rest of this crate, nothing here does I/O.
 
 mod incoming;
+mod lull;
 mod mailbox;
 mod outbound;
 mod queue;
@@ -18,6 +19,7 @@ mod varint;
 mod view;
 
 pub use incoming::{Frames, Incoming};
+pub use lull::Lull;
 pub use mailbox::{Closed, Mailbox, Refused};
 pub use outbound::{Encoded, Outbound, OutboundBody};
 pub use queue::Batch;

@@ -5,11 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use drover_proto::bus::{Direction, Frames, Incoming, MessageView, View, ViewBody};
+use drover_proto::bus::{Direction, Frames, Incoming, Lull, MessageView, View, ViewBody};
 use drover_proto::codec::{CodecError, decode_frame};
 use drover_proto::latest::{
     Error, ErrorCode, MasterFrame, Message, Pong, Scope, WorkerFrame, master_frame, worker_frame,
 };
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::ReadHalf;
 use tokio::sync::{mpsc, oneshot};
 
@@ -26,10 +27,6 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 /// one small payload out of a burst. Less gains less; with more, such an app holds more.
 const NEIGHBOUR: usize = 256;
 const NEIGHBOURS: usize = 4096;
-
-/// How long nothing has to come before memory is given back. Shorter: every burst begins with page faults. Longer: it is held
-/// for longer by a worker that got one.
-const REST: Duration = Duration::from_millis(100);
 
 /// Less than so many bytes are no burst: their memory is given back at once, without a timer that would wake an idle worker.
 const SMALL: usize = 4096;
@@ -66,10 +63,10 @@ impl<'a> Reader<'a> {
     /// Reads until the end of the stream (`Ok`) or until the link can't go on.
     pub(super) async fn run(
         mut self,
-        socket: ReadHalf<'_>,
+        mut socket: ReadHalf<'_>,
         mut incoming: Incoming,
     ) -> Result<(), CodecError> {
-        let (mut in_a_row, mut is_flooded) = (0, false);
+        let (mut in_a_row, mut lull) = (0, Lull::default());
         loop {
             if let Err(error) = self.take_whole(&mut incoming).await {
                 if let CodecError::Frame(error) = &error {
@@ -77,35 +74,26 @@ impl<'a> Reader<'a> {
                 }
                 return Err(error);
             }
-            if is_flooded {
+            if in_a_row == READS_IN_A_ROW {
                 // What was read is with the app by now, and the app may be on this very thread.
-                (in_a_row, is_flooded) = (0, false);
+                in_a_row = 0;
                 tokio::task::yield_now().await;
+            }
+            // The memory of a burst is kept for the next one, and given back if none comes.
+            let is_burst = self.since_rest > SMALL;
+            if !(is_burst && lull.unless_silent(socket.readable()).await.transpose()?.is_some()) {
+                incoming.rest();
+                self.rest();
+                socket.readable().await?;
             }
             let room = incoming.room();
             let free = room.capacity() - room.len();
-            match socket.try_read_buf(room) {
-                Ok(0) => return Ok(incoming.end()?),
-                Ok(read) => {
-                    in_a_row += 1;
-                    self.since_rest += read;
-                    is_flooded = read == free || in_a_row == READS_IN_A_ROW;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    in_a_row = 0;
-                    if self.since_rest > SMALL {
-                        // The memory of a burst is kept for the next one, and given back if none comes.
-                        if let Ok(is_readable) = tokio::time::timeout(REST, socket.readable()).await {
-                            is_readable?;
-                            continue;
-                        }
-                    }
-                    incoming.rest();
-                    self.rest();
-                    socket.readable().await?;
-                }
-                Err(error) => return Err(error.into()),
+            let read = socket.read_buf(room).await?;
+            if read == 0 {
+                return Ok(incoming.end()?);
             }
+            self.since_rest += read;
+            in_a_row = if read == free { READS_IN_A_ROW } else { in_a_row + 1 };
         }
     }
 
