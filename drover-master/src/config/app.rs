@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, Heartbeat, Kind, ListenSpec, RecyclePolicy, RestartPolicy, RestartWhen, StartPolicy,
-    StopPolicy, SuspendSignals, UpdatePolicy,
+    Command, Dependency, Heartbeat, Kind, ListenSpec, RecyclePolicy, ReloadSignal, RestartPolicy,
+    RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -31,6 +31,16 @@ pub struct AppSpec {
     pub stop: StopPolicy,
     /// How often protocol workers are asked for a sign of life; none: never. Without the protocol it has no meaning.
     pub heartbeat: Option<Heartbeat>,
+    /// How often a worker that is ready has to say that it makes progress; one that does not is ended. None, the default: never.
+    /// Too low: a worker that is busy for a moment is ended. Too high: one that hangs is noticed late. A worker without a protocol
+    /// can't have one.
+    pub watchdog: Option<Duration>,
+    /// With [`Protocol::Notify`]: the descriptor by which a worker says that it is ready, by a newline, as s6 has it; from 3 on, and
+    /// above the listeners. None, the default: by `sd_notify(3)`.
+    pub notify_fd: Option<u32>,
+    /// The signal by which workers read their configuration again: then a reload by the same description sends it to one worker
+    /// after the other, and replaces none. None, the default: a reload replaces them.
+    pub reload: Option<ReloadSignal>,
     /// How workers come back.
     pub restart: RestartPolicy,
     /// How they are replaced while the app runs.
@@ -55,6 +65,9 @@ pub struct AppSpec {
 pub enum Protocol {
     /// Nothing: ready when alive for `min_uptime`, ended by signals.
     None,
+    /// `sd_notify(3)` on the socket in `NOTIFY_SOCKET`, or a newline on [`AppSpec::notify_fd`]: ready when it says so, ended by
+    /// signals.
+    Notify,
     /// `drover.v1` on the socket in `DROVER_SOCKET`: ready when it says so.
     Drover,
 }
@@ -91,6 +104,9 @@ impl AppSpec {
             start: StartPolicy::default(),
             stop: StopPolicy::default(),
             heartbeat: Some(Heartbeat::default()),
+            watchdog: None,
+            notify_fd: None,
+            reload: None,
             restart: RestartPolicy::default(),
             update: UpdatePolicy::default(),
             recycle: RecyclePolicy::default(),
@@ -178,6 +194,7 @@ impl AppSpec {
                 return Err(ConfigError::DuplicateDependency { app: self.name.clone(), dependency });
             }
         }
+        super::notify::check(self)?;
         self.update.check(&self.name)?;
         self.recycle.check(&self.name)?;
         let backoff = &self.restart.backoff;
@@ -332,6 +349,16 @@ pub enum ConfigError {
     HeartbeatInterval {
         /// The app.
         app: String,
+    },
+    /// What has to do with notifications, and can't be meant.
+    #[error("app `{app}`: {key} {fault}")]
+    Notify {
+        /// The app.
+        app: String,
+        /// Which key of `drover.toml`.
+        key: &'static str,
+        /// What is wrong with it.
+        fault: String,
     },
     /// A oneshot app with what only a service can have.
     #[error("app `{app}`: a oneshot {reason}")]

@@ -6,6 +6,7 @@ mod command;
 mod cpus;
 pub(crate) mod limits;
 mod listen;
+mod notify;
 mod policy;
 mod probe;
 mod recycle;
@@ -21,6 +22,7 @@ pub use command::Command;
 pub use cpus::cpus;
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
+pub use notify::ReloadSignal;
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,
     StopPolicy, SuspendSignals,

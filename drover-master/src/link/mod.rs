@@ -8,6 +8,7 @@ mod server;
 mod token;
 
 pub(crate) use connection::{Admission, ConnectionId, LinkNews, News, error_frame, sentence};
+pub(crate) use directory::Directory;
 pub use directory::DirectoryError;
 pub(crate) use server::{LinkServer, Outgoing, outgoing};
 pub(crate) use token::Token;

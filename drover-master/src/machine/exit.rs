@@ -86,6 +86,8 @@ pub enum KillCause {
     ProtocolError,
     /// It left several Pings unanswered.
     Unresponsive,
+    /// It did not say in time that it makes progress.
+    Watchdog,
 }
 
 /// The steps of creating a process, in their order.
@@ -242,6 +244,7 @@ impl fmt::Display for KillCause {
             Self::Disconnected => "it closed its connection and did not come back",
             Self::ProtocolError => "it broke the protocol",
             Self::Unresponsive => "it did not answer its heartbeats",
+            Self::Watchdog => "its watchdog heard nothing in time",
         })
     }
 }

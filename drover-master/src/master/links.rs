@@ -194,6 +194,8 @@ impl Driver {
             // The fleet has made events of these.
             WorkerAction::ReportPhase { .. }
             | WorkerAction::ReportDeadline { .. }
+            | WorkerAction::ReportReloaded
+            | WorkerAction::ReportNotReloaded { .. }
             | WorkerAction::ReportUnkillable => {}
         }
     }

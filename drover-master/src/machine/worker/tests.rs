@@ -13,10 +13,10 @@ fn origin() -> Instant {
 }
 
 /// A worker and its clock.
-struct Life {
-    worker: Worker,
-    now: Instant,
-    done: Vec<WorkerAction>,
+pub(super) struct Life {
+    pub(super) worker: Worker,
+    pub(super) now: Instant,
+    pub(super) done: Vec<WorkerAction>,
 }
 
 impl Life {
@@ -28,7 +28,7 @@ impl Life {
         Self { worker: Worker::new(identity, Arc::new(Rules::from(&spec)), now), now, done: Vec::new() }
     }
 
-    fn feed(mut self, inputs: impl IntoIterator<Item = WorkerInput>) -> Self {
+    pub(super) fn feed(mut self, inputs: impl IntoIterator<Item = WorkerInput>) -> Self {
         for input in inputs {
             self.done.clear();
             self.worker.handle(self.now, input, &mut self.done);
@@ -38,12 +38,12 @@ impl Life {
     }
 
     /// Lets the next deadline pass.
-    fn overtaken(mut self) -> Self {
+    pub(super) fn overtaken(mut self) -> Self {
         self.now = self.worker.deadline().expect("a deadline");
         self.feed([WorkerInput::DeadlinePassed])
     }
 
-    fn exit(self, status: ExitStatus) -> (ExitReason, Phase) {
+    pub(super) fn exit(self, status: ExitStatus) -> (ExitReason, Phase) {
         let life =
             self.feed([WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() }]);
         let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
@@ -55,7 +55,7 @@ fn by() -> Arc<str> {
     "a test".into()
 }
 
-fn spawned() -> WorkerInput {
+pub(super) fn spawned() -> WorkerInput {
     WorkerInput::Spawned { pid: 4711 }
 }
 
@@ -63,7 +63,7 @@ fn said(said: Said) -> WorkerInput {
     said.into()
 }
 
-fn shutdown() -> WorkerInput {
+pub(super) fn shutdown() -> WorkerInput {
     WorkerInput::ShutdownAsked { by: by() }
 }
 
@@ -75,7 +75,7 @@ fn kill() -> WorkerInput {
     WorkerInput::KillAsked { by: by() }
 }
 
-fn killed_by(number: i32) -> ExitStatus {
+pub(super) fn killed_by(number: i32) -> ExitStatus {
     ExitStatus::Signal { number, core_dumped: false }
 }
 
@@ -97,6 +97,10 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("resting", resting()),
         ("resuming", resuming()),
         ("halted", halted()),
+        ("notify, starting", notifying()),
+        ("notify, started", noticed(notifying(), Notice::Ready)),
+        ("notify, reloading", reloading(true)),
+        ("notify, leaving", noticed(notifying(), Notice::Stopping)),
         ("stopping", started().feed([shutdown()])),
         ("asked", started().feed([shutdown(), said(Said::Stopped)])),
         ("terminated", started().feed([hurry()])),
@@ -154,7 +158,30 @@ fn halted() -> Life {
     life.feed([spawned(), WorkerInput::SuspendAsked])
 }
 
-fn exited() -> WorkerInput {
+/// A worker that notifies, with a watchdog of 10 s.
+pub(super) fn notifying() -> Life {
+    let mut life = Life::new(Protocol::Notify);
+    let mut spec = AppSpec::new("app", Command::new("app"));
+    (spec.protocol, spec.watchdog) = (Protocol::Notify, Some(Duration::from_secs(10)));
+    life.worker = Worker::new(life.worker.identity, Arc::new(Rules::from(&spec)), life.now);
+    life.feed([spawned()])
+}
+
+pub(super) fn noticed(life: Life, notice: Notice) -> Life {
+    life.feed([WorkerInput::Notified(notice)])
+}
+
+/// A worker that was told by SIGHUP to reload.
+pub(super) fn reloading(waits: bool) -> Life {
+    let mut life = noticed(notifying(), Notice::Ready);
+    let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
+    rules.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits });
+    let life = life.feed([WorkerInput::ReloadAsked]);
+    assert_eq!(life.done, [WorkerAction::Deliver { signal: libc::SIGHUP }]);
+    life
+}
+
+pub(super) fn exited() -> WorkerInput {
     WorkerInput::Exited { status: ExitStatus::Code(1), usage: Usage::default(), stderr_tail: Vec::new() }
 }
 
@@ -174,6 +201,12 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidPong", said(Said::Pong)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
+        ("NoticedReady", WorkerInput::Notified(Notice::Ready)),
+        ("NoticedReloading", WorkerInput::Notified(Notice::Reloading { since: None })),
+        ("NoticedStopping", WorkerInput::Notified(Notice::Stopping)),
+        ("NoticedExtend", WorkerInput::Notified(Notice::Extend { by: Duration::from_secs(60) })),
+        ("NoticedTrigger", WorkerInput::Notified(Notice::Trigger)),
+        ("ReloadAsked", WorkerInput::ReloadAsked),
         ("ProtocolBroken", WorkerInput::ProtocolBroken { trouble: "text".into() }),
         ("HandshakeRefused", WorkerInput::HandshakeRefused { trouble: "version".into() }),
         ("SaidCapable", WorkerInput::SaidCapable { resume: true }),

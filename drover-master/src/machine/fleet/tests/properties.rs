@@ -10,11 +10,11 @@ use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
 use crate::config::{
     Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, OnUpdateFailure, Protocol, RecyclePolicy,
-    RestartWhen, Share, SuspendSignals, UpdateOrder, UpdatePolicy,
+    ReloadSignal, RestartWhen, Share, SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
-use crate::machine::worker::Said;
+use crate::machine::worker::{Notice, Said};
 
 /// One thing that happens. The numbers choose among what there is at that moment.
 #[derive(Debug, Clone)]
@@ -126,9 +126,22 @@ fn noise() -> impl Strategy<Value = WorkerInput> {
     ]
 }
 
+fn notice() -> impl Strategy<Value = Notice> {
+    prop_oneof![
+        4 => Just(Notice::Ready),
+        2 => Just(Notice::Reloading { since: None }),
+        1 => Just(Notice::Stopping),
+        2 => Just(Notice::KeepAlive),
+        1 => Just(Notice::Trigger),
+        1 => (0..5u64).prop_map(|every| Notice::WatchdogEvery { every: Duration::from_secs(every) }),
+        1 => (0..1000u64).prop_map(|by| Notice::Extend { by: Duration::from_secs(by) }),
+    ]
+}
+
 fn echo() -> impl Strategy<Value = WorkerInput> {
     prop_oneof![
         noise(),
+        notice().prop_map(WorkerInput::Notified),
         Just(WorkerInput::Spawned { pid: 1 }),
         Just(WorkerInput::SpawnFailed { step: SpawnStep::Exec, errno: 2, detail: None }),
         status().prop_map(exited),
@@ -191,7 +204,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 prop_compose! {
     fn any_rules()(
-        protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None)],
+        protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None), Just(Protocol::Notify)],
         kind in prop_oneof![3 => Just(Kind::Service), 1 => Just(Kind::Oneshot)],
         parallel in 1..4u32,
         min_uptime in prop_oneof![Just(0), Just(1000u64)],
@@ -208,6 +221,8 @@ prop_compose! {
         update in update(),
         recycle in recycle(),
         suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
+        reload in proptest::option::of(any::<bool>()),
+        watchdog in proptest::option::of(Just(Duration::from_secs(3))),
     ) -> Rules {
         let mut rules = rules(protocol);
         rules.kind = kind;
@@ -228,6 +243,10 @@ prop_compose! {
         rules.update = update;
         rules.recycle = recycle;
         rules.suspend = suspend;
+        let is_told = protocol == Protocol::Notify;
+        let reload = reload.filter(|_| protocol != Protocol::Drover && kind == Kind::Service);
+        rules.reload = reload.map(|waits| ReloadSignal { signal: 1, waits: waits && is_told });
+        rules.watchdog = watchdog.filter(|_| protocol != Protocol::None);
         rules
     }
 }
