@@ -7,8 +7,8 @@ use drover_master::config::Kind;
 use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
-use super::unbuilt::{self, Place};
-use super::{env_file, heartbeat, limits, names, recycle, restart, suggest, timing, update, value};
+use super::unbuilt::Place;
+use super::{env_file, heartbeat, limits, names, notify, recycle, restart, suggest, timing, update, value};
 
 /// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
@@ -22,12 +22,15 @@ pub(super) fn read<'t>(
         "say what to run, for example `command = [\"node\", \"server.js\"]`",
         command,
     );
-    let protocol = table.optional("protocol", protocol).unwrap_or_default();
+    let protocol = table.optional("protocol", value::word(PROTOCOLS)).unwrap_or_default();
     let kind = table.optional("kind", value::word(KINDS)).unwrap_or_default();
     let env_files = table.optional("env_file", env_file::paths).unwrap_or_default();
     let from_files = directory.map(|directory| env_file::read(&env_files, directory, table.mistakes()));
     let own = table.optional("env", env).unwrap_or_default();
     let cwd = table.optional("cwd", value::filled_string).map(PathBuf::from);
+    let sockets = table.optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets));
+    let sockets = sockets.unwrap_or_default();
+    let notify_fd = notify::descriptor(table, protocol, sockets.len());
     let app = App {
         name: entry.name.to_owned(),
         command: Vec::new(),
@@ -36,9 +39,7 @@ pub(super) fn read<'t>(
             Kind::Service => Workers::Auto,
             Kind::Oneshot => Workers::Count(1),
         }),
-        sockets: table
-            .optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets))
-            .unwrap_or_default(),
+        sockets,
         protocol,
         env: from_files.unwrap_or_default().into_iter().chain(own).collect(),
         env_files: env_files.into_iter().map(|file| file.path).collect(),
@@ -52,6 +53,9 @@ pub(super) fn read<'t>(
         stop: table.table("stop", Place::Stop, timing::stop),
         suspend: timing::suspend(table, protocol),
         heartbeat: heartbeat::read(table, protocol),
+        watchdog: notify::watchdog(table, protocol, notify_fd.is_some()),
+        reload: notify::reload(table, protocol, notify_fd.is_some()),
+        notify_fd,
         restart: restart::read(table),
         update: update::read(table),
         recycle: recycle::read(table, protocol),
@@ -147,17 +151,8 @@ fn socket_names<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, known: &[&st
     Some(names.into_iter().map(|(name, _)| name.to_owned()).collect())
 }
 
-const PROTOCOLS: &[(&str, Protocol)] = &[("none", Protocol::None), ("drover", Protocol::Drover)];
-
-fn protocol<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Protocol> {
-    if let Some(word) = entry.item.as_str().filter(|word| unbuilt::PROTOCOLS.contains(word)) {
-        mistakes
-            .add(entry.span.clone(), format!("`{word}` for {} is not supported yet", entry.path))
-            .help("write `none` or `drover`");
-        return None;
-    }
-    value::word(PROTOCOLS)(entry, mistakes)
-}
+const PROTOCOLS: &[(&str, Protocol)] =
+    &[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)];
 
 fn env<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<(String, String)>> {
     let mut variables = Vec::new();

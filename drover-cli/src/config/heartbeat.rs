@@ -23,8 +23,9 @@ pub(super) fn read(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Heart
             None
         }
         None => {
-            if protocol == Protocol::None {
-                let message = format!("{} has no meaning for a worker without a protocol", entry.path);
+            if protocol != Protocol::Drover {
+                let message =
+                    format!("{} has no meaning for a worker that does not speak `drover`", entry.path);
                 app.mistakes()
                     .add(entry.key_span, message)
                     .help("leave it out, or set `protocol = \"drover\"`");

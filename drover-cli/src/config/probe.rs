@@ -16,7 +16,7 @@ const KINDS: [&str; 3] = ["tcp", "http", "exec"];
 /// Reads `probe`, which only a worker that can't say by itself that it is ready has use for.
 pub(super) fn read(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
     let entry = start.entry("probe")?;
-    if protocol == Protocol::Drover {
+    if protocol != Protocol::None {
         let message = format!("{} has no meaning for a worker that says when it is ready", entry.path);
         start.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
     }

@@ -65,7 +65,7 @@ fn suspend_signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<
 }
 
 /// A signal's name with or without `SIG`; canonical is with.
-fn signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+pub(super) fn signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let text = value::string(entry, mistakes)?;
     let name = text.strip_prefix("SIG").unwrap_or(text);
     if SIGNALS.contains(&name) {

@@ -1,4 +1,4 @@
-//! Keys and words that belong to the file's format but that nothing acts on yet.
+//! Keys that belong to the file's format but that nothing acts on yet.
 //!
 //! They are refused as "not supported yet", not as unknown: whoever writes one has made no mistake, and must not
 //! believe that it works. An entry leaves this file in the change that builds it.
@@ -28,6 +28,8 @@ pub(super) enum Place {
     Suspend,
     /// `[app.NAME.heartbeat]`.
     Heartbeat,
+    /// `[app.NAME.reload]`.
+    Reload,
     /// `[app.NAME.update]`.
     Update,
     /// `[app.NAME.restart]`.
@@ -41,8 +43,4 @@ pub(super) enum Place {
 }
 
 /// Keys that are not built yet.
-pub(super) const KEYS: [(Place, &str); 3] =
-    [(Place::App, "health"), (Place::App, "reload"), (Place::App, "watchdog")];
-
-/// Words of `app.NAME.protocol` that are not built yet.
-pub(super) const PROTOCOLS: [&str; 1] = ["notify"];
+pub(super) const KEYS: [(Place, &str); 1] = [(Place::App, "health")];

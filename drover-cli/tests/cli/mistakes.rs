@@ -62,10 +62,7 @@ fn what_is_there_twice() {
 #[test]
 fn what_is_not_built_yet_says_so() {
     let home = Home::new();
-    mistaken(
-        &up(&home, "version = 1\n[app.web]\ncommand = \"web\"\nprotocol = \"notify\"\n"),
-        &["not supported yet"],
-    );
+    mistaken(&up(&home, "version = 1\n[app.web]\ncommand = \"web\"\nhealth = {}\n"), &["not supported yet"]);
 }
 
 #[test]
