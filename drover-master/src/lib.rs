@@ -46,6 +46,7 @@
 
 #![deny(unsafe_code)]
 
+mod bus;
 pub mod config;
 pub mod control;
 mod link;
@@ -62,6 +63,7 @@ mod signals;
 pub mod supervisor;
 mod sys;
 
+pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
 pub use config::{
     Command, OnUpdateFailure, Output, Protocol, RecyclePolicy, ReloadSignal, Share, ShareError,
     SuspendSignals, UpdateOrder, UpdatePolicy,

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::frame::{FrameError, FrameLimit, HEADER_LEN, Quoted};
+use crate::frame::{FrameError, FrameLimit, HEADER_LEN};
 
 /// Reads frames of `In` and writes frames of `Out`.
 ///
@@ -71,10 +71,9 @@ impl<Out, In: Message + Default> Decoder for FrameCodec<Out, In> {
             return Ok(None);
         }
         let payload = wire.split_to(whole).split_off(HEADER_LEN);
-        In::decode(payload.as_ref()).map(Some).map_err(|error| {
-            let head = Quoted::new(&payload);
-            FrameError::Undecodable { length, reason: error.to_string(), head }.into()
-        })
+        In::decode(payload.as_ref())
+            .map(Some)
+            .map_err(|error| FrameError::undecodable(&payload, &error).into())
     }
 
     fn decode_eof(&mut self, wire: &mut BytesMut) -> Result<Option<In>, CodecError> {

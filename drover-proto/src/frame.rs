@@ -116,6 +116,13 @@ pub enum FrameError {
     },
 }
 
+impl FrameError {
+    /// The error of a whole frame, without its header, that is no message.
+    pub fn undecodable(frame: &[u8], reason: &impl fmt::Display) -> Self {
+        Self::Undecodable { length: frame.len(), reason: reason.to_string(), head: Quoted::new(frame) }
+    }
+}
+
 /// Received bytes made readable: printable ASCII as it is, the rest escaped, cut after 48 bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Quoted(String);

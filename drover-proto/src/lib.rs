@@ -9,6 +9,7 @@
 //! | codec | [`codec`] | one protobuf message in each frame, as a `tokio-util` encoder and decoder |
 //! | version | [`version`] | a range each side offers, the highest common one is spoken |
 //! | handshake | [`handshake`] | `Hello` → `Welcome` or `Reject`, both sides, each step used once |
+//! | bus | [`bus`] | the application's messages: encoded once, bounded, read where they lie |
 //! | messages | [`latest`] | what the rest of the workspace names: today `drover.v1` |
 //!
 //! # Example
@@ -32,6 +33,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bus;
 pub mod codec;
 pub mod frame;
 pub mod handshake;

@@ -63,6 +63,8 @@ impl KillCause {
             Self::Disconnected => "disconnected",
             Self::ProtocolError => "protocol_error",
             Self::Unresponsive => "unresponsive",
+            Self::Watchdog => "watchdog",
+            Self::Unhealthy => "unhealthy",
         })
     }
 }

@@ -169,6 +169,12 @@ impl Reader<'_> {
                 self.shared.resume_received(seq, resume.deadline_ms)
             }
             // The capability was not announced.
+            master_frame::Body::Message(_)
+            | master_frame::Body::Reply(_)
+            | master_frame::Body::Accepted(_) => {
+                return self.take_unknown(seq, expects_reply, must_understand).await;
+            }
+            // The capability was not announced.
             master_frame::Body::Resume(_) => {
                 tracing::warn!(target: "drover::worker", "Resume refused: not supported by this worker");
                 self.refuse(seq, expects_reply, ErrorCode::Unimplemented, "this worker cannot resume").await;
@@ -237,6 +243,9 @@ const fn name(body: &master_frame::Body) -> &'static str {
         master_frame::Body::Quit(_) => "Quit",
         master_frame::Body::Ping(_) => "Ping",
         master_frame::Body::Error(_) => "Error",
+        master_frame::Body::Message(_) => "Message",
+        master_frame::Body::Reply(_) => "Reply",
+        master_frame::Body::Accepted(_) => "Accepted",
     }
 }
 
@@ -295,6 +304,12 @@ const fn sent_name(body: &worker_frame::Body) -> &'static str {
         worker_frame::Body::Status(_) => "Status",
         worker_frame::Body::Pong(_) => "Pong",
         worker_frame::Body::Error(_) => "Error",
+        worker_frame::Body::Progress(_) => "Progress",
+        worker_frame::Body::Message(_) => "Message",
+        worker_frame::Body::Reply(_) => "Reply",
+        worker_frame::Body::Subscribe(_) => "Subscribe",
+        worker_frame::Body::Unsubscribe(_) => "Unsubscribe",
+        worker_frame::Body::Consumed(_) => "Consumed",
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount,
+    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
     SignalArgs, StopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
@@ -121,6 +121,8 @@ pub enum Verb {
     Apply(ApplyArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
+    /// Send a message to workers that speak the protocol, and show their replies
+    Send(SendArgs),
     /// Show everything about apps and workers
     Describe(DescribeArgs),
     /// Show what workers printed

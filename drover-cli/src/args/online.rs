@@ -127,6 +127,33 @@ pub struct SignalArgs {
     pub consent: Consent,
 }
 
+/// Arguments of `send`.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// Who gets it: APP is all its workers that are ready, APP/SLOT or APP@ID one of them; `*`, `?` and `[abc]` stand for any that
+    /// fit
+    #[arg(value_name = "NAME")]
+    pub name: Name,
+    /// What it is about: the app's own word
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// What it says, up to 1 MiB; `-` is all of stdin [default: nothing]
+    #[arg(value_name = "PAYLOAD")]
+    pub payload: Option<String>,
+    /// Ask: every worker has to reply, and the replies are printed
+    #[arg(short, long, conflicts_with = "publish")]
+    pub request: bool,
+    /// Send it only to workers that have subscribed to the topic
+    #[arg(long)]
+    pub publish: bool,
+    /// How long replies are waited for [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "request")]
+    pub timeout: Option<Duration>,
+    /// One JSON object for each worker
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of `describe`.
 #[derive(Debug, Args)]
 pub struct DescribeArgs {

@@ -22,6 +22,7 @@ mod results;
 mod run;
 mod scale;
 mod schema;
+mod send;
 mod serve;
 mod status;
 mod up;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Diff(args) => diff::run(&global, &args).await,
         Verb::Apply(args) => apply::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
+        Verb::Send(args) => send::run(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,
         Verb::Wait(args) => wait::run(&global, &args).await,

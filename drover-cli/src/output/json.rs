@@ -1,8 +1,8 @@
 //! The stable JSON: fields are only ever added.
 
 use drover_proto::latest::{
-    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, Plan, StatusReply,
-    WorkerDescription, WorkerStatus,
+    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, Plan, SendResult,
+    StatusReply, WorkerDescription, WorkerStatus,
 };
 use serde_json::{Value, json};
 
@@ -47,6 +47,23 @@ fn worker(worker: &WorkerStatus) -> Value {
         "status": text(&worker.status_text),
         "in_flight": worker.in_flight,
     })
+}
+
+/// One line of `send --json`. A reply that is no text is shown in hexadecimal.
+pub(crate) fn sent(sent: &SendResult, is_request: bool) -> String {
+    let reply = str::from_utf8(&sent.reply).ok().filter(|_| is_request && sent.error.is_none());
+    let hex = || sent.reply.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    json!({
+        "name": sent.name,
+        "worker": number(sent.worker),
+        "reply": reply,
+        "reply_hex": (!sent.reply.is_empty() && reply.is_none()).then(hex),
+        "error": sent.error.as_ref().map(|error| json!({
+            "code": error.code().as_str_name().trim_start_matches("ERROR_CODE_").to_lowercase(),
+            "message": error.message,
+        })),
+    })
+    .to_string()
 }
 
 /// `describe --json`.

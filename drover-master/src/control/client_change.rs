@@ -1,6 +1,8 @@
-//! How a client asks for plans, and has them applied.
+//! How a client asks for plans and has them applied, and how it sends messages.
 
-use drover_proto::latest::{ApplyRequest, DiffRequest, Plan, StepResult, control_request, control_response};
+use drover_proto::latest::{
+    ApplyRequest, DiffRequest, Plan, SendRequest, SendResult, StepResult, control_request, control_response,
+};
 
 use super::client::{ClientError, ControlClient};
 
@@ -45,6 +47,32 @@ impl ControlClient {
     pub async fn next_step(&mut self) -> Result<Option<StepResult>, ClientError> {
         match self.receive(self.last_seq).await?.body {
             Some(control_response::Body::Step(step)) => Ok(Some(step)),
+            Some(control_response::Body::Done(_)) => Ok(None),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Sends a message to workers. Take the results by [`next_sent`](Self::next_sent).
+    ///
+    /// # Errors
+    ///
+    /// That the connection failed.
+    pub async fn send_message(&mut self, request: SendRequest) -> Result<(), ClientError> {
+        self.send(control_request::Body::Send(request)).await.map(drop)
+    }
+
+    /// What became of the message at the next of the workers; none after the last.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] if it went to nobody: with `NotFound` for a name that fits nothing; or that the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future loses nothing.
+    pub async fn next_sent(&mut self) -> Result<Option<SendResult>, ClientError> {
+        match self.receive(self.last_seq).await?.body {
+            Some(control_response::Body::Sent(sent)) => Ok(Some(sent)),
             Some(control_response::Body::Done(_)) => Ok(None),
             _ => Err(ClientError::Unexpected),
         }

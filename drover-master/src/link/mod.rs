@@ -2,11 +2,15 @@
 //!
 //! Only bytes are carried here. Who a worker is, and what its words mean, the driver says.
 
+mod carry;
 mod connection;
 mod directory;
 mod server;
+#[cfg(test)]
+pub(crate) mod testing;
 mod token;
 
+pub(crate) use carry::Seat;
 pub(crate) use connection::{Admission, ConnectionId, LinkNews, News, error_frame, sentence};
 pub(crate) use directory::Directory;
 pub use directory::DirectoryError;

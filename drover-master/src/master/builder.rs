@@ -10,6 +10,7 @@ use super::error::BuildError;
 use super::event_log::EventLog;
 use super::handle::Master;
 use super::hook::{ExitContext, Hook};
+use crate::bus::{Handler, Message};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Output,
     Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, StopPolicy,
@@ -24,6 +25,7 @@ use crate::signals::Signals;
 pub struct MasterBuilder {
     spec: AppSpec,
     hook: Option<Hook>,
+    handler: Option<Handler>,
     signals: Option<Signals>,
     events: EventLog,
     output_log: Option<OutputLog>,
@@ -47,6 +49,7 @@ impl MasterBuilder {
         Self {
             spec,
             hook: None,
+            handler: None,
             signals: None,
             events: EventLog::new(),
             output_log: None,
@@ -178,6 +181,32 @@ impl MasterBuilder {
         self
     }
 
+    /// Takes the messages that workers send to the program ([`Bus`](crate::Bus) is for the other way). Default: nobody takes them,
+    /// and workers are told so.
+    ///
+    /// It is called on the task of the worker's connection, for several workers at the same time. A worker whose messages are
+    /// handled slowly waits, and only that one; but it must not block: to do what takes long, hand
+    /// [`to_bytes`](Message::to_bytes) and [`responder`](Message::responder) to a task. If it panics, the message is lost.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use drover_master::{Command, Master};
+    /// let builder = Master::builder("web", Command::new("./web-worker")).on_message(|mut message| {
+    ///     match (message.topic(), message.responder()) {
+    ///         ("ping", Some(responder)) => responder.reply("pong"),
+    ///         (topic, None) => println!("{}: {topic}: {} bytes", message.from().slot, message.payload().len()),
+    ///         // A request that is not answered is answered with an error.
+    ///         (_, Some(_)) => {}
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_message(mut self, handler: impl Fn(Message<'_>) + Send + Sync + 'static) -> Self {
+        self.handler = Some(Handler::new(handler));
+        self
+    }
+
     /// Lets signals to this process end the app. Default: no signal handler is installed.
     #[must_use]
     pub fn signals(mut self, signals: Signals) -> Self {
@@ -267,7 +296,8 @@ impl MasterBuilder {
             self.pool.tell_left_over(&self.spec.listeners);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let (master, driver) = Driver::new(self.spec, self.hook, self.events, self.output_log, self.pool);
+        let (master, driver) =
+            Driver::new(self.spec, self.hook, self.handler, self.events, self.output_log, self.pool);
         runtime.spawn(driver.run());
         if let Some(signals) = self.signals {
             signals.watch(&master);

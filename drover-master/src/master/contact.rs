@@ -33,6 +33,8 @@ pub(super) struct Contact {
     /// Its process, once it is made.
     pub tree: Option<Arc<Tree>>,
     pub link: Option<(ConnectionId, Outgoing)>,
+    /// Whether it takes messages of the application, as it said last.
+    pub takes_messages: bool,
     /// A Hello that was faster than the news of the process it comes from.
     pub early: Option<(ConnectionId, Answer)>,
     /// The same of a Hello that was refused.
@@ -54,6 +56,7 @@ impl Contact {
             emptying: None,
             tree: None,
             link: None,
+            takes_messages: false,
             early: None,
             early_refusal: None,
             ended: None,

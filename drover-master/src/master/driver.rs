@@ -25,12 +25,14 @@ use super::measuring::Measuring;
 use super::ticket::Reply;
 use super::trace;
 use super::view::View;
+use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
-use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetInput, Outcome, Verdict};
+use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
+use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::OutputLog;
@@ -71,8 +73,8 @@ pub(super) struct Driver {
     pub(super) pool: ListenerPool,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
-    /// Counts the frames sent to workers.
-    pub(super) last_seq: u64,
+    /// What connects workers and program.
+    pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
@@ -104,6 +106,7 @@ impl Driver {
     pub(super) fn new(
         spec: AppSpec,
         hook: Option<Hook>,
+        handler: Option<Handler>,
         events: EventLog,
         output_log: Option<OutputLog>,
         pool: ListenerPool,
@@ -119,7 +122,9 @@ impl Driver {
         let (process_sender, process_news) = mpsc::channel(NEWS);
         let (link_sender, link_news) = mpsc::channel(NEWS);
         let (outcome, outcome_seen) = watch::channel(None);
+        let bus = Arc::new(Exchange::new(Arc::clone(&app), handler));
         let master = Master {
+            bus: Arc::clone(&bus),
             requests: request_sender,
             view: Arc::clone(&view),
             events: events.clone(),
@@ -147,7 +152,7 @@ impl Driver {
             early_refusals: Vec::new(),
             pool,
             listeners: AppListeners::default(),
-            last_seq: 0,
+            bus,
             measuring: Measuring::default(),
             stores: HashMap::new(),
             last_ticket: 0,
@@ -262,6 +267,7 @@ impl Driver {
                         self.begin_edition(from, to);
                     }
                     self.follow(&event);
+                    self.tell_bus(&event);
                     trace::event(&self.events.publish(&self.app, event));
                 }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
@@ -280,6 +286,15 @@ impl Driver {
         }
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
+        }
+    }
+
+    /// Messages are for those who are ready.
+    fn tell_bus(&self, event: &FleetEvent) {
+        if let (EventKind::Entered { .. } | EventKind::Exited { .. }, Some((worker, _))) =
+            (&event.kind, event.worker)
+        {
+            self.bus.set_ready(worker.id, event.phase == Phase::Started);
         }
     }
 

@@ -10,6 +10,7 @@ use super::event_log::{EventLog, EventStream};
 use super::reload::Change;
 use super::ticket::{Reply, Ticket};
 use super::view::{Snapshot, View};
+use crate::bus::{Bus, Exchange};
 use crate::config::{AppSpec, ListenAddr};
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Outcome, Target};
@@ -43,6 +44,7 @@ pub(super) const REQUESTS: usize = 256;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Master {
+    pub(super) bus: Arc<Exchange>,
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) view: Arc<View>,
     pub(super) events: EventLog,
@@ -190,6 +192,11 @@ impl Master {
         ended.clone().ok_or(Unavailable::Gone)
     }
 
+    /// Sends messages to the app's workers.
+    pub fn bus(&self) -> Bus {
+        Bus::new(Arc::clone(&self.bus))
+    }
+
     /// The app as it is described now: another description takes its place when the reload by it is committed.
     pub fn spec(&self) -> Arc<AppSpec> {
         self.view.spec()
@@ -229,6 +236,7 @@ impl Master {
     /// This master without holding it.
     pub(crate) fn downgrade(&self) -> WeakMaster {
         WeakMaster {
+            bus: Arc::clone(&self.bus),
             requests: self.requests.downgrade(),
             view: Arc::clone(&self.view),
             events: self.events.clone(),
@@ -252,6 +260,7 @@ impl Master {
 /// A master that may have no handle any more.
 #[derive(Debug)]
 pub(crate) struct WeakMaster {
+    bus: Arc<Exchange>,
     requests: mpsc::WeakSender<Request>,
     view: Arc<View>,
     events: EventLog,
@@ -262,6 +271,7 @@ impl WeakMaster {
     /// The master, if somebody still holds it.
     pub(crate) fn upgrade(&self) -> Option<Master> {
         Some(Master {
+            bus: Arc::clone(&self.bus),
             requests: self.requests.upgrade()?,
             view: Arc::clone(&self.view),
             events: self.events.clone(),

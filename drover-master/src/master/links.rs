@@ -1,5 +1,6 @@
 //! The driver's dealings with workers over the protocol: let in, heard, told.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::contact::{Answer, Refusal};
 use super::driver::Driver;
-use crate::link::{Admission, ConnectionId, LinkNews, News, Token, error_frame, outgoing};
+use crate::bus::Peer;
+use crate::link::{Admission, ConnectionId, LinkNews, News, Seat, Token, error_frame, outgoing};
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
@@ -30,8 +32,8 @@ const OLD_CONNECTION: Duration = Duration::from_secs(1);
 impl Driver {
     pub(super) fn link_news(&mut self, now: Instant, LinkNews { connection, news }: LinkNews) {
         match news {
-            News::Claimed { token, sdk, can_resume, answer } => {
-                if let Some(id) = self.claimed(now, connection, &token, &sdk, answer) {
+            News::Claimed { token, sdk, can_resume, takes_messages, answer } => {
+                if let Some(id) = self.claimed(now, connection, &token, &sdk, takes_messages, answer) {
                     let input = WorkerInput::SaidCapable { resume: can_resume };
                     self.fleet.handle(now, FleetInput::Worker { id, input });
                 }
@@ -103,6 +105,7 @@ impl Driver {
         connection: ConnectionId,
         token: &Token,
         sdk: &str,
+        takes_messages: bool,
         answer: Answer,
     ) -> Option<WorkerId> {
         let Some(id) = self.tokens.get(token).copied() else {
@@ -119,6 +122,7 @@ impl Driver {
             return None;
         }
         tracing::debug!(target: "drover::protocol", worker = id.0, connection = connection.0, sdk, "← Hello");
+        contact.takes_messages = takes_messages;
         if contact.link.is_some() {
             // Perhaps it comes back, and was faster than the news that its old connection is lost.
             contact.early = Some((connection, answer_in_time(answer)));
@@ -135,6 +139,8 @@ impl Driver {
         let Some(edition) = self.editions.get(&contact.identity.generation) else { return };
         let spec = &edition.spec;
         let (sender, receiver) = outgoing();
+        let is_ready = self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Started);
+        let peer = Arc::new(Peer::new(contact.identity, contact.takes_messages, is_ready));
         let (start, stop) = (&spec.start, &spec.stop);
         let admission = Admission {
             identity: WireIdentity {
@@ -153,8 +159,12 @@ impl Driver {
                 .heartbeat
                 .as_ref()
                 .map_or(Duration::ZERO, |heartbeat| heartbeat.interval),
+            capabilities: self.bus.capabilities(),
             outgoing: receiver,
+            seat: Seat { exchange: Arc::clone(&self.bus), peer: Arc::clone(&peer) },
         };
+        // First, so that it leaves after it has come.
+        self.bus.join(peer);
         // The peer may have gone while its claim was judged; then nothing happened.
         if answer.send(Ok(admission)).is_ok() {
             contact.link = Some((connection, sender));
@@ -196,14 +206,15 @@ impl Driver {
             | WorkerAction::ReportDeadline { .. }
             | WorkerAction::ReportReloaded
             | WorkerAction::ReportNotReloaded { .. }
+            | WorkerAction::ReportOutOfOrder { .. }
             | WorkerAction::ReportUnkillable => {}
         }
     }
 
     fn send(&mut self, now: Instant, id: WorkerId, name: &'static str, body: master_frame::Body) {
-        self.last_seq += 1;
+        let seq = self.bus.next_seq();
         let expects_reply = matches!(body, master_frame::Body::Ping(_));
-        let frame = MasterFrame { seq: self.last_seq, expects_reply, body: Some(body), ..Default::default() };
+        let frame = MasterFrame { seq, expects_reply, body: Some(body), ..Default::default() };
         let frame =
             encode_frame(&frame, FrameLimit::WORKER).expect("a message of a few numbers is below the limit");
         self.send_frame(now, id, name, frame);
@@ -280,7 +291,7 @@ mod tests {
     /// A driver whose one worker is connected, and the worker's token.
     fn connected() -> (Driver, Token) {
         let spec = AppSpec::new("web", Command::new("true"));
-        let (_, mut driver) = Driver::new(spec, None, EventLog::new(), None, ListenerPool::default());
+        let (_, mut driver) = Driver::new(spec, None, None, EventLog::new(), None, ListenerPool::default());
         let (id, token) = (WorkerId(1), Token::random().unwrap());
         let identity = Identity { id, slot: SlotIndex(0), generation: Generation(1) };
         let link = Some((OLD, outgoing().0));
@@ -295,7 +306,13 @@ mod tests {
 
     fn claim(driver: &mut Driver, connection: ConnectionId, token: &Token) -> Answered {
         let (answer, answered) = oneshot::channel();
-        let news = News::Claimed { token: token.clone(), sdk: String::new(), can_resume: false, answer };
+        let news = News::Claimed {
+            token: token.clone(),
+            sdk: String::new(),
+            can_resume: false,
+            takes_messages: false,
+            answer,
+        };
         driver.link_news(now(), LinkNews { connection, news });
         answered
     }

@@ -322,6 +322,8 @@ pub enum ErrorCode {
     Busy = 9,
     /// It was tried, failed, and was taken back: everything is as it was before.
     RolledBack = 10,
+    /// The worker that it is for is not ready.
+    NotReady = 11,
 }
 impl ErrorCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -341,6 +343,7 @@ impl ErrorCode {
             Self::InvalidArgument => "ERROR_CODE_INVALID_ARGUMENT",
             Self::Busy => "ERROR_CODE_BUSY",
             Self::RolledBack => "ERROR_CODE_ROLLED_BACK",
+            Self::NotReady => "ERROR_CODE_NOT_READY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -357,6 +360,7 @@ impl ErrorCode {
             "ERROR_CODE_INVALID_ARGUMENT" => Some(Self::InvalidArgument),
             "ERROR_CODE_BUSY" => Some(Self::Busy),
             "ERROR_CODE_ROLLED_BACK" => Some(Self::RolledBack),
+            "ERROR_CODE_NOT_READY" => Some(Self::NotReady),
             _ => None,
         }
     }
@@ -428,6 +432,10 @@ pub enum KillCause {
     ProtocolError = 8,
     /// It left several Pings unanswered.
     Unresponsive = 9,
+    /// The application made no progress in time, as its watchdog demands.
+    Watchdog = 10,
+    /// Its liveness probe failed several times in a row.
+    Unhealthy = 11,
 }
 impl KillCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -446,6 +454,8 @@ impl KillCause {
             Self::Disconnected => "KILL_CAUSE_DISCONNECTED",
             Self::ProtocolError => "KILL_CAUSE_PROTOCOL_ERROR",
             Self::Unresponsive => "KILL_CAUSE_UNRESPONSIVE",
+            Self::Watchdog => "KILL_CAUSE_WATCHDOG",
+            Self::Unhealthy => "KILL_CAUSE_UNHEALTHY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -461,6 +471,97 @@ impl KillCause {
             "KILL_CAUSE_DISCONNECTED" => Some(Self::Disconnected),
             "KILL_CAUSE_PROTOCOL_ERROR" => Some(Self::ProtocolError),
             "KILL_CAUSE_UNRESPONSIVE" => Some(Self::Unresponsive),
+            "KILL_CAUSE_WATCHDOG" => Some(Self::Watchdog),
+            "KILL_CAUSE_UNHEALTHY" => Some(Self::Unhealthy),
+            _ => None,
+        }
+    }
+}
+/// A message of the application. If the frame expects a reply and `confirm` is not set, it is a request: answered by one Reply
+/// or one Error.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Message {
+    /// What it is about, up to 255 bytes. The application's own words; only SCOPE_SUBSCRIBERS reads them.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+    /// The application's own, up to 1,048,576 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub payload: ::prost::bytes::Bytes,
+    /// From a worker: who gets it. To a worker: as what it was sent.
+    #[prost(enumeration = "Scope", tag = "3")]
+    pub scope: i32,
+    /// From a worker, with SCOPE_WORKER: the id of the worker that gets it. To a worker: the id of the worker that sent it;
+    /// 0: the program that embeds the master, or a person.
+    #[prost(uint64, tag = "4")]
+    pub worker: u64,
+    /// From a worker, with SCOPE_SLOT: the slot whose worker gets it.
+    #[prost(uint32, tag = "5")]
+    pub slot: u32,
+    /// Of a request: how long its sender waits for the reply, in milliseconds. 0: 30 s.
+    #[prost(uint64, tag = "6")]
+    pub timeout_ms: u64,
+    /// From a worker, in a frame that expects a reply: the master answers with Accepted as soon as the message is in the queue of
+    /// each who gets it. Never set to a worker.
+    #[prost(bool, tag = "7")]
+    pub confirm: bool,
+}
+/// Answers a request.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reply {
+    /// The application's own, up to 1,048,576 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub payload: ::prost::bytes::Bytes,
+}
+/// The answer to a frame of a worker that was carried out: a Message to be confirmed, a Subscribe, an Unsubscribe.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Accepted {
+    /// Of a message: how many workers it goes to.
+    #[prost(uint32, tag = "1")]
+    pub delivered: u32,
+    /// Of a message to several: how many it does not go to, because their queues are full.
+    #[prost(uint32, tag = "2")]
+    pub refused: u32,
+}
+/// Who gets a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Scope {
+    Unspecified = 0,
+    /// The program that embeds the master.
+    App = 1,
+    /// The one worker with an id.
+    Worker = 2,
+    /// The one worker that is ready in a slot.
+    Slot = 3,
+    /// All workers of the app that are ready and take messages, but the sender.
+    All = 4,
+    /// All workers of the app that are ready and have subscribed to the topic, but the sender.
+    Subscribers = 5,
+}
+impl Scope {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SCOPE_UNSPECIFIED",
+            Self::App => "SCOPE_APP",
+            Self::Worker => "SCOPE_WORKER",
+            Self::Slot => "SCOPE_SLOT",
+            Self::All => "SCOPE_ALL",
+            Self::Subscribers => "SCOPE_SUBSCRIBERS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SCOPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SCOPE_APP" => Some(Self::App),
+            "SCOPE_WORKER" => Some(Self::Worker),
+            "SCOPE_SLOT" => Some(Self::Slot),
+            "SCOPE_ALL" => Some(Self::All),
+            "SCOPE_SUBSCRIBERS" => Some(Self::Subscribers),
             _ => None,
         }
     }
@@ -480,7 +581,7 @@ pub struct WorkerFrame {
     /// A receiver that does not know the body has to close the connection instead of ignoring it.
     #[prost(bool, tag = "4")]
     pub must_understand: bool,
-    #[prost(oneof = "worker_frame::Body", tags = "10, 11, 12, 13, 14, 16, 60")]
+    #[prost(oneof = "worker_frame::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 60")]
     pub body: ::core::option::Option<worker_frame::Body>,
 }
 /// Nested message and enum types in `WorkerFrame`.
@@ -497,8 +598,20 @@ pub mod worker_frame {
         Extend(super::Extend),
         #[prost(message, tag = "14")]
         Status(super::Status),
+        #[prost(message, tag = "15")]
+        Progress(super::Progress),
         #[prost(message, tag = "16")]
         Pong(super::Pong),
+        #[prost(message, tag = "17")]
+        Message(super::Message),
+        #[prost(message, tag = "18")]
+        Reply(super::Reply),
+        #[prost(message, tag = "19")]
+        Subscribe(super::Subscribe),
+        #[prost(message, tag = "20")]
+        Unsubscribe(super::Unsubscribe),
+        #[prost(message, tag = "21")]
+        Consumed(super::Consumed),
         #[prost(message, tag = "60")]
         Error(super::Error),
     }
@@ -535,9 +648,37 @@ pub struct Status {
     #[prost(uint64, tag = "3")]
     pub requests: u64,
 }
+/// The application itself gets on with its work; for its watchdog. The newest counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Progress {
+}
 /// Answers Ping, with the Ping's seq in reply_to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Pong {
+}
+/// From now on, messages published under this topic are for this worker too. Lasts as long as the connection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Subscribe {
+    /// 1 to 255 bytes, compared byte by byte.
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+}
+/// Messages published under this topic are no longer for this worker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Unsubscribe {
+    #[prost(string, tag = "1")]
+    pub topic: ::prost::alloc::string::String,
+}
+/// How much room there is for messages, at a worker that takes them no faster than its application does.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Consumed {
+    /// By so much has become free: the lengths of the frames that brought the messages, without their headers.
+    #[prost(uint64, tag = "1")]
+    pub bytes: u64,
+    /// So many bytes of messages may be on the way, from now on. Said once, before Started. 0: as before; never said: any
+    /// number.
+    #[prost(uint64, tag = "2")]
+    pub window: u64,
 }
 /// Master to worker. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -554,7 +695,7 @@ pub struct MasterFrame {
     /// A receiver that does not know the body has to close the connection instead of ignoring it.
     #[prost(bool, tag = "4")]
     pub must_understand: bool,
-    #[prost(oneof = "master_frame::Body", tags = "10, 11, 12, 13, 60")]
+    #[prost(oneof = "master_frame::Body", tags = "10, 11, 12, 13, 14, 15, 16, 60")]
     pub body: ::core::option::Option<master_frame::Body>,
 }
 /// Nested message and enum types in `MasterFrame`.
@@ -569,6 +710,12 @@ pub mod master_frame {
         Quit(super::Quit),
         #[prost(message, tag = "13")]
         Ping(super::Ping),
+        #[prost(message, tag = "14")]
+        Message(super::Message),
+        #[prost(message, tag = "15")]
+        Reply(super::Reply),
+        #[prost(message, tag = "16")]
+        Accepted(super::Accepted),
         #[prost(message, tag = "60")]
         Error(super::Error),
     }
@@ -603,7 +750,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -632,6 +779,8 @@ pub mod control_request {
         Diff(super::DiffRequest),
         #[prost(message, tag = "41")]
         Apply(super::ApplyRequest),
+        #[prost(message, tag = "42")]
+        Send(super::SendRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -643,7 +792,7 @@ pub struct ControlResponse {
     /// Further responses to the same request follow. The one without it is the last.
     #[prost(bool, tag = "2")]
     pub more: bool,
-    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 40, 41, 60")]
+    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 40, 41, 42, 60")]
     pub body: ::core::option::Option<control_response::Body>,
 }
 /// Nested message and enum types in `ControlResponse`.
@@ -670,6 +819,8 @@ pub mod control_response {
         Plan(super::Plan),
         #[prost(message, tag = "41")]
         Step(super::StepResult),
+        #[prost(message, tag = "42")]
+        Sent(super::SendResult),
         #[prost(message, tag = "60")]
         Error(super::Error),
     }
@@ -1134,6 +1285,44 @@ pub struct StepResult {
     /// It was not tried, because an earlier step failed.
     #[prost(bool, tag = "6")]
     pub is_skipped: bool,
+}
+/// Send a message to workers. Answered by a SendResult for each worker that it was for, then Done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendRequest {
+    /// APP: all its workers that are ready and take messages. APP/SLOT, APP@ID: these. Patterns stand for any that fit.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What it is about, up to 255 bytes.
+    #[prost(string, tag = "2")]
+    pub topic: ::prost::alloc::string::String,
+    /// Up to 1,048,576 bytes.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub payload: ::prost::bytes::Bytes,
+    /// Every worker has to reply.
+    #[prost(bool, tag = "4")]
+    pub request: bool,
+    /// How long a reply is waited for, in milliseconds. 0: 30 s.
+    #[prost(uint64, tag = "5")]
+    pub timeout_ms: u64,
+    /// Only to workers that have subscribed to the topic. All names are apps then, and nobody replies.
+    #[prost(bool, tag = "6")]
+    pub publish: bool,
+}
+/// What became of a message to one worker.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendResult {
+    /// APP/SLOT.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its number.
+    #[prost(uint64, tag = "2")]
+    pub worker: u64,
+    /// Why it did not get the message, or did not reply; absent: it did.
+    #[prost(message, optional, tag = "3")]
+    pub error: ::core::option::Option<Error>,
+    /// What it replied to a request.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub reply: ::prost::bytes::Bytes,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

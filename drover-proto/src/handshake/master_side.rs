@@ -29,7 +29,7 @@ impl MasterSide {
             let message = "Hello carries no token: send the value of DROVER_TOKEN".to_owned();
             return Err(Refusal { code: RejectCode::UnknownToken, message, spoken: self.spoken });
         }
-        Ok(Claim { spoken: self.spoken, version, hello })
+        Ok(Claim { spoken: self.spoken, version, hello, offered: Vec::new() })
     }
 }
 
@@ -39,9 +39,17 @@ pub struct Claim {
     spoken: VersionRange,
     version: u32,
     hello: Hello,
+    offered: Vec<String>,
 }
 
 impl Claim {
+    /// What the master can do beyond the version's base. Default: nothing.
+    #[must_use]
+    pub fn offering(mut self, capabilities: Vec<String>) -> Self {
+        self.offered = capabilities;
+        self
+    }
+
     /// Takes the worker in: the reply to send, and the session that begins.
     pub fn accept(
         self,
@@ -49,14 +57,14 @@ impl Claim {
         limits: Limits,
         heartbeat_interval: Duration,
     ) -> (HelloReply, MasterSession) {
+        let sdk = self.sdk();
         let welcome = Welcome {
             version: self.version,
             identity: Some(identity),
             limits: Some(limits),
             heartbeat_interval_ms: u64::try_from(heartbeat_interval.as_millis()).unwrap_or(u64::MAX),
-            capabilities: Vec::new(),
+            capabilities: self.offered,
         };
-        let sdk = self.sdk();
         let session = MasterSession {
             version: self.version,
             pid: self.hello.pid,

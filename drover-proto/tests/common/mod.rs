@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use protox::prost_reflect::prost_types::FileDescriptorSet;
 
 /// Every file of `drover.v1`, in the order they are read.
-pub(crate) const FILES: [&str; 4] = [
+pub(crate) const FILES: [&str; 5] = [
     "drover/v1/handshake.proto",
     "drover/v1/types.proto",
+    "drover/v1/message.proto",
     "drover/v1/worker.proto",
     "drover/v1/control.proto",
 ];

@@ -26,6 +26,21 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
         "signal_request" => {
             asks(9, Body::Signal(SignalRequest { signal: "SIGUSR1".into(), names: vec!["web@7".into()] }))
         }
+        "send_request" => asks(20, {
+            let (names, topic, payload) = (vec!["web/0".into()], "cache/get".into(), b"key"[..].into());
+            Body::Send(SendRequest {
+                names,
+                topic,
+                payload,
+                request: true,
+                timeout_ms: 2000,
+                ..Default::default()
+            })
+        }),
+        "publish_request" => asks(21, {
+            let (names, topic, payload) = (vec!["web".into()], "prices".into(), b"42"[..].into());
+            Body::Send(SendRequest { names, topic, payload, publish: true, ..Default::default() })
+        }),
         "scale_request" => asks(10, {
             let target = |app: &str, count| ScaleTarget { app: app.into(), count: Some(count) };
             let targets = vec![
@@ -264,6 +279,17 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
         "control_error" => {
             let message = "no app is called mail".into();
             last(2, Body::Error(Error { code: ErrorCode::NotFound.into(), message }))
+        }
+        "send_result" => {
+            let (name, reply) = ("web/0".into(), b"value"[..].into());
+            let sent = SendResult { name, worker: 7, reply, ..Default::default() };
+            ControlResponse { reply_to: 20, more: true, body: Some(Body::Sent(sent)) }
+        }
+        "send_result_that_failed" => {
+            let error = Error { code: ErrorCode::Deadline.into(), message: "no reply within 2 s".into() };
+            let (name, error) = ("web/1".into(), Some(error));
+            let sent = SendResult { name, worker: 8, error, ..Default::default() };
+            ControlResponse { reply_to: 20, more: true, body: Some(Body::Sent(sent)) }
         }
         "unknown_body_in_a_response" => ControlResponse { reply_to: 6, more: true, body: None },
         _ => return None,

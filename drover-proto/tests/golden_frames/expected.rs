@@ -109,8 +109,13 @@ fn reject(code: RejectCode, message: &str, spoken: std::ops::RangeInclusive<u32>
     HelloReply { reply: Some(hello_reply::Reply::Reject(reject)) }.into()
 }
 
+fn message(topic: &str, payload: &'static [u8], scope: Scope) -> Message {
+    Message { topic: topic.into(), payload: payload.into(), scope: scope.into(), ..Default::default() }
+}
+
 fn worker(name: &str) -> Option<WorkerFrame> {
     use worker_frame::Body;
+    let asks = |seq, body| WorkerFrame { seq, expects_reply: true, body: Some(body), ..Default::default() };
     let says = |reply_to, body| WorkerFrame { reply_to, body: Some(body), ..Default::default() };
     Some(match name {
         "started" => says(0, Body::Started(Started {})),
@@ -129,6 +134,29 @@ fn worker(name: &str) -> Option<WorkerFrame> {
             says(0, Body::Status(Status { text: "ok".into(), ..Default::default() }))
         }
         "pong" => says(128, Body::Pong(Pong {})),
+        "progress" => says(0, Body::Progress(Progress {})),
+        "consumed" => says(0, Body::Consumed(Consumed { bytes: 1 << 19, window: 0 })),
+        "window" => says(0, Body::Consumed(Consumed { bytes: 0, window: 1 << 20 })),
+        "subscribe" => asks(10, Body::Subscribe(Subscribe { topic: "prices".into() })),
+        "unsubscribe" => asks(11, Body::Unsubscribe(Unsubscribe { topic: "prices".into() })),
+        "message_to_the_app" => says(0, Body::Message(message("jobs/done", b"\x00\x01\xfe\xff", Scope::App))),
+        "request_to_a_worker" => asks(
+            7,
+            Body::Message(Message {
+                worker: (1 << 32) + 3,
+                timeout_ms: 1500,
+                ..message("cache/get", "größe".as_bytes(), Scope::Worker)
+            }),
+        ),
+        "confirmed_message_to_a_slot" => {
+            asks(8, Body::Message(Message { slot: 3, confirm: true, ..message("warm", b"", Scope::Slot) }))
+        }
+        "publication" => {
+            WorkerFrame { seq: 9, ..says(0, Body::Message(message("prices", b"42", Scope::Subscribers))) }
+        }
+        "message_to_all" => says(0, Body::Message(message("flush", b"", Scope::All))),
+        "reply_of_a_worker" => says(12, Body::Reply(Reply { payload: b"pong"[..].into() })),
+        "empty_reply" => says(12, Body::Reply(Reply::default())),
         "worker_error" => {
             let message = "this worker does not know the body".into();
             says(5, Body::Error(Error { code: ErrorCode::Unimplemented.into(), message }))
@@ -150,6 +178,7 @@ fn worker(name: &str) -> Option<WorkerFrame> {
 fn master(name: &str) -> Option<MasterFrame> {
     use master_frame::Body;
     let asks = |seq, body| MasterFrame { seq, expects_reply: true, body: Some(body), ..Default::default() };
+    let answers = |reply_to, body| MasterFrame { reply_to, body: Some(body), ..Default::default() };
     let unknown = MasterFrame::default();
     Some(match name {
         "ping" | "numbers_longer_than_needed" => asks(1, Body::Ping(Ping {})),
@@ -173,6 +202,28 @@ fn master(name: &str) -> Option<MasterFrame> {
         "master_error" => {
             let error = Error { code: ErrorCode::BadState.into(), message: "Stopped without a Stop".into() };
             MasterFrame { reply_to: 7, body: Some(Body::Error(error)), ..Default::default() }
+        }
+        "message_from_the_app" => {
+            let body = Body::Message(message("config", b"{}", Scope::Worker));
+            MasterFrame { body: Some(body), ..Default::default() }
+        }
+        "request_from_a_worker" => asks(
+            12,
+            Body::Message(Message {
+                worker: (1 << 32) + 1,
+                timeout_ms: 1500,
+                ..message("cache/get", "größe".as_bytes(), Scope::Worker)
+            }),
+        ),
+        "publication_received" => {
+            let message = Message { worker: 3, ..message("prices", b"42", Scope::Subscribers) };
+            MasterFrame { body: Some(Body::Message(message)), ..Default::default() }
+        }
+        "reply_from_the_master" => answers(7, Body::Reply(Reply { payload: b"\x00"[..].into() })),
+        "accepted" => answers(9, Body::Accepted(Accepted { delivered: 3, refused: 1 })),
+        "receiver_not_ready" => {
+            let message = "worker 3 of web is stopping".into();
+            answers(7, Body::Error(Error { code: ErrorCode::NotReady.into(), message }))
         }
         "unknown_body_from_the_master" => unknown,
         "unknown_body_that_expects_a_reply" => MasterFrame { seq: 9, expects_reply: true, ..unknown },

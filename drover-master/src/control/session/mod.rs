@@ -6,6 +6,7 @@ mod look;
 mod operate;
 mod reload;
 mod scale;
+mod send;
 mod target;
 
 use std::sync::Arc;
@@ -113,6 +114,7 @@ impl Session {
                 }
                 self.send(seq, false, control_response::Body::Done(Done { message })).await.map(drop)
             }
+            Some(control_request::Body::Send(request)) => self.send_messages(seq, &request).await,
             None => {
                 let message = "the request is unknown to this master; is the client newer?".to_owned();
                 self.refuse(seq, ErrorCode::Unimplemented, message).await

@@ -76,6 +76,7 @@ impl Fleet {
             WorkerAction::ReportPhase { from, to } => {
                 self.publish_worker(id, to, EventKind::Entered { from })
             }
+            WorkerAction::ReportOutOfOrder { said, during } => self.publish_out_of_order(id, during, said),
             WorkerAction::ReportDeadline { missed } => {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });

@@ -61,6 +61,13 @@ pub enum WorkerAction {
         /// Why.
         why: &'static str,
     },
+    /// Tell that it said something that has no place, without an answer.
+    ReportOutOfOrder {
+        /// What.
+        said: &'static str,
+        /// The worker's phase.
+        during: Phase,
+    },
     /// Close the connection.
     CloseLink,
     /// Tell that SIGKILL had no effect.

@@ -111,6 +111,8 @@ pub enum Said {
     ShutDown,
     /// It lives.
     Pong,
+    /// It has answered what nobody asked, or has answered already.
+    Stray,
     /// It needs longer.
     Extend {
         /// From now.
@@ -190,6 +192,7 @@ impl Said {
             Self::Stopped => "Stopped",
             Self::ShutDown => "ShutDown",
             Self::Pong => "Pong",
+            Self::Stray => "an answer to nothing",
             Self::Extend { .. } => "Extend",
             Self::Status { .. } => "Status",
         }

@@ -332,6 +332,11 @@ impl Worker {
         self.heard();
         match (said, &self.state) {
             (Said::Pong, _) => {}
+            // Not refused: an answer is never answered.
+            (said @ Said::Stray, _) => {
+                let (said, during) = (said.name(), self.phase());
+                out.push(WorkerAction::ReportOutOfOrder { said, during });
+            }
             (Said::Started, State::Initialized { .. }) if self.link == Link::Up => self.early = true,
             (Said::Started, State::Starting) if self.link == Link::Up => self.become_started(now, out),
             (Said::Stopped, State::Stopping) => {

@@ -199,6 +199,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidStopped", said(Said::Stopped)),
         ("SaidShutDown", said(Said::ShutDown)),
         ("SaidPong", said(Said::Pong)),
+        ("SaidStray", said(Said::Stray)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
         ("NoticedReady", WorkerInput::Notified(Notice::Ready)),

@@ -1,0 +1,123 @@
+//! `drover send`: a message to workers, and their replies.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use drover_proto::bus::PAYLOAD_LIMIT;
+use drover_proto::latest::{ErrorCode, SendRequest, SendResult};
+
+use super::interrupt::Interrupt;
+use super::results::status_of_refusal;
+use super::{find, report};
+use crate::args::{Global, SendArgs};
+use crate::exit_status::ExitStatus;
+use crate::output::{json, message};
+
+pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
+    let payload = match payload(args) {
+        Ok(payload) => payload,
+        Err(status) => return status,
+    };
+    let mut client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
+    let request = SendRequest {
+        names: vec![args.name.to_string()],
+        topic: args.topic.clone(),
+        payload: payload.into(),
+        request: args.request,
+        timeout_ms: args.timeout.map_or(0, milliseconds),
+        publish: args.publish,
+    };
+    if let Err(error) = client.send_message(request).await {
+        return report(&error);
+    }
+    let (mut status, mut delivered, mut interrupt) = (ExitStatus::Done, 0, Interrupt::new());
+    loop {
+        let next = tokio::select! {
+            next = client.next_sent() => next,
+            () = interrupt.pressed() => return ExitStatus::Interrupted,
+        };
+        match next {
+            Ok(Some(sent)) => {
+                delivered += u32::from(sent.error.is_none());
+                let told = tell(args, &sent);
+                // The first that failed says how.
+                if status == ExitStatus::Done {
+                    status = told;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => return report(&error),
+        }
+    }
+    if !args.json && !args.request {
+        let workers = if delivered == 1 { "1 worker" } else { &format!("{delivered} workers") };
+        message::note(&format!("sent to {workers}"));
+    }
+    status
+}
+
+/// What is to be sent: the argument, or with `-` all of stdin.
+fn payload(args: &SendArgs) -> Result<Vec<u8>, ExitStatus> {
+    let payload = match args.payload.as_deref() {
+        None => Vec::new(),
+        Some("-") => {
+            let (mut read, most) = (Vec::new(), PAYLOAD_LIMIT as u64 + 1);
+            if let Err(error) = io::stdin().lock().take(most).read_to_end(&mut read) {
+                message::error_text(&format!("stdin can't be read: {error}"));
+                return Err(ExitStatus::Failed);
+            }
+            read
+        }
+        Some(text) => text.as_bytes().to_vec(),
+    };
+    if payload.len() > PAYLOAD_LIMIT {
+        message::error_text(&format!("a message has at most {PAYLOAD_LIMIT} bytes (1 MiB)"));
+        return Err(ExitStatus::Usage);
+    }
+    Ok(payload)
+}
+
+fn tell(args: &SendArgs, sent: &SendResult) -> ExitStatus {
+    let written = match &sent.error {
+        _ if args.json => writeln!(io::stdout().lock(), "{}", json::sent(sent, args.request)),
+        Some(error) => {
+            message::error_text(&match error.message.contains(&sent.name) {
+                true => error.message.clone(),
+                false => format!("{}: {}", sent.name, error.message),
+            });
+            Ok(())
+        }
+        None if args.request => print(args, sent),
+        None => Ok(()),
+    };
+    if written.is_err() {
+        return message::written(written);
+    }
+    match sent.error.as_ref().map(drover_proto::latest::Error::code) {
+        None => ExitStatus::Done,
+        Some(ErrorCode::NotReady) => ExitStatus::NotReady,
+        Some(ErrorCode::Deadline) => ExitStatus::TimedOut,
+        Some(code) => status_of_refusal(code),
+    }
+}
+
+/// The reply byte by byte; of several workers each with its name before it.
+fn print(args: &SendArgs, sent: &SendResult) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    if args.name.is_of_apps() || args.name.is_pattern() {
+        bytes.extend_from_slice(format!("{}: ", sent.name).as_bytes());
+    }
+    bytes.extend_from_slice(&sent.reply);
+    if !bytes.ends_with(b"\n") {
+        bytes.push(b'\n');
+    }
+    io::stdout().lock().write_all(&bytes)
+}
+
+/// At least 1: 0 would be the default.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}

@@ -1,0 +1,106 @@
+//! When the open requests of workers are over. One task for all, there only while some are open: an idle bus wakes nobody.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use drover_proto::latest::ErrorCode;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::exchange::Exchange;
+use super::ledger::NoReply;
+use super::peer::Peer;
+use crate::machine::ids::WorkerId;
+
+/// Every open request by the time it is over.
+#[derive(Debug, Default)]
+pub(super) struct Deadlines {
+    inside: Mutex<Inside>,
+    /// Another one is first now.
+    changed: Notify,
+}
+
+/// Bounded by the requests that workers may have open.
+type Requests = BTreeMap<(Instant, WorkerId, u64), (Weak<Peer>, Duration)>;
+
+#[derive(Debug, Default)]
+struct Inside {
+    requests: Requests,
+    is_watched: bool,
+}
+
+impl Deadlines {
+    /// Answers the request of `asker` with DEADLINE when its time is over.
+    pub(super) fn insert(
+        &self,
+        exchange: &Arc<Exchange>,
+        asker: &Arc<Peer>,
+        seq: u64,
+        at: Instant,
+        after: Duration,
+    ) {
+        let mut inside = self.inside();
+        let key = (at, asker.identity.id, seq);
+        inside.requests.insert(key, (Arc::downgrade(asker), after));
+        let is_first = inside.requests.first_key_value().is_some_and(|(first, _)| *first == key);
+        let was_watched = std::mem::replace(&mut inside.is_watched, true);
+        drop(inside);
+        if !was_watched {
+            tokio::spawn(watch(Arc::downgrade(exchange)));
+        } else if is_first {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The request is answered.
+    pub(super) fn remove(&self, at: Instant, asker: WorkerId, seq: u64) {
+        self.inside().requests.remove(&(at, asker, seq));
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The requests that are over, and when the next will be. Without one, nobody watches any more.
+    fn due(&self, now: Instant) -> (Requests, Option<Instant>) {
+        let mut inside = self.inside();
+        // Whoever has the least id and number is the first of what is not over yet.
+        let later = inside.requests.split_off(&(now + Duration::from_nanos(1), WorkerId(0), 0));
+        let over = std::mem::replace(&mut inside.requests, later);
+        let next = inside.requests.first_key_value().map(|((at, ..), _)| *at);
+        inside.is_watched = next.is_some();
+        (over, next)
+    }
+}
+
+async fn watch(exchange: Weak<Exchange>) {
+    loop {
+        let Some(exchange) = exchange.upgrade() else { return };
+        let (over, next) = exchange.deadlines.due(Instant::now());
+        for ((_, _, seq), (asker, after)) in over {
+            if let Some(asker) = asker.upgrade() {
+                exchange.expire(&asker, seq, after);
+            }
+        }
+        let Some(next) = next else { return };
+        // Held while it waits, for no longer than the last open request.
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = exchange.deadlines.changed.notified() => {}
+        }
+    }
+}
+
+impl Exchange {
+    fn expire(&self, asker: &Arc<Peer>, seq: u64, after: Duration) {
+        let Some(open) = asker.ledger().close(seq) else { return };
+        if let Some((asked, seq)) = open.asked
+            && let Some(asked) = asked.upgrade()
+        {
+            asked.ledger().give_up(seq);
+        }
+        let message = format!("no reply within {after:?}");
+        asker.reply(seq, Err(NoReply::Error(ErrorCode::Deadline, message)));
+    }
+}

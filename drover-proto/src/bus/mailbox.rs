@@ -1,0 +1,394 @@
+//! The queues between those who send to a peer and the one task that writes to it.
+//!
+//! There are two lanes. Answers are few, at most what the peer has asked for, and go first; messages wait for the peer's window
+//! too. If answers waited behind messages, a peer that takes no message until it has its answer would wait for ever.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::queue::Queue;
+use super::{Batch, Direction, Encoded, Outbound, OutboundBody};
+use crate::frame::HEADER_LEN;
+
+/// Frames for one peer, bounded in bytes. Many may send; one writes.
+///
+/// The bound holds for each lane, and is what a peer that does not read can cost. One frame always fits into an empty lane.
+#[derive(Debug)]
+pub struct Mailbox {
+    direction: Direction,
+    limit: usize,
+    inside: Mutex<Inside>,
+    /// Tells the writer.
+    filled: Notify,
+    /// Tells who waits for room.
+    emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    answers: Queue,
+    messages: Queue,
+    is_closed: bool,
+    window: Option<Window>,
+}
+
+/// Where a frame waits.
+#[derive(Debug, Clone, Copy)]
+enum Lane {
+    Answers,
+    Messages,
+}
+
+/// How many bytes of messages the peer takes before it says that it has consumed some, in frames without their headers.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    bytes: usize,
+    on_the_way: usize,
+}
+
+/// Why a frame was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The peer does not take what is there already.
+    #[error("the queue is full")]
+    Full,
+    /// The peer is gone.
+    #[error("the connection has ended")]
+    Closed,
+}
+
+/// The peer is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection has ended")]
+pub struct Closed;
+
+impl Mailbox {
+    /// A mailbox for frames of that direction. `limit`: how many bytes may wait in it. Too low: bursts are refused. Too high:
+    /// memory, and old news, for a peer that does not read.
+    pub fn new(direction: Direction, limit: usize) -> Self {
+        let (filled, emptied) = (Notify::new(), Notify::new());
+        Self { direction, limit, inside: Mutex::default(), filled, emptied }
+    }
+
+    /// Puts a frame in, if there is room: a reply among the answers.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]; nothing was put in.
+    pub fn try_push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), Refused> {
+        let length = outbound.length(self.direction, payload.len());
+        let lane = match outbound.body {
+            OutboundBody::Message { .. } => Lane::Messages,
+            OutboundBody::Reply => Lane::Answers,
+        };
+        self.put(lane, Some(self.limit), length, |queue| queue.push(outbound, self.direction, payload))
+    }
+
+    /// Puts a message in that is encoded already, and shared if it is large.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    pub fn try_push_encoded(&self, frame: &Encoded) -> Result<(), Refused> {
+        self.put(Lane::Messages, Some(self.limit), frame.length(), |queue| queue.push_encoded(frame))
+    }
+
+    /// Puts a whole frame with its header among the answers, when there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`]; nothing was put in.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`push`](Self::push).
+    pub async fn push_answer(&self, frame: Bytes) -> Result<(), Closed> {
+        let frame = Encoded::whole(frame);
+        self.when_room(|| {
+            self.put(Lane::Answers, Some(self.limit), frame.length(), |queue| queue.push_encoded(&frame))
+        })
+        .await
+    }
+
+    /// Puts a whole frame with its header among the answers, even if they are full: for small frames that are owed, whose number
+    /// is bounded elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`]; nothing was put in.
+    pub fn push_owed(&self, frame: Bytes) -> Result<(), Closed> {
+        let frame = Encoded::whole(frame);
+        self.put(Lane::Answers, None, frame.length(), |queue| queue.push_encoded(&frame)).map_err(|_| Closed)
+    }
+
+    /// Puts a frame in, when there is room.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`]; nothing was put in.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the frame is put in as a whole, or not at all.
+    pub async fn push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), Closed> {
+        self.when_room(|| self.try_push(outbound, payload.clone())).await
+    }
+
+    async fn when_room(&self, put: impl Fn() -> Result<(), Refused>) -> Result<(), Closed> {
+        loop {
+            // It hears of what comes after its creation, polled or not.
+            let emptied = self.emptied.notified();
+            match put() {
+                Ok(()) => return Ok(()),
+                Err(Refused::Closed) => return Err(Closed),
+                Err(Refused::Full) => emptied.await,
+            }
+        }
+    }
+
+    fn put(
+        &self,
+        lane: Lane,
+        limit: Option<usize>,
+        length: usize,
+        push: impl FnOnce(&mut Queue),
+    ) -> Result<(), Refused> {
+        let mut inside = self.inside();
+        if inside.is_closed {
+            return Err(Refused::Closed);
+        }
+        let queue = match lane {
+            Lane::Answers => &mut inside.answers,
+            Lane::Messages => &mut inside.messages,
+        };
+        let before = queue.bytes();
+        if before > 0 && limit.is_some_and(|limit| before + HEADER_LEN + length > limit) {
+            return Err(Refused::Full);
+        }
+        push(queue);
+        drop(inside);
+        if before == 0 {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves what may be written into the batch; waits while there is nothing. `false`: the mailbox is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what is in the batch is out of the mailbox.
+    pub async fn take(&self, batch: &mut Batch) -> bool {
+        loop {
+            {
+                let mut inside = self.inside();
+                if inside.is_closed {
+                    return false;
+                }
+                if inside.take(batch) {
+                    drop(inside);
+                    self.emptied.notify_waiters();
+                    return true;
+                }
+                inside.answers.rest();
+                inside.messages.rest();
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// From now on, no more than so many bytes are on the way before the peer has [`consumed`](Self::consumed) some; 0 changes
+    /// nothing.
+    pub fn set_window(&self, bytes: u64) {
+        if bytes > 0 {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let mut inside = self.inside();
+            let on_the_way = inside.window.map_or(0, |window| window.on_the_way);
+            inside.window = Some(Window { bytes, on_the_way });
+            drop(inside);
+            self.filled.notify_one();
+        }
+    }
+
+    /// The peer has room for so many bytes more.
+    pub fn consumed(&self, bytes: u64) {
+        if let Some(window) = &mut self.inside().window {
+            window.on_the_way -= usize::try_from(bytes).unwrap_or(usize::MAX).min(window.on_the_way);
+        }
+        self.filled.notify_one();
+    }
+
+    /// Takes nothing any more, and forgets what is there.
+    pub fn close(&self) {
+        *self.inside() = Inside { is_closed: true, ..Inside::default() };
+        self.filled.notify_one();
+        self.emptied.notify_waiters();
+    }
+
+    /// How many bytes wait.
+    pub fn bytes(&self) -> usize {
+        let inside = self.inside();
+        inside.answers.bytes() + inside.messages.bytes()
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        // What panics inside leaves the queue as it was, or with a frame more.
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inside {
+    fn take(&mut self, batch: &mut Batch) -> bool {
+        let answers = self.answers.take(usize::MAX, false, batch);
+        let messages = match &mut self.window {
+            None => self.messages.take(usize::MAX, false, batch),
+            Some(window) => {
+                let room = window.bytes.saturating_sub(window.on_the_way);
+                let taken = self.messages.take(room, window.on_the_way == 0, batch);
+                window.on_the_way += taken;
+                taken
+            }
+        };
+        answers + messages > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use bytes::Buf;
+
+    use super::*;
+    use crate::latest::Scope;
+
+    const NEWS: Outbound<'static> = Outbound {
+        seq: 0,
+        reply_to: 0,
+        expects_reply: false,
+        body: OutboundBody::Message {
+            topic: "t",
+            scope: Scope::All,
+            worker: 0,
+            slot: 0,
+            timeout_ms: 0,
+            confirm: false,
+        },
+    };
+
+    const REPLY: Outbound<'static> =
+        Outbound { seq: 0, reply_to: 1, expects_reply: false, body: OutboundBody::Reply };
+
+    /// The length of [`NEWS`] with a payload of 100 bytes, without its header.
+    const HUNDRED: usize = 2 + 3 + 2 + 102;
+
+    fn hundred() -> Bytes {
+        vec![7; 100].into()
+    }
+
+    #[tokio::test]
+    async fn a_full_mailbox_refuses_and_takes_again_once_it_is_emptied() {
+        let mailbox = Arc::new(Mailbox::new(Direction::ToWorker, 2 * (HEADER_LEN + HUNDRED)));
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        assert_eq!(mailbox.try_push(&NEWS, hundred()), Err(Refused::Full));
+
+        let waiting = tokio::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            async move { mailbox.push(&NEWS, hundred()).await }
+        });
+        tokio::task::yield_now().await;
+        let mut batch = Batch::default();
+        assert!(mailbox.take(&mut batch).await);
+        assert_eq!(batch.remaining(), 2 * (HEADER_LEN + HUNDRED));
+        waiting.await.unwrap().unwrap();
+        assert_eq!(mailbox.bytes(), HEADER_LEN + HUNDRED);
+    }
+
+    #[tokio::test]
+    async fn a_frame_over_the_bound_fits_into_an_empty_mailbox() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 10);
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        assert_eq!(mailbox.try_push(&NEWS, Bytes::new()), Err(Refused::Full));
+    }
+
+    #[tokio::test]
+    async fn no_more_than_the_window_is_on_the_way() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 1 << 20);
+        mailbox.set_window(250);
+        for _ in 0..5 {
+            mailbox.try_push(&NEWS, hundred()).unwrap();
+        }
+        let mut batch = Batch::default();
+        let mut taken = async |mailbox: &Mailbox| {
+            let before = batch.remaining();
+            let late = tokio::time::timeout(Duration::ZERO, mailbox.take(&mut batch)).await.is_err();
+            (!late).then(|| (batch.remaining() - before) / (HEADER_LEN + HUNDRED))
+        };
+        assert_eq!(taken(&mailbox).await, Some(2));
+        assert_eq!(taken(&mailbox).await, None);
+        mailbox.consumed(HUNDRED as u64);
+        assert_eq!(taken(&mailbox).await, Some(1));
+        // More than was sent frees no more than that.
+        mailbox.consumed(u64::MAX);
+        assert_eq!(taken(&mailbox).await, Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_frame_over_the_window_goes_alone() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 1 << 20);
+        mailbox.set_window(50);
+        for _ in 0..2 {
+            mailbox.try_push(&NEWS, hundred()).unwrap();
+        }
+        let mut batch = Batch::default();
+        assert!(mailbox.take(&mut batch).await);
+        assert_eq!(batch.remaining(), HEADER_LEN + HUNDRED);
+        assert!(tokio::time::timeout(Duration::ZERO, mailbox.take(&mut batch)).await.is_err());
+        mailbox.consumed(HUNDRED as u64);
+        assert!(mailbox.take(&mut batch).await);
+    }
+
+    #[tokio::test]
+    async fn answers_wait_neither_for_messages_nor_for_the_window() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 2 * (HEADER_LEN + HUNDRED));
+        mailbox.set_window(HUNDRED as u64);
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        mailbox.try_push(&REPLY, Bytes::new()).unwrap();
+        mailbox.push_answer(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2])).await.unwrap();
+        let mut batch = Batch::default();
+        assert!(mailbox.take(&mut batch).await);
+        let answers = [0, 0, 0, 4, 0x10, 1, 0x7a, 0, 0, 0, 0, 2, 0x10, 2];
+        assert_eq!(batch.remaining(), answers.len() + HEADER_LEN + HUNDRED);
+        assert_eq!(batch.copy_to_bytes(answers.len()), answers[..]);
+    }
+
+    #[tokio::test]
+    async fn what_is_owed_is_taken_though_the_answers_are_full() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 1);
+        mailbox.try_push(&REPLY, Bytes::new()).unwrap();
+        assert_eq!(mailbox.try_push(&REPLY, Bytes::new()), Err(Refused::Full));
+        mailbox.push_owed(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2])).unwrap();
+        assert_eq!(mailbox.bytes(), 14);
+    }
+
+    #[tokio::test]
+    async fn a_closed_mailbox_lets_everybody_go() {
+        let mailbox = Arc::new(Mailbox::new(Direction::ToMaster, 10));
+        mailbox.try_push(&NEWS, hundred()).unwrap();
+        let waiting = tokio::spawn({
+            let mailbox = Arc::clone(&mailbox);
+            async move { mailbox.push(&NEWS, hundred()).await }
+        });
+        tokio::task::yield_now().await;
+        mailbox.close();
+        assert_eq!(waiting.await.unwrap(), Err(Closed));
+        assert_eq!(mailbox.try_push(&NEWS, hundred()), Err(Refused::Closed));
+        assert!(!mailbox.take(&mut Batch::default()).await);
+        assert_eq!(mailbox.bytes(), 0);
+    }
+}
