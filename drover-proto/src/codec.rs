@@ -71,9 +71,7 @@ impl<Out, In: Message + Default> Decoder for FrameCodec<Out, In> {
             return Ok(None);
         }
         let payload = wire.split_to(whole).split_off(HEADER_LEN);
-        In::decode(payload.as_ref())
-            .map(Some)
-            .map_err(|error| FrameError::undecodable(&payload, &error).into())
+        Ok(Some(decode_frame(&payload)?))
     }
 
     fn decode_eof(&mut self, wire: &mut BytesMut) -> Result<Option<In>, CodecError> {
@@ -87,6 +85,15 @@ impl<Out, In: Message + Default> Decoder for FrameCodec<Out, In> {
             }
         }
     }
+}
+
+/// Decodes the message of a frame, without its header.
+///
+/// # Errors
+///
+/// [`FrameError::Undecodable`], the peer's fault.
+pub fn decode_frame<M: Message + Default>(frame: &[u8]) -> Result<M, FrameError> {
+    M::decode(frame).map_err(|error| FrameError::undecodable(frame, &error))
 }
 
 /// Encodes one message as a whole frame, to be shared by any number of writers.

@@ -118,7 +118,7 @@ pub enum FrameError {
 
 impl FrameError {
     /// The error of a whole frame, without its header, that is no message.
-    pub fn undecodable(frame: &[u8], reason: &impl fmt::Display) -> Self {
+    pub(crate) fn undecodable(frame: &[u8], reason: &impl fmt::Display) -> Self {
         Self::Undecodable { length: frame.len(), reason: reason.to_string(), head: Quoted::new(frame) }
     }
 }

@@ -52,10 +52,17 @@ pub struct MessageBusBuilder {
     socket: Option<PathBuf>,
     token: Option<String>,
     resumable: bool,
+    window: Option<u64>,
 }
 
 /// The capability by which a worker says that it can resume.
 const RESUME: &str = "resume";
+
+/// The capability by which a worker says that it takes messages.
+const BUS: &str = "bus";
+
+/// How many bytes of messages may wait in a worker if it does not say so.
+const WINDOW: u64 = 1024 * 1024;
 
 impl MessageBusBuilder {
     /// The address of a socket (`host:port`, or `unix:path` for a Unix listener) when no master and no socket activation hands
@@ -98,6 +105,25 @@ impl MessageBusBuilder {
         self
     }
 
+    /// Announces that this worker takes messages of the application, which [`message`](MessageBus::message) gives. Default: it does not, and
+    /// whoever sends it one is told so. To send, it is not needed.
+    pub fn messages(mut self) -> Self {
+        self.window.get_or_insert(WINDOW);
+        self
+    }
+
+    /// Takes [`messages`](Self::messages), of which no more than so many bytes wait in this process, or are on their way to it, for the app to take
+    /// them. Default: 1 MiB. What is beyond that waits at the master, up to 1 MiB, and is refused from there on, so that who sends
+    /// hears of it.
+    ///
+    /// Too low, below 64 KiB, say: the master waits for this worker more often than it need, and messages come in small batches. Too high: a
+    /// worker that is slow has old messages, and as much memory; beside its payload each takes about 100 bytes. At least 1: one
+    /// message at a time. The largest message comes with any value, and may exceed it.
+    pub fn message_window(mut self, bytes: u64) -> Self {
+        self.window = Some(bytes.max(1));
+        self
+    }
+
     /// Connects to the master, or begins standalone mode.
     ///
     /// The connection belongs to the tokio runtime on which this is called, and lasts until that or the process ends;
@@ -129,8 +155,9 @@ impl MessageBusBuilder {
         let Some(token) = self.token.or(environment.token) else {
             return Err(ConnectError::NoToken { socket });
         };
-        let capabilities: &[&str] = if self.resumable { &[RESUME] } else { &[] };
-        let welcomed = handshake::connect(&socket, &token, capabilities).await?;
+        let named = [(self.resumable, RESUME), (self.window.is_some(), BUS)];
+        let capabilities: Vec<_> = named.iter().filter(|(is_so, _)| *is_so).map(|(_, name)| *name).collect();
+        let welcomed = handshake::connect(&socket, &token, &capabilities).await?;
         let session = &welcomed.session;
         let limits = session.limits;
         let orphan_timeout = self
@@ -146,7 +173,7 @@ impl MessageBusBuilder {
             version = session.version,
             "connected to the master"
         );
-        let shared = link::start(welcomed, identity, orphan_timeout, self.resumable)?;
+        let shared = link::start(welcomed, identity, orphan_timeout, self.resumable, self.window)?;
         Ok(MessageBus::new(shared))
     }
 }
@@ -159,6 +186,7 @@ impl fmt::Debug for MessageBusBuilder {
             .field("socket", &self.socket)
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("resumable", &self.resumable)
+            .field("window", &self.window)
             .finish()
     }
 }

@@ -338,7 +338,7 @@ impl fmt::Debug for MessageBus {
 }
 
 /// Shortens `text` to at most `bytes`, between two characters.
-fn cut(text: &mut String, bytes: usize) {
+pub(crate) fn cut(text: &mut String, bytes: usize) {
     let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.truncate(end.unwrap_or(0));
 }

@@ -83,6 +83,7 @@ mod link;
 mod listen_fds;
 mod listener;
 mod listeners;
+mod messages;
 mod orphan;
 mod outbox;
 mod request;
@@ -107,5 +108,9 @@ pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, S
 pub use identity::Identity;
 pub use in_flight::InFlight;
 pub use listener::Listener;
+pub use messages::{
+    Delivery, InvalidMessageError, Message, NoBusError, PublishError, Reach, RefusedError, ReplyError,
+    RequestError, SendMessageError, Sender, SubscribeError, To, TooManyOpenError,
+};
 pub use request::{QuitRequest, ResumeRequest, StopCause, StopRequest};
 pub use unix::UnixListener;

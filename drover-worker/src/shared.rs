@@ -12,6 +12,7 @@ use crate::identity::Identity;
 use crate::in_flight::Work;
 use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
 use crate::listeners::Listeners;
+use crate::messages::Post;
 use crate::orphan::Leaving;
 use crate::outbox::Outbox;
 use crate::request::{QuitRequest, Requests, ResumeRequest, StopCause, StopRequest};
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) requests: watch::Sender<Requests>,
     /// None in standalone mode.
     pub(crate) outbox: Option<Outbox>,
+    /// None in standalone mode.
+    pub(crate) post: Option<Arc<Post>>,
     pub(crate) listeners: Listeners,
     pub(crate) work: Arc<Work>,
     /// Where the worker waits for connections. A listener that was dropped is forgotten when the next is taken.
@@ -36,12 +39,14 @@ impl Shared {
     pub(crate) fn under_master(
         identity: Identity,
         outbox: Outbox,
+        post: Arc<Post>,
         orphan_timeout: Duration,
         can_resume: bool,
     ) -> Self {
         let lifecycle = Mutex::new(Lifecycle::under_master());
         let listeners = Listeners::UnderMaster { are_kept: can_resume };
-        Self { outbox: Some(outbox), orphan_timeout, lifecycle, ..Self::standalone(identity, listeners) }
+        let (outbox, post) = (Some(outbox), Some(post));
+        Self { outbox, post, orphan_timeout, lifecycle, ..Self::standalone(identity, listeners) }
     }
 
     pub(crate) fn standalone(identity: Identity, listeners: Listeners) -> Self {
@@ -51,6 +56,7 @@ impl Shared {
             lifecycle: Mutex::new(Lifecycle::standalone()),
             requests: watch::Sender::new(Requests::default()),
             outbox: None,
+            post: None,
             listeners,
             work: Arc::default(),
             places: Mutex::default(),
@@ -141,10 +147,10 @@ impl Shared {
         if before != after {
             tracing::info!(target: "drover::worker", "{before:?} → {after:?}");
         }
-        let mut stop_is_new = false;
+        let (mut stop_is_new, mut quit_is_new) = (false, false);
         self.requests.send_if_modified(|requests| {
             stop_is_new = lifecycle.stop_asked() && requests.stop.is_none();
-            let quit_is_new = lifecycle.quit_asked() && requests.quit.is_none();
+            quit_is_new = lifecycle.quit_asked() && requests.quit.is_none();
             if stop_is_new {
                 requests.stop(stop);
             }
@@ -156,6 +162,9 @@ impl Shared {
         drop(lifecycle);
         if stop_is_new {
             self.places().iter().for_each(|place| place.leave());
+        }
+        if let (true, Some(post)) = (quit_is_new, &self.post) {
+            post.inbox.end();
         }
         self.release_listeners();
         result

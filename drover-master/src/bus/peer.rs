@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use drover_proto::bus::{Batch, Direction, Mailbox, Outbound, OutboundBody, Refused};
+use drover_proto::bus::{Batch, Direction, Encoded, Mailbox, Outbound, OutboundBody, Refused};
 use drover_proto::codec::encode_frame;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{ErrorCode, MasterFrame, master_frame};
@@ -69,7 +69,7 @@ impl Peer {
     /// read either.
     pub(crate) async fn answer(&self, frame: Bytes) {
         // Without the connection there is nobody to answer.
-        let _ = self.mailbox.push_answer(frame).await;
+        let _ = self.mailbox.push_answer(&Encoded::of_frame(frame)).await;
     }
 
     /// Answers a request of this worker.
@@ -93,7 +93,7 @@ impl Peer {
             }
         };
         // Small, and no more of them than it may have requests open.
-        let _ = self.mailbox.push_owed(owed);
+        let _ = self.mailbox.push_owed(&Encoded::of_frame(owed));
     }
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use drover_proto::bus::{Batch, Direction, Incoming, MessageView, View, ViewBody};
+use drover_proto::codec::decode_frame;
 use drover_proto::frame::{FrameError, FrameLimit};
 use drover_proto::latest::{ErrorCode, WorkerFrame, worker_frame};
-use prost::Message as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
@@ -186,12 +186,9 @@ impl Reader<'_> {
     }
 
     async fn frame(&mut self, frame: &[u8]) -> Result<(), Broken> {
-        let frame = match WorkerFrame::decode(frame) {
+        let frame: WorkerFrame = match decode_frame(frame) {
             Ok(frame) => frame,
-            Err(error) => {
-                let error = FrameError::undecodable(frame, &error);
-                return Err(Broken(self.bad_frame(&error).await));
-            }
+            Err(error) => return Err(Broken(self.bad_frame(&error).await)),
         };
         tracing::debug!(
             target: "drover::protocol", connection = self.link.id.0, seq = frame.seq, "← {}", name(&frame)

@@ -41,6 +41,15 @@ enum Lane {
     Messages,
 }
 
+impl Lane {
+    fn of(outbound: &Outbound<'_>) -> Self {
+        match outbound.body {
+            OutboundBody::Message { .. } => Self::Messages,
+            OutboundBody::Reply => Self::Answers,
+        }
+    }
+}
+
 /// How many bytes of messages the peer takes before it says that it has consumed some, in frames without their headers.
 #[derive(Debug, Clone, Copy)]
 struct Window {
@@ -78,11 +87,7 @@ impl Mailbox {
     ///
     /// [`Refused`]; nothing was put in.
     pub fn try_push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), Refused> {
-        let length = outbound.length(self.direction, payload.len());
-        let lane = match outbound.body {
-            OutboundBody::Message { .. } => Lane::Messages,
-            OutboundBody::Reply => Lane::Answers,
-        };
+        let (lane, length) = (Lane::of(outbound), outbound.length(self.direction, payload.len()));
         self.put(lane, Some(self.limit), length, |queue| queue.push(outbound, self.direction, payload))
     }
 
@@ -104,10 +109,9 @@ impl Mailbox {
     /// # Cancel safety
     ///
     /// As [`push`](Self::push).
-    pub async fn push_answer(&self, frame: Bytes) -> Result<(), Closed> {
-        let frame = Encoded::whole(frame);
+    pub async fn push_answer(&self, frame: &Encoded) -> Result<(), Closed> {
         self.when_room(|| {
-            self.put(Lane::Answers, Some(self.limit), frame.length(), |queue| queue.push_encoded(&frame))
+            self.put(Lane::Answers, Some(self.limit), frame.length(), |queue| queue.push_encoded(frame))
         })
         .await
     }
@@ -118,9 +122,8 @@ impl Mailbox {
     /// # Errors
     ///
     /// [`Closed`]; nothing was put in.
-    pub fn push_owed(&self, frame: Bytes) -> Result<(), Closed> {
-        let frame = Encoded::whole(frame);
-        self.put(Lane::Answers, None, frame.length(), |queue| queue.push_encoded(&frame)).map_err(|_| Closed)
+    pub fn push_owed(&self, frame: &Encoded) -> Result<(), Closed> {
+        self.put(Lane::Answers, None, frame.length(), |queue| queue.push_encoded(frame)).map_err(|_| Closed)
     }
 
     /// Puts a frame in, when there is room.
@@ -132,11 +135,18 @@ impl Mailbox {
     /// # Cancel safety
     ///
     /// Cancel safe: the frame is put in as a whole, or not at all.
-    pub async fn push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), Closed> {
-        self.when_room(|| self.try_push(outbound, payload.clone())).await
+    pub async fn push(&self, outbound: &Outbound<'_>, mut payload: Bytes) -> Result<(), Closed> {
+        let (lane, length) = (Lane::of(outbound), outbound.length(self.direction, payload.len()));
+        self.when_room(|| {
+            // Taken only where there is room: a clone for a try that fails would cost an allocation.
+            self.put(lane, Some(self.limit), length, |queue| {
+                queue.push(outbound, self.direction, std::mem::take(&mut payload));
+            })
+        })
+        .await
     }
 
-    async fn when_room(&self, put: impl Fn() -> Result<(), Refused>) -> Result<(), Closed> {
+    async fn when_room(&self, mut put: impl FnMut() -> Result<(), Refused>) -> Result<(), Closed> {
         loop {
             // It hears of what comes after its creation, polled or not.
             let emptied = self.emptied.notified();
@@ -246,7 +256,10 @@ impl Inside {
             None => self.messages.take(usize::MAX, false, batch),
             Some(window) => {
                 let room = window.bytes.saturating_sub(window.on_the_way);
-                let taken = self.messages.take(room, window.on_the_way == 0, batch);
+                // A peer that says what it has consumed by half windows may have half of one left to say, for ever if
+                // nothing came before that.
+                let may_exceed = window.on_the_way < window.bytes.div_ceil(2);
+                let taken = self.messages.take(room, may_exceed, batch);
                 window.on_the_way += taken;
                 taken
             }
@@ -284,6 +297,11 @@ mod tests {
 
     /// The length of [`NEWS`] with a payload of 100 bytes, without its header.
     const HUNDRED: usize = 2 + 3 + 2 + 102;
+
+    /// An answer that was encoded elsewhere.
+    fn frame() -> Encoded {
+        Encoded::of_frame(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2]))
+    }
 
     fn hundred() -> Bytes {
         vec![7; 100].into()
@@ -353,13 +371,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_frame_over_the_room_goes_once_less_than_half_a_window_is_on_the_way() {
+        let mailbox = Mailbox::new(Direction::ToWorker, 1 << 20);
+        mailbox.set_window(2 * HUNDRED as u64 + 1);
+        let large = Bytes::from(vec![7; 300]);
+        let mut batch = Batch::default();
+        for payload in [hundred(), hundred(), large] {
+            mailbox.try_push(&NEWS, payload).unwrap();
+        }
+        assert!(mailbox.take(&mut batch).await);
+        assert!(tokio::time::timeout(Duration::ZERO, mailbox.take(&mut batch)).await.is_err());
+        // What is left is less than half a window, so the peer need not say it.
+        mailbox.consumed(HUNDRED as u64);
+        assert!(mailbox.take(&mut batch).await);
+        assert_eq!(mailbox.bytes(), 0);
+    }
+
+    #[tokio::test]
     async fn answers_wait_neither_for_messages_nor_for_the_window() {
         let mailbox = Mailbox::new(Direction::ToWorker, 2 * (HEADER_LEN + HUNDRED));
         mailbox.set_window(HUNDRED as u64);
         mailbox.try_push(&NEWS, hundred()).unwrap();
         mailbox.try_push(&NEWS, hundred()).unwrap();
         mailbox.try_push(&REPLY, Bytes::new()).unwrap();
-        mailbox.push_answer(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2])).await.unwrap();
+        mailbox.push_answer(&frame()).await.unwrap();
         let mut batch = Batch::default();
         assert!(mailbox.take(&mut batch).await);
         let answers = [0, 0, 0, 4, 0x10, 1, 0x7a, 0, 0, 0, 0, 2, 0x10, 2];
@@ -372,7 +407,7 @@ mod tests {
         let mailbox = Mailbox::new(Direction::ToWorker, 1);
         mailbox.try_push(&REPLY, Bytes::new()).unwrap();
         assert_eq!(mailbox.try_push(&REPLY, Bytes::new()), Err(Refused::Full));
-        mailbox.push_owed(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2])).unwrap();
+        mailbox.push_owed(&frame()).unwrap();
         assert_eq!(mailbox.bytes(), 14);
     }
 

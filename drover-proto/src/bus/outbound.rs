@@ -51,8 +51,8 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// A frame that was encoded elsewhere, with its header.
-    pub(super) fn whole(frame: Bytes) -> Self {
+    /// A whole frame of any kind with its header, as [`encode_frame`](crate::codec::encode_frame) gives it.
+    pub fn of_frame(frame: Bytes) -> Self {
         Self { head: frame, payload: Bytes::new() }
     }
 

@@ -1,0 +1,154 @@
+//! A message to one: sent, or asked with a reply to wait for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use drover_proto::bus::Refused;
+use drover_proto::latest::{ErrorCode, Scope};
+
+use super::post::{Asks, Post, QUEUE_LIMIT, message};
+use super::{
+    Answer, CONFIRMATION, NoBusError, RefusedError, RequestError, SendMessageError, To, confirmed, error_of,
+    name,
+};
+use crate::bus::MessageBus;
+
+/// How much longer than the master a request waits: the master's answer, which knows more, comes first.
+const BACKSTOP: Duration = Duration::from_secs(1);
+
+impl MessageBus {
+    /// Sends a message, at most once.
+    ///
+    /// To the [program of the master](To::App) it returns when the message is in the queue to the master, and waits while that is full
+    /// (256 KiB): who sends faster than the master reads is slowed down. To a worker it returns when the message is in that
+    /// worker's queue at the master. That the receiver takes it is promised by neither; [`request`](Self::request) tells.
+    ///
+    /// # Errors
+    ///
+    /// [`SendMessageError`]: it went nowhere, but for [`TimedOut`](SendMessageError::TimedOut), and for
+    /// [`NoBus`](SendMessageError::NoBus) to a worker, after which it may have.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has sent the message as a whole, or not at all.
+    pub async fn send(
+        &self,
+        to: To,
+        topic: impl AsRef<str>,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), SendMessageError> {
+        self.send_bytes(to, topic.as_ref(), payload.into()).await
+    }
+
+    async fn send_bytes(&self, to: To, topic: &str, payload: Bytes) -> Result<(), SendMessageError> {
+        let post = self.post()?;
+        post.check(topic, payload.len())?;
+        if to == To::App {
+            check_app(post, to, topic)?;
+            return Ok(post.push(&message(Scope::App, None, topic, Asks::Nothing), payload).await?);
+        }
+        let mut question = post.questions.ask::<SendMessageError>()?;
+        let asks = Asks::Confirmation { seq: question.seq };
+        post.push(&message(to.scope(), Some(to), topic, asks), payload).await?;
+        match confirmed(&mut question).await? {
+            Some(Answer::Accepted(_)) => Ok(()),
+            Some(answer) => Err(refused(to, topic, answer).into()),
+            None => Err(SendMessageError::TimedOut { to, topic: topic.to_owned(), after: CONFIRMATION }),
+        }
+    }
+
+    /// Sends a message if there is room in the queue to the master, without ever waiting. What the master refuses then, because
+    /// the worker it is for is not there, say, the master counts and logs.
+    ///
+    /// # Errors
+    ///
+    /// [`SendMessageError::QueueFull`] if there is no room (256 KiB). As [`send`](Self::send), but for what the master says.
+    pub fn try_send(
+        &self,
+        to: To,
+        topic: impl AsRef<str>,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), SendMessageError> {
+        let (topic, payload) = (topic.as_ref(), payload.into());
+        let post = self.post()?;
+        post.check(topic, payload.len())?;
+        check_app(post, to, topic)?;
+        let outbound = message(to.scope(), Some(to), topic, Asks::Nothing);
+        post.try_push(&outbound, payload).map_err(|refused| match refused {
+            Refused::Full => SendMessageError::QueueFull { to, topic: topic.to_owned(), limit: QUEUE_LIMIT },
+            Refused::Closed => NoBusError::MasterGone.into(),
+        })
+    }
+
+    /// Sends a request and waits for its reply, up to `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]: there is no reply. Its variants tell where the request may have been carried out nevertheless.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future waits no longer: the request is on its way or not, and its reply is dropped when it comes.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled.
+    pub async fn request(
+        &self,
+        to: To,
+        topic: impl AsRef<str>,
+        payload: impl Into<Bytes>,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
+        self.request_bytes(to, topic.as_ref(), payload.into(), timeout).await
+    }
+
+    async fn request_bytes(
+        &self,
+        to: To,
+        topic: &str,
+        payload: Bytes,
+        timeout: Duration,
+    ) -> Result<Bytes, RequestError> {
+        let post = self.post()?;
+        post.check(topic, payload.len())?;
+        check_app(post, to, topic)?;
+        let mut question = post.questions.ask::<RequestError>()?;
+        let asks = Asks::Reply { seq: question.seq, timeout };
+        let outbound = message(to.scope(), Some(to), topic, asks);
+        let answer = tokio::time::timeout(timeout.saturating_add(BACKSTOP), async {
+            post.push(&outbound, payload).await?;
+            question.answered().await
+        });
+        let timed_out = || RequestError::TimedOut { to, topic: topic.to_owned(), after: timeout };
+        match answer.await.map_err(|_| timed_out())?? {
+            Answer::Reply(payload) => Ok(payload),
+            Answer::Error(error) if error.code() == ErrorCode::Deadline => Err(timed_out()),
+            Answer::Error(error) if error.code() == ErrorCode::Failed => {
+                Err(RequestError::Failed { to, topic: topic.to_owned(), message: error.message })
+            }
+            answer => Err(refused(to, topic, answer).into()),
+        }
+    }
+}
+
+/// What is sent to the program of the master needs one that takes messages.
+fn check_app(post: &Post, to: To, topic: &str) -> Result<(), RefusedError> {
+    if to == To::App && !post.has_app {
+        return Err(RefusedError::TakesNone { to, topic: topic.to_owned() });
+    }
+    Ok(())
+}
+
+/// An answer that is not the one hoped for, of the master.
+fn refused(to: To, topic: &str, answer: Answer) -> RefusedError {
+    let topic = topic.to_owned();
+    let error = error_of(answer);
+    match error.code() {
+        ErrorCode::NotFound => RefusedError::NotFound { to, topic },
+        ErrorCode::NotReady => RefusedError::NotReady { to, topic },
+        ErrorCode::Unimplemented => RefusedError::TakesNone { to, topic },
+        ErrorCode::Busy => RefusedError::Busy { to, topic, message: error.message },
+        code => RefusedError::Other { to, topic, code: name(code.into()), message: error.message },
+    }
+}
