@@ -224,7 +224,7 @@ fn kill_cause(cause: KillCause) -> wire::KillCause {
         KillCause::Disconnected => wire::KillCause::Disconnected,
         KillCause::ProtocolError => wire::KillCause::ProtocolError,
         KillCause::Unresponsive => wire::KillCause::Unresponsive,
-        KillCause::Watchdog => wire::KillCause::Unspecified,
+        KillCause::Watchdog => wire::KillCause::Watchdog,
     }
 }
 

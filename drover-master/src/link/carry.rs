@@ -277,8 +277,8 @@ fn said(frame: &WorkerFrame) -> Option<Said> {
             }
         }
         worker_frame::Body::Pong(_) => Said::Pong,
+        worker_frame::Body::Progress(_) => Said::Progress,
         worker_frame::Body::Error(_)
-        | worker_frame::Body::Progress(_)
         | worker_frame::Body::Message(_)
         | worker_frame::Body::Reply(_)
         | worker_frame::Body::Subscribe(_)

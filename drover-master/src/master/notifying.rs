@@ -28,6 +28,8 @@ pub(super) struct Told {
     socket: Option<OsString>,
     /// How often it has to say that it makes progress.
     pub(super) watchdog: Option<Duration>,
+    /// The same of a worker of the protocol, which says Progress.
+    progress: Option<Duration>,
     /// The descriptor it says by that it is ready, and its number.
     pub(super) pipe: Option<(Arc<OwnedFd>, u32)>,
     /// What the workers before it have left.
@@ -43,8 +45,10 @@ impl Told {
         contact: &mut Contact,
     ) -> Result<Self, SpawnFailure> {
         let spec = Arc::clone(&edition.spec);
-        if spec.protocol != Protocol::Notify {
-            return Ok(Self::default());
+        match spec.protocol {
+            Protocol::None => return Ok(Self::default()),
+            Protocol::Drover => return Ok(Self { progress: spec.watchdog, ..Self::default() }),
+            Protocol::Notify => {}
         }
         if let Some(number) = spec.notify_fd {
             let (fd, theirs) = pipe().map_err(|error| failed(error.into(), "its notification descriptor"))?;
@@ -61,7 +65,7 @@ impl Told {
         contact.notified_by = Some(Source::Socket(socket.fd));
         contact.notify_path = Some(socket.path);
         let stored = stores.get_mut(&worker.slot).map(FdStore::hand_over).unwrap_or_default();
-        Ok(Self { socket: Some(path), watchdog: spec.watchdog, pipe: None, stored })
+        Ok(Self { socket: Some(path), watchdog: spec.watchdog, stored, ..Self::default() })
     }
 
     /// Puts it into the worker's environment, and what is kept after its sockets.
@@ -73,6 +77,9 @@ impl Told {
     ) {
         words.extend(self.socket.clone().map(|path| ("NOTIFY_SOCKET", path)));
         words.extend(self.watchdog.map(|every| ("WATCHDOG_USEC", every.as_micros().to_string().into())));
+        words.extend(
+            self.progress.map(|every| ("DROVER_WATCHDOG_MS", every.as_millis().max(1).to_string().into())),
+        );
         if self.stored.is_empty() {
             return;
         }

@@ -111,6 +111,8 @@ pub enum Said {
     ShutDown,
     /// It lives.
     Pong,
+    /// The application itself gets on with its work.
+    Progress,
     /// It has answered what nobody asked, or has answered already.
     Stray,
     /// It needs longer.
@@ -192,6 +194,7 @@ impl Said {
             Self::Stopped => "Stopped",
             Self::ShutDown => "ShutDown",
             Self::Pong => "Pong",
+            Self::Progress => "Progress",
             Self::Stray => "an answer to nothing",
             Self::Extend { .. } => "Extend",
             Self::Status { .. } => "Status",

@@ -332,6 +332,7 @@ impl Worker {
         self.heard();
         match (said, &self.state) {
             (Said::Pong, _) => {}
+            (Said::Progress, _) => self.arm_watchdog(now),
             // Not refused: an answer is never answered.
             (said @ Said::Stray, _) => {
                 let (said, during) = (said.name(), self.phase());

@@ -20,7 +20,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol) -> Self {
         let mut spec = AppSpec::new("app", Command::new("app"));
         spec.protocol = protocol;
         let identity = Identity { slot: SlotIndex(0), generation: Generation(1), id: WorkerId(1) };
@@ -200,6 +200,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidShutDown", said(Said::ShutDown)),
         ("SaidPong", said(Said::Pong)),
         ("SaidStray", said(Said::Stray)),
+        ("SaidProgress", said(Said::Progress)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
         ("NoticedReady", WorkerInput::Notified(Notice::Ready)),

@@ -113,6 +113,24 @@ fn the_watchdog_judges_neither_before_a_worker_is_ready_nor_on_its_way_out() {
 }
 
 #[test]
+fn a_worker_of_the_protocol_feeds_its_watchdog_by_progress_and_by_nothing_else() {
+    let life = || {
+        let mut spec = AppSpec::new("app", crate::config::Command::new("app"));
+        (spec.watchdog, spec.heartbeat) = (Some(TEN), None);
+        let mut life = Life::new(Protocol::Drover);
+        life.worker = Worker::new(life.worker.identity, Arc::new(Rules::from(&spec)), life.now);
+        let mut life = life.feed([spawned(), WorkerInput::Connected, Said::Started.into()]);
+        life.now += Duration::from_secs(9);
+        life
+    };
+    for (said, phase) in [(Said::Progress, Phase::Started), (Said::Pong, Phase::ShuttingDown)] {
+        let mut life = life().feed([said.into()]);
+        life.now += Duration::from_secs(1);
+        assert_eq!(life.feed([WorkerInput::DeadlinePassed]).worker.phase(), phase);
+    }
+}
+
+#[test]
 fn a_worker_sets_the_interval_of_its_watchdog() {
     let second = Duration::from_secs(1);
     let life = noticed(ready(), Notice::WatchdogEvery { every: second });
