@@ -9,6 +9,7 @@
 //! `docs/design/notify.md`.
 
 mod ear;
+mod hearing;
 mod kinship;
 mod message;
 mod place;
