@@ -58,6 +58,70 @@
 //! - **Misuse**, such as [`started`](MessageBus::started) twice, is an error of that call; nothing is sent.
 //! - **Children** of a worker are best started by [`command`], which keeps Drover's variables from them.
 //!
+//! # Messages
+//!
+//! The application's own messages, bytes with a topic: between a worker and the program that embeds the master ([`To::App`]), and among
+//! the workers of one app. All go through the master.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use drover_worker::{Message, MessageBus, To};
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let bus = MessageBus::builder().messages().connect().await?;
+//!     if !bus.is_standalone() {
+//!         bus.subscribe("cache.clear").await?;
+//!     }
+//!     bus.started().await?;
+//!
+//!     loop {
+//!         tokio::select! {
+//!             Some(message) = bus.message() => answer(&bus, message).await?,
+//!             _ = bus.stop_requested() => break,
+//!         }
+//!     }
+//!     bus.stopped().await?;
+//!     bus.quit_requested().await;
+//!     bus.shut_down().await?;
+//!     Ok(())
+//! }
+//!
+//! async fn answer(bus: &MessageBus, message: Message) -> Result<(), Box<dyn std::error::Error>> {
+//!     match message.topic() {
+//!         "cache.clear" => println!("{:?} wants the cache cleared", message.from()),
+//!         "who" => message.reply(format!("slot {}", bus.identity().slot)).await?,
+//!         "price" => match bus.request(To::Slot(0), "price", message.payload().clone(), Duration::from_secs(2)).await {
+//!             Ok(price) => message.reply(price).await?,
+//!             Err(error) => message.refuse(error.to_string())?,
+//!         },
+//!         // A request is answered even so: its sender is told that it was dropped.
+//!         topic => eprintln!("nothing is known of {topic:?}"),
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! | call | goes to | is done when |
+//! | --- | --- | --- |
+//! | [`send`](MessageBus::send) | the program, or one worker | it is in the queue to the master; of a worker: in that worker's queue |
+//! | [`try_send`](MessageBus::try_send) | the program, or one worker | at once, or there is no room |
+//! | [`request`](MessageBus::request) | the program, or one worker | the reply is there |
+//! | [`broadcast`](MessageBus::broadcast) | all other workers of the app | it is in the queue of each that has room |
+//! | [`publish`](MessageBus::publish) | those that have [subscribed](MessageBus::subscribe) to the topic | as above |
+//!
+//! - A message arrives at most once, and those of one sender to one receiver in their order. Nothing is kept for a worker that is not there.
+//! - A [request](Message::is_request) has exactly one answer, whatever becomes of who was asked.
+//! - A slow app costs bounded memory: what it does not take waits at the master ([`message_window`](MessageBusBuilder::message_window)), and
+//!   senders are told when the queue there is full. The worker hears Stop and answers pings all the same.
+//! - Topics have up to 255 bytes, payloads up to 1 MiB, and 1,024 answers may be awaited at a time. More is an error before anything is sent.
+//! - What was sent before [`shut_down`](MessageBus::shut_down) is written before it.
+//! - Standalone there is nobody to talk with: sending is [`NoBusError::Standalone`], and [`message`](MessageBus::message) waits until the worker
+//!   is to leave.
+//!
+//! # Traces
+//!
 //! Traces go to the targets `drover::worker` (changes of state) and `drover::protocol` (each message by its name).
 //!
 //! # Features

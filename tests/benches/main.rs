@@ -5,10 +5,12 @@
 //! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
 //! - [`library`], [`program`]: Drover in this process, and as the command.
 //! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`],
-//!   [`load`], [`reload`]. Of the last two the run fails if a request is lost.
+//!   [`bus`], [`load`], [`reload`]. Of the last two the run fails if a request is lost.
 //!
 //! What each line means stands in `docs/benchmarks.md`.
 
+mod bus;
+mod bus_plain;
 mod fairness;
 mod idle;
 mod library;
@@ -85,6 +87,9 @@ async fn run(options: &Options) -> ExitCode {
     }
     if options.wants("fairness") {
         fairness::all(options).await;
+    }
+    if options.wants("bus") {
+        bus::all(options).await;
     }
     let mut nothing_lost = true;
     if options.wants("load") {

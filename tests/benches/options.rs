@@ -1,8 +1,8 @@
 //! What is to be measured.
 
 /// Every line, in the order of the table.
-pub(crate) const LINES: [&str; 10] =
-    ["start", "sdk", "restart", "stop", "memory", "idle", "scale", "fairness", "load", "reload"];
+pub(crate) const LINES: [&str; 11] =
+    ["start", "sdk", "restart", "stop", "memory", "idle", "scale", "fairness", "bus", "load", "reload"];
 
 /// What was asked for.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use drover_master::config::{ConfigError, Probe};
+use drover_master::config::{ConfigError, Probe, Stdin};
 
 use super::online::duration;
 
@@ -32,6 +32,9 @@ pub struct RunArgs {
     /// A socket that every worker inherits, as LISTEN_FDS from descriptor 3; HOST:PORT or unix:PATH
     #[arg(short, long, value_name = "NAME=ADDR")]
     pub listen: Vec<Listen>,
+    /// What workers have as their standard input: null, or socket:NAME for one that --listen names
+    #[arg(long, value_name = "STDIN", default_value = "null")]
+    pub stdin: Stdin,
     /// How workers say that they are ready
     #[arg(long, value_name = "PROTOCOL", default_value = "none")]
     pub protocol: Protocol,

@@ -125,6 +125,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
             ListenSpec { backlog, mode, ..ListenSpec::new(&socket.name, addr) }
         })
         .collect();
+    spec.stdin = app.stdin.clone();
     spec.start = start_policy(app, keep_going);
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
@@ -134,6 +135,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         let signal = drover_master::signal_number(&reload.signal)?;
         Some(ReloadSignal { signal, waits: reload.wait })
     });
+    spec.health = app.health.clone();
     spec.restart = app.restart.clone();
     spec.update = app.update.clone();
     spec.suspend = app.suspend.as_ref().and_then(|suspend| {

@@ -90,7 +90,7 @@ impl<'n> Aim<'n> {
             (Goal::Ready, _) if worker.role() == WorkerRole::Leaving => {
                 Verdict::Never(format!("{}@{} was replaced and leaves", app.name, worker.id))
             }
-            (Goal::Ready, Phase::Started) => Verdict::Holds,
+            (Goal::Ready, Phase::Started) if worker.unready.is_empty() => Verdict::Holds,
             (Goal::Ready, Phase::ShutDown) if has_succeeded(worker) => Verdict::Holds,
             (Goal::Ready, Phase::Failed | Phase::Stopped | Phase::ShutDown) if is_settled(app, worker) => {
                 Verdict::Never(not_running(app, worker))
@@ -219,7 +219,10 @@ mod tests {
         let app = AppStatus {
             name: "web".into(),
             desired: count(Phase::Unspecified) - count(Phase::ShutDown),
-            ready: count(Phase::Started),
+            ready: workers
+                .iter()
+                .filter(|worker| worker.phase() == Phase::Started && worker.unready.is_empty())
+                .count() as u32,
             phase: phase.into(),
             operation: operation.into(),
             outcome: outcome.into(),
@@ -232,6 +235,16 @@ mod tests {
     fn judged(goal: Goal, name: &str, then: &StatusReply) -> Verdict {
         let running = web(Phase::Started, "", "", vec![worker(0, 7, 70, Phase::Started)]);
         Aim::new(goal, &[name.parse().unwrap()], &running).judge(then)
+    }
+
+    #[test]
+    fn a_worker_that_is_started_and_unready_is_not_ready_yet() {
+        let unready =
+            WorkerStatus { unready: "GET / answered 503".into(), ..worker(0, 7, 70, Phase::Started) };
+        let reply = web(Phase::Started, "", "", vec![unready]);
+        for name in ["web", "web/0", "web@7"] {
+            assert_eq!(judged(Goal::Ready, name, &reply), Verdict::NotYet, "{name}");
+        }
     }
 
     #[test]

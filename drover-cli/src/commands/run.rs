@@ -44,6 +44,7 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
     spec.start.probe = args.probe.map(|probe| probe.0);
     spec.listeners =
         args.listen.into_iter().map(|listen| ListenSpec::new(listen.name, listen.addr)).collect();
+    spec.stdin = args.stdin;
     if let Err(error) = spec.check() {
         return usage(&error);
     }

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use drover_master::config::Kind;
+use drover_master::config::{Kind, Stdin};
 
 use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
-use super::unbuilt::Place;
-use super::{env_file, heartbeat, limits, names, notify, recycle, restart, suggest, timing, update, value};
+use super::{
+    env_file, health, heartbeat, limits, names, notify, recycle, restart, suggest, timing, update, value,
+};
 
 /// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
@@ -28,9 +29,12 @@ pub(super) fn read<'t>(
     let from_files = directory.map(|directory| env_file::read(&env_files, directory, table.mistakes()));
     let own = table.optional("env", env).unwrap_or_default();
     let cwd = table.optional("cwd", value::filled_string).map(PathBuf::from);
-    let sockets = table.optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets));
-    let sockets = sockets.unwrap_or_default();
-    let notify_fd = notify::descriptor(table, protocol, sockets.len());
+    let own_sockets = table
+        .optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets))
+        .unwrap_or_default();
+    let stdin =
+        table.optional("stdin", |entry, mistakes| stdin(entry, mistakes, &own_sockets)).unwrap_or_default();
+    let notify_fd = notify::descriptor(table, protocol, own_sockets.len());
     let app = App {
         name: entry.name.to_owned(),
         command: Vec::new(),
@@ -39,7 +43,8 @@ pub(super) fn read<'t>(
             Kind::Service => Workers::Auto,
             Kind::Oneshot => Workers::Count(1),
         }),
-        sockets,
+        sockets: own_sockets,
+        stdin,
         protocol,
         env: from_files.unwrap_or_default().into_iter().chain(own).collect(),
         env_files: env_files.into_iter().map(|file| file.path).collect(),
@@ -49,13 +54,14 @@ pub(super) fn read<'t>(
         user: table.optional("user", account),
         group: table.optional("group", account),
         limits: limits::read(table),
-        start: table.table("start", Place::Start, |table| timing::start(table, protocol, kind)),
-        stop: table.table("stop", Place::Stop, timing::stop),
+        start: table.table("start", |table| timing::start(table, protocol, kind)),
+        stop: table.table("stop", timing::stop),
         suspend: timing::suspend(table, protocol),
         heartbeat: heartbeat::read(table, protocol),
         watchdog: notify::watchdog(table, protocol, notify_fd.is_some()),
         reload: notify::reload(table, protocol, notify_fd.is_some()),
         notify_fd,
+        health: health::read(table, kind),
         restart: restart::read(table),
         update: update::read(table),
         recycle: recycle::read(table, protocol),
@@ -149,6 +155,28 @@ fn socket_names<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, known: &[&st
         }
     }
     Some(names.into_iter().map(|(name, _)| name.to_owned()).collect())
+}
+
+fn stdin<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, own: &[String]) -> Option<Stdin> {
+    let text = value::string(entry, mistakes)?;
+    let Ok(stdin) = text.parse() else {
+        let message = format!("{} is `{}`, neither `null` nor `socket:NAME`", entry.path, shown(text));
+        mistakes
+            .add(entry.span.clone(), message)
+            .help("write `socket:` and the name of one of the app's `sockets`");
+        return None;
+    };
+    if let Stdin::Socket(name) = &stdin
+        && !own.contains(name)
+    {
+        let help = match suggest::suggest(name, own.iter().map(String::as_str)) {
+            Some(known) => suggest::did_you_mean(known),
+            None => "add it to the app's `sockets`".to_owned(),
+        };
+        let message = format!("{} names `{}`, which is none of the app's sockets", entry.path, shown(name));
+        mistakes.add(entry.span.clone(), message).help(help);
+    }
+    Some(stdin)
 }
 
 const PROTOCOLS: &[(&str, Protocol)] =

@@ -6,7 +6,6 @@ use drover_master::config::Heartbeat;
 
 use super::model::Protocol;
 use super::reader::Reader;
-use super::unbuilt::Place;
 use super::value;
 
 /// Reads `heartbeat` of an app that speaks `protocol`.
@@ -30,7 +29,7 @@ pub(super) fn read(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Heart
                     .add(entry.key_span, message)
                     .help("leave it out, or set `protocol = \"drover\"`");
             }
-            Some(app.table("heartbeat", Place::Heartbeat, table))
+            Some(app.table("heartbeat", table))
         }
     }
 }

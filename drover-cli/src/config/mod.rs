@@ -39,6 +39,7 @@
 
 mod app;
 mod env_file;
+mod health;
 mod heartbeat;
 mod json;
 mod limits;
@@ -61,7 +62,6 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod timing;
-mod unbuilt;
 pub mod units;
 mod update;
 mod value;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_master::config::{
-    Dependency, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy, Strategy,
-    UpdatePolicy,
+    Dependency, HealthPolicy, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy,
+    Stdin, Strategy, UpdatePolicy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -112,6 +112,8 @@ pub struct App {
     pub workers: Workers,
     /// Names of the [`Socket`]s its workers receive, in this order; each exists, none is named twice.
     pub sockets: Vec<String>,
+    /// Their standard input; default nothing, else one of `sockets`.
+    pub stdin: Stdin,
     /// How its workers talk to the master.
     pub protocol: Protocol,
     /// Variables added to its workers' environment: of `env_files`, once loaded, then of the file itself, which win.
@@ -145,6 +147,8 @@ pub struct App {
     pub notify_fd: Option<u32>,
     /// How it reads its configuration again by itself; a reload replaces it when absent.
     pub reload: Option<ReloadBySignal>,
+    /// What its workers are asked from outside while they serve; default nothing.
+    pub health: HealthPolicy,
     /// What follows the end of a worker.
     pub restart: RestartPolicy,
     /// How workers are replaced while the app runs.

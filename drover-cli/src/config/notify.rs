@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::model::{Protocol, ReloadBySignal};
 use super::reader::Reader;
-use super::unbuilt::Place;
 use super::{timing, value};
 
 /// Reads `notify_fd` of an app with so many sockets.
@@ -56,7 +55,7 @@ pub(super) fn reload(
         return None;
     }
     let tells = protocol == Protocol::Notify && !has_descriptor;
-    app.table("reload", Place::Reload, |table| {
+    app.table("reload", |table| {
         let help = "name it, for example `reload = { signal = \"HUP\" }`";
         let signal = table.required("signal", help, timing::signal);
         let waits = table.entry("wait");

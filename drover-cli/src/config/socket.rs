@@ -107,9 +107,8 @@ fn unix(path: &str) -> Result<Listen, Fault> {
     Err((fault.to_owned(), "write for example `unix:/run/app.sock`".to_owned()))
 }
 
-/// An address to connect to: `HOST:PORT`, with a port.
-pub(super) fn peer<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
-    let text = value::string(entry, mistakes)?;
+/// An address to connect to, which this entry has: `HOST:PORT`, with a port.
+pub(super) fn peer_of<'t>(entry: &Entry<'t>, text: &str, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let (fault, help) = match host_port(text) {
         Ok(HostPort { port: 0, .. }) => (
             "has port 0, at which nobody listens".to_owned(),

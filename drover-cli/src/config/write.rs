@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use drover_master::config::{
-    Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource, RestartPolicy, RestartWhen,
-    Share, Strategy, UpdateOrder, UpdatePolicy,
+    Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
+    Limit, LimitReached, Limits, ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource,
+    RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
 };
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -17,7 +17,7 @@ use super::units::format_duration;
 /// The whole configuration as a `drover.toml` that means the same.
 ///
 /// Every key that has a default stands there with its value. What a key takes from where the file is run (`cwd`, `umask`,
-/// `start.parallel`) or is not there at all (`start.probe`) is left out.
+/// `start.parallel`) or is not there at all (`start.probe`, `health`) is left out.
 #[must_use]
 pub fn to_toml(config: &Config) -> String {
     document(config).to_string()
@@ -78,6 +78,7 @@ fn app(app: &App) -> Item {
         command,
         workers,
         sockets,
+        stdin,
         protocol,
         env,
         // What they hold is in `env`, once the file has been loaded.
@@ -95,6 +96,7 @@ fn app(app: &App) -> Item {
         watchdog,
         notify_fd,
         reload,
+        health: asked,
         restart: policy,
         update: updating,
         recycle: recycling,
@@ -119,6 +121,7 @@ fn app(app: &App) -> Item {
         ("command", value(Array::from_iter(command))),
         ("workers", workers),
         ("sockets", value(Array::from_iter(sockets))),
+        ("stdin", value(stdin.to_string())),
         ("protocol", value(protocol)),
         ("kind", value(kind)),
         ("essential", value(*essential)),
@@ -132,6 +135,7 @@ fn app(app: &App) -> Item {
     written.extend(group.as_ref().map(|group| ("group", value(group))));
     written.push(("env", table(env.iter().map(|(key, text)| (&**key, value(text))))));
     written.push(("limits", limits(limited)));
+    written.extend(asked.is_set().then(|| ("health", health(asked))));
     written.push(("start", start(starting)));
     written.push(("stop", stop(stopping)));
     written.extend(suspending.as_ref().map(|Suspend { signal, resume_signal }| {
@@ -209,8 +213,26 @@ fn start(start: &Start) -> Item {
     table(written)
 }
 
-fn probe(Probe { kind, interval, timeout }: &Probe) -> Item {
-    let mut rows: Vec<(&str, Value)> = match kind {
+fn health(HealthPolicy { liveness, readiness }: &HealthPolicy) -> Item {
+    let of = |key, check: &Option<HealthCheck>| check.as_ref().map(|check| (key, health_check(check)));
+    table([of("liveness", liveness), of("readiness", readiness)].into_iter().flatten())
+}
+
+fn health_check(check: &HealthCheck) -> Item {
+    let HealthCheck { probe, failures, successes, initial_delay } = check;
+    let mut rows = probe_rows(probe);
+    rows.push(("failures", i64::from(failures.get()).into()));
+    rows.push(("successes", i64::from(successes.get()).into()));
+    rows.push(("initial_delay", format_duration(*initial_delay).into()));
+    inline(rows)
+}
+
+fn probe(probe: &Probe) -> Item {
+    inline(probe_rows(probe))
+}
+
+fn probe_rows(Probe { kind, interval, timeout }: &Probe) -> Vec<(&'static str, Value)> {
+    let mut rows: Vec<(&'static str, Value)> = match kind {
         ProbeKind::Tcp { addr } => vec![("tcp", addr.into())],
         ProbeKind::Http { url, host, status } => {
             let mut rows = vec![("http", url.to_string().into())];
@@ -230,7 +252,7 @@ fn probe(Probe { kind, interval, timeout }: &Probe) -> Item {
     };
     rows.push(("interval", format_duration(*interval).into()));
     rows.push(("timeout", format_duration(*timeout).into()));
-    inline(rows)
+    rows
 }
 
 fn stop(stop: &Stop) -> Item {
@@ -384,6 +406,7 @@ strategy = "none"
 command = ["web"]
 workers = "auto"
 sockets = []
+stdin = "null"
 protocol = "none"
 kind = "service"
 essential = false

@@ -42,6 +42,9 @@ fn worker(described: &WorkerDescription) -> String {
         let _ = write!(text, ", next try in {}", uptime(left));
     }
     text.push('\n');
+    if !status.unready.is_empty() {
+        let _ = writeln!(text, "  not ready: {}", status.unready);
+    }
     if !status.status_text.is_empty() {
         let _ = writeln!(text, "  says: {}", status.status_text);
     }

@@ -45,6 +45,7 @@ fn worker(worker: &WorkerStatus) -> Value {
         "next_try_ms": worker.next_try_ms,
         "last_exit": worker.last_exit.as_ref().map(exit),
         "status": text(&worker.status_text),
+        "unready": text(&worker.unready),
         "in_flight": worker.in_flight,
     })
 }

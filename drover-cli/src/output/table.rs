@@ -69,6 +69,7 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
 fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     let phase = match worker.next_try_ms {
         Some(left) => format!("{}, next try in {}", capitals(worker.phase()), uptime(left)),
+        None if !worker.unready.is_empty() => format!("{}, not ready", capitals(worker.phase())),
         None => capitals(worker.phase()),
     };
     let dash = || "-".to_owned();
@@ -149,6 +150,14 @@ mod tests {
             }],
             ..Default::default()
         }
+    }
+
+    #[test]
+    fn an_unready_worker_is_shown_as_such() {
+        let mut reply = reply();
+        reply.apps[0].workers[0].unready = "GET / answered 503".into();
+        let plain = status(&reply, false);
+        assert!(plain.contains(" web/0   STARTED, not ready  4711"), "{plain}");
     }
 
     #[test]

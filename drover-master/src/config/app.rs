@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, Heartbeat, Kind, ListenSpec, RecyclePolicy, ReloadSignal, RestartPolicy,
-    RestartWhen, StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
+    Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, PlaceholderError, RecyclePolicy,
+    ReloadSignal, RestartPolicy, RestartWhen, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -23,6 +23,8 @@ pub struct AppSpec {
     pub workers: u32,
     /// The listeners each worker inherits, in this order from descriptor 3.
     pub listeners: Vec<ListenSpec>,
+    /// What each worker has as its standard input. Default: nothing.
+    pub stdin: Stdin,
     /// How workers tell that they are ready.
     pub protocol: Protocol,
     /// How workers start.
@@ -41,6 +43,8 @@ pub struct AppSpec {
     /// The signal by which workers read their configuration again: then a reload by the same description sends it to one worker
     /// after the other, and replaces none. None, the default: a reload replaces them.
     pub reload: Option<ReloadSignal>,
+    /// What workers are asked from outside while they serve. Default: nothing.
+    pub health: HealthPolicy,
     /// How workers come back.
     pub restart: RestartPolicy,
     /// How they are replaced while the app runs.
@@ -100,6 +104,7 @@ impl AppSpec {
             command,
             workers: super::cpus(),
             listeners: Vec::new(),
+            stdin: Stdin::Null,
             protocol: Protocol::Drover,
             start: StartPolicy::default(),
             stop: StopPolicy::default(),
@@ -107,6 +112,7 @@ impl AppSpec {
             watchdog: None,
             notify_fd: None,
             reload: None,
+            health: HealthPolicy::default(),
             restart: RestartPolicy::default(),
             update: UpdatePolicy::default(),
             recycle: RecyclePolicy::default(),
@@ -157,6 +163,11 @@ impl AppSpec {
                 return Err(ConfigError::Listener { name: listener.name.clone(), fault });
             }
         }
+        if let Some(name) = self.stdin.socket()
+            && !self.listeners.iter().any(|listener| listener.name == name)
+        {
+            return Err(ConfigError::StdinListener { app: self.name.clone(), name: name.to_owned() });
+        }
         if self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.interval.is_zero()) {
             return Err(ConfigError::HeartbeatInterval { app: self.name.clone() });
         }
@@ -164,6 +175,7 @@ impl AppSpec {
             let reason = match (self.restart.when, &self.start.probe) {
                 (RestartWhen::Always, _) => Some("is not restarted always: it would never be done"),
                 (_, Some(_)) => Some("has no probe: it is ready when it is done"),
+                _ if self.health.is_set() => Some("has no health to ask about: it is ready when it is done"),
                 _ if self.recycle.is_set() => Some("is not recycled: it ends by itself"),
                 (RestartWhen::OnFailure | RestartWhen::Never, None) => None,
             };
@@ -172,8 +184,9 @@ impl AppSpec {
             }
         }
         if let Some(probe) = &self.start.probe {
-            probe.check(&self.name)?;
+            probe.check(&self.name, self.workers)?;
         }
+        self.health.check(&self.name, self.workers)?;
         if matches!(self.stop.signal, libc::SIGKILL | libc::SIGSTOP) || !(1..=64).contains(&self.stop.signal)
         {
             return Err(ConfigError::StopSignal { app: self.name.clone(), got: self.stop.signal });
@@ -312,6 +325,20 @@ pub enum ConfigError {
         /// Why.
         fault: String,
     },
+    /// Neither nothing nor a socket.
+    #[error("`{text}` is no standard input: write `null` or `socket:NAME`")]
+    Stdin {
+        /// What was given.
+        text: String,
+    },
+    /// A standard input that the app does not listen on.
+    #[error("app `{app}`: the socket `{name}`, which is its standard input, is none of its listeners")]
+    StdinListener {
+        /// The app.
+        app: String,
+        /// The socket's name.
+        name: String,
+    },
     /// A backoff that shrinks.
     #[error("app `{app}`: the backoff factor is {got}, expected 1 or more")]
     BackoffFactor {
@@ -343,6 +370,14 @@ pub enum ConfigError {
         app: String,
         /// What was given.
         got: f64,
+    },
+    /// An address with braces that mean nothing.
+    #[error("`{text}`: {fault}")]
+    Placeholder {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        fault: PlaceholderError,
     },
     /// A heartbeat without a pause.
     #[error("app `{app}`: the heartbeat interval is zero; to have no heartbeat, set none")]

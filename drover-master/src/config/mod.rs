@@ -4,14 +4,17 @@ mod app;
 mod change;
 mod command;
 mod cpus;
+mod health;
 pub(crate) mod limits;
 mod listen;
 mod notify;
+mod placeholder;
 mod policy;
 mod probe;
 mod recycle;
 mod relation;
 mod settings;
+mod stdin;
 mod update;
 
 pub(crate) use app::MAX_WORKERS;
@@ -20,9 +23,11 @@ pub use app::{AppSpec, ConfigError, Output, Protocol};
 pub use change::{Change, ChangeClass, Description, changes, class_of};
 pub use command::Command;
 pub use cpus::cpus;
+pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
 pub use notify::ReloadSignal;
+pub use placeholder::{PlaceholderError, fill_in};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,
     StopPolicy, SuspendSignals,
@@ -31,4 +36,5 @@ pub(crate) use probe::HttpAt;
 pub use probe::{HttpUrl, Probe, ProbeKind};
 pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
+pub use stdin::Stdin;
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

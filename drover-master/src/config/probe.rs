@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{ConfigError, ListenAddr};
+use super::{ConfigError, ListenAddr, fill_in};
 
 /// A question from outside to a worker that can't say by itself that it is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Probe {
 pub enum ProbeKind {
     /// Is a TCP connection taken?
     Tcp {
-        /// `HOST:PORT`.
+        /// `HOST:PORT`; placeholders become what they are of each worker: see [`fill_in`].
         addr: String,
     },
     /// Is a GET answered well? Redirects are not followed.
@@ -71,8 +71,29 @@ impl Probe {
         Self { kind, interval: Duration::from_millis(100), timeout: Duration::from_secs(1) }
     }
 
-    /// Checks every value of the probe of an app.
-    pub(super) fn check(&self, app: &str) -> Result<(), ConfigError> {
+    /// The same for one worker: without placeholders.
+    pub(crate) fn of_worker(&self, slot: u32, pid: u32) -> Result<Self, ConfigError> {
+        let kind = match &self.kind {
+            ProbeKind::Tcp { addr } => ProbeKind::Tcp { addr: placed(addr, slot, pid)? },
+            ProbeKind::Http { url, host, status } => {
+                let url = url.of_worker(slot, pid)?;
+                ProbeKind::Http { url, host: host.clone(), status: status.clone() }
+            }
+            ProbeKind::Exec { .. } => self.kind.clone(),
+        };
+        Ok(Self { kind, ..*self })
+    }
+
+    /// Checks every value of the probe of an app with so many workers.
+    pub(super) fn check(&self, app: &str, workers: u32) -> Result<(), ConfigError> {
+        for slot in [0, workers.saturating_sub(1)] {
+            self.of_worker(slot, ANY_PID)?.check_one(app)?;
+        }
+        Ok(())
+    }
+
+    /// Checks every value of the probe of one worker.
+    fn check_one(&self, app: &str) -> Result<(), ConfigError> {
         let fault = |fault: String| Err(ConfigError::Probe { app: app.to_owned(), fault });
         for (name, time) in [("interval", self.interval), ("timeout", self.timeout)] {
             if time.is_zero() {
@@ -100,6 +121,14 @@ impl Probe {
             ProbeKind::Exec { .. } => Ok(()),
         }
     }
+}
+
+/// Stands for a process that is not there yet.
+const ANY_PID: u32 = 1;
+
+fn placed(addr: &str, slot: u32, pid: u32) -> Result<String, ConfigError> {
+    let placed = fill_in(addr, slot, pid).map(Into::into);
+    placed.map_err(|fault| ConfigError::Placeholder { text: addr.to_owned(), fault })
 }
 
 /// The codes that an answer can end with; those below announce it (RFC 9110, section 15).
@@ -133,9 +162,11 @@ impl fmt::Display for ProbeKind {
     }
 }
 
-/// Where a GET goes: `http://HOST[:PORT][/PATH]`, or `unix:SOCKET[:/PATH]`. There is no TLS.
+/// Where a GET goes: `http://HOST[:PORT][/PATH]`, or `unix:SOCKET[:/PATH]`. There is no TLS. Placeholders become what they are
+/// of each worker: see [`fill_in`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpUrl {
+    /// As it was given, with its placeholders; what follows is of the first slot, until a worker is known.
     text: String,
     pub(crate) at: HttpAt,
     /// With its query; begins with `/`.
@@ -158,6 +189,21 @@ impl FromStr for HttpUrl {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let first = Self::parsed(&placed(text, 0, ANY_PID)?)?;
+        Ok(Self { text: text.to_owned(), ..first })
+    }
+}
+
+impl HttpUrl {
+    /// Without placeholders.
+    fn of_worker(&self, slot: u32, pid: u32) -> Result<Self, ConfigError> {
+        if !self.text.contains('{') {
+            return Ok(self.clone());
+        }
+        Self::parsed(&placed(&self.text, slot, pid)?)
+    }
+
+    fn parsed(text: &str) -> Result<Self, ConfigError> {
         let invalid = |reason| ConfigError::ProbeUrl { text: text.to_owned(), reason };
         let (at, path) = if let Some(rest) = text.strip_prefix("unix:") {
             let (socket, path) = match rest.find(":/") {
@@ -240,6 +286,15 @@ mod tests {
     }
 
     #[test]
+    fn a_url_with_placeholders_is_another_for_each_worker() {
+        let url: HttpUrl = "http://a:{8000+slot}/{pid}".parse().unwrap();
+        let of_worker = url.of_worker(3, 42).unwrap();
+        let HttpAt::Tcp { addr, host } = &of_worker.at else { panic!("{of_worker:?}") };
+        assert_eq!((&**addr, &**host, &*of_worker.path), ("a:8003", "a:8003", "/42"));
+        assert_eq!(url.to_string(), "http://a:{8000+slot}/{pid}");
+    }
+
+    #[test]
     fn what_is_no_url_is_refused_with_the_reason() {
         for (text, reason) in [
             ("https://a/", "no TLS"),
@@ -253,6 +308,7 @@ mod tests {
             ("http://a/b\r\nX: 1", "blanks"),
             ("http://a/#b", "`#`"),
             ("unix::/health", "empty"),
+            ("http://a:{port}/", "`{port}` is no placeholder"),
         ] {
             let error = text.parse::<HttpUrl>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
@@ -275,9 +331,9 @@ mod tests {
             (Probe::exec("", never), "empty"),
             (Probe::tcp("a:0"), "port"),
         ] {
-            let error = probe.check("web").unwrap_err().to_string();
+            let error = probe.check("web", 2).unwrap_err().to_string();
             assert!(error.contains(fault), "{error}");
         }
-        assert_eq!(http("a", &[200, 503]).check("web"), Ok(()));
+        assert_eq!(http("a", &[200, 503]).check("web", 2), Ok(()));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limits::shown as shown_value;
 use super::{
     AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output,
-    Probe, Protocol, RecyclePolicy, ReloadSignal, Resource, RestartWhen, UpdateOrder,
+    Probe, Protocol, RecyclePolicy, ReloadSignal, Resource, RestartWhen, Stdin, UpdateOrder,
 };
 use crate::machine::exit::signal_name;
 
@@ -17,6 +17,9 @@ impl AppSpec {
         if !self.listeners.is_empty() {
             let shown = self.listeners.iter().map(|listener| format!("{}={}", listener.name, listener.addr));
             rows.push(("sockets", shown.collect::<Vec<_>>().join(", ")));
+        }
+        if self.stdin != Stdin::Null {
+            rows.push(("stdin", self.stdin.to_string()));
         }
         let is_protocol = self.protocol == Protocol::Drover;
         rows.push(("protocol", shown_protocol(self.protocol).to_owned()));
@@ -38,6 +41,11 @@ impl AppSpec {
         }
         rows.extend(self.watchdog.map(|every| ("watchdog", shown(every))));
         rows.extend(self.reload.map(|reload| ("reload", shown_reload(reload))));
+        for (key, check) in
+            [("health.liveness", &self.health.liveness), ("health.readiness", &self.health.readiness)]
+        {
+            rows.extend(check.as_ref().map(|check| (key, check.to_string())));
+        }
         if self.recycle.is_set() {
             rows.push(("recycle", shown_recycling(&self.recycle)));
         }

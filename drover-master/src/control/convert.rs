@@ -105,6 +105,7 @@ pub(super) fn worker_status(worker: &WorkerStatus, now: Instant) -> wire::Worker
         status_text: worker.status_text.clone(),
         in_flight: worker.in_flight,
         role: role(worker.role).into(),
+        unready: worker.unready.as_deref().unwrap_or_default().to_owned(),
     }
 }
 
@@ -225,6 +226,7 @@ fn kill_cause(cause: KillCause) -> wire::KillCause {
         KillCause::ProtocolError => wire::KillCause::ProtocolError,
         KillCause::Unresponsive => wire::KillCause::Unresponsive,
         KillCause::Watchdog => wire::KillCause::Watchdog,
+        KillCause::Unhealthy => wire::KillCause::Unhealthy,
     }
 }
 
@@ -285,6 +287,7 @@ mod tests {
             next_try: None,
             last_exit: Some(Arc::clone(&exit)),
             status_text: String::new(),
+            unready: None,
             in_flight: None,
         };
         Snapshot {

@@ -88,6 +88,8 @@ pub enum KillCause {
     Unresponsive,
     /// It did not say in time that it makes progress.
     Watchdog,
+    /// It failed its liveness probe several times in a row.
+    Unhealthy,
 }
 
 /// The steps of creating a process, in their order.
@@ -245,6 +247,7 @@ impl fmt::Display for KillCause {
             Self::ProtocolError => "it broke the protocol",
             Self::Unresponsive => "it did not answer its heartbeats",
             Self::Watchdog => "its watchdog heard nothing in time",
+            Self::Unhealthy => "it failed its liveness probe",
         })
     }
 }

@@ -12,8 +12,8 @@ use super::handle::Master;
 use super::hook::{ExitContext, Hook};
 use crate::bus::{Handler, Message};
 use crate::config::{
-    AppSpec, Command, Condition, ConfigError, Dependency, Heartbeat, Kind, ListenAddr, ListenSpec, Output,
-    Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, StopPolicy,
+    AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
+    ListenSpec, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
@@ -97,6 +97,13 @@ impl MasterBuilder {
         self
     }
 
+    /// What each worker has as its standard input: nothing, or one of the app's listeners. Default: nothing.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.spec.stdin = stdin;
+        self
+    }
+
     /// What the workers speak. Default: [`Protocol::Drover`].
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {
@@ -143,6 +150,13 @@ impl MasterBuilder {
     #[must_use]
     pub fn reload_signal(mut self, reload: Option<ReloadSignal>) -> Self {
         self.spec.reload = reload;
+        self
+    }
+
+    /// What workers are asked from outside while they serve. Default: nothing.
+    #[must_use]
+    pub fn health(mut self, policy: HealthPolicy) -> Self {
+        self.spec.health = policy;
         self
     }
 

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::link::{Admission, ConnectionId, Outgoing, Token};
 use crate::machine::ids::WorkerId;
-use crate::machine::worker::Identity;
+use crate::machine::worker::{Identity, Question};
 use crate::notify::{Heard, NotifyPath, Source};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};
 
@@ -20,7 +20,10 @@ pub(super) struct Contact {
     pub token: Option<Token>,
     /// Who asks it from outside whether it is ready; ends with the contact.
     pub probe: Option<AbortOnDrop>,
-    /// One permit, held as long as there is a process of its probe; closed when the worker is dead.
+    /// Who asks about its health, by [`Question`]; ends with the contact.
+    pub asking: [Option<AbortOnDrop>; Question::ALL.len()],
+    /// A permit for each question, held as long as there is a process of it; closed when the worker is dead. The probe of its
+    /// start takes one of them, before any other is asked.
     pub probing: Arc<Semaphore>,
     /// What it notifies by, until it is there and listened to.
     pub notified_by: Option<Source>,
@@ -49,7 +52,8 @@ impl Contact {
             identity,
             token,
             probe: None,
-            probing: Arc::new(Semaphore::new(1)),
+            asking: [None, None],
+            probing: Arc::new(Semaphore::new(Question::ALL.len())),
             notified_by: None,
             notify_path: None,
             main: None,
@@ -113,6 +117,13 @@ pub(super) enum ProcessNews {
     ProbeFailed {
         id: WorkerId,
         reason: Arc<str>,
+    },
+    /// It was asked about its health.
+    Asked {
+        id: WorkerId,
+        question: Question,
+        number: u64,
+        fault: Option<Arc<str>>,
     },
     /// No connection waits for it any more.
     QueueEmptied {

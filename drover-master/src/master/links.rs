@@ -188,6 +188,7 @@ impl Driver {
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
             WorkerAction::StartProbe => self.start_probe(id),
+            WorkerAction::Ask { question, number } => self.ask(id, question, number),
             WorkerAction::EmptyQueue => self.empty_queue(now, id),
             WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
             WorkerAction::RefuseMessage { said, seq, during } => {
@@ -207,6 +208,8 @@ impl Driver {
             | WorkerAction::ReportReloaded
             | WorkerAction::ReportNotReloaded { .. }
             | WorkerAction::ReportOutOfOrder { .. }
+            | WorkerAction::ReportUnready { .. }
+            | WorkerAction::ReportReadyAgain
             | WorkerAction::ReportUnkillable => {}
         }
     }

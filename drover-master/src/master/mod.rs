@@ -1,5 +1,6 @@
 //! One app under a master: build it, start it, watch it, end it.
 
+mod asking;
 mod builder;
 mod change;
 mod changing;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::contact::{AbortOnDrop, Contact, ProcessNews};
+use super::contact::{Contact, ProcessNews};
 use super::driver::Driver;
 use super::notifying::Told;
 use crate::config::{Output, Protocol};
@@ -14,8 +14,7 @@ use crate::link::Token;
 use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
-use crate::machine::worker::{Identity, WorkerInput};
-use crate::probe::{Asker, Surroundings};
+use crate::machine::worker::{Identity, Question, WorkerInput};
 use crate::process::{
     Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_reaped,
 };
@@ -24,7 +23,7 @@ use crate::process::{
 /// for ever, and an exit is never tied to that.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// How long the process of a worker's probe may take to be gone after SIGKILL, before it is reported instead of waited for.
+/// How long the processes of a worker's probes may take to be gone after SIGKILL, before it is reported instead of waited for.
 const PROBE_END: Duration = Duration::from_secs(2);
 
 impl Driver {
@@ -61,6 +60,8 @@ impl Driver {
                 return self.not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno, sentence });
             }
         };
+        let named = spec.listeners.iter().position(|listener| Some(&*listener.name) == spec.stdin.socket());
+        let stdin = named.and_then(|at| sockets.get(at)).map(Arc::clone);
         let mut words = edition.words(identity, token.as_ref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
@@ -84,6 +85,7 @@ impl Driver {
             words,
             sockets,
             notify: NotifyBy { fd: told.pipe, tells_watchdog_pid: told.watchdog.is_some() },
+            stdin,
             parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
             // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
             done: Box::new(move |result| drop(sender.blocking_send(ProcessNews::Made { id, result }))),
@@ -144,6 +146,13 @@ impl Driver {
                 tracing::debug!(target: "drover::process", worker = id.0, %reason, "not ready");
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbeFailed { reason } });
             }
+            ProcessNews::Asked { id, question, number, fault } => {
+                if let Some(reason) = &fault {
+                    tracing::debug!(target: "drover::process", worker = id.0, ?question, %reason, "unhealthy");
+                }
+                let input = WorkerInput::Answered { question, number, fault };
+                self.fleet.handle(now, FleetInput::Worker { id, input });
+            }
             ProcessNews::QueueEmptied { id } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
             }
@@ -183,7 +192,7 @@ impl Driver {
                 ear.finish().await;
             }
             // On that news the driver has ended its probe, whose process is to be gone with it.
-            let turn = timeout(PROBE_END, probing.acquire()).await;
+            let turn = timeout(PROBE_END, probing.acquire_many(Question::ALL.len() as u32)).await;
             probing.close();
             if turn.is_err() {
                 tracing::error!(target: "drover::process", worker = id.0, "the program of its probe survived SIGKILL");
@@ -227,46 +236,6 @@ impl Driver {
             tail: Arc::clone(&tail),
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
-    }
-
-    /// Asks the worker from outside until it answers.
-    pub(super) fn start_probe(&mut self, id: WorkerId) {
-        let Some(contact) = self.contacts.get_mut(&id) else { return };
-        let edition = self.editions.get(&contact.identity.generation);
-        let Some((edition, probe)) =
-            edition.and_then(|edition| Some((edition, edition.spec.start.probe.clone()?)))
-        else {
-            return;
-        };
-        let mut words = edition.words(contact.identity, None);
-        // It inherits none of the sockets.
-        words.retain(|(name, _)| !name.starts_with("LISTEN_"));
-        words.extend(contact.tree.as_ref().map(|tree| ("DROVER_PID", tree.pid().to_string().into())));
-        let surroundings = Surroundings {
-            app: Arc::clone(&self.app),
-            slot: contact.identity.slot,
-            worker: id,
-            command: edition.spec.command.clone(),
-            words,
-            turn: Arc::clone(&contact.probing),
-        };
-        let mut asker = Asker::new(probe, surroundings);
-        let sender = self.process_sender.clone();
-        contact.probe = Some(AbortOnDrop(tokio::spawn(async move {
-            // Without a driver nobody wants to know.
-            while let Err(reason) = asker.until_news().await {
-                if sender.send(ProcessNews::ProbeFailed { id, reason }).await.is_err() {
-                    return;
-                }
-            }
-            let _ = sender.send(ProcessNews::ProbePassed { id }).await;
-        })));
-    }
-
-    pub(super) fn end_probe(&mut self, id: WorkerId) {
-        if let Some(contact) = self.contacts.get_mut(&id) {
-            contact.probe = None;
-        }
     }
 
     pub(super) fn signal(&self, id: WorkerId, signal: i32) {

@@ -20,7 +20,10 @@ impl Driver {
             EventKind::Entered { .. } if event.phase == Phase::Started => {
                 self.listeners.ready(worker.slot, worker.id);
             }
-            EventKind::Entered { from: Phase::Started } => self.listeners.gone(worker.slot, worker.id),
+            EventKind::ReadyAgain => self.listeners.ready(worker.slot, worker.id),
+            EventKind::Unready { .. } | EventKind::Entered { from: Phase::Started } => {
+                self.listeners.gone(worker.slot, worker.id)
+            }
             _ => {}
         }
     }

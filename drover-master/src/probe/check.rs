@@ -34,7 +34,7 @@ pub(crate) struct Surroundings {
     pub command: Command,
     /// The words of the master.
     pub words: Vec<(&'static str, OsString)>,
-    /// One permit, held as long as there is a process of a check; closed when the worker is dead.
+    /// A permit is held as long as there is a process of a check; closed when the worker is dead.
     pub turn: Arc<Semaphore>,
 }
 
@@ -60,6 +60,7 @@ impl Surroundings {
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             words: self.words.clone(),
             sockets: Vec::new(),
+            stdin: None,
             notify: NotifyBy::default(),
             parent_death_signal: Some(libc::SIGKILL),
             // Whom nobody waits for is dropped, and so killed.

@@ -1,17 +1,21 @@
-//! Asks a worker from outside whether it is ready. No event tells when a program begins to serve, so it is tried at a
-//! distance, until it succeeds; the worker's start deadline bounds it.
+//! Asks a worker from outside. No event tells when a program begins to serve, so it is tried at a distance, until it succeeds;
+//! the worker's start deadline bounds it. How it is later is asked once at a time, when the machine says so.
 
 mod check;
 mod http;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 pub(crate) use self::check::Surroundings;
 use crate::config::{Probe, ProbeKind};
+
+/// How long the program of a try may take to end at its timeout, before the try has failed without that.
+const LEFT_TO_END: Duration = Duration::from_millis(500);
 
 /// Asks one worker, try by try.
 #[derive(Debug)]
@@ -42,7 +46,15 @@ impl Asker {
         }
     }
 
-    /// One try; a failed one tells why.
+    /// One try, in bounded time; a failed one tells why.
+    pub(crate) async fn once(&self) -> Result<(), String> {
+        let within = self.probe.timeout;
+        // A program that does not end by SIGKILL keeps its turn, and this try its own time.
+        let bounded = timeout(within.saturating_add(LEFT_TO_END), self.ask());
+        bounded.await.unwrap_or_else(|_| Err(format!("took longer than {within:?}")))
+    }
+
+    /// A try; a failed one tells why.
     async fn ask(&self) -> Result<(), String> {
         let within = self.probe.timeout;
         match &self.probe.kind {

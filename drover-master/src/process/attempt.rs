@@ -173,7 +173,10 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
         sockets: request.sockets.clone(),
         notify_fd: request.notify.fd.as_ref().map(|(fd, number)| (Arc::clone(fd), number.cast_signed())),
         tells_watchdog_pid: request.notify.tells_watchdog_pid,
-        stdin: nulls.read().map_err(prepare)?,
+        stdin: match &request.stdin {
+            Some(stdin) => Arc::clone(stdin),
+            None => nulls.read().map_err(prepare)?,
+        },
         stdout,
         stderr,
         oom_score_adj: command.limits.oom_score_adj,

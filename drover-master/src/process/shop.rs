@@ -242,6 +242,7 @@ mod tests {
             output: Output::Discard,
             words: Vec::new(),
             sockets: Vec::new(),
+            stdin: None,
             notify: Default::default(),
             parent_death_signal: Some(libc::SIGKILL),
             done: Box::new(done),

@@ -27,6 +27,8 @@ pub(crate) struct SpawnRequest {
     pub words: Vec<(&'static str, OsString)>,
     /// The listeners, to become descriptors 3, 4, ….
     pub sockets: Vec<Arc<OwnedFd>>,
+    /// Its descriptor 0; without one `/dev/null`.
+    pub stdin: Option<Arc<OwnedFd>>,
     pub notify: NotifyBy,
     pub parent_death_signal: Option<i32>,
     /// Called on the maker's thread. It has to be quick, and to take or drop what it is given.

@@ -86,9 +86,21 @@ impl Mailbox {
     /// # Errors
     ///
     /// [`Refused`]; nothing was put in.
-    pub fn try_push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), Refused> {
+    pub fn try_push(&self, outbound: &Outbound<'_>, mut payload: Bytes) -> Result<(), Refused> {
+        self.try_push_from(outbound, &mut payload)
+    }
+
+    /// Puts a frame in and takes its payload, if there is room: a reply among the answers. Else leaves the payload.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_push`](Self::try_push).
+    pub fn try_push_from(&self, outbound: &Outbound<'_>, payload: &mut Bytes) -> Result<(), Refused> {
         let (lane, length) = (Lane::of(outbound), outbound.length(self.direction, payload.len()));
-        self.put(lane, Some(self.limit), length, |queue| queue.push(outbound, self.direction, payload))
+        // Taken only where there is room: a clone for a try that fails would cost an allocation.
+        self.put(lane, Some(self.limit), length, |queue| {
+            queue.push(outbound, self.direction, std::mem::take(payload), length);
+        })
     }
 
     /// Puts a message in that is encoded already, and shared if it is large.
@@ -136,14 +148,7 @@ impl Mailbox {
     ///
     /// Cancel safe: the frame is put in as a whole, or not at all.
     pub async fn push(&self, outbound: &Outbound<'_>, mut payload: Bytes) -> Result<(), Closed> {
-        let (lane, length) = (Lane::of(outbound), outbound.length(self.direction, payload.len()));
-        self.when_room(|| {
-            // Taken only where there is room: a clone for a try that fails would cost an allocation.
-            self.put(lane, Some(self.limit), length, |queue| {
-                queue.push(outbound, self.direction, std::mem::take(&mut payload));
-            })
-        })
-        .await
+        self.when_room(|| self.try_push_from(outbound, &mut payload)).await
     }
 
     async fn when_room(&self, mut put: impl FnMut() -> Result<(), Refused>) -> Result<(), Closed> {

@@ -66,7 +66,9 @@ impl Outbound<'_> {
     /// The whole frame, to be shared.
     pub fn encode(&self, direction: Direction, payload: Bytes) -> Encoded {
         let mut head = BytesMut::new();
-        self.write_head(direction, payload.len(), &mut head);
+        let length = self.length(direction, payload.len());
+        head.reserve(HEADER_LEN + length - payload.len());
+        self.write_head(direction, payload.len(), length, &mut head);
         Encoded { head: head.freeze(), payload }
     }
 
@@ -81,42 +83,50 @@ impl Outbound<'_> {
         self.envelope_length() + varint::length(key) + varint::length(body as u64) + body
     }
 
-    /// Appends all of the frame but its payload, which has to follow.
-    pub(super) fn write_head(&self, direction: Direction, payload: usize, wire: &mut BytesMut) {
-        let length = self.length(direction, payload);
-        wire.reserve(HEADER_LEN + length - payload);
-        wire.put_u32(length as u32);
-        put_number(1, self.seq, wire);
-        put_number(2, self.reply_to, wire);
-        put_number(3, self.expects_reply.into(), wire);
+    /// Appends all of the frame but its payload, which has to follow. `length`: what [`length`](Self::length) tells.
+    pub(super) fn write_head(
+        &self,
+        direction: Direction,
+        payload: usize,
+        length: usize,
+        wire: &mut BytesMut,
+    ) {
         let (message, reply) = direction.keys();
+        let mut head = Short::new();
+        head.put_slice(&(length as u32).to_be_bytes());
+        head.put_number(1, self.seq);
+        head.put_number(2, self.reply_to);
+        head.put_number(3, self.expects_reply.into());
         let payload_field = match self.body {
             OutboundBody::Message { topic, scope, worker, slot, timeout_ms, confirm } => {
-                varint::put(message, wire);
-                varint::put((self.fields_length() + bytes_length(payload)) as u64, wire);
+                head.put_varint(message);
+                head.put_varint((self.fields_length() + bytes_length(payload)) as u64);
                 if !topic.is_empty() {
-                    wire.put_u8(1 << 3 | 2);
-                    varint::put(topic.len() as u64, wire);
+                    head.put_slice(&[1 << 3 | 2]);
+                    head.put_varint(topic.len() as u64);
+                    wire.put_slice(head.written());
                     wire.put_slice(topic.as_bytes());
+                    head = Short::new();
                 }
-                put_number(3, scope as u64, wire);
-                put_number(4, worker, wire);
-                put_number(5, slot.into(), wire);
-                put_number(6, timeout_ms, wire);
-                put_number(7, confirm.into(), wire);
+                head.put_number(3, scope as u64);
+                head.put_number(4, worker);
+                head.put_number(5, slot.into());
+                head.put_number(6, timeout_ms);
+                head.put_number(7, confirm.into());
                 2
             }
             OutboundBody::Reply => {
-                varint::put(reply, wire);
-                varint::put(bytes_length(payload) as u64, wire);
+                head.put_varint(reply);
+                head.put_varint(bytes_length(payload) as u64);
                 1
             }
         };
         // Last, so that its bytes can lie elsewhere. Protobuf leaves the order of fields to the sender.
         if payload > 0 {
-            wire.put_u8(payload_field << 3 | 2);
-            varint::put(payload as u64, wire);
+            head.put_slice(&[payload_field << 3 | 2]);
+            head.put_varint(payload as u64);
         }
+        wire.put_slice(head.written());
     }
 
     fn envelope_length(&self) -> usize {
@@ -146,10 +156,39 @@ const fn number_length(value: u64) -> usize {
     if value == 0 { 0 } else { 1 + varint::length(value) }
 }
 
-fn put_number(field: u8, value: u64, wire: &mut BytesMut) {
-    if value != 0 {
-        wire.put_u8(field << 3);
-        varint::put(value, wire);
+/// The bytes around topic and payload, put together where no byte has to look for room.
+struct Short {
+    /// Most is between header and payload of a message without a topic: 80 bytes.
+    bytes: [u8; 96],
+    end: usize,
+}
+
+impl Short {
+    const fn new() -> Self {
+        Self { bytes: [0; 96], end: 0 }
+    }
+
+    fn put_slice(&mut self, bytes: &[u8]) {
+        self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    fn put_varint(&mut self, value: u64) {
+        let mut room = &mut self.bytes[self.end..];
+        let before = room.len();
+        varint::put(value, &mut room);
+        self.end += before - room.len();
+    }
+
+    fn put_number(&mut self, field: u8, value: u64) {
+        if value != 0 {
+            self.put_slice(&[field << 3]);
+            self.put_varint(value);
+        }
+    }
+
+    fn written(&self) -> &[u8] {
+        &self.bytes[..self.end]
     }
 }
 

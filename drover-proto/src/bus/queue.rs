@@ -62,16 +62,22 @@ impl Queue {
         self.bytes
     }
 
-    pub(super) fn push(&mut self, outbound: &Outbound<'_>, direction: Direction, payload: Bytes) {
+    /// `length`: that of the frame, without its header.
+    pub(super) fn push(
+        &mut self,
+        outbound: &Outbound<'_>,
+        direction: Direction,
+        payload: Bytes,
+        length: usize,
+    ) {
         if payload.len() >= SHARED {
             return self.push_large(outbound.encode(direction, payload));
         }
-        let before = self.open.len();
-        self.grow(HEADER_LEN + outbound.length(direction, payload.len()));
-        outbound.write_head(direction, payload.len(), &mut self.open);
+        self.grow(HEADER_LEN + length);
+        outbound.write_head(direction, payload.len(), length, &mut self.open);
         self.open.extend_from_slice(&payload);
         self.open_frames += 1;
-        self.bytes += self.open.len() - before;
+        self.bytes += HEADER_LEN + length;
     }
 
     pub(super) fn push_encoded(&mut self, frame: &Encoded) {
@@ -232,7 +238,8 @@ mod tests {
                 if *is_shared {
                     queue.push_encoded(&encoded);
                 } else {
-                    queue.push(&outbound, Direction::ToWorker, payload);
+                    let length = outbound.length(Direction::ToWorker, payload.len());
+                    queue.push(&outbound, Direction::ToWorker, payload, length);
                 }
             }
             prop_assert_eq!(queue.bytes(), expected.len());
@@ -258,7 +265,8 @@ mod tests {
         ) {
             let mut queue = Queue::default();
             for length in &payloads {
-                queue.push(&reply(1), Direction::ToMaster, vec![0; *length].into());
+                let frame = reply(1).length(Direction::ToMaster, *length);
+                queue.push(&reply(1), Direction::ToMaster, vec![0; *length].into(), frame);
             }
             let (mut batch, before) = (Batch::default(), queue.bytes());
             let taken = queue.take(room, false, &mut batch);
@@ -271,7 +279,8 @@ mod tests {
     fn a_large_payload_is_not_copied() {
         let payload = Bytes::from(vec![1; SHARED]);
         let mut queue = Queue::default();
-        queue.push(&reply(1), Direction::ToMaster, payload.clone());
+        let length = reply(1).length(Direction::ToMaster, SHARED);
+        queue.push(&reply(1), Direction::ToMaster, payload.clone(), length);
         let mut batch = Batch::default();
         queue.take(usize::MAX, false, &mut batch);
         assert_eq!(batch.slices[1].as_ptr(), payload.as_ptr());

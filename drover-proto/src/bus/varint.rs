@@ -1,6 +1,6 @@
 //! Protobuf's numbers of varying length (base 128, the lowest seven bits first).
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 
 /// How many bytes a number takes.
 pub(super) const fn length(value: u64) -> usize {
@@ -9,7 +9,8 @@ pub(super) const fn length(value: u64) -> usize {
 }
 
 /// Appends a number.
-pub(super) fn put(mut value: u64, wire: &mut BytesMut) {
+#[inline]
+pub(super) fn put(mut value: u64, wire: &mut impl BufMut) {
     while value >= 0x80 {
         wire.put_u8(value as u8 | 0x80);
         value >>= 7;
@@ -43,6 +44,7 @@ pub(super) fn take_bytes<'a>(data: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
     use proptest::prelude::*;
 
     use super::*;

@@ -911,6 +911,9 @@ pub struct WorkerStatus {
     /// What the worker is to the slot. While workers are replaced, a slot has several.
     #[prost(enumeration = "WorkerRole", tag = "12")]
     pub role: i32,
+    /// Why the worker does not count as ready though it is started: it failed its readiness probe. Empty: it does.
+    #[prost(string, tag = "13")]
+    pub unready: ::prost::alloc::string::String,
 }
 /// What happened? Answered by kept events, and with follow by later ones, until the client closes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

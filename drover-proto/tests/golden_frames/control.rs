@@ -136,6 +136,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let web = reloading();
             Body::Status(StatusReply { apps: vec![web], ..Default::default() })
         }),
+        "status_reply_of_an_app_with_an_unready_worker" => last(2, {
+            let web = unready();
+            Body::Status(StatusReply { apps: vec![web], ..Default::default() })
+        }),
         "event" => {
             event(Event { slot: Some(0), worker: 7, pid: 4711, ..of_web(18, "started", Phase::Started) })
         }
@@ -325,6 +329,7 @@ fn full_status() -> StatusReply {
         status_text: "ready".into(),
         in_flight: Some(0),
         role: WorkerRole::Unspecified.into(),
+        unready: String::new(),
     };
     let backing_off = WorkerStatus {
         id: 8,
@@ -384,6 +389,32 @@ fn reloading() -> AppStatus {
             worker(8, 1, 2, 4712, Phase::Started, WorkerRole::Occupant),
             worker(10, 1, 3, 4714, Phase::Starting, WorkerRole::Incoming),
         ],
+        ..Default::default()
+    }
+}
+
+fn unready() -> AppStatus {
+    let unhealthy = Exit {
+        kind: ExitKind::KilledByMaster.into(),
+        kill_cause: KillCause::Unhealthy.into(),
+        ..Default::default()
+    };
+    let worker = WorkerStatus {
+        id: 7,
+        generation: 2,
+        pid: 4711,
+        phase: Phase::Started.into(),
+        last_exit: Some(unhealthy),
+        role: WorkerRole::Occupant.into(),
+        unready: "GET /health answered 500".into(),
+        ..Default::default()
+    };
+    AppStatus {
+        name: "web".into(),
+        phase: Phase::Started.into(),
+        desired: 1,
+        generation: 2,
+        workers: vec![worker],
         ..Default::default()
     }
 }

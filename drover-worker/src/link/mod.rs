@@ -54,14 +54,14 @@ pub(crate) fn start(
     let (messages, queue) = mpsc::channel(QUEUED);
     let (status, statuses) = watch::channel(worker_frame::Body::Status(Default::default()));
     let (progress, progresses) = watch::channel(None);
-    if let Some(window) = window {
+    let post = Arc::new(Post::new(window, &session.capabilities, limit));
+    if let (Some(window), Ok(())) = (window, post.check_carried()) {
         // Before all else, and so before Started. The queue is new: it has room, and is not closed.
         let body = Some(worker_frame::Body::Consumed(Consumed { bytes: 0, window }));
         let frame = WorkerFrame { body, ..Default::default() };
         let _has_room = messages.try_send(Outgoing { frame, written: None });
     }
     let outbox = Outbox { messages: messages.clone(), status, progress };
-    let post = Arc::new(Post::new(window, &session.capabilities, limit));
     let shared = Shared::under_master(identity, outbox, Arc::clone(&post), orphan_timeout, can_resume);
     let shared = Arc::new(shared);
     orphan::watch(Arc::clone(&connection), shared.leaving.clone(), orphan_timeout)

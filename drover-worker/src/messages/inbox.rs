@@ -46,6 +46,8 @@ struct Inside {
     bytes: u64,
     /// Taken, and not told to the master yet.
     consumed: u64,
+    /// Whether memory that is not used is given back.
+    is_resting: bool,
     has_ended: bool,
 }
 
@@ -62,6 +64,7 @@ impl Inbox {
     /// Takes over all of `batch` that the window has room for. What is left broke the master's word: it keeps the window.
     pub(crate) fn deliver(&self, batch: &mut VecDeque<Received>) {
         let mut inside = self.inside();
+        inside.is_resting = false;
         let mut fit = 0;
         for received in &*batch {
             let (before, length) = (inside.bytes, u64::from(received.length));
@@ -79,6 +82,15 @@ impl Inbox {
         drop(inside);
         if fit > 0 {
             self.arrived.notify_one();
+        }
+    }
+
+    /// Nothing has come for a while: gives back the memory of the burst that is over, once it is taken.
+    pub(crate) fn rest(&self) {
+        let mut inside = self.inside();
+        inside.is_resting = true;
+        if inside.queue.is_empty() {
+            inside.queue = VecDeque::new();
         }
     }
 
@@ -113,8 +125,9 @@ impl Inbox {
                 if inside.has_ended {
                     return None;
                 }
-                // Gives back the memory of a burst that is over.
-                inside.queue = VecDeque::new();
+                if inside.is_resting {
+                    inside.queue = VecDeque::new();
+                }
             }
             arrived.await;
         }
@@ -275,6 +288,19 @@ mod tests {
         deliver(&inbox, &[1]);
         drop(given_up);
         assert_eq!(tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_inbox_at_rest_holds_no_memory_once_it_is_empty() {
+        let inbox = Inbox::new(1000);
+        let capacity = || inbox.inside().queue.capacity();
+        deliver(&inbox, &[1; 2]);
+        inbox.take();
+        inbox.rest();
+        assert!(capacity() > 0);
+        inbox.take();
+        assert!(ready(inbox.next()).await.is_none());
+        assert_eq!(capacity(), 0);
     }
 
     #[tokio::test]

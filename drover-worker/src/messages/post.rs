@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drover_proto::bus::{
-    Direction, Encoded, Mailbox, Outbound, OutboundBody, PAYLOAD_LIMIT, Refused, TOPIC_LIMIT,
-};
+use drover_proto::bus::{Direction, Encoded, Mailbox, Outbound, OutboundBody, PAYLOAD_LIMIT, TOPIC_LIMIT};
 use drover_proto::codec::encode_frame;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{Error, ErrorCode, Scope, WorkerFrame, worker_frame};
@@ -75,10 +73,6 @@ impl Post {
     /// Puts a frame into the queue, when there is room.
     pub(crate) async fn push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), NoBusError> {
         self.mailbox.push(outbound, payload).await.map_err(|_| NoBusError::MasterGone)
-    }
-
-    pub(crate) fn try_push(&self, outbound: &Outbound<'_>, payload: Bytes) -> Result<(), Refused> {
-        self.mailbox.try_push(outbound, payload)
     }
 
     /// Answers a request with an error, room or not: it is owed, and the window bounds how many are.

@@ -57,7 +57,9 @@ impl Questions {
 
     /// Answers a question. The answer back: nobody waits for it.
     pub(crate) fn answer(&self, seq: u64, answer: Answer) -> Result<(), Answer> {
-        match self.inside().remove(seq) {
+        // A statement of its own: who waits is not woken under the lock.
+        let asked = self.inside().remove(seq);
+        match asked {
             Some(tell) => tell.send(answer),
             None => Err(answer),
         }

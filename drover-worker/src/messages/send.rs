@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drover_proto::bus::Refused;
-use drover_proto::latest::{ErrorCode, Scope};
+use drover_proto::latest::ErrorCode;
 
 use super::post::{Asks, Post, QUEUE_LIMIT, message};
 use super::{
@@ -15,6 +15,9 @@ use crate::bus::MessageBus;
 
 /// How much longer than the master a request waits: the master's answer, which knows more, comes first.
 const BACKSTOP: Duration = Duration::from_secs(1);
+
+/// There is no room in the queue.
+struct Full;
 
 impl MessageBus {
     /// Sends a message, at most once.
@@ -37,16 +40,30 @@ impl MessageBus {
         topic: impl AsRef<str>,
         payload: impl Into<Bytes>,
     ) -> Result<(), SendMessageError> {
-        self.send_bytes(to, topic.as_ref(), payload.into()).await
+        let (topic, mut payload) = (topic.as_ref(), payload.into());
+        if to == To::App {
+            // Nearly always there is room, and what does not wait need not be kept for a wait.
+            match self.offer(to, topic, &mut payload)? {
+                Ok(()) => return Ok(()),
+                Err(Full) => return self.send_when_there_is_room(to, topic, payload).await,
+            }
+        }
+        self.send_confirmed(to, topic, payload).await
     }
 
-    async fn send_bytes(&self, to: To, topic: &str, payload: Bytes) -> Result<(), SendMessageError> {
+    async fn send_when_there_is_room(
+        &self,
+        to: To,
+        topic: &str,
+        payload: Bytes,
+    ) -> Result<(), SendMessageError> {
+        let outbound = message(to.scope(), Some(to), topic, Asks::Nothing);
+        Ok(self.post()?.push(&outbound, payload).await?)
+    }
+
+    async fn send_confirmed(&self, to: To, topic: &str, payload: Bytes) -> Result<(), SendMessageError> {
         let post = self.post()?;
         post.check(topic, payload.len())?;
-        if to == To::App {
-            check_app(post, to, topic)?;
-            return Ok(post.push(&message(Scope::App, None, topic, Asks::Nothing), payload).await?);
-        }
         let mut question = post.questions.ask::<SendMessageError>()?;
         let asks = Asks::Confirmation { seq: question.seq };
         post.push(&message(to.scope(), Some(to), topic, asks), payload).await?;
@@ -54,6 +71,19 @@ impl MessageBus {
             Some(Answer::Accepted(_)) => Ok(()),
             Some(answer) => Err(refused(to, topic, answer).into()),
             None => Err(SendMessageError::TimedOut { to, topic: topic.to_owned(), after: CONFIRMATION }),
+        }
+    }
+
+    /// Puts a message that is not answered into the queue and takes its payload, if there is room.
+    fn offer(&self, to: To, topic: &str, payload: &mut Bytes) -> Result<Result<(), Full>, SendMessageError> {
+        let post = self.post()?;
+        post.check(topic, payload.len())?;
+        check_app(post, to, topic)?;
+        let outbound = message(to.scope(), Some(to), topic, Asks::Nothing);
+        match post.mailbox.try_push_from(&outbound, payload) {
+            Ok(()) => Ok(Ok(())),
+            Err(Refused::Full) => Ok(Err(Full)),
+            Err(Refused::Closed) => Err(NoBusError::MasterGone.into()),
         }
     }
 
@@ -69,15 +99,9 @@ impl MessageBus {
         topic: impl AsRef<str>,
         payload: impl Into<Bytes>,
     ) -> Result<(), SendMessageError> {
-        let (topic, payload) = (topic.as_ref(), payload.into());
-        let post = self.post()?;
-        post.check(topic, payload.len())?;
-        check_app(post, to, topic)?;
-        let outbound = message(to.scope(), Some(to), topic, Asks::Nothing);
-        post.try_push(&outbound, payload).map_err(|refused| match refused {
-            Refused::Full => SendMessageError::QueueFull { to, topic: topic.to_owned(), limit: QUEUE_LIMIT },
-            Refused::Closed => NoBusError::MasterGone.into(),
-        })
+        let (topic, mut payload) = (topic.as_ref(), payload.into());
+        let full = || SendMessageError::QueueFull { to, topic: topic.to_owned(), limit: QUEUE_LIMIT };
+        self.offer(to, topic, &mut payload)?.map_err(|Full| full())
     }
 
     /// Sends a request and waits for its reply, up to `timeout`.

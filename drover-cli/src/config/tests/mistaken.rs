@@ -434,13 +434,6 @@ fn what_an_update_can_not_be_is_told() {
 }
 
 #[test]
-fn every_key_that_is_not_built_is_told_as_such() {
-    let error = parse(&web("health = {}")).unwrap_err();
-    let told: Vec<&str> = error.mistakes().iter().map(|mistake| mistake.message()).collect();
-    assert_eq!(told, ["key `health` in app.web is not supported yet"]);
-}
-
-#[test]
 fn a_mistaken_value_is_not_compared() {
     for lines in [
         "start = { timeout = '10m', max_timeout = '20' }",

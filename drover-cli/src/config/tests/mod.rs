@@ -52,6 +52,7 @@ listen = "udp:0.0.0.0:53"
 command = ["node", "server.js", "--port=a b"]
 workers = 4
 sockets = ["admin", "http"]
+stdin = "socket:http"
 protocol = "drover"
 heartbeat = { interval = "2s", misses = 5 }
 watchdog = "20s"
@@ -63,6 +64,10 @@ umask = "0027"
 env_file = ["a.env", "/etc/b.env"]
 user = "www-data"
 group = 33
+
+[app.web.health]
+liveness = { http = "http://127.0.0.1:{9000+slot}/live", host = "a", status = [200], failures = 5, initial_delay = "1m" }
+readiness = { exec = ["./ready"], interval = "5s", timeout = "3s", failures = 1, successes = 2 }
 
 [app.web.limits]
 nofile = 65536

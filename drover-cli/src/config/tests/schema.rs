@@ -126,7 +126,9 @@ fn every_key_that_is_read_stands_in_it_and_no_other() {
     let mut described = BTreeSet::new();
     keys(&schema(), &schema(), "", &mut described);
     // Between them they have every table that there is.
-    let probe = web("start.probe = { http = 'http://h/', host = 'a', status = [200] }");
+    let probe = web(
+        "start.probe = { http = 'http://h/', host = 'a', status = [200] }\nhealth.liveness = { tcp = 'h:1', successes = 1 }\nhealth.readiness = { http = 'http://h/', host = 'a', status = [200], initial_delay = '1s' }",
+    );
     let reload = web("reload = { signal = 'HUP', wait = false }");
     let pairs: String = Resource::ALL
         .iter()
@@ -153,6 +155,8 @@ fn what_is_valid_is_valid_by_it() {
         &web("protocol = 'notify'\nnotify_fd = 3\nreload.signal = 'USR2'"),
         &web("start.probe = { exec = ['./check', 'a'] }"),
         &web("start.probe = { exec = './check a', timeout = '2s' }"),
+        &web("health.liveness = { tcp = 'h:{9000+slot}', failures = 2, initial_delay = '1s' }"),
+        &web("health.readiness = { http = 'http://h:80{slot}/', successes = 2 }"),
         readme.split_once("```").unwrap().0,
         include_str!("../../../../examples/single-app-instance/drover.toml"),
         include_str!("../../../../examples/single-app-cluster/drover.toml"),
@@ -175,6 +179,10 @@ fn mistakes_of_form_are_mistakes_by_it() {
         ("start.probe = { exec = 'x', host = 'a' }", "/app/web/start/probe: anyOf"),
         ("start.probe = { http = 'https://h/' }", "/app/web/start/probe: anyOf"),
         ("start.probe = { http = 'http://h/', status = [100] }", "/app/web/start/probe: anyOf"),
+        ("health.liveness = {}", "/app/web/health/liveness: anyOf"),
+        ("health.liveness = { tcp = 'h:1', successes = 2 }", "/app/web/health/liveness: anyOf"),
+        ("health.readiness = { tcp = 'h:{9000+slot' }", "/app/web/health/readiness: anyOf"),
+        ("stdin = 'inherit'", "/app/web/stdin: pattern"),
         ("restart = 'sometimes'", "/app/web/restart: anyOf"),
         ("sockets = ['a', 'a']", "/app/web/sockets: uniqueItems"),
         ("kind = 'one-shot'", "/app/web/kind: enum"),

@@ -2,9 +2,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use drover_master::config::{
-    Backoff, Condition, Dependency, FailureLimit, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits,
-    ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource, RestartPolicy, RestartWhen,
-    Share, Strategy, UpdateOrder, UpdatePolicy,
+    Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
+    Limit, LimitReached, Limits, ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource,
+    RestartPolicy, RestartWhen, Share, Stdin, Strategy, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -35,6 +35,7 @@ fn plain_app() -> App {
         command: strings(&["web"]),
         workers: Workers::Auto,
         sockets: vec![],
+        stdin: Stdin::Null,
         protocol: Protocol::None,
         env: vec![],
         env_files: vec![],
@@ -47,6 +48,7 @@ fn plain_app() -> App {
         start: Start::default(),
         stop: Stop::default(),
         heartbeat: None,
+        health: HealthPolicy::default(),
         suspend: None,
         watchdog: None,
         notify_fd: None,
@@ -68,6 +70,7 @@ fn every_key_arrives_in_its_field() {
         command: strings(&["node", "server.js", "--port=a b"]),
         workers: Workers::Count(4),
         sockets: strings(&["admin", "http"]),
+        stdin: Stdin::Socket("http".into()),
         protocol: Protocol::Drover,
         env: vec![("NODE_ENV".into(), "production".into()), ("EMPTY".into(), String::new())],
         env_clear: true,
@@ -108,6 +111,23 @@ fn every_key_arrives_in_its_field() {
         watchdog: Some(seconds(20)),
         notify_fd: None,
         reload: None,
+        health: HealthPolicy {
+            liveness: Some(HealthCheck {
+                failures: nonzero(5),
+                initial_delay: seconds(60),
+                ..HealthCheck::new(ProbeKind::Http {
+                    url: "http://127.0.0.1:{9000+slot}/live".parse().unwrap(),
+                    host: Some("a".into()),
+                    status: vec![200],
+                })
+            }),
+            readiness: Some(HealthCheck {
+                probe: Probe { interval: seconds(5), timeout: seconds(3), ..Probe::exec("./ready", [""; 0]) },
+                failures: nonzero(1),
+                successes: nonzero(2),
+                initial_delay: Duration::ZERO,
+            }),
+        },
         restart: RestartPolicy {
             when: RestartWhen::Always,
             backoff: Backoff { initial: seconds(1), max: seconds(60), factor: 1.5, jitter: 1.0 },
@@ -399,6 +419,73 @@ fn a_probe_names_where_a_plain_worker_is_asked() {
         let error = parse(&web(line)).unwrap_err();
         assert_eq!(error.mistakes().len(), 1, "{line}");
         assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
+    }
+}
+
+#[test]
+fn health_names_what_workers_are_asked_while_they_serve() {
+    let health = app("health.liveness = { tcp = \"127.0.0.1:{9000+slot}\" }").health;
+    let tcp = ProbeKind::Tcp { addr: "127.0.0.1:{9000+slot}".into() };
+    assert_eq!(health, HealthPolicy { liveness: Some(HealthCheck::new(tcp)), readiness: None });
+    let line = "health.readiness = { http = \"unix:/run/{pid}.sock:/\", interval = \"5s\", timeout = \"2s\", failures = 1, successes = 4, initial_delay = \"1m\" }";
+    let check = HealthCheck {
+        probe: Probe {
+            interval: seconds(5),
+            timeout: seconds(2),
+            ..Probe::http("unix:/run/{pid}.sock:/".parse().unwrap())
+        },
+        failures: NonZeroU32::MIN,
+        successes: NonZeroU32::new(4).unwrap(),
+        initial_delay: seconds(60),
+    };
+    assert_eq!(app(line).health, HealthPolicy { liveness: None, readiness: Some(check) });
+    assert_eq!(app("protocol = 'drover'\nhealth.liveness.exec = './check'").health.readiness, None);
+    for (line, expected) in [
+        ("health.liveness = {}", "missing key `tcp`, `http` or `exec` in app.web.health.liveness"),
+        ("health.livenes = { tcp = 'h:1' }", "unknown key `livenes`"),
+        ("health = 3", "app.web.health is an integer, not a table"),
+        ("health.liveness = { tcp = 'h:1', http = 'http://h/' }", "asks by `tcp` and by `http`"),
+        ("health.liveness = { tcp = 'h:1', failures = 0 }", "failures is 0, but must be 1 to 100"),
+        ("health.liveness = { tcp = 'h:1', successes = 2 }", "successes is 2, and can only be 1"),
+        ("health.liveness = { tcp = 'h:{port}' }", "`{port}` is no placeholder"),
+        ("health.liveness = { http = 'http://h:{port}/' }", "`{port}` is no placeholder"),
+        ("health.readiness = { tcp = 'h:1', timeout = '0s' }", "must be more than zero"),
+        ("kind = 'oneshot'\nhealth.liveness = { tcp = 'h:1' }", "has no meaning for a oneshot"),
+    ] {
+        let error = parse(&web(line)).unwrap_err();
+        assert_eq!(error.mistakes().len(), 1, "{line}: {error}");
+        assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
+    }
+}
+
+#[test]
+fn stdin_is_nothing_or_one_of_the_apps_sockets() {
+    assert_eq!(app("stdin = 'null'").stdin, Stdin::Null);
+    let of = |lines: &str| parse(&format!("{}\n[sockets.http]\nlisten = 'h:1'\n", web(lines)));
+    let stdin = of("sockets = ['http']\nstdin = 'socket:http'").unwrap().apps.remove(0).stdin;
+    assert_eq!(stdin, Stdin::Socket("http".into()));
+    let neither = |text| {
+        format!(
+            "app.web.stdin is `{text}`, neither `null` nor `socket:NAME`; write `socket:` and the name of one of the app's `sockets`"
+        )
+    };
+    for (lines, expected) in [
+        ("stdin = 'inherit'", neither("inherit")),
+        ("stdin = 'socket:'", neither("socket:")),
+        (
+            "stdin = 'socket:http'",
+            "app.web.stdin names `http`, which is none of the app's sockets; add it to the app's `sockets`"
+                .into(),
+        ),
+        (
+            "sockets = ['http']\nstdin = 'socket:htp'",
+            "app.web.stdin names `htp`, which is none of the app's sockets; did you mean `http`?".into(),
+        ),
+        ("stdin = 0", "app.web.stdin is an integer, not a string".into()),
+    ] {
+        let error = of(lines).unwrap_err();
+        assert_eq!(error.mistakes().len(), 1, "{lines}");
+        assert_eq!(error.mistakes()[0].to_string(), expected, "{lines}");
     }
 }
 

@@ -9,9 +9,9 @@ use crate::config::settings::{
     shown_protocol, shown_recycling, shown_reload,
 };
 use crate::config::{
-    AppSpec, Backoff, Command, Heartbeat, Intensity, ListenAddr, ListenMode, ListenSpec, OnStartFailure,
-    OnUpdateFailure, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy, Strategy, SuspendSignals,
-    UpdateOrder, UpdatePolicy,
+    AppSpec, Backoff, Command, HealthPolicy, Heartbeat, Intensity, ListenAddr, ListenMode, ListenSpec,
+    OnStartFailure, OnUpdateFailure, RecyclePolicy, RestartPolicy, StartPolicy, StopPolicy, Strategy,
+    SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::signal_name;
 
@@ -52,6 +52,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         command,
         workers,
         listeners,
+        stdin,
         protocol,
         start,
         stop,
@@ -59,6 +60,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         watchdog,
         notify_fd,
         reload,
+        health,
         restart,
         update,
         recycle,
@@ -73,6 +75,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
     of_command(&mut found, &old.command, command);
     found.compare("workers", Live, [&old.workers, workers], |count| Some(count.to_string()));
     of_listeners(&mut found, &old.listeners, listeners, all);
+    found.compare("stdin", Reload, [&old.stdin, stdin], |stdin| Some(stdin.to_string()));
     found.compare("protocol", Reload, [&old.protocol, protocol], |protocol| {
         Some(shown_protocol(*protocol).to_owned())
     });
@@ -89,6 +92,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         number.map(|number| number.to_string())
     });
     found.compare("reload", Live, [&old.reload, reload], |reload| reload.map(shown_reload));
+    of_health(&mut found, &old.health, health);
     of_restart(&mut found, &old.restart, restart);
     of_update(&mut found, &old.update, update);
     of_recycling(&mut found, &old.recycle, recycle);
@@ -218,6 +222,16 @@ fn of_stop(found: &mut Rows, old: &StopPolicy, new: &StopPolicy) {
         found.compare(key, Live, times, |time| Some(shown(*time)));
     }
     found.compare("stop.signal", Live, [&old.signal, signal], |signal| Some(signal_name(*signal)));
+}
+
+/// Workers are asked as long as they live what they were started with.
+fn of_health(found: &mut Rows, old: &HealthPolicy, new: &HealthPolicy) {
+    let HealthPolicy { liveness, readiness } = new;
+    for (key, checks) in
+        [("health.liveness", [&old.liveness, liveness]), ("health.readiness", [&old.readiness, readiness])]
+    {
+        found.compare(key, Reload, checks, |check| check.as_ref().map(ToString::to_string));
+    }
 }
 
 fn of_restart(found: &mut Rows, old: &RestartPolicy, new: &RestartPolicy) {

@@ -2,8 +2,8 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::config::{
-    Command, Condition, Dependency, Heartbeat, Intensity, Kind, Limits, ListenSpec, OnStartFailure,
-    OnUpdateFailure, Probe, RestartWhen, Share, UpdateOrder,
+    Command, Condition, Dependency, HealthCheck, Heartbeat, Intensity, Kind, Limits, ListenSpec,
+    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, UpdateOrder,
 };
 use crate::{Output, Protocol, ReloadSignal};
 
@@ -63,6 +63,7 @@ fn every_key_has_its_class() {
         ),
         (|app| app.listeners[0].backlog = 7, "reload sockets.http.backlog: 1024 → 7"),
         (|app| app.listeners[0].name = "site".into(), "restart app.web.sockets: http → site"),
+        (|app| app.stdin = Stdin::Socket("http".into()), "reload app.web.stdin: null → socket:http"),
         (|app| app.protocol = Protocol::None, "reload app.web.protocol: drover → none"),
         (|app| app.start.timeout = seconds(1), "live app.web.start.timeout: 30s → 1s"),
         (|app| app.start.max_timeout = seconds(1), "live app.web.start.max_timeout: 5m → 1s"),
@@ -91,6 +92,14 @@ fn every_key_has_its_class() {
         (
             |app| app.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true }),
             "live app.web.reload: - → by SIGHUP, until it says so",
+        ),
+        (
+            |app| app.health.liveness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() })),
+            "reload app.web.health.liveness: - → tcp a:1, every 10s, at most 1s a try, 3 failures, 1 successes, first after 0s",
+        ),
+        (
+            |app| app.health.readiness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() })),
+            "reload app.web.health.readiness: - → tcp a:1, every 10s, at most 1s a try, 3 failures, 1 successes, first after 0s",
         ),
         (|app| app.restart.when = RestartWhen::Never, "live app.web.restart.policy: on-failure → never"),
         (

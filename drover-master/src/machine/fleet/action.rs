@@ -318,6 +318,14 @@ pub enum EventKind {
         /// Who asked.
         by: Arc<str>,
     },
+    /// A worker that is started fails its readiness. It is left alive and does not count as ready, until it is
+    /// [ready again](Self::ReadyAgain) or leaves its phase.
+    Unready {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A worker that was unready passes its readiness.
+    ReadyAgain,
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -381,6 +389,8 @@ impl EventKind {
             Self::Committed { .. } => "committed",
             Self::Suspended { .. } => "suspended",
             Self::Resumed { .. } => "resumed",
+            Self::Unready { .. } => "unready",
+            Self::ReadyAgain => "ready_again",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -418,6 +428,7 @@ impl EventKind {
             Self::RollingBack { failure } => failure.to_string(),
             Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
             Self::Committed { generation } => format!("generation {generation}"),
+            Self::Unready { reason } => reason.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),
@@ -430,6 +441,7 @@ impl EventKind {
             | Self::Entered { .. }
             | Self::Reloaded
             | Self::SelfReloaded
+            | Self::ReadyAgain
             | Self::Disconnected => String::new(),
         }
     }

@@ -92,6 +92,7 @@ impl Fleet {
     pub(super) fn worker_ended(&mut self, now: Instant, id: WorkerId) {
         let Some(worker) = self.workers.remove(&id) else { return };
         self.timers.set(Timer::Worker(id), None);
+        self.timers.set(Timer::Health(id), None);
         self.recycling.forget(id);
         let (identity, pid, started) = (worker.identity(), worker.pid(), worker.started_at());
         if let btree_map::Entry::Occupied(mut living) = self.living.entry(identity.generation) {

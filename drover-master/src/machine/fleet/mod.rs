@@ -79,6 +79,8 @@ use super::worker::{Rules, Worker, WorkerInput};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
     Worker(WorkerId),
+    /// The next question about a worker's health.
+    Health(WorkerId),
     /// The next try of an empty slot.
     Slot(SlotIndex),
     /// The proof of the one that is to take this slot.
@@ -165,6 +167,8 @@ struct Counts {
     starting: usize,
     /// Workers that are ready.
     ready: usize,
+    /// Workers that were, and fail their readiness for now.
+    unready: usize,
     /// Workers that take no work by request, and are alive.
     resting: usize,
     /// Slots whose worker ended with a success that the policy leaves at that.
@@ -176,7 +180,8 @@ struct Counts {
 }
 
 impl Fleet {
-    /// An app of `count` slots that does nothing yet. `rng` draws the jitter of its backoff.
+    /// An app of `count` slots that does nothing yet. `rng` draws the jitter of its backoff and of the
+    /// questions about its workers' health.
     pub fn new(rules: Arc<Rules>, count: u32, has_hook: bool, rng: fastrand::Rng) -> Self {
         let current = Release { generation: Generation(1), rules };
         Self {
@@ -261,6 +266,7 @@ impl Fleet {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::Worker(id) => self.worker_input(now, id, WorkerInput::DeadlinePassed),
+                Timer::Health(id) => self.worker_input(now, id, WorkerInput::TryDue),
                 Timer::Slot(slot) => self.retry_due(slot),
                 Timer::Soak(slot) => self.take_over(now, slot),
                 Timer::Rollout => self.rollout_overdue(now),

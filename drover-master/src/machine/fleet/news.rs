@@ -31,12 +31,15 @@ impl Fleet {
         };
         let has_said_how_it_is = matches!(&input, WorkerInput::Said { said: Said::Status { .. }, .. });
         let before = worker.phase();
+        let was_ready = worker.is_ready();
         let mut actions = Vec::new();
         worker.handle(now, input, &mut actions);
         let after = worker.phase();
+        let is_ready = worker.is_ready();
         let slot = worker.identity().slot;
         self.timers.set(Timer::Worker(id), worker.deadline());
-        self.count(before, after);
+        self.timers.set(Timer::Health(id), worker.next_try());
+        self.count((before, was_ready), (after, is_ready));
         self.changed.push(slot);
         if let Some(kind) = facts {
             self.publish_worker(id, after, kind);
@@ -97,11 +100,20 @@ impl Fleet {
                     self.rollout_stuck(now, id, pid);
                 }
             }
+            WorkerAction::ReportUnready { reason } => {
+                self.publish_worker(id, Phase::Started, EventKind::Unready { reason });
+                self.readiness_changed(now, id);
+            }
+            WorkerAction::ReportReadyAgain => {
+                self.publish_worker(id, Phase::Started, EventKind::ReadyAgain);
+                self.readiness_changed(now, id);
+            }
             WorkerAction::SendStop { .. }
             | WorkerAction::SendResume { .. }
             | WorkerAction::SendQuit { .. }
             | WorkerAction::SendPing
             | WorkerAction::StartProbe
+            | WorkerAction::Ask { .. }
             | WorkerAction::EmptyQueue
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
@@ -115,15 +127,17 @@ impl Fleet {
         }
     }
 
-    fn count(&mut self, before: Phase, after: Phase) {
+    /// Counts by phases, and whether those that are started are ready.
+    fn count(&mut self, before: (Phase, bool), after: (Phase, bool)) {
         if before == after {
             return;
         }
-        for (phase, entered) in [(before, false), (after, true)] {
+        for ((phase, is_ready), entered) in [(before, false), (after, true)] {
             let counter = match phase {
                 Phase::Initialized => &mut self.counts.creating,
                 Phase::Starting => &mut self.counts.starting,
-                Phase::Started => &mut self.counts.ready,
+                Phase::Started if is_ready => &mut self.counts.ready,
+                Phase::Started => &mut self.counts.unready,
                 Phase::Stopped => &mut self.counts.resting,
                 _ => continue,
             };

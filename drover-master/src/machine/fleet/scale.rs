@@ -25,8 +25,7 @@ use super::{EventKind, Fleet, Slot, SlotState, StartFailure, Verdict};
 use crate::config::MAX_WORKERS;
 use crate::machine::gate::{DenyReason, Doing};
 use crate::machine::ids::{SlotIndex, TicketId};
-use crate::machine::phase::Phase;
-use crate::machine::worker::WorkerInput;
+use crate::machine::worker::{Worker, WorkerInput};
 
 /// Who asks the other newcomers to leave when one has failed.
 const FAILED_NEWCOMER: &str = "a newcomer that failed";
@@ -135,11 +134,11 @@ impl Fleet {
             SlotState::Occupied(id) => self.workers.get(&id),
             _ => None,
         };
-        let rank = match (slot.state, worker.map(|worker| worker.phase())) {
+        let rank = match (slot.state, worker.map(Worker::is_ready)) {
             (SlotState::GivenUp | SlotState::Held | SlotState::Completed | SlotState::Empty, _) => 0,
             (_, None) => 1,
-            (_, Some(Phase::Started)) => 3,
-            (_, Some(_)) => 2,
+            (_, Some(true)) => 3,
+            (_, Some(false)) => 2,
         };
         let generation = worker.map(|worker| worker.identity().generation);
         let in_flight = worker.and_then(|worker| worker.said_status().1).unwrap_or(0);

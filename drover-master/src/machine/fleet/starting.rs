@@ -57,7 +57,7 @@ impl Fleet {
             self.last_worker += 1;
             let id = WorkerId(self.last_worker);
             let identity = Identity { slot, generation: release.generation, id };
-            let worker = Worker::new(identity, release.rules, now);
+            let worker = Worker::new(identity, release.rules, now, self.rng.fork());
             self.timers.set(Timer::Worker(id), worker.deadline());
             self.workers.insert(id, worker);
             *self.living.entry(identity.generation).or_default() += 1;
@@ -94,12 +94,14 @@ impl Fleet {
 
     /// The start is done once every slot is settled; unless all that came of it is that slots were given up.
     pub(super) fn check_started(&mut self) {
+        // One that is unready now was ready: the start does not wait for it, which might be for ever.
         let settled = self.ready()
+            + self.unready()
             + self.counts.resting
             + self.counts.completed
             + self.counts.given_up
             + self.counts.held;
-        let in_vain = self.ready() + self.counts.resting == 0 && self.counts.given_up > 0;
+        let in_vain = self.ready() + self.unready() + self.counts.resting == 0 && self.counts.given_up > 0;
         if self.doing == Doing::Starting && settled >= self.members && !in_vain {
             self.doing = Doing::Started;
             self.publish_app(EventKind::AppStarted);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::rollout::{Rollout, Step};
+use super::rollout::Step;
 use super::{Fleet, Outcome, SlotState, Standing};
 use crate::machine::exit::Exit;
 use crate::machine::gate::Doing;
@@ -75,6 +75,8 @@ pub struct WorkerStatus {
     pub last_exit: Option<Arc<Exit>>,
     /// What the worker last said of itself.
     pub status_text: String,
+    /// Why the worker is not ready though it is started, as it failed its readiness when it was asked last.
+    pub unready: Option<Arc<str>>,
     /// Requests under way, if the worker says.
     pub in_flight: Option<u64>,
 }
@@ -144,6 +146,7 @@ impl Fleet {
             },
             last_exit: slot.last_exit().cloned(),
             status_text: worker.map_or_else(String::new, |worker| worker.said_status().0.to_owned()),
+            unready: worker.and_then(Worker::unready).cloned(),
             in_flight: worker.and_then(|worker| worker.said_status().1),
         })
     }
@@ -177,19 +180,30 @@ impl Fleet {
             next_try: None,
             last_exit: None,
             status_text: text.to_owned(),
+            unready: worker.unready().cloned(),
             in_flight,
         })
     }
 
     /// How many workers serve in a place of their own. One that is to prove itself does not count yet.
     pub(super) fn ready(&self) -> usize {
-        let proves = |step| matches!(step, Step::Soaking(id) if self.phase_of(id) == Phase::Started);
-        let proving = |rollout: &Rollout| match rollout.policy.soak.is_zero() {
+        self.counts.ready - self.proving(Worker::is_ready)
+    }
+
+    /// How many have a place of their own, and were ready.
+    pub(super) fn unready(&self) -> usize {
+        self.counts.unready - self.proving(|worker| worker.phase() == Phase::Started && !worker.is_ready())
+    }
+
+    /// How many of those that are to prove themselves are so.
+    fn proving(&self, is_so: impl Fn(&Worker) -> bool) -> usize {
+        let Some(rollout) = &self.rollout else { return 0 };
+        if rollout.policy.soak.is_zero() {
             // Then each has its place as soon as it is ready.
-            true => 0,
-            false => rollout.incoming.values().filter(|incoming| proves(incoming.at)).count(),
-        };
-        self.counts.ready - self.rollout.as_ref().map_or(0, proving)
+            return 0;
+        }
+        let proves = |step| matches!(step, Step::Soaking(id) if self.workers.get(&id).is_some_and(&is_so));
+        rollout.incoming.values().filter(|incoming| proves(incoming.at)).count()
     }
 
     /// How the last workers of a slot ended, oldest first.

@@ -1,7 +1,9 @@
 //! What a worker's machine wants done: imperatives.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::Question;
 use crate::machine::phase::Phase;
 
 /// One thing to be done for a worker.
@@ -9,6 +11,13 @@ use crate::machine::phase::Phase;
 pub enum WorkerAction {
     /// Ask it from outside, again and again, until it answers or leaves.
     StartProbe,
+    /// Ask it about its health, once, and tell with this number.
+    Ask {
+        /// What.
+        question: Question,
+        /// The number of the try.
+        number: u64,
+    },
     /// Lead new connections away from it, wait until none waits in its queues, and tell.
     EmptyQueue,
     /// Send Stop.
@@ -68,6 +77,13 @@ pub enum WorkerAction {
         /// The worker's phase.
         during: Phase,
     },
+    /// Tell that it can't take work for now, though it is started.
+    ReportUnready {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Tell that it can take work again.
+    ReportReadyAgain,
     /// Close the connection.
     CloseLink,
     /// Tell that SIGKILL had no effect.

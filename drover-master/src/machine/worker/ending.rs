@@ -24,7 +24,9 @@ impl Worker {
                 self.state = State::Initialized { doomed: doomed.max(Some(Rung::Asked)) };
             }
             State::Started => self.cease(now, out),
-            State::Starting | State::Stopped | State::Resuming => self.ask_to_leave(now, out),
+            State::Starting | State::Checking | State::Stopped | State::Resuming => {
+                self.ask_to_leave(now, out)
+            }
             State::Lingering | State::Stopping | State::ShuttingDown { .. } | State::Exited { .. } => {}
         }
     }
@@ -99,6 +101,7 @@ impl Worker {
             }
             State::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
             State::Starting
+            | State::Checking
             | State::Started
             | State::Lingering
             | State::Stopping
@@ -118,6 +121,7 @@ impl Worker {
                 self.hurry_creation(now);
             }
             State::Starting
+            | State::Checking
             | State::Started
             | State::Lingering
             | State::Stopping
@@ -138,6 +142,7 @@ impl Worker {
             // Half a frame is what a process leaves that dies in the middle of it.
             _ if self.is_dead => {}
             State::Starting
+            | State::Checking
             | State::Started
             | State::Lingering
             | State::Stopping
@@ -175,7 +180,7 @@ impl Worker {
         self.deadline = None;
         let (cause, missed) = match kind {
             DeadlineKind::Create => return self.not_created(now),
-            DeadlineKind::MinUptime => return self.become_started(now, out),
+            DeadlineKind::MinUptime => return self.come_up(now, out),
             DeadlineKind::PreStop => return self.empty_queue(now, out),
             DeadlineKind::Queue => {
                 // What waits is for the slot's next worker.

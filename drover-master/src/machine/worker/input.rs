@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Question;
 use crate::machine::exit::{ExitStatus, SpawnStep, Usage};
 
 /// One fact about a worker.
@@ -39,6 +40,17 @@ pub enum WorkerInput {
     ProbeFailed {
         /// Why.
         reason: Arc<str>,
+    },
+    /// The time of [`Worker::next_try`](super::Worker::next_try) has come.
+    TryDue,
+    /// It was asked about its health.
+    Answered {
+        /// What it was asked.
+        question: Question,
+        /// The number of the try.
+        number: u64,
+        /// Why it has failed, if it has.
+        fault: Option<Arc<str>>,
     },
     /// No connection waits in its queues any more, or there is no use in waiting.
     QueueEmptied,

@@ -14,6 +14,7 @@ impl Worker {
             State::Exited { exit, as_wished } => Some((exit, as_wished)),
             State::Initialized { .. }
             | State::Starting
+            | State::Checking
             | State::Started
             | State::Lingering
             | State::Stopping

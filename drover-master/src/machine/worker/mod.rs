@@ -20,6 +20,8 @@
 //! worker may extend those of starting, stopping and asked shutting down, within a maximum. A passed deadline is a
 //! failure and leads to the next rung.
 //!
+//! Between Starting and Started comes Checking, where readiness is asked about from outside: see `health.rs`.
+//!
 //! News of the process and of its connection come by different ways, so a worker may be connected, and ready, before it
 //! is known to be spawned; it is started once it is.
 //!
@@ -27,6 +29,9 @@
 
 mod action;
 mod ending;
+mod health;
+#[cfg(test)]
+mod health_tests;
 mod heartbeat;
 mod input;
 mod look;
@@ -44,6 +49,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use action::WorkerAction;
+use health::Health;
+pub use health::Question;
 pub use input::{Notice, Said, WorkerInput};
 use notified::Evidence;
 use reloading::Reloading;
@@ -55,8 +62,8 @@ use super::deadlines::after;
 use super::exit::Intent;
 use super::ids::{Generation, SlotIndex, WorkerId};
 use crate::config::{
-    AppSpec, Heartbeat, Kind, ListenMode, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy,
-    StopPolicy, SuspendSignals, UpdatePolicy,
+    AppSpec, HealthPolicy, Heartbeat, Kind, ListenMode, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy,
+    StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
@@ -85,6 +92,8 @@ pub struct Rules {
     pub watchdog: Option<Duration>,
     /// The signal by which they read their configuration again by themselves.
     pub reload: Option<ReloadSignal>,
+    /// What they are asked from outside while they serve.
+    pub health: HealthPolicy,
     /// What ends count as a success.
     pub restart: RestartPolicy,
     /// How they are replaced.
@@ -106,6 +115,7 @@ impl From<&AppSpec> for Rules {
             heartbeat: spec.heartbeat.clone(),
             watchdog: spec.watchdog,
             reload: spec.reload,
+            health: spec.health.clone(),
             restart: spec.restart.clone(),
             update: spec.update.clone(),
             recycle: spec.recycle.clone(),
@@ -162,11 +172,12 @@ pub struct Worker {
     watchdog: Watchdog,
     reloading: Option<Reloading>,
     evidence: Evidence,
+    health: Health,
 }
 
 impl Worker {
-    /// A worker whose process has just been asked for.
-    pub fn new(identity: Identity, rules: Arc<Rules>, now: Instant) -> Self {
+    /// A worker whose process has just been asked for. `chance` draws when it is asked about its health.
+    pub fn new(identity: Identity, rules: Arc<Rules>, now: Instant, chance: fastrand::Rng) -> Self {
         let created_by = after(now, rules.start.timeout);
         let watchdog = Watchdog::every(rules.watchdog);
         Self {
@@ -195,6 +206,7 @@ impl Worker {
             watchdog,
             reloading: None,
             evidence: Evidence::default(),
+            health: Health::new(chance),
         }
     }
 
@@ -203,6 +215,11 @@ impl Worker {
         if matches!(self.state, State::Exited { .. }) {
             return;
         }
+        self.take(now, input, out);
+        self.follow_health(now);
+    }
+
+    fn take(&mut self, now: Instant, input: WorkerInput, out: &mut Vec<WorkerAction>) {
         match input {
             // The dead miss no deadline, pass no probe, and need not be asked to leave.
             WorkerInput::Died => {
@@ -212,6 +229,8 @@ impl Worker {
             }
             WorkerInput::ProbePassed
             | WorkerInput::ProbeFailed { .. }
+            | WorkerInput::TryDue
+            | WorkerInput::Answered { .. }
             | WorkerInput::SuspendAsked
             | WorkerInput::ResumeAsked
             | WorkerInput::QueueEmptied
@@ -227,7 +246,7 @@ impl Worker {
             WorkerInput::Connected => self.connected(now, out),
             WorkerInput::ProbePassed => {
                 if self.state == State::Starting {
-                    self.become_started(now, out);
+                    self.come_up(now, out);
                 }
             }
             // Evidence only: its start deadline decides.
@@ -235,6 +254,10 @@ impl Worker {
                 if self.state == State::Starting {
                     self.unready = Some(reason);
                 }
+            }
+            WorkerInput::TryDue => self.try_due(now, out),
+            WorkerInput::Answered { question, number, fault } => {
+                self.answered(now, (question, number), fault, out);
             }
             WorkerInput::QueueEmptied => self.queue_emptied(now, out),
             WorkerInput::Disconnected => self.disconnected(now),
@@ -270,7 +293,7 @@ impl Worker {
                 self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
                 self.extendable_until = after(now, self.rules.start.max_timeout);
                 if self.early && self.link == Link::Up {
-                    self.become_started(now, out);
+                    self.come_up(now, out);
                 }
             }
             Protocol::Notify => {
@@ -285,7 +308,7 @@ impl Worker {
                 self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
                 out.push(WorkerAction::StartProbe);
             }
-            Protocol::None if self.rules.start.min_uptime.is_zero() => self.become_started(now, out),
+            Protocol::None if self.rules.start.min_uptime.is_zero() => self.come_up(now, out),
             Protocol::None => {
                 self.set_deadline(DeadlineKind::MinUptime, after(now, self.rules.start.min_uptime))
             }
@@ -339,7 +362,7 @@ impl Worker {
                 out.push(WorkerAction::ReportOutOfOrder { said, during });
             }
             (Said::Started, State::Initialized { .. }) if self.link == Link::Up => self.early = true,
-            (Said::Started, State::Starting) if self.link == Link::Up => self.become_started(now, out),
+            (Said::Started, State::Starting) if self.link == Link::Up => self.come_up(now, out),
             (Said::Stopped, State::Stopping) => {
                 if self.asked_by.is_none() {
                     return self.rest(now, out);
@@ -355,6 +378,7 @@ impl Worker {
             (
                 Said::Extend { by },
                 State::Starting
+                | State::Checking
                 | State::Stopping
                 | State::Resuming
                 | State::ShuttingDown { rung: Rung::Asked },
@@ -376,6 +400,7 @@ impl Worker {
         self.started = Some(now);
         self.unready = None;
         self.serve_again(now, out);
+        self.wait_for_reconnect(now);
     }
 
     fn extend(&mut self, now: Instant, by: Duration) {

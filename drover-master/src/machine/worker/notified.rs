@@ -1,8 +1,8 @@
 //! What a worker that speaks `sd_notify(3)` says of itself.
 //!
 //! ```text
-//!  Starting ──Ready──► Started ──Reloading, Ready──► Started
-//!      └─────Stopping─────┴────► ShuttingDown(Asked), though nobody asked
+//!  Starting ──Ready──► Checking ──────► Started ──Reloading, Ready──► Started
+//!      └──────Stopping─────┴──────────────┴────► ShuttingDown(Asked), though nobody asked
 //! ```
 //!
 //! A word that has no place in a state is passed over: there is nobody to answer, and programs say READY=1 as they like.
@@ -37,7 +37,7 @@ impl Worker {
     pub(super) fn notified(&mut self, now: Instant, notice: Notice, out: &mut Vec<WorkerAction>) {
         match notice {
             Notice::Ready => match self.state {
-                State::Starting => self.become_started(now, out),
+                State::Starting => self.come_up(now, out),
                 State::Started => self.reload_done(now, out),
                 _ => {}
             },
@@ -48,9 +48,10 @@ impl Worker {
             Notice::Trigger => self.watchdog_triggered(now, out),
             Notice::WatchdogEvery { every } => self.watch_every(now, every),
             Notice::Extend { by } => {
+                let is_starting = matches!(self.state, State::Starting | State::Checking);
                 let is_reloading = matches!(self.deadline, Some((DeadlineKind::Reload, _)));
                 let leaves = matches!(self.state, State::ShuttingDown { rung: Rung::Asked });
-                if self.state == State::Starting || leaves || is_reloading {
+                if is_starting || leaves || is_reloading {
                     self.extend(now, by);
                 }
             }
@@ -67,8 +68,9 @@ impl Worker {
 
     /// It has the time that one has which is asked; its end is judged by its code, as one that nobody asked for.
     fn leaves_by_itself(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if !matches!(self.state, State::Starting | State::Started | State::Lingering | State::Stopped) {
-            return;
+        match self.state {
+            State::Starting | State::Checking | State::Started | State::Lingering | State::Stopped => {}
+            _ => return,
         }
         self.extendable_until = after(now, self.rules.stop.max_timeout);
         self.set_deadline(DeadlineKind::Drain, after(now, self.rules.stop.drain_timeout));

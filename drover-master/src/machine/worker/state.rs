@@ -13,6 +13,8 @@ pub enum State {
     },
     /// A process that is not ready yet.
     Starting,
+    /// Ready by its own word or its uptime; its readiness is asked about before that counts.
+    Checking,
     /// Ready.
     Started,
     /// Asked to leave, but not told yet: it serves on until the pre-stop delay is over and its queues are empty.
@@ -42,7 +44,7 @@ impl State {
     pub const fn phase(&self) -> Phase {
         match self {
             Self::Initialized { .. } => Phase::Initialized,
-            Self::Starting => Phase::Starting,
+            Self::Starting | Self::Checking => Phase::Starting,
             Self::Started => Phase::Started,
             Self::Lingering | Self::Stopping => Phase::Stopping,
             Self::Stopped | Self::Resuming => Phase::Stopped,

@@ -1,9 +1,10 @@
 //! The worker's transitions, state by state and input by input, on a simulated clock.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 
 use super::*;
-use crate::config::Command;
+use crate::config::{Command, HealthCheck, HealthPolicy, ProbeKind};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
 use crate::machine::phase::Phase;
 
@@ -23,9 +24,17 @@ impl Life {
     pub(super) fn new(protocol: Protocol) -> Self {
         let mut spec = AppSpec::new("app", Command::new("app"));
         spec.protocol = protocol;
+        Self::of(&spec)
+    }
+
+    pub(super) fn of(spec: &AppSpec) -> Self {
         let identity = Identity { slot: SlotIndex(0), generation: Generation(1), id: WorkerId(1) };
         let now = origin();
-        Self { worker: Worker::new(identity, Arc::new(Rules::from(&spec)), now), now, done: Vec::new() }
+        Self {
+            worker: Worker::new(identity, Arc::new(Rules::from(spec)), now, fastrand::Rng::with_seed(1)),
+            now,
+            done: Vec::new(),
+        }
     }
 
     pub(super) fn feed(mut self, inputs: impl IntoIterator<Item = WorkerInput>) -> Self {
@@ -41,6 +50,17 @@ impl Life {
     pub(super) fn overtaken(mut self) -> Self {
         self.now = self.worker.deadline().expect("a deadline");
         self.feed([WorkerInput::DeadlinePassed])
+    }
+
+    /// Lets the time of the next try come.
+    pub(super) fn tried(mut self) -> Self {
+        self.now = self.worker.next_try().expect("a next try");
+        self.feed([WorkerInput::TryDue])
+    }
+
+    /// The number of the try that is under way.
+    pub(super) fn number_of(&self, question: Question) -> u64 {
+        self.worker.try_under_way(question).unwrap_or(0)
     }
 
     pub(super) fn exit(self, status: ExitStatus) -> (ExitReason, Phase) {
@@ -89,7 +109,10 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("starting", life().feed([spawned()])),
         ("starting, linked", linked()),
         ("starting, probed", probed()),
+        ("checking", checking()),
         ("started", started()),
+        ("started, asked", asked()),
+        ("started, unready", unready()),
         ("started, link lost", started().feed([WorkerInput::Disconnected])),
         ("lingering", lingering()),
         ("lingering, queued", queued()),
@@ -117,6 +140,43 @@ fn probed() -> Life {
     spec.start.probe = Some(crate::config::Probe::tcp("127.0.0.1:1"));
     life.worker.rules = Arc::new(Rules::from(&spec));
     life.feed([spawned()])
+}
+
+/// A protocol worker that is asked about its health, and is ready by its own word.
+fn checking() -> Life {
+    let mut life = Life::new(Protocol::Drover);
+    let mut check = HealthCheck { failures: NonZeroU32::MIN, ..check() };
+    // Shorter than an answer may take, so that both tries can be under way.
+    check.probe.interval = Duration::from_millis(100);
+    Arc::get_mut(&mut life.worker.rules).unwrap().health =
+        HealthPolicy { liveness: Some(check.clone()), readiness: Some(check) };
+    life.feed([spawned(), WorkerInput::Connected, said(Said::Started)]).tried()
+}
+
+/// The same once it is ready, and was asked both questions: try 2 or 3.
+fn asked() -> Life {
+    let life = checking();
+    let number = life.number_of(Question::Readiness);
+    let life = life.feed([WorkerInput::Answered { question: Question::Readiness, number, fault: None }]);
+    assert_eq!(life.worker.phase(), Phase::Started);
+    life.tried().tried()
+}
+
+/// The same once it has failed its readiness.
+fn unready() -> Life {
+    let life = asked();
+    let number = life.number_of(Question::Readiness);
+    let fault = Some("GET / answered 503".into());
+    life.feed([WorkerInput::Answered { question: Question::Readiness, number, fault }])
+}
+
+/// As the newest try is asked in each of the lives above.
+fn answered(question: Question, fault: Option<&str>) -> WorkerInput {
+    WorkerInput::Answered { question, number: 0, fault: fault.map(Into::into) }
+}
+
+fn check() -> HealthCheck {
+    HealthCheck::new(ProbeKind::Tcp { addr: "127.0.0.1:1".into() })
 }
 
 /// A worker whose end was asked for, and that is not told yet.
@@ -160,11 +220,9 @@ fn halted() -> Life {
 
 /// A worker that notifies, with a watchdog of 10 s.
 pub(super) fn notifying() -> Life {
-    let mut life = Life::new(Protocol::Notify);
     let mut spec = AppSpec::new("app", Command::new("app"));
     (spec.protocol, spec.watchdog) = (Protocol::Notify, Some(Duration::from_secs(10)));
-    life.worker = Worker::new(life.worker.identity, Arc::new(Rules::from(&spec)), life.now);
-    life.feed([spawned()])
+    Life::of(&spec).feed([spawned()])
 }
 
 pub(super) fn noticed(life: Life, notice: Notice) -> Life {
@@ -193,6 +251,10 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("Disconnected", WorkerInput::Disconnected),
         ("ProbePassed", WorkerInput::ProbePassed),
         ("ProbeFailed", WorkerInput::ProbeFailed { reason: "GET / answered 500".into() }),
+        ("TryDue", WorkerInput::TryDue),
+        ("LivenessFailed", answered(Question::Liveness, Some("GET / answered 500"))),
+        ("ReadinessPassed", answered(Question::Readiness, None)),
+        ("ReadinessFailed", answered(Question::Readiness, Some("GET / answered 500"))),
         ("QueueEmptied", WorkerInput::QueueEmptied),
         ("Died", WorkerInput::Died),
         ("SaidStarted", said(Said::Started)),
@@ -230,6 +292,15 @@ fn every_state_meets_every_input() {
     for (at, (name, _)) in lives().into_iter().enumerate() {
         for (input_name, input) in inputs() {
             let (_, mut life) = lives().swap_remove(at);
+            let input = match input {
+                WorkerInput::Answered { question, number: 0, fault } => {
+                    WorkerInput::Answered { question, number: life.number_of(question), fault }
+                }
+                input => input,
+            };
+            if input == WorkerInput::TryDue {
+                life.now = life.worker.next_try().unwrap_or(life.now);
+            }
             if input == WorkerInput::DeadlinePassed {
                 life.now = life.worker.deadline().unwrap_or(life.now);
             }
@@ -247,7 +318,9 @@ fn every_state_meets_every_input() {
             let deadline =
                 life.worker.deadline.map_or_else(String::new, |(kind, _)| format!(" until {kind:?}"));
             let phase = life.worker.phase().name();
-            write!(table, "{name} + {input_name}: {phase}{rung}{link}{deadline}").unwrap();
+            let checking = if *life.worker.state() == State::Checking { "(Checking)" } else { "" };
+            let unready = if life.worker.unready().is_some() { ", unready" } else { "" };
+            write!(table, "{name} + {input_name}: {phase}{checking}{rung}{link}{unready}{deadline}").unwrap();
             writeln!(table, "{}", life.done.iter().map(|a| format!(" → {a:?}")).collect::<String>()).unwrap();
         }
     }

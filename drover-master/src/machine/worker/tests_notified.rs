@@ -117,9 +117,7 @@ fn a_worker_of_the_protocol_feeds_its_watchdog_by_progress_and_by_nothing_else()
     let life = || {
         let mut spec = AppSpec::new("app", crate::config::Command::new("app"));
         (spec.watchdog, spec.heartbeat) = (Some(TEN), None);
-        let mut life = Life::new(Protocol::Drover);
-        life.worker = Worker::new(life.worker.identity, Arc::new(Rules::from(&spec)), life.now);
-        let mut life = life.feed([spawned(), WorkerInput::Connected, Said::Started.into()]);
+        let mut life = Life::of(&spec).feed([spawned(), WorkerInput::Connected, Said::Started.into()]);
         life.now += Duration::from_secs(9);
         life
     };

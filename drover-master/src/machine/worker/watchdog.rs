@@ -70,7 +70,7 @@ impl Worker {
 
     /// It asks to be ended: it knows that something is wrong.
     pub(super) fn watchdog_triggered(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if matches!(self.state, State::Starting | State::Started) && !self.is_dead {
+        if matches!(self.state, State::Starting | State::Checking | State::Started) && !self.is_dead {
             self.bite("it asked its watchdog to end it", out, now);
         }
     }

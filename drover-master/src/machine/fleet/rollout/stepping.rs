@@ -112,7 +112,7 @@ impl Fleet {
     /// Whether a worker of the slot's own is ready.
     fn is_serving(&self, slot: SlotIndex) -> bool {
         match self.slots[slot.0 as usize].state {
-            SlotState::Occupied(id) => self.phase_of(id) == Phase::Started,
+            SlotState::Occupied(id) => self.workers.get(&id).is_some_and(Worker::is_ready),
             _ => false,
         }
     }
@@ -196,13 +196,27 @@ impl Fleet {
         }
     }
 
+    /// One fails its readiness, or passes it again. One that proves itself begins anew with that: it has to be ready for so long
+    /// at a stretch. What bounds it is the time for all.
+    pub(in super::super) fn readiness_changed(&mut self, now: Instant, id: WorkerId) {
+        let Some(worker) = self.workers.get(&id) else { return };
+        let (slot, is_ready) = (worker.identity().slot, worker.is_ready());
+        let at =
+            self.rollout.as_ref().and_then(|rollout| rollout.incoming.get(&slot)).map(|incoming| incoming.at);
+        match at {
+            Some(Step::Soaking(soaking)) if soaking == id && is_ready => self.incoming_ready(now, slot, id),
+            Some(Step::Soaking(soaking)) if soaking == id => self.timers.set(Timer::Soak(slot), None),
+            _ => {}
+        }
+    }
+
     pub(in super::super) fn take_over(&mut self, now: Instant, slot: SlotIndex) {
         let release = self.release_for_incoming(slot);
         let Some(rollout) = &mut self.rollout else { return };
         let Some(Incoming { at: Step::Soaking(id), .. }) = rollout.incoming.get(&slot).copied() else {
             return;
         };
-        if self.workers.get(&id).is_none_or(|worker| worker.phase() != Phase::Started) {
+        if self.workers.get(&id).is_none_or(|worker| !worker.is_ready()) {
             // It is on its way out, which its exit tells.
             return;
         }

@@ -3,6 +3,7 @@
 
 mod ending;
 mod healing;
+mod health;
 mod matrix;
 mod operations;
 mod properties;

@@ -9,12 +9,13 @@ use proptest::prelude::*;
 use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
 use crate::config::{
-    Backoff, FailureLimit, Kind, LimitReached, OnStartFailure, OnUpdateFailure, Protocol, RecyclePolicy,
-    ReloadSignal, RestartWhen, Share, SuspendSignals, UpdateOrder, UpdatePolicy,
+    Backoff, FailureLimit, HealthCheck, HealthPolicy, Kind, LimitReached, OnStartFailure, OnUpdateFailure,
+    ProbeKind, Protocol, RecyclePolicy, ReloadSignal, RestartWhen, Share, SuspendSignals, UpdateOrder,
+    UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
-use crate::machine::worker::{Notice, Said};
+use crate::machine::worker::{Notice, Question, Said};
 
 /// One thing that happens. The numbers choose among what there is at that moment.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ enum Op {
     Exit(usize, ExitStatus),
     /// A worker, or somebody who knew one, says something.
     Noise(usize, WorkerInput),
+    /// The workers of a slot fail this question from now on, or none.
+    Ail(u32, Option<Question>),
     /// Somebody looks how much memory a worker holds.
     Measure(usize, u64),
     /// News of a process that is long gone.
@@ -111,7 +114,14 @@ fn decision() -> impl Strategy<Value = ExitDecision> {
 }
 
 fn noise() -> impl Strategy<Value = WorkerInput> {
+    let answer = (question(), 0..20u64, any::<bool>()).prop_map(|(question, number, fails)| {
+        let question = question.unwrap_or(Question::Readiness);
+        let fault = fails.then(|| "GET / answered 500".into());
+        WorkerInput::Answered { question, number, fault }
+    });
     prop_oneof![
+        answer.boxed(),
+        Just(WorkerInput::TryDue),
         Just(WorkerInput::Connected),
         Just(WorkerInput::Disconnected),
         Just(WorkerInput::ProtocolBroken { trouble: "stray text".into() }),
@@ -140,8 +150,8 @@ fn notice() -> impl Strategy<Value = Notice> {
 
 fn echo() -> impl Strategy<Value = WorkerInput> {
     prop_oneof![
-        noise(),
-        notice().prop_map(WorkerInput::Notified),
+        noise().boxed(),
+        notice().prop_map(WorkerInput::Notified).boxed(),
         Just(WorkerInput::Spawned { pid: 1 }),
         Just(WorkerInput::SpawnFailed { step: SpawnStep::Exec, errno: 2, detail: None }),
         status().prop_map(exited),
@@ -173,7 +183,30 @@ fn recycle() -> impl Strategy<Value = RecyclePolicy> {
     })
 }
 
+fn question() -> impl Strategy<Value = Option<Question>> {
+    prop_oneof![1 => Just(None), 2 => Just(Some(Question::Readiness)), 1 => Just(Some(Question::Liveness))]
+}
+
+fn health() -> impl Strategy<Value = HealthPolicy> {
+    let check = || {
+        (1..20_000u64, 1..3u32, 1..3u32, prop_oneof![Just(0), 0..10_000u64]).prop_map(
+            |(interval, failures, successes, delay)| {
+                let mut check = HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() });
+                check.probe.interval = Duration::from_millis(interval);
+                check.failures = NonZeroU32::new(failures).unwrap();
+                check.successes = NonZeroU32::new(successes).unwrap();
+                check.initial_delay = Duration::from_millis(delay);
+                check
+            },
+        )
+    };
+    let of = proptest::option::of;
+    // Boxed, as the whole would not fit on the stack of a test.
+    (of(check()), of(check())).prop_map(|(liveness, readiness)| HealthPolicy { liveness, readiness }).boxed()
+}
+
 fn op() -> impl Strategy<Value = Op> {
+    // What is large is boxed: the whole has to fit on the stack of a test.
     let which = || any::<usize>();
     prop_oneof![
         3 => Just(Op::Start),
@@ -184,7 +217,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..7u32).prop_map(|count| Op::Scale(Count::To(count))),
         1 => (-3..4i32).prop_map(|by| Op::Scale(Count::By(by))),
         6 => (update(), proptest::option::weighted(0.3, 1..4u32), any::<bool>())
-            .prop_map(|(policy, canary, is_new)| Op::Reload(policy, canary, is_new)),
+            .prop_map(|(policy, canary, is_new)| Op::Reload(policy, canary, is_new))
+            .boxed(),
         2 => whom().prop_map(Op::Renew),
         2 => Just(Op::Promote),
         2 => Just(Op::Abort),
@@ -193,9 +227,10 @@ fn op() -> impl Strategy<Value = Op> {
         12 => which().prop_map(Op::Tell),
         4 => Just(Op::Settle),
         4 => (which(), status()).prop_map(|(which, status)| Op::Exit(which, status)),
-        4 => (which(), noise()).prop_map(|(which, input)| Op::Noise(which, input)),
+        4 => (which(), noise()).prop_map(|(which, input)| Op::Noise(which, input)).boxed(),
+        4 => (0..6u32, question()).prop_map(|(slot, question)| Op::Ail(slot, question)).boxed(),
         2 => (which(), 0..200u64).prop_map(|(which, rss)| Op::Measure(which, rss)),
-        2 => (which(), echo()).prop_map(|(which, input)| Op::Echo(which, input)),
+        2 => (which(), echo()).prop_map(|(which, input)| Op::Echo(which, input)).boxed(),
         4 => (which(), decision()).prop_map(|(which, decision)| Op::Decide(which, decision)),
         6 => prop_oneof![2 => Just(0), 1 => 0..100_000u64].prop_map(Op::Deadline),
         2 => (0..20_000u64).prop_map(Op::Wait),
@@ -218,8 +253,9 @@ prop_compose! {
         max in 0..5_000u64,
         jitter in 0.0..=1.0,
         reset_after in prop_oneof![Just(0), Just(60u64)],
-        update in update(),
-        recycle in recycle(),
+        update in update().boxed(),
+        recycle in recycle().boxed(),
+        health in health(),
         suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
         reload in proptest::option::of(any::<bool>()),
         watchdog in proptest::option::of(Just(Duration::from_secs(3))),
@@ -242,6 +278,7 @@ prop_compose! {
         rules.restart.fatal_codes = vec![3];
         rules.update = update;
         rules.recycle = recycle;
+        rules.health = health;
         rules.suspend = suspend;
         let is_told = protocol == Protocol::Notify;
         let reload = reload.filter(|_| protocol != Protocol::Drover && kind == Kind::Service);
@@ -291,6 +328,8 @@ impl Stage {
                     self.feed(FleetInput::Worker { id: self.spawned[at].id, input });
                 }
             }
+            Op::Ail(slot, Some(question)) => drop(self.ailing.insert(SlotIndex(slot), question)),
+            Op::Ail(slot, None) => drop(self.ailing.remove(&SlotIndex(slot))),
             Op::Measure(which, rss) => {
                 if let Some(at) = chosen(self.spawned.len(), which) {
                     self.feed(FleetInput::Measured { worker: self.spawned[at].id, rss });

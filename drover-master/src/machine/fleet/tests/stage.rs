@@ -10,8 +10,7 @@ use super::witness::{Wanted, Witness};
 use crate::config::{AppSpec, Backoff, Command, Protocol, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
 use crate::machine::gate::{Request, SlotRequest};
-use crate::machine::worker::WorkerAction;
-use crate::machine::worker::{Identity, Notice, Said};
+use crate::machine::worker::{Identity, Notice, Question, Said, WorkerAction};
 
 /// How a process behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +58,8 @@ pub(super) struct Stage {
     tickets: u64,
     /// Whether workers take work again after they have drained.
     pub(super) can_resume: bool,
+    /// Slots whose workers fail what they are asked of their health, and which question.
+    pub(super) ailing: BTreeMap<SlotIndex, Question>,
     /// News told of workers that were gone.
     late: u64,
 }
@@ -95,6 +96,7 @@ impl Stage {
             witness: Witness::new(longest_pause),
             tickets: 0,
             can_resume: true,
+            ailing: BTreeMap::new(),
             late: 0,
         }
     }
@@ -187,6 +189,12 @@ impl Stage {
         match (process.manner, action) {
             (Manner::Stuck, WorkerAction::Signal { signal: libc::SIGKILL }) => process.killed = true,
             (_, WorkerAction::Signal { signal: libc::SIGKILL }) => self.ends_with(id, killed(libc::SIGKILL)),
+            (_, WorkerAction::Ask { question, number }) => {
+                let ails = self.slot_of(id).and_then(|slot| self.ailing.get(&slot)) == Some(question);
+                let fault = ails.then(|| "GET / answered 500".into());
+                let (question, number) = (*question, *number);
+                self.happens(id, WorkerInput::Answered { question, number, fault });
+            }
             (Manner::Deaf | Manner::Stuck, _) => {}
             (_, WorkerAction::Signal { signal }) => self.ends_with(id, killed(*signal)),
             (_, WorkerAction::SendStop { .. }) => self.happens(id, WorkerInput::from(Said::Stopped)),
@@ -197,6 +205,10 @@ impl Stage {
             }
             _ => {}
         }
+    }
+
+    fn slot_of(&self, id: WorkerId) -> Option<SlotIndex> {
+        self.spawned.iter().find(|identity| identity.id == id).map(|identity| identity.slot)
     }
 
     fn happens(&mut self, id: WorkerId, input: WorkerInput) {

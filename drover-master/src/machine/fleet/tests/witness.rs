@@ -147,10 +147,13 @@ impl Witness {
         assert_eq!((shown.len(), &once), (once.len(), &self.living), "every worker is in its slot, once");
         self.check_company(fleet);
 
+        let ready = fleet.workers().filter(|worker| worker.is_ready()).count();
         let in_phase = |phase| fleet.workers().filter(|worker| worker.phase() == phase).count();
-        let proving =
-            rows.iter().filter(|row| row.role == Role::Incoming && row.phase == Phase::Started).count();
-        assert_eq!(fleet.status().ready as usize + proving, in_phase(Phase::Started));
+        let proving = rows
+            .iter()
+            .filter(|row| row.role == Role::Incoming && row.phase == Phase::Started && row.unready.is_none())
+            .count();
+        assert_eq!(fleet.status().ready as usize + proving, ready);
         let starting = in_phase(Phase::Initialized) + in_phase(Phase::Starting);
         if fleet.current.rules.protocol == Protocol::Drover {
             assert!(

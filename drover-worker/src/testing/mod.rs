@@ -19,7 +19,44 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Messages of the application, from both ends:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use drover_worker::To;
+//! use drover_worker::testing::FakeMaster;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let master = FakeMaster::bind()?;
+//! let (bus, link) = tokio::join!(master.bus().messages().connect(), master.accept());
+//! let (bus, mut link) = (bus?, link?);
+//!
+//! let echo = tokio::spawn({
+//!     let bus = bus.clone();
+//!     async move {
+//!         let message = bus.message().await.expect("a message comes");
+//!         let payload = message.payload().clone();
+//!         message.reply(payload).await
+//!     }
+//! });
+//! assert_eq!(link.request("echo", "hello").await?.unwrap(), "hello");
+//! echo.await??;
+//!
+//! let asking = tokio::spawn(async move { bus.request(To::Slot(1), "time", "", Duration::from_secs(5)).await });
+//! let (seq, message) = link.next_message().await?;
+//! assert_eq!((&*message.topic, message.slot), ("time", 1));
+//! link.reply(seq, "noon").await?;
+//! assert_eq!(asking.await??, "noon");
+//! # Ok(())
+//! # }
+//! ```
 
+mod talk;
+
+use std::collections::VecDeque;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -59,7 +96,8 @@ pub struct FakeMaster {
 
 impl FakeMaster {
     /// Listens on a new socket. Its workers are worker 1 of the app "fake" in slot 0, generation 1, with 30 s to start,
-    /// 30 s to drain and 10 s to leave; [`set_welcome`](Self::set_welcome) changes that.
+    /// 30 s to drain and 10 s to leave, and may send messages to workers and to the program; [`set_welcome`](Self::set_welcome)
+    /// changes that.
     ///
     /// # Errors
     ///
@@ -84,7 +122,7 @@ impl FakeMaster {
                 quit_timeout_ms: 10_000,
             }),
             heartbeat_interval_ms: 0,
-            capabilities: Vec::new(),
+            capabilities: vec!["bus".to_owned(), "app".to_owned()],
         };
         Ok(Self { listener, directory, socket, token: "fake-token".to_owned(), welcome })
     }
@@ -138,7 +176,7 @@ impl FakeMaster {
         let mut received = BytesMut::new();
         let hello = patiently(read(&mut stream, &mut received)).await?;
         let hello = hello.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        Ok(FakeLink { stream, received, hello, seq: 0 })
+        Ok(FakeLink { stream, received, hello, seq: 0, passed_over: VecDeque::new() })
     }
 }
 
@@ -156,6 +194,8 @@ pub struct FakeLink {
     received: BytesMut,
     hello: Hello,
     seq: u64,
+    /// Frames that came before one that was looked for.
+    passed_over: VecDeque<WorkerFrame>,
 }
 
 impl FakeLink {
@@ -236,6 +276,9 @@ impl FakeLink {
     ///
     /// [`io::ErrorKind::TimedOut`] after 20 s, [`io::ErrorKind::InvalidData`] for bytes that are no frame.
     pub async fn frame(&mut self) -> io::Result<Option<WorkerFrame>> {
+        if let Some(frame) = self.passed_over.pop_front() {
+            return Ok(Some(frame));
+        }
         patiently(read(&mut self.stream, &mut self.received)).await
     }
 

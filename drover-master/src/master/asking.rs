@@ -1,0 +1,97 @@
+//! The driver's questions to workers from outside: whether one is ready at its start, and how it is later.
+
+use std::sync::Arc;
+
+use super::contact::{AbortOnDrop, ProcessNews};
+use super::driver::Driver;
+use crate::config::{AppSpec, Probe};
+use crate::machine::ids::WorkerId;
+use crate::machine::worker::Question;
+use crate::probe::{Asker, Surroundings};
+
+impl Driver {
+    /// Asks the worker from outside until it answers.
+    pub(super) fn start_probe(&mut self, id: WorkerId) {
+        let Some(asker) = self.asker(id, |spec| spec.start.probe.as_ref()) else { return };
+        let sender = self.process_sender.clone();
+        let asking = tokio::spawn(async move {
+            let mut asker = match asker {
+                Ok(asker) => asker,
+                Err(reason) => return drop(sender.send(ProcessNews::ProbeFailed { id, reason }).await),
+            };
+            // Without a driver nobody wants to know.
+            while let Err(reason) = asker.until_news().await {
+                if sender.send(ProcessNews::ProbeFailed { id, reason }).await.is_err() {
+                    return;
+                }
+            }
+            let _ = sender.send(ProcessNews::ProbePassed { id }).await;
+        });
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.probe = Some(AbortOnDrop(asking));
+        }
+    }
+
+    /// Asks the worker about its health, once.
+    pub(super) fn ask(&mut self, id: WorkerId, question: Question, number: u64) {
+        let asker = self.asker(id, |spec| {
+            let check = match question {
+                Question::Liveness => &spec.health.liveness,
+                Question::Readiness => &spec.health.readiness,
+            };
+            check.as_ref().map(|check| &check.probe)
+        });
+        let Some(asker) = asker else { return };
+        let sender = self.process_sender.clone();
+        let asking = tokio::spawn(async move {
+            let fault = match asker {
+                Ok(asker) => asker.once().await.err().map(Into::into),
+                Err(reason) => Some(reason),
+            };
+            // Without a driver nobody wants to know.
+            let _ = sender.send(ProcessNews::Asked { id, question, number, fault }).await;
+        });
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.asking[question as usize] = Some(AbortOnDrop(asking));
+        }
+    }
+
+    /// Nobody asks the worker any more; what runs for that is killed.
+    pub(super) fn end_probe(&mut self, id: WorkerId) {
+        if let Some(contact) = self.contacts.get_mut(&id) {
+            contact.probe = None;
+            contact.asking = [None, None];
+        }
+    }
+
+    /// Who asks this worker what its description says; or why nobody can.
+    fn asker(
+        &self,
+        id: WorkerId,
+        probe: impl Fn(&AppSpec) -> Option<&Probe>,
+    ) -> Option<Result<Asker, Arc<str>>> {
+        let contact = self.contacts.get(&id)?;
+        let edition = self.editions.get(&contact.identity.generation)?;
+        let probe = probe(&edition.spec)?;
+        let pid = contact.tree.as_ref().map_or(0, |tree| tree.pid());
+        let slot = contact.identity.slot;
+        let probe = match probe.of_worker(slot.0, pid) {
+            Ok(probe) => probe,
+            // The app has grown, and the port of this slot would be none.
+            Err(error) => return Some(Err(error.to_string().into())),
+        };
+        let mut words = edition.words(contact.identity, None);
+        // It inherits none of the sockets.
+        words.retain(|(name, _)| !name.starts_with("LISTEN_"));
+        words.push(("DROVER_PID", pid.to_string().into()));
+        let surroundings = Surroundings {
+            app: Arc::clone(&self.app),
+            slot,
+            worker: id,
+            command: edition.spec.command.clone(),
+            words,
+            turn: Arc::clone(&contact.probing),
+        };
+        Some(Ok(Asker::new(probe, surroundings)))
+    }
+}
