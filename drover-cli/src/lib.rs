@@ -8,6 +8,7 @@
 pub mod args;
 mod commands;
 pub mod config;
+mod conform;
 mod demo;
 mod exit_status;
 mod output;

@@ -110,8 +110,8 @@ async fn round_trips(rounds: usize) {
         }
         let (aim_blocking, aim_plain) =
             if size == LARGE { (Aim::Ratio(1.2), Aim::None) } else { (Aim::None, Aim::Ratio(1.0)) };
-        line(&format!("there and back, {what}; beside blocking"), Unit::Time, &to_blocking, aim_blocking);
-        line("the same; beside plain tokio", Unit::Time, &to_plain, aim_plain);
+        line(&format!("there and back, {what}; beside blocking"), Unit::Short, &to_blocking, aim_blocking);
+        line("the same; beside plain tokio", Unit::Short, &to_plain, aim_plain);
     }
     counted.app.end().await;
 }
@@ -136,8 +136,8 @@ async fn one_way(rounds: usize) {
             down.push([news_floor, news_ours]);
         }
     }
-    line("a message to the master, 64 B", Unit::Time, &up, Aim::Ratio(0.2));
-    line("a message to a worker, 64 B", Unit::Time, &down, Aim::Ratio(0.2));
+    line("a message to the master, 64 B", Unit::Short, &up, Aim::Ratio(0.2));
+    line("a message to a worker, 64 B", Unit::Short, &down, Aim::Ratio(0.2));
     counted.app.end().await;
 }
 
@@ -181,8 +181,8 @@ async fn many(rounds: usize) {
             down.push([news_floor, news_ours]);
         }
     }
-    line("a message of 100 workers to the master", Unit::Time, &up, Aim::Ratio(0.2));
-    line("a delivery of a broadcast to 100", Unit::Time, &down, Aim::Ratio(0.1));
+    line("a message of 100 workers to the master", Unit::Short, &up, Aim::Ratio(0.2));
+    line("a delivery of a broadcast to 100", Unit::Short, &down, Aim::Ratio(0.1));
     counted.app.end().await;
 }
 

@@ -9,6 +9,8 @@ use crate::sample::{Pair, Sample};
 pub(crate) enum Unit {
     /// Seconds, shown in milliseconds.
     Time,
+    /// Seconds, shown in microseconds or nanoseconds.
+    Short,
     /// Kilobytes of 1024 bytes.
     Memory,
     /// Things.
@@ -79,6 +81,8 @@ impl Unit {
             _ if figure.is_nan() => "-".to_owned(),
             Self::Time if figure.abs() < 0.01 => format!("{:.3} ms", figure * 1e3),
             Self::Time => format!("{:.1} ms", figure * 1e3),
+            Self::Short if figure.abs() < 1e-5 => format!("{:.0} ns", figure * 1e9),
+            Self::Short => format!("{:.1} µs", figure * 1e6),
             Self::Memory if figure.abs() < 1000.0 => format!("{figure:.1} KB"),
             Self::Memory => format!("{:.2} MB", figure / 1024.0),
             Self::Count => format!("{figure}"),

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod change;
+mod conform;
 mod offline;
 mod online;
 mod reload;
@@ -8,6 +9,7 @@ mod serving;
 
 pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
+pub use conform::{ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
 pub use online::{
     Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
@@ -137,6 +139,8 @@ pub enum Verb {
     Schema,
     /// Print completions for a shell
     Completion(CompletionArgs),
+    /// Check that a worker, or a master, keeps to the protocol, case by case
+    Conform(ConformArgs),
     /// The demo's own worker
     #[command(name = crate::demo::WORKER_VERB, hide = true)]
     DemoWorker,

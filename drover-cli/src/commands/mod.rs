@@ -5,6 +5,7 @@ mod apply;
 mod before;
 mod completion;
 mod config;
+mod conform;
 mod consent;
 mod demo;
 mod describe;
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Config(args) => config::run(&global, &args),
         Verb::Schema => schema::run(),
         Verb::Completion(args) => completion::run(&args),
+        Verb::Conform(args) => conform::run(&global, args).await,
         Verb::DemoWorker => crate::demo::worker().await,
     }
 }

@@ -8,6 +8,7 @@ mod asking;
 mod commands;
 mod completion;
 mod config;
+mod conform;
 mod control;
 mod demo;
 mod describe;

@@ -148,14 +148,15 @@ impl Exchange {
     }
 
     fn check(&self, peer: &Peer) -> Result<(), SendError> {
+        if peer.takes && peer.is_ready() {
+            return Ok(());
+        }
         let (app, worker) = (self.app.to_string(), peer.identity.slot.0);
-        if !peer.takes {
-            return Err(SendError::TakesNone { app, worker });
-        }
-        if !peer.is_ready() {
-            return Err(SendError::NotReady { app, worker });
-        }
-        Ok(())
+        Err(if peer.takes {
+            SendError::NotReady { app, worker }
+        } else {
+            SendError::TakesNone { app, worker }
+        })
     }
 
     /// Every worker that takes messages now.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use drover_proto::bus::{Direction, Outbound, OutboundBody};
+use drover_proto::bus::{Direction, Outbound, OutboundBody, Refused};
 use drover_proto::latest::Scope;
 use tokio::sync::oneshot;
 
@@ -182,18 +182,26 @@ impl Bus {
             confirm: false,
         };
         let outbound = Outbound { seq, expects_reply: true, body, ..Default::default() };
-        let (app, worker) = (self.exchange.app.to_string(), peer.identity.slot.0);
         let asked = async {
             self.push(&peer, &outbound, payload, within).await?;
             // Nobody answers any more for a worker that has left the bus.
-            answer.await.map_err(|_| RequestError::Gone { app: app.clone(), worker })
+            Ok(answer.await.unwrap_or(Err(NoReply::Gone(peer.identity.slot))))
         };
-        match tokio::time::timeout(within, asked).await {
-            Ok(answer) => answer?.map_err(|no_reply| match no_reply {
-                NoReply::Gone(_) => RequestError::Gone { app, worker },
-                NoReply::Error(code, message) => RequestError::Refused { app, worker, code, message },
-            }),
-            Err(_) => Err(RequestError::TimedOut { app, worker, after: within }),
+        let answered = tokio::time::timeout(within, asked).await;
+        let who = || (self.exchange.app.to_string(), peer.identity.slot.0);
+        match answered.unwrap_or_else(|_| {
+            let (app, worker) = who();
+            Err(RequestError::TimedOut { app, worker, after: within })
+        })? {
+            Ok(reply) => Ok(reply),
+            Err(NoReply::Gone(_)) => {
+                let (app, worker) = who();
+                Err(RequestError::Gone { app, worker })
+            }
+            Err(NoReply::Error(code, message)) => {
+                let (app, worker) = who();
+                Err(RequestError::Refused { app, worker, code, message })
+            }
         }
     }
 
@@ -244,9 +252,16 @@ impl Bus {
         payload: Bytes,
         within: Duration,
     ) -> Result<(), SendError> {
+        let mut payload = payload;
+        // Mostly there is room, and then no timer is needed.
+        match peer.mailbox.try_push_from(outbound, &mut payload) {
+            Ok(()) => return Ok(()),
+            Err(Refused::Full) => {}
+            Err(closed) => return Err(self.refused(peer, closed)),
+        }
         match tokio::time::timeout(within, peer.mailbox.push(outbound, payload)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.refused(peer, drover_proto::bus::Refused::Closed)),
+            Ok(Err(_)) => Err(self.refused(peer, Refused::Closed)),
             Err(_) => {
                 self.count(1);
                 let (app, worker) = (self.exchange.app.to_string(), peer.identity.slot.0);
@@ -267,7 +282,7 @@ impl Bus {
         delivery
     }
 
-    fn refused(&self, peer: &Peer, refused: drover_proto::bus::Refused) -> SendError {
+    fn refused(&self, peer: &Peer, refused: Refused) -> SendError {
         self.count(1);
         self.exchange.not_taken(peer, refused)
     }

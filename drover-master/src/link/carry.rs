@@ -18,6 +18,7 @@ use drover_proto::latest::{ErrorCode, WorkerFrame, worker_frame};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::connection::{Connection, News, error_frame, sentence};
 use crate::bus::{Exchange, Heard, Keep, NoReply, Peer};
@@ -32,6 +33,9 @@ const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// How long one frame may take to be written once the master has let go of the worker. A peer that does not read would hold
 /// the connection for ever.
 const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// How long a connection is silent before the memory of its last burst is given back. A pause within a conversation is shorter.
+const REST: Duration = Duration::from_millis(100);
 
 /// After so many bytes of frames the reader lets others run: a worker that floods takes its turns like everybody.
 const TURN: usize = 16 * 1024;
@@ -94,7 +98,7 @@ pub(super) async fn carry(
     tokio::select! {
         trouble = read => {
             // What it is closed for is told first: the answer may still be in the queue, or half written.
-            let _ = tokio::time::timeout(LAST_ANSWER, write).await;
+            let _ = timeout(LAST_ANSWER, write).await;
             trouble
         }
         () = &mut write => None,
@@ -109,7 +113,7 @@ async fn write_all(
 ) -> io::Result<()> {
     let mut written = std::pin::pin!(writer.write_all_buf(frames));
     loop {
-        match tokio::time::timeout(LAST_WRITE, &mut written).await {
+        match timeout(LAST_WRITE, &mut written).await {
             Ok(result) => return result,
             Err(late) if outgoing.is_closed() => return Err(late.into()),
             Err(_) => {}
@@ -131,13 +135,18 @@ struct Broken(Arc<str>);
 
 impl Reader<'_> {
     async fn run(mut self, mut socket: OwnedReadHalf) -> Option<Arc<str>> {
-        let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::new());
+        let (mut incoming, mut is_burst) = (Incoming::new(FrameLimit::WORKER, BytesMut::new()), false);
         loop {
-            // Waits without a buffer: most workers say nothing most of the time.
-            incoming.rest();
-            socket.readable().await.ok()?;
+            // Waits without a buffer: most workers say nothing most of the time. The memory of a burst is kept for the next one.
+            let is_soon = is_burst && timeout(REST, socket.readable()).await.is_ok();
+            if !is_soon {
+                incoming.rest();
+                socket.readable().await.ok()?;
+            }
             // A reset is an end like EOF: the process will tell the rest.
-            if socket.read_buf(incoming.room()).await.ok()? == 0 {
+            let read = socket.read_buf(incoming.room()).await.ok()?;
+            is_burst = is_soon || read >= TURN;
+            if read == 0 {
                 return match incoming.end() {
                     Ok(()) => None,
                     Err(error) => Some(self.bad_frame(&error).await),
@@ -381,7 +390,7 @@ mod tests {
         // The write is under way.
         peer.read_exact(&mut [0; 4]).await.unwrap();
         drop(outgoing);
-        let ended = tokio::time::timeout(Duration::from_secs(20), carrying).await;
+        let ended = timeout(Duration::from_secs(20), carrying).await;
         assert_eq!(ended.expect("it ends").unwrap(), None);
     }
 

@@ -18,12 +18,15 @@ pub struct Incoming {
     wire: BytesMut,
     /// What room is made for. Doubles as long as it is filled.
     room: usize,
+    /// What the last large frame was read into. Fresh memory has to be mapped page by page, which takes as long as reading into
+    /// it does; so this is used again as soon as nobody holds the frame any more.
+    spare: BytesMut,
 }
 
 impl Incoming {
     /// A buffer of a connection with this limit; `received` came with the handshake.
     pub fn new(limit: FrameLimit, received: BytesMut) -> Self {
-        Self { limit, wire: received, room: SMALL }
+        Self { limit, wire: received, room: SMALL, spare: BytesMut::new() }
     }
 
     /// Where to read to. At least 1 KiB, and the rest of the frame under way.
@@ -32,7 +35,15 @@ impl Incoming {
             Ok(Some(length)) => (HEADER_LEN + length).saturating_sub(self.wire.len()),
             _ => 0,
         };
-        self.wire.reserve(self.room.max(rest));
+        let needed = self.room.max(rest);
+        if rest > LARGE
+            && self.wire.capacity() - self.wire.len() < rest
+            && self.spare.try_reclaim(self.wire.len() + needed)
+        {
+            self.spare.extend_from_slice(&self.wire);
+            self.wire = std::mem::take(&mut self.spare);
+        }
+        self.wire.reserve(needed);
         &mut self.wire
     }
 
@@ -43,7 +54,7 @@ impl Incoming {
     /// What comes next is no frame, or over the limit. Whole frames before it come first, by an earlier call,
     /// so who stops at some may wait for ever for a peer that has said its last.
     pub fn frames(&mut self) -> Result<Frames, FrameError> {
-        if self.wire.len() == self.wire.capacity() {
+        if !self.wire.is_empty() && self.wire.len() == self.wire.capacity() {
             self.room = (self.room * 2).min(LARGE);
         }
         let mut end = 0;
@@ -57,13 +68,18 @@ impl Incoming {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Frames { whole: self.wire.split_to(end).freeze() })
+        let whole = self.wire.split_to(end).freeze();
+        if end > LARGE && self.wire.is_empty() {
+            self.spare = std::mem::take(&mut self.wire);
+        }
+        Ok(Frames { whole })
     }
 
     /// Gives the memory back if nothing is under way; for when the peer has nothing more to say for now.
     pub fn rest(&mut self) {
         if self.wire.is_empty() {
             self.wire = BytesMut::new();
+            self.spare = BytesMut::new();
             self.room = SMALL;
         }
     }
@@ -179,6 +195,31 @@ mod tests {
         incoming.rest();
         // What is left of a header is kept.
         assert!(incoming.wire.capacity() == 0 || !incoming.wire.is_empty());
+    }
+
+    #[test]
+    fn the_memory_of_a_large_frame_is_used_again_when_nobody_holds_it() {
+        let stream = wire(&[vec![7; 200_000]]);
+        let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::new());
+        let read = |incoming: &mut Incoming| {
+            for piece in [&stream[..10], &stream[10..]] {
+                incoming.room().put_slice(piece);
+                let frames = incoming.frames().unwrap();
+                if let Some(frame) = frames.iter().next() {
+                    return frames.keep(frame);
+                }
+            }
+            panic!("no frame");
+        };
+        let first = read(&mut incoming);
+        let second = read(&mut incoming);
+        assert_ne!(first.as_ptr(), second.as_ptr(), "the first is still held");
+        assert_eq!(first, second);
+        let held = second.as_ptr();
+        drop((first, second));
+        assert_eq!(read(&mut incoming).as_ptr(), held);
+        incoming.rest();
+        assert_eq!((incoming.wire.capacity(), incoming.spare.capacity()), (0, 0));
     }
 
     #[test]

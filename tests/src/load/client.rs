@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::exchange::{Answer, Progress, Request, exchange};
+use super::exchange::{Answer, Form, Progress, Request, exchange};
 use super::tally::{Failure, Fault, Stage};
 
 /// How a client uses connections.
@@ -31,6 +31,7 @@ const CLOSE: Duration = Duration::from_secs(1);
 pub struct Client {
     kind: Kind,
     to: SocketAddr,
+    form: Form,
     /// How long a request of [`Kind::Slow`] takes the worker.
     slow: Duration,
     /// For a request as a whole, with its connection.
@@ -74,8 +75,8 @@ impl fmt::Display for Kind {
 
 impl Client {
     /// A client that has not connected yet.
-    pub const fn new(kind: Kind, to: SocketAddr, slow: Duration, patience: Duration) -> Self {
-        Self { kind, to, slow, patience, kept: None, done: None }
+    pub const fn new(kind: Kind, to: SocketAddr, form: Form, slow: Duration, patience: Duration) -> Self {
+        Self { kind, to, form, slow, patience, kept: None, done: None }
     }
 
     /// Sends one request. `due` is when it was to be sent.
@@ -125,7 +126,7 @@ impl Client {
         };
         *port = stream.local_addr().ok().map(|addr| addr.port());
         let slow = if self.kind == Kind::Slow { self.slow } else { Duration::ZERO };
-        let request = Request { id, slow, keep: self.kind == Kind::Kept };
+        let request = Request { form: self.form, id, slow, keep: self.kind == Kind::Kept };
         let answer = exchange(&mut stream, request, progress).await?;
         match self.kind {
             Kind::Kept if answer.keeps => self.kept = Some(Kept { stream, pid: answer.pid }),

@@ -36,9 +36,20 @@ pub struct Progress {
     pub pid: Option<u32>,
 }
 
+/// How a service is asked for the body of its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `/?id=7` and `/slow?ms=200&id=7`: the worker makes the body.
+    Number,
+    /// `/echo?text=7.…&ms=200`: the worker says it back.
+    Echo,
+}
+
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
+    /// In which form.
+    pub form: Form,
     /// Told back by the answer, so that no answer is taken for another's.
     pub id: u64,
     /// How long the worker is to take; zero for at once.
@@ -87,9 +98,10 @@ pub async fn exchange(
 
 impl Request {
     fn text(self) -> String {
-        let target = match self.slow.as_millis() {
-            0 => format!("/?id={}", self.id),
-            slow => format!("/slow?ms={slow}&id={}", self.id),
+        let target = match (self.form, self.slow.as_millis()) {
+            (Form::Number, 0) => format!("/?id={}", self.id),
+            (Form::Number, slow) => format!("/slow?ms={slow}&id={}", self.id),
+            (Form::Echo, slow) => format!("/echo?text={}&ms={slow}", body(self.id)),
         };
         let connection = if self.keep { "keep-alive" } else { "close" };
         format!("GET {target} HTTP/1.1\r\nhost: load\r\nconnection: {connection}\r\n\r\n")

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::client::{Client, Done, Kind};
+use super::exchange::Form;
 use super::now;
 use super::tally::{Failure, Fault, Stage, Tally};
 
@@ -28,6 +29,8 @@ const AFTER_A_FAILURE: Duration = Duration::from_millis(1);
 pub struct Service {
     /// Where it listens.
     pub addr: SocketAddr,
+    /// How it is asked.
+    pub form: Form,
     /// How long a slow request takes it.
     pub slow: Duration,
     /// What a request waits for at most.
@@ -63,9 +66,9 @@ struct Shared {
 }
 
 impl Service {
-    /// A service at this address, whose slow requests take 200 ms.
+    /// A service at this address that makes the bodies itself, and whose slow requests take 200 ms.
     pub const fn at(addr: SocketAddr) -> Self {
-        Self { addr, slow: Duration::from_millis(200), patience: PATIENCE }
+        Self { addr, form: Form::Number, slow: Duration::from_millis(200), patience: PATIENCE }
     }
 }
 
@@ -177,8 +180,8 @@ impl Drop for Load {
 
 impl Shared {
     const fn client(&self, kind: Kind) -> Client {
-        let Service { addr, slow, patience } = self.service;
-        Client::new(kind, addr, slow, patience)
+        let Service { addr, form, slow, patience } = self.service;
+        Client::new(kind, addr, form, slow, patience)
     }
 
     /// One request; whether it was answered.

@@ -1,0 +1,89 @@
+//! What can be typed to `drover conform`.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::online::duration;
+
+/// Arguments of `conform`.
+#[derive(Debug, Args)]
+pub struct ConformArgs {
+    /// Which side is tested.
+    #[command(subcommand)]
+    pub side: Side,
+}
+
+/// The side that is tested.
+#[derive(Debug, Subcommand)]
+pub enum Side {
+    /// Check a worker: plays the master's part against its program
+    Worker(ConformWorkerArgs),
+    /// Check a running master: plays workers' parts, for an app whose command is `drover conform stand-in`
+    Master(ConformMasterArgs),
+    /// The command of the app that a master is checked with: a worker that lets a case speak for it
+    StandIn,
+}
+
+/// Arguments of `conform master`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 every case passed or was skipped, 1 a case failed, 2 usage, 130 interrupted."
+)]
+pub struct ConformMasterArgs {
+    /// The app whose command is `drover conform stand-in`; each case stops and starts it
+    #[arg(long, required_unless_present = "list", value_name = "APP")]
+    pub app: Option<String>,
+    /// Only cases whose number fits, such as M-HS-*
+    #[arg(long = "case", value_name = "GLOB")]
+    pub only: Option<glob::Pattern>,
+    /// Show the cases with their sentences, and play none
+    #[arg(long)]
+    pub list: bool,
+    /// As JSON, one object a line: a case each, then the summary
+    #[arg(long)]
+    pub json: bool,
+    /// How many mutated frames are sent
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub mutations: u32,
+    /// Where the mutations begin: the same seed makes the same ones [default: by chance; the summary tells it]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Arguments of `conform worker`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 every case passed or was skipped, 1 a case failed, 2 usage, 130 interrupted."
+)]
+pub struct ConformWorkerArgs {
+    /// Only cases whose number fits, such as W-HS-* or W-KA-0?
+    #[arg(long = "case", value_name = "GLOB")]
+    pub only: Option<glob::Pattern>,
+    /// Show the cases with their sentences, and play none
+    #[arg(long)]
+    pub list: bool,
+    /// As JSON, one object a line: a case each, then the summary
+    #[arg(long)]
+    pub json: bool,
+    /// How many mutated frames are sent
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub mutations: u32,
+    /// Where the mutations begin: the same seed makes the same ones [default: by chance; the summary tells it]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How many cases are played at once [default: one a CPU, 2 to 4]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// How long the first start may take, until the worker connects and again until it is ready: it may install something
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub first_start: Duration,
+    /// How long every later start may take
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub start_timeout: Duration,
+    /// The worker's command
+    #[arg(last = true, required_unless_present = "list", value_name = "CMD")]
+    pub command: Vec<OsString>,
+}

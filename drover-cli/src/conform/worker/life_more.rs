@@ -1,0 +1,94 @@
+//! LC: requests that come again, rest and go on, and deadlines of any size.
+
+use drover_proto::latest::{
+    ErrorCode, MasterFrame, Quit, Resume, Started, Stop, Stopped, master_frame, worker_frame::Body,
+};
+
+use super::super::case::{Fault, failed};
+use super::Case;
+use super::stage::{DRAIN, QUIT, SLACK, Stage};
+use super::tested::{Worker, frame, stop};
+
+const RESUME: &str = "resume";
+
+/// How often a worker rests and goes on: what a first round leaves behind shows in the second.
+const ROUNDS: usize = 3;
+
+const GOES_ON: &str = "**Resume** means: take work again, and say `Started`.";
+const NO_PLACE: &str = "It is logged and counted. The connection and the state stay as they are";
+const DEADLINE: &str = "`deadline_ms` in `Stop`, `Resume` and `Quit` is how long the master waits from then on. It may be less than in `Welcome`.";
+
+pub(super) const CASES: &[Case] = &[
+    Case::new("W-LC-20", "Resume after Stopped, three times", GOES_ON, |stage| Box::pin(goes_on(stage)))
+        .needs(RESUME),
+    Case::new("W-LC-21", "Quit after Resume", GOES_ON, |stage| Box::pin(leaves_after_it_went_on(stage)))
+        .needs(RESUME),
+    Case::new("W-LC-22", "a second Stop", NO_PLACE, |stage| Box::pin(takes_a_second_stop(stage, false))),
+    Case::new("W-LC-23", "a second Stop that expects a reply", NO_PLACE, |stage| {
+        Box::pin(takes_a_second_stop(stage, true))
+    }),
+    Case::new("W-LC-24", "deadlines of the largest number", DEADLINE, |stage| {
+        Box::pin(lives_by_deadlines(stage, u64::MAX))
+    }),
+    Case::new("W-LC-25", "deadlines beyond what a signed number holds", DEADLINE, |stage| {
+        Box::pin(lives_by_deadlines(stage, 1 << 63))
+    }),
+    Case::new("W-LC-26", "a Quit that leaves no time", DEADLINE, |stage| Box::pin(leaves_in_no_time(stage))),
+];
+
+async fn goes_on(stage: &mut Stage) -> Result<(), Fault> {
+    let worker = stage.started().await?;
+    for _ in 0..ROUNDS {
+        worker.stops().await?;
+        resumes(worker).await?;
+        worker.answers_ping().await?;
+    }
+    worker.stops().await?;
+    worker.leaves().await
+}
+
+async fn leaves_after_it_went_on(stage: &mut Stage) -> Result<(), Fault> {
+    let worker = stage.started().await?;
+    worker.stops().await?;
+    resumes(worker).await?;
+    worker.leaves().await
+}
+
+async fn resumes(worker: &mut Worker) -> Result<(), Fault> {
+    let deadline_ms = 30_000;
+    let seq = worker.ask(master_frame::Body::Resume(Resume { deadline_ms })).await?;
+    worker.says(&Body::Started(Started {}), seq).await
+}
+
+/// Whether it says Stopped again or that this has no place: it stays, and goes on.
+async fn takes_a_second_stop(stage: &mut Stage, expects_reply: bool) -> Result<(), Fault> {
+    let worker = stage.started().await?;
+    worker.stops().await?;
+    let seq = worker.next_seq();
+    worker.peer.send(&MasterFrame { expects_reply, ..frame(seq, stop()) }).await?;
+    if expects_reply {
+        match worker.answer_to(seq).await?.body {
+            Some(Body::Stopped(_)) => {}
+            Some(Body::Error(error)) if error.code() == ErrorCode::BadState => {}
+            _ => return Err(failed("its answer is neither Stopped nor an Error with BAD_STATE")),
+        }
+    }
+    worker.answers_ping().await?;
+    worker.leaves().await
+}
+
+async fn lives_by_deadlines(stage: &mut Stage, deadline_ms: u64) -> Result<(), Fault> {
+    let worker = stage.started().await?;
+    let seq = worker.ask(master_frame::Body::Stop(Stop { deadline_ms })).await?;
+    worker.says(&Body::Stopped(Stopped {}), seq).await?;
+    worker.answers_ping().await?;
+    worker.ask(master_frame::Body::Quit(Quit { deadline_ms })).await?;
+    worker.ends_with_zero(QUIT + SLACK).await
+}
+
+/// What is under way may be lost; but it leaves, and in time.
+async fn leaves_in_no_time(stage: &mut Stage) -> Result<(), Fault> {
+    let worker = stage.started().await?;
+    worker.ask(master_frame::Body::Quit(Quit { deadline_ms: 0 })).await?;
+    worker.ends(DRAIN + QUIT + SLACK).await.map(drop)
+}

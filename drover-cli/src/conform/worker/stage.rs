@@ -1,0 +1,226 @@
+//! Where a case is played: a socket in a private directory, and one worker after the other on it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use drover_proto::frame::FrameLimit;
+use drover_proto::latest::{Hello, HelloReply, Identity, Limits, Welcome, hello_reply};
+use tokio::net::UnixListener;
+
+use super::super::case::{Fault, failed};
+use super::super::peer::{Log, Peer};
+use super::process::{APP, Process};
+use super::tested::Worker;
+
+/// What holds for every case.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The worker's command.
+    pub(crate) command: Vec<OsString>,
+    /// From its start to Hello, and to Started, of the first start: installations may be part of it.
+    pub(crate) first_start: Duration,
+    /// The same, of every later one.
+    pub(crate) start: Duration,
+    /// Where mutations begin.
+    pub(crate) seed: u64,
+    /// How many.
+    pub(crate) mutations: u32,
+}
+
+/// From Stop to Stopped, as every worker is told.
+pub(super) const DRAIN: Duration = Duration::from_secs(3);
+
+/// From Quit to the end of the process.
+pub(super) const QUIT: Duration = Duration::from_secs(2);
+
+/// What a worker may need beyond its deadline, on a busy machine, before it is blamed.
+pub(super) const SLACK: Duration = Duration::from_secs(2);
+
+/// How long a worker may outlive its master.
+pub(super) const ORPHAN: Duration = Duration::from_secs(5);
+
+/// Where one case is played.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(super) settings: Settings,
+    /// What the worker names in its Hello, as its first start told.
+    pub(super) capabilities: Vec<String>,
+    pub(super) log: Log,
+    start_timeout: Duration,
+    socket: PathBuf,
+    listener: Option<UnixListener>,
+    token: String,
+    worker: Option<Worker>,
+}
+
+impl Stage {
+    /// A stage whose socket is `name` in this directory.
+    pub(super) fn new(
+        settings: Settings,
+        directory: &std::path::Path,
+        name: &str,
+        start_timeout: Duration,
+    ) -> Result<Self, Fault> {
+        let socket = directory.join(format!("{name}.sock"));
+        // As a master's: nothing to be guessed, and the same for no two of them.
+        let token = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let mut stage = Self {
+            settings,
+            capabilities: Vec::new(),
+            log: Log::new(),
+            start_timeout,
+            socket,
+            listener: None,
+            token,
+            worker: None,
+        };
+        stage.listen()?;
+        Ok(stage)
+    }
+
+    fn listen(&mut self) -> Result<(), Fault> {
+        if self.listener.is_none() {
+            let listener = UnixListener::bind(&self.socket).map_err(|error| {
+                failed(format!("the socket {} can't be made: {error}", self.socket.display()))
+            })?;
+            self.listener = Some(listener);
+        }
+        Ok(())
+    }
+
+    /// Nobody listens any more: a worker that would come back finds no master.
+    pub(super) fn close_socket(&mut self) {
+        if self.listener.take().is_some() {
+            let _ = fs::remove_file(&self.socket);
+        }
+    }
+
+    /// Whether the worker has named this in its Hello.
+    pub(super) fn can(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|known| known == capability)
+    }
+
+    /// The token of its workers.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Starts a worker and waits until it has connected. The one before is ended.
+    pub(super) async fn connected(&mut self) -> Result<&mut Worker, Fault> {
+        self.clear().await;
+        self.listen()?;
+        let listener = self.listener.as_ref().expect("it was made just now");
+        let mut process = Process::start(&self.settings.command, &self.socket, &self.token)?;
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted
+                .map(|(stream, _)| stream)
+                .map_err(|error| failed(format!("a connection can't be taken: {error}"))),
+            exit = process.ended() => Err(failed(format!("it {exit}, and had not connected to DROVER_SOCKET"))),
+            () = tokio::time::sleep(self.start_timeout) => {
+                Err(failed(format!("it did not connect to DROVER_SOCKET within {:?}", self.start_timeout)))
+            }
+        };
+        match accepted {
+            Ok(stream) => {
+                let peer = Peer::new(stream, self.log.clone());
+                let worker = Worker::new(process, peer, self.log.clone(), self.start_timeout);
+                Ok(self.worker.insert(worker))
+            }
+            Err(fault) => {
+                self.note(&process);
+                process.end().await;
+                Err(fault)
+            }
+        }
+    }
+
+    /// A worker that has said Hello.
+    pub(super) async fn introduced(&mut self) -> Result<(&mut Worker, Hello), Fault> {
+        let worker = self.connected().await?;
+        let hello = worker.peer.next::<Hello>().await?;
+        match hello {
+            Some(hello) => {
+                worker.pid = hello.pid;
+                Ok((worker, hello))
+            }
+            None => Err(failed("it closed the connection before its Hello")),
+        }
+    }
+
+    /// A worker that has been welcomed.
+    pub(super) async fn welcomed(&mut self) -> Result<&mut Worker, Fault> {
+        self.welcomed_by(welcome()).await
+    }
+
+    /// A worker that has been welcomed with these words.
+    pub(super) async fn welcomed_by(&mut self, welcome: Welcome) -> Result<&mut Worker, Fault> {
+        let (worker, _) = self.introduced().await?;
+        worker.peer.send(&reply(welcome)).await?;
+        Ok(worker)
+    }
+
+    /// A worker that has said that it is ready.
+    pub(super) async fn started(&mut self) -> Result<&mut Worker, Fault> {
+        self.started_by(welcome()).await
+    }
+
+    /// A worker that has been welcomed with these words, and said that it is ready.
+    pub(super) async fn started_by(&mut self, welcome: Welcome) -> Result<&mut Worker, Fault> {
+        let worker = self.welcomed_by(welcome).await?;
+        worker.becomes_ready().await?;
+        Ok(worker)
+    }
+
+    /// Takes the worker that is on the stage.
+    pub(super) fn worker(&mut self) -> Result<&mut Worker, Fault> {
+        self.worker.as_mut().ok_or_else(|| failed("it is gone"))
+    }
+
+    /// Ends the worker, if there is one.
+    pub(super) async fn clear(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.process.end().await;
+        }
+    }
+
+    /// The last lines that the worker on the stage printed.
+    pub(super) fn printed(&self) -> Vec<String> {
+        self.worker.as_ref().map_or_else(Vec::new, |worker| worker.process.last_lines())
+    }
+
+    fn note(&self, process: &Process) {
+        for line in process.last_lines() {
+            self.log.remark(&format!("it printed: {line}"));
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.close_socket();
+    }
+}
+
+/// The Welcome of a master that keeps the rules and can do nothing beyond the base.
+pub(super) fn welcome() -> Welcome {
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    Welcome {
+        version: 1,
+        identity: Some(Identity { app: APP.to_owned(), slot: 0, generation: 1, worker_id: 1 }),
+        limits: Some(Limits {
+            max_frame_bytes: FrameLimit::WORKER.bytes(),
+            start_timeout_ms: 30_000,
+            drain_timeout_ms: millis(DRAIN),
+            quit_timeout_ms: millis(QUIT),
+        }),
+        heartbeat_interval_ms: 0,
+        capabilities: Vec::new(),
+    }
+}
+
+/// A Welcome as the answer to Hello.
+pub(super) fn reply(welcome: Welcome) -> HelloReply {
+    HelloReply { reply: Some(hello_reply::Reply::Welcome(welcome)) }
+}
