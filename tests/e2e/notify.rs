@@ -3,8 +3,8 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use drover_e2e::harness::{App, eventually, patiently, signal, variable_of};
-use drover_master::config::{ReloadSignal, StartPolicy};
+use drover_e2e::harness::{App, PATIENCE, eventually, patiently, signal, variable_of};
+use drover_master::config::{HealthCheck, HealthPolicy, Probe, ReloadSignal, StartPolicy};
 use drover_master::machine::exit::{ExitReason, KillCause};
 use drover_master::machine::phase::Phase;
 use drover_master::{EventKind, MasterBuilder, OperateError, Protocol, Reload};
@@ -273,4 +273,31 @@ async fn a_main_process_that_has_left_the_group_is_told_and_ended_with_the_worke
     eventually("the end of the main process", || (!drover_e2e::harness::is_running(main)).then_some(()))
         .await;
     app.outcome().await;
+}
+
+#[tokio::test]
+async fn who_says_ready_is_ready_when_its_readiness_passes_too_and_reloads_by_itself_while_it_is_unready() {
+    let dir = tempfile::tempdir().unwrap();
+    let passes = dir.path().join("passes");
+    let probe = Probe::exec("test", ["-e".as_ref(), passes.as_os_str()]);
+    let mut check = HealthCheck::new(probe.kind.clone());
+    check.probe = Probe { interval: Duration::from_millis(20), timeout: PATIENCE, ..probe };
+    let health = HealthPolicy { liveness: None, readiness: Some(check) };
+    let worker = notifying("say READY=1|STATUS=up").health(health).watchdog(Some(PATIENCE));
+    let reload = ReloadSignal { signal: Signal::SIGHUP as i32, waits: true };
+    let mut app = App::new(worker.env("E2E_ON_HUP", "say READY=1|STATUS=anew").reload_signal(Some(reload)));
+    let start = app.master().start();
+    says(&app, 0, "up").await;
+    assert_eq!(app.worker(0).phase, Phase::Starting);
+    std::fs::write(&passes, "").unwrap();
+    patiently("the start", start).await.unwrap();
+    std::fs::remove_file(&passes).unwrap();
+    app.until("unready").await;
+    let pid = app.pid(0);
+    patiently("the reload", app.master().reload(Reload::new())).await.unwrap();
+    says(&app, 0, "anew").await;
+    assert!((app.pid(0), app.worker(0).phase) == (pid, Phase::Started) && app.worker(0).unready.is_some());
+    std::fs::write(&passes, "").unwrap();
+    app.until("ready_again").await;
+    app.end().await;
 }
