@@ -56,6 +56,7 @@ pub mod logging;
 pub mod machine;
 mod master;
 mod nofile;
+mod notify;
 mod probe;
 mod process;
 mod signals;
@@ -64,15 +65,15 @@ mod sys;
 
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
 pub use config::{
-    Command, OnUpdateFailure, Output, Protocol, RecyclePolicy, Share, ShareError, SuspendSignals,
-    UpdateOrder, UpdatePolicy,
+    Command, OnUpdateFailure, Output, Protocol, RecyclePolicy, ReloadSignal, Share, ShareError,
+    SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
-    Count, EventKind, ExitDecision, FAILED_START, Outcome, RecycleReason, ReloadFailure, Role, StartFailure,
-    Target, WorkerStatus,
+    Count, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason, ReloadFailure, Role,
+    StartFailure, Target, WorkerStatus,
 };
 pub use machine::phase::Phase;
 pub use master::{

@@ -298,6 +298,17 @@ impl MessageBus {
         }
     }
 
+    /// Says that the application itself gets on with its work, for its watchdog (`app.NAME.watchdog`). Where `DROVER_WATCHDOG_MS` is set,
+    /// a worker that has started has to say so at least that often, in milliseconds, or it is ended; say it from the work itself, about twice
+    /// as often as that.
+    ///
+    /// Never waits and never fails: words that follow each other within 20 ms are one.
+    pub fn progress(&self) {
+        if let Some(outbox) = &self.shared.outbox {
+            outbox.progress();
+        }
+    }
+
     fn round(&self) -> u64 {
         self.shared.requests.borrow().round
     }

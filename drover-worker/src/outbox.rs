@@ -1,7 +1,10 @@
 //! What is on its way from the bus to the socket.
 
+use std::time::Duration;
+
 use drover_proto::latest::{WorkerFrame, worker_frame};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// A message on its way to the socket.
 #[derive(Debug)]
@@ -17,4 +20,23 @@ pub(crate) struct Outbox {
     pub(crate) messages: mpsc::Sender<Outgoing>,
     /// The newest status replaces one that is not written yet.
     pub(crate) status: watch::Sender<worker_frame::Body>,
+    /// When the application last said that it gets on.
+    pub(crate) progress: watch::Sender<Option<Instant>>,
+}
+
+/// Words of progress that follow each other faster are one. It costs a watchdog's interval so much at the most, and keeps a
+/// loop that says it in each round from filling the connection.
+const PROGRESS_APART: Duration = Duration::from_millis(20);
+
+impl Outbox {
+    pub(crate) fn progress(&self) {
+        let now = Instant::now();
+        self.progress.send_if_modified(|last| {
+            let is_new = last.is_none_or(|last| now.saturating_duration_since(last) >= PROGRESS_APART);
+            if is_new {
+                *last = Some(now);
+            }
+            is_new
+        });
+    }
 }

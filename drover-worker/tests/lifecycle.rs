@@ -195,6 +195,19 @@ async fn of_many_statuses_the_newest_is_sent() {
 }
 
 #[tokio::test]
+async fn words_of_progress_that_follow_each_other_are_one() {
+    let (_master, bus, mut link) = connected().await;
+    for _ in 0..1000 {
+        bus.progress();
+    }
+    assert!(matches!(link.body().await.unwrap(), Some(Body::Progress(_))));
+    nothing_was_said(&mut link).await;
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    bus.progress();
+    assert!(matches!(link.body().await.unwrap(), Some(Body::Progress(_))));
+}
+
+#[tokio::test]
 async fn a_status_given_before_a_message_is_sent_before_it() {
     let (_master, bus, mut link) = connected().await;
     bus.status("warm", 0);

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use drover_e2e::harness::{App, signal};
+use drover_e2e::harness::{App, signal, variable_of};
 use drover_master::config::Heartbeat;
 use drover_master::machine::exit::{ExitReason, KillCause};
 use drover_master::machine::phase::Phase;
@@ -31,6 +31,24 @@ async fn a_worker_that_is_frozen_is_ended_as_unresponsive_and_replaced() {
     );
     app.until("started").await;
     assert_ne!(app.pid(0), frozen);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_answers_but_does_not_get_on_is_ended_by_its_watchdog() {
+    let every = Duration::from_millis(300);
+    let worker = || App::builder(program!("worker_good")).watchdog(Some(every)).restart_policy(at_once());
+    let mut app = App::started(worker()).await;
+    assert_eq!(variable_of(app.pid(0), "DROVER_WATCHDOG_MS").as_deref(), Some("300"));
+    let exit = app.exit().await;
+    assert!(matches!(exit.reason, ExitReason::KilledByMaster { cause: KillCause::Watchdog, .. }), "{exit}");
+    app.until("started").await;
+    app.end().await;
+
+    let app = App::started(worker().env("E2E_PROGRESS_EVERY_MS", "50")).await;
+    let pid = app.pid(0);
+    tokio::time::sleep(every * 4).await;
+    assert_eq!((app.pid(0), app.worker(0).phase), (pid, Phase::Started));
     app.end().await;
 }
 

@@ -37,6 +37,7 @@ mod master_death;
 mod masters;
 mod node_defects;
 mod node_map;
+mod notify;
 mod operations;
 mod policies;
 mod probes;

@@ -177,6 +177,8 @@ impl std::str::FromStr for ProbeArg {
 pub enum Protocol {
     /// Nothing: ready when alive for 1 s, ended by signals.
     None,
+    /// sd_notify(3) on the socket in NOTIFY_SOCKET, as for systemd; ended by signals.
+    Notify,
     /// drover.v1 on the socket in DROVER_SOCKET.
     Drover,
 }

@@ -8,7 +8,7 @@ use drover_master::config::{
     AppSpec, Description, ListenAddr, ListenSpec, OnStartFailure, StartPolicy, StopPolicy, SuspendSignals,
 };
 use drover_master::supervisor::{Reading, Reread};
-use drover_master::{Command, Output, Protocol};
+use drover_master::{Command, Output, Protocol, ReloadSignal};
 
 use super::find::name_of_file;
 use crate::args::UpArgs;
@@ -107,6 +107,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     }
     spec.protocol = match app.protocol {
         config::Protocol::None => Protocol::None,
+        config::Protocol::Notify => Protocol::Notify,
         config::Protocol::Drover => Protocol::Drover,
     };
     let named = |name: &String| config.sockets.iter().find(|socket| &socket.name == name);
@@ -128,6 +129,12 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     spec.start = start_policy(app, keep_going);
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
+    spec.watchdog = app.watchdog;
+    spec.notify_fd = app.notify_fd;
+    spec.reload = app.reload.as_ref().and_then(|reload| {
+        let signal = drover_master::signal_number(&reload.signal)?;
+        Some(ReloadSignal { signal, waits: reload.wait })
+    });
     spec.health = app.health.clone();
     spec.restart = app.restart.clone();
     spec.update = app.update.clone();

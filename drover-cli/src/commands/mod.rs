@@ -1,5 +1,6 @@
 //! One file a verb.
 
+mod above;
 mod apply;
 mod before;
 mod completion;

@@ -28,13 +28,14 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
         .workers(args.workers.count())
         .protocol(match args.protocol {
             Protocol::None => drover_master::Protocol::None,
+            Protocol::Notify => drover_master::Protocol::Notify,
             Protocol::Drover => drover_master::Protocol::Drover,
         })
         .restart_policy(RestartPolicy::new(when))
         .output(Output::Prefixed { colour: message::is_coloured() })
         .spec()
         .clone();
-    if args.probe.is_some() && args.protocol == Protocol::Drover {
+    if args.probe.is_some() && args.protocol != Protocol::None {
         message::error_text(
             "--probe has no meaning for workers that say when they are ready; leave it or --protocol out",
         );

@@ -12,6 +12,7 @@ use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signa
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::above;
 use crate::args::Global;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -56,9 +57,12 @@ pub(super) async fn run(
     };
     let events = supervisor.handle().events().clone();
     let start = tell_start(&supervisor);
+    let watchdog = above::feed_watchdog();
     let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
     let ended = supervisor_run(supervisor).await;
     start.abort();
+    above::say("STOPPING=1\nSTATUS=every app has ended");
+    watchdog.iter().for_each(JoinHandle::abort);
     if let Some(story) = story {
         story.end().await;
     }
@@ -91,7 +95,7 @@ pub(super) async fn run(
     }
 }
 
-/// Says to whoever started this in the background where it serves, and when every app is ready.
+/// Says to whoever started this, in the background or as a service, where it serves and when every app is ready.
 fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
     if let Some(path) = supervisor.control_path() {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
@@ -100,6 +104,8 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
     let handle = supervisor.handle();
     let mut events = handle.events().since(0);
     let mut waited_for = handle.masters();
+    let count = waited_for.len();
+    above::say("STATUS=starting");
     tokio::spawn(async move {
         while !waited_for.is_empty() {
             match events.next().await {
@@ -111,6 +117,7 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
                 Err(_) => waited_for.retain(|master| master.snapshot().status.phase != Phase::Started),
             }
         }
+        above::say(&format!("READY=1\nMAINPID={}\nSTATUS={count} apps are ready", std::process::id()));
         said::say(&Said::Ready);
     })
 }

@@ -7,8 +7,9 @@ use drover_master::config::{Kind, Stdin};
 use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};
 use super::reader::{Entry, Reader};
-use super::unbuilt::{self, Place};
-use super::{env_file, health, heartbeat, limits, names, recycle, restart, suggest, timing, update, value};
+use super::{
+    env_file, health, heartbeat, limits, names, notify, recycle, restart, suggest, timing, update, value,
+};
 
 /// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
@@ -22,7 +23,7 @@ pub(super) fn read<'t>(
         "say what to run, for example `command = [\"node\", \"server.js\"]`",
         command,
     );
-    let protocol = table.optional("protocol", protocol).unwrap_or_default();
+    let protocol = table.optional("protocol", value::word(PROTOCOLS)).unwrap_or_default();
     let kind = table.optional("kind", value::word(KINDS)).unwrap_or_default();
     let env_files = table.optional("env_file", env_file::paths).unwrap_or_default();
     let from_files = directory.map(|directory| env_file::read(&env_files, directory, table.mistakes()));
@@ -33,6 +34,7 @@ pub(super) fn read<'t>(
         .unwrap_or_default();
     let stdin =
         table.optional("stdin", |entry, mistakes| stdin(entry, mistakes, &own_sockets)).unwrap_or_default();
+    let notify_fd = notify::descriptor(table, protocol, own_sockets.len());
     let app = App {
         name: entry.name.to_owned(),
         command: Vec::new(),
@@ -52,10 +54,13 @@ pub(super) fn read<'t>(
         user: table.optional("user", account),
         group: table.optional("group", account),
         limits: limits::read(table),
-        start: table.table("start", Place::Start, |table| timing::start(table, protocol, kind)),
-        stop: table.table("stop", Place::Stop, timing::stop),
+        start: table.table("start", |table| timing::start(table, protocol, kind)),
+        stop: table.table("stop", timing::stop),
         suspend: timing::suspend(table, protocol),
         heartbeat: heartbeat::read(table, protocol),
+        watchdog: notify::watchdog(table, protocol, notify_fd.is_some()),
+        reload: notify::reload(table, protocol, notify_fd.is_some()),
+        notify_fd,
         health: health::read(table, kind),
         restart: restart::read(table),
         update: update::read(table),
@@ -174,17 +179,8 @@ fn stdin<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, own: &[String]) -> 
     Some(stdin)
 }
 
-const PROTOCOLS: &[(&str, Protocol)] = &[("none", Protocol::None), ("drover", Protocol::Drover)];
-
-fn protocol<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Protocol> {
-    if let Some(word) = entry.item.as_str().filter(|word| unbuilt::PROTOCOLS.contains(word)) {
-        mistakes
-            .add(entry.span.clone(), format!("`{word}` for {} is not supported yet", entry.path))
-            .help("write `none` or `drover`");
-        return None;
-    }
-    value::word(PROTOCOLS)(entry, mistakes)
-}
+const PROTOCOLS: &[(&str, Protocol)] =
+    &[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)];
 
 fn env<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<(String, String)>> {
     let mut variables = Vec::new();

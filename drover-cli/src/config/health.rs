@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 use drover_master::config::{HealthCheck, HealthPolicy, Kind, Probe, ProbeKind};
 
 use super::reader::{Origin, Reader};
-use super::unbuilt::Place;
 use super::{probe, value};
 
 /// Reads `health` of an app of a kind; only one that serves has use for it.
@@ -15,7 +14,7 @@ pub(super) fn read(app: &mut Reader<'_, '_>, kind: Kind) -> HealthPolicy {
         let message = format!("{} has no meaning for a oneshot, which is ready when it is done", entry.path);
         app.mistakes().add(entry.key_span, message).help("leave it out, or set `kind = \"service\"`");
     }
-    app.table("health", Place::Health, |table| HealthPolicy {
+    app.table("health", |table| HealthPolicy {
         liveness: check(table, "liveness"),
         readiness: check(table, "readiness"),
     })
@@ -23,7 +22,7 @@ pub(super) fn read(app: &mut Reader<'_, '_>, kind: Kind) -> HealthPolicy {
 
 fn check(health: &mut Reader<'_, '_>, key: &'static str) -> Option<HealthCheck> {
     health.entry(key)?;
-    health.table(key, Place::HealthCheck, |table| {
+    health.table(key, |table| {
         let kind = probe::question(table);
         let default = HealthCheck::new(ProbeKind::Tcp { addr: String::new() });
         let interval = table.setting("interval", default.probe.interval, value::some_duration).value;

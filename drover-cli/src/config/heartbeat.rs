@@ -6,7 +6,6 @@ use drover_master::config::Heartbeat;
 
 use super::model::Protocol;
 use super::reader::Reader;
-use super::unbuilt::Place;
 use super::value;
 
 /// Reads `heartbeat` of an app that speaks `protocol`.
@@ -23,13 +22,14 @@ pub(super) fn read(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Heart
             None
         }
         None => {
-            if protocol == Protocol::None {
-                let message = format!("{} has no meaning for a worker without a protocol", entry.path);
+            if protocol != Protocol::Drover {
+                let message =
+                    format!("{} has no meaning for a worker that does not speak `drover`", entry.path);
                 app.mistakes()
                     .add(entry.key_span, message)
                     .help("leave it out, or set `protocol = \"drover\"`");
             }
-            Some(app.table("heartbeat", Place::Heartbeat, table))
+            Some(app.table("heartbeat", table))
         }
     }
 }

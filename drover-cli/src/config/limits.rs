@@ -5,7 +5,6 @@ use drover_master::config::{Limit, Limits, Resource};
 use super::mistake::Mistakes;
 use super::reader::{Entry, Origin, Reader};
 use super::size::parse_size;
-use super::unbuilt::Place;
 use super::value;
 
 /// What the values of a limit count.
@@ -34,7 +33,7 @@ const RESOURCES: [(&str, Resource, Unit); 12] = [
 
 /// Reads `limits` of an app.
 pub(super) fn read(app: &mut Reader<'_, '_>) -> Limits {
-    app.table("limits", Place::Limits, |table| {
+    app.table("limits", |table| {
         let default = Limits::default();
         let mut limits = Limits {
             nice: table.optional("nice", value::integer(-20..=19)),
@@ -56,7 +55,7 @@ fn limit(table: &mut Reader<'_, '_>, key: &'static str, unit: Unit) -> Option<Li
     if !entry.item.is_table_like() {
         return amount(unit)(&entry, table.mistakes()).map(Limit::fixed);
     }
-    table.table(key, Place::LimitValues, |pair| {
+    table.table(key, |pair| {
         let soft = pair.required(
             "soft",
             "say what holds, for example `{ soft = …, hard = … }`",

@@ -48,6 +48,7 @@ mod master;
 mod mistake;
 mod model;
 mod names;
+mod notify;
 mod obstacle;
 mod probe;
 mod reader;
@@ -61,7 +62,6 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 mod timing;
-mod unbuilt;
 pub mod units;
 mod update;
 mod value;
@@ -72,7 +72,7 @@ use std::path::Path;
 pub use self::load::{LoadError, load, parse_file, read};
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::model::{
-    App, Config, HostPort, Listen, Master, Protocol, Socket, Start, Stop, Suspend, Workers,
+    App, Config, HostPort, Listen, Master, Protocol, ReloadBySignal, Socket, Start, Stop, Suspend, Workers,
 };
 
 pub use self::obstacle::obstacles;

@@ -140,6 +140,13 @@ pub struct App {
     pub suspend: Option<Suspend>,
     /// How it is asked for a sign of life; absent without a protocol, and where the file says `false`.
     pub heartbeat: Option<Heartbeat>,
+    /// How often it has to say that it makes progress, once it is ready; more than zero, never when absent. Too short ends a worker
+    /// that is busy for a moment, too long finds a hung one late.
+    pub watchdog: Option<Duration>,
+    /// With [`Protocol::Notify`]: the descriptor by which it says that it is ready, above those of its sockets, at most 255.
+    pub notify_fd: Option<u32>,
+    /// How it reads its configuration again by itself; a reload replaces it when absent.
+    pub reload: Option<ReloadBySignal>,
     /// What its workers are asked from outside while they serve; default nothing.
     pub health: HealthPolicy,
     /// What follows the end of a worker.
@@ -172,6 +179,8 @@ pub enum Protocol {
     /// They don't: any program.
     #[default]
     None,
+    /// They say when they are ready, by `sd_notify(3)` or a newline on a descriptor.
+    Notify,
     /// `drover.v1` on the socket in their environment.
     Drover,
 }
@@ -211,6 +220,15 @@ pub struct Suspend {
     pub signal: String,
     /// Tells it to go on, such as `SIGUSR2`; `SIGCONT` after `SIGSTOP`.
     pub resume_signal: String,
+}
+
+/// `app.NAME.reload`: how a worker reads its configuration again, and stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReloadBySignal {
+    /// The signal that tells it, such as `SIGHUP`.
+    pub signal: String,
+    /// Whether it says when it is through; default yes if it can, which needs [`Protocol::Notify`].
+    pub wait: bool,
 }
 
 /// `app.NAME.stop`: how a worker is stopped.

@@ -7,7 +7,6 @@ use drover_master::config::{ConfigError, HttpUrl, Probe, ProbeKind, fill_in};
 use super::mistake::{Mistakes, shown};
 use super::model::Protocol;
 use super::reader::{Entry, Reader};
-use super::unbuilt::Place;
 use super::{app, socket, value};
 
 /// What can be asked; a probe has one of these.
@@ -16,11 +15,11 @@ const KINDS: [&str; 3] = ["tcp", "http", "exec"];
 /// Reads `probe`, which only a worker that can't say by itself that it is ready has use for.
 pub(super) fn read(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
     let entry = start.entry("probe")?;
-    if protocol == Protocol::Drover {
+    if protocol != Protocol::None {
         let message = format!("{} has no meaning for a worker that says when it is ready", entry.path);
         start.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
     }
-    start.table("probe", Place::Probe, |table| {
+    start.table("probe", |table| {
         let kind = question(table);
         let default = Probe::tcp("");
         let interval = table.setting("interval", default.interval, value::some_duration).value;

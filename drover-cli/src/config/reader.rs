@@ -11,13 +11,11 @@ use toml_edit::{Item, Key, Table, TableLike};
 use super::mistake::{Mistake, Mistakes, shown};
 use super::names::key_shown;
 use super::suggest::{did_you_mean, suggest};
-use super::unbuilt::{self, Place};
 
 /// One table of the file, in the middle of being read.
 #[derive(Debug)]
 pub(super) struct Reader<'t, 'm> {
     table: Option<Rows<'t>>,
-    place: Place,
     path: String,
     span: Range<usize>,
     asked: Vec<&'static str>,
@@ -32,28 +30,22 @@ impl<'t> Reader<'t, '_> {
         mistakes: &mut Mistakes<'t>,
         read: impl FnOnce(&mut Reader<'t, '_>) -> T,
     ) -> T {
-        Reader::section(Some(Rows(table)), Place::Root, String::new(), 0..0, mistakes, read)
+        Reader::section(Some(Rows(table)), String::new(), 0..0, mistakes, read)
     }
 
     /// Reads a table under a key of this one.
-    pub(super) fn table<T>(
-        &mut self,
-        key: &'static str,
-        place: Place,
-        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
-    ) -> T {
+    pub(super) fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Reader<'t, '_>) -> T) -> T {
         let (table, path, span) = match self.entry(key) {
             Some(entry) => (entry.table(self.mistakes), entry.path, entry.key_span),
             None => (None, joined(&self.path, key), self.span.clone()),
         };
-        Reader::section(table, place, path, span, self.mistakes, read)
+        Reader::section(table, path, span, self.mistakes, read)
     }
 
     /// Reads a table of tables with names of the user's choice: `[key.NAME]`, in file order.
     pub(super) fn named_tables<T>(
         &mut self,
         key: &'static str,
-        place: Place,
         mut read: impl FnMut(&mut Reader<'t, '_>, &Entry<'t>) -> T,
     ) -> Vec<T> {
         let rows = self.entry(key).map(|entry| entry.rows(self.mistakes)).unwrap_or_default();
@@ -61,21 +53,20 @@ impl<'t> Reader<'t, '_> {
             .map(|entry| {
                 let table = entry.table(self.mistakes);
                 let (path, span) = (entry.path.clone(), entry.key_span.clone());
-                Reader::section(table, place, path, span, self.mistakes, |reader| read(reader, &entry))
+                Reader::section(table, path, span, self.mistakes, |reader| read(reader, &entry))
             })
             .collect()
     }
 
     fn section<T>(
         table: Option<Rows<'t>>,
-        place: Place,
         path: String,
         span: Range<usize>,
         mistakes: &mut Mistakes<'t>,
         read: impl FnOnce(&mut Reader<'t, '_>) -> T,
     ) -> T {
         let (asked, missing) = (Vec::new(), Vec::new());
-        let mut reader = Reader { table, place, path, span, asked, missing, mistakes };
+        let mut reader = Reader { table, path, span, asked, missing, mistakes };
         let result = read(&mut reader);
         reader.finish();
         result
@@ -164,12 +155,6 @@ impl<'t> Reader<'t, '_> {
                 continue;
             }
             let key = shown(entry.name);
-            if unbuilt::KEYS.contains(&(self.place, entry.name)) {
-                self.mistakes
-                    .add(entry.key_span, format!("key `{key}`{here} is not supported yet"))
-                    .help("remove it: nothing would act on it");
-                continue;
-            }
             let known = suggest(entry.name, self.asked.iter().copied());
             let mistake = self.mistakes.add(entry.key_span, format!("unknown key `{key}`{here}"));
             if let Some(known) = known {

@@ -6,15 +6,14 @@ use super::limits;
 use super::mistake::Mistakes;
 use super::model::Protocol;
 use super::reader::{Entry, Reader};
-use super::unbuilt::Place;
 use super::value;
 
 /// Reads `recycle` of an app that speaks `protocol`.
 pub(super) fn read(app: &mut Reader<'_, '_>, protocol: Protocol) -> RecyclePolicy {
-    app.table("recycle", Place::Recycle, |table| {
+    app.table("recycle", |table| {
         let default = RecyclePolicy::default();
-        if let (Some(entry), Protocol::None) = (table.entry("requests"), protocol) {
-            let message = format!("{} has no meaning for a worker without a protocol", entry.path);
+        if let (Some(entry), Protocol::None | Protocol::Notify) = (table.entry("requests"), protocol) {
+            let message = format!("{} has no meaning for a worker that does not speak `drover`", entry.path);
             let help = "leave it out, or set `protocol = \"drover\"`";
             table.mistakes().add(entry.key_span, message).help(help);
         }

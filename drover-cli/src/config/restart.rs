@@ -7,7 +7,6 @@ use drover_master::config::{Backoff, FailureLimit, LimitReached, RestartPolicy, 
 
 use super::mistake::Mistakes;
 use super::reader::{Entry, Origin, Reader};
-use super::unbuilt::Place;
 use super::value;
 
 const POLICIES: &[(&str, RestartWhen)] =
@@ -32,15 +31,15 @@ pub(super) fn read(app: &mut Reader<'_, '_>) -> RestartPolicy {
                 .help("write for example `restart = \"on-failure\"`");
             RestartPolicy::default()
         }
-        _ => app.table("restart", Place::Restart, table),
+        _ => app.table("restart", table),
     }
 }
 
 fn table(table: &mut Reader<'_, '_>) -> RestartPolicy {
     let default = RestartPolicy::default();
     let when = table.setting("policy", default.when, value::word(POLICIES)).value;
-    let backoff = table.table("backoff", Place::Backoff, backoff);
-    let limit = table.table("limit", Place::Limit, |table| failure_limit(table, FailureLimit::default()));
+    let backoff = table.table("backoff", backoff);
+    let limit = table.table("limit", |table| failure_limit(table, FailureLimit::default()));
     let start_limit = start_limit(table, &limit);
     let reset_after = table.setting("reset_after", default.reset_after, value::duration).value;
     let default_success: Codes = default.success_codes.iter().map(|code| (*code, 0..0)).collect();
@@ -88,7 +87,7 @@ fn backoff(table: &mut Reader<'_, '_>) -> Backoff {
 /// Reads `start_limit`. What it leaves out is as in `limit`, which holds for failed starts too where there is none.
 fn start_limit(table: &mut Reader<'_, '_>, limit: &FailureLimit) -> Option<FailureLimit> {
     table.entry("start_limit")?;
-    Some(table.table("start_limit", Place::Limit, |table| failure_limit(table, limit.clone())))
+    Some(table.table("start_limit", |table| failure_limit(table, limit.clone())))
 }
 
 fn failure_limit(table: &mut Reader<'_, '_>, default: FailureLimit) -> FailureLimit {

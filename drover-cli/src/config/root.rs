@@ -8,7 +8,6 @@ use toml_edit::Table;
 use super::mistake::Mistakes;
 use super::model::{App, Config, HostPort, Listen, Socket};
 use super::reader::{Entry, Reader};
-use super::unbuilt::Place;
 use super::{app, master, names, relation, socket};
 
 /// Reads the whole file; `None` only when a mistake has been noted. `directory`: where it lies, if that is known.
@@ -19,10 +18,10 @@ pub(super) fn read<'t>(
 ) -> Option<Config> {
     Reader::root(table, mistakes, |root| {
         root.required("version", "begin the file with `version = 1`", version);
-        let master = root.table("master", Place::Master, master::read);
+        let master = root.table("master", master::read);
 
         let mut declared = Vec::new();
-        let sockets = root.named_tables("sockets", Place::Socket, |socket, entry| {
+        let sockets = root.named_tables("sockets", |socket, entry| {
             declared.push(entry.name);
             check_name(socket.mistakes(), entry, "socket");
             socket::read(socket, entry)
@@ -31,7 +30,7 @@ pub(super) fn read<'t>(
         check_addresses(root.mistakes(), &sockets);
 
         let (mut named, mut relations) = (Vec::new(), Vec::new());
-        let apps = root.named_tables("app", Place::App, |app, entry| {
+        let apps = root.named_tables("app", |app, entry| {
             named.push(entry.name);
             check_name(app.mistakes(), entry, "app");
             let depends_on = relation::read(app, entry.name, &mut relations);

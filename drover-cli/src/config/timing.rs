@@ -7,7 +7,6 @@ use drover_master::config::Kind;
 use super::mistake::{Mistakes, shown};
 use super::model::{Protocol, Start, Stop, Suspend};
 use super::reader::{Entry, Origin, Reader};
-use super::unbuilt::Place;
 use super::{probe, suggest, value};
 
 /// Reads `app.NAME.start` of an app of a kind that speaks `protocol`.
@@ -48,7 +47,7 @@ pub(super) fn suspend(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Su
         let message = format!("{} has no meaning for a worker of the protocol, which is told", entry.path);
         app.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
     }
-    app.table("suspend", Place::Suspend, |table| {
+    app.table("suspend", |table| {
         let help = "name both, for example `suspend = { signal = \"USR1\", resume_signal = \"USR2\" }`";
         let signal = table.required("signal", help, suspend_signal);
         let resume_signal = table.required("resume_signal", help, suspend_signal);
@@ -65,7 +64,7 @@ fn suspend_signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<
 }
 
 /// A signal's name with or without `SIG`; canonical is with.
-fn signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+pub(super) fn signal<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let text = value::string(entry, mistakes)?;
     let name = text.strip_prefix("SIG").unwrap_or(text);
     if SIGNALS.contains(&name) {

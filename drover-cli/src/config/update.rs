@@ -4,7 +4,6 @@ use drover_master::config::{OnUpdateFailure, Share, UpdateOrder, UpdatePolicy};
 
 use super::mistake::{Mistakes, shown};
 use super::reader::{Entry, Reader};
-use super::unbuilt::Place;
 use super::value;
 
 pub(super) const ORDERS: &[(&str, UpdateOrder)] =
@@ -18,7 +17,7 @@ const MOST: u32 = 100_000;
 
 /// Reads `update` of an app.
 pub(super) fn read(app: &mut Reader<'_, '_>) -> UpdatePolicy {
-    app.table("update", Place::Update, |table| {
+    app.table("update", |table| {
         let default = UpdatePolicy::default();
         let soak = table.setting("soak", default.soak, value::duration);
         let timeout = table.setting("timeout", default.timeout, value::some_duration);

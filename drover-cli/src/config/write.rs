@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 
 use super::json;
-use super::model::{App, Config, Master, Protocol, Socket, Start, Stop, Suspend, Workers};
+use super::model::{App, Config, Master, Protocol, ReloadBySignal, Socket, Start, Stop, Suspend, Workers};
 use super::units::format_duration;
 
 /// The whole configuration as a `drover.toml` that means the same.
@@ -93,6 +93,9 @@ fn app(app: &App) -> Item {
         stop: stopping,
         suspend: suspending,
         heartbeat: beat,
+        watchdog,
+        notify_fd,
+        reload,
         health: asked,
         restart: policy,
         update: updating,
@@ -107,6 +110,7 @@ fn app(app: &App) -> Item {
     };
     let protocol = match protocol {
         Protocol::None => "none",
+        Protocol::Notify => "notify",
         Protocol::Drover => "drover",
     };
     let kind = match kind {
@@ -136,6 +140,11 @@ fn app(app: &App) -> Item {
     written.push(("stop", stop(stopping)));
     written.extend(suspending.as_ref().map(|Suspend { signal, resume_signal }| {
         ("suspend", inline([("signal", signal.into()), ("resume_signal", resume_signal.into())]))
+    }));
+    written.extend(watchdog.map(|every| ("watchdog", value(format_duration(every)))));
+    written.extend(notify_fd.map(|number| ("notify_fd", value(i64::from(number)))));
+    written.extend(reload.as_ref().map(|ReloadBySignal { signal, wait }| {
+        ("reload", inline([("signal", signal.into()), ("wait", (*wait).into())]))
     }));
     written.push(("restart", restart(policy)));
     written.push(("update", update(updating)));
@@ -369,11 +378,12 @@ mod tests {
     fn what_is_written_means_the_same() {
         let probe = web("start.probe = { tcp = 'h:1' }\nenv.'a b' = \"\\\"\\n\\u007f\"");
         let halted = web("suspend = { signal = 'STOP', resume_signal = 'SIGCONT' }");
+        let notify = web("protocol = 'notify'\nwatchdog = '5s'\nreload.signal = 'HUP'");
         let http = web("start.probe = { http = 'http://h/', host = 'a', status = [204], interval = '1s' }");
         let exec = web("start.probe = { exec = \"./check 'a b'\", timeout = '1m' }");
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
         let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
-        for text in [EVERY_KEY, &web(""), &probe, &halted, &http, &exec, &quiet, &oneshot] {
+        for text in [EVERY_KEY, &web(""), &probe, &halted, &notify, &http, &exec, &quiet, &oneshot] {
             let config = super::super::parse(text).unwrap();
             let written = to_toml(&config);
             let again = super::super::parse(&written)

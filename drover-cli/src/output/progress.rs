@@ -49,6 +49,9 @@ struct App {
     starting: BTreeSet<u64>,
     draining: BTreeSet<u64>,
     goes_back: bool,
+    /// Its workers reload by a signal, and stay.
+    reloads_itself: bool,
+    reloaded: usize,
 }
 
 impl Progress {
@@ -152,6 +155,10 @@ impl Progress {
                 };
                 format!("{name}: {stand}, in {taken}; {}", next_steps(name))
             }
+            (_, false) if app.reloads_itself => match app.reloaded {
+                1 => format!("{name}: 1 worker reloaded itself in {taken}"),
+                count => format!("{name}: {count} workers reloaded themselves in {taken}"),
+            },
             (_, false) => {
                 let count = match app.replaced {
                     _ if !self.is_whole => String::new(),
@@ -177,6 +184,7 @@ impl Progress {
             "verdict": came,
             "generation": result.generation,
             "replaced": app.replaced,
+            "reloaded": app.reloaded,
             "took_ms": u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
             "error": result.error.as_ref().map(|error| &error.message),
             "last_words": result.last_words,
@@ -195,6 +203,8 @@ impl App {
             "reload_started" => *self = Self::default(),
             "rolling_back" => *self = Self { goes_back: true, ..Self::default() },
             "replaced" => self.replaced += 1,
+            "reloading" => *self = Self { reloads_itself: true, ..Self::default() },
+            "reloaded" if event.slot.is_some() => self.reloaded += 1,
             "exited" => {
                 self.starting.remove(&event.worker);
                 self.draining.remove(&event.worker);
@@ -215,6 +225,9 @@ impl App {
     }
 
     fn summary(&self, name: &str) -> String {
+        if self.reloads_itself {
+            return format!("{name}: {} reloaded", self.reloaded);
+        }
         let back = if self.goes_back { "rolls back, " } else { "" };
         let mut text = format!("{name}: {back}{} replaced", self.replaced);
         for (count, what) in [(self.starting.len(), "starting"), (self.draining.len(), "draining")] {
@@ -299,6 +312,14 @@ mod tests {
             canary.starts_with("web: 1 new worker is ready, in 1.2 s; `drover reload --promote web`"),
             "{canary}"
         );
+        for event in [event("reloading", 0, Phase::Started), event("reloaded", 8, Phase::Started)] {
+            progress.event(&event);
+        }
+        progress.event(&event("reloaded", 0, Phase::Started));
+        let web = &progress.apps["web"];
+        assert_eq!(web.summary("web"), "web: 1 reloaded");
+        assert_eq!(progress.done(&result, web, TAKEN), "web: 1 worker reloaded itself in 1.2 s");
+        progress.event(&event("reload_started", 0, Phase::Started));
         progress.untold();
         assert_eq!(progress.done(&result, &progress.apps["web"], TAKEN), "web: generation 3 in 1.2 s");
     }

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod above;
 mod apply;
 mod asking;
 mod commands;

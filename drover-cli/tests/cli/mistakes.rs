@@ -60,15 +60,6 @@ fn what_is_there_twice() {
 }
 
 #[test]
-fn what_is_not_built_yet_says_so() {
-    let home = Home::new();
-    mistaken(
-        &up(&home, "version = 1\n[app.web]\ncommand = \"web\"\nprotocol = \"notify\"\n"),
-        &["not supported yet"],
-    );
-}
-
-#[test]
 fn what_is_no_toml_and_no_text() {
     let home = Home::new();
     mistaken(&up(&home, "version = \n"), &["drover.toml:1:"]);

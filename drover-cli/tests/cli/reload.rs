@@ -63,6 +63,30 @@ fn all_workers_are_replaced_and_each_line_has_both_processes() {
     home.down(master);
 }
 
+/// A program that reads its configuration again by SIGHUP, and ends if it can't; it is ready when it says so by descriptor 7, as s6
+/// has it.
+const RELOADS_ITSELF: &str = "#!/bin/sh\ntrap '[ -e bad ] && echo bad configuration >&2 && exit 3' HUP\necho >&7\nwhile :; do sleep 0.05; done\n";
+
+#[test]
+fn workers_that_reload_themselves_by_a_signal_stay_and_one_that_fails_spares_the_others() {
+    let home = Home::new();
+    home.script("worker", RELOADS_ITSELF);
+    let master = home
+        .up("[app.web]\ncommand = [\"./worker\"]\nworkers = 2\nprotocol = \"notify\"\nnotify_fd = 7\n\
+         reload = { signal = \"HUP\" }\nstart.min_uptime = \"300ms\"\n");
+    master.says("web is started");
+    let old = pids(&home);
+    is_over(&home.run(&["reload", "web"]), 0, "web: 2 workers reloaded themselves in ");
+    assert_eq!(pids(&home), old);
+    std::fs::write(home.path("bad"), "").expect("a file can be written");
+    let ended = home.run(&["reload", "web"]);
+    ended.failed(1, &["app `web`: not reloaded: worker 0 exited with code 3"]);
+    assert!(ended.stderr.contains("bad configuration"), "{ended:#?}");
+    assert_eq!(pids(&home).last(), old.last(), "the other one was not told");
+    home.run(&["reload", "web", "--canary", "1"]).failed(3, &["there can be no canary"]);
+    home.down(master);
+}
+
 #[test]
 fn a_version_that_fails_is_taken_back_and_its_last_words_are_told() {
     let home = Home::new();

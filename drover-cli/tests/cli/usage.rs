@@ -12,7 +12,7 @@ fn a_command_without_two_dashes_is_told_where_they_belong() {
     home.run(&["run"]).failed(2, &["required"]);
     home.run(&["run", "-n", "none", "--", "true"]).failed(2, &["'none'", "`auto`"]);
     home.run(&["run", "--restart", "maybe", "--", "true"]).failed(2, &["'maybe'"]);
-    home.run(&["run", "--protocol", "notify", "--", "true"]).failed(2, &["'notify'"]);
+    home.run(&["run", "--protocol", "notices", "--", "true"]).failed(2, &["'notices'"]);
 }
 
 #[test]

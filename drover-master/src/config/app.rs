@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, PlaceholderError, RecyclePolicy,
-    RestartPolicy, RestartWhen, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    ReloadSignal, RestartPolicy, RestartWhen, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, AccountError, OutputSink};
 
@@ -33,6 +33,16 @@ pub struct AppSpec {
     pub stop: StopPolicy,
     /// How often protocol workers are asked for a sign of life; none: never. Without the protocol it has no meaning.
     pub heartbeat: Option<Heartbeat>,
+    /// How often a worker that is ready has to say that it makes progress; one that does not is ended. None, the default: never.
+    /// Too low: a worker that is busy for a moment is ended. Too high: one that hangs is noticed late. A worker without a protocol
+    /// can't have one.
+    pub watchdog: Option<Duration>,
+    /// With [`Protocol::Notify`]: the descriptor by which a worker says that it is ready, by a newline, as s6 has it; from 3 on, and
+    /// above the listeners. None, the default: by `sd_notify(3)`.
+    pub notify_fd: Option<u32>,
+    /// The signal by which workers read their configuration again: then a reload by the same description sends it to one worker
+    /// after the other, and replaces none. None, the default: a reload replaces them.
+    pub reload: Option<ReloadSignal>,
     /// What workers are asked from outside while they serve. Default: nothing.
     pub health: HealthPolicy,
     /// How workers come back.
@@ -59,6 +69,9 @@ pub struct AppSpec {
 pub enum Protocol {
     /// Nothing: ready when alive for `min_uptime`, ended by signals.
     None,
+    /// `sd_notify(3)` on the socket in `NOTIFY_SOCKET`, or a newline on [`AppSpec::notify_fd`]: ready when it says so, ended by
+    /// signals.
+    Notify,
     /// `drover.v1` on the socket in `DROVER_SOCKET`: ready when it says so.
     Drover,
 }
@@ -96,6 +109,9 @@ impl AppSpec {
             start: StartPolicy::default(),
             stop: StopPolicy::default(),
             heartbeat: Some(Heartbeat::default()),
+            watchdog: None,
+            notify_fd: None,
+            reload: None,
             health: HealthPolicy::default(),
             restart: RestartPolicy::default(),
             update: UpdatePolicy::default(),
@@ -191,6 +207,7 @@ impl AppSpec {
                 return Err(ConfigError::DuplicateDependency { app: self.name.clone(), dependency });
             }
         }
+        super::notify::check(self)?;
         self.update.check(&self.name)?;
         self.recycle.check(&self.name)?;
         let backoff = &self.restart.backoff;
@@ -367,6 +384,16 @@ pub enum ConfigError {
     HeartbeatInterval {
         /// The app.
         app: String,
+    },
+    /// What has to do with notifications, and can't be meant.
+    #[error("app `{app}`: {key} {fault}")]
+    Notify {
+        /// The app.
+        app: String,
+        /// Which key of `drover.toml`.
+        key: &'static str,
+        /// What is wrong with it.
+        fault: String,
     },
     /// A oneshot app with what only a service can have.
     #[error("app `{app}`: a oneshot {reason}")]

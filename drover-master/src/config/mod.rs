@@ -7,6 +7,7 @@ mod cpus;
 mod health;
 pub(crate) mod limits;
 mod listen;
+mod notify;
 mod placeholder;
 mod policy;
 mod probe;
@@ -25,6 +26,7 @@ pub use cpus::cpus;
 pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
+pub use notify::ReloadSignal;
 pub use placeholder::{PlaceholderError, fill_in};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,

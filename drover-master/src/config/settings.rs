@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::limits::shown as shown_value;
 use super::{
     AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output,
-    Probe, Protocol, RecyclePolicy, Resource, RestartWhen, Stdin, UpdateOrder,
+    Probe, Protocol, RecyclePolicy, ReloadSignal, Resource, RestartWhen, Stdin, UpdateOrder,
 };
 use crate::machine::exit::signal_name;
 
@@ -23,6 +23,7 @@ impl AppSpec {
         }
         let is_protocol = self.protocol == Protocol::Drover;
         rows.push(("protocol", shown_protocol(self.protocol).to_owned()));
+        rows.extend(self.notify_fd.map(|number| ("notify_fd", number.to_string())));
         self.place(&mut rows);
         self.surroundings(&mut rows);
         self.starting(&mut rows);
@@ -38,6 +39,8 @@ impl AppSpec {
             );
             rows.push(("heartbeat", heartbeat));
         }
+        rows.extend(self.watchdog.map(|every| ("watchdog", shown(every))));
+        rows.extend(self.reload.map(|reload| ("reload", shown_reload(reload))));
         for (key, check) in
             [("health.liveness", &self.health.liveness), ("health.readiness", &self.health.readiness)]
         {
@@ -95,7 +98,7 @@ impl AppSpec {
         let start = &self.start;
         rows.push(("start.timeout", shown(start.timeout)));
         match (self.protocol, &start.probe) {
-            (Protocol::Drover, _) => {
+            (Protocol::Drover | Protocol::Notify, _) => {
                 rows.push(("start.max_timeout", shown(start.max_timeout)));
                 rows.push(("start.parallel", start.parallel.to_string()));
             }
@@ -111,7 +114,7 @@ impl AppSpec {
         rows.push(("stop.pre_delay", shown(stop.pre_delay)));
         rows.push(("stop.drain_timeout", shown(stop.drain_timeout)));
         rows.push(("stop.term_timeout", shown(stop.term_timeout)));
-        if self.protocol == Protocol::None {
+        if self.protocol != Protocol::Drover {
             rows.push(("stop.signal", signal_name(stop.signal)));
             rows.extend(self.suspend.map(|suspend| {
                 let (rest, go_on) = (signal_name(suspend.signal), signal_name(suspend.resume_signal));
@@ -221,8 +224,18 @@ pub(super) fn shown_codes(codes: &[i32]) -> String {
 pub(super) const fn shown_protocol(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::None => "none",
+        Protocol::Notify => "notify",
         Protocol::Drover => "drover",
     }
+}
+
+pub(super) fn shown_reload(reload: ReloadSignal) -> String {
+    let ReloadSignal { signal, waits } = reload;
+    format!(
+        "by {}, {}",
+        signal_name(signal),
+        if waits { "until it says so" } else { "which it need not confirm" }
+    )
 }
 
 pub(super) const fn shown_kind(kind: Kind) -> &'static str {

@@ -225,6 +225,7 @@ fn kill_cause(cause: KillCause) -> wire::KillCause {
         KillCause::Disconnected => wire::KillCause::Disconnected,
         KillCause::ProtocolError => wire::KillCause::ProtocolError,
         KillCause::Unresponsive => wire::KillCause::Unresponsive,
+        KillCause::Watchdog => wire::KillCause::Watchdog,
         KillCause::Unhealthy => wire::KillCause::Unhealthy,
     }
 }

@@ -143,24 +143,32 @@ impl Reader<'_> {
             }
             // A reset is an end like EOF: the process will tell the rest.
             let read = socket.read_buf(incoming.room()).await.ok()?;
-            let is_over = read == 0;
             is_burst |= read >= TURN;
-            let frames =
-                match if is_over { incoming.end().map(|()| None) } else { incoming.frames().map(Some) } {
-                    Ok(None) => return None,
-                    Ok(Some(frames)) => frames,
-                    Err(error) => return Some(self.bad_frame(&error).await),
+            if read == 0 {
+                return match incoming.end() {
+                    Ok(()) => None,
+                    Err(error) => Some(self.bad_frame(&error).await),
                 };
+            }
+            if let Err(Broken(trouble)) = self.take_whole(&mut incoming).await {
+                return Some(trouble);
+            }
+        }
+    }
+
+    /// Takes all frames that are there as a whole. Until there are none, since what is wrong behind them is told only then, and
+    /// the peer may send nothing more.
+    async fn take_whole(&mut self, incoming: &mut Incoming) -> Result<(), Broken> {
+        loop {
+            let frames = match incoming.frames() {
+                Ok(frames) if frames.bytes() == 0 => return Ok(()),
+                Ok(frames) => frames,
+                Err(error) => return Err(Broken(self.bad_frame(&error).await)),
+            };
             for frame in frames.iter() {
-                let taken = match View::of(frame, Direction::ToMaster) {
-                    Some(view) => {
-                        self.message(&view, Keep::Frames(&frames)).await;
-                        Ok(())
-                    }
-                    None => self.frame(frame).await,
-                };
-                if let Err(Broken(trouble)) = taken {
-                    return Some(trouble);
+                match View::of(frame, Direction::ToMaster) {
+                    Some(view) => self.message(&view, Keep::Frames(&frames)).await,
+                    None => self.frame(frame).await?,
                 }
             }
             if frames.bytes() >= TURN {
@@ -284,8 +292,8 @@ fn said(frame: &WorkerFrame) -> Option<Said> {
             }
         }
         worker_frame::Body::Pong(_) => Said::Pong,
+        worker_frame::Body::Progress(_) => Said::Progress,
         worker_frame::Body::Error(_)
-        | worker_frame::Body::Progress(_)
         | worker_frame::Body::Message(_)
         | worker_frame::Body::Reply(_)
         | worker_frame::Body::Subscribe(_)
@@ -354,9 +362,12 @@ mod tests {
     async fn a_peer_whose_frame_is_refused_reads_why_before_the_end() {
         let unknown = WorkerFrame { seq: 4, must_understand: true, ..Default::default() };
         let unknown = encode_frame(&unknown, FrameLimit::WORKER).unwrap();
+        let good = encode_frame(&WorkerFrame::default(), FrameLimit::WORKER).unwrap();
         for (sent, reply_to, code) in [
             (Bytes::from_static(b"\xff\xff\xff\xff"), 0, ErrorCode::BadFrame),
             (unknown, 4, ErrorCode::Unimplemented),
+            // Behind a good one, in one piece, and nothing after it.
+            (Bytes::from([&good[..], b"Listening on 8080\n"].concat()), 0, ErrorCode::BadFrame),
         ] {
             let (carrying, _outgoing, mut peer) = carried();
             peer.write_all(&sent).await.unwrap();

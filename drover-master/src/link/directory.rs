@@ -118,7 +118,7 @@ impl Directory {
     }
 
     /// A new directory below `/tmp`, where every user can reach it, whatever the master's umask is.
-    pub(super) fn create_for_others() -> Result<Self, DirectoryError> {
+    pub(crate) fn create_for_others() -> Result<Self, DirectoryError> {
         let base = own_base();
         let made = Self::create_below(&base)?;
         for dir in [&base, &made.path] {
@@ -129,8 +129,13 @@ impl Directory {
     }
 
     /// Whether somebody may pass through it and through each directory above it.
-    pub(super) fn lets_in(&self, account: &Account) -> bool {
+    pub(crate) fn lets_in(&self, account: &Account) -> bool {
         self.path.ancestors().all(|dir| fs::metadata(dir).is_ok_and(|dir| account.may_enter(&dir)))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Where the socket is to be.

@@ -86,6 +86,8 @@ pub enum KillCause {
     ProtocolError,
     /// It left several Pings unanswered.
     Unresponsive,
+    /// It did not say in time that it makes progress.
+    Watchdog,
     /// It failed its liveness probe several times in a row.
     Unhealthy,
 }
@@ -244,6 +246,7 @@ impl fmt::Display for KillCause {
             Self::Disconnected => "it closed its connection and did not come back",
             Self::ProtocolError => "it broke the protocol",
             Self::Unresponsive => "it did not answer its heartbeats",
+            Self::Watchdog => "its watchdog heard nothing in time",
             Self::Unhealthy => "it failed its liveness probe",
         })
     }

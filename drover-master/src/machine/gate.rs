@@ -140,6 +140,9 @@ pub enum DenyReason {
     /// A reload waits for somebody to decide.
     #[error("a reload is held; promote or abort it first")]
     HeldReload,
+    /// Its workers stay, so none of them can be a canary.
+    #[error("workers of this app reload themselves by a signal (app.reload), so there can be no canary")]
+    ReloadsItself,
     /// A oneshot has nothing that could be replaced.
     #[error("the app is a oneshot; it does not serve, so it can't be reloaded")]
     Oneshot,

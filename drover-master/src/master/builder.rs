@@ -13,7 +13,7 @@ use super::hook::{ExitContext, Hook};
 use crate::bus::{Handler, Message};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
-    ListenSpec, Output, Protocol, RecyclePolicy, RestartPolicy, StartPolicy, Stdin, StopPolicy,
+    ListenSpec, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
@@ -129,6 +129,27 @@ impl MasterBuilder {
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Option<Heartbeat>) -> Self {
         self.spec.heartbeat = heartbeat;
+        self
+    }
+
+    /// How often a worker that is ready has to say that it makes progress; see [`AppSpec::watchdog`]. Default: never.
+    #[must_use]
+    pub fn watchdog(mut self, every: Option<Duration>) -> Self {
+        self.spec.watchdog = every;
+        self
+    }
+
+    /// The descriptor by which workers say that they are ready; see [`AppSpec::notify_fd`]. Default: none.
+    #[must_use]
+    pub fn notify_fd(mut self, number: Option<u32>) -> Self {
+        self.spec.notify_fd = number;
+        self
+    }
+
+    /// The signal by which workers reload by themselves; see [`AppSpec::reload`]. Default: none.
+    #[must_use]
+    pub fn reload_signal(mut self, reload: Option<ReloadSignal>) -> Self {
+        self.spec.reload = reload;
         self
     }
 

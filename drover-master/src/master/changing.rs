@@ -93,6 +93,7 @@ impl Driver {
         merged.start = spec.start;
         merged.stop = spec.stop;
         merged.heartbeat = spec.heartbeat;
+        merged.reload = spec.reload;
         merged.restart = spec.restart;
         merged.update = spec.update;
         merged.recycle = spec.recycle;

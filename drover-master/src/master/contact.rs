@@ -1,5 +1,6 @@
 //! What the driver holds of one worker, from spawn to reap.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use drover_proto::latest::RejectCode;
@@ -9,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::link::{Admission, ConnectionId, Outgoing, Token};
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
+use crate::notify::{Heard, NotifyPath, Source};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};
 
 /// The process, the token and the connection of one worker.
@@ -23,6 +25,12 @@ pub(super) struct Contact {
     /// A permit for each question, held as long as there is a process of it; closed when the worker is dead. The probe of its
     /// start takes one of them, before any other is asked.
     pub probing: Arc<Semaphore>,
+    /// What it notifies by, until it is there and listened to.
+    pub notified_by: Option<Source>,
+    /// Where its notification socket is, as long as it may write to it.
+    pub notify_path: Option<NotifyPath>,
+    /// The process of its tree that does the work, if it has named another.
+    pub main: Option<(u32, OwnedFd)>,
     /// Who waits until its queues are empty.
     pub emptying: Option<AbortOnDrop>,
     /// Its process, once it is made.
@@ -46,6 +54,9 @@ impl Contact {
             probe: None,
             asking: [None, None],
             probing: Arc::new(Semaphore::new(Question::ALL.len())),
+            notified_by: None,
+            notify_path: None,
+            main: None,
             emptying: None,
             tree: None,
             link: None,
@@ -92,6 +103,11 @@ pub(super) enum ProcessNews {
     Ended {
         id: WorkerId,
         ended: Ended,
+    },
+    /// It notified the master.
+    Heard {
+        id: WorkerId,
+        heard: Vec<Heard>,
     },
     /// It answered its probe.
     ProbePassed {

@@ -31,9 +31,10 @@ use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
-use crate::machine::ids::{Generation, TicketId, WorkerId};
+use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
+use crate::notify::FdStore;
 use crate::process::OutputLog;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
@@ -75,6 +76,8 @@ pub(super) struct Driver {
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    /// What workers have left for the next worker of their slot.
+    pub(super) stores: HashMap<SlotIndex, FdStore>,
 
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
@@ -151,6 +154,7 @@ impl Driver {
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
+            stores: HashMap::new(),
             last_ticket: 0,
             waiting: HashMap::new(),
         };
@@ -320,7 +324,10 @@ impl Driver {
     }
 
     fn close(&mut self) {
-        self.editions.values_mut().for_each(|edition| edition.link = None);
+        for edition in self.editions.values_mut() {
+            (edition.link, edition.notify) = (None, None);
+        }
+        self.stores.clear();
         self.listeners = AppListeners::default();
         self.show_edition();
     }

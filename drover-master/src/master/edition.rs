@@ -13,6 +13,7 @@ use crate::link::{LinkNews, LinkServer, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::ids::Generation;
 use crate::machine::worker::Identity;
+use crate::notify::NotifyPlace;
 
 /// What the workers of one generation are made from.
 #[derive(Debug)]
@@ -22,11 +23,13 @@ pub(super) struct Edition {
     pub(super) follows: bool,
     /// One for each generation: its workers come back to it for as long as they live, and it is its user's.
     pub(super) link: Option<LinkServer>,
+    /// Where the sockets are that its workers notify the master by.
+    pub(super) notify: Option<NotifyPlace>,
 }
 
 impl Edition {
     pub(super) fn closed(spec: Arc<AppSpec>) -> Self {
-        Self { spec, follows: false, link: None }
+        Self { spec, follows: false, link: None, notify: None }
     }
 
     /// Opens what the app listens on, and the socket its workers speak on. What is open already is taken as it is.
@@ -39,7 +42,11 @@ impl Edition {
         for spec in &self.spec.listeners {
             listeners.open(spec, pool).map_err(|source| OpenError::Listen(Arc::new(source)))?;
         }
-        if self.spec.protocol == Protocol::Drover { self.speak(news) } else { Ok(()) }
+        match self.spec.protocol {
+            Protocol::Drover => self.speak(news),
+            Protocol::Notify if self.spec.notify_fd.is_none() => self.listen().map(drop),
+            Protocol::Notify | Protocol::None => Ok(()),
+        }
     }
 
     /// Opens the socket that its workers speak on.
@@ -50,6 +57,16 @@ impl Edition {
             self.link = Some(server);
         }
         Ok(())
+    }
+
+    /// Makes the place for the sockets that its workers notify the master by. One that follows another description may need it only
+    /// when its turn has come.
+    pub(super) fn listen(&mut self) -> Result<&mut NotifyPlace, OpenError> {
+        let place = match self.notify.take() {
+            Some(place) => place,
+            None => NotifyPlace::create().map_err(|source| OpenError::Link(Arc::new(source)))?,
+        };
+        Ok(self.notify.insert(place))
     }
 
     /// What the worker is told through its environment.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::ConfigError;
 use crate::link::DirectoryError;
 use crate::listener::ListenError;
-use crate::machine::fleet::{ReloadFailure, StartFailure, Verdict};
+use crate::machine::fleet::{NotReloaded, ReloadFailure, StartFailure, Verdict};
 use crate::machine::gate::DenyReason;
 
 /// Why a master could not be built. Nothing has been started.
@@ -107,6 +107,7 @@ impl StartError {
             Verdict::RolledBack(failure) | Verdict::Paused(failure) => {
                 Err(Self::Interrupted { app, by: failure.to_string().into() })
             }
+            Verdict::NotReloaded(failure) => Err(Self::Interrupted { app, by: failure.to_string().into() }),
             Verdict::Interrupted { by } => Err(Self::Interrupted { app, by }),
             Verdict::Unkillable { pid } => Err(Self::Unkillable { app, pid }),
         }
@@ -150,6 +151,7 @@ impl EndError {
             | Verdict::StartFailed(_)
             | Verdict::RolledBack(_)
             | Verdict::Paused(_)
+            | Verdict::NotReloaded(_)
             | Verdict::Interrupted { .. } => Ok(()),
         }
     }
@@ -190,6 +192,14 @@ pub enum OperateError {
         app: Arc<str>,
         /// Why.
         failure: ReloadFailure,
+    },
+    /// A worker did not read its configuration again when it was told to; those after it were not told. All that live serve on.
+    #[error("app `{app}`: not reloaded: {failure}")]
+    NotReloaded {
+        /// The app.
+        app: Arc<str>,
+        /// Which worker, and why.
+        failure: NotReloaded,
     },
     /// A new listener could not be opened: misuse or environment. Nothing has changed.
     #[error("app `{app}` can't listen")]
@@ -248,6 +258,7 @@ impl OperateError {
             Verdict::StartFailed(failure) => Err(Self::Worker { app, failure }),
             Verdict::RolledBack(failure) => Err(Self::RolledBack { app, failure }),
             Verdict::Paused(failure) => Err(Self::Paused { app, failure }),
+            Verdict::NotReloaded(failure) => Err(Self::NotReloaded { app, failure }),
             Verdict::Interrupted { by } => Err(Self::Interrupted { app, by }),
             Verdict::Unkillable { pid } => Err(Self::Unkillable { app, pid }),
         }
@@ -258,6 +269,7 @@ impl OperateError {
         match self {
             Self::Worker { failure, .. } => &failure.exit.stderr_tail,
             Self::RolledBack { failure, .. } | Self::Paused { failure, .. } => failure.last_words(),
+            Self::NotReloaded { failure, .. } => &failure.last_words,
             Self::Listen { .. }
             | Self::Link { .. }
             | Self::Config(_)

@@ -205,6 +205,8 @@ impl Driver {
             // The fleet has made events of these.
             WorkerAction::ReportPhase { .. }
             | WorkerAction::ReportDeadline { .. }
+            | WorkerAction::ReportReloaded
+            | WorkerAction::ReportNotReloaded { .. }
             | WorkerAction::ReportOutOfOrder { .. }
             | WorkerAction::ReportUnready { .. }
             | WorkerAction::ReportReadyAgain

@@ -13,6 +13,7 @@ mod handle;
 mod hook;
 mod links;
 mod measuring;
+mod notifying;
 mod processes;
 mod reload;
 mod steering;

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::contact::{Contact, ProcessNews};
 use super::driver::Driver;
+use super::notifying::Told;
 use crate::config::{Output, Protocol};
 use crate::link::Token;
 use crate::machine::exit::SpawnStep;
@@ -15,7 +16,7 @@ use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, WorkerInput};
 use crate::process::{
-    Ended, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_reaped,
+    Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_reaped,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -61,11 +62,21 @@ impl Driver {
         };
         let named = spec.listeners.iter().position(|listener| Some(&*listener.name) == spec.stdin.socket());
         let stdin = named.and_then(|at| sockets.get(at)).map(Arc::clone);
-        let words = edition.words(identity, token.as_ref());
+        let mut words = edition.words(identity, token.as_ref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
         }
-        self.contacts.insert(id, Contact::new(identity, token));
+        let mut contact = Contact::new(identity, token);
+        let told = match Told::of(edition, identity, &mut self.stores, &mut contact) {
+            Ok(told) => told,
+            Err(failure) => {
+                self.forget_token(&contact);
+                return self.not_made(id, failure);
+            }
+        };
+        let mut sockets = sockets;
+        told.tell(&spec, &mut words, &mut sockets);
+        self.contacts.insert(id, contact);
         let sender = self.process_sender.clone();
         let request = SpawnRequest {
             app: Arc::clone(&self.app),
@@ -73,6 +84,7 @@ impl Driver {
             output: spec.output.clone(),
             words,
             sockets,
+            notify: NotifyBy { fd: told.pipe, tells_watchdog_pid: told.watchdog.is_some() },
             stdin,
             parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
             // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
@@ -97,8 +109,10 @@ impl Driver {
                 let input = WorkerInput::SpawnFailed { step, errno, detail: Some(sentence.into()) };
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
+            ProcessNews::Heard { id, heard } => self.heard(now, id, heard),
             ProcessNews::Died { id } => {
                 self.end_probe(id);
+                self.end_main(id);
                 self.lead_away_from_dead(id);
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died });
             }
@@ -165,6 +179,7 @@ impl Driver {
         let mut refused = contact.early_refusal.take();
         let (identity, pid) = (contact.identity, tree.pid());
         let probing = Arc::clone(&contact.probing);
+        let ear = self.hear(id, pid);
         let output = self.read_output(identity, stdout, stderr);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
@@ -172,6 +187,10 @@ impl Driver {
             // At once: what follows takes its time, and a dead worker must not become ready by its uptime meanwhile.
             let _ = sender.send(ProcessNews::Died { id }).await;
             let ended = aftermath(tree, death, output).await;
+            // What it said before it ended comes before the news of its end, by the same queue.
+            if let Some(ear) = ear {
+                ear.finish().await;
+            }
             // On that news the driver has ended its probe, whose process is to be gone with it.
             let turn = timeout(PROBE_END, probing.acquire_many(Question::ALL.len() as u32)).await;
             probing.close();
@@ -225,9 +244,10 @@ impl Driver {
         if let Err(error) = tree.signal(signal) {
             tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
         }
+        self.signal_main(id, signal, tree.pid());
     }
 
-    /// Sends a signal that somebody asked for to the process alone.
+    /// Sends a signal that somebody asked for to the process alone, and to the one that it named as its main process.
     pub(super) fn deliver(&self, id: WorkerId, signal: i32) {
         let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
         match tree.deliver(signal) {
@@ -237,12 +257,23 @@ impl Driver {
             // ESRCH: it ended a moment ago, which its exit tells.
             Ok(()) | Err(_) => {}
         }
+        self.deliver_to_main(id, signal);
     }
 
     pub(super) fn forget(&mut self, id: WorkerId) {
         self.close_link(id);
-        if let Some(token) = self.contacts.remove(&id).and_then(|contact| contact.token) {
-            self.tokens.remove(&token);
+        let Some(contact) = self.contacts.remove(&id) else { return };
+        self.forget_token(&contact);
+        let slot = contact.identity.slot;
+        if self.fleet.worker_status(slot).is_none() {
+            // The app has become smaller.
+            self.stores.remove(&slot);
+        }
+    }
+
+    fn forget_token(&mut self, contact: &Contact) {
+        if let Some(token) = &contact.token {
+            self.tokens.remove(token);
         }
     }
 

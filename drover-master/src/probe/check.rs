@@ -16,7 +16,8 @@ use crate::config::{Command, Output};
 use crate::machine::exit::{ExitStatus, signal_name};
 use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::process::{
-    Line, OutputReader, OutputSink, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_reaped,
+    Line, NotifyBy, OutputReader, OutputSink, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn,
+    until_reaped,
 };
 
 /// How long the last output is waited for after an exit. Usually it is there at once; a grandchild may hold the pipe open for
@@ -60,6 +61,7 @@ impl Surroundings {
             words: self.words.clone(),
             sockets: Vec::new(),
             stdin: None,
+            notify: NotifyBy::default(),
             parent_death_signal: Some(libc::SIGKILL),
             // Whom nobody waits for is dropped, and so killed.
             done: Box::new(move |result| drop(made.send(result))),

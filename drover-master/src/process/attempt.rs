@@ -171,6 +171,8 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
             })
             .collect(),
         sockets: request.sockets.clone(),
+        notify_fd: request.notify.fd.as_ref().map(|(fd, number)| (Arc::clone(fd), number.cast_signed())),
+        tells_watchdog_pid: request.notify.tells_watchdog_pid,
         stdin: match &request.stdin {
             Some(stdin) => Arc::clone(stdin),
             None => nulls.read().map_err(prepare)?,

@@ -22,6 +22,7 @@ fn is_ours(key: &OsStr) -> bool {
             b"DROVER_APP",
             b"DROVER_SLOT",
             b"DROVER_GENERATION",
+            b"DROVER_WATCHDOG_MS",
             b"LISTEN_FDS",
             b"LISTEN_FDNAMES",
             b"LISTEN_PID",

@@ -18,5 +18,5 @@ pub use account::AccountError;
 pub(crate) use exit_watch::{Ended, aftermath, until_reaped};
 pub use output::{Line, OutputSink, Stream, flush_output, write_output};
 pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail};
-pub(crate) use spawner::{SpawnFailure, SpawnRequest, Spawned, spawn};
+pub(crate) use spawner::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, spawn};
 pub(crate) use tree::Tree;

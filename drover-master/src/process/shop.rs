@@ -243,6 +243,7 @@ mod tests {
             words: Vec::new(),
             sockets: Vec::new(),
             stdin: None,
+            notify: Default::default(),
             parent_death_signal: Some(libc::SIGKILL),
             done: Box::new(done),
         }

@@ -29,9 +29,19 @@ pub(crate) struct SpawnRequest {
     pub sockets: Vec<Arc<OwnedFd>>,
     /// Its descriptor 0; without one `/dev/null`.
     pub stdin: Option<Arc<OwnedFd>>,
+    pub notify: NotifyBy,
     pub parent_death_signal: Option<i32>,
     /// Called on the maker's thread. It has to be quick, and to take or drop what it is given.
     pub done: Box<dyn FnOnce(Result<Spawned, SpawnFailure>) + Send>,
+}
+
+/// What only the child itself can be given of what it notifies the master by. Default: nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NotifyBy {
+    /// What it says by that it is ready, and the number it has there.
+    pub fd: Option<(Arc<OwnedFd>, u32)>,
+    /// Whether it is told by `WATCHDOG_PID` that it is the one who is watched.
+    pub tells_watchdog_pid: bool,
 }
 
 /// A process that was made.

@@ -42,6 +42,7 @@ impl Running {
             Some(
                 error @ (OperateError::RolledBack { .. }
                 | OperateError::Paused { .. }
+                | OperateError::NotReloaded { .. }
                 | OperateError::Listen { .. }
                 | OperateError::Link { .. }
                 | OperateError::Config(_)),

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "system calls without a safe wrapper")]
 
 mod child;
+mod datagram;
 mod inherited;
 #[cfg(test)]
 mod lease;
@@ -15,6 +16,7 @@ pub(crate) use child::{
     Begun, Child, ChildPlan, DISCARD_WITHIN, EXEC_WITHIN, Forge, Identity, PlannedLimit, SpawnError, Stdio,
     begin,
 };
+pub(crate) use datagram::{Datagram, Sender, is_same_file, receive};
 pub(crate) use inherited::adopt;
 #[cfg(test)]
 pub(crate) use lease::{give_back, hold};

@@ -47,13 +47,14 @@ impl Incoming {
         &mut self.wire
     }
 
-    /// The whole frames that are there, perhaps none; to be called after each read.
+    /// The whole frames that are there, perhaps none; to be called after each read, until there are none.
     ///
     /// # Errors
     ///
-    /// What comes next is no frame, or over the limit. Whole frames before it come first, by an earlier call.
+    /// What comes next is no frame, or over the limit. Whole frames before it come first, by an earlier call,
+    /// so who stops at some may wait for ever for a peer that has said its last.
     pub fn frames(&mut self) -> Result<Frames, FrameError> {
-        if self.wire.len() == self.wire.capacity() {
+        if !self.wire.is_empty() && self.wire.len() == self.wire.capacity() {
             self.room = (self.room * 2).min(LARGE);
         }
         let mut end = 0;

@@ -26,7 +26,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
 use self::reader::Reader;
-use self::writer::Writer;
+use self::writer::{Reports, Writer};
 use crate::error::ConnectError;
 use crate::handshake::Welcomed;
 use crate::identity::Identity;
@@ -53,6 +53,7 @@ pub(crate) fn start(
     let connection = Arc::new(StdUnixStream::from(connection));
     let (messages, queue) = mpsc::channel(QUEUED);
     let (status, statuses) = watch::channel(worker_frame::Body::Status(Default::default()));
+    let (progress, progresses) = watch::channel(None);
     let post = Arc::new(Post::new(window, &session.capabilities, limit));
     if let (Some(window), Ok(())) = (window, post.check_carried()) {
         // Before all else, and so before Started. The queue is new: it has room, and is not closed.
@@ -60,13 +61,20 @@ pub(crate) fn start(
         let frame = WorkerFrame { body, ..Default::default() };
         let _has_room = messages.try_send(Outgoing { frame, written: None });
     }
-    let outbox = Outbox { messages: messages.clone(), status };
+    let outbox = Outbox { messages: messages.clone(), status, progress };
     let shared = Shared::under_master(identity, outbox, Arc::clone(&post), orphan_timeout, can_resume);
     let shared = Arc::new(shared);
     orphan::watch(Arc::clone(&connection), shared.leaving.clone(), orphan_timeout)
         .map_err(ConnectError::OrphanWatch)?;
     let link = Link { shared: Arc::clone(&shared), post, connection, can_resume };
-    tokio::spawn(link.run(stream, limit, Incoming::new(limit, received), messages, queue, statuses));
+    tokio::spawn(link.run(
+        stream,
+        limit,
+        Incoming::new(limit, received),
+        messages,
+        queue,
+        (statuses, progresses),
+    ));
     Ok(shared)
 }
 
@@ -93,14 +101,14 @@ impl Link {
         incoming: Incoming,
         answers: mpsc::Sender<Outgoing>,
         queue: mpsc::Receiver<Outgoing>,
-        statuses: watch::Receiver<worker_frame::Body>,
+        reports: Reports,
     ) {
         let (read_half, write_half) = stream.split();
         let reader = Reader::new(&self.shared, &self.post, answers, self.can_resume);
         let writer = Writer::new(write_half, &self.post, limit);
         let end = tokio::select! {
             end = reader.run(read_half, incoming) => end,
-            end = writer.run(queue, statuses) => end,
+            end = writer.run(queue, reports) => end,
         };
         match end {
             Ok(()) => tracing::debug!(target: "drover::worker", "the connection to the master ended"),

@@ -4,10 +4,11 @@ use bytes::BytesMut;
 use drover_proto::bus::Batch;
 use drover_proto::codec::{CodecError, FrameCodec};
 use drover_proto::frame::FrameLimit;
-use drover_proto::latest::{Consumed, MasterFrame, WorkerFrame, worker_frame};
+use drover_proto::latest::{Consumed, MasterFrame, Progress, WorkerFrame, worker_frame};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::WriteHalf;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::codec::Encoder;
 
 use crate::messages::Post;
@@ -21,10 +22,14 @@ pub(super) struct Writer<'a> {
     wire: BytesMut,
 }
 
+/// What the application reports: how it is, and when it last got on. Of each only the newest is written.
+pub(super) type Reports = (watch::Receiver<worker_frame::Body>, watch::Receiver<Option<Instant>>);
+
 /// What is to be written next.
 enum Next {
     Said(Outgoing),
     Status,
+    Progress,
     Credit(u64),
     /// Messages; `false`: there will be no more.
     Messages(bool),
@@ -38,7 +43,7 @@ impl<'a> Writer<'a> {
     pub(super) async fn run(
         mut self,
         mut queue: mpsc::Receiver<Outgoing>,
-        mut statuses: watch::Receiver<worker_frame::Body>,
+        (mut statuses, mut progresses): Reports,
     ) -> Result<(), CodecError> {
         let (mut batch, mut are_more) = (Batch::default(), true);
         loop {
@@ -46,6 +51,7 @@ impl<'a> Writer<'a> {
                 biased;
                 Some(said) = queue.recv() => Next::Said(said),
                 Ok(()) = statuses.changed() => Next::Status,
+                Ok(()) = progresses.changed() => Next::Progress,
                 bytes = self.post.inbox.credit() => Next::Credit(bytes),
                 are_some = self.post.mailbox.take(&mut batch), if are_more => Next::Messages(are_some),
                 else => return Ok(()),
@@ -61,6 +67,10 @@ impl<'a> Writer<'a> {
             match next {
                 Next::Said(said) => self.write_said(said, &mut batch).await?,
                 Next::Status => {}
+                Next::Progress => {
+                    let body = Some(worker_frame::Body::Progress(Progress {}));
+                    self.write(WorkerFrame { body, ..Default::default() }).await?;
+                }
                 Next::Credit(bytes) => {
                     let body = Some(worker_frame::Body::Consumed(Consumed { bytes, window: 0 }));
                     self.write(WorkerFrame { body, ..Default::default() }).await?;

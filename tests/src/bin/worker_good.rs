@@ -1,4 +1,5 @@
-//! No vice. Greets each connection on "http" with its slot and pid, then echoes lines; drains before it leaves.
+//! No vice. Greets each connection on "http" with its slot and pid, then echoes lines; drains before it leaves. Says every
+//! `E2E_PROGRESS_EVERY_MS`, if that is set, that it gets on.
 
 use std::error::Error;
 use std::io;
@@ -22,8 +23,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let slot = bus.identity().slot;
     let mut connections = JoinSet::new();
+    let every = drover_e2e::milliseconds("E2E_PROGRESS_EVERY_MS");
     loop {
         tokio::select! {
+            () = tokio::time::sleep(every), if !every.is_zero() => bus.progress(),
             stream = accept(listener.as_ref()) => drop(connections.spawn(echo(stream?, slot))),
             Some(_) = connections.join_next() => {}
             _ = bus.stop_requested() => break,

@@ -195,7 +195,9 @@ impl App {
 
     fn note_socket(&mut self, event: &Event) {
         let pid = event.worker.and_then(|worker| worker.pid);
-        self.sockets.extend(pid.and_then(|pid| variable_of(pid, "DROVER_SOCKET")).map(PathBuf::from));
+        for name in ["DROVER_SOCKET", "NOTIFY_SOCKET"] {
+            self.sockets.extend(pid.and_then(|pid| variable_of(pid, name)).map(PathBuf::from));
+        }
     }
 }
 

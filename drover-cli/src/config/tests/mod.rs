@@ -55,6 +55,7 @@ sockets = ["admin", "http"]
 stdin = "socket:http"
 protocol = "drover"
 heartbeat = { interval = "2s", misses = 5 }
+watchdog = "20s"
 recycle = { age = "24h", rss = "512MiB", requests = 100_000, jitter = 0.25 }
 env = { NODE_ENV = "production", EMPTY = "" }
 env_clear = true

@@ -129,12 +129,13 @@ fn every_key_that_is_read_stands_in_it_and_no_other() {
     let probe = web(
         "start.probe = { http = 'http://h/', host = 'a', status = [200] }\nhealth.liveness = { tcp = 'h:1', successes = 1 }\nhealth.readiness = { http = 'http://h/', host = 'a', status = [200], initial_delay = '1s' }",
     );
+    let reload = web("reload = { signal = 'HUP', wait = false }");
     let pairs: String = Resource::ALL
         .iter()
         .map(|resource| format!("limits.{resource} = {{ soft = 'unlimited' }}\n"))
         .collect();
     let read: BTreeSet<String> =
-        [EVERY_KEY, &probe, &web(&pairs)].iter().flat_map(|text| super::asked(text)).collect();
+        [EVERY_KEY, &probe, &web(&pairs), &reload].iter().flat_map(|text| super::asked(text)).collect();
     assert_eq!(described, read);
 }
 
@@ -150,6 +151,8 @@ fn what_is_valid_is_valid_by_it() {
             "start.probe = { http = 'http://h:1/a', host = 'a', status = [200], interval = '1s', timeout = '2s' }",
         ),
         &web("start.probe = { http = 'unix:/run/a.sock:/a' }"),
+        &web("protocol = 'notify'\nwatchdog = '5s'\nreload = { signal = 'SIGHUP', wait = true }"),
+        &web("protocol = 'notify'\nnotify_fd = 3\nreload.signal = 'USR2'"),
         &web("start.probe = { exec = ['./check', 'a'] }"),
         &web("start.probe = { exec = './check a', timeout = '2s' }"),
         &web("health.liveness = { tcp = 'h:{9000+slot}', failures = 2, initial_delay = '1s' }"),

@@ -50,6 +50,9 @@ fn plain_app() -> App {
         heartbeat: None,
         health: HealthPolicy::default(),
         suspend: None,
+        watchdog: None,
+        notify_fd: None,
+        reload: None,
         restart: RestartPolicy::default(),
         update: UpdatePolicy::default(),
         recycle: RecyclePolicy::default(),
@@ -105,6 +108,9 @@ fn every_key_arrives_in_its_field() {
         },
         suspend: None,
         heartbeat: Some(Heartbeat { interval: seconds(2), misses: nonzero(5) }),
+        watchdog: Some(seconds(20)),
+        notify_fd: None,
+        reload: None,
         health: HealthPolicy {
             liveness: Some(HealthCheck {
                 failures: nonzero(5),
@@ -264,12 +270,28 @@ fn every_word_has_its_meaning() {
     ] {
         assert_eq!(app(&format!("restart.limit.then = '{word}'")).restart.limit.then, then);
     }
-    for (word, protocol) in [("none", Protocol::None), ("drover", Protocol::Drover)] {
+    for (word, protocol) in
+        [("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)]
+    {
         assert_eq!(app(&format!("protocol = '{word}'")).protocol, protocol);
     }
     for word in ["USR1", "SIGUSR1"] {
         assert_eq!(app(&format!("stop.signal = '{word}'")).stop.signal, "SIGUSR1");
     }
+}
+
+#[test]
+fn a_reload_by_signal_waits_for_the_word_of_a_worker_that_can_say_it() {
+    for (lines, wait) in [
+        ("protocol = 'notify'\nreload = { signal = 'HUP' }", true),
+        ("protocol = 'notify'\nreload = { signal = 'HUP', wait = false }", false),
+        ("protocol = 'notify'\nnotify_fd = 3\nreload = { signal = 'HUP' }", false),
+        ("reload = { signal = 'SIGHUP' }", false),
+    ] {
+        let expected = ReloadBySignal { signal: "SIGHUP".into(), wait };
+        assert_eq!(app(lines).reload, Some(expected), "{lines}");
+    }
+    assert_eq!(app("protocol = 'notify'\nnotify_fd = 7").notify_fd, Some(7));
 }
 
 #[test]
@@ -339,7 +361,10 @@ fn workers_are_recycled_by_what_the_file_says_and_never_by_default() {
             "protocol = \"drover\"\nrecycle.requests = 0",
             "app.web.recycle.requests is 0, but must be 1 to 4294967295",
         ),
-        ("recycle.requests = 9", "app.web.recycle.requests has no meaning for a worker without a protocol"),
+        (
+            "recycle.requests = 9",
+            "app.web.recycle.requests has no meaning for a worker that does not speak `drover`",
+        ),
         ("recycle.jitter = 2", "app.web.recycle.jitter is 2, but must be 0 to 1"),
     ] {
         let error = parse(&web(lines)).unwrap_err();
@@ -351,7 +376,7 @@ fn workers_are_recycled_by_what_the_file_says_and_never_by_default() {
 #[test]
 fn a_heartbeat_without_a_protocol_is_a_mistake() {
     let error = parse(&web("heartbeat = { interval = \"1s\" }")).unwrap_err();
-    let expected = "app.web.heartbeat has no meaning for a worker without a protocol; leave it out, or set `protocol = \"drover\"`";
+    let expected = "app.web.heartbeat has no meaning for a worker that does not speak `drover`; leave it out, or set `protocol = \"drover\"`";
     assert_eq!(error.mistakes()[0].to_string(), expected);
 }
 

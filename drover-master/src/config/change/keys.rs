@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use super::{Change, ChangeClass, Description};
 use crate::config::settings::{
     shown, shown_codes, shown_dependencies, shown_kind, shown_limit, shown_limits, shown_policy, shown_probe,
-    shown_protocol, shown_recycling,
+    shown_protocol, shown_recycling, shown_reload,
 };
 use crate::config::{
     AppSpec, Backoff, Command, HealthPolicy, Heartbeat, Intensity, ListenAddr, ListenMode, ListenSpec,
@@ -57,6 +57,9 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         start,
         stop,
         heartbeat,
+        watchdog,
+        notify_fd,
+        reload,
         health,
         restart,
         update,
@@ -83,6 +86,12 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
             .as_ref()
             .map(|Heartbeat { interval, misses }| format!("every {}, {misses} misses", shown(*interval)))
     });
+    // Told to a worker when it starts.
+    found.compare("watchdog", Reload, [&old.watchdog, watchdog], |every| every.map(shown));
+    found.compare("notify_fd", Reload, [&old.notify_fd, notify_fd], |number| {
+        number.map(|number| number.to_string())
+    });
+    found.compare("reload", Live, [&old.reload, reload], |reload| reload.map(shown_reload));
     of_health(&mut found, &old.health, health);
     of_restart(&mut found, &old.restart, restart);
     of_update(&mut found, &old.update, update);

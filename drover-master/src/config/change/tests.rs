@@ -5,7 +5,7 @@ use crate::config::{
     Command, Condition, Dependency, HealthCheck, Heartbeat, Intensity, Kind, Limits, ListenSpec,
     OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, UpdateOrder,
 };
-use crate::{Output, Protocol};
+use crate::{Output, Protocol, ReloadSignal};
 
 fn of(apps: Vec<AppSpec>) -> Description {
     Description {
@@ -86,6 +86,12 @@ fn every_key_has_its_class() {
         (
             |app| app.heartbeat = Some(Heartbeat { interval: seconds(9), ..Heartbeat::default() }),
             "live app.web.heartbeat: every 5s, 3 misses → every 9s, 3 misses",
+        ),
+        (|app| app.watchdog = Some(seconds(9)), "reload app.web.watchdog: - → 9s"),
+        (|app| app.notify_fd = Some(5), "reload app.web.notify_fd: - → 5"),
+        (
+            |app| app.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true }),
+            "live app.web.reload: - → by SIGHUP, until it says so",
         ),
         (
             |app| app.health.liveness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() })),

@@ -255,6 +255,7 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::Reloading
         | DenyReason::Changing
         | DenyReason::HeldReload
+        | DenyReason::ReloadsItself
         | DenyReason::Draining
         | DenyReason::Oneshot
         | DenyReason::Suspended
@@ -281,6 +282,7 @@ impl From<OperateError> for Failure {
             OperateError::Config(_) => ErrorCode::InvalidArgument,
             OperateError::Worker { .. }
             | OperateError::Paused { .. }
+            | OperateError::NotReloaded { .. }
             | OperateError::Listen { .. }
             | OperateError::Link { .. }
             | OperateError::Interrupted { .. } => ErrorCode::Failed,

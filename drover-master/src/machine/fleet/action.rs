@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ExitDecision, RecycleReason, ReloadFailure};
+use super::{ExitDecision, NotReloaded, RecycleReason, ReloadFailure};
 use crate::machine::exit::{Exit, signal_name};
 use crate::machine::gate::DenyReason;
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
@@ -68,6 +68,8 @@ pub enum Verdict {
     RolledBack(ReloadFailure),
     /// A rollout failed, and stays as it is until somebody promotes or aborts it.
     Paused(ReloadFailure),
+    /// A worker did not read its configuration again, and those after it were not asked to.
+    NotReloaded(NotReloaded),
     /// Something stronger came between.
     Interrupted {
         /// Who asked for it.
@@ -236,6 +238,27 @@ pub enum EventKind {
         /// Who asked.
         by: Arc<str>,
     },
+    /// Workers are told by a signal, one after the other, to read their configuration again.
+    SelfReloadStarted {
+        /// The signal's number.
+        signal: i32,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A worker has read its configuration again, as far as can be known.
+    Reloaded,
+    /// Every worker has.
+    SelfReloaded,
+    /// One has not; those after it keep the configuration they have.
+    SelfReloadFailed {
+        /// Which one, and why.
+        failure: Box<NotReloaded>,
+    },
+    /// What came as a worker's notification was not taken.
+    NotifyRefused {
+        /// Why.
+        trouble: Arc<str>,
+    },
     /// A worker has served enough, and another is to take its place.
     Recycling {
         /// Why.
@@ -351,6 +374,10 @@ impl EventKind {
             Self::Scaled { .. } => "scaled",
             Self::RolledBack { .. } => "rolled_back",
             Self::ReloadStarted { .. } => "reload_started",
+            Self::SelfReloadStarted { .. } => "reloading",
+            Self::Reloaded | Self::SelfReloaded => "reloaded",
+            Self::SelfReloadFailed { .. } => "reload_failed",
+            Self::NotifyRefused { .. } => "notify_refused",
             Self::Recycling { .. } => "recycling",
             Self::RecyclingFailed { .. } => "recycling_failed",
             Self::Replaced { .. } => "replaced",
@@ -377,7 +404,13 @@ impl EventKind {
         match self {
             Self::AppStopping { by } => format!("asked by {by}"),
             Self::AppEnded { outcome } => outcome.to_string(),
-            Self::HandshakeRefused { trouble } | Self::ProtocolBroken { trouble } => trouble.to_string(),
+            Self::HandshakeRefused { trouble }
+            | Self::ProtocolBroken { trouble }
+            | Self::NotifyRefused { trouble } => trouble.to_string(),
+            Self::SelfReloadStarted { signal, by } => {
+                format!("by {}, one worker after the other, asked by {by}", signal_name(*signal))
+            }
+            Self::SelfReloadFailed { failure } => failure.to_string(),
             Self::OutOfOrder { said } => format!("it said {said}, which has no place here"),
             Self::DeadlineMissed { missed } => (*missed).to_owned(),
             Self::Scaling { from, to, by } => format!("{from} to {to}, asked by {by}"),
@@ -406,6 +439,8 @@ impl EventKind {
             | Self::Spawned
             | Self::Handshaken
             | Self::Entered { .. }
+            | Self::Reloaded
+            | Self::SelfReloaded
             | Self::ReadyAgain
             | Self::Disconnected => String::new(),
         }

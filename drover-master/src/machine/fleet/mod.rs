@@ -40,6 +40,7 @@ mod operation;
 mod recycle;
 mod rollout;
 mod scale;
+mod self_reload;
 mod slot;
 mod starting;
 mod status;
@@ -61,6 +62,8 @@ use recycle::Recycling;
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
+pub use self_reload::NotReloaded;
+use self_reload::SelfReload;
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, Role, WorkerStatus};
 use waiting::Waiting;
@@ -137,6 +140,7 @@ pub struct Fleet {
     /// Operations on some slots that are not answered yet; one for each request, whose number the driver bounds.
     operations: Vec<Operation>,
     rollout: Option<Rollout>,
+    self_reload: Option<SelfReload>,
     /// Old workers of rollouts that are through; one entry for each, and each ends with its workers.
     drains: Vec<Drain>,
     /// One of each kind at the most.
@@ -201,6 +205,7 @@ impl Fleet {
             stop_tickets: Vec::new(),
             operations: Vec::new(),
             rollout: None,
+            self_reload: None,
             drains: Vec::new(),
             waiting: VecDeque::new(),
             recycling: Recycling::default(),
@@ -274,6 +279,7 @@ impl Fleet {
     fn go_on(&mut self, now: Instant) {
         loop {
             self.step(now);
+            self.step_self_reload(now);
             let waiting = self.waiting.len();
             self.begin_waiting(now);
             if self.waiting.len() == waiting && !self.recycle(now) {

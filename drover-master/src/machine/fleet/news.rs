@@ -21,6 +21,9 @@ impl Fleet {
             WorkerInput::ProtocolBroken { trouble } => {
                 Some(EventKind::ProtocolBroken { trouble: Arc::clone(trouble) })
             }
+            WorkerInput::NoticeRefused { trouble } => {
+                Some(EventKind::NotifyRefused { trouble: Arc::clone(trouble) })
+            }
             WorkerInput::HandshakeRefused { trouble } if !worker.is_ending() => {
                 Some(EventKind::HandshakeRefused { trouble: Arc::clone(trouble) })
             }
@@ -80,6 +83,12 @@ impl Fleet {
             WorkerAction::ReportDeadline { missed } => {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });
+            }
+            WorkerAction::ReportReloaded => self.publish_worker(id, Phase::Started, EventKind::Reloaded),
+            WorkerAction::ReportNotReloaded { why } => {
+                let phase = self.phase_of(id);
+                self.publish_worker(id, phase, EventKind::DeadlineMissed { missed: why });
+                self.not_reloaded(id, why);
             }
             WorkerAction::ReportUnkillable => {
                 self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);

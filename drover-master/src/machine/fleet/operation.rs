@@ -371,6 +371,7 @@ impl Fleet {
     /// What is under way on some slots.
     pub(super) fn operation_name(&self) -> Option<&'static str> {
         let rollout = self.rollout.as_ref().map(Rollout::name);
-        rollout.or_else(|| self.operations.first().map(|operation| operation.wanted.name()))
+        let reload = self.self_reload.as_ref().map(|_| "reload");
+        rollout.or(reload).or_else(|| self.operations.first().map(|operation| operation.wanted.name()))
     }
 }

@@ -79,11 +79,11 @@ impl Fleet {
         place.state = SlotState::Occupied(id);
     }
 
-    /// A protocol worker that starts is at work, so their number is bounded by policy. One without the protocol merely
+    /// A worker that says when it is ready is at work until then, so their number is bounded by policy. One without the protocol merely
     /// has to stay alive, so only its creation counts.
     fn may_create(&self, rules: &Rules) -> bool {
         let bound = match rules.protocol {
-            Protocol::Drover => {
+            Protocol::Drover | Protocol::Notify => {
                 let parallel = rules.start.parallel.get() as usize;
                 self.counts.creating + self.counts.starting < parallel
             }

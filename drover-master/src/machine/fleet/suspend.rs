@@ -23,7 +23,7 @@ impl Fleet {
         let rules = &self.current.rules;
         match (rules.kind, rules.protocol, rules.suspend) {
             (Kind::Oneshot, _, _) => Err(DenyReason::Oneshot),
-            (Kind::Service, Protocol::None, None) => Err(DenyReason::CantSuspend),
+            (Kind::Service, Protocol::None | Protocol::Notify, None) => Err(DenyReason::CantSuspend),
             (Kind::Service, _, _) => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::rollout::{Reload, Rollout, Stage};
+use super::self_reload::SelfReload;
 use super::{Count, Fleet, Timer, Verdict};
 use crate::machine::gate::Doing;
 use crate::machine::ids::{Generation, TicketId};
@@ -79,7 +80,9 @@ impl Fleet {
 
     /// Whether something changes the app already.
     pub(super) fn is_busy(&self) -> bool {
-        !self.operations.is_empty() || self.rollout.as_ref().is_some_and(Rollout::is_active)
+        !self.operations.is_empty()
+            || self.rollout.as_ref().is_some_and(Rollout::is_active)
+            || self.self_reload.is_some()
     }
 
     /// Whether a rollout waits for somebody to decide.
@@ -105,6 +108,7 @@ impl Fleet {
         });
         let drained = std::mem::take(&mut self.drains).into_iter().flat_map(|drain| drain.tickets);
         let mut tickets: Vec<TicketId> = waiting.chain(drained).collect();
+        tickets.extend(self.self_reload.take().into_iter().flat_map(SelfReload::into_tickets));
         if let Some(rollout) = self.rollout.take() {
             tickets.extend(rollout.tickets);
             if let Stage::Back { aborted_by, .. } = rollout.stage {

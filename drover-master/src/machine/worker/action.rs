@@ -63,6 +63,13 @@ pub enum WorkerAction {
         /// The new one.
         to: Phase,
     },
+    /// Tell that it has read its configuration again, as far as can be known.
+    ReportReloaded,
+    /// Tell that it was asked to, and did not.
+    ReportNotReloaded {
+        /// Why.
+        why: &'static str,
+    },
     /// Tell that it said something that has no place, without an answer.
     ReportOutOfOrder {
         /// What.

@@ -76,7 +76,7 @@ impl Worker {
             self.set_deadline(DeadlineKind::Quit, after(now, deadline));
             self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
             out.push(WorkerAction::SendQuit { deadline });
-        } else if self.rules.protocol == Protocol::None {
+        } else if self.rules.protocol != Protocol::Drover {
             // Its stop signal is its drain, so the time to drain is what it gets.
             let signal = stop.signal;
             self.set_deadline(DeadlineKind::Drain, after(now, stop.drain_timeout));
@@ -170,6 +170,9 @@ impl Worker {
     }
 
     pub(super) fn deadline_passed(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        if self.watchdog_passed(now, out) {
+            return;
+        }
         let Some((kind, at)) = self.deadline else { return };
         if at > now {
             return;
@@ -187,6 +190,7 @@ impl Worker {
                 return self.stop(now, out);
             }
             DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
+            DeadlineKind::Reload => return self.reload_overdue(out),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
             DeadlineKind::Start => {
@@ -262,10 +266,12 @@ impl Worker {
             usage,
             stderr_tail,
             asked_by: self.asked_by.clone(),
-            detail: self.trouble.take(),
+            detail: self.trouble.take().or_else(|| self.evidence.sentence()),
         };
         let as_wished = self.ended_as_wished(reason);
         self.deadline = None;
+        self.watchdog.disarm();
+        self.reloading = None;
         self.link = Link::Lost;
         self.state = State::Exited { exit, as_wished };
     }
@@ -279,7 +285,12 @@ impl Worker {
         let asked = self.asked_by.is_some();
         // What a shell, or a runtime that traps its stop signal, makes of it.
         let by_stop_signal = self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal));
-        let too_early = self.rules.protocol == Protocol::Drover && self.phase() == Phase::Starting;
+        let too_early = match self.rules.protocol {
+            Protocol::None => false,
+            Protocol::Drover => self.phase() == Phase::Starting,
+            // It may have said that it leaves before it was ready.
+            Protocol::Notify => self.started.is_none(),
+        };
         asked && by_stop_signal || is_success(&self.rules.restart, reason) && (asked || !too_early)
     }
 

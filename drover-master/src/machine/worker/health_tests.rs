@@ -130,6 +130,56 @@ fn a_worker_is_ready_only_after_its_readiness_has_passed_so_often_in_a_row() {
     assert!(asked.worker.is_ready());
 }
 
+/// One that notifies, is watched each 10 s, and has said READY=1, but not passed.
+fn notified(health: HealthPolicy) -> Asked {
+    let mut asked = Asked::new(Protocol::Notify, health, 1);
+    Arc::get_mut(&mut asked.worker.rules).unwrap().reload = Some(RELOAD);
+    asked.worker.watchdog = Watchdog::every(Some(Duration::from_secs(10)));
+    asked.feed(WorkerInput::Spawned { pid: 4711 });
+    asked.feed(WorkerInput::Notified(Notice::Ready));
+    asked
+}
+
+const RELOAD: ReloadSignal = ReloadSignal { signal: libc::SIGHUP, waits: true };
+
+#[test]
+fn one_that_notifies_is_ready_when_it_has_said_so_and_passed_and_is_watched_from_then_on() {
+    let mut asked = notified(readiness(3, 1));
+    assert_eq!((asked.worker.state(), asked.worker.watchdog.due()), (&State::Checking, None));
+    let by_start = asked.worker.deadline();
+    for notice in [Notice::Ready, Notice::KeepAlive, Notice::Extend { by: Duration::from_secs(100) }] {
+        asked.feed(WorkerInput::Notified(notice));
+        assert_eq!((asked.worker.state(), asked.done.len()), (&State::Checking, 0));
+    }
+    assert!(asked.worker.deadline() > by_start, "it may ask for more time");
+    asked.tried(None);
+    assert!(asked.worker.is_ready());
+    assert_eq!(asked.worker.deadline(), Some(asked.now + Duration::from_secs(10)), "of its watchdog");
+}
+
+#[test]
+fn an_unready_worker_reloads_by_itself_and_stays_unready_until_it_passes() {
+    let mut asked = notified(readiness(1, 1));
+    asked.tried(None);
+    asked.tried(Some("no"));
+    assert!(asked.worker.unready().is_some());
+    asked.feed(WorkerInput::ReloadAsked);
+    asked.feed(WorkerInput::Notified(Notice::Ready));
+    assert_eq!(asked.done, [WorkerAction::ReportReloaded]);
+    assert!(!asked.worker.is_ready());
+    asked.tried(None);
+    assert!(asked.worker.is_ready());
+}
+
+#[test]
+fn a_worker_whose_liveness_fails_while_it_reloads_is_ended() {
+    let mut asked = notified(liveness(1));
+    asked.feed(WorkerInput::ReloadAsked);
+    asked.tried(Some("no"));
+    assert!(asked.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", asked.done);
+    assert!(!asked.worker.is_reloading());
+}
+
 #[test]
 fn a_worker_whose_readiness_never_passes_has_missed_its_start_deadline_for_that_reason() {
     for protocol in [Protocol::Drover, Protocol::None] {

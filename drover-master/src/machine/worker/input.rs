@@ -1,7 +1,7 @@
 //! What can happen to a worker: facts, in the past tense.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Question;
 use crate::machine::exit::{ExitStatus, SpawnStep, Usage};
@@ -63,6 +63,15 @@ pub enum WorkerInput {
         /// The number it gave the frame, to be named in an answer; 0 if it gave none.
         seq: u64,
     },
+    /// It notified the master, by `sd_notify(3)` or by its notification descriptor.
+    Notified(Notice),
+    /// Something that came as a notification of it was not taken. Evidence only.
+    NoticeRefused {
+        /// Why.
+        trouble: Arc<str>,
+    },
+    /// Somebody wants it to read its configuration again, by itself.
+    ReloadAsked,
     /// What it sent can't be understood.
     ProtocolBroken {
         /// What was wrong.
@@ -114,6 +123,8 @@ pub enum Said {
     ShutDown,
     /// It lives.
     Pong,
+    /// The application itself gets on with its work.
+    Progress,
     /// It has answered what nobody asked, or has answered already.
     Stray,
     /// It needs longer.
@@ -132,6 +143,54 @@ pub enum Said {
     },
 }
 
+/// What a worker notifies of its life (`sd_notify(3)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// It is ready; or its reload is done.
+    Ready,
+    /// It reads its configuration again.
+    Reloading {
+        /// Since when, if it says.
+        since: Option<Instant>,
+    },
+    /// It is about to leave.
+    Stopping,
+    /// How it is.
+    Status {
+        /// A line for people.
+        text: String,
+    },
+    /// It makes progress.
+    KeepAlive,
+    /// It asks to be ended, as if it had not said so in time.
+    Trigger,
+    /// How often it will say that it makes progress.
+    WatchdogEvery {
+        /// At least so often; zero: not any more.
+        every: Duration,
+    },
+    /// It needs longer.
+    Extend {
+        /// From now.
+        by: Duration,
+    },
+    /// What went wrong, by the number of `errno(3)`.
+    Errno {
+        /// The number; 0 takes back what it said before.
+        errno: i32,
+    },
+    /// How what it runs ended.
+    ExitStatus {
+        /// The code.
+        code: i32,
+    },
+    /// It can't say any more that it is ready.
+    Unsaid {
+        /// Why.
+        how: Arc<str>,
+    },
+}
+
 impl From<Said> for WorkerInput {
     /// A message without a number, as most are.
     fn from(said: Said) -> Self {
@@ -147,6 +206,7 @@ impl Said {
             Self::Stopped => "Stopped",
             Self::ShutDown => "ShutDown",
             Self::Pong => "Pong",
+            Self::Progress => "Progress",
             Self::Stray => "an answer to nothing",
             Self::Extend { .. } => "Extend",
             Self::Status { .. } => "Status",

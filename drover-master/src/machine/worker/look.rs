@@ -66,7 +66,7 @@ impl Worker {
 
     /// When it has to be told that a deadline passed.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadline.map(|(_, at)| at)
+        self.deadline.map(|(_, at)| at).into_iter().chain(self.watchdog.due()).min()
     }
 
     /// What it last said of itself, and how much it has in flight.

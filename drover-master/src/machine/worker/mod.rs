@@ -35,10 +35,15 @@ mod health_tests;
 mod heartbeat;
 mod input;
 mod look;
+mod notified;
+mod reloading;
 mod resting;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_notified;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,16 +51,19 @@ use std::time::{Duration, Instant};
 pub use action::WorkerAction;
 use health::Health;
 pub use health::Question;
-pub use input::{Said, WorkerInput};
+pub use input::{Notice, Said, WorkerInput};
+use notified::Evidence;
+use reloading::Reloading;
 use resting::Wish;
 pub use state::{DeadlineKind, Link, Rung, State};
+use watchdog::Watchdog;
 
 use super::deadlines::after;
 use super::exit::Intent;
 use super::ids::{Generation, SlotIndex, WorkerId};
 use crate::config::{
-    AppSpec, HealthPolicy, Heartbeat, Kind, ListenMode, Protocol, RecyclePolicy, RestartPolicy, StartPolicy,
-    StopPolicy, SuspendSignals, UpdatePolicy,
+    AppSpec, HealthPolicy, Heartbeat, Kind, ListenMode, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy,
+    StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
@@ -80,6 +88,10 @@ pub struct Rules {
     pub stop: StopPolicy,
     /// Whether and how often they are asked for a sign of life.
     pub heartbeat: Option<Heartbeat>,
+    /// How often they have to say that they make progress.
+    pub watchdog: Option<Duration>,
+    /// The signal by which they read their configuration again by themselves.
+    pub reload: Option<ReloadSignal>,
     /// What they are asked from outside while they serve.
     pub health: HealthPolicy,
     /// What ends count as a success.
@@ -101,6 +113,8 @@ impl From<&AppSpec> for Rules {
             has_queues: spec.listeners.iter().any(|listener| listener.mode == ListenMode::Reuseport),
             stop: spec.stop.clone(),
             heartbeat: spec.heartbeat.clone(),
+            watchdog: spec.watchdog,
+            reload: spec.reload,
             health: spec.health.clone(),
             restart: spec.restart.clone(),
             update: spec.update.clone(),
@@ -155,6 +169,9 @@ pub struct Worker {
     is_dead: bool,
     /// Pings since it last said something.
     unanswered: u32,
+    watchdog: Watchdog,
+    reloading: Option<Reloading>,
+    evidence: Evidence,
     health: Health,
 }
 
@@ -162,6 +179,7 @@ impl Worker {
     /// A worker whose process has just been asked for. `chance` draws when it is asked about its health.
     pub fn new(identity: Identity, rules: Arc<Rules>, now: Instant, chance: fastrand::Rng) -> Self {
         let created_by = after(now, rules.start.timeout);
+        let watchdog = Watchdog::every(rules.watchdog);
         Self {
             identity,
             rules,
@@ -185,6 +203,9 @@ impl Worker {
             requests: 0,
             is_dead: false,
             unanswered: 0,
+            watchdog,
+            reloading: None,
+            evidence: Evidence::default(),
             health: Health::new(chance),
         }
     }
@@ -204,6 +225,7 @@ impl Worker {
             WorkerInput::Died => {
                 self.is_dead = true;
                 self.deadline = None;
+                self.watchdog.disarm();
             }
             WorkerInput::ProbePassed
             | WorkerInput::ProbeFailed { .. }
@@ -212,12 +234,15 @@ impl Worker {
             | WorkerInput::SuspendAsked
             | WorkerInput::ResumeAsked
             | WorkerInput::QueueEmptied
+            | WorkerInput::ReloadAsked
             | WorkerInput::ShutdownAsked { .. }
             | WorkerInput::Hurried { .. }
             | WorkerInput::KillAsked { .. }
                 if self.is_dead => {}
             WorkerInput::Spawned { pid } => self.spawned(now, pid, out),
             WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
+            // Only those without a connection reload by themselves.
+            WorkerInput::Connected | WorkerInput::Disconnected if self.reloading.is_some() => {}
             WorkerInput::Connected => self.connected(now, out),
             WorkerInput::ProbePassed => {
                 if self.state == State::Starting {
@@ -237,6 +262,9 @@ impl Worker {
             WorkerInput::QueueEmptied => self.queue_emptied(now, out),
             WorkerInput::Disconnected => self.disconnected(now),
             WorkerInput::Said { said, seq } => self.said(now, said, seq, out),
+            WorkerInput::Notified(notice) => self.notified(now, notice, out),
+            WorkerInput::NoticeRefused { .. } => {}
+            WorkerInput::ReloadAsked => self.reload_asked(now, out),
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
             // Of a worker that is connected, it is the second connection that was refused; of one that the master is
             // ending, that is why its handshake came to nothing. Neither explains its end.
@@ -267,6 +295,10 @@ impl Worker {
                 if self.early && self.link == Link::Up {
                     self.come_up(now, out);
                 }
+            }
+            Protocol::Notify => {
+                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
+                self.extendable_until = after(now, self.rules.start.max_timeout);
             }
             // It is ready when it is done, and may take as long as that policy says.
             Protocol::None if self.rules.kind == Kind::Oneshot => {
@@ -323,6 +355,7 @@ impl Worker {
         self.heard();
         match (said, &self.state) {
             (Said::Pong, _) => {}
+            (Said::Progress, _) => self.arm_watchdog(now),
             // Not refused: an answer is never answered.
             (said @ Said::Stray, _) => {
                 let (said, during) = (said.name(), self.phase());
@@ -379,6 +412,10 @@ impl Worker {
 
     fn enter(&mut self, state: State, out: &mut Vec<WorkerAction>) {
         let (from, to) = (self.phase(), state.phase());
+        if state != State::Started {
+            self.watchdog.disarm();
+            self.reloading = None;
+        }
         self.state = state;
         if from != to {
             out.push(WorkerAction::ReportPhase { from, to });

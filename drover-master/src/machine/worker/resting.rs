@@ -45,7 +45,7 @@ impl Worker {
     /// It is ready, and is wished to rest.
     pub(super) fn suspend(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         match (&self.rules.suspend, self.rules.protocol) {
-            (Some(signals), Protocol::None) => {
+            (Some(signals), Protocol::None | Protocol::Notify) => {
                 let signal = signals.signal;
                 self.deadline = None;
                 self.enter(State::Stopped, out);
@@ -66,7 +66,7 @@ impl Worker {
 
     fn resume(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         match (&self.rules.suspend, self.rules.protocol) {
-            (Some(signals), Protocol::None) => {
+            (Some(signals), Protocol::None | Protocol::Notify) => {
                 let signal = signals.resume_signal;
                 out.push(WorkerAction::Deliver { signal });
                 self.serve_again(now, out);
@@ -86,6 +86,7 @@ impl Worker {
         self.enter(State::Started, out);
         self.deadline = None;
         self.arm_heartbeat(now);
+        self.arm_watchdog(now);
         if self.wish == Wish::Rest && self.asked_by.is_none() {
             self.suspend(now, out);
         }
@@ -93,7 +94,7 @@ impl Worker {
 
     /// Whether it can be resumed: it said so, or there are signals for it.
     pub fn can_resume(&self) -> bool {
-        self.can_resume || self.rules.protocol == Protocol::None && self.rules.suspend.is_some()
+        self.can_resume || self.rules.protocol != Protocol::Drover && self.rules.suspend.is_some()
     }
 
     /// Whether it has drained, and stays.

@@ -100,6 +100,8 @@ pub enum DeadlineKind {
     Kill,
     /// Not a limit: the time of the next Ping.
     Heartbeat,
+    /// To have read its configuration again.
+    Reload,
     /// To be back on the socket.
     Reconnect,
 }

@@ -14,26 +14,30 @@ fn origin() -> Instant {
 }
 
 /// A worker and its clock.
-struct Life {
-    worker: Worker,
-    now: Instant,
-    done: Vec<WorkerAction>,
+pub(super) struct Life {
+    pub(super) worker: Worker,
+    pub(super) now: Instant,
+    pub(super) done: Vec<WorkerAction>,
 }
 
 impl Life {
-    fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol) -> Self {
         let mut spec = AppSpec::new("app", Command::new("app"));
         spec.protocol = protocol;
+        Self::of(&spec)
+    }
+
+    pub(super) fn of(spec: &AppSpec) -> Self {
         let identity = Identity { slot: SlotIndex(0), generation: Generation(1), id: WorkerId(1) };
         let now = origin();
         Self {
-            worker: Worker::new(identity, Arc::new(Rules::from(&spec)), now, fastrand::Rng::with_seed(1)),
+            worker: Worker::new(identity, Arc::new(Rules::from(spec)), now, fastrand::Rng::with_seed(1)),
             now,
             done: Vec::new(),
         }
     }
 
-    fn feed(mut self, inputs: impl IntoIterator<Item = WorkerInput>) -> Self {
+    pub(super) fn feed(mut self, inputs: impl IntoIterator<Item = WorkerInput>) -> Self {
         for input in inputs {
             self.done.clear();
             self.worker.handle(self.now, input, &mut self.done);
@@ -43,23 +47,23 @@ impl Life {
     }
 
     /// Lets the next deadline pass.
-    fn overtaken(mut self) -> Self {
+    pub(super) fn overtaken(mut self) -> Self {
         self.now = self.worker.deadline().expect("a deadline");
         self.feed([WorkerInput::DeadlinePassed])
     }
 
     /// Lets the time of the next try come.
-    fn tried(mut self) -> Self {
+    pub(super) fn tried(mut self) -> Self {
         self.now = self.worker.next_try().expect("a next try");
         self.feed([WorkerInput::TryDue])
     }
 
     /// The number of the try that is under way.
-    fn number_of(&self, question: Question) -> u64 {
+    pub(super) fn number_of(&self, question: Question) -> u64 {
         self.worker.try_under_way(question).unwrap_or(0)
     }
 
-    fn exit(self, status: ExitStatus) -> (ExitReason, Phase) {
+    pub(super) fn exit(self, status: ExitStatus) -> (ExitReason, Phase) {
         let life =
             self.feed([WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() }]);
         let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
@@ -71,7 +75,7 @@ fn by() -> Arc<str> {
     "a test".into()
 }
 
-fn spawned() -> WorkerInput {
+pub(super) fn spawned() -> WorkerInput {
     WorkerInput::Spawned { pid: 4711 }
 }
 
@@ -79,7 +83,7 @@ fn said(said: Said) -> WorkerInput {
     said.into()
 }
 
-fn shutdown() -> WorkerInput {
+pub(super) fn shutdown() -> WorkerInput {
     WorkerInput::ShutdownAsked { by: by() }
 }
 
@@ -91,7 +95,7 @@ fn kill() -> WorkerInput {
     WorkerInput::KillAsked { by: by() }
 }
 
-fn killed_by(number: i32) -> ExitStatus {
+pub(super) fn killed_by(number: i32) -> ExitStatus {
     ExitStatus::Signal { number, core_dumped: false }
 }
 
@@ -116,6 +120,10 @@ fn lives() -> Vec<(&'static str, Life)> {
         ("resting", resting()),
         ("resuming", resuming()),
         ("halted", halted()),
+        ("notify, starting", notifying()),
+        ("notify, started", noticed(notifying(), Notice::Ready)),
+        ("notify, reloading", reloading(true)),
+        ("notify, leaving", noticed(notifying(), Notice::Stopping)),
         ("stopping", started().feed([shutdown()])),
         ("asked", started().feed([shutdown(), said(Said::Stopped)])),
         ("terminated", started().feed([hurry()])),
@@ -210,7 +218,28 @@ fn halted() -> Life {
     life.feed([spawned(), WorkerInput::SuspendAsked])
 }
 
-fn exited() -> WorkerInput {
+/// A worker that notifies, with a watchdog of 10 s.
+pub(super) fn notifying() -> Life {
+    let mut spec = AppSpec::new("app", Command::new("app"));
+    (spec.protocol, spec.watchdog) = (Protocol::Notify, Some(Duration::from_secs(10)));
+    Life::of(&spec).feed([spawned()])
+}
+
+pub(super) fn noticed(life: Life, notice: Notice) -> Life {
+    life.feed([WorkerInput::Notified(notice)])
+}
+
+/// A worker that was told by SIGHUP to reload.
+pub(super) fn reloading(waits: bool) -> Life {
+    let mut life = noticed(notifying(), Notice::Ready);
+    let rules = Arc::get_mut(&mut life.worker.rules).unwrap();
+    rules.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits });
+    let life = life.feed([WorkerInput::ReloadAsked]);
+    assert_eq!(life.done, [WorkerAction::Deliver { signal: libc::SIGHUP }]);
+    life
+}
+
+pub(super) fn exited() -> WorkerInput {
     WorkerInput::Exited { status: ExitStatus::Code(1), usage: Usage::default(), stderr_tail: Vec::new() }
 }
 
@@ -233,8 +262,15 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidShutDown", said(Said::ShutDown)),
         ("SaidPong", said(Said::Pong)),
         ("SaidStray", said(Said::Stray)),
+        ("SaidProgress", said(Said::Progress)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
+        ("NoticedReady", WorkerInput::Notified(Notice::Ready)),
+        ("NoticedReloading", WorkerInput::Notified(Notice::Reloading { since: None })),
+        ("NoticedStopping", WorkerInput::Notified(Notice::Stopping)),
+        ("NoticedExtend", WorkerInput::Notified(Notice::Extend { by: Duration::from_secs(60) })),
+        ("NoticedTrigger", WorkerInput::Notified(Notice::Trigger)),
+        ("ReloadAsked", WorkerInput::ReloadAsked),
         ("ProtocolBroken", WorkerInput::ProtocolBroken { trouble: "text".into() }),
         ("HandshakeRefused", WorkerInput::HandshakeRefused { trouble: "version".into() }),
         ("SaidCapable", WorkerInput::SaidCapable { resume: true }),

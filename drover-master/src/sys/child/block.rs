@@ -6,7 +6,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use super::ChildPlan;
-use super::descriptors::{Moves, above, lift, wanted};
+use super::descriptors::{Moves, above, gap, lift, wanted};
 
 /// How many numbers are held: three streams and 13 sockets, more than an app usually listens on. A plan with more goes without
 /// the block, and its child copies the whole table.
@@ -48,8 +48,11 @@ impl Block {
         }
         let (above, end) = (above(plan), self.end);
         let pairs = self.slots.iter().zip(&wanted).map(|(slot, (_, to))| (slot.as_raw_fd(), *to)).collect();
-        let mut filled =
-            Filled { block: self, used: 0, moves: Moves { pairs, above, unshare_from: Some(end) } };
+        let mut filled = Filled {
+            block: self,
+            used: 0,
+            moves: Moves { pairs, above, gap: gap(plan), unshare_from: Some(end) },
+        };
         Some(wanted.into_iter().try_for_each(|(fd, _)| filled.put(fd)).map(|()| filled))
     }
 }

@@ -1,5 +1,6 @@
 //! Which descriptors a child gets, and under which numbers.
 
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ pub(crate) enum Stdio {
     Inherited,
 }
 
-/// The descriptors of a plan with the numbers that they get: the streams 0, 1, 2, the sockets 3 and up.
+/// The descriptors of a plan with the numbers that they get: the streams 0, 1, 2, the sockets 3 and up, then what has a number of
+/// its own.
 pub(super) fn wanted(plan: &ChildPlan) -> Vec<(BorrowedFd<'_>, RawFd)> {
     fn given(stream: &Stdio) -> Option<BorrowedFd<'_>> {
         match stream {
@@ -29,12 +31,20 @@ pub(super) fn wanted(plan: &ChildPlan) -> Vec<(BorrowedFd<'_>, RawFd)> {
     }
     let streams = [Some(plan.stdin.as_fd()), given(&plan.stdout), given(&plan.stderr)];
     let sockets = plan.sockets.iter().map(|fd| fd.as_fd()).zip(FIRST_SOCKET..);
-    streams.into_iter().zip(0..).filter_map(|(fd, target)| Some((fd?, target))).chain(sockets).collect()
+    let notify = plan.notify_fd.iter().map(|(fd, number)| (fd.as_fd(), *number));
+    let streams = streams.into_iter().zip(0..).filter_map(|(fd, target)| Some((fd?, target)));
+    streams.chain(sockets).chain(notify).collect()
 }
 
 /// The first number that is no target: everything from here on is not for the program.
 pub(super) fn above(plan: &ChildPlan) -> RawFd {
-    FIRST_SOCKET + plan.sockets.len() as RawFd
+    let after_sockets = FIRST_SOCKET + plan.sockets.len() as RawFd;
+    plan.notify_fd.as_ref().map_or(after_sockets, |(_, number)| after_sockets.max(number + 1))
+}
+
+/// The numbers between the sockets and what has a number of its own: they are not for the program either.
+pub(super) fn gap(plan: &ChildPlan) -> Range<RawFd> {
+    FIRST_SOCKET + plan.sockets.len() as RawFd..plan.notify_fd.as_ref().map_or(0, |(_, number)| *number)
 }
 
 /// What the child moves to which number. The sources lie above every target, so that no move hits another.
@@ -42,6 +52,8 @@ pub(super) fn above(plan: &ChildPlan) -> RawFd {
 pub(super) struct Moves {
     pub pairs: Vec<(RawFd, RawFd)>,
     pub above: RawFd,
+    /// Numbers below that which are no targets.
+    pub gap: Range<RawFd>,
     /// With a table that is shared with the master: from here on nothing is taken over. See [`unshare_table`].
     pub unshare_from: Option<RawFd>,
 }
@@ -53,7 +65,7 @@ pub(super) fn lifted(plan: &ChildPlan) -> nix::Result<(Vec<OwnedFd>, Moves)> {
     let copies: Vec<OwnedFd> =
         wanted.iter().map(|(fd, _)| lift(*fd, above)).collect::<Result<_, nix::Error>>()?;
     let pairs = copies.iter().zip(&wanted).map(|(copy, (_, target))| (copy.as_raw_fd(), *target)).collect();
-    Ok((copies, Moves { pairs, above, unshare_from: None }))
+    Ok((copies, Moves { pairs, above, gap: gap(plan), unshare_from: None }))
 }
 
 /// A copy of a descriptor with a number of at least `above`.
@@ -87,6 +99,10 @@ pub(super) unsafe fn place_descriptors(moves: &Moves) -> bool {
             if libc::dup2(source, target) < 0 {
                 return false;
             }
+        }
+        // At most a few hundred, which were checked. One that is not open gives EBADF.
+        for fd in moves.gap.start..moves.gap.end {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
         }
         close_on_exec_from(moves.above);
     }

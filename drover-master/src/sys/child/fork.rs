@@ -45,7 +45,7 @@ pub(crate) fn begin(plan: &ChildPlan) -> Result<Begun, SpawnError> {
         plan,
         argv: &strings.argv,
         env: &strings.env,
-        listen_pid: strings.listen_pid,
+        pids: strings.pids,
         moves: &moves,
         report: Report::Pipe(report_write.as_raw_fd()),
         master_pid: nix::unistd::getpid().as_raw(),

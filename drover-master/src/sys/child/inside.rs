@@ -23,8 +23,8 @@ pub(super) struct Launch<'a> {
     pub plan: &'a ChildPlan,
     pub argv: &'a [*const c_char],
     pub env: &'a [*const c_char],
-    /// Where the digits of its pid are written: room for [`PID_DIGITS`] and a NUL.
-    pub listen_pid: *mut u8,
+    /// Where the digits of its pid are written: room for [`PID_DIGITS`] and a NUL each.
+    pub pids: [*mut u8; 2],
     pub moves: &'a Moves,
     pub report: Report,
     pub master_pid: i32,
@@ -106,8 +106,10 @@ unsafe fn prepare_and_exec(launch: &Launch<'_>) -> Failure {
         if let Some(mask) = plan.umask {
             libc::umask(mask);
         }
-        let digits = std::slice::from_raw_parts_mut(launch.listen_pid, PID_DIGITS + 1);
-        write_digits(libc::getpid().unsigned_abs(), digits);
+        for at in launch.pids {
+            let digits = std::slice::from_raw_parts_mut(at, PID_DIGITS + 1);
+            write_digits(libc::getpid().unsigned_abs(), digits);
+        }
         if let Some(signal) = plan.parent_death_signal {
             if libc::prctl(libc::PR_SET_PDEATHSIG, signal) != 0 {
                 return failed(SpawnStep::ParentDeathSignal);

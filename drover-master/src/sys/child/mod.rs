@@ -13,7 +13,7 @@ mod vfork;
 
 use std::ffi::{CString, c_char};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,10 +40,14 @@ pub(crate) struct ChildPlan {
     pub candidates: Vec<CString>,
     /// The program's name and arguments.
     pub argv: Vec<CString>,
-    /// The whole environment but `LISTEN_PID`, which only the child can know.
+    /// The whole environment but `LISTEN_PID` and `WATCHDOG_PID`, which only the child can know.
     pub env: Vec<CString>,
     /// Sockets to become descriptors 3, 4, …; with any, `LISTEN_PID` is added.
     pub sockets: Vec<Arc<OwnedFd>>,
+    /// What the program says by that it is ready, and its number, above the sockets.
+    pub notify_fd: Option<(Arc<OwnedFd>, RawFd)>,
+    /// Whether `WATCHDOG_PID` is added.
+    pub tells_watchdog_pid: bool,
     pub stdin: Arc<OwnedFd>,
     pub stdout: Stdio,
     pub stderr: Stdio,
@@ -107,29 +111,28 @@ struct Strings {
     argv: Vec<*const c_char>,
     env: Vec<*const c_char>,
     /// Where the child writes the digits of its pid.
-    listen_pid: *mut u8,
-    _listen_pid: Vec<u8>,
+    pids: [*mut u8; 2],
+    _entries: [Vec<u8>; 2],
 }
 
 impl Strings {
     /// They have to go before the plan.
     fn of(plan: &ChildPlan) -> Self {
-        const NAME: &[u8] = b"LISTEN_PID=";
-        let mut entry = [NAME, &[0; PID_DIGITS + 1]].concat();
-        let at = entry.as_mut_ptr();
-        let mut env = Vec::with_capacity(plan.env.len() + 2);
-        if !plan.sockets.is_empty() {
-            // From the pointer that the child writes through, so that what it wrote is what execve(2) reads.
-            env.push(at.cast_const().cast());
+        let names = ["LISTEN_PID=", "WATCHDOG_PID="];
+        let mut entries = names.map(|name| [name.as_bytes(), &[0; PID_DIGITS + 1]].concat());
+        let at = entries.each_mut().map(|entry| entry.as_mut_ptr());
+        let mut env = Vec::with_capacity(plan.env.len() + 3);
+        for (at, is_told) in at.into_iter().zip([!plan.sockets.is_empty(), plan.tells_watchdog_pid]) {
+            if is_told {
+                // From the pointer that the child writes through, so that what it wrote is what execve(2) reads.
+                env.push(at.cast_const().cast());
+            }
         }
         env.extend(pointers(&plan.env));
         // The digits come after the name, in the same allocation.
-        Self {
-            argv: pointers(&plan.argv).collect(),
-            env,
-            listen_pid: at.wrapping_add(NAME.len()),
-            _listen_pid: entry,
-        }
+        let [listen, watchdog] = at;
+        let pids = [listen.wrapping_add(names[0].len()), watchdog.wrapping_add(names[1].len())];
+        Self { argv: pointers(&plan.argv).collect(), env, pids, _entries: entries }
     }
 }
 

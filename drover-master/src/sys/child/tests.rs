@@ -40,6 +40,8 @@ fn plan(program: &str) -> ChildPlan {
         argv: vec![CString::new(program).unwrap()],
         env: Vec::new(),
         sockets: Vec::new(),
+        notify_fd: None,
+        tells_watchdog_pid: false,
         stdin: null(),
         stdout: Stdio::Given(null()),
         stderr: Stdio::Given(null()),

@@ -58,7 +58,7 @@ fn launch(stack: &mut Stack, place: usize, plan: &ChildPlan, moves: &Moves) -> R
         plan,
         argv: &strings.argv,
         env: &strings.env,
-        listen_pid: strings.listen_pid,
+        pids: strings.pids,
         moves,
         report: Report::Memory(memory.get()),
         master_pid: nix::unistd::getpid().as_raw(),

@@ -117,6 +117,20 @@ impl Fleet {
             return;
         }
         let Reload { mut release, policy, canary, is_new } = reload;
+        if let Some(reload) = self.current.rules.reload.filter(|_| !is_new) {
+            // The workers stay, so there are no new ones to be a canary; and what is held has both.
+            let denied = match (canary, self.is_held()) {
+                (Some(_), _) => Some(DenyReason::ReloadsItself),
+                (None, true) => Some(DenyReason::HeldReload),
+                (None, false) => None,
+            };
+            return match denied {
+                Some(reason) => {
+                    tickets.into_iter().for_each(|ticket| self.answer(ticket, Verdict::Denied(reason)));
+                }
+                None => self.begin_self_reload(now, tickets, reload.signal, by),
+            };
+        }
         if !is_new {
             release.rules = Arc::clone(&self.current.rules);
         }

@@ -11,6 +11,7 @@ mod recycling;
 mod rollback;
 mod rollout;
 mod scaling;
+mod self_reload;
 mod stage;
 mod starting;
 mod suspending;

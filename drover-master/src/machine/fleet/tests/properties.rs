@@ -10,11 +10,12 @@ use super::super::*;
 use super::stage::{Manner, Stage, exited, killed, rules};
 use crate::config::{
     Backoff, FailureLimit, HealthCheck, HealthPolicy, Kind, LimitReached, OnStartFailure, OnUpdateFailure,
-    ProbeKind, Protocol, RecyclePolicy, RestartWhen, Share, SuspendSignals, UpdateOrder, UpdatePolicy,
+    ProbeKind, Protocol, RecyclePolicy, ReloadSignal, RestartWhen, Share, SuspendSignals, UpdateOrder,
+    UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
-use crate::machine::worker::{Question, Said};
+use crate::machine::worker::{Notice, Question, Said};
 
 /// One thing that happens. The numbers choose among what there is at that moment.
 #[derive(Debug, Clone)]
@@ -135,9 +136,22 @@ fn noise() -> impl Strategy<Value = WorkerInput> {
     ]
 }
 
+fn notice() -> impl Strategy<Value = Notice> {
+    prop_oneof![
+        4 => Just(Notice::Ready),
+        2 => Just(Notice::Reloading { since: None }),
+        1 => Just(Notice::Stopping),
+        2 => Just(Notice::KeepAlive),
+        1 => Just(Notice::Trigger),
+        1 => (0..5u64).prop_map(|every| Notice::WatchdogEvery { every: Duration::from_secs(every) }),
+        1 => (0..1000u64).prop_map(|by| Notice::Extend { by: Duration::from_secs(by) }),
+    ]
+}
+
 fn echo() -> impl Strategy<Value = WorkerInput> {
     prop_oneof![
-        noise(),
+        noise().boxed(),
+        notice().prop_map(WorkerInput::Notified).boxed(),
         Just(WorkerInput::Spawned { pid: 1 }),
         Just(WorkerInput::SpawnFailed { step: SpawnStep::Exec, errno: 2, detail: None }),
         status().prop_map(exited),
@@ -192,6 +206,7 @@ fn health() -> impl Strategy<Value = HealthPolicy> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
+    // What is large is boxed: the whole has to fit on the stack of a test.
     let which = || any::<usize>();
     prop_oneof![
         3 => Just(Op::Start),
@@ -202,7 +217,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..7u32).prop_map(|count| Op::Scale(Count::To(count))),
         1 => (-3..4i32).prop_map(|by| Op::Scale(Count::By(by))),
         6 => (update(), proptest::option::weighted(0.3, 1..4u32), any::<bool>())
-            .prop_map(|(policy, canary, is_new)| Op::Reload(policy, canary, is_new)),
+            .prop_map(|(policy, canary, is_new)| Op::Reload(policy, canary, is_new))
+            .boxed(),
         2 => whom().prop_map(Op::Renew),
         2 => Just(Op::Promote),
         2 => Just(Op::Abort),
@@ -211,10 +227,10 @@ fn op() -> impl Strategy<Value = Op> {
         12 => which().prop_map(Op::Tell),
         4 => Just(Op::Settle),
         4 => (which(), status()).prop_map(|(which, status)| Op::Exit(which, status)),
-        4 => (which(), noise()).prop_map(|(which, input)| Op::Noise(which, input)),
+        4 => (which(), noise()).prop_map(|(which, input)| Op::Noise(which, input)).boxed(),
         4 => (0..6u32, question()).prop_map(|(slot, question)| Op::Ail(slot, question)).boxed(),
         2 => (which(), 0..200u64).prop_map(|(which, rss)| Op::Measure(which, rss)),
-        2 => (which(), echo()).prop_map(|(which, input)| Op::Echo(which, input)),
+        2 => (which(), echo()).prop_map(|(which, input)| Op::Echo(which, input)).boxed(),
         4 => (which(), decision()).prop_map(|(which, decision)| Op::Decide(which, decision)),
         6 => prop_oneof![2 => Just(0), 1 => 0..100_000u64].prop_map(Op::Deadline),
         2 => (0..20_000u64).prop_map(Op::Wait),
@@ -223,7 +239,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 prop_compose! {
     fn any_rules()(
-        protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None)],
+        protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None), Just(Protocol::Notify)],
         kind in prop_oneof![3 => Just(Kind::Service), 1 => Just(Kind::Oneshot)],
         parallel in 1..4u32,
         min_uptime in prop_oneof![Just(0), Just(1000u64)],
@@ -237,10 +253,12 @@ prop_compose! {
         max in 0..5_000u64,
         jitter in 0.0..=1.0,
         reset_after in prop_oneof![Just(0), Just(60u64)],
-        update in update(),
-        recycle in recycle(),
+        update in update().boxed(),
+        recycle in recycle().boxed(),
         health in health(),
         suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
+        reload in proptest::option::of(any::<bool>()),
+        watchdog in proptest::option::of(Just(Duration::from_secs(3))),
     ) -> Rules {
         let mut rules = rules(protocol);
         rules.kind = kind;
@@ -262,6 +280,10 @@ prop_compose! {
         rules.recycle = recycle;
         rules.health = health;
         rules.suspend = suspend;
+        let is_told = protocol == Protocol::Notify;
+        let reload = reload.filter(|_| protocol != Protocol::Drover && kind == Kind::Service);
+        rules.reload = reload.map(|waits| ReloadSignal { signal: 1, waits: waits && is_told });
+        rules.watchdog = watchdog.filter(|_| protocol != Protocol::None);
         rules
     }
 }

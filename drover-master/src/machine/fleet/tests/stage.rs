@@ -10,7 +10,7 @@ use super::witness::{Wanted, Witness};
 use crate::config::{AppSpec, Backoff, Command, Protocol, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
 use crate::machine::gate::{Request, SlotRequest};
-use crate::machine::worker::{Identity, Question, Said, WorkerAction};
+use crate::machine::worker::{Identity, Notice, Question, Said, WorkerAction};
 
 /// How a process behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +172,9 @@ impl Stage {
             return self.ends_with(id, status);
         }
         let protocol = self.fleet.workers.get(&id).map(|worker| worker.rules().protocol);
+        if protocol == Some(Protocol::Notify) && manner != Manner::Dawdles {
+            self.happens(id, WorkerInput::Notified(Notice::Ready));
+        }
         if protocol == Some(Protocol::Drover) {
             self.happens(id, WorkerInput::SaidCapable { resume: self.can_resume });
             self.happens(id, WorkerInput::Connected);

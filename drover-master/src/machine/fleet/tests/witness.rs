@@ -119,7 +119,9 @@ impl Witness {
                     | Wanted::Count
                     | Wanted::Replacement
             )),
-            Verdict::RolledBack(_) | Verdict::Paused(_) => assert_eq!(wanted, Wanted::Replacement),
+            Verdict::RolledBack(_) | Verdict::Paused(_) | Verdict::NotReloaded(_) => {
+                assert_eq!(wanted, Wanted::Replacement);
+            }
             Verdict::Unkillable { .. } => assert!(self.living.keys().any(|id| self.unkillable.contains(id))),
             Verdict::Done | Verdict::Denied(_) | Verdict::Interrupted { .. } => {}
         }

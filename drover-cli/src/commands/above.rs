@@ -1,0 +1,45 @@
+//! What a master tells the service manager that started it, by `sd_notify(3)`. Without one, nothing.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+/// Says something.
+pub(super) fn say(text: &str) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
+    // Whoever set the variable and does not listen has no use for it.
+    let _ = send(&path, text);
+}
+
+fn send(path: &OsStr, text: &str) -> io::Result<()> {
+    let address = match path.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+        _ => SocketAddr::from_pathname(path)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    // A service manager that does not read must not hold the master up.
+    socket.set_nonblocking(true)?;
+    socket.send_to_addr(text.as_bytes(), &address).map(drop)
+}
+
+/// Says twice in each interval that the master gets on, if it is asked to (`sd_watchdog_enabled(3)`). Its runtime is what gets on:
+/// a worker that hangs is the master's business.
+pub(super) fn feed_watchdog() -> Option<JoinHandle<()>> {
+    let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+    let is_meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    let every = number("WATCHDOG_USEC").filter(|every| is_meant && *every > 1)?;
+    let mut ticks = tokio::time::interval(Duration::from_micros(every / 2));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Some(tokio::spawn(async move {
+        loop {
+            ticks.tick().await;
+            say("WATCHDOG=1");
+        }
+    }))
+}

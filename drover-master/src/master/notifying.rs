@@ -1,0 +1,189 @@
+//! The driver's dealings with workers that notify it: told where, heard, and their descriptors kept.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag};
+
+use super::contact::{Contact, ProcessNews};
+use super::driver::Driver;
+use super::edition::Edition;
+use super::error::OpenError;
+use crate::config::{AppSpec, Protocol};
+use crate::machine::exit::SpawnStep;
+use crate::machine::fleet::FleetInput;
+use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::machine::worker::{Identity, WorkerInput};
+use crate::notify::{Ear, FdStore, Heard, Source, Whose, hear, is_in_group};
+use crate::process::SpawnFailure;
+use crate::sys::pidfd_signal;
+
+/// What a worker that is about to be made is told, so that it can notify the master.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Where its socket is.
+    socket: Option<OsString>,
+    /// How often it has to say that it makes progress.
+    pub(super) watchdog: Option<Duration>,
+    /// The same of a worker of the protocol, which says Progress.
+    progress: Option<Duration>,
+    /// The descriptor it says by that it is ready, and its number.
+    pub(super) pipe: Option<(Arc<OwnedFd>, u32)>,
+    /// What the workers before it have left.
+    stored: Vec<(String, Arc<OwnedFd>)>,
+}
+
+impl Told {
+    /// Makes what the worker notifies by; the master's end is kept in its contact until it is there.
+    pub(super) fn of(
+        edition: &mut Edition,
+        worker: Identity,
+        stores: &mut HashMap<SlotIndex, FdStore>,
+        contact: &mut Contact,
+    ) -> Result<Self, SpawnFailure> {
+        let spec = Arc::clone(&edition.spec);
+        match spec.protocol {
+            Protocol::None => return Ok(Self::default()),
+            Protocol::Drover => return Ok(Self { progress: spec.watchdog, ..Self::default() }),
+            Protocol::Notify => {}
+        }
+        if let Some(number) = spec.notify_fd {
+            let (fd, theirs) = pipe().map_err(|error| failed(error.into(), "its notification descriptor"))?;
+            contact.notified_by = Some(Source::Pipe { fd, number });
+            return Ok(Self { pipe: Some((Arc::new(theirs), number)), ..Self::default() });
+        }
+        let place = edition.listen().map_err(|error| match error {
+            OpenError::Link(source) => failed_socket(&*source),
+            OpenError::Listen(source) => failed_socket(&*source),
+        })?;
+        let socket =
+            place.open(worker.id, spec.command.account.as_ref()).map_err(|error| failed_socket(&error))?;
+        let path = socket.path.path().as_os_str().to_owned();
+        contact.notified_by = Some(Source::Socket(socket.fd));
+        contact.notify_path = Some(socket.path);
+        let stored = stores.get_mut(&worker.slot).map(FdStore::hand_over).unwrap_or_default();
+        Ok(Self { socket: Some(path), watchdog: spec.watchdog, stored, ..Self::default() })
+    }
+
+    /// Puts it into the worker's environment, and what is kept after its sockets.
+    pub(super) fn tell(
+        &self,
+        spec: &AppSpec,
+        words: &mut Vec<(&'static str, OsString)>,
+        sockets: &mut Vec<Arc<OwnedFd>>,
+    ) {
+        words.extend(self.socket.clone().map(|path| ("NOTIFY_SOCKET", path)));
+        words.extend(self.watchdog.map(|every| ("WATCHDOG_USEC", every.as_micros().to_string().into())));
+        words.extend(
+            self.progress.map(|every| ("DROVER_WATCHDOG_MS", every.as_millis().max(1).to_string().into())),
+        );
+        if self.stored.is_empty() {
+            return;
+        }
+        words.retain(|(name, _)| !name.starts_with("LISTEN_"));
+        let own = spec.listeners.iter().map(|listener| listener.name.as_str());
+        let names: Vec<&str> = own.chain(self.stored.iter().map(|(name, _)| name.as_str())).collect();
+        words.push(("LISTEN_FDS", names.len().to_string().into()));
+        words.push(("LISTEN_FDNAMES", names.join(":").into()));
+        sockets.extend(self.stored.iter().map(|(_, fd)| Arc::clone(fd)));
+    }
+}
+
+fn failed(error: std::io::Error, what: &str) -> SpawnFailure {
+    let errno = error.raw_os_error().unwrap_or(libc::EIO);
+    SpawnFailure { step: SpawnStep::Prepare, errno, sentence: format!("{what} can't be made: {error}") }
+}
+
+fn failed_socket(error: &dyn std::error::Error) -> SpawnFailure {
+    let sentence = format!("its notification socket can't be made: {}", crate::link::sentence(error));
+    SpawnFailure { step: SpawnStep::Prepare, errno: libc::EACCES, sentence }
+}
+
+/// The reading end does not block.
+fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    nix::fcntl::fcntl(reader.as_fd(), FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((reader, writer))
+}
+
+impl Driver {
+    /// Begins to read what the worker notifies, now that it is known which process that is.
+    pub(super) fn hear(&mut self, id: WorkerId, pid: u32) -> Option<Ear> {
+        let contact = self.contacts.get_mut(&id)?;
+        let source = contact.notified_by.take()?;
+        let account = self.editions.get(&contact.identity.generation)?.spec.command.account.as_ref();
+        let uid = account.map_or_else(|| nix::unistd::geteuid().as_raw(), |account| account.uid);
+        let queue = self.process_sender.clone();
+        Some(hear(source, Whose { pid, uid }, queue, move |heard| ProcessNews::Heard { id, heard }))
+    }
+
+    pub(super) fn heard(&mut self, now: Instant, id: WorkerId, heard: Vec<Heard>) {
+        for heard in heard {
+            match heard {
+                Heard::Notice(notice) => {
+                    self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Notified(notice) });
+                }
+                Heard::Refused { trouble } => self.notice_refused(now, id, trouble),
+                Heard::MainProcess { pid, pidfd } => {
+                    if let Some(contact) = self.contacts.get_mut(&id) {
+                        let is_itself = contact.tree.as_ref().is_some_and(|tree| tree.pid() == pid);
+                        contact.main = Some((pid, pidfd)).filter(|_| !is_itself);
+                    }
+                }
+                Heard::Keep { name, is_polled, fds } => {
+                    let Some(slot) = self.contacts.get(&id).map(|contact| contact.identity.slot) else {
+                        continue;
+                    };
+                    let refused = self.stores.entry(slot).or_default().keep(&name, is_polled, fds);
+                    if refused > 0 {
+                        let trouble = format!("{refused} descriptors `{name}` more than are kept for a slot");
+                        self.notice_refused(now, id, trouble.into());
+                    }
+                }
+                Heard::LetGo { name } => {
+                    let slot = self.contacts.get(&id).map(|contact| contact.identity.slot);
+                    if let Some(store) = slot.and_then(|slot| self.stores.get_mut(&slot)) {
+                        store.remove(&name);
+                    }
+                }
+                // All before it has been worked off.
+                Heard::Barrier(fd) => drop(fd),
+            }
+        }
+    }
+
+    fn notice_refused(&mut self, now: Instant, id: WorkerId, trouble: Arc<str>) {
+        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::NoticeRefused { trouble } });
+    }
+
+    /// A rung of its ending reaches the whole group. A main process that has left that gets it by itself, and no other does twice:
+    /// many programs take a second SIGTERM for haste.
+    pub(super) fn signal_main(&self, id: WorkerId, signal: i32, group: u32) {
+        if let Some((pid, _)) = self.main_of(id)
+            && !is_in_group(*pid, group)
+        {
+            self.deliver_to_main(id, signal);
+        }
+    }
+
+    pub(super) fn deliver_to_main(&self, id: WorkerId, signal: i32) {
+        if let Some((pid, pidfd)) = self.main_of(id)
+            && let Err(error) = pidfd_signal(pidfd.as_fd(), signal)
+            && error.raw_os_error() != Some(libc::ESRCH)
+        {
+            tracing::error!(target: "drover::notify", %error, worker = id.0, pid, signal, "can't signal the main process");
+        }
+    }
+
+    /// The worker is what the master has made, and it is over with that. What it named must not outlive it.
+    pub(super) fn end_main(&mut self, id: WorkerId) {
+        self.deliver_to_main(id, libc::SIGKILL);
+    }
+
+    fn main_of(&self, id: WorkerId) -> Option<&(u32, OwnedFd)> {
+        self.contacts.get(&id)?.main.as_ref()
+    }
+}

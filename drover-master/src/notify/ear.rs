@@ -1,0 +1,260 @@
+//! The task that reads what one worker notifies. It carries: a datagram is understood, its sender checked, and what is left handed
+//! to the driver by a bounded queue. While that is full it waits, then the kernel's queue of the socket fills, and then the worker
+//! waits in its `sendmsg(2)`.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::Heard;
+use super::hearing::{Hearing, LONGEST};
+use crate::machine::worker::Notice;
+use crate::sys::{receive, watch_readable};
+
+/// How many datagrams of an ended worker are still read: twice what the kernel keeps for a socket by default
+/// (net.unix.max_dgram_qlen, 10; 512 where systemd has raised it). More come from what outlived it.
+const LAST_DATAGRAMS: usize = 1024;
+
+/// How long that may take. They lie there already.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// What a worker notifies by.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A datagram socket, by `sd_notify(3)`.
+    Socket(OwnedFd),
+    /// The reading end of a pipe, by a newline.
+    Pipe {
+        /// The end.
+        fd: OwnedFd,
+        /// The number that its other end has in the worker.
+        number: u32,
+    },
+}
+
+/// Whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose {
+    /// The worker's process.
+    pub pid: u32,
+    /// The user it runs as.
+    pub uid: u32,
+}
+
+/// A task that reads. Dropped, it goes on until nobody wants to hear it.
+#[derive(Debug)]
+pub(crate) struct Ear {
+    task: JoinHandle<()>,
+    ended: oneshot::Sender<()>,
+}
+
+impl Ear {
+    /// The worker has ended: hands over what it said before, and no more.
+    pub(crate) async fn finish(self) {
+        let Self { mut task, ended } = self;
+        let _ = ended.send(());
+        if tokio::time::timeout(LAST_WORDS, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}
+
+/// Begins to read. `news` makes of what was heard what the queue carries.
+pub(crate) fn hear<T: Send + 'static>(
+    source: Source,
+    whose: Whose,
+    queue: mpsc::Sender<T>,
+    news: impl Fn(Vec<Heard>) -> T + Send + Sync + 'static,
+) -> Ear {
+    let (ended, is_ended) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let heard = match source {
+            Source::Socket(fd) => hear_socket(fd, whose, &queue, news, is_ended).await,
+            Source::Pipe { fd, number } => hear_pipe(fd, number, &queue, news, is_ended).await,
+        };
+        if let Err(error) = heard {
+            tracing::error!(target: "drover::notify", %error, pid = whose.pid, "a worker can't be heard any more");
+        }
+    });
+    Ear { task, ended }
+}
+
+async fn hear_socket<T>(
+    fd: OwnedFd,
+    whose: Whose,
+    queue: &mpsc::Sender<T>,
+    news: impl Fn(Vec<Heard>) -> T,
+    mut is_ended: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let socket = Arc::new(fd);
+    let ready = watch_readable(Arc::clone(&socket))?;
+    let mut hearing = Hearing::new(whose);
+    let mut buffer = [0; LONGEST];
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = ready.async_io(Interest::READABLE, |_| receive(socket.as_fd(), &mut buffer)) => received,
+            _ = &mut is_ended => break,
+        };
+        let datagram = match received {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        let heard = hearing.understand(datagram, &buffer);
+        if !heard.is_empty() && queue.send(news(heard)).await.is_err() {
+            return Ok(());
+        }
+    }
+    for _ in 0..LAST_DATAGRAMS {
+        match receive(socket.as_fd(), &mut buffer) {
+            Ok(datagram) => {
+                let heard = hearing.understand(datagram, &buffer);
+                if !heard.is_empty() && queue.send(news(heard)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A newline means ready, as s6 has it; whatever comes before it is passed over.
+async fn hear_pipe<T>(
+    fd: OwnedFd,
+    number: u32,
+    queue: &mpsc::Sender<T>,
+    news: impl Fn(Vec<Heard>) -> T,
+    mut is_ended: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let pipe = Arc::new(fd);
+    let ready = watch_readable(Arc::clone(&pipe))?;
+    let mut buffer = [0; 512];
+    let read = |buffer: &mut [u8]| nix::unistd::read(&pipe, buffer).map_err(io::Error::from);
+    loop {
+        let read = tokio::select! {
+            biased;
+            length = ready.async_io(Interest::READABLE, |_| read(&mut buffer)) => length,
+            // It lies there already, if it came at all.
+            _ = &mut is_ended => read(&mut buffer),
+        };
+        let notice = match read {
+            Ok(length) if buffer[..length].contains(&b'\n') => Notice::Ready,
+            Ok(0) => Notice::Unsaid {
+                how: format!("it closed its notification descriptor {number} without a newline").into(),
+            },
+            Ok(_) => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Without a driver nobody wants to know.
+        let _ = queue.send(news(vec![Heard::Notice(notice)])).await;
+        return Ok(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    use super::super::sleeper::Sleeper;
+    use super::*;
+
+    fn whose(pid: u32) -> Whose {
+        Whose { pid, uid: nix::unistd::geteuid().as_raw() }
+    }
+
+    /// An ear for a worker with this pid, what is heard, and the worker's end.
+    fn ear(pid: u32) -> (Ear, mpsc::Receiver<Vec<Heard>>, UnixDatagram) {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        setsockopt(&ours, sockopt::PassCred, &true).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (queue, heard) = mpsc::channel(8);
+        (hear(Source::Socket(ours.into()), whose(pid), queue, |heard| heard), heard, theirs)
+    }
+
+    fn notice(heard: &[Heard]) -> &Notice {
+        match heard {
+            [Heard::Notice(notice)] => notice,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_worker_said_before_its_end_is_heard_and_nothing_after() {
+        let (ear, mut heard, worker) = ear(std::process::id());
+        worker.send(b"READY=1").unwrap();
+        worker.send(b"STOPPING=1").unwrap();
+        ear.finish().await;
+        assert_eq!(notice(&heard.recv().await.unwrap()), &Notice::Ready);
+        assert_eq!(notice(&heard.recv().await.unwrap()), &Notice::Stopping);
+        assert!(heard.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stranger_is_refused_and_told_of_once_in_a_while() {
+        // Its parent is no child of it, and so none of its tree.
+        let child = Sleeper::new();
+        let (ear, mut heard, stranger) = ear(child.pid());
+        for _ in 0..3 {
+            stranger.send(b"READY=1").unwrap();
+        }
+        let first = heard.recv().await.unwrap();
+        let [Heard::Refused { trouble }] = &first[..] else { panic!("{first:?}") };
+        assert!(trouble.ends_with("which is none of the worker's"), "{trouble}");
+        ear.finish().await;
+        assert!(heard.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_datagram_that_is_too_long_is_refused_as_a_whole() {
+        let (ear, mut heard, worker) = ear(std::process::id());
+        worker.send(format!("READY=1\nSTATUS={}", "x".repeat(LONGEST)).as_bytes()).unwrap();
+        let refused = heard.recv().await.unwrap();
+        assert!(matches!(&refused[..], [Heard::Refused { .. }]), "{refused:?}");
+        ear.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_main_process_is_one_of_the_tree() {
+        let (ear, mut heard, worker) = ear(std::process::id());
+        worker.send(b"MAINPID=1").unwrap();
+        let refused = heard.recv().await.unwrap();
+        assert!(matches!(&refused[..], [Heard::Refused { .. }]), "{refused:?}");
+        let child = Sleeper::new();
+        worker.send(format!("MAINPID={}", child.pid()).as_bytes()).unwrap();
+        let told = heard.recv().await.unwrap();
+        assert!(matches!(&told[..], [Heard::MainProcess { pid, .. }] if *pid == child.pid()), "{told:?}");
+        ear.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_newline_on_the_descriptor_means_ready_and_its_end_without_one_does_not() {
+        for (text, expected) in [
+            (&b"up\n"[..], Notice::Ready),
+            (
+                b"up",
+                Notice::Unsaid { how: "it closed its notification descriptor 5 without a newline".into() },
+            ),
+        ] {
+            let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+            let (queue, mut heard) = mpsc::channel(8);
+            let source = Source::Pipe { fd: reader, number: 5 };
+            let ear = hear(source, whose(1), queue, |heard| heard);
+            nix::unistd::write(&writer, text).unwrap();
+            drop(writer);
+            assert_eq!(notice(&heard.recv().await.unwrap()), &expected);
+            ear.finish().await;
+        }
+    }
+}

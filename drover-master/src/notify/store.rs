@@ -1,0 +1,106 @@
+//! Descriptors that a worker has left with the master, for the next worker of its slot (`FDSTORE=1`).
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+use crate::sys::is_same_file;
+
+/// How many descriptors are kept for a slot: what one message of the kernel can carry (SCM_MAX_FD), which systemd counts by too.
+pub(crate) const MOST_KEPT: usize = 253;
+
+/// What is kept for a slot, in the order it came.
+#[derive(Debug, Default)]
+pub(crate) struct FdStore {
+    kept: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    name: String,
+    fd: Arc<OwnedFd>,
+    /// Whether it is let go of when nobody is at its other end any more.
+    is_polled: bool,
+}
+
+impl FdStore {
+    /// Keeps descriptors under a name. What is kept already, by any name, is not kept twice: a worker may store all it has at every
+    /// start. The answer is how many there was no room for; they are closed.
+    pub(crate) fn keep(&mut self, name: &str, is_polled: bool, fds: Vec<OwnedFd>) -> usize {
+        let mut refused = 0;
+        for fd in fds {
+            if self.kept.iter().any(|kept| is_same_file(kept.fd.as_fd(), fd.as_fd())) {
+                continue;
+            }
+            if self.kept.len() >= MOST_KEPT {
+                refused += 1;
+                continue;
+            }
+            self.kept.push(Kept { name: name.to_owned(), fd: Arc::new(fd), is_polled });
+        }
+        refused
+    }
+
+    /// Lets go of all of this name.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.kept.retain(|kept| kept.name != name);
+    }
+
+    /// What the next worker gets. What has been hung up meanwhile is let go of, unless its worker has said otherwise. All else stays
+    /// kept: the worker that gets it may crash before it has stored it again.
+    pub(crate) fn hand_over(&mut self) -> Vec<(String, Arc<OwnedFd>)> {
+        self.kept.retain(|kept| !(kept.is_polled && is_hung_up(&kept.fd)));
+        self.kept.iter().map(|kept| (kept.name.clone(), Arc::clone(&kept.fd))).collect()
+    }
+}
+
+fn is_hung_up(fd: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(fd.as_fd(), PollFlags::empty())];
+    let answered = nix::poll::poll(&mut asked, PollTimeout::ZERO).is_ok();
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
+    answered && asked[0].revents().is_some_and(|found| found.intersects(gone))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(store: &mut FdStore) -> Vec<String> {
+        store.hand_over().into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn what_is_kept_is_handed_over_again_and_again_until_it_is_removed() {
+        let mut store = FdStore::default();
+        let file = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let first = file();
+        let same = first.try_clone().unwrap();
+        assert_eq!(store.keep("a", true, vec![first, file()]), 0);
+        assert_eq!(store.keep("b", true, vec![same, file()]), 0);
+        for _ in 0..2 {
+            assert_eq!(names(&mut store), ["a", "a", "b"], "the same file once");
+        }
+        store.remove("a");
+        assert_eq!(names(&mut store), ["b"]);
+    }
+
+    #[test]
+    fn what_has_been_hung_up_is_let_go_of_unless_it_is_not_to_be_looked_at() {
+        let mut store = FdStore::default();
+        for (name, is_polled) in [("looked at", true), ("left alone", false)] {
+            let (reader, writer) = nix::unistd::pipe().unwrap();
+            store.keep(name, is_polled, vec![reader]);
+            drop(writer);
+        }
+        assert_eq!(names(&mut store), ["left alone"]);
+    }
+
+    #[test]
+    fn no_more_are_kept_than_there_is_room_for() {
+        let mut store = FdStore::default();
+        let files = (0..MOST_KEPT + 2).map(|_| std::fs::File::open("/dev/null").unwrap().into()).collect();
+        assert_eq!(store.keep("x", true, files), 2);
+        assert_eq!(store.hand_over().len(), MOST_KEPT);
+    }
+}
