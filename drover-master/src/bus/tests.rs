@@ -556,3 +556,21 @@ async fn the_programs_handler_goes_with_its_bus_though_a_request_was_asked_for_l
     let end = tokio::time::timeout(SOON, dropped.recv()).await;
     assert_eq!(end.expect("the handler is dropped"), None);
 }
+
+#[tokio::test]
+async fn a_reply_over_the_limit_is_lost_whichever_way_its_frame_is_read() {
+    let app = App::new();
+    let (mut worker, mut asked) = (app.worker(), app.worker());
+    for must_understand in [false, true] {
+        worker.ask(1, to(&asked, "", "")).await;
+        let (reply_to, _) = asked.message().await;
+        let body = Some(worker_frame::Body::Reply(Reply { payload: vec![0; PAYLOAD_LIMIT + 1].into() }));
+        asked
+            .frames
+            .send(WorkerFrame { reply_to, must_understand, body, ..Default::default() })
+            .await
+            .unwrap();
+        let (seq, code, _) = worker.error().await;
+        assert_eq!((seq, code), (1, ErrorCode::Failed));
+    }
+}
