@@ -68,6 +68,7 @@ pub use config::{
     Command, OnUpdateFailure, Output, Protocol, RecyclePolicy, ReloadSignal, Share, ShareError,
     SuspendSignals, UpdateOrder, UpdatePolicy,
 };
+pub use drover_proto::latest::ErrorCode;
 pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};

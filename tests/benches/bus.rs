@@ -35,6 +35,7 @@ pub(crate) async fn all(options: &Options) {
     one_way(rounds).await;
     many(rounds).await;
     memory(rounds).await;
+    crate::bus_node::all(rounds).await;
 }
 
 /// An app whose program counts what workers send to it.

@@ -3,13 +3,14 @@
 //! - [`options`]: which lines, how many rounds.
 //! - [`sample`]: rounds of floor and Drover in turns, so that a machine that drifts drifts for both.
 //! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
-//! - [`library`], [`program`]: Drover in this process, and as the command.
+//! - [`library`], [`program`]: Drover in this process, and as the command; [`bus_plain`], [`bus_node`]: what its messages are beside.
 //! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`],
 //!   [`bus`], [`load`], [`reload`]. Of the last two the run fails if a request is lost.
 //!
 //! What each line means stands in `docs/benchmarks.md`.
 
 mod bus;
+mod bus_node;
 mod bus_plain;
 mod fairness;
 mod idle;

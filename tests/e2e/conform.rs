@@ -11,23 +11,30 @@ use serde_json::Value;
 const RUN: Duration = Duration::from_secs(300);
 
 /// What came of a run: its exit code, the result of each case with its sentence, and the summary.
-struct Run {
-    code: Option<i32>,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
     results: BTreeMap<String, (String, String)>,
-    summary: Value,
+    /// All that is told of those that failed.
+    pub(crate) failures: Vec<String>,
+    pub(crate) summary: Value,
 }
 
 impl Run {
     /// The cases with this result.
-    fn of(&self, result: &str) -> Vec<&str> {
+    pub(crate) fn of(&self, result: &str) -> Vec<&str> {
         self.results.iter().filter(|(_, (is, _))| is == result).map(|(case, _)| case.as_str()).collect()
     }
 }
 
-/// Plays all cases against this worker, and proves that nothing is left.
+/// Plays all cases against this worker, several at once: it does little.
 async fn conform(worker: &[&str]) -> Run {
+    played(&["--jobs", "4"], worker).await
+}
+
+/// Plays all cases against this worker, and proves that nothing is left.
+pub(crate) async fn played(options: &[&str], worker: &[&str]) -> Run {
     let mut command = std::process::Command::new(program!("drover_command"));
-    command.args(["conform", "worker", "--json", "--seed", "1", "--jobs", "4", "--"]).args(worker);
+    command.args(["conform", "worker", "--json", "--seed", "1"]).args(options).arg("--").args(worker);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mark = format!("drover-conform-{}-", child.id());
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
@@ -42,8 +49,10 @@ async fn conform(worker: &[&str]) -> Run {
         .iter()
         .map(|row| (words(row, "case"), (words(row, "result"), words(row, "sentence"))))
         .collect();
+    let failed = cases.iter().filter(|row| row["result"] == "fail");
+    let failures = failed.map(|row| format!("{row:#}")).collect();
     nothing_is_left(&mark);
-    Run { code: output.status.code(), results, summary: summary["summary"].clone() }
+    Run { code: output.status.code(), results, failures, summary: summary["summary"].clone() }
 }
 
 /// No process of the run, and no socket.

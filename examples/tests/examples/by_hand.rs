@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 
 use super::program::{Program, address_in};
-use super::{Example, MULTI_APP_CLUSTER, SINGLE_APP_CLUSTER, SINGLE_APP_INSTANCE, http};
+use super::{Example, MESSAGE_BUS, MULTI_APP_CLUSTER, SINGLE_APP_CLUSTER, SINGLE_APP_INSTANCE, http};
 
 /// Starts a worker by itself, asks it, ends it by SIGTERM.
 async fn run_alone(example: &Example) {
@@ -21,7 +21,7 @@ async fn run_alone(example: &Example) {
 
 #[tokio::test]
 async fn every_worker_answers_by_itself_and_ends_at_sigterm() {
-    for example in [SINGLE_APP_CLUSTER, MULTI_APP_CLUSTER, SINGLE_APP_INSTANCE] {
+    for example in [SINGLE_APP_CLUSTER, MULTI_APP_CLUSTER, SINGLE_APP_INSTANCE, MESSAGE_BUS] {
         run_alone(&example).await;
     }
 }

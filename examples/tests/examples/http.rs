@@ -12,10 +12,20 @@ use super::within;
 
 /// One request on a connection of its own; the body of the answer.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+    request(address, "GET", path, "").await
+}
+
+/// The same with something to tell.
+pub(crate) async fn post(address: SocketAddr, path: &str, body: &str) -> io::Result<String> {
+    request(address, "POST", path, body).await
+}
+
+async fn request(address: SocketAddr, method: &str, path: &str, body: &str) -> io::Result<String> {
     let request = async {
         let mut stream = TcpStream::connect(address).await?;
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).await?;
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+        let whole = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(whole.as_bytes()).await?;
         let mut response = String::new();
         stream.read_to_string(&mut response).await?;
         match response.split_once("\r\n\r\n") {
@@ -26,11 +36,11 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> io::Result<String> {
     within("an answer", request).await
 }
 
-/// Who answers: the worker's name and its process.
+/// Who answers: the worker's name and its process, in the first line.
 pub(crate) async fn who(address: SocketAddr) -> io::Result<(String, Pid)> {
     let body = get(address, "/").await?;
     let parsed = || {
-        let (worker, pid) = body.strip_prefix("Hello from ")?.trim_end().split_once(", pid ")?;
+        let (worker, pid) = body.lines().next()?.strip_prefix("Hello from ")?.split_once(", pid ")?;
         Some((worker.to_owned(), Pid::from_raw(pid.parse().ok()?)))
     };
     Ok(parsed().unwrap_or_else(|| panic!("{body:?} does not say who answers")))

@@ -8,6 +8,7 @@ mod ends;
 mod failed_start;
 mod healing;
 mod http;
+mod messages;
 mod program;
 mod reloading;
 mod scaling;
@@ -72,6 +73,13 @@ const GRACEFUL_RELOAD: Example = Example {
     worker: env!("CARGO_BIN_EXE_graceful-reload-worker"),
     folder: "graceful-reload",
     variables: &[("foo", "FOO_LISTEN"), ("bar", "BAR_LISTEN")],
+};
+
+const MESSAGE_BUS: Example = Example {
+    main: env!("CARGO_BIN_EXE_message-bus"),
+    worker: env!("CARGO_BIN_EXE_message-bus-worker"),
+    folder: "message-bus",
+    variables: &[("app", "LISTEN")],
 };
 
 impl Example {

@@ -1,6 +1,7 @@
 //! The workers of `examples/workers`, in other languages, run as their folders say: none loses a request, they rest and go on, they
-//! do not outlive their master, they take and send messages, and they read the golden frames.
+//! do not outlive their master, they take and send messages, they read the golden frames, and they keep every rule that can be checked.
 
+mod conformance;
 mod language;
 mod messages;
 mod service;
@@ -50,6 +51,11 @@ macro_rules! workers_in {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn messages_and_requests_go_in_both_directions() {
                 super::messages::in_both_directions(LANGUAGE).await;
+            }
+
+            #[tokio::test]
+            async fn every_case_of_the_conformance_kit_is_passed() {
+                super::conformance::is_shown(LANGUAGE).await;
             }
 
             #[tokio::test]
