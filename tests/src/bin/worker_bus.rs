@@ -19,8 +19,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use drover_worker::{Message, MessageBus, To};
 
+type Anything = Box<dyn Error + Send + Sync>;
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Anything> {
+    // In a task of its own, as the work of a service is: for the future that `main` blocks on, tokio looks at the sockets once more
+    // each time it is woken.
+    tokio::spawn(serve()).await?
+}
+
+async fn serve() -> Result<(), Anything> {
     let bus = MessageBus::builder().messages().connect().await?;
     bus.started().await?;
     let mut news = 0u64;
@@ -52,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn obey(bus: &MessageBus, message: Message) -> Result<(), Box<dyn Error>> {
+async fn obey(bus: &MessageBus, message: Message) -> Result<(), Anything> {
     let text = std::str::from_utf8(message.payload()).unwrap_or_default().to_owned();
     match message.topic() {
         "echo" => {
