@@ -9,6 +9,7 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::handshake::{WorkerSession, WorkerSide};
 use drover_proto::latest::{Hello, HelloReply, Sdk};
 use drover_proto::version::SPOKEN;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::codec::Decoder;
@@ -17,6 +18,11 @@ use crate::error::ConnectError;
 
 /// How long the master may take to answer. Shorter gives up on a starved host, longer hides a master that hangs.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much the kernel may hold of what the master has not read, in bytes: the largest message as a whole. The kernel gives no more
+/// than net.core.wmem_max, and doubles that for its own needs (socket(7)). With less, writer and reader of a large message wait for
+/// each other by turns.
+const IN_THE_KERNEL: usize = 1024 * 1024;
 
 /// A connection on which the master has welcomed the worker.
 #[derive(Debug)]
@@ -37,6 +43,8 @@ pub(crate) async fn connect(
         let stream = UnixStream::connect(socket)
             .await
             .map_err(|source| ConnectError::Unreachable { socket: socket.to_owned(), source })?;
+        // A system that does not allow it carries large messages in more and smaller pieces.
+        let _ = setsockopt(&stream, sockopt::SndBuf, &IN_THE_KERNEL);
         introduce(stream, token, capabilities).await
     };
     tokio::time::timeout(TIMEOUT, whole)

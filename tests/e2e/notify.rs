@@ -6,8 +6,10 @@ use std::time::Duration;
 use drover_e2e::harness::{App, PATIENCE, eventually, patiently, signal, variable_of};
 use drover_master::config::{HealthCheck, HealthPolicy, Probe, ReloadSignal, StartPolicy};
 use drover_master::machine::exit::{ExitReason, KillCause};
+use drover_master::machine::fleet::Target;
+use drover_master::machine::ids::SlotIndex;
 use drover_master::machine::phase::Phase;
-use drover_master::{EventKind, MasterBuilder, OperateError, Protocol, Reload};
+use drover_master::{Command, Count, EventKind, MasterBuilder, OperateError, Protocol, Reload};
 use nix::sys::signal::Signal;
 
 use crate::policies::{at_once, never};
@@ -111,6 +113,39 @@ async fn what_is_taken_back_is_not_handed_on() {
     let mut app = App::started(worker.restart_policy(at_once())).await;
     app.exit().await;
     says(&app, 0, "b").await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn what_was_left_in_a_slot_that_the_app_has_lost_is_not_for_the_slots_next_life() {
+    let worker = notifying("first slot 1 store a 1;say STATUS=[{names}]|READY=1").workers(2);
+    let app = App::started(worker).await;
+    app.master().stop_worker(Target::Slot(SlotIndex(1))).await.unwrap();
+    app.master().scale(Count::To(1)).await.unwrap();
+    app.master().scale(Count::To(2)).await.unwrap();
+    says(&app, 1, "[]").await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn what_was_left_is_let_go_of_when_no_worker_could_be_handed_it() {
+    let app = App::started(notifying("first store a 1;say STATUS=[{names}]|READY=1")).await;
+    let notifies = (*app.master().spec()).clone();
+    let mut plain = notifies.clone();
+    (plain.protocol, plain.command) = (Protocol::None, Command::new("sleep").arg("600"));
+    for spec in [plain, notifies] {
+        app.master().reload(Reload::to(spec)).await.unwrap();
+    }
+    says(&app, 0, "[]").await;
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_full_is_told_of_once_in_a_while() {
+    let steps = format!("{}say READY=1", "store a 1;".repeat(260));
+    let app = App::started(notifying(&steps)).await;
+    let refused = app.all_events().into_iter().filter(|event| event.name() == "notify_refused");
+    assert_eq!(refused.count(), 1);
     app.end().await;
 }
 

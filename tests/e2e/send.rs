@@ -121,3 +121,24 @@ async fn workers_that_take_no_messages_are_named() {
     assert!(text(&all.stderr).contains("no worker of app is ready and takes messages"), "{all:?}");
     master.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_workers_send_to_a_master_that_takes_no_messages_is_shown_as_events() {
+    let master = Master::of(program!("worker_bus")).await;
+    let told = master.drover(&["send", "app/1", "tell", "größe\u{1b}[2J", "--request"], None);
+    assert!(text(&told.stdout).contains("nobody answers for app"), "{told:?}");
+    let events = master.drover(&["events", "--json"], None);
+    let shown = text(&events.stdout).lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let messages: Vec<Value> = shown.filter(|event| event["event"] == "message").collect();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert_eq!((&messages[0]["slot"], &messages[0]["detail"]), (&1.into(), &r"told: größe\u{1b}[2J".into()));
+
+    // A flood does not drive out what happened to the app.
+    master.drover(&["send", "app/0", "flood", "20000 64"], None);
+    master.drover(&["send", "app/0", "count", "--request"], None);
+    let events = master.drover(&["events", "--json"], None);
+    let shown = text(&events.stdout);
+    assert!(shown.contains(r#""event":"spawned""#), "{shown}");
+    assert!(shown.lines().count() < 1000, "{shown}");
+    master.end().await;
+}

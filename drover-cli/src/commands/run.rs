@@ -54,7 +54,8 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
         Ok(inherited) => inherited,
         Err(status) => return status,
     };
-    let supervisor = Supervisor::builder().app(MasterBuilder::from_spec(spec)).inherited(inherited);
+    let supervisor =
+        Supervisor::builder().app(MasterBuilder::from_spec(spec)).inherited(inherited).messages_as_events();
     serve::run(global, supervisor, control, &[]).await
 }
 

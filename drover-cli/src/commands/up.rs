@@ -44,6 +44,7 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
     let source = Source::new(args, &config);
     let description = source.description(&config);
     let mut builder = Supervisor::builder()
+        .messages_as_events()
         .keep_going(args.keep_going)
         .shutdown_timeout(description.shutdown_timeout)
         .strategy(description.strategy)

@@ -18,7 +18,7 @@ use crate::machine::ids::WorkerId;
 pub(super) struct Deadlines {
     inside: Mutex<Inside>,
     /// Another one is first now.
-    changed: Notify,
+    changed: Arc<Notify>,
 }
 
 /// Bounded by the requests that workers may have open.
@@ -84,10 +84,12 @@ async fn watch(exchange: Weak<Exchange>) {
             }
         }
         let Some(next) = next else { return };
-        // Held while it waits, for no longer than the last open request.
+        let changed = Arc::clone(&exchange.deadlines.changed);
+        // Not held while it waits: the program's handler would live on with it, though the request be answered long ago.
+        drop(exchange);
         tokio::select! {
             () = sleep_until(next) => {}
-            () = exchange.deadlines.changed.notified() => {}
+            () = changed.notified() => {}
         }
     }
 }

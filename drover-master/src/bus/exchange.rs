@@ -34,7 +34,7 @@ pub(crate) struct Exchange {
 struct Table {
     peers: HashMap<WorkerId, Arc<Peer>>,
     /// The workers of each slot. More than one while a reload replaces them.
-    slots: HashMap<SlotIndex, Vec<WorkerId>>,
+    slots: HashMap<SlotIndex, Vec<Arc<Peer>>>,
     /// Ordered, so that a publication reaches its subscribers in the same order each time.
     topics: HashMap<Box<str>, BTreeMap<WorkerId, Arc<Peer>>>,
     /// How many topics each has subscribed to.
@@ -70,9 +70,8 @@ impl Exchange {
         let before = {
             let mut table = self.write();
             let workers = table.slots.entry(slot).or_default();
-            if !workers.contains(&id) {
-                workers.push(id);
-            }
+            workers.retain(|known| known.identity.id != id);
+            workers.push(Arc::clone(&peer));
             table.peers.insert(id, peer)
         };
         if let Some(before) = before {
@@ -135,8 +134,7 @@ impl Exchange {
         let peer = {
             let table = self.read();
             let workers = table.slots.get(&slot).into_iter().flatten();
-            let newest = workers.filter_map(|id| table.peers.get(id));
-            newest.max_by_key(|peer| (peer.is_ready(), peer.identity.id)).cloned()
+            workers.max_by_key(|peer| (peer.is_ready(), peer.identity.id)).cloned()
         };
         let peer = peer.ok_or_else(|| self.no_worker(format!("slot {slot}")))?;
         self.check(&peer)?;
@@ -222,7 +220,7 @@ impl Table {
         if self.peers.get(&id).is_some_and(|known| Arc::ptr_eq(known, peer)) {
             self.peers.remove(&id);
             if let Some(workers) = self.slots.get_mut(&slot) {
-                workers.retain(|worker| *worker != id);
+                workers.retain(|known| known.identity.id != id);
                 if workers.is_empty() {
                     self.slots.remove(&slot);
                 }

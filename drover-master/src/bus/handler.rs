@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use drover_proto::latest::ErrorCode;
 
+use super::exchange::Exchange;
 use super::ledger::{Answer, NoReply};
 use super::peer::Peer;
 use super::route::Keep;
@@ -60,13 +61,15 @@ impl<'a> Message<'a> {
 #[derive(Debug)]
 #[must_use = "dropped, it answers with an error"]
 pub struct Responder {
+    /// Weak: a handler may keep this, and the exchange keeps the handler.
+    exchange: Weak<Exchange>,
     asker: Weak<Peer>,
     seq: u64,
 }
 
 impl Responder {
-    pub(super) fn new(asker: Weak<Peer>, seq: u64) -> Self {
-        Self { asker, seq }
+    pub(super) fn new(exchange: Weak<Exchange>, asker: Weak<Peer>, seq: u64) -> Self {
+        Self { exchange, asker, seq }
     }
 
     /// Replies. What is over 1 MiB is no reply: the worker gets an error that says so. If the worker does not wait any more, or
@@ -86,11 +89,12 @@ impl Responder {
     }
 
     fn answer(&self, answer: Answer) {
-        if let Some(asker) = self.asker.upgrade()
-            && asker.ledger().close(self.seq).is_some()
-        {
-            asker.reply(self.seq, answer);
+        let Some(asker) = self.asker.upgrade() else { return };
+        let Some(open) = asker.ledger().close(self.seq) else { return };
+        if let Some(exchange) = self.exchange.upgrade() {
+            exchange.deadlines.remove(open.deadline, asker.identity.id, self.seq);
         }
+        asker.reply(self.seq, answer);
     }
 }
 

@@ -20,6 +20,7 @@ mod handler;
 mod ledger;
 mod peer;
 mod route;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -31,3 +32,4 @@ pub use handler::{Message, Responder};
 pub(crate) use ledger::NoReply;
 pub(crate) use peer::Peer;
 pub(crate) use route::{Heard, Keep};
+pub(crate) use shown::shown;

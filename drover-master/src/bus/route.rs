@@ -136,7 +136,7 @@ impl Exchange {
         };
         let responder = if is_request {
             self.open(peer, view.seq, message.timeout_ms, None)?;
-            Some(Responder::new(Arc::downgrade(peer), view.seq))
+            Some(Responder::new(Arc::downgrade(self), Arc::downgrade(peer), view.seq))
         } else {
             None
         };

@@ -518,3 +518,59 @@ async fn a_worker_that_comes_back_takes_its_place_again() {
 fn identity() -> Identity {
     Identity { slot: SlotIndex(0), generation: Generation(1), id: WorkerId(1) }
 }
+
+#[tokio::test]
+async fn the_time_of_a_request_that_the_program_has_answered_is_nothing_to_a_later_one_of_its_number() {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let app = App::handled({
+        let kept = Arc::clone(&kept);
+        move |mut message| {
+            let responder = message.responder().unwrap();
+            match message.topic() {
+                "now" => responder.reply("here"),
+                _ => kept.lock().unwrap().push(responder),
+            }
+        }
+    });
+    let mut worker = app.worker();
+    let to_program = |topic, timeout_ms| WireMessage { timeout_ms, ..message(Scope::App, topic, "") };
+    worker.ask(7, to_program("now", 50)).await;
+    assert_eq!(worker.reply().await.0, 7);
+    worker.ask(7, to_program("later", 60_000)).await;
+    worker.ask(8, to_program("later", 100)).await;
+    let (over, code, _) = worker.error().await;
+    assert_eq!((over, code), (8, ErrorCode::Deadline));
+}
+
+#[tokio::test]
+async fn the_programs_handler_goes_with_its_bus_though_a_request_was_asked_for_longer() {
+    let (held, mut dropped) = tokio::sync::mpsc::channel::<()>(1);
+    let app = App::handled(move |mut message| {
+        assert!(!held.is_closed());
+        message.responder().unwrap().reply("here");
+    });
+    let mut worker = app.worker();
+    worker.ask(1, WireMessage { timeout_ms: 3_600_000, ..message(Scope::App, "", "") }).await;
+    worker.reply().await;
+    drop((worker, app));
+    let end = tokio::time::timeout(SOON, dropped.recv()).await;
+    assert_eq!(end.expect("the handler is dropped"), None);
+}
+
+#[tokio::test]
+async fn a_reply_over_the_limit_is_lost_whichever_way_its_frame_is_read() {
+    let app = App::new();
+    let (mut worker, mut asked) = (app.worker(), app.worker());
+    for must_understand in [false, true] {
+        worker.ask(1, to(&asked, "", "")).await;
+        let (reply_to, _) = asked.message().await;
+        let body = Some(worker_frame::Body::Reply(Reply { payload: vec![0; PAYLOAD_LIMIT + 1].into() }));
+        asked
+            .frames
+            .send(WorkerFrame { reply_to, must_understand, body, ..Default::default() })
+            .await
+            .unwrap();
+        let (seq, code, _) = worker.error().await;
+        assert_eq!((seq, code), (1, ErrorCode::Failed));
+    }
+}

@@ -228,8 +228,9 @@ impl Reader<'_> {
                 self.message(&view, Keep::Payload(&message.payload)).await;
             }
             Some(worker_frame::Body::Reply(reply)) => {
-                let heard = self.seat.exchange.answered(&self.seat.peer, reply_to, Ok(reply.payload));
-                self.follow(heard).await;
+                let body = ViewBody::Reply { payload: &reply.payload };
+                let view = View { seq, reply_to, expects_reply, body };
+                self.message(&view, Keep::Payload(&reply.payload)).await;
             }
             // It may answer a request. If not, it is about a frame of the master's own, and that is no matter.
             Some(worker_frame::Body::Error(error)) => {

@@ -12,6 +12,7 @@ use drover_proto::latest::{
     Error, ErrorCode, Hello, HelloReply, Identity, Limits, MasterFrame, RejectCode, master_frame,
 };
 use drover_proto::version::SPOKEN;
+use nix::sys::socket::{setsockopt, sockopt};
 use prost::Message;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -38,6 +39,11 @@ pub(crate) struct LinkNews {
     pub connection: ConnectionId,
     pub news: News,
 }
+
+/// How much the kernel may hold of what a peer has not read, in bytes: the largest message as a whole. The kernel gives no more than
+/// net.core.wmem_max, and doubles that for its own needs (socket(7)). With less, writer and reader of a large message wait for each
+/// other by turns.
+const IN_THE_KERNEL: usize = 1024 * 1024;
 
 /// The capability of a worker that takes work again after it has drained (docs/protocol.md).
 const RESUME: &str = "resume";
@@ -100,6 +106,8 @@ pub(super) async fn serve(
 ) {
     let link = Connection { id: connection, user, news };
     let peer = stream.peer_cred().ok();
+    // A system that does not allow it carries large messages in more and smaller pieces.
+    let _ = setsockopt(&stream, sockopt::SndBuf, &IN_THE_KERNEL);
     let (reader, writer) = stream.into_split();
     let handshake =
         link.handshake(reader, writer, peer.and_then(|peer| peer.pid()), peer.map(|peer| peer.uid()));

@@ -10,7 +10,7 @@ use super::error::BuildError;
 use super::event_log::EventLog;
 use super::handle::Master;
 use super::hook::{ExitContext, Hook};
-use crate::bus::{Handler, Message};
+use crate::bus::{Handler, Message, shown};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
     ListenSpec, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy,
@@ -26,6 +26,7 @@ pub struct MasterBuilder {
     spec: AppSpec,
     hook: Option<Hook>,
     handler: Option<Handler>,
+    shows_messages: bool,
     signals: Option<Signals>,
     events: EventLog,
     output_log: Option<OutputLog>,
@@ -50,6 +51,7 @@ impl MasterBuilder {
             spec,
             hook: None,
             handler: None,
+            shows_messages: false,
             signals: None,
             events: EventLog::new(),
             output_log: None,
@@ -221,6 +223,14 @@ impl MasterBuilder {
         self
     }
 
+    /// Shows what workers send to the program as events (`message`), for people. Default: no, it is refused. Requests are refused in
+    /// any case, and of a flood only a part is shown. With a handler of one's own it has no meaning.
+    #[must_use]
+    pub fn messages_as_events(mut self) -> Self {
+        self.shows_messages = true;
+        self
+    }
+
     /// Lets signals to this process end the app. Default: no signal handler is installed.
     #[must_use]
     pub fn signals(mut self, signals: Signals) -> Self {
@@ -310,6 +320,9 @@ impl MasterBuilder {
             self.pool.tell_left_over(&self.spec.listeners);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        if self.handler.is_none() && self.shows_messages {
+            self.handler = Some(shown(self.spec.name.as_str().into(), self.events.clone()));
+        }
         let (master, driver) =
             Driver::new(self.spec, self.hook, self.handler, self.events, self.output_log, self.pool);
         runtime.spawn(driver.run());

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use crate::link::{Admission, ConnectionId, Outgoing, Token};
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
-use crate::notify::{Heard, NotifyPath, Source};
+use crate::notify::{Heard, NotifyPath, Refusals, Source};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};
 
 /// The process, the token and the connection of one worker.
@@ -31,6 +31,8 @@ pub(super) struct Contact {
     pub notify_path: Option<NotifyPath>,
     /// The process of its tree that does the work, if it has named another.
     pub main: Option<(u32, OwnedFd)>,
+    /// Descriptors of its that there was no room for.
+    pub not_kept: Refusals,
     /// Who waits until its queues are empty.
     pub emptying: Option<AbortOnDrop>,
     /// Its process, once it is made.
@@ -57,6 +59,7 @@ impl Contact {
             notified_by: None,
             notify_path: None,
             main: None,
+            not_kept: Refusals::default(),
             emptying: None,
             tree: None,
             link: None,

@@ -280,6 +280,7 @@ impl Driver {
         self.tidy_editions();
         let changed = self.fleet.take_changed();
         self.close_queues(&changed);
+        self.tidy_stores(&changed);
         self.view.update(&self.fleet, &changed, self.events.last_seq());
         if ended.is_some() {
             self.outcome.send_replace(ended);

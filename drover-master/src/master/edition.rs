@@ -111,6 +111,7 @@ impl Driver {
         self.editions.retain(|generation, _| self.fleet.uses(*generation));
         if self.editions.len() < before || self.shown != self.fleet.generation() {
             self.keep_listeners();
+            self.keep_stores();
             self.show_edition();
         }
     }

@@ -134,13 +134,14 @@ impl Driver {
                     }
                 }
                 Heard::Keep { name, is_polled, fds } => {
-                    let Some(slot) = self.contacts.get(&id).map(|contact| contact.identity.slot) else {
-                        continue;
-                    };
-                    let refused = self.stores.entry(slot).or_default().keep(&name, is_polled, fds);
+                    let Some(contact) = self.contacts.get_mut(&id) else { continue };
+                    let store = self.stores.entry(contact.identity.slot).or_default();
+                    let refused = store.keep(&name, is_polled, fds);
                     if refused > 0 {
                         let trouble = format!("{refused} descriptors `{name}` more than are kept for a slot");
-                        self.notice_refused(now, id, trouble.into());
+                        if let Some(Heard::Refused { trouble }) = contact.not_kept.refuse(trouble) {
+                            self.notice_refused(now, id, trouble);
+                        }
                     }
                 }
                 Heard::LetGo { name } => {
@@ -152,6 +153,23 @@ impl Driver {
                 // All before it has been worked off.
                 Heard::Barrier(fd) => drop(fd),
             }
+        }
+    }
+
+    /// Lets go of what is kept for slots that the app has lost, with a worker in them or without. Asked with every change.
+    pub(super) fn tidy_stores(&mut self, changed: &[SlotIndex]) {
+        for slot in changed {
+            if self.fleet.worker_status(*slot).is_none() {
+                self.stores.remove(slot);
+            }
+        }
+    }
+
+    /// Lets go of all that is kept, once no worker that there is or may be could be handed it.
+    pub(super) fn keep_stores(&mut self) {
+        let hands_over = |spec: &AppSpec| spec.protocol == Protocol::Notify && spec.notify_fd.is_none();
+        if !self.editions.values().any(|edition| hands_over(&edition.spec)) {
+            self.stores.clear();
         }
     }
 

@@ -117,6 +117,8 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died });
             }
             ProcessNews::Ended { id, ended } => {
+                // It may have named one in its last words, which are heard after its death.
+                self.end_main(id);
                 if ended.has_survivors {
                     tracing::error!(target: "drover::process", worker = id.0, "processes of its group survived SIGKILL");
                 }

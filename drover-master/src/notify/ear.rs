@@ -139,19 +139,21 @@ async fn hear_pipe<T>(
     let mut buffer = [0; 512];
     let read = |buffer: &mut [u8]| nix::unistd::read(&pipe, buffer).map_err(io::Error::from);
     loop {
-        let read = tokio::select! {
+        let (read, is_last) = tokio::select! {
             biased;
-            length = ready.async_io(Interest::READABLE, |_| read(&mut buffer)) => length,
+            length = ready.async_io(Interest::READABLE, |_| read(&mut buffer)) => (length, false),
             // It lies there already, if it came at all.
-            _ = &mut is_ended => read(&mut buffer),
+            _ = &mut is_ended => (read(&mut buffer), true),
         };
         let notice = match read {
             Ok(length) if buffer[..length].contains(&b'\n') => Notice::Ready,
             Ok(0) => Notice::Unsaid {
                 how: format!("it closed its notification descriptor {number} without a newline").into(),
             },
+            // Another process of its tree may go on for ever, and an end is heard once.
+            Ok(_) if is_last => return Ok(()),
             Ok(_) => continue,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted && !is_last => continue,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
@@ -236,6 +238,19 @@ mod tests {
         let told = heard.recv().await.unwrap();
         assert!(matches!(&told[..], [Heard::MainProcess { pid, .. }] if *pid == child.pid()), "{told:?}");
         ear.finish().await;
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_ends_with_half_a_line_on_its_descriptor_is_heard_to_the_end() {
+        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
+        let (queue, mut heard) = mpsc::channel(8);
+        let mut ear = hear(Source::Pipe { fd: reader, number: 5 }, whose(1), queue, |heard| heard);
+        tokio::task::yield_now().await;
+        // What it wrote and its end are there at once; another process of its tree holds the descriptor.
+        nix::unistd::write(&writer, b"up").unwrap();
+        ear.ended.send(()).unwrap();
+        tokio::time::timeout(Duration::from_secs(20), &mut ear.task).await.unwrap().unwrap();
+        assert!(heard.recv().await.is_none());
     }
 
     #[tokio::test]

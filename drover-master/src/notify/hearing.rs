@@ -136,13 +136,13 @@ fn instant_of(monotonic: Duration) -> std::time::Instant {
 
 /// Refusals are told at once, and then not more often than every 10 s.
 #[derive(Debug, Default)]
-struct Refusals {
+pub(crate) struct Refusals {
     next: Option<Instant>,
     untold: u32,
 }
 
 impl Refusals {
-    fn refuse(&mut self, trouble: String) -> Option<Heard> {
+    pub(crate) fn refuse(&mut self, trouble: String) -> Option<Heard> {
         let now = Instant::now();
         tracing::debug!(target: "drover::notify", %trouble, "refused");
         if self.next.is_some_and(|next| now < next) {

@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 pub(crate) use ear::{Ear, Source, Whose, hear};
+pub(crate) use hearing::Refusals;
 pub(crate) use kinship::is_in_group;
 pub(crate) use place::{NotifyPath, NotifyPlace};
 pub(crate) use store::FdStore;

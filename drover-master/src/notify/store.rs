@@ -1,9 +1,11 @@
 //! Descriptors that a worker has left with the master, for the next worker of its slot (`FDSTORE=1`).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::stat::{SFlag, fstat};
 
 use crate::sys::is_same_file;
 
@@ -20,8 +22,34 @@ pub(crate) struct FdStore {
 struct Kept {
     name: String,
     fd: Arc<OwnedFd>,
+    about: Option<About>,
     /// Whether it is let go of when nobody is at its other end any more.
     is_polled: bool,
+}
+
+/// What a descriptor's file is, as far as `fstat(2)` tells, and can never become another. Files that differ here differ, and most
+/// do: with it the question of `kcmp(2)` is put to few of 253.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct About {
+    device: u64,
+    inode: u64,
+    kind: SFlag,
+    /// To be read, to be written, or both: the two ends of a pipe are one inode.
+    access: i32,
+}
+
+impl About {
+    fn of(fd: &OwnedFd) -> Option<Self> {
+        let (found, flags) = (fstat(fd).ok()?, fcntl(fd, FcntlArg::F_GETFL).ok()?);
+        let kind = SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT;
+        Some(Self { device: found.st_dev, inode: found.st_ino, kind, access: flags & libc::O_ACCMODE })
+    }
+
+    /// Whether nothing but one open file is likely to look like this. A device may be another at every opening, and whatever has no
+    /// file at all (an eventfd, a timerfd) shares one inode with the rest of its kind.
+    fn is_telling(self) -> bool {
+        [SFlag::S_IFSOCK, SFlag::S_IFIFO, SFlag::S_IFREG].contains(&self.kind)
+    }
 }
 
 impl FdStore {
@@ -30,14 +58,15 @@ impl FdStore {
     pub(crate) fn keep(&mut self, name: &str, is_polled: bool, fds: Vec<OwnedFd>) -> usize {
         let mut refused = 0;
         for fd in fds {
-            if self.kept.iter().any(|kept| is_same_file(kept.fd.as_fd(), fd.as_fd())) {
+            let about = About::of(&fd);
+            if self.kept.iter().any(|kept| kept.is_same(&fd, about, is_same_file)) {
                 continue;
             }
             if self.kept.len() >= MOST_KEPT {
                 refused += 1;
                 continue;
             }
-            self.kept.push(Kept { name: name.to_owned(), fd: Arc::new(fd), is_polled });
+            self.kept.push(Kept { name: name.to_owned(), fd: Arc::new(fd), about, is_polled });
         }
         refused
     }
@@ -52,6 +81,19 @@ impl FdStore {
     pub(crate) fn hand_over(&mut self) -> Vec<(String, Arc<OwnedFd>)> {
         self.kept.retain(|kept| !(kept.is_polled && is_hung_up(&kept.fd)));
         self.kept.iter().map(|kept| (kept.name.clone(), Arc::clone(&kept.fd))).collect()
+    }
+}
+
+impl Kept {
+    /// Whether this is the file that is kept already; `compare` asks the kernel, which may not tell.
+    fn is_same(
+        &self,
+        fd: &OwnedFd,
+        about: Option<About>,
+        compare: impl FnOnce(BorrowedFd<'_>, BorrowedFd<'_>) -> Option<bool>,
+    ) -> bool {
+        let Some(about) = about.filter(|about| self.about == Some(*about)) else { return false };
+        compare(self.fd.as_fd(), fd.as_fd()).unwrap_or_else(|| about.is_telling())
     }
 }
 
@@ -94,6 +136,24 @@ mod tests {
             drop(writer);
         }
         assert_eq!(names(&mut store), ["left alone"]);
+    }
+
+    #[test]
+    fn what_is_kept_already_is_told_even_where_the_kernel_does_not_compare() {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let (socket, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let [socket, other] = [socket, other].map(OwnedFd::from);
+        let device = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let fds = [reader, writer, socket, other, device(), device()];
+        for (at, fd) in fds.iter().enumerate() {
+            let (about, fd) = (About::of(fd), Arc::new(fd.try_clone().unwrap()));
+            let kept = Kept { name: String::new(), fd, about, is_polled: true };
+            let same =
+                |other: &OwnedFd| kept.is_same(&other.try_clone().unwrap(), About::of(other), |_, _| None);
+            let found: Vec<usize> = (0..fds.len()).filter(|other| same(&fds[*other])).collect();
+            // Of a device nothing is known, so it is kept again rather than lost.
+            assert_eq!(found, if at < 4 { vec![at] } else { vec![] });
+        }
     }
 
     #[test]

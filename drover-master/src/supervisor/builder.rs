@@ -23,6 +23,7 @@ pub struct SupervisorBuilder {
     control: Option<ControlPath>,
     signals: Option<Signals>,
     inherited: InheritedSockets,
+    shows_messages: bool,
     rules: CompositeRules,
     reader: Option<Arc<dyn Reread>>,
     fixed: Vec<(&'static str, String)>,
@@ -35,6 +36,7 @@ pub(super) struct Workshop {
     /// None if nobody can ask for it.
     output: Option<OutputLog>,
     pool: ListenerPool,
+    shows_messages: bool,
 }
 
 impl Workshop {
@@ -45,6 +47,7 @@ impl Workshop {
 
     fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
         let app = app.event_log(self.events.clone()).output_log(self.output.clone());
+        let app = if self.shows_messages { app.messages_as_events() } else { app };
         app.listener_pool(self.pool.clone()).build()
     }
 }
@@ -59,6 +62,7 @@ impl Default for SupervisorBuilder {
             control: None,
             signals: None,
             inherited,
+            shows_messages: false,
             rules,
             reader: None,
             fixed: Vec::new(),
@@ -98,6 +102,14 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn signals(mut self, signals: Signals) -> Self {
         self.signals = Some(signals);
+        self
+    }
+
+    /// Shows what workers send to the program as events, for people ([`MasterBuilder::messages_as_events`]), also of apps that come
+    /// later. Default: no.
+    #[must_use]
+    pub fn messages_as_events(mut self) -> Self {
+        self.shows_messages = true;
         self
     }
 
@@ -169,7 +181,8 @@ impl SupervisorBuilder {
         let output = OutputLog::new();
         // Only a client of the control socket can ask for it.
         let kept = control.is_some().then(|| output.clone());
-        let workshop = Workshop { events: events.clone(), output: kept, pool };
+        let workshop =
+            Workshop { events: events.clone(), output: kept, pool, shows_messages: self.shows_messages };
         let mut apps = Vec::with_capacity(self.apps.len());
         for (index, app) in self.apps.into_iter().enumerate() {
             let spec = Arc::new(app.spec().clone());

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use drover_proto::bus::Batch;
-use drover_proto::codec::{CodecError, FrameCodec};
+use drover_proto::codec::{CodecError, FrameCodec, encode_frame};
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{Consumed, MasterFrame, Progress, WorkerFrame, worker_frame};
 use tokio::io::AsyncWriteExt;
@@ -73,7 +73,13 @@ impl<'a> Writer<'a> {
                 }
                 Next::Credit(bytes) => {
                     let body = Some(worker_frame::Body::Consumed(Consumed { bytes, window: 0 }));
-                    self.write(WorkerFrame { body, ..Default::default() }).await?;
+                    let frame = WorkerFrame { body, ..Default::default() };
+                    // It goes with the messages that are there: one write, and one wakeup of the master, less.
+                    batch.push_frame(encode_frame(&frame, self.limit)?);
+                    if are_more && self.post.mailbox.bytes() > 0 {
+                        are_more = self.post.mailbox.take(&mut batch).await;
+                    }
+                    self.socket.write_all_buf(&mut batch).await?;
                 }
                 Next::Messages(are_some) => {
                     are_more = are_some;

@@ -8,6 +8,7 @@
 //! | `count` | | replies how many `news` came, and begins anew |
 //! | `subscribe` | a topic | subscribes, then replies |
 //! | `publish` | a topic | publishes under it, replies to how many |
+//! | `tell` | a word | sends the word to the program, under the topic `told`; then asks it something, and replies what came of it |
 //! | `ask` | an id | asks that worker for an `echo`, replies what came of it |
 //! | `sulk` | | takes no message any more |
 //! | `die` | | exits with 3 |
@@ -72,6 +73,11 @@ async fn obey(bus: &MessageBus, message: Message) -> Result<(), Box<dyn Error>> 
         "publish" => {
             let delivery = bus.publish(&text, "hear").await?;
             message.reply(delivery.delivered.to_string()).await?;
+        }
+        "tell" => {
+            bus.send(To::App, "told", text).await?;
+            let answer = bus.request(To::App, "why", "", Duration::from_secs(20)).await;
+            message.reply(answer.unwrap_or_else(|error| error.to_string().into())).await?;
         }
         "ask" => {
             let answer = bus.request(To::Worker(text.parse()?), "echo", "me", Duration::from_secs(20)).await;

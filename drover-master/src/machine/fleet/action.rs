@@ -326,6 +326,15 @@ pub enum EventKind {
     },
     /// A worker that was unready passes its readiness.
     ReadyAgain,
+    /// A worker has sent a message to the program, which shows it.
+    Message {
+        /// What it is about.
+        topic: Arc<str>,
+        /// What it says, or how it begins.
+        text: Arc<str>,
+        /// How many came before it that are not shown.
+        missed: u64,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -391,6 +400,7 @@ impl EventKind {
             Self::Resumed { .. } => "resumed",
             Self::Unready { .. } => "unready",
             Self::ReadyAgain => "ready_again",
+            Self::Message { .. } => "message",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -429,6 +439,10 @@ impl EventKind {
             Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
             Self::Committed { generation } => format!("generation {generation}"),
             Self::Unready { reason } => reason.to_string(),
+            Self::Message { topic, text, missed: 0 } => format!("{topic}: {text}"),
+            Self::Message { topic, text, missed } => {
+                format!("{topic}: {text} ({missed} before it are not shown)")
+            }
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),
