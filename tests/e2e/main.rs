@@ -41,6 +41,7 @@ mod notify;
 mod operations;
 mod policies;
 mod probes;
+mod programs;
 mod recycling;
 mod reload;
 mod reload_leftovers;
