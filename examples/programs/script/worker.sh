@@ -1,7 +1,7 @@
 #!/bin/sh
 # Works step by step; at SIGTERM it finishes the step that it is at, and leaves.
 is_over=
-trap 'is_over=1; echo "leaves after this step"' TERM
+trap 'is_over=1' TERM
 
 if [ -e mistake ]; then
     echo "the configuration has a mistake" >&2
@@ -13,6 +13,11 @@ sleep 100000 3>&- & # what is still there when the script ends is ended with it
 echo >&3
 exec 3>&-
 while [ -z "$is_over" ]; do
-    sleep 0.1
+    ( # SIGTERM goes to the commands of a script, too: what has to be finished ignores it
+        trap '' TERM
+        echo "a step begins"
+        sleep 0.3
+        echo "a step ends"
+    )
 done
-echo "left in order"
+echo "leaves in order"

@@ -40,3 +40,16 @@ async fn gunicorn_loses_no_request_while_it_is_reloaded_and_scaled() {
     drover_e2e::complain(&format!("gunicorn: {tally}"));
     site.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_app_that_gunicorn_can_not_read_leaves_the_old_one_at_work() {
+    let Some(mut site) = Site::of("gunicorn", &["gunicorn"]) else { return };
+    site.start().await;
+    let before = site.pids().await;
+    site.change("app.py", "def app(", "def app[");
+    let output = site.output_of(&["reload", "gunicorn"]).await;
+    assert_eq!(output.status.code(), Some(8), "it was rolled back: {output:?}\n{}", site.log());
+    assert_eq!(site.pids().await, before);
+    assert!(site.log().contains("SyntaxError"), "{}", site.log());
+    site.end().await;
+}

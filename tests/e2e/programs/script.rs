@@ -17,9 +17,11 @@ async fn a_script_finishes_its_step_and_takes_what_it_started_with_it() {
         1,
         "what it has in its background"
     );
+    let steps = |log: &str, word: &str| log.matches(&format!("script/0 | a step {word}\n")).count();
+    site.until("a step", || (steps(&site.log(), "begins") == 1).then_some(())).await;
     let log = site.end().await;
-    let step = log.find("script/0 | leaves after this step\n").unwrap();
-    assert!(log[step..].contains("script/0 | left in order\n"), "{log}");
+    assert!(steps(&log, "begins") >= 1 && steps(&log, "begins") == steps(&log, "ends"), "{log}");
+    assert!(log.contains("script/0 | leaves in order\n"), "{log}");
 }
 
 #[tokio::test]

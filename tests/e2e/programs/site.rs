@@ -7,12 +7,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drover_e2e::harness::{PATIENCE, signal};
 use nix::sys::signal::SIGKILL;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// How long a program may take to start, with what it does the first time: PostgreSQL writes its whole database down.
 const PATIENCE_WITH_A_START: Duration = Duration::from_secs(120);
@@ -126,6 +127,11 @@ impl Site {
         app["workers"].as_array().unwrap().clone()
     }
 
+    /// The processes of the app's workers.
+    pub(super) async fn pids(&self) -> Vec<u64> {
+        self.workers().await.iter().map(|worker| worker["pid"].as_u64().unwrap()).collect()
+    }
+
     /// The app's first worker.
     pub(super) async fn worker(&self) -> Value {
         self.workers().await.swap_remove(0)
@@ -220,10 +226,10 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some(mut master) = self.master.take() {
+        if let Some(master) = self.master.take() {
             // Not waited for, so the pid is its own.
             signal(master.id(), SIGKILL);
-            let _ = master.wait();
+            let _ = master.wait_with_output();
         }
         for pid in self.inhabitants() {
             // It may have left in this moment.
