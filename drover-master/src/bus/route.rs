@@ -166,8 +166,13 @@ impl Exchange {
             return Ok(Accepted { delivered: 1, refused: 0 });
         }
         let seq = self.next_seq();
-        self.open(peer, view.seq, message.timeout_ms, Some((Arc::downgrade(&to), seq)))?;
+        // Owed first: its time may be over as soon as it is open, and then it is given up there.
         to.ledger().owe(seq, Asker::Worker(Arc::downgrade(peer), view.seq));
+        if let Err(refusal) = self.open(peer, view.seq, message.timeout_ms, Some((Arc::downgrade(&to), seq)))
+        {
+            to.ledger().take_back(seq);
+            return Err(refusal);
+        }
         let outbound = Outbound { seq, expects_reply: true, body, ..Default::default() };
         if let Err(refused) = to.mailbox.try_push(&outbound, payload) {
             to.ledger().take_back(seq);
