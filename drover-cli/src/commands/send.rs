@@ -52,7 +52,8 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
             Err(error) => return report(&error),
         }
     }
-    if !args.json && !args.request {
+    // Where it went to nobody and each has said why, that is enough.
+    if !args.json && !args.request && (delivered > 0 || status == ExitStatus::Done) {
         let workers = if delivered == 1 { "1 worker" } else { &format!("{delivered} workers") };
         message::note(&format!("sent to {workers}"));
     }
