@@ -4,6 +4,7 @@ mod app;
 mod change;
 mod command;
 mod cpus;
+mod error;
 mod health;
 pub(crate) mod limits;
 mod listen;
@@ -18,7 +19,8 @@ mod stdin;
 mod update;
 
 pub(crate) use app::MAX_WORKERS;
-pub use app::{AppSpec, ConfigError, Output, Protocol};
+pub use app::{AppSpec, Output, Protocol};
+pub use error::ConfigError;
 
 pub use change::{Change, ChangeClass, Description, changes, class_of};
 pub use command::Command;

@@ -34,6 +34,7 @@
 
 mod action;
 mod ending;
+mod event;
 mod input;
 mod news;
 mod operation;
@@ -53,7 +54,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use action::{EventKind, FAILED_START, FleetAction, FleetEvent, Outcome, StartFailure, Verdict};
+pub use action::{FAILED_START, FleetAction, Outcome, StartFailure, Verdict};
+pub use event::{EventKind, FleetEvent};
 pub use input::{ExitDecision, FleetInput};
 use operation::Operation;
 pub use operation::Target;

@@ -1,0 +1,326 @@
+//! What has happened to an app, for whoever watches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, StartFailure};
+use crate::machine::exit::{Exit, signal_name};
+use crate::machine::ids::{Generation, WorkerId};
+use crate::machine::phase::Phase;
+use crate::machine::restart::LeaveReason;
+use crate::machine::worker::Identity;
+
+/// Something that happened, without number and time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetEvent {
+    /// The worker it happened to and its process; none for the app as a whole.
+    pub worker: Option<(Identity, Option<u32>)>,
+    /// The phase after it.
+    pub phase: Phase,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// The app begins to start.
+    AppStarting,
+    /// Every worker of the app is ready.
+    AppStarted,
+    /// The app begins to end.
+    AppStopping {
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// The app has ended.
+    AppEnded {
+        /// How.
+        outcome: Box<Outcome>,
+    },
+    /// A worker's process exists.
+    Spawned,
+    /// A worker's connection stands.
+    Handshaken,
+    /// A worker entered its phase.
+    Entered {
+        /// The phase before.
+        from: Phase,
+    },
+    /// A worker's connection is gone though its process is not.
+    Disconnected,
+    /// A worker was turned away in the handshake.
+    HandshakeRefused {
+        /// Why.
+        trouble: Arc<str>,
+    },
+    /// A worker sent what can't be understood.
+    ProtocolBroken {
+        /// What was wrong.
+        trouble: Arc<str>,
+    },
+    /// A worker said something that has no place in its state.
+    OutOfOrder {
+        /// What.
+        said: &'static str,
+    },
+    /// A worker missed a deadline.
+    DeadlineMissed {
+        /// What it did not do in time.
+        missed: &'static str,
+    },
+    /// The app is to have another number of workers.
+    Scaling {
+        /// How many it had.
+        from: u32,
+        /// How many it will have.
+        to: u32,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// It has that number of workers, all ready.
+    Scaled {
+        /// How many it had.
+        from: u32,
+        /// How many it has.
+        to: u32,
+    },
+    /// It has the number of workers that it had before, because of one that failed.
+    RolledBack {
+        /// How many it has again.
+        to: u32,
+        /// Who failed, and how.
+        failure: Box<StartFailure>,
+    },
+    /// Workers of another generation begin to replace those there are.
+    ReloadStarted {
+        /// The generation so far.
+        from: Generation,
+        /// The new one.
+        to: Generation,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// Workers are told by a signal, one after the other, to read their configuration again.
+    SelfReloadStarted {
+        /// The signal's number.
+        signal: i32,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A worker has read its configuration again, as far as can be known.
+    Reloaded,
+    /// Every worker has.
+    SelfReloaded,
+    /// One has not; those after it keep the configuration they have.
+    SelfReloadFailed {
+        /// Which one, and why.
+        failure: Box<NotReloaded>,
+    },
+    /// What came as a worker's notification was not taken.
+    NotifyRefused {
+        /// Why.
+        trouble: Arc<str>,
+    },
+    /// A worker has served enough, and another is to take its place.
+    Recycling {
+        /// Why.
+        why: RecycleReason,
+    },
+    /// The one that was to take its place did not come to it; the worker stays.
+    RecyclingFailed {
+        /// Why.
+        failure: Box<ReloadFailure>,
+        /// None is replaced until so much later.
+        pause: Duration,
+    },
+    /// A worker has taken its slot over.
+    Replaced {
+        /// From whom, with its process, if one was there.
+        old: Option<(WorkerId, u32)>,
+    },
+    /// So many new workers stand, and nothing more happens until somebody promotes or aborts the reload.
+    CanaryReady {
+        /// How many.
+        workers: u32,
+    },
+    /// A rollout that was held goes on.
+    Promoted {
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A rollout failed and stays as it is, until somebody promotes or aborts it.
+    ReloadPaused {
+        /// Why.
+        failure: Box<ReloadFailure>,
+    },
+    /// A rollout failed; what it has replaced is replaced back.
+    RollingBack {
+        /// Why.
+        failure: Box<ReloadFailure>,
+    },
+    /// Every worker is of the generation before the rollout again.
+    ReloadRolledBack {
+        /// Which one.
+        to: Generation,
+        /// Why.
+        failure: Box<ReloadFailure>,
+    },
+    /// Every worker is of the new generation. Old ones may still drain.
+    Committed {
+        /// Which one.
+        generation: Generation,
+    },
+    /// A worker is to take no work, and to stay.
+    Suspended {
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A worker is to take work again.
+    Resumed {
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A worker that is started fails its readiness. It is left alive and does not count as ready, until it is
+    /// [ready again](Self::ReadyAgain) or leaves its phase.
+    Unready {
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// A worker that was unready passes its readiness.
+    ReadyAgain,
+    /// A worker has sent a message to the program, which shows it.
+    Message {
+        /// What it is about.
+        topic: Arc<str>,
+        /// What it says, or how it begins.
+        text: Arc<str>,
+        /// How many came before it that are not shown.
+        missed: u64,
+    },
+    /// A worker was sent a signal by request.
+    Signalled {
+        /// The signal's number.
+        signal: i32,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// A process is still there long after SIGKILL.
+    Unkillable,
+    /// A worker ended.
+    Exited {
+        /// How.
+        exit: Arc<Exit>,
+    },
+    /// A slot will be tried again.
+    RestartScheduled {
+        /// After this pause.
+        after: Duration,
+        /// The number of this try since the last healthy time, from 1.
+        attempt: u32,
+    },
+    /// A slot is not tried again.
+    GaveUp {
+        /// Why.
+        reason: LeaveReason,
+    },
+}
+
+impl EventKind {
+    /// The event's name in JSON, such as `restart_scheduled`. `phase` is the phase after it.
+    pub const fn name(&self, phase: Phase) -> &'static str {
+        match self {
+            Self::AppStarting => "app_starting",
+            Self::AppStarted => "app_started",
+            Self::AppStopping { .. } => "app_stopping",
+            Self::AppEnded { .. } => "app_ended",
+            Self::Spawned => "spawned",
+            Self::Handshaken => "handshaken",
+            Self::Entered { .. } => phase.name(),
+            Self::Disconnected => "disconnected",
+            Self::HandshakeRefused { .. } => "handshake_refused",
+            Self::ProtocolBroken { .. } => "protocol_broken",
+            Self::OutOfOrder { .. } => "out_of_order",
+            Self::DeadlineMissed { .. } => "deadline_missed",
+            Self::Scaling { .. } => "scaling",
+            Self::Scaled { .. } => "scaled",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::ReloadStarted { .. } => "reload_started",
+            Self::SelfReloadStarted { .. } => "reloading",
+            Self::Reloaded | Self::SelfReloaded => "reloaded",
+            Self::SelfReloadFailed { .. } => "reload_failed",
+            Self::NotifyRefused { .. } => "notify_refused",
+            Self::Recycling { .. } => "recycling",
+            Self::RecyclingFailed { .. } => "recycling_failed",
+            Self::Replaced { .. } => "replaced",
+            Self::CanaryReady { .. } => "canary_ready",
+            Self::Promoted { .. } => "promoted",
+            Self::ReloadPaused { .. } => "reload_paused",
+            Self::RollingBack { .. } => "rolling_back",
+            Self::ReloadRolledBack { .. } => "rolled_back",
+            Self::Committed { .. } => "committed",
+            Self::Suspended { .. } => "suspended",
+            Self::Resumed { .. } => "resumed",
+            Self::Unready { .. } => "unready",
+            Self::ReadyAgain => "ready_again",
+            Self::Message { .. } => "message",
+            Self::Signalled { .. } => "signalled",
+            Self::Unkillable => "unkillable",
+            Self::Exited { .. } => "exited",
+            Self::RestartScheduled { .. } => "restart_scheduled",
+            Self::GaveUp { .. } => "gave_up",
+        }
+    }
+
+    /// What the name does not say, for people; may be empty.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::AppStopping { by } => format!("asked by {by}"),
+            Self::AppEnded { outcome } => outcome.to_string(),
+            Self::HandshakeRefused { trouble }
+            | Self::ProtocolBroken { trouble }
+            | Self::NotifyRefused { trouble } => trouble.to_string(),
+            Self::SelfReloadStarted { signal, by } => {
+                format!("by {}, one worker after the other, asked by {by}", signal_name(*signal))
+            }
+            Self::SelfReloadFailed { failure } => failure.to_string(),
+            Self::OutOfOrder { said } => format!("it said {said}, which has no place here"),
+            Self::DeadlineMissed { missed } => (*missed).to_owned(),
+            Self::Scaling { from, to, by } => format!("{from} to {to}, asked by {by}"),
+            Self::Scaled { from, to } => format!("{from} to {to}"),
+            Self::RolledBack { to, failure } => format!("{to} again: {failure}"),
+            Self::ReloadStarted { from, to, by } => format!("generation {from} to {to}, asked by {by}"),
+            Self::Recycling { why } => why.to_string(),
+            Self::RecyclingFailed { failure, pause } => format!("{failure}; the next try in {pause:.1?}"),
+            Self::Replaced { old: Some((id, pid)) } => format!("in the place of worker {id}, pid {pid}"),
+            Self::Replaced { old: None } => "in a place that was empty".to_owned(),
+            Self::CanaryReady { workers: 1 } => "1 new worker; promote or abort it".to_owned(),
+            Self::CanaryReady { workers } => format!("{workers} new workers; promote or abort them"),
+            Self::Suspended { by } | Self::Resumed { by } | Self::Promoted { by } => format!("asked by {by}"),
+            Self::ReloadPaused { failure } => format!("{failure}; promote or abort it"),
+            Self::RollingBack { failure } => failure.to_string(),
+            Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
+            Self::Committed { generation } => format!("generation {generation}"),
+            Self::Unready { reason } => reason.to_string(),
+            Self::Message { topic, text, missed: 0 } => format!("{topic}: {text}"),
+            Self::Message { topic, text, missed } => {
+                format!("{topic}: {text} ({missed} before it are not shown)")
+            }
+            Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
+            Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
+            Self::Exited { exit } => exit.to_string(),
+            Self::RestartScheduled { after, attempt } => format!("try {attempt} in {after:.1?}"),
+            Self::GaveUp { reason } => reason.text().to_owned(),
+            Self::AppStarting
+            | Self::AppStarted
+            | Self::Spawned
+            | Self::Handshaken
+            | Self::Entered { .. }
+            | Self::Reloaded
+            | Self::SelfReloaded
+            | Self::ReadyAgain
+            | Self::Disconnected => String::new(),
+        }
+    }
+}
