@@ -21,6 +21,7 @@ use super::slot::AfterExit;
 use super::{
     EventKind, Fleet, FleetAction, Place, Rollout, Slot, SlotState, Standing, StartFailure, Timer, Verdict,
 };
+use crate::config::Kind;
 use crate::machine::gate::{self, Admission, DenyReason, Occupancy, SlotRequest};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
@@ -171,15 +172,25 @@ impl Fleet {
         self.answer(ticket, if reached == 0 { denied } else { Verdict::Done });
     }
 
-    /// A start of an app that runs brings back what was stopped or given up; what is completed stays so.
+    /// A start of an app that runs brings back what was stopped, given up, or left by itself; the work of a oneshot that
+    /// is completed stays so.
     pub(super) fn start_missing(&mut self, ticket: TicketId) {
-        let missing = |slot: &&Slot| matches!(slot.state, SlotState::Held | SlotState::GivenUp);
-        let missing: BTreeSet<SlotIndex> = self.slots.iter().filter(missing).map(|slot| slot.index).collect();
+        let missing: BTreeSet<SlotIndex> = self.missing().into_iter().collect();
         let wanted = Wanted::Slots(SlotRequest::Start);
         let operation = Operation { ticket, wanted, waits_for: missing.clone() };
         self.operations.push(operation);
         missing.into_iter().for_each(|slot| self.start_slot(slot));
         self.answer_done();
+    }
+
+    /// The slots where nothing is and nothing follows, though the app should have a worker there.
+    pub(super) fn missing(&self) -> Vec<SlotIndex> {
+        let missing = |slot: &&Slot| match slot.state {
+            SlotState::Held | SlotState::GivenUp => !slot.suspended,
+            SlotState::Completed => slot.release.rules.kind == Kind::Service,
+            _ => false,
+        };
+        self.slots.iter().filter(missing).map(|slot| slot.index).collect()
     }
 
     pub(super) fn slots_of(&self, target: Target) -> Result<Vec<SlotIndex>, DenyReason> {

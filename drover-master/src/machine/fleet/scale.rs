@@ -23,7 +23,7 @@ use super::slot::AfterExit;
 use super::waiting::Waiting;
 use super::{EventKind, Fleet, Slot, SlotState, StartFailure, Verdict};
 use crate::config::MAX_WORKERS;
-use crate::machine::gate::{DenyReason, Doing};
+use crate::machine::gate::{DenyReason, Doing, SlotRequest};
 use crate::machine::ids::{SlotIndex, TicketId};
 use crate::machine::worker::{Worker, WorkerInput};
 
@@ -50,7 +50,7 @@ impl Fleet {
     pub(super) fn begin_scale(&mut self, now: Instant, ticket: TicketId, count: Count, by: &Arc<str>) {
         let from = self.members as u32;
         let to = match self.admit_scale(count) {
-            Ok(to) if to == from => return self.join_scale(ticket),
+            Ok(to) if to == from => return self.join_scale(ticket, count),
             Ok(to) => to,
             Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
         };
@@ -58,8 +58,9 @@ impl Fleet {
         self.answer_operations(superseded, &Verdict::Interrupted { by: Arc::clone(by) });
         self.publish_app(EventKind::Scaling { from, to, by: Arc::clone(by) });
         let (wanted, waits_for) = if to > from {
+            let brought_back = self.bring_back(count);
             let newcomers = self.grow(to - from);
-            let waits_for = newcomers.iter().copied().collect();
+            let waits_for = newcomers.iter().copied().chain(brought_back).collect();
             (Wanted::Growth(Growth { from, newcomers }), waits_for)
         } else {
             let victims = self.victims((from - to) as usize);
@@ -89,8 +90,25 @@ impl Fleet {
         to.filter(|to| (1..=MAX_WORKERS).contains(to)).ok_or(DenyReason::Count { max: MAX_WORKERS })
     }
 
+    /// Whoever names a number is promised that many workers that are ready: slots that were left, given up or stopped are
+    /// filled again. Whoever asks for more or fewer says nothing of the others.
+    fn bring_back(&mut self, count: Count) -> Vec<SlotIndex> {
+        let missing = match count {
+            Count::To(_) if self.doing == Doing::Started => self.missing(),
+            Count::To(_) | Count::By(_) => Vec::new(),
+        };
+        missing.iter().for_each(|slot| self.refill(*slot));
+        missing
+    }
+
     /// It is to be as it is, or is on its way to it.
-    fn join_scale(&mut self, ticket: TicketId) {
+    fn join_scale(&mut self, ticket: TicketId, count: Count) {
+        let brought_back = self.bring_back(count);
+        if !brought_back.is_empty() {
+            let wanted = Wanted::Slots(SlotRequest::Start);
+            let waits_for = brought_back.into_iter().collect();
+            return self.operations.push(Operation { ticket, wanted, waits_for });
+        }
         let under_way =
             self.operations.iter().find(|operation| !matches!(operation.wanted, Wanted::Slots(_)));
         match under_way.map(|operation| (operation.wanted.clone(), operation.waits_for.clone())) {
@@ -181,10 +199,14 @@ impl Fleet {
         }
     }
 
-    /// A newcomer failed before it was ready: the app becomes what it was. Tells whether it was a newcomer.
+    /// A newcomer, or one that was brought back with them, failed before it was ready: the app becomes what it was. Tells
+    /// whether it was a newcomer, whose slot is gone with it.
     pub(super) fn scale_failed(&mut self, now: Instant, failure: &StartFailure) -> bool {
+        let waits = |operation: &Operation| operation.waits_for.contains(&failure.slot);
         let concerned = self.operations.iter().find_map(|operation| match &operation.wanted {
-            Wanted::Growth(growth) if growth.newcomers.contains(&failure.slot) => Some(growth.clone()),
+            Wanted::Growth(growth) if growth.newcomers.contains(&failure.slot) || waits(operation) => {
+                Some(growth.clone())
+            }
             _ => None,
         });
         let Some(Growth { from, newcomers }) = concerned else { return false };
@@ -193,10 +215,11 @@ impl Fleet {
         self.slot_failed(failure);
         self.publish_app(EventKind::RolledBack { to: from, failure: Box::new(failure.clone()) });
         let is_left = |slot: &SlotIndex| self.slots[slot.0 as usize].is_member();
+        let was_newcomer = newcomers.contains(&failure.slot);
         let left: Vec<SlotIndex> = newcomers.into_iter().filter(is_left).collect();
         self.retire(now, &left, &FAILED_NEWCOMER.into());
         self.check_started();
-        true
+        was_newcomer
     }
 
     /// The slots that the app should have.

@@ -173,12 +173,14 @@ impl Fleet {
         });
     }
 
-    /// What was stopped by request, has done its work, or leaves its slot already, is left alone.
+    /// What was stopped by request, or leaves its slot already, is left alone; so is the work of a oneshot that is completed.
+    /// A service whose worker left with a success gets one again: whoever reloads it is promised a whole generation.
     pub(in super::super) fn may_be_replaced(&self, slot: SlotIndex) -> bool {
         self.slots.get(slot.0 as usize).is_some_and(|slot| {
             slot.is_member()
                 && slot.after_exit.is_none()
-                && !matches!(slot.state, SlotState::Held | SlotState::Completed)
+                && slot.state != SlotState::Held
+                && (slot.state != SlotState::Completed || slot.release.rules.kind == Kind::Service)
         })
     }
 

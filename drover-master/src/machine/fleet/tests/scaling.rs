@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
-use crate::config::{Protocol, RestartWhen};
+use crate::config::{Protocol, RestartWhen, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
 use crate::machine::worker::Said;
@@ -158,4 +158,37 @@ fn a_worker_that_leaves_with_its_slot_can_not_be_restarted() {
     let restart = stage.operate_on(SlotRequest::Restart, 1);
     let reason = DenyReason::NoSuchSlot { slot: SlotIndex(1), count: 1 };
     assert_eq!(stage.verdict(restart), Some(Verdict::Denied(reason)));
+}
+
+/// Whoever is promised so many workers gets them, also where one of a service has left by itself with a success.
+#[test]
+fn a_service_that_a_worker_left_is_whole_again_after_every_operation_that_promises_it() {
+    type Operation = fn(&mut Stage) -> TicketId;
+    let operations: [(&str, Operation); 6] = [
+        ("start", Stage::start),
+        ("scale to as many", |stage| stage.scale(Count::To(3))),
+        ("scale to more", |stage| stage.scale(Count::To(4))),
+        ("reload", |stage| stage.reload(UpdatePolicy::default(), None)),
+        ("restart beside", |stage| stage.renew(Target::All)),
+        ("restart", |stage| stage.operate(SlotRequest::Restart, Target::All)),
+    ];
+    for (name, operation) in operations {
+        let mut stage = Stage::started(3);
+        stage.end_process(1, ExitStatus::Code(0));
+        assert_eq!(stage.fleet.status().ready, 2, "{name}: on-failure leaves a success at that");
+        let ticket = operation(&mut stage);
+        stage.settle();
+        let AppStatus { desired, ready, .. } = stage.fleet.status();
+        assert_eq!((stage.verdict(ticket), ready), (Some(Verdict::Done), desired), "{name}");
+    }
+}
+
+#[test]
+fn who_is_brought_back_by_a_scale_and_fails_takes_the_newcomers_along() {
+    let mut stage = Stage::started(2).script(1, [Manner::Ends(ExitStatus::Code(1))]);
+    stage.end_process(1, ExitStatus::Code(0));
+    let scale = stage.scale(Count::To(3));
+    stage.settle();
+    assert!(matches!(stage.verdict(scale), Some(Verdict::StartFailed(_))));
+    assert_eq!((stage.fleet.status().desired, stage.fleet.status().ready), (2, 1));
 }
