@@ -62,7 +62,7 @@ pub(super) fn read<'t>(
         reload: notify::reload(table, protocol, notify_fd.is_some()),
         notify_fd,
         health: health::read(table, kind),
-        restart: restart::read(table),
+        restart: restart::read(table, kind),
         update: update::read(table),
         recycle: recycle::read(table, protocol),
         kind,

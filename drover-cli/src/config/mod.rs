@@ -28,7 +28,7 @@
 //! )?;
 //! assert_eq!(config.apps[0].command, ["node", "server.js"]);
 //! assert_eq!(config.apps[0].workers, Workers::Count(4));
-//! assert_eq!(config.apps[0].restart.when, RestartWhen::OnFailure);
+//! assert_eq!(config.apps[0].restart.when, RestartWhen::Always);
 //!
 //! let text = "version = 1\n[app.web]\ncommand = [\"web\"]\nworker = 4\n";
 //! let error = config::parse(text).unwrap_err();

@@ -16,6 +16,7 @@ pub(super) struct Relation<'t> {
     app: &'t str,
     on: &'t str,
     span: Range<usize>,
+    condition: Option<Condition>,
 }
 
 /// Reads `depends_on` of an app. Whether the others exist is known once all are read: see [`check`].
@@ -35,14 +36,15 @@ fn dependency<'t>(
     relations: &mut Vec<Relation<'t>>,
     mistakes: &mut Mistakes<'t>,
 ) -> Option<Dependency> {
-    relations.push(Relation { app, on: row.name, span: row.key_span.clone() });
-    let condition = value::word(CONDITIONS)(row, mistakes)?;
+    let condition = value::word(CONDITIONS)(row, mistakes);
+    relations.push(Relation { app, on: row.name, span: row.key_span.clone(), condition });
+    let condition = condition?;
     Some(Dependency { app: row.name.to_owned(), condition })
 }
 
 /// Notes dependencies on apps that there are not, and apps that wait for each other.
 pub(super) fn check<'t>(mistakes: &mut Mistakes<'t>, relations: &[Relation<'t>], apps: &[&'t str]) {
-    for Relation { app, on, span } in relations.iter().filter(|relation| !apps.contains(&relation.on)) {
+    for Relation { app, on, span, .. } in relations.iter().filter(|relation| !apps.contains(&relation.on)) {
         let help = match suggest::suggest(on, apps.iter().copied()) {
             Some(known) => suggest::did_you_mean(known),
             None => format!("add `[app.{}]` with its `command`", names::key_shown(on)),
@@ -58,6 +60,26 @@ pub(super) fn check<'t>(mistakes: &mut Mistakes<'t>, relations: &[Relation<'t>],
         }
         tell(mistakes, relations, &cycle);
         told.extend(cycle);
+    }
+}
+
+/// Notes who waits for the completion of an app that is always restarted, which therefore never completes.
+pub(super) fn check_completions<'t>(
+    mistakes: &mut Mistakes<'t>,
+    relations: &[Relation<'t>],
+    always_restarted: &[&str],
+) {
+    let waits = |relation: &&Relation<'t>| {
+        relation.condition == Some(Condition::Completed) && always_restarted.contains(&relation.on)
+    };
+    for Relation { app, on, span, .. } in relations.iter().filter(waits) {
+        let (app, on) = (names::key_shown(app), names::key_shown(on));
+        mistakes
+            .add(
+                span.clone(),
+                format!("app.{app} would wait for ever: app.{on} is always restarted, so it never completes"),
+            )
+            .help(format!("write `restart = \"on-failure\"` in [app.{on}], or wait until it is \"ready\""));
     }
 }
 
@@ -102,7 +124,7 @@ fn tell(mistakes: &mut Mistakes<'_>, relations: &[Relation<'_>], cycle: &[usize]
     let message = format!("apps wait for each other: {chain}{}", shown(first.app));
     let mistake = mistakes.add(first.span.clone(), message);
     for edge in others {
-        let Relation { app, on, span } = &relations[*edge];
+        let Relation { app, on, span, .. } = &relations[*edge];
         mistake.label(span.clone(), format!("`{}` waits for `{}` here", shown(app), shown(on)));
     }
     mistake.help("none of them would ever start; remove one of these");

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use drover_master::config::{Backoff, FailureLimit, LimitReached, RestartPolicy, RestartWhen};
+use drover_master::config::{Backoff, FailureLimit, Kind, LimitReached, RestartPolicy, RestartWhen};
 
 use super::mistake::Mistakes;
 use super::reader::{Entry, Origin, Reader};
@@ -18,25 +18,25 @@ const THENS: &[(&str, LimitReached)] = &[
     ("stop-all", LimitReached::StopAll),
 ];
 
-/// Reads `restart` of an app.
-pub(super) fn read(app: &mut Reader<'_, '_>) -> RestartPolicy {
+/// Reads `restart` of an app of this kind. A service is to run, so it comes back after every end; a oneshot is to be done.
+pub(super) fn read(app: &mut Reader<'_, '_>, kind: Kind) -> RestartPolicy {
+    let default = RestartPolicy::of(kind);
     match app.entry("restart") {
         Some(entry) if entry.item.is_str() => {
             let when = value::word(POLICIES)(&entry, app.mistakes());
-            when.map_or_else(RestartPolicy::default, RestartPolicy::new)
+            when.map_or(default, RestartPolicy::new)
         }
         Some(entry) if !entry.item.is_table_like() => {
             entry
                 .mistype(app.mistakes(), "a policy or a table")
                 .help("write for example `restart = \"on-failure\"`");
-            RestartPolicy::default()
+            default
         }
-        _ => app.table("restart", table),
+        _ => app.table("restart", |table| read_table(table, default)),
     }
 }
 
-fn table(table: &mut Reader<'_, '_>) -> RestartPolicy {
-    let default = RestartPolicy::default();
+fn read_table(table: &mut Reader<'_, '_>, default: RestartPolicy) -> RestartPolicy {
     let when = table.setting("policy", default.when, value::word(POLICIES)).value;
     let backoff = table.table("backoff", backoff);
     let limit = table.table("limit", |table| failure_limit(table, FailureLimit::default()));

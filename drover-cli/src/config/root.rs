@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use drover_master::config::RestartWhen;
 use toml_edit::Table;
 
 use super::mistake::Mistakes;
@@ -37,6 +38,9 @@ pub(super) fn read<'t>(
             Some(App { depends_on, ..app::read(app, entry, &declared, directory)? })
         });
         relation::check(root.mistakes(), &relations, &named);
+        let always = |app: &&App| app.restart.when == RestartWhen::Always;
+        let always: Vec<&str> = apps.iter().flatten().filter(always).map(|app| app.name.as_str()).collect();
+        relation::check_completions(root.mistakes(), &relations, &always);
         socket::check_queues(root.mistakes(), &sockets, apps.iter().flatten());
         if table.get("app").is_none_or(|item| item.as_table_like().is_some_and(|table| table.is_empty())) {
             root.miss("app", "no app to run", "add one: `[app.web]` with `command = [\"…\"]`");

@@ -431,7 +431,7 @@ term_timeout = "5s"
 signal = "SIGTERM"
 
 [app.web.restart]
-policy = "on-failure"
+policy = "always"
 backoff = { initial = "200ms", max = "30s", factor = 2.0, jitter = 0.2 }
 limit = { count = 10, within = "5m", then = "give-up" }
 start_limit = { count = 10, within = "5m", then = "give-up" }

@@ -40,7 +40,7 @@ fn only_an_app_means_what_it_depends_on_too() {
 fn the_end_of_an_essential_app_is_the_end_of_all() {
     let home = Home::new();
     let master = home
-        .up("[app.main]\ncommand = [\"sh\", \"-c\", \"sleep 1.2\"]\nworkers = 1\nessential = true\n\
+        .up("[app.main]\ncommand = [\"sh\", \"-c\", \"sleep 1.2\"]\nworkers = 1\nrestart = \"on-failure\"\nessential = true\n\
          [app.beside]\ncommand = \"sleep 1000\"\nworkers = 1\n");
     let ended = master.end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");

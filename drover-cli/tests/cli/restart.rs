@@ -32,6 +32,18 @@ fn always_starts_again_after_a_success() {
 }
 
 #[test]
+fn a_service_of_a_file_comes_back_after_it_has_left_with_code_0() {
+    let home = Home::new();
+    let master = home.up("[app.app]\nworkers = 1\ncommand = [\"sh\", \"-c\", \"sleep 1.2\"]\n");
+    let worker = home.until("the second life", |status| {
+        let worker = &status["apps"][0]["workers"][0];
+        (worker["restarts"] == 1).then(|| worker.clone())
+    });
+    assert_eq!(worker["last_exit"]["kind"], "normal_exit");
+    home.down(master);
+}
+
+#[test]
 fn never_leaves_it_at_one_life() {
     let home = Home::new();
     let ended = home.run_sh(&["--restart", "never"], "sleep 1.2; echo bye >&2; exit 4");

@@ -21,7 +21,7 @@ fn the_environment_is_added_to_what_is_inherited() {
     let home = Home::new();
     let ended = app(
         &home,
-        "env = { ADDED = \"by a = file\", HOME = \"/x\" }",
+        "restart = \"on-failure\"\nenv = { ADDED = \"by a = file\", HOME = \"/x\" }",
         "echo $INHERITED; echo $ADDED; echo $HOME; echo [$LISTEN_PID$NOTIFY_SOCKET]",
     );
     assert_eq!(said(&ended), ["from above", "by a = file", "/x", "[]"]);
@@ -30,7 +30,11 @@ fn the_environment_is_added_to_what_is_inherited() {
 #[test]
 fn the_environment_can_be_cleared() {
     let home = Home::new();
-    let ended = app(&home, "env_clear = true\nenv = { ADDED = \"yes\" }", "exec /usr/bin/env");
+    let ended = app(
+        &home,
+        "restart = \"on-failure\"\nenv_clear = true\nenv = { ADDED = \"yes\" }",
+        "exec /usr/bin/env",
+    );
     let mut names: Vec<&str> = said(&ended).iter().map(|line| line.split('=').next().unwrap()).collect();
     names.sort_unstable();
     // The shell adds PWD and its kin.
@@ -42,7 +46,7 @@ fn the_environment_can_be_cleared() {
 fn the_directory_and_the_mask_are_set() {
     let home = Home::new();
     std::fs::create_dir(home.path("work")).unwrap();
-    let ended = app(&home, "cwd = \"work\"\numask = \"0027\"", "pwd; umask");
+    let ended = app(&home, "restart = \"on-failure\"\ncwd = \"work\"\numask = \"0027\"", "pwd; umask");
     assert_eq!(said(&ended), [home.path("work").to_str().unwrap(), "0027"]);
     let ended = app(&home, "cwd = \"nowhere\"", "pwd");
     let directory = home.path("nowhere");
@@ -65,7 +69,7 @@ fn the_stop_signal_is_sent_in_place_of_sigterm() {
 #[test]
 fn codes_that_are_a_success_complete() {
     let home = Home::new();
-    let ended = app(&home, "restart.success_codes = [0, 3]", "exit 3");
+    let ended = app(&home, "restart = { policy = \"on-failure\", success_codes = [0, 3] }", "exit 3");
     assert_eq!(ended.code, Some(0), "{ended:#?}");
 }
 

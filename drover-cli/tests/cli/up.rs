@@ -87,7 +87,7 @@ fn keep_going_leaves_the_others_running_and_tries_again() {
 #[test]
 fn when_all_apps_have_completed_it_ends_well() {
     let home = Home::new();
-    let toml = "[app.one]\ncommand = \"true\"\nworkers = 2\n[app.two]\ncommand = [\"sh\", \"-c\", \"sleep 1.2\"]\nworkers = 1\n";
+    let toml = "[app.one]\ncommand = \"true\"\nrestart = \"on-failure\"\nworkers = 2\n[app.two]\ncommand = [\"sh\", \"-c\", \"sleep 1.2\"]\nrestart = \"never\"\nworkers = 1\n";
     let ended = home.up(toml).end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(ended.errors().is_empty(), "{ended:#?}");

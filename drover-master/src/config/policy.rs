@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::Probe;
+use super::{Kind, Probe};
 
 /// How workers become ready, and how long they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +111,8 @@ pub struct SuspendSignals {
 /// Whether and when an ended worker is started again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestartPolicy {
-    /// After which ends. Default: failures only.
+    /// After which ends. Default: failures only; a service that a file describes comes back after every end
+    /// ([`RestartPolicy::of`]).
     pub when: RestartWhen,
     /// How long the pauses are.
     pub backoff: Backoff,
@@ -145,6 +146,15 @@ impl Default for RestartPolicy {
 }
 
 impl RestartPolicy {
+    /// What fits this kind of app: a service is to run, so it comes back after every end that nobody asked for; a oneshot is
+    /// tried again after a failure only.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Service => Self::new(RestartWhen::Always),
+            Kind::Oneshot => Self::new(RestartWhen::OnFailure),
+        }
+    }
+
     /// The default policy after these ends.
     pub fn new(when: RestartWhen) -> Self {
         Self { when, ..Self::default() }

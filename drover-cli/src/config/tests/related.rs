@@ -6,12 +6,17 @@ use super::{said, web};
 #[test]
 fn apps_that_wait_for_each_other_are_told_once_a_circle() {
     let app = |name: &str, on: &str| format!("app.{name} = {{ command = 'x', depends_on = {{ {on} }} }}\n");
-    let chain = [app("a", "b = 'ready'"), app("b", "c = 'completed'"), app("c", "")].concat();
+    let chain = [
+        app("a", "b = 'ready'"),
+        app("b", "c = 'completed'"),
+        app("c", "").replace("command", "restart = 'never', command"),
+    ]
+    .concat();
     assert!(parse(&format!("version = 1\n{chain}")).is_ok());
     let circle = [
         app("a", "b = 'ready', d = 'ready'"),
         app("b", "c = 'completed'"),
-        app("c", "b = 'ready', a = 'ready'"),
+        app("c", "b = 'ready', a = 'ready'").replace("command", "restart = 'never', command"),
         app("d", "e = 'ready'"),
     ]
     .concat();
@@ -20,6 +25,26 @@ fn apps_that_wait_for_each_other_are_told_once_a_circle() {
         "line 2, column 41: apps wait for each other: a → b → c → a; none of them would ever start; remove one of these\n\
          line 5, column 41: unknown app `e` in app.d.depends_on; add `[app.e]` with its `command`"
     );
+}
+
+#[test]
+fn nobody_waits_for_the_completion_of_what_is_always_restarted() {
+    let text = |db: &str| {
+        format!(
+            "version = 1\napp.web = {{ command = 'x', depends_on = {{ db = 'completed' }} }}\napp.db = {{ command = 'x'{db} }}\n"
+        )
+    };
+    for db in ["", ", restart = 'always'", ", kind = 'oneshot', restart = 'always'"] {
+        assert_eq!(
+            said(&text(db)),
+            "line 2, column 43: app.web would wait for ever: app.db is always restarted, so it never completes; \
+             write `restart = \"on-failure\"` in [app.db], or wait until it is \"ready\"",
+            "{db}"
+        );
+    }
+    for db in [", kind = 'oneshot'", ", restart = 'on-failure'", ", restart = 'never'"] {
+        assert!(parse(&text(db)).is_ok(), "{db}");
+    }
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn plain_app() -> App {
         watchdog: None,
         notify_fd: None,
         reload: None,
-        restart: RestartPolicy::default(),
+        restart: RestartPolicy::of(Kind::Service),
         update: UpdatePolicy::default(),
         recycle: RecyclePolicy::default(),
         kind: Kind::Service,
@@ -165,7 +165,7 @@ fn every_key_arrives_in_its_field() {
         suspend: Some(Suspend { signal: "SIGUSR1".into(), resume_signal: "SIGUSR2".into() }),
         command: strings(&["redis-server", "--save", "", "a b"]),
         stop: Stop { signal: "SIGINT".into(), ..Stop::default() },
-        restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::default() },
+        restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::of(Kind::Service) },
         kind: Kind::Oneshot,
         start: Start { timeout: Duration::MAX, ..Start::default() },
         depends_on: vec![Dependency { app: "web".into(), condition: Condition::Ready }],
@@ -207,12 +207,25 @@ fn defaults_are_those_of_the_interface() {
     );
     let RestartPolicy { when, backoff, limit, start_limit, reset_after, success_codes, fatal_codes } =
         restart;
-    assert_eq!(when, RestartWhen::OnFailure);
+    assert_eq!(when, RestartWhen::Always);
     assert_eq!((backoff.initial, backoff.max), (Duration::from_millis(200), seconds(30)));
     assert_eq!((backoff.factor, backoff.jitter), (2.0, 0.2));
     assert_eq!(limit, FailureLimit { count: nonzero(10), within: seconds(300), then: LimitReached::GiveUp });
     assert_eq!(start_limit, None);
     assert_eq!((reset_after, success_codes, fatal_codes), (seconds(60), vec![0], vec![]));
+}
+
+#[test]
+fn a_service_comes_back_after_every_end_and_a_oneshot_after_failures() {
+    for (lines, when) in [
+        ("", RestartWhen::Always),
+        ("restart.limit.count = 3", RestartWhen::Always),
+        ("kind = 'oneshot'", RestartWhen::OnFailure),
+        ("kind = 'oneshot'\nrestart = { reset_after = '5s' }", RestartWhen::OnFailure),
+        ("restart = 'on-failure'", RestartWhen::OnFailure),
+    ] {
+        assert_eq!(app(lines).restart.when, when, "{lines}");
+    }
 }
 
 #[test]
