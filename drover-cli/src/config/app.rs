@@ -60,6 +60,7 @@ pub(super) fn read<'t>(
         heartbeat: heartbeat::read(table, protocol),
         watchdog: notify::watchdog(table, protocol, notify_fd.is_some()),
         reload: notify::reload(table, protocol, notify_fd.is_some()),
+        notify_access: notify::access(table, protocol, notify_fd.is_some()),
         notify_fd,
         health: health::read(table, kind),
         restart: restart::read(table),

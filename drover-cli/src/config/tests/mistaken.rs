@@ -130,6 +130,10 @@ fn every_wrong_line_of_an_app_is_told() {
             "1: app.web.notify_fd has no meaning without the protocol that it belongs to; leave it out, or set `protocol = \"notify\"`",
         ),
         (
+            "notify_access = 'all'",
+            "1: app.web.notify_access has no meaning without the socket of sd_notify(3); leave it out, or set `protocol = \"notify\"`",
+        ),
+        (
             "reload = {}",
             "1: missing key `signal` in app.web.reload; name it, for example `reload = { signal = \"HUP\" }`",
         ),
