@@ -4,12 +4,14 @@
 //! and whatever is swept from there. A file that is replaced has no lock any more; the mark in the name of the control socket
 //! still tells of the master then.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use drover_master::control::ControlPath;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use super::find::socket_of_file;
 use crate::exit_status::ExitStatus;
@@ -17,22 +19,21 @@ use crate::output::message;
 
 /// The lock; closed, and so given back, with the master. An exec closes it too, so no worker holds it.
 #[derive(Debug)]
-pub(super) struct FileLock(#[expect(dead_code, reason = "it is held, not used")] Option<File>);
+pub(super) struct FileLock(#[expect(dead_code, reason = "it is held, not used")] Option<Flock<File>>);
 
 /// Takes the lock of a file, or says who runs it.
 pub(super) fn take(file: &Path) -> Result<FileLock, ExitStatus> {
     let live = ControlPath::live();
     let socket = socket_of_file(file, &live).map(|path| path.display().to_string());
-    let locked = File::open(file).ok().filter(|opened| opened.metadata().is_ok_and(|found| found.is_file()));
-    let holder = match locked.as_ref().map(File::try_lock) {
-        Some(Err(TryLockError::WouldBlock)) => {
-            locked.as_ref().and_then(holder).filter(|pid| is_trusted(*pid))
-        }
+    let opened = File::open(file).ok().filter(|opened| opened.metadata().is_ok_and(|found| found.is_file()));
+    let (lock, holder) = match opened.map(|opened| Flock::lock(opened, FlockArg::LockExclusiveNonblock)) {
+        Some(Ok(lock)) => (Some(lock), None),
+        Some(Err((opened, Errno::EWOULDBLOCK))) => (None, holder(&opened).filter(|pid| is_trusted(*pid))),
         // A file system without locks is no reason not to start.
-        _ => None,
+        Some(Err(_)) | None => (None, None),
     };
     let who = match (holder, &socket) {
-        (None, None) => return Ok(FileLock(locked)),
+        (None, None) => return Ok(FileLock(lock)),
         (Some(pid), None) => format!("pid {pid}; end it with `kill {pid}`, or by `drover -s SOCKET down`"),
         (pid, Some(socket)) => {
             let pid = pid.map_or_else(String::new, |pid| format!("pid {pid}, "));

@@ -211,6 +211,17 @@ mod tests {
         format!("/run/drover/{name}-{}.sock", mark_of_file(Path::new(file))).into()
     }
 
+    /// `-s`, `-f`, the file here, what the verb does, the masters of this user and of others, and which one is meant.
+    type Row<'a> = (
+        Option<&'a Path>,
+        Option<&'a str>,
+        Option<&'a str>,
+        Intent,
+        &'a [&'a PathBuf],
+        &'a [&'a PathBuf],
+        Choice,
+    );
+
     #[test]
     fn a_verb_means_the_master_of_its_file_and_never_another() {
         use Intent::{Applies, Changes, Looks};
@@ -222,16 +233,7 @@ mod tests {
         let gone = |file: &str| Choice::NotRunning(file.into());
         let given = Path::new("/x.sock");
         let none: &[&PathBuf] = &[];
-        // -s, -f, here, intent, own, of other users, choice
-        let table: &[(
-            Option<&Path>,
-            Option<&str>,
-            Option<&str>,
-            Intent,
-            &[&PathBuf],
-            &[&PathBuf],
-            Choice,
-        )] = &[
+        let table: &[Row] = &[
             (Some(given), Some(shop), Some(blog), Changes, &[&shops, &blogs], none, Choice::At(given.into())),
             // Where a file lies, or is named, it alone counts.
             (None, None, Some(blog), Looks, &[&shops], none, gone(blog)),

@@ -71,9 +71,9 @@ fn one_master_is_found_and_two_are_listed() {
 fn two_projects(home: &Home) -> (PathBuf, PathBuf) {
     let project = |name: &str, app: &str| {
         let dir = home.path(name).join("current");
-        fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(&dir).expect("a directory can be made");
         let text = format!("version = 1\n[app.{app}]\nworkers = 1\ncommand = [\"sleep\", \"1000\"]\n");
-        fs::write(dir.join("drover.toml"), text).unwrap();
+        fs::write(dir.join("drover.toml"), text).expect("a file can be written");
         dir
     };
     (project("shop", "shop"), project("blog", "blog"))
