@@ -233,7 +233,7 @@ mod tests {
         let gone = |file: &str| Choice::NotRunning(file.into());
         let given = Path::new("/x.sock");
         let none: &[&PathBuf] = &[];
-        let table: &[Row] = &[
+        let table: &[Row<'_>] = &[
             (Some(given), Some(shop), Some(blog), Changes, &[&shops, &blogs], none, Choice::At(given.into())),
             // Where a file lies, or is named, it alone counts.
             (None, None, Some(blog), Looks, &[&shops], none, gone(blog)),
