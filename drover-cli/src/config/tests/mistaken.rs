@@ -380,7 +380,10 @@ fn every_wrong_line_of_the_rest_is_told() {
             "line 4, column 6: missing key `command` in app.b; say what to run, for example `command = [\"node\", \"server.js\"]`",
         ),
         ("[[app.b]]", "line 4, column 7: app.b is an array of tables, not a table; write `[app.b]`"),
-        ("[socket.a]", "line 4, column 2: unknown key `socket`; here it is `sockets`, for example `[sockets.http]`"),
+        (
+            "[socket.a]",
+            "line 4, column 2: unknown key `socket`; here it is `sockets`, for example `[sockets.http]`",
+        ),
     ] {
         assert_eq!(said(&web(lines)), expected, "{lines}");
     }
