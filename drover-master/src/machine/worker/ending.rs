@@ -106,6 +106,12 @@ impl Worker {
             State::Initialized { .. } | State::ShuttingDown { rung: Rung::Killed } | State::Exited { .. } => {
             }
             State::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
+            // It has had SIGTERM, alone, and who hurries knows that it has not helped.
+            State::ShuttingDown { rung: Rung::Asked }
+                if !self.is_dead && self.intent.sent.contains(&libc::SIGTERM) =>
+            {
+                self.kill(now, out);
+            }
             State::Starting
             | State::Checking
             | State::Started
