@@ -14,7 +14,9 @@ mod exit_status;
 mod output;
 
 use std::ffi::OsString;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -29,6 +31,9 @@ struct Readme;
 
 use args::{Cli, Verb};
 use output::message;
+
+/// How long the last lines of output may take. A terminal that is stopped does not keep a process alive.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs the command line to its end.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -80,7 +85,9 @@ fn run(cli: Cli) -> ExitStatus {
             return ExitStatus::Failed;
         }
     };
-    let status = runtime.block_on(commands::run(cli));
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::run(cli))));
+    runtime.block_on(drover_master::flush_output(LAST_LINES));
+    let status = ran.unwrap_or_else(|panic| panic::resume_unwind(panic));
     // Nothing is left that has to end by itself; a blocked thread of the runtime does not hold up the exit.
     runtime.shutdown_background();
     status

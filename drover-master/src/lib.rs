@@ -82,6 +82,6 @@ pub use master::{
     Occurrence, OperateError, Reload, Snapshot, StartError, Ticket, Unavailable,
 };
 pub use nofile::raise_nofile;
-pub use process::{AccountError, Line, OutputSink, Stream, flush_output, write_output};
+pub use process::{AccountError, Line, OutputSink, Stream, flush_output, say_aside, write_output};
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal};

@@ -12,13 +12,15 @@
 //! | `drover::control` | requests of the command line |
 //! | `drover::output` | trouble with what workers print |
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 
 pub use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::say_aside;
 
 /// Why traces can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,9 @@ pub enum LoggingError {
 
 /// Prints what `DROVER_LOG` and `DEBUG` ask for. Without `DROVER_LOG`, `default` and above; [`LevelFilter::WARN`] is quiet.
 ///
+/// A trace never waits for a stderr that nobody reads: it is written by a thread of its own, and what that can't keep is counted.
+/// Call [`flush_output`](crate::flush_output) before the process ends.
+///
 /// # Errors
 ///
 /// [`LoggingError`]; the program can go on without traces.
@@ -50,9 +55,23 @@ pub fn init(default: LevelFilter) -> Result<(), LoggingError> {
     let targets = targets(default, read("DROVER_LOG").as_deref(), read("DEBUG").as_deref())?;
     let colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colour);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Aside).with_ansi(colour);
     tracing_subscriber::registry().with(lines).with(targets).try_init()?;
     Ok(())
+}
+
+/// Hands each trace over whole.
+struct Aside;
+
+impl Write for Aside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        say_aside(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn targets(

@@ -147,11 +147,7 @@ pub(crate) trait Leave: fmt::Debug + Send + Sync {
 
 impl<S: AsFd + fmt::Debug + Send> Leave for Queue<S> {
     fn leave(&self) {
-        let mut place = self.place();
-        place.is_leaving = true;
-        if place.turn == Turn::Waiting {
-            self.remove(&mut place, Turn::Left);
-        }
+        self.leave_from(&mut self.place());
     }
 
     fn come_back(&self) {
@@ -255,6 +251,21 @@ impl<S: AsFd> Queue<S> {
         Ok(())
     }
 
+    /// Leaves, unless a connection waits. The thread may have been woken for it and be on its way here: then nobody else was told,
+    /// and it would wait until the next one comes. So it is our turn, and the bell rings; at worst another worker is faster.
+    fn leave_from(&self, place: &mut Place<S>) {
+        place.is_leaving = true;
+        if place.turn != Turn::Waiting {
+            return;
+        }
+        self.remove(place, Turn::Left);
+        // Only after the removal: what comes from here on wakes another.
+        if place.socket.as_ref().is_some_and(more_wait) {
+            place.turn = Turn::Ours;
+            self.bell.notify_one();
+        }
+    }
+
     fn remove(&self, place: &mut Place<S>, turn: Turn) {
         if let Some(socket) = &place.socket {
             // Fails only for a socket that is not there (ENOENT), and it was added by `rejoin`.
@@ -297,6 +308,26 @@ fn more_wait(socket: &impl AsFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The lock stands for a thread that was woken and has not got on: it can't before the place is left.
+    #[tokio::test]
+    async fn who_leaves_just_when_it_was_woken_still_takes_the_connection() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let queue = AcceptQueue::join(socket).unwrap();
+        let client = {
+            let mut place = queue.0.place();
+            let client = std::net::TcpStream::connect(address).unwrap();
+            queue.0.leave_from(&mut place);
+            client
+        };
+        assert!(queue.0.has_turn(), "nobody else was told");
+        let taken =
+            tokio::time::timeout(std::time::Duration::from_secs(20), queue.take(|socket| socket.accept()));
+        assert_eq!(taken.await.unwrap().unwrap().1, client.local_addr().unwrap());
+        assert!(!queue.0.has_turn(), "it has left");
+    }
 
     #[test]
     fn a_turn_is_one_connection_until_connections_keep_waiting() {

@@ -11,6 +11,7 @@ use crate::error::ConnectError;
 use crate::handshake;
 use crate::identity::Identity;
 use crate::link;
+use crate::listen_fds::ListenFds;
 use crate::listeners::Listeners;
 use crate::orphan;
 use crate::shared::Shared;
@@ -142,6 +143,8 @@ impl MessageBusBuilder {
     /// Dropping the future closes the connection; the master may count the token as used until it reads that.
     pub async fn connect(self) -> Result<MessageBus, ConnectError> {
         let environment = Environment::read()?;
+        // What is wrong with them is told to whoever asks for a listener; a worker without one need not care.
+        let _checked_later = ListenFds::of_process();
         let Some(socket) = self.socket.or_else(|| environment.socket.clone()) else {
             let shared = Arc::new(Shared::standalone(
                 Identity::standalone(&environment),

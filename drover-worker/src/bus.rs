@@ -177,6 +177,20 @@ impl MessageBus {
         self.shared.work.begin()
     }
 
+    /// Waits until no [`in_flight`](Self::in_flight) guard is held, or the worker is to leave. It has no deadline of its own: the
+    /// master has one, which [`extend`](Self::extend) moves, and after the master's death the orphan timeout ends the process.
+    pub(crate) async fn work_is_over(&self) {
+        self.unless_told_to_leave(self.shared.work.idle()).await;
+    }
+
+    /// Waits for `what` until the master asks for the end whatever is under way.
+    pub(crate) async fn unless_told_to_leave(&self, what: impl Future<Output = ()>) {
+        tokio::select! {
+            () = what => {}
+            _ = self.quit_requested() => {}
+        }
+    }
+
     /// Says Stopped: no new work is taken, and what was under way is finished. Answers a request to stop.
     ///
     /// Without a master, [`quit_requested`](Self::quit_requested) resolves hereafter.

@@ -3,13 +3,16 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
+use crate::listen_fds::ListenFds;
+
 /// The variables by which sockets are handed over. Others that begin alike, such as a `LISTEN_ADDRESS`, are the app's.
 const LISTEN: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID"];
 
-/// A command that does not pass on what was meant for this process alone: every `DROVER_*` variable and those of
-/// `LISTEN_FDS`.
+/// A command that does not pass on what was meant for this process alone: every `DROVER_*` variable, those of `LISTEN_FDS`, and the
+/// sockets that these tell of.
 ///
-/// A child that kept them would take itself for the worker. The environment of this process is not changed.
+/// A child that kept the variables would take itself for the worker, and one that kept a socket would hold its port. So the sockets are
+/// marked close-on-exec here, as [`connect`](crate::MessageBus::connect) does too. The environment of this process is not changed.
 ///
 /// # Examples
 ///
@@ -19,6 +22,8 @@ const LISTEN: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn command(program: impl AsRef<OsStr>) -> Command {
+    // Without usable variables nothing was handed over.
+    let _none = ListenFds::of_process();
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if is_ours(&name) {

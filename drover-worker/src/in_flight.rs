@@ -17,6 +17,8 @@ pub(crate) struct Work {
     count: AtomicU64,
     done: AtomicU64,
     changed: Notify,
+    /// Told to all who wait when nothing is under way any more.
+    idle: Notify,
     is_reported: AtomicBool,
 }
 
@@ -31,6 +33,18 @@ impl Work {
     /// How many were under way and are not any more.
     pub(crate) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// Waits until nothing is under way.
+    pub(crate) async fn idle(&self) {
+        loop {
+            // Before the look, so that what changes after it is heard.
+            let idle = self.idle.notified();
+            if self.count.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
     }
 
     /// Reports from here on, by one task however often this is called. It sleeps while nothing changes, and keeps the text of
@@ -66,8 +80,11 @@ pub struct InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.work.count.fetch_sub(1, Ordering::Relaxed);
         self.work.done.fetch_add(1, Ordering::Relaxed);
+        let was_last = self.work.count.fetch_sub(1, Ordering::AcqRel) == 1;
         self.work.changed.notify_one();
+        if was_last {
+            self.work.idle.notify_waiters();
+        }
     }
 }

@@ -128,7 +128,7 @@
 //!
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
-//! | `axum` | no | `MessageBus::serve_axum`; and [`Listener`] goes into `axum::serve` |
+//! | `axum` | no | `MessageBus::serve_axum`; and [`Listener`] and [`UnixListener`] go into `axum::serve` |
 //! | `testing` | no | `testing::FakeMaster`, to test a worker without a master |
 
 #![deny(unsafe_code)]

@@ -32,12 +32,17 @@ struct Offer {
 }
 
 impl ListenFds {
-    /// The sockets in the environment of this process: one value for all buses, so that no socket gets two owners.
+    /// The sockets in the environment of this process: one value for all buses, so that no socket gets two owners. From the
+    /// first call on none of them is inherited by a child, as with `sd_listen_fds(3)`: it would hold the port for as long as it lives.
     pub(crate) fn of_process() -> Result<Arc<Self>, ListenFdsError> {
         static OF_PROCESS: OnceLock<Result<Arc<ListenFds>, ListenFdsError>> = OnceLock::new();
         OF_PROCESS
             .get_or_init(|| {
                 let sockets = parse(|name| std::env::var_os(name), std::process::id())?;
+                for (_, fd) in &sockets {
+                    // One that is not there is told to whoever asks for it.
+                    let _absent = sys::close_on_exec(*fd);
+                }
                 Ok(Arc::new(Self::new(sockets)))
             })
             .clone()

@@ -9,7 +9,8 @@ impl MessageBusBuilder {
     /// and [resumed](Self::resumable).
     ///
     /// A round takes its listeners, says [`started`](MessageBus::started), serves, and returns once it was asked to stop and what was
-    /// under way is finished. Then this says Stopped, and waits. On a Resume it runs `round` again; when asked to leave it says
+    /// under way is finished. Then this waits until every guard of [`in_flight`](MessageBus::in_flight) is dropped, in whatever task
+    /// it is held; says Stopped, and waits for what follows. What is not finished by the deadline is the master's to end. On a Resume it runs `round` again; when asked to leave it says
     /// ShutDown and returns. What is to outlive a rest (caches, pools) is made outside of `round`; what it drops costs
     /// nothing while the worker rests.
     ///
@@ -63,6 +64,7 @@ impl MessageBusBuilder {
             if !bus.is_stopping() {
                 return Ok(());
             }
+            bus.work_is_over().await;
             bus.stopped().await?;
             if bus.resume_requested().await.is_none() {
                 bus.shut_down().await?;

@@ -1,12 +1,12 @@
-//! `axum::serve` on a [`Listener`].
+//! `axum::serve` on a [`Listener`] or a [`UnixListener`].
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::Listener;
+use crate::{Listener, UnixListener};
 
 /// The pause after an error that will not pass by itself, as axum makes it for tokio's listener.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -19,19 +19,41 @@ impl axum::serve::Listener for Listener {
 
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
-            let error = match Self::accept(self).await {
+            match Self::accept(self).await {
                 Ok(connection) => return connection,
-                Err(error) => error,
-            };
-            if let Some(pause) = pause_after(&error) {
-                tracing::error!(target: "drover::worker", %error, "cannot accept; trying again in {pause:?}");
-                tokio::time::sleep(pause).await;
+                Err(error) => wait_out(&error).await,
             }
         }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         Self::local_addr(self)
+    }
+}
+
+/// As with TCP. A client of a Unix socket has no address that tells anything.
+impl axum::serve::Listener for UnixListener {
+    type Io = UnixStream;
+    type Addr = tokio::net::unix::SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, Self::Addr) {
+        loop {
+            match Self::accept(self).await {
+                Ok(connection) => return connection,
+                Err(error) => wait_out(&error).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Self::local_addr(self)
+    }
+}
+
+async fn wait_out(error: &io::Error) {
+    if let Some(pause) = pause_after(error) {
+        tracing::error!(target: "drover::worker", %error, "cannot accept; trying again in {pause:?}");
+        tokio::time::sleep(pause).await;
     }
 }
 

@@ -7,11 +7,13 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, StatusCode, Version};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::serve::IncomingStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -29,7 +31,11 @@ impl MessageBus {
     /// - from the request to stop on answers with `Connection: close` (HTTP/1), so that clients which keep connections open go
     ///   elsewhere by themselves;
     /// - leaves idle connections open [until then](Self::letting_go), for a request may be on its way on each, and closes them
-    ///   thereafter.
+    ///   thereafter;
+    /// - waits for connections that were upgraded, such as WebSockets: a task that holds one hears of the stop by
+    ///   [`stop_requested`](Self::stop_requested), and says goodbye when it likes, until the deadline.
+    ///
+    /// Handlers have the client's address from axum's `ConnectInfo<SocketAddr>`.
     ///
     /// # Errors
     ///
@@ -68,12 +74,34 @@ impl MessageBus {
                 () = letting_go => {}
             }
         };
-        axum::serve(Counting { listener, open }, app).with_graceful_shutdown(closing).await
+        let mut upgraded = open.subscribe();
+        let app = app.into_make_service_with_connect_info::<Peer>();
+        axum::serve(Counting { listener, open }, app).with_graceful_shutdown(closing).await?;
+        // To hyper a connection is over once it is upgraded; the task that has it now may still be at work.
+        let closed = async move {
+            // Without a sender none is open.
+            let _all_closed = upgraded.wait_for(|open| *open == 0).await;
+        };
+        self.unless_told_to_leave(closed).await;
+        Ok(())
+    }
+}
+
+/// A client's address. A type of our own, because axum's trait can't be implemented for the standard library's.
+#[derive(Debug, Clone, Copy)]
+struct Peer(SocketAddr);
+
+impl Connected<IncomingStream<'_, Counting>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Counting>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 
 /// Around every request of the app.
-async fn attend(State(bus): State<MessageBus>, request: Request, next: Next) -> Response {
+async fn attend(State(bus): State<MessageBus>, mut request: Request, next: Next) -> Response {
+    if let Some(ConnectInfo(Peer(peer))) = request.extensions().get().copied() {
+        request.extensions_mut().insert(ConnectInfo(peer));
+    }
     let in_flight = bus.in_flight();
     // HTTP/2 forbids the header, and says by GOAWAY what it says here.
     let has_header = request.version() <= Version::HTTP_11;

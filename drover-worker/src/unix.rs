@@ -70,6 +70,8 @@ fn is_left(path: &Path) -> bool {
 /// It comes from [`MessageBus::unix_listener`]. Dropping it closes this process's hold on the socket; connections that wait in
 /// its queue stay there for the other workers.
 ///
+/// With the feature `axum` it goes straight into `axum::serve`.
+///
 /// # Examples
 ///
 /// ```

@@ -176,3 +176,107 @@ async fn a_busy_worker_reports_a_few_times_a_second_at_most() {
     }
     assert!(reports <= 6, "{reports}");
 }
+
+/// A handler that holds its connection after the upgrade, until it is told.
+fn upgrading(over: Arc<Notify>) -> Router {
+    let upgrade = move |mut request: axum::extract::Request| {
+        let upgraded = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>().unwrap();
+        let over = Arc::clone(&over);
+        tokio::spawn(async move {
+            let connection = upgraded.await.unwrap();
+            over.notified().await;
+            let mut connection = hyper_util::rt::TokioIo::new(connection);
+            connection.write_all(b"goodbye").await.unwrap();
+            connection.shutdown().await.unwrap();
+        });
+        let switching = axum::http::StatusCode::SWITCHING_PROTOCOLS;
+        async move { (switching, [("connection", "upgrade"), ("upgrade", "chat")]) }
+    };
+    Router::new().route("/", get(upgrade))
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_is_waited_for_until_it_has_said_goodbye() {
+    let (_master, bus, mut link) = connected().await;
+    let over = Arc::new(Notify::new());
+    let (address, mut server) = serving(&bus, upgrading(Arc::clone(&over)));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n")
+        .await
+        .unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        assert_ne!(within(stream.read_buf(&mut head)).await.unwrap(), 0, "{head:?}");
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"), "{head:?}");
+    link.stop(DEADLINE * 6).await.unwrap();
+    // Past the moment at which idle connections are closed: it is not taken for one.
+    within(bus.letting_go()).await;
+    timeout(Duration::from_millis(200), &mut server).await.expect_err("the connection is open");
+    over.notify_one();
+    let mut goodbye = String::new();
+    within(stream.read_to_string(&mut goodbye)).await.unwrap();
+    assert_eq!(goodbye, "goodbye");
+    within(server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_that_does_not_end_does_not_outlast_the_request_to_leave() {
+    let (_master, bus, mut link) = connected().await;
+    let (address, server) = serving(&bus, upgrading(Arc::default()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: chat\r\n\r\n")
+        .await
+        .unwrap();
+    assert_ne!(within(stream.read(&mut [0; 256])).await.unwrap(), 0);
+    link.quit(DEADLINE).await.unwrap();
+    within(server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stopped_is_said_when_the_last_guard_is_dropped_and_not_before() {
+    let master = FakeMaster::bind().unwrap();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let mut released = Some(released);
+    let worker = master.bus().serve(async move |bus: &MessageBus| {
+        let (guard, released) = (bus.in_flight(), released.take().unwrap());
+        tokio::spawn(async move {
+            let _ = released.await;
+            drop(guard);
+        });
+        bus.started().await?;
+        bus.stop_requested().await;
+        Ok::<(), Box<dyn std::error::Error>>(())
+    });
+    let talk = async {
+        let mut link = master.accept().await.unwrap();
+        while !matches!(link.body().await.unwrap(), Some(Body::Started(_))) {}
+        link.stop(DEADLINE * 6).await.unwrap();
+        let silence = async { while !matches!(link.body().await.unwrap(), Some(Body::Stopped(_))) {} };
+        timeout(Duration::from_millis(500), silence).await.expect_err("a job is under way");
+        release.send(()).unwrap();
+        while !matches!(link.body().await.unwrap(), Some(Body::Stopped(_))) {}
+        link.quit(DEADLINE).await.unwrap();
+        while !matches!(link.body().await.unwrap(), Some(Body::ShutDown(_))) {}
+    };
+    let (worker, ()) = within(async { tokio::join!(worker, talk) }).await;
+    worker.unwrap();
+}
+
+#[tokio::test]
+async fn a_handler_is_told_the_address_of_its_client() {
+    let (_master, bus, mut link) = connected().await;
+    let tell = |axum::extract::ConnectInfo(peer): axum::extract::ConnectInfo<SocketAddr>| async move {
+        format!("{peer} done")
+    };
+    let (address, server) = serving(&bus, Router::new().route("/", get(tell)));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(REQUEST).await.unwrap();
+    let said = answer(&mut stream).await;
+    assert!(said.ends_with(&format!("{} done", stream.local_addr().unwrap())), "{said}");
+    drop(stream);
+    link.stop(DEADLINE).await.unwrap();
+    within(server).await.unwrap().unwrap();
+}

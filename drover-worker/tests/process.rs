@@ -111,6 +111,44 @@ async fn sockets_are_inherited_by_name_and_kept_from_children() {
 }
 
 #[tokio::test]
+async fn no_child_of_a_worker_holds_the_sockets_that_were_handed_over() {
+    let master = FakeMaster::bind().unwrap();
+    for role in ["as_a_worker_with_a_child_before_its_listener", "as_a_worker_with_a_child_by_command"] {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (child, mut link) = started(&master, &mut under(&master, with_socket(child(role), socket))).await;
+        link.quit(DEADLINE).await.unwrap();
+        assert_eq!(end_of(child).await.status.code(), Some(0), "{role}");
+    }
+}
+
+/// Whether a child of this process would have a socket as its descriptor 3.
+fn inherits_the_socket(mut command: Command) -> bool {
+    command.args(["-c", "test -S /proc/self/fd/3"]).stdin(Stdio::null()).status().unwrap().success()
+}
+
+#[tokio::test]
+#[ignore = "run as a child"]
+async fn as_a_worker_with_a_child_before_its_listener() {
+    assert!(inherits_the_socket(Command::new("sh")), "it was handed over");
+    let bus = MessageBus::connect().await.unwrap();
+    assert!(!inherits_the_socket(Command::new("sh")));
+    drop(bus.listener("http").unwrap());
+    bus.started().await.unwrap();
+    bus.quit_requested().await;
+}
+
+#[tokio::test]
+#[ignore = "run as a child"]
+async fn as_a_worker_with_a_child_by_command() {
+    assert!(inherits_the_socket(Command::new("sh")), "it was handed over");
+    assert!(!inherits_the_socket(command("sh")));
+    let bus = MessageBus::connect().await.unwrap();
+    drop(bus.listener("http").unwrap());
+    bus.started().await.unwrap();
+    bus.quit_requested().await;
+}
+
+#[tokio::test]
 async fn four_processes_share_one_listener_and_serve_every_connection() {
     const CONNECTIONS: usize = 200;
     let master = FakeMaster::bind().unwrap();

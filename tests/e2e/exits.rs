@@ -144,25 +144,22 @@ async fn a_worker_that_drains_but_does_not_leave_in_time_is_ended_by_sigterm() {
     assert_eq!(exit.to_string(), "was ended by SIGTERM: it did not leave in time");
 }
 
-/// The same end for one that stays where it was put and one that has left its process group.
 #[tokio::test]
-async fn a_plain_worker_that_is_deaf_to_its_stop_signal_is_killed_wherever_it_is() {
-    for deaf in [program!("worker_ignores_sigterm"), program!("worker_leaves_its_group")] {
-        let sink = drover_e2e::harness::Captured::default();
-        let worker = App::builder(deaf)
-            .protocol(Protocol::None)
-            .start_policy(soon())
-            .stop_policy(short_drain())
-            .output_sink(sink.clone());
-        let mut app = App::started(worker).await;
-        assert_eq!(sink.line(0).await, "deaf");
-        patiently("the shutdown", app.master().shutdown()).await.unwrap();
-        assert_eq!(app.until("deadline_missed").await.kind.detail(), "it did not drain in time");
-        let exit = app.exit().await;
-        assert_eq!(exit.reason, ended_by(KillCause::StopDeadline, 9));
-        assert_eq!(exit.to_string(), "was ended by SIGKILL: it did not drain in time");
-        app.is_gone().await;
-    }
+async fn a_plain_worker_that_is_deaf_to_its_stop_signal_is_killed() {
+    let sink = drover_e2e::harness::Captured::default();
+    let worker = App::builder(program!("worker_ignores_sigterm"))
+        .protocol(Protocol::None)
+        .start_policy(soon())
+        .stop_policy(short_drain())
+        .output_sink(sink.clone());
+    let mut app = App::started(worker).await;
+    assert_eq!(sink.line(0).await, "deaf");
+    patiently("the shutdown", app.master().shutdown()).await.unwrap();
+    assert_eq!(app.until("deadline_missed").await.kind.detail(), "it did not drain in time");
+    let exit = app.exit().await;
+    assert_eq!(exit.reason, ended_by(KillCause::StopDeadline, 9));
+    assert_eq!(exit.to_string(), "was ended by SIGKILL: it did not drain in time");
+    app.is_gone().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use drover_e2e::harness::{App, PATIENCE, eventually, patiently, signal, variable_of};
-use drover_master::config::{HealthCheck, HealthPolicy, Probe, ReloadSignal, StartPolicy};
+use drover_master::config::{HealthCheck, HealthPolicy, NotifyAccess, Probe, ReloadSignal, StartPolicy};
 use drover_master::machine::exit::{ExitReason, KillCause};
 use drover_master::machine::fleet::Target;
 use drover_master::machine::ids::SlotIndex;
@@ -41,9 +41,41 @@ async fn a_worker_is_ready_when_it_says_so_and_its_status_is_shown() {
 
 #[tokio::test]
 async fn a_child_of_the_worker_may_speak_for_it_even_if_it_is_gone_when_it_is_heard() {
-    let app = App::started(notifying("child READY=1")).await;
+    let app = App::started(notifying("child READY=1").notify_access(NotifyAccess::All)).await;
     assert_eq!(app.worker(0).phase, Phase::Started);
     app.end().await;
+}
+
+#[tokio::test]
+async fn a_script_says_by_systemd_notify_that_it_is_ready() {
+    let app = App::started(notifying("script READY=1|STATUS=up")).await;
+    says(&app, 0, "up").await;
+    assert_eq!(app.all_events().into_iter().filter(|event| event.name() == "notify_refused").count(), 0);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_helper_of_a_service_neither_makes_it_ready_nor_ends_it_nor_feeds_its_watchdog() {
+    let helper = "helper READY=1|STATUS=a lie;helper STOPPING=1;say STATUS=starting";
+    let mut app = App::new(notifying(helper).start_policy(within(Duration::from_secs(60))));
+    let start = app.master().start();
+    says(&app, 0, "starting").await;
+    assert_eq!(app.worker(0).phase, Phase::Starting);
+    let detail = app.until("notify_refused").await.kind.detail();
+    assert!(
+        detail.contains("READY=1, STATUS= from process ") && detail.contains("notify_access = \"all\""),
+        "{detail}"
+    );
+    assert_eq!(app.all_events().into_iter().filter(|event| event.name() == "notify_refused").count(), 1);
+    app.end().await;
+    start.await.unwrap_err();
+
+    let feeds = "helper WATCHDOG=1;wait 100;".repeat(50);
+    let hung = notifying(&format!("say READY=1;{feeds}")).watchdog(Some(Duration::from_millis(400)));
+    let mut app = App::started(hung.restart_policy(never())).await;
+    let exit = app.exit().await;
+    assert!(matches!(exit.reason, ExitReason::KilledByMaster { cause: KillCause::Watchdog, .. }), "{exit}");
+    app.is_gone().await;
 }
 
 #[tokio::test]
@@ -294,7 +326,8 @@ async fn a_main_process_that_has_left_the_group_is_told_and_ended_with_the_worke
     let spec = worker.spec().clone();
     let command = spec.command.clone().args(["-c", &script]);
     let worker = MasterBuilder::from_spec(drover_master::config::AppSpec { command, ..spec });
-    let worker = worker.protocol(Protocol::Notify).env("E2E_STEPS", "say MAINPID={pid}|READY=1;barrier");
+    let worker = worker.protocol(Protocol::Notify).notify_access(NotifyAccess::All);
+    let worker = worker.env("E2E_STEPS", "say MAINPID={pid}|READY=1;barrier");
     let mut app = App::started(worker.restart_policy(never())).await;
     let leader = app.pid(0);
     let main = eventually("the main process", || {

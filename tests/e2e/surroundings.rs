@@ -6,7 +6,7 @@ use std::process::Command as Program;
 use drover_e2e::harness::{App, Captured, Process, environ_of, variable_of};
 use drover_master::config::{AppSpec, Protocol};
 use drover_master::{Command, MasterBuilder, Stream};
-use nix::unistd::{Pid, getpgid};
+use nix::unistd::{Pid, getpgid, getsid};
 
 use crate::policies::soon;
 
@@ -26,11 +26,11 @@ pub(crate) fn status_of(pid: u32, field: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_worker_leads_a_group_of_its_own_with_every_signal_as_by_default() {
+async fn a_worker_leads_a_session_of_its_own_with_every_signal_as_by_default() {
     let app = App::started(plain(sleep())).await;
     let pid = app.pid(0);
     let own = Pid::from_raw(pid.try_into().unwrap());
-    assert_eq!(getpgid(Some(own)), Ok(own));
+    assert_eq!((getsid(Some(own)), getpgid(Some(own))), (Ok(own), Ok(own)));
     // Numbers 32 and 33 belong to the C library, which lets nobody change them.
     let of_all_others = !(1 << 31 | 1 << 32);
     for field in ["SigBlk", "SigIgn", "SigCgt"] {

@@ -36,6 +36,5 @@ pub struct ApplyArgs {
 
 /// The file as the master finds it, whatever its directory is; empty: its own.
 pub(crate) fn seen_from_anywhere(file: Option<&Path>) -> String {
-    let absolute = |file: &Path| std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    file.map_or_else(String::new, |file| absolute(file).display().to_string())
+    file.map_or_else(String::new, |file| crate::commands::whole(file).display().to_string())
 }

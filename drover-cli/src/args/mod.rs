@@ -44,6 +44,9 @@ pub struct Global {
     /// The control socket: `demo`, `run` and `up` serve there, the others ask there [env: DROVER_CONTROL]
     #[arg(short, long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+    /// The drover.toml whose master is meant [default: that of this directory]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
@@ -53,12 +56,34 @@ pub struct Global {
     /// Say more: traces of every state change and message; twice, of everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// What the verb does to a master.
+    #[arg(skip)]
+    pub(crate) intent: Intent,
+    /// Whether the socket was typed, so that nobody has to be told which master is meant.
+    #[arg(skip)]
+    pub(crate) is_socket_typed: bool,
+    /// The socket of the master that was found to be meant.
+    #[arg(skip)]
+    pub(crate) located: std::sync::OnceLock<PathBuf>,
+}
+
+/// What a verb does to the master that it asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Intent {
+    /// It only looks.
+    #[default]
+    Looks,
+    /// It changes something.
+    Changes,
+    /// It compares with a file, or applies it; `-f` may name another file than the master's own.
+    Applies,
 }
 
 impl Global {
     /// Completes what was typed by what the environment says. A variable that is empty says nothing.
     pub(crate) fn with_environment(mut self) -> Self {
         let named = || std::env::var_os("DROVER_CONTROL").filter(|path| !path.is_empty());
+        self.is_socket_typed = self.socket.is_some();
         self.socket = self.socket.or_else(|| named().map(PathBuf::from));
         self
     }
@@ -146,6 +171,27 @@ pub enum Verb {
     DemoWorker,
 }
 
+impl Verb {
+    /// What it does to the master that it asks.
+    pub(crate) const fn intent(&self) -> Intent {
+        match self {
+            Self::Diff(_) | Self::Apply(_) => Intent::Applies,
+            Self::Down(_)
+            | Self::Start(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Suspend(_)
+            | Self::Resume(_)
+            | Self::Reload(_)
+            | Self::Scale(_)
+            | Self::Signal(_)
+            | Self::Send(_)
+            | Self::Conform(_) => Intent::Changes,
+            _ => Intent::Looks,
+        }
+    }
+}
+
 /// Arguments of `down`.
 #[derive(Debug, Args)]
 pub struct DownArgs {
@@ -177,6 +223,9 @@ pub struct EventsArgs {
     /// Only events after this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub since: u64,
+    /// The drover.toml whose master is meant [default: that of this directory]
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// As JSON, one object a line
     #[arg(long)]
     pub json: bool,

@@ -177,6 +177,9 @@ pub struct LogsArgs {
     /// Only the last N of the kept lines
     #[arg(short = 'n', long, value_name = "N")]
     pub lines: Option<u32>,
+    /// The drover.toml whose master is meant [default: that of this directory]
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<std::path::PathBuf>,
 }
 
 /// Arguments of `wait`.

@@ -53,7 +53,7 @@ pub struct RunArgs {
 }
 
 /// Arguments of `up`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(group(ArgGroup::new("background").args(["detach", "wait"]).multiple(true)))]
 pub struct UpArgs {
     /// The configuration

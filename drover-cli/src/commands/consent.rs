@@ -49,6 +49,12 @@ pub(super) fn given_to_plan(yes: bool) -> bool {
     agrees
 }
 
+/// Whether the user means a master that nothing but its being the only one speaks for. Without a person the answer is no.
+pub(super) fn given_to_master(which: &str) -> bool {
+    let is_person = io::stdin().is_terminal() && io::stderr().is_terminal();
+    is_person && ask(&format!("{which}; is it meant? [y/N] "))
+}
+
 /// Nothing else is under way, so the thread may wait for the person; Ctrl-C still ends the program.
 fn ask(question: &str) -> bool {
     let mut stderr = io::stderr().lock();

@@ -131,6 +131,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     spec.heartbeat = app.heartbeat.clone();
     spec.watchdog = app.watchdog;
     spec.notify_fd = app.notify_fd;
+    spec.notify_access = app.notify_access;
     spec.reload = app.reload.as_ref().and_then(|reload| {
         let signal = drover_master::signal_number(&reload.signal)?;
         Some(ReloadSignal { signal, waits: reload.wait })

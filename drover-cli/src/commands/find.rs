@@ -1,55 +1,187 @@
 //! Which master a verb means.
+//!
+//! Where a drover.toml lies, or `-f` names one, only the master of that very file is meant. Elsewhere the only live one is
+//! found by verbs that look; a verb that changes something asks first.
 
 use std::path::{Path, PathBuf};
 
 use drover_master::control::{ControlClient, ControlPath};
 
-use super::report;
-use crate::args::Global;
+use super::{consent, report};
+use crate::args::{Global, Intent};
 use crate::config;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
-/// Connects to the master that is meant: the socket that was named, else the master of this directory, else the only one
-/// of this user that is alive.
+/// Connects to the master that is meant.
 pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus> {
     let path = locate(global)?;
     ControlClient::connect(&path).await.map_err(|error| report(&error))
 }
 
-/// Where the master is that is meant.
+/// Where the master is that is meant. Decided once for each call of the program, so that nobody is asked twice.
 pub(super) fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
-    if let Some(path) = &global.socket {
+    if let Some(path) = global.located.get() {
         return Ok(path.clone());
     }
-    let live = ControlPath::live();
-    if let Some(name) = name_here() {
-        let path = ControlPath::Named(name).to_ask();
-        if live.contains(&path) {
-            return Ok(path);
-        }
+    let path = decide(global)?;
+    if global.intent != Intent::Looks && !global.is_socket_typed && !global.quiet {
+        message::note(&format!("the master is `{}` at {}", name_of_socket(&path), path.display()));
     }
-    match live.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => {
+    Ok(global.located.get_or_init(|| path).clone())
+}
+
+fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
+    let own = ControlPath::live();
+    let (here, named) = (file_here(), global.file.as_deref().map(whole));
+    let question = Question {
+        socket: global.socket.as_deref(),
+        named: named.as_deref(),
+        here: here.as_deref(),
+        intent: global.intent,
+    };
+    match question.answer(&own, &ControlPath::live_of_others()) {
+        Choice::At(path) => Ok(path),
+        Choice::AskFirst(path) => {
+            let (name, shown) = (name_of_socket(&path), path.display());
+            if consent::given_to_master(&format!("the only master is `{name}` at {shown}")) {
+                return Ok(path);
+            }
+            message::error_text(&format!(
+                "no drover.toml lies here, and this would change the only master, `{name}`; say so with -s {shown}, or with -f FILE"
+            ));
+            Err(ExitStatus::Usage)
+        }
+        Choice::NotRunning(file) => {
+            message::error_text(&format!(
+                "no master of `{}` is running; start one with `drover up -f {}`{}",
+                file.display(),
+                file.display(),
+                others(&own)
+            ));
+            Err(ExitStatus::Unreachable)
+        }
+        Choice::Nobody => {
             message::error_text(
                 "no master of this user is running; start one with `drover up`, or name its socket with -s",
             );
             Err(ExitStatus::Unreachable)
         }
-        several => {
-            let list: String = several.iter().map(|path| format!("\n  -s {}", path.display())).collect();
-            message::error_text(&format!("several masters are running; name one:{list}"));
+        Choice::Several(live) => {
+            message::error_text(&format!("several masters are running; name one:{}", list(&live)));
             Err(ExitStatus::Usage)
         }
     }
 }
 
-/// The name of the master that `drover up` would be here.
-fn name_here() -> Option<String> {
-    let file = Path::new("drover.toml");
-    let named = config::load(file).ok().and_then(|config| config.master.name);
-    named.or_else(|| name_of_directory(file))
+/// What is known when a verb looks for its master. Paths of files are absolute.
+#[derive(Debug, Clone, Copy)]
+struct Question<'a> {
+    /// The socket that `-s` or DROVER_CONTROL names.
+    socket: Option<&'a Path>,
+    /// The file that `-f` names.
+    named: Option<&'a Path>,
+    /// The drover.toml of this directory.
+    here: Option<&'a Path>,
+    intent: Intent,
+}
+
+/// Which master that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Choice {
+    At(PathBuf),
+    /// The only one there is, which nothing here speaks for.
+    AskFirst(PathBuf),
+    /// The file is known, and its master does not run.
+    NotRunning(PathBuf),
+    Nobody,
+    Several(Vec<PathBuf>),
+}
+
+impl Question<'_> {
+    /// `own`: the live masters of this user; `foreign`: those of other users, for root alone.
+    fn answer(self, own: &[PathBuf], foreign: &[PathBuf]) -> Choice {
+        if let Some(socket) = self.socket {
+            return Choice::At(socket.to_owned());
+        }
+        let of_file = |file: &Path| socket_of_file(file, own).or_else(|| socket_of_file(file, foreign));
+        // A comparison may read any file: the one that is named need not be the one of the master here.
+        let compared_here = self.here.filter(|_| self.intent == Intent::Applies);
+        let files: Vec<&Path> = match self.named {
+            Some(named) => [Some(named), compared_here].into_iter().flatten().collect(),
+            None => self.here.into_iter().collect(),
+        };
+        if let Some(path) = files.iter().find_map(|file| of_file(file)) {
+            return Choice::At(path.clone());
+        }
+        if let Some(file) = files.first() {
+            return Choice::NotRunning((*file).to_owned());
+        }
+        match (if own.is_empty() { foreign } else { own }, self.intent) {
+            ([], _) => Choice::Nobody,
+            ([only], Intent::Looks) => Choice::At(only.clone()),
+            ([only], _) => Choice::AskFirst(only.clone()),
+            (several, _) => Choice::Several(several.to_vec()),
+        }
+    }
+}
+
+/// The socket among these whose master runs a file; the file may have changed its name since.
+pub(super) fn socket_of_file<'p>(file: &Path, live: &'p [PathBuf]) -> Option<&'p PathBuf> {
+    let ending = format!("-{}.sock", mark_of_file(file));
+    live.iter().find(|path| path.to_string_lossy().ends_with(&ending))
+}
+
+/// Those that run as well, for whoever meant one of them.
+fn others(live: &[PathBuf]) -> String {
+    if live.is_empty() {
+        return String::new();
+    }
+    format!("; of other files run:{}", list(live))
+}
+
+fn list(live: &[PathBuf]) -> String {
+    live.iter().map(|path| format!("\n  -s {}", path.display())).collect()
+}
+
+fn name_of_socket(path: &Path) -> String {
+    path.file_stem().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+/// The drover.toml of this directory, if there is one.
+fn file_here() -> Option<PathBuf> {
+    let file = whole(Path::new("drover.toml"));
+    file.exists().then_some(file)
+}
+
+/// A path as it is from anywhere. `$PWD` is taken where it is this directory: in a directory that was entered by a link it
+/// goes on to mean what the link means, whoever moves it.
+pub(crate) fn whole(path: &Path) -> PathBuf {
+    use std::os::unix::fs::MetadataExt;
+
+    if path.is_absolute() {
+        return path.to_owned();
+    }
+    let inode = |dir: &Path| std::fs::metadata(dir).ok().map(|dir| (dir.dev(), dir.ino()));
+    let entered = std::env::var_os("PWD").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let entered = entered.filter(|dir| inode(dir).is_some() && inode(dir) == inode(Path::new(".")));
+    let joined = entered.map_or_else(|| path.to_owned(), |dir| dir.join(path));
+    std::path::absolute(&joined).unwrap_or(joined)
+}
+
+/// What tells a file from all others in the name of its master's socket: FNV-1a of its absolute path, which is the same in
+/// every version of this program.
+fn mark_of_file(file: &Path) -> String {
+    let bytes = file.as_os_str().as_encoded_bytes();
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{:08x}", hash & 0xffff_ffff)
+}
+
+/// The name that the master of a file serves under.
+pub(super) fn served_as(config: &config::Config, file: &Path) -> String {
+    format!("{}-{}", fit(&name_of_file(config, file)), mark_of_file(&whole(file)))
 }
 
 /// The master's name: the file's, else its directory's.
@@ -59,14 +191,101 @@ pub(super) fn name_of_file(config: &config::Config, file: &Path) -> String {
 
 /// The name of the directory that a file is in, made fit for a name.
 fn name_of_directory(file: &Path) -> Option<String> {
-    let file = std::path::absolute(file).ok()?;
+    let file = whole(file);
     let dir = file.parent()?.file_name()?;
     Some(fit(&dir.to_string_lossy()))
 }
 
-/// A name made of what may stand in one.
+/// A name made of what may stand in one. Short enough for a socket's path with the mark behind it.
 pub(super) fn fit(text: &str) -> String {
     let usable = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = text.chars().map(usable).take(64).collect();
+    let name: String = text.chars().map(usable).take(48).collect();
     if name.is_empty() { "app".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(name: &str, file: &str) -> PathBuf {
+        format!("/run/drover/{name}-{}.sock", mark_of_file(Path::new(file))).into()
+    }
+
+    /// `-s`, `-f`, the file here, what the verb does, the masters of this user and of others, and which one is meant.
+    type Row<'a> = (
+        Option<&'a Path>,
+        Option<&'a str>,
+        Option<&'a str>,
+        Intent,
+        &'a [&'a PathBuf],
+        &'a [&'a PathBuf],
+        Choice,
+    );
+
+    #[test]
+    fn a_verb_means_the_master_of_its_file_and_never_another() {
+        use Intent::{Applies, Changes, Looks};
+
+        let (shop, blog) = ("/srv/shop/current/drover.toml", "/srv/blog/current/drover.toml");
+        let (shops, blogs) = (socket("current", shop), socket("current", blog));
+        let bare = PathBuf::from("/run/drover/demo-7.sock");
+        let at = |path: &PathBuf| Choice::At(path.clone());
+        let gone = |file: &str| Choice::NotRunning(file.into());
+        let given = Path::new("/x.sock");
+        let none: &[&PathBuf] = &[];
+        let table: &[Row<'_>] = &[
+            (Some(given), Some(shop), Some(blog), Changes, &[&shops, &blogs], none, Choice::At(given.into())),
+            // Where a file lies, or is named, it alone counts.
+            (None, None, Some(blog), Looks, &[&shops], none, gone(blog)),
+            (None, None, Some(blog), Changes, &[&shops], none, gone(blog)),
+            (None, None, Some(blog), Applies, &[&shops], none, gone(blog)),
+            (None, None, Some(blog), Changes, &[&shops, &blogs], none, at(&blogs)),
+            (None, None, Some(blog), Looks, &[&bare], none, gone(blog)),
+            (None, Some(shop), Some(blog), Changes, &[&shops, &blogs], none, at(&shops)),
+            (None, Some(shop), Some(blog), Changes, &[&blogs], none, gone(shop)),
+            (None, Some(shop), Some(blog), Looks, &[&blogs], none, gone(shop)),
+            // A file to compare with need not be the one that the master was started with.
+            (None, Some(shop), Some(blog), Applies, &[&blogs], none, at(&blogs)),
+            (None, Some(shop), Some(blog), Applies, &[&shops, &blogs], none, at(&shops)),
+            (None, Some(shop), None, Applies, &[&blogs], none, gone(shop)),
+            // Elsewhere the only one is for looking.
+            (None, None, None, Looks, &[&shops], none, at(&shops)),
+            (None, None, None, Changes, &[&shops], none, Choice::AskFirst(shops.clone())),
+            (None, None, None, Applies, &[&bare], none, Choice::AskFirst(bare.clone())),
+            (None, None, None, Looks, none, none, Choice::Nobody),
+            (None, None, None, Changes, none, none, Choice::Nobody),
+            (
+                None,
+                None,
+                None,
+                Looks,
+                &[&shops, &blogs],
+                none,
+                Choice::Several(vec![shops.clone(), blogs.clone()]),
+            ),
+            // Root finds those of others, after its own.
+            (None, None, None, Looks, none, &[&shops], at(&shops)),
+            (None, None, None, Looks, &[&blogs], &[&shops], at(&blogs)),
+            (None, None, None, Changes, none, &[&shops], Choice::AskFirst(shops.clone())),
+            (None, None, Some(shop), Changes, &[&blogs], &[&shops], at(&shops)),
+        ];
+        for (row, (socket, named, here, intent, own, foreign, choice)) in table.iter().enumerate() {
+            let question = Question {
+                socket: *socket,
+                named: named.map(Path::new),
+                here: here.map(Path::new),
+                intent: *intent,
+            };
+            let paths = |paths: &[&PathBuf]| paths.iter().map(|path| (*path).clone()).collect::<Vec<_>>();
+            assert_eq!(question.answer(&paths(own), &paths(foreign)), *choice, "row {row}: {question:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_alike_when_made_fit_are_told_apart_by_the_mark() {
+        let mark = |path: &str| mark_of_file(Path::new(path));
+        assert_ne!(mark("/srv/ä/drover.toml"), mark("/srv/ö/drover.toml"));
+        assert_eq!(mark("/srv/shop/drover.toml"), mark("/srv/shop/drover.toml"));
+        assert_eq!(mark("/srv/shop/drover.toml").len(), 8);
+    }
 }

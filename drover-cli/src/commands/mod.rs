@@ -14,6 +14,7 @@ mod detach;
 mod diff;
 mod down;
 mod events;
+mod file_lock;
 mod find;
 mod goal;
 mod interrupt;
@@ -31,6 +32,7 @@ mod up;
 mod validate;
 mod wait;
 
+pub(crate) use find::whole;
 pub(crate) use results::status_of_refusal;
 pub(crate) use serve::AppFailure;
 
@@ -44,7 +46,8 @@ use crate::output::message;
 
 /// Does what was typed.
 pub(crate) async fn run(cli: Cli) -> ExitStatus {
-    let global = cli.global.with_environment();
+    let mut global = cli.global.with_environment();
+    global.intent = cli.verb.intent();
     match cli.verb {
         Verb::Demo(args) => demo::run(&global, &args).await,
         Verb::Run(args) => run::run(&global, args).await,

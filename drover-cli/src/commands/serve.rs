@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use drover_master::control::ControlPath;
 use drover_master::machine::exit::Exit;
@@ -13,14 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::above;
+use crate::LAST_LINES;
 use crate::args::Global;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 use crate::output::said::{self, Said};
 use crate::output::story::Story;
-
-/// How long the last lines of output may take. A terminal that is stopped does not keep a master alive.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Where a master serves: at the socket that was named, else by its name.
 pub(super) fn control_path(global: &Global, name: String) -> ControlPath {
@@ -42,6 +39,7 @@ pub(super) async fn run(
     control: ControlPath,
     hints: &[String],
 ) -> ExitStatus {
+    message::never_wait();
     drover_master::restore_child_signal();
     reap_orphans();
     if let Err(error) = drover_master::raise_nofile() {
@@ -66,6 +64,7 @@ pub(super) async fn run(
     if let Some(story) = story {
         story.end().await;
     }
+    // What is said below stands after all that happened.
     flush_output(LAST_LINES).await;
     match ended {
         Ok(SupervisorEnd { end, failures, not_started, why, .. }) => {

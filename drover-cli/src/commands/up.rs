@@ -4,8 +4,8 @@ use drover_master::MasterBuilder;
 use drover_master::supervisor::Supervisor;
 
 use super::description::Source;
-use super::find::name_of_file;
-use super::{detach, serve};
+use super::find::{served_as, whole};
+use super::{detach, file_lock, serve};
 use crate::args::{Global, UpArgs};
 use crate::config;
 use crate::exit_status::ExitStatus;
@@ -19,6 +19,8 @@ pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
         message::error_text(&format!("--detached is for `drover up -d` itself: {error}"));
         return ExitStatus::Usage;
     }
+    // The file is known by one path wherever it is named, also after a link that led here was moved.
+    let args = &UpArgs { file: whole(&args.file), ..args.clone() };
     let status = start(global, args).await;
     said::say(&Said::Ended(status as u8));
     status
@@ -52,12 +54,19 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
     for app in description.apps {
         builder = builder.app(MasterBuilder::from_spec(app));
     }
-    let name = name_of_file(&config, &args.file);
+    let name = served_as(&config, &args.file);
     let inherited = match serve::inherited() {
         Ok(inherited) => inherited,
         Err(status) => return status,
     };
-    if args.detach || args.wait {
+    let in_background = args.detach || args.wait;
+    // Held until all is over. Whoever starts a master in the background only looks, and lets go.
+    let lock = match file_lock::take(&args.file) {
+        Ok(lock) => lock,
+        Err(status) => return status,
+    };
+    if in_background {
+        drop(lock);
         if !inherited.is_empty() {
             message::error_text(
                 "sockets were handed over, which a master in the background would not have; leave -d and --wait out",
@@ -66,5 +75,8 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
         }
         return detach::run(global, args, name).await;
     }
-    serve::run(global, builder.inherited(inherited), serve::control_path(global, name), &[]).await
+    let ended =
+        serve::run(global, builder.inherited(inherited), serve::control_path(global, name), &[]).await;
+    drop(lock);
+    ended
 }

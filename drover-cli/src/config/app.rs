@@ -60,6 +60,7 @@ pub(super) fn read<'t>(
         heartbeat: heartbeat::read(table, protocol),
         watchdog: notify::watchdog(table, protocol, notify_fd.is_some()),
         reload: notify::reload(table, protocol, notify_fd.is_some()),
+        notify_access: notify::access(table, protocol, notify_fd.is_some()),
         notify_fd,
         health: health::read(table, kind),
         restart: restart::read(table),
@@ -138,6 +139,11 @@ fn workers<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Workers
 }
 
 fn socket_names<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, known: &[&str]) -> Option<Vec<String>> {
+    if let Some(name) = entry.item.as_str() {
+        let help = format!("write `[\"{}\"]`", shown(name));
+        entry.mistype(mistakes, "an array of socket names").help(help);
+        return None;
+    }
     let names = value::elements(entry, mistakes, ("socket names", "a socket's name"), |name| name.as_str())?;
     for (index, (name, span)) in names.iter().enumerate() {
         if let Some((_, first)) = names[..index].iter().find(|(earlier, _)| earlier == name) {
@@ -183,6 +189,11 @@ const PROTOCOLS: &[(&str, Protocol)] =
     &[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)];
 
 fn env<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<(String, String)>> {
+    if !entry.item.is_table_like() {
+        // What it holds may be secret, so the help does not repeat it.
+        entry.mistype(mistakes, "a table").help("write `env = { NAME = \"value\" }`");
+        return None;
+    }
     let mut variables = Vec::new();
     for variable in entry.rows(mistakes) {
         if variable.name.is_empty() || variable.name.contains(['=', '\0']) {

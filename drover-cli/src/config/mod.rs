@@ -39,6 +39,7 @@
 
 mod app;
 mod env_file;
+mod foreign;
 mod health;
 mod heartbeat;
 mod json;
@@ -67,6 +68,7 @@ mod update;
 mod value;
 mod write;
 
+use std::ops::Range;
 use std::path::Path;
 
 pub use self::load::{LoadError, load, parse_file, read};
@@ -108,11 +110,25 @@ fn parse_in(text: &str, directory: Option<&Path>) -> Result<Config, ConfigError>
                 "duplicate key" => format!("key `{}` is there twice", shown(mistakes.source(&span))),
                 other => other.to_owned(),
             };
-            mistakes.add(span, message);
+            let help = octal_help(text, &span);
+            let mistake = mistakes.add(span, message);
+            if let Some(help) = help {
+                mistake.help(help);
+            }
             return mistakes.or(None);
         }
     };
     let mut mistakes = Mistakes::new(text);
     let config = root::read(document.as_table(), directory, &mut mistakes);
     mistakes.or(config)
+}
+
+/// What helps with a number that begins with a zero, as octal ones do in other languages: TOML has none such, and its parser does not
+/// know what the number is for.
+fn octal_help(text: &str, span: &Range<usize>) -> Option<&'static str> {
+    let start = text.get(..span.start)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let (key, value) = line.split_once('=')?;
+    let is_octal = value.trim_start().starts_with('0') && key.trim_end().ends_with("umask");
+    is_octal.then_some("write octal digits in quotes, for example `umask = \"0022\"`")
 }

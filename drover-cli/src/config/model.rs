@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drover_master::config::{
-    Dependency, HealthPolicy, Heartbeat, Kind, Limits, ListenMode, Probe, RecyclePolicy, RestartPolicy,
-    Stdin, StopTo, Strategy, UpdatePolicy,
+    Dependency, HealthPolicy, Heartbeat, Kind, Limits, ListenMode, NotifyAccess, Probe, RecyclePolicy,
+    RestartPolicy, Stdin, StopTo, Strategy, UpdatePolicy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -145,6 +145,8 @@ pub struct App {
     pub watchdog: Option<Duration>,
     /// With [`Protocol::Notify`]: the descriptor by which it says that it is ready, above those of its sockets, at most 255.
     pub notify_fd: Option<u32>,
+    /// With [`Protocol::Notify`] and no descriptor: which processes of a worker may speak for it.
+    pub notify_access: NotifyAccess,
     /// How it reads its configuration again by itself; a reload replaces it when absent.
     pub reload: Option<ReloadBySignal>,
     /// What its workers are asked from outside while they serve; default nothing.

@@ -1,6 +1,8 @@
-//! `app.NAME.notify_fd`, `app.NAME.watchdog` and `app.NAME.reload`: what programs tell that know `sd_notify(3)` or s6.
+//! `app.NAME.notify_fd`, `app.NAME.notify_access`, `app.NAME.watchdog` and `app.NAME.reload`: what programs tell that know `sd_notify(3)` or s6.
 
 use std::time::Duration;
+
+use drover_master::config::NotifyAccess;
 
 use super::model::{Protocol, ReloadBySignal};
 use super::reader::Reader;
@@ -17,6 +19,24 @@ pub(super) fn descriptor(app: &mut Reader<'_, '_>, protocol: Protocol, sockets: 
     let lowest = 3 + u32::try_from(sockets).unwrap_or(u32::MAX);
     // Below are the standard streams and the sockets.
     value::whole(lowest.min(255)..=255)(&entry, app.mistakes())
+}
+
+/// What `notify_access` may be.
+const ACCESSES: &[(&str, NotifyAccess)] = &[("main", NotifyAccess::Main), ("all", NotifyAccess::All)];
+
+/// Reads `notify_access`.
+pub(super) fn access(app: &mut Reader<'_, '_>, protocol: Protocol, has_descriptor: bool) -> NotifyAccess {
+    let Some(entry) = app.entry("notify_access") else { return NotifyAccess::Main };
+    let help = match (protocol, has_descriptor) {
+        (Protocol::Notify, false) => {
+            return value::word(ACCESSES)(&entry, app.mistakes()).unwrap_or_default();
+        }
+        (Protocol::Notify, true) => "leave it out; with `notify_fd` whoever holds that may speak",
+        _ => "leave it out, or set `protocol = \"notify\"`",
+    };
+    let message = format!("{} has no meaning without the socket of sd_notify(3)", entry.path);
+    app.mistakes().add(entry.key_span, message).help(help);
+    NotifyAccess::Main
 }
 
 /// Reads `watchdog`.

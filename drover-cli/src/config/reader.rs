@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use toml_edit::{Item, Key, Table, TableLike};
 
+use super::foreign;
 use super::mistake::{Mistake, Mistakes, shown};
 use super::names::key_shown;
 use super::suggest::{did_you_mean, suggest};
@@ -155,12 +156,22 @@ impl<'t> Reader<'t, '_> {
                 continue;
             }
             let key = shown(entry.name);
-            let known = suggest(entry.name, self.asked.iter().copied());
             let mistake = self.mistakes.add(entry.key_span, format!("unknown key `{key}`{here}"));
-            if let Some(known) = known {
-                mistake.help(did_you_mean(known));
-                self.missing.retain(|missing| missing.key != known);
-            }
+            // A word of another tool first: what looks like one of ours by chance would lead astray.
+            let foreign = foreign::answer(&self.path, entry.name);
+            let known = match foreign {
+                Some(answer) => {
+                    mistake.help(answer.text());
+                    answer.key()
+                }
+                None => {
+                    let known = suggest(entry.name, self.asked.iter().copied());
+                    known.inspect(|known| {
+                        mistake.help(did_you_mean(known));
+                    })
+                }
+            };
+            self.missing.retain(|missing| Some(missing.key) != known);
         }
         for missing in self.missing {
             self.mistakes.add(self.span.clone(), missing.message).help(missing.help);
@@ -221,7 +232,15 @@ impl<'t> Entry<'t> {
     fn table(&self, mistakes: &mut Mistakes<'t>) -> Option<Rows<'t>> {
         let table = self.item.as_table_like();
         if table.is_none() {
-            self.mistype(mistakes, "a table");
+            let mistake = self.mistype(mistakes, "a table");
+            if self.item.is_array_of_tables() {
+                mistake.help(match self.path.as_str() {
+                    "app" | "sockets" => {
+                        format!("write `[{}.NAME]`, with a name of its own for each", self.path)
+                    }
+                    path => format!("write `[{path}]`"),
+                });
+            }
         }
         table.map(Rows)
     }

@@ -25,6 +25,14 @@ pub(super) fn read<'t>(
     relations: &mut Vec<Relation<'t>>,
 ) -> Vec<Dependency> {
     let Some(entry) = table.entry("depends_on") else { return Vec::new() };
+    if !entry.item.is_table_like() {
+        let first = entry.item.as_array().and_then(|names| names.get(0)?.as_str()).or(entry.item.as_str());
+        let first = names::key_shown(first.unwrap_or("db"));
+        entry
+            .mistype(table.mistakes(), "a table")
+            .help(format!("write `depends_on = {{ {first} = \"ready\" }}`, or `\"completed\"`"));
+        return Vec::new();
+    }
     let rows = entry.rows(table.mistakes());
     rows.iter().filter_map(|row| dependency(row, app, relations, table.mistakes())).collect()
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use drover_master::config::{Backoff, FailureLimit, LimitReached, RestartPolicy, RestartWhen};
 
-use super::mistake::Mistakes;
+use super::mistake::{Mistakes, shown};
 use super::reader::{Entry, Origin, Reader};
 use super::value;
 
@@ -22,7 +22,7 @@ const THENS: &[(&str, LimitReached)] = &[
 pub(super) fn read(app: &mut Reader<'_, '_>) -> RestartPolicy {
     match app.entry("restart") {
         Some(entry) if entry.item.is_str() => {
-            let when = value::word(POLICIES)(&entry, app.mistakes());
+            let when = policy(&entry, app.mistakes());
             when.map_or_else(RestartPolicy::default, RestartPolicy::new)
         }
         Some(entry) if !entry.item.is_table_like() => {
@@ -35,9 +35,24 @@ pub(super) fn read(app: &mut Reader<'_, '_>) -> RestartPolicy {
     }
 }
 
+/// Reads a policy's word; those of compose, systemd, supervisord and pm2 are answered with ours.
+fn policy<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<RestartWhen> {
+    let ours = match entry.item.as_str() {
+        Some("unless-stopped" | "unless_stopped" | "yes" | "true" | "any") => "always",
+        Some("on-abnormal" | "on-abort" | "on_failure" | "unexpected" | "transient") => "on-failure",
+        Some("no" | "none" | "false" | "off" | "temporary") => "never",
+        _ => return value::word(POLICIES)(entry, mistakes),
+    };
+    let text = mistakes.source(&entry.span).trim_matches(['"', '\'']).to_owned();
+    mistakes
+        .add(entry.span.clone(), format!("unknown word `{}` for {}", shown(&text), entry.path))
+        .help(format!("here it is `{ours}`"));
+    None
+}
+
 fn table(table: &mut Reader<'_, '_>) -> RestartPolicy {
     let default = RestartPolicy::default();
-    let when = table.setting("policy", default.when, value::word(POLICIES)).value;
+    let when = table.setting("policy", default.when, policy).value;
     let backoff = table.table("backoff", backoff);
     let limit = table.table("limit", |table| failure_limit(table, FailureLimit::default()));
     let start_limit = start_limit(table, &limit);

@@ -71,6 +71,11 @@ pub(super) fn check_queues<'c>(
 }
 
 fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<(Listen, Range<usize>)> {
+    if let Some(port) = entry.item.as_integer() {
+        let help = format!("write `\"127.0.0.1:{port}\"`, or `\"0.0.0.0:{port}\"` for the whole network");
+        entry.mistype(mistakes, "a string").help(help);
+        return None;
+    }
     let text = value::string(entry, mistakes)?;
     match address(text) {
         Ok(listen) => Some((listen, entry.span.clone())),

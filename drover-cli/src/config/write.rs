@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
-    Limit, LimitReached, Limits, ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource,
-    RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
+    Limit, LimitReached, Limits, ListenMode, NotifyAccess, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy,
+    Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
 };
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
@@ -95,6 +95,7 @@ fn app(app: &App) -> Item {
         heartbeat: beat,
         watchdog,
         notify_fd,
+        notify_access,
         reload,
         health: asked,
         restart: policy,
@@ -143,6 +144,13 @@ fn app(app: &App) -> Item {
     }));
     written.extend(watchdog.map(|every| ("watchdog", value(format_duration(every)))));
     written.extend(notify_fd.map(|number| ("notify_fd", value(i64::from(number)))));
+    if app.protocol == Protocol::Notify && notify_fd.is_none() {
+        let access = match notify_access {
+            NotifyAccess::Main => "main",
+            NotifyAccess::All => "all",
+        };
+        written.push(("notify_access", value(access)));
+    }
     written.extend(reload.as_ref().map(|ReloadBySignal { signal, wait }| {
         ("reload", inline([("signal", signal.into()), ("wait", (*wait).into())]))
     }));
@@ -380,11 +388,12 @@ mod tests {
         let probe = web("start.probe = { tcp = 'h:1' }\nenv.'a b' = \"\\\"\\n\\u007f\"");
         let halted = web("suspend = { signal = 'STOP', resume_signal = 'SIGCONT' }");
         let notify = web("protocol = 'notify'\nwatchdog = '5s'\nreload.signal = 'HUP'");
+        let any = web("protocol = 'notify'\nnotify_access = 'all'");
         let http = web("start.probe = { http = 'http://h/', host = 'a', status = [204], interval = '1s' }");
         let exec = web("start.probe = { exec = \"./check 'a b'\", timeout = '1m' }");
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
         let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
-        for text in [EVERY_KEY, &web(""), &probe, &halted, &notify, &http, &exec, &quiet, &oneshot] {
+        for text in [EVERY_KEY, &web(""), &probe, &halted, &notify, &any, &http, &exec, &quiet, &oneshot] {
             let config = super::super::parse(text).unwrap();
             let written = to_toml(&config);
             let again = super::super::parse(&written)

@@ -1,11 +1,13 @@
 //! Words to people on stderr, results on stdout.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anstream::eprintln;
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
-use drover_master::StartError;
+use drover_master::{StartError, say_aside};
 
 use super::said::{self, Said};
 use crate::commands::AppFailure;
@@ -13,6 +15,33 @@ use crate::exit_status::ExitStatus;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = Style::new().dimmed();
+
+/// Whether this process is a master, which never waits for whoever reads its stderr.
+static IS_MASTER: AtomicBool = AtomicBool::new(false);
+
+/// From now on nothing here waits: all of it is written by the thread that writes what workers print, also what a panic says.
+/// Flush before the end.
+pub(crate) fn never_wait() {
+    IS_MASTER.store(true, Ordering::Relaxed);
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        let trace = Backtrace::capture();
+        let trace =
+            if trace.status() == BacktraceStatus::Captured { trace.to_string() } else { String::new() };
+        say_aside(format!("\nthread '{name}' {panic}\n{trace}").as_bytes());
+    }));
+}
+
+/// A line on stderr. That it can't be written is told nobody: this is where it would be told.
+fn tell(text: &str) {
+    let text = if is_stderr_coloured() { format!("{text}\n") } else { format!("{}\n", strip_str(text)) };
+    if IS_MASTER.load(Ordering::Relaxed) {
+        say_aside(text.as_bytes());
+    } else {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}
 
 /// Prints an error with its causes.
 pub(crate) fn error(error: &dyn Error) {
@@ -26,7 +55,7 @@ pub(crate) fn error_with_remedy(error: &dyn Error, remedy: &str) {
 
 /// Prints the text of an error.
 pub(crate) fn error_text(text: &str) {
-    eprintln!("{ERROR}error:{ERROR:#} {text}");
+    tell(&format!("{ERROR}error:{ERROR:#} {text}"));
     said::say(&Said::Error(text.to_owned()));
 }
 
@@ -47,9 +76,9 @@ pub(crate) fn app_failure(failure: &AppFailure) {
 /// Prints the last words of a worker that failed, if it had any.
 pub(crate) fn last_words(lines: &[String]) {
     if !lines.is_empty() {
-        eprintln!("{NOTE}its last words on stderr:{NOTE:#}");
+        tell(&format!("{NOTE}its last words on stderr:{NOTE:#}"));
         for line in lines {
-            eprintln!("  {line}");
+            tell(&format!("  {line}"));
         }
         said::say(&Said::LastWords(lines.to_vec()));
     }
@@ -57,12 +86,12 @@ pub(crate) fn last_words(lines: &[String]) {
 
 /// Prints a remark.
 pub(crate) fn note(text: &str) {
-    eprintln!("{NOTE}drover:{NOTE:#} {text}");
+    tell(&format!("{NOTE}drover:{NOTE:#} {text}"));
 }
 
 /// Prints text as it is.
 pub(crate) fn plain(text: &str) {
-    eprintln!("{text}");
+    tell(text);
     said::say(&Said::Plain(text.to_owned()));
 }
 

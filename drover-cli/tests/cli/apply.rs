@@ -85,7 +85,9 @@ fn a_file_with_mistakes_is_refused_whole_and_every_one_is_shown_in_its_place() {
     master.says("web is started");
     let before = home.worker("web", 0, "started")["pid"].clone();
     rewrite(&home, &format!("{}{NEW}bad = 1\n[app.x]\n", WEB.replace("1000", "7")));
-    let checked = home.run(&["validate"]);
+    // From wherever they are asked, masters name their file by its whole path.
+    let file = home.path("drover.toml");
+    let checked = home.run(&["validate", "-f", file.to_str().unwrap()]);
     for verb in ["diff", "apply"] {
         let refused = home.run(&[verb]);
         assert_eq!((refused.code, &refused.stderr), (Some(2), &checked.stderr), "{verb}");

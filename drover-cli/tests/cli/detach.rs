@@ -76,16 +76,17 @@ fn a_failed_start_is_told_as_in_the_foreground() {
 }
 
 #[test]
-fn a_second_master_at_the_same_socket_is_refused() {
+fn a_second_master_of_the_same_file_is_refused() {
     let home = Home::new();
     write(&home, SOON);
     assert_eq!(home.run(&["up", "--wait", "--log", "own.log"]).code, Some(0));
     let pid = master_pid(&home);
-    home.run(&["up", "-d", "--log", "own.log"]).failed(1, &["another master serves"]);
+    let refused = home.run(&["up", "-d", "--log", "own.log"]);
+    refused.failed(1, &["drover.toml` is running already", &format!("pid {pid};")]);
     assert_eq!(master_pid(&home), pid);
-    // What was there before is still in the log.
+    // Nobody was started who could have written to the log of the first.
     let told = fs::read_to_string(home.path("own.log")).unwrap();
-    assert!(told.contains("web is started") && told.contains("another master serves"), "{told}");
+    assert!(told.contains("web is started") && !told.contains("error"), "{told}");
     down(&home);
 }
 
@@ -132,7 +133,9 @@ fn neither_the_death_of_its_parent_nor_a_hangup_of_the_terminal_ends_it() {
     job.says("log ");
     killpg(Pid::from_raw(job.pid().try_into().unwrap()), SIGHUP).unwrap();
     assert_eq!(job.end().code, None);
-    let parent = Running::start(&mut home.bare(&["-s", "k.sock", "up", "-d"]));
+    // The same in another file, as a file has one master.
+    fs::copy(home.path("drover.toml"), home.path("other.toml")).unwrap();
+    let parent = Running::start(&mut home.bare(&["-s", "k.sock", "up", "-d", "-f", "other.toml"]));
     parent.says("log ");
     parent.signal(SIGKILL);
     parent.end();

@@ -67,6 +67,99 @@ fn one_master_is_found_and_two_are_listed() {
     assert_eq!((one.end().code, two.end().code), (Some(0), Some(0)));
 }
 
+/// Two projects whose directories have the same name.
+fn two_projects(home: &Home) -> (PathBuf, PathBuf) {
+    let project = |name: &str, app: &str| {
+        let dir = home.path(name).join("current");
+        fs::create_dir_all(&dir).expect("a directory can be made");
+        let text = format!("version = 1\n[app.{app}]\nworkers = 1\ncommand = [\"sleep\", \"1000\"]\n");
+        fs::write(dir.join("drover.toml"), text).expect("a file can be written");
+        dir
+    };
+    (project("shop", "shop"), project("blog", "blog"))
+}
+
+fn in_dir(home: &Home, dir: &Path, args: &[&str]) -> std::process::Command {
+    let mut command = home.bare(args);
+    command.current_dir(dir).env("PWD", dir);
+    command
+}
+
+#[test]
+fn where_a_file_lies_no_other_files_master_is_touched() {
+    let home = Home::new();
+    let (shop, blog) = two_projects(&home);
+    let ask = |dir: &Path, args: &[&str]| Running::start(&mut in_dir(&home, dir, args)).end();
+    let running = Running::start(&mut in_dir(&home, &shop, &["up"]));
+    running.says("shop is started");
+    for verb in [&["status"][..], &["diff"], &["apply", "-y"], &["stop", "*"], &["reload", "shop"], &["down"]]
+    {
+        let ended = ask(&blog, verb);
+        ended.failed(6, &["no master of `", "/blog/current/drover.toml` is running", "`drover up -f "]);
+        assert!(ended.stderr.contains("/run/drover/current-"), "the others are told: {ended:#?}");
+    }
+    // Each file has its own, and both run side by side.
+    let other = Running::start(&mut in_dir(&home, &blog, &["up"]));
+    other.says("blog is started");
+    assert_eq!(ask(&blog, &["status", "-q"]).stdout, "blog/0\n");
+    assert_eq!(ask(&shop, &["status", "-q"]).stdout, "shop/0\n");
+    let blogs = blog.join("drover.toml");
+    let blogs = blogs.to_str().unwrap();
+    assert_eq!(
+        ask(&shop, &["status", "-q", "-f", blogs]).stdout,
+        "blog/0\n",
+        "-f is nearer than the directory"
+    );
+    let down = ask(&shop, &["down", "-f", blogs]);
+    assert_eq!(down.code, Some(0), "{down:#?}");
+    assert!(down.stderr.contains("the master is `current-"), "{down:#?}");
+    assert_eq!(other.end().code, Some(0));
+    // Elsewhere the only one is for looking.
+    if !are_strangers_alive() {
+        let elsewhere = home.path("run");
+        assert_eq!(ask(&elsewhere, &["status", "-q"]).stdout, "shop/0\n");
+        ask(&elsewhere, &["down"]).failed(2, &["no drover.toml lies here", "-s ", "-f FILE"]);
+    }
+    assert_eq!(ask(&shop, &["down"]).code, Some(0));
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn a_file_has_one_master_whatever_the_environment_says() {
+    let home = Home::new();
+    let (shop, _) = two_projects(&home);
+    let running = Running::start(&mut in_dir(&home, &shop, &["up"]));
+    running.says("shop is started");
+    let elsewhere = home.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    for detach in [&["up"][..], &["up", "-d"]] {
+        let mut second = in_dir(&home, &shop, detach);
+        second.env("XDG_RUNTIME_DIR", &elsewhere);
+        Running::start(&mut second)
+            .end()
+            .failed(1, &["/shop/current/drover.toml` is running already", &format!("pid {}", running.pid())]);
+    }
+    assert_eq!(Running::start(&mut in_dir(&home, &shop, &["down"])).end().code, Some(0));
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn a_directory_entered_by_a_link_means_what_the_link_means() {
+    let home = Home::new();
+    let (shop, blog) = two_projects(&home);
+    let link = home.path("release");
+    std::os::unix::fs::symlink(&shop, &link).unwrap();
+    let running = Running::start(&mut in_dir(&home, &link, &["up"]));
+    running.says("shop is started");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&blog, &link).unwrap();
+    let diff = Running::start(&mut in_dir(&home, &link, &["diff"])).end();
+    assert_eq!(diff.code, Some(0), "{diff:#?}");
+    assert!(diff.stdout.contains("blog"), "the new release is read: {diff:#?}");
+    assert_eq!(Running::start(&mut in_dir(&home, &link, &["down"])).end().code, Some(0));
+    assert_eq!(running.end().code, Some(0));
+}
+
 #[test]
 fn the_environment_can_name_the_socket() {
     let home = Home::new();

@@ -37,6 +37,7 @@ mod storm;
 mod surroundings;
 mod suspend;
 mod traces;
+mod unread;
 mod up;
 mod usage;
 mod validate;

@@ -19,7 +19,7 @@ fn a_missing_file_of_variables_is_a_mistake_of_the_file() {
     let home = Home::new();
     home.write("drover.toml", "version = 1\n[app.a]\ncommand = \"a\"\nenv_file = \"no.env\"\n");
     let ended = home.run(&["up"]);
-    ended.failed(2, &["`no.env` can't be read: No such file"]);
+    ended.failed(2, &["/no.env` can't be read: No such file"]);
     assert!(ended.stderr.contains("drover.toml:4:12"), "{ended:#?}");
 }
 

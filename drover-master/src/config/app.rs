@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Command, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, RecyclePolicy, ReloadSignal,
-    RestartPolicy, RestartWhen, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    Command, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, NotifyAccess, RecyclePolicy,
+    ReloadSignal, RestartPolicy, RestartWhen, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::process::{Account, OutputSink};
 
@@ -40,6 +40,8 @@ pub struct AppSpec {
     /// With [`Protocol::Notify`]: the descriptor by which a worker says that it is ready, by a newline, as s6 has it; from 3 on, and
     /// above the listeners. None, the default: by `sd_notify(3)`.
     pub notify_fd: Option<u32>,
+    /// With [`Protocol::Notify`]: which processes of a worker may speak for it. Default: the main one.
+    pub notify_access: NotifyAccess,
     /// The signal by which workers read their configuration again: then a reload by the same description sends it to one worker
     /// after the other, and replaces none. None, the default: a reload replaces them.
     pub reload: Option<ReloadSignal>,
@@ -111,6 +113,7 @@ impl AppSpec {
             heartbeat: Some(Heartbeat::default()),
             watchdog: None,
             notify_fd: None,
+            notify_access: NotifyAccess::Main,
             reload: None,
             health: HealthPolicy::default(),
             restart: RestartPolicy::default(),

@@ -28,7 +28,7 @@ pub use cpus::cpus;
 pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
-pub use notify::ReloadSignal;
+pub use notify::{NotifyAccess, ReloadSignal};
 pub use placeholder::{PlaceholderError, fill_in};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,

@@ -11,6 +11,17 @@ const HIGHEST: u32 = 255;
 /// The first descriptor that may be one: below it are the standard streams, which a master keeps for itself.
 const LOWEST: usize = 3;
 
+/// Which processes of a worker may speak for it by `sd_notify(3)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NotifyAccess {
+    /// The process that the master has made, and the one that it names by `MAINPID`. A `systemd-notify`, or any process of its user that
+    /// has exited meanwhile, may say `READY=1` and `STATUS=`, so that a script can.
+    #[default]
+    Main,
+    /// Every process of its tree. A helper that says `STOPPING=1` ends the worker, and one that says `WATCHDOG=1` hides that it hangs.
+    All,
+}
+
 /// The signal by which a worker reads its configuration again, and stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReloadSignal {
@@ -32,6 +43,17 @@ pub(super) fn check(spec: &AppSpec) -> Result<(), ConfigError> {
         if (number as usize) < lowest || number > HIGHEST {
             let why = "the standard streams and the app's listeners lie below";
             return fault("notify_fd", format!("is {number}, expected {lowest} to {HIGHEST}: {why}"));
+        }
+    }
+    if spec.notify_access == NotifyAccess::All {
+        if spec.protocol != Protocol::Notify {
+            return fault("notify_access", "has no meaning without the protocol `notify`".to_owned());
+        }
+        if spec.notify_fd.is_some() {
+            return fault(
+                "notify_access",
+                "has no meaning with notify_fd, which any of its processes may hold".to_owned(),
+            );
         }
     }
     if let Some(every) = spec.watchdog {
@@ -85,6 +107,11 @@ mod tests {
             (&(|spec: &mut AppSpec| spec.notify_fd = Some(2)) as &dyn Fn(&mut AppSpec), "expected 3 to 255"),
             (&|spec| spec.notify_fd = Some(256), "expected 3 to 255"),
             (&|spec| (spec.protocol, spec.notify_fd) = (Protocol::None, Some(3)), "without the protocol"),
+            (
+                &|spec| (spec.protocol, spec.notify_access) = (Protocol::None, NotifyAccess::All),
+                "without the protocol",
+            ),
+            (&|spec| (spec.notify_fd, spec.notify_access) = (Some(3), NotifyAccess::All), "with notify_fd"),
             (&|spec| spec.watchdog = Some(Duration::ZERO), "is zero"),
             (
                 &|spec| (spec.protocol, spec.watchdog) = (Protocol::None, Some(Duration::MAX)),

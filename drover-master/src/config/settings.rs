@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::limits::shown as shown_value;
 use super::{
-    AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, OnUpdateFailure, Output,
-    Probe, Protocol, RecyclePolicy, ReloadSignal, Resource, RestartWhen, Stdin, UpdateOrder,
+    AppSpec, Condition, Dependency, FailureLimit, Kind, Limit, LimitReached, Limits, NotifyAccess,
+    OnUpdateFailure, Output, Probe, Protocol, RecyclePolicy, ReloadSignal, Resource, RestartWhen, Stdin,
+    UpdateOrder,
 };
 use crate::machine::exit::signal_name;
 
@@ -24,6 +25,9 @@ impl AppSpec {
         let is_protocol = self.protocol == Protocol::Drover;
         rows.push(("protocol", shown_protocol(self.protocol).to_owned()));
         rows.extend(self.notify_fd.map(|number| ("notify_fd", number.to_string())));
+        if self.protocol == Protocol::Notify && self.notify_fd.is_none() {
+            rows.push(("notify_access", shown_access(self.notify_access).to_owned()));
+        }
         self.place(&mut rows);
         self.surroundings(&mut rows);
         self.starting(&mut rows);
@@ -227,6 +231,13 @@ pub(super) const fn shown_protocol(protocol: Protocol) -> &'static str {
         Protocol::None => "none",
         Protocol::Notify => "notify",
         Protocol::Drover => "drover",
+    }
+}
+
+pub(super) const fn shown_access(access: NotifyAccess) -> &'static str {
+    match access {
+        NotifyAccess::Main => "main",
+        NotifyAccess::All => "all",
     }
 }
 

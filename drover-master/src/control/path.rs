@@ -94,11 +94,33 @@ impl ControlPath {
     /// Every master of this user that is alive: the sockets in the user's directories that somebody listens on. A
     /// master that is stopped (SIGSTOP) is one of them and is not waited for.
     pub fn live() -> Vec<PathBuf> {
-        let sockets = candidates().into_iter().flat_map(|dir| sockets_in(&dir));
-        let mut live: Vec<PathBuf> = sockets.filter(|path| is_served(path)).collect();
-        live.sort();
-        live
+        served_in(places_to_look())
     }
+
+    /// Every master of other users that is alive, in the places where they serve unless told otherwise. For root alone, which
+    /// may ask all of them; for others there is none.
+    pub fn live_of_others() -> Vec<PathBuf> {
+        if !nix::unistd::geteuid().is_root() {
+            return Vec::new();
+        }
+        let own = places_to_look();
+        let entries = |dir: &str| fs::read_dir(dir).into_iter().flatten().flatten();
+        let runtime = entries("/run/user").map(|user| user.path().join("drover"));
+        let temporary = entries("/tmp").filter_map(|entry| {
+            // What a directory is named after, its owner made: others can't put a socket there in his name.
+            let uid: u32 = entry.file_name().to_str()?.strip_prefix("drover-")?.parse().ok()?;
+            let found = entry.metadata().ok()?;
+            (found.is_dir() && found.uid() == uid).then(|| entry.path())
+        });
+        served_in(runtime.chain(temporary).filter(|dir| !own.contains(dir)))
+    }
+}
+
+fn served_in(dirs: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let sockets = dirs.into_iter().flat_map(|dir| sockets_in(&dir));
+    let mut live: Vec<PathBuf> = sockets.filter(|path| is_served(path)).collect();
+    live.sort();
+    live
 }
 
 /// The control sockets in a directory.
@@ -115,6 +137,17 @@ fn candidates() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let own = PathBuf::from(format!("/tmp/drover-{}", nix::unistd::geteuid()));
     runtime.map(|dir| dir.join("drover")).into_iter().chain([PathBuf::from("/run/drover"), own]).collect()
+}
+
+/// Where masters of this user may serve that were started elsewhere: cron, systemd and `su` don't set the variable that a
+/// login sets. None is made there from here: it goes with the login.
+fn places_to_look() -> Vec<PathBuf> {
+    let mut places = candidates();
+    let of_login = PathBuf::from(format!("/run/user/{}/drover", nix::unistd::geteuid()));
+    if !places.contains(&of_login) {
+        places.push(of_login);
+    }
+    places
 }
 
 /// The first candidate that is, or can be made, a directory of our own.

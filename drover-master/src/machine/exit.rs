@@ -100,7 +100,7 @@ pub enum SpawnStep {
     Prepare,
     /// `fork(2)`.
     Fork,
-    /// A process group of its own.
+    /// A session and in it a process group of its own.
     ProcessGroup,
     /// Signal mask and dispositions.
     Signals,

@@ -13,7 +13,8 @@ use super::hook::{ExitContext, Hook};
 use crate::bus::{Handler, Message, shown};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
-    ListenSpec, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy,
+    ListenSpec, NotifyAccess, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy,
+    Stdin, StopPolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
@@ -145,6 +146,13 @@ impl MasterBuilder {
     #[must_use]
     pub fn notify_fd(mut self, number: Option<u32>) -> Self {
         self.spec.notify_fd = number;
+        self
+    }
+
+    /// Which processes of a worker may speak for it; see [`AppSpec::notify_access`]. Default: the main one.
+    #[must_use]
+    pub fn notify_access(mut self, access: NotifyAccess) -> Self {
+        self.spec.notify_access = access;
         self
     }
 

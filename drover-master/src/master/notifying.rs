@@ -114,10 +114,11 @@ impl Driver {
     pub(super) fn hear(&mut self, id: WorkerId, pid: u32) -> Option<Ear> {
         let contact = self.contacts.get_mut(&id)?;
         let source = contact.notified_by.take()?;
-        let account = self.editions.get(&contact.identity.generation)?.spec.command.account.as_ref();
+        let spec = &self.editions.get(&contact.identity.generation)?.spec;
+        let (account, access) = (spec.command.account.as_ref(), spec.notify_access);
         let uid = account.map_or_else(|| nix::unistd::geteuid().as_raw(), |account| account.uid);
         let queue = self.process_sender.clone();
-        Some(hear(source, Whose { pid, uid }, queue, move |heard| ProcessNews::Heard { id, heard }))
+        Some(hear(source, Whose { pid, uid, access }, queue, move |heard| ProcessNews::Heard { id, heard }))
     }
 
     pub(super) fn heard(&mut self, now: Instant, id: WorkerId, heard: Vec<Heard>) {

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::Heard;
 use super::hearing::{Hearing, LONGEST};
+use crate::config::NotifyAccess;
 use crate::machine::worker::Notice;
 use crate::sys::{receive, watch_readable};
 
@@ -44,6 +45,8 @@ pub(crate) struct Whose {
     pub pid: u32,
     /// The user it runs as.
     pub uid: u32,
+    /// Which of its processes may speak for it.
+    pub access: NotifyAccess,
 }
 
 /// A task that reads. Dropped, it goes on until nobody wants to hear it.
@@ -173,7 +176,7 @@ mod tests {
     use super::*;
 
     fn whose(pid: u32) -> Whose {
-        Whose { pid, uid: nix::unistd::geteuid().as_raw() }
+        Whose { pid, uid: nix::unistd::geteuid().as_raw(), access: NotifyAccess::Main }
     }
 
     /// An ear for a worker with this pid, what is heard, and the worker's end.
@@ -216,6 +219,34 @@ mod tests {
         assert!(trouble.ends_with("which is none of the worker's"), "{trouble}");
         ear.finish().await;
         assert!(heard.recv().await.is_none());
+    }
+
+    /// What is heard when a program that has exited said this on its stdout, which is the worker's socket.
+    async fn heard_of_one_that_is_gone(access: NotifyAccess, text: &str) -> Vec<Heard> {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        setsockopt(&ours, sockopt::PassCred, &true).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let said = std::process::Command::new("printf").arg(text).stdout(OwnedFd::from(theirs)).status();
+        assert!(said.unwrap().success());
+        let (queue, mut heard) = mpsc::channel(8);
+        // Any process but the one that spoke.
+        let whose = Whose { access, ..whose(1) };
+        hear(Source::Socket(ours.into()), whose, queue, |heard| heard).finish().await;
+        heard.recv().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn one_of_its_user_that_has_exited_may_say_ready_and_status_only() {
+        let words = "READY=1\\nSTATUS=up\\nSTOPPING=1\\nWATCHDOG=1";
+        let heard = heard_of_one_that_is_gone(NotifyAccess::Main, words).await;
+        let [Heard::Refused { trouble }, Heard::Notice(Notice::Status { .. }), Heard::Notice(Notice::Ready)] =
+            &heard[..]
+        else {
+            panic!("{heard:?}")
+        };
+        assert!(trouble.starts_with("STOPPING=1, WATCHDOG= from process "), "{trouble}");
+        let heard = heard_of_one_that_is_gone(NotifyAccess::All, words).await;
+        assert_eq!(heard.len(), 4, "{heard:?}");
     }
 
     #[tokio::test]

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::Heard;
 use super::ear::Whose;
-use super::kinship::is_of_tree;
+use super::kinship::{is_a_word_of_a_script, is_of_tree};
 use super::message::{Message, Store, Watchdog};
+use crate::config::NotifyAccess;
 use crate::machine::worker::Notice;
 use crate::sys::{Datagram, Sender, pidfd_open};
 
@@ -24,28 +25,51 @@ const BETWEEN_REFUSALS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Hearing {
     whose: Whose,
+    /// The process that it has named as the one that does the work.
+    main: Option<u32>,
     refusals: Refusals,
+    /// A helper goes on for as long as it lives, so it is told of once.
+    has_told_of_helpers: bool,
+}
+
+/// What a sender may say for the worker.
+enum Voice {
+    /// Everything.
+    Whole,
+    /// That it is ready, and its status: a word of a script (`systemd-notify`).
+    Brief,
+    /// Nothing: it is one of the worker's processes, but not the main one.
+    Helper,
 }
 
 impl Hearing {
     pub(super) fn new(whose: Whose) -> Self {
-        Self { whose, refusals: Refusals::default() }
+        Self { whose, main: None, refusals: Refusals::default(), has_told_of_helpers: false }
     }
 
     /// What of a datagram the driver is told. All that is not, is closed here.
     pub(super) fn understand(&mut self, datagram: Datagram, buffer: &[u8]) -> Vec<Heard> {
         let Datagram { length, is_cut, sender, descriptors } = datagram;
-        if let Err(trouble) = self.admit(sender) {
-            return self.refusals.refuse(trouble).into_iter().collect();
-        }
+        let voice = match self.admit(sender) {
+            Ok(voice) => voice,
+            Err(trouble) => return self.refusals.refuse(trouble).into_iter().collect(),
+        };
         if is_cut {
             let trouble = format!("a datagram of more than {LONGEST} bytes, or with too many descriptors");
             return self.refusals.refuse(trouble).into_iter().collect();
         }
-        let message = Message::parse(&buffer[..length]);
+        let mut message = Message::parse(&buffer[..length]);
         let mut heard = Vec::new();
         if message.malformed > 0 {
             tracing::debug!(target: "drover::notify", pid = self.whose.pid, lines = message.malformed, "passed over what can't be understood");
+        }
+        let left_out = match voice {
+            Voice::Whole => Vec::new(),
+            Voice::Brief => message.keep(true),
+            Voice::Helper => message.keep(false),
+        };
+        if !left_out.is_empty() {
+            heard.extend(self.helper_refused(sender, &left_out));
         }
         let main = message.main_pid.map(|pid| self.main_process(pid));
         let (store, is_barrier) = (message.store.clone(), message.barrier);
@@ -69,19 +93,28 @@ impl Hearing {
         heard
     }
 
-    /// Whether a sender may speak for the worker; see `kinship.rs`.
-    fn admit(&self, sender: Option<Sender>) -> Result<(), String> {
+    /// What a sender may say for the worker; see `kinship.rs`.
+    fn admit(&self, sender: Option<Sender>) -> Result<Voice, String> {
         let Some(Sender { pid, uid }) = sender else {
             return Err("a datagram whose sender the kernel does not tell".to_owned());
         };
         let known = u32::try_from(pid).ok().filter(|pid| *pid > 0);
-        match known.map(|pid| is_of_tree(pid, self.whose.pid)) {
-            Some(Some(true)) => Ok(()),
-            Some(None) if uid == self.whose.uid => Ok(()),
-            Some(None) => {
+        // The main process needs no look at /proc, and it may be gone.
+        if known.is_some_and(|pid| pid == self.whose.pid || Some(pid) == self.main) {
+            return Ok(Voice::Whole);
+        }
+        let is_for_all = self.whose.access == NotifyAccess::All;
+        match known.map(|pid| (pid, is_of_tree(pid, self.whose.pid))) {
+            Some((_, Some(true))) if is_for_all => Ok(Voice::Whole),
+            Some((pid, Some(true))) if is_a_word_of_a_script(pid) => Ok(Voice::Brief),
+            Some((_, Some(true))) => Ok(Voice::Helper),
+            Some((_, None)) if uid == self.whose.uid => {
+                Ok(if is_for_all { Voice::Whole } else { Voice::Brief })
+            }
+            Some((_, None)) => {
                 Err(format!("from process {pid} of user {uid}, which is gone and no user of the app's"))
             }
-            Some(Some(false)) => {
+            Some((_, Some(false))) => {
                 Err(format!("from process {pid} of user {uid}, which is none of the worker's"))
             }
             None => {
@@ -90,12 +123,29 @@ impl Hearing {
         }
     }
 
-    fn main_process(&self, pid: u32) -> Result<Heard, String> {
+    fn helper_refused(&mut self, sender: Option<Sender>, left_out: &[&str]) -> Option<Heard> {
+        let (what, pid) = (left_out.join(", "), sender.map_or(0, |sender| sender.pid));
+        tracing::debug!(target: "drover::notify", pid = self.whose.pid, sender = pid, what, "not the main process's");
+        if std::mem::replace(&mut self.has_told_of_helpers, true) {
+            return None;
+        }
+        let main = self.main.unwrap_or(self.whose.pid);
+        let trouble = format!(
+            "{what} from process {pid}, which is not the main process ({main}); if its other processes may speak for it, set \
+             notify_access = \"all\" (told once)"
+        );
+        Some(Heard::Refused { trouble: trouble.into() })
+    }
+
+    fn main_process(&mut self, pid: u32) -> Result<Heard, String> {
         let refused = || format!("MAINPID={pid}, which is no process of the worker's");
         // Opened before it is looked at, so that it can't become another one in between.
         let pidfd = pidfd_open(pid.cast_signed()).map_err(|_| refused())?;
         match is_of_tree(pid, self.whose.pid) {
-            Some(true) => Ok(Heard::MainProcess { pid, pidfd }),
+            Some(true) => {
+                self.main = Some(pid);
+                Ok(Heard::MainProcess { pid, pidfd })
+            }
             _ => Err(refused()),
         }
     }

@@ -1,4 +1,4 @@
-//! Whether a process belongs to a worker: who may speak for it.
+//! Whether a process belongs to a worker, and whether it has exited: what decides who may speak for it.
 //!
 //! A worker's socket lets in its user alone. That is not enough: many workers run as one user. So the kernel says which process
 //! sent a datagram, and `/proc` says whose it is. A process is of a worker's tree if it is in its group or session, or one of its
@@ -6,7 +6,8 @@
 //!
 //! A sender that has exited meanwhile can't be looked up any more. `systemd-notify` in a script is gone within a millisecond, so
 //! it is let through, if its user is the worker's. systemd's `NotifyAccess=all` has the same race, and refuses there; a
-//! script that says READY=1 now and then in vain is the worse end.
+//! script that says READY=1 now and then in vain is the worse end. Later versions wait until they have been heard: those are known
+//! by their name.
 
 use std::fs;
 
@@ -45,6 +46,20 @@ pub(super) fn is_of_tree(pid: u32, worker: u32) -> Option<bool> {
     Some(false)
 }
 
+/// Whether a process is a `systemd-notify`, or one that has exited and is not reaped yet.
+pub(super) fn is_a_word_of_a_script(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    name_and_state(&stat)
+        .is_none_or(|(name, state)| name == b"systemd-notify" || matches!(state, b'Z' | b'X'))
+}
+
+/// "pid (name) state …".
+fn name_and_state(stat: &[u8]) -> Option<(&[u8], u8)> {
+    let begin = stat.iter().position(|byte| *byte == b'(')?;
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    Some((stat.get(begin + 1..end)?, *stat.get(end + 2)?))
+}
+
 /// Whether a process is in this group; no, if there is no such process.
 pub(crate) fn is_in_group(pid: u32, group: u32) -> bool {
     kin(pid).is_some_and(|kin| kin.group == group)
@@ -71,6 +86,8 @@ mod tests {
     fn a_name_with_anything_in_it_does_not_mislead() {
         let stat = b"7 (a) R 1 2 3) S 10 11 12 34816 7 4194304";
         assert_eq!(parse(stat), Some(Kin { parent: 10, group: 11, session: 12 }));
+        assert_eq!(name_and_state(stat), Some((&b"a) R 1 2 3"[..], b'S')));
+        assert_eq!(name_and_state(b"7 (systemd-notify) Z 1"), Some((&b"systemd-notify"[..], b'Z')));
         assert_eq!(parse(b"7 (a"), None);
         assert_eq!(parse(b"7 (a) S"), None);
     }

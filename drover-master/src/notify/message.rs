@@ -71,6 +71,30 @@ pub(crate) enum Store {
 }
 
 impl Message {
+    /// Leaves only a barrier, and with `is_brief` also that it is ready and its status. What is left out is named.
+    pub(crate) fn keep(&mut self, is_brief: bool) -> Vec<&'static str> {
+        let whole = std::mem::take(self);
+        self.barrier = whole.barrier;
+        if is_brief {
+            (self.ready, self.status) = (whole.ready, whole.status.clone());
+        }
+        let said = [
+            ("READY=1", whole.ready && !is_brief),
+            ("STATUS=", whole.status.is_some() && !is_brief),
+            ("RELOADING=1", whole.reloading),
+            ("STOPPING=1", whole.stopping),
+            ("WATCHDOG=", whole.watchdog.is_some()),
+            ("WATCHDOG_USEC=", whole.watchdog_every.is_some()),
+            ("EXTEND_TIMEOUT_USEC=", whole.extend.is_some()),
+            ("MAINPID=", whole.main_pid.is_some()),
+            ("ERRNO=", whole.errno.is_some()),
+            ("EXIT_STATUS=", whole.exit_status.is_some()),
+            ("FDSTORE=1", matches!(whole.store, Some(Store::Keep { .. }))),
+            ("FDSTOREREMOVE=1", matches!(whole.store, Some(Store::Remove { .. }))),
+        ];
+        said.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| key).collect()
+    }
+
     /// Reads a datagram.
     pub(crate) fn parse(datagram: &[u8]) -> Self {
         let mut message = Self::default();
@@ -180,6 +204,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_brief_word_keeps_readiness_and_status_and_names_the_rest() {
+        let all = b"READY=1\nSTATUS=up\nSTOPPING=1\nWATCHDOG=1\nMAINPID=7\nFDSTORE=1\nBARRIER=1";
+        let (mut brief, mut none) = (Message::parse(all), Message::parse(all));
+        assert_eq!(brief.keep(true), ["STOPPING=1", "WATCHDOG=", "MAINPID=", "FDSTORE=1"]);
+        assert_eq!(brief, Message::parse(b"READY=1\nSTATUS=up\nBARRIER=1"));
+        assert_eq!(none.keep(false)[..3], ["READY=1", "STATUS=", "STOPPING=1"]);
+        assert_eq!(none, Message::parse(b"BARRIER=1"));
+        assert_eq!(Message::parse(b"READY=1\nSTATUS=up").keep(true), [""; 0]);
+    }
 
     fn parsed(text: &str) -> Message {
         Message::parse(text.as_bytes())

@@ -6,4 +6,4 @@ mod socket;
 
 pub(crate) use accept::accept;
 pub(crate) use exit::exit_now;
-pub(crate) use socket::{SocketKind, adopt, socket_kind};
+pub(crate) use socket::{SocketKind, adopt, close_on_exec, socket_kind};

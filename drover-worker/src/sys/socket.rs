@@ -41,15 +41,21 @@ impl SocketKind {
     }
 }
 
+/// Marks an inherited file descriptor close-on-exec, so that no child of this process gets it.
+pub(crate) fn close_on_exec(fd: RawFd) -> io::Result<()> {
+    // SAFETY: F_SETFD takes an integer and touches no memory; a number that is no open descriptor gives EBADF.
+    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Takes ownership of an inherited file descriptor and marks it close-on-exec.
 ///
 /// The caller vouches that `fd` was handed to this process and is adopted once; both are the contract of
 /// `LISTEN_FDS`, kept by [`ListenFds`](crate::listen_fds::ListenFds).
 pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_SETFD takes an integer and touches no memory; a number that is no open descriptor gives EBADF.
-    if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
+    close_on_exec(fd)?;
     // SAFETY: `fd` is open, as F_SETFD has just shown. It was opened by the master before exec, so no object of
     // this process owns it, and `ListenFds` gives each number out once.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

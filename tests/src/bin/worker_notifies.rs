@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `say TEXT` | sends the lines of TEXT, which `\|` separates; `{now}` is CLOCK_MONOTONIC, `{pid}` its pid, `{names}` the names of its descriptors, `{kept}` what the first of them holds |
 //! | `child TEXT` | has a child of its own say it, which is gone when it is heard |
+//! | `helper TEXT` | the same, but it lives until it has been heard, as later versions of `systemd-notify` do |
+//! | `script TEXT` | the same, by that name |
 //! | `store NAME CONTENT` | leaves a file with the master |
 //! | `barrier` | waits until all before it has been worked off |
 //! | `write FD`, `close FD` | writes a newline to a descriptor, or closes it |
@@ -31,9 +33,16 @@ fn main() {
     signals.add(Signal::SIGTERM);
     signals.thread_block().expect("signals can be blocked");
     let steps = |name: &str| std::env::var(name).unwrap_or_default();
-    let said = std::env::args().nth(1);
-    if let Some(text) = said {
-        return say(&text, &[]);
+    let mut said = std::env::args().skip(1);
+    if let (Some(how), Some(text)) = (said.next(), said.next()) {
+        if how == "script" {
+            nix::sys::prctl::set_name(c"systemd-notify").expect("a process can be named");
+        }
+        say(&text, &[]);
+        if how != "child" {
+            step("barrier");
+        }
+        return;
     }
     steps("E2E_STEPS").split(';').for_each(step);
     while signals.wait().expect("a signal can be waited for") == Signal::SIGHUP {
@@ -47,9 +56,10 @@ fn step(step: &str) {
     match word {
         "" => {}
         "say" => say(rest, &[]),
-        "child" => {
+        "child" | "helper" | "script" => {
             let own = std::env::current_exe().expect("it has a path");
-            let ended = std::process::Command::new(own).arg(rest).status().expect("a child can be made");
+            let ended =
+                std::process::Command::new(own).args([word, rest]).status().expect("a child can be made");
             assert!(ended.success(), "{ended}");
         }
         "store" => {

@@ -12,7 +12,21 @@ fn every_wrong_line_of_an_app_is_told() {
     const UNITS: &str = "units are ms, s, m, h and d";
     for (line, expected) in [
         ("worker = 4", "1: unknown key `worker` in app.web; did you mean `workers`?"),
-        ("replicas = 4", "1: unknown key `replicas` in app.web"),
+        ("whatever = 4", "1: unknown key `whatever` in app.web"),
+        (
+            "replicas = 4",
+            "1: unknown key `replicas` in app.web; here it is `workers`, for example `workers = 4`",
+        ),
+        (
+            "kill_timeout = 5000",
+            "1: unknown key `kill_timeout` in app.web; here it is `stop.drain_timeout`, for example `stop.drain_timeout = \"20s\"`",
+        ),
+        ("watch = true", "1: unknown key `watch` in app.web; it is not supported yet"),
+        (
+            "restart = 'unless-stopped'",
+            "11: unknown word `unless-stopped` for app.web.restart; here it is `always`",
+        ),
+        ("restart.policy = 'no'", "18: unknown word `no` for app.web.restart.policy; here it is `never`"),
         ("\"\\u001b[2J\" = 4", "1: unknown key `\\u{1b}[2J` in app.web"),
         ("start.tiemout = '1s'", "7: unknown key `tiemout` in app.web.start; did you mean `timeout`?"),
         ("env.A = 8080", "9: app.web.env.A is an integer, not a string; quote it: `A = \"8080\"`"),
@@ -25,7 +39,7 @@ fn every_wrong_line_of_an_app_is_told() {
             "env.'A=B' = ''",
             "5: app.web.env.\"A=B\" cannot be the name of a variable; a name is not empty and has no `=`",
         ),
-        ("env = ['A=B']", "7: app.web.env is an array, not a table"),
+        ("env = ['A=B']", "7: app.web.env is an array, not a table; write `env = { NAME = \"value\" }`"),
         ("env_clear = 1", "13: app.web.env_clear is an integer, not a boolean"),
         ("user = ''", "8: app.web.user is empty"),
         (
@@ -96,7 +110,10 @@ fn every_wrong_line_of_an_app_is_told() {
             "workers = 1.5",
             "11: app.web.workers is a float, not an integer; write for example `4`, or `\"auto\"` for one on each CPU",
         ),
-        ("sockets = 'http'", "11: app.web.sockets is a string, not an array of socket names"),
+        (
+            "sockets = 'http'",
+            "11: app.web.sockets is a string, not an array of socket names; write `[\"http\"]`",
+        ),
         ("sockets = [1]", "12: app.web.sockets holds 1, which is not a socket's name"),
         ("sockets = ['a']", "12: unknown socket `a` in app.web.sockets; add `[sockets.a]` with its `listen`"),
         ("protocol = 'drovr'", "12: unknown word `drovr` for app.web.protocol; did you mean `drover`?"),
@@ -111,6 +128,10 @@ fn every_wrong_line_of_an_app_is_told() {
         (
             "notify_fd = 3",
             "1: app.web.notify_fd has no meaning without the protocol that it belongs to; leave it out, or set `protocol = \"notify\"`",
+        ),
+        (
+            "notify_access = 'all'",
+            "1: app.web.notify_access has no meaning without the socket of sd_notify(3); leave it out, or set `protocol = \"notify\"`",
         ),
         (
             "reload = {}",
@@ -214,7 +235,14 @@ fn every_wrong_line_of_an_app_is_told() {
             "depends_on = { db = 'ready' }",
             "16: unknown app `db` in app.web.depends_on; add `[app.db]` with its `command`",
         ),
-        ("depends_on = ['db']", "14: app.web.depends_on is an array, not a table"),
+        (
+            "depends_on = ['db']",
+            "14: app.web.depends_on is an array, not a table; write `depends_on = { db = \"ready\" }`, or `\"completed\"`",
+        ),
+        (
+            "depends_on = 'db'",
+            "14: app.web.depends_on is a string, not a table; write `depends_on = { db = \"ready\" }`, or `\"completed\"`",
+        ),
         ("depends_on = { web = 'ready' }", "16: app `web` waits for itself; remove it"),
         ("kind = 'one-shot'", "8: unknown word `one-shot` for app.web.kind; did you mean `oneshot`?"),
         ("essential = 'yes'", "13: app.web.essential is a string, not a boolean"),
@@ -351,8 +379,11 @@ fn every_wrong_line_of_the_rest_is_told() {
             "[app.b]",
             "line 4, column 6: missing key `command` in app.b; say what to run, for example `command = [\"node\", \"server.js\"]`",
         ),
-        ("[[app.b]]", "line 4, column 7: app.b is an array of tables, not a table"),
-        ("[socket.a]", "line 4, column 2: unknown key `socket`; did you mean `sockets`?"),
+        ("[[app.b]]", "line 4, column 7: app.b is an array of tables, not a table; write `[app.b]`"),
+        (
+            "[socket.a]",
+            "line 4, column 2: unknown key `socket`; here it is `sockets`, for example `[sockets.http]`",
+        ),
     ] {
         assert_eq!(said(&web(lines)), expected, "{lines}");
     }
@@ -378,7 +409,7 @@ fn every_wrong_frame_of_a_file_is_told() {
         ("version = 1\napp = 3".to_owned(), "line 2, column 7: app is an integer, not a table"),
         (
             "version = 1\n[apps.a]\ncommand = ['a']".to_owned(),
-            "line 2, column 2: unknown key `apps`; did you mean `app`?",
+            "line 2, column 2: unknown key `apps`; here it is `app`, for example `[app.web]`",
         ),
     ] {
         assert_eq!(said(&text), expected, "{text}");
@@ -475,4 +506,28 @@ fn every_line_of_a_file_can_be_wrong_at_once() {
     let assignments: Vec<usize> =
         (1..).zip(wrong.lines()).filter(|(_, line)| line.contains('=')).map(|(number, _)| number).collect();
     assert!(assignments.iter().all(|line| lines.contains(line)), "{assignments:?} all told in {lines:?}");
+}
+
+#[test]
+fn the_key_of_another_tool_is_not_also_missing() {
+    for (word, at) in [("cmd", "line 3, column 1"), ("script", "line 3, column 1")] {
+        let said = said(&format!("version = 1\n[app.web]\n{word} = 'web'\n"));
+        let expected = format!(
+            "{at}: unknown key `{word}` in app.web; here it is `command`, for example `command = [\"node\", \"server.js\"]`"
+        );
+        assert_eq!(said, expected);
+    }
+}
+
+#[test]
+fn what_other_formats_write_is_answered_with_ours() {
+    let all = said("version = 1\n[[app]]\nname = 'web'\ncommand = 'web'\n");
+    assert!(all.contains("app is an array of tables, not a table; write `[app.NAME]`"), "{all}");
+    let port = said("version = 1\n[sockets.a]\nlisten = 8080\n[app.web]\ncommand = 'web'\nsockets = ['a']\n");
+    assert!(
+        port.contains("sockets.a.listen is an integer, not a string; write `\"127.0.0.1:8080\"`"),
+        "{port}"
+    );
+    let octal = said(&web("umask = 022"));
+    assert!(octal.contains("write octal digits in quotes, for example `umask = \"0022\"`"), "{octal}");
 }

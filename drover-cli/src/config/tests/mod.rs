@@ -19,7 +19,7 @@ fn said(text: &str) -> String {
 }
 
 /// Every key that was asked for while a text was read, as a path with `*` for names of the user's choice.
-fn asked(text: &str) -> Vec<String> {
+pub(super) fn asked(text: &str) -> Vec<String> {
     let document = Document::parse(text).unwrap();
     let mut mistakes = Mistakes::new(text);
     root::read(document.as_table(), None, &mut mistakes);

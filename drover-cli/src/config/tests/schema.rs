@@ -152,6 +152,7 @@ fn what_is_valid_is_valid_by_it() {
         ),
         &web("start.probe = { http = 'unix:/run/a.sock:/a' }"),
         &web("protocol = 'notify'\nwatchdog = '5s'\nreload = { signal = 'SIGHUP', wait = true }"),
+        &web("protocol = 'notify'\nnotify_access = 'all'"),
         &web("protocol = 'notify'\nnotify_fd = 3\nreload.signal = 'USR2'"),
         &web("start.probe = { exec = ['./check', 'a'] }"),
         &web("start.probe = { exec = './check a', timeout = '2s' }"),

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
-    Limit, LimitReached, Limits, ListenMode, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, Resource,
-    RestartPolicy, RestartWhen, Share, Stdin, StopTo, Strategy, UpdateOrder, UpdatePolicy,
+    Limit, LimitReached, Limits, ListenMode, NotifyAccess, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy,
+    Resource, RestartPolicy, RestartWhen, Share, Stdin, StopTo, Strategy, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -52,6 +52,7 @@ fn plain_app() -> App {
         suspend: None,
         watchdog: None,
         notify_fd: None,
+        notify_access: NotifyAccess::Main,
         reload: None,
         restart: RestartPolicy::default(),
         update: UpdatePolicy::default(),
@@ -111,6 +112,7 @@ fn every_key_arrives_in_its_field() {
         heartbeat: Some(Heartbeat { interval: seconds(2), misses: nonzero(5) }),
         watchdog: Some(seconds(20)),
         notify_fd: None,
+        notify_access: NotifyAccess::Main,
         reload: None,
         health: HealthPolicy {
             liveness: Some(HealthCheck {
@@ -293,6 +295,7 @@ fn a_reload_by_signal_waits_for_the_word_of_a_worker_that_can_say_it() {
         assert_eq!(app(lines).reload, Some(expected), "{lines}");
     }
     assert_eq!(app("protocol = 'notify'\nnotify_fd = 7").notify_fd, Some(7));
+    assert_eq!(app("protocol = 'notify'\nnotify_access = 'all'").notify_access, NotifyAccess::All);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 
 use super::{Change, ChangeClass, Description};
 use crate::config::settings::{
-    shown, shown_codes, shown_dependencies, shown_kind, shown_limit, shown_limits, shown_policy, shown_probe,
-    shown_protocol, shown_recycling, shown_reload,
+    shown, shown_access, shown_codes, shown_dependencies, shown_kind, shown_limit, shown_limits,
+    shown_policy, shown_probe, shown_protocol, shown_recycling, shown_reload,
 };
 use crate::config::{
     AppSpec, Backoff, Command, HealthPolicy, Heartbeat, Intensity, ListenAddr, ListenMode, ListenSpec,
@@ -59,6 +59,7 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
         heartbeat,
         watchdog,
         notify_fd,
+        notify_access,
         reload,
         health,
         restart,
@@ -90,6 +91,9 @@ pub(super) fn of_app(old: &AppSpec, new: &AppSpec, all: &[AppSpec]) -> Vec<Chang
     found.compare("watchdog", Reload, [&old.watchdog, watchdog], |every| every.map(shown));
     found.compare("notify_fd", Reload, [&old.notify_fd, notify_fd], |number| {
         number.map(|number| number.to_string())
+    });
+    found.compare("notify_access", Reload, [&old.notify_access, notify_access], |access| {
+        Some(shown_access(*access).to_owned())
     });
     found.compare("reload", Live, [&old.reload, reload], |reload| reload.map(shown_reload));
     of_health(&mut found, &old.health, health);

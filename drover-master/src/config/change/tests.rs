@@ -3,7 +3,8 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::config::{
     Command, Condition, Dependency, HealthCheck, Heartbeat, Intensity, Kind, Limits, ListenSpec,
-    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, StopTo, UpdateOrder,
+    NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, StopTo,
+    UpdateOrder,
 };
 use crate::{Output, Protocol, ReloadSignal};
 
@@ -90,6 +91,7 @@ fn every_key_has_its_class() {
         ),
         (|app| app.watchdog = Some(seconds(9)), "reload app.web.watchdog: - → 9s"),
         (|app| app.notify_fd = Some(5), "reload app.web.notify_fd: - → 5"),
+        (|app| app.notify_access = NotifyAccess::All, "reload app.web.notify_access: main → all"),
         (
             |app| app.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true }),
             "live app.web.reload: - → by SIGHUP, until it says so",

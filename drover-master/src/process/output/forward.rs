@@ -12,6 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Stream;
+use super::aside::Aside;
 
 /// How many writes may wait; each is at most a [`PIECE`], so at most 4 MiB. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
@@ -21,6 +22,8 @@ pub(super) const PIECE: usize = 64 * 1024;
 
 enum Job {
     Write(Stream, Vec<u8>),
+    /// Look at what was said aside.
+    Aside,
     /// Tell when all before this has been written.
     Tell(oneshot::Sender<()>),
 }
@@ -44,13 +47,21 @@ pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
     }
 }
 
+/// Says something on this process's own stderr, and never waits: what does not fit into the buffer, 1 MiB, is lost, and a line says
+/// how much it was. For what comes from the runtime's own thread: traces, remarks, panics.
+pub fn say_aside(text: &[u8]) {
+    let Some(queue) = queue() else { return };
+    // A full queue is no matter: the thread looks at what was said aside before each of its jobs.
+    ASIDE.keep(text, || queue.try_send(Job::Aside).is_ok());
+}
+
 /// Waits until everything handed over so far has been written, at most for `within`. Call it before the process ends.
 ///
 /// # Cancel safety
 ///
 /// A dropped future changes nothing.
 pub async fn flush_output(within: Duration) {
-    let Some(queue) = queue() else { return };
+    let Some(Some(queue)) = QUEUE.get() else { return };
     let (tell, written) = oneshot::channel();
     let flushed = async {
         if queue.send(Job::Tell(tell)).await.is_ok() {
@@ -61,8 +72,11 @@ pub async fn flush_output(within: Duration) {
     let _ = tokio::time::timeout(within, flushed).await;
 }
 
+static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
+
+static ASIDE: Aside = Aside::new();
+
 fn queue() -> Option<&'static mpsc::Sender<Job>> {
-    static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
     QUEUE.get_or_init(start_thread).as_ref()
 }
 
@@ -71,24 +85,37 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
     let run = move || {
         let (mut stdout, mut stderr) = (Losses::default(), Losses::default());
         while let Some(job) = jobs.blocking_recv() {
+            put_aside(&mut stderr);
             match job {
                 Job::Write(stream @ Stream::Stdout, bytes) => {
                     let written = write(&mut io::stdout().lock(), &bytes);
                     stdout.note(stream, written);
                 }
-                Job::Write(stream @ Stream::Stderr, bytes) => {
-                    let written = write(&mut io::stderr().lock(), &bytes);
-                    stderr.note(stream, written);
-                }
+                Job::Write(Stream::Stderr, bytes) => put(&bytes, &mut stderr),
+                Job::Aside => {}
                 Job::Tell(teller) => {
                     stdout.tell(Stream::Stdout);
                     stderr.tell(Stream::Stderr);
+                    // What was just told.
+                    put_aside(&mut stderr);
                     let _ = teller.send(());
                 }
             }
         }
     };
     thread::Builder::new().name("drover-output".into()).stack_size(256 * 1024).spawn(run).ok().map(|_| queue)
+}
+
+fn put_aside(losses: &mut Losses) {
+    let said = ASIDE.take();
+    if !said.is_empty() {
+        put(&said, losses);
+    }
+}
+
+fn put(bytes: &[u8], losses: &mut Losses) {
+    let written = write(&mut io::stderr().lock(), bytes);
+    losses.note(Stream::Stderr, written);
 }
 
 /// What a stream did not take. It is warned about at the first time, and at the end it is told how much it was in all: a full

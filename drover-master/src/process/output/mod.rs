@@ -4,6 +4,7 @@
 //! Reading obeys the sink: if that is slow, the pipe fills and the worker waits in its `write(2)`, as it would on a slow
 //! terminal. Supervision never waits for either.
 
+mod aside;
 mod forward;
 mod lines;
 mod log;
@@ -12,7 +13,7 @@ mod reader;
 mod sink;
 mod tail;
 
-pub use forward::{flush_output, write_output};
+pub use forward::{flush_output, say_aside, write_output};
 use log::Printer;
 pub(crate) use log::{LogNext, LogStream, OutputLog};
 pub(crate) use reader::OutputReader;

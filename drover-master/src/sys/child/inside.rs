@@ -84,7 +84,8 @@ unsafe fn prepare_and_exec(launch: &Launch<'_>) -> Failure {
         {
             return failed(SpawnStep::Descriptors);
         }
-        if libc::setpgid(0, 0) != 0 {
+        // Without a controlling terminal no read of one, no stty and no passphrase can stop the worker; its group has its pid.
+        if libc::setsid() < 0 {
             return failed(SpawnStep::ProcessGroup);
         }
         if !place_descriptors(launch.moves) {
