@@ -72,7 +72,8 @@ const cluster = require('node:cluster');
 if (cluster.isPrimary) {
   cluster.fork(); cluster.fork();
   process.on('SIGTERM', () => Object.values(cluster.workers).forEach((worker) => worker.disconnect()));
-  cluster.on('exit', () => { if (!Object.keys(cluster.workers).length) process.exit(0); });
+  let living = 2;
+  cluster.on('exit', () => { if (--living === 0) process.exit(0); });
 } else {
   require('node:net').createServer((client) => {
     client.write('begun ');
@@ -128,10 +129,11 @@ fn answer(mut client: TcpStream) -> String {
 async fn is_answered(builder: MasterBuilder, port: u16) -> (String, App) {
     let app = App::started(builder).await;
     let client = asking(port).await;
-    let shutdown = app.master().shutdown();
-    patiently("the shutdown", shutdown).await.unwrap();
+    // Read at once: servers wait until their clients have hung up.
+    let answer = tokio::task::spawn_blocking(move || answer(client));
+    patiently("the shutdown", app.master().shutdown()).await.unwrap();
     assert_eq!(of_app(app.name()), [0; 0], "stopped is said when nothing is left");
-    (answer(client), app)
+    (answer.await.unwrap(), app)
 }
 
 fn script(dir: &Path, name: &str, text: &str) -> String {
