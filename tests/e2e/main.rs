@@ -18,6 +18,7 @@ mod composite;
 mod composite_operations;
 mod conform;
 mod conform_master;
+mod ending;
 mod events;
 mod exits;
 mod fairness;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command as Program;
 
@@ -204,4 +205,43 @@ async fn an_ordinary_user_is_told_that_only_root_can_do_it() {
         return;
     }
     assert!(matches!(build_error(sleep().user("root")), AccountError::NotRoot { .. }));
+}
+
+/// A worker that becomes another user by itself, as sudo does, can't be signalled by a master without root.
+#[tokio::test]
+async fn a_worker_that_may_not_be_signalled_is_reaped_and_started_again() {
+    if !is_root() {
+        return;
+    }
+    let python = fs::canonicalize("/usr/bin/python3");
+    let Ok(python) = python else {
+        assert!(std::env::var_os("CI").is_none(), "there is no python3, which CI has to have");
+        drover_e2e::complain("SKIPPED: there is no python3 on this machine");
+        return;
+    };
+    let (_dir, python) = within_reach(python.to_str().unwrap());
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o4755)).unwrap();
+    let (_other, program) = within_reach(program!("master"));
+    let script = python.with_file_name("worker.py");
+    fs::write(&script, "import os, time\nos.setuid(0)\ntime.sleep(0.3)\nos._exit(3)\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut master = Process::start(
+        Program::new(program)
+            .args(["none", python.to_str().unwrap()])
+            .env("E2E_ARGS", script)
+            .env("E2E_EVENTS", "1")
+            .uid(NOBODY)
+            .gid(NOBODY),
+    );
+    for _ in 0..4 {
+        while master.line().await != "exited" {}
+    }
+    let parent = format!("PPid:\t{}", master.pid());
+    let zombies = || {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        all.filter_map(|entry| fs::read_to_string(entry.path().join("status")).ok())
+            .filter(|status| status.contains(&parent) && status.contains("State:\tZ"))
+            .count()
+    };
+    eventually("the dead to be reaped", || (zombies() == 0).then_some(())).await;
 }

@@ -171,6 +171,7 @@ fn stop_policy(app: &App) -> StopPolicy {
         drain_timeout: app.stop.drain_timeout,
         term_timeout: app.stop.term_timeout,
         signal: drover_master::signal_number(&app.stop.signal).unwrap_or(default.signal),
+        to: app.stop.to,
         ..default
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drover_master::config::{
     Dependency, HealthPolicy, Heartbeat, Kind, Limits, ListenMode, NotifyAccess, Probe, RecyclePolicy,
-    RestartPolicy, Stdin, Strategy, UpdatePolicy,
+    RestartPolicy, Stdin, StopTo, Strategy, UpdatePolicy,
 };
 
 /// A whole, valid `drover.toml`.
@@ -245,6 +245,8 @@ pub struct Stop {
     pub term_timeout: Duration,
     /// The signal that asks the worker to end, as `SIGTERM`; that is also the default.
     pub signal: String,
+    /// Who gets the signal first; default the main process alone.
+    pub to: StopTo,
 }
 
 impl Default for Stop {
@@ -254,6 +256,7 @@ impl Default for Stop {
             drain_timeout: Duration::from_secs(20),
             term_timeout: Duration::from_secs(5),
             signal: "SIGTERM".to_owned(),
+            to: StopTo::default(),
         }
     }
 }

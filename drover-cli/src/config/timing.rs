@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drover_master::config::Kind;
+use drover_master::config::{Kind, StopTo};
 
 use super::mistake::{Mistakes, shown};
 use super::model::{Protocol, Start, Stop, Suspend};
@@ -37,8 +37,11 @@ pub(super) fn stop(table: &mut Reader<'_, '_>) -> Stop {
         drain_timeout: table.setting("drain_timeout", default.drain_timeout, value::duration).value,
         term_timeout: table.setting("term_timeout", default.term_timeout, value::duration).value,
         signal: table.setting("signal", default.signal, signal).value,
+        to: table.setting("to", default.to, value::word(RECEIVERS)).value,
     }
 }
+
+const RECEIVERS: &[(&str, StopTo)] = &[("process", StopTo::Process), ("group", StopTo::Group)];
 
 /// Reads `app.NAME.suspend`, which only a worker that can't be told otherwise has use for.
 pub(super) fn suspend(app: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Suspend> {

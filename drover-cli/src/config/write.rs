@@ -264,12 +264,13 @@ fn probe_rows(Probe { kind, interval, timeout }: &Probe) -> Vec<(&'static str, V
 }
 
 fn stop(stop: &Stop) -> Item {
-    let Stop { pre_delay, drain_timeout, term_timeout, signal } = stop;
+    let Stop { pre_delay, drain_timeout, term_timeout, signal, to } = stop;
     table([
         ("pre_delay", value(format_duration(*pre_delay))),
         ("drain_timeout", value(format_duration(*drain_timeout))),
         ("term_timeout", value(format_duration(*term_timeout))),
         ("signal", value(signal)),
+        ("to", value(to.name())),
     ])
 }
 
@@ -438,6 +439,7 @@ pre_delay = "0s"
 drain_timeout = "20s"
 term_timeout = "5s"
 signal = "SIGTERM"
+to = "process"
 
 [app.web.restart]
 policy = "always"

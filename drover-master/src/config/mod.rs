@@ -32,7 +32,7 @@ pub use notify::{NotifyAccess, ReloadSignal};
 pub use placeholder::{PlaceholderError, fill_in};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,
-    StopPolicy, SuspendSignals,
+    StopPolicy, StopTo, SuspendSignals,
 };
 pub(crate) use probe::HttpAt;
 pub use probe::{HttpUrl, Probe, ProbeKind};

@@ -66,6 +66,29 @@ pub struct StopPolicy {
     pub max_timeout: Duration,
     /// The signal that asks a worker without the protocol to drain and leave. Default SIGTERM (15).
     pub signal: i32,
+    /// Who gets `signal` first. Default: the main process alone.
+    pub to: StopTo,
+}
+
+/// Who gets the stop signal first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StopTo {
+    /// The main process alone; what it leaves behind gets it once it is gone. A program that forks its own workers stops them
+    /// itself, and their work is not cut off.
+    #[default]
+    Process,
+    /// The whole process group at once, as a terminal does.
+    Group,
+}
+
+impl StopTo {
+    /// Its name in a description.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Group => "group",
+        }
+    }
 }
 
 impl Default for StopPolicy {
@@ -77,6 +100,7 @@ impl Default for StopPolicy {
             term_timeout: Duration::from_secs(5),
             max_timeout: Duration::from_secs(5 * 60),
             signal: libc::SIGTERM,
+            to: StopTo::default(),
         }
     }
 }

@@ -120,6 +120,7 @@ impl AppSpec {
         rows.push(("stop.term_timeout", shown(stop.term_timeout)));
         if self.protocol != Protocol::Drover {
             rows.push(("stop.signal", signal_name(stop.signal)));
+            rows.push(("stop.to", stop.to.name().to_owned()));
             rows.extend(self.suspend.map(|suspend| {
                 let (rest, go_on) = (signal_name(suspend.signal), signal_name(suspend.resume_signal));
                 ("suspend", format!("by {rest}, resumed by {go_on}"))

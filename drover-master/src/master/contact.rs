@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use drover_proto::latest::RejectCode;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::link::{Admission, ConnectionId, Outgoing, Token};
+use crate::machine::exit::ExitStatus;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
 use crate::notify::{Heard, NotifyPath, Refusals, Source};
@@ -37,6 +38,8 @@ pub(super) struct Contact {
     pub emptying: Option<AbortOnDrop>,
     /// Its process, once it is made.
     pub tree: Option<Arc<Tree>>,
+    /// Told when what its process left behind is not waited for any more.
+    pub is_abandoned: Arc<Notify>,
     pub link: Option<(ConnectionId, Outgoing)>,
     /// Whether it takes messages of the application, as it said last.
     pub takes_messages: bool,
@@ -62,6 +65,7 @@ impl Contact {
             not_kept: Refusals::default(),
             emptying: None,
             tree: None,
+            is_abandoned: Arc::default(),
             link: None,
             takes_messages: false,
             early: None,
@@ -99,9 +103,15 @@ pub(super) enum ProcessNews {
         id: WorkerId,
         result: Result<Spawned, SpawnFailure>,
     },
-    /// It has been reaped; the evidence follows.
+    /// Its main process has ended; the evidence follows.
     Died {
         id: WorkerId,
+        status: ExitStatus,
+    },
+    /// Others of its tree live on.
+    RestFound {
+        id: WorkerId,
+        pids: Arc<[u32]>,
     },
     Ended {
         id: WorkerId,

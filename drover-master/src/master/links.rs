@@ -200,6 +200,11 @@ impl Driver {
                 self.end_probe(id);
                 self.signal(id, signal);
             }
+            WorkerAction::SignalMain { signal } => {
+                self.end_probe(id);
+                self.signal_first(id, signal);
+            }
+            WorkerAction::AbandonRest => self.abandon_rest(id),
             WorkerAction::Deliver { signal } => self.deliver(id, signal),
             WorkerAction::CloseLink => self.close_link(id),
             // The fleet has made events of these.

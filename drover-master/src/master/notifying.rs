@@ -188,6 +188,14 @@ impl Driver {
         }
     }
 
+    /// Signals the main process that the worker has named, as the first rung of its ending; whether there is one.
+    pub(super) fn signal_named(&self, id: WorkerId, signal: i32) -> bool {
+        self.main_of(id).is_some_and(|(_, pidfd)| {
+            let is_told = pidfd_signal(pidfd.as_fd(), signal).is_ok();
+            is_told && pidfd_signal(pidfd.as_fd(), libc::SIGCONT).is_ok()
+        })
+    }
+
     pub(super) fn deliver_to_main(&self, id: WorkerId, signal: i32) {
         if let Some((pid, pidfd)) = self.main_of(id)
             && let Err(error) = pidfd_signal(pidfd.as_fd(), signal)

@@ -16,7 +16,8 @@ use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, WorkerInput};
 use crate::process::{
-    Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_reaped,
+    Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_empty,
+    until_ended,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -110,17 +111,22 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
             ProcessNews::Heard { id, heard } => self.heard(now, id, heard),
-            ProcessNews::Died { id } => {
+            ProcessNews::Died { id, status } => {
                 self.end_probe(id);
-                self.end_main(id);
                 self.lead_away_from_dead(id);
-                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died });
+                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died { status } });
+            }
+            ProcessNews::RestFound { id, pids } => {
+                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::RestFound { pids } });
             }
             ProcessNews::Ended { id, ended } => {
                 // It may have named one in its last words, which are heard after its death.
                 self.end_main(id);
-                if ended.has_survivors {
-                    tracing::error!(target: "drover::process", worker = id.0, "processes of its group survived SIGKILL");
+                if !ended.survivors.is_empty() {
+                    let pids = Arc::clone(&ended.survivors);
+                    tracing::error!(target: "drover::process", worker = id.0, ?pids, "processes of its tree live on");
+                    self.fleet
+                        .handle(now, FleetInput::Worker { id, input: WorkerInput::RestSurvived { pids } });
                 }
                 // What it said last comes by another way than its end, and may be behind it: a Started, for instance, or
                 // the refusal that it left for. What waits already is older than the end.
@@ -180,15 +186,18 @@ impl Driver {
         let early = contact.early.take();
         let mut refused = contact.early_refusal.take();
         let (identity, pid) = (contact.identity, tree.pid());
-        let probing = Arc::clone(&contact.probing);
+        let (probing, is_abandoned) = (Arc::clone(&contact.probing), Arc::clone(&contact.is_abandoned));
         let ear = self.hear(id, pid);
         let output = self.read_output(identity, stdout, stderr);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
-            let death = until_reaped(&tree).await;
+            let death = until_ended(&tree).await;
             // At once: what follows takes its time, and a dead worker must not become ready by its uptime meanwhile.
-            let _ = sender.send(ProcessNews::Died { id }).await;
-            let ended = aftermath(tree, death, output).await;
+            let _ = sender.send(ProcessNews::Died { id, status: death.0 }).await;
+            let found = async |pids| drop(sender.send(ProcessNews::RestFound { id, pids }).await);
+            let survivors = until_empty(&tree, &is_abandoned, found).await;
+            drop(tree);
+            let ended = aftermath(survivors, death, output).await;
             // What it said before it ended comes before the news of its end, by the same queue.
             if let Some(ear) = ear {
                 ear.finish().await;
@@ -247,6 +256,28 @@ impl Driver {
             tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
         }
         self.signal_main(id, signal, tree.pid());
+    }
+
+    /// The first rung: to the main process alone, which is the one that it named, if it has named another that lives.
+    pub(super) fn signal_first(&self, id: WorkerId, signal: i32) {
+        let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
+        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), signal, "signal to the main process");
+        if self.signal_named(id, signal) {
+            return;
+        }
+        match tree.signal_first(signal) {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    /// What its process left behind is not waited for any more.
+    pub(super) fn abandon_rest(&self, id: WorkerId) {
+        if let Some(contact) = self.contacts.get(&id) {
+            contact.is_abandoned.notify_one();
+        }
     }
 
     /// Sends a signal that somebody asked for to the process alone, and to the one that it named as its main process.

@@ -16,8 +16,7 @@ use crate::config::{Command, Output};
 use crate::machine::exit::{ExitStatus, signal_name};
 use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::process::{
-    Line, NotifyBy, OutputReader, OutputSink, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn,
-    until_reaped,
+    Line, NotifyBy, OutputReader, OutputSink, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone,
 };
 
 /// How long the last output is waited for after an exit. Usually it is there at once; a grandchild may hold the pipe open for
@@ -115,7 +114,7 @@ async fn until_ended(
     let Spawned { tree, stdout, stderr } = made.map_err(Unended::NotMade)?;
     let tree = Arc::new(tree);
     let mut reading = tokio::spawn(reader.run(stdout, stderr));
-    let mut death = pin!(until_reaped(&tree));
+    let mut death = pin!(crate::process::until_ended(&tree));
     let in_time = tokio::select! {
         death = &mut death => Some(death),
         () = sleep(within) => None,
@@ -130,10 +129,10 @@ async fn until_ended(
             (death.await, false)
         }
     };
-    let ended = aftermath(Arc::clone(&tree), death, None).await;
+    until_gone(&tree).await;
     let _ = timeout(LAST_OUTPUT, &mut reading).await;
     reading.abort();
-    if is_own { Ok(ended.status) } else { Err(Unended::TooLong) }
+    if is_own { Ok(death.0) } else { Err(Unended::TooLong) }
 }
 
 fn not_made(failure: SpawnFailure) -> String {

@@ -1,11 +1,13 @@
-//! Waits for the end of one process, and for what it wrote last.
+//! Waits for the end of one process, of what it left behind, and for what it wrote last.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::census::{Member, members};
 use super::{Tail, Tree};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::sys::watch_readable;
@@ -14,8 +16,14 @@ use crate::sys::watch_readable;
 /// may hold the pipe open for ever, and an exit is never tied to the end of the pipe.
 const LAST_OUTPUT: Duration = Duration::from_millis(100);
 
-/// How long the rest of the group may take to be gone after SIGKILL, before it is reported instead of waited for.
-const REST_OF_GROUP: Duration = Duration::from_secs(2);
+/// The first and the longest pause between two looks at what is left of a tree.
+const LOOKS: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
+
+/// How long a killed group may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How many processes are named at most.
+const NAMED: usize = 8;
 
 /// The end of a process.
 #[derive(Debug)]
@@ -23,20 +31,19 @@ pub(crate) struct Ended {
     pub status: ExitStatus,
     pub usage: Usage,
     pub stderr_tail: Vec<String>,
-    /// The group still had members after SIGKILL.
-    pub has_survivors: bool,
+    /// Who of its tree lives on, though nobody waits for it any more; some of them.
+    pub survivors: Arc<[u32]>,
 }
 
 /// What the kernel said of an ended process.
 pub(crate) type Death = (ExitStatus, Usage);
 
-/// Resolves once the rest of a reaped process's group is gone and its last output is read, each within its bound.
+/// Resolves once the last output of a reaped process is read, within its bound.
 pub(crate) async fn aftermath(
-    tree: Arc<Tree>,
+    survivors: Arc<[u32]>,
     death: Death,
     output: Option<(JoinHandle<()>, Arc<Tail>)>,
 ) -> Ended {
-    let has_survivors = !until_empty(&tree).await;
     let stderr_tail = match output {
         Some((mut reader, tail)) => {
             let _ = timeout(LAST_OUTPUT, &mut reader).await;
@@ -45,11 +52,11 @@ pub(crate) async fn aftermath(
         None => Vec::new(),
     };
     let (status, usage) = death;
-    Ended { status, usage, stderr_tail, has_survivors }
+    Ended { status, usage, stderr_tail, survivors }
 }
 
-/// Resolves once the process has ended and been reaped.
-pub(crate) async fn until_reaped(tree: &Arc<Tree>) -> Death {
+/// Resolves once the process has ended. It is not reaped: see [`until_empty`].
+pub(crate) async fn until_ended(tree: &Arc<Tree>) -> Death {
     // A pidfd is readable once the process has ended (pidfd_open(2)).
     let watched = match watch_readable(Arc::clone(tree)) {
         Ok(watched) => watched,
@@ -61,7 +68,7 @@ pub(crate) async fn until_reaped(tree: &Arc<Tree>) -> Death {
     };
     loop {
         let ready = watched.readable().await;
-        match tree.reap() {
+        match tree.ended() {
             Ok(Some(ended)) => return ended,
             Ok(None) => match ready {
                 Ok(mut ready) => ready.clear_ready(),
@@ -77,16 +84,63 @@ pub(crate) async fn until_reaped(tree: &Arc<Tree>) -> Death {
     }
 }
 
-/// No event tells that a group is empty, so it is asked, at growing distances; nearly always the first answer is yes.
-async fn until_empty(tree: &Tree) -> bool {
-    let (mut pause, mut waited) = (Duration::from_micros(200), Duration::ZERO);
-    while !tree.is_empty() {
-        if waited >= REST_OF_GROUP {
-            return false;
+/// Resolves once nothing lives of the tree whose main process has ended, and reaps that; or once nobody wants to wait any more,
+/// with those that live on. Who is found first is told.
+pub(crate) async fn until_empty<F: Future<Output = ()>>(
+    tree: &Tree,
+    is_abandoned: &Notify,
+    found: impl FnOnce(Arc<[u32]>) -> F,
+) -> Arc<[u32]> {
+    let (mut pause, mut told, mut found) = (LOOKS[0], Vec::new(), Some(found));
+    let mut left: Vec<Member> = Vec::new();
+    while !tree.is_reaped() {
+        let known = left.first().map(|member| member.pid);
+        left = match members(tree.pid().cast_signed(), known).await {
+            Ok(left) => left,
+            Err(error) => {
+                // Nobody can tell when it is empty: as after a crash then.
+                tracing::error!(target: "drover::process", %error, pid = tree.pid(), "can't see what a process left behind; ending it");
+                let _ = tree.signal(libc::SIGKILL);
+                Vec::new()
+            }
+        };
+        if left.is_empty() {
+            break;
         }
+        if let Some(found) = found.take() {
+            found(named(&left)).await;
+        }
+        if let Some(signal) = tree.told() {
+            for member in left.iter().filter(|member| member.group.unsigned_abs() != tree.pid()) {
+                if !told.contains(&(member.pid, signal)) {
+                    tree.signal_stray(*member, signal);
+                    told.push((member.pid, signal));
+                }
+            }
+        }
+        tokio::select! {
+            () = is_abandoned.notified() => break,
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOKS[1]),
+        }
+    }
+    tree.reap();
+    named(&left)
+}
+
+/// Kills what an ended process left in its group, reaps it, and resolves once the group is gone, or after a bound.
+pub(crate) async fn until_gone(tree: &Tree) {
+    if let Err(error) = tree.signal(libc::SIGKILL) {
+        tracing::error!(target: "drover::process", %error, pid = tree.pid(), "can't end what a process left behind");
+    }
+    tree.reap();
+    let (mut pause, mut waited) = (LOOKS[0], Duration::ZERO);
+    while !tree.is_gone() && waited < GONE_WITHIN {
         tokio::time::sleep(pause).await;
         waited += pause;
-        pause = (pause * 2).min(Duration::from_millis(50));
+        pause = (pause * 2).min(LOOKS[1]);
     }
-    true
+}
+
+fn named(members: &[Member]) -> Arc<[u32]> {
+    members.iter().take(NAMED).map(|member| member.pid.unsigned_abs()).collect()
 }

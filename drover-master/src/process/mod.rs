@@ -2,6 +2,7 @@
 
 mod account;
 mod attempt;
+mod census;
 mod command_line;
 mod crew;
 mod exit_watch;
@@ -15,7 +16,7 @@ mod tree;
 
 pub(crate) use account::Account;
 pub use account::AccountError;
-pub(crate) use exit_watch::{Ended, aftermath, until_reaped};
+pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_gone};
 pub use output::{Line, OutputSink, Stream, flush_output, say_aside, write_output};
 pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail};
 pub(crate) use spawner::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, spawn};

@@ -28,9 +28,16 @@ pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()>
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Whether the child has ended, without reaping it. ECHILD: somebody else has reaped it, and its number may be another's.
-pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(wait(pidfd, libc::WNOWAIT)?.is_some())
+/// Signals a process group, by any signal that there is. The number has to be pinned by an unreaped leader.
+pub(crate) fn group_signal(group: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is passed; the arguments are plain numbers.
+    let result = unsafe { libc::killpg(group, signal) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// How the child has ended, if it has, without reaping it. ECHILD: somebody else has reaped it, and its number may be another's.
+pub(crate) fn ended(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, Usage)>> {
+    wait(pidfd, libc::WNOWAIT)
 }
 
 /// Reaps the child if it has ended. The raw call is used because only it also tells the resource usage.

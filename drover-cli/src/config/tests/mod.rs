@@ -92,6 +92,7 @@ pre_delay = "500ms"
 drain_timeout = "1h30m"
 term_timeout = "0s"
 signal = "SIGQUIT"
+to = "group"
 
 [app.web.restart]
 policy = "always"

@@ -4,7 +4,7 @@ use std::time::Duration;
 use drover_master::config::{
     Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
     Limit, LimitReached, Limits, ListenMode, NotifyAccess, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy,
-    Resource, RestartPolicy, RestartWhen, Share, Stdin, Strategy, UpdateOrder, UpdatePolicy,
+    Resource, RestartPolicy, RestartWhen, Share, Stdin, StopTo, Strategy, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -106,6 +106,7 @@ fn every_key_arrives_in_its_field() {
             drain_timeout: seconds(5400),
             term_timeout: Duration::ZERO,
             signal: "SIGQUIT".into(),
+            to: StopTo::Group,
         },
         suspend: None,
         heartbeat: Some(Heartbeat { interval: seconds(2), misses: nonzero(5) }),

@@ -215,7 +215,7 @@ fn of_start(found: &mut Rows, old: &StartPolicy, new: &StartPolicy) {
 }
 
 fn of_stop(found: &mut Rows, old: &StopPolicy, new: &StopPolicy) {
-    let StopPolicy { pre_delay, drain_timeout, quit_timeout, term_timeout, max_timeout, signal } = new;
+    let StopPolicy { pre_delay, drain_timeout, quit_timeout, term_timeout, max_timeout, signal, to } = new;
     for (key, times) in [
         ("stop.pre_delay", [&old.pre_delay, pre_delay]),
         ("stop.drain_timeout", [&old.drain_timeout, drain_timeout]),
@@ -226,6 +226,7 @@ fn of_stop(found: &mut Rows, old: &StopPolicy, new: &StopPolicy) {
         found.compare(key, Live, times, |time| Some(shown(*time)));
     }
     found.compare("stop.signal", Live, [&old.signal, signal], |signal| Some(signal_name(*signal)));
+    found.compare("stop.to", Live, [&old.to, to], |to| Some(to.name().to_owned()));
 }
 
 /// Workers are asked as long as they live what they were started with.

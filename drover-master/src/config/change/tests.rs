@@ -3,7 +3,8 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::config::{
     Command, Condition, Dependency, HealthCheck, Heartbeat, Intensity, Kind, Limits, ListenSpec,
-    NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, UpdateOrder,
+    NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, StopTo,
+    UpdateOrder,
 };
 use crate::{Output, Protocol, ReloadSignal};
 
@@ -82,6 +83,7 @@ fn every_key_has_its_class() {
         (|app| app.stop.term_timeout = seconds(1), "live app.web.stop.term_timeout: 5s → 1s"),
         (|app| app.stop.max_timeout = seconds(1), "live app.web.stop.max_timeout: 5m → 1s"),
         (|app| app.stop.signal = libc::SIGQUIT, "live app.web.stop.signal: SIGTERM → SIGQUIT"),
+        (|app| app.stop.to = StopTo::Group, "live app.web.stop.to: process → group"),
         (|app| app.heartbeat = None, "live app.web.heartbeat: every 5s, 3 misses → -"),
         (
             |app| app.heartbeat = Some(Heartbeat { interval: seconds(9), ..Heartbeat::default() }),

@@ -117,6 +117,8 @@ impl Fleet {
             | WorkerAction::EmptyQueue
             | WorkerAction::RefuseMessage { .. }
             | WorkerAction::Signal { .. }
+            | WorkerAction::SignalMain { .. }
+            | WorkerAction::AbandonRest
             | WorkerAction::Deliver { .. }
             | WorkerAction::CloseLink => {
                 if let WorkerAction::RefuseMessage { said, during, .. } = action {

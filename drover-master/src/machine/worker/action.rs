@@ -46,6 +46,13 @@ pub enum WorkerAction {
         /// The worker's phase.
         during: Phase,
     },
+    /// Signal the main process alone, as the first rung of its ending.
+    SignalMain {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The process itself is gone: let what it left behind be, and take its end as it is.
+    AbandonRest,
     /// Signal the process and its tree.
     Signal {
         /// The signal's number.

@@ -62,7 +62,9 @@ impl Worker {
             return self.ask_to_leave(now, out);
         }
         self.enter(State::Stopping, out);
-        self.set_deadline(DeadlineKind::Drain, after(now, self.rules.stop.drain_timeout));
+        let until = after(now, self.rules.stop.drain_timeout);
+        self.set_deadline(DeadlineKind::Drain, until);
+        self.drained_by = Some(until);
         self.extendable_until = after(now, self.rules.stop.max_timeout);
         out.push(WorkerAction::SendStop { deadline: self.rules.stop.drain_timeout });
     }
@@ -73,16 +75,20 @@ impl Worker {
         self.extendable_until = after(now, stop.max_timeout);
         if self.speaks() {
             let deadline = stop.quit_timeout;
-            self.set_deadline(DeadlineKind::Quit, after(now, deadline));
+            let until = after(now, deadline);
+            self.set_deadline(DeadlineKind::Quit, until);
+            self.drained_by = Some(self.drained_by.map_or(until, |by| by.max(until)));
             self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
             out.push(WorkerAction::SendQuit { deadline });
         } else if self.rules.protocol != Protocol::Drover {
             // Its stop signal is its drain, so the time to drain is what it gets.
             let signal = stop.signal;
-            self.set_deadline(DeadlineKind::Drain, after(now, stop.drain_timeout));
+            let until = after(now, stop.drain_timeout);
+            self.set_deadline(DeadlineKind::Drain, until);
+            self.drained_by = Some(until);
             self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
             self.intent.cause.get_or_insert(KillCause::StopSignal);
-            self.signal(signal, out);
+            self.signal_first(signal, out);
         } else {
             self.intent.cause.get_or_insert(KillCause::StopSignal);
             self.terminate(now, out);
@@ -100,6 +106,12 @@ impl Worker {
             State::Initialized { .. } | State::ShuttingDown { rung: Rung::Killed } | State::Exited { .. } => {
             }
             State::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
+            // It has had SIGTERM, alone, and who hurries knows that it has not helped.
+            State::ShuttingDown { rung: Rung::Asked }
+                if !self.is_dead && self.intent.sent.contains(&libc::SIGTERM) =>
+            {
+                self.kill(now, out);
+            }
             State::Starting
             | State::Checking
             | State::Started
@@ -191,6 +203,7 @@ impl Worker {
             }
             DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
             DeadlineKind::Reload => return self.reload_overdue(out),
+            DeadlineKind::Kill if self.is_dead => return out.push(WorkerAction::AbandonRest),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
             DeadlineKind::Start => {
@@ -219,9 +232,9 @@ impl Worker {
         }
     }
 
-    /// The second rung; the third, if SIGTERM was what it was asked by.
+    /// The second rung; the third, if SIGTERM was what its whole tree was asked by.
     pub(super) fn terminate(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if self.intent.sent.contains(&libc::SIGTERM) {
+        if self.told_tree.contains(&libc::SIGTERM) {
             return self.kill(now, out);
         }
         self.enter(State::ShuttingDown { rung: Rung::Terminated }, out);
@@ -232,6 +245,9 @@ impl Worker {
     /// The third rung.
     pub(super) fn kill(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.enter(State::ShuttingDown { rung: Rung::Killed }, out);
+        if self.is_dead {
+            return self.kill_rest(now, out);
+        }
         self.set_deadline(DeadlineKind::Kill, now + UNKILLABLE_AFTER);
         self.signal(libc::SIGKILL, out);
     }
@@ -261,7 +277,7 @@ impl Worker {
     fn end(&mut self, now: Instant, reason: ExitReason, usage: Usage, stderr_tail: Vec<String>) {
         let exit = Exit {
             reason,
-            during: self.phase(),
+            during: self.died_during.unwrap_or_else(|| self.phase()),
             uptime: now.saturating_duration_since(self.spawned.unwrap_or(self.created)),
             usage,
             stderr_tail,
@@ -287,7 +303,7 @@ impl Worker {
         let by_stop_signal = self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal));
         let too_early = match self.rules.protocol {
             Protocol::None => false,
-            Protocol::Drover => self.phase() == Phase::Starting,
+            Protocol::Drover => self.died_during.unwrap_or_else(|| self.phase()) == Phase::Starting,
             // It may have said that it leaves before it was ready.
             Protocol::Notify => self.started.is_none(),
         };
@@ -301,8 +317,12 @@ impl Worker {
         }
     }
 
-    fn signal(&mut self, signal: i32, out: &mut Vec<WorkerAction>) {
-        self.intent.sent.push(signal);
+    pub(super) fn signal(&mut self, signal: i32, out: &mut Vec<WorkerAction>) {
+        self.told_tree.push(signal);
+        // What the rest is told has not ended the process itself.
+        if !self.is_dead {
+            self.intent.sent.push(signal);
+        }
         out.push(WorkerAction::Signal { signal });
     }
 

@@ -283,9 +283,11 @@ fn the_initial_delay_comes_before_the_first_try() {
 
 #[test]
 fn who_drains_rests_or_is_dead_is_not_asked_any_more() {
-    for input in
-        [WorkerInput::ShutdownAsked { by: "a test".into() }, WorkerInput::SuspendAsked, WorkerInput::Died]
-    {
+    for input in [
+        WorkerInput::ShutdownAsked { by: "a test".into() },
+        WorkerInput::SuspendAsked,
+        WorkerInput::Died { status: ExitStatus::Code(1) },
+    ] {
         let mut asked = ready(1, 1);
         let (tries, _) = asked.next();
         asked.feed(input.clone());

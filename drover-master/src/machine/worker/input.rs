@@ -99,8 +99,21 @@ pub enum WorkerInput {
     },
     /// The time of [`Worker::deadline`](super::Worker::deadline) has come.
     DeadlinePassed,
-    /// The process has ended; how, is told by `Exited`, which follows.
-    Died,
+    /// The main process has ended, and is not reaped yet. `Exited` follows once nothing of its tree is left.
+    Died {
+        /// What the kernel said.
+        status: ExitStatus,
+    },
+    /// The main process is gone, and others of its tree live on.
+    RestFound {
+        /// Some of them.
+        pids: Arc<[u32]>,
+    },
+    /// They outlived SIGKILL.
+    RestSurvived {
+        /// Some of them.
+        pids: Arc<[u32]>,
+    },
     /// The process has been reaped, and its last words are known.
     Exited {
         /// What the kernel said.

@@ -37,12 +37,15 @@ mod input;
 mod look;
 mod notified;
 mod reloading;
+mod remains;
 mod resting;
 mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_notified;
+#[cfg(test)]
+mod tests_remains;
 mod watchdog;
 
 use std::sync::Arc;
@@ -61,6 +64,7 @@ use watchdog::Watchdog;
 use super::deadlines::after;
 use super::exit::Intent;
 use super::ids::{Generation, SlotIndex, WorkerId};
+use super::phase::Phase;
 use crate::config::{
     AppSpec, HealthPolicy, Heartbeat, Kind, ListenMode, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy,
     StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
@@ -165,8 +169,15 @@ pub struct Worker {
     in_flight: Option<u64>,
     /// How many requests it has answered, as it said.
     requests: u64,
-    /// Its process has ended; what it said before may still come, and its exit will.
+    /// Its process has ended; what it said before may still come, and its exit will. If it was on its way out, the state tells
+    /// how hard what it left behind was told to leave.
     is_dead: bool,
+    /// The phase in which its process ended.
+    died_during: Option<Phase>,
+    /// What its whole tree was told.
+    told_tree: Vec<i32>,
+    /// When the time to drain is over, also for what its process leaves behind.
+    drained_by: Option<Instant>,
     /// Pings since it last said something.
     unanswered: u32,
     watchdog: Watchdog,
@@ -202,6 +213,9 @@ impl Worker {
             in_flight: None,
             requests: 0,
             is_dead: false,
+            died_during: None,
+            told_tree: Vec::new(),
+            drained_by: None,
             unanswered: 0,
             watchdog,
             reloading: None,
@@ -215,18 +229,21 @@ impl Worker {
         if matches!(self.state, State::Exited { .. }) {
             return;
         }
+        // What it said before it died may still make it ready, and changes nothing about what it left behind.
+        let rest = self.deadline.filter(|_| self.is_dead && input != WorkerInput::DeadlinePassed);
         self.take(now, input, out);
+        if self.deadline.is_none() && !matches!(self.state, State::Exited { .. }) {
+            self.deadline = rest;
+        }
         self.follow_health(now);
     }
 
     fn take(&mut self, now: Instant, input: WorkerInput, out: &mut Vec<WorkerAction>) {
         match input {
             // The dead miss no deadline, pass no probe, and need not be asked to leave.
-            WorkerInput::Died => {
-                self.is_dead = true;
-                self.deadline = None;
-                self.watchdog.disarm();
-            }
+            WorkerInput::Died { status } => self.died(now, status, out),
+            WorkerInput::RestFound { pids } => self.rest_found(now, &pids, out),
+            WorkerInput::RestSurvived { pids } => self.rest_survived(&pids),
             WorkerInput::ProbePassed
             | WorkerInput::ProbeFailed { .. }
             | WorkerInput::TryDue
@@ -236,9 +253,10 @@ impl Worker {
             | WorkerInput::QueueEmptied
             | WorkerInput::ReloadAsked
             | WorkerInput::ShutdownAsked { .. }
-            | WorkerInput::Hurried { .. }
-            | WorkerInput::KillAsked { .. }
                 if self.is_dead => {}
+            // What a crash left behind has been killed.
+            WorkerInput::Hurried { .. } | WorkerInput::KillAsked { .. }
+                if self.is_dead && !matches!(self.state, State::ShuttingDown { .. }) => {}
             WorkerInput::Spawned { pid } => self.spawned(now, pid, out),
             WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
             // Only those without a connection reload by themselves.
@@ -423,7 +441,8 @@ impl Worker {
     }
 
     fn set_deadline(&mut self, kind: DeadlineKind, at: Instant) {
-        if self.is_dead {
+        // What is left of a tree has deadlines of ending, and no others.
+        if self.is_dead && !matches!(kind, DeadlineKind::Drain | DeadlineKind::Term | DeadlineKind::Kill) {
             return;
         }
         self.deadline = Some((kind, at));

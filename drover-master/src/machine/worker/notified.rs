@@ -42,6 +42,8 @@ impl Worker {
                 _ => {}
             },
             Notice::Reloading { since } => self.reload_begun(since),
+            // The dead have left already.
+            Notice::Stopping if self.is_dead => {}
             Notice::Stopping => self.leaves_by_itself(now, out),
             Notice::Status { text } => self.status_text = text,
             Notice::KeepAlive => self.arm_watchdog(now),
@@ -73,7 +75,9 @@ impl Worker {
             _ => return,
         }
         self.extendable_until = after(now, self.rules.stop.max_timeout);
-        self.set_deadline(DeadlineKind::Drain, after(now, self.rules.stop.drain_timeout));
+        let until = after(now, self.rules.stop.drain_timeout);
+        self.set_deadline(DeadlineKind::Drain, until);
+        self.drained_by = Some(until);
         self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
     }
 }

@@ -256,7 +256,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("ReadinessPassed", answered(Question::Readiness, None)),
         ("ReadinessFailed", answered(Question::Readiness, Some("GET / answered 500"))),
         ("QueueEmptied", WorkerInput::QueueEmptied),
-        ("Died", WorkerInput::Died),
+        ("Died", WorkerInput::Died { status: ExitStatus::Code(1) }),
         ("SaidStarted", said(Said::Started)),
         ("SaidStopped", said(Said::Stopped)),
         ("SaidShutDown", said(Said::ShutDown)),
@@ -360,7 +360,7 @@ fn the_pre_stop_delay_comes_before_the_drain_and_is_skipped_in_a_hurry() {
     Arc::get_mut(&mut plain.worker.rules).unwrap().stop.pre_delay = Duration::from_secs(3);
     let plain = plain.feed([spawned()]).overtaken().feed([shutdown()]);
     assert!(plain.done.is_empty(), "{:?}", plain.done);
-    assert_eq!(plain.overtaken().done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
+    assert_eq!(plain.overtaken().done, [WorkerAction::SignalMain { signal: libc::SIGTERM }]);
 }
 
 #[test]
@@ -408,17 +408,20 @@ fn a_plain_worker_is_ready_by_uptime_and_leaves_by_its_stop_signal() {
     let life = Life::new(Protocol::None).feed([spawned()]).overtaken();
     assert_eq!(life.worker.phase(), Phase::Started);
     let life = life.feed([shutdown()]);
-    assert_eq!(life.done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
+    assert_eq!(life.done, [WorkerAction::SignalMain { signal: libc::SIGTERM }]);
     let status = killed_by(libc::SIGTERM);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status };
     assert_eq!(life.exit(status), (reason, Phase::ShutDown));
 }
 
 #[test]
-fn a_plain_worker_that_ignores_its_stop_signal_is_killed_after_the_time_to_drain() {
+fn a_plain_worker_that_ignores_its_stop_signal_is_told_with_its_tree_after_the_time_to_drain_and_then_killed()
+{
     let life = Life::new(Protocol::None).feed([spawned()]).overtaken().feed([shutdown()]);
     let drain = life.worker.rules.stop.drain_timeout;
     assert_eq!(life.worker.deadline(), Some(life.now + drain));
+    let life = life.overtaken();
+    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", life.done);
     let life = life.overtaken();
     assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGKILL }), "{:?}", life.done);
     let status = killed_by(libc::SIGKILL);
@@ -623,15 +626,25 @@ fn a_process_that_never_comes_to_be_is_given_up_and_sooner_by_force() {
 #[test]
 fn a_dead_worker_becomes_ready_neither_by_its_uptime_nor_by_its_probe() {
     for life in [Life::new(Protocol::None).feed([spawned()]), probed()] {
-        let life = life.feed([WorkerInput::Died, WorkerInput::ProbePassed, WorkerInput::DeadlinePassed]);
-        assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Starting, None));
+        let life = life.feed([
+            WorkerInput::Died { status: ExitStatus::Code(1) },
+            WorkerInput::ProbePassed,
+            WorkerInput::DeadlinePassed,
+        ]);
+        assert_eq!(life.worker.phase(), Phase::Starting);
         assert_eq!(life.exit(ExitStatus::Code(3)), (ExitReason::AbnormalExit { code: 3 }, Phase::Failed));
     }
 }
 
 #[test]
 fn what_a_worker_said_before_it_died_still_counts() {
-    let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, WorkerInput::Died]);
+    let life = Life::new(Protocol::Drover).feed([
+        spawned(),
+        WorkerInput::Connected,
+        WorkerInput::Died { status: ExitStatus::Code(1) },
+    ]);
     let life = life.feed([said(Said::Started)]);
-    assert_eq!((life.worker.phase(), life.worker.deadline()), (Phase::Started, None));
+    assert_eq!(life.worker.phase(), Phase::Started);
+    // What it left behind is not waited for longer because of that.
+    assert_eq!(life.overtaken().done, [WorkerAction::AbandonRest]);
 }

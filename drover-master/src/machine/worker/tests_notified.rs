@@ -105,9 +105,11 @@ fn the_watchdog_judges_neither_before_a_worker_is_ready_nor_on_its_way_out() {
     let start = notifying();
     let by_start = start.worker.deadline();
     assert_eq!(noticed(start, Notice::KeepAlive).worker.deadline(), by_start);
-    for life in
-        [ready().feed([shutdown()]), noticed(ready(), Notice::Stopping), ready().feed([WorkerInput::Died])]
-    {
+    for life in [
+        ready().feed([shutdown()]),
+        noticed(ready(), Notice::Stopping),
+        ready().feed([WorkerInput::Died { status: ExitStatus::Code(1) }]),
+    ] {
         assert_eq!(noticed(life, Notice::KeepAlive).worker.watchdog.due(), None);
     }
 }
@@ -198,7 +200,7 @@ fn what_a_worker_told_of_what_went_wrong_is_shown_with_its_exit() {
 #[test]
 fn a_worker_that_notifies_is_asked_to_leave_by_its_stop_signal() {
     let life = ready().feed([shutdown()]);
-    assert_eq!(life.done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
+    assert_eq!(life.done, [WorkerAction::SignalMain { signal: libc::SIGTERM }]);
     let asked = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status: killed_by(libc::SIGTERM) };
     assert_eq!(life.exit(killed_by(libc::SIGTERM)), (asked, Phase::ShutDown));
 }

@@ -196,7 +196,9 @@ impl Stage {
                 self.happens(id, WorkerInput::Answered { question, number, fault });
             }
             (Manner::Deaf | Manner::Stuck, _) => {}
-            (_, WorkerAction::Signal { signal }) => self.ends_with(id, killed(*signal)),
+            (_, WorkerAction::Signal { signal } | WorkerAction::SignalMain { signal }) => {
+                self.ends_with(id, killed(*signal))
+            }
             (_, WorkerAction::SendStop { .. }) => self.happens(id, WorkerInput::from(Said::Stopped)),
             (_, WorkerAction::SendResume { .. }) => self.happens(id, WorkerInput::from(Said::Started)),
             (_, WorkerAction::SendQuit { .. }) => {
@@ -218,7 +220,7 @@ impl Stage {
     fn ends_with(&mut self, id: WorkerId, status: ExitStatus) {
         if let Some(process) = self.processes.get_mut(&id).filter(|process| process.alive) {
             process.alive = false;
-            self.happens(id, WorkerInput::Died);
+            self.happens(id, WorkerInput::Died { status });
             self.happens(id, exited(status));
         }
     }
