@@ -24,7 +24,6 @@ const GONE_AFTER_KILL: Duration = Duration::from_secs(2);
 impl Worker {
     pub(super) fn died(&mut self, now: Instant, status: ExitStatus, out: &mut Vec<WorkerAction>) {
         self.is_dead = true;
-        self.died_during = Some(self.phase());
         let was_due = self.deadline.take().map(|(_, at)| at);
         self.watchdog.disarm();
         let rung = match self.state {
@@ -34,6 +33,8 @@ impl Worker {
             _ if status == ExitStatus::Code(0) => return,
             _ => return self.kill_rest(now, out),
         };
+        // Only here: one that nobody asked may have said before its end that it is ready, which is still on its way.
+        self.died_during = Some(self.phase());
         self.enter(State::ShuttingDown { rung }, out);
         let stop = &self.rules.stop;
         match rung {

@@ -4,6 +4,7 @@ use super::tests::{Life, killed_by, shutdown, spawned};
 use super::*;
 use crate::config::{Command, StopTo};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, Usage};
+use crate::machine::phase::Phase;
 
 const TERM: i32 = libc::SIGTERM;
 const KILL: i32 = libc::SIGKILL;
@@ -144,4 +145,15 @@ fn survivors_are_told_with_the_exit() {
     let life = serving(Protocol::None, StopTo::Process).feed([died(1)]);
     let exit = ended(life.feed([WorkerInput::RestSurvived { pids: [9].into() }]), ExitStatus::Code(1));
     assert_eq!(exit.detail.as_deref(), Some("process 9 of its tree could not be ended"));
+}
+
+#[test]
+fn what_a_crashed_worker_said_before_its_end_counts_though_it_comes_after_the_news_of_it() {
+    let life = {
+        let mut spec = AppSpec::new("app", Command::new("app"));
+        spec.protocol = Protocol::Drover;
+        Life::of(&spec).feed([spawned(), WorkerInput::Connected, died(7), Said::Started.into()])
+    };
+    let exit = ended(life, ExitStatus::Code(7));
+    assert_eq!((exit.reason, exit.during), (ExitReason::AbnormalExit { code: 7 }, Phase::Started));
 }
