@@ -216,8 +216,8 @@ impl Fleet {
         let Some(Incoming { at: Step::Soaking(id), .. }) = rollout.incoming.get(&slot).copied() else {
             return;
         };
-        if self.workers.get(&id).is_none_or(|worker| !worker.is_ready()) {
-            // It is on its way out, which its exit tells.
+        if self.workers.get(&id).is_none_or(|worker| !worker.is_ready() || worker.is_dead()) {
+            // It is on its way out, or its process has ended already, which its exit tells.
             return;
         }
         rollout.incoming.remove(&slot);

@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::rollout::{all_at_once, events, policy};
-use super::stage::{Manner, Stage, killed, secs};
+use super::stage::{Manner, Stage, exited, killed, secs};
 use crate::config::{OnUpdateFailure, UpdateOrder, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, SlotRequest};
@@ -218,4 +218,22 @@ fn one_that_outlives_sigkill_on_the_way_back_is_followed_by_the_old_generation()
     stage.release();
     stage.settle();
     assert_eq!(stage.generations(), [1, 1]);
+}
+
+#[test]
+fn a_new_worker_whose_process_has_ended_takes_no_place_before_its_exit_is_known() {
+    let mut stage = Stage::started(2);
+    let reload = stage.reload(UpdatePolicy { soak: secs(1), ..policy() }, None);
+    stage.settle();
+    let old = [stage.id_in(0), stage.id_in(1)];
+    let new =
+        stage.fleet.workers().map(|worker| worker.identity()).find(|one| one.generation.0 == 2).unwrap();
+    stage.feed(FleetInput::Worker { id: new.id, input: WorkerInput::Died { status: ExitStatus::Code(0) } });
+    // What it left behind is looked for meanwhile.
+    stage.pass(std::time::Duration::from_millis(1500));
+    assert_eq!((stage.verdict(reload), [stage.id_in(0), stage.id_in(1)]), (None, old));
+    stage.feed(FleetInput::Worker { id: new.id, input: exited(ExitStatus::Code(0)) });
+    stage.settle();
+    assert!(matches!(stage.verdict(reload), Some(Verdict::RolledBack(_))), "{:?}", stage.verdict(reload));
+    assert_eq!(([stage.id_in(0), stage.id_in(1)], stage.fleet.status().ready), (old, 2));
 }
