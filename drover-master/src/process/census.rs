@@ -23,7 +23,7 @@ pub(crate) struct Member {
 }
 
 /// The living processes of a tree: of the group that the leader led, and of the session, where a shell with job control has
-/// made groups of its own. Zombies only wait for their parents. The leader has to be unreaped, so that its number is no other's.
+/// made groups of its own. Zombies only wait for their parents. The number of the tree has to be held, by its leader or by a member.
 /// As long as one that is `known` lives, it is the whole answer.
 ///
 /// # Errors

@@ -55,7 +55,7 @@ pub(crate) async fn aftermath(
     Ended { status, usage, stderr_tail, survivors }
 }
 
-/// Resolves once the process has ended. It is not reaped: see [`until_empty`].
+/// Resolves once the process has ended. It is not reaped, so that its number is its own: see [`until_empty`].
 pub(crate) async fn until_ended(tree: &Arc<Tree>) -> Death {
     // A pidfd is readable once the process has ended (pidfd_open(2)).
     let watched = match watch_readable(Arc::clone(tree)) {
@@ -93,7 +93,8 @@ pub(crate) async fn until_empty<F: Future<Output = ()>>(
 ) -> Arc<[u32]> {
     let (mut pause, mut told, mut found) = (LOOKS[0], Vec::new(), Some(found));
     let mut left: Vec<Member> = Vec::new();
-    while !tree.is_reaped() {
+    // Nearly always there is nothing left, which one question tells; only else is /proc read.
+    while tree.outlives_leader() {
         let known = left.first().map(|member| member.pid);
         left = match members(tree.pid().cast_signed(), known).await {
             Ok(left) => left,

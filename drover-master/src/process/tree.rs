@@ -1,12 +1,20 @@
-//! A worker's process and what it started: one process group, signalled as one.
+//! A worker's process and what it started: one session, whose first group is signalled as one.
 //!
-//! A group is named by the pid of its leader, and a pid is free for others once its process is reaped. So the group is
-//! signalled only while the leader is unreaped; a lock keeps the two apart. So the leader stays a zombie until the rest is gone.
+//! ```text
+//!          outlives_leader: yes            reap
+//! Led ────────────────────────► Orphaned ──────► Over
+//!  └──────────────── no, or reap ──────────────────▲
+//! ```
+//!
+//! Group and session are named by the pid of their leader. The kernel gives a number to nobody else while a process of that number, of its
+//! group or of its session is there (pid.c: `free_pid` waits for the last user). So the group may be signalled while the leader is unreaped,
+//! and after that as long as the number is seen to be taken: for another to get it, the last member would have to go and the counter of
+//! pids to come round in the moment between the look and the signal. A lock keeps a signal and the end apart.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -14,32 +22,43 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use super::census::{Member, is_in_session};
 use super::memory::resident;
 use crate::machine::exit::{ExitStatus, Usage};
-use crate::sys::{ended, group_signal, own_child, pidfd_open, pidfd_signal, reap};
+use crate::sys::{ended, group_signal, is_number_taken, own_child, pidfd_open, pidfd_signal, reap};
 
 /// How long a drop waits for a killed process to be reaped: kept short, because it blocks; a process that is stuck in the
 /// kernel for longer is left to init.
 const REAP_ON_DROP: Duration = Duration::from_secs(1);
 
-/// A process that leads its own group. Dropped unreaped, it is killed with its group.
+/// What holds the number of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// The leader, alive or not yet reaped.
+    Led,
+    /// The rest of its group or session; the leader has been reaped.
+    Orphaned,
+    /// Nothing: the number may be another's.
+    Over,
+}
+
+/// A process that leads its own session. Dropped before its end, it is killed with its group.
 #[derive(Debug)]
 pub(crate) struct Tree {
     pid: i32,
     pidfd: OwnedFd,
-    is_reaped: Mutex<bool>,
+    hold: Mutex<Hold>,
     /// What the whole tree was told last; 0 if nothing.
     told: AtomicI32,
 }
 
 impl Tree {
     pub(crate) fn new(pid: i32, pidfd: OwnedFd) -> Self {
-        Self { pid, pidfd, is_reaped: Mutex::new(false), told: AtomicI32::new(0) }
+        Self { pid, pidfd, hold: Mutex::new(Hold::Led), told: AtomicI32::new(0) }
     }
 
     /// Signals the whole group. SIGCONT follows whatever can be caught: a stopped process would not see it otherwise.
     /// Signalling what is gone is no error.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<()> {
-        let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_reaped {
+        let hold = self.hold();
+        if !self.is_held(*hold) {
             return Ok(());
         }
         self.told.store(signal, Ordering::Relaxed);
@@ -62,10 +81,10 @@ impl Tree {
     }
 
     /// Signals a process of the session that has left the group, as a shell with job control makes them. Each by a descriptor of
-    /// its own, looked at again: the session's number is no other's while the leader is unreaped.
+    /// its own, looked at again: the session's number is no other's while it has a member.
     pub(super) fn signal_stray(&self, stray: Member, signal: i32) {
-        let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_reaped || stray.group == self.pid {
+        let hold = self.hold();
+        if *hold == Hold::Over || stray.group == self.pid {
             return;
         }
         let Ok(pidfd) = pidfd_open(stray.pid) else { return };
@@ -85,31 +104,60 @@ impl Tree {
 
     /// How many bytes of memory the process itself holds; none once it is reaped, when its number may be another's.
     pub(crate) fn resident(&self) -> Option<u64> {
-        let is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_reaped { None } else { resident(self.pid) }
+        let hold = self.hold();
+        if *hold == Hold::Led { resident(self.pid) } else { None }
     }
 
     /// How the process has ended, if it has; its number stays its own until it is reaped. No status can be had of one that
     /// somebody else has reaped.
     pub(crate) fn ended(&self) -> io::Result<Option<(ExitStatus, Usage)>> {
-        let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hold = self.hold();
         ended(self.pidfd.as_fd()).inspect_err(|_| {
             // Its number may be another's by now: nothing is signalled by it any more.
-            *is_reaped = true;
+            *hold = Hold::Over;
             own_child().leave(self.pid);
         })
     }
 
-    /// Reaps the process, if it has ended. That needs no right to signal it.
-    pub(crate) fn reap(&self) {
-        let mut is_reaped = self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_reaped {
-            return;
+    /// Reaps the process, which has ended, and tells whether anything of its group or session is left, be it a zombie.
+    pub(super) fn outlives_leader(&self) -> bool {
+        let mut hold = self.hold();
+        if *hold == Hold::Led && self.reap_leader() {
+            *hold = Hold::Orphaned;
         }
+        if !self.is_held(*hold) {
+            *hold = Hold::Over;
+        }
+        *hold != Hold::Over
+    }
+
+    /// Reaps the process, if it has ended, and is done with what is left of its tree. That needs no right to signal it.
+    pub(crate) fn reap(&self) {
+        let mut hold = self.hold();
+        if *hold == Hold::Orphaned || *hold == Hold::Led && self.reap_leader() {
+            *hold = Hold::Over;
+        }
+    }
+
+    fn reap_leader(&self) -> bool {
         let mut own = own_child();
-        if !matches!(reap(self.pidfd.as_fd()), Ok(None)) {
-            *is_reaped = true;
+        let is_reaped = !matches!(reap(self.pidfd.as_fd()), Ok(None));
+        if is_reaped {
             own.leave(self.pid);
+        }
+        is_reaped
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Hold> {
+        self.hold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the number is the tree's own.
+    fn is_held(&self, hold: Hold) -> bool {
+        match hold {
+            Hold::Led => true,
+            Hold::Orphaned => is_number_taken(self.pidfd.as_fd(), self.pid),
+            Hold::Over => false,
         }
     }
 
@@ -117,10 +165,6 @@ impl Tree {
     /// be reused as a group.
     pub(super) fn is_gone(&self) -> bool {
         group_signal(self.pid, 0).is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
-    }
-
-    pub(crate) fn is_reaped(&self) -> bool {
-        *self.is_reaped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -148,8 +192,14 @@ impl AsFd for Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        let is_reaped = *self.is_reaped.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if is_reaped {
+        let hold = *self.hold();
+        if hold == Hold::Orphaned {
+            if self.is_held(hold) {
+                let _ = self.signal_group(libc::SIGKILL);
+            }
+            return;
+        }
+        if hold == Hold::Over {
             return;
         }
         // The master goes without having ended this worker: nothing may outlive it. No disk, no fork, no descriptor.

@@ -28,11 +28,21 @@ pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()>
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Signals a process group, by any signal that there is. The number has to be pinned by an unreaped leader.
+/// Signals a process group, by any signal that there is. The number has to be taken by its leader or a member.
 pub(crate) fn group_signal(group: i32, signal: i32) -> io::Result<()> {
     // SAFETY: no memory is passed; the arguments are plain numbers.
     let result = unsafe { libc::killpg(group, signal) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether a number is taken: by a process, or by the group or the session that an ended one has led and that has members still.
+/// `fcntl(2)`, F_SETOWN: a positive number that the kernel does not know is ESRCH, and it looks the number up, not a process. The owner
+/// of a pidfd's signals has no effect, since nobody asks for any (O_ASYNC).
+pub(crate) fn is_number_taken(pidfd: BorrowedFd<'_>, number: i32) -> bool {
+    // SAFETY: no memory is passed; the descriptor is borrowed for the call.
+    let result = unsafe { libc::fcntl(pidfd.as_raw_fd(), libc::F_SETOWN, number) };
+    // Where it can't be said (a filter of system calls), the number counts as taken.
+    result == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
 /// How the child has ended, if it has, without reaping it. ECHILD: somebody else has reaped it, and its number may be another's.
