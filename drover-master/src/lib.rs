@@ -74,7 +74,7 @@ pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason, ReloadFailure, Role,
-    StartFailure, Target, WorkerStatus,
+    SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
 };
 pub use machine::phase::Phase;
 pub use master::{

@@ -34,10 +34,12 @@ pub enum ControlError {
     #[error(transparent)]
     Path(#[from] ControlPathError),
     /// Another master serves there.
-    #[error("another master serves at `{}`; end it with `drover -s {} down`, or choose another socket with -s or another name", path.display(), path.display())]
+    #[error("another master{} serves at `{}`; end it with `drover -s {} down`, or choose another socket with -s or another name", pid_of(*holder), path.display(), path.display())]
     InUse {
         /// The socket.
         path: std::path::PathBuf,
+        /// Its process, if that is known.
+        holder: Option<u32>,
     },
     /// The socket can't be made.
     #[error("the control socket can't be opened")]
@@ -45,6 +47,10 @@ pub enum ControlError {
     /// The runtime can't take the socket.
     #[error("the control socket can't be served")]
     Io(#[from] io::Error),
+}
+
+fn pid_of(holder: Option<u32>) -> String {
+    holder.map_or_else(String::new, |pid| format!(" (pid {pid})"))
 }
 
 /// The claimed socket, and once it serves, who accepts.
@@ -60,7 +66,7 @@ impl ControlServer {
     pub(crate) fn claim(path: &ControlPath) -> Result<Self, ControlError> {
         let path = path.to_serve()?;
         let socket = UnixPath::claim(&path).map_err(|error| match error {
-            UnixPathError::InUse { path } => ControlError::InUse { path },
+            UnixPathError::InUse { path, holder } => ControlError::InUse { path, holder },
             error => ControlError::Socket(error),
         })?;
         Ok(Self { path, socket, acceptor: None })

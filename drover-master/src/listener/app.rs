@@ -1,13 +1,17 @@
 //! What one app listens on.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::slots::SlotSockets;
 use super::steering::Steering;
+use super::watch::Watch;
 use super::{ListenError, Listener, ListenerPool};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
+use crate::machine::fleet::{SocketLoss, SocketRenewal};
 use crate::machine::ids::{SlotIndex, WorkerId};
 
 /// The open listeners of an app: of each of its generations that is alive.
@@ -15,12 +19,33 @@ use crate::machine::ids::{SlotIndex, WorkerId};
 pub(crate) struct AppListeners {
     opened: Vec<(ListenSpec, Opened)>,
     steering: Steering,
+    watch: Watch,
+    /// Whether there are other sockets than those that are watched.
+    is_changed: bool,
+    /// What is lost and could not be opened again, as it was told; looked at again at this time.
+    lost: HashMap<String, String>,
+    next_try: Option<Instant>,
 }
+
+/// From one try to open again what is lost to the next: until whoever has the port or the path now lets go of it.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Opened {
-    Shared(Arc<Listener>),
+    Shared {
+        listener: Arc<Listener>,
+        /// What this app's workers get: another one when the listener was opened again, perhaps by another app that has it.
+        socket: Arc<OwnedFd>,
+    },
     PerSlot(SlotSockets),
+}
+
+/// What became of a listener that was lost.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    pub renewal: SocketRenewal,
+    /// Whether the workers that there are have one that nobody reaches any more.
+    pub is_another: bool,
 }
 
 /// Whether two generations that have these serve one socket. Its queue is what the one of them that was opened last says.
@@ -34,7 +59,7 @@ impl AppListeners {
         if let Some((known, opened)) = self.opened.iter_mut().find(|(known, _)| is_same(known, spec)) {
             if known.backlog != spec.backlog {
                 match opened {
-                    Opened::Shared(_) => drop(pool.open(spec)?),
+                    Opened::Shared { .. } => drop(pool.open(spec)?),
                     Opened::PerSlot(slots) => slots.set_backlog(spec)?,
                 }
                 known.backlog = spec.backlog;
@@ -47,9 +72,13 @@ impl AppListeners {
                 pool.inherited(spec)?;
                 Opened::PerSlot(SlotSockets::open(spec, addr)?)
             }
-            _ => Opened::Shared(pool.open(spec)?),
+            _ => {
+                let listener = pool.open(spec)?;
+                Opened::Shared { socket: listener.socket(), listener }
+            }
         };
         self.opened.push((spec.clone(), opened));
+        self.is_changed = true;
         // Workers that are ready already may belong there.
         self.steer();
         Ok(())
@@ -69,6 +98,7 @@ impl AppListeners {
     /// Closes those that none of these descriptions has.
     pub(crate) fn keep(&mut self, needed: &[&ListenSpec]) {
         self.opened.retain(|(known, _)| needed.iter().any(|spec| is_same(known, spec)));
+        self.is_changed = true;
     }
 
     fn of<'a>(&'a self, specs: &'a [ListenSpec]) -> impl Iterator<Item = &'a Opened> {
@@ -82,7 +112,7 @@ impl AppListeners {
         specs: &'a [ListenSpec],
     ) -> impl Iterator<Item = (&'a str, &'a ListenAddr)> {
         self.of(specs).map(|opened| match opened {
-            Opened::Shared(listener) => (listener.name.as_str(), &listener.addr),
+            Opened::Shared { listener, .. } => (listener.name.as_str(), &listener.addr),
             Opened::PerSlot(slots) => (slots.name.as_str(), &slots.addr),
         })
     }
@@ -101,8 +131,9 @@ impl AppListeners {
         for spec in specs {
             let opened = self.opened.iter_mut().find(|(known, _)| is_same(known, spec));
             sockets.push(match opened.map(|(_, opened)| opened) {
-                Some(Opened::Shared(listener)) => Arc::clone(&listener.socket),
+                Some(Opened::Shared { socket, .. }) => Arc::clone(socket),
                 Some(Opened::PerSlot(slots)) => {
+                    self.is_changed |= slots.opened(slot).is_none();
                     slots.socket(slot).map_err(|error| (slots.name.clone(), error))?
                 }
                 None => return Err((spec.name.clone(), io::ErrorKind::NotConnected.into())),
@@ -136,9 +167,69 @@ impl AppListeners {
             let Opened::PerSlot(slots) = opened else { continue };
             let gone: Vec<SlotIndex> = slots.slots().filter(|slot| !is_there(*slot)).collect();
             for slot in gone {
+                self.is_changed = true;
                 slots.close(slot);
             }
         }
+    }
+
+    /// Waits until one of the sockets may have been shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub(crate) async fn until_shut_down(&mut self) {
+        if self.is_changed {
+            let sockets = self.opened.iter().flat_map(|(_, opened)| match opened {
+                Opened::Shared { socket, .. } => vec![Arc::clone(socket)],
+                Opened::PerSlot(slots) => slots.sockets().cloned().collect(),
+            });
+            if let Err(error) = self.watch.follow(sockets.collect()) {
+                tracing::error!(target: "drover::listener", %error, "can't see whether workers shut listeners down");
+            }
+            self.is_changed = false;
+        }
+        self.watch.until_shut_down().await;
+    }
+
+    /// When [`renew`](Self::renew) is to be tried again.
+    pub(crate) const fn next_try(&self) -> Option<Instant> {
+        self.next_try
+    }
+
+    /// Opens again what is lost. What can't be opened is told once, and tried again.
+    pub(crate) fn renew(&mut self, now: Instant) -> Vec<Renewed> {
+        let (mut told, mut lost) = (Vec::new(), HashMap::new());
+        for (spec, opened) in &mut self.opened {
+            let (found, is_another) = match opened {
+                Opened::Shared { listener, socket } => {
+                    let found = listener.renew(spec.backlog);
+                    let newest = listener.socket();
+                    let is_another = !Arc::ptr_eq(socket, &newest);
+                    *socket = newest;
+                    // Another app that has the same listener may have been faster.
+                    (found.or(is_another.then_some((SocketLoss::Removed, Ok(())))), is_another)
+                }
+                Opened::PerSlot(slots) => {
+                    (slots.renew().map(|renewed| (SocketLoss::ShutDown, renewed)), false)
+                }
+            };
+            self.is_changed |= is_another;
+            let Some((loss, renewed)) = found else { continue };
+            let fault = renewed.err().map(|error| crate::link::sentence(&error));
+            if let Some(fault) = &fault {
+                lost.insert(spec.name.clone(), fault.clone());
+                if self.lost.get(&spec.name) == Some(fault) {
+                    continue;
+                }
+            }
+            let what = format!("listener `{}`", spec.name).into();
+            let (at, fault) = (spec.addr.to_string().into(), fault.map(Into::into));
+            told.push(Renewed { renewal: SocketRenewal { what, at, loss, fault }, is_another });
+        }
+        self.next_try = (!lost.is_empty()).then(|| now + AGAIN);
+        self.lost = lost;
+        told
     }
 
     fn steer(&mut self) {
@@ -151,7 +242,7 @@ impl AppListeners {
 
     fn per_slot(&self) -> impl Iterator<Item = &SlotSockets> {
         self.opened.iter().filter_map(|(_, opened)| match opened {
-            Opened::Shared(_) => None,
+            Opened::Shared { .. } => None,
             Opened::PerSlot(slots) => Some(slots),
         })
     }

@@ -14,19 +14,22 @@ mod resolve;
 mod slots;
 mod steering;
 mod unix_path;
+mod watch;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, listen, setsockopt,
     socket, sockopt,
 };
+use nix::sys::stat::{Mode, fchmod};
 
-pub(crate) use app::AppListeners;
+pub(crate) use app::{AppListeners, Renewed};
 pub use inherited::{InheritError, InheritedSockets};
 pub(crate) use pool::ListenerPool;
 pub(crate) use queue::until_empty;
@@ -34,6 +37,7 @@ pub use unix_path::UnixPathError;
 pub(crate) use unix_path::{PATH_MAX, UnixPath, is_served};
 
 use crate::config::{ListenAddr, ListenSpec};
+use crate::machine::fleet::SocketLoss;
 
 /// A listener that is open.
 #[derive(Debug)]
@@ -41,7 +45,8 @@ pub(crate) struct Listener {
     pub name: String,
     /// Where it listens in truth: with the port that the kernel chose, if it was left to it.
     pub addr: ListenAddr,
-    pub socket: Arc<OwnedFd>,
+    /// The one that new workers get.
+    socket: Mutex<Arc<OwnedFd>>,
     /// Who opened it.
     origin: Origin,
 }
@@ -51,9 +56,7 @@ pub(crate) struct Listener {
 enum Origin {
     Own,
     /// Unlinks the path on drop.
-    OwnPath {
-        _path: UnixPath,
-    },
+    OwnPath(UnixPath),
     /// A service manager, which may need it again.
     Inherited,
 }
@@ -128,34 +131,94 @@ impl Listener {
         match &spec.addr {
             ListenAddr::Tcp(addr) => {
                 let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
-                Ok(Self {
-                    name: spec.name.clone(),
-                    addr: addr.into(),
-                    socket: Arc::new(socket),
-                    origin: Origin::Own,
-                })
+                Ok(Self::new(&spec.name, addr.into(), Arc::new(socket), Origin::Own))
             }
             ListenAddr::Udp(addr) => {
                 let (socket, addr) = first_of_host(spec, addr, bind_udp)?;
                 let addr = ListenAddr::Udp(addr.to_string());
-                Ok(Self { name: spec.name.clone(), addr, socket: Arc::new(socket), origin: Origin::Own })
+                Ok(Self::new(&spec.name, addr, Arc::new(socket), Origin::Own))
             }
             ListenAddr::Unix(path) => {
                 let failed = |source| ListenError::Path { name: spec.name.clone(), source };
                 let path = UnixPath::claim(path).map_err(failed)?;
                 let socket = path.listen(spec.backlog).map_err(failed)?;
-                let (name, addr) = (spec.name.clone(), spec.addr.clone());
-                Ok(Self { name, addr, socket: Arc::new(socket), origin: Origin::OwnPath { _path: path } })
+                Ok(Self::new(&spec.name, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(path)))
             }
         }
     }
 
+    fn new(name: &str, addr: ListenAddr, socket: Arc<OwnedFd>, origin: Origin) -> Self {
+        Self { name: name.to_owned(), addr, socket: Mutex::new(socket), origin }
+    }
+
+    /// What new workers get.
+    pub(crate) fn socket(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.socket.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether clients still find it at its path. Reads the file system.
+    pub(crate) fn is_there(&self) -> bool {
+        match &self.origin {
+            Origin::OwnPath(path) => path.is_there(),
+            Origin::Own | Origin::Inherited => true,
+        }
+    }
+
+    /// Listens again, if it does not any more: a TCP socket as the same, which all who have it serve on; a Unix socket as another
+    /// one. Returns how it was lost, if it was.
+    fn renew(&self, backlog: u32) -> Option<(SocketLoss, io::Result<()>)> {
+        let socket = self.socket();
+        let loss = match is_shut_down(&socket) {
+            true => SocketLoss::ShutDown,
+            false if self.is_there() => return None,
+            false => SocketLoss::Removed,
+        };
+        let renewed = match (&self.addr, &self.origin) {
+            (ListenAddr::Tcp(addr), _) => match addr.parse() {
+                Ok(bound) => listen_again(&socket, bound, backlog).map_err(io::Error::from),
+                Err(_) => Err(io::ErrorKind::InvalidInput.into()),
+            },
+            (ListenAddr::Unix(_), Origin::OwnPath(path)) => match path.listen_again(backlog) {
+                Ok(new) => {
+                    *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                    Ok(())
+                }
+                Err(error) => Err(io::Error::other(error)),
+            },
+            (ListenAddr::Unix(_), _) => {
+                Err(io::Error::other("it was handed over; have the one who opened it open it again"))
+            }
+            (ListenAddr::Udp(_), _) => {
+                Err(io::Error::other("a UDP socket stays as it is; stop the app and start it again"))
+            }
+        };
+        Some((loss, renewed))
+    }
+
     fn set_backlog(&self, backlog: u32) -> Result<(), ListenError> {
-        set_backlog(&self.socket, backlog).map_err(|error| ListenError::Failed {
+        set_backlog(&self.socket(), backlog).map_err(|error| ListenError::Failed {
             name: self.name.clone(),
             addr: self.addr.clone(),
             source: error.into(),
         })
+    }
+}
+
+/// Whether somebody has shut a socket down: not what the state says, which a Unix socket keeps, but what the kernel tells a
+/// poll.
+fn is_shut_down(socket: &OwnedFd) -> bool {
+    let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
+    let mut asked = [PollFd::new(socket.as_fd(), ended)];
+    poll(&mut asked, PollTimeout::ZERO).is_ok()
+        && asked[0].revents().is_some_and(|found| found.intersects(ended | PollFlags::POLLHUP))
+}
+
+/// Has a TCP socket listen again that was shut down. The kernel has let go of its port only if it had chosen it itself
+/// (`tcp_disconnect`, `net/ipv4/tcp.c`).
+fn listen_again(socket: &OwnedFd, bound: SocketAddr, backlog: u32) -> nix::Result<()> {
+    match bind_to(socket, bound) {
+        Ok(()) | Err(Errno::EINVAL) => listen(socket, backlog_of(backlog)),
+        Err(error) => Err(error),
     }
 }
 
@@ -214,7 +277,7 @@ enum Port {
 impl Drop for Listener {
     fn drop(&mut self) {
         if !matches!(self.origin, Origin::Inherited) {
-            end(&self.socket);
+            end(&self.socket());
         }
     }
 }
@@ -263,9 +326,11 @@ fn bind_to(fd: &OwnedFd, addr: SocketAddr) -> nix::Result<()> {
     }
 }
 
-/// A Unix stream socket that listens at `path`, which must not exist.
+/// A Unix stream socket that listens at `path`, which must not exist, for its owner alone.
 fn listen_unix(path: &std::path::Path, backlog: u32) -> nix::Result<OwnedFd> {
     let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // Before it is bound: the file is made with this mode, and there is no moment in which others could connect.
+    fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR)?;
     bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     listen(&fd, backlog_of(backlog))?;
     Ok(fd)

@@ -99,6 +99,8 @@ enum Input {
     HandlesDropped,
     Process(ProcessNews),
     Link(LinkNews),
+    /// A listener may have been shut down by somebody who inherited it.
+    ListenerShutDown,
     TimePassed,
 }
 
@@ -170,7 +172,8 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let deadline = self.fleet.next_deadline().into_iter().chain(self.measuring.deadline()).min();
+        let own = [self.fleet.next_deadline(), self.measuring.deadline(), self.listeners.next_try()];
+        let deadline = own.into_iter().flatten().min();
         let due = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -185,6 +188,7 @@ impl Driver {
             }
             Some(news) = self.process_news.recv() => Input::Process(news),
             Some(news) = self.link_news.recv() => Input::Link(news),
+            () = self.listeners.until_shut_down() => Input::ListenerShutDown,
             () = due => Input::TimePassed,
         }
     }
@@ -238,7 +242,11 @@ impl Driver {
             }
             Input::Process(news) => self.process_news(now, news),
             Input::Link(news) => self.link_news(now, news),
+            Input::ListenerShutDown => self.renew_listeners(now),
             Input::TimePassed => {}
+        }
+        if self.listeners.next_try().is_some_and(|at| at <= now) {
+            self.renew_listeners(now);
         }
         if self.fleet.next_deadline().is_some_and(|at| at <= now) {
             self.fleet.handle(now, FleetInput::TimePassed);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::contact::{AbortOnDrop, ProcessNews};
 use super::driver::Driver;
-use crate::listener::until_empty;
+use crate::listener::{Renewed, until_empty};
 use crate::machine::fleet::{EventKind, FleetEvent, FleetInput};
 use crate::machine::gate::Doing;
 use crate::machine::ids::{SlotIndex, WorkerId};
@@ -58,6 +58,19 @@ impl Driver {
     pub(super) fn close_queues(&mut self, changed: &[SlotIndex]) {
         if !changed.is_empty() && !self.is_ending() {
             self.listeners.retain(|slot| self.fleet.worker_status(slot).is_some());
+        }
+    }
+
+    /// Opens again what was shut down by a worker, or removed from its path. Not while the app ends, which may have shut it down
+    /// itself.
+    pub(super) fn renew_listeners(&mut self, now: Instant) {
+        if self.is_ending() {
+            return;
+        }
+        for Renewed { renewal, is_another } in self.listeners.renew(now) {
+            let input =
+                FleetInput::SocketRenewed { renewal: Box::new(renewal), outdates_workers: is_another };
+            self.fleet.handle(now, input);
         }
     }
 

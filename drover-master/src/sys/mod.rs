@@ -23,5 +23,5 @@ pub(crate) use lease::{give_back, hold};
 pub(crate) use orphans::{MAKERS, in_the_making, is_child_signal_ignored, is_ignored, own_child};
 pub use orphans::{reap_strangers, restore_child_signal};
 pub(crate) use pidfd::{ended, group_signal, is_number_taken, pidfd_open, pidfd_signal, reap};
-pub(crate) use readiness::watch_readable;
+pub(crate) use readiness::{Watched, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Count, Release, Reload, Target};
+use super::{Count, Release, Reload, SocketRenewal, Target};
 use crate::machine::gate;
 use crate::machine::ids::{TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
@@ -110,6 +110,13 @@ pub enum FleetInput {
         worker: WorkerId,
         /// Its resident set, in bytes.
         rss: u64,
+    },
+    /// A socket of the app was lost, and made again if that was possible.
+    SocketRenewed {
+        /// Which one, and how.
+        renewal: Box<SocketRenewal>,
+        /// Whether the workers that there are have one that nobody reaches any more.
+        outdates_workers: bool,
     },
     /// The program's hook answered [`AskPolicy`](super::FleetAction::AskPolicy).
     ExitDecided {

@@ -39,6 +39,7 @@ mod input;
 mod news;
 mod operation;
 mod recycle;
+mod renewal;
 mod rollout;
 mod scale;
 mod self_reload;
@@ -61,6 +62,7 @@ use operation::Operation;
 pub use operation::Target;
 pub use recycle::RecycleReason;
 use recycle::Recycling;
+pub use renewal::{SocketLoss, SocketRenewal};
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
@@ -245,6 +247,9 @@ impl Fleet {
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
             FleetInput::Measured { worker, rss } => self.measured(worker, rss),
+            FleetInput::SocketRenewed { renewal, outdates_workers } => {
+                self.socket_renewed(*renewal, outdates_workers);
+            }
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::TimePassed => self.time_passed(now),
         }
