@@ -201,18 +201,24 @@ impl AppListeners {
     pub(crate) fn renew(&mut self, now: Instant) -> Vec<Renewed> {
         let (mut told, mut lost) = (Vec::new(), HashMap::new());
         for (spec, opened) in &mut self.opened {
-            let (found, is_another) = match opened {
+            let (found, is_another, at) = match opened {
                 Opened::Shared { listener, socket } => {
                     let found = listener.renew(spec.backlog);
                     let newest = listener.socket();
                     let is_another = !Arc::ptr_eq(socket, &newest);
                     *socket = newest;
                     // Another app that has the same listener may have been faster.
-                    (found.or(is_another.then_some((SocketLoss::Removed, Ok(())))), is_another)
+                    (
+                        found.or(is_another.then_some((SocketLoss::Removed, Ok(())))),
+                        is_another,
+                        listener.addr.to_string(),
+                    )
                 }
-                Opened::PerSlot(slots) => {
-                    (slots.renew().map(|renewed| (SocketLoss::ShutDown, renewed)), false)
-                }
+                Opened::PerSlot(slots) => (
+                    slots.renew().map(|renewed| (SocketLoss::ShutDown, renewed)),
+                    false,
+                    slots.addr.to_string(),
+                ),
             };
             self.is_changed |= is_another;
             let Some((loss, renewed)) = found else { continue };
@@ -224,7 +230,7 @@ impl AppListeners {
                 }
             }
             let what = format!("listener `{}`", spec.name).into();
-            let (at, fault) = (spec.addr.to_string().into(), fault.map(Into::into));
+            let (at, fault) = (at.into(), fault.map(Into::into));
             told.push(Renewed { renewal: SocketRenewal { what, at, loss, fault }, is_another });
         }
         self.next_try = (!lost.is_empty()).then(|| now + AGAIN);

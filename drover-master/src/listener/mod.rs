@@ -207,10 +207,10 @@ impl Listener {
 /// Whether somebody has shut a socket down: not what the state says, which a Unix socket keeps, but what the kernel tells a
 /// poll.
 fn is_shut_down(socket: &OwnedFd) -> bool {
-    let ended = PollFlags::from_bits_retain(libc::POLLRDHUP);
-    let mut asked = [PollFd::new(socket.as_fd(), ended)];
-    poll(&mut asked, PollTimeout::ZERO).is_ok()
-        && asked[0].revents().is_some_and(|found| found.intersects(ended | PollFlags::POLLHUP))
+    let mut asked = [PollFd::new(socket.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
+    // nix does not know POLLRDHUP, and has no flags for an answer with it.
+    let is_ended = |answer: Option<PollFlags>| answer.is_none_or(|flags| flags.contains(PollFlags::POLLHUP));
+    poll(&mut asked, PollTimeout::ZERO).is_ok() && is_ended(asked[0].revents())
 }
 
 /// Has a TCP socket listen again that was shut down. The kernel has let go of its port only if it had chosen it itself
@@ -339,4 +339,35 @@ fn listen_unix(path: &std::path::Path, backlog: u32) -> nix::Result<OwnedFd> {
 /// The kernel caps it at `net.core.somaxconn` (listen(2)).
 fn backlog_of(wanted: u32) -> Backlog {
     i32::try_from(wanted).ok().and_then(|wanted| Backlog::new(wanted).ok()).unwrap_or(Backlog::MAXCONN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use nix::sys::socket::{Shutdown, shutdown};
+
+    use super::*;
+
+    #[test]
+    fn a_listener_that_somebody_shut_down_is_opened_again_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let unix = format!("unix:{}", dir.path().join("x.sock").display());
+        for (addr, is_same) in [("127.0.0.1:0", true), (&*unix, false)] {
+            for how in [Shutdown::Read, Shutdown::Both] {
+                let listener = Listener::open(&ListenSpec::new("http", addr.parse().unwrap())).unwrap();
+                let connects = || match &listener.addr {
+                    ListenAddr::Unix(path) => std::os::unix::net::UnixStream::connect(path).map(drop),
+                    addr => TcpStream::connect(addr.to_string()).map(drop),
+                };
+                assert!(listener.renew(16).is_none());
+                let socket = listener.socket();
+                shutdown(socket.as_raw_fd(), how).unwrap();
+                assert!(connects().is_err());
+                assert!(matches!(listener.renew(16), Some((SocketLoss::ShutDown, Ok(())))));
+                connects().unwrap();
+                assert_eq!(Arc::ptr_eq(&socket, &listener.socket()), is_same);
+            }
+        }
+    }
 }
