@@ -129,6 +129,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `axum` | no | `MessageBus::serve_axum`; and [`Listener`] and [`UnixListener`] go into `axum::serve` |
+//! | `http2` | no | `MessageBus::serve_axum` speaks HTTP/2 too, and so gRPC |
 //! | `testing` | no | `testing::FakeMaster`, to test a worker without a master |
 
 #![deny(unsafe_code)]
@@ -150,6 +151,8 @@ mod listeners;
 mod messages;
 mod orphan;
 mod outbox;
+#[cfg(feature = "axum")]
+mod peek;
 mod request;
 mod rounds;
 #[cfg(feature = "axum")]
