@@ -13,6 +13,26 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Errors are waited out: one of a single connection not at all, one such as `EMFILE` for 1 s. Each of the latter is
 /// logged.
+///
+/// For handlers that take `ConnectInfo<SocketAddr>` the listener is tapped, because axum knows the address of tokio's listener and of
+/// tapped ones only (`MessageBus::serve_axum` needs none of this):
+///
+/// ```
+/// # use std::net::SocketAddr;
+/// # use axum::extract::ConnectInfo;
+/// use axum::serve::ListenerExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let listener = drover_worker::Listener::from_std(socket)?;
+/// # let app: axum::Router = axum::Router::new();
+/// let app = app.into_make_service_with_connect_info::<SocketAddr>();
+/// let server = axum::serve(listener.tap_io(|_| {}), app);
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
 impl axum::serve::Listener for Listener {
     type Io = TcpStream;
     type Addr = SocketAddr;
