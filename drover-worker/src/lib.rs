@@ -143,6 +143,7 @@ mod error;
 mod handshake;
 mod identity;
 mod in_flight;
+mod incoming;
 mod lifecycle;
 mod link;
 mod listen_fds;
@@ -174,6 +175,7 @@ pub use child::command;
 pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
 pub use identity::Identity;
 pub use in_flight::InFlight;
+pub use incoming::Incoming;
 pub use listener::Listener;
 pub use messages::{
     Delivery, InvalidMessageError, Message, NoBusError, PublishError, Reach, RefusedError, ReplyError,

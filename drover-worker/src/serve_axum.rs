@@ -102,7 +102,8 @@ impl MessageBus {
                 () = &mut closing => break,
             };
             let (io, seen) = Peeked::new(io, &open);
-            let (serving, connection) = (served.subscribe(), self.clone().connection(io, seen, peer, app.clone()));
+            let (serving, connection) =
+                (served.subscribe(), self.clone().connection(io, seen, peer, app.clone()));
             tokio::spawn(async move {
                 connection.await;
                 drop(serving);
@@ -138,7 +139,8 @@ impl MessageBus {
                 async move {
                     let Ok::<_, Infallible>(mut response) = answer.await;
                     // The `Connection` of a 101 names the protocol to come.
-                    if has_header && bus.is_stopping() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    if has_header && bus.is_stopping() && response.status() != StatusCode::SWITCHING_PROTOCOLS
+                    {
                         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                     }
                     Ok::<Response<Attended>, Infallible>(

@@ -100,10 +100,7 @@ async fn a_unix_listener_is_served_by_axum_and_by_the_bus() {
     });
     let plain = axum::serve(plain, app.clone()).with_graceful_shutdown(bus.stopping()).into_future();
     let serving = bus.clone();
-    let servers = [
-        tokio::spawn(plain),
-        tokio::spawn(async move { serving.serve_axum(of_bus, app).await }),
-    ];
+    let servers = [tokio::spawn(plain), tokio::spawn(async move { serving.serve_axum(of_bus, app).await })];
     for place in &places {
         let mut stream = UnixStream::connect(&place.0).await.unwrap();
         let said = timeout(DEADLINE, ask(&mut stream)).await.unwrap();

@@ -67,7 +67,8 @@ async fn client(to: SocketAddr, path: &'static str, is_over: Arc<AtomicBool>) ->
 
 #[tokio::test]
 async fn clients_of_http2_that_never_try_again_lose_no_request_over_ten_reloads() {
-    let app = App::started(App::builder(program!("worker_axum")).workers(2).listen("http", "127.0.0.1:0")).await;
+    let app =
+        App::started(App::builder(program!("worker_axum")).workers(2).listen("http", "127.0.0.1:0")).await;
     let to = app.master().listener_addr("http").unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
