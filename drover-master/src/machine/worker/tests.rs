@@ -573,9 +573,12 @@ fn every_deadline_is_moved_by_the_time_that_the_master_was_away() {
         let before = (life.worker.deadline, life.worker.watchdog.due(), life.worker.next_try());
         let life = life.feed([away()]);
         let moved = |at: Option<Instant>| at.map(|at| at + minute);
-        let expected =
-            (before.0.map(|(kind, at)| (kind, at + minute)), moved(before.1), moved(before.2));
-        assert_eq!((life.worker.deadline, life.worker.watchdog.due(), life.worker.next_try()), expected, "{name}");
+        let expected = (before.0.map(|(kind, at)| (kind, at + minute)), moved(before.1), moved(before.2));
+        assert_eq!(
+            (life.worker.deadline, life.worker.watchdog.due(), life.worker.next_try()),
+            expected,
+            "{name}"
+        );
         kinds.extend(before.0.map(|(kind, _)| kind));
     }
     for kind in [
