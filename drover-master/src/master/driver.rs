@@ -29,6 +29,7 @@ use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
+use crate::machine::attention::Attention;
 use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
@@ -47,6 +48,7 @@ pub(super) struct Driver {
     pub(super) app: Arc<str>,
     pub(super) editions: Editions,
     pub(super) fleet: Fleet,
+    attention: Attention,
     hook: Option<Hook>,
     events: EventLog,
     pub(super) output_log: Option<OutputLog>,
@@ -136,6 +138,7 @@ impl Driver {
             app,
             editions,
             fleet,
+            attention: Attention::default(),
             hook,
             events,
             output_log,
@@ -167,15 +170,19 @@ impl Driver {
     pub(super) async fn run(mut self) {
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
             let input = self.select().await;
-            self.apply(input);
+            let was_away = self.apply(input);
+            if was_away {
+                // Whoever reads for the driver has its turn before the next judgement.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
     async fn select(&mut self) -> Input {
         let own = [self.fleet.next_deadline(), self.measuring.deadline(), self.listeners.next_try()];
-        let deadline = own.into_iter().flatten().min();
+        let look = self.attention.plan(own.into_iter().flatten().min(), self.fleet.is_timed());
         let due = async {
-            match deadline {
+            match look {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
@@ -193,8 +200,19 @@ impl Driver {
         }
     }
 
-    fn apply(&mut self, input: Input) {
+    /// Tells whether the master was away before: then nobody is judged yet.
+    fn apply(&mut self, input: Input) -> bool {
         let now = tokio::time::Instant::now().into_std();
+        let away = self.attention.look(now);
+        if let Some(by) = away {
+            tracing::warn!(
+                target: "drover::master",
+                app = &*self.app,
+                "the master was away for {:.1} s: stopped, or starved of CPU; every deadline is moved by that",
+                by.as_secs_f64()
+            );
+            self.fleet.handle(now, FleetInput::WasAway { by });
+        }
         let mut admitted = None;
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
@@ -248,13 +266,14 @@ impl Driver {
         if self.listeners.next_try().is_some_and(|at| at <= now) {
             self.renew_listeners(now);
         }
-        if self.fleet.next_deadline().is_some_and(|at| at <= now) {
+        if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
         self.measure(now);
         self.carry_out(now);
         // Only now: a refusal has its verdict.
         drop(admitted);
+        away.is_some()
     }
 
     /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.
