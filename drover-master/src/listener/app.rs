@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::kept::Kept;
 use super::slots::SlotSockets;
 use super::steering::Steering;
 use super::watch::Watch;
@@ -13,12 +14,14 @@ use super::{ListenError, Listener, ListenerPool};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
 use crate::machine::fleet::{SocketLoss, SocketRenewal};
 use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The open listeners of an app: of each of its generations that is alive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AppListeners {
     opened: Vec<(ListenSpec, Opened)>,
     steering: Steering,
+    teller: Teller,
     watch: Watch,
     /// Whether there are other sockets than those that are watched.
     is_changed: bool,
@@ -33,6 +36,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Opened {
     Shared {
+        /// Before the listener: what is let go of is not looked after any more.
+        _upkeep: Option<Upkeep>,
         listener: Arc<Listener>,
         /// What this app's workers get: another one when the listener was opened again, perhaps by another app that has it.
         socket: Arc<OwnedFd>,
@@ -54,6 +59,19 @@ fn is_same(known: &ListenSpec, spec: &ListenSpec) -> bool {
 }
 
 impl AppListeners {
+    /// None yet. `teller` tells the app's driver of those that were swept away.
+    pub(crate) fn new(teller: Teller) -> Self {
+        Self {
+            opened: Vec::new(),
+            steering: Steering::default(),
+            teller,
+            watch: Watch::default(),
+            is_changed: false,
+            lost: HashMap::new(),
+            next_try: None,
+        }
+    }
+
     /// Opens one more, if it is not open.
     pub(crate) fn open(&mut self, spec: &ListenSpec, pool: &ListenerPool) -> Result<(), ListenError> {
         if let Some((known, opened)) = self.opened.iter_mut().find(|(known, _)| is_same(known, spec)) {
@@ -74,7 +92,10 @@ impl AppListeners {
             }
             _ => {
                 let listener = pool.open(spec)?;
-                Opened::Shared { socket: listener.socket(), listener }
+                let socket = listener.socket();
+                let has_files = !listener.files().is_empty();
+                let kept = || Arc::new(Kept::new(Arc::clone(&listener), self.teller.clone()));
+                Opened::Shared { _upkeep: has_files.then(|| keep(kept())), socket, listener }
             }
         };
         self.opened.push((spec.clone(), opened));
@@ -202,8 +223,8 @@ impl AppListeners {
         let (mut told, mut lost) = (Vec::new(), HashMap::new());
         for (spec, opened) in &mut self.opened {
             let (found, is_another, at) = match opened {
-                Opened::Shared { listener, socket } => {
-                    let found = listener.renew(spec.backlog);
+                Opened::Shared { listener, socket, .. } => {
+                    let found = listener.renew().map(|renewed| (SocketLoss::ShutDown, renewed));
                     let newest = listener.socket();
                     let is_another = !Arc::ptr_eq(socket, &newest);
                     *socket = newest;

@@ -8,6 +8,7 @@
 mod app;
 mod group;
 mod inherited;
+mod kept;
 mod pool;
 mod queue;
 mod resolve;
@@ -19,6 +20,8 @@ mod watch;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
@@ -37,7 +40,6 @@ pub use unix_path::UnixPathError;
 pub(crate) use unix_path::{PATH_MAX, UnixPath, is_served};
 
 use crate::config::{ListenAddr, ListenSpec};
-use crate::machine::fleet::SocketLoss;
 
 /// A listener that is open.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub(crate) struct Listener {
     pub addr: ListenAddr,
     /// The one that new workers get.
     socket: Mutex<Arc<OwnedFd>>,
+    backlog: AtomicU32,
     /// Who opened it.
     origin: Origin,
 }
@@ -131,24 +134,25 @@ impl Listener {
         match &spec.addr {
             ListenAddr::Tcp(addr) => {
                 let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
-                Ok(Self::new(&spec.name, addr.into(), Arc::new(socket), Origin::Own))
+                Ok(Self::new(spec, addr.into(), Arc::new(socket), Origin::Own))
             }
             ListenAddr::Udp(addr) => {
                 let (socket, addr) = first_of_host(spec, addr, bind_udp)?;
                 let addr = ListenAddr::Udp(addr.to_string());
-                Ok(Self::new(&spec.name, addr, Arc::new(socket), Origin::Own))
+                Ok(Self::new(spec, addr, Arc::new(socket), Origin::Own))
             }
             ListenAddr::Unix(path) => {
                 let failed = |source| ListenError::Path { name: spec.name.clone(), source };
                 let path = UnixPath::claim(path).map_err(failed)?;
                 let socket = path.listen(spec.backlog).map_err(failed)?;
-                Ok(Self::new(&spec.name, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(path)))
+                Ok(Self::new(spec, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(path)))
             }
         }
     }
 
-    fn new(name: &str, addr: ListenAddr, socket: Arc<OwnedFd>, origin: Origin) -> Self {
-        Self { name: name.to_owned(), addr, socket: Mutex::new(socket), origin }
+    fn new(spec: &ListenSpec, addr: ListenAddr, socket: Arc<OwnedFd>, origin: Origin) -> Self {
+        let (name, backlog) = (spec.name.clone(), AtomicU32::new(spec.backlog));
+        Self { name, addr, socket: Mutex::new(socket), backlog, origin }
     }
 
     /// What new workers get.
@@ -156,46 +160,56 @@ impl Listener {
         Arc::clone(&self.socket.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether clients still find it at its path. Reads the file system.
-    pub(crate) fn is_there(&self) -> bool {
-        match &self.origin {
-            Origin::OwnPath(path) => path.is_there(),
-            Origin::Own | Origin::Inherited => true,
-        }
-    }
-
-    /// Listens again, if it does not any more: a TCP socket as the same, which all who have it serve on; a Unix socket as another
-    /// one. Returns how it was lost, if it was.
-    fn renew(&self, backlog: u32) -> Option<(SocketLoss, io::Result<()>)> {
+    /// Listens again if somebody has shut it down: with TCP on the same socket, which all who have it serve on; with a Unix socket on
+    /// another. None if nobody has.
+    fn renew(&self) -> Option<io::Result<()>> {
         let socket = self.socket();
-        let loss = match is_shut_down(&socket) {
-            true => SocketLoss::ShutDown,
-            false if self.is_there() => return None,
-            false => SocketLoss::Removed,
-        };
-        let renewed = match (&self.addr, &self.origin) {
+        if !is_shut_down(&socket) {
+            return None;
+        }
+        Some(match (&self.addr, &self.origin) {
             (ListenAddr::Tcp(addr), _) => match addr.parse() {
-                Ok(bound) => listen_again(&socket, bound, backlog).map_err(io::Error::from),
+                Ok(bound) => listen_again(&socket, bound, self.backlog()).map_err(io::Error::from),
                 Err(_) => Err(io::ErrorKind::InvalidInput.into()),
             },
-            (ListenAddr::Unix(_), Origin::OwnPath(path)) => match path.listen_again(backlog) {
-                Ok(new) => {
-                    *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-                    Ok(())
-                }
-                Err(error) => Err(io::Error::other(error)),
-            },
+            (ListenAddr::Unix(_), Origin::OwnPath(path)) => self.replace(path),
             (ListenAddr::Unix(_), _) => {
                 Err(io::Error::other("it was handed over; have the one who opened it open it again"))
             }
             (ListenAddr::Udp(_), _) => {
                 Err(io::Error::other("a UDP socket stays as it is; stop the app and start it again"))
             }
-        };
-        Some((loss, renewed))
+        })
+    }
+
+    /// The same if its path was taken away. Reads and writes the file system.
+    fn restore(&self) -> Option<io::Result<()>> {
+        match &self.origin {
+            Origin::OwnPath(path) if !path.is_there() => Some(self.replace(path)),
+            _ => None,
+        }
+    }
+
+    fn replace(&self, path: &UnixPath) -> io::Result<()> {
+        let new = path.listen_again(self.backlog()).map_err(io::Error::other)?;
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(())
+    }
+
+    /// The files that have to be there for it.
+    fn files(&self) -> Vec<PathBuf> {
+        match &self.origin {
+            Origin::OwnPath(path) => path.files(),
+            Origin::Own | Origin::Inherited => Vec::new(),
+        }
+    }
+
+    fn backlog(&self) -> u32 {
+        self.backlog.load(Ordering::Relaxed)
     }
 
     fn set_backlog(&self, backlog: u32) -> Result<(), ListenError> {
+        self.backlog.store(backlog, Ordering::Relaxed);
         set_backlog(&self.socket(), backlog).map_err(|error| ListenError::Failed {
             name: self.name.clone(),
             addr: self.addr.clone(),
@@ -360,11 +374,11 @@ mod tests {
                     ListenAddr::Unix(path) => std::os::unix::net::UnixStream::connect(path).map(drop),
                     addr => TcpStream::connect(addr.to_string()).map(drop),
                 };
-                assert!(listener.renew(16).is_none());
+                assert!(listener.renew().is_none());
                 let socket = listener.socket();
                 shutdown(socket.as_raw_fd(), how).unwrap();
                 assert!(connects().is_err());
-                assert!(matches!(listener.renew(16), Some((SocketLoss::ShutDown, Ok(())))));
+                assert!(matches!(listener.renew(), Some(Ok(()))));
                 connects().unwrap();
                 assert_eq!(Arc::ptr_eq(&socket, &listener.socket()), is_same);
             }

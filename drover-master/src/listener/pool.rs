@@ -45,7 +45,7 @@ impl ListenerPool {
             ));
         }
         tracing::debug!(target: "drover::listener", name = spec.name, %addr, "handed over");
-        Ok(Some(Listener::new(&spec.name, addr, socket, Origin::Inherited)))
+        Ok(Some(Listener::new(spec, addr, socket, Origin::Inherited)))
     }
 
     /// The listener of this description: the open one, if an app has it already. Then the newest backlog holds for all.

@@ -122,6 +122,11 @@ impl UnixPath {
         held.made.is_some() && held.made == id_of(&self.path).ok() && self.is_locked_by(&held)
     }
 
+    /// The files that have to be there.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone(), self.lock_path.clone()]
+    }
+
     /// Makes the socket again where it, or its lock, was removed: by a cleaner, or with the directory at a logout. One that
     /// somebody else has put there and serves stays.
     pub(crate) fn listen_again(&self, backlog: u32) -> Result<OwnedFd, UnixPathError> {

@@ -62,11 +62,12 @@ impl Driver {
         let mut edition = Edition::closed(Arc::clone(&spec));
         edition.follows = !is_new;
         if self.fleet.doing() != Doing::Idle {
-            let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender);
+            let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller);
             // Whatever it will be by when its turn comes is open then; so is its socket, if any may need one.
             let may_speak = !is_new && self.editions.values().any(|edition| edition.link.is_some());
-            let opened =
-                opened.and_then(|()| if may_speak { edition.speak(&self.link_sender) } else { Ok(()) });
+            let opened = opened.and_then(|()| {
+                if may_speak { edition.speak(&self.link_sender, &self.teller) } else { Ok(()) }
+            });
             if let Err(error) = opened {
                 self.keep_listeners();
                 return Err(OperateError::opening(Arc::clone(&self.app), error));

@@ -13,6 +13,7 @@ use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
 use crate::notify::{Heard, NotifyPath, Refusals, Source};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};
+use crate::upkeep::UpkeepNews;
 
 /// The process, the token and the connection of one worker.
 #[derive(Debug)]
@@ -142,6 +143,8 @@ pub(super) enum ProcessNews {
     QueueEmptied {
         id: WorkerId,
     },
+    /// A socket was swept away.
+    Upkeep(UpkeepNews),
     /// Enough was waited for what an ended worker had to say.
     SaidNoMore {
         id: WorkerId,

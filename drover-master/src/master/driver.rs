@@ -37,6 +37,7 @@ use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::OutputLog;
+use crate::upkeep::Teller;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -75,6 +76,8 @@ pub(super) struct Driver {
     pub(super) pool: ListenerPool,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
+    /// Tells this driver what became of sockets that were swept away.
+    pub(super) teller: Teller,
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
@@ -124,6 +127,7 @@ impl Driver {
         let editions = Editions::from([(shown, Edition::closed(spec))]);
         let (request_sender, requests) = mpsc::channel(REQUESTS);
         let (process_sender, process_news) = mpsc::channel(NEWS);
+        let teller = Self::teller(process_sender.clone());
         let (link_sender, link_news) = mpsc::channel(NEWS);
         let (outcome, outcome_seen) = watch::channel(None);
         let bus = Arc::new(Exchange::new(Arc::clone(&app), handler));
@@ -156,7 +160,8 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
-            listeners: AppListeners::default(),
+            listeners: AppListeners::new(teller.clone()),
+            teller,
             bus,
             measuring: Measuring::default(),
             stores: HashMap::new(),
@@ -345,7 +350,7 @@ impl Driver {
     fn open(&mut self) -> Result<(), OpenError> {
         let generation = self.fleet.generation();
         if let Some(edition) = self.editions.get_mut(&generation) {
-            edition.open(&mut self.listeners, &self.pool, &self.link_sender)?;
+            edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller)?;
         }
         self.show_edition();
         Ok(())
@@ -356,7 +361,7 @@ impl Driver {
             (edition.link, edition.notify) = (None, None);
         }
         self.stores.clear();
-        self.listeners = AppListeners::default();
+        self.listeners = AppListeners::new(self.teller.clone());
         self.show_edition();
     }
 
