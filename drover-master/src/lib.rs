@@ -71,7 +71,7 @@ pub use config::{
 };
 pub use drover_proto::latest::ErrorCode;
 pub use link::DirectoryError;
-pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
+pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason, ReloadFailure, Role,

@@ -1,4 +1,4 @@
-//! A worker that shuts down the listener of all, and what others of its app are served by then.
+//! Listeners that are lost while an app runs: a worker shuts down what all have, or somebody sweeps a path away.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -82,6 +82,29 @@ async fn workers_with_a_unix_listener_that_was_shut_down_are_replaced_by_some_wi
     let outdated = app.pid(0);
     patiently("the scaling", app.master().scale(Count::To(1))).await.unwrap();
     app.until("socket_renewed").await;
+    app.until("replaced").await;
+    let pid = asked_at(&path).await;
+    assert_ne!(pid, outdated);
+    assert_eq!(pid, app.pid(0));
+    app.end().await;
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_unix_listener_that_was_swept_away_is_made_again_and_so_are_its_workers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let api = ListenSpec::new("api", format!("unix:{}", path.display()).parse().unwrap());
+    let mut app = App::started(serving(1, api)).await;
+    let outdated = app.pid(0);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        app.until("socket_renewed").await.kind.detail(),
+        format!(
+            "listener `api` at unix:{}: somebody removed its path; it has been opened again",
+            path.display()
+        )
+    );
     app.until("replaced").await;
     let pid = asked_at(&path).await;
     assert_ne!(pid, outdated);

@@ -63,3 +63,24 @@ fn a_follower_that_does_not_read_holds_up_nobody() {
     let status = crate::harness::eventually("its end", || deaf.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+fn a_control_socket_that_was_swept_away_is_made_again_and_stays_locked() {
+    let home = Home::new();
+    let master = home.up("[app.web]\ncommand = \"sleep 1000\"\nworkers = 1\n");
+    let lock = home.socket().with_extension("sock.lock");
+    for swept in [vec![home.socket()], vec![lock.clone()], vec![home.socket(), lock.clone()]] {
+        let before = home.events().len();
+        swept.iter().for_each(|path| fs::remove_file(path).expect("it is there"));
+        home.until("the event", |_| {
+            let events = home.events();
+            let renewed = events.iter().skip(before).find(|event| event["event"] == "socket_renewed")?;
+            assert_eq!(renewed["app"], "");
+            Some(())
+        });
+    }
+    let second = home.run(&["run", "--", "sleep", "1000"]);
+    second.failed(1, &[&format!("another master (pid {}) serves at", master.pid())]);
+    assert_eq!(home.down(master).code, Some(0));
+    assert!(!home.socket().exists() && !lock.exists());
+}

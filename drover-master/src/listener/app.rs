@@ -1,6 +1,6 @@
 //! What one app listens on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl AppListeners {
             (ListenAddr::Tcp(addr), ListenMode::Reuseport) => {
                 // Refused if one was handed over.
                 pool.inherited(spec)?;
-                Opened::PerSlot(SlotSockets::open(spec, addr)?)
+                Opened::PerSlot(SlotSockets::open(spec, addr).map_err(|error| pool.named(error, spec))?)
             }
             _ => {
                 let listener = pool.open(spec)?;
@@ -180,6 +180,11 @@ impl AppListeners {
     pub(crate) fn left_queues(&self, slot: SlotIndex) -> Vec<Arc<OwnedFd>> {
         let left = self.per_slot().filter(|slots| !slots.is_led_to(slot));
         left.filter_map(|slots| slots.opened(slot)).collect()
+    }
+
+    /// The slots in whose own queues connections wait.
+    pub(crate) fn queued(&self) -> BTreeSet<SlotIndex> {
+        self.per_slot().flat_map(SlotSockets::queued).collect()
     }
 
     /// Closes the sockets of slots that the app does not have any more.

@@ -7,6 +7,7 @@
 
 mod app;
 mod group;
+mod holder;
 mod inherited;
 mod kept;
 mod pool;
@@ -33,6 +34,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, fchmod};
 
 pub(crate) use app::{AppListeners, Renewed};
+pub use holder::PortHolder;
 pub use inherited::{InheritError, InheritedSockets};
 pub(crate) use pool::ListenerPool;
 pub(crate) use queue::until_empty;
@@ -80,12 +82,27 @@ pub enum ListenError {
         source: io::Error,
     },
     /// Another socket listens there.
-    #[error("listener `{name}`: {addr} is in use by another program; end that one or choose another address")]
+    #[error("listener `{name}`: {addr} is in use by {}; end that one or choose another address", told(holder.as_ref()))]
     InUse {
         /// The listener.
         name: String,
         /// Its address.
         addr: ListenAddr,
+        /// The process that has it, if that is known.
+        holder: Option<PortHolder>,
+    },
+    /// A socket that was handed over listens there, and is no listener's.
+    #[error(
+        "listener `{name}`: {addr} is in use by the socket {socket}, which was handed over to this program; give it the listener's name \
+         (FileDescriptorName={name}), or the listener its address"
+    )]
+    InUseByHandedOver {
+        /// The listener.
+        name: String,
+        /// Its address.
+        addr: ListenAddr,
+        /// The socket, with its address.
+        socket: String,
     },
     /// The address may not be bound by this user.
     #[error(
@@ -125,6 +142,27 @@ pub enum ListenError {
         #[source]
         source: UnixPathError,
     },
+}
+
+fn told(holder: Option<&PortHolder>) -> String {
+    holder.map_or_else(|| "another program".to_owned(), ToString::to_string)
+}
+
+impl ListenError {
+    /// Whether [`with_holder`](Self::with_holder) may find out more.
+    pub(crate) const fn lacks_holder(&self) -> bool {
+        matches!(self, Self::InUse { holder: None, .. })
+    }
+
+    /// The same with the process that has the address. Walks over `/proc`.
+    pub(crate) fn with_holder(&self) -> Option<Self> {
+        match self {
+            Self::InUse { name, addr, holder: None } => {
+                Some(Self::InUse { name: name.clone(), addr: addr.clone(), holder: holder::holder_of(addr) })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Listener {
@@ -259,17 +297,34 @@ fn first_of_host(
         source,
     })?;
     let mut last = Errno::EADDRNOTAVAIL;
-    for addr in resolved {
-        match open(addr) {
-            Ok(opened) => return Ok(opened),
+    for addr in &resolved {
+        match open(*addr) {
+            Ok(opened) => {
+                if let Some(remark) = left_out(wanted, *addr, &resolved) {
+                    tracing::warn!(target: "drover::listener", "listener `{name}`: {remark}");
+                }
+                return Ok(opened);
+            }
             Err(error) => last = error,
         }
     }
     let (name, addr) = (name.clone(), wanted.clone());
     Err(match last {
-        Errno::EADDRINUSE => ListenError::InUse { name, addr },
+        Errno::EADDRINUSE => ListenError::InUse { name, addr, holder: None },
         Errno::EACCES => ListenError::NotPermitted { name, addr },
         error => ListenError::Failed { name, addr, source: error.into() },
+    })
+}
+
+/// What clients of a name should know that has several addresses: a listener is one socket, and has one of them.
+fn left_out(wanted: &ListenAddr, opened: SocketAddr, resolved: &[SocketAddr]) -> Option<String> {
+    let others: Vec<String> =
+        resolved.iter().filter(|addr| addr.ip() != opened.ip()).map(ToString::to_string).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "it listens on {opened} alone, though `{wanted}` is {} too; write the address that you mean, or a listener for each",
+            others.join(" and ")
+        )
     })
 }
 
@@ -362,6 +417,19 @@ mod tests {
     use nix::sys::socket::{Shutdown, shutdown};
 
     use super::*;
+
+    #[test]
+    fn a_name_with_two_addresses_is_told_which_of_them_has_no_listener() {
+        let [v4, v6]: [SocketAddr; 2] = ["127.0.0.1:80", "[::1]:80"].map(|addr| addr.parse().unwrap());
+        let wanted = "localhost:80".parse().unwrap();
+        let told = |opened, resolved: &[SocketAddr]| left_out(&wanted, opened, resolved);
+        assert_eq!(told(v4, &[v4, v4]), None, "a resolver may say the same twice");
+        assert_eq!(
+            told(v4, &[v6, v4]).unwrap(),
+            "it listens on 127.0.0.1:80 alone, though `localhost:80` is [::1]:80 too; write the address that you mean, or a \
+             listener for each"
+        );
+    }
 
     #[test]
     fn a_listener_that_somebody_shut_down_is_opened_again_where_it_was() {

@@ -116,6 +116,12 @@ impl SlotSockets {
         self.apply();
     }
 
+    /// The slots in whose queues connections wait.
+    pub(super) fn queued(&self) -> impl Iterator<Item = SlotIndex> {
+        let waits = |socket: &Arc<OwnedFd>| sys::queued(socket.as_fd()).is_ok_and(|count| count > 0);
+        self.sockets.iter().filter(move |(_, socket)| waits(socket)).map(|(slot, _)| *slot)
+    }
+
     /// All sockets that are open.
     pub(super) fn sockets(&self) -> impl Iterator<Item = &Arc<OwnedFd>> {
         self.sockets.values()

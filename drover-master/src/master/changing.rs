@@ -23,7 +23,6 @@ impl Driver {
         by: Arc<str>,
         reply: Reply<(), OperateError>,
     ) -> Option<oneshot::Sender<()>> {
-        let Reply { verdict, gate } = reply;
         let prepared = match change {
             Change::Reload(reload) => self.prepare_reload(reload),
             Change::Adjust(spec) => self.adjusted(*spec).map(Prepared::Adjustment),
@@ -34,10 +33,11 @@ impl Driver {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                let _ = verdict.send(Err(error));
-                return Some(gate);
+                reply.refuse(error);
+                return None;
             }
         };
+        let Reply { verdict, gate } = reply;
         let ticket = self.wait(Waiting::Operation(verdict));
         let input = match prepared {
             Prepared::Reload(reload) => FleetInput::ReloadRequested { ticket, reload, by },

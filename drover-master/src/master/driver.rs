@@ -230,7 +230,8 @@ impl Driver {
             Input::Requested(Request::Scale { count, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
                 admitted = Some(reply.gate);
-                self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, by });
+                let queued = self.listeners.queued();
+                self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, queued, by });
             }
             Input::Requested(Request::Change { change, by, reply }) => {
                 admitted = self.change(now, change, by, reply);
@@ -335,9 +336,8 @@ impl Driver {
         if self.fleet.doing() == Doing::Idle {
             if let Err(error) = self.open() {
                 self.close();
-                let error = StartError::opening(Arc::clone(&self.app), error);
-                let _ = reply.verdict.send(Err(error));
-                return Some(reply.gate);
+                reply.refuse(StartError::opening(Arc::clone(&self.app), error));
+                return None;
             }
             self.outcome.send_replace(None);
         }

@@ -259,6 +259,7 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::Draining
         | DenyReason::Oneshot
         | DenyReason::Suspended
+        | DenyReason::Queued { .. }
         | DenyReason::Leaving { .. }
         | DenyReason::NoProcess => ErrorCode::BadState,
         DenyReason::Count { .. } => ErrorCode::InvalidArgument,

@@ -149,6 +149,8 @@ pub struct Fleet {
     drains: Vec<Drain>,
     /// One of each kind at the most.
     waiting: VecDeque<Waiting>,
+    /// The slots in whose own queues connections waited when a change of scale was last asked for.
+    queued: BTreeSet<SlotIndex>,
     recycling: Recycling,
 
     actions: VecDeque<FleetAction>,
@@ -214,6 +216,7 @@ impl Fleet {
             self_reload: None,
             drains: Vec::new(),
             waiting: VecDeque::new(),
+            queued: BTreeSet::new(),
             recycling: Recycling::default(),
             actions: VecDeque::new(),
             changed: Vec::new(),
@@ -231,7 +234,10 @@ impl Fleet {
             FleetInput::OperationRequested { ticket, request, target, by } => {
                 self.operation_requested(now, ticket, request, target, by);
             }
-            FleetInput::ScaleRequested { ticket, count, by } => self.scale_requested(now, ticket, count, &by),
+            FleetInput::ScaleRequested { ticket, count, queued, by } => {
+                self.queued = queued;
+                self.scale_requested(now, ticket, count, &by);
+            }
             FleetInput::ReloadRequested { ticket, reload, by } => {
                 self.reload_requested(now, ticket, *reload, &by);
             }
