@@ -24,8 +24,8 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use crate::machine::fleet::SocketRenewal;
 
 /// How often what can't be made again is tried, and all is looked at where there is no inotify, in milliseconds. Shorter wakes
-/// the master up for what somebody has to mend first; longer leaves a master that long where nobody can ask it.
-const EVERY_MS: u16 = 10_000;
+/// the master up for what somebody has to mend first; longer leaves a master that long where nobody can ask it. Tests do not wait for it.
+const EVERY_MS: u16 = if cfg!(test) { 50 } else { 10_000 };
 
 /// The thread makes a few system calls, and strings of paths.
 const STACK_BYTES: usize = 128 * 1024;
