@@ -151,7 +151,7 @@ impl Rest<'_> {
     }
 
     fn key(&mut self) -> Result<String, Wrong> {
-        const HELP: &str = "write KEY=VALUE, one a line; a `\\` at the end of a line continues it";
+        const HELP: &str = "write KEY=VALUE, one a line";
         let mut key = String::new();
         loop {
             match self.next() {
