@@ -166,7 +166,8 @@ fn socket_names<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, known: &[&st
 fn stdin<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, own: &[String]) -> Option<Stdin> {
     let text = value::string(entry, mistakes)?;
     let Ok(stdin) = text.parse() else {
-        let message = format!("{} is `{}`, neither `null`, `open` nor `socket:NAME`", entry.path, shown(text));
+        let message =
+            format!("{} is `{}`, neither `null`, `open` nor `socket:NAME`", entry.path, shown(text));
         mistakes
             .add(entry.span.clone(), message)
             .help("`open` is for programs that leave when it ends; after `socket:` stands one of the app's `sockets`");

@@ -172,7 +172,8 @@ impl Rest<'_> {
         }
         // What is passed to a program may have other names, but what stands here without being meant is mostly none of these.
         let is_inside = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        let is_name = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_inside);
+        let is_name =
+            key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_inside);
         if !is_name && !key.contains('\0') {
             return Err((
                 "what stands before the `=` is no name of a variable",

@@ -60,7 +60,13 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
             && let Some(piece) = shell::meant_for_a_shell(text)
         {
             found
-                .add(at, format!("`{}` is for a shell, and none is involved: it is passed on as it is", shown(&piece)))
+                .add(
+                    at,
+                    format!(
+                        "`{}` is for a shell, and none is involved: it is passed on as it is",
+                        shown(&piece)
+                    ),
+                )
                 .help(for_a_shell(text, &piece));
         }
         for (key, unknown) in unknown_accounts(app) {
@@ -98,7 +104,9 @@ fn obstacle(app: &App, directory: Option<&Path>) -> Option<(&'static str, String
     let places = candidates(app, program);
     let inside: Vec<PathBuf> = places.iter().map(|place| cwd.join(place)).collect();
     if let Some(file) = inside.iter().find(|file| is_program(file)) {
-        let why = || format!("`{}` has Windows line ends, which belong to the name of its interpreter", file.display());
+        let why = || {
+            format!("`{}` has Windows line ends, which belong to the name of its interpreter", file.display())
+        };
         return has_windows_line_ends(file).then(|| ("command", why()));
     }
     let program = shown(program);
@@ -169,7 +177,10 @@ fn for_a_shell(text: &str, piece: &str) -> String {
         return format!("write it in `env = {{ {} = \"…\" }}`", piece.trim_end_matches('='));
     }
     let short = if text.chars().count() <= 60 { shown(text) } else { "…".to_owned() };
-    format!("for a shell write `[\"sh\", \"-c\", {}]`; to pass it on as it is, put it in quotes", toml_edit::Value::from(short))
+    format!(
+        "for a shell write `[\"sh\", \"-c\", {}]`; to pass it on as it is, put it in quotes",
+        toml_edit::Value::from(short)
+    )
 }
 
 /// The value at these keys.
@@ -211,7 +222,9 @@ mod tests {
     fn without_own_limit(text: &str) -> String {
         const BEFORE: &str = "own hard limit is ";
         match text.split_once(BEFORE) {
-            Some((start, rest)) => format!("{start}{BEFORE}NUMBER{}", rest.trim_start_matches(|c: char| c.is_ascii_digit())),
+            Some((start, rest)) => {
+                format!("{start}{BEFORE}NUMBER{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+            }
             None => text.to_owned(),
         }
     }
@@ -221,7 +234,10 @@ mod tests {
         let long = "x".repeat(128 * 1024);
         let toml = format!("[app.a]\ncommand = 'sh'\n[app.a.env]\nA = 'b'\nLONG = '{long}'");
         let told = told(&toml);
-        assert!(told.len() == 1 && told[0].starts_with("6: the variable `LONG` has 131078 bytes"), "{told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with("6: the variable `LONG` has 131078 bytes"),
+            "{told:?}"
+        );
     }
 
     #[test]
@@ -231,7 +247,10 @@ mod tests {
         fs::write(&script, "#!/usr/bin/env python3\r\nprint()\r\n").unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         let told = told(&format!("[app.a]\ncommand = '{}'", script.display()));
-        assert!(told.len() == 1 && told[0].ends_with("has Windows line ends, which belong to the name of its interpreter"));
+        assert!(
+            told.len() == 1
+                && told[0].ends_with("has Windows line ends, which belong to the name of its interpreter")
+        );
     }
 
     #[test]

@@ -69,7 +69,10 @@ mod tests {
         assert_eq!("socket:http".parse(), Ok(Stdin::Socket("http".into())));
         for text in ["", "http", "socket", "socket:", "Null"] {
             let error = text.parse::<Stdin>().unwrap_err().to_string();
-            assert_eq!(error, format!("`{text}` is no standard input: write `null`, `open` or `socket:NAME`"));
+            assert_eq!(
+                error,
+                format!("`{text}` is no standard input: write `null`, `open` or `socket:NAME`")
+            );
         }
     }
 }

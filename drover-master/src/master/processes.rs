@@ -16,8 +16,8 @@ use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, WorkerInput};
 use crate::process::{
-    Ended, Input, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_empty,
-    until_ended,
+    Ended, Input, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn,
+    until_empty, until_ended,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open

@@ -150,7 +150,9 @@ mod tests {
         assert_eq!(passed_in_vain(&Command::new("x").env("A", &long)), None);
         let told = |command| passed_in_vain(&command).unwrap();
         let variable = told(Command::new("x").env("B", "").env("AB", &long));
-        assert!(variable.starts_with("the variable `AB` has 131073 bytes, and the kernel passes at most 131072 "));
+        assert!(
+            variable.starts_with("the variable `AB` has 131073 bytes, and the kernel passes at most 131072 ")
+        );
         let argument = told(Command::new("x").args(["y", &format!("{long}zzzz")]));
         assert!(argument.starts_with("argument 2 of the command has 131074 bytes"), "{argument}");
     }

@@ -177,7 +177,10 @@ mod tests {
         let script = dir.path().join("script");
         std::fs::write(&script, "#! /bin/sh\r\necho\r\n").unwrap();
         let text = explain(&Command::new(&script), SpawnStep::Exec, libc::ENOENT, Some(&script), None);
-        assert!(text.contains(r"has Windows line ends, which belong to the name of its interpreter, `/bin/sh\r`"), "{text}");
+        assert!(
+            text.contains(r"has Windows line ends, which belong to the name of its interpreter, `/bin/sh\r`"),
+            "{text}"
+        );
         assert!(text.ends_with(&format!(r"sed -i 's/\r$//' {}", script.display())), "{text}");
     }
 

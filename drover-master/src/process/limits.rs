@@ -135,7 +135,8 @@ const CAP_SYS_RESOURCE: u32 = 24;
 /// Whether this process has a capability, and not only within a user namespace: limits are the host's.
 fn has_capability(number: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    let effective =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
     // user_namespaces(7): the map of the first one.
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let is_first = map.split_whitespace().eq(["0", "0", "4294967295"]);
@@ -214,7 +215,8 @@ mod tests {
 
     #[test]
     fn what_this_process_could_not_give_is_told_beforehand() {
-        let keys = |limits: &Limits| limits_out_of_reach(limits).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        let keys =
+            |limits: &Limits| limits_out_of_reach(limits).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
         let (_, hard) = getrlimit(Number::RLIMIT_NOFILE).unwrap();
         let modest = Limits { nice: Some(19), oom_score_adj: Some(1000), ..Limits::default() };
         assert_eq!(keys(&modest.with(Resource::OpenFiles, Limit::fixed(hard))), [""; 0]);
