@@ -1,27 +1,34 @@
-//! No vice. An axum app on "http" that says its slot. Called `web`, as in the README, it says on port 9000 + slot of the same host that
-//! it is alive.
+//! No vice. An axum app on "http" that says its slot: at `/` at once, at `/slow` after a while. Called `./web`, as in the README, it says on
+//! port 9000 + slot of the same host that it is alive.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use drover_worker::MessageBus;
 
+/// How long a slow request takes: longer than it takes to tell a client of the stop.
+const SLOW: Duration = Duration::from_millis(150);
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let is_of_readme = std::env::args_os().next().is_some_and(|name| name == "./web");
     MessageBus::builder()
         .serve(async |bus| {
-            let slot = bus.identity().slot;
+            let slot = bus.identity().slot.to_string();
+            let slow = slot.clone();
+            let slow = async move || {
+                tokio::time::sleep(SLOW).await;
+                slow
+            };
             let listener = bus.listener("http")?;
-            if is_of_readme {
-                let host = listener.local_addr()?.ip();
-                let port = 9000 + u16::try_from(slot)?;
-                tokio::spawn(tell_that_it_is_alive((host, port).into()));
+            if std::env::args_os().next().is_some_and(|name| name == "./web") {
+                let port = 9000 + u16::try_from(bus.identity().slot)?;
+                tokio::spawn(tell_that_it_is_alive((listener.local_addr()?.ip(), port).into()));
             }
             bus.started().await?;
-            let slot = slot.to_string();
-            bus.serve_axum(listener, Router::new().route("/", get(|| async { slot }))).await?;
+            let app = Router::new().route("/", get(|| async { slot })).route("/slow", get(slow));
+            bus.serve_axum(listener, app).await?;
             Ok(())
         })
         .await
@@ -35,6 +42,6 @@ async fn tell_that_it_is_alive(addr: std::net::SocketAddr) {
             // It ends with the process.
             let _ = axum::serve(listener, app).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
