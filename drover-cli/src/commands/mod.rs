@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod above;
+mod already;
 mod apply;
 mod before;
 mod completion;

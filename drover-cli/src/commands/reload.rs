@@ -12,7 +12,7 @@ use drover_proto::latest::{
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
-use super::{find, report};
+use super::{already, find, report};
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -40,6 +40,10 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
             Err(status) => return status,
         },
     };
+    if step(args) == ReloadStep::Begin {
+        let concerns = |app: &str| args.apps.iter().any(|name| name.matches_app(app));
+        already::tell_difference(global, concerns).await;
+    }
     if let Err(error) = client.reload(request(args)).await {
         return report(&error);
     }

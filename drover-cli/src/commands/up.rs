@@ -5,7 +5,7 @@ use drover_master::supervisor::Supervisor;
 
 use super::description::Source;
 use super::find::{served_as, whole};
-use super::{detach, file_lock, serve};
+use super::{already, detach, file_lock, serve};
 use crate::args::{Global, UpArgs};
 use crate::config;
 use crate::exit_status::ExitStatus;
@@ -63,7 +63,11 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
     // Held until all is over. Whoever starts a master in the background only looks, and lets go.
     let lock = match file_lock::take(&args.file) {
         Ok(lock) => lock,
-        Err(status) => return status,
+        Err(running) if in_background => return already::up(global, args, &running).await,
+        Err(running) => {
+            message::error_text(&running.sentence());
+            return ExitStatus::Failed;
+        }
     };
     if in_background {
         drop(lock);
