@@ -37,6 +37,10 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs the command line to its end.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Before the first thread, which would keep the mask that this process was started with.
+    if let Err(error) = drover_master::unblock_signals() {
+        message::error(&error);
+    }
     let args: Vec<OsString> = args.into_iter().collect();
     match Cli::try_parse_from(&args) {
         Ok(cli) => run(cli).into(),

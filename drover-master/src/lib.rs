@@ -84,4 +84,4 @@ pub use master::{
 pub use nofile::raise_nofile;
 pub use process::{AccountError, Line, OutputSink, Stream, flush_output, say_aside, write_output};
 pub use signals::Signals;
-pub use sys::{reap_strangers, restore_child_signal};
+pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

@@ -11,6 +11,7 @@
 //! | [`composite`] | several apps as one: started in order, kept by a strategy, ended in reverse |
 //! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
+//! | [`wish`] | which signals are one wish |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
 
 pub mod backoff;
@@ -22,4 +23,5 @@ pub mod gate;
 pub mod ids;
 pub mod phase;
 pub mod restart;
+pub mod wish;
 pub mod worker;

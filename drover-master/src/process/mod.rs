@@ -18,6 +18,6 @@ pub(crate) use account::Account;
 pub use account::AccountError;
 pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_gone};
 pub use output::{Line, OutputSink, Stream, flush_output, say_aside, write_output};
-pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail};
+pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail, remember_files, reopen_files};
 pub(crate) use spawner::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, spawn};
 pub(crate) use tree::Tree;
