@@ -46,9 +46,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => run(cli).into(),
         Err(mut error) => {
             tell_where_a_command_stands(&mut error, &args);
-            // Help and version are asked for; anything else is a mistake. A broken pipe is nobody's.
-            let _ = error.print();
-            if error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }
+            // Help and version are asked for, and are results; anything else is a mistake.
+            let printed = error.print();
+            if error.use_stderr() { ExitStatus::Usage.into() } else { message::written(printed).into() }
         }
     }
 }
