@@ -20,8 +20,12 @@ const CLIENTS: Clients = Clients { once: 3, kept: 0, slow: 3 };
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gunicorn_loses_no_request_while_it_is_reloaded_and_scaled() {
     let Some(mut site) = Site::of("gunicorn", &["gunicorn"]) else { return };
+    // A worker that is slow to begin would miss a SIGTERM that comes before.
+    let slowly =
+        "def post_fork(server, worker):\n    __import__(\"time\").sleep(0.3)\n\n\ndef post_worker_init(";
+    site.change("gunicorn.conf.py", "def post_worker_init(", slowly);
     site.start().await;
-    assert_eq!(site.worker().await["status"], "Gunicorn arbiter booted");
+    assert_eq!(site.worker().await["status"], "its worker is up");
     let addr = SocketAddr::from((site.host(), 8000));
     let load = Load::greedy(generator::Service { form: Form::Echo, ..generator::Service::at(addr) }, CLIENTS);
     load.until(REQUESTS / 5, ENOUGH).await;
