@@ -64,8 +64,10 @@ impl Screen {
     fn fill(&mut self, status: String) -> String {
         match self {
             Self::Terminal => format!("{HOME_AND_CLEAR}{status}"),
-            Self::Stream { is_first } if std::mem::take(is_first) => status,
-            Self::Stream { .. } => format!("\n{status}"),
+            Self::Stream { is_first } => {
+                let gap = if std::mem::take(is_first) { "" } else { "\n" };
+                format!("{gap}{status}")
+            }
         }
     }
 }
@@ -78,7 +80,8 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
     };
     let mut interrupt = Interrupt::new();
     let mut subscribed = false;
-    let mut screen = if io::stdout().is_terminal() { Screen::Terminal } else { Screen::Stream { is_first: true } };
+    let mut screen =
+        if io::stdout().is_terminal() { Screen::Terminal } else { Screen::Stream { is_first: true } };
     loop {
         let reply = tokio::select! {
             reply = client.status(&args.apps) => reply,

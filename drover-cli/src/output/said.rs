@@ -105,14 +105,18 @@ mod tests {
         for number in 0..500 {
             say(&Said::Plain(format!("{number} {long}")));
         }
-        let reader = thread::spawn(move || BufReader::new(theirs).lines().map(Result::unwrap).collect::<Vec<_>>());
+        let reader =
+            thread::spawn(move || BufReader::new(theirs).lines().map(Result::unwrap).collect::<Vec<_>>());
         end(7);
         let heard = reader.join().unwrap();
         let said = |line: &String| serde_json::from_str::<Said>(line).unwrap();
         assert_eq!(heard.len(), 501);
-        assert!(heard[..500].iter().enumerate().all(|(number, line)| {
-            said(line) == Said::Plain(format!("{number} {long}"))
-        }));
+        assert!(
+            heard[..500]
+                .iter()
+                .enumerate()
+                .all(|(number, line)| { said(line) == Said::Plain(format!("{number} {long}")) })
+        );
         assert_eq!(said(&heard[500]), Said::Ended(7));
         // Nobody listens any more.
         say(&Said::Ready);

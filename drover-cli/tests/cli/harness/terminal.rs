@@ -1,14 +1,13 @@
 //! A program at a terminal: a pseudo-terminal that controls its session, as that of an ssh or of a window does.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::PathBuf;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::openpty;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use super::patience::{Deadline, eventually};
 
@@ -24,9 +23,12 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Starts a program at a terminal of its own.
     pub(crate) fn start(program: &Command) -> Self {
-        let pty = openpty(None, None).expect("a terminal can be made");
-        let path: PathBuf =
-            fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).expect("it has a name");
+        // Closed by an exec: another test's program that held it would keep the terminal open.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let screen = posix_openpt(flags).expect("a terminal can be made");
+        grantpt(&screen).expect("it is ours");
+        unlockpt(&screen).expect("it is ours");
+        let path = ptsname_r(&screen).expect("it has a name");
         // A terminal that the leader of a session opens becomes that session's (`tty(4)`).
         let mut command = Command::new("setsid");
         command.args(["sh", "-c", "exec \"$@\" <\"$TTY\" >\"$TTY\" 2>&1", "sh"]);
@@ -42,10 +44,7 @@ impl Terminal {
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("it can be started");
-        fcntl(&pty.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("it is ours");
-        // Kept by nobody here, or the terminal would outlive the program.
-        drop(pty.slave);
-        Self { screen: Some(File::from(pty.master)), child, shown: Vec::new() }
+        Self { screen: Some(File::from(OwnedFd::from(screen))), child, shown: Vec::new() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
