@@ -13,7 +13,9 @@
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
 //! | [`wish`] | which signals are one wish |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
+//! | [`attention`] | whether they are looked at in time, and by how much they move if not |
 
+pub mod attention;
 pub mod backoff;
 pub mod composite;
 pub mod deadlines;
