@@ -3,6 +3,7 @@
 use drover_master::control::{ClientError, ControlClient};
 use drover_proto::latest::{AppStatus, DiffRequest, ErrorCode, Phase, Plan, WorkerStatus};
 
+use super::description::NOT_KEPT;
 use super::file_lock::Running;
 use super::{find, report};
 use crate::args::{Global, UpArgs};
@@ -74,6 +75,7 @@ pub(super) async fn tell_difference(global: &Global, concerns: impl Fn(&str) -> 
                 message::note(&told);
             }
         }
+        Err(ClientError::Refused { message, .. }) if message.contains(NOT_KEPT) => {}
         Err(ClientError::Refused { code: ErrorCode::InvalidArgument, .. }) => message::note(
             "drover.toml has mistakes now, and is not looked at: the new workers get the settings that run; `drover diff` shows \
              the mistakes",

@@ -53,7 +53,9 @@ impl Running {
 pub(super) fn take(file: &Path) -> Result<FileLock, Running> {
     let live = ControlPath::live();
     let socket = socket_of_file(file, &live).cloned();
-    let opened = File::open(file).ok().filter(|opened| opened.metadata().is_ok_and(|found| found.is_file()));
+    // Before it is opened: to open a FIFO is to wait for its writer (fifo(7)).
+    let is_file = fs::metadata(file).is_ok_and(|found| found.is_file());
+    let opened = if is_file { File::open(file).ok() } else { None };
     let (lock, holder) = match opened.map(|opened| Flock::lock(opened, FlockArg::LockExclusiveNonblock)) {
         Some(Ok(lock)) => (Some(lock), None),
         Some(Err((opened, Errno::EWOULDBLOCK))) => (None, holder(&opened).filter(|pid| is_trusted(*pid))),

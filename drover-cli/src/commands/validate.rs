@@ -20,8 +20,12 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
             return ExitStatus::Usage;
         }
     };
+    let directory = match config::is_stream(path) {
+        true => None,
+        false => super::whole(path).parent().map(std::path::Path::to_owned),
+    };
     let file = path.display().to_string();
-    let warnings = config::obstacles(&text, &config, super::whole(path).parent());
+    let warnings = config::obstacles(&text, &config, directory.as_deref());
     if !warnings.is_empty() {
         message::plain(&ConfigError::render_warnings(&warnings, &file, &text, message::is_stderr_coloured()));
     }

@@ -33,7 +33,9 @@ pub(crate) fn masters(rows: &[[String; 6]]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["MASTER", "PID", "APPS", "READY", "UPTIME", "SOCKET"]);
-    rows.iter().for_each(|row| drop(table.add_row(row)));
+    for row in rows {
+        table.add_row(row);
+    }
     table.trim_fmt()
 }
 
