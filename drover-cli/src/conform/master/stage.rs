@@ -166,10 +166,15 @@ impl Stage {
         asked.await.map_err(|error| failed(format!("the master refuses: {error}")))
     }
 
-    /// Ends what the last case has left. A worker without a connection is ended by SIGTERM at once.
+    /// Ends what the last case has left. The stand-in is killed: a case may still hold its connection and never answer Stop,
+    /// and then every deadline of the app would pass first, which may be longer than anybody waits here.
     pub(super) async fn clear(&mut self) -> Result<(), Fault> {
-        self.held = None;
         self.operate(Operation::Stop).await?;
+        if let Some(stand_in) = self.held.take()
+            && self.phase_of(&stand_in).await? != Phase::Unspecified
+        {
+            signal(stand_in.pid, Signal::SIGKILL);
+        }
         within("the app did not end", async {
             while self.statuses().await?.iter().any(|row| row.pid != 0) {
                 tokio::time::sleep(LOOK_AGAIN).await;
