@@ -87,7 +87,9 @@ impl Stage {
         let socket = stand_in.variable("DROVER_SOCKET");
         match UnixStream::connect(socket).await {
             Ok(stream) => Ok(Peer::new(stream, self.log.clone())),
-            Err(error) => Err(failed(format!("DROVER_SOCKET, `{socket}`, can't be connected to: {error}"))),
+            Err(error) => Err(failed(format!(
+                "DROVER_SOCKET, `{socket}`, can't be connected to: {error}; a master that listens was expected"
+            ))),
         }
     }
 
@@ -122,7 +124,7 @@ impl Stage {
         match tokio::time::timeout(PROCESS, reached).await {
             Ok(reached) => reached,
             Err(_) => Err(failed(format!(
-                "the status says that the worker is {}, not {}",
+                "the status says that the worker is {}; {} was expected",
                 last.name(),
                 phase.name()
             ))),
@@ -216,13 +218,13 @@ pub(super) fn said(body: Body) -> WorkerFrame {
 
 /// The Welcome that answers a Hello.
 pub(super) async fn welcome(peer: &mut Peer) -> Result<Welcome, Fault> {
-    match peer.next::<HelloReply>().await?.map(|reply| reply.reply) {
+    match peer.next::<HelloReply>("a Welcome").await?.map(|reply| reply.reply) {
         Some(Some(hello_reply::Reply::Welcome(welcome))) => Ok(welcome),
         Some(Some(hello_reply::Reply::Reject(reject))) => {
-            Err(failed(format!("it rejects a good Hello: {}", reject.message)))
+            Err(failed(format!("it rejects a good Hello, `{}`; a Welcome was expected", reject.message)))
         }
-        Some(None) => Err(failed("its reply is empty")),
-        None => Err(failed("it closed instead of an answer to Hello")),
+        Some(None) => Err(failed("its reply is empty; a Welcome was expected")),
+        None => Err(failed("it closed the connection; an answer to Hello was expected")),
     }
 }
 

@@ -84,7 +84,7 @@ async fn offers_versions(stage: &mut Stage) -> Result<(), Fault> {
     if min == 1 && max >= 1 {
         return Ok(());
     }
-    Err(failed(format!("its Hello offers the versions {min} to {max}; version 1 is not among them")))
+    Err(failed(format!("its Hello offers the versions {min} to {max}; 1 was expected to be among them")))
 }
 
 async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
@@ -92,8 +92,10 @@ async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
     let (_, hello) = stage.introduced().await?;
     match hello.token == token {
         true => Ok(()),
-        false if hello.token.is_empty() => Err(failed("its Hello has no token")),
-        false => Err(failed(format!("its Hello shows the token `{}` instead of `{token}`", hello.token))),
+        false if hello.token.is_empty() => {
+            Err(failed(format!("its Hello has no token; `{token}` was expected")))
+        }
+        false => Err(failed(format!("its Hello shows the token `{}`; `{token}` was expected", hello.token))),
     }
 }
 
@@ -108,7 +110,7 @@ async fn tells_its_pid(stage: &mut Stage) -> Result<(), Fault> {
 async fn waits_for_the_answer(stage: &mut Stage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     if !worker.peer.is_silent(SILENCE).await {
-        return Err(failed("it sent something, or closed, before it was answered"));
+        return Err(failed("it sent something, or closed, before it was answered; silence was expected"));
     }
     worker.peer.send(&reply(welcome())).await?;
     worker.becomes_ready().await
@@ -162,7 +164,7 @@ fn reject(code: i32) -> HelloReply {
 
 async fn fails(worker: &mut Worker) -> Result<(), Fault> {
     match worker.ends(LEAVING).await?.reason.code() {
-        Some(0) => Err(failed("it exited with code 0 though it was refused")),
+        Some(0) => Err(failed("it exited with code 0 though it was refused; another code was expected")),
         _ => Ok(()),
     }
 }
@@ -170,6 +172,8 @@ async fn fails(worker: &mut Worker) -> Result<(), Fault> {
 fn has_told_why(worker: &Worker) -> Result<(), Fault> {
     match worker.process.has_printed(WHY) {
         true => Ok(()),
-        false => Err(failed(format!("it did not print the message of the Reject: {WHY}"))),
+        false => {
+            Err(failed(format!("it did not print the message of the Reject, which was expected: {WHY}")))
+        }
     }
 }

@@ -68,10 +68,13 @@ async fn answers_a_burst(stage: &mut Stage) -> Result<(), Fault> {
     worker.peer.send_bytes(&bytes, "1000 Pings in one write").await?;
     let mut open: std::collections::BTreeSet<u64> = (1..=BURST).collect();
     while !open.is_empty() {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("a Pong to every Ping").await?;
         let Some(Body::Pong(_)) = heard.body else { continue };
         if !open.remove(&heard.reply_to) {
-            return Err(failed(format!("its Pong answers {}, which is not open", heard.reply_to)));
+            return Err(failed(format!(
+                "its Pong answers {}; the number of a Ping without an answer was expected",
+                heard.reply_to
+            )));
         }
     }
     Ok(())

@@ -51,7 +51,7 @@ async fn says_started_once(stage: &mut Stage) -> Result<(), Fault> {
     for _ in 0..LOOKS {
         let said = worker.answers_ping().await?;
         if said.iter().any(|said| matches!(said.body, Some(Body::Started(_)))) {
-            return Err(failed("it said Started a second time"));
+            return Err(failed("it said Started a second time; once was expected"));
         }
     }
     Ok(())
@@ -62,7 +62,7 @@ async fn stays_when_stopped(stage: &mut Stage) -> Result<(), Fault> {
     worker.stops().await?;
     worker.answers_ping().await?;
     match tokio::time::timeout(Duration::from_millis(300), worker.process.ended()).await {
-        Ok(exit) => Err(failed(format!("it {exit}, though nobody had said Quit"))),
+        Ok(exit) => Err(failed(format!("it {exit}, though nobody had said Quit; it was expected to stay"))),
         Err(_) => worker.answers_ping().await.map(drop),
     }
 }
@@ -76,7 +76,7 @@ async fn stops_before_it_has_started(stage: &mut Stage) -> Result<(), Fault> {
     worker.says(&Body::Stopped(Stopped {}), seq).await?;
     let said = worker.answers_ping().await?;
     match said.iter().any(|said| matches!(said.body, Some(Body::Started(_)))) {
-        true => Err(failed("it said Started after Stopped")),
+        true => Err(failed("it said Started after Stopped; nothing was expected to follow")),
         false => worker.leaves().await,
     }
 }
@@ -143,7 +143,7 @@ impl Client {
 pub(super) async fn starts_and_answers(worker: &mut Worker, seq: u64) -> Result<(), Fault> {
     let (mut is_started, mut is_alive) = (false, false);
     while !(is_started && is_alive) {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("Started, and a Pong,").await?;
         is_started |= matches!(heard.body, Some(Body::Started(Started {})));
         is_alive |= matches!(heard.body, Some(Body::Pong(_))) && heard.reply_to == seq;
     }

@@ -67,10 +67,14 @@ async fn takes_a_second_stop(stage: &mut Stage, expects_reply: bool) -> Result<(
     let seq = worker.next_seq();
     worker.peer.send(&MasterFrame { expects_reply, ..frame(seq, stop()) }).await?;
     if expects_reply {
-        match worker.answer_to(seq).await?.body {
+        match worker.answer_to(seq, "Stopped or an Error with BAD_STATE").await?.body {
             Some(Body::Stopped(_)) => {}
             Some(Body::Error(error)) if error.code() == ErrorCode::BadState => {}
-            _ => return Err(failed("its answer is neither Stopped nor an Error with BAD_STATE")),
+            _ => {
+                return Err(failed(
+                    "its answer is neither Stopped nor an Error with BAD_STATE, of which one was expected",
+                ));
+            }
         }
     }
     worker.answers_ping().await?;

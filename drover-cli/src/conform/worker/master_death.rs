@@ -64,8 +64,10 @@ async fn ends_with_success(stage: &mut Stage) -> Result<(), Fault> {
     stage.started().await?;
     match master_dies(stage).await?.code() {
         Some(0) => Ok(()),
-        Some(code) => Err(failed(format!("it had nothing to finish, and exited with code {code}"))),
-        None => Err(failed("it had nothing to finish, and did not exit by itself")),
+        Some(code) => {
+            Err(failed(format!("it had nothing to finish, and exited with code {code}; 0 was expected")))
+        }
+        None => Err(failed("it had nothing to finish, and was ended by a signal; exit code 0 was expected")),
     }
 }
 

@@ -117,9 +117,9 @@ impl Stage {
             accepted = listener.accept() => accepted
                 .map(|(stream, _)| stream)
                 .map_err(|error| failed(format!("a connection can't be taken: {error}"))),
-            exit = process.ended() => Err(failed(format!("it {exit}, and had not connected to DROVER_SOCKET"))),
+            exit = process.ended() => Err(failed(format!("it {exit}, and had not connected to DROVER_SOCKET, which was expected first"))),
             () = tokio::time::sleep(self.start_timeout) => {
-                Err(failed(format!("it did not connect to DROVER_SOCKET within {:?}", self.start_timeout)))
+                Err(failed(format!("it did not connect to DROVER_SOCKET, which was expected within {:?}", self.start_timeout)))
             }
         };
         match accepted {
@@ -139,13 +139,13 @@ impl Stage {
     /// A worker that has said Hello.
     pub(super) async fn introduced(&mut self) -> Result<(&mut Worker, Hello), Fault> {
         let worker = self.connected().await?;
-        let hello = worker.peer.next::<Hello>().await?;
+        let hello = worker.peer.next::<Hello>("Hello").await?;
         match hello {
             Some(hello) => {
                 worker.pid = hello.pid;
                 Ok((worker, hello))
             }
-            None => Err(failed("it closed the connection before its Hello")),
+            None => Err(failed("it closed the connection; its Hello was expected")),
         }
     }
 
@@ -175,7 +175,7 @@ impl Stage {
 
     /// Takes the worker that is on the stage.
     pub(super) fn worker(&mut self) -> Result<&mut Worker, Fault> {
-        self.worker.as_mut().ok_or_else(|| failed("it is gone"))
+        self.worker.as_mut().ok_or_else(|| failed("it is gone; a worker that stays was expected"))
     }
 
     /// Ends the worker, if there is one.

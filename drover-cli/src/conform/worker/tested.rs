@@ -51,7 +51,7 @@ impl Worker {
         let mut meanwhile = Vec::new();
         let answered = async {
             loop {
-                let frame = self.heard().await?;
+                let frame = self.heard("a Pong").await?;
                 if matches!(frame.body, Some(Body::Pong(_))) && frame.reply_to == seq {
                     return Ok(());
                 }
@@ -82,38 +82,57 @@ impl Worker {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             let next = tokio::time::timeout(left, self.peer.read::<WorkerFrame>()).await;
             let frame = match next {
-                Ok(frame) => frame?.ok_or_else(|| failed(format!("it closed before it said {what}")))?,
-                Err(_) => return Err(failed(format!("it did not say {what} within {time:?}"))),
+                Ok(frame) => frame?
+                    .ok_or_else(|| failed(format!("it closed the connection; {what} was expected first")))?,
+                Err(_) => {
+                    return Err(failed(format!("it did not say {what}, which was expected within {time:?}")));
+                }
             };
             if frame.body.as_ref() == Some(body) {
                 return match frame.reply_to == reply_to {
                     true => Ok(()),
-                    false => {
-                        Err(failed(format!("its {what} answers {} instead of {reply_to}", frame.reply_to)))
-                    }
+                    false => Err(failed(format!(
+                        "its {what} answers frame {}; {reply_to} was expected",
+                        frame.reply_to
+                    ))),
                 };
             }
         }
     }
 
     /// Its next frame that answers this one.
-    pub(super) async fn answer_to(&mut self, seq: u64) -> Result<WorkerFrame, Fault> {
+    pub(super) async fn answer_to(&mut self, seq: u64, expected: &str) -> Result<WorkerFrame, Fault> {
         let answered = async {
             loop {
-                let frame = self.heard().await?;
+                let frame = self.heard(expected).await?;
                 if frame.reply_to == seq {
                     return Ok(frame);
                 }
             }
         };
-        patiently("it did not answer", answered).await
+        patiently(&format!("it did not answer frame {seq} with {expected}"), answered).await
     }
 
-    /// Its next frame; that it closes is its fault.
-    pub(super) async fn heard(&mut self) -> Result<WorkerFrame, Fault> {
-        match self.peer.next::<WorkerFrame>().await? {
-            Some(frame) => Ok(frame),
-            None => Err(failed("it closed the connection")),
+    /// Its next frame that is more than a word about itself; that it closes is its fault. What it may say at any time, and for
+    /// ever, is no sign that `expected` will come.
+    pub(super) async fn heard(&mut self, expected: &str) -> Result<WorkerFrame, Fault> {
+        let told = async {
+            loop {
+                match self.peer.read::<WorkerFrame>().await? {
+                    Some(WorkerFrame {
+                        body: Some(Body::Status(_) | Body::Progress(_) | Body::Extend(_)),
+                        ..
+                    }) => {}
+                    Some(frame) => return Ok(frame),
+                    None => return Err(failed(format!("it closed the connection; {expected} was expected"))),
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(heard) => heard,
+            Err(_) => Err(failed(format!(
+                "it said nothing for {PATIENCE:?} but words about itself; {expected} was expected"
+            ))),
         }
     }
 
@@ -146,10 +165,13 @@ impl Worker {
     /// Waits for the end of its process.
     pub(super) async fn ends(&mut self, time: Duration) -> Result<Exit, Fault> {
         let ended = tokio::time::timeout(time, self.process.ended()).await;
-        let exit = ended.map_err(|_| failed(format!("it still runs after {time:?}")))?.clone();
+        let exit =
+            ended.map_err(|_| failed(format!("it still runs after {time:?}; its end was expected")))?.clone();
         self.log.remark(&format!("it {exit}"));
         match exit.reason {
-            ExitReason::ExternalSignal { .. } => Err(failed(format!("it {exit}"))),
+            ExitReason::ExternalSignal { .. } => {
+                Err(failed(format!("it {exit}; that it exits by itself was expected")))
+            }
             _ => Ok(exit),
         }
     }
@@ -159,7 +181,7 @@ impl Worker {
         let exit = self.ends(time).await?;
         match exit.reason {
             ExitReason::NormalExit => Ok(()),
-            _ => Err(failed(format!("it {exit}"))),
+            _ => Err(failed(format!("it {exit}; exit code 0 was expected"))),
         }
     }
 }
@@ -168,7 +190,7 @@ impl Worker {
 async fn patiently<T>(otherwise: &str, wait: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match tokio::time::timeout(PATIENCE, wait).await {
         Ok(answer) => answer,
-        Err(_) => Err(failed(format!("{otherwise} within {PATIENCE:?}"))),
+        Err(_) => Err(failed(format!("{otherwise}, which was expected within {PATIENCE:?}"))),
     }
 }
 
