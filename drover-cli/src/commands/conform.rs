@@ -58,7 +58,7 @@ async fn of_worker(args: ConformWorkerArgs) -> ExitStatus {
                     ExitStatus::Failed
                 }
                 worker::RunError::NoCase(_) => ExitStatus::Usage,
-                worker::RunError::Directory(_) => ExitStatus::Failed,
+                worker::RunError::Directory(_) | worker::RunError::Subreaper(_) => ExitStatus::Failed,
             }
         }
     }

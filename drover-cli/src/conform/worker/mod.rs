@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `process`, `tested` | a worker: its process, its connection, and what is asked of both |
 //! | `stage` | where a case is played: a socket, and one worker after the other |
+//! | `orphans` | what workers have started and left |
 //! | `runner` | plays cases side by side, and tells what came of each |
 //! | the others | the cases, a file a group |
 
@@ -21,6 +22,7 @@ mod life;
 mod life_more;
 mod master_death;
 mod mutation;
+mod orphans;
 mod process;
 mod runner;
 mod stage;
