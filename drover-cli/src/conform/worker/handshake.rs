@@ -1,5 +1,6 @@
 //! HS: the handshake.
 
+use std::fs;
 use std::time::Duration;
 
 use drover_proto::latest::{HelloReply, Reject, RejectCode, hello_reply};
@@ -12,6 +13,9 @@ use super::tested::Worker;
 
 /// How long nothing may come that would be there at once.
 const SILENCE: Duration = Duration::from_millis(500);
+
+/// How many processes may stand between the one that was started and the one that speaks.
+const DEPTH: usize = 64;
 
 /// How long a refused worker may take to leave. The page names no time; its start deadline would end it.
 const LEAVING: Duration = Duration::from_secs(10);
@@ -100,11 +104,27 @@ async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 async fn tells_its_pid(stage: &mut Stage) -> Result<(), Fault> {
-    let (_, hello) = stage.introduced().await?;
+    let (worker, hello) = stage.introduced().await?;
+    let Some(started) = worker.process.pid().await else {
+        return Err(failed("it is gone; a worker that waits for an answer was expected"));
+    };
     match hello.pid {
-        0 => Err(failed("its Hello has no pid")),
-        _ => Ok(()),
+        0 => Err(failed(format!("its Hello has no pid; {started} was expected, or that of a child of it"))),
+        pid if descends(pid, started) => Ok(()),
+        pid => Err(failed(format!(
+            "its Hello has the pid {pid}; {started} was expected, or that of a child of it"
+        ))),
     }
+}
+
+/// Whether the process is this one, or below it: a wrapper may stand between.
+fn descends(pid: u32, from: u32) -> bool {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // Behind the name, which may contain anything: the state, then the parent (proc_pid_stat(5)).
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    std::iter::successors(Some(pid), |pid| parent(*pid)).take(DEPTH).any(|pid| pid == from)
 }
 
 async fn waits_for_the_answer(stage: &mut Stage) -> Result<(), Fault> {

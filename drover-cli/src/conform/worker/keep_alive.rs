@@ -5,7 +5,8 @@ use drover_proto::latest::{Stopped, worker_frame::Body};
 use super::super::case::{Fault, failed};
 use super::super::peer::framed;
 use super::Case;
-use super::life::{Client, starts_and_answers};
+use super::client::Client;
+use super::life::starts_and_answers;
 use super::stage::{Stage, reply, welcome};
 use super::tested::{frame, ping, stop};
 
@@ -51,7 +52,7 @@ async fn answers_in_its_later_states(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn answers_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
-    let client = Client::connect(worker).await;
+    let client = Client::begun(worker).await?;
     let stop = worker.ask(stop()).await?;
     let meanwhile = worker.answers_ping().await?;
     drop(client);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use drover_proto::latest::{ShutDown, Started, Stopped, worker_frame::Body};
-use tokio::net::TcpStream;
 
 use super::super::case::{Fault, failed};
 use super::super::peer::framed;
 use super::Case;
+use super::client::Client;
 use super::stage::{QUIT, SLACK, Stage, reply, welcome};
 use super::tested::{Worker, frame, quit, stop};
 
@@ -101,7 +101,7 @@ async fn quits_right_after_stop(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn quits_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
-    let client = Client::connect(worker).await;
+    let client = Client::begun(worker).await?;
     worker.ask(stop()).await?;
     worker.answers_ping().await?;
     let seq = worker.ask(quit()).await?;
@@ -121,22 +121,6 @@ async fn quits_before_it_has_started(stage: &mut Stage) -> Result<(), Fault> {
 async fn left(worker: &mut Worker, quit: u64) -> Result<(), Fault> {
     worker.says(&Body::ShutDown(ShutDown {}), quit).await?;
     worker.ends_with_zero(QUIT + SLACK).await
-}
-
-/// A client with half a request, so that a worker that serves has something to finish.
-#[derive(Debug)]
-pub(super) struct Client(#[expect(dead_code, reason = "held open until it is dropped")] Option<TcpStream>);
-
-impl Client {
-    /// Connects to the worker's socket. A worker that does not serve leaves the client in the kernel's queue.
-    pub(super) async fn connect(worker: &Worker) -> Self {
-        use tokio::io::AsyncWriteExt;
-
-        let Some(address) = worker.process.address() else { return Self(None) };
-        let Ok(mut stream) = TcpStream::connect(address).await else { return Self(None) };
-        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: conform\r\n").await;
-        Self(Some(stream))
-    }
 }
 
 /// Waits for Started and a Ping's answer, in any order.

@@ -3,6 +3,7 @@
 //! | file | is |
 //! | --- | --- |
 //! | `process`, `tested` | a worker: its process, its connection, and what is asked of both |
+//! | `client`, `sockets` | a client of the worker's socket, and what the kernel tells of it |
 //! | `stage` | where a case is played: a socket, and one worker after the other |
 //! | `orphans` | what workers have started and left |
 //! | `runner` | plays cases side by side, and tells what came of each |
@@ -11,6 +12,7 @@
 mod backpressure;
 mod bus;
 mod bus_more;
+mod client;
 mod correlation;
 mod directory;
 mod environment;
@@ -25,6 +27,8 @@ mod mutation;
 mod orphans;
 mod process;
 mod runner;
+mod serving;
+mod sockets;
 mod stage;
 mod tested;
 
@@ -44,6 +48,7 @@ pub(crate) fn cases() -> Vec<Case> {
         forward::CASES,
         life::CASES,
         life_more::CASES,
+        serving::CASES,
         correlation::CASES,
         backpressure::CASES,
         keep_alive::CASES,

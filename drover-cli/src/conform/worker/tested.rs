@@ -1,5 +1,6 @@
 //! A worker on the stage: its process and its connection, and what is asked of both.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use drover_master::machine::exit::{Exit, ExitReason};
@@ -11,7 +12,7 @@ use super::super::case::{Fault, failed};
 use super::super::describe::Describe;
 use super::super::peer::{Log, PATIENCE, Peer};
 use super::process::Process;
-use super::stage::{DRAIN, QUIT, SLACK};
+use super::stage::{DRAIN, QUIT, SLACK, millis};
 
 /// A worker that has connected.
 #[derive(Debug)]
@@ -20,15 +21,19 @@ pub(super) struct Worker {
     pub(super) peer: Peer,
     /// As its Hello tells; 0 before.
     pub(super) pid: u32,
-    log: Log,
+    /// Where its socket listens; none if it was handed none.
+    pub(super) address: Option<SocketAddr>,
+    pub(super) log: Log,
     /// How long it may take to be ready.
     start_timeout: Duration,
     last_seq: u64,
 }
 
 impl Worker {
-    pub(super) const fn new(process: Process, peer: Peer, log: Log, start_timeout: Duration) -> Self {
-        Self { process, peer, pid: 0, log, start_timeout, last_seq: 0 }
+    pub(super) fn new(process: Process, peer: Peer, log: Log, start_timeout: Duration) -> Self {
+        // Before there is a process there is its socket; and when the process is gone, so is that.
+        let address = process.address();
+        Self { process, peer, pid: 0, address, log, start_timeout, last_seq: 0 }
     }
 
     /// Sends a body in a frame with the next `seq`, which it tells.
@@ -205,9 +210,17 @@ pub(super) const fn ping() -> master_frame::Body {
 }
 
 pub(super) fn stop() -> master_frame::Body {
-    master_frame::Body::Stop(Stop { deadline_ms: u64::try_from(DRAIN.as_millis()).unwrap_or(u64::MAX) })
+    stop_within(DRAIN)
+}
+
+pub(super) fn stop_within(time: Duration) -> master_frame::Body {
+    master_frame::Body::Stop(Stop { deadline_ms: millis(time) })
 }
 
 pub(super) fn quit() -> master_frame::Body {
-    master_frame::Body::Quit(Quit { deadline_ms: u64::try_from(QUIT.as_millis()).unwrap_or(u64::MAX) })
+    quit_within(QUIT)
+}
+
+pub(super) fn quit_within(time: Duration) -> master_frame::Body {
+    master_frame::Body::Quit(Quit { deadline_ms: millis(time) })
 }
