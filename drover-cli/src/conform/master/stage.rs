@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use drover_master::control::ControlClient;
 use drover_proto::latest::{
-    Hello, HelloReply, OperateRequest, Operation, Phase, Started, Welcome, WorkerFrame, WorkerStatus,
-    hello_reply, worker_frame::Body,
+    AppStatus, Hello, HelloReply, OperateRequest, Operation, Phase, Started, Welcome, WorkerFrame,
+    WorkerStatus, hello_reply, worker_frame::Body,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -178,7 +178,7 @@ impl Stage {
             signal(stand_in.pid, Signal::SIGKILL);
         }
         within("the app did not end", async {
-            while self.statuses().await?.iter().any(|row| row.pid != 0) {
+            while !self.apps().await?.iter().all(has_ended) {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             Ok(())
@@ -193,10 +193,14 @@ impl Stage {
     }
 
     async fn statuses(&self) -> Result<Vec<WorkerStatus>, Fault> {
+        Ok(self.apps().await?.into_iter().flat_map(|app| app.workers).collect())
+    }
+
+    async fn apps(&self) -> Result<Vec<AppStatus>, Fault> {
         let status = self.client().await?.status(std::slice::from_ref(&self.app)).await;
         let status =
             status.map_err(|error| failed(format!("the master does not tell its status: {error}")))?;
-        Ok(status.apps.into_iter().flat_map(|app| app.workers).collect())
+        Ok(status.apps)
     }
 
     async fn client(&self) -> Result<ControlClient, Fault> {
@@ -226,6 +230,13 @@ pub(super) async fn welcome(peer: &mut Peer) -> Result<Welcome, Fault> {
         Some(None) => Err(failed("its reply is empty; a Welcome was expected")),
         None => Err(failed("it closed the connection; an answer to Hello was expected")),
     }
+}
+
+/// Whether the app has ended, and not only its processes: what it is asked while it still stops would be lost, and one that it
+/// begins to start has none yet.
+fn has_ended(app: &AppStatus) -> bool {
+    let has_ended = matches!(app.phase(), Phase::Initialized | Phase::ShutDown | Phase::Failed);
+    has_ended && app.operation.is_empty() && app.workers.iter().all(|row| row.pid == 0)
 }
 
 /// A process that waits for somebody to speak for it.
