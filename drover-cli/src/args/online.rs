@@ -189,7 +189,7 @@ pub struct WaitArgs {
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
     /// For what
-    #[arg(long = "for", value_name = "WHAT")]
+    #[arg(long = "for", value_name = "WHAT", default_value = "ready")]
     pub goal: Goal,
     /// Wait no longer than this, such as 30s [default: until it is so, or can't be any more]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -203,6 +203,8 @@ pub enum Goal {
     Ready,
     /// None of them has a process, or gets one by itself.
     Stopped,
+    /// All of them are suspended.
+    Suspended,
     /// The processes that run now have ended, however.
     Exited,
 }
@@ -210,6 +212,11 @@ pub enum Goal {
 /// A length of time, as in `drover.toml`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     units::parse_duration(text).map_err(|error| format!("it {error}; {}", error.help()))
+}
+
+/// A whole number.
+pub(super) fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "expected a whole number, such as 10".to_owned())
 }
 
 /// A signal's name with or without `SIG`, or its number.

@@ -32,12 +32,20 @@ impl Source {
         Self { file: args.file.clone(), only: args.only.clone(), keep_going: args.keep_going, name }
     }
 
+    /// The directory of the file, where workers run that name no other. One of another user that is the master's own directory
+    /// anyway is left where it is: that user may not be let in to what is above it.
+    fn home(&self, app: &App) -> Option<PathBuf> {
+        let home = self.file.parent().map(Path::to_owned).filter(|home| home.is_absolute())?;
+        let is_own = || is_same(&home, Path::new("."));
+        (app.user.is_none() || !is_own()).then_some(home)
+    }
+
     /// Everything that is to be run.
     pub(super) fn description(&self, config: &Config) -> Description {
         let apps = wanted(config, &self.only).into_iter();
         let name = config.master.name.clone().unwrap_or_else(|| self.name.clone());
         Description {
-            apps: apps.map(|app| spec(config, app, self.keep_going)).collect(),
+            apps: apps.map(|app| spec(config, app, self)).collect(),
             strategy: config.master.strategy,
             shutdown_timeout: config.master.shutdown_timeout,
             fixed: vec![("master.name", name)],
@@ -81,7 +89,7 @@ fn wanted<'c>(config: &'c Config, only: &[String]) -> Vec<&'c App> {
 }
 
 /// An app of the file as the master runs it.
-fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
+fn spec(config: &Config, app: &App, source: &Source) -> AppSpec {
     let mut words = app.command.iter().cloned();
     let mut command = Command::new(words.next().unwrap_or_default()).args(words).env_clear(app.env_clear);
     for (key, value) in &app.env {
@@ -90,6 +98,8 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     if let Some(cwd) = &app.cwd {
         // The same directory is the same, by whichever path its file is named.
         command = command.current_dir(std::path::absolute(cwd).unwrap_or_else(|_| cwd.clone()));
+    } else if let Some(home) = source.home(app) {
+        command = command.current_dir(home);
     }
     if let Some(mask) = app.umask {
         command = command.umask(mask);
@@ -126,7 +136,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         })
         .collect();
     spec.stdin = app.stdin.clone();
-    spec.start = start_policy(app, keep_going);
+    spec.start = start_policy(app, source.keep_going);
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
     spec.watchdog = app.watchdog;

@@ -20,7 +20,7 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
         }
     };
     let file = args.file.display().to_string();
-    let warnings = config::obstacles(&text, &config);
+    let warnings = config::obstacles(&text, &config, super::whole(&args.file).parent());
     if !warnings.is_empty() {
         message::plain(&ConfigError::render_warnings(&warnings, &file, &text, message::is_stderr_coloured()));
     }

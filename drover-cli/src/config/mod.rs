@@ -57,6 +57,7 @@ mod recycle;
 mod relation;
 mod restart;
 mod root;
+mod shell;
 pub mod size;
 mod socket;
 mod suggest;

@@ -8,3 +8,4 @@ pub(crate) mod progress;
 pub(crate) mod said;
 pub(crate) mod story;
 pub(crate) mod table;
+pub(crate) mod word;

@@ -6,6 +6,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerRole, WorkerStatus};
 
+use super::word;
+
 /// Everything there is, for people.
 pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
     let master = reply.master.clone().unwrap_or_default();
@@ -39,13 +41,12 @@ pub(crate) fn names(reply: &StatusReply) -> String {
 
 pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
     let style = if colour { style(app.phase()) } else { Style::new() };
-    let mut line = format!(
-        "{} {style}{}{style:#}, {} of {} ready",
-        app.name,
-        capitals(app.phase()),
-        app.ready,
-        app.desired
-    );
+    let word = word::of_app(app);
+    let mut line = format!("{} {style}{word}{style:#}", app.name);
+    // Of what has done its work nothing is missing.
+    if word != "COMPLETED" {
+        let _ = write!(line, ", {} of {} ready", app.ready, app.desired);
+    }
     if !app.waits_for.is_empty() {
         let _ = write!(line, ", waits for {}", app.waits_for.join(", "));
     }
@@ -57,7 +58,7 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
             let _ = write!(line, ", {operation} under way");
         }
     }
-    if !app.outcome.is_empty() {
+    if !app.outcome.is_empty() && word != "COMPLETED" {
         let _ = write!(line, ", {}", app.outcome);
     }
     for listener in &app.listeners {
@@ -68,9 +69,9 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
 
 fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     let phase = match worker.next_try_ms {
-        Some(left) => format!("{}, next try in {}", capitals(worker.phase()), uptime(left)),
-        None if !worker.unready.is_empty() => format!("{}, not ready", capitals(worker.phase())),
-        None => capitals(worker.phase()),
+        Some(left) => format!("{}, next try in {}", word::of_worker(worker), uptime(left)),
+        None if !worker.unready.is_empty() => format!("{}, not ready", word::of_worker(worker)),
+        None => word::of_worker(worker).to_owned(),
     };
     let dash = || "-".to_owned();
     [
@@ -79,7 +80,7 @@ fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
         if worker.pid == 0 { dash() } else { worker.pid.to_string() },
         if worker.pid == 0 { dash() } else { uptime(worker.uptime_ms) },
         worker.restarts.to_string(),
-        worker.last_exit.as_ref().map_or_else(dash, |exit| exit.text.clone()),
+        word::of_last_exit(worker).map_or_else(dash, str::to_owned),
     ]
 }
 
@@ -97,9 +98,9 @@ fn paint(table: &str, app: &AppStatus) -> String {
     let mut lines = table.lines();
     let mut painted = lines.next().unwrap_or_default().to_owned();
     for (line, worker) in lines.zip(&app.workers) {
-        let (name, style) = (capitals(worker.phase()), style(worker.phase()));
+        let (name, style) = (word::of_worker(worker), style(worker.phase()));
         painted.push('\n');
-        painted.push_str(&line.replacen(&name, &format!("{style}{name}{style:#}"), 1));
+        painted.push_str(&line.replacen(name, &format!("{style}{name}{style:#}"), 1));
     }
     painted
 }
@@ -114,10 +115,6 @@ fn style(phase: Phase) -> Style {
         }
         Phase::Unspecified | Phase::Stopped | Phase::ShutDown => Style::new().dimmed(),
     }
-}
-
-pub(super) fn capitals(phase: Phase) -> String {
-    phase.name().to_uppercase()
 }
 
 /// A length of time in its two largest units.
