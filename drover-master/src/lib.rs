@@ -87,4 +87,4 @@ pub use process::{
     write_output,
 };
 pub use signals::Signals;
-pub use sys::{reap_strangers, restore_child_signal};
+pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

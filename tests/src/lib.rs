@@ -15,6 +15,8 @@ pub mod raw;
 #[expect(unsafe_code, reason = "what has no safe function")]
 mod sys;
 
+pub use sys::with_signals_blocked;
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::str::FromStr;

@@ -10,7 +10,7 @@ use crate::args::{Global, UpArgs};
 use crate::config;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::output::said::{self, Said};
+use crate::output::said;
 
 pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
     if args.detached
@@ -22,7 +22,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
     // The file is known by one path wherever it is named, also after a link that led here was moved.
     let args = &UpArgs { file: whole(&args.file), ..args.clone() };
     let status = start(global, args).await;
-    said::say(&Said::Ended(status as u8));
+    said::end(status as u8);
     status
 }
 

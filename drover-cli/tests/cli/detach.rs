@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use nix::sys::signal::{SIGHUP, SIGINT, SIGKILL, killpg};
+use nix::sys::signal::{SIGHUP, SIGINT, SIGKILL, SIGUSR1, killpg};
 use nix::unistd::Pid;
 
 use crate::harness::{Home, Running, is_running, signal};
@@ -73,6 +73,26 @@ fn a_failed_start_is_told_as_in_the_foreground() {
     write(&home, SOON);
     home.run(&["up", "-d", "--only", "nosuch"]).failed(4, &["no app `nosuch`"]);
     home.run(&["up", "-d", "--log", "no/such/dir"]).failed(1, &["no/such/dir", "No such file"]);
+}
+
+#[test]
+fn its_log_is_opened_again_after_a_rotation() {
+    let home = Home::new();
+    write(&home, SOON);
+    let moved = home.path("own.log.1");
+    assert_eq!(home.run(&["up", "-d", "--log", "own.log"]).code, Some(0));
+    fs::rename(home.path("own.log"), &moved).unwrap();
+    signal(master_pid(&home), SIGUSR1);
+    let mode = crate::harness::eventually("the log by its name", || {
+        Some(fs::metadata(home.path("own.log")).ok()?.permissions().mode() & 0o777)
+    });
+    assert_eq!(mode, 0o600);
+    assert_eq!(home.run(&["restart", "web"]).code, Some(0));
+    down(&home);
+    let (before, after) =
+        (fs::read_to_string(&moved).unwrap(), fs::read_to_string(home.path("own.log")).unwrap());
+    assert!(before.contains("web/0 | hello\n") && !before.contains("shut down"), "{before}");
+    assert!(after.contains("web/0 | hello\n") && after.contains("web shut down"), "{after}");
 }
 
 #[test]

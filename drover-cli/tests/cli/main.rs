@@ -37,6 +37,7 @@ mod status;
 mod storm;
 mod surroundings;
 mod suspend;
+mod terminal;
 mod traces;
 mod unread;
 mod up;

@@ -146,8 +146,12 @@ fn watch_ends_when_it_is_interrupted_and_the_master_goes_on() {
     let (demo, _) = home.demo(&["-n", "1"]);
     let watch = home.start(&["status", "-w"]);
     watch.prints("1 of 1 ready");
+    // The uptime grows, and is shown; into a pipe one after the other.
+    watch.stdout.until("the next status", |all| (all.matches("1 of 1 ready").count() > 1).then_some(()));
     watch.signal(SIGINT);
-    assert_eq!(watch.end().code, Some(0));
+    let ended = watch.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(!ended.stdout.contains('\x1b') && ended.stdout.contains("\n\ndemo"), "{ended:#?}");
     assert!(is_running(demo.pid()));
     home.down(demo);
 }

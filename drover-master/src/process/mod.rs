@@ -22,6 +22,6 @@ pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_go
 pub(crate) use holding::{is_held, socket_numbers};
 pub use limits::limits_out_of_reach;
 pub use output::{Line, OutputSink, Stream, flush_output, say_aside, write_output};
-pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail};
+pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail, remember_files, reopen_files};
 pub(crate) use spawner::{Input, NotifyBy, SpawnFailure, SpawnRequest, Spawned, spawn};
 pub(crate) use tree::Tree;
