@@ -97,11 +97,9 @@ impl Driver {
 /// Whether it may take new work.
 const fn serves(worker: &Worker) -> bool {
     match worker.state() {
-        State::Initialized { .. }
-        | State::Starting
-        | State::Checking
-        | State::Started
-        | State::Lingering => true,
+        State::Initialized { .. } | State::Starting | State::Checking | State::Started | State::Lingering => {
+            true
+        }
         State::Stopping
         | State::Stopped
         | State::Resuming
