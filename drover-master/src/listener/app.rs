@@ -116,6 +116,20 @@ impl AppListeners {
         }
     }
 
+    /// Whether nothing is open.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+    }
+
+    /// Every socket that is open.
+    pub(crate) fn all(&self) -> Vec<Arc<OwnedFd>> {
+        let sockets = self.opened.iter().flat_map(|(_, opened)| match opened {
+            Opened::Shared { socket, .. } => vec![Arc::clone(socket)],
+            Opened::PerSlot(slots) => slots.all(),
+        });
+        sockets.collect()
+    }
+
     /// Closes those that none of these descriptions has.
     pub(crate) fn keep(&mut self, needed: &[&ListenSpec]) {
         self.opened.retain(|(known, _)| needed.iter().any(|spec| is_same(known, spec)));
@@ -206,11 +220,7 @@ impl AppListeners {
     /// Nothing is lost.
     pub(crate) async fn until_shut_down(&mut self) {
         if self.is_changed {
-            let sockets = self.opened.iter().flat_map(|(_, opened)| match opened {
-                Opened::Shared { socket, .. } => vec![Arc::clone(socket)],
-                Opened::PerSlot(slots) => slots.sockets().cloned().collect(),
-            });
-            if let Err(error) = self.watch.follow(sockets.collect()) {
+            if let Err(error) = self.watch.follow(self.all()) {
                 tracing::error!(target: "drover::listener", %error, "can't see whether workers shut listeners down");
             }
             self.is_changed = false;

@@ -86,6 +86,11 @@ impl SlotSockets {
         self.sockets.get(&slot).cloned()
     }
 
+    /// The sockets of all slots.
+    pub(super) fn all(&self) -> Vec<Arc<OwnedFd>> {
+        self.sockets.values().cloned().collect()
+    }
+
     /// Leads new connections to these slots; if there is none, to where they are led now.
     pub(super) fn lead_to(&mut self, slots: &BTreeSet<SlotIndex>) {
         if self.group.lead_to(slots) {
@@ -120,11 +125,6 @@ impl SlotSockets {
     pub(super) fn queued(&self) -> impl Iterator<Item = SlotIndex> {
         let waits = |socket: &Arc<OwnedFd>| sys::queued(socket.as_fd()).is_ok_and(|count| count > 0);
         self.sockets.iter().filter(move |(_, socket)| waits(socket)).map(|(slot, _)| *slot)
-    }
-
-    /// All sockets that are open.
-    pub(super) fn sockets(&self) -> impl Iterator<Item = &Arc<OwnedFd>> {
-        self.sockets.values()
     }
 
     /// Has those listen again that were shut down; each is the last one in the group then. Whether there was one.

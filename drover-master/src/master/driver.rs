@@ -24,6 +24,7 @@ use super::hook::{ExitContext, Hook};
 use super::measuring::Measuring;
 use super::ticket::Reply;
 use super::trace;
+use super::unlisten::Unlistening;
 use super::view::View;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
@@ -81,6 +82,7 @@ pub(super) struct Driver {
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
@@ -164,6 +166,7 @@ impl Driver {
             teller,
             bus,
             measuring: Measuring::default(),
+            unlistening: Unlistening::default(),
             stores: HashMap::new(),
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -184,7 +187,12 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let own = [self.fleet.next_deadline(), self.measuring.deadline(), self.listeners.next_try()];
+        let own = [
+            self.fleet.next_deadline(),
+            self.measuring.deadline(),
+            self.unlistening.deadline(),
+            self.listeners.next_try(),
+        ];
         let look = self.attention.plan(own.into_iter().flatten().min(), self.fleet.is_timed());
         let due = async {
             match look {
@@ -276,6 +284,7 @@ impl Driver {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
         self.measure(now);
+        self.unlisten(now);
         self.carry_out(now);
         // Only now: a refusal has its verdict.
         drop(admitted);
@@ -356,13 +365,18 @@ impl Driver {
         Ok(())
     }
 
+    /// Nobody can connect any more, unless another app listens there too.
+    pub(super) fn close_listeners(&mut self) {
+        self.listeners = AppListeners::new(self.teller.clone());
+        self.show_edition();
+    }
+
     fn close(&mut self) {
         for edition in self.editions.values_mut() {
             (edition.link, edition.notify) = (None, None);
         }
         self.stores.clear();
-        self.listeners = AppListeners::new(self.teller.clone());
-        self.show_edition();
+        self.close_listeners();
     }
 
     pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {

@@ -93,7 +93,7 @@ impl Driver {
         }
     }
 
-    fn is_ending(&self) -> bool {
+    pub(super) fn is_ending(&self) -> bool {
         matches!(self.fleet.doing(), Doing::Stopping | Doing::Killing)
     }
 }
