@@ -102,6 +102,15 @@ enum Input {
     TimePassed,
 }
 
+/// The runtime goes and takes the driver with it, while the app runs: what others see is that nothing does any more.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.fleet.doing() != Doing::Idle {
+            self.view.abandon();
+        }
+    }
+}
+
 impl Driver {
     pub(super) fn new(
         spec: AppSpec,
@@ -259,7 +268,7 @@ impl Driver {
                 FleetAction::Forget { id } => self.forget(id),
                 FleetAction::AskPolicy { worker, exit, proposed } => {
                     let context = ExitContext { worker, exit: &exit, proposed };
-                    let decision = self.hook.as_mut().map_or(proposed, |hook| hook.ask(&context));
+                    let decision = self.hook.as_ref().map_or(proposed, |hook| hook.ask(&context));
                     self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
                 }
                 FleetAction::Publish(event) => {
