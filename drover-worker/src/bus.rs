@@ -160,7 +160,9 @@ impl MessageBus {
         let (bus, round) = (self.clone(), self.round());
         async move {
             let stop = bus.requested(|requests| requests.stop_of(round)).await;
-            let half = stop.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) / 2);
+            let half = stop
+                .deadline
+                .map(|deadline| Instant::from_std(deadline).saturating_duration_since(Instant::now()) / 2);
             let linger = half.map_or(LINGER, |half| LINGER.min(half));
             let until = bus.shared.requests.borrow().after_stop(linger);
             tokio::time::sleep_until(until).await;

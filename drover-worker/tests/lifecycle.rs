@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drover_worker::testing::messages::worker_frame::Body;
 use drover_worker::testing::messages::{
@@ -10,7 +10,7 @@ use drover_worker::testing::messages::{
 };
 use drover_worker::testing::{FakeLink, FakeMaster};
 use drover_worker::{MessageBus, SendError, StopCause};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drover_worker::testing::messages::worker_frame::Body;
 use drover_worker::testing::messages::{ErrorCode, ShutDown, Started, Stopped};
 use drover_worker::testing::{FakeLink, FakeMaster};
 use drover_worker::{ConnectError, MessageBus, SendError, StopCause};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const MINUTE: Duration = Duration::from_secs(60);
