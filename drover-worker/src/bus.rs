@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_proto::latest::{Extend, ShutDown, Started, Status, Stopped, WorkerFrame, worker_frame};
+use drover_proto::latest::{Extend, Status, WorkerFrame, worker_frame};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -380,12 +380,7 @@ pub(crate) fn cut(text: &mut String, bytes: usize) {
 type Place<'a> = Result<mpsc::Permit<'a, Outgoing>, mpsc::error::SendError<()>>;
 
 fn send(place: Place<'_>, message: Said, reply_to: u64, written: oneshot::Sender<()>) {
-    let body = match message {
-        Said::Nothing => return,
-        Said::Started => worker_frame::Body::Started(Started {}),
-        Said::Stopped => worker_frame::Body::Stopped(Stopped {}),
-        Said::ShutDown => worker_frame::Body::ShutDown(ShutDown {}),
-    };
+    let Some(body) = message.body() else { return };
     // Without a place the link has ended, which the lifecycle hears of in the same moment.
     if let Ok(place) = place {
         place.send(outgoing(reply_to, body, written));

@@ -67,7 +67,7 @@ impl Shared {
         self.state().phase()
     }
 
-    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Said>, BadState> {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
@@ -84,10 +84,16 @@ impl Shared {
         Ok(())
     }
 
-    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Said>, BadState> {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.quit_received(seq))
+    }
+
+    /// SIGTERM, from somebody else than the master.
+    pub(crate) fn signalled(&self) {
+        let stop = StopRequest { deadline: None, cause: StopCause::Signal };
+        self.change(stop, QuitRequest { deadline: None }, Lifecycle::signalled);
     }
 
     pub(crate) fn master_gone(&self) {
