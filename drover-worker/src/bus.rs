@@ -268,7 +268,8 @@ impl MessageBus {
 
     /// Says ShutDown: everything is released, and the process is about to exit. Answers a request to leave.
     ///
-    /// The process may exit right after it.
+    /// The process may exit right after it, and has to: the end of a runtime waits for tasks of `spawn_blocking`, and a process that is
+    /// still there when the time to leave has passed (5 s by default) gets SIGTERM. A line on stderr tells so after 1 s.
     ///
     /// # Errors
     ///

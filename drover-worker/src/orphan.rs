@@ -60,11 +60,13 @@ pub(crate) fn default_timeout(drain_ms: u64, quit_ms: u64) -> Duration {
     Duration::from_millis(drain_ms.saturating_add(quit_ms)).max(SHORTEST_DEFAULT)
 }
 
-/// Starts the thread. `rung` is called when `bell`, if there is one, is readable.
+/// Starts the thread. `rung` is called when `bell`, if there is one, is readable. A process that `is_own_master`, as in a test, may well
+/// live on after ShutDown.
 pub(crate) fn watch(
     connection: Arc<UnixStream>,
     leaving: Leaving,
     timeout: Duration,
+    is_own_master: bool,
     bell: Option<BorrowedFd<'static>>,
     rung: impl Fn() + Send + 'static,
 ) -> io::Result<()> {
@@ -79,8 +81,10 @@ pub(crate) fn watch(
         await_end(&epoll, &rung);
         drop((epoll, connection, rung));
         if leaving.is_announced() {
-            sleep(WORDLESS);
-            tell_what_keeps_it();
+            if !is_own_master {
+                sleep(WORDLESS);
+                tell_what_keeps_it();
+            }
             return;
         }
         sleep(timeout);
@@ -111,7 +115,7 @@ fn sleep(duration: Duration) {
 fn tell_what_keeps_it() {
     let line = format!(
         "drover-worker: the process is still there {WORDLESS:?} after it said ShutDown: something blocks its end, such as a task of \
-         spawn_blocking, which the end of a runtime waits for. The master ends it by SIGTERM when stop.quit_timeout has passed.\n"
+         spawn_blocking, which the end of a runtime waits for. The master ends it by SIGTERM when its time to leave (5 s by default) has passed.\n"
     );
     // Nobody may be there to read it.
     let _unheard = io::stderr().write_all(line.as_bytes());

@@ -21,7 +21,7 @@ pub enum StopCause {
     Master,
     /// The connection to the master ended. The process is ended by force at the request's deadline.
     MasterGone,
-    /// SIGINT or SIGTERM, in standalone mode.
+    /// SIGINT or SIGTERM in standalone mode; under a master, SIGTERM that it has not sent.
     Signal,
 }
 

@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drover_worker::testing::messages::worker_frame::Body;
 use drover_worker::testing::messages::{ErrorCode, ShutDown, Started, Stopped};
 use drover_worker::testing::{FakeLink, FakeMaster};
 use drover_worker::{ConnectError, MessageBus, SendError, StopCause};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -52,6 +52,7 @@ async fn a_worker_rests_and_goes_on_as_often_as_it_is_asked() {
     for _ in 0..20 {
         let resume = link.resume(MINUTE).await.unwrap();
         let deadline = within(bus.resume_requested()).await.unwrap().deadline.unwrap();
+        let deadline = Instant::from_std(deadline);
         assert!(deadline <= Instant::now() + MINUTE && deadline > Instant::now());
         assert!(!bus.is_stopping());
         bus.extend(MINUTE).await.unwrap();

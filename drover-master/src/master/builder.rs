@@ -361,8 +361,7 @@ impl MasterBuilder {
         if handler.is_none() && shows_messages {
             handler = Some(shown(self.spec.name.as_str().into(), self.events.clone()));
         }
-        let (master, driver) =
-            Driver::new(self.spec, hook, handler, self.events, self.output_log, self.pool);
+        let (master, driver) = Driver::new(self.spec, hook, handler, self.events, self.output_log, self.pool);
         runtime.spawn(driver.run());
         if let Some(signals) = signals {
             signals.watch(&master);

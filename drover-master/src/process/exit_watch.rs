@@ -158,7 +158,12 @@ mod tests {
         let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
         let pid = child.id().cast_signed();
         let tree = Arc::new(Tree::new(pid, pidfd_open(pid).unwrap()));
-        assert_eq!(child.wait().unwrap().code(), Some(3));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the part of the program that waits for children of others"
+        )]
+        let taken = child.wait().unwrap();
+        assert_eq!(taken.code(), Some(3));
         let death = timeout(Duration::from_secs(60), until_ended(&tree)).await.unwrap();
         assert_eq!(death.0, ExitStatus::Taken);
     }

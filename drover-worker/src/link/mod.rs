@@ -77,7 +77,9 @@ pub(crate) fn start(
             shared.signalled();
         }
     };
-    orphan::watch(Arc::clone(&connection), shared.leaving.clone(), orphan_timeout, bell, rung)
+    let is_own_master = u32::try_from(master) == Ok(std::process::id());
+    let leaving = shared.leaving.clone();
+    orphan::watch(Arc::clone(&connection), leaving, orphan_timeout, is_own_master, bell, rung)
         .map_err(ConnectError::OrphanWatch)?;
     let link = Link { shared: Arc::clone(&shared), post, connection, can_resume };
     tokio::spawn(link.run(

@@ -440,8 +440,7 @@ fn exit_code_143_after_sigterm_is_as_asked_and_another_code_is_not() {
 #[test]
 fn an_end_whose_status_was_taken_is_a_success_if_it_was_asked_for() {
     let plain = || Life::new(Protocol::None).feed([spawned()]).overtaken();
-    let as_asked =
-        ExitReason::KilledByMaster { cause: KillCause::StopSignal, status: ExitStatus::Taken };
+    let as_asked = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status: ExitStatus::Taken };
     for (life, expected) in [
         (plain(), (ExitReason::StatusTaken, Phase::Failed)),
         (plain().feed([shutdown()]), (as_asked, Phase::ShutDown)),
