@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use drover_master::Colours;
 use drover_master::control::LogFollow;
 use drover_proto::latest::{LogLine, LogsRequest};
 
@@ -48,9 +49,10 @@ pub(super) async fn run(global: &Global, args: &LogsArgs) -> ExitStatus {
 
 /// Of both streams to stdout, byte by byte: what is no text here may be some to its reader.
 fn print(line: &LogLine) -> io::Result<()> {
-    let style = if message::is_stdout_coloured() { PREFIX } else { Style::new() };
+    let colours = message::stdout_colours();
+    let style = if colours == Colours::Shown { PREFIX } else { Style::new() };
     let mut bytes = format!("{style}{}/{} |{style:#} ", line.app, line.slot).into_bytes();
-    bytes.extend_from_slice(&line.text);
+    bytes.extend_from_slice(&colours.line(&line.text));
     bytes.push(b'\n');
     io::stdout().lock().write_all(&bytes)
 }

@@ -36,7 +36,7 @@ use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
-use crate::process::OutputLog;
+use crate::process::AppLog;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -51,7 +51,7 @@ pub(super) struct Driver {
     attention: Attention,
     hook: Option<Hook>,
     events: EventLog,
-    pub(super) output_log: Option<OutputLog>,
+    pub(super) output_log: Option<AppLog>,
     pub(super) view: Arc<View>,
     /// The generation that the view shows.
     pub(super) shown: Generation,
@@ -110,7 +110,7 @@ impl Driver {
         hook: Option<Hook>,
         handler: Option<Handler>,
         events: EventLog,
-        output_log: Option<OutputLog>,
+        output_log: Option<AppLog>,
         pool: ListenerPool,
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
