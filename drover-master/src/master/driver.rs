@@ -24,6 +24,7 @@ use super::hook::{ExitContext, Hook};
 use super::measuring::Measuring;
 use super::ticket::Reply;
 use super::trace;
+use super::unlisten::Unlistening;
 use super::view::View;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
@@ -78,6 +79,7 @@ pub(super) struct Driver {
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
@@ -157,6 +159,7 @@ impl Driver {
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
+            unlistening: Unlistening::default(),
             stores: HashMap::new(),
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -177,7 +180,8 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let deadline = self.fleet.next_deadline().into_iter().chain(self.measuring.deadline()).min();
+        let others = self.measuring.deadline().into_iter().chain(self.unlistening.deadline());
+        let deadline = self.fleet.next_deadline().into_iter().chain(others).min();
         let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
             match look {
@@ -263,6 +267,7 @@ impl Driver {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
         self.measure(now);
+        self.unlisten(now);
         self.carry_out(now);
         // Only now: a refusal has its verdict.
         drop(admitted);
@@ -344,13 +349,18 @@ impl Driver {
         Ok(())
     }
 
+    /// Nobody can connect any more, unless another app listens there too.
+    pub(super) fn close_listeners(&mut self) {
+        self.listeners = AppListeners::default();
+        self.show_edition();
+    }
+
     fn close(&mut self) {
         for edition in self.editions.values_mut() {
             (edition.link, edition.notify) = (None, None);
         }
         self.stores.clear();
-        self.listeners = AppListeners::default();
-        self.show_edition();
+        self.close_listeners();
     }
 
     pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {

@@ -7,6 +7,7 @@ mod command_line;
 mod crew;
 mod exit_watch;
 mod explain;
+mod holding;
 mod limits;
 mod memory;
 mod output;
@@ -18,6 +19,7 @@ pub(crate) use account::Account;
 pub use account::AccountError;
 pub use command_line::passed_in_vain;
 pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_gone};
+pub(crate) use holding::{is_held, socket_numbers};
 pub use limits::limits_out_of_reach;
 pub(crate) use output::{
     AppLog, LogNext, LogStream, OutputLog, OutputReader, Tail, remember_files, reopen_files,
