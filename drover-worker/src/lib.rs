@@ -50,7 +50,7 @@
 //!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
 //!   [resumed](MessageBus::resume_requested) takes the same sockets and begins anew, as often as it is asked.
 //! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
-//!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal ends the
+//!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal, half a second later or more, ends the
 //!   process with 130 or 143.
 //! - **When the master dies**, the request to stop comes with [`StopCause::MasterGone`], and the request to leave after
 //!   [`stopped`](MessageBus::stopped). A process that is not gone when the

@@ -11,8 +11,11 @@
 //! | [`composite`] | several apps as one: started in order, kept by a strategy, ended in reverse |
 //! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
+//! | [`wish`] | which signals are one wish |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
+//! | [`attention`] | whether they are looked at in time, and by how much they move if not |
 
+pub mod attention;
 pub mod backoff;
 pub mod composite;
 pub mod deadlines;
@@ -22,4 +25,5 @@ pub mod gate;
 pub mod ids;
 pub mod phase;
 pub mod restart;
+pub mod wish;
 pub mod worker;

@@ -18,7 +18,7 @@ use crate::config::{
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
-use crate::process::{OutputLog, OutputSink};
+use crate::process::{AppLog, OutputLog, OutputSink};
 use crate::signals::Signals;
 
 /// Describes an app, then makes its master.
@@ -27,7 +27,7 @@ pub struct MasterBuilder {
     spec: AppSpec,
     own: OwnPart,
     events: EventLog,
-    output_log: Option<OutputLog>,
+    output_log: Option<AppLog>,
     pool: ListenerPool,
     /// Whether the pool's inherited sockets are for this app alone.
     is_activated: bool,
@@ -319,8 +319,8 @@ impl MasterBuilder {
 
     /// Keeps the last of what the workers print, for those who ask.
     #[must_use]
-    pub(crate) fn output_log(mut self, log: Option<OutputLog>) -> Self {
-        self.output_log = log;
+    pub(crate) fn output_log(mut self, log: Option<&OutputLog>) -> Self {
+        self.output_log = log.map(|log| log.of(&self.spec.name));
         self
     }
 

@@ -24,18 +24,20 @@ use super::hook::{ExitContext, Hook};
 use super::measuring::Measuring;
 use super::ticket::Reply;
 use super::trace;
+use super::unlisten::Unlistening;
 use super::view::View;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
+use crate::machine::attention::Attention;
 use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
-use crate::process::OutputLog;
+use crate::process::AppLog;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -47,9 +49,10 @@ pub(super) struct Driver {
     pub(super) app: Arc<str>,
     pub(super) editions: Editions,
     pub(super) fleet: Fleet,
+    attention: Attention,
     hook: Option<Hook>,
     events: EventLog,
-    pub(super) output_log: Option<OutputLog>,
+    pub(super) output_log: Option<AppLog>,
     pub(super) view: Arc<View>,
     /// The generation that the view shows.
     pub(super) shown: Generation,
@@ -76,6 +79,7 @@ pub(super) struct Driver {
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
@@ -117,7 +121,7 @@ impl Driver {
         hook: Option<Hook>,
         handler: Option<Handler>,
         events: EventLog,
-        output_log: Option<OutputLog>,
+        output_log: Option<AppLog>,
         pool: ListenerPool,
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
@@ -143,6 +147,7 @@ impl Driver {
             app,
             editions,
             fleet,
+            attention: Attention::default(),
             hook,
             events,
             output_log,
@@ -163,6 +168,7 @@ impl Driver {
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
+            unlistening: Unlistening::default(),
             stores: HashMap::new(),
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -174,14 +180,20 @@ impl Driver {
     pub(super) async fn run(mut self) {
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
             let input = self.select().await;
-            self.apply(input);
+            let was_away = self.apply(input);
+            if was_away {
+                // Whoever reads for the driver has its turn before the next judgement.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
     async fn select(&mut self) -> Input {
-        let deadline = self.fleet.next_deadline().into_iter().chain(self.measuring.deadline()).min();
+        let others = self.measuring.deadline().into_iter().chain(self.unlistening.deadline());
+        let deadline = self.fleet.next_deadline().into_iter().chain(others).min();
+        let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
-            match deadline {
+            match look {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
@@ -198,8 +210,19 @@ impl Driver {
         }
     }
 
-    fn apply(&mut self, input: Input) {
+    /// Tells whether the master was away before: then nobody is judged yet.
+    fn apply(&mut self, input: Input) -> bool {
         let now = tokio::time::Instant::now().into_std();
+        let away = self.attention.look(now);
+        if let Some(by) = away {
+            tracing::warn!(
+                target: "drover::master",
+                app = &*self.app,
+                "the master was away for {:.1} s: stopped, or starved of CPU; every deadline is moved by that",
+                by.as_secs_f64()
+            );
+            self.fleet.handle(now, FleetInput::WasAway { by });
+        }
         let mut admitted = None;
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
@@ -249,13 +272,15 @@ impl Driver {
             Input::Link(news) => self.link_news(now, news),
             Input::TimePassed => {}
         }
-        if self.fleet.next_deadline().is_some_and(|at| at <= now) {
+        if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
         self.measure(now);
+        self.unlisten(now);
         self.carry_out(now);
         // Only now: a refusal has its verdict.
         drop(admitted);
+        away.is_some()
     }
 
     /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.
@@ -333,13 +358,18 @@ impl Driver {
         Ok(())
     }
 
+    /// Nobody can connect any more, unless another app listens there too.
+    pub(super) fn close_listeners(&mut self) {
+        self.listeners = AppListeners::default();
+        self.show_edition();
+    }
+
     fn close(&mut self) {
         for edition in self.editions.values_mut() {
             (edition.link, edition.notify) = (None, None);
         }
         self.stores.clear();
-        self.listeners = AppListeners::default();
-        self.show_edition();
+        self.close_listeners();
     }
 
     pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {

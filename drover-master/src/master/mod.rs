@@ -19,6 +19,7 @@ mod reload;
 mod steering;
 mod ticket;
 mod trace;
+mod unlisten;
 mod view;
 mod workers;
 

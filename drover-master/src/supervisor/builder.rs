@@ -49,8 +49,15 @@ impl Workshop {
         self.finish(MasterBuilder::from_spec(spec).with_own_part(own))
     }
 
+    /// An app is gone: what it printed is kept no longer.
+    pub(super) fn forget(&self, app: &str) {
+        if let Some(output) = &self.output {
+            output.forget(app);
+        }
+    }
+
     fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
-        let app = app.event_log(self.events.clone()).output_log(self.output.clone());
+        let app = app.event_log(self.events.clone()).output_log(self.output.as_ref());
         let app = if self.shows_messages { app.messages_as_events() } else { app };
         app.listener_pool(self.pool.clone()).build()
     }

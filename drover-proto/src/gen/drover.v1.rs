@@ -1187,7 +1187,7 @@ pub struct LogsRequest {
     #[prost(bool, tag = "3")]
     pub follow: bool,
 }
-/// A line, or a part of one that is longer than 16 KiB.
+/// A line; or a part of one, which ends in `…`: it is too long, or its end has not come yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LogLine {
     #[prost(string, tag = "1")]

@@ -4,26 +4,34 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
+use super::files;
 
-/// How many writes may wait; each is at most a [`PIECE`], so at most 4 MiB. Readers of pipes wait when it is full.
+/// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
 
 /// The most that is handed over at once, in bytes: what is read from a pipe at once.
 pub(super) const PIECE: usize = 64 * 1024;
 
+/// How many lines that are longer than a [`PIECE`] may wait beside those: 2 MiB. They are written whole, as whoever reads JSON line by
+/// line can't use the half of one with another worker's line in it.
+const LONG_WAITING: usize = 8;
+
+static LONG: Semaphore = Semaphore::const_new(LONG_WAITING);
+
 enum Job {
     Write(Stream, Vec<u8>),
-    /// Look at what was said aside.
-    Aside,
+    /// Look at what was said aside, and whether the files are to be opened again.
+    Look,
     /// Tell when all before this has been written.
     Tell(oneshot::Sender<()>),
 }
@@ -47,12 +55,24 @@ pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
     }
 }
 
+/// Writes lines as [`write_output`] does, also one that is longer than a piece as a whole.
+pub(super) async fn write_lines(stream: Stream, bytes: Vec<u8>) {
+    let Some(queue) = queue() else { return };
+    if bytes.len() <= PIECE {
+        let _ = queue.send(Job::Write(stream, bytes)).await;
+    } else if let (Ok(room), Ok(place)) = (LONG.acquire().await, queue.reserve().await) {
+        // Given back by the thread.
+        room.forget();
+        place.send(Job::Write(stream, bytes));
+    }
+}
+
 /// Says something on this process's own stderr, and never waits: what does not fit into the buffer, 1 MiB, is lost, and a line says
 /// how much it was. For what comes from the runtime's own thread: traces, remarks, panics.
 pub fn say_aside(text: &[u8]) {
     let Some(queue) = queue() else { return };
     // A full queue is no matter: the thread looks at what was said aside before each of its jobs.
-    ASIDE.keep(text, || queue.try_send(Job::Aside).is_ok());
+    ASIDE.keep(text, || queue.try_send(Job::Look).is_ok());
 }
 
 /// Waits until everything handed over so far has been written, at most for `within`. Call it before the process ends.
@@ -72,6 +92,16 @@ pub async fn flush_output(within: Duration) {
     let _ = tokio::time::timeout(within, flushed).await;
 }
 
+/// Has the files that stdout and stderr are opened again, by the thread that writes to them.
+pub(crate) fn reopen_files() {
+    let Some(queue) = queue() else { return };
+    REOPEN.store(true, Ordering::Relaxed);
+    // A full queue is no matter, as above.
+    let _ = queue.try_send(Job::Look);
+}
+
+static REOPEN: AtomicBool = AtomicBool::new(false);
+
 static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
 
 static ASIDE: Aside = Aside::new();
@@ -85,14 +115,24 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
     let run = move || {
         let (mut stdout, mut stderr) = (Losses::default(), Losses::default());
         while let Some(job) = jobs.blocking_recv() {
+            if REOPEN.swap(false, Ordering::Relaxed) {
+                reopen(&mut stdout, &mut stderr);
+            }
             put_aside(&mut stderr);
             match job {
-                Job::Write(stream @ Stream::Stdout, bytes) => {
-                    let written = write(&mut io::stdout().lock(), &bytes);
-                    stdout.note(stream, written);
+                Job::Write(stream, bytes) => {
+                    match stream {
+                        Stream::Stdout => {
+                            let written = write(&mut io::stdout().lock(), &bytes);
+                            stdout.note(stream, written);
+                        }
+                        Stream::Stderr => put(&bytes, &mut stderr),
+                    }
+                    if bytes.len() > PIECE {
+                        LONG.add_permits(1);
+                    }
                 }
-                Job::Write(Stream::Stderr, bytes) => put(&bytes, &mut stderr),
-                Job::Aside => {}
+                Job::Look => {}
                 Job::Tell(teller) => {
                     stdout.tell(Stream::Stdout);
                     stderr.tell(Stream::Stderr);
@@ -104,6 +144,24 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
         }
     };
     thread::Builder::new().name("drover-output".into()).stack_size(256 * 1024).spawn(run).ok().map(|_| queue)
+}
+
+fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
+    let reopened = files::reopen();
+    if reopened.is_empty() {
+        tracing::warn!(target: "drover::output", "SIGUSR1 opens log files again; neither stdout nor stderr is one");
+    }
+    for stream in reopened {
+        match stream {
+            // What the file before did not take is told in the one after it, and counted anew.
+            Ok(Stream::Stdout) => std::mem::take(stdout).tell(Stream::Stdout),
+            Ok(Stream::Stderr) => std::mem::take(stderr).tell(Stream::Stderr),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(target: "drover::output", cause, "{error}");
+            }
+        }
+    }
 }
 
 fn put_aside(losses: &mut Losses) {
