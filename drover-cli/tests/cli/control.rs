@@ -1,5 +1,6 @@
 //! Clients of the control socket that misbehave.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
