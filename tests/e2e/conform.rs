@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// How many runs there are at once. Each is mostly waiting: a worker that is caught often says nothing for the whole of a
 /// deadline.
-const AT_ONCE: usize = 12;
+const AT_ONCE: usize = 16;
 
 /// How long one run may take, on a machine that does much else.
 const RUN: Duration = Duration::from_secs(300);
