@@ -53,10 +53,6 @@ fn judge(reply: &StatusReply) -> ExitStatus {
 
 /// Shows the status again at every event, until the master ends or the user has seen enough.
 async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) -> ExitStatus {
-    let mut news = match find::connect(global).await {
-        Ok(news) => news,
-        Err(status) => return status,
-    };
     let mut interrupt = Interrupt::new();
     let mut subscribed = false;
     loop {
@@ -71,7 +67,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             Err(error) => return report(&error),
         };
         if !subscribed {
-            if let Err(error) = news.events(reply.last_seq, true).await {
+            if let Err(error) = client.events(reply.last_seq, true).await {
                 return report(&error);
             }
             subscribed = true;
@@ -81,7 +77,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             return message::written(shown);
         }
         tokio::select! {
-            next = news.next_event() => match next {
+            next = client.next_event() => match next {
                 Ok(Some(Follow::Event(_) | Follow::Missed(_))) => {}
                 // The master has ended, and this was its last status.
                 Ok(None) | Err(_) => return ExitStatus::Done,
