@@ -120,6 +120,13 @@ impl MessageBus {
         }
     }
 
+    /// The request to stop, without the wait for connections that it has crossed with.
+    #[cfg(feature = "axum")]
+    pub(crate) async fn asked_to_stop(&self) -> StopRequest {
+        let round = self.round();
+        self.requested(|requests| requests.stop_of(round)).await
+    }
+
     /// Whether a request to stop has come.
     pub fn is_stopping(&self) -> bool {
         self.shared.requests.borrow().stop.is_some()

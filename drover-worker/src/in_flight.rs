@@ -35,6 +35,12 @@ impl Work {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// Whether nothing is under way.
+    #[cfg(feature = "axum")]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
     /// Waits until nothing is under way.
     pub(crate) async fn idle(&self) {
         loop {

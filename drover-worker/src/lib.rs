@@ -129,6 +129,7 @@
 //! | feature | default | what it adds |
 //! | --- | --- | --- |
 //! | `axum` | no | `MessageBus::serve_axum`; and [`Listener`] and [`UnixListener`] go into `axum::serve` |
+//! | `http2` | no | `MessageBus::serve_axum` speaks HTTP/2 too, and so gRPC |
 //! | `testing` | no | `testing::FakeMaster`, to test a worker without a master |
 
 #![deny(unsafe_code)]
@@ -142,6 +143,7 @@ mod error;
 mod handshake;
 mod identity;
 mod in_flight;
+mod incoming;
 mod lifecycle;
 mod link;
 mod listen_fds;
@@ -150,6 +152,8 @@ mod listeners;
 mod messages;
 mod orphan;
 mod outbox;
+#[cfg(feature = "axum")]
+mod peek;
 mod request;
 mod rounds;
 #[cfg(feature = "axum")]
@@ -171,6 +175,7 @@ pub use child::command;
 pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
 pub use identity::Identity;
 pub use in_flight::InFlight;
+pub use incoming::Incoming;
 pub use listener::Listener;
 pub use messages::{
     Delivery, InvalidMessageError, Message, NoBusError, PublishError, Reach, RefusedError, ReplyError,

@@ -2,17 +2,34 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::incoming::pause_after;
 use crate::{Listener, UnixListener};
-
-/// The pause after an error that will not pass by itself, as axum makes it for tokio's listener.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Errors are waited out: one of a single connection not at all, one such as `EMFILE` for 1 s. Each of the latter is
 /// logged.
+///
+/// For handlers that take `ConnectInfo<SocketAddr>` the listener is tapped, because axum knows the address of tokio's listener and of
+/// tapped ones only (`MessageBus::serve_axum` needs none of this):
+///
+/// ```
+/// # use std::net::SocketAddr;
+/// # use axum::extract::ConnectInfo;
+/// use axum::serve::ListenerExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let listener = drover_worker::Listener::from_std(socket)?;
+/// # let app: axum::Router = axum::Router::new();
+/// let app = app.into_make_service_with_connect_info::<SocketAddr>();
+/// let server = axum::serve(listener.tap_io(|_| {}), app);
+/// # drop(server);
+/// # Ok(())
+/// # }
+/// ```
 impl axum::serve::Listener for Listener {
     type Io = TcpStream;
     type Addr = SocketAddr;
@@ -54,31 +71,5 @@ async fn wait_out(error: &io::Error) {
     if let Some(pause) = pause_after(error) {
         tracing::error!(target: "drover::worker", %error, "cannot accept; trying again in {pause:?}");
         tokio::time::sleep(pause).await;
-    }
-}
-
-fn pause_after(error: &io::Error) -> Option<Duration> {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    match error.kind() {
-        ConnectionAborted | ConnectionRefused | ConnectionReset => None,
-        _ => Some(PAUSE),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_errors_of_the_process_make_the_listener_pause() {
-        for (errno, pause) in [
-            (libc::EMFILE, Some(PAUSE)),
-            (libc::ENFILE, Some(PAUSE)),
-            (libc::ENOMEM, Some(PAUSE)),
-            (libc::ECONNABORTED, None),
-            (libc::ECONNRESET, None),
-        ] {
-            assert_eq!(pause_after(&io::Error::from_raw_os_error(errno)), pause, "errno {errno}");
-        }
     }
 }

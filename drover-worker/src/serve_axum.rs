@@ -1,26 +1,33 @@
 //! An axum app for one round of a worker: served, counted, and drained so that no client loses a request.
 
+use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, Request};
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, StatusCode, Version};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::serve::IncomingStream;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 
 use crate::bus::MessageBus;
-use crate::in_flight::InFlight;
-use crate::listener::Listener;
+use crate::in_flight::{InFlight, Work};
+use crate::peek::{Peeked, Seen};
+
+/// How long an HTTP/2 connection without a request has to be silent, after it was told to end, to be taken for one whose client is gone.
+/// Shorter: a client that was held up loses a request. Longer: a stop takes that long where clients have vanished.
+const SILENCE: Duration = Duration::from_secs(5);
 
 impl MessageBus {
     /// Serves an axum app until the worker is asked to stop and every request is answered. With the feature `axum`.
@@ -32,14 +39,24 @@ impl MessageBus {
     ///   elsewhere by themselves;
     /// - leaves idle connections open [until then](Self::letting_go), for a request may be on its way on each, and closes them
     ///   thereafter;
+    /// - tells HTTP/2 connections at once, by GOAWAY: requests that cross with it are still answered, and the connection ends when
+    ///   its last stream has;
     /// - waits for connections that were upgraded, such as WebSockets: a task that holds one hears of the stop by
     ///   [`stop_requested`](Self::stop_requested), and says goodbye when it likes, until the deadline.
     ///
-    /// Handlers have the client's address from axum's `ConnectInfo<SocketAddr>`.
+    /// Handlers have the client's address from axum's `ConnectInfo`: of a [`Listener`](crate::Listener) it is
+    /// `ConnectInfo<SocketAddr>`. The listener may also be a [`UnixListener`](crate::UnixListener), or one of your own around
+    /// either, such as one that speaks TLS.
+    ///
+    /// HTTP/2, and with it gRPC, needs the feature `http2`. A tonic service is an axum app by `Routes::into_axum_router`.
     ///
     /// # Errors
     ///
     /// None today, as of `axum::serve`.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future takes no further connection; those that are open are served and drained by tasks of their own.
     ///
     /// # Examples
     ///
@@ -61,62 +78,128 @@ impl MessageBus {
     ///         .await
     /// }
     /// ```
-    pub async fn serve_axum(&self, listener: Listener, app: Router) -> io::Result<()> {
-        let open = watch::Sender::new(0);
-        let app = app.layer(from_fn_with_state(self.clone(), attend));
+    pub async fn serve_axum<L>(&self, mut listener: L, app: Router) -> io::Result<()>
+    where
+        L: Listener,
+        L::Addr: Clone + Sync + 'static,
+    {
+        let app = TowerToHyperService::new(app.with_state(()));
+        let (open, served) = (watch::Sender::new(0), watch::Sender::new(()));
         let (stopping, letting_go) = (self.stopping(), self.letting_go());
         let mut open_now = open.subscribe();
         let closing = async move {
             stopping.await;
             tokio::select! {
-                // The sender lives as long as the listener, which is dropped after this.
+                // The sender lives as long as this call.
                 _ = open_now.wait_for(|open| *open == 0) => {}
                 () = letting_go => {}
             }
         };
-        let mut upgraded = open.subscribe();
-        let app = app.into_make_service_with_connect_info::<Peer>();
-        axum::serve(Counting { listener, open }, app).with_graceful_shutdown(closing).await?;
+        let mut closing = pin!(closing);
+        loop {
+            let (io, peer) = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut closing => break,
+            };
+            let (io, seen) = Peeked::new(io, &open);
+            let (serving, connection) =
+                (served.subscribe(), self.clone().connection(io, seen, peer, app.clone()));
+            tokio::spawn(async move {
+                connection.await;
+                drop(serving);
+            });
+        }
+        drop(listener);
+        served.closed().await;
         // To hyper a connection is over once it is upgraded; the task that has it now may still be at work.
-        let closed = async move {
-            // Without a sender none is open.
-            let _all_closed = upgraded.wait_for(|open| *open == 0).await;
+        let closed = async {
+            let mut open_now = open.subscribe();
+            // Fails only without a sender, and `open` is here.
+            let _all_closed = open_now.wait_for(|open| *open == 0).await;
         };
         self.unless_told_to_leave(closed).await;
         Ok(())
     }
-}
 
-/// A client's address. A type of our own, because axum's trait can't be implemented for the standard library's.
-#[derive(Debug, Clone, Copy)]
-struct Peer(SocketAddr);
-
-impl Connected<IncomingStream<'_, Counting>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Counting>) -> Self {
-        Self(*stream.remote_addr())
+    /// Serves one connection to its end.
+    async fn connection<I, P>(self, io: Peeked<I>, seen: Seen, peer: P, app: TowerToHyperService<Router>)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        P: Clone + Send + Sync + 'static,
+    {
+        let work = Arc::new(Work::default());
+        let service = {
+            let (bus, work) = (self.clone(), Arc::clone(&work));
+            service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer.clone()));
+                // HTTP/2 forbids the header, and says by GOAWAY what it says here.
+                let has_header = request.version() <= Version::HTTP_11;
+                let (bus, under_way) = (bus.clone(), [bus.in_flight(), work.begin()]);
+                let answer = app.call(request);
+                async move {
+                    let Ok::<_, Infallible>(mut response) = answer.await;
+                    // The `Connection` of a 101 names the protocol to come.
+                    if has_header && bus.is_stopping() && response.status() != StatusCode::SWITCHING_PROTOCOLS
+                    {
+                        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    Ok::<Response<Attended>, Infallible>(
+                        response.map(|body| Attended { body, _under_way: under_way }),
+                    )
+                }
+            })
+        };
+        #[cfg_attr(not(feature = "http2"), expect(unused_mut, reason = "HTTP/2 has more to set"))]
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        // For WebSockets over HTTP/2, as `axum::serve` does.
+        #[cfg(feature = "http2")]
+        server.http2().enable_connect_protocol();
+        let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(io), service));
+        let Seen { is_http2, moved } = seen;
+        let letting_go = self.letting_go();
+        let told_at_once = async {
+            self.asked_to_stop().await;
+            // An error: it is no HTTP/2, or over.
+            if is_http2.await.is_err() {
+                std::future::pending().await
+            }
+        };
+        let is_http2 = tokio::select! {
+            // The client counts what became of it.
+            _ = connection.as_mut() => return,
+            () = told_at_once => true,
+            () = letting_go => false,
+        };
+        connection.as_mut().graceful_shutdown();
+        let is_abandoned = async {
+            if !is_http2 {
+                // hyper has closed it, or answers its last request.
+                std::future::pending().await
+            }
+            loop {
+                work.idle().await;
+                let before = moved.bytes();
+                tokio::time::sleep(SILENCE).await;
+                if work.is_idle() && moved.bytes() == before {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = is_abandoned => tracing::debug!(
+                target: "drover::worker",
+                "an HTTP/2 connection is closed: it does not answer GOAWAY"
+            ),
+        }
     }
-}
-
-/// Around every request of the app.
-async fn attend(State(bus): State<MessageBus>, mut request: Request, next: Next) -> Response {
-    if let Some(ConnectInfo(Peer(peer))) = request.extensions().get().copied() {
-        request.extensions_mut().insert(ConnectInfo(peer));
-    }
-    let in_flight = bus.in_flight();
-    // HTTP/2 forbids the header, and says by GOAWAY what it says here.
-    let has_header = request.version() <= Version::HTTP_11;
-    let mut response = next.run(request).await;
-    // The `Connection` of a 101 names the protocol to come.
-    if has_header && bus.is_stopping() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response.map(|body| Body::new(Attended { body, _in_flight: in_flight }))
 }
 
 /// A body whose request is under way until it is sent, or until its client has gone.
 struct Attended {
     body: Body,
-    _in_flight: InFlight,
+    /// For the worker, and for the connection.
+    _under_way: [InFlight; 2],
 }
 
 impl HttpBody for Attended {
@@ -136,74 +219,5 @@ impl HttpBody for Attended {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A listener that knows how many of its connections are open.
-struct Counting {
-    listener: Listener,
-    open: watch::Sender<usize>,
-}
-
-impl axum::serve::Listener for Counting {
-    type Io = Counted;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Counted, SocketAddr) {
-        let (stream, peer) = axum::serve::Listener::accept(&mut self.listener).await;
-        self.open.send_modify(|open| *open += 1);
-        (Counted { stream, open: self.open.clone() }, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection that is counted until it is closed.
-struct Counted {
-    stream: TcpStream,
-    open: watch::Sender<usize>,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.open.send_modify(|open| *open -= 1);
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

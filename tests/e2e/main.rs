@@ -28,6 +28,7 @@ mod foreign_workers;
 mod health;
 mod heartbeat;
 mod hook;
+mod http2;
 mod keep_alive;
 mod limits;
 mod listeners;

@@ -5,6 +5,7 @@ mod harness;
 mod above;
 mod apply;
 mod asking;
+mod away;
 mod commands;
 mod completion;
 mod config;

@@ -51,6 +51,15 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
         Some(key)
     }
 
+    /// Moves the deadlines of these keys.
+    pub fn postpone(&mut self, is_meant: impl Fn(&K) -> bool, by: Duration) {
+        let meant: Vec<(K, Instant)> =
+            self.by_key.iter().filter(|(key, _)| is_meant(key)).map(|(key, at)| (*key, *at)).collect();
+        for (key, at) in meant {
+            self.set(key, Some(after(at, by)));
+        }
+    }
+
     /// When the next deadline falls due.
     pub fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)
@@ -79,6 +88,8 @@ mod tests {
         deadlines.set('b', Some(at(40)));
         deadlines.set('c', None);
         assert_eq!(deadlines.next(), Some(at(30)));
+        deadlines.postpone(|key| *key == 'b', Duration::from_millis(5));
+        assert_eq!(deadlines.pop_due(at(29)), None);
         assert_eq!(deadlines.pop_due(at(29)), None);
         assert_eq!(deadlines.pop_due(at(50)), Some('a'));
         assert_eq!(deadlines.pop_due(at(50)), Some('b'));

@@ -12,7 +12,9 @@
 //! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
+//! | [`attention`] | whether they are looked at in time, and by how much they move if not |
 
+pub mod attention;
 pub mod backoff;
 pub mod composite;
 pub mod deadlines;

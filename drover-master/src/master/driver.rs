@@ -29,6 +29,7 @@ use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
+use crate::machine::attention::Attention;
 use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
@@ -47,6 +48,7 @@ pub(super) struct Driver {
     pub(super) app: Arc<str>,
     pub(super) editions: Editions,
     pub(super) fleet: Fleet,
+    attention: Attention,
     hook: Option<Hook>,
     events: EventLog,
     pub(super) output_log: Option<OutputLog>,
@@ -134,6 +136,7 @@ impl Driver {
             app,
             editions,
             fleet,
+            attention: Attention::default(),
             hook,
             events,
             output_log,
@@ -165,14 +168,19 @@ impl Driver {
     pub(super) async fn run(mut self) {
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
             let input = self.select().await;
-            self.apply(input);
+            let was_away = self.apply(input);
+            if was_away {
+                // Whoever reads for the driver has its turn before the next judgement.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
     async fn select(&mut self) -> Input {
         let deadline = self.fleet.next_deadline().into_iter().chain(self.measuring.deadline()).min();
+        let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
-            match deadline {
+            match look {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
@@ -189,8 +197,19 @@ impl Driver {
         }
     }
 
-    fn apply(&mut self, input: Input) {
+    /// Tells whether the master was away before: then nobody is judged yet.
+    fn apply(&mut self, input: Input) -> bool {
         let now = tokio::time::Instant::now().into_std();
+        let away = self.attention.look(now);
+        if let Some(by) = away {
+            tracing::warn!(
+                target: "drover::master",
+                app = &*self.app,
+                "the master was away for {:.1} s: stopped, or starved of CPU; every deadline is moved by that",
+                by.as_secs_f64()
+            );
+            self.fleet.handle(now, FleetInput::WasAway { by });
+        }
         let mut admitted = None;
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
@@ -240,13 +259,14 @@ impl Driver {
             Input::Link(news) => self.link_news(now, news),
             Input::TimePassed => {}
         }
-        if self.fleet.next_deadline().is_some_and(|at| at <= now) {
+        if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
         self.measure(now);
         self.carry_out(now);
         // Only now: a refusal has its verdict.
         drop(admitted);
+        away.is_some()
     }
 
     /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.

@@ -14,6 +14,7 @@ use super::handle::{Request, SupervisorHandle};
 use super::operation::{Answers, AppError, NotStarted};
 use super::roster::Entry;
 use super::{End, Supervisor, SupervisorError};
+use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, AppOperation, Composite, CompositeAction, CompositeInput};
 use crate::machine::fleet::{Outcome, Target};
 use crate::machine::gate;
@@ -49,9 +50,11 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
     let mut signals = signals.map(crate::Signals::listen);
     let mut signal_count = 0_u32;
     let mut running = Running::new(composite, handle.clone(), workshop);
+    let mut attention = Attention::default();
     let mut end = running.apply(CompositeInput::StartRequested);
     while end.is_none() {
         let deadline = running.composite.next_deadline();
+        let deadline = attention.plan(deadline, deadline.is_some());
         let due = async {
             match deadline {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -59,10 +62,7 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
             }
         };
         let input = tokio::select! {
-            Some(request) = requests.recv() => match running.input_of_request(request) {
-                Some(input) => input,
-                None => continue,
-            },
+            Some(request) = requests.recv() => running.input_of_request(request),
             Some(received) = next_signal(&mut signals) => match received {
                 Received::End(name) => {
                     signal_count += 1;
@@ -71,20 +71,22 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
                         2 => gate::Request::Hurry,
                         _ => gate::Request::Kill,
                     };
-                    CompositeInput::EndRequested { how, by: name.into() }
+                    Some(CompositeInput::EndRequested { how, by: name.into() })
                 }
                 Received::Reload => {
                     running.reload_all();
-                    continue;
+                    None
                 }
             },
-            Some(Ok(news)) = running.tasks.join_next() => match running.input_of_news(news) {
-                Some(input) => input,
-                None => continue,
-            },
-            () = due => CompositeInput::TimePassed,
+            Some(Ok(news)) = running.tasks.join_next() => running.input_of_news(news),
+            () = due => Some(CompositeInput::TimePassed),
         };
-        end = running.apply(input);
+        if let Some(by) = attention.look(tokio::time::Instant::now().into_std()) {
+            running.apply(CompositeInput::WasAway { by });
+        }
+        if let Some(input) = input {
+            end = running.apply(input);
+        }
     }
     let end = end.unwrap_or(End::Killed);
     if let Some(control) = control {

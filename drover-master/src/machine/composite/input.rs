@@ -1,6 +1,7 @@
 //! What a composite is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{AppIndex, CompositeRules, Plan};
 use crate::machine::fleet::Outcome;
@@ -62,6 +63,11 @@ pub enum CompositeInput {
     },
     /// [`next_deadline`](super::Composite::next_deadline) may have come.
     TimePassed,
+    /// Nobody looked at the deadline for a while.
+    WasAway {
+        /// By how much it is moved.
+        by: Duration,
+    },
 }
 
 impl CompositeInput {
@@ -77,7 +83,8 @@ impl CompositeInput {
             | Self::OperationRequested { .. }
             | Self::Reconfigured { .. }
             | Self::EndRequested { .. }
-            | Self::TimePassed => None,
+            | Self::TimePassed
+            | Self::WasAway { .. } => None,
         }
     }
 }

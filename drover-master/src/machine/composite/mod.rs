@@ -56,6 +56,7 @@ pub use plan::Plan;
 
 use self::app::{App, AppState, Cause, Next};
 use self::apps::Apps;
+use super::deadlines::after;
 use super::ids::TicketId;
 use crate::config::Strategy;
 
@@ -140,6 +141,7 @@ impl Composite {
             CompositeInput::Reconfigured { plan, rules } => self.reconfigured(plan, rules),
             CompositeInput::EndRequested { how, by } => self.end_requested(now, how, by),
             CompositeInput::TimePassed => self.time_passed(now),
+            CompositeInput::WasAway { by } => self.deadline = self.deadline.map(|at| after(at, by)),
         }
         self.recycle();
         self.let_go();

@@ -120,6 +120,11 @@ pub enum FleetInput {
     },
     /// The time of [`Fleet::next_deadline`](super::Fleet::next_deadline) has come.
     TimePassed,
+    /// Nobody looked at deadlines for a while.
+    WasAway {
+        /// By how much they are moved.
+        by: Duration,
+    },
 }
 
 /// What follows the end of a worker that nobody asked for.

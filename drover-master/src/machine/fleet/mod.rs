@@ -52,7 +52,7 @@ mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use action::{FAILED_START, FleetAction, Outcome, StartFailure, Verdict};
 pub use event::{EventKind, FleetEvent};
@@ -167,6 +167,8 @@ struct Counts {
     creating: usize,
     /// Workers that exist and are not ready yet.
     starting: usize,
+    /// Workers that have to do something in time.
+    timed: usize,
     /// Workers that are ready.
     ready: usize,
     /// Workers that were, and fail their readiness for now.
@@ -247,6 +249,7 @@ impl Fleet {
             FleetInput::Measured { worker, rss } => self.measured(worker, rss),
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::TimePassed => self.time_passed(now),
+            FleetInput::WasAway { by } => self.was_away(now, by),
         }
         self.go_on(now);
         self.fill(now);
@@ -275,6 +278,21 @@ impl Fleet {
             }
         }
         self.recycling_time_passed(now);
+    }
+
+    /// Nobody was heard meanwhile: nobody was late. Pauses go on, they are no one's limit.
+    fn was_away(&mut self, now: Instant, by: Duration) {
+        let mut ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.worker_input(now, id, WorkerInput::MasterWasAway { by });
+        }
+        self.timers.postpone(|timer| matches!(timer, Timer::Soak(_) | Timer::Rollout), by);
+    }
+
+    /// Whether somebody has to do something in time.
+    pub fn is_timed(&self) -> bool {
+        self.counts.timed > 0 || self.rollout.as_ref().is_some_and(Rollout::is_active)
     }
 
     /// Begins what may begin now, until there is nothing more.

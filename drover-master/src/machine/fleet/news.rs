@@ -32,6 +32,7 @@ impl Fleet {
         let has_said_how_it_is = matches!(&input, WorkerInput::Said { said: Said::Status { .. }, .. });
         let before = worker.phase();
         let was_ready = worker.is_ready();
+        let was_timed = worker.is_timed();
         let mut actions = Vec::new();
         worker.handle(now, input, &mut actions);
         let after = worker.phase();
@@ -39,6 +40,7 @@ impl Fleet {
         let slot = worker.identity().slot;
         self.timers.set(Timer::Worker(id), worker.deadline());
         self.timers.set(Timer::Health(id), worker.next_try());
+        self.counts.timed = self.counts.timed + usize::from(worker.is_timed()) - usize::from(was_timed);
         self.count((before, was_ready), (after, is_ready));
         self.changed.push(slot);
         if let Some(kind) = facts {

@@ -59,6 +59,7 @@ impl Fleet {
             let identity = Identity { slot, generation: release.generation, id };
             let worker = Worker::new(identity, release.rules, now, self.rng.fork());
             self.timers.set(Timer::Worker(id), worker.deadline());
+            self.counts.timed += usize::from(worker.is_timed());
             self.workers.insert(id, worker);
             *self.living.entry(identity.generation).or_default() += 1;
             self.counts.creating += 1;

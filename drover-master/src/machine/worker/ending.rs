@@ -201,7 +201,7 @@ impl Worker {
                 });
                 return self.stop(now, out);
             }
-            DeadlineKind::Heartbeat => return self.heartbeat_due(now, at, out),
+            DeadlineKind::Heartbeat => return self.heartbeat_due(now, out),
             DeadlineKind::Reload => return self.reload_overdue(out),
             DeadlineKind::Kill if self.is_dead => return out.push(WorkerAction::AbandonRest),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),

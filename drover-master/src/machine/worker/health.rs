@@ -22,8 +22,8 @@
 //!
 //! Liveness is wanted of a worker that is started, readiness from the check before it on. Whoever drains, rests or leaves is
 //! not judged: those have deadlines of their own. Every answer comes within the time of one try, and none is asked before the
-//! one before it is answered. A master that was itself late (stopped, or starved of CPU) does not know how long an answer
-//! took, so it begins anew instead of judging.
+//! one before it is answered. A master that was away meanwhile does not know how long an answer took, so its failure counts
+//! for nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,10 +35,6 @@ use crate::machine::exit::KillCause;
 
 /// The pause between two tries of a worker that is about to be ready, if its interval is longer: it is waited for.
 const WHILE_STARTING: Duration = Duration::from_secs(1);
-
-/// How much longer than its timeout a try may take, if the timeout is shorter: some hundred milliseconds go by on a machine that
-/// is busy. A failure that comes later than that was told late, and says nothing.
-const LATE: Duration = Duration::from_secs(1);
 
 /// How much an interval may be longer or shorter, so that workers that were started together are not asked together for ever.
 const JITTER: f64 = 0.1;
@@ -87,7 +83,8 @@ enum Step {
     },
     Asking {
         number: u64,
-        since: Instant,
+        /// The master was away since.
+        is_void: bool,
     },
 }
 
@@ -102,6 +99,20 @@ impl Health {
             Question::Liveness => &mut self.liveness,
             Question::Readiness => &mut self.readiness,
         }
+    }
+
+    pub(super) fn move_by(&mut self, by: Duration) {
+        for tries in [&mut self.liveness, &mut self.readiness] {
+            match &mut tries.step {
+                Step::Off => {}
+                Step::Waiting { until } => *until = after(*until, by),
+                Step::Asking { is_void, .. } => *is_void = true,
+            }
+        }
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        [&self.liveness, &self.readiness].iter().any(|tries| matches!(tries.step, Step::Asking { .. }))
     }
 
     /// Anywhere within an interval.
@@ -198,7 +209,7 @@ impl Worker {
             let number = self.health.last_try + 1;
             let tries = self.health.tries(question);
             if matches!(tries.step, Step::Waiting { until } if until <= now) {
-                tries.step = Step::Asking { number, since: now };
+                tries.step = Step::Asking { number, is_void: false };
                 self.health.last_try = number;
                 out.push(WorkerAction::Ask { question, number });
             }
@@ -214,16 +225,14 @@ impl Worker {
     ) {
         let Some(check) = self.check(question).cloned() else { return };
         let tries = self.health.tries(question);
-        let since = match tries.step {
-            Step::Asking { number: asked, since } if asked == number => since,
+        let is_void = match tries.step {
+            Step::Asking { number: asked, is_void } if asked == number => is_void,
             // Nobody waits for it any more.
             Step::Off | Step::Waiting { .. } | Step::Asking { .. } => return,
         };
-        let timeout = check.probe.timeout;
-        let is_late = now.saturating_duration_since(since) >= timeout.saturating_add(timeout.max(LATE));
         match &fault {
             None => (tries.passed, tries.failed) = (tries.passed.saturating_add(1), 0),
-            Some(_) if is_late => (tries.passed, tries.failed) = (0, 0),
+            Some(_) if is_void => (tries.passed, tries.failed) = (0, 0),
             Some(_) => (tries.passed, tries.failed) = (0, tries.failed.saturating_add(1)),
         }
         let interval = match self.state {

@@ -241,12 +241,13 @@ fn tries_are_never_stacked_and_answers_of_old_ones_count_for_nothing() {
 }
 
 #[test]
-fn a_failure_that_a_late_master_heard_of_late_counts_for_nothing() {
+fn a_failure_that_a_master_which_was_away_heard_of_late_counts_for_nothing() {
     let mut asked = Asked::up(liveness(2));
     asked.tried(Some("truly"));
     let (tries, _) = asked.next();
     // It was stopped for a minute, and so was the clock of the try.
     asked.now += Duration::from_secs(60);
+    asked.feed(WorkerInput::MasterWasAway { by: Duration::from_secs(60) });
     asked.answer(tries[0], Some("took longer than 1s"));
     asked.tried(Some("truly"));
     assert_eq!(asked.worker.phase(), Phase::Started, "it begins anew");

@@ -2,8 +2,7 @@
 //!
 //! Each interval the master sends a Ping, unless too many before it are unanswered; then the worker is ended as
 //! unresponsive. Whatever it says counts as an answer. Nothing is judged before it is ready, nor while it drains: those
-//! have deadlines of their own. A master that was itself late (stopped, or starved of CPU) has answers to read that it has
-//! not seen, so it begins anew instead of judging.
+//! have deadlines of their own.
 
 use std::time::Instant;
 
@@ -28,12 +27,9 @@ impl Worker {
         self.unanswered = 0;
     }
 
-    /// An interval is over; it was due at `at`.
-    pub(super) fn heartbeat_due(&mut self, now: Instant, at: Instant, out: &mut Vec<WorkerAction>) {
+    /// An interval is over.
+    pub(super) fn heartbeat_due(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         let Some(heartbeat) = self.rules.heartbeat.clone() else { return };
-        if now.saturating_duration_since(at) >= heartbeat.interval {
-            self.unanswered = 0;
-        }
         if self.unanswered >= heartbeat.misses.get() {
             out.push(WorkerAction::ReportDeadline { missed: "it did not answer its heartbeats" });
             self.blame(KillCause::Unresponsive);

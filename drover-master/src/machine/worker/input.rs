@@ -99,6 +99,11 @@ pub enum WorkerInput {
     },
     /// The time of [`Worker::deadline`](super::Worker::deadline) has come.
     DeadlinePassed,
+    /// Nobody looked at deadlines for a while: the master was stopped, perhaps, and the worker with it.
+    MasterWasAway {
+        /// By how much every deadline is moved.
+        by: Duration,
+    },
     /// The main process has ended, and is not reaped yet. `Exited` follows once nothing of its tree is left.
     Died {
         /// What the kernel said.

@@ -28,6 +28,7 @@
 //! The exit of the process is valid in every state and always the last word; what the socket said counts less.
 
 mod action;
+mod away;
 mod ending;
 mod health;
 #[cfg(test)]
@@ -295,6 +296,7 @@ impl Worker {
             WorkerInput::Hurried { by } => self.hurried(now, by, out),
             WorkerInput::KillAsked { by } => self.kill_asked(now, by, out),
             WorkerInput::DeadlinePassed => self.deadline_passed(now, out),
+            WorkerInput::MasterWasAway { by } => self.master_was_away(by),
             WorkerInput::Exited { status, usage, stderr_tail } => {
                 self.exited(now, status, usage, stderr_tail)
             }

@@ -95,6 +95,10 @@ fn kill() -> WorkerInput {
     WorkerInput::KillAsked { by: by() }
 }
 
+pub(super) fn away() -> WorkerInput {
+    WorkerInput::MasterWasAway { by: Duration::from_secs(60) }
+}
+
 pub(super) fn killed_by(number: i32) -> ExitStatus {
     ExitStatus::Signal { number, core_dumped: false }
 }
@@ -280,6 +284,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("Hurried", hurry()),
         ("KillAsked", kill()),
         ("DeadlinePassed", WorkerInput::DeadlinePassed),
+        ("MasterWasAway", away()),
         ("Exited", exited()),
     ]
 }
@@ -552,14 +557,45 @@ fn a_worker_that_answers_no_heartbeat_is_ended_as_unresponsive() {
 }
 
 #[test]
-fn a_master_that_was_late_itself_asks_again_before_it_judges() {
-    let mut life = started().overtaken().overtaken().overtaken();
+fn a_master_that_was_away_itself_asks_again_before_it_judges() {
     // It was stopped for a minute, and so was everything that it would have read.
-    life.now += Duration::from_secs(60);
-    let life = life.feed([WorkerInput::DeadlinePassed]);
+    let life = started().overtaken().overtaken().overtaken().feed([away()]).overtaken();
     assert!(pinged(&life), "{:?}", life.done);
     let life = life.overtaken().overtaken();
     assert_eq!(life.worker.phase(), Phase::Started);
+}
+
+#[test]
+fn every_deadline_is_moved_by_the_time_that_the_master_was_away() {
+    let minute = Duration::from_secs(60);
+    let mut kinds = Vec::new();
+    for (name, life) in lives() {
+        let before = (life.worker.deadline, life.worker.watchdog.due(), life.worker.next_try());
+        let life = life.feed([away()]);
+        let moved = |at: Option<Instant>| at.map(|at| at + minute);
+        let expected = (before.0.map(|(kind, at)| (kind, at + minute)), moved(before.1), moved(before.2));
+        assert_eq!(
+            (life.worker.deadline, life.worker.watchdog.due(), life.worker.next_try()),
+            expected,
+            "{name}"
+        );
+        kinds.extend(before.0.map(|(kind, _)| kind));
+    }
+    for kind in [
+        DeadlineKind::Create,
+        DeadlineKind::Start,
+        DeadlineKind::PreStop,
+        DeadlineKind::Queue,
+        DeadlineKind::Drain,
+        DeadlineKind::Quit,
+        DeadlineKind::Term,
+        DeadlineKind::Kill,
+        DeadlineKind::Heartbeat,
+        DeadlineKind::Reload,
+        DeadlineKind::Reconnect,
+    ] {
+        assert!(kinds.contains(&kind), "no state of the table has {kind:?}");
+    }
 }
 
 #[test]

@@ -2,8 +2,7 @@
 //!
 //! The heartbeat asks whether the process answers, which a thread that does nothing else may do for a program that hangs. Here
 //! the program itself has to speak up, at least once in each interval. Nothing is judged before it is ready, nor once it is on
-//! its way out. A master that was itself late (stopped, or starved of CPU) has words to read that it has not heard, so it gives
-//! one more interval before it judges; one, since a machine that is always late would never judge.
+//! its way out.
 
 use std::time::{Duration, Instant};
 
@@ -11,25 +10,24 @@ use super::{State, Worker, WorkerAction};
 use crate::machine::deadlines::after;
 use crate::machine::exit::KillCause;
 
-/// A master that comes this late has been late itself; or a quarter of the interval, if that is less.
-const LATE: Duration = Duration::from_secs(1);
-
 /// The watchdog of one worker.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     every: Option<Duration>,
     due: Option<Instant>,
-    /// It was given one more interval, and has not been heard since.
-    has_waited: bool,
 }
 
 impl Watchdog {
     pub(super) fn every(every: Option<Duration>) -> Self {
-        Self { every, due: None, has_waited: false }
+        Self { every, due: None }
     }
 
     pub(super) fn disarm(&mut self) {
         self.due = None;
+    }
+
+    pub(super) fn move_by(&mut self, by: Duration) {
+        self.due = self.due.map(|due| after(due, by));
     }
 
     /// When it judges next.
@@ -41,7 +39,6 @@ impl Watchdog {
 impl Worker {
     /// The worker made progress, or has just become ready.
     pub(super) fn arm_watchdog(&mut self, now: Instant) {
-        self.watchdog.has_waited = false;
         let is_judged = self.state == State::Started && !self.is_dead;
         self.watchdog.due = self.watchdog.every.filter(|_| is_judged).map(|every| after(now, every));
     }
@@ -54,18 +51,11 @@ impl Worker {
 
     /// Judges, if it is time; whether it was.
     pub(super) fn watchdog_passed(&mut self, now: Instant, out: &mut Vec<WorkerAction>) -> bool {
-        let Some((due, every)) = self.watchdog.due.zip(self.watchdog.every).filter(|(due, _)| *due <= now)
-        else {
-            return false;
-        };
-        let was_late = now.saturating_duration_since(due) >= LATE.min(every / 4);
-        if was_late && !self.watchdog.has_waited {
-            self.watchdog.has_waited = true;
-            self.watchdog.due = Some(after(now, every));
-        } else {
+        let is_due = self.watchdog.due.is_some_and(|due| due <= now);
+        if is_due {
             self.bite("it did not say in time that it makes progress", out, now);
         }
-        true
+        is_due
     }
 
     /// It asks to be ended: it knows that something is wrong.

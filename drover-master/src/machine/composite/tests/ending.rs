@@ -166,6 +166,16 @@ fn what_is_left_after_the_shutdown_timeout_is_killed_and_the_end_is_a_failure() 
 }
 
 #[test]
+fn the_time_that_the_master_was_away_does_not_count_as_shutdown_timeout() {
+    let mut stage = Stage::started(three(), rules());
+    stage.end(Request::Shutdown);
+    stage.done();
+    stage.now += TIMEOUT * 2;
+    stage.feed(CompositeInput::WasAway { by: TIMEOUT * 2 });
+    assert_eq!((stage.composite.next_deadline(), stage.done()), (Some(stage.now + TIMEOUT), String::new()));
+}
+
+#[test]
 fn a_timeout_does_not_hide_what_went_wrong_first() {
     let mut stage = Stage::started(vec![essential(app("job", &[])), app("log", &[])], rules());
     stage.ended("job", failed());

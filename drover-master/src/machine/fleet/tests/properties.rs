@@ -50,6 +50,8 @@ enum Op {
     /// The clock reaches the next deadline, or goes beyond it by so many milliseconds.
     Deadline(u64),
     Wait(u64),
+    /// So many milliseconds pass in which the master is away.
+    Away(u64),
 }
 
 #[derive(Debug, Clone)]
@@ -234,6 +236,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (which(), decision()).prop_map(|(which, decision)| Op::Decide(which, decision)),
         6 => prop_oneof![2 => Just(0), 1 => 0..100_000u64].prop_map(Op::Deadline),
         2 => (0..20_000u64).prop_map(Op::Wait),
+        1 => (250..20_000u64).prop_map(Op::Away),
     ]
 }
 
@@ -357,6 +360,7 @@ impl Stage {
                 }
             }
             Op::Wait(ms) => self.clock(Duration::from_millis(ms)),
+            Op::Away(ms) => self.away(Duration::from_millis(ms)),
         }
     }
 

@@ -230,7 +230,7 @@ fn a_new_worker_whose_process_has_ended_takes_no_place_before_its_exit_is_known(
         stage.fleet.workers().map(|worker| worker.identity()).find(|one| one.generation.0 == 2).unwrap();
     stage.feed(FleetInput::Worker { id: new.id, input: WorkerInput::Died { status: ExitStatus::Code(0) } });
     // What it left behind is looked for meanwhile.
-    stage.pass(std::time::Duration::from_millis(1500));
+    stage.pass(Duration::from_millis(1500));
     assert_eq!((stage.verdict(reload), [stage.id_in(0), stage.id_in(1)]), (None, old));
     stage.feed(FleetInput::Worker { id: new.id, input: exited(ExitStatus::Code(0)) });
     stage.settle();

@@ -90,6 +90,21 @@ fn a_newer_description_takes_the_place_of_one_that_waits() {
 }
 
 #[test]
+fn the_time_that_the_master_was_away_counts_neither_as_proof_nor_against_the_whole_reload() {
+    let policy = UpdatePolicy { soak: secs(10), timeout: secs(30), ..policy() };
+    let mut stage = Stage::started(1);
+    let reload = stage.reload(policy, None);
+    stage.settle();
+    stage.away(secs(60));
+    assert_eq!((stage.verdict(reload), stage.fleet.rollout.is_some()), (None, true));
+    stage.pass(secs(9));
+    assert_eq!(stage.verdict(reload), None, "it is still to prove itself");
+    stage.pass(secs(1));
+    stage.settle();
+    assert_eq!((stage.verdict(reload), stage.generations()), (Some(Verdict::Done), vec![2]));
+}
+
+#[test]
 fn a_scale_waits_for_the_reload_and_a_change_of_one_worker_is_refused() {
     let mut stage = Stage::started(2);
     stage.reload(policy(), None);

@@ -277,6 +277,13 @@ impl Stage {
         Witness::check_nothing_is_due(&self.fleet, self.now);
     }
 
+    /// Time passes while the master is away. What is due then is looked at in its next turn.
+    pub(super) fn away(&mut self, by: Duration) {
+        self.now += by;
+        self.feed(FleetInput::WasAway { by });
+        self.clock(Duration::ZERO);
+    }
+
     /// Moves the clock to the next deadline and settles.
     pub(super) fn tick(&mut self) {
         let next = self.fleet.next_deadline().expect("a deadline");

@@ -154,6 +154,8 @@ impl Witness {
             .filter(|row| row.role == Role::Incoming && row.phase == Phase::Started && row.unready.is_none())
             .count();
         assert_eq!(fleet.status().ready as usize + proving, ready);
+        let timed = fleet.workers().filter(|worker| worker.is_timed()).count();
+        assert_eq!(fleet.counts.timed, timed, "how many have to do something in time");
         let starting = in_phase(Phase::Initialized) + in_phase(Phase::Starting);
         if fleet.current.rules.protocol == Protocol::Drover {
             assert!(
