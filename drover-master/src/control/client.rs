@@ -96,7 +96,9 @@ pub enum ClientError {
     #[error("the master closed the connection before it answered; it may just have ended")]
     Closed,
     /// The master does not answer.
-    #[error("the master does not answer within {WELCOME:?}; it may be stopped (SIGSTOP), or too many ask at once")]
+    #[error(
+        "the master does not answer within {WELCOME:?}; it may be stopped (SIGSTOP), or too many ask at once"
+    )]
     Silent,
     /// The answer is not of the kind that was asked for: the peer's fault.
     #[error("the master's answer makes no sense")]

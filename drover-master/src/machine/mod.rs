@@ -12,6 +12,7 @@
 //! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
+//! | [`readable`] | what a worker says, fit for a line |
 //! | [`attention`] | whether they are looked at in time, and by how much they move if not |
 
 pub mod attention;
@@ -23,5 +24,6 @@ pub mod fleet;
 pub mod gate;
 pub mod ids;
 pub mod phase;
+pub mod readable;
 pub mod restart;
 pub mod worker;

@@ -22,6 +22,7 @@ use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
 use super::measuring::Measuring;
+use super::strangers::Strangers;
 use super::ticket::Reply;
 use super::trace;
 use super::view::View;
@@ -78,6 +79,7 @@ pub(super) struct Driver {
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) strangers: Strangers,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
@@ -157,6 +159,7 @@ impl Driver {
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
+            strangers: Strangers::default(),
             stores: HashMap::new(),
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -177,7 +180,8 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let deadline = self.fleet.next_deadline().into_iter().chain(self.measuring.deadline()).min();
+        let others = [self.measuring.deadline(), self.strangers.deadline()];
+        let deadline = others.into_iter().flatten().chain(self.fleet.next_deadline()).min();
         let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
             match look {
@@ -210,7 +214,7 @@ impl Driver {
             );
             self.fleet.handle(now, FleetInput::WasAway { by });
         }
-        let mut admitted = None;
+        let (mut admitted, mut taken) = (None, None);
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
@@ -256,7 +260,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::Process(news) => self.process_news(now, news),
-            Input::Link(news) => self.link_news(now, news),
+            Input::Link(news) => taken = self.link_news(now, news),
             Input::TimePassed => {}
         }
         if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
@@ -264,8 +268,9 @@ impl Driver {
         }
         self.measure(now);
         self.carry_out(now);
-        // Only now: a refusal has its verdict.
-        drop(admitted);
+        self.tell_strangers(now);
+        // Only now: a refusal has its verdict, and what a worker said its effect.
+        drop((admitted, taken));
         away.is_some()
     }
 
@@ -288,7 +293,7 @@ impl Driver {
                     }
                     self.follow(&event);
                     self.tell_bus(&event);
-                    trace::event(&self.events.publish(&self.app, event));
+                    self.publish(event);
                 }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
@@ -308,6 +313,10 @@ impl Driver {
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
         }
+    }
+
+    pub(super) fn publish(&self, event: FleetEvent) {
+        trace::event(&self.events.publish(&self.app, event));
     }
 
     /// Messages are for those who are ready.

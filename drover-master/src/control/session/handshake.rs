@@ -12,7 +12,7 @@ use tokio_stream::StreamExt as _;
 use tokio_util::codec::Decoder;
 
 use super::places::{GIVEN_AWAY, Silence};
-use super::{Requests, send};
+use super::{PARTS, Requests, send};
 
 /// Lets a client in, or tells it why not.
 pub(super) async fn welcome(stream: UnixStream, uid: u32, mut silence: Silence<'_>) -> Option<Requests> {
@@ -57,5 +57,5 @@ pub(super) async fn welcome(stream: UnixStream, uid: u32, mut silence: Silence<'
     send(&mut hellos, ControlHelloReply { reply: Some(reply) }).await.ok()?;
     judged.ok()?;
     // What a hasty client sent after its hello is kept in the buffer.
-    Some(hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)))
+    Some(hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL).with_parts(PARTS)))
 }

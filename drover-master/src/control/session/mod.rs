@@ -36,6 +36,10 @@ use crate::supervisor::{End, SupervisorHandle};
 /// How long a client may say nothing. Verbs ask at once; a stalled one gives its place back.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How many fields a request may have, in it and in its body: those of the largest, and its 1024 names. What is over that is
+/// refused before it is built.
+const PARTS: usize = 2048;
+
 /// How long a client may leave an answer unread.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -169,10 +173,7 @@ impl Session {
 
     /// Answers what is asked on a connection where something else is under way, if it only looks: so who follows needs no
     /// second connection. The client's end is the end of both.
-    async fn asked_beside(
-        &mut self,
-        asked: Option<Result<ControlRequest, CodecError>>,
-    ) -> Result<(), Gone> {
+    async fn asked_beside(&mut self, asked: Option<Result<ControlRequest, CodecError>>) -> Result<(), Gone> {
         let Some(Ok(ControlRequest { seq, body })) = asked else { return Err(Gone) };
         match body {
             Some(control_request::Body::Status(request)) => self.status(seq, &request).await,
