@@ -37,14 +37,18 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs the command line to its end.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // Before the first thread, which would keep the mask that this process was started with.
+    if let Err(error) = drover_master::unblock_signals() {
+        message::error(&error);
+    }
     let args: Vec<OsString> = args.into_iter().collect();
     match Cli::try_parse_from(&args) {
         Ok(cli) => run(cli).into(),
         Err(mut error) => {
             tell_where_a_command_stands(&mut error, &args);
-            // Help and version are asked for; anything else is a mistake. A broken pipe is nobody's.
-            let _ = error.print();
-            if error.use_stderr() { ExitStatus::Usage.into() } else { ExitStatus::Done.into() }
+            // Help and version are asked for, and are results; anything else is a mistake.
+            let printed = error.print();
+            if error.use_stderr() { ExitStatus::Usage.into() } else { message::written(printed).into() }
         }
     }
 }

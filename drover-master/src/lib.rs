@@ -82,6 +82,9 @@ pub use master::{
     Occurrence, OperateError, Reload, Snapshot, StartError, Ticket, Unavailable,
 };
 pub use nofile::raise_nofile;
-pub use process::{AccountError, Line, OutputSink, Stream, flush_output, say_aside, write_output};
+pub use process::{
+    AccountError, Line, OutputSink, Stream, flush_output, limits_out_of_reach, passed_in_vain, say_aside,
+    write_output,
+};
 pub use signals::Signals;
-pub use sys::{reap_strangers, restore_child_signal};
+pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

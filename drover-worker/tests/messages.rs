@@ -59,6 +59,22 @@ async fn settled(link: &mut FakeLink) {
     assert_eq!((pong.reply_to, pong.body.unwrap()), (seq, Body::Pong(Default::default())));
 }
 
+#[tokio::test]
+async fn a_reply_that_came_before_the_master_went_is_heard_although_a_write_fails() {
+    // Which of the two is tried first, to read or to write, is left to chance.
+    for _ in 0..20 {
+        let (_master, bus, mut link) = connected().await;
+        let mut asked = std::pin::pin!(bus.request(To::App, "price", "7", MINUTE));
+        begin(asked.as_mut()).await;
+        let seq = soon(link.frame()).await.unwrap().unwrap().seq;
+        let body = Some(master_frame::Body::Reply(Reply { payload: "42".into() }));
+        link.send(MasterFrame { reply_to: seq, body, ..Default::default() }).await.unwrap();
+        drop(link);
+        bus.try_send(To::App, "never read", "").unwrap();
+        assert_eq!(soon(asked).await.unwrap(), "42");
+    }
+}
+
 mod taking {
     use super::*;
 

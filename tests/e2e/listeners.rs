@@ -4,15 +4,18 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
-use drover_e2e::harness::{App, patiently, signal, variable_of};
-use drover_master::StartError;
-use drover_master::config::Protocol;
-use nix::sys::signal::{SIGKILL, SIGSTOP};
+use drover_e2e::harness::{App, PATIENCE, eventually, patiently, signal, variable_of};
+use drover_master::config::{Protocol, StopPolicy};
+use drover_master::machine::phase::Phase;
+use drover_master::{Command, StartError};
+use nix::sys::signal::{SIGKILL, SIGSTOP, SIGUSR1};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::policies::{at_once, soon};
+use crate::surroundings::plain;
 
 /// Closing alone does not do: a child that another test is just making may hold a copy for a moment.
 fn no_longer_listens(socket: impl AsRawFd) {
@@ -207,4 +210,51 @@ async fn listeners_are_handed_over_in_order_with_their_names_to_the_worker_itsel
     assert_eq!(variable_of(pid, "LISTEN_FDNAMES").as_deref(), Some("http:admin"));
     assert_eq!(variable_of(pid, "LISTEN_PID"), Some(pid.to_string()));
     app.end().await;
+}
+
+async fn is_refused(addr: SocketAddr) {
+    eventually("a refusal", || std::net::TcpStream::connect(addr).is_err().then_some(())).await;
+}
+
+fn drains_long() -> StopPolicy {
+    StopPolicy { drain_timeout: PATIENCE * 10, max_timeout: PATIENCE * 10, ..StopPolicy::default() }
+}
+
+#[tokio::test]
+async fn a_new_client_is_refused_as_soon_as_the_workers_of_an_app_that_ends_take_no_more() {
+    let worker = App::builder(program!("worker_ignores_stop")).workers(2).listen("http", "127.0.0.1:0");
+    let mut app = App::started(worker.stop_policy(drains_long())).await;
+    let addr = app.master().listener_addr("http").unwrap();
+    let mut end = app.master().shutdown();
+    is_refused(addr).await;
+    assert_eq!([0, 1].map(|slot| app.worker(slot).phase), [Phase::Stopping; 2]);
+    assert!(app.master().listener_addr("http").is_none());
+    patiently("the kill", app.master().kill()).await.unwrap();
+    patiently("the end", &mut end).await.unwrap();
+    patiently("another start", app.master().start()).await.unwrap();
+    drop(connect(app.master().listener_addr("http").unwrap()).await);
+    patiently("another kill", app.master().kill()).await.unwrap();
+    app.is_gone().await;
+}
+
+#[tokio::test]
+async fn the_listener_of_a_program_that_drains_stays_until_no_process_of_it_has_it_open() {
+    let script = "trap : TERM; trap 'exec 3<&-' USR1; echo here; while :; do sleep 0.05; done";
+    let command = Command::new("sh").args(["-c", script]);
+    let worker = plain(command).listen("http", "127.0.0.1:0");
+    let mut app = App::started(worker.stop_policy(drains_long()).start_policy(soon())).await;
+    let addr = app.master().listener_addr("http").unwrap();
+    let end = app.master().shutdown();
+    app.until("shutting_down").await;
+    // Four times as long as it takes to find out that nobody has it.
+    for _ in 0..20 {
+        drop(connect(addr).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    signal(app.pid(0), SIGUSR1);
+    is_refused(addr).await;
+    assert_eq!(app.worker(0).phase, Phase::ShuttingDown);
+    patiently("the kill", app.master().kill()).await.unwrap();
+    patiently("the end", end).await.unwrap();
+    app.is_gone().await;
 }

@@ -44,6 +44,7 @@ mod operations;
 mod policies;
 mod probes;
 mod programs;
+mod readme;
 mod recycling;
 mod reload;
 mod reload_leftovers;

@@ -156,7 +156,7 @@ async fn who_is_not_there_is_named() {
     assert!(error.ends_with("there is no living worker with the id 99"), "{error}");
     app.master().shutdown().await.unwrap();
     let error = app.master().restart().await.unwrap_err().to_string();
-    assert!(error.ends_with("the app does not run; start it as a whole"), "{error}");
+    assert!(error.ends_with("start the app by its own name"), "{error}");
     app.end().await;
 }
 

@@ -15,6 +15,8 @@ pub mod raw;
 #[expect(unsafe_code, reason = "what has no safe function")]
 mod sys;
 
+pub use sys::with_signals_blocked;
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::str::FromStr;
@@ -53,6 +55,13 @@ pub fn inherited_listener() -> Option<TcpListener> {
     static IS_TAKEN: AtomicBool = AtomicBool::new(false);
     let fd = setting("E2E_LISTENER")?;
     (!IS_TAKEN.swap(true, Ordering::Relaxed)).then(|| sys::listener_at(fd))
+}
+
+/// The first socket that a master has handed over, whomever it is for; none the second time.
+pub fn handed_listener() -> Option<TcpListener> {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    let count: u32 = setting("LISTEN_FDS")?;
+    (count > 0 && !IS_TAKEN.swap(true, Ordering::Relaxed)).then(|| sys::listener_at(3))
 }
 
 /// Waits for ever, whatever happens.

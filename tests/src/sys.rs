@@ -2,8 +2,11 @@
 
 use std::net::TcpListener;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
 /// A descriptor of a child that has not been reaped: `pidfd_open(2)`.
@@ -19,4 +22,11 @@ pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
 pub(crate) fn listener_at(fd: RawFd) -> TcpListener {
     // SAFETY: called once in a process, for a descriptor that was open when the program began and that no Rust value owns.
     unsafe { TcpListener::from_raw_fd(fd) }
+}
+
+/// Has the program begin with every signal blocked that can be, as JVMs leave it to what they start.
+pub fn with_signals_blocked(command: &mut Command) {
+    let block = || Ok(SigSet::all().thread_set_mask()?);
+    // SAFETY: pthread_sigmask(3) is async-signal-safe, and the set is on the stack of the child.
+    unsafe { command.pre_exec(block) };
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::online::duration;
+use super::online::{duration, number};
 
 /// Arguments of `conform`.
 #[derive(Debug, Args)]
@@ -46,10 +46,10 @@ pub struct ConformMasterArgs {
     #[arg(long)]
     pub json: bool,
     /// How many mutated frames are sent
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = mutations)]
     pub mutations: u32,
     /// Where the mutations begin: the same seed makes the same ones [default: by chance; the summary tells it]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     pub seed: Option<u64>,
 }
 
@@ -69,13 +69,13 @@ pub struct ConformWorkerArgs {
     #[arg(long)]
     pub json: bool,
     /// How many mutated frames are sent
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = mutations)]
     pub mutations: u32,
     /// Where the mutations begin: the same seed makes the same ones [default: by chance; the summary tells it]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<u64>)]
     pub seed: Option<u64>,
     /// How many cases are played at once [default: one a CPU, 2 to 4]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<NonZeroUsize>)]
     pub jobs: Option<NonZeroUsize>,
     /// How long the first start may take, until the worker connects and again until it is ready: it may install something
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
@@ -83,7 +83,17 @@ pub struct ConformWorkerArgs {
     /// How long every later start may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub start_timeout: Duration,
+    /// Hand over no socket, and skip the cases about it: for a worker that serves nobody
+    #[arg(long)]
+    pub no_listener: bool,
     /// The worker's command
     #[arg(last = true, required_unless_present = "list", value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+fn mutations(text: &str) -> Result<u32, String> {
+    number(text)
+        .ok()
+        .filter(|count| (1..=10_000).contains(count))
+        .ok_or("expected a number from 1 to 10000".to_owned())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use drover_master::control::{Name, NameError};
 
+use super::moment::Moment;
 use crate::config::units;
 
 /// Arguments of `start`, `restart` and the like.
@@ -175,11 +176,43 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// Only the last N of the kept lines
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long = "tail", visible_alias = "lines", value_name = "N", value_parser = number::<u32>)]
     pub lines: Option<u32>,
+    /// Only lines since then: how long ago, such as 5m, or when in UTC, such as 2026-03-01T09:30:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Only lines until then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Only lines of this stream
+    #[arg(long, value_name = "STREAM")]
+    pub stream: Option<StreamArg>,
+    /// The same as --stream err
+    #[arg(long, conflicts_with = "stream")]
+    pub err: bool,
+    /// Before each line the time at which the master read it, in UTC
+    #[arg(short, long)]
+    pub timestamps: bool,
     /// The drover.toml whose master is meant [default: that of this directory]
     #[arg(long, value_name = "FILE")]
     pub file: Option<std::path::PathBuf>,
+}
+
+/// One of a worker's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StreamArg {
+    /// Its standard output.
+    Out,
+    /// Its standard error.
+    Err,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Only these apps
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
 }
 
 /// Arguments of `wait`.
@@ -189,7 +222,7 @@ pub struct WaitArgs {
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
     /// For what
-    #[arg(long = "for", value_name = "WHAT")]
+    #[arg(long = "for", value_name = "WHAT", default_value = "ready")]
     pub goal: Goal,
     /// Wait no longer than this, such as 30s [default: until it is so, or can't be any more]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -203,6 +236,8 @@ pub enum Goal {
     Ready,
     /// None of them has a process, or gets one by itself.
     Stopped,
+    /// All of them are suspended.
+    Suspended,
     /// The processes that run now have ended, however.
     Exited,
 }
@@ -210,6 +245,11 @@ pub enum Goal {
 /// A length of time, as in `drover.toml`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     units::parse_duration(text).map_err(|error| format!("it {error}; {}", error.help()))
+}
+
+/// A whole number.
+pub(super) fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|_| "expected a whole number, such as 10".to_owned())
 }
 
 /// A signal's name with or without `SIG`, or its number.

@@ -12,11 +12,11 @@ use super::online::{Waiting, duration};
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("decision").args(["promote", "abort"])))]
 pub struct ReloadArgs {
-    /// The apps; `*`, `?` and `[abc]` stand for any that fit
-    #[arg(required = true, value_name = "APP", value_parser = app)]
+    /// The apps; `*`, `?` and `[abc]` stand for any that fit [default: every app that runs]
+    #[arg(value_name = "APP", value_parser = app)]
     pub apps: Vec<Name>,
     /// Replace N workers, then wait for --promote or --abort
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "decision")]
+    #[arg(long, value_name = "N", value_parser = canary, conflicts_with = "decision")]
     pub canary: Option<u32>,
     /// Go on with a reload that is held: with canaries, or paused
     #[arg(long)]
@@ -54,6 +54,16 @@ pub enum OnFailure {
     Rollback,
     /// Everything stays as it is, until somebody promotes or aborts it.
     Pause,
+}
+
+fn canary(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 1..) => Ok(count),
+        _ if text.ends_with('%') => {
+            Err("canaries are counted, for example --canary 1; a percentage is for --max-surge".to_owned())
+        }
+        _ => Err("expected a number of workers from 1, for example --canary 1".to_owned()),
+    }
 }
 
 fn app(text: &str) -> Result<Name, String> {

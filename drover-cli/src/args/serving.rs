@@ -32,7 +32,7 @@ pub struct RunArgs {
     /// A socket that every worker inherits, as LISTEN_FDS from descriptor 3; HOST:PORT or unix:PATH
     #[arg(short, long, value_name = "NAME=ADDR")]
     pub listen: Vec<Listen>,
-    /// What workers have as their standard input: null, or socket:NAME for one that --listen names
+    /// What workers have as their standard input: null, open for one that never ends, or socket:NAME for one that --listen names
     #[arg(long, value_name = "STDIN", default_value = "null")]
     pub stdin: Stdin,
     /// How workers say that they are ready
@@ -56,7 +56,7 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Args)]
 #[command(group(ArgGroup::new("background").args(["detach", "wait"]).multiple(true)))]
 pub struct UpArgs {
-    /// The configuration
+    /// The configuration; `-` is standard input
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
     pub file: PathBuf,
     /// Run only these apps, and what they depend on

@@ -23,13 +23,33 @@ pub(super) struct Source {
     keep_going: bool,
     /// The master's name, where a file names none.
     name: String,
+    /// Whether it was read from what can't be read again.
+    is_stream: bool,
 }
+
+/// Why a configuration that came by a stream is not read again.
+pub(super) const NOT_KEPT: &str =
+    "the configuration was read from standard input or a pipe, and can't be read again";
 
 impl Source {
     /// As `up` was called, with the file as it is.
-    pub(super) fn new(args: &UpArgs, config: &Config) -> Self {
+    pub(super) fn new(args: &UpArgs, config: &Config, is_stream: bool) -> Self {
         let name = name_of_file(config, &args.file);
-        Self { file: args.file.clone(), only: args.only.clone(), keep_going: args.keep_going, name }
+        Self {
+            file: args.file.clone(),
+            only: args.only.clone(),
+            keep_going: args.keep_going,
+            name,
+            is_stream,
+        }
+    }
+
+    /// The directory of the file, where workers run that name no other. One of another user that is the master's own directory
+    /// anyway is left where it is: that user may not be let in to what is above it.
+    fn home(&self, app: &App) -> Option<PathBuf> {
+        let home = self.file.parent().map(Path::to_owned).filter(|home| home.is_absolute())?;
+        let is_own = || is_same(&home, Path::new("."));
+        (app.user.is_none() || !is_own()).then_some(home)
     }
 
     /// Everything that is to be run.
@@ -37,7 +57,7 @@ impl Source {
         let apps = wanted(config, &self.only).into_iter();
         let name = config.master.name.clone().unwrap_or_else(|| self.name.clone());
         Description {
-            apps: apps.map(|app| spec(config, app, self.keep_going)).collect(),
+            apps: apps.map(|app| spec(config, app, self)).collect(),
             strategy: config.master.strategy,
             shutdown_timeout: config.master.shutdown_timeout,
             fixed: vec![("master.name", name)],
@@ -50,6 +70,9 @@ impl Reread for Source {
         let file = match file {
             // The same one by another path is read by the first: relative paths in it are seen from there.
             Some(file) if !is_same(file, &self.file) => file,
+            _ if self.is_stream => {
+                return Err(format!("error: {NOT_KEPT}; name a file: `drover apply -f FILE`"));
+            }
             _ => &self.file,
         };
         if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
@@ -81,7 +104,7 @@ fn wanted<'c>(config: &'c Config, only: &[String]) -> Vec<&'c App> {
 }
 
 /// An app of the file as the master runs it.
-fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
+fn spec(config: &Config, app: &App, source: &Source) -> AppSpec {
     let mut words = app.command.iter().cloned();
     let mut command = Command::new(words.next().unwrap_or_default()).args(words).env_clear(app.env_clear);
     for (key, value) in &app.env {
@@ -90,6 +113,8 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
     if let Some(cwd) = &app.cwd {
         // The same directory is the same, by whichever path its file is named.
         command = command.current_dir(std::path::absolute(cwd).unwrap_or_else(|_| cwd.clone()));
+    } else if let Some(home) = source.home(app) {
+        command = command.current_dir(home);
     }
     if let Some(mask) = app.umask {
         command = command.umask(mask);
@@ -126,7 +151,7 @@ fn spec(config: &Config, app: &App, keep_going: bool) -> AppSpec {
         })
         .collect();
     spec.stdin = app.stdin.clone();
-    spec.start = start_policy(app, keep_going);
+    spec.start = start_policy(app, source.keep_going);
     spec.stop = stop_policy(app);
     spec.heartbeat = app.heartbeat.clone();
     spec.watchdog = app.watchdog;

@@ -1,9 +1,12 @@
 //! What `drover wait` waits for, judged by a status.
 
+use std::time::Duration;
+
 use drover_master::control::Name;
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerRole, WorkerStatus};
 
 use crate::args::Goal;
+use crate::output::word;
 
 /// Names, and what is to become of them.
 #[derive(Debug)]
@@ -66,7 +69,9 @@ impl<'n> Aim<'n> {
             name.is_of_apps() || workers.any(|(app, worker)| matches(name, app, worker))
         };
         match self.names.iter().find(|name| !is_there(name)) {
-            Some(name) if self.goal == Goal::Ready => Verdict::Never(format!("{name} is not there any more")),
+            Some(name) if matches!(self.goal, Goal::Ready | Goal::Suspended) => {
+                Verdict::Never(format!("{name} is not there any more"))
+            }
             _ => Verdict::Holds,
         }
     }
@@ -76,10 +81,18 @@ impl<'n> Aim<'n> {
             (Goal::Ready, Phase::Started) => judge_started(app),
             (Goal::Ready, Phase::ShutDown) if has_completed(app) => Verdict::Holds,
             (Goal::Ready, Phase::ShutDown | Phase::Failed | Phase::Stopped) if app.operation.is_empty() => {
-                let how = if app.outcome.is_empty() { app.phase().name() } else { &app.outcome };
+                let word = word::of_app(app).to_lowercase();
+                let how = if app.outcome.is_empty() { &word } else { &app.outcome };
                 Verdict::Never(format!("{} is not running: {how}", app.name))
             }
             (Goal::Stopped, phase) if is_over(app, phase) => Verdict::Holds,
+            (Goal::Suspended, Phase::Started) => match word::of_app(app) {
+                "SUSPENDED" => Verdict::Holds,
+                _ => Verdict::NotYet,
+            },
+            (Goal::Suspended, Phase::ShutDown | Phase::Failed) if app.operation.is_empty() => {
+                Verdict::Never(format!("{} is not running, so it can't be suspended", app.name))
+            }
             _ => Verdict::NotYet,
         }
     }
@@ -96,6 +109,13 @@ impl<'n> Aim<'n> {
                 Verdict::Never(not_running(app, worker))
             }
             (Goal::Stopped, phase) if worker.pid == 0 && is_over(app, phase) => Verdict::Holds,
+            (Goal::Suspended, _) if word::is_suspended(worker) => Verdict::Holds,
+            (Goal::Suspended, Phase::Failed | Phase::Stopped | Phase::ShutDown)
+                if is_settled(app, worker) =>
+            {
+                let slot = worker.slot;
+                Verdict::Never(format!("{}/{slot} is not running, so it can't be suspended", app.name))
+            }
             _ => Verdict::NotYet,
         }
     }
@@ -108,6 +128,8 @@ impl<'n> Aim<'n> {
             (Goal::Ready, _) => "are ready",
             (Goal::Stopped, 1) => "is stopped",
             (Goal::Stopped, _) => "are stopped",
+            (Goal::Suspended, 1) => "is suspended",
+            (Goal::Suspended, _) => "are suspended",
             (Goal::Exited, 1) => "has ended",
             (Goal::Exited, _) => "have ended",
         };
@@ -119,6 +141,7 @@ impl<'n> Aim<'n> {
         let is = match self.goal {
             Goal::Ready => "is ready",
             Goal::Stopped => "is stopped",
+            Goal::Suspended => "is suspended",
             Goal::Exited => return self.first.iter().map(|first| end_of(first, reply)).collect(),
         };
         self.names.iter().map(|name| format!("{name} {is}")).collect()
@@ -127,8 +150,9 @@ impl<'n> Aim<'n> {
     /// Whether this worker has to be as it is wished. Of those in a slot only its own is to be ready, and to be stopped all.
     fn waits_for(&self, app: &AppStatus, worker: &WorkerStatus) -> bool {
         let by_number = |name: &Name| name.is_by_number() && matches(name, app, worker);
-        let is_concerned =
-            worker.role().is_occupant() || self.goal != Goal::Ready || self.names.iter().any(by_number);
+        let is_concerned = worker.role().is_occupant()
+            || !matches!(self.goal, Goal::Ready | Goal::Suspended)
+            || self.names.iter().any(by_number);
         is_concerned && self.names_worker(app, worker)
     }
 
@@ -140,6 +164,27 @@ impl<'n> Aim<'n> {
 
     fn means(&self, app: &AppStatus, worker: &WorkerStatus) -> bool {
         self.names.iter().any(|name| matches(name, app, worker))
+    }
+}
+
+/// That the time is over.
+pub(super) fn not_within(goal: Goal, names: &[Name], limit: Duration) -> String {
+    let state = match goal {
+        Goal::Ready => "ready",
+        Goal::Stopped => "stopped",
+        Goal::Suspended => "suspended",
+        Goal::Exited => "ended",
+    };
+    let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let (is, shown) = (if goal == Goal::Exited { "has" } else { "is" }, shown.join(", "));
+    match names {
+        [name] if !name.is_pattern() => {
+            format!("{shown} {is} not {state} within {limit:?}; `drover status` shows how it stands")
+        }
+        _ => format!(
+            "not all of {shown} {} {state} within {limit:?}; `drover status` shows how they stand",
+            if is == "is" { "are" } else { "have" }
+        ),
     }
 }
 
@@ -167,13 +212,14 @@ fn is_settled(app: &AppStatus, worker: &WorkerStatus) -> bool {
 
 fn not_running(app: &AppStatus, worker: &WorkerStatus) -> String {
     let exit = worker.last_exit.as_ref();
-    let how = exit.map_or(worker.phase().name(), |exit| &exit.text);
+    let word = word::of_worker(worker).to_lowercase();
+    let how = exit.map_or(&*word, |exit| &exit.text);
     format!("{}/{} is not running: {how}", app.name, worker.slot)
 }
 
 /// Whether it has done its work, and nobody ended it.
 fn has_succeeded(worker: &WorkerStatus) -> bool {
-    worker.last_exit.as_ref().is_some_and(|exit| exit.asked_by.is_empty())
+    word::has_completed(worker)
 }
 
 fn and(one: Verdict, other: Verdict) -> Verdict {
@@ -316,6 +362,25 @@ mod tests {
         assert_eq!(judged(Goal::Stopped, "web/0", &stopped), Verdict::Holds);
         let replaced = web(Started, "", "", vec![worker(0, 8, 80, Started)]);
         assert_eq!(judged(Goal::Stopped, "web@7", &replaced), Verdict::Holds);
+    }
+
+    #[test]
+    fn suspended_is_what_rests_as_a_process() {
+        use Phase::{ShutDown, Started, Stopped};
+        let never = |who: &str| Verdict::Never(format!("{who} is not running, so it can't be suspended"));
+        let (rests, serves) = (worker(0, 7, 70, Stopped), worker(1, 8, 80, Started));
+        let stopped = worker(0, 7, 0, Stopped);
+        for (reply, app, slot) in [
+            (web(Started, "", "", vec![rests.clone()]), Verdict::Holds, Verdict::Holds),
+            (web(Started, "", "", vec![rests.clone(), serves]), Verdict::NotYet, Verdict::Holds),
+            (web(Started, "", "", vec![stopped]), Verdict::NotYet, never("web/0")),
+            (web(ShutDown, "", "", vec![worker(0, 7, 0, ShutDown)]), never("web"), never("web/0")),
+        ] {
+            assert_eq!(judged(Goal::Suspended, "web", &reply), app, "{reply:?}");
+            assert_eq!(judged(Goal::Suspended, "web/0", &reply), slot, "{reply:?}");
+        }
+        let suspended = web(Started, "", "", vec![rests]);
+        assert_eq!(judged(Goal::Stopped, "web", &suspended), Verdict::NotYet);
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) async fn run(
     if let Err(error) = drover_master::raise_nofile() {
         message::error(&error);
     }
-    let signals = Signals::shutdown().reload_on_hangup();
+    let signals = Signals::for_a_supervisor();
     let supervisor = match builder.control(control).signals(signals).build() {
         Ok(supervisor) => supervisor,
         Err(error) => {

@@ -1,5 +1,6 @@
 //! `drover status`: apps and workers.
 
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use drover_master::control::{ClientError, ControlClient, Follow};
@@ -51,10 +52,32 @@ fn judge(reply: &StatusReply) -> ExitStatus {
     if reply.apps.iter().all(is_ready) { ExitStatus::Done } else { ExitStatus::NotReady }
 }
 
+/// What a watched status is shown on.
+enum Screen {
+    /// Cleared for each.
+    Terminal,
+    /// A pipe or a file, of which only text is wanted: one after the other, with an empty line between two.
+    Stream { is_first: bool },
+}
+
+impl Screen {
+    fn fill(&mut self, status: String) -> String {
+        match self {
+            Self::Terminal => format!("{HOME_AND_CLEAR}{status}"),
+            Self::Stream { is_first } => {
+                let gap = if std::mem::take(is_first) { "" } else { "\n" };
+                format!("{gap}{status}")
+            }
+        }
+    }
+}
+
 /// Shows the status again at every event, until the master ends or the user has seen enough.
 async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) -> ExitStatus {
     let mut interrupt = Interrupt::new();
     let mut subscribed = false;
+    let mut screen =
+        if io::stdout().is_terminal() { Screen::Terminal } else { Screen::Stream { is_first: true } };
     loop {
         let reply = tokio::select! {
             reply = client.status(&args.apps) => reply,
@@ -72,7 +95,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             }
             subscribed = true;
         }
-        let shown = message::result(&format!("{HOME_AND_CLEAR}{}", show(global, &reply)));
+        let shown = message::result(&screen.fill(show(global, &reply)));
         if shown.is_err() {
             return message::written(shown);
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use drover_master::control::{ClientError, ControlClient};
 use drover_proto::latest::StatusReply;
 
-use super::goal::{Aim, Verdict};
+use super::goal::{self, Aim, Verdict};
 use super::interrupt::Interrupt;
 use super::{find, report};
 use crate::args::{Global, Goal, WaitArgs};
@@ -21,7 +21,7 @@ pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
     tokio::select! {
         status = until_it_holds(global, args) => status,
         () = super::passed(args.timeout) => {
-            message::error_text(&format!("not so within {:?}", args.timeout.unwrap_or_default()));
+            message::error_text(&goal::not_within(args.goal, &args.names, args.timeout.unwrap_or_default()));
             ExitStatus::TimedOut
         }
         () = interrupt.pressed() => ExitStatus::Interrupted,

@@ -166,10 +166,11 @@ fn socket_names<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, known: &[&st
 fn stdin<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, own: &[String]) -> Option<Stdin> {
     let text = value::string(entry, mistakes)?;
     let Ok(stdin) = text.parse() else {
-        let message = format!("{} is `{}`, neither `null` nor `socket:NAME`", entry.path, shown(text));
+        let message =
+            format!("{} is `{}`, neither `null`, `open` nor `socket:NAME`", entry.path, shown(text));
         mistakes
             .add(entry.span.clone(), message)
-            .help("write `socket:` and the name of one of the app's `sockets`");
+            .help("`open` is for programs that leave when it ends; after `socket:` stands one of the app's `sockets`");
         return None;
     };
     if let Stdin::Socket(name) = &stdin

@@ -1,9 +1,10 @@
 //! `app.NAME.env_file`: variables from files, which may hold what should not stand in a `drover.toml`.
 //!
-//! A line is `KEY=VALUE`; empty lines and those that begin with `#` are passed over. A value is taken as it is, without the
-//! space around it, or stands in quotes: in single ones nothing has a meaning, in double ones a backslash takes its meaning from
-//! `"`, `\`, `$` and a backtick. There are no expansions, and a `#` after a value belongs to it. No value is ever shown, nor a
-//! line that may hold one.
+//! It is written as systemd's `EnvironmentFile` (`systemd.exec(5)`): a line is `KEY=VALUE`; empty lines and those that begin with
+//! `#` or `;` are passed over. A backslash at the end of a line continues it. A value is taken without the space around it, or
+//! stands in quotes, which may span lines: in single ones nothing has a meaning, in double ones a backslash takes its meaning from
+//! `"`, `\`, `$` and a backtick, without quotes from any character. There are no expansions, and a `#` after a value belongs to it.
+//! No value is ever shown, nor a line that may hold one.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -101,62 +102,144 @@ struct Fault {
     help: &'static str,
 }
 
+type Wrong = (&'static str, &'static str);
+
 fn parse(text: &str) -> Result<Vec<(String, String)>, Fault> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let mut variables = Vec::new();
-    for (line, number) in text.lines().map(str::trim).zip(1..) {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
+    let mut rest = Rest { chars: text.chars().peekable(), line: 1 };
+    while let Some(begin) = rest.next_assignment() {
+        let fault = |(what, help)| Fault { line: begin, what, help };
+        let key = rest.key().map_err(fault)?;
+        let value = rest.value().map_err(fault)?;
+        if key.contains('\0') || value.contains('\0') {
+            return Err(fault(("this line contains a NUL character", "remove it: no variable can hold it")));
         }
-        let fault = |(what, help)| Fault { line: number, what, help };
-        variables.push(variable(line).map_err(fault)?);
+        variables.push((key, value));
     }
     Ok(variables)
 }
 
-type Wrong = (&'static str, &'static str);
-
-fn variable(line: &str) -> Result<(String, String), Wrong> {
-    const HELP: &str = "write KEY=VALUE, one a line";
-    let (key, value) = line.split_once('=').ok_or(("this line has no `=`", HELP))?;
-    let key = key.trim_end();
-    if key.is_empty() {
-        return Err(("no name stands before the `=`", HELP));
-    }
-    if key.contains(char::is_whitespace) {
-        return Err(("the name before the `=` has a space in it", "write KEY=VALUE, without `export`"));
-    }
-    if line.contains('\0') {
-        return Err(("this line contains a NUL character", "remove it: no variable can hold it"));
-    }
-    Ok((key.to_owned(), unquoted(value.trim_start())?))
+/// What is still to be read, and the line that it begins in.
+struct Rest<'t> {
+    chars: std::iter::Peekable<std::str::Chars<'t>>,
+    line: usize,
 }
 
-fn unquoted(value: &str) -> Result<String, Wrong> {
-    let Some(quote @ ('"' | '\'')) = value.chars().next() else { return Ok(value.to_owned()) };
-    let mut text = String::new();
-    let mut rest = value[1..].chars();
-    loop {
-        match rest.next() {
-            None => {
-                return Err((
-                    "a quote is not closed",
-                    "close it on the same line; a quote within a value stands after a backslash, in double quotes",
-                ));
-            }
-            Some(end) if end == quote => break,
-            Some('\\') if quote == '"' => match rest.next() {
-                Some(plain @ ('"' | '\\' | '$' | '`')) => text.push(plain),
-                Some(other) => text.extend(['\\', other]),
-                None => text.push('\\'),
-            },
-            Some(other) => text.push(other),
+impl Rest<'_> {
+    fn next(&mut self) -> Option<char> {
+        let next = self.chars.next();
+        self.line += usize::from(next == Some('\n'));
+        next
+    }
+
+    fn skip_while(&mut self, is_skipped: impl Fn(char) -> bool) {
+        while self.chars.peek().is_some_and(|next| is_skipped(*next)) {
+            self.next();
         }
     }
-    match rest.as_str().trim_start() {
-        "" => Ok(text),
-        _ => {
-            Err(("something stands after the closing quote", "put all of the value in quotes, or none of it"))
+
+    /// Passes over empty lines and comments: the line of the next assignment, if there is one.
+    fn next_assignment(&mut self) -> Option<usize> {
+        loop {
+            self.skip_while(char::is_whitespace);
+            match self.chars.peek()? {
+                '#' | ';' => self.skip_while(|c| c != '\n'),
+                _ => return Some(self.line),
+            }
+        }
+    }
+
+    fn key(&mut self) -> Result<String, Wrong> {
+        const HELP: &str = "write KEY=VALUE, one a line";
+        let mut key = String::new();
+        loop {
+            match self.next() {
+                None | Some('\n') => return Err(("this line has no `=`", HELP)),
+                Some('=') => break,
+                Some(other) => key.push(other),
+            }
+        }
+        key.truncate(key.trim_end().len());
+        if key.is_empty() {
+            return Err(("no name stands before the `=`", HELP));
+        }
+        if key.contains(char::is_whitespace) {
+            return Err((
+                "the name before the `=` has a space in it",
+                "write KEY=VALUE, without `export`; a `\\` at the end of a line continues it",
+            ));
+        }
+        // What is passed to a program may have other names, but what stands here without being meant is mostly none of these.
+        let is_inside = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let is_name =
+            key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_inside);
+        if !is_name && !key.contains('\0') {
+            return Err((
+                "what stands before the `=` is no name of a variable",
+                "a name begins with a letter or `_`; a `\\` at the end of the line above continues that one",
+            ));
+        }
+        Ok(key)
+    }
+
+    fn value(&mut self) -> Result<String, Wrong> {
+        self.skip_while(|c| c != '\n' && c.is_whitespace());
+        match self.chars.peek() {
+            Some('"' | '\'') => self.quoted(),
+            _ => Ok(self.bare()),
+        }
+    }
+
+    /// Up to the end of the line.
+    fn bare(&mut self) -> String {
+        let mut text = String::new();
+        // What was escaped is kept, also if it is a space at the end.
+        let mut kept = 0;
+        loop {
+            match self.next() {
+                None | Some('\n') => break,
+                Some('\\') => match self.next() {
+                    Some('\n') | None => {}
+                    Some(plain) => {
+                        text.push(plain);
+                        kept = text.len();
+                    }
+                },
+                Some(other) => text.push(other),
+            }
+        }
+        text.truncate(text.trim_end().len().max(kept));
+        text
+    }
+
+    fn quoted(&mut self) -> Result<String, Wrong> {
+        let mut text = String::new();
+        let quote = self.next();
+        loop {
+            match self.next() {
+                None => {
+                    return Err((
+                        "a quote is not closed",
+                        "close it; a quote within a value stands after a backslash, in double quotes",
+                    ));
+                }
+                end if end == quote => break,
+                Some('\\') if quote == Some('"') => match self.next() {
+                    Some(plain @ ('"' | '\\' | '$' | '`')) => text.push(plain),
+                    Some('\n') | None => {}
+                    Some(other) => text.extend(['\\', other]),
+                },
+                Some(other) => text.push(other),
+            }
+        }
+        self.skip_while(|c| c != '\n' && c.is_whitespace());
+        match self.next() {
+            None | Some('\n') => Ok(text),
+            Some(_) => Err((
+                "something stands after the closing quote",
+                "put all of the value in quotes, or none of it",
+            )),
         }
     }
 }
@@ -172,7 +255,13 @@ mod tests {
             ("  A = b c # d ", "A", "b c # d"),
             ("A=", "A", ""),
             ("A=b=c", "A", "b=c"),
-            ("A=$HOME \\n", "A", "$HOME \\n"),
+            ("A=$HOME %x", "A", "$HOME %x"),
+            (r"A=a\\b\c\ ", "A", r"a\bc "),
+            ("A=-Xms1g \\\n  -Dfoo=bar", "A", "-Xms1g   -Dfoo=bar"),
+            ("A=1\\\r\n2", "A", "12"),
+            ("A=\"b\\\nc\nd\"", "A", "bc\nd"),
+            ("A='b\\\nc'", "A", "b\\\nc"),
+            ("A=b\\", "A", "b"),
             ("A=it's", "A", "it's"),
             ("A=\"b c\"  ", "A", "b c"),
             ("A='b \"c\" \\'", "A", "b \"c\" \\"),
@@ -186,7 +275,7 @@ mod tests {
 
     #[test]
     fn comments_empty_lines_a_mark_and_windows_line_ends_are_no_variables() {
-        let found = parse("\u{feff}A=1\r\n\r\n  # B=2\r\nC=\"3\"\r\n").unwrap();
+        let found = parse("\u{feff}A=1\r\n\r\n  # B=2 \\\r\n;B=3\nC=\"3\"\r\n").unwrap();
         assert_eq!(found, [("A".to_owned(), "1".to_owned()), ("C".to_owned(), "3".to_owned())]);
         assert_eq!(parse(""), Ok(vec![]));
     }
@@ -198,7 +287,11 @@ mod tests {
             ("=secret", 1, "no name stands before the `=`"),
             ("\n\nexport A=secret", 3, "the name before the `=` has a space in it"),
             ("A=sec\0ret", 1, "this line contains a NUL character"),
+            ("JAVA_OPTS=-Xms1g\n-Dfoo=secret", 2, "what stands before the `=` is no name of a variable"),
+            ("1A=secret", 1, "what stands before the `=` is no name of a variable"),
+            ("A=1 \\\n2\nsecret", 3, "this line has no `=`"),
             ("A=\"secret", 1, "a quote is not closed"),
+            ("\nA='sec\nret", 2, "a quote is not closed"),
             ("A=\"secret\\\"", 1, "a quote is not closed"),
             ("A='sec'ret", 1, "something stands after the closing quote"),
             ("A='secret' # comment", 1, "something stands after the closing quote"),

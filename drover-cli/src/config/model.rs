@@ -112,7 +112,7 @@ pub struct App {
     pub workers: Workers,
     /// Names of the [`Socket`]s its workers receive, in this order; each exists, none is named twice.
     pub sockets: Vec<String>,
-    /// Their standard input; default nothing, else one of `sockets`.
+    /// Their standard input; default nothing, else a pipe that does not end, or one of `sockets`.
     pub stdin: Stdin,
     /// How its workers talk to the master.
     pub protocol: Protocol,
@@ -122,7 +122,7 @@ pub struct App {
     pub env_files: Vec<PathBuf>,
     /// Whether workers start from an empty environment instead of the master's.
     pub env_clear: bool,
-    /// The workers' directory, relative to that of the file once loaded; the master's when absent.
+    /// The workers' directory, relative to that of the file once loaded; that of the file when absent.
     pub cwd: Option<PathBuf>,
     /// The workers' file mode creation mask, at most `0o777`; the master's when absent.
     pub umask: Option<u32>,

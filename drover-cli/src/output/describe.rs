@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use drover_master::machine::readable::Readable;
 use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
-use super::table::{capitals, headline, uptime};
+use super::table::{headline, uptime};
+use super::word;
 
 /// Apps with their settings, then workers with their past.
 pub(crate) fn description(reply: &DescribeReply, colour: bool) -> String {
@@ -26,7 +27,7 @@ fn app(described: &AppDescription, colour: bool) -> String {
 
 fn worker(described: &WorkerDescription) -> String {
     let status = described.status.clone().unwrap_or_default();
-    let mut text = format!("{}/{} {}", described.app, status.slot, capitals(status.phase()));
+    let mut text = format!("{}/{} {}", described.app, status.slot, word::of_worker(&status));
     if status.pid != 0 {
         let _ = write!(text, ", pid {}, up {}", status.pid, uptime(status.uptime_ms));
     }

@@ -1,5 +1,6 @@
 //! What people and scripts see.
 
+pub(crate) mod clock;
 pub(crate) mod describe;
 pub(crate) mod json;
 pub(crate) mod message;
@@ -8,3 +9,4 @@ pub(crate) mod progress;
 pub(crate) mod said;
 pub(crate) mod story;
 pub(crate) mod table;
+pub(crate) mod word;

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -25,27 +27,99 @@ pub(crate) enum Said {
     Ended(u8),
 }
 
-/// Whom it is told. Only a master in the background has somebody.
-static LISTENER: Mutex<Option<UnixStream>> = Mutex::new(None);
-
-/// How long a listener that does not read (one that is stopped) may hold up the master.
+/// How long a listener that does not read (one that is stopped) is waited for, for each line and at the end for the rest.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many lines may wait for a listener. A start that fails says two for each of its apps; of a thousand apps each with last
+/// words of 8 KiB that is 8 MiB, once, and then the process ends. More are lost, as they are in no terminal either.
+const WAITING: usize = 2048;
+
+/// Whom it is told. Only a master in the background has somebody.
+static TELLER: Mutex<Option<Teller>> = Mutex::new(None);
+
+/// The thread that writes: whoever says something may be the runtime's, which waits for nobody.
+struct Teller {
+    lines: SyncSender<Vec<u8>>,
+    /// Disconnected when all is written, or the listener has gone.
+    ended: Receiver<()>,
+}
 
 /// Begins to tell this listener.
 pub(crate) fn begin(listener: UnixStream) -> io::Result<()> {
     listener.set_write_timeout(Some(PATIENCE))?;
-    *LISTENER.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    let (lines, waiting) = sync_channel(WAITING);
+    let (has_ended, ended) = sync_channel(0);
+    let tell = move || {
+        let _until_here = has_ended;
+        write_all(listener, &waiting);
+    };
+    thread::Builder::new().name("drover-said".into()).stack_size(64 * 1024).spawn(tell)?;
+    *TELLER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Teller { lines, ended });
     Ok(())
 }
 
-/// Says something, if there is a listener. One that has gone is told no more.
+/// Writes until nothing more comes. A listener that has gone, or does not read, is told no more.
+fn write_all(mut listener: UnixStream, lines: &Receiver<Vec<u8>>) {
+    while let Ok(line) = lines.recv() {
+        if listener.write_all(&line).is_err() {
+            return;
+        }
+    }
+}
+
+/// Says something, if there is a listener, and does not wait until it is heard.
 pub(crate) fn say(said: &Said) {
-    let mut listener = LISTENER.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(stream) = listener.as_mut() else { return };
+    let mut teller = TELLER.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(Teller { lines, .. }) = teller.as_ref() else { return };
     let Ok(mut line) = serde_json::to_vec(said) else { return };
     line.push(b'\n');
-    let is_last = matches!(said, Said::Ready | Said::Ended(_));
-    if stream.write_all(&line).is_err() || is_last {
-        *listener = None;
+    let is_heard = lines.try_send(line).is_ok();
+    // With the last line the thread ends, and the listener reads the end.
+    if !is_heard || matches!(said, Said::Ready) {
+        *teller = None;
+    }
+}
+
+/// Says the last, and waits until all is heard, but not for long. For the end of the process.
+pub(crate) fn end(code: u8) {
+    say(&Said::Ended(code));
+    let teller = TELLER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(Teller { lines, ended }) = teller {
+        drop(lines);
+        let _ = ended.recv_timeout(PATIENCE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+
+    use super::*;
+
+    #[test]
+    fn who_does_not_listen_holds_nobody_up_and_who_listens_hears_all_in_order() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        begin(ours).unwrap();
+        let long = "x".repeat(4096);
+        // Far more than a socket takes: whoever waited would wait for ever.
+        for number in 0..500 {
+            say(&Said::Plain(format!("{number} {long}")));
+        }
+        let reader =
+            thread::spawn(move || BufReader::new(theirs).lines().map(Result::unwrap).collect::<Vec<_>>());
+        end(7);
+        let heard = reader.join().unwrap();
+        let said = |line: &String| serde_json::from_str::<Said>(line).unwrap();
+        assert_eq!(heard.len(), 501);
+        assert!(
+            heard[..500]
+                .iter()
+                .enumerate()
+                .all(|(number, line)| { said(line) == Said::Plain(format!("{number} {long}")) })
+        );
+        assert_eq!(said(&heard[500]), Said::Ended(7));
+        // Nobody listens any more.
+        say(&Said::Ready);
+        end(0);
     }
 }

@@ -4,13 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drover_master::config::{Kind, Stdin};
+use drover_master::machine::exit::ExitReason;
 use drover_master::supervisor::{Supervisor, SupervisorHandle};
-use drover_master::{Event, EventKind, EventStream, FAILED_START, Outcome, Phase, Stream, write_output};
+use drover_master::{
+    Event, EventKind, EventStream, FAILED_START, Outcome, Phase, Protocol, Stream, write_output,
+};
 use drover_proto::latest as wire;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::message;
+use super::{clock, message};
 
 /// Tells the events of a supervisor on stderr while it runs.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ impl Story {
                 say(&format!("control socket {control}")).await;
             }
             // Its handle is let go of with the teller, before the supervisor is.
-            let teller = Teller { supervisor: handle, hints, ready: HashSet::new() };
+            let teller = Teller { supervisor: handle, hints, ready: HashSet::new(), hinted: HashSet::new() };
             teller.tell(events, is_over).await;
         });
         Self { teller, over }
@@ -53,7 +57,12 @@ struct Teller {
     hints: Vec<String>,
     /// The apps of which a worker has become ready.
     ready: HashSet<Arc<str>>,
+    /// The apps of which it was told that their input may have ended them.
+    hinted: HashSet<Arc<str>>,
 }
+
+/// A program that reads its standard input, and finds it at its end, leaves sooner than this.
+const AT_ONCE: Duration = Duration::from_millis(500);
 
 impl Teller {
     async fn tell(mut self, mut events: EventStream, mut is_over: oneshot::Receiver<()>) {
@@ -84,6 +93,13 @@ impl Teller {
         }
         let Some(line) = line(event) else { return };
         say(&line).await;
+        if self.left_without_input(event) && self.hinted.insert(Arc::clone(app)) {
+            let hint = "stdin = \"open\" in drover.toml, or run --stdin open";
+            say(&format!(
+                "  it exited at once; if it leaves at the end of its standard input, keep that open: {hint}"
+            ))
+            .await;
+        }
         if let (EventKind::AppStarted, Some(master)) =
             (&event.kind, self.supervisor.masters().into_iter().find(|master| master.spec().name == **app))
         {
@@ -94,6 +110,24 @@ impl Teller {
                 }
             }
         }
+    }
+}
+
+impl Teller {
+    /// Whether a service whose standard input is at its end from the start has left with success, as soon as it was there.
+    fn left_without_input(&self, event: &Event) -> bool {
+        let EventKind::Exited { exit } = &event.kind else { return false };
+        let is_sudden = exit.reason == ExitReason::NormalExit
+            && exit.during == Phase::Starting
+            && exit.uptime < AT_ONCE
+            && exit.asked_by.is_none();
+        is_sudden
+            && self.supervisor.masters().iter().any(|master| {
+                let spec = master.spec();
+                spec.name == *event.app
+                    && (spec.stdin == Stdin::Null, spec.kind, spec.protocol)
+                        == (true, Kind::Service, Protocol::None)
+            })
     }
 }
 
@@ -114,9 +148,18 @@ fn line(event: &Event) -> Option<String> {
         EventKind::Spawned | EventKind::Handshaken | EventKind::Disconnected => return None,
         EventKind::Entered { .. } => match (event.phase, pid) {
             (Phase::Starting, Some(pid)) => format!("{who} {} (pid {pid})", event.phase),
+            // Of one that is to leave as of one that is suspended.
+            (Phase::Stopped, _) => format!("{who} DRAINED"),
             _ => format!("{who} {}", event.phase),
         },
-        EventKind::Exited { exit } => format!("{who} {} {exit}", event.phase),
+        EventKind::Exited { exit } => match event.phase {
+            Phase::ShutDown if exit.asked_by.is_some() => format!("{who} STOPPED {exit}"),
+            Phase::ShutDown => {
+                let exit = exit.to_string();
+                format!("{who} COMPLETED {}", exit.strip_suffix(" while starting").unwrap_or(&exit))
+            }
+            phase => format!("{who} {phase} {exit}"),
+        },
         EventKind::AppStarted => format!("{who} is started: every worker is ready"),
         EventKind::AppStarting => format!("{who} starts"),
         // Why a start failed is told once, at the end, with the worker's last words.
@@ -150,11 +193,5 @@ pub(crate) fn event_line(event: &wire::Event) -> String {
     let who = event.slot.map_or_else(|| event.app.clone(), |slot| format!("{}/{slot}", event.app));
     let id = if event.worker == 0 { String::new() } else { format!(" @{} pid {}", event.worker, event.pid) };
     let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
-    format!("{:>6} {} {who}{id} {}{detail}", event.seq, time_of_day(event.time_ms), event.name)
-}
-
-/// `HH:MM:SS.mmm` in UTC. A day is never a question in a list of what has just happened.
-fn time_of_day(time_ms: u64) -> String {
-    let (ms, seconds) = (time_ms % 1000, time_ms / 1000);
-    format!("{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+    format!("{:>6} {} {who}{id} {}{detail}", event.seq, clock::time_of_day(event.time_ms), event.name)
 }

@@ -6,6 +6,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerRole, WorkerStatus};
 
+use super::word;
+
 /// Everything there is, for people.
 pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
     let master = reply.master.clone().unwrap_or_default();
@@ -26,6 +28,41 @@ pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
     text
 }
 
+/// Masters, one a line.
+pub(crate) fn masters(rows: &[[String; 6]]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["MASTER", "PID", "APPS", "READY", "UPTIME", "SOCKET"]);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.trim_fmt()
+}
+
+/// What workers use: the part of a CPU in percent, and memory in bytes, by their process.
+pub(crate) fn usage(reply: &StatusReply, of: impl Fn(u32) -> Option<(f64, u64)>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["WORKER", "PHASE", "PID", "CPU", "MEMORY", "UPTIME", "RESTARTS"]);
+    for (app, worker) in reply.apps.iter().flat_map(|app| app.workers.iter().map(move |worker| (app, worker)))
+    {
+        let [name, phase, pid, up, restarts, _] = row(app, worker);
+        let (cpu, memory) = match of(worker.pid) {
+            Some((percent, bytes)) => (format!("{percent:.1}%"), memory(bytes)),
+            None => ("-".to_owned(), "-".to_owned()),
+        };
+        table.add_row([name, phase, pid, cpu, memory, up, restarts]);
+    }
+    table.trim_fmt()
+}
+
+fn memory(bytes: u64) -> String {
+    match bytes / 1024 {
+        kib @ ..10_240 => format!("{kib} KiB"),
+        kib => format!("{} MiB", kib / 1024),
+    }
+}
+
 /// Names only: one worker a line.
 pub(crate) fn names(reply: &StatusReply) -> String {
     reply
@@ -39,13 +76,12 @@ pub(crate) fn names(reply: &StatusReply) -> String {
 
 pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
     let style = if colour { style(app.phase()) } else { Style::new() };
-    let mut line = format!(
-        "{} {style}{}{style:#}, {} of {} ready",
-        app.name,
-        capitals(app.phase()),
-        app.ready,
-        app.desired
-    );
+    let word = word::of_app(app);
+    let mut line = format!("{} {style}{word}{style:#}", app.name);
+    // Of what has done its work nothing is missing.
+    if word != "COMPLETED" {
+        let _ = write!(line, ", {} of {} ready", app.ready, app.desired);
+    }
     if !app.waits_for.is_empty() {
         let _ = write!(line, ", waits for {}", app.waits_for.join(", "));
     }
@@ -57,7 +93,7 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
             let _ = write!(line, ", {operation} under way");
         }
     }
-    if !app.outcome.is_empty() {
+    if !app.outcome.is_empty() && word != "COMPLETED" {
         let _ = write!(line, ", {}", app.outcome);
     }
     for listener in &app.listeners {
@@ -68,9 +104,9 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
 
 fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     let phase = match worker.next_try_ms {
-        Some(left) => format!("{}, next try in {}", capitals(worker.phase()), uptime(left)),
-        None if !worker.unready.is_empty() => format!("{}, not ready", capitals(worker.phase())),
-        None => capitals(worker.phase()),
+        Some(left) => format!("{}, next try in {}", word::of_worker(worker), uptime(left)),
+        None if !worker.unready.is_empty() => format!("{}, not ready", word::of_worker(worker)),
+        None => word::of_worker(worker).to_owned(),
     };
     let dash = || "-".to_owned();
     [
@@ -79,7 +115,7 @@ fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
         if worker.pid == 0 { dash() } else { worker.pid.to_string() },
         if worker.pid == 0 { dash() } else { uptime(worker.uptime_ms) },
         worker.restarts.to_string(),
-        worker.last_exit.as_ref().map_or_else(dash, |exit| exit.text.clone()),
+        word::of_last_exit(worker).map_or_else(dash, str::to_owned),
     ]
 }
 
@@ -97,9 +133,9 @@ fn paint(table: &str, app: &AppStatus) -> String {
     let mut lines = table.lines();
     let mut painted = lines.next().unwrap_or_default().to_owned();
     for (line, worker) in lines.zip(&app.workers) {
-        let (name, style) = (capitals(worker.phase()), style(worker.phase()));
+        let (name, style) = (word::of_worker(worker), style(worker.phase()));
         painted.push('\n');
-        painted.push_str(&line.replacen(&name, &format!("{style}{name}{style:#}"), 1));
+        painted.push_str(&line.replacen(name, &format!("{style}{name}{style:#}"), 1));
     }
     painted
 }
@@ -116,12 +152,8 @@ fn style(phase: Phase) -> Style {
     }
 }
 
-pub(super) fn capitals(phase: Phase) -> String {
-    phase.name().to_uppercase()
-}
-
 /// A length of time in its two largest units.
-pub(super) fn uptime(ms: u64) -> String {
+pub(crate) fn uptime(ms: u64) -> String {
     let seconds = ms / 1000;
     match seconds {
         0..=9 => format!("{}.{} s", seconds, ms % 1000 / 100),

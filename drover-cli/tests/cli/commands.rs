@@ -15,7 +15,8 @@ fn refused(home: &Home, command: &str, reason: &str) {
 fn a_command_that_does_not_exist() {
     let home = Home::new();
     refused(&home, "no-such-command", "the command `no-such-command` was not found in PATH");
-    refused(&home, "./nope", "the command `./nope` does not exist");
+    let here = home.dir().display();
+    refused(&home, "./nope", &format!("the command `./nope` does not exist in `{here}`"));
 }
 
 #[test]

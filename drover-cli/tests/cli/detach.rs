@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use nix::sys::signal::{SIGHUP, SIGINT, SIGKILL, killpg};
+use nix::sys::signal::{SIGHUP, SIGINT, SIGKILL, SIGUSR1, killpg};
 use nix::unistd::Pid;
 
 use crate::harness::{Home, Running, is_running, signal};
@@ -76,13 +76,57 @@ fn a_failed_start_is_told_as_in_the_foreground() {
 }
 
 #[test]
+fn its_log_is_opened_again_after_a_rotation() {
+    let home = Home::new();
+    write(&home, SOON);
+    let moved = home.path("own.log.1");
+    assert_eq!(home.run(&["up", "-d", "--log", "own.log"]).code, Some(0));
+    fs::rename(home.path("own.log"), &moved).unwrap();
+    signal(master_pid(&home), SIGUSR1);
+    let mode = crate::harness::eventually("the log by its name", || {
+        Some(fs::metadata(home.path("own.log")).ok()?.permissions().mode() & 0o777)
+    });
+    assert_eq!(mode, 0o600);
+    assert_eq!(home.run(&["restart", "web"]).code, Some(0));
+    down(&home);
+    let (before, after) =
+        (fs::read_to_string(&moved).unwrap(), fs::read_to_string(home.path("own.log")).unwrap());
+    assert!(before.contains("web/0 | hello\n") && !before.contains("shut down"), "{before}");
+    assert!(after.contains("web/0 | hello\n") && after.contains("web shut down"), "{after}");
+}
+
+#[test]
 fn a_second_master_of_the_same_file_is_refused() {
     let home = Home::new();
     write(&home, SOON);
     assert_eq!(home.run(&["up", "--wait", "--log", "own.log"]).code, Some(0));
     let pid = master_pid(&home);
-    let refused = home.run(&["up", "-d", "--log", "own.log"]);
-    refused.failed(1, &["drover.toml` is running already", &format!("pid {pid};")]);
+    home.run(&["up"]).failed(1, &["drover.toml` is running already", &format!("pid {pid};")]);
+    // In the background it is there already, as it is to be.
+    let again = home.run(&["up", "-d", "--log", "own.log"]);
+    assert!(
+        again.code == Some(0) && again.stderr.contains(&format!("master pid {pid} runs already")),
+        "{again:#?}"
+    );
+    write(&home, &SOON.replace("50ms", "60ms"));
+    let changed = home.run(&["up", "-d", "--log", "own.log"]);
+    changed.failed(
+        1,
+        &[&format!("(pid {pid})"), "the file differs from what runs; `drover apply` changes that"],
+    );
+    assert!(changed.stderr.contains("app.web.start.min_uptime"), "{changed:#?}");
+    let reloaded = home.run(&["reload", "web"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:#?}");
+    assert!(
+        reloaded.stderr.contains("differs from what runs, in app.web.start.min_uptime;"),
+        "{reloaded:#?}"
+    );
+    write(&home, "nonsense");
+    let mistaken = home.run(&["reload", "web"]);
+    assert!(
+        mistaken.code == Some(0) && mistaken.stderr.contains("drover.toml has mistakes now"),
+        "{mistaken:#?}"
+    );
     assert_eq!(master_pid(&home), pid);
     // Nobody was started who could have written to the log of the first.
     let told = fs::read_to_string(home.path("own.log")).unwrap();

@@ -83,6 +83,21 @@ fn workers_know_their_app_and_slot_and_nothing_of_a_protocol_they_do_not_speak()
 }
 
 #[test]
+fn stdin_that_is_open_does_not_end_and_one_that_ended_a_program_is_told() {
+    let home = Home::new();
+    let ended = home.run(&["run", "--", "cat"]);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("it exited at once; if it leaves at the end of its standard input")
+            && ended.stderr.contains("--stdin open")
+    );
+    let open = home.start(&["run", "-n", "2", "--stdin", "open", "--name", "app", "--", "cat"]);
+    open.says("app is started");
+    let ended = home.down(open);
+    assert!(!ended.stderr.contains("at once"), "{ended:#?}");
+}
+
+#[test]
 fn stdin_of_a_worker_is_empty() {
     let home = Home::new();
     let ended = home.run(&["run", "--", "cat"]);

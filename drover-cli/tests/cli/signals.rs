@@ -1,12 +1,14 @@
 //! Ctrl-C and its kin, to the master.
 
-use nix::sys::signal::{SIGINT, SIGTERM};
+use nix::sys::signal::{
+    SIGALRM, SIGINT, SIGIO, SIGPROF, SIGPWR, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGVTALRM,
+    SIGXCPU, SIGXFSZ,
+};
 
 use crate::harness::{Home, Running, body, eventually, request};
 
-/// Ignores what it is asked, and tells when it is asked; so late that the next signal is a press of its own.
-const STUBBORN: &str =
-    "trap 'echo asked' INT; trap 'sleep 0.3; echo pressed' TERM; echo up; while :; do sleep 0.1; done";
+/// Ignores what it is asked, and tells when it is asked; so late that the next signal to the master is a wish of its own.
+const STUBBORN: &str = "trap 'sleep 0.6; echo asked' INT; trap 'sleep 0.6; echo pressed' TERM; echo up; while :; do sleep 0.1; done";
 
 #[test]
 fn the_first_signal_ends_gracefully() {
@@ -19,6 +21,32 @@ fn the_first_signal_ends_gracefully() {
         assert!(ended.stderr.contains(&format!("demo stops, asked by {signal}")), "{ended:#?}");
         assert!(!home.socket().exists());
     }
+}
+
+#[test]
+fn a_signal_without_a_meaning_ends_nothing_and_a_line_says_what_has_one() {
+    let home = Home::new();
+    let master = home.start_sh(&[], "echo up; exec sleep 1000");
+    master.prints("up");
+    home.worker("app", 0, "started");
+    for signal in [SIGXFSZ, SIGTTIN, SIGTTOU] {
+        master.signal(signal);
+    }
+    let useless = [SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGXCPU];
+    for signal in useless {
+        master.signal(signal);
+        master.says(&format!("{signal} does nothing to a master: SIGTERM ends it, SIGHUP reloads"));
+    }
+    let real_time = format!("kill -{} {}", nix::libc::SIGRTMIN() + 3, master.pid());
+    assert!(std::process::Command::new("sh").args(["-c", &real_time]).status().unwrap().success());
+    master.says("SIGRTMIN+3 does nothing to a master");
+    master.signal(SIGUSR1);
+    master.says("SIGUSR1 opens log files again; neither stdout nor stderr is one");
+    home.worker("app", 0, "started");
+    master.signal(SIGQUIT);
+    let ended = master.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(ended.stderr.contains("app stops, asked by SIGQUIT"), "{ended:#?}");
 }
 
 #[test]
@@ -54,7 +82,7 @@ fn a_second_signal_hurries_and_a_third_kills() {
     master.signal(SIGINT);
     let ended = master.end();
     assert_eq!(ended.code, Some(137), "{ended:#?}");
-    assert!(ended.stderr.contains("app/0 SHUT_DOWN was ended by SIGKILL"), "{ended:#?}");
+    assert!(ended.stderr.contains("app/0 STOPPED was ended by SIGKILL"), "{ended:#?}");
     assert!(ended.stderr.ends_with("drover: killed\n"), "{ended:#?}");
     assert!(ended.errors().is_empty(), "{ended:#?}");
 }
@@ -62,7 +90,8 @@ fn a_second_signal_hurries_and_a_third_kills() {
 #[test]
 fn a_second_signal_kills_who_has_been_sent_sigterm_already() {
     let home = Home::new();
-    let master = home.start_sh(&[], "trap 'echo asked' TERM; echo up; while :; do sleep 0.1; done");
+    let master =
+        home.start_sh(&[], "trap 'sleep 0.6; echo asked' TERM; echo up; while :; do sleep 0.1; done");
     master.prints("app/0 | up");
     master.signal(SIGINT);
     master.prints("app/0 | asked");
@@ -70,7 +99,7 @@ fn a_second_signal_kills_who_has_been_sent_sigterm_already() {
     let ended = master.end();
     assert_eq!(ended.code, Some(130), "{ended:#?}");
     assert!(ended.stderr.contains("was ended by SIGKILL: its end was hurried"), "{ended:#?}");
-    assert!(ended.stderr.ends_with("drover: ended in a hurry\n"), "{ended:#?}");
+    assert!(ended.stderr.ends_with("drover: a second signal came before every app had ended, so work under way may have been cut off\n"), "{ended:#?}");
 }
 
 #[test]

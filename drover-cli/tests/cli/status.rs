@@ -9,6 +9,45 @@ use nix::sys::signal::{SIGINT, SIGKILL};
 use crate::harness::{Captured, Home, is_running, signal};
 
 #[test]
+fn a_oneshot_that_has_done_its_work_is_completed_and_lacks_nothing() {
+    let home = Home::new();
+    let master = home.up(
+        "[app.migrate]\ncommand = \"true\"\nkind = \"oneshot\"\n\
+         [app.web]\ncommand = \"sleep 1000\"\nworkers = 1\nstart.min_uptime = \"50ms\"\ndepends_on = { migrate = \"completed\" }\n",
+    );
+    master.says("web is started");
+    let status = home.run(&["status"]);
+    assert_eq!(status.code, Some(0), "{status:#?}");
+    assert!(status.stdout.contains("\nmigrate COMPLETED\n"), "{status:#?}");
+    let row = status.stdout.lines().find(|line| line.starts_with(" migrate/0")).expect("it has a row");
+    assert!(row.contains("COMPLETED") && row.ends_with("exited with code 0"), "{row}");
+    assert_eq!(home.status()["apps"][0]["phase"], "shut_down");
+    home.down(master);
+}
+
+#[test]
+fn people_see_suspended_and_stopped() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    assert_eq!(home.run(&["suspend", "demo"]).code, Some(0));
+    assert_eq!(home.run(&["wait", "demo", "--for", "suspended"]).stdout, "demo is suspended\n");
+    let status = home.run(&["status"]);
+    assert!(
+        status.stdout.contains("demo SUSPENDED") && status.stdout.contains(" demo/0  SUSPENDED"),
+        "{status:#?}"
+    );
+    assert_eq!(home.status()["apps"][0]["workers"][0]["phase"], "stopped");
+    assert_eq!(home.run(&["stop", "demo"]).code, Some(0));
+    assert_eq!(home.run(&["wait", "demo", "--for", "stopped"]).code, Some(0));
+    let status = home.run(&["status"]);
+    assert!(
+        status.stdout.contains("demo STOPPED") && status.stdout.contains(" demo/0  STOPPED"),
+        "{status:#?}"
+    );
+    home.down(demo);
+}
+
+#[test]
 fn the_table_the_names_and_the_aliases_show_the_same_workers() {
     let home = Home::new();
     let (demo, addr) = home.demo(&["-n", "2"]);
@@ -107,8 +146,12 @@ fn watch_ends_when_it_is_interrupted_and_the_master_goes_on() {
     let (demo, _) = home.demo(&["-n", "1"]);
     let watch = home.start(&["status", "-w"]);
     watch.prints("1 of 1 ready");
+    // The uptime grows, and is shown; into a pipe one after the other.
+    watch.stdout.until("the next status", |all| (all.matches("1 of 1 ready").count() > 1).then_some(()));
     watch.signal(SIGINT);
-    assert_eq!(watch.end().code, Some(0));
+    let ended = watch.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(!ended.stdout.contains('\x1b') && ended.stdout.contains("\n\ndemo"), "{ended:#?}");
     assert!(is_running(demo.pid()));
     home.down(demo);
 }

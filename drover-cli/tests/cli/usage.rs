@@ -1,6 +1,8 @@
 //! What can't be typed, and help.
 
-use crate::harness::{Home, Running};
+use std::process::Stdio;
+
+use crate::harness::{Home, Running, eventually};
 
 #[test]
 fn a_command_without_two_dashes_is_told_where_they_belong() {
@@ -43,4 +45,24 @@ fn help_and_version_are_results() {
     let ended = bare(&[]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("Usage: drover"), "{ended:#?}");
+}
+
+#[test]
+fn the_exit_code_is_the_documented_one_where_nothing_can_be_written() {
+    let home = Home::new();
+    for (args, code) in [
+        (&["statsu"][..], 2),
+        (&["status"], 6),
+        (&["up"], 2),
+        (&["run", "--", "sh", "-c", "echo out; echo err >&2"], 0),
+        (&["-vv", "run", "--", "sh", "-c", "exit 3"], 1),
+        (&["--version"], 1),
+        (&["schema"], 1),
+    ] {
+        let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = home.drover(args);
+        let mut drover = command.stdin(Stdio::null()).stdout(full()).stderr(full()).spawn().unwrap();
+        let ended = eventually("its end", || drover.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(code), "{args:?}");
+    }
 }

@@ -7,7 +7,7 @@ fn a_valid_file_is_told_in_one_line() {
     let home = Home::new();
     home.write(
         "drover.toml",
-        "version = 1\nsockets.a.listen = \"127.0.0.1:0\"\n[app.web]\ncommand = \"sh\"\n",
+        "version = 1\nsockets.a.listen = \"127.0.0.1:0\"\n[app.web]\ncommand = \"sh\"\nsockets = [\"a\"]\n",
     );
     let ended = home.run(&["validate"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "drover.toml is valid: 1 app, 1 socket\n"));

@@ -80,14 +80,15 @@ fn a_timeout_and_ctrl_c_end_it() {
     let home = Home::new();
     let master = started(&home);
     home.run(&["wait", "web", "--for", "stopped", "--timeout", "100ms"])
-        .failed(124, &["not so within 100ms"]);
+        .failed(124, &["web is not stopped within 100ms; `drover status` shows"]);
     let waiting = home.start(&["wait", "web", "--for", "exited"]);
     waiting.says("waits until web has ended");
     waiting.signal(SIGINT);
     assert_eq!(waiting.end().code, Some(130));
     let quiet = home.run(&["-q", "wait", "web", "--for", "stopped", "--timeout", "10ms"]);
     assert!(quiet.code == Some(124) && !quiet.stderr.contains("waits"), "{quiet:#?}");
-    home.run(&["wait", "web"]).failed(2, &["required"]);
+    // Without a word about what is waited for, ready is meant.
+    assert_eq!(home.run(&["wait", "web"]).stdout, "web is ready\n");
     home.run(&["wait", "web", "--for", "running"]).failed(2, &["'running'"]);
     home.down(master);
 }

@@ -59,6 +59,11 @@ impl Peer {
         self.mailbox.take(batch).await
     }
 
+    /// Nothing can be written to it any more, though it may be heard: nobody waits for room.
+    pub(crate) fn no_longer_reads(&self) {
+        self.mailbox.close();
+    }
+
     /// The worker has room for so many bytes more, and, if it is not 0, for so many at once.
     pub(crate) fn consumed(&self, bytes: u64, window: u64) {
         self.mailbox.set_window(window);

@@ -101,8 +101,8 @@ pub enum ConfigError {
         /// Why.
         fault: String,
     },
-    /// Neither nothing nor a socket.
-    #[error("`{text}` is no standard input: write `null` or `socket:NAME`")]
+    /// Neither nothing, nor open, nor a socket.
+    #[error("`{text}` is no standard input: write `null`, `open` or `socket:NAME`")]
     Stdin {
         /// What was given.
         text: String,

@@ -12,6 +12,9 @@ pub enum Stdin {
     /// `/dev/null`. The default.
     #[default]
     Null,
+    /// A pipe that nothing is ever written to, and that does not end: a read waits. For programs that leave at the end of their
+    /// standard input.
+    Open,
     /// One of the app's listeners, by its name, as inetd gives a server its socket with `wait` (`inetd.conf(5)`); Java knows it as
     /// `System.inheritedChannel()`. It is descriptor 0 beside what `LISTEN_FDS` counts from 3. In reuseport mode it is the one of
     /// the worker's own slot.
@@ -25,7 +28,7 @@ impl Stdin {
     /// The listener's name.
     pub(crate) fn socket(&self) -> Option<&str> {
         match self {
-            Self::Null => None,
+            Self::Null | Self::Open => None,
             Self::Socket(name) => Some(name),
         }
     }
@@ -36,6 +39,7 @@ impl fmt::Display for Stdin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Null => f.write_str("null"),
+            Self::Open => f.write_str("open"),
             Self::Socket(name) => write!(f, "socket:{name}"),
         }
     }
@@ -48,6 +52,7 @@ impl FromStr for Stdin {
         match text.strip_prefix("socket:") {
             Some(name) if !name.is_empty() => Ok(Self::Socket(name.to_owned())),
             None if text == "null" => Ok(Self::Null),
+            None if text == "open" => Ok(Self::Open),
             _ => Err(ConfigError::Stdin { text: text.to_owned() }),
         }
     }
@@ -58,12 +63,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_nothing_or_a_socket_by_its_name() {
+    fn it_is_nothing_or_never_ends_or_is_a_socket_by_its_name() {
         assert_eq!("null".parse(), Ok(Stdin::Null));
+        assert_eq!("open".parse(), Ok(Stdin::Open));
         assert_eq!("socket:http".parse(), Ok(Stdin::Socket("http".into())));
         for text in ["", "http", "socket", "socket:", "Null"] {
             let error = text.parse::<Stdin>().unwrap_err().to_string();
-            assert_eq!(error, format!("`{text}` is no standard input: write `null` or `socket:NAME`"));
+            assert_eq!(
+                error,
+                format!("`{text}` is no standard input: write `null`, `open` or `socket:NAME`")
+            );
         }
     }
 }

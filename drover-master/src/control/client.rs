@@ -158,9 +158,14 @@ impl ControlClient {
             max_version: SPOKEN.max(),
             client_version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        hellos.send(hello).await.map_err(ClientError::lost)?;
+        // One that refuses may have closed before it read, and its reason lies in the socket.
+        let sent = hellos.send(hello).await;
         let reply = tokio::time::timeout(WELCOME, hellos.next()).await.map_err(|_| ClientError::Silent)?;
-        let reply = reply.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
+        let reply = match (reply, sent) {
+            (Some(Ok(reply)), _) => reply,
+            (_, Err(error)) | (Some(Err(error)), Ok(())) => return Err(ClientError::lost(error)),
+            (None, Ok(())) => return Err(ClientError::Closed),
+        };
         match reply.reply {
             Some(control_hello_reply::Reply::Welcome(welcome)) => Ok(Self {
                 frames: hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)),
@@ -377,8 +382,14 @@ impl ControlClient {
     pub(super) async fn send(&mut self, body: control_request::Body) -> Result<u64, ClientError> {
         self.last_seq += 1;
         let request = ControlRequest { seq: self.last_seq, body: Some(body) };
-        self.frames.send(request).await.map_err(ClientError::lost)?;
-        Ok(self.last_seq)
+        match self.frames.send(request).await {
+            Ok(()) => Ok(self.last_seq),
+            // What it said before it closed lies in the socket, as an answer to this or to nothing.
+            Err(error) => match tokio::time::timeout(WELCOME, self.receive(self.last_seq)).await {
+                Ok(Err(refused @ ClientError::Refused { .. })) => Err(refused),
+                _ => Err(ClientError::lost(error)),
+            },
+        }
     }
 
     /// Asks for what is answered by a row of answers, to be taken one by one.

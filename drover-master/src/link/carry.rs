@@ -34,6 +34,10 @@ const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// the connection for ever.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
+/// How long is read to the end when nothing can be written any more. What a worker said before it went lies in the socket, and is there
+/// at once; one that lives on and does not read has no business here.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// After so many bytes of frames the reader lets others run: a worker that floods takes its turns like everybody.
 const TURN: usize = 16 * 1024;
 
@@ -66,9 +70,11 @@ pub(super) async fn carry(
 ) -> Option<Arc<str>> {
     let Admitted { mut outgoing, seat } = admitted;
     // Answers to what only this task sees; one is produced for each frame read, and the reader waits for room.
-    let (answers, mut to_answer) = mpsc::channel::<Bytes>(1);
+    let (answers, to_answer) = mpsc::channel::<Bytes>(1);
     let read = Reader { link, seat: &seat, answers, stray: 0 }.run(reader);
     let write = async {
+        // Dropped with the end of the writer, so that nobody waits for it.
+        let mut to_answer = to_answer;
         let mut batch = Batch::default();
         loop {
             // What concerns its life first.
@@ -77,28 +83,35 @@ pub(super) async fn carry(
                 frame = outgoing.recv() => match frame {
                     Some(frame) => batch.push_frame(frame),
                     // The master lets go of the worker.
-                    None => return,
+                    None => return Ok(()),
                 },
                 frame = to_answer.recv() => match frame {
                     Some(frame) => batch.push_frame(frame),
                     // The reader has ended and its answers are written.
-                    None => return,
+                    None => return Ok(()),
                 },
-                there_is_more = seat.peer.outgoing(&mut batch) => if !there_is_more { return },
+                there_is_more = seat.peer.outgoing(&mut batch) => if !there_is_more { return Ok(()) },
             }
-            if write_all(&mut writer, &mut batch, &outgoing).await.is_err() {
-                return;
+            if let Err(error) = write_all(&mut writer, &mut batch, &outgoing).await {
+                return if outgoing.is_closed() { Ok(()) } else { Err(error) };
             }
         }
     };
-    let mut write = std::pin::pin!(write);
+    let (mut read, mut write) = (std::pin::pin!(read), std::pin::pin!(write));
     tokio::select! {
-        trouble = read => {
+        trouble = &mut read => {
             // What it is closed for is told first: the answer may still be in the queue, or half written.
             let _ = timeout(LAST_ANSWER, write).await;
             trouble
         }
-        () = &mut write => None,
+        written = &mut write => match written {
+            Ok(()) => None,
+            // It has gone, and what it said before still lies in the socket: a reply, or why it goes.
+            Err(_) => {
+                seat.peer.no_longer_reads();
+                timeout(LAST_WORDS, read).await.ok().flatten()
+            }
+        },
     }
 }
 
@@ -355,6 +368,7 @@ mod tests {
     use tokio_util::codec::Decoder as _;
 
     use super::super::ConnectionId;
+    use super::super::connection::LinkNews;
     use super::*;
     use crate::machine::ids::{Generation, SlotIndex, WorkerId};
     use crate::machine::worker::Identity;
@@ -402,6 +416,37 @@ mod tests {
             assert_eq!((frame.reply_to, error.code()), (reply_to, code));
             assert!(frames.next().await.is_none());
             assert!(carrying.await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_peer_said_before_it_went_is_heard_although_nothing_can_be_written_to_it() {
+        let said = WorkerFrame {
+            body: Some(worker_frame::Body::Status(Status {
+                text: "last words".into(),
+                ..Default::default()
+            })),
+            ..Default::default()
+        };
+        let said = encode_frame(&said, FrameLimit::WORKER).unwrap();
+        // Which of the two is tried first, to read or to write, is left to chance.
+        for _ in 0..50 {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            theirs.write_all(&said).await.unwrap();
+            drop(theirs);
+            let (news, mut told) = mpsc::channel(8);
+            let (outgoing, frames) = mpsc::channel(64);
+            outgoing.send(error_frame(0, ErrorCode::Busy, "never read")).await.unwrap();
+            let (reader, writer) = ours.into_split();
+            let link = Connection { id: ConnectionId(1), user: 0, news };
+            let carried = carry(&link, reader, writer, Admitted { outgoing: frames, seat: seat() });
+            assert_eq!(timeout(Duration::from_secs(60), carried).await.expect("it ends"), None);
+            let Ok(LinkNews { news: News::Said { said: Said::Status { text, .. }, .. }, .. }) =
+                told.try_recv()
+            else {
+                panic!("its words are lost")
+            };
+            assert_eq!(text, "last words");
         }
     }
 

@@ -66,6 +66,20 @@ impl AppListeners {
         }
     }
 
+    /// Whether nothing is open.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+    }
+
+    /// Every socket that is open.
+    pub(crate) fn all(&self) -> Vec<Arc<OwnedFd>> {
+        let sockets = self.opened.iter().flat_map(|(_, opened)| match opened {
+            Opened::Shared(listener) => vec![Arc::clone(&listener.socket)],
+            Opened::PerSlot(slots) => slots.all(),
+        });
+        sockets.collect()
+    }
+
     /// Closes those that none of these descriptions has.
     pub(crate) fn keep(&mut self, needed: &[&ListenSpec]) {
         self.opened.retain(|(known, _)| needed.iter().any(|spec| is_same(known, spec)));

@@ -86,6 +86,11 @@ impl SlotSockets {
         self.sockets.get(&slot).cloned()
     }
 
+    /// The sockets of all slots.
+    pub(super) fn all(&self) -> Vec<Arc<OwnedFd>> {
+        self.sockets.values().cloned().collect()
+    }
+
     /// Leads new connections to these slots; if there is none, to where they are led now.
     pub(super) fn lead_to(&mut self, slots: &BTreeSet<SlotIndex>) {
         if self.group.lead_to(slots) {

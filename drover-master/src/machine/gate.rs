@@ -80,7 +80,9 @@ pub enum DenyReason {
     #[error("the app is shutting down; wait for its end, then start it")]
     ShuttingDown,
     /// A worker was meant, of an app that does not run.
-    #[error("the app does not run; start it as a whole")]
+    #[error(
+        "the app does not run, so none of its workers can be started by itself; start the app by its own name"
+    )]
     NotRunning,
     /// A start or restart came while the worker is being stopped.
     #[error("worker {slot} is being stopped; wait for its end, then start it")]
@@ -146,6 +148,11 @@ pub enum DenyReason {
     /// A oneshot has nothing that could be replaced.
     #[error("the app is a oneshot; it does not serve, so it can't be reloaded")]
     Oneshot,
+    /// A oneshot has one piece of work, and takes no other.
+    #[error(
+        "the app is a oneshot; it takes no new work that it could be kept from, so it can't be suspended; stop it instead"
+    )]
+    SuspendOneshot,
     /// Workers take no work by request, and new ones would.
     #[error("workers of it are suspended; resume them first")]
     Suspended,

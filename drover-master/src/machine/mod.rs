@@ -11,6 +11,7 @@
 //! | [`composite`] | several apps as one: started in order, kept by a strategy, ended in reverse |
 //! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
+//! | [`wish`] | which signals are one wish |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
 //! | [`readable`] | what a worker says, fit for a line |
 //! | [`attention`] | whether they are looked at in time, and by how much they move if not |
@@ -26,4 +27,5 @@ pub mod ids;
 pub mod phase;
 pub mod readable;
 pub mod restart;
+pub mod wish;
 pub mod worker;

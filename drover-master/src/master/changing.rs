@@ -61,7 +61,8 @@ impl Driver {
         };
         let mut edition = Edition::closed(Arc::clone(&spec));
         edition.follows = !is_new;
-        if self.fleet.doing() != Doing::Idle {
+        // One that ends refuses it, and may have closed what it listens on.
+        if matches!(self.fleet.doing(), Doing::Starting | Doing::Started) {
             let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender);
             // Whatever it will be by when its turn comes is open then; so is its socket, if any may need one.
             let may_speak = !is_new && self.editions.values().any(|edition| edition.link.is_some());

@@ -145,6 +145,8 @@ pub(super) enum ProcessNews {
     QueueEmptied {
         id: WorkerId,
     },
+    /// No worker has a socket open any more that the app listens on.
+    SocketsLetGo,
     /// Enough was waited for what an ended worker had to say.
     SaidNoMore {
         id: WorkerId,

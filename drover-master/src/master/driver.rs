@@ -25,6 +25,7 @@ use super::measuring::Measuring;
 use super::strangers::Strangers;
 use super::ticket::Reply;
 use super::trace;
+use super::unlisten::Unlistening;
 use super::view::View;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
@@ -80,6 +81,7 @@ pub(super) struct Driver {
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
     pub(super) strangers: Strangers,
+    pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
@@ -160,6 +162,7 @@ impl Driver {
             bus,
             measuring: Measuring::default(),
             strangers: Strangers::default(),
+            unlistening: Unlistening::default(),
             stores: HashMap::new(),
             last_ticket: 0,
             waiting: HashMap::new(),
@@ -180,7 +183,7 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let others = [self.measuring.deadline(), self.strangers.deadline()];
+        let others = [self.measuring.deadline(), self.unlistening.deadline(), self.strangers.deadline()];
         let deadline = others.into_iter().flatten().chain(self.fleet.next_deadline()).min();
         let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
@@ -267,6 +270,7 @@ impl Driver {
             self.fleet.handle(now, FleetInput::TimePassed);
         }
         self.measure(now);
+        self.unlisten(now);
         self.carry_out(now);
         self.tell_strangers(now);
         // Only now: a refusal has its verdict, and what a worker said its effect.
@@ -353,13 +357,18 @@ impl Driver {
         Ok(())
     }
 
+    /// Nobody can connect any more, unless another app listens there too.
+    pub(super) fn close_listeners(&mut self) {
+        self.listeners = AppListeners::default();
+        self.show_edition();
+    }
+
     fn close(&mut self) {
         for edition in self.editions.values_mut() {
             (edition.link, edition.notify) = (None, None);
         }
         self.stores.clear();
-        self.listeners = AppListeners::default();
-        self.show_edition();
+        self.close_listeners();
     }
 
     pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {

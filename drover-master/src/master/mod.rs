@@ -20,6 +20,7 @@ mod steering;
 mod strangers;
 mod ticket;
 mod trace;
+mod unlisten;
 mod view;
 mod workers;
 

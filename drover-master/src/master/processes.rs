@@ -9,15 +9,15 @@ use tokio::time::timeout;
 use super::contact::{Contact, ProcessNews};
 use super::driver::Driver;
 use super::notifying::Told;
-use crate::config::{Output, Protocol};
+use crate::config::{Output, Protocol, Stdin};
 use crate::link::Token;
 use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, WorkerInput};
 use crate::process::{
-    Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn, until_empty,
-    until_ended,
+    Ended, Input, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn,
+    until_empty, until_ended,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -62,7 +62,11 @@ impl Driver {
             }
         };
         let named = spec.listeners.iter().position(|listener| Some(&*listener.name) == spec.stdin.socket());
-        let stdin = named.and_then(|at| sockets.get(at)).map(Arc::clone);
+        let stdin = match named.and_then(|at| sockets.get(at)) {
+            Some(socket) => Input::Socket(Arc::clone(socket)),
+            None if spec.stdin == Stdin::Open => Input::Open,
+            None => Input::Null,
+        };
         let mut words = edition.words(identity, token.as_ref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
@@ -164,6 +168,7 @@ impl Driver {
             ProcessNews::QueueEmptied { id } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
             }
+            ProcessNews::SocketsLetGo => self.sockets_let_go(),
             ProcessNews::SaidNoMore { id } => {
                 if let Some(ended) = self.contacts.get_mut(&id).and_then(|contact| contact.ended.take()) {
                     self.ended(now, id, ended);

@@ -61,7 +61,7 @@ impl Driver {
         }
     }
 
-    fn is_ending(&self) -> bool {
+    pub(super) fn is_ending(&self) -> bool {
         matches!(self.fleet.doing(), Doing::Stopping | Doing::Killing)
     }
 }

@@ -59,7 +59,7 @@ impl Surroundings {
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             words: self.words.clone(),
             sockets: Vec::new(),
-            stdin: None,
+            stdin: Default::default(),
             notify: NotifyBy::default(),
             parent_death_signal: Some(libc::SIGKILL),
             // Whom nobody waits for is dropped, and so killed.

@@ -2,16 +2,16 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::fcntl::{FcntlArg, OFlag};
 use nix::sys::stat::Mode;
 
-use super::command_line::{c_string, candidates, environment, found};
+use super::command_line::{Passed, c_string, candidates, environment, found};
 use super::explain::explain;
-use super::spawner::{SpawnFailure, SpawnRequest, Spawned, Told};
+use super::spawner::{Input, SpawnFailure, SpawnRequest, Spawned, Told};
 use super::tree::Tree;
 use super::{Account, AccountError, limits};
 use crate::config::Output;
@@ -49,6 +49,8 @@ struct Known {
     limits: limits::Plan,
     /// Who it runs as, if not as the master.
     user: Option<Account>,
+    /// What is passed to it, counted.
+    passed: Passed,
 }
 
 impl Attempt {
@@ -125,7 +127,11 @@ impl Known {
             Some(sentence) => format!("{sentence}; ask for less, or do not require it"),
             None => {
                 let found = found(&self.candidates, command.cwd.as_deref());
-                explain(command, error.step, error.errno, found.as_deref(), self.user.as_ref())
+                if (error.step, error.errno) == (SpawnStep::Exec, libc::E2BIG) {
+                    self.passed.too_much()
+                } else {
+                    explain(command, error.step, error.errno, found.as_deref(), self.user.as_ref())
+                }
             }
         };
         SpawnFailure { step: error.step, errno: error.errno, sentence }
@@ -147,7 +153,8 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
         Ok(limits) => (limits, None),
         Err(error) => (limits::Plan::default(), Some(error)),
     };
-    let known = Known { candidates, limits, user: account.filter(|account| account.is_another) };
+    let user = account.filter(|account| account.is_another);
+    let known = Known { candidates, limits, user, passed: Passed::of(command, &environment) };
     let prepare = |error: io::Error| known.failure(request, SpawnError::new(SpawnStep::Prepare, &error));
     if let Some(error) = limits_error {
         return Err(prepare(error));
@@ -174,8 +181,9 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
         notify_fd: request.notify.fd.as_ref().map(|(fd, number)| (Arc::clone(fd), number.cast_signed())),
         tells_watchdog_pid: request.notify.tells_watchdog_pid,
         stdin: match &request.stdin {
-            Some(stdin) => Arc::clone(stdin),
-            None => nulls.read().map_err(prepare)?,
+            Input::Socket(socket) => Arc::clone(socket),
+            Input::Open => Arc::new(endless().map_err(prepare)?),
+            Input::Null => nulls.read().map_err(prepare)?,
         },
         stdout,
         stderr,
@@ -212,6 +220,14 @@ fn stream(output: &Output, user: Option<&Account>) -> io::Result<(Stdio, Option<
             Ok((Stdio::Given(Arc::new(writer)), Some(reader)))
         }
     }
+}
+
+/// The reading end of a pipe that its reader can write to as well, so that it never ends (`fifo(7)`: Linux opens one for both).
+/// Opened anew, so that a worker which makes it non-blocking does so for itself alone.
+fn endless() -> io::Result<OwnedFd> {
+    let (reader, _writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+    Ok(nix::fcntl::open(&*path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?)
 }
 
 /// `/dev/null`, opened once for all workers of a maker: it has no position and never blocks, so they may share it.

@@ -136,7 +136,7 @@ impl Shift {
     }
 }
 
-fn walk(leaders: &HashSet<i32>) -> io::Result<HashMap<i32, Vec<Member>>> {
+pub(super) fn walk(leaders: &HashSet<i32>) -> io::Result<HashMap<i32, Vec<Member>>> {
     let mut found: HashMap<i32, Vec<Member>> = HashMap::new();
     for process in std::fs::read_dir("/proc")? {
         let Some(pid) = process?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };

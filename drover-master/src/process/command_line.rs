@@ -79,6 +79,60 @@ pub(crate) fn found<'a>(candidates: &'a [PathBuf], cwd: Option<&Path>) -> Option
     candidates.iter().map(seen).find(|candidate| candidate.exists())
 }
 
+/// What a program is passed, counted as the kernel counts it (`execve(2)`).
+#[derive(Debug)]
+pub(crate) struct Passed {
+    /// The first single one that is too long: what it is, and its bytes.
+    too_long: Option<(String, usize)>,
+    /// The bytes of all together.
+    all: usize,
+}
+
+/// One argument, or one variable with its name, has at most so many bytes, its NUL among them: 32 pages of 4 KiB (MAX_ARG_STRLEN).
+const LONGEST: usize = 32 * 4096;
+
+impl Passed {
+    pub(crate) fn of(command: &Command, environment: &BTreeMap<OsString, OsString>) -> Self {
+        let words = std::iter::once(&command.program).chain(&command.args).map(|word| word.len() + 1);
+        let words = words.enumerate().map(|(number, bytes)| (None, number, bytes));
+        let variables = environment.iter().map(|(key, value)| (Some(key), 0, key.len() + value.len() + 2));
+        let mut passed = Self { too_long: None, all: 0 };
+        for (key, number, bytes) in words.chain(variables) {
+            passed.all += bytes;
+            if bytes > LONGEST && passed.too_long.is_none() {
+                let what = key.map_or_else(
+                    || format!("argument {number} of the command"),
+                    |key| format!("the variable `{}`", key.display()),
+                );
+                passed.too_long = Some((what, bytes));
+            }
+        }
+        passed
+    }
+
+    /// Why a program can't be passed all this.
+    pub(crate) fn too_much(&self) -> String {
+        match &self.too_long {
+            Some((what, bytes)) => format!(
+                "{what} has {bytes} bytes, and the kernel passes at most {LONGEST} (128 KiB) in one; put it in a file, and pass \
+                 the file's name"
+            ),
+            None => format!(
+                "the arguments and variables have {} bytes together, and the kernel passes at most a quarter of the stack's \
+                 limit (ulimit -s) and 6 MiB; pass less, or in files",
+                self.all
+            ),
+        }
+    }
+}
+
+/// What of a command and its own variables no program can be passed, as a sentence.
+#[must_use]
+pub fn passed_in_vain(command: &Command) -> Option<String> {
+    let passed = Passed::of(command, &command.env.iter().cloned().collect());
+    passed.too_long.is_some().then(|| passed.too_much())
+}
+
 /// A C string. A NUL inside can't be passed to a program; what follows it is cut, as every C program would.
 pub(crate) fn c_string(text: impl AsRef<OsStr>) -> CString {
     let bytes = text.as_ref().as_bytes();
@@ -89,6 +143,19 @@ pub(crate) fn c_string(text: impl AsRef<OsStr>) -> CString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_to_be_passed_is_named() {
+        let long = "x".repeat(LONGEST - 3);
+        assert_eq!(passed_in_vain(&Command::new("x").env("A", &long)), None);
+        let told = |command| passed_in_vain(&command).unwrap();
+        let variable = told(Command::new("x").env("B", "").env("AB", &long));
+        assert!(
+            variable.starts_with("the variable `AB` has 131073 bytes, and the kernel passes at most 131072 ")
+        );
+        let argument = told(Command::new("x").args(["y", &format!("{long}zzzz")]));
+        assert!(argument.starts_with("argument 2 of the command has 131074 bytes"), "{argument}");
+    }
 
     #[test]
     fn a_user_brings_its_own_variables_and_the_command_wins_over_them() {

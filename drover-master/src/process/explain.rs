@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Account;
 use crate::config::Command;
@@ -48,10 +48,19 @@ pub(crate) fn explain(
             )
         }
         (SpawnStep::Exec, libc::ENOENT, None) if command.program.as_bytes().contains(&b'/') => {
-            format!("the command `{program}` does not exist")
+            match command.program.as_bytes() {
+                [b'/', ..] => format!("the command `{program}` does not exist"),
+                _ => format!("the command `{program}` does not exist in `{}`", seen_from(command).display()),
+            }
         }
         (SpawnStep::Exec, libc::ENOENT, None) => format!("the command `{program}` was not found in PATH"),
         (SpawnStep::Exec, libc::ENOENT, Some(file)) => match interpreter(file) {
+            Some(interpreter) if interpreter.ends_with('\r') => format!(
+                "the command `{program}` has Windows line ends, which belong to the name of its interpreter, `{}`; write it \
+                 with Unix ones: sed -i 's/\\r$//' {}",
+                interpreter.escape_debug(),
+                file.display()
+            ),
             Some(interpreter) => format!(
                 "the command `{program}` names the interpreter `{interpreter}` in its first line, which does not exist"
             ),
@@ -123,7 +132,14 @@ fn interpreter(file: &Path) -> Option<String> {
     file.take(FIRST_LINE).read_to_end(&mut start).ok()?;
     let line = start.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
     let line = String::from_utf8_lossy(line);
-    line.split_whitespace().next().map(str::to_owned)
+    // Only spaces and tabs end a word here: `sh\r` is a name to the kernel.
+    line.split([' ', '\t']).find(|word| !word.is_empty()).map(str::to_owned)
+}
+
+/// The directory that a relative command is looked for in.
+fn seen_from(command: &Command) -> PathBuf {
+    let own = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    command.cwd.clone().unwrap_or_else(own)
 }
 
 fn is_executable(file: &Path) -> bool {
@@ -153,6 +169,26 @@ mod tests {
         let text = told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
         assert!(text.ends_with("is no regular file"), "{text}");
         told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
+    }
+
+    #[test]
+    fn windows_line_ends_of_a_script_are_told_as_such() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("script");
+        std::fs::write(&script, "#! /bin/sh\r\necho\r\n").unwrap();
+        let text = explain(&Command::new(&script), SpawnStep::Exec, libc::ENOENT, Some(&script), None);
+        assert!(
+            text.contains(r"has Windows line ends, which belong to the name of its interpreter, `/bin/sh\r`"),
+            "{text}"
+        );
+        assert!(text.ends_with(&format!(r"sed -i 's/\r$//' {}", script.display())), "{text}");
+    }
+
+    #[test]
+    fn a_relative_command_is_told_with_the_directory_it_was_looked_for_in() {
+        let command = Command::new("./web").current_dir("/srv/shop");
+        let text = explain(&command, SpawnStep::Exec, libc::ENOENT, None, None);
+        assert_eq!(text, "the command `./web` does not exist in `/srv/shop`");
     }
 
     #[test]

@@ -96,6 +96,64 @@ impl Plan {
     }
 }
 
+/// The limits that this process could not give to a worker, each with its key and the reason. It is no promise: what may be
+/// asked for may change until then.
+#[must_use]
+pub fn limits_out_of_reach(limits: &Limits) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let Ok(plan) = Plan::of(limits, None) else { return found };
+    let denied = |step, which| plan.sentence(limits, SpawnError { step, errno: libc::EPERM, which });
+    let is_privileged = has_capability(CAP_SYS_RESOURCE);
+    for (which, (planned, (resource, own_hard))) in plan.limits.iter().zip(&plan.known).enumerate() {
+        let most = match resource {
+            // proc_sys_fs(5): nobody goes beyond it.
+            Resource::OpenFiles if is_privileged => number_in("/proc/sys/fs/nr_open").unwrap_or(u64::MAX),
+            _ if is_privileged => u64::MAX,
+            _ => *own_hard,
+        };
+        if planned.wanted.0.max(planned.wanted.1) > most {
+            found.extend(denied(SpawnStep::Limits, which).map(|why| (resource.name(), why)));
+        }
+    }
+    // getrlimit(2): RLIMIT_NICE is counted from 20 downwards.
+    let ceiling = getrlimit(Number::RLIMIT_NICE).map_or(0, |(soft, _)| soft.min(40));
+    let lowest = own_nice().min(20 - i32::try_from(ceiling).unwrap_or(40));
+    if limits.nice.is_some_and(|nice| nice < lowest) && !has_capability(CAP_SYS_NICE) {
+        found.extend(denied(SpawnStep::Nice, 0).map(|why| ("nice", why)));
+    }
+    let own = number_in("/proc/self/oom_score_adj").unwrap_or(0);
+    if limits.oom_score_adj.is_some_and(|adjusted| adjusted < own) && !is_privileged {
+        found.extend(denied(SpawnStep::OomScoreAdj, 0).map(|why| ("oom_score_adj", why)));
+    }
+    found
+}
+
+/// `capabilities(7)`.
+const CAP_SYS_NICE: u32 = 23;
+const CAP_SYS_RESOURCE: u32 = 24;
+
+/// Whether this process has a capability, and not only within a user namespace: limits are the host's.
+fn has_capability(number: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok());
+    // user_namespaces(7): the map of the first one.
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_first = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    is_first && effective.is_some_and(|effective| effective >> number & 1 == 1)
+}
+
+/// The nineteenth field of `proc_pid_stat(5)`; the second, a name, may have spaces.
+fn own_nice() -> i32 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    after_name.split(' ').nth(16).and_then(|nice| nice.parse().ok()).unwrap_or(0)
+}
+
+fn number_in<T: std::str::FromStr>(file: &str) -> Option<T> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
 /// A pair of values for people: one where they are the same.
 fn told((soft, hard): (u64, u64)) -> String {
     if soft == hard { shown(soft) } else { format!("{} (soft) and {} (hard)", shown(soft), shown(hard)) }
@@ -153,6 +211,18 @@ mod tests {
         let asked = Limits::default().with(Resource::OpenFiles, Limit::fixed(3));
         assert_eq!(values(&planned(&asked, Some((7, 9)))), [((3, 3), (3, 3))]);
         assert_eq!(values(&planned(&Limits::default(), None)), []);
+    }
+
+    #[test]
+    fn what_this_process_could_not_give_is_told_beforehand() {
+        let keys =
+            |limits: &Limits| limits_out_of_reach(limits).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        let (_, hard) = getrlimit(Number::RLIMIT_NOFILE).unwrap();
+        let modest = Limits { nice: Some(19), oom_score_adj: Some(1000), ..Limits::default() };
+        assert_eq!(keys(&modest.with(Resource::OpenFiles, Limit::fixed(hard))), [""; 0]);
+        // Beyond fs.nr_open, which binds root as well.
+        let beyond = Limits::default().with(Resource::OpenFiles, Limit::fixed(u64::MAX - 1));
+        assert_eq!(keys(&beyond), ["nofile"]);
     }
 
     #[test]

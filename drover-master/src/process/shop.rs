@@ -242,7 +242,7 @@ mod tests {
             output: Output::Discard,
             words: Vec::new(),
             sockets: Vec::new(),
-            stdin: None,
+            stdin: Default::default(),
             notify: Default::default(),
             parent_death_signal: Some(libc::SIGKILL),
             done: Box::new(done),

@@ -27,12 +27,23 @@ pub(crate) struct SpawnRequest {
     pub words: Vec<(&'static str, OsString)>,
     /// The listeners, to become descriptors 3, 4, ….
     pub sockets: Vec<Arc<OwnedFd>>,
-    /// Its descriptor 0; without one `/dev/null`.
-    pub stdin: Option<Arc<OwnedFd>>,
+    /// Its descriptor 0.
+    pub stdin: Input,
     pub notify: NotifyBy,
     pub parent_death_signal: Option<i32>,
     /// Called on the maker's thread. It has to be quick, and to take or drop what it is given.
     pub done: Box<dyn FnOnce(Result<Spawned, SpawnFailure>) + Send>,
+}
+
+/// What a child reads as its standard input.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Input {
+    /// `/dev/null`.
+    #[default]
+    Null,
+    /// A pipe of its own that does not end.
+    Open,
+    Socket(Arc<OwnedFd>),
 }
 
 /// What only the child itself can be given of what it notifies the master by. Default: nothing.

@@ -66,12 +66,11 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
             Some(received) = next_signal(&mut signals) => match received {
                 Received::End(name) => {
                     signal_count += 1;
-                    let how = match signal_count {
-                        1 => gate::Request::Shutdown,
-                        2 => gate::Request::Hurry,
-                        _ => gate::Request::Kill,
-                    };
-                    Some(CompositeInput::EndRequested { how, by: name.into() })
+                    Some(CompositeInput::EndRequested { how: Received::how(signal_count), by: name.into() })
+                }
+                Received::Leave(name) => {
+                    signal_count = signal_count.max(1);
+                    Some(CompositeInput::EndRequested { how: gate::Request::Shutdown, by: name.into() })
                 }
                 Received::Reload => {
                     running.reload_all();

@@ -22,7 +22,9 @@ impl End {
         match self {
             Self::Completed => "every app completed",
             Self::ShutDown => "shut down gracefully",
-            Self::Hurried => "ended in a hurry",
+            Self::Hurried => {
+                "a second signal came before every app had ended, so work under way may have been cut off"
+            }
             Self::Killed => "killed",
             Self::StartFailed => "an app failed to start, so everything was stopped",
             Self::Failed => "an app failed for good",

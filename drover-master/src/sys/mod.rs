@@ -11,6 +11,7 @@ mod orphans;
 mod pidfd;
 mod readiness;
 mod reuseport;
+mod signals;
 
 pub(crate) use child::{
     Begun, Child, ChildPlan, DISCARD_WITHIN, EXEC_WITHIN, Forge, Identity, PlannedLimit, SpawnError, Stdio,
@@ -20,8 +21,10 @@ pub(crate) use datagram::{Datagram, Sender, is_same_file, receive};
 pub(crate) use inherited::adopt;
 #[cfg(test)]
 pub(crate) use lease::{give_back, hold};
-pub(crate) use orphans::{MAKERS, in_the_making, is_child_signal_ignored, is_ignored, own_child};
-pub use orphans::{reap_strangers, restore_child_signal};
+pub use orphans::reap_strangers;
+pub(crate) use orphans::{MAKERS, in_the_making, own_child};
 pub(crate) use pidfd::{ended, group_signal, is_number_taken, pidfd_open, pidfd_signal, reap};
 pub(crate) use readiness::watch_readable;
 pub(crate) use reuseport::{choose_by, queued};
+pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals};
+pub use signals::{restore_child_signal, unblock_signals};

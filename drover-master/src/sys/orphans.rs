@@ -1,4 +1,4 @@
-//! Children that are not ours: adopted as PID 1. And the one signal disposition that would lose the exits of those that are.
+//! Children that are not ours: adopted as PID 1.
 
 use std::collections::HashSet;
 use std::fs;
@@ -111,38 +111,5 @@ fn has_ended(pid: i32) -> bool {
     unsafe {
         libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), flags) == 0
             && info.assume_init().si_pid() == pid
-    }
-}
-
-/// Whether the kernel reaps children by itself (`sigaction(2)`: SIGCHLD ignored, or SA_NOCLDWAIT), which loses their exits.
-/// Such a disposition is inherited over an exec.
-pub(crate) fn is_child_signal_ignored() -> bool {
-    let found = disposition(libc::SIGCHLD);
-    found.sa_sigaction == libc::SIG_IGN || found.sa_flags & libc::SA_NOCLDWAIT != 0
-}
-
-/// Whether a signal is ignored, as `nohup` leaves SIGHUP.
-pub(crate) fn is_ignored(signal: i32) -> bool {
-    disposition(signal).sa_sigaction == libc::SIG_IGN
-}
-
-fn disposition(signal: i32) -> libc::sigaction {
-    let mut found = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: the pointer is to writable memory of the right type, zeroed, which is a valid value; a null new action only
-    // asks.
-    unsafe {
-        libc::sigaction(signal, std::ptr::null(), found.as_mut_ptr());
-        found.assume_init()
-    }
-}
-
-/// Sets SIGCHLD to its default. A program that is started with SIGCHLD ignored would lose the exit statuses of all its
-/// children; a master refuses to be built then.
-pub fn restore_child_signal() {
-    // SAFETY: a zeroed sigaction with SIG_DFL is valid; nothing of the old one is read.
-    unsafe {
-        let mut default: libc::sigaction = std::mem::zeroed();
-        default.sa_sigaction = libc::SIG_DFL;
-        libc::sigaction(libc::SIGCHLD, &default, std::ptr::null_mut());
     }
 }

@@ -39,6 +39,10 @@ use crate::shared::Shared;
 /// asks more without reading the answers is not read until it does.
 const QUEUED: usize = 32;
 
+/// How long is read to the end when nothing can be written any more. What lies in the socket is there at once; a master that only does
+/// not read is no master.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Starts the task of a welcomed connection, and the watch for its end.
 pub(crate) fn start(
     welcomed: Welcomed,
@@ -106,9 +110,14 @@ impl Link {
         let (read_half, write_half) = stream.split();
         let reader = Reader::new(&self.shared, &self.post, answers, self.can_resume);
         let writer = Writer::new(write_half, &self.post, limit);
+        let mut read = std::pin::pin!(reader.run(read_half, incoming));
         let end = tokio::select! {
-            end = reader.run(read_half, incoming) => end,
-            end = writer.run(queue, reports) => end,
+            end = &mut read => end,
+            end = writer.run(queue, reports) => match end {
+                // What the master said before it went still lies in the socket: a reply, or Quit.
+                Err(error) => tokio::time::timeout(LAST_WORDS, read).await.unwrap_or(Err(error)),
+                end => end,
+            },
         };
         match end {
             Ok(()) => tracing::debug!(target: "drover::worker", "the connection to the master ended"),

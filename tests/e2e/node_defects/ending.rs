@@ -184,6 +184,7 @@ async fn defect_14_sigterm_ends_a_master_that_is_starting_and_a_second_one_hurri
     while process.line().await != "handshaken" {}
     process.signal(SIGTERM);
     while process.line().await != "app_stopping" {}
+    crate::signals::look_at_the_screen().await;
     process.signal(SIGTERM);
     let end = process.end().await;
     assert_eq!(end.code, Some(1));

@@ -176,7 +176,7 @@ impl Site {
         let ended = self.is_over().await;
         let log = self.log();
         assert!(ended.success(), "{log}");
-        let last = log.lines().rfind(|line| line.contains(&format!("drover: {}/0 SHUT_DOWN", self.app)));
+        let last = log.lines().rfind(|line| line.contains(&format!("drover: {}/0 STOPPED", self.app)));
         assert!(last.is_some_and(|line| line.contains("exited with code 0")), "{last:?} in {log}");
         assert!(!log.contains(" is overdue"), "{log}");
         log

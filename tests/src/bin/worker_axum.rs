@@ -1,4 +1,5 @@
-//! No vice. An axum app on "http" that says its slot: at `/` at once, at `/slow` after a while.
+//! No vice. An axum app on "http" that says its slot: at `/` at once, at `/slow` after a while. Called `./web`, as in the README, it says on
+//! port 9000 + slot of the same host that it is alive.
 
 use std::error::Error;
 use std::time::Duration;
@@ -21,10 +22,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 slow
             };
             let listener = bus.listener("http")?;
+            if std::env::args_os().next().is_some_and(|name| name == "./web") {
+                let port = 9000 + u16::try_from(bus.identity().slot)?;
+                tokio::spawn(tell_that_it_is_alive((listener.local_addr()?.ip(), port).into()));
+            }
             bus.started().await?;
             let app = Router::new().route("/", get(|| async { slot })).route("/slow", get(slow));
             bus.serve_axum(listener, app).await?;
             Ok(())
         })
         .await
+}
+
+/// During a reload the worker before it has the port for a while.
+async fn tell_that_it_is_alive(addr: std::net::SocketAddr) {
+    loop {
+        if let Ok(listener) = tokio::net::TcpListener::bind(addr).await {
+            let app = Router::new().route("/live", get(|| async { "alive" }));
+            // It ends with the process.
+            let _ = axum::serve(listener, app).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

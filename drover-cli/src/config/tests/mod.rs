@@ -3,6 +3,7 @@
 mod arbitrary;
 mod loaded;
 mod mistaken;
+mod pages;
 mod related;
 mod rendered;
 mod schema;

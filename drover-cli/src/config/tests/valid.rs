@@ -478,12 +478,13 @@ fn health_names_what_workers_are_asked_while_they_serve() {
 #[test]
 fn stdin_is_nothing_or_one_of_the_apps_sockets() {
     assert_eq!(app("stdin = 'null'").stdin, Stdin::Null);
+    assert_eq!(app("stdin = 'open'").stdin, Stdin::Open);
     let of = |lines: &str| parse(&format!("{}\n[sockets.http]\nlisten = 'h:1'\n", web(lines)));
     let stdin = of("sockets = ['http']\nstdin = 'socket:http'").unwrap().apps.remove(0).stdin;
     assert_eq!(stdin, Stdin::Socket("http".into()));
     let neither = |text| {
         format!(
-            "app.web.stdin is `{text}`, neither `null` nor `socket:NAME`; write `socket:` and the name of one of the app's `sockets`"
+            "app.web.stdin is `{text}`, neither `null`, `open` nor `socket:NAME`; `open` is for programs that leave when it ends; after `socket:` stands one of the app's `sockets`"
         )
     };
     for (lines, expected) in [

@@ -5,12 +5,14 @@ mod home;
 mod http;
 mod patience;
 mod running;
+mod terminal;
 
 pub(crate) use captured::Captured;
 pub(crate) use home::{Ended, Home, events_of};
 pub(crate) use http::{body, get, request};
 pub(crate) use patience::eventually;
 pub(crate) use running::Running;
+pub(crate) use terminal::Terminal;
 
 /// Whether a process runs; one that only waits to be reaped does not.
 pub(crate) fn is_running(pid: u32) -> bool {

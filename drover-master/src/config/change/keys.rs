@@ -153,7 +153,7 @@ fn of_environment<S: AsRef<OsStr>>(found: &mut Rows, old: &[(S, S)], new: &[(S, 
             (Some(from), Some(to)) if from == to => continue,
             (from, to) => (
                 from.map(|_| hidden()),
-                to.map(|_| if from.is_some() { "(another)".to_owned() } else { hidden() }),
+                to.map(|_| if from.is_some() { "(hidden, another value)".to_owned() } else { hidden() }),
             ),
         };
         found.push(&format!("env.{}", name.display()), Reload, from, to);

@@ -161,7 +161,10 @@ fn of_the_environment_only_names_are_told() {
     });
     assert_eq!(
         told,
-        ["reload app.web.env.TOKEN: (hidden) → (another)", "reload app.web.env.NEW: - → (hidden)"]
+        [
+            "reload app.web.env.TOKEN: (hidden) → (hidden, another value)",
+            "reload app.web.env.NEW: - → (hidden)"
+        ]
     );
     assert_eq!(changed(|app| app.command.env.clear()), ["reload app.web.env.TOKEN: (hidden) → -"]);
     let again = changed(|app| {

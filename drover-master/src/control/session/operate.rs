@@ -260,6 +260,7 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::ReloadsItself
         | DenyReason::Draining
         | DenyReason::Oneshot
+        | DenyReason::SuspendOneshot
         | DenyReason::Suspended
         | DenyReason::Leaving { .. }
         | DenyReason::NoProcess => ErrorCode::BadState,

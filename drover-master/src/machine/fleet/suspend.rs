@@ -22,7 +22,7 @@ impl Fleet {
     pub(super) fn may_suspend(&self) -> Result<(), DenyReason> {
         let rules = &self.current.rules;
         match (rules.kind, rules.protocol, rules.suspend) {
-            (Kind::Oneshot, _, _) => Err(DenyReason::Oneshot),
+            (Kind::Oneshot, _, _) => Err(DenyReason::SuspendOneshot),
             (Kind::Service, Protocol::None | Protocol::Notify, None) => Err(DenyReason::CantSuspend),
             (Kind::Service, _, _) => Ok(()),
         }

@@ -4,6 +4,7 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
+use super::files;
 
 /// How many writes may wait; each is at most a [`PIECE`], so at most 4 MiB. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
@@ -22,8 +24,8 @@ pub(super) const PIECE: usize = 64 * 1024;
 
 enum Job {
     Write(Stream, Vec<u8>),
-    /// Look at what was said aside.
-    Aside,
+    /// Look at what was said aside, and whether the files are to be opened again.
+    Look,
     /// Tell when all before this has been written.
     Tell(oneshot::Sender<()>),
 }
@@ -52,7 +54,7 @@ pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
 pub fn say_aside(text: &[u8]) {
     let Some(queue) = queue() else { return };
     // A full queue is no matter: the thread looks at what was said aside before each of its jobs.
-    ASIDE.keep(text, || queue.try_send(Job::Aside).is_ok());
+    ASIDE.keep(text, || queue.try_send(Job::Look).is_ok());
 }
 
 /// Waits until everything handed over so far has been written, at most for `within`. Call it before the process ends.
@@ -72,6 +74,16 @@ pub async fn flush_output(within: Duration) {
     let _ = tokio::time::timeout(within, flushed).await;
 }
 
+/// Has the files that stdout and stderr are opened again, by the thread that writes to them.
+pub(crate) fn reopen_files() {
+    let Some(queue) = queue() else { return };
+    REOPEN.store(true, Ordering::Relaxed);
+    // A full queue is no matter, as above.
+    let _ = queue.try_send(Job::Look);
+}
+
+static REOPEN: AtomicBool = AtomicBool::new(false);
+
 static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
 
 static ASIDE: Aside = Aside::new();
@@ -85,6 +97,9 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
     let run = move || {
         let (mut stdout, mut stderr) = (Losses::default(), Losses::default());
         while let Some(job) = jobs.blocking_recv() {
+            if REOPEN.swap(false, Ordering::Relaxed) {
+                reopen(&mut stdout, &mut stderr);
+            }
             put_aside(&mut stderr);
             match job {
                 Job::Write(stream @ Stream::Stdout, bytes) => {
@@ -92,7 +107,7 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
                     stdout.note(stream, written);
                 }
                 Job::Write(Stream::Stderr, bytes) => put(&bytes, &mut stderr),
-                Job::Aside => {}
+                Job::Look => {}
                 Job::Tell(teller) => {
                     stdout.tell(Stream::Stdout);
                     stderr.tell(Stream::Stderr);
@@ -104,6 +119,24 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
         }
     };
     thread::Builder::new().name("drover-output".into()).stack_size(256 * 1024).spawn(run).ok().map(|_| queue)
+}
+
+fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
+    let reopened = files::reopen();
+    if reopened.is_empty() {
+        tracing::warn!(target: "drover::output", "SIGUSR1 opens log files again; neither stdout nor stderr is one");
+    }
+    for stream in reopened {
+        match stream {
+            // What the file before did not take is told in the one after it, and counted anew.
+            Ok(Stream::Stdout) => std::mem::take(stdout).tell(Stream::Stdout),
+            Ok(Stream::Stderr) => std::mem::take(stderr).tell(Stream::Stderr),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(target: "drover::output", cause, "{error}");
+            }
+        }
+    }
 }
 
 fn put_aside(losses: &mut Losses) {

@@ -5,6 +5,7 @@
 //! terminal. Supervision never waits for either.
 
 mod aside;
+mod files;
 mod forward;
 mod lines;
 mod log;
@@ -13,6 +14,8 @@ mod reader;
 mod sink;
 mod tail;
 
+pub(crate) use files::remember_files;
+pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
 use log::Printer;
 pub(crate) use log::{LogNext, LogStream, OutputLog};

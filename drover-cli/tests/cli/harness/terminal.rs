@@ -1,0 +1,109 @@
+//! A program at a terminal: a pseudo-terminal that controls its session, as that of an ssh or of a window does.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+
+use super::patience::{Deadline, eventually};
+
+/// A terminal, and the program in its foreground. Dropped, the program is killed.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    /// The side of who looks and types; none once it is closed.
+    screen: Option<File>,
+    child: Child,
+    shown: Vec<u8>,
+}
+
+impl Terminal {
+    /// Starts a program at a terminal of its own.
+    pub(crate) fn start(program: &Command) -> Self {
+        // Closed by an exec: another test's program that held it would keep the terminal open.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+        let screen = posix_openpt(flags).expect("a terminal can be made");
+        grantpt(&screen).expect("it is ours");
+        unlockpt(&screen).expect("it is ours");
+        let path = ptsname_r(&screen).expect("it has a name");
+        // A terminal that the leader of a session opens becomes that session's (`tty(4)`).
+        let mut command = Command::new("setsid");
+        command.args(["sh", "-c", "exec \"$@\" <\"$TTY\" >\"$TTY\" 2>&1", "sh"]);
+        command.arg(program.get_program()).args(program.get_args()).env("TTY", path).env("TERM", "xterm");
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(dir) = program.get_current_dir() {
+            command.current_dir(dir);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("it can be started");
+        Self { screen: Some(File::from(OwnedFd::from(screen))), child, shown: Vec::new() }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.screen.as_mut().expect("it is open").write_all(keys.as_bytes()).expect("it takes them");
+    }
+
+    /// Waits until the screen shows this.
+    pub(crate) fn shows(&mut self, text: &str) {
+        let deadline = Deadline::new();
+        while !self.text().contains(text) {
+            let left = deadline.left().unwrap_or_else(|| panic!("{text} is not shown:\n{}", self.text()));
+            let screen = self.screen.as_mut().expect("it is open");
+            let patience = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            poll(&mut [PollFd::new(screen.as_fd(), PollFlags::POLLIN)], patience).expect("it can be awaited");
+            let mut buffer = [0; 4096];
+            match screen.read(&mut buffer) {
+                Ok(read) => self.shown.extend_from_slice(&buffer[..read]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // Nobody has the other side any more, or not yet.
+                Err(_) => {
+                    let has_ended = self.child.try_wait().expect("it is our child").is_some();
+                    assert!(!has_ended, "{text} was not shown before the end:\n{}", self.text());
+                    std::thread::yield_now();
+                }
+            }
+        }
+    }
+
+    /// Closes the terminal, as a window is closed.
+    pub(crate) fn close(&mut self) {
+        self.screen = None;
+    }
+
+    /// Waits for the end of the program.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        eventually("the end of the program at the terminal", || {
+            // A screen that nobody reads is full at some time.
+            let mut buffer = [0; 4096];
+            if let Some(Ok(read)) = self.screen.as_mut().map(|screen| screen.read(&mut buffer)) {
+                self.shown.extend_from_slice(&buffer[..read]);
+            }
+            self.child.try_wait().expect("it is our child")
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.shown).into_owned()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Not waited for unless it has ended, so the pid is its own.
+        let _ = self.child.kill();
+        eventually("the end of a killed program", || self.child.try_wait().expect("it is our child"));
+    }
+}

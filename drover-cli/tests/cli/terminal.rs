@@ -1,0 +1,76 @@
+//! A master in the foreground of a terminal.
+
+use nix::sys::signal::{SIGHUP, SIGINT, kill};
+use nix::unistd::Pid;
+
+use crate::harness::{Home, Terminal, signal};
+
+/// Drains for longer than two signals can be apart that are one press; a hurry would end it at once.
+const DRAINS: &str = "trap 'sleep 1; echo drained; exit 0' TERM; echo up; while :; do sleep 0.1; done";
+
+fn at_terminal(home: &Home, script: &str) -> Terminal {
+    Terminal::start(&home.drover(&["run", "--name", "app", "--", "sh", "-c", script]))
+}
+
+#[test]
+fn a_ctrl_c_that_a_wrapper_passes_on_is_one_press() {
+    let home = Home::new();
+    let mut terminal = at_terminal(&home, DRAINS);
+    terminal.shows("up");
+    home.worker("app", 0, "started");
+    terminal.press("\x03");
+    signal(terminal.pid(), SIGINT);
+    terminal.shows("drained");
+    assert_eq!(terminal.end().code(), Some(0));
+}
+
+#[test]
+fn ctrl_backslash_ends_as_sigterm_does() {
+    let home = Home::new();
+    let mut terminal = at_terminal(&home, DRAINS);
+    terminal.shows("up");
+    home.worker("app", 0, "started");
+    terminal.press("\x1c");
+    terminal.shows("app stops, asked by SIGQUIT");
+    terminal.shows("drained");
+    assert_eq!(terminal.end().code(), Some(0));
+}
+
+#[test]
+fn a_hangup_reloads_while_the_terminal_is_there_and_ends_gracefully_when_it_is_closed() {
+    let home = Home::new();
+    let script = "trap 'sleep 0.2; echo >left-$$; exit 0' TERM; echo up; while :; do sleep 0.1; done";
+    let mut terminal = at_terminal(&home, script);
+    terminal.shows("up");
+    let first = home.worker("app", 0, "started")["pid"].clone();
+    signal(terminal.pid(), SIGHUP);
+    let second = home.until("a new worker in its place", |status| {
+        let worker = &status["apps"][0]["workers"][0];
+        (worker["phase"] == "started" && worker["pid"] != first).then(|| worker["pid"].clone())
+    });
+    terminal.close();
+    // More than one comes, from the kernel and from a shell. The master may be gone by now.
+    let _ = kill(Pid::from_raw(terminal.pid().try_into().unwrap()), SIGHUP);
+    assert_eq!(terminal.end().code(), Some(0));
+    assert!(home.path(&format!("left-{second}")).exists(), "it was ended without its drain");
+}
+
+#[test]
+fn a_worker_that_wants_the_terminal_fails_or_becomes_ready_and_is_never_stopped_by_it() {
+    let home = Home::new();
+    for (script, said) in [
+        ("stty -echo </dev/tty; echo \"stty ends with $?\"; exec sleep 1000", "stty ends with "),
+        // An interactive shell stops itself until it is in the foreground of its terminal.
+        ("exec bash -ic 'echo interactive; exec sleep 1000'", "interactive"),
+    ] {
+        let mut terminal = at_terminal(&home, script);
+        terminal.shows(said);
+        let worker = home.worker("app", 0, "started");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", worker["pid"])).unwrap();
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap();
+        assert!("RSD".contains(state), "{stat}");
+        // Its terminal still belongs to the master.
+        terminal.press("\x03");
+        assert_eq!(terminal.end().code(), Some(0));
+    }
+}
