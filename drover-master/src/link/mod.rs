@@ -5,6 +5,7 @@
 mod carry;
 mod connection;
 mod directory;
+mod drained;
 mod place;
 mod server;
 #[cfg(test)]

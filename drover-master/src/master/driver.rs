@@ -22,6 +22,7 @@ use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
 use super::measuring::Measuring;
+use super::strangers::Strangers;
 use super::ticket::Reply;
 use super::trace;
 use super::unlisten::Unlistening;
@@ -82,6 +83,7 @@ pub(super) struct Driver {
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) strangers: Strangers,
     pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
@@ -175,6 +177,7 @@ impl Driver {
             teller,
             bus,
             measuring: Measuring::default(),
+            strangers: Strangers::default(),
             unlistening: Unlistening::default(),
             stores: HashMap::new(),
             last_ticket: 0,
@@ -200,6 +203,7 @@ impl Driver {
             self.fleet.next_deadline(),
             self.measuring.deadline(),
             self.unlistening.deadline(),
+            self.strangers.deadline(),
             self.listeners.next_try(),
         ];
         let look = self.attention.plan(own.into_iter().flatten().min(), self.fleet.is_timed());
@@ -235,7 +239,7 @@ impl Driver {
             );
             self.fleet.handle(now, FleetInput::WasAway { by });
         }
-        let mut admitted = None;
+        let (mut admitted, mut taken) = (None, None);
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
@@ -282,7 +286,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::Process(news) => self.process_news(now, news),
-            Input::Link(news) => self.link_news(now, news),
+            Input::Link(news) => taken = self.link_news(now, news),
             Input::ListenerShutDown => self.renew_listeners(now),
             Input::TimePassed => {}
         }
@@ -295,8 +299,9 @@ impl Driver {
         self.measure(now);
         self.unlisten(now);
         self.carry_out(now);
-        // Only now: a refusal has its verdict.
-        drop(admitted);
+        self.tell_strangers(now);
+        // Only now: a refusal has its verdict, and what a worker said its effect.
+        drop((admitted, taken));
         away.is_some()
     }
 
@@ -319,7 +324,7 @@ impl Driver {
                     }
                     self.follow(&event);
                     self.tell_bus(&event);
-                    trace::event(&self.events.publish(&self.app, event));
+                    self.publish(event);
                 }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
@@ -339,6 +344,10 @@ impl Driver {
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
         }
+    }
+
+    pub(super) fn publish(&self, event: FleetEvent) {
+        trace::event(&self.events.publish(&self.app, event));
     }
 
     /// Messages are for those who are ready.

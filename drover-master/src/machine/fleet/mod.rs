@@ -40,6 +40,7 @@ mod news;
 mod operation;
 mod recycle;
 mod renewal;
+mod repeats;
 mod rollout;
 mod scale;
 mod self_reload;
@@ -63,6 +64,7 @@ pub use operation::Target;
 pub use recycle::RecycleReason;
 use recycle::Recycling;
 pub use renewal::{SocketLoss, SocketRenewal};
+use repeats::Repeats;
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
@@ -160,6 +162,8 @@ pub struct Fleet {
     dropped: u64,
     /// What each living worker has said out of order, and was published: six kinds at the most.
     out_of_order: HashMap<WorkerId, Vec<&'static str>>,
+    /// What each living worker has made happen again and again.
+    repeats: HashMap<WorkerId, Repeats>,
     /// What was said out of order again, and was not published.
     repeated: u64,
 }
@@ -222,6 +226,7 @@ impl Fleet {
             changed: Vec::new(),
             dropped: 0,
             out_of_order: HashMap::new(),
+            repeats: HashMap::new(),
             repeated: 0,
         }
     }
