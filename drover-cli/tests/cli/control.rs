@@ -11,7 +11,7 @@ use crate::harness::Home;
 fn the_socket_is_for_its_owner_alone() {
     let home = Home::new();
     let (demo, _) = home.demo(&["-n", "1"]);
-    let mode = std::fs::metadata(home.socket()).unwrap().permissions().mode();
+    let mode = fs::metadata(home.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     home.down(demo);
 }
