@@ -6,7 +6,7 @@
 //! ```text
 //!  connected ──── the connection ends ───► ShutDown was said? ── yes ──► the thread ends
 //!                                                 │ no
-//!                                                 └── orphan_timeout ──► _exit(70)
+//!                                                 └── orphan_timeout ──► the group is killed, else _exit(70)
 //! ```
 
 use std::io;
@@ -22,7 +22,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::sys;
 
-/// The exit code of a worker whose master is gone: `EX_SOFTWARE` of sysexits.h.
+/// The exit code of a worker whose master is gone, where it leads no group: `EX_SOFTWARE` of sysexits.h.
 const EXIT_CODE: i32 = 70;
 
 /// The thread calls the kernel and no code of the app; the least that a thread may have is enough.
@@ -64,7 +64,7 @@ pub(crate) fn watch(connection: Arc<UnixStream>, leaving: Leaving, timeout: Dura
         // A receive that nobody answers is a sleep without spurious wakeups, and one that knows "for ever".
         let (_nobody, silence) = mpsc::sync_channel::<()>(0);
         let _timed_out = silence.recv_timeout(timeout);
-        sys::exit_now(EXIT_CODE);
+        sys::exit_now_with_group(EXIT_CODE);
     })?;
     Ok(())
 }

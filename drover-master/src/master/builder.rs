@@ -32,6 +32,7 @@ pub struct MasterBuilder {
     events: EventLog,
     output_log: Option<OutputLog>,
     pool: ListenerPool,
+    mark: Option<Arc<str>>,
     /// Whether the pool's inherited sockets are for this app alone.
     is_activated: bool,
     /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
@@ -57,6 +58,7 @@ impl MasterBuilder {
             events: EventLog::new(),
             output_log: None,
             pool: ListenerPool::default(),
+            mark: None,
             is_activated: false,
             wrong: None,
         }
@@ -306,6 +308,13 @@ impl MasterBuilder {
         self
     }
 
+    /// Has workers bear the mark of their master, by which the next one of its line knows them.
+    #[must_use]
+    pub(crate) fn mark(mut self, mark: Option<Arc<str>>) -> Self {
+        self.mark = mark;
+        self
+    }
+
     /// The app as described so far.
     pub fn spec(&self) -> &AppSpec {
         &self.spec
@@ -331,8 +340,15 @@ impl MasterBuilder {
         if self.handler.is_none() && self.shows_messages {
             self.handler = Some(shown(self.spec.name.as_str().into(), self.events.clone()));
         }
-        let (master, driver) =
-            Driver::new(self.spec, self.hook, self.handler, self.events, self.output_log, self.pool);
+        let (master, driver) = Driver::new(
+            self.spec,
+            self.hook,
+            self.handler,
+            self.events,
+            self.output_log,
+            self.pool,
+            self.mark,
+        );
         runtime.spawn(driver.run());
         if let Some(signals) = self.signals {
             signals.watch(&master);

@@ -74,6 +74,8 @@ pub(super) struct Driver {
     pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pub(super) pool: ListenerPool,
+    /// What its workers are known by to the next master, after a death of this one.
+    pub(super) mark: Option<Arc<str>>,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
     /// What connects workers and program.
@@ -114,6 +116,7 @@ impl Driver {
         events: EventLog,
         output_log: Option<OutputLog>,
         pool: ListenerPool,
+        mark: Option<Arc<str>>,
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
@@ -156,6 +159,7 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
+            mark,
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),

@@ -5,5 +5,5 @@ mod exit;
 mod socket;
 
 pub(crate) use accept::accept;
-pub(crate) use exit::exit_now;
+pub(crate) use exit::{exit_now, exit_now_with_group};
 pub(crate) use socket::{SocketKind, adopt, close_on_exec, socket_kind};
