@@ -38,6 +38,7 @@ use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::OutputLog;
+use crate::turns;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -106,6 +107,19 @@ enum Input {
     Process(ProcessNews),
     Link(LinkNews),
     TimePassed,
+}
+
+impl Input {
+    /// For people, where it takes too long.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Requested(_) => "a request to an app",
+            Self::HandlesDropped => "the end of an app's handles",
+            Self::Process(_) => "news of a process",
+            Self::Link(_) => "news of a connection",
+            Self::TimePassed => "a deadline",
+        }
+    }
 }
 
 impl Driver {
@@ -219,6 +233,7 @@ impl Driver {
             self.fleet.handle(now, FleetInput::WasAway { by });
         }
         let mut admitted = None;
+        let _place = turns::at(input.name());
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {

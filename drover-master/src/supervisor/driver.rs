@@ -23,6 +23,7 @@ use crate::machine::restart::LeaveReason;
 use crate::master::{EndError, Master, OperateError, StartError, Unavailable};
 use crate::process::end_remnants;
 use crate::signals::{self, Received};
+use crate::turns;
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
 /// and never looks comes to it.
@@ -179,6 +180,7 @@ impl Running {
 
     fn apply(&mut self, input: CompositeInput) -> Option<End> {
         let now = tokio::time::Instant::now().into_std();
+        let _place = turns::at("the supervisor");
         let mut end = None;
         let actions = self.composite.handle(now, input);
         // Who is answered finds everything as the answer says.
