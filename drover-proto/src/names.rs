@@ -30,6 +30,7 @@ impl ExitKind {
             Self::ExternalSignal => "external_signal",
             Self::KilledByMaster => "killed_by_master",
             Self::SpawnFailed => "spawn_failed",
+            Self::StatusTaken => "status_taken",
         }
     }
 }

@@ -188,6 +188,7 @@ fn exit(exit: &Exit, stderr_tail: Vec<String>) -> wire::Exit {
         ExitReason::ExternalSignal { core_dumped, .. } => {
             (wire::ExitKind::ExternalSignal, core_dumped, None, String::new(), 0)
         }
+        ExitReason::StatusTaken => (wire::ExitKind::StatusTaken, false, None, String::new(), 0),
         ExitReason::KilledByMaster { cause, status } => {
             let core_dumped = matches!(status, ExitStatus::Signal { core_dumped: true, .. });
             (wire::ExitKind::KilledByMaster, core_dumped, Some(cause), String::new(), 0)

@@ -18,6 +18,8 @@ pub enum ExitStatus {
         /// Whether a core file was written.
         core_dumped: bool,
     },
+    /// It can't be known: another part of the program has taken it, by waiting for all children (`waitpid(-1)`).
+    Taken,
 }
 
 /// What the process used, as `getrusage(2)` tells it: its own and that of the children it waited for.
@@ -48,6 +50,9 @@ pub enum ExitReason {
         /// Whether a core file was written.
         core_dumped: bool,
     },
+    /// It has ended, and how can't be known: another part of the program that embeds the master has taken the status, by waiting for all
+    /// children (`waitpid(-1)`). A success if it was asked to leave, and a failure otherwise.
+    StatusTaken,
     /// The master ended it.
     KilledByMaster {
         /// Why.
@@ -172,6 +177,8 @@ impl ExitReason {
             (ExitStatus::Code(_), Some(cause)) if cause != KillCause::StopSignal => {
                 Self::KilledByMaster { cause, status }
             }
+            (ExitStatus::Taken, Some(cause)) => Self::KilledByMaster { cause, status },
+            (ExitStatus::Taken, None) => Self::StatusTaken,
             (ExitStatus::Code(0), _) => Self::NormalExit,
             (ExitStatus::Code(code), _) => Self::AbnormalExit { code },
         }
@@ -183,7 +190,10 @@ impl ExitReason {
             Self::NormalExit => Some(0),
             Self::AbnormalExit { code } => Some(code),
             Self::KilledByMaster { status: ExitStatus::Code(code), .. } => Some(code),
-            Self::KilledByMaster { .. } | Self::ExternalSignal { .. } | Self::SpawnFailed { .. } => None,
+            Self::KilledByMaster { .. }
+            | Self::StatusTaken
+            | Self::ExternalSignal { .. }
+            | Self::SpawnFailed { .. } => None,
         }
     }
 
@@ -193,6 +203,7 @@ impl ExitReason {
             Self::ExternalSignal { signal, .. } => Some(signal),
             Self::KilledByMaster { status: ExitStatus::Signal { number, .. }, .. } => Some(number),
             Self::KilledByMaster { .. }
+            | Self::StatusTaken
             | Self::NormalExit
             | Self::AbnormalExit { .. }
             | Self::SpawnFailed { .. } => None,
@@ -252,6 +263,8 @@ impl fmt::Display for KillCause {
     }
 }
 
+const TAKEN: &str = "another part of this program waits for all children, and took its exit status";
+
 /// A clause for people that fits after "worker web/0": "exited with code 3 while starting".
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -264,6 +277,9 @@ impl fmt::Display for Exit {
                     f.write_str(" (core dumped)")?;
                 }
             }
+            ExitReason::StatusTaken => {
+                return write!(f, "ended while {}; {TAKEN}", self.during.name().replace('_', " "));
+            }
             // Where it stood adds nothing here: it was on its way out, and the cause tells what came before.
             ExitReason::KilledByMaster { cause, status } => {
                 match (cause, status) {
@@ -273,6 +289,8 @@ impl fmt::Display for Exit {
                     (_, ExitStatus::Signal { number, .. }) => {
                         write!(f, "was ended by {}: {cause}", signal_name(number))?;
                     }
+                    (KillCause::StopSignal, ExitStatus::Taken) => write!(f, "ended, {cause}")?,
+                    (_, ExitStatus::Taken) => write!(f, "was ended by the master: {cause}")?,
                     (_, ExitStatus::Code(code)) => {
                         write!(f, "exited with code {code} after the master ended it: {cause}")?;
                     }
@@ -335,6 +353,18 @@ mod tests {
                 "was ended by SIGTERM: it broke the protocol: a frame of 9 bytes is over the limit of 8 bytes",
             ),
             (
+                ExitReason::StatusTaken,
+                Phase::Started,
+                None,
+                "ended while started; another part of this program waits for all children, and took its exit status",
+            ),
+            (
+                killed(KillCause::StopDeadline, ExitStatus::Taken),
+                Phase::ShuttingDown,
+                None,
+                "was ended by the master: it did not drain in time",
+            ),
+            (
                 killed(KillCause::QuitDeadline, ExitStatus::Code(0)),
                 Phase::ShuttingDown,
                 None,
@@ -362,6 +392,9 @@ mod tests {
             (ExitStatus::Code(0), None, vec![], ExitReason::NormalExit),
             (ExitStatus::Code(3), None, vec![], ExitReason::AbnormalExit { code: 3 }),
             (signal(KILL), None, vec![], external(KILL)),
+            (ExitStatus::Taken, None, vec![], ExitReason::StatusTaken),
+            (ExitStatus::Taken, Some(StopSignal), vec![TERM], killed(StopSignal, ExitStatus::Taken)),
+            (ExitStatus::Taken, Some(StopDeadline), vec![TERM], killed(StopDeadline, ExitStatus::Taken)),
             (signal(TERM), Some(StopSignal), vec![TERM], killed(StopSignal, signal(TERM))),
             (ExitStatus::Code(0), Some(StopSignal), vec![TERM], ExitReason::NormalExit),
             (ExitStatus::Code(143), Some(StopSignal), vec![TERM], ExitReason::AbnormalExit { code: 143 }),

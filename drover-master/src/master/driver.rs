@@ -37,7 +37,7 @@ use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
-use crate::process::OutputLog;
+use crate::process::AppLog;
 use crate::turns;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
@@ -53,7 +53,7 @@ pub(super) struct Driver {
     attention: Attention,
     hook: Option<Hook>,
     events: EventLog,
-    pub(super) output_log: Option<OutputLog>,
+    pub(super) output_log: Option<AppLog>,
     pub(super) view: Arc<View>,
     /// The generation that the view shows.
     pub(super) shown: Generation,
@@ -122,13 +122,22 @@ impl Input {
     }
 }
 
+/// The runtime goes and takes the driver with it, while the app runs: what others see is that nothing does any more.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.fleet.doing() != Doing::Idle {
+            self.view.abandon();
+        }
+    }
+}
+
 impl Driver {
     pub(super) fn new(
         spec: AppSpec,
         hook: Option<Hook>,
         handler: Option<Handler>,
         events: EventLog,
-        output_log: Option<OutputLog>,
+        output_log: Option<AppLog>,
         pool: ListenerPool,
         mark: Option<Arc<str>>,
     ) -> (Master, Self) {
@@ -303,7 +312,7 @@ impl Driver {
                 FleetAction::Forget { id } => self.forget(id),
                 FleetAction::AskPolicy { worker, exit, proposed } => {
                     let context = ExitContext { worker, exit: &exit, proposed };
-                    let decision = self.hook.as_mut().map_or(proposed, |hook| hook.ask(&context));
+                    let decision = self.hook.as_ref().map_or(proposed, |hook| hook.ask(&context));
                     self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
                 }
                 FleetAction::Publish(event) => {

@@ -24,6 +24,7 @@ mod view;
 mod workers;
 
 pub use builder::MasterBuilder;
+pub(crate) use builder::OwnPart;
 pub use error::{BuildError, EndError, OperateError, StartError, Unavailable};
 pub use event_log::{Event, EventLog, EventStream, Missed, Occurrence};
 pub use handle::Master;

@@ -299,6 +299,10 @@ impl Worker {
             return matches!(cause, KillCause::StopSignal | KillCause::Hurried | KillCause::HardShutdown);
         }
         let asked = self.asked_by.is_some();
+        if reason == ExitReason::StatusTaken {
+            // It did what it was asked to do, as far as anybody can tell.
+            return asked;
+        }
         // What a shell, or a runtime that traps its stop signal, makes of it.
         let by_stop_signal = self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal));
         let too_early = match self.rules.protocol {

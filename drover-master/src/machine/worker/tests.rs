@@ -443,6 +443,20 @@ fn exit_code_143_after_sigterm_is_as_asked_and_another_code_is_not() {
 }
 
 #[test]
+fn an_end_whose_status_was_taken_is_a_success_if_it_was_asked_for() {
+    let plain = || Life::new(Protocol::None).feed([spawned()]).overtaken();
+    let as_asked = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status: ExitStatus::Taken };
+    for (life, expected) in [
+        (plain(), (ExitReason::StatusTaken, Phase::Failed)),
+        (plain().feed([shutdown()]), (as_asked, Phase::ShutDown)),
+        (started(), (ExitReason::StatusTaken, Phase::Failed)),
+        (started().feed([shutdown()]), (ExitReason::StatusTaken, Phase::ShutDown)),
+    ] {
+        assert_eq!(life.exit(ExitStatus::Taken), expected);
+    }
+}
+
+#[test]
 fn leaving_with_code_0_before_it_was_ready_is_a_failure_of_a_protocol_worker_only() {
     let early = Life::new(Protocol::Drover).feed([spawned()]).exit(ExitStatus::Code(0));
     assert_eq!(early, (ExitReason::NormalExit, Phase::Failed));
