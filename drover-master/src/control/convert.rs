@@ -228,6 +228,7 @@ fn kill_cause(cause: KillCause) -> wire::KillCause {
         KillCause::Unresponsive => wire::KillCause::Unresponsive,
         KillCause::Watchdog => wire::KillCause::Watchdog,
         KillCause::Unhealthy => wire::KillCause::Unhealthy,
+        KillCause::Refused => wire::KillCause::Refused,
     }
 }
 
@@ -274,6 +275,7 @@ mod tests {
             // Bytes that are no UTF-8 take three times their place.
             stderr_tail: vec!["\u{fffd}".repeat(400); 20],
             asked_by: None,
+            sent: None,
             detail: None,
         });
         let worker = |slot| WorkerStatus {

@@ -22,6 +22,7 @@ use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
 use super::measuring::Measuring;
+use super::strangers::Strangers;
 use super::ticket::Reply;
 use super::trace;
 use super::unlisten::Unlistening;
@@ -82,6 +83,7 @@ pub(super) struct Driver {
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) strangers: Strangers,
     pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
@@ -186,6 +188,7 @@ impl Driver {
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
+            strangers: Strangers::default(),
             unlistening: Unlistening::default(),
             stores: HashMap::new(),
             last_ticket: 0,
@@ -207,8 +210,8 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let others = self.measuring.deadline().into_iter().chain(self.unlistening.deadline());
-        let deadline = self.fleet.next_deadline().into_iter().chain(others).min();
+        let others = [self.measuring.deadline(), self.unlistening.deadline(), self.strangers.deadline()];
+        let deadline = others.into_iter().flatten().chain(self.fleet.next_deadline()).min();
         let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
             match look {
@@ -241,7 +244,7 @@ impl Driver {
             );
             self.fleet.handle(now, FleetInput::WasAway { by });
         }
-        let mut admitted = None;
+        let (mut admitted, mut taken) = (None, None);
         let _place = turns::at(input.name());
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
@@ -288,7 +291,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::Process(news) => self.process_news(now, news),
-            Input::Link(news) => self.link_news(now, news),
+            Input::Link(news) => taken = self.link_news(now, news),
             Input::TimePassed => {}
         }
         if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
@@ -297,8 +300,9 @@ impl Driver {
         self.measure(now);
         self.unlisten(now);
         self.carry_out(now);
-        // Only now: a refusal has its verdict.
-        drop(admitted);
+        self.tell_strangers(now);
+        // Only now: a refusal has its verdict, and what a worker said its effect.
+        drop((admitted, taken));
         away.is_some()
     }
 
@@ -321,7 +325,7 @@ impl Driver {
                     }
                     self.follow(&event);
                     self.tell_bus(&event);
-                    trace::event(&self.events.publish(&self.app, event));
+                    self.publish(event);
                 }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
@@ -341,6 +345,10 @@ impl Driver {
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
         }
+    }
+
+    pub(super) fn publish(&self, event: FleetEvent) {
+        trace::event(&self.events.publish(&self.app, event));
     }
 
     /// Messages are for those who are ready.

@@ -17,6 +17,7 @@ mod notifying;
 mod processes;
 mod reload;
 mod steering;
+mod strangers;
 mod ticket;
 mod trace;
 mod unlisten;

@@ -440,6 +440,8 @@ pub enum KillCause {
     Watchdog = 10,
     /// Its liveness probe failed several times in a row.
     Unhealthy = 11,
+    /// It answered Stop, Resume or Quit with the Error FAILED.
+    Refused = 12,
 }
 impl KillCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -460,6 +462,7 @@ impl KillCause {
             Self::Unresponsive => "KILL_CAUSE_UNRESPONSIVE",
             Self::Watchdog => "KILL_CAUSE_WATCHDOG",
             Self::Unhealthy => "KILL_CAUSE_UNHEALTHY",
+            Self::Refused => "KILL_CAUSE_REFUSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -477,6 +480,7 @@ impl KillCause {
             "KILL_CAUSE_UNRESPONSIVE" => Some(Self::Unresponsive),
             "KILL_CAUSE_WATCHDOG" => Some(Self::Watchdog),
             "KILL_CAUSE_UNHEALTHY" => Some(Self::Unhealthy),
+            "KILL_CAUSE_REFUSED" => Some(Self::Refused),
             _ => None,
         }
     }

@@ -266,6 +266,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidShutDown", said(Said::ShutDown)),
         ("SaidPong", said(Said::Pong)),
         ("SaidStray", said(Said::Stray)),
+        ("SaidFailed", said(Said::Failed { asked: 1, why: "why".into() })),
         ("SaidProgress", said(Said::Progress)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
