@@ -62,6 +62,7 @@ mod process;
 mod signals;
 pub mod supervisor;
 mod sys;
+pub mod turns;
 mod upkeep;
 
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
