@@ -124,6 +124,7 @@ impl Input {
             Self::HandlesDropped => "the end of an app's handles",
             Self::Process(_) => "news of a process",
             Self::Link(_) => "news of a connection",
+            Self::ListenerShutDown => "a listener that was shut down",
             Self::TimePassed => "a deadline",
         }
     }
