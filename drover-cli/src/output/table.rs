@@ -70,7 +70,9 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
 fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     let phase = match worker.next_try_ms {
         Some(left) => format!("{}, next try in {}", word::of_worker(worker), uptime(left)),
-        None if !worker.unready.is_empty() => format!("{}, not ready", word::of_worker(worker)),
+        None if !worker.unready.is_empty() && worker.phase() == Phase::Started => {
+            format!("{}, not ready", word::of_worker(worker))
+        }
         None => word::of_worker(worker).to_owned(),
     };
     let dash = || "-".to_owned();

@@ -86,6 +86,10 @@ impl Fleet {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });
             }
+            WorkerAction::ReportNotReady { why } => {
+                let phase = self.phase_of(id);
+                self.publish_worker(id, phase, EventKind::NotReady { why });
+            }
             WorkerAction::ReportReloaded => self.publish_worker(id, Phase::Started, EventKind::Reloaded),
             WorkerAction::ReportNotReloaded { why } => {
                 let phase = self.phase_of(id);
@@ -115,6 +119,7 @@ impl Fleet {
             | WorkerAction::SendQuit { .. }
             | WorkerAction::SendPing
             | WorkerAction::StartProbe
+            | WorkerAction::LookWhetherStopped
             | WorkerAction::Ask { .. }
             | WorkerAction::EmptyQueue
             | WorkerAction::RefuseMessage { .. }
