@@ -20,6 +20,7 @@ mod goal;
 mod interrupt;
 mod logs;
 mod operate;
+mod patience;
 mod reload;
 mod results;
 mod run;

@@ -283,6 +283,7 @@ impl Worker {
         let exit = Exit {
             reason,
             during: self.died_during.unwrap_or_else(|| self.phase()),
+            at: now,
             uptime: now.saturating_duration_since(self.spawned.unwrap_or(self.created)),
             usage,
             stderr_tail,
