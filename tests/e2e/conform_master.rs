@@ -61,6 +61,36 @@ async fn a_master_passes_every_case_that_it_can_be_played() {
     assert_eq!(of_app(&app), [0; 0]);
 }
 
+/// The file as the page has it: with the deadlines that an app has by itself.
+fn the_pages_file(app: &str) -> String {
+    let page = include_str!("../../docs/conformance.md");
+    let (_, block) = page.split_once("```toml\n").expect("the page has a file");
+    let (block, _) = block.split_once("```").expect("which has an end");
+    let file = block
+        .replace("[app.probe]", &format!("[app.{app}]"))
+        .replace("[\"drover\"", &format!("[{:?}", program!("drover_command")));
+    assert!(file.contains(app) && file.contains(program!("drover_command")), "{file}");
+    format!("version = 1\n{file}")
+}
+
+#[tokio::test]
+async fn with_the_pages_own_file_mutations_end_whatever_the_last_one_left_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let app = format!("mutated-{}", std::process::id());
+    std::fs::write(directory.path().join("drover.toml"), the_pages_file(&app)).unwrap();
+    let master = Process::start(&mut drover(directory.path(), &["up"]));
+    eventually("the control socket", || directory.path().join("control.sock").exists().then_some(())).await;
+
+    // The last of these leaves a worker that is well, and the case still holds its connection when the app has to end.
+    let args = ["conform", "master", "--app", app.as_str(), "--case", "M-FZ-01", "--seed", "2"];
+    let (code, text) = ended(drover(directory.path(), &args)).await;
+    assert_eq!(code, Some(0), "{text}");
+
+    assert_eq!(ended(drover(directory.path(), &["down"])).await.0, Some(0));
+    assert_eq!(tokio::time::timeout(PATIENCE, master.end()).await.unwrap().code, Some(0));
+    assert_eq!(of_app(&app), [0; 0]);
+}
+
 #[tokio::test]
 async fn an_app_that_runs_something_else_is_told_apart() {
     let directory = tempfile::tempdir().unwrap();

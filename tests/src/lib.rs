@@ -57,6 +57,13 @@ pub fn inherited_listener() -> Option<TcpListener> {
     (!IS_TAKEN.swap(true, Ordering::Relaxed)).then(|| sys::listener_at(fd))
 }
 
+/// The first socket that a master has handed over, whomever it is for; none the second time.
+pub fn handed_listener() -> Option<TcpListener> {
+    static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+    let count: u32 = setting("LISTEN_FDS")?;
+    (count > 0 && !IS_TAKEN.swap(true, Ordering::Relaxed)).then(|| sys::listener_at(3))
+}
+
 /// Waits for ever, whatever happens.
 pub fn wait_for_ever() -> ! {
     loop {

@@ -15,6 +15,9 @@ pub struct DiffArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+    /// End with 1 if there is any difference
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// Arguments of `apply`.

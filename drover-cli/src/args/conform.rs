@@ -83,6 +83,9 @@ pub struct ConformWorkerArgs {
     /// How long every later start may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub start_timeout: Duration,
+    /// Hand over no socket, and skip the cases about it: for a worker that serves nobody
+    #[arg(long)]
+    pub no_listener: bool,
     /// The worker's command
     #[arg(last = true, required_unless_present = "list", value_name = "CMD")]
     pub command: Vec<OsString>,

@@ -2,6 +2,7 @@
 
 mod change;
 mod conform;
+mod moment;
 mod offline;
 mod online;
 mod reload;
@@ -10,10 +11,11 @@ mod serving;
 pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
 pub use conform::{ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
-pub use offline::{CompletionArgs, ConfigArgs, ValidateArgs};
+pub use moment::{Moment, Since};
+pub use offline::{CompletionArgs, ConfigArgs, InitArgs, ListArgs, ValidateArgs};
 pub use online::{
     Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
-    SignalArgs, StopArgs, WaitArgs, Waiting,
+    SignalArgs, StopArgs, StreamArg, TopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
@@ -24,7 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs apps as N workers: known ready, healed, explained, stopped clean.
 #[derive(Debug, Parser)]
-#[command(name = "drover", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "drover", version, propagate_version = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed or refused, 2 usage or bad config, 3 not running or not ready, 4 no such app \
     or worker, 5 not permitted, 6 no master answers, 7 protocol mismatch, 8 rolled back, 124 timeout, 130 interrupted or hurried, 137 killed."
@@ -121,11 +123,17 @@ pub enum Verb {
     Run(RunArgs),
     /// Run what drover.toml says, in the foreground or with -d in the background
     Up(UpArgs),
+    /// Write a drover.toml to begin with
+    Init(InitArgs),
     /// End everything gracefully, the master too
     Down(DownArgs),
     /// Show apps and workers
     #[command(visible_aliases = ["ps", "ls"])]
     Status(StatusArgs),
+    /// Show every running master of this user; for root, of all users
+    List(ListArgs),
+    /// Show what workers use of the machine, again and again
+    Top(TopArgs),
     /// Show what happened
     Events(EventsArgs),
     /// Start apps and workers that do not run, until they are ready
@@ -166,6 +174,11 @@ pub enum Verb {
     Completion(CompletionArgs),
     /// Check that a worker, or a master, keeps to the protocol, case by case
     Conform(ConformArgs),
+    /// Show the version of this program, and of the master
+    Version,
+    /// Names to complete a command line with
+    #[command(name = "complete-names", hide = true)]
+    CompleteNames,
     /// The demo's own worker
     #[command(name = crate::demo::WORKER_VERB, hide = true)]
     DemoWorker,
@@ -217,12 +230,18 @@ pub struct StatusArgs {
 /// Arguments of `events`.
 #[derive(Debug, Args)]
 pub struct EventsArgs {
+    /// What is meant: APP, APP/SLOT or APP@ID, patterns too [default: all]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<drover_master::control::Name>,
     /// Go on with what happens from now on
     #[arg(short, long)]
     pub follow: bool,
-    /// Only events after this number
-    #[arg(long, value_name = "SEQ", default_value_t = 0)]
-    pub since: u64,
+    /// Only events after this number, or since this time: how long ago, such as 5m, or when in UTC, such as 2026-03-01T09:30:00Z
+    #[arg(long, value_name = "SEQ|TIME")]
+    pub since: Option<Since>,
+    /// Only the last N of the kept events
+    #[arg(short = 'n', long = "tail", visible_alias = "lines", value_name = "N", value_parser = online::number::<u32>)]
+    pub lines: Option<u32>,
     /// The drover.toml whose master is meant [default: that of this directory]
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,

@@ -11,6 +11,9 @@ pub struct ValidateArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
     pub file: PathBuf,
+    /// The same as -f FILE
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    pub named: Option<PathBuf>,
     /// Refuse also what would not work on this machine, as a command that is not there
     #[arg(long)]
     pub strict: bool,
@@ -28,6 +31,22 @@ pub struct ConfigArgs {
     /// Show the values of env too, which may be secrets
     #[arg(long)]
     pub show_env: bool,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// What the app runs [default: guessed from what lies in the directory]
+    #[arg(last = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `completion`.

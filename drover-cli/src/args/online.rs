@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use drover_master::control::{Name, NameError};
 
+use super::moment::Moment;
 use crate::config::units;
 
 /// Arguments of `start`, `restart` and the like.
@@ -175,11 +176,43 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// Only the last N of the kept lines
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long = "tail", visible_alias = "lines", value_name = "N", value_parser = number::<u32>)]
     pub lines: Option<u32>,
+    /// Only lines since then: how long ago, such as 5m, or when in UTC, such as 2026-03-01T09:30:00Z
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Only lines until then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Only lines of this stream
+    #[arg(long, value_name = "STREAM")]
+    pub stream: Option<StreamArg>,
+    /// The same as --stream err
+    #[arg(long, conflicts_with = "stream")]
+    pub err: bool,
+    /// Before each line the time at which the master read it, in UTC
+    #[arg(short, long)]
+    pub timestamps: bool,
     /// The drover.toml whose master is meant [default: that of this directory]
     #[arg(long, value_name = "FILE")]
     pub file: Option<std::path::PathBuf>,
+}
+
+/// One of a worker's two streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StreamArg {
+    /// Its standard output.
+    Out,
+    /// Its standard error.
+    Err,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Only these apps
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
 }
 
 /// Arguments of `wait`.

@@ -12,8 +12,8 @@ use super::online::{Waiting, duration};
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("decision").args(["promote", "abort"])))]
 pub struct ReloadArgs {
-    /// The apps; `*`, `?` and `[abc]` stand for any that fit
-    #[arg(required = true, value_name = "APP", value_parser = app)]
+    /// The apps; `*`, `?` and `[abc]` stand for any that fit [default: every app that runs]
+    #[arg(value_name = "APP", value_parser = app)]
     pub apps: Vec<Name>,
     /// Replace N workers, then wait for --promote or --abort
     #[arg(long, value_name = "N", value_parser = canary, conflicts_with = "decision")]

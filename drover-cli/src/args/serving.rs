@@ -56,7 +56,7 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Args)]
 #[command(group(ArgGroup::new("background").args(["detach", "wait"]).multiple(true)))]
 pub struct UpArgs {
-    /// The configuration
+    /// The configuration; `-` is standard input
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
     pub file: PathBuf,
     /// Run only these apps, and what they depend on

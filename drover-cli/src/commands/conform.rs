@@ -41,6 +41,7 @@ async fn of_worker(args: ConformWorkerArgs) -> ExitStatus {
             command: args.command,
             first_start: args.first_start,
             start: args.start_timeout,
+            has_listener: !args.no_listener,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(SEEDS)),
             mutations: args.mutations,
         },
@@ -58,7 +59,7 @@ async fn of_worker(args: ConformWorkerArgs) -> ExitStatus {
                     ExitStatus::Failed
                 }
                 worker::RunError::NoCase(_) => ExitStatus::Usage,
-                worker::RunError::Directory(_) => ExitStatus::Failed,
+                worker::RunError::Directory(_) | worker::RunError::Subreaper(_) => ExitStatus::Failed,
             }
         }
     }

@@ -23,13 +23,25 @@ pub(super) struct Source {
     keep_going: bool,
     /// The master's name, where a file names none.
     name: String,
+    /// Whether it was read from what can't be read again.
+    is_stream: bool,
 }
+
+/// Why a configuration that came by a stream is not read again.
+pub(super) const NOT_KEPT: &str =
+    "the configuration was read from standard input or a pipe, and can't be read again";
 
 impl Source {
     /// As `up` was called, with the file as it is.
-    pub(super) fn new(args: &UpArgs, config: &Config) -> Self {
+    pub(super) fn new(args: &UpArgs, config: &Config, is_stream: bool) -> Self {
         let name = name_of_file(config, &args.file);
-        Self { file: args.file.clone(), only: args.only.clone(), keep_going: args.keep_going, name }
+        Self {
+            file: args.file.clone(),
+            only: args.only.clone(),
+            keep_going: args.keep_going,
+            name,
+            is_stream,
+        }
     }
 
     /// The directory of the file, where workers run that name no other. One of another user that is the master's own directory
@@ -58,6 +70,9 @@ impl Reread for Source {
         let file = match file {
             // The same one by another path is read by the first: relative paths in it are seen from there.
             Some(file) if !is_same(file, &self.file) => file,
+            _ if self.is_stream => {
+                return Err(format!("error: {NOT_KEPT}; name a file: `drover apply -f FILE`"));
+            }
             _ => &self.file,
         };
         if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
@@ -158,7 +173,7 @@ fn spec(config: &Config, app: &App, source: &Source) -> AppSpec {
     spec.kind = app.kind;
     spec.depends_on.clone_from(&app.depends_on);
     spec.essential = app.essential;
-    spec.output = Output::Prefixed { colour: message::is_coloured() };
+    spec.output = Output::Prefixed { colours: message::colours() };
     spec
 }
 

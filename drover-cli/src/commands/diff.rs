@@ -10,8 +10,13 @@ use crate::output::{json, message, plan};
 
 pub(super) async fn run(global: &Global, args: &DiffArgs) -> ExitStatus {
     match ask(global, seen_from_anywhere(args.file.as_deref())).await {
-        Ok(found) if args.json => message::whole_result(&json::plan(&found)),
-        Ok(found) => message::whole_result(&plan::text(&found)),
+        Ok(found) => {
+            let text = if args.json { json::plan(&found) } else { plan::text(&found) };
+            match message::whole_result(&text) {
+                ExitStatus::Done if args.exit_code && !found.changes.is_empty() => ExitStatus::Failed,
+                status => status,
+            }
+        }
         Err(status) => status,
     }
 }

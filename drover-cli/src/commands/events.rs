@@ -1,46 +1,144 @@
 //! `drover events`: what happened.
 
-use drover_master::control::Follow;
+use std::collections::VecDeque;
+use std::io;
+
+use drover_master::control::{ControlClient, Follow, Name};
+use drover_proto::latest::{Event, StatusReply};
 
 use super::interrupt::Interrupt;
 use super::{find, report};
-use crate::args::{EventsArgs, Global};
+use crate::args::{EventsArgs, Global, Since};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message, story};
 
 pub(super) async fn run(global: &Global, args: &EventsArgs) -> ExitStatus {
+    let mut interrupt = Interrupt::new();
+    tokio::select! {
+        status = show(global, args) => status,
+        () = interrupt.pressed() => ExitStatus::Done,
+    }
+}
+
+async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
     let mut client = match find::connect(global).await {
         Ok(client) => client,
         Err(status) => return status,
     };
-    if let Err(error) = client.events(args.since, args.follow).await {
+    let now = match client.status(&[]).await {
+        Ok(now) => now,
+        Err(error) => return report(&error),
+    };
+    let since = match args.since {
+        Some(Since::Seq(seq)) => seq,
+        _ => 0,
+    };
+    if let Err(error) = client.events(since, args.follow).await {
         return report(&error);
     }
-    let mut interrupt = Interrupt::new();
-    loop {
-        let next = tokio::select! {
-            next = client.next_event() => next,
-            () = interrupt.pressed() => return ExitStatus::Done,
-        };
-        match next {
-            Ok(Some(Follow::Event(event))) => {
-                let line = if args.json { json::event(&event) } else { story::event_line(&event) };
-                let printed = message::result(&line);
-                if printed.is_err() {
-                    return message::written(printed);
+    let mut shown =
+        Shown { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
+    shown.all(&mut client).await
+}
+
+/// The names that fit nothing there is now. An app that is gone may have events all the same.
+fn unknown<'n>(names: &'n [Name], now: &StatusReply) -> Vec<&'n Name> {
+    let is_known = |name: &Name| {
+        now.apps.iter().any(|app| {
+            (name.is_of_apps() && name.matches_app(&app.name))
+                || app
+                    .workers
+                    .iter()
+                    .any(|worker| name.matches_worker(&app.name, worker.slot, Some(worker.id)))
+        })
+    };
+    names.iter().filter(|name| !is_known(name)).collect()
+}
+
+struct Shown<'a> {
+    args: &'a EventsArgs,
+    /// Names of which nothing was found so far.
+    unknown: Vec<&'a Name>,
+    /// With `-n`: the last of those that are kept.
+    last: VecDeque<Event>,
+    /// The last event that there was at the beginning.
+    until: u64,
+}
+
+impl Shown<'_> {
+    async fn all(&mut self, client: &mut ControlClient) -> ExitStatus {
+        loop {
+            let next = client.next_event().await;
+            let printed = match next {
+                Ok(Some(Follow::Event(event))) => self.event(*event),
+                Ok(Some(Follow::Missed(missed))) if self.args.json => {
+                    let _ = message::result(&json::missed(&missed));
+                    Ok(())
                 }
+                Ok(Some(Follow::Missed(missed))) => {
+                    message::note(&format!(
+                        "{} events were missed; the next is number {}",
+                        missed.count, missed.next_seq
+                    ));
+                    Ok(())
+                }
+                Ok(None) => {
+                    let printed = self.flush();
+                    return if printed.is_err() { message::written(printed) } else { self.verdict() };
+                }
+                Err(error) => return report(&error),
+            };
+            if printed.is_err() {
+                return message::written(printed);
             }
-            Ok(Some(Follow::Missed(missed))) if args.json => {
-                let _ = message::result(&json::missed(&missed));
-            }
-            Ok(Some(Follow::Missed(missed))) => {
-                message::note(&format!(
-                    "{} events were missed; the next is number {}",
-                    missed.count, missed.next_seq
-                ));
-            }
-            Ok(None) => return ExitStatus::Done,
-            Err(error) => return report(&error),
         }
+    }
+
+    fn event(&mut self, event: Event) -> io::Result<()> {
+        if event.seq > self.until {
+            self.flush()?;
+        }
+        if !self.is_wanted(&event) {
+            return if event.seq >= self.until { self.flush() } else { Ok(()) };
+        }
+        let Some(count) = self.args.lines.filter(|_| event.seq <= self.until) else {
+            return self.print(&event);
+        };
+        let is_last = event.seq == self.until;
+        self.last.push_back(event);
+        self.last.drain(..self.last.len().saturating_sub(count as usize));
+        if is_last { self.flush() } else { Ok(()) }
+    }
+
+    /// Prints what was held back.
+    fn flush(&mut self) -> io::Result<()> {
+        let last = std::mem::take(&mut self.last);
+        last.iter().try_for_each(|event| self.print(event))
+    }
+
+    fn print(&self, event: &Event) -> io::Result<()> {
+        message::result(&if self.args.json { json::event(event) } else { story::event_line(event) })
+    }
+
+    fn is_wanted(&mut self, event: &Event) -> bool {
+        let is_named = |name: &Name| match event.slot {
+            // What happens to the whole app concerns each of its workers.
+            None => name.matches_app(&event.app),
+            Some(slot) => name.matches_worker(&event.app, slot, Some(event.worker).filter(|id| *id != 0)),
+        };
+        self.unknown.retain(|name| !is_named(name));
+        let is_late_enough = match self.args.since {
+            Some(Since::Moment(moment)) => event.time_ms >= moment.ms(),
+            _ => true,
+        };
+        is_late_enough && (self.args.names.is_empty() || self.args.names.iter().any(is_named))
+    }
+
+    fn verdict(&self) -> ExitStatus {
+        let Some(name) = self.unknown.first() else { return ExitStatus::Done };
+        message::error_text(&format!(
+            "nothing is known of `{name}`: there is no such app or worker, and no event of one"
+        ));
+        ExitStatus::NotFound
     }
 }

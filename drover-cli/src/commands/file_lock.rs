@@ -7,43 +7,65 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use drover_master::control::ControlPath;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::find::socket_of_file;
-use crate::exit_status::ExitStatus;
-use crate::output::message;
 
 /// The lock; closed, and so given back, with the master. An exec closes it too, so no worker holds it.
 #[derive(Debug)]
 pub(super) struct FileLock(#[expect(dead_code, reason = "it is held, not used")] Option<Flock<File>>);
 
+/// Who runs a file.
+#[derive(Debug)]
+pub(super) struct Running {
+    file: PathBuf,
+    /// The process; at least one of the two is known.
+    pub(super) pid: Option<u32>,
+    /// Where it serves.
+    pub(super) socket: Option<PathBuf>,
+}
+
+impl Running {
+    /// That nobody else can run it, and what to do.
+    pub(super) fn sentence(&self) -> String {
+        let who = match (self.pid, &self.socket) {
+            (None, None) => "somewhere".to_owned(),
+            (Some(pid), None) => {
+                format!("pid {pid}; end it with `kill {pid}`, or by `drover -s SOCKET down`")
+            }
+            (pid, Some(socket)) => {
+                let pid = pid.map_or_else(String::new, |pid| format!("pid {pid}, "));
+                let socket = socket.display();
+                format!(
+                    "{pid}control socket {socket}; end it with `drover -s {socket} down`, or change it with `drover -s {socket} apply`"
+                )
+            }
+        };
+        format!("a master of `{}` is running already: {who}", self.file.display())
+    }
+}
+
 /// Takes the lock of a file, or says who runs it.
-pub(super) fn take(file: &Path) -> Result<FileLock, ExitStatus> {
+pub(super) fn take(file: &Path) -> Result<FileLock, Running> {
     let live = ControlPath::live();
-    let socket = socket_of_file(file, &live).map(|path| path.display().to_string());
-    let opened = File::open(file).ok().filter(|opened| opened.metadata().is_ok_and(|found| found.is_file()));
+    let socket = socket_of_file(file, &live).cloned();
+    // Before it is opened: to open a FIFO is to wait for its writer (fifo(7)).
+    let is_file = fs::metadata(file).is_ok_and(|found| found.is_file());
+    let opened = if is_file { File::open(file).ok() } else { None };
     let (lock, holder) = match opened.map(|opened| Flock::lock(opened, FlockArg::LockExclusiveNonblock)) {
         Some(Ok(lock)) => (Some(lock), None),
         Some(Err((opened, Errno::EWOULDBLOCK))) => (None, holder(&opened).filter(|pid| is_trusted(*pid))),
         // A file system without locks is no reason not to start.
         Some(Err(_)) | None => (None, None),
     };
-    let who = match (holder, &socket) {
-        (None, None) => return Ok(FileLock(lock)),
-        (Some(pid), None) => format!("pid {pid}; end it with `kill {pid}`, or by `drover -s SOCKET down`"),
-        (pid, Some(socket)) => {
-            let pid = pid.map_or_else(String::new, |pid| format!("pid {pid}, "));
-            format!(
-                "{pid}control socket {socket}; end it with `drover -s {socket} down`, or change it with `drover -s {socket} apply`"
-            )
-        }
-    };
-    message::error_text(&format!("a master of `{}` is running already: {who}", file.display()));
-    Err(ExitStatus::Failed)
+    if (holder, &socket) == (None, &None) {
+        return Ok(FileLock(lock));
+    }
+    Err(Running { file: file.to_owned(), pid: holder, socket })
 }
 
 /// The process that holds the lock of a file, by `proc_locks(5)`: `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE …`. None where

@@ -74,6 +74,21 @@ fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
     }
 }
 
+/// The master that a verb would look at, if there is one, without a word.
+pub(super) fn meant_silently(global: &Global, own: &[PathBuf]) -> Option<PathBuf> {
+    let (here, named) = (file_here(), global.file.as_deref().map(whole));
+    let question = Question {
+        socket: global.socket.as_deref(),
+        named: named.as_deref(),
+        here: here.as_deref(),
+        intent: Intent::Looks,
+    };
+    match question.answer(own, &[]) {
+        Choice::At(path) => Some(path),
+        _ => None,
+    }
+}
+
 /// What is known when a verb looks for its master. Paths of files are absolute.
 #[derive(Debug, Clone, Copy)]
 struct Question<'a> {
@@ -144,7 +159,7 @@ fn list(live: &[PathBuf]) -> String {
     live.iter().map(|path| format!("\n  -s {}", path.display())).collect()
 }
 
-fn name_of_socket(path: &Path) -> String {
+pub(super) fn name_of_socket(path: &Path) -> String {
     path.file_stem().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 

@@ -1,40 +1,117 @@
 //! `drover logs`: what workers printed.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
-use drover_master::control::LogFollow;
-use drover_proto::latest::{LogLine, LogsRequest};
+use drover_master::Colours;
+use drover_master::control::{ClientError, ControlClient, LogFollow};
+use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
 use super::interrupt::Interrupt;
 use super::{find, report};
-use crate::args::{Global, LogsArgs};
+use crate::args::{Global, LogsArgs, StreamArg};
 use crate::exit_status::ExitStatus;
-use crate::output::message;
+use crate::output::{clock, message};
 
 /// Before each line, as in the master's own output.
 const PREFIX: Style = AnsiColor::Cyan.on_default();
 
+/// How many lines before those that are followed are looked through for what was shown already: as many as may come between two
+/// questions to a master.
+const SEEN_TWICE: usize = 1024;
+
 pub(super) async fn run(global: &Global, args: &LogsArgs) -> ExitStatus {
+    let mut interrupt = Interrupt::new();
+    tokio::select! {
+        status = show(global, args) => status,
+        () = interrupt.pressed() => ExitStatus::Done,
+    }
+}
+
+async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
     let mut client = match find::connect(global).await {
         Ok(client) => client,
         Err(status) => return status,
     };
-    let names = args.names.iter().map(ToString::to_string).collect();
-    if let Err(error) = client.logs(LogsRequest { names, lines: args.lines, follow: args.follow }).await {
+    let wanted = Wanted::of(args);
+    // The master knows how many lines there are, and nothing of which are wanted.
+    if let Some(count) = args.lines.filter(|_| !wanted.is_everything()) {
+        return last_of_wanted(global, args, client, &wanted, count).await;
+    }
+    if let Err(error) = client.logs(request(args, args.lines, args.follow)).await {
         return report(&error);
     }
-    let mut interrupt = Interrupt::new();
+    follow(&mut client, |line| match wanted.has(line) {
+        true => print(line, args.timestamps),
+        false => Ok(()),
+    })
+    .await
+}
+
+/// Only the last lines of those that are wanted, and then, if asked for, those that come.
+async fn last_of_wanted(
+    global: &Global,
+    args: &LogsArgs,
+    mut client: ControlClient,
+    wanted: &Wanted,
+    count: u32,
+) -> ExitStatus {
+    // From before the lines that are there are asked for, so that none is lost in between.
+    let next = match args.follow {
+        true => match begin_to_follow(global, args).await {
+            Ok(next) => Some(next),
+            Err(status) => return status,
+        },
+        false => None,
+    };
+    if let Err(error) = client.logs(request(args, None, false)).await {
+        return report(&error);
+    }
+    let (mut last, mut seen) = (VecDeque::new(), VecDeque::new());
+    let status = follow(&mut client, |line| {
+        if wanted.has(line) {
+            last.push_back(line.clone());
+            last.drain(..last.len().saturating_sub(count as usize));
+        }
+        seen.push_back(line.clone());
+        seen.drain(..seen.len().saturating_sub(SEEN_TWICE));
+        Ok(())
+    })
+    .await;
+    let printed = last.iter().try_for_each(|line| print(line, args.timestamps));
+    if printed.is_err() {
+        return message::written(printed);
+    }
+    let Some(mut next) = next.filter(|_| status == ExitStatus::Done) else { return status };
+    follow(&mut next, |line| {
+        if let Some(at) = seen.iter().position(|shown| shown == line) {
+            seen.remove(at);
+            return Ok(());
+        }
+        if wanted.has(line) { print(line, args.timestamps) } else { Ok(()) }
+    })
+    .await
+}
+
+async fn begin_to_follow(global: &Global, args: &LogsArgs) -> Result<ControlClient, ExitStatus> {
+    let mut next = find::connect(global).await?;
+    next.logs(request(args, Some(0), true)).await.map_err(|error: ClientError| report(&error))?;
+    Ok(next)
+}
+
+fn request(args: &LogsArgs, lines: Option<u32>, follow: bool) -> LogsRequest {
+    LogsRequest { names: args.names.iter().map(ToString::to_string).collect(), lines, follow }
+}
+
+/// Hands on each line, until the last.
+async fn follow(client: &mut ControlClient, mut take: impl FnMut(&LogLine) -> io::Result<()>) -> ExitStatus {
     loop {
-        let next = tokio::select! {
-            next = client.next_log() => next,
-            () = interrupt.pressed() => return ExitStatus::Done,
-        };
-        match next {
+        match client.next_log().await {
             Ok(Some(LogFollow::Line(line))) => {
-                let printed = print(&line);
-                if printed.is_err() {
-                    return message::written(printed);
+                let taken = take(&line);
+                if taken.is_err() {
+                    return message::written(taken);
                 }
             }
             Ok(Some(LogFollow::Missed(missed))) => {
@@ -46,11 +123,65 @@ pub(super) async fn run(global: &Global, args: &LogsArgs) -> ExitStatus {
     }
 }
 
+/// Which lines are shown.
+struct Wanted {
+    /// In milliseconds since 1970.
+    since: Option<u64>,
+    until: Option<u64>,
+    stream: Option<StreamArg>,
+}
+
+impl Wanted {
+    fn of(args: &LogsArgs) -> Self {
+        let stream = if args.err { Some(StreamArg::Err) } else { args.stream };
+        Self { since: args.since.map(|since| since.ms()), until: args.until.map(|until| until.ms()), stream }
+    }
+
+    const fn is_everything(&self) -> bool {
+        matches!(self, Self { since: None, until: None, stream: None })
+    }
+
+    fn has(&self, line: &LogLine) -> bool {
+        let stream = match line.stream() {
+            OutputStream::Stderr => StreamArg::Err,
+            OutputStream::Stdout | OutputStream::Unspecified => StreamArg::Out,
+        };
+        self.since.is_none_or(|since| line.time_ms >= since)
+            && self.until.is_none_or(|until| line.time_ms <= until)
+            && self.stream.is_none_or(|wanted| wanted == stream)
+    }
+}
+
 /// Of both streams to stdout, byte by byte: what is no text here may be some to its reader.
-fn print(line: &LogLine) -> io::Result<()> {
-    let style = if message::is_stdout_coloured() { PREFIX } else { Style::new() };
-    let mut bytes = format!("{style}{}/{} |{style:#} ", line.app, line.slot).into_bytes();
-    bytes.extend_from_slice(&line.text);
+fn print(line: &LogLine, with_time: bool) -> io::Result<()> {
+    let colours = message::stdout_colours();
+    let style = if colours == Colours::Shown { PREFIX } else { Style::new() };
+    let time = if with_time { format!("{} ", clock::timestamp(line.time_ms)) } else { String::new() };
+    let mut bytes = format!("{time}{style}{}/{} |{style:#} ", line.app, line.slot).into_bytes();
+    bytes.extend_from_slice(&colours.line(&line.text));
     bytes.push(b'\n');
     io::stdout().lock().write_all(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_wanted_by_their_time_and_stream() {
+        let line =
+            |time_ms, stream: OutputStream| LogLine { time_ms, stream: stream.into(), ..Default::default() };
+        let wanted = |since, until, stream| Wanted { since, until, stream };
+        for (wanted, line, has) in [
+            (wanted(None, None, None), line(5, OutputStream::Stderr), true),
+            (wanted(Some(5), Some(5), None), line(5, OutputStream::Stdout), true),
+            (wanted(Some(6), None, None), line(5, OutputStream::Stdout), false),
+            (wanted(None, Some(4), None), line(5, OutputStream::Stdout), false),
+            (wanted(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stderr), true),
+            (wanted(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stdout), false),
+            (wanted(None, None, Some(StreamArg::Out)), line(5, OutputStream::Stderr), false),
+        ] {
+            assert_eq!(wanted.has(&line), has, "{line:?}");
+        }
+    }
 }

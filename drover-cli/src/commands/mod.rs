@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod above;
+mod already;
 mod apply;
 mod before;
 mod completion;
@@ -17,7 +18,9 @@ mod events;
 mod file_lock;
 mod find;
 mod goal;
+mod init;
 mod interrupt;
+mod list;
 mod logs;
 mod operate;
 mod patience;
@@ -29,8 +32,10 @@ mod schema;
 mod send;
 mod serve;
 mod status;
+mod top;
 mod up;
 mod validate;
+mod version;
 mod wait;
 
 pub(crate) use find::whole;
@@ -54,6 +59,11 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Run(args) => run::run(&global, args).await,
         Verb::Up(args) => up::run(&global, &args).await,
         Verb::Down(args) => down::run(&global, &args).await,
+        Verb::Init(args) => init::run(&global, &args),
+        Verb::List(args) => list::run(&global, &args).await,
+        Verb::Top(args) => top::run(&global, &args).await,
+        Verb::Version => version::run(&global).await,
+        Verb::CompleteNames => completion::names(&global).await,
         Verb::Status(args) => status::run(&global, &args).await,
         Verb::Events(args) => events::run(&global, &args).await,
         Verb::Start(args) => operate::start(&global, &args).await,

@@ -5,7 +5,11 @@ use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalReq
 
 use super::before::Before;
 use super::interrupt::Interrupt;
+<<<<<<< HEAD
 use super::{consent, find, patience, report, results};
+=======
+use super::{already, consent, find, report, results};
+>>>>>>> main
 use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -69,6 +73,10 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Deed::Resume => Operation::Resume,
         Deed::Restart | Deed::Scale | Deed::Signal => Operation::Restart,
     };
+    if matches!(deed, Deed::Restart | Deed::Renew) {
+        let concerns = |app: &str| args.names.iter().any(|name| name.matches_app(app));
+        already::tell_difference(global, concerns).await;
+    }
     let request = OperateRequest {
         operation: operation.into(),
         names: args.names.iter().map(ToString::to_string).collect(),

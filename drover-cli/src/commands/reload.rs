@@ -6,14 +6,23 @@ use std::time::Duration;
 use drover_master::Share;
 use drover_master::control::{ClientError, ControlClient, Follow, Name};
 use drover_proto::latest::{
+<<<<<<< HEAD
     AppStatus, OperationResult, ReloadRequest, ReloadStep, Share as WireShare, StatusReply, UpdateChange,
     UpdateFailure, share,
+=======
+    AppStatus, OperationResult, Phase, ReloadRequest, ReloadStep, Share as WireShare, StatusReply,
+    UpdateChange, UpdateFailure, share,
+>>>>>>> main
 };
 use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
+<<<<<<< HEAD
 use super::{find, patience, report};
+=======
+use super::{already, find, report};
+>>>>>>> main
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -44,9 +53,25 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
             Err(status) => return status,
         },
     };
-    if let Err(error) = client.reload(request(args)).await {
+    let apps = match args.apps.as_slice() {
+        [] => all(&before, step(args)),
+        named => named.to_vec(),
+    };
+    if apps.is_empty() {
+        message::error_text(match step(args) {
+            ReloadStep::Begin => "no app runs that could be reloaded",
+            _ => "no reload is under way",
+        });
+        return ExitStatus::NotReady;
+    }
+    if step(args) == ReloadStep::Begin {
+        let concerns = |app: &str| apps.iter().any(|name| name.matches_app(app));
+        already::tell_difference(global, concerns).await;
+    }
+    if let Err(error) = client.reload(request(args, &apps)).await {
         return report(&error);
     }
+<<<<<<< HEAD
     let is_meant = |app: &AppStatus| args.apps.iter().any(|name| name.matches_app(&app.name));
     let (says, waits) = mpsc::channel(WAITS);
     let mut watch = Watch {
@@ -57,6 +82,10 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
         seen: before.last_seq,
         progress: progress(global, args),
     };
+=======
+    let mut watch =
+        Watch { client, news, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
+>>>>>>> main
     let mut interrupt = Interrupt::new();
     let status = tokio::select! {
         status = watch.until_told() => status,
@@ -74,6 +103,16 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
         }
         left
     })
+}
+
+/// Every app that serves; to decide about a reload, every one that has one.
+fn all(before: &StatusReply, step: ReloadStep) -> Vec<Name> {
+    let is_meant = |app: &&AppStatus| match step {
+        ReloadStep::Begin => app.phase() == Phase::Started,
+        _ => matches!(&*app.operation, "canary" | "paused reload" | "reload"),
+    };
+    // What is a name to the master is one here.
+    before.apps.iter().filter(is_meant).filter_map(|app| app.name.parse().ok()).collect()
 }
 
 /// A second connection, for what happens from now on.
@@ -102,7 +141,7 @@ const fn step(args: &ReloadArgs) -> ReloadStep {
     }
 }
 
-fn request(args: &ReloadArgs) -> ReloadRequest {
+fn request(args: &ReloadArgs, apps: &[Name]) -> ReloadRequest {
     let milliseconds = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let change = UpdateChange {
         max_surge: args.max_surge.map(share),
@@ -117,7 +156,7 @@ fn request(args: &ReloadArgs) -> ReloadRequest {
         .into(),
     };
     ReloadRequest {
-        apps: args.apps.iter().map(ToString::to_string).collect(),
+        apps: apps.iter().map(ToString::to_string).collect(),
         step: step(args).into(),
         canary: args.canary,
         change: Some(change).filter(|change| *change != UpdateChange::default()),

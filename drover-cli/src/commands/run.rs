@@ -32,7 +32,7 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
             Protocol::Drover => drover_master::Protocol::Drover,
         })
         .restart_policy(RestartPolicy::new(when))
-        .output(Output::Prefixed { colour: message::is_coloured() })
+        .output(Output::Prefixed { colours: message::colours() })
         .spec()
         .clone();
     if args.probe.is_some() && args.protocol != Protocol::None {

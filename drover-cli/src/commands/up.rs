@@ -1,11 +1,13 @@
 //! `drover up`: what drover.toml says.
 
+use std::path::Path;
+
 use drover_master::MasterBuilder;
 use drover_master::supervisor::Supervisor;
 
 use super::description::Source;
 use super::find::{served_as, whole};
-use super::{detach, file_lock, serve};
+use super::{already, detach, file_lock, serve};
 use crate::args::{Global, UpArgs};
 use crate::config;
 use crate::exit_status::ExitStatus;
@@ -13,21 +15,41 @@ use crate::output::message;
 use crate::output::said;
 
 pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
-    if args.detached
-        && let Err(error) = detach::become_master()
-    {
-        message::error_text(&format!("--detached is for `drover up -d` itself: {error}"));
-        return ExitStatus::Usage;
+    let mut handed_over = None;
+    if args.detached {
+        match detach::become_master() {
+            Ok(text) => handed_over = text,
+            Err(error) => {
+                message::error_text(&format!("--detached is for `drover up -d` itself: {error}"));
+                return ExitStatus::Usage;
+            }
+        }
     }
-    // The file is known by one path wherever it is named, also after a link that led here was moved.
-    let args = &UpArgs { file: whole(&args.file), ..args.clone() };
-    let status = start(global, args).await;
+    let status = read_and_start(global, args, handed_over).await;
     said::end(status as u8);
     status
 }
 
-async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
-    let config = match config::load(&args.file) {
+/// Reads the file, once: what comes by a stream does not come again. `handed_over`: what whoever started this has read of it.
+async fn read_and_start(global: &Global, args: &UpArgs, handed_over: Option<String>) -> ExitStatus {
+    let is_stream = handed_over.is_some() || config::is_stream(&args.file);
+    // The file is known by one path wherever it is named, also after a link that led here was moved. A stream has none, and is
+    // known by where it was read.
+    let file = if is_stream { whole(Path::new(config::STDIN)) } else { whole(&args.file) };
+    let text = handed_over.map_or_else(|| config::read(if is_stream { &args.file } else { &file }), Ok);
+    let text = match text {
+        Ok(text) => text,
+        Err(error) => {
+            message::plain(&error.render(message::is_coloured()));
+            return ExitStatus::Usage;
+        }
+    };
+    let args = &UpArgs { file, ..args.clone() };
+    start(global, args, text, is_stream).await
+}
+
+async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) -> ExitStatus {
+    let config = match config::parse_file(&args.file, &text) {
         Ok(config) => config,
         Err(error) => {
             message::plain(&error.render(message::is_coloured()));
@@ -43,7 +65,7 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
         ));
         return ExitStatus::NotFound;
     }
-    let source = Source::new(args, &config);
+    let source = Source::new(args, &config, is_stream);
     let description = source.description(&config);
     let mut builder = Supervisor::builder()
         .messages_as_events()
@@ -63,7 +85,11 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
     // Held until all is over. Whoever starts a master in the background only looks, and lets go.
     let lock = match file_lock::take(&args.file) {
         Ok(lock) => lock,
-        Err(status) => return status,
+        Err(running) if in_background => return already::up(global, args, &running).await,
+        Err(running) => {
+            message::error_text(&running.sentence());
+            return ExitStatus::Failed;
+        }
     };
     if in_background {
         drop(lock);
@@ -73,7 +99,7 @@ async fn start(global: &Global, args: &UpArgs) -> ExitStatus {
             );
             return ExitStatus::Usage;
         }
-        return detach::run(global, args, name).await;
+        return detach::run(global, args, name, is_stream.then_some(text)).await;
     }
     let ended =
         serve::run(global, builder.inherited(inherited), serve::control_path(global, name), &[]).await;

@@ -8,8 +8,9 @@ use crate::output::message;
 /// A file with mistakes is refused. What only would not work here, on this machine and for this user, is a warning: the file
 /// may be meant for another one.
 pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
-    let loaded = config::read(&args.file).and_then(|text| {
-        let config = config::parse_file(&args.file, &text)?;
+    let path = args.named.as_ref().unwrap_or(&args.file);
+    let loaded = config::read(path).and_then(|text| {
+        let config = config::parse_file(path, &text)?;
         Ok((text, config))
     });
     let (text, config) = match loaded {
@@ -19,8 +20,12 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
             return ExitStatus::Usage;
         }
     };
-    let file = args.file.display().to_string();
-    let warnings = config::obstacles(&text, &config, super::whole(&args.file).parent());
+    let directory = match config::is_stream(path) {
+        true => None,
+        false => super::whole(path).parent().map(std::path::Path::to_owned),
+    };
+    let file = path.display().to_string();
+    let warnings = config::obstacles(&text, &config, directory.as_deref());
     if !warnings.is_empty() {
         message::plain(&ConfigError::render_warnings(&warnings, &file, &text, message::is_stderr_coloured()));
     }

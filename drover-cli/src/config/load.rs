@@ -1,7 +1,7 @@
 //! Loads a `drover.toml` from the disk.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -25,7 +25,8 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 ///
 /// As [`load`], but of mistakes nothing is known yet.
 pub fn read(path: &Path) -> Result<String, LoadError> {
-    let bytes = fs::read(path).map_err(|source| match source.kind() {
+    let bytes = if path == Path::new(STDIN) { stdin() } else { fs::read(path) };
+    let bytes = bytes.map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => missing(path),
         _ => LoadError::Unreadable { path: path.to_owned(), source },
     })?;
@@ -36,13 +37,29 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
     })
 }
 
+/// The path that means standard input.
+pub(crate) const STDIN: &str = "-";
+
+fn stdin() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether a file can be read only once: standard input, a FIFO, what a shell makes of `<(command)`.
+pub(crate) fn is_stream(path: &Path) -> bool {
+    path == Path::new(STDIN) || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
 /// Parses the text that [`read`] has read from this file, and reads the files that it names.
 ///
 /// # Errors
 ///
 /// [`LoadError::Invalid`] with every mistake.
 pub fn parse_file(path: &Path, text: &str) -> Result<Config, LoadError> {
-    parse_in(text, Some(path.parent().unwrap_or(Path::new("")))).map_err(|error| LoadError::Invalid {
+    // What comes by a stream is seen from where it is read.
+    let directory = if is_stream(path) { Path::new("") } else { path.parent().unwrap_or(Path::new("")) };
+    parse_in(text, Some(directory)).map_err(|error| LoadError::Invalid {
         path: path.to_owned(),
         text: text.to_owned(),
         error,

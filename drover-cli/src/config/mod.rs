@@ -73,6 +73,7 @@ use std::ops::Range;
 use std::path::Path;
 
 pub use self::load::{LoadError, load, parse_file, read};
+pub(crate) use self::load::{STDIN, is_stream};
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::model::{
     App, Config, HostPort, Listen, Master, Protocol, ReloadBySignal, Socket, Start, Stop, Suspend, Workers,

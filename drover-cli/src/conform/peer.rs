@@ -79,23 +79,28 @@ impl Peer {
                 self.log.remark(&format!("it did not take that: {error}"));
                 Ok(())
             }
-            Err(_) => Err(failed(format!("it does not read: {text} was not taken within {PATIENCE:?}"))),
+            Err(_) => {
+                Err(failed(format!("it does not read: it was expected to take {text} within {PATIENCE:?}")))
+            }
         }
     }
 
-    /// The next frame, within [`PATIENCE`]; none at the end of the connection.
-    pub(super) async fn next<M: Message + Default + Describe>(&mut self) -> Result<Option<M>, Fault> {
-        self.next_within(PATIENCE).await
+    /// The next frame, within [`PATIENCE`]; none at the end of the connection. `expected` is what it should be, for the reason.
+    pub(super) async fn next<M>(&mut self, expected: &str) -> Result<Option<M>, Fault>
+    where
+        M: Message + Default + Describe,
+    {
+        self.next_within(PATIENCE, expected).await
     }
 
     /// The next frame, within this time; none at the end of the connection.
-    pub(super) async fn next_within<M>(&mut self, time: Duration) -> Result<Option<M>, Fault>
+    pub(super) async fn next_within<M>(&mut self, time: Duration, expected: &str) -> Result<Option<M>, Fault>
     where
         M: Message + Default + Describe,
     {
         match tokio::time::timeout(time, self.read()).await {
             Ok(next) => next,
-            Err(_) => Err(failed(format!("it said nothing for {time:?}"))),
+            Err(_) => Err(failed(format!("it said nothing for {time:?}; {expected} was expected"))),
         }
     }
 
@@ -166,7 +171,7 @@ impl Peer {
 
     fn unreadable(&self, head: &[u8], error: &CodecError) -> Fault {
         self.log.add(Who::Tested, head, head.len(), "unreadable");
-        failed(format!("what it sent can't be read: {error}"))
+        failed(format!("what it sent can't be read, {error}; a frame was expected"))
     }
 }
 

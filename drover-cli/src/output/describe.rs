@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use drover_master::machine::readable::Readable;
 use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
 use super::story::date_and_time;
@@ -46,10 +47,10 @@ fn worker(described: &WorkerDescription) -> String {
     }
     text.push('\n');
     if !status.unready.is_empty() {
-        let _ = writeln!(text, "  not ready: {}", status.unready);
+        let _ = writeln!(text, "  not ready: {}", Readable(&status.unready));
     }
     if !status.status_text.is_empty() {
-        let _ = writeln!(text, "  says: {}", status.status_text);
+        let _ = writeln!(text, "  says: {}", Readable(&status.status_text));
     }
     if let Some(in_flight) = status.in_flight {
         let _ = writeln!(text, "  in flight: {in_flight}");
@@ -72,7 +73,7 @@ fn end(exit: &Exit, now_ms: u64) -> String {
         exit.max_rss_kb
     );
     for line in &exit.stderr_tail {
-        let _ = writeln!(text, "    {line}");
+        let _ = writeln!(text, "    {}", Readable(line));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! What people and scripts see.
 
+pub(crate) mod clock;
 pub(crate) mod describe;
 pub(crate) mod json;
 pub(crate) mod message;

@@ -14,7 +14,7 @@ use drover_proto::latest as wire;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::message;
+use super::{clock, message};
 
 /// Tells the events of a supervisor on stderr while it runs.
 #[derive(Debug)]
@@ -193,6 +193,7 @@ pub(crate) fn event_line(event: &wire::Event) -> String {
     let who = event.slot.map_or_else(|| event.app.clone(), |slot| format!("{}/{slot}", event.app));
     let id = if event.worker == 0 { String::new() } else { format!(" @{} pid {}", event.worker, event.pid) };
     let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
+<<<<<<< HEAD
     format!("{:>6} {} {who}{id} {}{detail}", event.seq, time_of_day(event.time_ms), event.name)
 }
 
@@ -222,4 +223,7 @@ const fn date(days: u64) -> (u64, u64, u64) {
 fn time_of_day(time_ms: u64) -> String {
     let (ms, seconds) = (time_ms % 1000, time_ms / 1000);
     format!("{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+=======
+    format!("{:>6} {} {who}{id} {}{detail}", event.seq, clock::time_of_day(event.time_ms), event.name)
+>>>>>>> main
 }

@@ -28,6 +28,41 @@ pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
     text
 }
 
+/// Masters, one a line.
+pub(crate) fn masters(rows: &[[String; 6]]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["MASTER", "PID", "APPS", "READY", "UPTIME", "SOCKET"]);
+    for row in rows {
+        table.add_row(row);
+    }
+    table.trim_fmt()
+}
+
+/// What workers use: the part of a CPU in percent, and memory in bytes, by their process.
+pub(crate) fn usage(reply: &StatusReply, of: impl Fn(u32) -> Option<(f64, u64)>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["WORKER", "PHASE", "PID", "CPU", "MEMORY", "UPTIME", "RESTARTS"]);
+    for (app, worker) in reply.apps.iter().flat_map(|app| app.workers.iter().map(move |worker| (app, worker)))
+    {
+        let [name, phase, pid, up, restarts, _] = row(app, worker);
+        let (cpu, memory) = match of(worker.pid) {
+            Some((percent, bytes)) => (format!("{percent:.1}%"), memory(bytes)),
+            None => ("-".to_owned(), "-".to_owned()),
+        };
+        table.add_row([name, phase, pid, cpu, memory, up, restarts]);
+    }
+    table.trim_fmt()
+}
+
+fn memory(bytes: u64) -> String {
+    match bytes / 1024 {
+        kib @ ..10_240 => format!("{kib} KiB"),
+        kib => format!("{} MiB", kib / 1024),
+    }
+}
+
 /// Names only: one worker a line.
 pub(crate) fn names(reply: &StatusReply) -> String {
     reply
@@ -131,7 +166,7 @@ fn style(phase: Phase) -> Style {
 }
 
 /// A length of time in its two largest units.
-pub(super) fn uptime(ms: u64) -> String {
+pub(crate) fn uptime(ms: u64) -> String {
     let seconds = ms / 1000;
     match seconds {
         0..=9 => format!("{}.{} s", seconds, ms % 1000 / 100),

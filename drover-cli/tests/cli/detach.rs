@@ -101,8 +101,32 @@ fn a_second_master_of_the_same_file_is_refused() {
     write(&home, SOON);
     assert_eq!(home.run(&["up", "--wait", "--log", "own.log"]).code, Some(0));
     let pid = master_pid(&home);
-    let refused = home.run(&["up", "-d", "--log", "own.log"]);
-    refused.failed(1, &["drover.toml` is running already", &format!("pid {pid};")]);
+    home.run(&["up"]).failed(1, &["drover.toml` is running already", &format!("pid {pid};")]);
+    // In the background it is there already, as it is to be.
+    let again = home.run(&["up", "-d", "--log", "own.log"]);
+    assert!(
+        again.code == Some(0) && again.stderr.contains(&format!("master pid {pid} runs already")),
+        "{again:#?}"
+    );
+    write(&home, &SOON.replace("50ms", "60ms"));
+    let changed = home.run(&["up", "-d", "--log", "own.log"]);
+    changed.failed(
+        1,
+        &[&format!("(pid {pid})"), "the file differs from what runs; `drover apply` changes that"],
+    );
+    assert!(changed.stderr.contains("app.web.start.min_uptime"), "{changed:#?}");
+    let reloaded = home.run(&["reload", "web"]);
+    assert_eq!(reloaded.code, Some(0), "{reloaded:#?}");
+    assert!(
+        reloaded.stderr.contains("differs from what runs, in app.web.start.min_uptime;"),
+        "{reloaded:#?}"
+    );
+    write(&home, "nonsense");
+    let mistaken = home.run(&["reload", "web"]);
+    assert!(
+        mistaken.code == Some(0) && mistaken.stderr.contains("drover.toml has mistakes now"),
+        "{mistaken:#?}"
+    );
     assert_eq!(master_pid(&home), pid);
     // Nobody was started who could have written to the log of the first.
     let told = fs::read_to_string(home.path("own.log")).unwrap();

@@ -17,6 +17,7 @@ mod detach;
 mod down;
 mod events;
 mod finding;
+mod habits;
 mod limits;
 mod listen;
 mod logs;

@@ -156,7 +156,6 @@ fn what_can_not_be_reloaded_is_refused_before_anything_is_done() {
         &["web", "--max-surge", "101%"],
         &["web", "--max-unavailable", "some"],
         &["web", "--soak", "1"],
-        &[],
     ] {
         let ended = home.run(&[&["reload"], args].concat());
         assert_eq!(ended.code, Some(2), "{args:?} {ended:#?}");

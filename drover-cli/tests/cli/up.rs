@@ -1,6 +1,7 @@
 //! `drover up`: several apps from a file.
 
 use std::fs;
+use std::process::Command;
 
 use crate::harness::{Home, Running};
 
@@ -117,4 +118,48 @@ fn its_name_is_the_files_or_the_directorys() {
         assert_eq!(Running::start(&mut home.bare(&["down"])).end().code, Some(0));
         assert_eq!(master.end().code, Some(0));
     }
+}
+
+/// A file by whatever can be read only once.
+const ONCE: &str =
+    "version = 1\n[app.web]\ncommand = \"sleep 1000\"\nworkers = 1\nstart.min_uptime = \"50ms\"\n";
+
+#[test]
+fn a_file_that_can_be_read_only_once_is_read_once_also_for_a_master_in_the_background() {
+    let home = Home::new();
+    home.write("in.toml", ONCE);
+    let program = env!("CARGO_BIN_EXE_drover");
+    let socket = home.socket();
+    let shell = |script: &str| {
+        let script = script.replace("DROVER", &format!("{program} -s {}", socket.display()));
+        let drover = home.bare(&[]);
+        let mut command = Command::new("bash");
+        command.args(["--norc", "-c", &script]).current_dir(home.dir());
+        command.envs(drover.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        Running::start(&mut command).end()
+    };
+    for up in [
+        "DROVER up -d -f - < in.toml",
+        "cat in.toml | DROVER up -d -f -",
+        "DROVER up -d -f <(cat in.toml)",
+        "mkfifo fifo; cat in.toml > fifo & DROVER up -d -f fifo",
+        "cat in.toml | DROVER up -f - 2>log & until grep -q 'web is started' log; do sleep 0.02; done",
+    ] {
+        let ended =
+            shell(&format!("{up} || exit 9; DROVER status && DROVER config -f - < in.toml && DROVER down"));
+        assert_eq!(ended.code, Some(0), "{up}: {ended:#?}");
+        assert!(ended.stdout.contains("web STARTED, 1 of 1 ready"), "{up}: {ended:#?}");
+    }
+    let ended =
+        shell("DROVER up -d -f - < in.toml && DROVER reload web && DROVER diff; DROVER apply; DROVER down");
+    assert!(
+        ended.stderr.contains("was read from standard input or a pipe, and can't be read again"),
+        "{ended:#?}"
+    );
+    assert!(!ended.stderr.contains("has mistakes"), "{ended:#?}");
+    let mistaken = shell("echo 'version = 2' | DROVER up -d -f -");
+    assert!(
+        mistaken.code == Some(2) && mistaken.stderr.contains("version 2 of drover.toml"),
+        "{mistaken:#?}"
+    );
 }

@@ -1,5 +1,6 @@
 //! How a supervisor is made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::config::{AppSpec, ConfigError, Description, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
-use crate::master::{BuildError, EventLog, Master, MasterBuilder};
+use crate::master::{BuildError, EventLog, Master, MasterBuilder, OwnPart};
 use crate::process::OutputLog;
 use crate::signals::Signals;
 
@@ -37,16 +38,26 @@ pub(super) struct Workshop {
     output: Option<OutputLog>,
     pool: ListenerPool,
     shows_messages: bool,
+    /// What the program does for each app by its name, which an apply that makes another master for it does not change.
+    own: BTreeMap<String, OwnPart>,
 }
 
 impl Workshop {
-    /// The master of one more app.
+    /// The master of one more app, or another one of an app.
     pub(super) fn build(&self, spec: AppSpec) -> Result<Master, BuildError> {
-        self.finish(MasterBuilder::from_spec(spec))
+        let own = self.own.get(&spec.name).cloned().unwrap_or_default();
+        self.finish(MasterBuilder::from_spec(spec).with_own_part(own))
+    }
+
+    /// An app is gone: what it printed is kept no longer.
+    pub(super) fn forget(&self, app: &str) {
+        if let Some(output) = &self.output {
+            output.forget(app);
+        }
     }
 
     fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
-        let app = app.event_log(self.events.clone()).output_log(self.output.clone());
+        let app = app.event_log(self.events.clone()).output_log(self.output.as_ref());
         let app = if self.shows_messages { app.messages_as_events() } else { app };
         app.listener_pool(self.pool.clone()).build()
     }
@@ -83,7 +94,8 @@ pub enum SupervisorError {
 }
 
 impl SupervisorBuilder {
-    /// Adds an app. Each starts once all that it [depends on](MasterBuilder::depends_on) is there, and is asked to end once
+    /// Adds an app. Its closures ([`on_exit`](MasterBuilder::on_exit), [`on_message`](MasterBuilder::on_message)) stay with its name
+    /// whatever an [apply](SupervisorHandle::apply) makes of it. Each starts once all that it [depends on](MasterBuilder::depends_on) is there, and is asked to end once
     /// all that depend on it are gone; those that have nothing to do with each other start and end at the same time.
     #[must_use]
     pub fn app(mut self, app: MasterBuilder) -> Self {
@@ -181,8 +193,9 @@ impl SupervisorBuilder {
         let output = OutputLog::new();
         // Only a client of the control socket can ask for it.
         let kept = control.is_some().then(|| output.clone());
-        let workshop =
-            Workshop { events: events.clone(), output: kept, pool, shows_messages: self.shows_messages };
+        let own = self.apps.iter().map(|app| (app.spec().name.clone(), app.own_part())).collect();
+        let shows_messages = self.shows_messages;
+        let workshop = Workshop { events: events.clone(), output: kept, pool, shows_messages, own };
         let mut apps = Vec::with_capacity(self.apps.len());
         for (index, app) in self.apps.into_iter().enumerate() {
             let spec = Arc::new(app.spec().clone());

@@ -134,6 +134,17 @@ pub(super) struct Running {
     pub(super) failures: Vec<(AppIndex, StartError)>,
     pub(super) operations: HashMap<TicketId, (AppIndex, Answers)>,
     last_ticket: u64,
+    /// Whether how everything ended has been told.
+    is_over: bool,
+}
+
+/// The runtime goes and takes the supervisor with it: nothing runs any more.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.handle.roster.abandon();
+        }
+    }
 }
 
 impl Running {
@@ -153,6 +164,7 @@ impl Running {
             failures: Vec::new(),
             operations: HashMap::new(),
             last_ticket: 0,
+            is_over: false,
         }
     }
 
@@ -349,13 +361,14 @@ impl Running {
         self.apps.get(&app).map(|entry| entry.master.clone())
     }
 
-    fn into_end(self, end: End) -> SupervisorEnd {
+    fn into_end(mut self, end: End) -> SupervisorEnd {
+        self.is_over = true;
         let not_started =
             self.composite.not_started().map(|(app, missing)| self.not_started(app, missing)).collect();
         SupervisorEnd {
             end,
             why: self.composite.why().cloned(),
-            failures: self.failures.into_iter().map(|(_, error)| error).collect(),
+            failures: std::mem::take(&mut self.failures).into_iter().map(|(_, error)| error).collect(),
             not_started,
         }
     }
@@ -366,6 +379,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::machine::composite::{Fate, Standing};
     use crate::{Command, EventKind, Master, Protocol};
 
     #[test]
@@ -386,5 +400,36 @@ mod tests {
         let ended = ended.expect("it ends").unwrap().unwrap();
         assert!(matches!(ended.end, End::Failed | End::StartFailed), "{ended:?}");
         assert!(matches!(ended.failures[..], [StartError::Unavailable(Unavailable::Gone)]), "{ended:?}");
+    }
+
+    #[test]
+    fn what_is_shown_after_the_runtime_is_gone_is_that_nothing_runs() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (handle, master, alone) = runtime.block_on(async {
+            let sleeper = || {
+                let command = Command::new("sleep").arg("600");
+                Master::builder("web", command).workers(1).protocol(Protocol::None)
+            };
+            let supervisor = Supervisor::builder().app(sleeper()).build().unwrap();
+            let (handle, mut events) = (supervisor.handle(), supervisor.handle().events().since(0));
+            tokio::spawn(supervisor.run());
+            while events.next().await.unwrap().kind != EventKind::AppStarted {}
+            let alone = sleeper().build().unwrap();
+            alone.start().await.unwrap();
+            let master = handle.master("web").unwrap();
+            assert!(handle.master("mail").is_none());
+            (handle, master, alone)
+        });
+        for master in [&master, &alone] {
+            assert_eq!(master.snapshot().status.phase, crate::Phase::Started);
+        }
+        drop(runtime);
+        for master in [master, alone] {
+            let shown = master.snapshot();
+            assert_eq!((shown.status.phase, shown.status.ready), (crate::Phase::Failed, 0));
+            assert!(shown.status.outcome.is_some_and(|outcome| outcome.contains("runtime")));
+            assert_eq!((shown.workers[0].phase, shown.workers[0].pid), (crate::Phase::Failed, None));
+        }
+        assert_eq!(handle.standings(), [Standing::Ended(Fate::Failed)]);
     }
 }

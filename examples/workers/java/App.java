@@ -99,8 +99,11 @@ public final class App implements DroverWorker.App {
             InputStream in = new BufferedInputStream(socket.getInputStream());
             OutputStream out = socket.getOutputStream();
             for (boolean isLast = false; !isLast; ) {
-                String head = head(in);
-                if (head == null || connections.replace(client, true) == null) return;
+                int first = in.read();
+                // A request that has begun is under way.
+                if (first < 0 || connections.replace(client, true) == null) return;
+                String head = head(first, in);
+                if (head == null) return;
                 byte[] body = answer(head.split(" ", 3)[1]);
                 isLast = isDraining || head.toLowerCase().contains("\r\nconnection: close\r\n");
                 String answer = "HTTP/1.1 200 OK\r\nX-Worker: " + WORKER + "\r\nContent-Length: " + body.length
@@ -116,9 +119,9 @@ public final class App implements DroverWorker.App {
         }
     }
 
-    /** A request without a body; null when there is none any more. */
-    private static String head(InputStream in) throws IOException {
-        StringBuilder head = new StringBuilder();
+    /** A request without a body, which begins with this; null when its end does not come. */
+    private static String head(int first, InputStream in) throws IOException {
+        StringBuilder head = new StringBuilder().append((char) first);
         while (head.indexOf("\r\n\r\n", Math.max(0, head.length() - 4)) < 0) {
             int next = in.read();
             if (next < 0 || head.length() > MOST_OF_A_HEAD) return null;

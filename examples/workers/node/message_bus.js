@@ -151,16 +151,18 @@ class MessageBus extends EventEmitter {
    */
   serve(server, { socket, port = 0, lastRequestsMs = 1000 } = {}) {
     this.#servers = true;
-    const connections = new Map(); // each with its response, if one is under way
+    // Each with its response, if one is under way, and with how much it had brought before: more is a request that has begun.
+    const connections = new Map();
     let finish = null; // while it drains
     const isLast = (response) => response.headersSent || response.setHeader('Connection', 'close');
     server.on('connection', (connection) => {
-      connections.set(connection, null);
+      connections.set(connection, { response: null, bytesRead: 0 });
       connection.on('close', () => { connections.delete(connection); if (!connections.size) finish?.(); });
     });
     server.prependListener('request', ({ socket: connection }, response) => {
-      connections.set(connection, response);
-      response.on('close', () => connections.has(connection) && connections.set(connection, null));
+      connections.set(connection, { response });
+      const idle = () => ({ response: null, bytesRead: connection.bytesRead });
+      response.on('close', () => connections.has(connection) && connections.set(connection, idle()));
       if (finish) isLast(response);
     });
     this.on('stop', () => {
@@ -168,7 +170,8 @@ class MessageBus extends EventEmitter {
       // does to accept, and this stops it; listen() begins it again.
       server._handle?.readStart();
       server._handle?.readStop();
-      const sweep = () => { for (const [connection, response] of connections) if (!response) connection.destroy(); };
+      const isIdle = (connection, { response, bytesRead }) => !response && connection.bytesRead === bytesRead;
+      const sweep = () => connections.forEach((was, connection) => isIdle(connection, was) && connection.destroy());
       const sweeping = setTimeout(() => { sweep(); finish.sweeps = setInterval(sweep, 100); }, lastRequestsMs);
       finish = () => {
         clearTimeout(sweeping);
@@ -176,7 +179,7 @@ class MessageBus extends EventEmitter {
         finish = null;
         this.sendStopped();
       };
-      for (const response of connections.values()) if (response) isLast(response);
+      for (const { response } of connections.values()) if (response) isLast(response);
       if (!connections.size) finish();
     });
     this.on('resume', () => { server._handle.listen(BACKLOG); this.sendStarted(); });

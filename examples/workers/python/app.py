@@ -33,8 +33,9 @@ class Server:
         try:
             is_last = False
             while not is_last:
-                head = await reader.readuntil(b"\r\n\r\n")
-                self.busy.add(task)
+                first_byte = await reader.readexactly(1)
+                self.busy.add(task)  # a request that has begun is under way
+                head = first_byte + await reader.readuntil(b"\r\n\r\n")
                 first, *headers = head.decode("latin-1").lower().split("\r\n")
                 target = head.split(b" ")[1].decode("latin-1")
                 body = await self.answer(urlsplit(target))

@@ -2,15 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use crate::args::{Color, Global, UpArgs};
+use crate::config::STDIN;
 use crate::output::said;
 
 /// The arguments of the master that these arguments mean.
-pub(super) fn arguments(global: &Global, args: &UpArgs) -> Vec<OsString> {
+pub(super) fn arguments(global: &Global, args: &UpArgs, is_handed_over: bool) -> Vec<OsString> {
     let color = match global.color {
         Color::Auto => "auto",
         Color::Always => "always",
@@ -22,7 +23,8 @@ pub(super) fn arguments(global: &Global, args: &UpArgs) -> Vec<OsString> {
     }
     words.extend((0..global.verbose).map(|_| "--verbose".into()));
     words.extend(global.quiet.then(|| "--quiet".into()));
-    words.extend(["up".into(), "--detached".into(), "--file".into(), args.file.clone().into()]);
+    let file = if is_handed_over { STDIN.into() } else { args.file.clone().into() };
+    words.extend(["up".into(), "--detached".into(), "--file".into(), file]);
     for name in &args.only {
         words.extend(["--only".into(), name.into()]);
     }
@@ -32,20 +34,24 @@ pub(super) fn arguments(global: &Global, args: &UpArgs) -> Vec<OsString> {
 
 /// Leaves the session of whoever started it, and takes its stdin for the socket to tell them by.
 ///
-/// From here on neither the end of that process nor of its terminal is one of the master.
+/// From here on neither the end of that process nor of its terminal is one of the master. The answer is the configuration, if that
+/// process has handed it over.
 ///
 /// # Errors
 ///
 /// Stdin is no socket: nobody but `drover up -d` starts it like this.
-pub(in crate::commands) fn become_master() -> io::Result<()> {
+pub(in crate::commands) fn become_master() -> io::Result<Option<String>> {
     // The copy is closed by an exec, so that no worker keeps it open.
-    let listener = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut listener = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     listener.peer_addr()?;
+    let mut text = String::new();
+    listener.read_to_string(&mut text)?;
     nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
     close_inherited();
     // A new process leads no group, so it may.
     nix::unistd::setsid()?;
-    said::begin(listener)
+    said::begin(listener)?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
 /// Closes what a shell, a cron job or an `ssh` has left open to its children: they wait until nobody has it any more. What was
@@ -86,7 +92,7 @@ mod tests {
         };
         let typed = "-s /x/y.sock -vv -q --color never up -d -f shop.toml --only a,b --keep-going --timeout 3s --log l";
         let (global, args) = parse(typed.split(' ').map(OsString::from).collect());
-        let (again, as_master) = parse(arguments(&global, &args));
+        let (again, as_master) = parse(arguments(&global, &args, false));
         assert_eq!((again.socket, again.verbose, again.quiet), (global.socket, global.verbose, global.quiet));
         assert_eq!(again.color, global.color);
         assert_eq!(

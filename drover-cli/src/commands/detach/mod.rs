@@ -9,7 +9,8 @@ mod log;
 
 pub(super) use child::become_master;
 
-use std::io;
+use std::io::{self, Write};
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -32,8 +33,9 @@ const GONE: Duration = Duration::from_secs(1);
 /// How often it is looked for: a child can't be awaited without reaping the children of others.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Starts the master of this name, and waits for what was asked for.
-pub(super) async fn run(global: &Global, args: &UpArgs, name: String) -> ExitStatus {
+/// Starts the master of this name, and waits for what was asked for. `text`: the configuration, where it was read from what can't be
+/// read again.
+pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Option<String>) -> ExitStatus {
     let socket = match serve::control_path(global, name).to_serve() {
         Ok(socket) => socket,
         Err(error) => {
@@ -42,7 +44,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String) -> ExitSta
         }
     };
     let path = args.log.clone().unwrap_or_else(|| socket.with_extension("log"));
-    let started = Log::open(&path).and_then(|log| Ok((spawn(global, args, &log)?, log)));
+    let started = Log::open(&path).and_then(|log| Ok((spawn(global, args, &log, text)?, log)));
     let ((child, listener), log) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -70,6 +72,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String) -> ExitSta
     }
 }
 
+<<<<<<< HEAD
 /// Says what the start waits for, if it takes long.
 async fn tell_waits(global: &Global, socket: &Path) {
     if global.quiet {
@@ -82,12 +85,27 @@ async fn tell_waits(global: &Global, socket: &Path) {
 fn spawn(global: &Global, args: &UpArgs, log: &Log) -> io::Result<(Child, tokio::net::UnixStream)> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_nonblocking(true)?;
+=======
+fn spawn(
+    global: &Global,
+    args: &UpArgs,
+    log: &Log,
+    text: Option<String>,
+) -> io::Result<(Child, tokio::net::UnixStream)> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+>>>>>>> main
     let child = Command::new(std::env::current_exe()?)
-        .args(child::arguments(global, args))
+        .args(child::arguments(global, args, text.is_some()))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(log.to_stdio()?)
         .stderr(log.to_stdio()?)
         .spawn()?;
+    // It reads this before it does anything else. One that has died already says so by its end.
+    if let Some(text) = text {
+        let _ = ours.write_all(text.as_bytes());
+    }
+    ours.shutdown(Shutdown::Write)?;
+    ours.set_nonblocking(true)?;
     Ok((child, tokio::net::UnixStream::from_std(ours)?))
 }
 

@@ -82,11 +82,14 @@ async fn carries_a_request(stage: &mut Stage) -> Result<(), Fault> {
     let seq = (1 << 53) + 1;
     ask(&mut peer, seq, Body::Message(to_oneself)).await?;
     loop {
-        let MasterFrame { seq: asked, reply_to, expects_reply, body, .. } = heard(&mut peer).await?;
+        let MasterFrame { seq: asked, reply_to, expects_reply, body, .. } =
+            heard(&mut peer, "the Message to oneself, and its Reply,").await?;
         match body {
             Some(master_frame::Body::Message(message)) if message.topic == TOPIC => {
                 if !expects_reply || message.worker != stand_in.id {
-                    return Err(failed("what arrives is not the request of this worker"));
+                    return Err(failed(
+                        "what arrives is not the request of this worker; that was expected, with the worker's number and a reply to be given",
+                    ));
                 }
                 let reply = Body::Reply(Reply { payload: "world".into() });
                 peer.send(&WorkerFrame { reply_to: asked, ..said(reply) }).await?;
@@ -94,11 +97,14 @@ async fn carries_a_request(stage: &mut Stage) -> Result<(), Fault> {
             Some(master_frame::Body::Reply(reply)) if reply_to == seq => {
                 return match &reply.payload[..] {
                     b"world" => Ok(()),
-                    _ => Err(failed("the Reply has another payload")),
+                    _ => Err(failed("the Reply has another payload than `world`, which was expected")),
                 };
             }
             Some(master_frame::Body::Error(error)) if reply_to == seq => {
-                return Err(failed(format!("the request was refused: {}", error.message)));
+                return Err(failed(format!(
+                    "the request was refused, `{}`; a Reply was expected",
+                    error.message
+                )));
             }
             _ => {}
         }
@@ -111,9 +117,9 @@ async fn refuses(stage: &mut Stage, message: Message, code: ErrorCode) -> Result
     match answer_to(&mut peer, 3).await? {
         Some(master_frame::Body::Error(error)) if error.code() == code => Ok(()),
         Some(master_frame::Body::Error(error)) => {
-            Err(failed(format!("it refuses with {:?} instead of {code:?}", error.code())))
+            Err(failed(format!("it refuses with {:?}; {code:?} was expected", error.code())))
         }
-        _ => Err(failed(format!("it answers with something else than an Error with {code:?}"))),
+        _ => Err(failed(format!("it answers with something else; an Error with {code:?} was expected"))),
     }
 }
 
@@ -122,7 +128,7 @@ async fn accepts_a_subscription(stage: &mut Stage) -> Result<(), Fault> {
     for seq in [3, 4] {
         ask(&mut peer, seq, Body::Subscribe(Subscribe { topic: TOPIC.to_owned() })).await?;
         if !matches!(answer_to(&mut peer, seq).await?, Some(master_frame::Body::Accepted(_))) {
-            return Err(failed("it answers Subscribe with something else than Accepted"));
+            return Err(failed("it answers Subscribe with something else; Accepted was expected"));
         }
     }
     Ok(())
@@ -136,9 +142,9 @@ async fn confirms(stage: &mut Stage) -> Result<(), Fault> {
     match answer_to(&mut peer, 3).await? {
         Some(master_frame::Body::Accepted(Accepted { delivered: 1, .. })) => Ok(()),
         Some(master_frame::Body::Accepted(Accepted { delivered, .. })) => {
-            Err(failed(format!("it says that the message goes to {delivered} workers")))
+            Err(failed(format!("it says that the message goes to {delivered} workers; 1 was expected")))
         }
-        _ => Err(failed("it answers with something else than Accepted")),
+        _ => Err(failed("it answers with something else; Accepted was expected")),
     }
 }
 
@@ -148,13 +154,14 @@ async fn ask(peer: &mut Peer, seq: u64, body: Body) -> Result<(), Fault> {
 
 async fn answer_to(peer: &mut Peer, seq: u64) -> Result<Option<master_frame::Body>, Fault> {
     loop {
-        let heard = heard(peer).await?;
+        let heard = heard(peer, "an answer to what was asked").await?;
         if heard.reply_to == seq {
             return Ok(heard.body);
         }
     }
 }
 
-async fn heard(peer: &mut Peer) -> Result<MasterFrame, Fault> {
-    peer.next::<MasterFrame>().await?.ok_or_else(|| failed("it closed the connection"))
+async fn heard(peer: &mut Peer, expected: &str) -> Result<MasterFrame, Fault> {
+    let next = peer.next::<MasterFrame>(expected).await?;
+    next.ok_or_else(|| failed(format!("it closed the connection; {expected} was expected")))
 }

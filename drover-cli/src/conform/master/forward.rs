@@ -62,7 +62,7 @@ async fn refuses_an_unknown_request(stage: &mut Stage) -> Result<(), Fault> {
         Some(master_frame::Body::Error(error)) if error.code() == ErrorCode::Unimplemented => {
             is_answered(&mut peer).await
         }
-        _ => Err(failed("it answers with something else than an Error with UNIMPLEMENTED")),
+        _ => Err(failed("it answers with something else; an Error with UNIMPLEMENTED was expected")),
     }
 }
 
@@ -70,7 +70,7 @@ async fn closes_at_what_it_must_understand(stage: &mut Stage) -> Result<(), Faul
     let (mut peer, _) = stage.started().await?;
     unknown(&mut peer, 7, false, true).await?;
     loop {
-        match peer.next::<MasterFrame>().await? {
+        match peer.next::<MasterFrame>("the end of the connection").await? {
             Some(_) => {}
             None => return is_closed(&mut peer).await,
         }
@@ -98,10 +98,10 @@ async fn copies_numbers(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn answer_to(peer: &mut Peer, seq: u64) -> Result<Option<master_frame::Body>, Fault> {
     loop {
-        match peer.next::<MasterFrame>().await? {
+        match peer.next::<MasterFrame>("an Error with UNIMPLEMENTED").await? {
             Some(heard) if heard.reply_to == seq => return Ok(heard.body),
             Some(_) => {}
-            None => return Err(failed("it closed the connection")),
+            None => return Err(failed("it closed the connection; an Error with UNIMPLEMENTED was expected")),
         }
     }
 }

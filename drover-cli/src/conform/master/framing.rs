@@ -81,11 +81,11 @@ async fn takes_the_largest_frame(stage: &mut Stage) -> Result<(), Fault> {
 async fn ends(stage: &mut Stage, bytes: Vec<u8>) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     peer.send_bytes(&bytes, "what is no frame").await?;
-    while let Some(heard) = peer.next::<MasterFrame>().await? {
+    while let Some(heard) = peer.next::<MasterFrame>("the end of the connection").await? {
         if let Some(master_frame::Body::Error(error)) = &heard.body
             && error.code() != ErrorCode::BadFrame
         {
-            return Err(failed(format!("it closes with {:?} instead of BAD_FRAME", error.code())));
+            return Err(failed(format!("it closes with {:?}; BAD_FRAME was expected", error.code())));
         }
     }
     stage.is_ended(&stand_in).await
@@ -103,10 +103,10 @@ pub(super) async fn is_answered(peer: &mut Peer) -> Result<(), Fault> {
     let frame = drover_proto::latest::WorkerFrame { seq: SEQ, expects_reply: true, ..Default::default() };
     peer.send(&frame).await?;
     loop {
-        match peer.next::<MasterFrame>().await? {
+        match peer.next::<MasterFrame>("an Error with UNIMPLEMENTED").await? {
             Some(heard) if heard.reply_to == SEQ => return Ok(()),
             Some(_) => {}
-            None => return Err(failed("it closed the connection")),
+            None => return Err(failed("it closed the connection; that it goes on was expected")),
         }
     }
 }

@@ -86,12 +86,14 @@ async fn welcomes(stage: &mut Stage) -> Result<(), Fault> {
     ] {
         let variable = stand_in.variable(name);
         if variable != told {
-            return Err(failed(format!("Welcome says `{told}` where {name} is `{variable}`")));
+            return Err(failed(format!("Welcome says `{told}`; `{variable}` was expected, as in {name}")));
         }
     }
     match welcome.limits.unwrap_or_default().max_frame_bytes {
-        0 => Err(failed("Welcome names no frame limit")),
-        limit if limit >= 1 << 24 => Err(failed(format!("its frame limit, {limit}, is not below 16 MiB"))),
+        0 => Err(failed("Welcome names no frame limit; one was expected")),
+        limit if limit >= 1 << 24 => {
+            Err(failed(format!("its frame limit is {limit}; less than 16 MiB was expected")))
+        }
         _ => Ok(()),
     }
 }
@@ -101,16 +103,16 @@ async fn chooses_the_version(stage: &mut Stage) -> Result<(), Fault> {
     peer.send(&Hello { max_version: 100, ..hello(&stand_in) }).await?;
     match welcome(&mut peer).await?.version {
         1 => Ok(()),
-        other => Err(failed(format!("it chose version {other}"))),
+        other => Err(failed(format!("it chose version {other}; 1 was expected"))),
     }
 }
 
 async fn refuses_silence(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
-    if let Some(reply) = peer.next_within::<HelloReply>(SILENT).await?
+    if let Some(reply) = peer.next_within::<HelloReply>(SILENT, "the end of the connection").await?
         && !matches!(reply.reply, Some(hello_reply::Reply::Reject(_)))
     {
-        return Err(failed("it answered what was never said"));
+        return Err(failed("it answered what was never said; a Reject or the end was expected"));
     }
     // A refused worker is not killed for it.
     let mut peer = stage.connect(&stand_in).await?;
@@ -165,23 +167,27 @@ async fn takes_what_it_does_not_know(stage: &mut Stage) -> Result<(), Fault> {
 
 /// A Reject with this code and a sentence, and then the end.
 async fn is_refused(peer: &mut Peer, code: RejectCode) -> Result<(), Fault> {
-    match peer.next::<HelloReply>().await?.map(|reply| reply.reply) {
+    match peer.next::<HelloReply>("a Reject").await?.map(|reply| reply.reply) {
         Some(Some(hello_reply::Reply::Reject(reject))) if reject.code() != code => {
-            Err(failed(format!("it refuses with {:?} instead of {code:?}", reject.code())))
+            Err(failed(format!("it refuses with {:?}; {code:?} was expected", reject.code())))
         }
         Some(Some(hello_reply::Reply::Reject(reject))) if reject.message.is_empty() => {
-            Err(failed("its Reject says nothing to people"))
+            Err(failed("its Reject has no message; a sentence for people was expected"))
         }
         Some(Some(hello_reply::Reply::Reject(_))) => is_closed(peer).await,
-        Some(Some(hello_reply::Reply::Welcome(_))) => Err(failed("it welcomes who should be refused")),
-        Some(None) | None => Err(failed("it closed without a Reject")),
+        Some(Some(hello_reply::Reply::Welcome(_))) => {
+            Err(failed(format!("it welcomes who should be refused; a Reject with {code:?} was expected")))
+        }
+        Some(None) | None => {
+            Err(failed(format!("it closed without a Reject; one with {code:?} was expected")))
+        }
     }
 }
 
 pub(super) async fn is_closed(peer: &mut Peer) -> Result<(), Fault> {
-    match peer.next::<HelloReply>().await {
+    match peer.next::<HelloReply>("the end of the connection").await {
         Ok(None) => Ok(()),
-        _ => Err(failed("it did not close the connection")),
+        _ => Err(failed("it did not close the connection; its end was expected")),
     }
 }
 

@@ -61,7 +61,9 @@ async fn takes_it_for_ready(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, stand_in, _) = stage.welcomed().await?;
     is_answered(&mut peer).await?;
     if stage.phase_of(&stand_in).await? != Phase::Starting {
-        return Err(failed("the worker counts as ready before it has said Started"));
+        return Err(failed(
+            "the worker counts as ready before it has said Started; it was expected to count as starting",
+        ));
     }
     peer.send(&said(Body::Started(Started {}))).await?;
     stage.is(&stand_in, Phase::Started).await
@@ -71,11 +73,14 @@ async fn refuses(stage: &mut Stage, body: Body) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     peer.send(&WorkerFrame { seq: 5, ..said(body) }).await?;
     loop {
-        let heard = heard(&mut peer).await?;
+        let heard = heard(&mut peer, "an Error with BAD_STATE").await?;
         match heard.body {
             Some(master_frame::Body::Error(error)) if heard.reply_to == 5 => {
                 if error.code() != ErrorCode::BadState {
-                    return Err(failed(format!("it refuses with {:?} instead of BAD_STATE", error.code())));
+                    return Err(failed(format!(
+                        "it refuses with {:?}; BAD_STATE was expected",
+                        error.code()
+                    )));
                 }
                 break;
             }
@@ -85,19 +90,19 @@ async fn refuses(stage: &mut Stage, body: Body) -> Result<(), Fault> {
     is_answered(&mut peer).await?;
     match stage.phase_of(&stand_in).await? {
         Phase::Started => Ok(()),
-        other => Err(failed(format!("the worker counts as {} then", other.name()))),
+        other => Err(failed(format!("the worker counts as {} then; started was expected", other.name()))),
     }
 }
 
 async fn follows_a_whole_life(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     stage.operate(Operation::Stop).await?;
-    let stop = until(&mut peer, |body| matches!(body, master_frame::Body::Stop(_))).await?;
+    let stop = until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
     stage.is(&stand_in, Phase::Stopping).await?;
     peer.send(&WorkerFrame { reply_to: stop, ..said(Body::Stopped(Stopped {})) }).await?;
-    let quit = until(&mut peer, |body| matches!(body, master_frame::Body::Quit(_))).await?;
+    let quit = until(&mut peer, "Quit", |body| matches!(body, master_frame::Body::Quit(_))).await?;
     if quit == stop {
-        return Err(failed("Stop and Quit have the same seq"));
+        return Err(failed("Stop and Quit have the same seq; one of its own was expected for each"));
     }
     peer.send(&WorkerFrame { reply_to: quit, ..said(Body::ShutDown(ShutDown {})) }).await?;
     stage.release(&stand_in);
@@ -108,9 +113,10 @@ async fn bears_what_crosses(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, stand_in, _) = stage.welcomed().await?;
     stage.operate(Operation::Stop).await?;
     // Its end may begin with Stop or, before it was ready, with Quit.
-    let seq =
-        until(&mut peer, |body| matches!(body, master_frame::Body::Stop(_) | master_frame::Body::Quit(_)))
-            .await?;
+    let seq = until(&mut peer, "Stop or Quit", |body| {
+        matches!(body, master_frame::Body::Stop(_) | master_frame::Body::Quit(_))
+    })
+    .await?;
     peer.send(&WorkerFrame { seq: 5, ..said(Body::Started(Started {})) }).await?;
     is_answered_without(&mut peer, 5).await?;
     let _ = seq;
@@ -123,10 +129,14 @@ async fn is_answered_without(peer: &mut Peer, refused: u64) -> Result<(), Fault>
     const SEQ: u64 = 99;
     peer.send(&WorkerFrame { seq: SEQ, expects_reply: true, ..Default::default() }).await?;
     loop {
-        let heard = heard(peer).await?;
+        let heard = heard(peer, "an answer to what was asked").await?;
         match heard.reply_to {
             SEQ => return Ok(()),
-            number if number == refused => return Err(failed("it refuses what has crossed its own frame")),
+            number if number == refused => {
+                return Err(failed(
+                    "it refuses what has crossed its own frame; it was expected to ignore it",
+                ));
+            }
             _ => {}
         }
     }
@@ -140,11 +150,11 @@ async fn resumes(stage: &mut Stage) -> Result<(), Fault> {
     peer.send(&said(Body::Started(Started {}))).await?;
     stage.is(&stand_in, Phase::Started).await?;
     stage.operate(Operation::Suspend).await?;
-    let stop = until(&mut peer, |body| matches!(body, master_frame::Body::Stop(_))).await?;
+    let stop = until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
     peer.send(&WorkerFrame { reply_to: stop, ..said(Body::Stopped(Stopped {})) }).await?;
     stage.is(&stand_in, Phase::Stopped).await?;
     stage.operate(Operation::Resume).await?;
-    let resume = until(&mut peer, |body| matches!(body, master_frame::Body::Resume(_))).await?;
+    let resume = until(&mut peer, "Resume", |body| matches!(body, master_frame::Body::Resume(_))).await?;
     peer.send(&WorkerFrame { reply_to: resume, ..said(Body::Started(Started {})) }).await?;
     stage.is(&stand_in, Phase::Started).await
 }
@@ -158,9 +168,9 @@ async fn asks_for_signs_of_life(stage: &mut Stage) -> Result<(), Fault> {
     peer.send(&said(Body::Started(Started {}))).await?;
     let mut last = 0;
     for _ in 0..2 {
-        let seq = until(&mut peer, |body| matches!(body, master_frame::Body::Ping(_))).await?;
+        let seq = until(&mut peer, "Ping", |body| matches!(body, master_frame::Body::Ping(_))).await?;
         if seq <= last {
-            return Err(failed(format!("its Ping has seq {seq}, after {last}")));
+            return Err(failed(format!("its Ping has seq {seq}, after {last}; a larger one was expected")));
         }
         last = seq;
         let pong = Body::Pong(drover_proto::latest::Pong {});
@@ -170,22 +180,27 @@ async fn asks_for_signs_of_life(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// Waits until it says something of this kind, and tells its `seq`.
-pub(super) async fn until(peer: &mut Peer, is_it: fn(&master_frame::Body) -> bool) -> Result<u64, Fault> {
+pub(super) async fn until(
+    peer: &mut Peer,
+    expected: &str,
+    is_it: fn(&master_frame::Body) -> bool,
+) -> Result<u64, Fault> {
     let found = async {
         loop {
             match peer.read::<MasterFrame>().await? {
                 Some(MasterFrame { seq, body: Some(body), .. }) if is_it(&body) => return Ok(seq),
                 Some(_) => {}
-                None => return Err(failed("it closed the connection")),
+                None => return Err(failed(format!("it closed the connection; {expected} was expected"))),
             }
         }
     };
     match tokio::time::timeout(SOON, found).await {
         Ok(found) => found,
-        Err(_) => Err(failed(format!("it did not say what is due within {SOON:?}"))),
+        Err(_) => Err(failed(format!("it did not say {expected}, which was expected within {SOON:?}"))),
     }
 }
 
-async fn heard(peer: &mut Peer) -> Result<MasterFrame, Fault> {
-    peer.next::<MasterFrame>().await?.ok_or_else(|| failed("it closed the connection"))
+async fn heard(peer: &mut Peer, expected: &str) -> Result<MasterFrame, Fault> {
+    let next = peer.next::<MasterFrame>(expected).await?;
+    next.ok_or_else(|| failed(format!("it closed the connection; {expected} was expected")))
 }

@@ -52,12 +52,12 @@ async fn takes_it_back(stage: &mut Stage) -> Result<(), Fault> {
 async fn says_it_again(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     stage.operate(Operation::Stop).await?;
-    until(&mut peer, |body| matches!(body, master_frame::Body::Stop(_))).await?;
+    until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
     peer.hang_up()?;
     let mut peer = comes_back(stage, &stand_in).await?;
-    let stop = until(&mut peer, |body| matches!(body, master_frame::Body::Stop(_))).await?;
+    let stop = until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
     peer.send(&WorkerFrame { reply_to: stop, ..said(Body::Stopped(Stopped {})) }).await?;
-    let quit = until(&mut peer, |body| matches!(body, master_frame::Body::Quit(_))).await?;
+    let quit = until(&mut peer, "Quit", |body| matches!(body, master_frame::Body::Quit(_))).await?;
     peer.send(&WorkerFrame { reply_to: quit, ..said(Body::ShutDown(ShutDown {})) }).await?;
     stage.release(&stand_in);
     stage.is_ended(&stand_in).await
@@ -66,7 +66,7 @@ async fn says_it_again(stage: &mut Stage) -> Result<(), Fault> {
 async fn closes_after_half_a_close(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     peer.shut_down(Shutdown::Write)?;
-    while peer.next::<MasterFrame>().await?.is_some() {}
+    while peer.next::<MasterFrame>("the end of the connection").await?.is_some() {}
     Ok(())
 }
 

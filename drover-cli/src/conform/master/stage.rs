@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use drover_master::control::ControlClient;
 use drover_proto::latest::{
-    Hello, HelloReply, OperateRequest, Operation, Phase, Started, Welcome, WorkerFrame, WorkerStatus,
-    hello_reply, worker_frame::Body,
+    AppStatus, Hello, HelloReply, OperateRequest, Operation, Phase, Started, Welcome, WorkerFrame,
+    WorkerStatus, hello_reply, worker_frame::Body,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -87,7 +87,9 @@ impl Stage {
         let socket = stand_in.variable("DROVER_SOCKET");
         match UnixStream::connect(socket).await {
             Ok(stream) => Ok(Peer::new(stream, self.log.clone())),
-            Err(error) => Err(failed(format!("DROVER_SOCKET, `{socket}`, can't be connected to: {error}"))),
+            Err(error) => Err(failed(format!(
+                "DROVER_SOCKET, `{socket}`, can't be connected to: {error}; a master that listens was expected"
+            ))),
         }
     }
 
@@ -122,7 +124,7 @@ impl Stage {
         match tokio::time::timeout(PROCESS, reached).await {
             Ok(reached) => reached,
             Err(_) => Err(failed(format!(
-                "the status says that the worker is {}, not {}",
+                "the status says that the worker is {}; {} was expected",
                 last.name(),
                 phase.name()
             ))),
@@ -166,12 +168,17 @@ impl Stage {
         asked.await.map_err(|error| failed(format!("the master refuses: {error}")))
     }
 
-    /// Ends what the last case has left. A worker without a connection is ended by SIGTERM at once.
+    /// Ends what the last case has left. The stand-in is killed: a case may still hold its connection and never answer Stop,
+    /// and then every deadline of the app would pass first, which may be longer than anybody waits here.
     pub(super) async fn clear(&mut self) -> Result<(), Fault> {
-        self.held = None;
         self.operate(Operation::Stop).await?;
+        if let Some(stand_in) = self.held.take()
+            && self.phase_of(&stand_in).await? != Phase::Unspecified
+        {
+            signal(stand_in.pid, Signal::SIGKILL);
+        }
         within("the app did not end", async {
-            while self.statuses().await?.iter().any(|row| row.pid != 0) {
+            while !self.apps().await?.iter().all(has_ended) {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
             Ok(())
@@ -186,10 +193,14 @@ impl Stage {
     }
 
     async fn statuses(&self) -> Result<Vec<WorkerStatus>, Fault> {
+        Ok(self.apps().await?.into_iter().flat_map(|app| app.workers).collect())
+    }
+
+    async fn apps(&self) -> Result<Vec<AppStatus>, Fault> {
         let status = self.client().await?.status(std::slice::from_ref(&self.app)).await;
         let status =
             status.map_err(|error| failed(format!("the master does not tell its status: {error}")))?;
-        Ok(status.apps.into_iter().flat_map(|app| app.workers).collect())
+        Ok(status.apps)
     }
 
     async fn client(&self) -> Result<ControlClient, Fault> {
@@ -211,14 +222,21 @@ pub(super) fn said(body: Body) -> WorkerFrame {
 
 /// The Welcome that answers a Hello.
 pub(super) async fn welcome(peer: &mut Peer) -> Result<Welcome, Fault> {
-    match peer.next::<HelloReply>().await?.map(|reply| reply.reply) {
+    match peer.next::<HelloReply>("a Welcome").await?.map(|reply| reply.reply) {
         Some(Some(hello_reply::Reply::Welcome(welcome))) => Ok(welcome),
         Some(Some(hello_reply::Reply::Reject(reject))) => {
-            Err(failed(format!("it rejects a good Hello: {}", reject.message)))
+            Err(failed(format!("it rejects a good Hello, `{}`; a Welcome was expected", reject.message)))
         }
-        Some(None) => Err(failed("its reply is empty")),
-        None => Err(failed("it closed instead of an answer to Hello")),
+        Some(None) => Err(failed("its reply is empty; a Welcome was expected")),
+        None => Err(failed("it closed the connection; an answer to Hello was expected")),
     }
+}
+
+/// Whether the app has ended, and not only its processes: what it is asked while it still stops would be lost, and one that it
+/// begins to start has none yet.
+fn has_ended(app: &AppStatus) -> bool {
+    let has_ended = matches!(app.phase(), Phase::Initialized | Phase::ShutDown | Phase::Failed);
+    has_ended && app.operation.is_empty() && app.workers.iter().all(|row| row.pid == 0)
 }
 
 /// A process that waits for somebody to speak for it.

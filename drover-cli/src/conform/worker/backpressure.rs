@@ -37,7 +37,11 @@ async fn outlives_a_deaf_master(stage: &mut Stage) -> Result<(), Fault> {
         while written < bytes.len() {
             match worker.peer.stream.write(&bytes[written..]).await {
                 Ok(count) => written += count,
-                Err(error) => return Err(failed(format!("it closed the connection: {error}"))),
+                Err(error) => {
+                    return Err(failed(format!(
+                        "it closed the connection, {error}; {FLOOD} Pongs were expected"
+                    )));
+                }
             }
         }
         // All was taken; the answers wait.
@@ -54,17 +58,25 @@ async fn outlives_a_deaf_master(stage: &mut Stage) -> Result<(), Fault> {
             match worker.peer.stream.try_write(&bytes[written..]) {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(failed(format!("it closed the connection: {error}"))),
+                Err(error) => {
+                    return Err(failed(format!(
+                        "it closed the connection, {error}; {FLOOD} Pongs were expected"
+                    )));
+                }
             }
         }
-        let heard = worker.peer.next::<WorkerFrame>().await.map_err(|fault| match fault {
+        let heard = worker.peer.next::<WorkerFrame>("a Pong").await.map_err(|fault| match fault {
             Fault::Failed(why) => failed(format!("{why}, after {answered} of {FLOOD} Pongs")),
             other => other,
         })?;
         match heard {
             Some(heard) if matches!(heard.body, Some(Body::Pong(_))) => answered += 1,
             Some(_) => {}
-            None => return Err(failed(format!("it closed the connection after {answered} Pongs"))),
+            None => {
+                return Err(failed(format!(
+                    "it closed the connection after {answered} Pongs; {FLOOD} were expected"
+                )));
+            }
         }
     }
     worker.leaves().await

@@ -100,17 +100,19 @@ pub(super) fn request(seq: u64, topic: &str, payload: Vec<u8>) -> MasterFrame {
 pub(super) async fn ask(worker: &mut Worker, topic: &str, payload: &[u8]) -> Result<WorkerFrame, Fault> {
     let seq = worker.next_seq();
     worker.peer.send(&request(seq, topic, payload.to_vec())).await?;
-    worker.answer_to(seq).await
+    worker.answer_to(seq, "a Reply or an Error").await
 }
 
 /// The payload of a Reply; anything else is a fault.
 pub(super) fn replied(frame: WorkerFrame) -> Result<Vec<u8>, Fault> {
     match frame.body {
         Some(Body::Reply(Reply { payload })) => Ok(payload.to_vec()),
-        Some(Body::Error(error)) => {
-            Err(failed(format!("it answered with {:?}: {}", error.code(), error.message)))
-        }
-        _ => Err(failed("its answer is neither Reply nor Error")),
+        Some(Body::Error(error)) => Err(failed(format!(
+            "it answered with {:?}, `{}`; a Reply was expected",
+            error.code(),
+            error.message
+        ))),
+        _ => Err(failed("its answer is neither Reply nor Error; a Reply was expected")),
     }
 }
 
@@ -118,10 +120,13 @@ async fn echoes(stage: &mut Stage, seq: u64, length: usize) -> Result<(), Fault>
     let worker = connected(stage).await?;
     let payload: Vec<u8> = (0..=255).cycle().take(length).collect();
     worker.peer.send(&request(seq, ECHO, payload.clone())).await?;
-    let answer = replied(worker.answer_to(seq).await?)?;
+    let answer = replied(worker.answer_to(seq, "a Reply").await?)?;
     match answer == payload {
         true => Ok(()),
-        false => Err(failed(format!("it echoed {} bytes that are not those of the request", answer.len()))),
+        false => Err(failed(format!(
+            "it echoed {} bytes; the {length} of the request were expected",
+            answer.len()
+        ))),
     }
 }
 
@@ -130,9 +135,9 @@ async fn tells_of_a_failure(stage: &mut Stage) -> Result<(), Fault> {
     match ask(worker, FAIL, b"").await?.body {
         Some(Body::Error(error)) if error.code() == ErrorCode::Failed => Ok(()),
         Some(Body::Error(Error { code, .. })) => {
-            Err(failed(format!("it answered with Error code {code} instead of FAILED")))
+            Err(failed(format!("it answered with Error code {code}; FAILED was expected")))
         }
-        _ => Err(failed("it answered with something else than an Error")),
+        _ => Err(failed("it answered with something else; an Error was expected")),
     }
 }
 
@@ -140,7 +145,7 @@ async fn answers_unknown_topics(stage: &mut Stage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     match ask(worker, NOBODYS, b"hello").await?.body {
         Some(Body::Error(_)) => Ok(()),
-        _ => Err(failed("it answered with something else than an Error")),
+        _ => Err(failed("it answered with something else; an Error was expected")),
     }
 }
 
@@ -153,16 +158,18 @@ async fn answers_many(stage: &mut Stage) -> Result<(), Fault> {
         open.insert(seq);
     }
     while !open.is_empty() {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("a Reply to each request").await?;
         let seq = heard.reply_to;
         if !matches!(heard.body, Some(Body::Reply(_) | Body::Error(_))) {
             continue;
         }
         if replied(heard)? != seq.to_be_bytes() {
-            return Err(failed(format!("the answer to {seq} is that to another request")));
+            return Err(failed(format!(
+                "the answer to {seq} is that to another request; its own payload was expected"
+            )));
         }
         if !open.remove(&seq) {
-            return Err(failed(format!("it answered {seq} a second time")));
+            return Err(failed(format!("it answered {seq} a second time; one answer was expected")));
         }
     }
     Ok(())
@@ -176,10 +183,12 @@ async fn leaves_messages_unanswered(stage: &mut Stage) -> Result<(), Fault> {
     let seq = worker.next_seq();
     worker.peer.send(&request(seq, ECHO, Vec::new())).await?;
     loop {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("a Reply to the request").await?;
         match heard.body {
             Some(Body::Reply(_) | Body::Error(_)) if heard.reply_to == seq => return Ok(()),
-            Some(Body::Reply(_) | Body::Error(_)) => return Err(failed("it answered a one-way message")),
+            Some(Body::Reply(_) | Body::Error(_)) => {
+                return Err(failed("it answered a one-way message; no answer was expected"));
+            }
             _ => {}
         }
     }

@@ -67,7 +67,7 @@ async fn attended(
     mut look: impl FnMut(&WorkerFrame) -> Option<master_frame::Body> + Send,
 ) -> Result<WorkerFrame, Fault> {
     loop {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("an answer to the request").await?;
         if heard.reply_to == seq && matches!(heard.body, Some(Body::Reply(_) | Body::Error(_))) {
             return Ok(heard);
         }
@@ -95,16 +95,16 @@ async fn sends(stage: &mut Stage) -> Result<(), Fault> {
     replied(answer)?;
     // A Reply may overtake what was sent before it: an order is promised to messages alone.
     while sent.is_none() {
-        if let Some(Body::Message(message)) = worker.heard().await?.body {
+        if let Some(Body::Message(message)) = worker.heard("a Message to SCOPE_APP").await?.body {
             sent = Some(message);
         }
     }
     match sent {
         Some(Message { topic, scope, .. }) if topic == TOPIC && scope == i32::from(Scope::App) => Ok(()),
-        Some(Message { topic, scope, .. }) => {
-            Err(failed(format!("its message has the topic `{topic}` and the scope {scope}")))
-        }
-        None => Err(failed("it answered, but sent no message")),
+        Some(Message { topic, scope, .. }) => Err(failed(format!(
+            "its message has the topic `{topic}` and the scope {scope}; `{TOPIC}` and SCOPE_APP were expected"
+        ))),
+        None => Err(failed("it answered, but sent no message; one to SCOPE_APP was expected")),
     }
 }
 
@@ -123,8 +123,8 @@ async fn subscribes(stage: &mut Stage) -> Result<(), Fault> {
     replied(answer)?;
     match subscribed.as_deref() {
         Some(TOPIC) => {}
-        Some(other) => return Err(failed(format!("it subscribed to `{other}` instead of `{TOPIC}`"))),
-        None => return Err(failed("it answered, but subscribed to nothing before")),
+        Some(other) => return Err(failed(format!("it subscribed to `{other}`; `{TOPIC}` was expected"))),
+        None => return Err(failed("it answered, but subscribed to nothing before, which was expected")),
     }
     let published = Message {
         topic: TOPIC.to_owned(),
@@ -141,18 +141,20 @@ async fn asks(stage: &mut Stage, answer: master_frame::Body, expected: &[u8]) ->
     let worker = connected(stage).await?;
     let seq = worker.next_seq();
     worker.peer.send(&request(seq, ASK, TOPIC.into())).await?;
-    let mut fault = Some("it answered, but asked nothing before");
+    let mut fault = Some("it answered, but asked nothing before, which was expected");
     let got = attended(worker, seq, |heard| {
         let Some(Body::Message(message)) = &heard.body else {
             return Some(master_frame::Body::Accepted(Accepted::default()));
         };
         fault = match () {
-            () if message.topic != TOPIC => Some("its request has another topic"),
+            () if message.topic != TOPIC => {
+                Some("its request has another topic; the payload of what it was asked was expected")
+            }
             () if message.scope != i32::from(Scope::App) => {
-                Some("its request has another scope than SCOPE_APP")
+                Some("its request has another scope; SCOPE_APP was expected")
             }
             () if heard.seq == 0 || !heard.expects_reply => {
-                Some("its request has no seq, or expects no reply")
+                Some("its request has no seq, or expects no reply; both were expected")
             }
             () => None,
         };
@@ -165,7 +167,11 @@ async fn asks(stage: &mut Stage, answer: master_frame::Body, expected: &[u8]) ->
     let got = replied(got)?;
     match String::from_utf8_lossy(&got).contains(&*String::from_utf8_lossy(expected)) {
         true => Ok(()),
-        false => Err(failed(format!("it passed on `{}`", got.escape_ascii()))),
+        false => Err(failed(format!(
+            "it passed on `{}`; `{}` was expected",
+            got.escape_ascii(),
+            expected.escape_ascii()
+        ))),
     }
 }
 
@@ -177,7 +183,7 @@ async fn answers_what_was_on_the_way(stage: &mut Stage) -> Result<(), Fault> {
     worker.peer.send_bytes(&bytes, "Stop and a request in one write").await?;
     let (mut is_stopped, mut is_answered) = (false, false);
     while !(is_stopped && is_answered) {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("Stopped, and an answer to the request,").await?;
         is_stopped |= heard.body == Some(Body::Stopped(Stopped {}));
         is_answered |= heard.reply_to == second;
     }
@@ -190,14 +196,10 @@ async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
     let capabilities = vec![BUS.to_owned(), "app".to_owned()];
     let welcome = drover_proto::latest::Welcome { capabilities, ..welcome() };
     worker.peer.send(&super::stage::reply(welcome)).await?;
-    let mut window = None;
-    loop {
-        match worker.heard().await?.body {
-            Some(Body::Consumed(Consumed { window: bytes, .. })) if bytes > 0 => window = Some(bytes),
-            Some(Body::Started(_)) => break,
-            _ => {}
-        }
-    }
+    let window = worker.becomes_ready().await?.into_iter().rev().find_map(|said| match said.body {
+        Some(Body::Consumed(Consumed { window, .. })) if window > 0 => Some(window),
+        _ => None,
+    });
     let Some(window) = window else {
         return Err(Fault::Skipped("the worker names no window".to_owned()));
     };
@@ -210,11 +212,19 @@ async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
             (on_the_way, sent) = (on_the_way + size, sent + size);
             continue;
         }
-        if let Some(Body::Consumed(Consumed { bytes, .. })) = worker.heard().await?.body {
+        if let Some(Body::Consumed(Consumed { bytes, .. })) =
+            worker.heard("Consumed, of a window that is full,").await?.body
+        {
             consumed += bytes;
-            if consumed > sent {
+            if bytes > on_the_way {
                 return Err(failed(format!(
-                    "it says that {consumed} bytes are free, of {sent} that were sent"
+                    "it says that {bytes} bytes are free, of {on_the_way} that were on the way; no more was expected"
+                )));
+            }
+            // All frames are of one size, and a message becomes free as a whole.
+            if consumed % size != 0 {
+                return Err(failed(format!(
+                    "it says that {consumed} bytes are free; a multiple of {size} was expected, the length of each frame without its header"
                 )));
             }
             on_the_way -= bytes;
@@ -224,10 +234,11 @@ async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 async fn keeps_quiet(stage: &mut Stage) -> Result<(), Fault> {
-    let worker = stage.started().await?;
-    let said = worker.answers_ping().await?;
+    let worker = stage.welcomed().await?;
+    let mut said = worker.becomes_ready().await?;
+    said.extend(worker.answers_ping().await?);
     match said.iter().any(|said| matches!(said.body, Some(Body::Message(_) | Body::Subscribe(_)))) {
-        true => Err(failed("it sent messages to a master that carries none")),
+        true => Err(failed("it sent messages to a master that carries none; it was expected to keep them")),
         false => worker.leaves().await,
     }
 }

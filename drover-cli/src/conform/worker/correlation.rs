@@ -39,12 +39,15 @@ async fn copies_numbers(stage: &mut Stage, numbers: &[u64]) -> Result<(), Fault>
     }
     let mut open = numbers.to_vec();
     while !open.is_empty() {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("a Pong to each Ping").await?;
         let Some(Body::Pong(_)) = heard.body else { continue };
         match open.iter().position(|seq| *seq == heard.reply_to) {
             Some(at) => drop(open.remove(at)),
             None => {
-                return Err(failed(format!("its Pong answers {}; open are {open:?}", heard.reply_to)));
+                return Err(failed(format!(
+                    "its Pong answers {}; one of {open:?} was expected",
+                    heard.reply_to
+                )));
             }
         }
     }
@@ -78,21 +81,24 @@ async fn answers_once(stage: &mut Stage) -> Result<(), Fault> {
     // Stopped may come behind the last Pong: a drain takes its time.
     let mut is_stopped = false;
     while !is_stopped {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("Stopped").await?;
         is_stopped = matches!(heard.body, Some(Body::Stopped(_)));
         count(&heard);
     }
     asked.push(worker.ask(quit()).await?);
-    while let Some(heard) = worker.peer.next::<WorkerFrame>().await? {
+    while let Some(heard) = worker.peer.next::<WorkerFrame>("ShutDown, and the end,").await? {
         count(&heard);
         if heard.body == Some(Body::Pong(Pong {})) && !asked.contains(&heard.reply_to) {
-            return Err(failed(format!("its Pong answers {}, which nobody asked", heard.reply_to)));
+            return Err(failed(format!(
+                "its Pong answers {}, which nobody asked; the number of a Ping was expected",
+                heard.reply_to
+            )));
         }
     }
     for seq in asked {
         let count = answers.get(&seq).copied().unwrap_or(0);
         if count != 1 {
-            return Err(failed(format!("frame {seq} was answered {count} times")));
+            return Err(failed(format!("frame {seq} was answered {count} times; once was expected")));
         }
     }
     Ok(())

@@ -22,7 +22,7 @@ async fn keeps_its_token_secret(stage: &mut Stage) -> Result<(), Fault> {
     worker.stops().await?;
     worker.leaves().await?;
     match worker.process.has_printed(&token) {
-        true => Err(failed("it printed its token")),
+        true => Err(failed("it printed its token; it was expected to keep it secret")),
         false => Ok(()),
     }
 }

@@ -88,14 +88,14 @@ async fn refuses_an_unknown_request(stage: &mut Stage, has_body: bool) -> Result
     } else {
         worker.peer.send(&MasterFrame { seq, expects_reply: true, ..Default::default() }).await?;
     }
-    match worker.answer_to(seq).await?.body {
+    match worker.answer_to(seq, "an Error with UNIMPLEMENTED").await?.body {
         Some(Body::Error(error)) if error.code() == ErrorCode::Unimplemented => {
             worker.answers_ping().await.map(drop)
         }
         Some(Body::Error(error)) => {
-            Err(failed(format!("it answered with {:?} instead of UNIMPLEMENTED", error.code())))
+            Err(failed(format!("it answered with {:?}; UNIMPLEMENTED was expected", error.code())))
         }
-        _ => Err(failed("it answered with something else than an Error")),
+        _ => Err(failed("it answered with something else; an Error with UNIMPLEMENTED was expected")),
     }
 }
 
@@ -120,14 +120,16 @@ async fn ignores_unknown_fields(stage: &mut Stage) -> Result<(), Fault> {
         let seq = worker.next_seq();
         let bytes = framed_bytes(&body_with_more(seq, body.clone(), number));
         worker.peer.send_bytes(&bytes, "a message with unknown fields").await?;
-        let answer = worker.answer_to(seq).await?.body;
+        let answer = worker.answer_to(seq, "Pong, Stopped or ShutDown").await?.body;
         answers.push(answer);
     }
     match answers[..] {
         [Some(Body::Pong(_)), Some(Body::Stopped(Stopped {})), Some(Body::ShutDown(ShutDown {}))] => {
             worker.ends_with_zero(QUIT + SLACK).await
         }
-        _ => Err(failed("it did not answer Ping, Stop and Quit as if the fields were not there")),
+        _ => Err(failed(
+            "it did not answer with Pong, Stopped and ShutDown, which were expected as if the fields were not there",
+        )),
     }
 }
 
@@ -154,14 +156,14 @@ async fn does_not_answer_an_error(stage: &mut Stage) -> Result<(), Fault> {
     worker.peer.send(&MasterFrame { expects_reply: true, ..frame(seq, body) }).await?;
     let said = worker.answers_ping().await?;
     match said.iter().any(|said| said.reply_to == seq) {
-        true => Err(failed("it answered an Error")),
+        true => Err(failed("it answered an Error; no answer was expected")),
         false => Ok(()),
     }
 }
 
 fn no_error(said: &[WorkerFrame], why: &str) -> Result<(), Fault> {
     match said.iter().any(|said| matches!(said.body, Some(Body::Error(_)))) {
-        true => Err(failed(why)),
+        true => Err(failed(format!("{why}; no answer was expected"))),
         false => Ok(()),
     }
 }

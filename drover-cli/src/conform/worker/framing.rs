@@ -92,9 +92,11 @@ async fn reads_many_frames(stage: &mut Stage) -> Result<(), Fault> {
     bytes.extend((first..first + BULK).flat_map(|seq| framed(&frame(seq, ping()))));
     worker.peer.send_bytes(&bytes, "Welcome and 100 Pings in one write").await?;
     for seq in first..first + BULK {
-        let answer = worker.answer_to(seq).await?;
+        let answer = worker.answer_to(seq, "a Pong").await?;
         if !matches!(answer.body, Some(Body::Pong(_))) {
-            return Err(failed(format!("Ping {seq} of {BULK} was not answered by Pong")));
+            return Err(failed(format!(
+                "Ping {seq} of {BULK} was answered with something else; a Pong was expected"
+            )));
         }
     }
     Ok(())
@@ -151,7 +153,7 @@ async fn takes_an_empty_frame(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.peer.send_bytes(&[0; 4], "a frame of length 0").await?;
     match worker.answers_ping().await?.into_iter().find(|said| said.reply_to != 0 || is_error(said)) {
-        Some(_) => Err(failed("it answered a frame that asks nothing")),
+        Some(_) => Err(failed("it answered a frame that asks nothing; no answer was expected")),
         None => Ok(()),
     }
 }
@@ -162,7 +164,7 @@ async fn closes_with_reason(worker: &mut Worker) -> Result<(), Fault> {
         if let Some(Body::Error(error)) = &said.body
             && error.code() != ErrorCode::BadFrame
         {
-            return Err(failed(format!("it closed with {:?} instead of BAD_FRAME", error.code())));
+            return Err(failed(format!("it closed with {:?}; BAD_FRAME was expected", error.code())));
         }
     }
     Ok(())

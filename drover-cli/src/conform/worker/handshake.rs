@@ -1,5 +1,6 @@
 //! HS: the handshake.
 
+use std::fs;
 use std::time::Duration;
 
 use drover_proto::latest::{HelloReply, Reject, RejectCode, hello_reply};
@@ -12,6 +13,9 @@ use super::tested::Worker;
 
 /// How long nothing may come that would be there at once.
 const SILENCE: Duration = Duration::from_millis(500);
+
+/// How many processes may stand between the one that was started and the one that speaks.
+const DEPTH: usize = 64;
 
 /// How long a refused worker may take to leave. The page names no time; its start deadline would end it.
 const LEAVING: Duration = Duration::from_secs(10);
@@ -84,7 +88,7 @@ async fn offers_versions(stage: &mut Stage) -> Result<(), Fault> {
     if min == 1 && max >= 1 {
         return Ok(());
     }
-    Err(failed(format!("its Hello offers the versions {min} to {max}; version 1 is not among them")))
+    Err(failed(format!("its Hello offers the versions {min} to {max}; 1 was expected to be among them")))
 }
 
 async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
@@ -92,26 +96,44 @@ async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
     let (_, hello) = stage.introduced().await?;
     match hello.token == token {
         true => Ok(()),
-        false if hello.token.is_empty() => Err(failed("its Hello has no token")),
-        false => Err(failed(format!("its Hello shows the token `{}` instead of `{token}`", hello.token))),
+        false if hello.token.is_empty() => {
+            Err(failed(format!("its Hello has no token; `{token}` was expected")))
+        }
+        false => Err(failed(format!("its Hello shows the token `{}`; `{token}` was expected", hello.token))),
     }
 }
 
 async fn tells_its_pid(stage: &mut Stage) -> Result<(), Fault> {
-    let (_, hello) = stage.introduced().await?;
+    let (worker, hello) = stage.introduced().await?;
+    let Some(started) = worker.process.pid().await else {
+        return Err(failed("it is gone; a worker that waits for an answer was expected"));
+    };
     match hello.pid {
-        0 => Err(failed("its Hello has no pid")),
-        _ => Ok(()),
+        0 => Err(failed(format!("its Hello has no pid; {started} was expected, or that of a child of it"))),
+        pid if descends(pid, started) => Ok(()),
+        pid => Err(failed(format!(
+            "its Hello has the pid {pid}; {started} was expected, or that of a child of it"
+        ))),
     }
+}
+
+/// Whether the process is this one, or below it: a wrapper may stand between.
+fn descends(pid: u32, from: u32) -> bool {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // Behind the name, which may contain anything: the state, then the parent (proc_pid_stat(5)).
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    std::iter::successors(Some(pid), |pid| parent(*pid)).take(DEPTH).any(|pid| pid == from)
 }
 
 async fn waits_for_the_answer(stage: &mut Stage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     if !worker.peer.is_silent(SILENCE).await {
-        return Err(failed("it sent something, or closed, before it was answered"));
+        return Err(failed("it sent something, or closed, before it was answered; silence was expected"));
     }
     worker.peer.send(&reply(welcome())).await?;
-    worker.becomes_ready().await
+    worker.becomes_ready().await.map(drop)
 }
 
 async fn leaves_when_rejected(stage: &mut Stage, code: i32) -> Result<(), Fault> {
@@ -162,7 +184,7 @@ fn reject(code: i32) -> HelloReply {
 
 async fn fails(worker: &mut Worker) -> Result<(), Fault> {
     match worker.ends(LEAVING).await?.reason.code() {
-        Some(0) => Err(failed("it exited with code 0 though it was refused")),
+        Some(0) => Err(failed("it exited with code 0 though it was refused; another code was expected")),
         _ => Ok(()),
     }
 }
@@ -170,6 +192,8 @@ async fn fails(worker: &mut Worker) -> Result<(), Fault> {
 fn has_told_why(worker: &Worker) -> Result<(), Fault> {
     match worker.process.has_printed(WHY) {
         true => Ok(()),
-        false => Err(failed(format!("it did not print the message of the Reject: {WHY}"))),
+        false => {
+            Err(failed(format!("it did not print the message of the Reject, which was expected: {WHY}")))
+        }
     }
 }

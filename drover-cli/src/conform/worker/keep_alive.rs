@@ -5,7 +5,8 @@ use drover_proto::latest::{Stopped, worker_frame::Body};
 use super::super::case::{Fault, failed};
 use super::super::peer::framed;
 use super::Case;
-use super::life::{Client, starts_and_answers};
+use super::client::Client;
+use super::life::starts_and_answers;
 use super::stage::{Stage, reply, welcome};
 use super::tested::{frame, ping, stop};
 
@@ -51,7 +52,7 @@ async fn answers_in_its_later_states(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn answers_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
-    let client = Client::connect(worker).await;
+    let client = Client::begun(worker).await?;
     let stop = worker.ask(stop()).await?;
     let meanwhile = worker.answers_ping().await?;
     drop(client);
@@ -68,10 +69,13 @@ async fn answers_a_burst(stage: &mut Stage) -> Result<(), Fault> {
     worker.peer.send_bytes(&bytes, "1000 Pings in one write").await?;
     let mut open: std::collections::BTreeSet<u64> = (1..=BURST).collect();
     while !open.is_empty() {
-        let heard = worker.heard().await?;
+        let heard = worker.heard("a Pong to every Ping").await?;
         let Some(Body::Pong(_)) = heard.body else { continue };
         if !open.remove(&heard.reply_to) {
-            return Err(failed(format!("its Pong answers {}, which is not open", heard.reply_to)));
+            return Err(failed(format!(
+                "its Pong answers {}; the number of a Ping without an answer was expected",
+                heard.reply_to
+            )));
         }
     }
     Ok(())

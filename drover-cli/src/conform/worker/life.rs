@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use drover_proto::latest::{ShutDown, Started, Stopped, worker_frame::Body};
-use tokio::net::TcpStream;
+use drover_proto::latest::{ShutDown, Stopped, worker_frame::Body};
 
 use super::super::case::{Fault, failed};
 use super::super::peer::framed;
 use super::Case;
+use super::client::Client;
 use super::stage::{QUIT, SLACK, Stage, reply, welcome};
 use super::tested::{Worker, frame, quit, stop};
 
@@ -51,7 +51,7 @@ async fn says_started_once(stage: &mut Stage) -> Result<(), Fault> {
     for _ in 0..LOOKS {
         let said = worker.answers_ping().await?;
         if said.iter().any(|said| matches!(said.body, Some(Body::Started(_)))) {
-            return Err(failed("it said Started a second time"));
+            return Err(failed("it said Started a second time; once was expected"));
         }
     }
     Ok(())
@@ -62,7 +62,7 @@ async fn stays_when_stopped(stage: &mut Stage) -> Result<(), Fault> {
     worker.stops().await?;
     worker.answers_ping().await?;
     match tokio::time::timeout(Duration::from_millis(300), worker.process.ended()).await {
-        Ok(exit) => Err(failed(format!("it {exit}, though nobody had said Quit"))),
+        Ok(exit) => Err(failed(format!("it {exit}, though nobody had said Quit; it was expected to stay"))),
         Err(_) => worker.answers_ping().await.map(drop),
     }
 }
@@ -76,7 +76,7 @@ async fn stops_before_it_has_started(stage: &mut Stage) -> Result<(), Fault> {
     worker.says(&Body::Stopped(Stopped {}), seq).await?;
     let said = worker.answers_ping().await?;
     match said.iter().any(|said| matches!(said.body, Some(Body::Started(_)))) {
-        true => Err(failed("it said Started after Stopped")),
+        true => Err(failed("it said Started after Stopped; nothing was expected to follow")),
         false => worker.leaves().await,
     }
 }
@@ -101,7 +101,7 @@ async fn quits_right_after_stop(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn quits_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
-    let client = Client::connect(worker).await;
+    let client = Client::begun(worker).await?;
     worker.ask(stop()).await?;
     worker.answers_ping().await?;
     let seq = worker.ask(quit()).await?;
@@ -123,29 +123,11 @@ async fn left(worker: &mut Worker, quit: u64) -> Result<(), Fault> {
     worker.ends_with_zero(QUIT + SLACK).await
 }
 
-/// A client with half a request, so that a worker that serves has something to finish.
-#[derive(Debug)]
-pub(super) struct Client(#[expect(dead_code, reason = "held open until it is dropped")] Option<TcpStream>);
-
-impl Client {
-    /// Connects to the worker's socket. A worker that does not serve leaves the client in the kernel's queue.
-    pub(super) async fn connect(worker: &Worker) -> Self {
-        use tokio::io::AsyncWriteExt;
-
-        let Some(address) = worker.process.address() else { return Self(None) };
-        let Ok(mut stream) = TcpStream::connect(address).await else { return Self(None) };
-        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: conform\r\n").await;
-        Self(Some(stream))
-    }
-}
-
 /// Waits for Started and a Ping's answer, in any order.
 pub(super) async fn starts_and_answers(worker: &mut Worker, seq: u64) -> Result<(), Fault> {
-    let (mut is_started, mut is_alive) = (false, false);
-    while !(is_started && is_alive) {
-        let heard = worker.heard().await?;
-        is_started |= matches!(heard.body, Some(Body::Started(Started {})));
-        is_alive |= matches!(heard.body, Some(Body::Pong(_))) && heard.reply_to == seq;
+    let before = worker.becomes_ready().await?;
+    match before.iter().any(|said| said.reply_to == seq && matches!(said.body, Some(Body::Pong(_)))) {
+        true => Ok(()),
+        false => worker.answer_to(seq, "a Pong").await.map(drop),
     }
-    Ok(())
 }

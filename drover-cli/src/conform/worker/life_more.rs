@@ -4,7 +4,11 @@ use drover_proto::latest::{
     ErrorCode, MasterFrame, Quit, Resume, Started, Stop, Stopped, master_frame, worker_frame::Body,
 };
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::super::case::{Fault, failed};
+use super::super::peer::PATIENCE;
 use super::Case;
 use super::stage::{DRAIN, QUIT, SLACK, Stage};
 use super::tested::{Worker, frame, stop};
@@ -15,6 +19,8 @@ const RESUME: &str = "resume";
 const ROUNDS: usize = 3;
 
 const GOES_ON: &str = "**Resume** means: take work again, and say `Started`.";
+const LEAVES_AT_ONCE: &str =
+    "A worker need not handle SIGTERM: the default action ends it, and that is what is wanted.";
 const NO_PLACE: &str = "It is logged and counted. The connection and the state stay as they are";
 const DEADLINE: &str = "`deadline_ms` in `Stop`, `Resume` and `Quit` is how long the master waits from then on. It may be less than in `Welcome`.";
 
@@ -34,6 +40,12 @@ pub(super) const CASES: &[Case] = &[
         Box::pin(lives_by_deadlines(stage, 1 << 63))
     }),
     Case::new("W-LC-26", "a Quit that leaves no time", DEADLINE, |stage| Box::pin(leaves_in_no_time(stage))),
+    Case::new("W-LC-27", "SIGTERM while started", LEAVES_AT_ONCE, |stage| {
+        Box::pin(leaves_at_a_signal(stage, false))
+    }),
+    Case::new("W-LC-28", "SIGTERM when stopped", LEAVES_AT_ONCE, |stage| {
+        Box::pin(leaves_at_a_signal(stage, true))
+    }),
 ];
 
 async fn goes_on(stage: &mut Stage) -> Result<(), Fault> {
@@ -67,10 +79,14 @@ async fn takes_a_second_stop(stage: &mut Stage, expects_reply: bool) -> Result<(
     let seq = worker.next_seq();
     worker.peer.send(&MasterFrame { expects_reply, ..frame(seq, stop()) }).await?;
     if expects_reply {
-        match worker.answer_to(seq).await?.body {
+        match worker.answer_to(seq, "Stopped or an Error with BAD_STATE").await?.body {
             Some(Body::Stopped(_)) => {}
             Some(Body::Error(error)) if error.code() == ErrorCode::BadState => {}
-            _ => return Err(failed("its answer is neither Stopped nor an Error with BAD_STATE")),
+            _ => {
+                return Err(failed(
+                    "its answer is neither Stopped nor an Error with BAD_STATE, of which one was expected",
+                ));
+            }
         }
     }
     worker.answers_ping().await?;
@@ -84,6 +100,25 @@ async fn lives_by_deadlines(stage: &mut Stage, deadline_ms: u64) -> Result<(), F
     worker.answers_ping().await?;
     worker.ask(master_frame::Body::Quit(Quit { deadline_ms })).await?;
     worker.ends_with_zero(QUIT + SLACK).await
+}
+
+/// By the default action or by itself, with whatever code.
+async fn leaves_at_a_signal(stage: &mut Stage, is_stopped: bool) -> Result<(), Fault> {
+    let worker = stage.started().await?;
+    if is_stopped {
+        worker.stops().await?;
+    }
+    let pid = worker.process.pid().await.and_then(|pid| i32::try_from(pid).ok());
+    let Some(pid) = pid else { return Err(failed("it is gone; a worker that stays was expected")) };
+    worker.log.remark("SIGTERM");
+    // It fails only if the process is gone, which the wait tells.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    match tokio::time::timeout(PATIENCE, worker.process.ended()).await {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err(failed(format!("it still runs {PATIENCE:?} after SIGTERM; it was expected to leave at once")))
+        }
+    }
 }
 
 /// What is under way may be lost; but it leaves, and in time.

@@ -7,7 +7,7 @@ use drover_master::machine::exit::ExitReason;
 use super::super::case::{Fault, failed};
 use super::super::peer::framed;
 use super::Case;
-use super::life::Client;
+use super::client::Client;
 use super::stage::{ORPHAN, SLACK, Stage};
 use super::tested::{frame, ping, stop};
 
@@ -64,8 +64,10 @@ async fn ends_with_success(stage: &mut Stage) -> Result<(), Fault> {
     stage.started().await?;
     match master_dies(stage).await?.code() {
         Some(0) => Ok(()),
-        Some(code) => Err(failed(format!("it had nothing to finish, and exited with code {code}"))),
-        None => Err(failed("it had nothing to finish, and did not exit by itself")),
+        Some(code) => {
+            Err(failed(format!("it had nothing to finish, and exited with code {code}; 0 was expected")))
+        }
+        None => Err(failed("it had nothing to finish, and was ended by a signal; exit code 0 was expected")),
     }
 }
 
@@ -76,8 +78,10 @@ async fn follows_while_starting(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn follows_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
-    let client = Client::connect(worker).await;
+    let client = Client::begun(worker).await?;
     worker.ask(stop()).await?;
+    // It drains: the Stop has been read.
+    worker.answers_ping().await?;
     master_dies(stage).await?;
     drop(client);
     Ok(())

@@ -3,13 +3,16 @@
 //! | file | is |
 //! | --- | --- |
 //! | `process`, `tested` | a worker: its process, its connection, and what is asked of both |
+//! | `client`, `sockets` | a client of the worker's socket, and what the kernel tells of it |
 //! | `stage` | where a case is played: a socket, and one worker after the other |
+//! | `orphans` | what workers have started and left |
 //! | `runner` | plays cases side by side, and tells what came of each |
 //! | the others | the cases, a file a group |
 
 mod backpressure;
 mod bus;
 mod bus_more;
+mod client;
 mod correlation;
 mod directory;
 mod environment;
@@ -21,8 +24,11 @@ mod life;
 mod life_more;
 mod master_death;
 mod mutation;
+mod orphans;
 mod process;
 mod runner;
+mod serving;
+mod sockets;
 mod stage;
 mod tested;
 
@@ -42,6 +48,7 @@ pub(crate) fn cases() -> Vec<Case> {
         forward::CASES,
         life::CASES,
         life_more::CASES,
+        serving::CASES,
         correlation::CASES,
         backpressure::CASES,
         keep_alive::CASES,

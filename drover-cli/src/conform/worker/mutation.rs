@@ -68,7 +68,9 @@ async fn bears_one(stage: &mut Stage, mutation: &Mutation, before: Option<u64>) 
     if let (Some(before), Some(after)) = (before, resident_kb(worker.pid))
         && after.saturating_sub(before) > GROWTH_KB
     {
-        return Err(failed(format!("it grew from {before} to {after} KiB")));
+        return Err(failed(format!(
+            "it grew from {before} to {after} KiB; a growth of {GROWTH_KB} KiB at most was expected"
+        )));
     }
     match end {
         Ok(Ok(Effect::GoesOn)) => return Ok(Effect::GoesOn),

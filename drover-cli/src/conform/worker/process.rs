@@ -2,7 +2,6 @@
 //! from here. Its end is an event, and nothing of it is left when it is over.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,6 +14,7 @@ use drover_master::machine::exit::Exit;
 use drover_master::{Command, EventKind, EventStream, Line, Master, OutputSink, Protocol};
 
 use super::super::case::{Fault, failed};
+use super::stage::Settings;
 
 /// The app's name: `DROVER_APP` of the worker.
 pub(super) const APP: &str = "conform";
@@ -42,8 +42,10 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the command.
-    pub(super) fn start(command: &[OsString], socket: &Path, token: &str) -> Result<Self, Fault> {
-        let Some((program, args)) = command.split_first() else { return Err(failed("there is no command")) };
+    pub(super) fn start(settings: &Settings, socket: &Path, token: &str) -> Result<Self, Fault> {
+        let Some((program, args)) = settings.command.split_first() else {
+            return Err(failed("there is no command"));
+        };
         let printed = Printed::default();
         let command = Command::new(program)
             .args(args)
@@ -53,15 +55,17 @@ impl Process {
             .env("DROVER_WATCHDOG_MS", "");
         // It is only started and ended here: ready at once, never again.
         let start = StartPolicy { min_uptime: Duration::ZERO, ..Default::default() };
-        let master = Master::builder(APP, command)
+        let mut master = Master::builder(APP, command)
             .workers(1)
             .protocol(Protocol::None)
-            .listen(LISTENER, "127.0.0.1:0")
             .start_policy(start)
             .restart_policy(RestartPolicy::new(RestartWhen::Never))
-            .output_sink(printed.clone())
-            .build()
-            .map_err(|error| failed(format!("the worker can't be started: {error}")))?;
+            .output_sink(printed.clone());
+        if settings.has_listener {
+            master = master.listen(LISTENER, "127.0.0.1:0");
+        }
+        let master =
+            master.build().map_err(|error| failed(format!("the worker can't be started: {error}")))?;
         let events = master.events();
         // What comes of it is told by the events.
         drop(master.start());
@@ -75,13 +79,28 @@ impl Process {
     /// A dropped future loses nothing.
     pub(super) async fn ended(&mut self) -> &Exit {
         while self.exit.is_none() {
-            // Of so few events none is forgotten.
-            let Ok(event) = self.events.next().await else { continue };
-            if let EventKind::Exited { exit } = &event.kind {
-                self.exit = Some(exit.as_ref().clone());
-            }
+            self.look().await;
         }
         self.exit.as_ref().expect("the loop ends with it")
+    }
+
+    /// Waits for the next event. Of so few none is forgotten.
+    async fn look(&mut self) {
+        let Ok(event) = self.events.next().await else { return };
+        if let EventKind::Exited { exit } = &event.kind {
+            self.exit = Some(exit.as_ref().clone());
+        }
+    }
+
+    /// The process that was started; none once it is gone. It may have connected before it is known here.
+    pub(super) async fn pid(&mut self) -> Option<u32> {
+        loop {
+            let pid = self.master.snapshot().workers.iter().find_map(|worker| worker.pid);
+            if pid.is_some() || self.exit.is_some() {
+                return pid;
+            }
+            self.look().await;
+        }
     }
 
     /// Where its socket listens.

@@ -14,7 +14,7 @@ use super::super::Report;
 use super::super::case::{Fault, Outcome, Played, failed};
 use super::directory::Directory;
 use super::stage::{Settings, Stage, reply, welcome};
-use super::{Case, cases};
+use super::{Case, cases, orphans};
 
 /// How long one case may take beyond the starts of its workers: the largest, with 10,000 mutations, stays below it. Only a
 /// fault in a case reaches it.
@@ -36,6 +36,9 @@ pub(crate) enum RunError {
     /// The sockets have no place.
     #[error("a private directory can't be made in {}", std::env::temp_dir().display())]
     Directory(#[source] io::Error),
+    /// What workers leave behind could not be ended.
+    #[error("this process can't become the parent of what a worker leaves behind")]
+    Subreaper(#[source] io::Error),
     /// No case has such a number.
     #[error("no case fits `{0}`; `drover conform worker --list` shows them")]
     NoCase(String),
@@ -52,7 +55,7 @@ pub(crate) enum RunError {
 /// Plays them. Once `interrupted` is there, what is being played is ended and nothing more is begun.
 pub(crate) async fn run(
     run: Run,
-    mut report: Report,
+    report: Report,
     interrupted: impl Future<Output = ()>,
 ) -> Result<Played, RunError> {
     let fits = |case: &Case| run.only.as_ref().is_none_or(|only| only.matches(case.about.id));
@@ -60,6 +63,18 @@ pub(crate) async fn run(
     if let (true, Some(only)) = (chosen.is_empty(), &run.only) {
         return Err(RunError::NoCase(only.as_str().to_owned()));
     }
+    orphans::adopt().map_err(|error| RunError::Subreaper(error.into()))?;
+    let played = play_all(run, chosen, report, interrupted).await;
+    orphans::end().await;
+    played
+}
+
+async fn play_all(
+    run: Run,
+    chosen: Vec<Case>,
+    mut report: Report,
+    interrupted: impl Future<Output = ()>,
+) -> Result<Played, RunError> {
     let directory = Directory::make().map_err(RunError::Directory)?;
     let (cancel, cancelled) = watch::channel(false);
     let mut interrupted = std::pin::pin!(interrupted);

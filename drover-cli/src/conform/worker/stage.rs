@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) first_start: Duration,
     /// The same, of every later one.
     pub(crate) start: Duration,
+    /// Whether a socket is handed over to it, which it is to serve.
+    pub(crate) has_listener: bool,
     /// Where mutations begin.
     pub(crate) seed: u64,
     /// How many.
@@ -37,6 +39,9 @@ pub(super) const QUIT: Duration = Duration::from_secs(2);
 
 /// What a worker may need beyond its deadline, on a busy machine, before it is blamed.
 pub(super) const SLACK: Duration = Duration::from_secs(2);
+
+/// How long a worker may take where the case itself ends what it waits for.
+pub(super) const AMPLE: Duration = Duration::from_secs(60);
 
 /// How long a worker may outlive its master.
 pub(super) const ORPHAN: Duration = Duration::from_secs(5);
@@ -112,14 +117,19 @@ impl Stage {
         self.clear().await;
         self.listen()?;
         let listener = self.listener.as_ref().expect("it was made just now");
-        let mut process = Process::start(&self.settings.command, &self.socket, &self.token)?;
+        let mut process = Process::start(&self.settings, &self.socket, &self.token)?;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted
                 .map(|(stream, _)| stream)
                 .map_err(|error| failed(format!("a connection can't be taken: {error}"))),
-            exit = process.ended() => Err(failed(format!("it {exit}, and had not connected to DROVER_SOCKET"))),
+            exit = process.ended() => Err(failed(format!(
+                "it {exit}, and had not connected to DROVER_SOCKET, which was expected first"
+            ))),
             () = tokio::time::sleep(self.start_timeout) => {
-                Err(failed(format!("it did not connect to DROVER_SOCKET within {:?}", self.start_timeout)))
+                Err(failed(format!(
+                    "it did not connect to DROVER_SOCKET, which was expected within {:?}",
+                    self.start_timeout
+                )))
             }
         };
         match accepted {
@@ -139,13 +149,13 @@ impl Stage {
     /// A worker that has said Hello.
     pub(super) async fn introduced(&mut self) -> Result<(&mut Worker, Hello), Fault> {
         let worker = self.connected().await?;
-        let hello = worker.peer.next::<Hello>().await?;
+        let hello = worker.peer.next::<Hello>("Hello").await?;
         match hello {
             Some(hello) => {
                 worker.pid = hello.pid;
                 Ok((worker, hello))
             }
-            None => Err(failed("it closed the connection before its Hello")),
+            None => Err(failed("it closed the connection; its Hello was expected")),
         }
     }
 
@@ -175,7 +185,7 @@ impl Stage {
 
     /// Takes the worker that is on the stage.
     pub(super) fn worker(&mut self) -> Result<&mut Worker, Fault> {
-        self.worker.as_mut().ok_or_else(|| failed("it is gone"))
+        self.worker.as_mut().ok_or_else(|| failed("it is gone; a worker that stays was expected"))
     }
 
     /// Ends the worker, if there is one.
@@ -205,7 +215,6 @@ impl Drop for Stage {
 
 /// The Welcome of a master that keeps the rules and can do nothing beyond the base.
 pub(super) fn welcome() -> Welcome {
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     Welcome {
         version: 1,
         identity: Some(Identity { app: APP.to_owned(), slot: 0, generation: 1, worker_id: 1 }),
@@ -218,6 +227,18 @@ pub(super) fn welcome() -> Welcome {
         heartbeat_interval_ms: 0,
         capabilities: Vec::new(),
     }
+}
+
+/// The same, of a master that leaves much time: no deadline of the worker's is near, however busy the machine is.
+pub(super) fn patient_welcome() -> Welcome {
+    let limits = welcome().limits.unwrap_or_default();
+    let limits = Limits { drain_timeout_ms: millis(AMPLE), quit_timeout_ms: millis(AMPLE), ..limits };
+    Welcome { limits: Some(limits), ..welcome() }
+}
+
+/// As the protocol counts; what is beyond its numbers is the largest.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A Welcome as the answer to Hello.

@@ -1,5 +1,6 @@
 //! A worker on the stage: its process and its connection, and what is asked of both.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use drover_master::machine::exit::{Exit, ExitReason};
@@ -11,7 +12,10 @@ use super::super::case::{Fault, failed};
 use super::super::describe::Describe;
 use super::super::peer::{Log, PATIENCE, Peer};
 use super::process::Process;
-use super::stage::{DRAIN, QUIT, SLACK};
+use super::stage::{DRAIN, QUIT, SLACK, millis};
+
+/// How many frames are kept of what a worker says before it says what is waited for: far more than one has to say then.
+const KEPT: usize = 1000;
 
 /// A worker that has connected.
 #[derive(Debug)]
@@ -20,15 +24,19 @@ pub(super) struct Worker {
     pub(super) peer: Peer,
     /// As its Hello tells; 0 before.
     pub(super) pid: u32,
-    log: Log,
+    /// Where its socket listens; none if it was handed none.
+    pub(super) address: Option<SocketAddr>,
+    pub(super) log: Log,
     /// How long it may take to be ready.
     start_timeout: Duration,
     last_seq: u64,
 }
 
 impl Worker {
-    pub(super) const fn new(process: Process, peer: Peer, log: Log, start_timeout: Duration) -> Self {
-        Self { process, peer, pid: 0, log, start_timeout, last_seq: 0 }
+    pub(super) fn new(process: Process, peer: Peer, log: Log, start_timeout: Duration) -> Self {
+        // Before there is a process there is its socket; and when the process is gone, so is that.
+        let address = process.address();
+        Self { process, peer, pid: 0, address, log, start_timeout, last_seq: 0 }
     }
 
     /// Sends a body in a frame with the next `seq`, which it tells.
@@ -51,7 +59,7 @@ impl Worker {
         let mut meanwhile = Vec::new();
         let answered = async {
             loop {
-                let frame = self.heard().await?;
+                let frame = self.heard("a Pong").await?;
                 if matches!(frame.body, Some(Body::Pong(_))) && frame.reply_to == seq {
                     return Ok(());
                 }
@@ -62,13 +70,17 @@ impl Worker {
         Ok(meanwhile)
     }
 
-    /// Waits until it says that it is ready.
-    pub(super) async fn becomes_ready(&mut self) -> Result<(), Fault> {
-        self.says(&Body::Started(Started {}), 0).await
+    /// Waits until it says that it is ready, and gives back what it said before.
+    pub(super) async fn becomes_ready(&mut self) -> Result<Vec<WorkerFrame>, Fault> {
+        self.comes_to_say(&Body::Started(Started {}), 0).await
     }
 
     /// Waits until it says this, in answer to `reply_to`.
     pub(super) async fn says(&mut self, body: &Body, reply_to: u64) -> Result<(), Fault> {
+        self.comes_to_say(body, reply_to).await.map(drop)
+    }
+
+    async fn comes_to_say(&mut self, body: &Body, reply_to: u64) -> Result<Vec<WorkerFrame>, Fault> {
         // A worker says it when it is ready, or has drained; anything else costs it nothing.
         let time = match body {
             Body::Started(_) => self.start_timeout,
@@ -77,43 +89,63 @@ impl Worker {
             _ => PATIENCE,
         };
         let what = WorkerFrame { body: Some(body.clone()), ..Default::default() }.describe();
-        let deadline = tokio::time::Instant::now() + time;
-        loop {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            let next = tokio::time::timeout(left, self.peer.read::<WorkerFrame>()).await;
-            let frame = match next {
-                Ok(frame) => frame?.ok_or_else(|| failed(format!("it closed before it said {what}")))?,
-                Err(_) => return Err(failed(format!("it did not say {what} within {time:?}"))),
-            };
-            if frame.body.as_ref() == Some(body) {
-                return match frame.reply_to == reply_to {
-                    true => Ok(()),
-                    false => {
-                        Err(failed(format!("its {what} answers {} instead of {reply_to}", frame.reply_to)))
-                    }
+        let said = async {
+            let mut before = Vec::new();
+            loop {
+                let Some(frame) = self.peer.read::<WorkerFrame>().await? else {
+                    return Err(failed(format!("it closed the connection; {what} was expected first")));
                 };
+                match frame.reply_to {
+                    _ if frame.body.as_ref() != Some(body) && before.len() == KEPT => {}
+                    _ if frame.body.as_ref() != Some(body) => before.push(frame),
+                    answered if answered == reply_to => return Ok(before),
+                    answered => {
+                        return Err(failed(format!(
+                            "its {what} answers frame {answered}; {reply_to} was expected"
+                        )));
+                    }
+                }
             }
+        };
+        match tokio::time::timeout(time, said).await {
+            Ok(said) => said,
+            Err(_) => Err(failed(format!("it did not say {what}, which was expected within {time:?}"))),
         }
     }
 
     /// Its next frame that answers this one.
-    pub(super) async fn answer_to(&mut self, seq: u64) -> Result<WorkerFrame, Fault> {
+    pub(super) async fn answer_to(&mut self, seq: u64, expected: &str) -> Result<WorkerFrame, Fault> {
         let answered = async {
             loop {
-                let frame = self.heard().await?;
+                let frame = self.heard(expected).await?;
                 if frame.reply_to == seq {
                     return Ok(frame);
                 }
             }
         };
-        patiently("it did not answer", answered).await
+        patiently(&format!("it did not answer frame {seq} with {expected}"), answered).await
     }
 
-    /// Its next frame; that it closes is its fault.
-    pub(super) async fn heard(&mut self) -> Result<WorkerFrame, Fault> {
-        match self.peer.next::<WorkerFrame>().await? {
-            Some(frame) => Ok(frame),
-            None => Err(failed("it closed the connection")),
+    /// Its next frame that is more than a word about itself; that it closes is its fault. What it may say at any time, and for
+    /// ever, is no sign that `expected` will come.
+    pub(super) async fn heard(&mut self, expected: &str) -> Result<WorkerFrame, Fault> {
+        let told = async {
+            loop {
+                match self.peer.read::<WorkerFrame>().await? {
+                    Some(WorkerFrame {
+                        body: Some(Body::Status(_) | Body::Progress(_) | Body::Extend(_)),
+                        ..
+                    }) => {}
+                    Some(frame) => return Ok(frame),
+                    None => return Err(failed(format!("it closed the connection; {expected} was expected"))),
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, told).await {
+            Ok(heard) => heard,
+            Err(_) => Err(failed(format!(
+                "it said nothing for {PATIENCE:?} but words about itself; {expected} was expected"
+            ))),
         }
     }
 
@@ -146,10 +178,13 @@ impl Worker {
     /// Waits for the end of its process.
     pub(super) async fn ends(&mut self, time: Duration) -> Result<Exit, Fault> {
         let ended = tokio::time::timeout(time, self.process.ended()).await;
-        let exit = ended.map_err(|_| failed(format!("it still runs after {time:?}")))?.clone();
+        let exit =
+            ended.map_err(|_| failed(format!("it still runs after {time:?}; its end was expected")))?.clone();
         self.log.remark(&format!("it {exit}"));
         match exit.reason {
-            ExitReason::ExternalSignal { .. } => Err(failed(format!("it {exit}"))),
+            ExitReason::ExternalSignal { .. } => {
+                Err(failed(format!("it {exit}; that it exits by itself was expected")))
+            }
             _ => Ok(exit),
         }
     }
@@ -159,7 +194,7 @@ impl Worker {
         let exit = self.ends(time).await?;
         match exit.reason {
             ExitReason::NormalExit => Ok(()),
-            _ => Err(failed(format!("it {exit}"))),
+            _ => Err(failed(format!("it {exit}; exit code 0 was expected"))),
         }
     }
 }
@@ -168,7 +203,7 @@ impl Worker {
 async fn patiently<T>(otherwise: &str, wait: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match tokio::time::timeout(PATIENCE, wait).await {
         Ok(answer) => answer,
-        Err(_) => Err(failed(format!("{otherwise} within {PATIENCE:?}"))),
+        Err(_) => Err(failed(format!("{otherwise}, which was expected within {PATIENCE:?}"))),
     }
 }
 
@@ -183,9 +218,17 @@ pub(super) const fn ping() -> master_frame::Body {
 }
 
 pub(super) fn stop() -> master_frame::Body {
-    master_frame::Body::Stop(Stop { deadline_ms: u64::try_from(DRAIN.as_millis()).unwrap_or(u64::MAX) })
+    stop_within(DRAIN)
+}
+
+pub(super) fn stop_within(time: Duration) -> master_frame::Body {
+    master_frame::Body::Stop(Stop { deadline_ms: millis(time) })
 }
 
 pub(super) fn quit() -> master_frame::Body {
-    master_frame::Body::Quit(Quit { deadline_ms: u64::try_from(QUIT.as_millis()).unwrap_or(u64::MAX) })
+    quit_within(QUIT)
+}
+
+pub(super) fn quit_within(time: Duration) -> master_frame::Body {
+    master_frame::Body::Quit(Quit { deadline_ms: millis(time) })
 }

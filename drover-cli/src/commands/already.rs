@@ -1,0 +1,126 @@
+//! What a file says beside what its master runs: for verbs that run nothing anew, and would let somebody believe that they did.
+
+use drover_master::control::{ClientError, ControlClient};
+use drover_proto::latest::{AppStatus, DiffRequest, ErrorCode, Phase, Plan, WorkerStatus};
+
+use super::description::NOT_KEPT;
+use super::file_lock::Running;
+use super::{find, report};
+use crate::args::{Global, UpArgs};
+use crate::exit_status::ExitStatus;
+use crate::output::{message, plan};
+
+/// `up -d` where the master runs already: that is well if it runs what the file says.
+pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> ExitStatus {
+    let Some(socket) = global.socket.clone().or_else(|| running.socket.clone()) else {
+        message::error_text(&running.sentence());
+        return ExitStatus::Failed;
+    };
+    let mut client = match ControlClient::connect(&socket).await {
+        Ok(client) => client,
+        Err(_) => {
+            message::error_text(&running.sentence());
+            return ExitStatus::Failed;
+        }
+    };
+    let status = match client.status(&[]).await {
+        Ok(status) => status,
+        Err(error) => return report(&error),
+    };
+    let pid = status.master.as_ref().map_or(0, |master| master.pid);
+    if running.pid.is_some_and(|holder| holder != pid) {
+        message::error_text(&running.sentence());
+        return ExitStatus::Failed;
+    }
+    let request = DiffRequest { file: args.file.display().to_string(), color: message::is_stderr_coloured() };
+    let found = match client.diff(request).await {
+        Ok(found) => found,
+        Err(error) => return super::diff::refused(&error),
+    };
+    if !found.changes.is_empty() {
+        message::error_text(&format!(
+            "a master of `{}` runs already (pid {pid}), and the file differs from what runs; `drover apply` changes that",
+            args.file.display()
+        ));
+        message::plain(&plan::text(&found));
+        return ExitStatus::Failed;
+    }
+    if !global.quiet {
+        message::note(&format!("master pid {pid} runs already, as {} says", args.file.display()));
+    }
+    if args.no_wait || status.apps.iter().all(is_there) {
+        return ExitStatus::Done;
+    }
+    message::error_text("not every app is ready; `drover status` shows how they stand");
+    ExitStatus::NotReady
+}
+
+fn is_there(app: &AppStatus) -> bool {
+    let is_fine = |phase| matches!(phase, Phase::Started | Phase::ShutDown);
+    let is_well = |worker: &WorkerStatus| is_fine(worker.phase()) && worker.unready.is_empty();
+    let own = |worker: &&WorkerStatus| worker.role().is_occupant();
+    is_fine(app.phase()) && app.workers.iter().filter(own).all(is_well)
+}
+
+/// Says so if the file of a master differs from what runs, in what concerns these apps: what is replaced gets the old settings.
+pub(super) async fn tell_difference(global: &Global, concerns: impl Fn(&str) -> bool) {
+    if global.quiet {
+        return;
+    }
+    let Ok(mut client) = find::connect(global).await else { return };
+    let request = DiffRequest { file: String::new(), color: message::is_stderr_coloured() };
+    match client.diff(request).await {
+        Ok(found) => {
+            if let Some(told) = difference(&found, concerns) {
+                message::note(&told);
+            }
+        }
+        Err(ClientError::Refused { message, .. }) if message.contains(NOT_KEPT) => {}
+        Err(ClientError::Refused { code: ErrorCode::InvalidArgument, .. }) => message::note(
+            "drover.toml has mistakes now, and is not looked at: the new workers get the settings that run; `drover diff` shows \
+             the mistakes",
+        ),
+        // Without a file there is nothing to compare with.
+        Err(_) => {}
+    }
+}
+
+fn difference(found: &Plan, concerns: impl Fn(&str) -> bool) -> Option<String> {
+    let concerned = found.changes.iter().filter(|change| concerns(&change.app));
+    let mut keys: Vec<&str> = concerned.map(|change| change.key.as_str()).collect();
+    keys.dedup();
+    let shown = match keys.as_slice() {
+        [] => return None,
+        [one] => (*one).to_owned(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, rest @ ..] => format!("{one}, {two} and {} more", rest.len()),
+    };
+    Some(format!(
+        "{} differs from what runs, in {shown}; the new workers get the settings that run. To change them: `drover apply`",
+        found.file
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use drover_proto::latest::Change;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_with_its_keys_and_only_where_it_concerns() {
+        let change = |app: &str, key: &str| Change { app: app.into(), key: key.into(), ..Default::default() };
+        let of = |changes: Vec<Change>| Plan { file: "/x/drover.toml".into(), changes, ..Default::default() };
+        let told = |changes| difference(&of(changes), |app| app == "web");
+        assert_eq!(told(vec![]), None);
+        assert_eq!(told(vec![change("mail", "app.mail.command")]), None);
+        for (keys, shown) in [
+            (&["a"][..], "in a;"),
+            (&["a", "b"], "in a and b;"),
+            (&["a", "b", "c", "d"], "in a, b and 2 more;"),
+        ] {
+            let told = told(keys.iter().map(|key| change("web", key)).collect()).unwrap();
+            assert!(told.contains(shown) && told.ends_with("`drover apply`"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `drover list`: every master of this user; for root, of all users.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use drover_master::control::{ControlClient, ControlPath};
+use drover_proto::latest::StatusReply;
+use serde_json::json;
+
+use super::find::name_of_socket;
+use crate::args::{Global, ListArgs};
+use crate::exit_status::ExitStatus;
+use crate::output::{message, table};
+
+/// How long one may take to answer before it is shown as one that does not. Asked are all at once.
+const ANSWER: Duration = Duration::from_secs(3);
+
+pub(super) async fn run(global: &Global, args: &ListArgs) -> ExitStatus {
+    let paths: Vec<PathBuf> = ControlPath::live().into_iter().chain(ControlPath::live_of_others()).collect();
+    let asked: Vec<_> = paths.iter().map(|path| tokio::spawn(ask(path.clone()))).collect();
+    let mut masters = Vec::new();
+    for (path, asked) in paths.iter().zip(asked) {
+        masters.push((path.as_path(), asked.await.ok().flatten()));
+    }
+    if args.json {
+        return message::whole_result(&as_json(&masters));
+    }
+    if masters.is_empty() {
+        if !global.quiet {
+            message::note("no master is running");
+        }
+        return ExitStatus::Done;
+    }
+    if global.quiet {
+        let names: Vec<String> = paths.iter().map(|path| name_of_socket(path)).collect();
+        return message::whole_result(&names.join("\n"));
+    }
+    message::whole_result(&table::masters(&masters.iter().map(row).collect::<Vec<_>>()))
+}
+
+async fn ask(path: PathBuf) -> Option<StatusReply> {
+    let ask = async { ControlClient::connect(&path).await.ok()?.status(&[]).await.ok() };
+    tokio::time::timeout(ANSWER, ask).await.ok().flatten()
+}
+
+fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 6] {
+    let (name, socket) = (name_of_socket(path), path.display().to_string());
+    let Some(status) = status else {
+        let dash = || "-".to_owned();
+        return [name, dash(), dash(), "does not answer".to_owned(), dash(), socket];
+    };
+    let master = status.master.clone().unwrap_or_default();
+    let (ready, desired) = totals(status);
+    [
+        name,
+        master.pid.to_string(),
+        status.apps.len().to_string(),
+        format!("{ready} of {desired}"),
+        table::uptime(master.uptime_ms),
+        socket,
+    ]
+}
+
+fn totals(status: &StatusReply) -> (u32, u32) {
+    status.apps.iter().fold((0, 0), |(ready, desired), app| (ready + app.ready, desired + app.desired))
+}
+
+fn as_json(masters: &[(&Path, Option<StatusReply>)]) -> String {
+    let one = |(path, status): &(&Path, Option<StatusReply>)| {
+        let master = status.as_ref().and_then(|status| status.master.clone());
+        json!({
+            "name": name_of_socket(path),
+            "socket": path.display().to_string(),
+            "answers": status.is_some(),
+            "pid": master.as_ref().map(|master| master.pid),
+            "version": master.as_ref().map(|master| master.version.clone()),
+            "uptime_ms": master.as_ref().map(|master| master.uptime_ms),
+            "apps": status.as_ref().map(|status| status.apps.iter().map(|app| app.name.clone()).collect::<Vec<_>>()),
+            "ready": status.as_ref().map(|status| totals(status).0),
+            "desired": status.as_ref().map(|status| totals(status).1),
+        })
+    };
+    json!(masters.iter().map(one).collect::<Vec<_>>()).to_string()
+}
