@@ -5,11 +5,7 @@ use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalReq
 
 use super::before::Before;
 use super::interrupt::Interrupt;
-<<<<<<< HEAD
-use super::{consent, find, patience, report, results};
-=======
-use super::{already, consent, find, report, results};
->>>>>>> main
+use super::{already, consent, find, patience, report, results};
 use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;

@@ -6,23 +6,14 @@ use std::time::Duration;
 use drover_master::Share;
 use drover_master::control::{ClientError, ControlClient, Follow, Name};
 use drover_proto::latest::{
-<<<<<<< HEAD
-    AppStatus, OperationResult, ReloadRequest, ReloadStep, Share as WireShare, StatusReply, UpdateChange,
-    UpdateFailure, share,
-=======
     AppStatus, OperationResult, Phase, ReloadRequest, ReloadStep, Share as WireShare, StatusReply,
     UpdateChange, UpdateFailure, share,
->>>>>>> main
 };
 use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
-<<<<<<< HEAD
-use super::{find, patience, report};
-=======
-use super::{already, find, report};
->>>>>>> main
+use super::{already, find, patience, report};
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -71,21 +62,10 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
     if let Err(error) = client.reload(request(args, &apps)).await {
         return report(&error);
     }
-<<<<<<< HEAD
-    let is_meant = |app: &AppStatus| args.apps.iter().any(|name| name.matches_app(&app.name));
+    let is_meant = |app: &AppStatus| apps.iter().any(|name| name.matches_app(&app.name));
     let (says, waits) = mpsc::channel(WAITS);
-    let mut watch = Watch {
-        client,
-        news,
-        waits,
-        apps: &args.apps,
-        seen: before.last_seq,
-        progress: progress(global, args),
-    };
-=======
     let mut watch =
-        Watch { client, news, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
->>>>>>> main
+        Watch { client, news, waits, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
     let mut interrupt = Interrupt::new();
     let status = tokio::select! {
         status = watch.until_told() => status,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use drover_master::machine::readable::Readable;
 use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
-use super::story::date_and_time;
+use super::clock::timestamp;
 use super::table::{headline, uptime};
 use super::word;
 
@@ -63,7 +63,7 @@ fn end(exit: &Exit, now_ms: u64) -> String {
     // An older master does not tell.
     let when = match exit.time_ms {
         0 => String::new(),
-        time => format!(" {} ago, at {}", uptime(now_ms.saturating_sub(time)), date_and_time(time)),
+        time => format!(" {} ago, at {}", uptime(now_ms.saturating_sub(time)), timestamp(time)),
     };
     let mut text = format!(
         "  before{when}: {}, after {}, {} ms of CPU, at most {} KiB\n",
@@ -93,7 +93,7 @@ mod tests {
             Exit { text: "exited with code 3".into(), time_ms: 1_709_210_096_000, ..Default::default() };
         let told = end(&exit, 1_709_210_096_000 + 3 * 60_000);
         assert!(
-            told.starts_with("  before 3 min 0 s ago, at 2024-02-29 12:34:56Z: exited with code 3,"),
+            told.starts_with("  before 3 min 0 s ago, at 2024-02-29T12:34:56.000Z: exited with code 3,"),
             "{told}"
         );
         let unknown = end(&Exit { time_ms: 0, ..exit }, 0);

@@ -193,37 +193,5 @@ pub(crate) fn event_line(event: &wire::Event) -> String {
     let who = event.slot.map_or_else(|| event.app.clone(), |slot| format!("{}/{slot}", event.app));
     let id = if event.worker == 0 { String::new() } else { format!(" @{} pid {}", event.worker, event.pid) };
     let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
-<<<<<<< HEAD
-    format!("{:>6} {} {who}{id} {}{detail}", event.seq, time_of_day(event.time_ms), event.name)
-}
-
-/// `YYYY-MM-DD HH:MM:SS` in UTC, for what may be days ago.
-pub(crate) fn date_and_time(time_ms: u64) -> String {
-    let seconds = time_ms / 1000;
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// The date of a day, counted from 1970-01-01: the calendar repeats every 400 years, which begin in March here, so that the day
-/// that not every year has is the last.
-const fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + if month <= 2 { 1 } else { 0 };
-    (year, month, day)
-}
-
-/// `HH:MM:SS.mmm` in UTC. A day is never a question in a list of what has just happened.
-fn time_of_day(time_ms: u64) -> String {
-    let (ms, seconds) = (time_ms % 1000, time_ms / 1000);
-    format!("{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
-=======
     format!("{:>6} {} {who}{id} {}{detail}", event.seq, clock::time_of_day(event.time_ms), event.name)
->>>>>>> main
 }

@@ -399,6 +399,7 @@ mod tests {
         let exit = Exit {
             reason: ExitReason::ExternalSignal { signal: 12, core_dumped: false },
             during: Phase::Started,
+            at: tokio::time::Instant::now().into_std(),
             uptime: Duration::ZERO,
             usage: Usage::default(),
             stderr_tail: Vec::new(),

@@ -72,7 +72,6 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
     }
 }
 
-<<<<<<< HEAD
 /// Says what the start waits for, if it takes long.
 async fn tell_waits(global: &Global, socket: &Path) {
     if global.quiet {
@@ -82,10 +81,6 @@ async fn tell_waits(global: &Global, socket: &Path) {
     patience::tell_of(socket, |_| true, |line| message::note(line)).await;
 }
 
-fn spawn(global: &Global, args: &UpArgs, log: &Log) -> io::Result<(Child, tokio::net::UnixStream)> {
-    let (ours, theirs) = UnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-=======
 fn spawn(
     global: &Global,
     args: &UpArgs,
@@ -93,7 +88,6 @@ fn spawn(
     text: Option<String>,
 ) -> io::Result<(Child, tokio::net::UnixStream)> {
     let (mut ours, theirs) = UnixStream::pair()?;
->>>>>>> main
     let child = Command::new(std::env::current_exe()?)
         .args(child::arguments(global, args, text.is_some()))
         .stdin(Stdio::from(OwnedFd::from(theirs)))

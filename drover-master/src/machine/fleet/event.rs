@@ -338,11 +338,7 @@ impl EventKind {
             Self::RollingBack { failure } => failure.to_string(),
             Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
             Self::Committed { generation } => format!("generation {generation}"),
-<<<<<<< HEAD
-            Self::Unready { reason } | Self::NotReady { why: reason } => reason.to_string(),
-=======
-            Self::Unready { reason } => Readable(reason).to_string(),
->>>>>>> main
+            Self::Unready { reason } | Self::NotReady { why: reason } => Readable(reason).to_string(),
             Self::Message { topic, text, missed: 0 } => format!("{topic}: {text}"),
             Self::Message { topic, text, missed } => {
                 format!("{topic}: {text} ({missed} before it are not shown)")

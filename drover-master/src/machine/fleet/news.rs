@@ -87,15 +87,13 @@ impl Fleet {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });
             }
-<<<<<<< HEAD
             WorkerAction::ReportNotReady { why } => {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::NotReady { why });
-=======
+            }
             WorkerAction::ReportRefused { why } => {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::Refused { why });
->>>>>>> main
             }
             WorkerAction::ReportReloaded => self.publish_worker(id, Phase::Started, EventKind::Reloaded),
             WorkerAction::ReportNotReloaded { why } => {
