@@ -39,6 +39,7 @@ use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::AppLog;
+use crate::turns;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -75,6 +76,8 @@ pub(super) struct Driver {
     pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pub(super) pool: ListenerPool,
+    /// What its workers are known by to the next master, after a death of this one.
+    pub(super) mark: Option<Arc<str>>,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
     /// What connects workers and program.
@@ -108,6 +111,19 @@ enum Input {
     TimePassed,
 }
 
+impl Input {
+    /// For people, where it takes too long.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Requested(_) => "a request to an app",
+            Self::HandlesDropped => "the end of an app's handles",
+            Self::Process(_) => "news of a process",
+            Self::Link(_) => "news of a connection",
+            Self::TimePassed => "a deadline",
+        }
+    }
+}
+
 /// The runtime goes and takes the driver with it, while the app runs: what others see is that nothing does any more.
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -125,6 +141,7 @@ impl Driver {
         events: EventLog,
         output_log: Option<AppLog>,
         pool: ListenerPool,
+        mark: Option<Arc<str>>,
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
@@ -167,6 +184,7 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
+            mark,
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
@@ -227,6 +245,7 @@ impl Driver {
             self.fleet.handle(now, FleetInput::WasAway { by });
         }
         let (mut admitted, mut taken) = (None, None);
+        let _place = turns::at(input.name());
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {

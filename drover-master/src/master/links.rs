@@ -322,7 +322,8 @@ mod tests {
     /// A driver whose one worker is connected, and the worker's token.
     fn connected() -> (Driver, Token) {
         let spec = AppSpec::new("web", Command::new("true"));
-        let (_, mut driver) = Driver::new(spec, None, None, EventLog::new(), None, ListenerPool::default());
+        let (_, mut driver) =
+            Driver::new(spec, None, None, EventLog::new(), None, ListenerPool::default(), None);
         let (id, token) = (WorkerId(1), Token::random().unwrap());
         let identity = Identity { id, slot: SlotIndex(0), generation: Generation(1) };
         let link = Some((OLD, outgoing().0));
