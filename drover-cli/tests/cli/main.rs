@@ -26,6 +26,7 @@ mod master_killed;
 mod mistakes;
 mod operate;
 mod output;
+mod patience;
 mod relations;
 mod reload;
 mod restart;
