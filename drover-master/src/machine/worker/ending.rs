@@ -200,7 +200,7 @@ impl Worker {
         self.deadline = None;
         let (cause, missed) = match kind {
             DeadlineKind::Create => return self.not_created(now),
-            DeadlineKind::MinUptime => return self.come_up(now, out),
+            DeadlineKind::MinUptime => return out.push(WorkerAction::LookWhetherStopped),
             DeadlineKind::PreStop => return self.empty_queue(now, out),
             DeadlineKind::Queue => {
                 // What waits is for the slot's next worker.
@@ -214,10 +214,7 @@ impl Worker {
             DeadlineKind::Kill if self.is_dead => return out.push(WorkerAction::AbandonRest),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
-            DeadlineKind::Start => {
-                self.trouble = self.unready.take().or(self.trouble.take());
-                (Some(KillCause::StartDeadline), "it was not ready in time")
-            }
+            DeadlineKind::Start => return self.start_overdue(now, out),
             DeadlineKind::Drain => (Some(KillCause::StopDeadline), "it did not drain in time"),
             DeadlineKind::Quit => (Some(KillCause::QuitDeadline), "it did not leave in time"),
             DeadlineKind::Reconnect => {
@@ -238,6 +235,14 @@ impl Worker {
                 self.kill(now, out);
             }
         }
+    }
+
+    /// It is not ready in time.
+    pub(super) fn start_overdue(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.trouble = self.unready.take().or(self.trouble.take());
+        out.push(WorkerAction::ReportDeadline { missed: "it was not ready in time" });
+        self.blame(KillCause::StartDeadline);
+        self.terminate(now, out);
     }
 
     /// The second rung; the third, if SIGTERM was what its whole tree was asked by.
@@ -286,6 +291,7 @@ impl Worker {
         let exit = Exit {
             reason,
             during: self.died_during.unwrap_or_else(|| self.phase()),
+            at: now,
             uptime: now.saturating_duration_since(self.spawned.unwrap_or(self.created)),
             usage,
             stderr_tail,
