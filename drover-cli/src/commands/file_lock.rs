@@ -35,7 +35,7 @@ impl Running {
         let who = match (self.pid, &self.socket) {
             (None, None) => "somewhere".to_owned(),
             (Some(pid), None) => {
-                format!("pid {pid}; end it with `kill {pid}`, or by `drover -s SOCKET down`")
+                format!("pid {pid}; its control socket is not where this looks, so end it with `kill {pid}`")
             }
             (pid, Some(socket)) => {
                 let pid = pid.map_or_else(String::new, |pid| format!("pid {pid}, "));
@@ -66,6 +66,18 @@ pub(super) fn take(file: &Path) -> Result<FileLock, Running> {
         return Ok(FileLock(lock));
     }
     Err(Running { file: file.to_owned(), pid: holder, socket })
+}
+
+/// The process that runs a file, if one does.
+pub(super) fn holder_of(file: &Path) -> Option<u32> {
+    if !fs::metadata(file).is_ok_and(|found| found.is_file()) {
+        return None;
+    }
+    // Free: let go of at once.
+    match Flock::lock(File::open(file).ok()?, FlockArg::LockExclusiveNonblock) {
+        Err((opened, Errno::EWOULDBLOCK)) => holder(&opened).filter(|pid| is_trusted(*pid)),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// The process that holds the lock of a file, by `proc_locks(5)`: `1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE …`. None where

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use drover_master::control::{ControlClient, ControlPath};
 
-use super::{consent, report};
+use super::{consent, file_lock, report};
 use crate::args::{Global, Intent};
 use crate::config;
 use crate::exit_status::ExitStatus;
@@ -53,6 +53,15 @@ fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
             Err(ExitStatus::Usage)
         }
         Choice::NotRunning(file) => {
+            if let Some(pid) = file_lock::holder_of(&file) {
+                // "Start one" would be refused.
+                message::error_text(&format!(
+                    "the master of `{}` is pid {pid}, and its control socket is not where this looks; name it with -s, or end the \
+                     master with `kill {pid}`",
+                    file.display()
+                ));
+                return Err(ExitStatus::Unreachable);
+            }
             message::error_text(&format!(
                 "no master of `{}` is running; start one with `drover up -f {}`{}",
                 file.display(),

@@ -24,6 +24,11 @@ pub(super) fn control_path(global: &Global, name: String) -> ControlPath {
     global.socket.clone().map_or(ControlPath::Named(name), ControlPath::Given)
 }
 
+/// The same of a master in the background, which is to outlive the login that starts it.
+pub(super) fn lasting_path(global: &Global, name: String) -> ControlPath {
+    global.socket.clone().map_or(ControlPath::Lasting(name), ControlPath::Given)
+}
+
 /// The sockets that a service manager has handed to this process.
 pub(super) fn inherited() -> Result<InheritedSockets, ExitStatus> {
     InheritedSockets::from_environment().map_err(|error| {

@@ -102,8 +102,11 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
         }
         return detach::run(global, args, name, is_stream.then_some(text)).await;
     }
-    let ended =
-        serve::run(global, builder.inherited(inherited), serve::control_path(global, name), &[]).await;
+    let control = match args.detached {
+        true => serve::lasting_path(global, name),
+        false => serve::control_path(global, name),
+    };
+    let ended = serve::run(global, builder.inherited(inherited), control, &[]).await;
     drop(lock);
     ended
 }

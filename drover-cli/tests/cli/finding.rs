@@ -198,7 +198,7 @@ fn a_second_master_on_the_same_socket_is_refused_and_the_first_goes_on() {
     second.failed(
         1,
         &[
-            &format!("another master serves at `{socket}`"),
+            &format!("another master (pid {}) serves at `{socket}`", demo.pid()),
             &format!("`drover -s {socket} down`"),
             "another socket with -s",
         ],

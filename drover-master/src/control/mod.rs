@@ -14,6 +14,6 @@ mod session;
 
 pub use client::{ClientError, ControlClient, Follow, LogFollow};
 pub use name::{Name, NameError};
-pub use path::{ControlPath, ControlPathError};
+pub use path::{ControlPath, ControlPathError, goes_with_login};
 pub use server::ControlError;
 pub(crate) use server::ControlServer;

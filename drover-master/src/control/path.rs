@@ -15,6 +15,9 @@ pub enum ControlPath {
     /// `NAME.sock` in the user's runtime directory: `$XDG_RUNTIME_DIR/drover`, else `/run/drover` if it is writable, else
     /// `/tmp/drover-UID`.
     Named(String),
+    /// The same for a master that is to outlive the login that starts it: the runtime directory of a login (`/run/user/UID`), which goes
+    /// with the last one, comes after all others.
+    Lasting(String),
 }
 
 /// Why no path can be had: misuse, or the environment's fault.
@@ -38,7 +41,7 @@ pub enum ControlPathError {
         owner: u32,
     },
     /// The kernel says no.
-    #[error("the directory `{}` for the control socket can't be used", path.display())]
+    #[error("the directory `{}` for the control socket can't be used; name a socket with -s, or set XDG_RUNTIME_DIR to a directory of yours", path.display())]
     Io {
         /// The directory.
         path: PathBuf,
@@ -69,8 +72,8 @@ impl ControlPath {
                 }
                 Ok(path.clone())
             }
-            Self::Named(name) => {
-                let dir = own_directory()?;
+            Self::Named(name) | Self::Lasting(name) => {
+                let dir = own_directory(self.candidates())?;
                 // What masters that were killed have left.
                 sockets_in(&dir).iter().for_each(|path| UnixPath::clear_away(path));
                 Ok(dir.join(format!("{name}.sock")))
@@ -82,13 +85,21 @@ impl ControlPath {
     pub fn to_ask(&self) -> PathBuf {
         match self {
             Self::Given(path) => path.clone(),
-            Self::Named(name) => {
+            Self::Named(name) | Self::Lasting(name) => {
                 let file = format!("{name}.sock");
-                let mut places = candidates().into_iter().map(|dir| dir.join(&file));
+                let mut places = self.candidates().into_iter().map(|dir| dir.join(&file));
                 let first = places.clone().next();
                 places.find(|path| path.exists()).or(first).unwrap_or_else(|| file.into())
             }
         }
+    }
+
+    fn candidates(&self) -> Vec<PathBuf> {
+        let mut dirs = candidates();
+        if matches!(self, Self::Lasting(_)) {
+            put_logins_last(&mut dirs);
+        }
+        dirs
     }
 
     /// Every master of this user that is alive: the sockets in the user's directories that somebody listens on. A
@@ -150,11 +161,21 @@ fn places_to_look() -> Vec<PathBuf> {
     places
 }
 
+fn put_logins_last(dirs: &mut [PathBuf]) {
+    // Stable: the others keep their order.
+    dirs.sort_by_key(|dir| goes_with_login(dir));
+}
+
+/// Whether a path is in what the system removes with the last login of its user (`pam_systemd(8)`).
+pub fn goes_with_login(path: &Path) -> bool {
+    path.starts_with("/run/user")
+}
+
 /// The first candidate that is, or can be made, a directory of our own.
-fn own_directory() -> Result<PathBuf, ControlPathError> {
+fn own_directory(candidates: Vec<PathBuf>) -> Result<PathBuf, ControlPathError> {
     let own = nix::unistd::geteuid().as_raw();
     let mut last = None;
-    for dir in candidates() {
+    for dir in candidates {
         match DirBuilder::new().mode(0o700).create(&dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 last = Some(ControlPathError::Io { path: dir, source: error });
@@ -179,6 +200,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_master_that_outlives_the_login_does_not_serve_where_the_login_ends() {
+        let mut dirs = ["/run/user/7/drover", "/run/drover", "/tmp/drover-7"].map(PathBuf::from);
+        put_logins_last(&mut dirs);
+        assert_eq!(dirs, ["/run/drover", "/tmp/drover-7", "/run/user/7/drover"].map(PathBuf::from));
+        let mut own = ["/home/me/run/drover", "/run/drover"].map(PathBuf::from);
+        put_logins_last(&mut own);
+        assert_eq!(own[0], PathBuf::from("/home/me/run/drover"), "what somebody has set himself is taken");
+    }
 
     #[test]
     fn a_directory_open_to_others_is_refused_unless_it_is_sticky() {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use drover_master::control::goes_with_login;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 
 use self::log::Log;
@@ -36,7 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Starts the master of this name, and waits for what was asked for. `text`: the configuration, where it was read from what can't be
 /// read again.
 pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Option<String>) -> ExitStatus {
-    let socket = match serve::control_path(global, name).to_serve() {
+    let socket = match serve::lasting_path(global, name).to_serve() {
         Ok(socket) => socket,
         Err(error) => {
             message::error(&error);
@@ -144,6 +145,12 @@ impl Started {
             message::note(&format!("master pid {}", self.child.id()));
             message::note(&format!("control socket {}", socket.display()));
             message::note(&format!("log {}", self.log.path().display()));
+            if goes_with_login(socket) {
+                message::note(
+                    "both lie where the end of the last login removes them; name another place with -s and --log, or keep the \
+                     login's directory (`loginctl enable-linger`)",
+                );
+            }
         }
     }
 
