@@ -87,6 +87,7 @@ fn a_follower_that_does_not_read_holds_up_nobody() {
 fn a_control_socket_that_was_swept_away_is_made_again_and_stays_locked() {
     let home = Home::new();
     let master = home.up("[app.web]\ncommand = \"sleep 1000\"\nworkers = 1\n");
+    master.says("web starts");
     let lock = home.socket().with_extension("sock.lock");
     for swept in [vec![home.socket()], vec![lock.clone()], vec![home.socket(), lock.clone()]] {
         let before = home.events().len();
