@@ -102,6 +102,11 @@ fn a_control_socket_that_was_swept_away_is_made_again_and_stays_locked() {
             Some(())
         });
     }
+    // The two files may have been made again one after the other.
+    crate::harness::eventually("the lock", || {
+        let holder = fs::read_to_string(&lock).unwrap_or_default();
+        (holder.trim() == master.pid().to_string() && home.socket().exists()).then_some(())
+    });
     let second = home.run(&["run", "--", "sleep", "1000"]);
     second.failed(1, &[&format!("another master (pid {}) serves at", master.pid())]);
     assert_eq!(home.down(master).code, Some(0));
