@@ -14,6 +14,7 @@ use crate::signals::Signals;
 use super::change::Reread;
 use super::driver::{self, SupervisorEnd};
 use super::handle::{Requests, SupervisorHandle};
+use super::hangup::ReloadWitness;
 use super::roster::{Entry, Roster};
 
 /// Describes apps that belong together.
@@ -27,6 +28,7 @@ pub struct SupervisorBuilder {
     rules: CompositeRules,
     reader: Option<Arc<dyn Reread>>,
     fixed: Vec<(&'static str, String)>,
+    witness: Option<Arc<dyn ReloadWitness>>,
 }
 
 /// What all masters of a supervisor are made with.
@@ -37,6 +39,7 @@ pub(super) struct Workshop {
     output: Option<OutputLog>,
     pool: ListenerPool,
     shows_messages: bool,
+    pub(super) witness: Option<Arc<dyn ReloadWitness>>,
 }
 
 impl Workshop {
@@ -65,6 +68,7 @@ impl Default for SupervisorBuilder {
             shows_messages: false,
             rules,
             reader: None,
+            witness: None,
             fixed: Vec::new(),
         }
     }
@@ -110,6 +114,13 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn messages_as_events(mut self) -> Self {
         self.shows_messages = true;
+        self
+    }
+
+    /// Who is told of each reload that SIGHUP asks for ([`Signals::reload_on_hangup`]). Default: nobody.
+    #[must_use]
+    pub fn reload_witness(mut self, witness: impl ReloadWitness + 'static) -> Self {
+        self.witness = Some(Arc::new(witness));
         self
     }
 
@@ -181,8 +192,13 @@ impl SupervisorBuilder {
         let output = OutputLog::new();
         // Only a client of the control socket can ask for it.
         let kept = control.is_some().then(|| output.clone());
-        let workshop =
-            Workshop { events: events.clone(), output: kept, pool, shows_messages: self.shows_messages };
+        let workshop = Workshop {
+            events: events.clone(),
+            output: kept,
+            pool,
+            shows_messages: self.shows_messages,
+            witness: self.witness,
+        };
         let mut apps = Vec::with_capacity(self.apps.len());
         for (index, app) in self.apps.into_iter().enumerate() {
             let spec = Arc::new(app.spec().clone());

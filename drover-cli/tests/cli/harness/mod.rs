@@ -5,6 +5,8 @@ mod home;
 mod http;
 mod patience;
 mod running;
+#[expect(unsafe_code, reason = "what has no safe function")]
+mod sys;
 mod terminal;
 
 pub(crate) use captured::Captured;
