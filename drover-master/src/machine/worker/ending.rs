@@ -13,6 +13,10 @@ use crate::machine::restart::is_success;
 /// How long an end by force waits for a process that is being created; that takes a millisecond, or hangs.
 const CREATION_WHEN_HURRIED: Duration = Duration::from_secs(1);
 
+/// Of a worker whose start is over. That it has connected without a word, nobody knows to be its doing.
+const NEVER_CONNECTED: &str = "it never connected to DROVER_SOCKET with a Hello; a program that does not speak the protocol needs \
+                               the protocol \"none\" or \"notify\"";
+
 impl Worker {
     /// A graceful end: Stop, drain, Quit for a protocol worker that is ready; without the drain for one that is not;
     /// the stop signal for a worker without the protocol. One that is ready serves on for the pre-stop delay first,
@@ -207,7 +211,8 @@ impl Worker {
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
             DeadlineKind::Start => {
-                self.trouble = self.unready.take().or(self.trouble.take());
+                let unsaid = self.has_never_connected().then(|| NEVER_CONNECTED.into());
+                self.trouble = self.unready.take().or(self.trouble.take()).or(unsaid);
                 (Some(KillCause::StartDeadline), "it was not ready in time")
             }
             DeadlineKind::Drain => (Some(KillCause::StopDeadline), "it did not drain in time"),
@@ -230,6 +235,11 @@ impl Worker {
                 self.kill(now, out);
             }
         }
+    }
+
+    /// Whether it may be a program that knows nothing of the protocol.
+    fn has_never_connected(&self) -> bool {
+        self.rules.protocol == Protocol::Drover && self.link == Link::Never
     }
 
     /// The second rung; the third, if SIGTERM was what its whole tree was asked by.
