@@ -62,6 +62,7 @@ mod process;
 mod signals;
 pub mod supervisor;
 mod sys;
+pub mod turns;
 
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
 pub use config::{
@@ -83,8 +84,8 @@ pub use master::{
 };
 pub use nofile::raise_nofile;
 pub use process::{
-    AccountError, Line, OutputSink, Stream, flush_output, limits_out_of_reach, passed_in_vain, say_aside,
-    write_output,
+    AccountError, Colours, Line, OutputSink, Stream, flush_output, limits_out_of_reach, passed_in_vain,
+    say_aside, write_output,
 };
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

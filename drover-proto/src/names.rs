@@ -30,6 +30,7 @@ impl ExitKind {
             Self::ExternalSignal => "external_signal",
             Self::KilledByMaster => "killed_by_master",
             Self::SpawnFailed => "spawn_failed",
+            Self::StatusTaken => "status_taken",
         }
     }
 }
@@ -65,6 +66,7 @@ impl KillCause {
             Self::Unresponsive => "unresponsive",
             Self::Watchdog => "watchdog",
             Self::Unhealthy => "unhealthy",
+            Self::Refused => "refused",
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_proto::latest::{Extend, ShutDown, Started, Status, Stopped, WorkerFrame, worker_frame};
+use drover_proto::latest::{Extend, Status, WorkerFrame, worker_frame};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -160,7 +160,9 @@ impl MessageBus {
         let (bus, round) = (self.clone(), self.round());
         async move {
             let stop = bus.requested(|requests| requests.stop_of(round)).await;
-            let half = stop.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) / 2);
+            let half = stop
+                .deadline
+                .map(|deadline| Instant::from_std(deadline).saturating_duration_since(Instant::now()) / 2);
             let linger = half.map_or(LINGER, |half| LINGER.min(half));
             let until = bus.shared.requests.borrow().after_stop(linger);
             tokio::time::sleep_until(until).await;
@@ -266,7 +268,8 @@ impl MessageBus {
 
     /// Says ShutDown: everything is released, and the process is about to exit. Answers a request to leave.
     ///
-    /// The process may exit right after it.
+    /// The process may exit right after it, and has to: the end of a runtime waits for tasks of `spawn_blocking`, and a process that is
+    /// still there when the time to leave has passed (5 s by default) gets SIGTERM. A line on stderr tells so after 1 s.
     ///
     /// # Errors
     ///
@@ -378,12 +381,7 @@ pub(crate) fn cut(text: &mut String, bytes: usize) {
 type Place<'a> = Result<mpsc::Permit<'a, Outgoing>, mpsc::error::SendError<()>>;
 
 fn send(place: Place<'_>, message: Said, reply_to: u64, written: oneshot::Sender<()>) {
-    let body = match message {
-        Said::Nothing => return,
-        Said::Started => worker_frame::Body::Started(Started {}),
-        Said::Stopped => worker_frame::Body::Stopped(Stopped {}),
-        Said::ShutDown => worker_frame::Body::ShutDown(ShutDown {}),
-    };
+    let Some(body) = message.body() else { return };
     // Without a place the link has ended, which the lifecycle hears of in the same moment.
     if let Ok(place) = place {
         place.send(outgoing(reply_to, body, written));

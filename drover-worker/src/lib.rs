@@ -40,13 +40,17 @@
 //! - **Under a master**, `DROVER_SOCKET` and `DROVER_TOKEN` are set. [`MessageBus::connect`] connects and introduces
 //!   the worker; a task then reads what the master asks, answers its pings, and writes what the app says. The app's
 //!   environment and its signal handlers are not touched.
+//! - **SIGTERM** that the master has not sent is a request to stop too ([`StopCause::Signal`]), and to leave after
+//!   [`stopped`](MessageBus::stopped): that of a service manager which tells all processes at once, or of a person. It is nothing new to a
+//!   worker that is stopping already. The second one, and that of the master, end the process at once. A program that handles the
+//!   signal itself, or ignores it, is left in peace.
 //! - **A drain** loses no request, also of clients that keep their connections open: `MessageBus::serve_axum` does what it takes, and
 //!   [`letting_go`](MessageBus::letting_go) and [`in_flight`](MessageBus::in_flight) are for servers of one's own.
 //! - **Rest.** A stopped worker need not leave: one that runs by [`serve`](MessageBusBuilder::serve), or that announces it
 //!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
 //!   [resumed](MessageBus::resume_requested) takes the same sockets and begins anew, as often as it is asked.
 //! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
-//!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal ends the
+//!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal, half a second later or more, ends the
 //!   process with 130 or 143.
 //! - **When the master dies**, the request to stop comes with [`StopCause::MasterGone`], and the request to leave after
 //!   [`stopped`](MessageBus::stopped). A process that is not gone when the

@@ -9,12 +9,15 @@
 //!  Stopped               Resume ─────────────────────────► Connected; Started answers it
 //!  before ShuttingDown   Quit ───────────────────────────► ShuttingDown; a Stop is implied
 //!  before Stopping       the master is gone, a signal ───► Stopping
+//!  Stopping by a signal  stopped() ──────────────────────► ShuttingDown; a Stop or Quit that comes now is answered late
 //!  Stopping, no master   stopped() ──────────────────────► ShuttingDown; nobody is left to say Quit
 //!  Stopped               the master is gone ─────────────► ShuttingDown
 //! ```
 //!
 //! A message that crosses a request on the wire is no misuse: the worker could not know. It is taken, and kept
 //! quiet if the master waits for it no longer: Started after a Stop, Stopped after a Quit without a Stop.
+
+use drover_proto::latest::{ShutDown, Started, Stopped, worker_frame};
 
 use crate::error::SendError;
 
@@ -34,6 +37,16 @@ impl Said {
             Self::Started => "Started",
             Self::Stopped => "Stopped",
             Self::ShutDown => "ShutDown",
+        }
+    }
+
+    /// What is sent to say it.
+    pub(crate) const fn body(self) -> Option<worker_frame::Body> {
+        match self {
+            Self::Nothing => None,
+            Self::Started => Some(worker_frame::Body::Started(Started {})),
+            Self::Stopped => Some(worker_frame::Body::Stopped(Stopped {})),
+            Self::ShutDown => Some(worker_frame::Body::ShutDown(ShutDown {})),
         }
     }
 }
@@ -89,6 +102,8 @@ pub(crate) struct Lifecycle {
     resume: Asked,
     quit: Asked,
     master: Master,
+    /// A signal asked under a master that has not asked yet: as a rule both come at once, when everything ends.
+    signalled: bool,
 }
 
 impl Lifecycle {
@@ -100,6 +115,7 @@ impl Lifecycle {
             resume: Asked::No,
             quit: Asked::No,
             master: Master::Present,
+            signalled: false,
         }
     }
 
@@ -125,31 +141,37 @@ impl Lifecycle {
         };
         self.said = message;
         self.resume = Asked::No;
-        if self.master == Master::Present {
-            return Ok(utterance);
+        if self.master != Master::Present || self.signalled {
+            self.quit_if_drained();
         }
-        self.quit_if_drained();
-        Ok(Utterance::Quiet)
+        Ok(if self.master == Master::Present { utterance } else { Utterance::Quiet })
     }
 
     /// Whether a deadline runs that may be extended, and a master is there to do it.
     pub(crate) fn extend(&self) -> Result<Utterance, SendError> {
         match (self.phase(), self.master) {
             (Phase::Started | Phase::Stopped | Phase::ShutDown, _) => Err(SendError::NoDeadline),
+            // The master knows of no deadline.
+            (_, Master::Present) if self.signalled => Ok(Utterance::Quiet),
             (_, Master::Present) => Ok(Utterance::Send { reply_to: 0 }),
             (_, Master::Gone) => Err(SendError::MasterGone),
             (_, Master::Never) => Ok(Utterance::Quiet),
         }
     }
 
-    /// The master says Stop.
-    pub(crate) fn stop_received(&mut self, seq: u64) -> Result<(), BadState> {
-        if self.stop != Asked::No {
+    /// The master says Stop. Tells what answers it at once: what was said already, and kept quiet.
+    pub(crate) fn stop_received(&mut self, seq: u64) -> Result<Option<Said>, BadState> {
+        if self.stop != Asked::No && !(self.signalled && self.stop == Asked::Implied) {
             return Err(BadState);
         }
         self.stop = Asked::ByFrame(seq);
         self.resume = Asked::No;
-        Ok(())
+        if self.said >= Said::Stopped {
+            return Ok(Some(Said::Stopped));
+        }
+        // From here on it is as if only the master had asked.
+        self.signalled = false;
+        Ok(None)
     }
 
     /// The master says Resume: the worker stands where it stood before it was started.
@@ -163,24 +185,27 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// The master says Quit.
-    pub(crate) fn quit_received(&mut self, seq: u64) -> Result<(), BadState> {
-        if self.quit != Asked::No {
+    /// The master says Quit. Tells what answers it at once, as [`stop_received`](Self::stop_received).
+    pub(crate) fn quit_received(&mut self, seq: u64) -> Result<Option<Said>, BadState> {
+        if self.quit != Asked::No && !(self.signalled && self.quit == Asked::Implied) {
             return Err(BadState);
         }
         self.quit = Asked::ByFrame(seq);
         self.imply_stop();
-        Ok(())
+        self.signalled = false;
+        Ok((self.said == Said::ShutDown).then_some(Said::ShutDown))
     }
 
-    /// A signal asks a standalone worker to leave.
+    /// A signal asks the worker to leave: one without a master, or one whose master did not send it. Who is to stop already knows.
     pub(crate) fn signalled(&mut self) {
+        self.signalled |= self.stop == Asked::No && self.master == Master::Present;
         self.imply_stop();
     }
 
     /// The connection to the master ended. After ShutDown that is how it has to be.
     pub(crate) fn master_gone(&mut self) {
         self.master = Master::Gone;
+        self.signalled = false;
         if self.said != Said::ShutDown {
             self.imply_stop();
             self.quit_if_drained();
@@ -258,7 +283,7 @@ mod tests {
     const RESUME_SEQ: u64 = 7;
 
     /// One letter for what an input gives: `s` sent, `a` sent as the answer to Stop, `b` to Quit, `r` to Resume, `q` quiet, `-` taken;
-    /// `L` too late, `N` not asked, `D` no deadline, `G` master gone, `B` bad state. Then the phase that follows.
+    /// `p` Stopped was said before and answers now, `x` so ShutDown; `L` too late, `N` not asked, `D` no deadline, `G` master gone, `B` bad state. Then the phase that follows.
     fn outcome(state: &mut Lifecycle, input: Input) -> (char, Phase) {
         let said = |result| match result {
             Ok(Utterance::Send { reply_to: 0 }) => 's',
@@ -272,14 +297,19 @@ mod tests {
             Err(SendError::MasterGone) => 'G',
             other => panic!("{other:?}"),
         };
-        let received = |result| if result == Ok(()) { '-' } else { 'B' };
+        let received = |result| match result {
+            Ok(None) => '-',
+            Ok(Some(Said::Stopped)) => 'p',
+            Ok(Some(_)) => 'x',
+            Err(BadState) => 'B',
+        };
         let letter = match input {
             Started => said(state.say(Said::Started)),
             Stopped => said(state.say(Said::Stopped)),
             ShutDown => said(state.say(Said::ShutDown)),
             Extend => said(state.extend()),
             Stop => received(state.stop_received(STOP_SEQ)),
-            Resume => received(state.resume_received(RESUME_SEQ)),
+            Resume => received(state.resume_received(RESUME_SEQ).map(|()| None)),
             Quit => received(state.quit_received(QUIT_SEQ)),
             Gone => {
                 state.master_gone();
@@ -366,6 +396,45 @@ mod tests {
             (&[Stop, Stopped, Quit, Gone],                Q, &[('L', Q), ('L', Q), ('q', X), ('G', Q)]),
             (&[Quit, ShutDown, Gone],                     X, &[('L', X), ('L', X), ('L', X), ('D', X)]),
             (&[Stop, Quit, ShutDown, Gone],               X, &[('L', X), ('L', X), ('L', X), ('D', X)]),
+        ]);
+    }
+
+    /// The signal and the master's own words may come in any order: in none is a word missing, or misuse.
+    #[test]
+    #[rustfmt::skip]
+    fn every_state_of_a_worker_that_was_signalled_under_a_master_answers_every_input() {
+        const BEFORE: [Input; 2] = [Started, Signal];
+        // Columns: Started, Stopped, ShutDown, Extend, Stop, Resume, Quit, Gone, Signal. Where the signal says nothing new any more, the
+        // table of the master goes on.
+        const SIGNALLED: [Input; 9] = [Started, Stopped, ShutDown, Extend, Stop, Resume, Quit, Gone, Signal];
+        let inputs = |state: &Lifecycle| match (state.signalled, state.stop) {
+            (true, _) => &SIGNALLED[..],
+            (false, Asked::No) => &BEFORE[..],
+            (false, _) => &[],
+        };
+        check(&Lifecycle::under_master(), &inputs, &[
+            (&[],                                             C, &[('s', R), ('-', T)]),
+            (&[Started],                                      R, &[('L', R), ('-', T)]),
+            (&[Signal],                                       T, &[('q', T), ('q', Q), ('N', T), ('q', T), ('-', T), ('B', T), ('-', Q), ('-', T), ('-', T)]),
+            (&[Started, Signal],                              T, &[('L', T), ('q', Q), ('N', T), ('q', T), ('-', T), ('B', T), ('-', Q), ('-', T), ('-', T)]),
+            (&[Signal, Stopped],                              Q, &[('L', Q), ('L', Q), ('q', X), ('q', Q), ('p', Q), ('B', Q), ('-', Q), ('-', Q), ('-', Q)]),
+            (&[Signal, Stop],                                 T, &[]),
+            (&[Signal, Quit],                                 Q, &[]),
+            (&[Signal, Gone],                                 T, &[]),
+            (&[Started, Signal, Stop],                        T, &[]),
+            (&[Started, Signal, Quit],                        Q, &[]),
+            (&[Started, Signal, Gone],                        T, &[]),
+            (&[Signal, Stopped, ShutDown],                    X, &[('L', X), ('L', X), ('L', X), ('D', X), ('p', X), ('B', X), ('x', X), ('-', X), ('-', X)]),
+            (&[Signal, Stopped, Stop],                        Q, &[('L', Q), ('L', Q), ('q', X), ('q', Q), ('B', Q), ('B', Q), ('-', Q), ('-', Q), ('-', Q)]),
+            (&[Signal, Stopped, Quit],                        Q, &[]),
+            (&[Signal, Stopped, Gone],                        Q, &[]),
+            (&[Signal, Stopped, ShutDown, Stop],              X, &[('L', X), ('L', X), ('L', X), ('D', X), ('B', X), ('B', X), ('x', X), ('-', X), ('-', X)]),
+            (&[Signal, Stopped, ShutDown, Quit],              X, &[]),
+            (&[Signal, Stopped, ShutDown, Gone],              X, &[]),
+            (&[Signal, Stopped, Stop, Quit],                  Q, &[]),
+            (&[Signal, Stopped, Stop, Gone],                  Q, &[]),
+            (&[Signal, Stopped, ShutDown, Stop, Quit],        X, &[]),
+            (&[Signal, Stopped, ShutDown, Stop, Gone],        X, &[]),
         ]);
     }
 

@@ -6,10 +6,13 @@
 //! ```text
 //!  connected ──── the connection ends ───► ShutDown was said? ── yes ──► the thread ends
 //!                                                 │ no
-//!                                                 └── orphan_timeout ──► _exit(70)
+//!                                                 └── orphan_timeout ──► the group is killed, else _exit(70)
 //! ```
+//!
+//! The same thread hears of a SIGTERM that somebody else than the master has sent, and tells why a process that said ShutDown is still there.
 
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,14 +25,21 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::sys;
 
-/// The exit code of a worker whose master is gone: `EX_SOFTWARE` of sysexits.h.
+/// The exit code of a worker whose master is gone, where it leads no group: `EX_SOFTWARE` of sysexits.h.
 const EXIT_CODE: i32 = 70;
 
-/// The thread calls the kernel and no code of the app; the least that a thread may have is enough.
-const STACK_BYTES: usize = 64 * 1024;
+/// The thread calls the kernel; for a signal, also the traces of the app. Only what is used of it costs memory.
+const STACK_BYTES: usize = 256 * 1024;
 
 /// The shortest default, so that limits of zero do not end a worker at once.
 const SHORTEST_DEFAULT: Duration = Duration::from_secs(1);
+
+/// How long a process may live on after ShutDown and the end of its connection without a word about it.
+const WORDLESS: Duration = Duration::from_secs(1);
+
+/// What an event of the epoll is about.
+const CONNECTION: u64 = 0;
+const BELL: u64 = 1;
 
 /// Whether the worker has said ShutDown, after which the end of the connection is expected.
 #[derive(Debug, Clone, Default)]
@@ -50,29 +60,65 @@ pub(crate) fn default_timeout(drain_ms: u64, quit_ms: u64) -> Duration {
     Duration::from_millis(drain_ms.saturating_add(quit_ms)).max(SHORTEST_DEFAULT)
 }
 
-/// Starts the thread.
-pub(crate) fn watch(connection: Arc<UnixStream>, leaving: Leaving, timeout: Duration) -> io::Result<()> {
+/// Starts the thread. `rung` is called when `bell`, if there is one, is readable. A process that `is_own_master`, as in a test, may well
+/// live on after ShutDown.
+pub(crate) fn watch(
+    connection: Arc<UnixStream>,
+    leaving: Leaving,
+    timeout: Duration,
+    is_own_master: bool,
+    bell: Option<BorrowedFd<'static>>,
+    rung: impl Fn() + Send + 'static,
+) -> io::Result<()> {
     // EPOLLRDHUP tells of the end even while frames are unread; EPOLLHUP and EPOLLERR are always told.
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    epoll.add(&*connection, EpollEvent::new(EpollFlags::EPOLLRDHUP, 0))?;
+    epoll.add(&*connection, EpollEvent::new(EpollFlags::EPOLLRDHUP, CONNECTION))?;
+    if let Some(bell) = bell {
+        // Told once: nobody reads it.
+        epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLONESHOT, BELL))?;
+    }
     thread::Builder::new().name("drover-orphan".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-        await_end(&epoll);
-        drop((epoll, connection));
+        await_end(&epoll, &rung);
+        drop((epoll, connection, rung));
         if leaving.is_announced() {
+            if !is_own_master {
+                sleep(WORDLESS);
+                tell_what_keeps_it();
+            }
             return;
         }
-        // A receive that nobody answers is a sleep without spurious wakeups, and one that knows "for ever".
-        let (_nobody, silence) = mpsc::sync_channel::<()>(0);
-        let _timed_out = silence.recv_timeout(timeout);
-        sys::exit_now(EXIT_CODE);
+        sleep(timeout);
+        sys::exit_now_with_group(EXIT_CODE);
     })?;
     Ok(())
 }
 
 /// Blocks until the connection has ended, or can't be watched any more.
-fn await_end(epoll: &Epoll) {
+fn await_end(epoll: &Epoll, rung: &impl Fn()) {
     let mut events = [EpollEvent::empty()];
-    while let Ok(0) | Err(Errno::EINTR) = epoll.wait(&mut events, EpollTimeout::NONE) {}
+    loop {
+        match epoll.wait(&mut events, EpollTimeout::NONE) {
+            Ok(1..) if events[0].data() == BELL => rung(),
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+/// A receive that nobody answers is a sleep without spurious wakeups, and one that knows "for ever".
+fn sleep(duration: Duration) {
+    let (_nobody, silence) = mpsc::sync_channel::<()>(0);
+    let _timed_out = silence.recv_timeout(duration);
+}
+
+/// On stderr and not as a trace, because what takes traces is gone by now as a rule; the master shows it among the last words.
+fn tell_what_keeps_it() {
+    let line = format!(
+        "drover-worker: the process is still there {WORDLESS:?} after it said ShutDown: something blocks its end, such as a task of \
+         spawn_blocking, which the end of a runtime waits for. The master ends it by SIGTERM when its time to leave (5 s by default) has passed.\n"
+    );
+    // Nobody may be there to read it.
+    let _unheard = io::stderr().write_all(line.as_bytes());
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! What the worker is asked to do, and by whom.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The request to take no new work, finish what is under way and say
 /// [`stopped`](crate::MessageBus::stopped). The process stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopRequest {
-    /// Until when the worker is waited for. `None`: nobody named a time.
+    /// Until when the worker is waited for. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
     pub deadline: Option<Instant>,
     /// Who or what asks.
     pub cause: StopCause,
@@ -23,7 +21,7 @@ pub enum StopCause {
     Master,
     /// The connection to the master ended. The process is ended by force at the request's deadline.
     MasterGone,
-    /// SIGINT or SIGTERM, in standalone mode.
+    /// SIGINT or SIGTERM in standalone mode; under a master, SIGTERM that it has not sent.
     Signal,
 }
 
@@ -31,7 +29,7 @@ pub enum StopCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuitRequest {
-    /// Until when the worker is waited for. `None`: nobody named a time.
+    /// Until when the worker is waited for. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
     pub deadline: Option<Instant>,
 }
 
@@ -40,7 +38,7 @@ pub struct QuitRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResumeRequest {
-    /// Until when the worker is waited for. `None`: nobody named a time.
+    /// Until when the worker is waited for. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
     pub deadline: Option<Instant>,
 }
 
@@ -57,7 +55,7 @@ pub(crate) struct Requests {
     /// The newest of any round: for who waited for the end of a round that is over.
     last_stop: Option<StopRequest>,
     /// When it came.
-    stop_came: Option<Instant>,
+    stop_came: Option<tokio::time::Instant>,
 }
 
 impl Requests {
@@ -67,14 +65,14 @@ impl Requests {
     }
 
     /// So long after the newest request to stop; now, if there was none.
-    pub(crate) fn after_stop(&self, pause: Duration) -> Instant {
-        self.stop_came.unwrap_or_else(Instant::now) + pause
+    pub(crate) fn after_stop(&self, pause: Duration) -> tokio::time::Instant {
+        self.stop_came.unwrap_or_else(tokio::time::Instant::now) + pause
     }
 
     pub(crate) fn stop(&mut self, stop: StopRequest) {
         self.stop = Some(stop);
         self.last_stop = Some(stop);
-        self.stop_came = Some(Instant::now());
+        self.stop_came = Some(tokio::time::Instant::now());
     }
 
     pub(crate) fn resume(&mut self, resume: ResumeRequest) {

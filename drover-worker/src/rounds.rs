@@ -16,6 +16,11 @@ impl MessageBusBuilder {
     ///
     /// A round that returns without having been asked ends the worker: nothing is said, and this returns too.
     ///
+    /// After ShutDown the process is to end, and the end of a runtime waits for tasks of `spawn_blocking` for as long as they take. The
+    /// master waits 5 s by default, then sends SIGTERM, and the worker counts as one that did not leave in time; a line on stderr tells so
+    /// after 1 s. Hold a guard of [`in_flight`](MessageBus::in_flight) for such work, so that it belongs to the drain; or end the runtime by
+    /// tokio's `Runtime::shutdown_timeout`, or the process by `std::process::exit(0)`, if it need not be finished.
+    ///
     /// # Errors
     ///
     /// Those of `round`, at once; those of [`connect`](Self::connect), and those of saying Stopped and ShutDown.
@@ -52,6 +57,28 @@ impl MessageBusBuilder {
     ///             Ok(())
     ///         })
     ///         .await
+    /// }
+    /// ```
+    ///
+    /// In a task of its own `round` has to own what it uses: `async move |bus|`. Without the `move` the compiler says that something "does not
+    /// live long enough", or that an "implementation of `Send` is not general enough". Where it can't tell the argument's type, that is
+    /// `bus: &MessageBus`.
+    ///
+    /// ```no_run
+    /// use drover_worker::MessageBus;
+    ///
+    /// type Failure = Box<dyn std::error::Error + Send + Sync>;
+    ///
+    /// #[tokio::main(flavor = "current_thread")]
+    /// async fn main() -> Result<(), Failure> {
+    ///     let greeting = String::from("hello");
+    ///     let worker = tokio::spawn(MessageBus::builder().serve(async move |bus| {
+    ///         bus.started().await?;
+    ///         bus.status(greeting.as_str(), 0);
+    ///         bus.stop_requested().await;
+    ///         Ok::<(), Failure>(())
+    ///     }));
+    ///     worker.await?
     /// }
     /// ```
     pub async fn serve<E>(self, mut round: impl AsyncFnMut(&MessageBus) -> Result<(), E>) -> Result<(), E>

@@ -1,10 +1,9 @@
 //! What the handles and the tasks of a bus share: the lifecycle under its lock, and what has been asked for.
 
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::accept_queue::Leave;
 use crate::error::SendError;
@@ -68,7 +67,7 @@ impl Shared {
         self.state().phase()
     }
 
-    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Said>, BadState> {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
@@ -85,14 +84,20 @@ impl Shared {
         Ok(())
     }
 
-    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Said>, BadState> {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.quit_received(seq))
     }
 
+    /// SIGTERM, from somebody else than the master.
+    pub(crate) fn signalled(&self) {
+        let stop = StopRequest { deadline: None, cause: StopCause::Signal };
+        self.change(stop, QuitRequest { deadline: None }, Lifecycle::signalled);
+    }
+
     pub(crate) fn master_gone(&self) {
-        let deadline = Instant::now().checked_add(self.orphan_timeout);
+        let deadline = now().checked_add(self.orphan_timeout);
         let stop = StopRequest { deadline, cause: StopCause::MasterGone };
         self.change(stop, QuitRequest { deadline }, Lifecycle::master_gone);
     }
@@ -186,7 +191,12 @@ impl Shared {
 
 /// The moment that a frame's `deadline_ms` names. 0, the value of an absent field, and what no clock can hold name none.
 fn from_now(deadline_ms: u64) -> Option<Instant> {
-    (deadline_ms > 0).then(|| Instant::now().checked_add(Duration::from_millis(deadline_ms))).flatten()
+    (deadline_ms > 0).then(|| now().checked_add(Duration::from_millis(deadline_ms))).flatten()
+}
+
+/// By tokio's clock, which a test may stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]
@@ -196,10 +206,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_deadline_is_named_only_by_a_time_that_a_clock_can_hold() {
         assert_eq!(from_now(0), None);
-        assert_eq!(from_now(1500), Some(Instant::now() + Duration::from_millis(1500)));
+        assert_eq!(from_now(1500), Some(now() + Duration::from_millis(1500)));
         assert_eq!(
             from_now(u64::MAX).is_some(),
-            Instant::now().checked_add(Duration::from_millis(u64::MAX)).is_some()
+            now().checked_add(Duration::from_millis(u64::MAX)).is_some()
         );
     }
 }

@@ -2,12 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::request::{QuitRequest, StopCause, StopRequest};
 use crate::shared::Shared;
 use crate::sys;
+
+/// What follows the first signal so soon is the same wish: a Ctrl-C of the terminal, passed on once more by a wrapper (`npm`). As the
+/// master's own.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// SIGINT and SIGTERM of this process.
 #[derive(Debug)]
@@ -28,7 +34,13 @@ impl Signals {
         tracing::info!(target: "drover::worker", signal = name, "asked to stop; once more ends at once");
         let stop = StopRequest { deadline: None, cause: StopCause::Signal };
         worker.change(stop, QuitRequest { deadline: None }, |lifecycle| lifecycle.signalled());
-        let (name, code) = self.next().await;
+        let asked = Instant::now();
+        let (name, code) = loop {
+            let next = self.next().await;
+            if asked.elapsed() >= SAME_WISH {
+                break next;
+            }
+        };
         tracing::warn!(target: "drover::worker", signal = name, code, "second signal: ending at once");
         sys::exit_now(code);
     }

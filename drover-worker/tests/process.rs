@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -81,12 +82,130 @@ async fn a_worker_that_said_shut_down_is_not_hurried_by_the_end_of_the_connectio
 }
 
 #[tokio::test]
-async fn a_worker_under_a_master_catches_no_signals() {
+async fn a_worker_under_a_master_catches_sigterm_alone_and_not_if_the_program_does() {
     let master = FakeMaster::bind().unwrap();
-    let (child, link) =
-        started(&master, &mut under(&master, child("as_a_worker_without_signal_handlers"))).await;
-    assert_eq!(end_of(child).await.status.code(), Some(0));
-    drop(link);
+    let own = "as_a_worker_that_handles_sigterm_itself";
+    let mut afterwards = child(own);
+    afterwards.env("HANDLER_AFTER", "1");
+    for worker in [child("as_a_worker_without_signal_handlers"), child(own), afterwards] {
+        let (child, link) = started(&master, &mut under(&master, worker)).await;
+        assert_eq!(end_of(child).await.status.code(), Some(0));
+        drop(link);
+    }
+}
+
+/// A worker that drains for as long as this test likes.
+struct Signalled {
+    _master: FakeMaster,
+    child: Child,
+    link: FakeLink,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Signalled {
+    async fn started() -> Self {
+        let master = FakeMaster::bind().unwrap();
+        let mut command = under(&master, child("as_a_worker_that_drains_when_told"));
+        command.stdin(Stdio::piped());
+        let (mut child, link) = started(&master, &mut command).await;
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { _master: master, child, link, lines }
+    }
+
+    /// Signals it from a process of its own, and not from here: this is its master.
+    fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    fn await_line(&mut self, line: &str) {
+        assert!(self.lines.any(|read| read.unwrap().ends_with(line)), "never said {line:?}");
+    }
+
+    /// Lets the drain end.
+    fn finish(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    async fn says(&mut self, what: &str) {
+        let said = self.link.body().await.unwrap();
+        let is_so = match said {
+            Some(Body::Stopped(_)) => what == "Stopped",
+            Some(Body::ShutDown(_)) => what == "ShutDown",
+            None => what == "nothing more",
+            _ => false,
+        };
+        assert!(is_so, "{said:?} instead of {what}");
+    }
+
+    async fn end(self) -> Option<i32> {
+        end_of(self.child).await.status.code()
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_drains_already_takes_sigterm_as_what_it_knows() {
+    let mut worker = Signalled::started().await;
+    worker.link.stop(DEADLINE).await.unwrap();
+    worker.await_line("stop: Master");
+    worker.terminate();
+    worker.finish();
+    worker.says("Stopped").await;
+    worker.link.quit(DEADLINE).await.unwrap();
+    worker.says("ShutDown").await;
+    assert_eq!(worker.end().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_that_gets_sigterm_just_before_its_masters_words_drains_and_answers_them() {
+    let mut worker = Signalled::started().await;
+    worker.terminate();
+    worker.await_line("stop: Signal");
+    worker.link.stop(DEADLINE).await.unwrap();
+    // In the order of the wire: it has taken Stop.
+    worker.link.ping().await.unwrap();
+    assert!(matches!(worker.link.body().await.unwrap(), Some(Body::Pong(_))));
+    worker.finish();
+    worker.says("Stopped").await;
+    worker.link.quit(DEADLINE).await.unwrap();
+    worker.says("ShutDown").await;
+    assert_eq!(worker.end().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_worker_that_alone_gets_sigterm_drains_and_leaves_and_a_second_one_ends_it() {
+    let mut worker = Signalled::started().await;
+    worker.terminate();
+    worker.await_line("stop: Signal");
+    worker.finish();
+    worker.says("nothing more").await;
+    assert_eq!(worker.end().await, Some(0));
+
+    let mut worker = Signalled::started().await;
+    worker.terminate();
+    worker.await_line("stop: Signal");
+    worker.terminate();
+    assert_eq!(end_of(worker.child).await.status.signal(), Some(Signal::SIGTERM as i32));
+}
+
+#[tokio::test]
+async fn sigterm_of_the_master_itself_ends_a_worker_at_once() {
+    let worker = Signalled::started().await;
+    kill(Pid::from_raw(worker.child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(end_of(worker.child).await.status.signal(), Some(Signal::SIGTERM as i32));
+}
+
+#[tokio::test]
+async fn what_keeps_a_worker_that_has_said_shut_down_is_told() {
+    let master = FakeMaster::bind().unwrap();
+    let mut command = under(&master, child("as_a_worker_that_leaves_a_blocking_task_behind"));
+    let (child, mut link) = started(&master, command.stderr(Stdio::piped())).await;
+    link.quit(DEADLINE).await.unwrap();
+    assert!(matches!(link.body().await.unwrap(), Some(Body::ShutDown(_))));
+    let end = end_of(child).await;
+    let said = String::from_utf8_lossy(&end.stderr).into_owned();
+    assert!(said.contains("still there 1s after it said ShutDown"), "{said}");
+    assert_eq!(end.status.code(), Some(0));
 }
 
 #[tokio::test]
@@ -230,11 +349,17 @@ fn a_standalone_worker_stops_and_leaves_by_a_signal() {
 
 #[test]
 fn a_second_signal_ends_a_standalone_worker_at_once() {
-    for (second, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+    for (copy, second, code) in
+        [(Signal::SIGTERM, Signal::SIGINT, 130), (Signal::SIGINT, Signal::SIGTERM, 143)]
+    {
         let mut worker = Standalone::spawn("as_a_standalone_worker_that_never_drains");
         worker.await_line("ready");
-        worker.signal(Signal::SIGTERM);
+        // A wrapper passes it on as another one; it finds both when it goes on.
+        for signal in [Signal::SIGSTOP, second, copy, Signal::SIGCONT] {
+            worker.signal(signal);
+        }
         worker.await_line("stop: Signal");
+        block(Duration::from_millis(600));
         worker.signal(second);
         assert_eq!(worker.child.wait_with_output().unwrap().status.code(), Some(code));
     }
@@ -311,12 +436,62 @@ async fn as_a_worker_that_lingers() {
 async fn as_a_worker_without_signal_handlers() {
     let bus = MessageBus::connect().await.unwrap();
     bus.started().await.unwrap();
+    assert!(catches(Signal::SIGTERM));
+    for signal in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+        assert!(!catches(signal), "{signal}");
+    }
+}
+
+fn catches(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
-    let caught = u64::from_str_radix(caught, 16).unwrap();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD] {
-        assert_eq!(caught >> (signal as u64 - 1) & 1, 0, "{signal}");
+    u64::from_str_radix(caught, 16).unwrap() >> (signal as u64 - 1) & 1 == 1
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_handles_sigterm_itself() {
+    let own = || tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
+    let terminate = || kill(Pid::from_raw(std::process::id().cast_signed()), Signal::SIGTERM).unwrap();
+    let before = std::env::var_os("HANDLER_AFTER").is_none().then(own);
+    let bus = MessageBus::connect().await.unwrap();
+    bus.started().await.unwrap();
+    let mut own = before.unwrap_or_else(own);
+    for _ in 0..3 {
+        terminate();
+        tokio::time::timeout(DEADLINE, own.recv()).await.unwrap();
     }
+    assert!(!bus.is_stopping(), "the signal is the program's own matter");
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_drains_when_told() {
+    let bus = MessageBus::connect().await.unwrap();
+    bus.started().await.unwrap();
+    let stop = tokio::time::timeout(DEADLINE, bus.stop_requested()).await.unwrap();
+    println!("stop: {:?}", stop.cause);
+    // Ends with the parent at the latest.
+    let told = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    told.await.unwrap().unwrap();
+    bus.stopped().await.unwrap();
+    bus.quit_requested().await;
+    bus.shut_down().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_leaves_a_blocking_task_behind() {
+    let bus = MessageBus::connect().await.unwrap();
+    bus.started().await.unwrap();
+    bus.quit_requested().await;
+    let (running, runs) = tokio::sync::oneshot::channel();
+    tokio::task::spawn_blocking(|| {
+        running.send(()).unwrap();
+        block(SHORT * 15);
+    });
+    runs.await.unwrap();
+    bus.shut_down().await.unwrap();
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ async fn a_worker_rests_and_goes_on_as_often_as_it_is_asked() {
     for _ in 0..20 {
         let resume = link.resume(MINUTE).await.unwrap();
         let deadline = within(bus.resume_requested()).await.unwrap().deadline.unwrap();
+        let deadline = Instant::from_std(deadline);
         assert!(deadline <= Instant::now() + MINUTE && deadline > Instant::now());
         assert!(!bus.is_stopping());
         bus.extend(MINUTE).await.unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use drover_master::config::Protocol;
-use drover_master::{Command, Event, EventKind, EventStream, Master, MasterBuilder, Output};
+use drover_master::{Colours, Command, Event, EventKind, EventStream, Master, MasterBuilder, Output};
 
 use crate::{PLAIN, SDK_WORKER, app};
 
@@ -24,7 +24,7 @@ pub(crate) fn sdk(count: usize) -> MasterBuilder {
 
 fn described(command: Command, count: usize) -> MasterBuilder {
     let count = u32::try_from(count).expect("a count of workers is small");
-    Master::builder(&app(), command).workers(count).output(Output::Prefixed { colour: false })
+    Master::builder(&app(), command).workers(count).output(Output::Prefixed { colours: Colours::Kept })
 }
 
 /// Every process exists.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use drover_e2e::harness::{Names, Several, of_app, patiently, variable_of};
+use drover_e2e::harness::{Names, Several, of_app, patiently, signal, variable_of};
 use drover_master::config::{AppSpec, Condition, Dependency, Description};
 use drover_master::machine::gate::Request;
 use drover_master::supervisor::{ApplyError, End, Fate, Standing, StepOutcome, Steps, Supervisor};
-use drover_master::{Master, MasterBuilder, Outcome};
+use drover_master::{ExitDecision, Master, MasterBuilder, Outcome};
+use nix::sys::signal::SIGKILL;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::composite::plain;
@@ -314,4 +315,27 @@ async fn a_plan_has_a_number_that_secrets_change_too() {
     let told = format!("{:?}", plan("two"));
     assert!(!told.contains("\"two\""), "{told}");
     ended(apps).await;
+}
+
+#[tokio::test]
+async fn what_the_program_decides_at_an_exit_outlives_an_apply_that_makes_another_master() {
+    let names = Names::new();
+    let (asked, mut asks) = tokio::sync::mpsc::channel(1);
+    let web = app(&names, "web").listen("http", "127.0.0.1:0").on_exit(move |context| {
+        asked.try_send(context.worker.slot.0).expect("it is asked once");
+        ExitDecision::Leave
+    });
+    let mut apps = names.run(Supervisor::builder().app(web));
+    apps.until_started(&["web"]).await;
+    let name = apps.name("web");
+    let before = apps.pid("web");
+    let renamed = changed(&apps, |all| of(all, &name).listeners[0].name = "site".to_owned());
+    assert_eq!(applied(&apps, renamed).await, ["web done"]);
+    let master = apps.handle().master(&name).expect("there is such an app");
+    assert!(master.listener_addr("site").is_some(), "it is the master that there is now");
+    assert_ne!(apps.pid("web"), before, "it was restarted");
+    signal(apps.pid("web"), SIGKILL);
+    assert_eq!(patiently("the question", asks.recv()).await, Some(0));
+    let (end, _) = apps.end().await;
+    assert_eq!(end.end, End::Failed);
 }

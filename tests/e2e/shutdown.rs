@@ -55,6 +55,33 @@ async fn a_shutdown_waits_for_the_connection_under_way_and_no_longer() {
     assert_eq!(app.outcome().await.to_string(), "shut down, asked by shutdown()");
 }
 
+/// As `systemctl stop` does by default: it tells all processes of a service at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_that_get_sigterm_together_with_their_master_finish_what_is_under_way() {
+    let worker = App::builder(program!("worker_good")).workers(2).listen("http", "127.0.0.1:0");
+    let mut app = App::started(worker).await;
+    let addr = app.master().listener_addr("http").unwrap();
+    let mut clients: Vec<Client> = (0..8).map(|_| Client::connect(addr)).collect();
+    clients.iter_mut().for_each(|client| drop(client.line()));
+    // By somebody else: this process is their master.
+    let pids = [app.pid(0), app.pid(1)].map(|pid| pid.to_string());
+    let told = std::process::Command::new("kill").arg("-TERM").args(&pids).status();
+    assert!(told.unwrap().success());
+    let shutdown = app.master().shutdown();
+    for _ in 0..2 {
+        app.until("stopping").await;
+        for client in &mut clients {
+            assert_eq!(client.says("still there?"), "still there?");
+        }
+    }
+    drop(clients);
+    patiently("the shutdown", shutdown).await.unwrap();
+    for exit in [app.exit().await, app.exit().await] {
+        assert_eq!((exit.reason, exit.asked_by.as_deref()), (ExitReason::NormalExit, Some("shutdown()")));
+    }
+    assert_eq!(app.outcome().await.to_string(), "shut down, asked by shutdown()");
+}
+
 #[tokio::test]
 async fn an_app_that_is_ending_says_so_and_what_is_under_way() {
     let mut app = App::started(App::builder(program!("worker_ignores_stop"))).await;

@@ -26,7 +26,7 @@ pub(super) async fn run(global: &Global, args: &DemoArgs) -> ExitStatus {
     let app = Master::builder("demo", Command::new(program).arg(WORKER_VERB))
         .workers(args.workers.count())
         .listen("http", &args.listen)
-        .output(Output::Prefixed { colour: message::is_coloured() });
+        .output(Output::Prefixed { colours: message::colours() });
     let name = args.name.clone().unwrap_or_else(|| format!("demo-{}", std::process::id()));
     let control = serve::control_path(global, name);
     let hints = [

@@ -173,7 +173,7 @@ fn spec(config: &Config, app: &App, source: &Source) -> AppSpec {
     spec.kind = app.kind;
     spec.depends_on.clone_from(&app.depends_on);
     spec.essential = app.essential;
-    spec.output = Output::Prefixed { colour: message::is_coloured() };
+    spec.output = Output::Prefixed { colours: message::colours() };
     spec
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use drover_master::Colours;
 use drover_master::control::{ClientError, ControlClient, LogFollow};
 use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
@@ -153,10 +154,11 @@ impl Wanted {
 
 /// Of both streams to stdout, byte by byte: what is no text here may be some to its reader.
 fn print(line: &LogLine, with_time: bool) -> io::Result<()> {
-    let style = if message::is_stdout_coloured() { PREFIX } else { Style::new() };
+    let colours = message::stdout_colours();
+    let style = if colours == Colours::Shown { PREFIX } else { Style::new() };
     let time = if with_time { format!("{} ", clock::timestamp(line.time_ms)) } else { String::new() };
     let mut bytes = format!("{time}{style}{}/{} |{style:#} ", line.app, line.slot).into_bytes();
-    bytes.extend_from_slice(&line.text);
+    bytes.extend_from_slice(&colours.line(&line.text));
     bytes.push(b'\n');
     io::stdout().lock().write_all(&bytes)
 }

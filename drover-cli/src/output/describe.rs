@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use drover_master::machine::readable::Readable;
 use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
 use super::table::{headline, uptime};
@@ -44,10 +45,10 @@ fn worker(described: &WorkerDescription) -> String {
     }
     text.push('\n');
     if !status.unready.is_empty() {
-        let _ = writeln!(text, "  not ready: {}", status.unready);
+        let _ = writeln!(text, "  not ready: {}", Readable(&status.unready));
     }
     if !status.status_text.is_empty() {
-        let _ = writeln!(text, "  says: {}", status.status_text);
+        let _ = writeln!(text, "  says: {}", Readable(&status.status_text));
     }
     if let Some(in_flight) = status.in_flight {
         let _ = writeln!(text, "  in flight: {in_flight}");
@@ -65,7 +66,7 @@ fn end(exit: &Exit) -> String {
         exit.max_rss_kb
     );
     for line in &exit.stderr_tail {
-        let _ = writeln!(text, "    {line}");
+        let _ = writeln!(text, "    {}", Readable(line));
     }
     text
 }

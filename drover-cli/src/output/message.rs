@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
-use drover_master::{StartError, say_aside};
+use drover_master::machine::readable::Readable;
+use drover_master::{Colours, StartError, say_aside};
 
 use super::said::{self, Said};
 use crate::commands::AppFailure;
@@ -78,7 +79,8 @@ pub(crate) fn last_words(lines: &[String]) {
     if !lines.is_empty() {
         tell(&format!("{NOTE}its last words on stderr:{NOTE:#}"));
         for line in lines {
-            tell(&format!("  {line}"));
+            // Colours are taken off, and what else would move the cursor is shown.
+            tell(&format!("  {}", Readable(&strip_str(line).to_string())));
         }
         said::say(&Said::LastWords(lines.to_vec()));
     }
@@ -116,6 +118,27 @@ pub(crate) fn written(result: io::Result<()>) -> ExitStatus {
             ExitStatus::Failed
         }
         Ok(()) | Err(_) => ExitStatus::Done,
+    }
+}
+
+/// What becomes of colours in workers' lines, which go to both streams.
+pub(crate) fn colours() -> Colours {
+    colours_where(is_coloured())
+}
+
+/// What becomes of them in a result.
+pub(crate) fn stdout_colours() -> Colours {
+    colours_where(is_stdout_coloured())
+}
+
+/// A file or a pipe gets no colours of ours, and those of workers as they are; whoever wants none gets none.
+fn colours_where(are_shown: bool) -> Colours {
+    let no_color = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    match anstream::ColorChoice::global() {
+        _ if are_shown => Colours::Shown,
+        anstream::ColorChoice::Never => Colours::Stripped,
+        anstream::ColorChoice::Auto if no_color() => Colours::Stripped,
+        _ => Colours::Kept,
     }
 }
 

@@ -91,3 +91,28 @@ fn many_short_lines_take_no_more_memory_than_they_have_bytes() {
     assert!(most < 100 * 1024, "{most} KiB");
     home.down(master);
 }
+
+#[test]
+fn the_output_of_a_removed_app_is_not_that_of_a_later_one_of_its_name() {
+    let home = Home::new();
+    let app = |name: &str, says: &str| {
+        format!("[app.{name}]\ncommand = [\"sh\", \"-c\", \"echo {says}; exec sleep 1000\"]\nworkers = 1\n")
+    };
+    let both = format!("{}{}", app("stays", "here"), app("web", "first"));
+    let master = home.up(&both);
+    master.prints("web/0 | first");
+    for (toml, shown) in [
+        (app("stays", "here"), None),
+        (format!("{}{}", app("stays", "here"), app("web", "second")), Some("web/0 | second\n")),
+    ] {
+        home.write("drover.toml", &format!("version = 1\n{toml}"));
+        let applied = home.run(&["apply", "-y"]);
+        assert_eq!(applied.code, Some(0), "{applied:#?}");
+        if let Some(shown) = shown {
+            master.prints(shown);
+            assert_eq!(home.run(&["logs", "web"]).stdout, shown);
+        }
+    }
+    assert_eq!(home.run(&["logs", "stays"]).stdout, "stays/0 | here\n");
+    home.down(master);
+}

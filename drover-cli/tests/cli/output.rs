@@ -23,7 +23,7 @@ fn each_line_has_its_prefix_and_its_stream() {
 #[test]
 fn partial_last_lines_and_bytes_that_are_no_text_arrive() {
     let home = Home::new();
-    let script = "printf 'whole\\nhalf'; printf 'err half' >&2; sleep 0.1; printf ' and half'; exit 0";
+    let script = "printf 'whole\\nhalf'; printf 'err half' >&2; printf ' and half'; exit 0";
     let ended = home.run_sh(&[], script);
     assert_eq!(ended.stdout, "app/0 | whole\napp/0 | half and half\n");
     assert!(ended.stderr.contains("app/0 | err half\n"), "{ended:#?}");
@@ -69,6 +69,47 @@ fn colours_obey_the_option_and_no_color_and_the_terminal() {
     assert!(on_terminal("TERM", "xterm").contains("app/0 |\x1b[0m hi"));
     let plain = on_terminal("NO_COLOR", "1");
     assert!(plain.contains("app/0 | hi") && !plain.contains('\x1b'), "{plain:?}");
+}
+
+#[test]
+fn long_lines_are_whole_and_no_other_workers_line_is_in_them() {
+    let home = Home::new();
+    let script = "line=$(head -c 100000 /dev/zero | tr '\\0' $DROVER_SLOT); for i in 1 2 3 4 5 6 7 8 9; do echo \"$line\"; done";
+    let ended = home.run_sh(&["-n", "2"], script);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines.len(), 18);
+    for slot in ["0", "1"] {
+        let whole = format!("app/{slot} | {}", slot.repeat(100_000));
+        assert_eq!(lines.iter().filter(|line| **line == whole).count(), 9);
+    }
+}
+
+#[test]
+fn a_line_that_is_begun_is_shown_before_its_end_comes() {
+    let home = Home::new();
+    let master = home
+        .start_sh(&[], "printf 'waiting for the lock'; while [ ! -e go ]; do sleep 0.05; done; echo ' done'");
+    master.prints("app/0 | waiting for the lock…\n");
+    assert_eq!(home.run(&["logs"]).stdout, "app/0 | waiting for the lock…\n");
+    home.write("go", "");
+    let ended = master.end();
+    assert_eq!(ended.stdout, "app/0 | waiting for the lock…\napp/0 |  done\n", "{ended:#?}");
+}
+
+#[test]
+fn colours_of_a_worker_end_with_their_line_and_are_taken_away_where_none_are_wanted() {
+    let home = Home::new();
+    let script =
+        ["run", "--name", "app", "--", "sh", "-c", "printf '\\033[31mred\\n\\033[32mgreen\\033[0m\\n'"];
+    let with = |option: &str| home.run(&[&["--color", option][..], &script].concat()).stdout;
+    assert_eq!(with("auto"), "app/0 | \x1b[31mred\x1b[0m\napp/0 | \x1b[32mgreen\x1b[0m\n");
+    assert_eq!(with("never"), "app/0 | red\napp/0 | green\n");
+    assert!(with("always").contains("app/0 |\x1b[0m \x1b[31mred\x1b[0m\n"));
+    let master = home.start_sh(&[], "printf '\\033[31mred\\n'; exec sleep 1000");
+    master.prints("red");
+    assert_eq!(home.run(&["logs"]).stdout, "app/0 | \x1b[31mred\x1b[0m\n");
+    assert_eq!(home.run(&["--color", "never", "logs"]).stdout, "app/0 | red\n");
+    home.down(master);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{
     Command, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, NotifyAccess, RecyclePolicy,
     ReloadSignal, RestartPolicy, RestartWhen, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
-use crate::process::{Account, OutputSink};
+use crate::process::{Account, Colours, OutputSink};
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
 pub(crate) const MAX_WORKERS: u32 = 100_000;
@@ -87,8 +87,8 @@ pub enum Output {
     Forward,
     /// To the master's own stdout and stderr, each line with `app/slot | ` before it.
     Prefixed {
-        /// Whether the prefix is coloured.
-        colour: bool,
+        /// Whether the prefix is coloured, and what becomes of the colours of workers.
+        colours: Colours,
     },
     /// Workers write to the master's own descriptors themselves. Nothing is kept.
     Inherit,

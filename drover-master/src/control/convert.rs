@@ -188,6 +188,7 @@ fn exit(exit: &Exit, stderr_tail: Vec<String>) -> wire::Exit {
         ExitReason::ExternalSignal { core_dumped, .. } => {
             (wire::ExitKind::ExternalSignal, core_dumped, None, String::new(), 0)
         }
+        ExitReason::StatusTaken => (wire::ExitKind::StatusTaken, false, None, String::new(), 0),
         ExitReason::KilledByMaster { cause, status } => {
             let core_dumped = matches!(status, ExitStatus::Signal { core_dumped: true, .. });
             (wire::ExitKind::KilledByMaster, core_dumped, Some(cause), String::new(), 0)
@@ -227,6 +228,7 @@ fn kill_cause(cause: KillCause) -> wire::KillCause {
         KillCause::Unresponsive => wire::KillCause::Unresponsive,
         KillCause::Watchdog => wire::KillCause::Watchdog,
         KillCause::Unhealthy => wire::KillCause::Unhealthy,
+        KillCause::Refused => wire::KillCause::Refused,
     }
 }
 
@@ -273,6 +275,7 @@ mod tests {
             // Bytes that are no UTF-8 take three times their place.
             stderr_tail: vec!["\u{fffd}".repeat(400); 20],
             asked_by: None,
+            sent: None,
             detail: None,
         });
         let worker = |slot| WorkerStatus {

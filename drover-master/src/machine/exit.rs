@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::phase::Phase;
+use super::readable::Readable;
 
 /// What the kernel said of an ended process, as `waitid(2)` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum ExitStatus {
         /// Whether a core file was written.
         core_dumped: bool,
     },
+    /// It can't be known: another part of the program has taken it, by waiting for all children (`waitpid(-1)`).
+    Taken,
 }
 
 /// What the process used, as `getrusage(2)` tells it: its own and that of the children it waited for.
@@ -48,6 +51,9 @@ pub enum ExitReason {
         /// Whether a core file was written.
         core_dumped: bool,
     },
+    /// It has ended, and how can't be known: another part of the program that embeds the master has taken the status, by waiting for all
+    /// children (`waitpid(-1)`). A success if it was asked to leave, and a failure otherwise.
+    StatusTaken,
     /// The master ended it.
     KilledByMaster {
         /// Why.
@@ -90,6 +96,8 @@ pub enum KillCause {
     Watchdog,
     /// It failed its liveness probe several times in a row.
     Unhealthy,
+    /// It answered that it can't do what it was asked.
+    Refused,
 }
 
 /// The steps of creating a process, in their order.
@@ -143,6 +151,8 @@ pub struct Exit {
     pub stderr_tail: Vec<String>,
     /// Who asked for the end; none if nobody did.
     pub asked_by: Option<Arc<str>>,
+    /// Of a signal that ended it and is no rung of its ending: on what occasion the master sent it, as "at the request of X".
+    pub sent: Option<Arc<str>>,
     /// What is known beyond the status, such as the reason of a refused handshake or why a command can't be run.
     pub detail: Option<Arc<str>>,
 }
@@ -172,6 +182,8 @@ impl ExitReason {
             (ExitStatus::Code(_), Some(cause)) if cause != KillCause::StopSignal => {
                 Self::KilledByMaster { cause, status }
             }
+            (ExitStatus::Taken, Some(cause)) => Self::KilledByMaster { cause, status },
+            (ExitStatus::Taken, None) => Self::StatusTaken,
             (ExitStatus::Code(0), _) => Self::NormalExit,
             (ExitStatus::Code(code), _) => Self::AbnormalExit { code },
         }
@@ -183,7 +195,10 @@ impl ExitReason {
             Self::NormalExit => Some(0),
             Self::AbnormalExit { code } => Some(code),
             Self::KilledByMaster { status: ExitStatus::Code(code), .. } => Some(code),
-            Self::KilledByMaster { .. } | Self::ExternalSignal { .. } | Self::SpawnFailed { .. } => None,
+            Self::KilledByMaster { .. }
+            | Self::StatusTaken
+            | Self::ExternalSignal { .. }
+            | Self::SpawnFailed { .. } => None,
         }
     }
 
@@ -193,6 +208,7 @@ impl ExitReason {
             Self::ExternalSignal { signal, .. } => Some(signal),
             Self::KilledByMaster { status: ExitStatus::Signal { number, .. }, .. } => Some(number),
             Self::KilledByMaster { .. }
+            | Self::StatusTaken
             | Self::NormalExit
             | Self::AbnormalExit { .. }
             | Self::SpawnFailed { .. } => None,
@@ -248,9 +264,12 @@ impl fmt::Display for KillCause {
             Self::Unresponsive => "it did not answer its heartbeats",
             Self::Watchdog => "its watchdog heard nothing in time",
             Self::Unhealthy => "it failed its liveness probe",
+            Self::Refused => "it could not do what it was asked",
         })
     }
 }
+
+const TAKEN: &str = "another part of this program waits for all children, and took its exit status";
 
 /// A clause for people that fits after "worker web/0": "exited with code 3 while starting".
 impl fmt::Display for Exit {
@@ -259,10 +278,17 @@ impl fmt::Display for Exit {
             ExitReason::NormalExit => f.write_str("exited with code 0")?,
             ExitReason::AbnormalExit { code } => write!(f, "exited with code {code}")?,
             ExitReason::ExternalSignal { signal, core_dumped } => {
-                write!(f, "was ended by {} from outside", signal_name(signal))?;
+                write!(f, "was ended by {}", signal_name(signal))?;
+                match &self.sent {
+                    Some(occasion) => write!(f, ", which the master had sent {occasion},")?,
+                    None => f.write_str(" from outside")?,
+                }
                 if core_dumped {
                     f.write_str(" (core dumped)")?;
                 }
+            }
+            ExitReason::StatusTaken => {
+                return write!(f, "ended while {}; {TAKEN}", self.during.name().replace('_', " "));
             }
             // Where it stood adds nothing here: it was on its way out, and the cause tells what came before.
             ExitReason::KilledByMaster { cause, status } => {
@@ -273,11 +299,13 @@ impl fmt::Display for Exit {
                     (_, ExitStatus::Signal { number, .. }) => {
                         write!(f, "was ended by {}: {cause}", signal_name(number))?;
                     }
+                    (KillCause::StopSignal, ExitStatus::Taken) => write!(f, "ended, {cause}")?,
+                    (_, ExitStatus::Taken) => write!(f, "was ended by the master: {cause}")?,
                     (_, ExitStatus::Code(code)) => {
                         write!(f, "exited with code {code} after the master ended it: {cause}")?;
                     }
                 }
-                return self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"));
+                return self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {}", Readable(detail)));
             }
             ExitReason::SpawnFailed { step, errno } => {
                 write!(f, "could not be started: ")?;
@@ -288,7 +316,7 @@ impl fmt::Display for Exit {
             }
         }
         write!(f, " while {}", self.during.name().replace('_', " "))?;
-        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {}", Readable(detail)))
     }
 }
 
@@ -335,6 +363,18 @@ mod tests {
                 "was ended by SIGTERM: it broke the protocol: a frame of 9 bytes is over the limit of 8 bytes",
             ),
             (
+                ExitReason::StatusTaken,
+                Phase::Started,
+                None,
+                "ended while started; another part of this program waits for all children, and took its exit status",
+            ),
+            (
+                killed(KillCause::StopDeadline, ExitStatus::Taken),
+                Phase::ShuttingDown,
+                None,
+                "was ended by the master: it did not drain in time",
+            ),
+            (
                 killed(KillCause::QuitDeadline, ExitStatus::Code(0)),
                 Phase::ShuttingDown,
                 None,
@@ -348,10 +388,23 @@ mod tests {
                 usage: Usage::default(),
                 stderr_tail: Vec::new(),
                 asked_by: None,
+                sent: None,
                 detail: detail.map(Arc::from),
             };
             assert_eq!(exit.to_string(), sentence);
         }
+        let exit = Exit {
+            reason: ExitReason::ExternalSignal { signal: 12, core_dumped: false },
+            during: Phase::Started,
+            uptime: Duration::ZERO,
+            usage: Usage::default(),
+            stderr_tail: Vec::new(),
+            asked_by: None,
+            sent: Some("at the request of x".into()),
+            detail: None,
+        };
+        let sentence = "was ended by SIGUSR2, which the master had sent at the request of x, while started";
+        assert_eq!(exit.to_string(), sentence);
     }
 
     #[test]
@@ -362,6 +415,9 @@ mod tests {
             (ExitStatus::Code(0), None, vec![], ExitReason::NormalExit),
             (ExitStatus::Code(3), None, vec![], ExitReason::AbnormalExit { code: 3 }),
             (signal(KILL), None, vec![], external(KILL)),
+            (ExitStatus::Taken, None, vec![], ExitReason::StatusTaken),
+            (ExitStatus::Taken, Some(StopSignal), vec![TERM], killed(StopSignal, ExitStatus::Taken)),
+            (ExitStatus::Taken, Some(StopDeadline), vec![TERM], killed(StopDeadline, ExitStatus::Taken)),
             (signal(TERM), Some(StopSignal), vec![TERM], killed(StopSignal, signal(TERM))),
             (ExitStatus::Code(0), Some(StopSignal), vec![TERM], ExitReason::NormalExit),
             (ExitStatus::Code(143), Some(StopSignal), vec![TERM], ExitReason::AbnormalExit { code: 143 }),

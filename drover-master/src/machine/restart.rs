@@ -142,6 +142,7 @@ pub fn is_success(policy: &RestartPolicy, reason: ExitReason) -> bool {
         ExitReason::AbnormalExit { code } => policy.success_codes.contains(&code),
         ExitReason::KilledByMaster { .. }
         | ExitReason::ExternalSignal { .. }
+        | ExitReason::StatusTaken
         | ExitReason::SpawnFailed { .. } => false,
     }
 }

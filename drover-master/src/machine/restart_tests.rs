@@ -15,6 +15,7 @@ fn exit(reason: ExitReason) -> Exit {
         usage: Usage::default(),
         stderr_tail: Vec::new(),
         asked_by: None,
+        sent: None,
         detail: None,
     }
 }

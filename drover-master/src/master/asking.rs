@@ -80,7 +80,7 @@ impl Driver {
             // The app has grown, and the port of this slot would be none.
             Err(error) => return Some(Err(error.to_string().into())),
         };
-        let mut words = edition.words(contact.identity, None);
+        let mut words = edition.words(contact.identity, None, self.mark.as_deref());
         // It inherits none of the sockets.
         words.retain(|(name, _)| !name.starts_with("LISTEN_"));
         words.push(("DROVER_PID", pid.to_string().into()));

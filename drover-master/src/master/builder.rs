@@ -14,28 +14,35 @@ use crate::bus::{Handler, Message, shown};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
     ListenSpec, NotifyAccess, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy,
-    Stdin, StopPolicy,
+    Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
-use crate::process::{OutputLog, OutputSink};
+use crate::process::{AppLog, OutputLog, OutputSink};
 use crate::signals::Signals;
 
 /// Describes an app, then makes its master.
 #[derive(Debug)]
 pub struct MasterBuilder {
     spec: AppSpec,
-    hook: Option<Hook>,
-    handler: Option<Handler>,
-    shows_messages: bool,
-    signals: Option<Signals>,
+    own: OwnPart,
     events: EventLog,
-    output_log: Option<OutputLog>,
+    output_log: Option<AppLog>,
     pool: ListenerPool,
+    mark: Option<Arc<str>>,
     /// Whether the pool's inherited sockets are for this app alone.
     is_activated: bool,
     /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
     wrong: Option<ConfigError>,
+}
+
+/// The program's own part in an app, which no description holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnPart {
+    hook: Option<Hook>,
+    handler: Option<Handler>,
+    shows_messages: bool,
+    signals: Option<Signals>,
 }
 
 impl Master {
@@ -50,13 +57,11 @@ impl MasterBuilder {
     pub fn from_spec(spec: AppSpec) -> Self {
         Self {
             spec,
-            hook: None,
-            handler: None,
-            shows_messages: false,
-            signals: None,
+            own: OwnPart::default(),
             events: EventLog::new(),
             output_log: None,
             pool: ListenerPool::default(),
+            mark: None,
             is_activated: false,
             wrong: None,
         }
@@ -177,6 +182,21 @@ impl MasterBuilder {
         self
     }
 
+    /// How workers are replaced by a reload: in which order, how many at once, what becomes of a failure. Default:
+    /// [`UpdatePolicy::default`].
+    #[must_use]
+    pub fn update_policy(mut self, policy: UpdatePolicy) -> Self {
+        self.spec.update = policy;
+        self
+    }
+
+    /// The signals by which workers without the protocol are suspended and resumed; see [`AppSpec::suspend`]. Default: none.
+    #[must_use]
+    pub fn suspend(mut self, signals: Option<SuspendSignals>) -> Self {
+        self.spec.suspend = signals;
+        self
+    }
+
     /// When workers that serve have served enough, and others take their places. Default: never.
     #[must_use]
     pub fn recycle_policy(mut self, policy: RecyclePolicy) -> Self {
@@ -201,7 +221,7 @@ impl MasterBuilder {
     /// closure is given. It is called on the master's task, so it must not wait. If it panics, the policy decides.
     #[must_use]
     pub fn on_exit(mut self, hook: impl FnMut(&ExitContext<'_>) -> ExitDecision + Send + 'static) -> Self {
-        self.hook = Some(Hook::new(hook));
+        self.own.hook = Some(Hook::new(hook));
         self
     }
 
@@ -227,7 +247,7 @@ impl MasterBuilder {
     /// ```
     #[must_use]
     pub fn on_message(mut self, handler: impl Fn(Message<'_>) + Send + Sync + 'static) -> Self {
-        self.handler = Some(Handler::new(handler));
+        self.own.handler = Some(Handler::new(handler));
         self
     }
 
@@ -235,14 +255,14 @@ impl MasterBuilder {
     /// any case, and of a flood only a part is shown. With a handler of one's own it has no meaning.
     #[must_use]
     pub fn messages_as_events(mut self) -> Self {
-        self.shows_messages = true;
+        self.own.shows_messages = true;
         self
     }
 
     /// Lets signals to this process end the app. Default: no signal handler is installed.
     #[must_use]
     pub fn signals(mut self, signals: Signals) -> Self {
-        self.signals = Some(signals);
+        self.own.signals = Some(signals);
         self
     }
 
@@ -301,8 +321,26 @@ impl MasterBuilder {
 
     /// Keeps the last of what the workers print, for those who ask.
     #[must_use]
-    pub(crate) fn output_log(mut self, log: Option<OutputLog>) -> Self {
-        self.output_log = log;
+    pub(crate) fn output_log(mut self, log: Option<&OutputLog>) -> Self {
+        self.output_log = log.map(|log| log.of(&self.spec.name));
+        self
+    }
+
+    /// What the program itself does for the app, for the next master of it.
+    pub(crate) fn own_part(&self) -> OwnPart {
+        self.own.clone()
+    }
+
+    /// Takes over what the program did for the app before.
+    pub(crate) fn with_own_part(mut self, own: OwnPart) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// Has workers bear the mark of their master, by which the next one of its line knows them.
+    #[must_use]
+    pub(crate) fn mark(mut self, mark: Option<Arc<str>>) -> Self {
+        self.mark = mark;
         self
     }
 
@@ -328,13 +366,14 @@ impl MasterBuilder {
             self.pool.tell_left_over(&self.spec.listeners);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        if self.handler.is_none() && self.shows_messages {
-            self.handler = Some(shown(self.spec.name.as_str().into(), self.events.clone()));
+        let OwnPart { hook, mut handler, shows_messages, signals } = self.own;
+        if handler.is_none() && shows_messages {
+            handler = Some(shown(self.spec.name.as_str().into(), self.events.clone()));
         }
         let (master, driver) =
-            Driver::new(self.spec, self.hook, self.handler, self.events, self.output_log, self.pool);
+            Driver::new(self.spec, hook, handler, self.events, self.output_log, self.pool, self.mark);
         runtime.spawn(driver.run());
-        if let Some(signals) = self.signals {
+        if let Some(signals) = signals {
             signals.watch(&master);
         }
         Ok(master)

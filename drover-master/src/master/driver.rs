@@ -22,6 +22,7 @@ use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
 use super::measuring::Measuring;
+use super::strangers::Strangers;
 use super::ticket::Reply;
 use super::trace;
 use super::unlisten::Unlistening;
@@ -37,7 +38,8 @@ use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
-use crate::process::OutputLog;
+use crate::process::AppLog;
+use crate::turns;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -52,7 +54,7 @@ pub(super) struct Driver {
     attention: Attention,
     hook: Option<Hook>,
     events: EventLog,
-    pub(super) output_log: Option<OutputLog>,
+    pub(super) output_log: Option<AppLog>,
     pub(super) view: Arc<View>,
     /// The generation that the view shows.
     pub(super) shown: Generation,
@@ -74,11 +76,14 @@ pub(super) struct Driver {
     pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pub(super) pool: ListenerPool,
+    /// What its workers are known by to the next master, after a death of this one.
+    pub(super) mark: Option<Arc<str>>,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) strangers: Strangers,
     pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
@@ -106,14 +111,37 @@ enum Input {
     TimePassed,
 }
 
+impl Input {
+    /// For people, where it takes too long.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Requested(_) => "a request to an app",
+            Self::HandlesDropped => "the end of an app's handles",
+            Self::Process(_) => "news of a process",
+            Self::Link(_) => "news of a connection",
+            Self::TimePassed => "a deadline",
+        }
+    }
+}
+
+/// The runtime goes and takes the driver with it, while the app runs: what others see is that nothing does any more.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if self.fleet.doing() != Doing::Idle {
+            self.view.abandon();
+        }
+    }
+}
+
 impl Driver {
     pub(super) fn new(
         spec: AppSpec,
         hook: Option<Hook>,
         handler: Option<Handler>,
         events: EventLog,
-        output_log: Option<OutputLog>,
+        output_log: Option<AppLog>,
         pool: ListenerPool,
+        mark: Option<Arc<str>>,
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
@@ -156,9 +184,11 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
+            mark,
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
+            strangers: Strangers::default(),
             unlistening: Unlistening::default(),
             stores: HashMap::new(),
             last_ticket: 0,
@@ -180,8 +210,8 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let others = self.measuring.deadline().into_iter().chain(self.unlistening.deadline());
-        let deadline = self.fleet.next_deadline().into_iter().chain(others).min();
+        let others = [self.measuring.deadline(), self.unlistening.deadline(), self.strangers.deadline()];
+        let deadline = others.into_iter().flatten().chain(self.fleet.next_deadline()).min();
         let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
             match look {
@@ -214,7 +244,8 @@ impl Driver {
             );
             self.fleet.handle(now, FleetInput::WasAway { by });
         }
-        let mut admitted = None;
+        let (mut admitted, mut taken) = (None, None);
+        let _place = turns::at(input.name());
         match input {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
@@ -260,7 +291,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::Process(news) => self.process_news(now, news),
-            Input::Link(news) => self.link_news(now, news),
+            Input::Link(news) => taken = self.link_news(now, news),
             Input::TimePassed => {}
         }
         if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
@@ -269,8 +300,9 @@ impl Driver {
         self.measure(now);
         self.unlisten(now);
         self.carry_out(now);
-        // Only now: a refusal has its verdict.
-        drop(admitted);
+        self.tell_strangers(now);
+        // Only now: a refusal has its verdict, and what a worker said its effect.
+        drop((admitted, taken));
         away.is_some()
     }
 
@@ -284,7 +316,7 @@ impl Driver {
                 FleetAction::Forget { id } => self.forget(id),
                 FleetAction::AskPolicy { worker, exit, proposed } => {
                     let context = ExitContext { worker, exit: &exit, proposed };
-                    let decision = self.hook.as_mut().map_or(proposed, |hook| hook.ask(&context));
+                    let decision = self.hook.as_ref().map_or(proposed, |hook| hook.ask(&context));
                     self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
                 }
                 FleetAction::Publish(event) => {
@@ -293,7 +325,7 @@ impl Driver {
                     }
                     self.follow(&event);
                     self.tell_bus(&event);
-                    trace::event(&self.events.publish(&self.app, event));
+                    self.publish(event);
                 }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
@@ -313,6 +345,10 @@ impl Driver {
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
         }
+    }
+
+    pub(super) fn publish(&self, event: FleetEvent) {
+        trace::event(&self.events.publish(&self.app, event));
     }
 
     /// Messages are for those who are ready.

@@ -202,7 +202,7 @@ impl Master {
         self.view.spec()
     }
 
-    /// The app and all its workers at this moment.
+    /// The app and all its workers at this moment; once the runtime that drove them is gone: that nothing runs any more.
     pub fn snapshot(&self) -> Snapshot {
         self.view.read()
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::machine::exit::Exit;
 use crate::machine::fleet::ExitDecision;
@@ -18,17 +19,21 @@ pub struct ExitContext<'a> {
     pub proposed: ExitDecision,
 }
 
-/// The program's closure.
-pub(super) struct Hook(Box<dyn FnMut(&ExitContext<'_>) -> ExitDecision + Send>);
+/// The program's closure. A clone is the same one, for the master that follows: of one app, one at a time asks.
+#[derive(Clone)]
+pub(super) struct Hook(Arc<Mutex<Closure>>);
+
+type Closure = dyn FnMut(&ExitContext<'_>) -> ExitDecision + Send;
 
 impl Hook {
     pub(super) fn new(closure: impl FnMut(&ExitContext<'_>) -> ExitDecision + Send + 'static) -> Self {
-        Self(Box::new(closure))
+        Self(Arc::new(Mutex::new(closure)))
     }
 
     /// Asks the closure. One that panics has no say: the policy's proposal is taken.
-    pub(super) fn ask(&mut self, context: &ExitContext<'_>) -> ExitDecision {
-        catch_unwind(AssertUnwindSafe(|| (self.0)(context))).unwrap_or_else(|_| {
+    pub(super) fn ask(&self, context: &ExitContext<'_>) -> ExitDecision {
+        let ask = || (self.0.lock().unwrap_or_else(PoisonError::into_inner))(context);
+        catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
             tracing::error!(target: "drover::master", worker = context.worker.id.0, "the exit hook panicked; the policy decides");
             context.proposed
         })

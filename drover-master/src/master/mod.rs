@@ -17,6 +17,7 @@ mod notifying;
 mod processes;
 mod reload;
 mod steering;
+mod strangers;
 mod ticket;
 mod trace;
 mod unlisten;
@@ -24,6 +25,7 @@ mod view;
 mod workers;
 
 pub use builder::MasterBuilder;
+pub(crate) use builder::OwnPart;
 pub use error::{BuildError, EndError, OperateError, StartError, Unavailable};
 pub use event_log::{Event, EventLog, EventStream, Missed, Occurrence};
 pub use handle::Master;

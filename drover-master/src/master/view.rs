@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::{AppSpec, ListenAddr};
 use crate::machine::fleet::{AppStatus, Fleet, WorkerStatus};
 use crate::machine::ids::SlotIndex;
+use crate::machine::phase::Phase;
 
 /// An app at one moment.
 #[derive(Debug, Clone)]
@@ -22,6 +23,9 @@ pub struct Snapshot {
     /// The newest event that this reflects.
     pub last_seq: u64,
 }
+
+/// How an app ended whose driver went with its runtime.
+const GONE: &str = "ended with the runtime of its program: its workers were killed";
 
 /// Written by the driver, read by anybody. Locked for as long as a copy takes, never over an await.
 #[derive(Debug)]
@@ -74,6 +78,23 @@ impl View {
         let seen = &mut *self.lock();
         seen.spec = spec;
         seen.snapshot.listeners = listeners;
+    }
+
+    /// The driver is gone, and every worker is killed with it.
+    pub(super) fn abandon(&self) {
+        let seen = &mut *self.lock();
+        let status = &mut seen.snapshot.status;
+        status.phase = Phase::Failed;
+        (status.ready, status.operation) = (0, None);
+        status.outcome = Some(GONE.to_owned());
+        seen.snapshot.listeners.clear();
+        for row in seen.rows.values_mut().flatten() {
+            let is_process = row.pid.take().is_some();
+            if is_process || matches!(row.phase, Phase::Starting | Phase::BackingOff) {
+                row.phase = Phase::Failed;
+            }
+            (row.since, row.next_try, row.in_flight) = (None, None, None);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

@@ -83,6 +83,9 @@ impl Surroundings {
             Ok(Ok(ExitStatus::Code(0))) => return Ok(()),
             Ok(Ok(ExitStatus::Code(code))) => format!("exited with code {code}"),
             Ok(Ok(ExitStatus::Signal { number, .. })) => format!("was ended by {}", signal_name(number)),
+            Ok(Ok(ExitStatus::Taken)) => {
+                "ended, but another part of this program took its exit status".to_owned()
+            }
             Ok(Err(Unended::NotMade(failure))) => return Err(not_made(failure)),
             Ok(Err(Unended::TooLong)) => format!("took longer than {within:?}"),
             // The runtime is going.

@@ -77,8 +77,8 @@ pub(crate) async fn until_ended(tree: &Arc<Tree>) -> Death {
             },
             Err(error) => {
                 // ECHILD: somebody else in this program reaped our child. Its status is lost, its end is not.
-                tracing::error!(target: "drover::process", %error, pid = tree.pid(), "the exit status is lost");
-                return (ExitStatus::Code(-1), Usage::default());
+                tracing::error!(target: "drover::process", %error, pid = tree.pid(), "the exit status was taken");
+                return (ExitStatus::Taken, Usage::default());
             }
         }
     }
@@ -144,4 +144,27 @@ pub(crate) async fn until_gone(tree: &Tree) {
 
 fn named(members: &[Member]) -> Arc<[u32]> {
     members.iter().take(NAMED).map(|member| member.pid.unsigned_abs()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::sys::pidfd_open;
+
+    #[tokio::test]
+    async fn a_status_that_somebody_else_has_taken_is_told_as_such() {
+        let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let tree = Arc::new(Tree::new(pid, pidfd_open(pid).unwrap()));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the part of the program that waits for children of others"
+        )]
+        let taken = child.wait().unwrap();
+        assert_eq!(taken.code(), Some(3));
+        let death = timeout(Duration::from_secs(60), until_ended(&tree)).await.unwrap();
+        assert_eq!(death.0, ExitStatus::Taken);
+    }
 }

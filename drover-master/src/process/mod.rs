@@ -11,6 +11,7 @@ mod holding;
 mod limits;
 mod memory;
 mod output;
+mod predecessor;
 mod shop;
 mod spawner;
 mod tree;
@@ -21,7 +22,10 @@ pub use command_line::passed_in_vain;
 pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_gone};
 pub(crate) use holding::{is_held, socket_numbers};
 pub use limits::limits_out_of_reach;
-pub use output::{Line, OutputSink, Stream, flush_output, say_aside, write_output};
-pub(crate) use output::{LogNext, LogStream, OutputLog, OutputReader, Tail, remember_files, reopen_files};
+pub(crate) use output::{
+    AppLog, LogNext, LogStream, OutputLog, OutputReader, Tail, remember_files, reopen_files,
+};
+pub use output::{Colours, Line, OutputSink, Stream, flush_output, say_aside, write_output};
+pub(crate) use predecessor::{MARK, end_remnants, mark};
 pub(crate) use spawner::{Input, NotifyBy, SpawnFailure, SpawnRequest, Spawned, spawn};
 pub(crate) use tree::Tree;

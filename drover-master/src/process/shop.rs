@@ -255,7 +255,18 @@ mod tests {
         let program = dir.path().join("program");
         fs::copy("/bin/true", &program).unwrap();
         let file = File::open(&program).unwrap();
-        hold(&file).unwrap();
+        // A child that another test forks has the copy open for writing until its exec.
+        for _ in 0..1000 {
+            match hold(&file) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    thread::park_timeout(Duration::from_millis(10))
+                }
+                held => {
+                    held.unwrap();
+                    break;
+                }
+            }
+        }
         (dir, program, file)
     }
 

@@ -1,5 +1,6 @@
 //! How a supervisor is made.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use crate::config::{AppSpec, ConfigError, Description, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
-use crate::master::{BuildError, EventLog, Master, MasterBuilder};
-use crate::process::OutputLog;
+use crate::master::{BuildError, EventLog, Master, MasterBuilder, OwnPart};
+use crate::process::{OutputLog, mark};
 use crate::signals::Signals;
 
 use super::change::Reread;
@@ -29,6 +30,7 @@ pub struct SupervisorBuilder {
     reader: Option<Arc<dyn Reread>>,
     fixed: Vec<(&'static str, String)>,
     witness: Option<Arc<dyn ReloadWitness>>,
+    line: Option<Arc<str>>,
 }
 
 /// What all masters of a supervisor are made with.
@@ -38,20 +40,31 @@ pub(super) struct Workshop {
     /// None if nobody can ask for it.
     output: Option<OutputLog>,
     pool: ListenerPool,
+    mark: Option<Arc<str>>,
     shows_messages: bool,
     pub(super) witness: Option<Arc<dyn ReloadWitness>>,
+    /// What the program does for each app by its name, which an apply that makes another master for it does not change.
+    own: BTreeMap<String, OwnPart>,
 }
 
 impl Workshop {
-    /// The master of one more app.
+    /// The master of one more app, or another one of an app.
     pub(super) fn build(&self, spec: AppSpec) -> Result<Master, BuildError> {
-        self.finish(MasterBuilder::from_spec(spec))
+        let own = self.own.get(&spec.name).cloned().unwrap_or_default();
+        self.finish(MasterBuilder::from_spec(spec).with_own_part(own))
+    }
+
+    /// An app is gone: what it printed is kept no longer.
+    pub(super) fn forget(&self, app: &str) {
+        if let Some(output) = &self.output {
+            output.forget(app);
+        }
     }
 
     fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
-        let app = app.event_log(self.events.clone()).output_log(self.output.clone());
+        let app = app.event_log(self.events.clone()).output_log(self.output.as_ref());
         let app = if self.shows_messages { app.messages_as_events() } else { app };
-        app.listener_pool(self.pool.clone()).build()
+        app.listener_pool(self.pool.clone()).mark(self.mark.clone()).build()
     }
 }
 
@@ -70,6 +83,7 @@ impl Default for SupervisorBuilder {
             reader: None,
             witness: None,
             fixed: Vec::new(),
+            line: None,
         }
     }
 }
@@ -87,7 +101,8 @@ pub enum SupervisorError {
 }
 
 impl SupervisorBuilder {
-    /// Adds an app. Each starts once all that it [depends on](MasterBuilder::depends_on) is there, and is asked to end once
+    /// Adds an app. Its closures ([`on_exit`](MasterBuilder::on_exit), [`on_message`](MasterBuilder::on_message)) stay with its name
+    /// whatever an [apply](SupervisorHandle::apply) makes of it. Each starts once all that it [depends on](MasterBuilder::depends_on) is there, and is asked to end once
     /// all that depend on it are gone; those that have nothing to do with each other start and end at the same time.
     #[must_use]
     pub fn app(mut self, app: MasterBuilder) -> Self {
@@ -129,6 +144,18 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn inherited(mut self, sockets: InheritedSockets) -> Self {
         self.inherited = sockets;
+        self
+    }
+
+    /// The line of masters that this one is of: all that ever run the same thing, one after the other, such as "the service of
+    /// /srv/shop". What one of them that was killed has left is ended before this one opens or starts anything: its processes are
+    /// told to end (SIGTERM), parents first, and are killed after the [shutdown timeout](Self::shutdown_timeout). They are known by
+    /// `DROVER_MASTER` in the environment that workers get. Default: none, nothing is marked and nothing ended.
+    ///
+    /// Two lines of one name: each ends what the other has left, but nothing of one that lives.
+    #[must_use]
+    pub fn line(mut self, line: impl Into<Arc<str>>) -> Self {
+        self.line = Some(line.into());
         self
     }
 
@@ -192,12 +219,23 @@ impl SupervisorBuilder {
         let output = OutputLog::new();
         // Only a client of the control socket can ask for it.
         let kept = control.is_some().then(|| output.clone());
+        let mark = self.line.as_deref().and_then(|line| match mark(line) {
+            Ok(mark) => Some(mark),
+            Err(error) => {
+                tracing::warn!(target: "drover::supervisor", %error, "/proc can't be read: if this master is killed, the next one will not know what it left");
+                None
+            }
+        });
+        let own = self.apps.iter().map(|app| (app.spec().name.clone(), app.own_part())).collect();
+        let shows_messages = self.shows_messages;
         let workshop = Workshop {
             events: events.clone(),
             output: kept,
             pool,
-            shows_messages: self.shows_messages,
+            mark,
+            shows_messages,
             witness: self.witness,
+            own,
         };
         let mut apps = Vec::with_capacity(self.apps.len());
         for (index, app) in self.apps.into_iter().enumerate() {
@@ -209,7 +247,15 @@ impl SupervisorBuilder {
         let (handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
         let composite = Composite::new(plan, self.rules);
-        Ok(Supervisor { handle, requests, control, signals: self.signals, composite, workshop })
+        Ok(Supervisor {
+            handle,
+            requests,
+            control,
+            signals: self.signals,
+            composite,
+            workshop,
+            line: self.line,
+        })
     }
 }
 
@@ -222,6 +268,7 @@ pub struct Supervisor {
     pub(super) signals: Option<Signals>,
     pub(super) composite: Composite,
     pub(super) workshop: Workshop,
+    pub(super) line: Option<Arc<str>>,
 }
 
 impl Supervisor {

@@ -21,7 +21,9 @@ use crate::machine::gate;
 use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
 use crate::master::{EndError, Master, OperateError, StartError, Unavailable};
+use crate::process::end_remnants;
 use crate::signals::Received;
+use crate::turns;
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
 /// and never looks comes to it.
@@ -43,7 +45,7 @@ pub struct SupervisorEnd {
 }
 
 pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, SupervisorError> {
-    let Supervisor { handle, mut requests, mut control, signals, composite, workshop } = supervisor;
+    let Supervisor { handle, mut requests, mut control, signals, composite, workshop, line } = supervisor;
     if let Some(control) = &mut control {
         control.serve(handle.clone())?;
     }
@@ -51,7 +53,8 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
     let mut signal_count = 0_u32;
     let mut running = Running::new(composite, handle.clone(), workshop);
     let mut attention = Attention::default();
-    let mut end = running.apply(CompositeInput::StartRequested);
+    let mut end = None;
+    running.make_way(line);
     while end.is_none() {
         let deadline = running.composite.next_deadline();
         let deadline = attention.plan(deadline, deadline.is_some());
@@ -62,7 +65,7 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
             }
         };
         let input = tokio::select! {
-            Some(request) = requests.recv() => running.input_of_request(request),
+            Some(request) = requests.recv(), if running.has_begun => running.input_of_request(request),
             Some(received) = next_signal(&mut signals) => match received {
                 Received::End(name) => {
                     signal_count += 1;
@@ -103,6 +106,8 @@ async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<R
 
 /// News of one app.
 pub(super) enum AppNews {
+    /// Nothing is left of a master that was here before.
+    WayMade,
     Started(AppIndex, Result<(), StartError>),
     Ended(AppIndex, Outcome),
     /// The app's task is gone, and with it whoever could tell its outcome.
@@ -118,6 +123,8 @@ pub(super) enum AppNews {
 
 pub(super) struct Running {
     pub(super) composite: Composite,
+    /// Whether the start was asked for. Before, what a killed master left is ended.
+    has_begun: bool,
     pub(super) handle: SupervisorHandle,
     /// Every app, by its number. Whoever looks finds them in the roster of the handle.
     pub(super) apps: BTreeMap<AppIndex, Entry>,
@@ -134,6 +141,17 @@ pub(super) struct Running {
     pub(super) failures: Vec<(AppIndex, StartError)>,
     pub(super) operations: HashMap<TicketId, (AppIndex, Answers)>,
     last_ticket: u64,
+    /// Whether how everything ended has been told.
+    is_over: bool,
+}
+
+/// The runtime goes and takes the supervisor with it: nothing runs any more.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.handle.roster.abandon();
+        }
+    }
 }
 
 impl Running {
@@ -142,6 +160,7 @@ impl Running {
             handle.roster.entries().into_iter().map(|entry| (entry.index, entry)).collect();
         Self {
             composite,
+            has_begun: false,
             handle,
             last_index: apps.keys().last().copied().unwrap_or(0),
             apps,
@@ -153,11 +172,27 @@ impl Running {
             failures: Vec::new(),
             operations: HashMap::new(),
             last_ticket: 0,
+            is_over: false,
         }
+    }
+
+    /// Ends what a master of the same line has left, before anything is opened or started.
+    fn make_way(&mut self, line: Option<Arc<str>>) {
+        let time = self.handle.roster.description().shutdown_timeout;
+        self.tasks.spawn(async move {
+            if let Some(line) = line {
+                let ended = tokio::task::spawn_blocking(move || end_remnants(&line, time)).await;
+                if let Ok(Err(error)) = ended {
+                    tracing::warn!(target: "drover::supervisor", %error, "what a master that was killed has left can't be looked for");
+                }
+            }
+            AppNews::WayMade
+        });
     }
 
     fn apply(&mut self, input: CompositeInput) -> Option<End> {
         let now = tokio::time::Instant::now().into_std();
+        let _place = turns::at("the supervisor");
         let mut end = None;
         let actions = self.composite.handle(now, input);
         // Who is answered finds everything as the answer says.
@@ -275,6 +310,10 @@ impl Running {
 
     fn input_of_news(&mut self, news: AppNews) -> Option<CompositeInput> {
         match news {
+            AppNews::WayMade => {
+                self.has_begun = true;
+                Some(CompositeInput::StartRequested)
+            }
             AppNews::Started(app, Ok(())) => {
                 self.watch(app);
                 Some(CompositeInput::AppStarted(app))
@@ -351,13 +390,14 @@ impl Running {
         self.apps.get(&app).map(|entry| entry.master.clone())
     }
 
-    fn into_end(self, end: End) -> SupervisorEnd {
+    fn into_end(mut self, end: End) -> SupervisorEnd {
+        self.is_over = true;
         let not_started =
             self.composite.not_started().map(|(app, missing)| self.not_started(app, missing)).collect();
         SupervisorEnd {
             end,
             why: self.composite.why().cloned(),
-            failures: self.failures.into_iter().map(|(_, error)| error).collect(),
+            failures: std::mem::take(&mut self.failures).into_iter().map(|(_, error)| error).collect(),
             not_started,
         }
     }
@@ -368,6 +408,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::machine::composite::{Fate, Standing};
     use crate::{Command, EventKind, Master, Protocol};
 
     #[test]
@@ -388,5 +429,36 @@ mod tests {
         let ended = ended.expect("it ends").unwrap().unwrap();
         assert!(matches!(ended.end, End::Failed | End::StartFailed), "{ended:?}");
         assert!(matches!(ended.failures[..], [StartError::Unavailable(Unavailable::Gone)]), "{ended:?}");
+    }
+
+    #[test]
+    fn what_is_shown_after_the_runtime_is_gone_is_that_nothing_runs() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (handle, master, alone) = runtime.block_on(async {
+            let sleeper = || {
+                let command = Command::new("sleep").arg("600");
+                Master::builder("web", command).workers(1).protocol(Protocol::None)
+            };
+            let supervisor = Supervisor::builder().app(sleeper()).build().unwrap();
+            let (handle, mut events) = (supervisor.handle(), supervisor.handle().events().since(0));
+            tokio::spawn(supervisor.run());
+            while events.next().await.unwrap().kind != EventKind::AppStarted {}
+            let alone = sleeper().build().unwrap();
+            alone.start().await.unwrap();
+            let master = handle.master("web").unwrap();
+            assert!(handle.master("mail").is_none());
+            (handle, master, alone)
+        });
+        for master in [&master, &alone] {
+            assert_eq!(master.snapshot().status.phase, crate::Phase::Started);
+        }
+        drop(runtime);
+        for master in [master, alone] {
+            let shown = master.snapshot();
+            assert_eq!((shown.status.phase, shown.status.ready), (crate::Phase::Failed, 0));
+            assert!(shown.status.outcome.is_some_and(|outcome| outcome.contains("runtime")));
+            assert_eq!((shown.workers[0].phase, shown.workers[0].pid), (crate::Phase::Failed, None));
+        }
+        assert_eq!(handle.standings(), [Standing::Ended(Fate::Failed)]);
     }
 }

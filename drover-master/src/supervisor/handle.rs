@@ -83,6 +83,12 @@ impl SupervisorHandle {
         self.roster.masters()
     }
 
+    /// The master of the app of this name, if there is one. After an apply that restarted the app it is another one: ask anew rather than
+    /// keep it.
+    pub fn master(&self, app: &str) -> Option<Master> {
+        self.roster.find(app).map(|(entry, _)| entry.master)
+    }
+
     /// The apps with the descriptions that they were brought to.
     pub(crate) fn described(&self) -> Vec<(Master, Arc<AppSpec>)> {
         self.roster.entries().into_iter().map(|entry| (entry.master, entry.spec)).collect()

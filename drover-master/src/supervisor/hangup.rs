@@ -20,15 +20,18 @@ pub trait ReloadWitness: fmt::Debug + Send + Sync {
 
 /// Reloads every app that runs, and tells the witness. That takes as long as the slowest.
 pub(super) async fn reload_all(masters: Vec<Master>, witness: Option<Arc<dyn ReloadWitness>>) {
-    let asked = masters.into_iter().map(|master| {
-        // What does not run has nothing to be replaced, and is not missed.
-        let runs = master.snapshot().status.phase == Phase::Started;
-        let ticket = master.reload_for(Reload::new(), Received::HANGUP);
-        async move { (runs, ticket.await) }
-    });
+    // All begin at once, and are waited for one after the other.
+    let asked: Vec<_> = masters
+        .iter()
+        .map(|master| {
+            // What does not run has nothing to be replaced, and is not missed.
+            let runs = master.snapshot().status.phase == Phase::Started;
+            (runs, master.reload_for(Reload::new(), Received::HANGUP))
+        })
+        .collect();
     let mut verdict = Verdict::default();
-    for (runs, reloaded) in futures_util::future::join_all(asked).await {
-        verdict.add(runs, reloaded);
+    for (runs, reloaded) in asked {
+        verdict.add(runs, reloaded.await);
     }
     if let Some(witness) = witness {
         witness.over(&verdict.text());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{AppSpec, Description};
-use crate::machine::composite::{AppIndex, Composite, Standing};
+use crate::machine::composite::{AppIndex, Composite, Fate, Standing};
 use crate::master::Master;
 
 /// Locked for as long as a copy takes, never over an await.
@@ -92,6 +92,15 @@ impl Roster {
 
     pub(super) fn show(&self, composite: &Composite) {
         self.lock().stand(composite);
+    }
+
+    /// Nobody looks after the apps any more, and their masters are gone too.
+    pub(super) fn abandon(&self) {
+        for standing in &mut self.lock().standings {
+            if !matches!(standing, Standing::Idle | Standing::Held | Standing::Ended(_)) {
+                *standing = Standing::Ended(Fate::Failed);
+            }
+        }
     }
 
     pub(super) fn set(&self, settings: Description) {

@@ -380,6 +380,8 @@ pub enum ExitKind {
     KilledByMaster = 4,
     /// No process came to be; step and errno say why.
     SpawnFailed = 5,
+    /// It ended, and another part of the master's program took its status by waiting for all children.
+    StatusTaken = 6,
 }
 impl ExitKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -394,6 +396,7 @@ impl ExitKind {
             Self::ExternalSignal => "EXIT_KIND_EXTERNAL_SIGNAL",
             Self::KilledByMaster => "EXIT_KIND_KILLED_BY_MASTER",
             Self::SpawnFailed => "EXIT_KIND_SPAWN_FAILED",
+            Self::StatusTaken => "EXIT_KIND_STATUS_TAKEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -405,6 +408,7 @@ impl ExitKind {
             "EXIT_KIND_EXTERNAL_SIGNAL" => Some(Self::ExternalSignal),
             "EXIT_KIND_KILLED_BY_MASTER" => Some(Self::KilledByMaster),
             "EXIT_KIND_SPAWN_FAILED" => Some(Self::SpawnFailed),
+            "EXIT_KIND_STATUS_TAKEN" => Some(Self::StatusTaken),
             _ => None,
         }
     }
@@ -436,6 +440,8 @@ pub enum KillCause {
     Watchdog = 10,
     /// Its liveness probe failed several times in a row.
     Unhealthy = 11,
+    /// It answered Stop, Resume or Quit with the Error FAILED.
+    Refused = 12,
 }
 impl KillCause {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -456,6 +462,7 @@ impl KillCause {
             Self::Unresponsive => "KILL_CAUSE_UNRESPONSIVE",
             Self::Watchdog => "KILL_CAUSE_WATCHDOG",
             Self::Unhealthy => "KILL_CAUSE_UNHEALTHY",
+            Self::Refused => "KILL_CAUSE_REFUSED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -473,6 +480,7 @@ impl KillCause {
             "KILL_CAUSE_UNRESPONSIVE" => Some(Self::Unresponsive),
             "KILL_CAUSE_WATCHDOG" => Some(Self::Watchdog),
             "KILL_CAUSE_UNHEALTHY" => Some(Self::Unhealthy),
+            "KILL_CAUSE_REFUSED" => Some(Self::Refused),
             _ => None,
         }
     }
@@ -1183,7 +1191,7 @@ pub struct LogsRequest {
     #[prost(bool, tag = "3")]
     pub follow: bool,
 }
-/// A line, or a part of one that is longer than 16 KiB.
+/// A line; or a part of one, which ends in `…`: it is too long, or its end has not come yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LogLine {
     #[prost(string, tag = "1")]

@@ -22,6 +22,7 @@ use std::time::Duration;
 use drover_proto::bus::Incoming;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{Consumed, WorkerFrame, worker_frame};
+use nix::sys::socket::{getsockopt, sockopt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
@@ -34,6 +35,7 @@ use crate::messages::Post;
 use crate::orphan;
 use crate::outbox::{Outbox, Outgoing};
 use crate::shared::Shared;
+use crate::sys;
 
 /// How many messages may wait for the socket. A worker says three in its life and an answer for each ping; a peer that
 /// asks more without reading the answers is not read until it does.
@@ -68,7 +70,20 @@ pub(crate) fn start(
     let outbox = Outbox { messages: messages.clone(), status, progress };
     let shared = Shared::under_master(identity, outbox, Arc::clone(&post), orphan_timeout, can_resume);
     let shared = Arc::new(shared);
-    orphan::watch(Arc::clone(&connection), shared.leaving.clone(), orphan_timeout)
+    // Who listens at the other end: the master, whoever this process is a child of.
+    let master = getsockopt(&connection, sockopt::PeerCredentials).map(|master| master.pid());
+    let master = master.map_err(|error| ConnectError::OrphanWatch(error.into()))?;
+    let bell = sys::terminate_bell(master).map_err(ConnectError::OrphanWatch)?;
+    let signalled = Arc::downgrade(&shared);
+    let rung = move || {
+        if let Some(shared) = signalled.upgrade() {
+            tracing::info!(target: "drover::worker", "SIGTERM, and not of the master: asked to leave");
+            shared.signalled();
+        }
+    };
+    let is_own_master = u32::try_from(master) == Ok(std::process::id());
+    let leaving = shared.leaving.clone();
+    orphan::watch(Arc::clone(&connection), leaving, orphan_timeout, is_own_master, bell, rung)
         .map_err(ConnectError::OrphanWatch)?;
     let link = Link { shared: Arc::clone(&shared), post, connection, can_resume };
     tokio::spawn(link.run(

@@ -15,7 +15,7 @@ use tokio::net::unix::ReadHalf;
 use tokio::sync::{mpsc, oneshot};
 
 use super::topics::Topics;
-use crate::lifecycle::BadState;
+use crate::lifecycle::{BadState, Said};
 use crate::messages::{Answer, Post, Reach, Received, Sender};
 use crate::outbox::Outgoing;
 use crate::shared::Shared;
@@ -220,8 +220,14 @@ impl<'a> Reader<'a> {
         let name = name(&body);
         tracing::debug!(target: "drover::protocol", seq, reply_to, "{name} received");
         let result = match body {
-            master_frame::Body::Stop(stop) => self.shared.stop_received(seq, stop.deadline_ms),
-            master_frame::Body::Quit(quit) => self.shared.quit_received(seq, quit.deadline_ms),
+            master_frame::Body::Stop(stop) => {
+                let late = self.shared.stop_received(seq, stop.deadline_ms);
+                self.answer_late(seq, late).await
+            }
+            master_frame::Body::Quit(quit) => {
+                let late = self.shared.quit_received(seq, quit.deadline_ms);
+                self.answer_late(seq, late).await
+            }
             master_frame::Body::Ping(_) => {
                 self.answer(seq, worker_frame::Body::Pong(Pong {})).await;
                 Ok(())
@@ -282,6 +288,14 @@ impl<'a> Reader<'a> {
             return Err(io::Error::other("a frame that must be understood is not").into());
         }
         self.refuse(seq, expects_reply, ErrorCode::Unimplemented, MESSAGE).await;
+        Ok(())
+    }
+
+    /// Answers by what the worker said before it was asked, because a signal was faster.
+    async fn answer_late(&self, seq: u64, late: Result<Option<Said>, BadState>) -> Result<(), BadState> {
+        if let Some(body) = late?.and_then(Said::body) {
+            self.answer(seq, body).await;
+        }
         Ok(())
     }
 

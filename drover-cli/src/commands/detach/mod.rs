@@ -80,6 +80,8 @@ fn spawn(
     let (mut ours, theirs) = UnixStream::pair()?;
     let child = Command::new(std::env::current_exe()?)
         .args(child::arguments(global, args, text.is_some()))
+        // It is not one of the processes of a master above that end with that one.
+        .env_remove("DROVER_MASTER")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(log.to_stdio()?)
         .stderr(log.to_stdio()?)

@@ -11,7 +11,7 @@ use prost::Message as _;
 use tokio_stream::StreamExt as _;
 
 use super::target::{fits, nothing_fits, parse};
-use super::{Gone, Session};
+use super::{Gone, Session, over};
 use crate::control::convert;
 use crate::control::name::Name;
 use crate::master::Snapshot;
@@ -117,7 +117,7 @@ impl Session {
             let error = nothing_fits(unknown, &snapshots);
             return self.refuse(seq, error.code(), error.message).await;
         }
-        let _place = match self.place(request.follow) {
+        let _place = match self.places.follow(request.follow) {
             Ok(place) => place,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
@@ -149,9 +149,11 @@ impl Session {
         loop {
             let next = tokio::select! {
                 next = stream.next() => next,
-                // Nothing is asked during a stream, so whatever can be read is the client's end.
-                _ = self.requests.next() => return Err(Gone),
-                over = self.is_over.wait_for(Option::is_some) => match over.is_ok() {
+                asked = self.requests.next() => {
+                    self.asked_beside(asked).await?;
+                    continue;
+                }
+                is_over = over(&mut self.is_over) => match is_over {
                     true => match stream.try_next() {
                         Some(next) => next,
                         None => return Ok(()),

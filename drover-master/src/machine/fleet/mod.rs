@@ -39,6 +39,7 @@ mod input;
 mod news;
 mod operation;
 mod recycle;
+mod repeats;
 mod rollout;
 mod scale;
 mod self_reload;
@@ -61,6 +62,7 @@ use operation::Operation;
 pub use operation::Target;
 pub use recycle::RecycleReason;
 use recycle::Recycling;
+use repeats::Repeats;
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
@@ -156,6 +158,8 @@ pub struct Fleet {
     dropped: u64,
     /// What each living worker has said out of order, and was published: six kinds at the most.
     out_of_order: HashMap<WorkerId, Vec<&'static str>>,
+    /// What each living worker has made happen again and again.
+    repeats: HashMap<WorkerId, Repeats>,
     /// What was said out of order again, and was not published.
     repeated: u64,
 }
@@ -217,6 +221,7 @@ impl Fleet {
             changed: Vec::new(),
             dropped: 0,
             out_of_order: HashMap::new(),
+            repeats: HashMap::new(),
             repeated: 0,
         }
     }

@@ -84,6 +84,11 @@ pub enum WorkerAction {
         /// The worker's phase.
         during: Phase,
     },
+    /// Tell that it can't do what it was asked.
+    ReportRefused {
+        /// Why, in its words.
+        why: Arc<str>,
+    },
     /// Tell that it can't take work for now, though it is started.
     ReportUnready {
         /// Why.

@@ -171,6 +171,14 @@ impl Worker {
         }
     }
 
+    /// It can't do what it was asked, so there is nothing to wait for: the next rung, as when the time for it is over.
+    pub(super) fn refused_to(&mut self, now: Instant, why: Arc<str>, out: &mut Vec<WorkerAction>) {
+        out.push(WorkerAction::ReportRefused { why: Arc::clone(&why) });
+        self.trouble = Some(why);
+        self.blame(KillCause::Refused);
+        self.terminate(now, out);
+    }
+
     /// The thread that makes processes has not answered: it hangs in the file system of a program or a directory. Should the
     /// process come to be after all, the driver knows it no more and lets it go, which kills it.
     fn not_created(&mut self, now: Instant) {
@@ -292,6 +300,7 @@ impl Worker {
             usage,
             stderr_tail,
             asked_by: self.asked_by.clone(),
+            sent: reason.signal().and_then(|signal| self.occasion_of(signal)),
             detail: self.trouble.take().or_else(|| self.evidence.sentence()),
         };
         let as_wished = self.ended_as_wished(reason);
@@ -309,6 +318,10 @@ impl Worker {
             return matches!(cause, KillCause::StopSignal | KillCause::Hurried | KillCause::HardShutdown);
         }
         let asked = self.asked_by.is_some();
+        if reason == ExitReason::StatusTaken {
+            // It did what it was asked to do, as far as anybody can tell.
+            return asked;
+        }
         // What a shell, or a runtime that traps its stop signal, makes of it.
         let by_stop_signal = self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal));
         let too_early = match self.rules.protocol {
@@ -334,6 +347,17 @@ impl Worker {
             self.intent.sent.push(signal);
         }
         out.push(WorkerAction::Signal { signal });
+    }
+
+    /// It is sent a signal that is no rung of its ending, and that may end it all the same.
+    pub fn delivered(&mut self, signal: i32, occasion: Arc<str>) {
+        // One for each signal there is.
+        self.delivered.retain(|(known, _)| *known != signal);
+        self.delivered.push((signal, occasion));
+    }
+
+    fn occasion_of(&self, signal: i32) -> Option<Arc<str>> {
+        self.delivered.iter().find(|(known, _)| *known == signal).map(|(_, occasion)| Arc::clone(occasion))
     }
 
     /// Whether it can be asked over the protocol.

@@ -145,6 +145,13 @@ pub enum Said {
     Progress,
     /// It has answered what nobody asked, or has answered already.
     Stray,
+    /// It can't do what it was asked, by Stop, Resume or Quit.
+    Failed {
+        /// What it was asked by: the number of that frame.
+        asked: u64,
+        /// Why, in its words.
+        why: Arc<str>,
+    },
     /// It needs longer.
     Extend {
         /// From now.
@@ -226,6 +233,7 @@ impl Said {
             Self::Pong => "Pong",
             Self::Progress => "Progress",
             Self::Stray => "an answer to nothing",
+            Self::Failed { .. } => "Error",
             Self::Extend { .. } => "Extend",
             Self::Status { .. } => "Status",
         }

@@ -175,6 +175,8 @@ pub struct Worker {
     is_dead: bool,
     /// The phase in which its process ended.
     died_during: Option<Phase>,
+    /// The signals beside those, and on what occasion it was last sent each.
+    delivered: Vec<(i32, Arc<str>)>,
     /// What its whole tree was told.
     told_tree: Vec<i32>,
     /// When the time to drain is over, also for what its process leaves behind.
@@ -215,6 +217,7 @@ impl Worker {
             requests: 0,
             is_dead: false,
             died_during: None,
+            delivered: Vec::new(),
             told_tree: Vec::new(),
             drained_by: None,
             unanswered: 0,
@@ -391,6 +394,12 @@ impl Worker {
                 self.ask_to_leave(now, out);
             }
             (Said::Started, State::Resuming) => self.serve_again(now, out),
+            (Said::Failed { why, .. }, State::Stopping | State::Resuming)
+            | (Said::Failed { why, .. }, State::ShuttingDown { rung: Rung::Asked }) => {
+                self.refused_to(now, why, out);
+            }
+            // It is beyond what it was asked then.
+            (Said::Failed { .. }, _) => {}
             (Said::ShutDown, State::ShuttingDown { .. }) => {}
             // They crossed with the master's own word on the way; that is nobody's mistake.
             (Said::Started, State::Lingering | State::Stopping | State::ShuttingDown { .. })

@@ -48,6 +48,7 @@ impl Worker {
         let Some(reload) = self.rules.reload.filter(|_| self.state == State::Started) else {
             return out.push(WorkerAction::ReportNotReloaded { why: "it is not ready" });
         };
+        self.delivered(reload.signal, "to reload it".into());
         out.push(WorkerAction::Deliver { signal: reload.signal });
         let start = &self.rules.start;
         let (stage, within) = match reload.waits {

@@ -266,6 +266,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidShutDown", said(Said::ShutDown)),
         ("SaidPong", said(Said::Pong)),
         ("SaidStray", said(Said::Stray)),
+        ("SaidFailed", said(Said::Failed { asked: 1, why: "why".into() })),
         ("SaidProgress", said(Said::Progress)),
         ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
         ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
@@ -439,6 +440,20 @@ fn exit_code_143_after_sigterm_is_as_asked_and_another_code_is_not() {
     for (code, phase) in [(143, Phase::ShutDown), (0, Phase::ShutDown), (1, Phase::Failed)] {
         let life = Life::new(Protocol::None).feed([spawned()]).overtaken().feed([shutdown()]);
         assert_eq!(life.exit(ExitStatus::Code(code)).1, phase, "code {code}");
+    }
+}
+
+#[test]
+fn an_end_whose_status_was_taken_is_a_success_if_it_was_asked_for() {
+    let plain = || Life::new(Protocol::None).feed([spawned()]).overtaken();
+    let as_asked = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status: ExitStatus::Taken };
+    for (life, expected) in [
+        (plain(), (ExitReason::StatusTaken, Phase::Failed)),
+        (plain().feed([shutdown()]), (as_asked, Phase::ShutDown)),
+        (started(), (ExitReason::StatusTaken, Phase::Failed)),
+        (started().feed([shutdown()]), (ExitReason::StatusTaken, Phase::ShutDown)),
+    ] {
+        assert_eq!(life.exit(ExitStatus::Taken), expected);
     }
 }
 

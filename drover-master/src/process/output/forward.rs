@@ -10,17 +10,23 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
 use super::files;
 
-/// How many writes may wait; each is at most a [`PIECE`], so at most 4 MiB. Readers of pipes wait when it is full.
+/// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
 
 /// The most that is handed over at once, in bytes: what is read from a pipe at once.
 pub(super) const PIECE: usize = 64 * 1024;
+
+/// How many lines that are longer than a [`PIECE`] may wait beside those: 2 MiB. They are written whole, as whoever reads JSON line by
+/// line can't use the half of one with another worker's line in it.
+const LONG_WAITING: usize = 8;
+
+static LONG: Semaphore = Semaphore::const_new(LONG_WAITING);
 
 enum Job {
     Write(Stream, Vec<u8>),
@@ -46,6 +52,18 @@ pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
     }
     for piece in bytes.chunks(PIECE) {
         let _ = queue.send(Job::Write(stream, piece.to_vec())).await;
+    }
+}
+
+/// Writes lines as [`write_output`] does, also one that is longer than a piece as a whole.
+pub(super) async fn write_lines(stream: Stream, bytes: Vec<u8>) {
+    let Some(queue) = queue() else { return };
+    if bytes.len() <= PIECE {
+        let _ = queue.send(Job::Write(stream, bytes)).await;
+    } else if let (Ok(room), Ok(place)) = (LONG.acquire().await, queue.reserve().await) {
+        // Given back by the thread.
+        room.forget();
+        place.send(Job::Write(stream, bytes));
     }
 }
 
@@ -102,11 +120,18 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
             }
             put_aside(&mut stderr);
             match job {
-                Job::Write(stream @ Stream::Stdout, bytes) => {
-                    let written = write(&mut io::stdout().lock(), &bytes);
-                    stdout.note(stream, written);
+                Job::Write(stream, bytes) => {
+                    match stream {
+                        Stream::Stdout => {
+                            let written = write(&mut io::stdout().lock(), &bytes);
+                            stdout.note(stream, written);
+                        }
+                        Stream::Stderr => put(&bytes, &mut stderr),
+                    }
+                    if bytes.len() > PIECE {
+                        LONG.add_permits(1);
+                    }
                 }
-                Job::Write(Stream::Stderr, bytes) => put(&bytes, &mut stderr),
                 Job::Look => {}
                 Job::Tell(teller) => {
                     stdout.tell(Stream::Stdout);

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::Stream;
+use super::lines::Part;
 use crate::machine::ids::{SlotIndex, WorkerId};
 
 /// How many bytes of an app's output are kept: some ten thousand lines, and less than a worker costs. What is older is in
@@ -69,12 +70,17 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// Of every app that there is.
     rings: BTreeMap<Arc<str>, Ring>,
     order: u64,
+    /// How many rings there ever were.
+    rings_made: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ring {
+    /// Tells it from that of an earlier app of the same name.
+    number: u64,
     pieces: VecDeque<Arc<Piece>>,
     size: usize,
     /// How many lines there ever were.
@@ -86,42 +92,73 @@ impl OutputLog {
         Self { shared: Arc::new(Shared { kept: Mutex::default(), newest: watch::Sender::new(0) }) }
     }
 
-    /// Keeps lines that were read at once.
-    pub(super) fn keep(&self, app: &Arc<str>, from: Printer, lines: &[Vec<u8>]) {
-        if lines.is_empty() {
-            return;
-        }
-        let text = lines.join(&b'\n');
+    /// Where the output of an app is kept from now on. One that has a place keeps it, whatever is made anew of it.
+    pub(crate) fn of(&self, app: &str) -> AppLog {
+        let app: Arc<str> = app.into();
         let mut kept = self.shared.lock();
-        kept.order += 1;
-        let order = kept.order;
-        let ring = kept.rings.entry(Arc::clone(app)).or_default();
-        let count = lines.len() as u64;
-        let piece = Piece {
-            app: Arc::clone(app),
-            from,
-            time: SystemTime::now(),
-            order,
-            first: ring.lines,
-            count,
-            text,
-        };
-        ring.lines += count;
-        ring.size += piece.text.len() + OVERHEAD;
-        ring.pieces.push_back(Arc::new(piece));
-        while ring.size > KEPT
-            && let Some(oldest) = ring.pieces.pop_front()
-        {
-            ring.size -= oldest.text.len() + OVERHEAD;
-        }
-        drop(kept);
-        self.shared.newest.send_replace(order);
+        let new = kept.rings_made + 1;
+        let ring = kept.rings.entry(Arc::clone(&app)).or_insert_with(|| Ring::new(new));
+        let ring = ring.number;
+        kept.rings_made = new.max(kept.rings_made);
+        AppLog { shared: Arc::clone(&self.shared), app, ring }
+    }
+
+    /// The app is gone, and what it printed goes with it; what is left of it keeps nothing any more.
+    pub(crate) fn forget(&self, app: &str) {
+        self.shared.lock().rings.remove(app);
     }
 
     /// A reader of these apps that begins with the oldest line that is kept.
     pub(crate) fn read(&self, apps: impl IntoIterator<Item = Arc<str>>) -> LogStream {
         let places = apps.into_iter().map(|app| (app, None)).collect();
         LogStream { shared: Arc::clone(&self.shared), newest: self.shared.newest.subscribe(), places }
+    }
+}
+
+impl Ring {
+    fn new(number: u64) -> Self {
+        Self { number, pieces: VecDeque::new(), size: 0, lines: 0 }
+    }
+
+    fn push(&mut self, piece: Piece) {
+        self.lines += piece.count;
+        self.size += piece.text.len() + OVERHEAD;
+        self.pieces.push_back(Arc::new(piece));
+        while self.size > KEPT
+            && let Some(oldest) = self.pieces.pop_front()
+        {
+            self.size -= oldest.text.len() + OVERHEAD;
+        }
+    }
+}
+
+/// Where the output of one app is kept. A clone is the same place.
+#[derive(Debug, Clone)]
+pub(crate) struct AppLog {
+    shared: Arc<Shared>,
+    app: Arc<str>,
+    ring: u64,
+}
+
+impl AppLog {
+    /// Keeps lines that were read at once, as they are shown to people.
+    pub(super) fn keep(&self, from: Printer, lines: &[Part]) {
+        if lines.is_empty() {
+            return;
+        }
+        let text = lines.iter().map(Part::shown).collect::<Vec<_>>().join(&b'\n');
+        let mut kept = self.shared.lock();
+        let order = kept.order + 1;
+        // The app may be gone, and another one have its name.
+        let Some(ring) = kept.rings.get_mut(&self.app).filter(|ring| ring.number == self.ring) else {
+            return;
+        };
+        let count = lines.len() as u64;
+        let (app, time) = (Arc::clone(&self.app), SystemTime::now());
+        ring.push(Piece { app, from, time, order, first: ring.lines, count, text });
+        kept.order = order;
+        drop(kept);
+        self.shared.newest.send_replace(order);
     }
 }
 
@@ -136,8 +173,17 @@ impl Shared {
 pub(crate) struct LogStream {
     shared: Arc<Shared>,
     newest: watch::Receiver<u64>,
-    /// The number of the next line of each app; none before the first look.
-    places: Vec<(Arc<str>, Option<u64>)>,
+    /// In the ring of each app; none before the first look.
+    places: Vec<(Arc<str>, Option<Place>)>,
+}
+
+/// The next line of a ring.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The ring's number.
+    ring: u64,
+    /// The line's.
+    next: u64,
 }
 
 /// What a reader finds.
@@ -152,26 +198,31 @@ impl LogStream {
     /// The next piece, if there is one already.
     pub(crate) fn try_next(&mut self) -> Option<LogNext> {
         let kept = self.shared.lock();
-        let mut oldest: Option<(usize, &Arc<Piece>)> = None;
-        for (at, (app, place)) in self.places.iter_mut().enumerate() {
+        let mut oldest: Option<(&mut Option<Place>, &Arc<Piece>)> = None;
+        for (app, place) in &mut self.places {
             let Some(ring) = kept.rings.get(app) else { continue };
             let first_kept = ring.pieces.front().map_or(ring.lines, |piece| piece.first);
-            let next = *place.get_or_insert(first_kept);
+            // Of another app by this name, everything that is kept is new.
+            let next = match *place {
+                Some(Place { ring: number, next }) if number == ring.number => next,
+                _ => first_kept,
+            };
+            *place = Some(Place { ring: ring.number, next: next.max(first_kept) });
             if next < first_kept {
-                *place = Some(first_kept);
                 return Some(LogNext::Missed(first_kept - next));
             }
             let begun = ring.pieces.partition_point(|piece| piece.first < next);
             if let Some(piece) = ring.pieces.get(begun)
-                && oldest.is_none_or(|(_, other)| piece.order < other.order)
+                && oldest.as_ref().is_none_or(|(_, other)| piece.order < other.order)
             {
-                oldest = Some((at, piece));
+                oldest = Some((place, piece));
             }
         }
-        let (at, piece) = oldest?;
-        let piece = Arc::clone(piece);
-        self.places[at].1 = Some(piece.first + piece.count);
-        Some(LogNext::Piece(piece))
+        let (place, piece) = oldest?;
+        if let Some(place) = place {
+            place.next = piece.first + piece.count;
+        }
+        Some(LogNext::Piece(Arc::clone(piece)))
     }
 
     /// The next piece; waits for one.
@@ -202,8 +253,12 @@ mod tests {
     }
 
     fn keep(log: &OutputLog, app: &str, lines: &[&str]) {
-        let lines: Vec<Vec<u8>> = lines.iter().map(|line| line.as_bytes().to_vec()).collect();
-        log.keep(&app.into(), printer(0), &lines);
+        keep_in(&log.of(app), lines);
+    }
+
+    fn keep_in(log: &AppLog, lines: &[&str]) {
+        let part = |line: &&str| Part { bytes: line.as_bytes().to_vec(), goes_on: false };
+        log.keep(printer(0), &lines.iter().map(part).collect::<Vec<_>>());
     }
 
     fn read(stream: &mut LogStream) -> Vec<String> {
@@ -254,6 +309,28 @@ mod tests {
             lines.len() - 1,
             "who comes late has missed nothing of what it could have had"
         );
+    }
+
+    #[test]
+    fn the_output_of_an_app_goes_with_it() {
+        let log = OutputLog::new();
+        let (first, other) = (log.of("web"), log.of("db"));
+        keep_in(&first, &["of the first", "of it too"]);
+        keep_in(&other, &["of another"]);
+        let mut reader = log.read(["web".into(), "db".into()]);
+        assert_eq!(read(&mut reader), ["of the first", "of it too", "of another"]);
+        log.forget("web");
+        // A process that it left behind prints on.
+        keep_in(&first, &["late"]);
+        assert!(read(&mut log.read(["web".into()])).is_empty() && log.shared.lock().rings.len() == 1);
+        let second = log.of("web");
+        keep_in(&first, &["later"]);
+        keep_in(&second, &["of the second"]);
+        // What is made anew of an app goes on where it was.
+        keep_in(&log.of("web"), &["restarted"]);
+        for reader in [&mut reader, &mut log.read(["web".into()])] {
+            assert_eq!(read(reader), ["of the second", "restarted"]);
+        }
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! terminal. Supervision never waits for either.
 
 mod aside;
+mod colours;
 mod files;
 mod forward;
 mod lines;
@@ -14,11 +15,12 @@ mod reader;
 mod sink;
 mod tail;
 
+pub use colours::Colours;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
 use log::Printer;
-pub(crate) use log::{LogNext, LogStream, OutputLog};
+pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog};
 pub(crate) use reader::OutputReader;
 pub use sink::{Line, OutputSink, Stream};
 pub(crate) use tail::Tail;

@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
+use super::Colours;
+
 /// Colours that can be told apart on dark and light ground: the six of the standard palette that are neither.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 
 /// What stands before each line of a worker.
-pub(super) fn prefix(app: &str, slot: u32, colour: bool) -> String {
+pub(super) fn prefix(app: &str, slot: u32, colours: Colours) -> String {
     let mut prefix = String::with_capacity(app.len() + 16);
     // Neighbouring slots differ, and apps begin at different places.
     let start: usize = app.bytes().map(usize::from).sum();
-    let written = if colour {
+    let written = if colours == Colours::Shown {
         let code = COLOURS[(start + slot as usize) % COLOURS.len()];
         write!(prefix, "\x1b[{code}m{app}/{slot} |\x1b[0m ")
     } else {
@@ -26,7 +28,7 @@ mod tests {
 
     #[test]
     fn neighbours_have_different_colours_and_none_without_a_terminal() {
-        assert_eq!(prefix("web", 3, false), "web/3 | ");
-        assert_ne!(prefix("web", 0, true)[..5], prefix("web", 1, true)[..5]);
+        assert_eq!(prefix("web", 3, Colours::Kept), "web/3 | ");
+        assert_ne!(prefix("web", 0, Colours::Shown)[..5], prefix("web", 1, Colours::Shown)[..5]);
     }
 }

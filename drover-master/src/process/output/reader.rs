@@ -4,13 +4,15 @@ use std::io;
 use std::iter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::unix::pipe;
+use tokio::time::timeout;
 
-use super::forward::{PIECE, write_output};
-use super::lines::Lines;
+use super::forward::{PIECE, write_lines, write_output};
+use super::lines::{Lines, Part};
 use super::prefix::prefix;
-use super::{Line, OutputLog, Printer, Stream, Tail};
+use super::{AppLog, Colours, Line, Printer, Stream, Tail};
 use crate::config::Output;
 use crate::machine::ids::{SlotIndex, WorkerId};
 
@@ -21,6 +23,10 @@ const READ: usize = PIECE;
 /// read, and so they take it of this.
 const CUT: usize = 4 * 1024;
 
+/// After so long a silence what was begun is handed on, though its line has not ended: a question, or `waiting… ` before what hangs. So
+/// long that a line that is printed in pieces, on a busy machine too, stays one line.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// The pipes of one worker.
 #[derive(Debug)]
 pub(crate) struct OutputReader {
@@ -29,7 +35,7 @@ pub(crate) struct OutputReader {
     pub worker: WorkerId,
     pub output: Output,
     /// Keeps the last of it, if somebody may ask.
-    pub log: Option<OutputLog>,
+    pub log: Option<AppLog>,
     pub tail: Arc<Tail>,
 }
 
@@ -50,7 +56,20 @@ impl OutputReader {
         let pipe = pipe::Receiver::from_owned_fd(pipe)?;
         let mut lines = Lines::default();
         loop {
-            pipe.readable().await?;
+            // A worker that is silent between two lines wakes nobody.
+            if lines.has_begun() {
+                match timeout(SILENCE, pipe.readable()).await {
+                    Ok(readable) => readable?,
+                    Err(_) => {
+                        let mut begun = Vec::new();
+                        lines.pause(|part| begun.push(part));
+                        self.hand_on(stream, begun).await;
+                        continue;
+                    }
+                }
+            } else {
+                pipe.readable().await?;
+            }
             // Made anew for each burst, so that a silent worker costs no buffer.
             let mut buffer = Vec::with_capacity(READ);
             match pipe.try_read_buf(&mut buffer) {
@@ -61,7 +80,7 @@ impl OutputReader {
             }
         }
         let mut last = Vec::new();
-        lines.finish(|line| last.push(line.to_vec()));
+        lines.finish(|part| last.push(part));
         self.hand_on(stream, last).await;
         Ok(())
     }
@@ -76,7 +95,7 @@ impl OutputReader {
         if wants_lines {
             for part in bytes.chunks(CUT) {
                 let mut complete = Vec::new();
-                lines.feed(part, |line| complete.push(line.to_vec()));
+                lines.feed(part, |part| complete.push(part));
                 self.hand_on(stream, complete).await;
             }
         }
@@ -85,20 +104,21 @@ impl OutputReader {
         }
     }
 
-    async fn hand_on(&self, stream: Stream, complete: Vec<Vec<u8>>) {
+    async fn hand_on(&self, stream: Stream, complete: Vec<Part>) {
         if let Some(log) = &self.log {
-            log.keep(&self.app, Printer { slot: self.slot, worker: self.worker, stream }, &complete);
+            log.keep(Printer { slot: self.slot, worker: self.worker, stream }, &complete);
         }
         match &self.output {
-            Output::Prefixed { colour } => {
-                let prefix = prefix(&self.app, self.slot.0, *colour);
-                for text in prefixed(&prefix, &complete) {
-                    write_output(stream, text).await;
+            Output::Prefixed { colours } => {
+                let prefix = prefix(&self.app, self.slot.0, *colours);
+                for text in prefixed(&prefix, *colours, &complete) {
+                    write_lines(stream, text).await;
                 }
             }
             Output::Sink(sink) => {
-                for line in complete {
-                    sink.take(Line { app: &self.app, slot: self.slot.0, stream, bytes: &line }).await;
+                for Part { bytes, goes_on } in complete {
+                    let line = Line { app: &self.app, slot: self.slot.0, stream, bytes: &bytes, goes_on };
+                    sink.take(line).await;
                 }
             }
             Output::Forward | Output::Inherit | Output::Discard => {}
@@ -108,26 +128,23 @@ impl OutputReader {
 
 /// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other. A line that is
 /// longer with its prefix is a text of its own.
-fn prefixed(prefix: &str, lines: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> {
-    let length = |line: &[u8]| prefix.len() + line.len() + 1;
-    let mut rest = lines;
+fn prefixed(prefix: &str, colours: Colours, parts: &[Part]) -> impl Iterator<Item = Vec<u8>> {
+    let mut rest = parts;
     iter::from_fn(move || {
-        let (mut size, mut count) = (0, 0);
-        for line in rest {
-            if count > 0 && size + length(line) > PIECE {
+        let wanted: usize = rest.iter().map(|part| prefix.len() + part.bytes.len() + 1).sum();
+        let mut text = Vec::with_capacity(wanted.min(PIECE));
+        while let [part, after @ ..] = rest {
+            let shown = part.shown();
+            let line = colours.line(&shown);
+            if !text.is_empty() && text.len() + prefix.len() + line.len() + 1 > PIECE {
                 break;
             }
-            (size, count) = (size + length(line), count + 1);
-        }
-        let (these, after) = rest.split_at(count);
-        rest = after;
-        let mut text = Vec::with_capacity(size);
-        for line in these {
             text.extend_from_slice(prefix.as_bytes());
-            text.extend_from_slice(line);
+            text.extend_from_slice(&line);
             text.push(b'\n');
+            rest = after;
         }
-        (count > 0).then_some(text)
+        (!text.is_empty()).then_some(text)
     })
 }
 
@@ -136,7 +153,6 @@ mod tests {
     use std::future::{Future, pending};
     use std::io::Write;
     use std::pin::Pin;
-    use std::time::Duration;
 
     use super::*;
     use crate::process::OutputSink;
@@ -171,19 +187,20 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), fed).await.expect("the tail has them");
+        timeout(Duration::from_secs(30), fed).await.expect("the tail has them");
         assert!(!reading.is_finished());
         reading.abort();
     }
 
     #[test]
     fn prefixed_lines_are_handed_over_whole_and_in_pieces_that_hold_the_bound() {
-        let prefix = prefix("an-app-of-a-long-name", 12, true);
-        let lines: Vec<Vec<u8>> = (0..64 * 1024).map(|number| vec![b'x'; number % 40]).collect();
-        let pieces: Vec<Vec<u8>> = prefixed(&prefix, &lines).collect();
-        assert!(pieces.iter().all(|piece| piece.capacity() <= PIECE && piece.ends_with(b"\n")));
+        let prefix = prefix("an-app-of-a-long-name", 12, Colours::Shown);
+        let line = |number: usize| Part { bytes: vec![b'x'; number % 40], goes_on: false };
+        let lines: Vec<Part> = (0..64 * 1024).map(line).collect();
+        let pieces: Vec<Vec<u8>> = prefixed(&prefix, Colours::Shown, &lines).collect();
+        assert!(pieces.iter().all(|piece| piece.len() <= PIECE && piece.ends_with(b"\n")));
         assert!(pieces.len() < 100, "{} pieces", pieces.len());
-        let expected: usize = lines.iter().map(|line| prefix.len() + line.len() + 1).sum();
+        let expected: usize = lines.iter().map(|line| prefix.len() + line.bytes.len() + 1).sum();
         assert_eq!(pieces.concat().len(), expected);
     }
 }

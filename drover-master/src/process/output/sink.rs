@@ -13,7 +13,8 @@ pub enum Stream {
     Stderr,
 }
 
-/// A line of a worker, or a part of one that is longer than 16 KiB.
+/// A line of a worker; or a part of one, because it is longer than 256 KiB (where many workers write such at once, 16 KiB) or because the
+/// worker has been silent within it for a second.
 #[derive(Debug, Clone, Copy)]
 pub struct Line<'a> {
     /// The app.
@@ -24,6 +25,8 @@ pub struct Line<'a> {
     pub stream: Stream,
     /// The bytes, without the line's end. Not necessarily UTF-8.
     pub bytes: &'a [u8],
+    /// Whether it is a part of a line whose end is yet to come. No character of UTF-8 is cut in two.
+    pub goes_on: bool,
 }
 
 /// Takes the lines of workers.

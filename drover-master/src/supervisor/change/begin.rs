@@ -130,7 +130,10 @@ impl Running {
     }
 
     pub(in crate::supervisor) fn forget(&mut self, app: AppIndex) {
-        self.apps.remove(&app);
+        let gone = self.apps.remove(&app);
+        if let Some(entry) = gone {
+            self.workshop.forget(&entry.spec.name);
+        }
         self.failures.retain(|(failed, _)| *failed != app);
         self.start_errors.remove(&app);
         self.list();

@@ -93,6 +93,7 @@ pub(super) fn start_failed() -> Outcome {
         usage: Usage::default(),
         stderr_tail: Vec::new(),
         asked_by: None,
+        sent: None,
         detail: None,
     };
     Outcome::StartFailed(StartFailure { slot: SlotIndex(0), worker: WorkerId(1), exit: Arc::new(exit) })
