@@ -21,6 +21,7 @@ use super::error::{EndError, OpenError, OperateError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
+use super::lookup::{Found, Lookup};
 use super::measuring::Measuring;
 use super::strangers::Strangers;
 use super::ticket::Reply;
@@ -88,6 +89,8 @@ pub(super) struct Driver {
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
+    /// The request that is let in once its names are known; those behind it wait.
+    pub(super) lookup: Option<Lookup>,
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
     waiting: HashMap<TicketId, Waiting>,
@@ -105,6 +108,8 @@ pub(super) enum Waiting {
 #[derive(Debug)]
 enum Input {
     Requested(Request),
+    /// What has to be known for it is.
+    LookedUp(Request, Found),
     HandlesDropped,
     Process(ProcessNews),
     Link(LinkNews),
@@ -115,7 +120,7 @@ impl Input {
     /// For people, where it takes too long.
     const fn name(&self) -> &'static str {
         match self {
-            Self::Requested(_) => "a request to an app",
+            Self::Requested(_) | Self::LookedUp(..) => "a request to an app",
             Self::HandlesDropped => "the end of an app's handles",
             Self::Process(_) => "news of a process",
             Self::Link(_) => "news of a connection",
@@ -191,6 +196,7 @@ impl Driver {
             strangers: Strangers::default(),
             unlistening: Unlistening::default(),
             stores: HashMap::new(),
+            lookup: None,
             last_ticket: 0,
             waiting: HashMap::new(),
         };
@@ -200,7 +206,13 @@ impl Driver {
     /// Runs until nobody holds a handle and nothing is left to end.
     pub(super) async fn run(mut self) {
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
-            let input = self.select().await;
+            let input = match self.select().await {
+                Input::Requested(request) => match self.look_up_first(request) {
+                    Some(request) => Input::Requested(request),
+                    None => continue,
+                },
+                input => input,
+            };
             let was_away = self.apply(input);
             if was_away {
                 // Whoever reads for the driver has its turn before the next judgement.
@@ -222,9 +234,10 @@ impl Driver {
         tokio::select! {
             // Requests first: a stop is heard however much else is going on. Deadlines last: `apply` looks at them each time.
             biased;
-            request = self.requests.recv(), if !self.is_orphaned => {
+            request = self.requests.recv(), if !self.is_orphaned && self.lookup.is_none() => {
                 request.map_or(Input::HandlesDropped, Input::Requested)
             }
+            (request, found) = Lookup::found(&mut self.lookup) => Input::LookedUp(request, found),
             Some(news) = self.process_news.recv() => Input::Process(news),
             Some(news) = self.link_news.recv() => Input::Link(news),
             () = due => Input::TimePassed,
@@ -246,7 +259,21 @@ impl Driver {
         }
         let (mut admitted, mut taken) = (None, None);
         let _place = turns::at(input.name());
+        let (input, _known) = match input {
+            Input::LookedUp(mut request, mut found) => match found.complete(&mut request) {
+                Ok(()) => (Input::Requested(request), Some(found.hosts.known())),
+                Err(fault) => {
+                    if let Request::Change { reply, .. } = request {
+                        let _ = reply.verdict.send(Err(fault.into()));
+                    }
+                    return away.is_some();
+                }
+            },
+            input => (input, None),
+        };
         match input {
+            // It was let in above.
+            Input::LookedUp(..) => {}
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));

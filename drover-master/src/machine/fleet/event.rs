@@ -90,6 +90,11 @@ pub enum EventKind {
         /// What it did not do in time.
         missed: &'static str,
     },
+    /// Something keeps a worker from being ready.
+    NotReady {
+        /// What.
+        why: Arc<str>,
+    },
     /// The app is to have another number of workers.
     Scaling {
         /// How many it had.
@@ -266,6 +271,7 @@ impl EventKind {
             Self::Repeated { .. } => "repeated",
             Self::StrangersRefused { .. } => "strangers_refused",
             Self::DeadlineMissed { .. } => "deadline_missed",
+            Self::NotReady { .. } => "not_ready",
             Self::Scaling { .. } => "scaling",
             Self::Scaled { .. } => "scaled",
             Self::RolledBack { .. } => "rolled_back",
@@ -332,7 +338,7 @@ impl EventKind {
             Self::RollingBack { failure } => failure.to_string(),
             Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
             Self::Committed { generation } => format!("generation {generation}"),
-            Self::Unready { reason } => Readable(reason).to_string(),
+            Self::Unready { reason } | Self::NotReady { why: reason } => Readable(reason).to_string(),
             Self::Message { topic, text, missed: 0 } => format!("{topic}: {text}"),
             Self::Message { topic, text, missed } => {
                 format!("{topic}: {text} ({missed} before it are not shown)")

@@ -68,6 +68,7 @@ pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
 pub use self_reload::NotReloaded;
 use self_reload::SelfReload;
+use slot::History;
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, Role, WorkerStatus};
 use waiting::Waiting;
@@ -125,6 +126,8 @@ pub struct Fleet {
     /// How the app will have ended: decided when its end begins, told when the last worker is gone.
     outcome: Option<Outcome>,
     slots: Vec<Slot>,
+    /// How workers ended in slots that the app has lost.
+    past: BTreeMap<SlotIndex, History>,
     /// How many of them the app should have.
     members: usize,
     workers: HashMap<WorkerId, Worker>,
@@ -196,6 +199,7 @@ impl Fleet {
             slots: (0..count).map(|index| Slot::new(SlotIndex(index), current.clone())).collect(),
             newest: current.generation,
             current,
+            past: BTreeMap::new(),
             has_hook,
             rng,
             doing: Doing::Idle,

@@ -204,7 +204,7 @@ impl Worker {
         self.deadline = None;
         let (cause, missed) = match kind {
             DeadlineKind::Create => return self.not_created(now),
-            DeadlineKind::MinUptime => return self.come_up(now, out),
+            DeadlineKind::MinUptime => return out.push(WorkerAction::LookWhetherStopped),
             DeadlineKind::PreStop => return self.empty_queue(now, out),
             DeadlineKind::Queue => {
                 // What waits is for the slot's next worker.
@@ -218,11 +218,7 @@ impl Worker {
             DeadlineKind::Kill if self.is_dead => return out.push(WorkerAction::AbandonRest),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
-            DeadlineKind::Start => {
-                let unsaid = self.has_never_connected().then(|| NEVER_CONNECTED.into());
-                self.trouble = self.unready.take().or(self.trouble.take()).or(unsaid);
-                (Some(KillCause::StartDeadline), "it was not ready in time")
-            }
+            DeadlineKind::Start => return self.start_overdue(now, out),
             DeadlineKind::Drain => (Some(KillCause::StopDeadline), "it did not drain in time"),
             DeadlineKind::Quit => (Some(KillCause::QuitDeadline), "it did not leave in time"),
             DeadlineKind::Reconnect => {
@@ -248,6 +244,15 @@ impl Worker {
     /// Whether it may be a program that knows nothing of the protocol.
     fn has_never_connected(&self) -> bool {
         self.rules.protocol == Protocol::Drover && self.link == Link::Never
+    }
+
+    /// It is not ready in time.
+    pub(super) fn start_overdue(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        let unsaid = self.has_never_connected().then(|| NEVER_CONNECTED.into());
+        self.trouble = self.unready.take().or(self.trouble.take()).or(unsaid);
+        out.push(WorkerAction::ReportDeadline { missed: "it was not ready in time" });
+        self.blame(KillCause::StartDeadline);
+        self.terminate(now, out);
     }
 
     /// The second rung; the third, if SIGTERM was what its whole tree was asked by.
@@ -296,6 +301,7 @@ impl Worker {
         let exit = Exit {
             reason,
             during: self.died_during.unwrap_or_else(|| self.phase()),
+            at: now,
             uptime: now.saturating_duration_since(self.spawned.unwrap_or(self.created)),
             usage,
             stderr_tail,
