@@ -82,7 +82,7 @@ fn every_command_on_a_page_can_be_typed() {
     let blocks = blocks("sh");
     let lines = blocks.iter().flat_map(|(page, block)| block.lines().map(move |line| (page, line)));
     let commands: Vec<_> = lines
-        .filter_map(|(page, line)| Some((page, line.strip_prefix("target/debug/").unwrap_or(line))))
+        .map(|(page, line)| (page, line.strip_prefix("target/debug/").unwrap_or(line)))
         .filter(|(_, line)| line.starts_with("drover "))
         .collect();
     assert!(commands.len() >= 9, "{commands:?}");
