@@ -255,7 +255,7 @@ impl Fleet {
             }
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
-            FleetInput::Measured { worker, rss } => self.measured(worker, rss),
+            FleetInput::Measured { worker, rss } => self.measured(now, worker, rss),
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::TimePassed => self.time_passed(now),
             FleetInput::WasAway { by } => self.was_away(now, by),
