@@ -82,6 +82,9 @@ pub(super) fn fits(name: &Name, snapshot: &Snapshot) -> bool {
     snapshot.workers.iter().any(|worker| name.matches(&snapshot.app, worker.slot, worker.id))
 }
 
+/// How many rows of slots are named at most.
+const NAMED: usize = 16;
+
 /// Says what there is instead.
 pub(super) fn nothing_fits(name: &Name, snapshots: &[Snapshot]) -> Error {
     let of_app: Vec<&Snapshot> = snapshots.iter().filter(|shot| name.matches_app(&shot.app)).collect();
@@ -89,13 +92,56 @@ pub(super) fn nothing_fits(name: &Name, snapshots: &[Snapshot]) -> Error {
         let known: Vec<&str> = snapshots.iter().map(|shot| &*shot.app).collect();
         format!("there is no app `{name}`; there is {}", known.join(", "))
     } else {
-        let count = |shot: &Snapshot| shot.workers.iter().filter(|row| row.role == Role::Occupant).count();
-        let slots = |shot: &&Snapshot| match count(shot) {
-            1 => format!("{}/0", shot.app),
-            count => format!("{app}/0 to {app}/{}", count - 1, app = shot.app),
-        };
-        let known: Vec<String> = of_app.iter().map(slots).collect();
-        format!("there is no worker `{name}`; there is {}", known.join(", "))
+        let known: Vec<String> = of_app.iter().copied().flat_map(occupied).collect();
+        let more = known.len().saturating_sub(NAMED);
+        let mut listed = known[..known.len() - more].join(", ");
+        if more > 0 {
+            listed += &format!(" and {more} more");
+        }
+        format!("there is no worker `{name}`; there is {listed}")
     };
     Error { code: ErrorCode::NotFound.into(), message }
+}
+
+/// The slots of an app, those that follow each other as one: `web/0 to web/2`, `web/5`.
+fn occupied(shot: &Snapshot) -> Vec<String> {
+    let rows = shot.workers.iter().filter(|row| row.role == Role::Occupant);
+    ranges(rows.map(|row| row.slot.0))
+        .into_iter()
+        .map(|(first, last)| match last - first {
+            0 => format!("{}/{first}", shot.app),
+            _ => format!("{app}/{first} to {app}/{last}", app = shot.app),
+        })
+        .collect()
+}
+
+/// Rising numbers as first and last of those that follow each other.
+fn ranges(numbers: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ranges;
+
+    #[test]
+    fn slots_are_named_as_they_are_and_not_as_if_none_were_missing() {
+        let none: [(u32, u32); 0] = [];
+        assert_eq!(ranges([].into_iter()), none);
+        for (slots, expected) in [
+            (vec![0], vec![(0, 0)]),
+            (vec![0, 1, 2], vec![(0, 2)]),
+            (vec![0, 2], vec![(0, 0), (2, 2)]),
+            (vec![0, 1, 4, 5, 6, 9], vec![(0, 1), (4, 6), (9, 9)]),
+        ] {
+            assert_eq!(ranges(slots.into_iter()), expected);
+        }
+    }
 }
