@@ -82,7 +82,9 @@ fn run(cli: Cli) -> ExitStatus {
         return ExitStatus::Usage;
     }
     // One thread runs everything: a master mostly waits, and so costs little.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    drover_master::turns::watch(runtime.enable_all());
+    let runtime = match runtime.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             message::error(&error);

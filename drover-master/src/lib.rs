@@ -62,6 +62,7 @@ mod process;
 mod signals;
 pub mod supervisor;
 mod sys;
+pub mod turns;
 
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
 pub use config::{

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::frame::{FrameError, FrameLimit, HEADER_LEN};
@@ -34,13 +35,22 @@ use crate::frame::{FrameError, FrameLimit, HEADER_LEN};
 /// ```
 pub struct FrameCodec<Out, In> {
     limit: FrameLimit,
+    /// How many fields a frame may have; none: as many as it has room for.
+    parts: Option<usize>,
     directions: PhantomData<fn(Out) -> In>,
 }
 
 impl<Out, In> FrameCodec<Out, In> {
     /// A codec with the limit of its connection, for both directions.
     pub const fn new(limit: FrameLimit) -> Self {
-        Self { limit, directions: PhantomData }
+        Self { limit, parts: None, directions: PhantomData }
+    }
+
+    /// Refuses frames with more fields than that, in the message and in those right in it, before they are decoded: an empty
+    /// string takes two bytes of a frame and a dozen times as much memory. Default: no limit.
+    #[must_use]
+    pub const fn with_parts(self, parts: usize) -> Self {
+        Self { parts: Some(parts), ..self }
     }
 }
 
@@ -71,6 +81,9 @@ impl<Out, In: Message + Default> Decoder for FrameCodec<Out, In> {
             return Ok(None);
         }
         let payload = wire.split_to(whole).split_off(HEADER_LEN);
+        if let Some(limit) = self.parts.filter(|limit| parts(&payload, 1) > *limit) {
+            return Err(FrameError::TooManyParts { limit }.into());
+        }
         Ok(Some(decode_frame(&payload)?))
     }
 
@@ -85,6 +98,29 @@ impl<Out, In: Message + Default> Decoder for FrameCodec<Out, In> {
             }
         }
     }
+}
+
+/// How many fields a message has, and those in it so many levels deep. What can't be decoded ends the count.
+fn parts(mut message: &[u8], levels: u32) -> usize {
+    let mut count = 0;
+    while let Ok((tag, kind)) = decode_key(&mut message) {
+        count += 1;
+        if kind == WireType::LengthDelimited {
+            let Ok(length) = decode_varint(&mut message) else { break };
+            let Some((inside, rest)) =
+                usize::try_from(length).ok().and_then(|length| message.split_at_checked(length))
+            else {
+                break;
+            };
+            if levels > 0 {
+                count += parts(inside, levels - 1);
+            }
+            message = rest;
+        } else if skip_field(kind, tag, &mut message, DecodeContext::default()).is_err() {
+            break;
+        }
+    }
+    count
 }
 
 /// Decodes the message of a frame, without its header.
@@ -197,6 +233,31 @@ mod tests {
         let error = Codec::new(FrameLimit::new(10)).encode(frame("x".repeat(50)), &mut wire).unwrap_err();
         assert!(matches!(error, CodecError::Frame(FrameError::TooLarge { limit: 10, .. })), "{error:?}");
         assert!(wire.is_empty());
+    }
+
+    #[test]
+    fn fields_without_end_are_refused_before_they_are_built() {
+        use crate::latest::{ControlRequest, DescribeRequest, control_request};
+
+        let request = |names| ControlRequest {
+            seq: 1,
+            body: Some(control_request::Body::Describe(DescribeRequest {
+                names: vec![String::new(); names],
+            })),
+        };
+        let codec = || FrameCodec::<ControlRequest, ControlRequest>::new(FrameLimit::CONTROL).with_parts(100);
+        for (names, is_taken) in [(0, true), (98, true), (99, false), (100_000, false)] {
+            let mut wire = BytesMut::new();
+            codec().encode(request(names), &mut wire).unwrap();
+            let decoded = codec().decode(&mut wire);
+            match decoded {
+                Ok(decoded) => assert_eq!((decoded, is_taken), (Some(request(names)), true)),
+                Err(CodecError::Frame(FrameError::TooManyParts { limit: 100 })) => {
+                    assert!(!is_taken, "{names}")
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub const HEADER_LEN: usize = 4;
 /// How much of a stray text an error quotes, in bytes.
 const QUOTED: usize = 48;
 
+/// How many hexadecimal digits in a row may be quoted. A token has 32 of them, and a quote goes into logs and to people.
+const DIGITS: usize = 7;
+
 /// The largest frame that a side takes or sends, in bytes without the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameLimit(u32);
@@ -49,11 +52,15 @@ impl FrameLimit {
     ///
     /// # Errors
     ///
-    /// [`FrameError::NotAFrame`] if the first byte is not 0; [`FrameError::TooLarge`] if the length is over the
-    /// limit. Both are the peer's fault, and neither can be recovered: the place of the next frame is unknown.
+    /// [`FrameError::NotAFrame`] if the first byte is not 0, [`FrameError::LittleEndian`] if the fourth is; [`FrameError::TooLarge`] if the length is over the
+    /// limit. All are the peer's fault, and none can be recovered: the place of the next frame is unknown.
     pub fn check_header(self, received: &[u8]) -> Result<Option<usize>, FrameError> {
         match received {
             [] => Ok(None),
+            // No text has a zero byte there.
+            [a, b, c, 0, ..] if *a != 0 => {
+                Err(FrameError::LittleEndian { length: u32::from_le_bytes([*a, *b, *c, 0]) })
+            }
             [first, ..] if *first != 0 => Err(FrameError::NotAFrame { text: Quoted::new(received) }),
             [a, b, c, d, ..] => {
                 let length = u32::from_be_bytes([*a, *b, *c, *d]);
@@ -96,6 +103,20 @@ pub enum FrameError {
         /// What was received, quoted.
         text: Quoted,
     },
+    /// The bytes of the length are in the wrong order.
+    #[error(
+        "the length of the frame is in little-endian order (it would be {length}); the first byte has to be its highest"
+    )]
+    LittleEndian {
+        /// The length, if it is read so.
+        length: u32,
+    },
+    /// It has more fields than any message needs.
+    #[error("a frame of more than {limit} fields is refused")]
+    TooManyParts {
+        /// How many it may have.
+        limit: usize,
+    },
     /// The connection ended inside a frame.
     #[error("the connection ended inside a frame, after {received} of {expected} bytes")]
     Truncated {
@@ -123,17 +144,30 @@ impl FrameError {
     }
 }
 
-/// Received bytes made readable: printable ASCII as it is, the rest escaped, cut after 48 bytes.
+/// Received bytes made readable: printable ASCII as it is, the rest escaped, cut after 48 bytes, or before anything that may be a
+/// part of a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Quoted(String);
 
 impl Quoted {
     /// Quotes the beginning of `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
-        let cut = &bytes[..bytes.len().min(QUOTED)];
-        let dots = if bytes.len() > QUOTED { "…" } else { "" };
+        let cut = &bytes[..bytes.len().min(QUOTED).min(token_in(bytes))];
+        let dots = if bytes.len() > cut.len() { "…" } else { "" };
         Self(format!("\"{}{dots}\"", cut.escape_ascii()))
     }
+}
+
+/// Where the first row of digits begins that may be a token, or a part of one.
+fn token_in(bytes: &[u8]) -> usize {
+    let mut row = 0;
+    for (at, byte) in bytes.iter().take(QUOTED + DIGITS).enumerate() {
+        row = if byte.is_ascii_hexdigit() { row + 1 } else { 0 };
+        if row > DIGITS {
+            return at + 1 - row;
+        }
+    }
+    bytes.len()
 }
 
 impl fmt::Display for Quoted {
@@ -157,6 +191,24 @@ mod tests {
         let error = FrameLimit::WORKER.check_header(b"Listening on 80\n").unwrap_err();
         assert_eq!(error.to_string(), r#"not a frame but text: "Listening on 80\n""#);
         assert!(FrameLimit::WORKER.check_header(b"L").is_err());
+    }
+
+    #[test]
+    fn a_token_is_never_quoted_wherever_it_stands() {
+        let token = "0123456789abcdef0123456789abcdef";
+        for before in 0..QUOTED + 2 {
+            let bytes = [&vec![b'-'; before][..], token.as_bytes(), b" and more"].concat();
+            let quoted = Quoted::new(&bytes).to_string();
+            assert!(!quoted.contains("0123"), "{quoted}");
+            assert_eq!(quoted.matches('-').count(), before.min(QUOTED));
+        }
+        assert_eq!(Quoted::new(b"cafe 1234567").to_string(), r#""cafe 1234567""#);
+    }
+
+    #[test]
+    fn a_length_in_the_wrong_order_is_named_so() {
+        let error = FrameLimit::WORKER.check_header(&300u32.to_le_bytes()).unwrap_err();
+        assert_eq!(error, FrameError::LittleEndian { length: 300 });
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl KillCause {
             Self::Unresponsive => "unresponsive",
             Self::Watchdog => "watchdog",
             Self::Unhealthy => "unhealthy",
+            Self::Refused => "refused",
         })
     }
 }

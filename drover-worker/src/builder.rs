@@ -76,7 +76,7 @@ impl MessageBusBuilder {
     /// How long this process may live on once the connection to its master has ended. Default: the master's drain and
     /// quit timeouts together, at least 1 s.
     ///
-    /// When it has passed the process ends with code 70, without destructors, even if the async runtime is blocked.
+    /// When it has passed the process is killed with its group, if it leads one as a worker does, else ends with code 70, without destructors, even if the async runtime is blocked.
     /// Too short cuts off work under way; too long leaves workers that nobody supervises.
     pub fn orphan_timeout(mut self, timeout: Duration) -> Self {
         self.orphan_timeout = Some(timeout);

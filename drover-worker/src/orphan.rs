@@ -6,7 +6,7 @@
 //! ```text
 //!  connected ──── the connection ends ───► ShutDown was said? ── yes ──► the thread ends
 //!                                                 │ no
-//!                                                 └── orphan_timeout ──► _exit(70)
+//!                                                 └── orphan_timeout ──► the group is killed, else _exit(70)
 //! ```
 //!
 //! The same thread hears of a SIGTERM that somebody else than the master has sent, and tells why a process that said ShutDown is still there.
@@ -25,7 +25,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use crate::sys;
 
-/// The exit code of a worker whose master is gone: `EX_SOFTWARE` of sysexits.h.
+/// The exit code of a worker whose master is gone, where it leads no group: `EX_SOFTWARE` of sysexits.h.
 const EXIT_CODE: i32 = 70;
 
 /// The thread calls the kernel; for a signal, also the traces of the app. Only what is used of it costs memory.
@@ -88,7 +88,7 @@ pub(crate) fn watch(
             return;
         }
         sleep(timeout);
-        sys::exit_now(EXIT_CODE);
+        sys::exit_now_with_group(EXIT_CODE);
     })?;
     Ok(())
 }

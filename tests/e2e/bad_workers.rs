@@ -121,6 +121,39 @@ async fn a_message_out_of_order_is_answered_noted_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn much_that_is_said_at_once_is_answered_in_its_order_and_a_stop_that_fails_is_not_waited_for() {
+    let mut app = App::started(App::builder(program!("worker_hasty")).restart_policy(never())).await;
+    eventually("its answers", || (app.worker(0).status_text == "500 refused, and asked: me").then_some(()))
+        .await;
+    assert_eq!(app.worker(0).restarts, 0);
+    // Its time to drain is 20 s, and what it is to do can't be done.
+    patiently("the shutdown", app.master().shutdown()).await.unwrap();
+    let refused = app.until("refused").await;
+    assert_eq!(refused.kind.detail(), r"the disk is full\n\u{1b}[2J");
+    let exit = app.exit().await;
+    assert!(matches!(exit.reason, ExitReason::KilledByMaster { cause: KillCause::Refused, .. }), "{exit}");
+    assert_eq!(
+        exit.to_string(),
+        r"was ended by SIGTERM: it could not do what it was asked: the disk is full\n\u{1b}[2J"
+    );
+    app.is_gone().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_connects_again_and_again_is_told_a_few_times_and_counted() {
+    let worker = App::builder(program!("worker_closes_link")).env("E2E_RETURN", "300");
+    let mut app = App::started(worker).await;
+    eventually("its last return", || (app.worker(0).status_text == "back").then_some(())).await;
+    let events = app.all_events();
+    let told = events.iter().filter(|event| event.name() == "disconnected").count();
+    assert!((1..100).contains(&told), "{told}");
+    patiently("the shutdown", app.master().shutdown()).await.unwrap();
+    let rest = app.until("repeated").await.kind.detail();
+    assert!(rest.ends_with("times more"), "{rest}");
+    app.is_gone().await;
+}
+
+#[tokio::test]
 async fn a_flood_of_statuses_ends_with_the_newest_and_hinders_nobody() {
     let app = App::started(App::builder(program!("worker_floods_status"))).await;
     // A neighbour comes and goes meanwhile.
@@ -184,7 +217,7 @@ async fn a_second_connection_with_the_same_token_is_refused_and_the_first_goes_o
 }
 
 #[tokio::test]
-async fn strangers_are_turned_away_with_a_sentence_and_leave_no_trace() {
+async fn strangers_are_turned_away_with_a_sentence_each_and_one_event() {
     let mut app = App::started(App::builder(program!("worker_good"))).await;
     let socket = app.socket(0);
     let before = app.all_events().len();
@@ -215,7 +248,9 @@ async fn strangers_are_turned_away_with_a_sentence_and_leave_no_trace() {
     let verdict = say(hello(&token)).await.unwrap();
     assert!(verdict.unwrap_err().starts_with("TokenInUse: "));
 
-    assert_eq!(app.all_events().len(), before);
+    let events = app.all_events();
+    let told: Vec<_> = events[before..].iter().map(|event| event.kind.detail()).collect();
+    assert_eq!(told, ["a connection: Hello carries no token: send the value of DROVER_TOKEN"]);
     assert_eq!(app.worker(0).phase, Phase::Started);
     app.end().await;
 }

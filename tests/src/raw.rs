@@ -120,6 +120,11 @@ impl Link {
         self.next::<WorkerFrame, MasterFrame>()?.body
     }
 
+    /// The whole frame that the master sends next; none at the end of the connection.
+    pub fn frame(&mut self) -> Option<MasterFrame> {
+        self.next::<WorkerFrame, MasterFrame>()
+    }
+
     /// Does all that is asked until the end of the connection, or of the worker.
     pub fn serve(mut self) -> ExitCode {
         while let Some(body) = self.hear() {

@@ -6,7 +6,7 @@ use drover_master::config::{ConfigError, ListenSpec, RestartPolicy, RestartWhen}
 use drover_master::supervisor::Supervisor;
 use drover_master::{Command, Master, MasterBuilder, Output};
 
-use super::find::fit;
+use super::find::{fit, whole};
 use super::serve;
 use crate::args::{Global, Protocol, Restart, RunArgs};
 use crate::exit_status::ExitStatus;
@@ -54,8 +54,12 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
         Ok(inherited) => inherited,
         Err(status) => return status,
     };
-    let supervisor =
-        Supervisor::builder().app(MasterBuilder::from_spec(spec)).inherited(inherited).messages_as_events();
+    let line = format!("{name} of {}", whole(Path::new(".")).display());
+    let supervisor = Supervisor::builder()
+        .line(line)
+        .app(MasterBuilder::from_spec(spec))
+        .inherited(inherited)
+        .messages_as_events();
     serve::run(global, supervisor, control, &[]).await
 }
 

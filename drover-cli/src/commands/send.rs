@@ -1,8 +1,9 @@
 //! `drover send`: a message to workers, and their replies.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::time::Duration;
 
+use drover_master::machine::readable::Readable;
 use drover_proto::bus::PAYLOAD_LIMIT;
 use drover_proto::latest::{ErrorCode, SendRequest, SendResult};
 
@@ -105,20 +106,59 @@ fn tell(args: &SendArgs, sent: &SendResult) -> ExitStatus {
     }
 }
 
-/// The reply byte by byte; of several workers each with its name before it.
 fn print(args: &SendArgs, sent: &SendResult) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    if args.name.is_of_apps() || args.name.is_pattern() {
-        bytes.extend_from_slice(format!("{}: ", sent.name).as_bytes());
-    }
-    bytes.extend_from_slice(&sent.reply);
-    if !bytes.ends_with(b"\n") {
-        bytes.push(b'\n');
-    }
-    io::stdout().lock().write_all(&bytes)
+    let is_of_several = args.name.is_of_apps() || args.name.is_pattern();
+    let shown = shown(sent, is_of_several, io::stdout().is_terminal());
+    io::stdout().lock().write_all(&shown)
+}
+
+/// The reply byte by byte, for a program. For people, on a terminal, nothing in it moves the cursor; and of several workers each
+/// has one line, with its name before it, which none can forge.
+fn shown(sent: &SendResult, is_of_several: bool, is_terminal: bool) -> Vec<u8> {
+    let line = |bytes: &[u8]| {
+        let chunks = bytes.utf8_chunks();
+        chunks.fold(String::new(), |text, chunk| {
+            format!("{text}{}{}", Readable(chunk.valid()), chunk.invalid().escape_ascii())
+        })
+    };
+    let reply = sent.reply.strip_suffix(b"\n").unwrap_or(&sent.reply);
+    let mut bytes = match (is_of_several, is_terminal) {
+        (true, _) => format!("{}: {}", sent.name, line(reply)).into_bytes(),
+        (false, true) => {
+            reply.split(|byte| *byte == b'\n').map(line).collect::<Vec<_>>().join("\n").into_bytes()
+        }
+        (false, false) => reply.to_vec(),
+    };
+    bytes.push(b'\n');
+    bytes
 }
 
 /// At least 1: 0 would be the default.
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_for_a_program_as_it_is_and_for_people_it_forges_nothing() {
+        let of = |reply: &[u8]| SendResult {
+            name: "web/0".into(),
+            reply: reply.to_vec().into(),
+            ..Default::default()
+        };
+        let reply = of(b"a\nweb/1: b\x1b[2J\xff");
+        for (is_of_several, is_terminal, expected) in [
+            (false, false, &b"a\nweb/1: b\x1b[2J\xff\n"[..]),
+            (false, true, b"a\nweb/1: b\\u{1b}[2J\\xff\n"),
+            (true, false, b"web/0: a\\nweb/1: b\\u{1b}[2J\\xff\n"),
+            (true, true, b"web/0: a\\nweb/1: b\\u{1b}[2J\\xff\n"),
+        ] {
+            let shown = shown(&reply, is_of_several, is_terminal);
+            assert_eq!(shown, expected, "{}", String::from_utf8_lossy(&shown));
+        }
+        assert_eq!(shown(&of(b"one\n"), true, false), b"web/0: one\n");
+    }
 }

@@ -7,7 +7,7 @@ use drover_master::control::ControlPath;
 use drover_master::machine::exit::Exit;
 use drover_master::machine::ids::SlotIndex;
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
-use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signals, flush_output};
+use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signals, flush_output, turns};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -45,6 +45,7 @@ pub(super) async fn run(
     if let Err(error) = drover_master::raise_nofile() {
         message::error(&error);
     }
+    turns::arm();
     let signals = Signals::for_a_supervisor();
     let supervisor = match builder.control(control).signals(signals).build() {
         Ok(supervisor) => supervisor,

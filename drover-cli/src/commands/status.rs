@@ -74,10 +74,6 @@ impl Screen {
 
 /// Shows the status again at every event, until the master ends or the user has seen enough.
 async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) -> ExitStatus {
-    let mut news = match find::connect(global).await {
-        Ok(news) => news,
-        Err(status) => return status,
-    };
     let mut interrupt = Interrupt::new();
     let mut subscribed = false;
     let mut screen =
@@ -94,7 +90,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             Err(error) => return report(&error),
         };
         if !subscribed {
-            if let Err(error) = news.events(reply.last_seq, true).await {
+            if let Err(error) = client.events(reply.last_seq, true).await {
                 return report(&error);
             }
             subscribed = true;
@@ -104,7 +100,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             return message::written(shown);
         }
         tokio::select! {
-            next = news.next_event() => match next {
+            next = client.next_event() => match next {
                 Ok(Some(Follow::Event(_) | Follow::Missed(_))) => {}
                 // The master has ended, and this was its last status.
                 Ok(None) | Err(_) => return ExitStatus::Done,

@@ -72,6 +72,7 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
         .keep_going(args.keep_going)
         .shutdown_timeout(description.shutdown_timeout)
         .strategy(description.strategy)
+        .line(args.file.display().to_string())
         .reread(source, description.fixed);
     for app in description.apps {
         builder = builder.app(MasterBuilder::from_spec(app));

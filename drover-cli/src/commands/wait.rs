@@ -68,7 +68,7 @@ async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> 
     let master = pid_of_master(&reply);
     let mut reply = reply;
     loop {
-        match follow(&path, client, reply, &aim).await {
+        match follow(client, reply, &aim).await {
             Err(Failure::Lost) => {}
             verdict => return verdict,
         }
@@ -82,12 +82,11 @@ async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> 
 
 /// Judges this status, and every one after news.
 async fn follow(
-    path: &Path,
-    mut news: ControlClient,
+    mut client: ControlClient,
     mut reply: StatusReply,
     aim: &Aim<'_>,
 ) -> Result<ExitStatus, Failure> {
-    news.events(reply.last_seq, true).await.map_err(lost_or_told)?;
+    client.events(reply.last_seq, true).await.map_err(lost_or_told)?;
     loop {
         match aim.judge(&reply) {
             Verdict::Holds => return Ok(tell(aim, &reply)),
@@ -97,16 +96,16 @@ async fn follow(
             }
             Verdict::NotYet => {}
         }
-        reply = next_status(path, &mut news).await?;
+        reply = next_status(&mut client).await?;
     }
 }
 
-/// The status after something more has happened: asked on a connection of its own, which holds no place in between.
-async fn next_status(path: &Path, news: &mut ControlClient) -> Result<StatusReply, Failure> {
-    if news.next_event().await.map_err(lost_or_told)?.is_none() {
+/// The status after something more has happened.
+async fn next_status(client: &mut ControlClient) -> Result<StatusReply, Failure> {
+    if client.next_event().await.map_err(lost_or_told)?.is_none() {
         return Err(Failure::Ended);
     }
-    connect_again(path).await?.status(&[]).await.map_err(lost_or_told)
+    client.status(&[]).await.map_err(lost_or_told)
 }
 
 /// Connects where a master was a moment ago.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
+use drover_master::machine::readable::Readable;
 use drover_master::{Colours, StartError, say_aside};
 
 use super::said::{self, Said};
@@ -78,7 +79,8 @@ pub(crate) fn last_words(lines: &[String]) {
     if !lines.is_empty() {
         tell(&format!("{NOTE}its last words on stderr:{NOTE:#}"));
         for line in lines {
-            tell(&format!("  {line}"));
+            // Colours are taken off, and what else would move the cursor is shown.
+            tell(&format!("  {}", Readable(&strip_str(line).to_string())));
         }
         said::say(&Said::LastWords(lines.to_vec()));
     }

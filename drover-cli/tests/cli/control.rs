@@ -51,6 +51,24 @@ fn clients_that_stall_hold_up_nobody_and_not_the_end() {
 }
 
 #[test]
+fn neither_followers_nor_silent_clients_lock_the_operator_out() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let silent: Vec<UnixStream> = (0..300).map(|_| UnixStream::connect(home.socket()).unwrap()).collect();
+    let followers: Vec<_> = (0..64).map(|_| home.start(&["events", "-f"])).collect();
+    for follower in &followers {
+        follower.prints("started");
+    }
+    let refused = home.run(&["events", "-f"]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.stderr.contains("64 clients follow already"), "{refused:#?}");
+    assert_eq!(home.run(&["status", "-q"]).stdout, "demo/0\n");
+    assert_eq!(home.run(&["stop", "demo"]).code, Some(0));
+    home.down(demo);
+    drop((silent, followers));
+}
+
+#[test]
 fn a_follower_that_does_not_read_holds_up_nobody() {
     let home = Home::new();
     let master = home.start_sh(&[], "exec sleep 1000");

@@ -1,8 +1,8 @@
 //! A master that is killed by SIGKILL.
 
-use nix::sys::signal::SIGKILL;
+use nix::sys::signal::{SIGKILL, SIGTERM};
 
-use crate::harness::{Home, eventually, is_running};
+use crate::harness::{Home, Running, eventually, is_running};
 
 fn pids(home: &Home) -> Vec<u32> {
     let status = home.status();
@@ -49,4 +49,68 @@ fn plain_workers_die_with_it_and_its_name_is_free() {
     // They ignore what they are asked.
     assert_eq!(home.run(&["down", "--now"]).code, Some(0));
     assert_eq!(next.end().code, Some(137));
+}
+
+/// What its shell starts in the background lives on when the shell is killed with the master.
+const LEAVES_CHILD: &str = "sleep 1000 & echo child $!; wait";
+
+/// The pid of the child, once the shell has told it.
+fn child_of(master: &Running) -> u32 {
+    master.stdout.until("the child", |all| {
+        let (_, rest) = all.split_once("child ")?;
+        rest.split_once('\n')?.0.trim().parse().ok()
+    })
+}
+
+#[test]
+fn the_next_master_of_a_file_ends_what_the_killed_one_left_before_it_starts_anything() {
+    let home = Home::new();
+    let toml = format!("[app.app]\ncommand = [\"sh\", \"-c\", \"{LEAVES_CHILD}\"]\nworkers = 1\n");
+    let first = home.up(&toml);
+    let left = child_of(&first);
+    first.says("app is started");
+    first.signal(SIGKILL);
+    assert_eq!(first.end().code, None);
+    assert!(is_running(left), "the kernel ends the shell alone");
+
+    // The master of another file has nothing to do with it.
+    let other = home.path("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("drover.toml"), format!("version = 1\n{toml}")).unwrap();
+    let other = Running::start(&mut home.bare(&["-s", "other.sock", "up", "-f", "other/drover.toml"]));
+    other.says("app is started");
+    assert!(is_running(left));
+
+    let next = home.start(&["up"]);
+    next.says("app is started");
+    assert!(!is_running(left), "it is gone before anything starts");
+    next.says(&format!(
+        "ending `sleep` (pid {left}), which a master of {}",
+        home.path("drover.toml").display()
+    ));
+    assert!(is_running(child_of(&other)));
+    assert_eq!(Running::start(&mut home.bare(&["-s", "other.sock", "down"])).end().code, Some(0));
+    assert_eq!(other.end().code, Some(0));
+    home.down(next);
+}
+
+#[test]
+fn the_next_run_of_a_command_kills_what_is_deaf_and_ends_at_once_when_it_is_told_to() {
+    let home = Home::new();
+    // Deaf to SIGTERM from the start, as what it starts is.
+    let deaf = format!("trap '' TERM; {LEAVES_CHILD}");
+    let start = || home.start_sh(&["-n", "1"], &deaf);
+    let first = start();
+    let left = child_of(&first);
+    first.signal(SIGKILL);
+    assert_eq!(first.end().code, None);
+    let next = start();
+    next.says(&format!("ending `sleep` (pid {left})"));
+    assert!(is_running(left), "it has all the time that an end may take");
+    // Nothing was started yet, so there is nothing to wait for.
+    next.signal(SIGTERM);
+    assert_eq!(next.end().code, Some(0));
+    assert!(is_running(left));
+    crate::harness::signal(left, SIGKILL);
+    eventually("the end of what was left", || (!is_running(left)).then_some(()));
 }

@@ -39,7 +39,10 @@ fn the_environment_can_be_cleared() {
     names.sort_unstable();
     // The shell adds PWD and its kin.
     names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
-    assert_eq!(names, ["ADDED", "DROVER_APP", "DROVER_GENERATION", "DROVER_SLOT", "DROVER_WORKER_ID"]);
+    assert_eq!(
+        names,
+        ["ADDED", "DROVER_APP", "DROVER_GENERATION", "DROVER_MASTER", "DROVER_SLOT", "DROVER_WORKER_ID"]
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use drover_proto::bus::{PAYLOAD_LIMIT, TOPIC_LIMIT};
 use drover_proto::latest::ErrorCode;
 
+use crate::machine::readable::Readable;
+
 /// Why a message was not sent. Nothing of it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -33,7 +35,7 @@ pub enum SendError {
         to: String,
     },
     /// The worker is not ready, or not any more.
-    #[error("worker {worker} of {app} is not ready")]
+    #[error("{app}/{worker} is not ready")]
     NotReady {
         /// The app.
         app: String,
@@ -41,7 +43,7 @@ pub enum SendError {
         worker: u32,
     },
     /// The worker did not name the capability `bus`.
-    #[error("worker {worker} of {app} takes no messages")]
+    #[error("{app}/{worker} takes no messages")]
     TakesNone {
         /// The app.
         app: String,
@@ -49,7 +51,7 @@ pub enum SendError {
         worker: u32,
     },
     /// The worker does not take what waits for it already.
-    #[error("the queue of worker {worker} of {app} is full: {bytes} bytes wait")]
+    #[error("the queue of {app}/{worker} is full: {bytes} bytes wait")]
     Full {
         /// The app.
         app: String,
@@ -59,7 +61,7 @@ pub enum SendError {
         bytes: usize,
     },
     /// There was no room for it in time.
-    #[error("the queue of worker {worker} of {app} was full for {after:?}")]
+    #[error("the queue of {app}/{worker} was full for {after:?}")]
     TimedOut {
         /// The app.
         app: String,
@@ -94,7 +96,7 @@ pub enum RequestError {
     #[error(transparent)]
     NotSent(#[from] SendError),
     /// The worker did not reply in time. If it does later, nobody hears it.
-    #[error("worker {worker} of {app} did not reply within {after:?}")]
+    #[error("{app}/{worker} did not reply within {after:?}")]
     TimedOut {
         /// The app.
         app: String,
@@ -104,7 +106,7 @@ pub enum RequestError {
         after: Duration,
     },
     /// The worker's answer is an error.
-    #[error("worker {worker} of {app} refused: {message} ({code:?})")]
+    #[error("{app}/{worker} refused: {} ({code:?})", Readable(message))]
     Refused {
         /// The app.
         app: String,
@@ -116,7 +118,7 @@ pub enum RequestError {
         message: String,
     },
     /// The worker ended, or lost its connection, before it replied.
-    #[error("worker {worker} of {app} was gone before it replied")]
+    #[error("{app}/{worker} was gone before it replied")]
     Gone {
         /// The app.
         app: String,

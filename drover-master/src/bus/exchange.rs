@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use bytes::Bytes;
 use drover_proto::bus::Refused;
 
 use super::deadlines::Deadlines;
@@ -102,6 +103,14 @@ impl Exchange {
     pub(crate) fn set_ready(&self, id: WorkerId, is_ready: bool) {
         if let Some(peer) = self.read().peers.get(&id) {
             peer.set_ready(is_ready);
+        }
+    }
+
+    /// Puts a small answer of the driver into a worker's queue. Its reader waits for room in it before it takes the next frame, so
+    /// they are few.
+    pub(crate) fn owe(&self, id: WorkerId, frame: Bytes) {
+        if let Some(peer) = self.read().peers.get(&id) {
+            peer.owe(frame);
         }
     }
 

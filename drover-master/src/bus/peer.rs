@@ -77,6 +77,16 @@ impl Peer {
         let _ = self.mailbox.push_answer(&Encoded::of_frame(frame)).await;
     }
 
+    /// Resolves when the answers that were not read yet leave room for another.
+    pub(crate) async fn room(&self) {
+        self.mailbox.room_for_answers().await;
+    }
+
+    /// Puts in a small answer, whether there is room or not.
+    pub(super) fn owe(&self, frame: Bytes) {
+        let _ = self.mailbox.push_owed(&Encoded::of_frame(frame));
+    }
+
     /// Answers a request of this worker.
     pub(super) fn reply(&self, reply_to: u64, answer: Answer) {
         let owed = match answer {
@@ -93,12 +103,12 @@ impl Peer {
             }
             Err(NoReply::Error(code, message)) => error_frame(reply_to, code, cut(&message)),
             Err(NoReply::Gone(slot)) => {
-                let gone = format!("worker {slot} was gone before it replied");
+                let gone = format!("the worker of slot {slot} was gone before it replied");
                 error_frame(reply_to, ErrorCode::Failed, &gone)
             }
         };
         // Small, and no more of them than it may have requests open.
-        let _ = self.mailbox.push_owed(&Encoded::of_frame(owed));
+        self.owe(owed);
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::handler::{Handler, Message};
 use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::phase::Phase;
+use crate::machine::readable::Readable;
 use crate::master::EventLog;
 
 /// How much of a message is shown, in bytes. It is for people.
@@ -46,13 +47,7 @@ fn readable(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(SHOWN)];
     let mut text = String::new();
     for chunk in cut.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_control() {
-                text.extend(character.escape_default());
-            } else {
-                text.push(character);
-            }
-        }
+        text.push_str(&Readable(chunk.valid()).to_string());
         text.push_str(&chunk.invalid().escape_ascii().to_string());
     }
     if bytes.len() > SHOWN {

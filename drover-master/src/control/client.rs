@@ -1,5 +1,6 @@
 //! The asking end of the control socket.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,13 @@ use crate::sys::{pidfd_open, watch_readable};
 /// How long a master may take to answer the handshake. It answers at once; only a stopped process does not.
 const WELCOME: Duration = Duration::from_secs(5);
 
+/// How long until a full queue of clients is tried again: no event tells of room in it.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// How many answers may come of a stream before the one to a question beside it. The master takes questions in turn with what it
+/// streams, so these are few; all events that it keeps are 4096.
+const BETWEEN: usize = 8192;
+
 /// How long a master's process may take to end after it has said that all is over.
 const LAST_MOMENTS: Duration = Duration::from_secs(3);
 
@@ -32,7 +40,11 @@ const LAST_MOMENTS: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct ControlClient {
     frames: Framed<UnixStream, FrameCodec<ControlRequest, ControlResponse>>,
-    pub(super) last_seq: u64,
+    last_seq: u64,
+    /// The request whose answers are taken one by one.
+    stream: u64,
+    /// Answers to it that came before the one to a question beside it.
+    early: VecDeque<ControlResponse>,
     master_version: String,
     /// The master's process, to wait for its end; none where the kernel does not tell it.
     process: Option<Arc<OwnedFd>>,
@@ -50,6 +62,12 @@ pub enum ClientError {
         /// What the kernel said.
         #[source]
         source: io::Error,
+    },
+    /// Its queue of clients is full.
+    #[error("the master at `{}` is busy: for {WELCOME:?} its queue of clients was full; it may be stopped (SIGSTOP), or so many ask", path.display())]
+    Busy {
+        /// Where it listens.
+        path: PathBuf,
     },
     /// This user may not.
     #[error("not permitted: {message}")]
@@ -78,7 +96,9 @@ pub enum ClientError {
     #[error("the master closed the connection before it answered; it may just have ended")]
     Closed,
     /// The master does not answer.
-    #[error("the master does not answer within {WELCOME:?}; it may be stopped (SIGSTOP)")]
+    #[error(
+        "the master does not answer within {WELCOME:?}; it may be stopped (SIGSTOP), or too many ask at once"
+    )]
     Silent,
     /// The answer is not of the kind that was asked for: the peer's fault.
     #[error("the master's answer makes no sense")]
@@ -123,14 +143,12 @@ impl ControlClient {
     /// # Errors
     ///
     /// [`ClientError::Unreachable`], [`NotPermitted`](ClientError::NotPermitted), [`Version`](ClientError::Version),
-    /// [`Silent`](ClientError::Silent), or that the connection failed.
+    /// [`Busy`](ClientError::Busy), [`Silent`](ClientError::Silent), or that the connection failed.
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(path).await.map_err(|source| match source.kind() {
-            io::ErrorKind::PermissionDenied => ClientError::NotPermitted {
-                message: format!("`{}` may not be opened by this user", path.display()),
-            },
-            _ => ClientError::Unreachable { path: path.to_owned(), source },
-        })?;
+        let stream = match tokio::time::timeout(WELCOME, reach(path)).await {
+            Ok(stream) => stream?,
+            Err(_) => return Err(ClientError::Busy { path: path.to_owned() }),
+        };
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let process = pid.and_then(|pid| pidfd_open(pid).ok()).map(Arc::new);
         let codec = FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL);
@@ -152,6 +170,8 @@ impl ControlClient {
             Some(control_hello_reply::Reply::Welcome(welcome)) => Ok(Self {
                 frames: hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)),
                 last_seq: 0,
+                stream: 0,
+                early: VecDeque::new(),
                 master_version: welcome.master_version,
                 process,
             }),
@@ -199,13 +219,14 @@ impl ControlClient {
     }
 
     /// Asks for events after number `since`; with `follow` also for those to come. Take them by
-    /// [`next_event`](Self::next_event).
+    /// [`next_event`](Self::next_event). In between, [`status`](Self::status) and [`describe`](Self::describe) may be asked on
+    /// the same connection.
     ///
     /// # Errors
     ///
     /// That the connection failed.
     pub async fn events(&mut self, since: u64, follow: bool) -> Result<(), ClientError> {
-        self.send(control_request::Body::Events(EventsRequest { since_seq: since, follow })).await.map(drop)
+        self.begin(control_request::Body::Events(EventsRequest { since_seq: since, follow })).await
     }
 
     /// The next of the events that were asked for; none after the last.
@@ -218,7 +239,7 @@ impl ControlClient {
     ///
     /// A dropped future loses nothing.
     pub async fn next_event(&mut self) -> Result<Option<Follow>, ClientError> {
-        match self.receive(self.last_seq).await?.body {
+        match self.next().await?.body {
             Some(control_response::Body::Event(event)) => Ok(Some(Follow::Event(Box::new(event)))),
             Some(control_response::Body::Missed(missed)) => Ok(Some(Follow::Missed(missed))),
             Some(control_response::Body::Done(_)) => Ok(None),
@@ -233,7 +254,7 @@ impl ControlClient {
     ///
     /// That the connection failed.
     pub async fn operate(&mut self, request: OperateRequest) -> Result<(), ClientError> {
-        self.send(control_request::Body::Operate(request)).await.map(drop)
+        self.begin(control_request::Body::Operate(request)).await
     }
 
     /// Asks for more or fewer workers. Take the results by [`next_result`](Self::next_result).
@@ -242,7 +263,7 @@ impl ControlClient {
     ///
     /// That the connection failed.
     pub async fn scale(&mut self, request: ScaleRequest) -> Result<(), ClientError> {
-        self.send(control_request::Body::Scale(request)).await.map(drop)
+        self.begin(control_request::Body::Scale(request)).await
     }
 
     /// Asks for the workers of apps to be replaced, or decides about a reload that is held. Take the results by
@@ -252,7 +273,7 @@ impl ControlClient {
     ///
     /// That the connection failed.
     pub async fn reload(&mut self, request: ReloadRequest) -> Result<(), ClientError> {
-        self.send(control_request::Body::Reload(request)).await.map(drop)
+        self.begin(control_request::Body::Reload(request)).await
     }
 
     /// Asks for a signal to be sent to workers. Take the results by [`next_result`](Self::next_result).
@@ -261,7 +282,7 @@ impl ControlClient {
     ///
     /// That the connection failed.
     pub async fn signal(&mut self, request: SignalRequest) -> Result<(), ClientError> {
-        self.send(control_request::Body::Signal(request)).await.map(drop)
+        self.begin(control_request::Body::Signal(request)).await
     }
 
     /// How the next of the apps and workers that were meant came out; none after the last.
@@ -275,7 +296,7 @@ impl ControlClient {
     ///
     /// A dropped future loses nothing.
     pub async fn next_result(&mut self) -> Result<Option<OperationResult>, ClientError> {
-        match self.receive(self.last_seq).await?.body {
+        match self.next().await?.body {
             Some(control_response::Body::Operation(result)) => Ok(Some(result)),
             Some(control_response::Body::Done(_)) => Ok(None),
             _ => Err(ClientError::Unexpected),
@@ -310,7 +331,7 @@ impl ControlClient {
     ///
     /// That the connection failed.
     pub async fn logs(&mut self, request: LogsRequest) -> Result<(), ClientError> {
-        self.send(control_request::Body::Logs(request)).await.map(drop)
+        self.begin(control_request::Body::Logs(request)).await
     }
 
     /// The next of the lines that were asked for; none after the last.
@@ -323,7 +344,7 @@ impl ControlClient {
     ///
     /// A dropped future loses nothing.
     pub async fn next_log(&mut self) -> Result<Option<LogFollow>, ClientError> {
-        match self.receive(self.last_seq).await?.body {
+        match self.next().await?.body {
             Some(control_response::Body::Log(line)) => Ok(Some(LogFollow::Line(line))),
             Some(control_response::Body::LogsMissed(missed)) => Ok(Some(LogFollow::Missed(missed))),
             Some(control_response::Body::Done(_)) => Ok(None),
@@ -371,16 +392,66 @@ impl ControlClient {
         }
     }
 
-    pub(super) async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
-        let response = self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
-        match response.body {
-            Some(control_response::Body::Error(Error { code, message })) => {
-                let code = ErrorCode::try_from(code).unwrap_or(ErrorCode::Unspecified);
-                Err(ClientError::Refused { code, message })
-            }
-            _ if response.reply_to == seq => Ok(response),
-            _ => Err(ClientError::Unexpected),
+    /// Asks for what is answered by a row of answers, to be taken one by one.
+    pub(super) async fn begin(&mut self, body: control_request::Body) -> Result<(), ClientError> {
+        self.early.clear();
+        self.stream = self.send(body).await?;
+        Ok(())
+    }
+
+    /// The next answer of the row.
+    pub(super) async fn next(&mut self) -> Result<ControlResponse, ClientError> {
+        match self.early.pop_front() {
+            Some(early) => whole(early),
+            None => self.receive(self.stream).await,
         }
+    }
+
+    pub(super) async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
+        loop {
+            let response = self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
+            // An Error may be about the connection as a whole.
+            if response.reply_to == seq || response.reply_to == 0 {
+                return whole(response);
+            }
+            if response.reply_to != self.stream || self.early.len() >= BETWEEN {
+                return Err(ClientError::Unexpected);
+            }
+            self.early.push_back(response);
+        }
+    }
+}
+
+/// The answer, unless it is a refusal.
+fn whole(response: ControlResponse) -> Result<ControlResponse, ClientError> {
+    match response.body {
+        Some(control_response::Body::Error(Error { code, message })) => {
+            let code = ErrorCode::try_from(code).unwrap_or(ErrorCode::Unspecified);
+            Err(ClientError::Refused { code, message })
+        }
+        _ if response.reply_to == 0 => Err(ClientError::Unexpected),
+        _ => Ok(response),
+    }
+}
+
+/// Connects as soon as there is room in the master's queue. A connect that does not block is told that there is none
+/// (EAGAIN, unix(7)).
+async fn reach(path: &Path) -> Result<UnixStream, ClientError> {
+    loop {
+        let source = match UnixStream::connect(path).await {
+            Ok(stream) => return Ok(stream),
+            Err(source) => source,
+        };
+        return Err(match source.kind() {
+            io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(TRY_AGAIN).await;
+                continue;
+            }
+            io::ErrorKind::PermissionDenied => ClientError::NotPermitted {
+                message: format!("`{}` may not be opened by this user", path.display()),
+            },
+            _ => ClientError::Unreachable { path: path.to_owned(), source },
+        });
     }
 }
 
@@ -430,6 +501,38 @@ mod tests {
         let status = ControlClient::connect(&path).await.unwrap().status(&[]).await.unwrap();
         assert_eq!(status.apps, [app("api", &[0]), app("web", &[0, 1, 2]), app("job", &[])]);
         master.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_master_whose_queue_is_full_is_waited_for_and_then_busy_and_not_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let socket = tokio::net::UnixSocket::new_stream().unwrap();
+        socket.bind(&path).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = UnixStream::connect(&path).await {
+            waiting.push(stream);
+        }
+        let busy = ControlClient::connect(&path).await;
+        assert!(matches!(busy, Err(ClientError::Busy { .. })), "{busy:?}");
+        // With room there is no need to ask again.
+        let asking = tokio::spawn(async move { ControlClient::connect(&path).await });
+        waiting.push(listener.accept().await.unwrap().0);
+        drop(waiting);
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            {
+                let codec = FrameCodec::<ControlHelloReply, ControlHello>::new(FrameLimit::CONTROL);
+                let mut hellos = codec.framed(stream);
+                if matches!(hellos.next().await, Some(Ok(_))) {
+                    let reply = Some(control_hello_reply::Reply::Welcome(ControlWelcome::default()));
+                    hellos.send(ControlHelloReply { reply }).await.unwrap();
+                    break;
+                }
+            }
+        }
+        asking.await.unwrap().unwrap();
     }
 
     #[tokio::test]

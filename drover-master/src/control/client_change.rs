@@ -28,8 +28,8 @@ impl ControlClient {
     ///
     /// As [`diff`](Self::diff), and `Busy` while another one is under way: nothing is touched then.
     pub async fn apply(&mut self, request: ApplyRequest) -> Result<Plan, ClientError> {
-        let seq = self.send(control_request::Body::Apply(request)).await?;
-        match self.receive(seq).await?.body {
+        self.begin(control_request::Body::Apply(request)).await?;
+        match self.next().await?.body {
             Some(control_response::Body::Plan(plan)) => Ok(plan),
             _ => Err(ClientError::Unexpected),
         }
@@ -45,7 +45,7 @@ impl ControlClient {
     ///
     /// A dropped future loses nothing.
     pub async fn next_step(&mut self) -> Result<Option<StepResult>, ClientError> {
-        match self.receive(self.last_seq).await?.body {
+        match self.next().await?.body {
             Some(control_response::Body::Step(step)) => Ok(Some(step)),
             Some(control_response::Body::Done(_)) => Ok(None),
             _ => Err(ClientError::Unexpected),
@@ -58,7 +58,7 @@ impl ControlClient {
     ///
     /// That the connection failed.
     pub async fn send_message(&mut self, request: SendRequest) -> Result<(), ClientError> {
-        self.send(control_request::Body::Send(request)).await.map(drop)
+        self.begin(control_request::Body::Send(request)).await
     }
 
     /// What became of the message at the next of the workers; none after the last.
@@ -71,7 +71,7 @@ impl ControlClient {
     ///
     /// A dropped future loses nothing.
     pub async fn next_sent(&mut self) -> Result<Option<SendResult>, ClientError> {
-        match self.receive(self.last_seq).await?.body {
+        match self.next().await?.body {
             Some(control_response::Body::Sent(sent)) => Ok(Some(sent)),
             Some(control_response::Body::Done(_)) => Ok(None),
             _ => Err(ClientError::Unexpected),

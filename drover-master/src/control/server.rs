@@ -5,17 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::path::{ControlPath, ControlPathError};
-use super::session;
+use super::session::{self, Places};
 use crate::listener::{UnixPath, UnixPathError};
 use crate::supervisor::{End, SupervisorHandle};
-
-/// How many clients are served at once; more wait in the kernel's queue. A session that does nothing ends by itself.
-const SESSIONS: usize = 128;
 
 /// The kernel's queue.
 const BACKLOG: u32 = 128;
@@ -95,32 +92,29 @@ async fn accept(
     supervisor: SupervisorHandle,
     mut is_over: watch::Receiver<Option<End>>,
 ) {
-    let places = Arc::new(Semaphore::new(SESSIONS));
-    let waiting = Arc::new(Semaphore::new(session::WAITING));
+    let places = Places::new();
     let mut sessions = JoinSet::new();
+    // One that is accepted and has no place yet.
+    let mut newcomer: Option<UnixStream> = None;
     loop {
-        let accepted = tokio::select! {
-            accepted = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (listener.accept().await, place)
-            } => accepted,
-            _ = is_over.wait_for(Option::is_some) => break,
-            Some(_) = sessions.join_next() => continue,
-        };
-        match accepted {
-            (Ok((stream, _)), Ok(place)) => {
+        tokio::select! {
+            accepted = listener.accept(), if newcomer.is_none() => match accepted {
+                Ok((stream, _)) => newcomer = Some(stream),
+                Err(error) => {
+                    tracing::warn!(target: "drover::control", %error, "can't accept a control client");
+                    tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+                }
+            },
+            place = places.enter(), if newcomer.is_some() => if let Some(stream) = newcomer.take() {
                 let (supervisor, is_over) = (supervisor.clone(), is_over.clone());
-                let waiting = Arc::clone(&waiting);
+                let places = Arc::clone(&places);
                 sessions.spawn(async move {
-                    session::serve(stream, supervisor, is_over, waiting).await;
+                    session::serve(stream, supervisor, is_over, places).await;
                     drop(place);
                 });
-            }
-            (Err(error), _) => {
-                tracing::warn!(target: "drover::control", %error, "can't accept a control client");
-                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
-            }
-            (_, Err(_)) => break,
+            },
+            _ = session::over(&mut is_over) => break,
+            Some(_) = sessions.join_next() => {}
         }
     }
     drop(listener);

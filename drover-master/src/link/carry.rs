@@ -15,9 +15,9 @@ use drover_proto::bus::{Batch, Direction, Incoming, Lull, MessageView, View, Vie
 use drover_proto::codec::decode_frame;
 use drover_proto::frame::{FrameError, FrameLimit};
 use drover_proto::latest::{ErrorCode, WorkerFrame, worker_frame};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::connection::{Connection, News, error_frame, sentence};
@@ -144,7 +144,7 @@ struct Reader<'a> {
 struct Broken(Arc<str>);
 
 impl Reader<'_> {
-    async fn run(mut self, mut socket: OwnedReadHalf) -> Option<Arc<str>> {
+    async fn run(mut self, socket: OwnedReadHalf) -> Option<Arc<str>> {
         let mut incoming = Incoming::new(FrameLimit::WORKER, BytesMut::new());
         let (mut lull, mut is_burst) = (Lull::default(), false);
         loop {
@@ -154,8 +154,12 @@ impl Reader<'_> {
                 incoming.rest();
                 socket.readable().await.ok()?;
             }
-            // A reset is an end like EOF: the process will tell the rest.
-            let read = socket.read_buf(incoming.room()).await.ok()?;
+            // Not `read_buf`: see `Drained`. A reset is an end like EOF: the process will tell the rest.
+            let read = match socket.try_read_buf(incoming.room()) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(_) => return None,
+            };
             is_burst |= read >= TURN;
             if read == 0 {
                 return match incoming.end() {
@@ -207,10 +211,23 @@ impl Reader<'_> {
                 );
                 // The first, and then ever fewer: it may go on for ever.
                 if self.stray.is_power_of_two() {
-                    self.link.tell(News::Said { said: Said::Stray, seq: 0 }).await;
+                    self.say(Said::Stray, 0).await;
                 }
             }
         }
+    }
+
+    /// Tells the driver what concerns the worker's life.
+    async fn say(&self, said: Said, seq: u64) {
+        // It may be answered by an Error.
+        self.seat.peer.room().await;
+        if !matches!(said, Said::Started | Said::Stopped) {
+            return self.link.tell(News::Said { said, seq, taken: None }).await;
+        }
+        // The worker is ready, or is not any more, for the frames behind this one.
+        let (taken, is_taken) = oneshot::channel();
+        self.link.tell(News::Said { said, seq, taken: Some(taken) }).await;
+        let _ = is_taken.await;
     }
 
     async fn frame(&mut self, frame: &[u8]) -> Result<(), Broken> {
@@ -222,7 +239,7 @@ impl Reader<'_> {
             target: "drover::protocol", connection = self.link.id.0, seq = frame.seq, "← {}", name(&frame)
         );
         if let Some(said) = said(&frame) {
-            self.link.tell(News::Said { said, seq: frame.seq }).await;
+            self.say(said, frame.seq).await;
             return Ok(());
         }
         let WorkerFrame { seq, reply_to, expects_reply, must_understand, body } = frame;
@@ -245,11 +262,15 @@ impl Reader<'_> {
                 let view = View { seq, reply_to, expects_reply, body };
                 self.message(&view, Keep::Payload(&reply.payload)).await;
             }
-            // It may answer a request. If not, it is about a frame of the master's own, and that is no matter.
+            // It may answer a request. If not, it is about a frame of the master's own, and matters if that asked for something.
             Some(worker_frame::Body::Error(error)) => {
                 let code = ErrorCode::try_from(error.code).unwrap_or_default();
+                let why = line(&error.message).into();
                 let answer = Err(NoReply::Error(code, error.message));
-                self.seat.exchange.answered(&self.seat.peer, reply_to, answer);
+                let heard = self.seat.exchange.answered(&self.seat.peer, reply_to, answer);
+                if heard == Heard::Stray && code == ErrorCode::Failed && reply_to != 0 {
+                    self.say(Said::Failed { asked: reply_to, why }, seq).await;
+                }
             }
             Some(worker_frame::Body::Subscribe(subscribe)) => {
                 self.subscription(seq, expects_reply, &subscribe.topic, true).await;
@@ -289,6 +310,12 @@ impl Reader<'_> {
     }
 }
 
+/// As much of a text as is kept.
+fn line(text: &str) -> &str {
+    let end = (0..=STATUS_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
+}
+
 /// What of a frame concerns the worker's life. An Error does not.
 fn said(frame: &WorkerFrame) -> Option<Said> {
     Some(match frame.body.as_ref()? {
@@ -296,15 +323,11 @@ fn said(frame: &WorkerFrame) -> Option<Said> {
         worker_frame::Body::Stopped(_) => Said::Stopped,
         worker_frame::Body::ShutDown(_) => Said::ShutDown,
         worker_frame::Body::Extend(extend) => Said::Extend { by: Duration::from_millis(extend.timeout_ms) },
-        worker_frame::Body::Status(status) => {
-            let text = &status.text;
-            let end = (0..=STATUS_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-            Said::Status {
-                text: text[..end.unwrap_or(0)].to_owned(),
-                in_flight: status.in_flight,
-                requests: status.requests,
-            }
-        }
+        worker_frame::Body::Status(status) => Said::Status {
+            text: line(&status.text).to_owned(),
+            in_flight: status.in_flight,
+            requests: status.requests,
+        },
         worker_frame::Body::Pong(_) => Said::Pong,
         worker_frame::Body::Progress(_) => Said::Progress,
         worker_frame::Body::Error(_)
@@ -339,6 +362,7 @@ fn name(frame: &WorkerFrame) -> &'static str {
 mod tests {
     use drover_proto::codec::{FrameCodec, encode_frame};
     use drover_proto::latest::{MasterFrame, Status, master_frame};
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::UnixStream;
     use tokio_stream::StreamExt as _;
     use tokio_util::codec::Decoder as _;
@@ -436,6 +460,42 @@ mod tests {
         drop(outgoing);
         let ended = timeout(Duration::from_secs(20), carrying).await;
         assert_eq!(ended.expect("it ends").unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn frames_that_carry_descriptors_are_read_to_the_last_and_the_descriptors_are_closed() {
+        use std::io::IoSlice;
+        use std::os::fd::AsRawFd;
+
+        use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+
+        let (carrying, _outgoing, mut peer) = carried();
+        let (kept, sent) = std::os::unix::net::UnixStream::pair().unwrap();
+        let status =
+            WorkerFrame { body: Some(worker_frame::Body::Status(Status::default())), ..Default::default() };
+        let frame = encode_frame(&status, FrameLimit::WORKER).unwrap();
+        for _ in 0..200 {
+            peer.writable().await.unwrap();
+            let fds = [sent.as_raw_fd()];
+            let control = [ControlMessage::ScmRights(&fds)];
+            let send = || {
+                let (raw, flags) = (peer.as_raw_fd(), MsgFlags::empty());
+                sendmsg::<()>(raw, &[IoSlice::new(&frame)], &control, flags, None).map_err(io::Error::from)
+            };
+            while peer.try_io(tokio::io::Interest::WRITABLE, send).is_err() {
+                peer.writable().await.unwrap();
+            }
+        }
+        drop(sent);
+        // What comes behind them is read and refused, so they were read too.
+        peer.write_all(b"text").await.unwrap();
+        let mut frames = FrameCodec::<WorkerFrame, MasterFrame>::new(FrameLimit::WORKER).framed(peer);
+        let answer = timeout(Duration::from_secs(60), frames.next()).await.expect("an answer");
+        assert!(matches!(answer, Some(Ok(MasterFrame { body: Some(master_frame::Body::Error(_)), .. }))));
+        assert!(carrying.await.unwrap().is_some());
+        // Nobody holds the other end.
+        kept.set_nonblocking(true).unwrap();
+        assert_eq!(io::Read::read(&mut &kept, &mut [0]).unwrap(), 0);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use tokio_util::codec::FramedRead;
 
 use super::Token;
 use super::carry::{Admitted, Seat, carry};
+use super::drained::Drained;
 use crate::machine::worker::Said;
 
 /// What a receive buffer begins with, in bytes: most frames of a life are smaller. It grows to the frame under way.
@@ -51,6 +52,9 @@ const RESUME: &str = "resume";
 /// The capability of a worker that takes messages of the application (docs/protocol.md).
 const BUS: &str = "bus";
 
+/// How many fields a Hello may have: what is over that is refused before it is built. A capability is a field.
+const PARTS: usize = 1024;
+
 /// What happened on a connection.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -75,8 +79,8 @@ pub(crate) enum News {
         /// Whether the peer can't succeed by trying again.
         is_final: bool,
     },
-    /// The worker said something.
-    Said { said: Said, seq: u64 },
+    /// The worker said something. `taken`: dropped when that has had its effect, for what has to precede the frames after it.
+    Said { said: Said, seq: u64, taken: Option<oneshot::Sender<()>> },
     /// The connection has ended. With trouble, the peer is to blame.
     Lost { trouble: Option<Arc<str>> },
 }
@@ -148,8 +152,8 @@ impl Connection {
             return self.refuse(writer, None, peer, refusal, false).await;
         }
         let mut frames = FramedRead::with_capacity(
-            reader,
-            FrameCodec::<HelloReply, Hello>::new(FrameLimit::WORKER),
+            Drained(reader),
+            FrameCodec::<HelloReply, Hello>::new(FrameLimit::WORKER).with_parts(PARTS),
             READ_BUFFER,
         );
         let malformed = |message: String| Refusal { code: RejectCode::Malformed, message, spoken: SPOKEN };
@@ -193,7 +197,7 @@ impl Connection {
                     self.tell(News::Lost { trouble }).await;
                     return None;
                 }
-                Some((frames.into_inner(), writer, Admitted { outgoing, seat }))
+                Some((frames.into_inner().0, writer, Admitted { outgoing, seat }))
             }
             Ok(Err((code, message))) => {
                 self.refuse(writer, None, peer, claim.refuse(code, message), false).await
@@ -210,7 +214,8 @@ impl Connection {
         refusal: Refusal,
         is_final: bool,
     ) -> Option<T> {
-        tracing::warn!(target: "drover::protocol", connection = self.id.0, peer, reason = %refusal, "connection refused");
+        // The driver tells it as an event, with a name and a bound.
+        tracing::debug!(target: "drover::protocol", connection = self.id.0, peer, reason = %refusal, "connection refused");
         let trouble = refusal.message.as_str().into();
         self.tell(News::Refused { token, peer, trouble, is_final }).await;
         // The peer may be gone already, or never have read; either way it is over.

@@ -151,7 +151,27 @@ impl Drop for Directory {
 }
 
 fn own_base() -> PathBuf {
-    PathBuf::from(format!("/tmp/drover-workers-{}", nix::unistd::geteuid()))
+    base_in(Path::new("/tmp"))
+}
+
+/// Where everybody may write, anybody may have taken the usual name. Then it is one with a mark that nobody can guess: of those, one
+/// that is ours already, or a new one.
+fn base_in(dir: &Path) -> PathBuf {
+    let uid = nix::unistd::geteuid();
+    let name = format!("drover-workers-{uid}");
+    let usual = dir.join(&name);
+    let is_foreign = |found: &fs::Metadata| found.uid() != uid.as_raw();
+    if !fs::symlink_metadata(&usual).is_ok_and(|found| is_foreign(&found)) {
+        return usual;
+    }
+    let is_ours = |path: &PathBuf| {
+        let mark = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&*name)?.strip_prefix('-'));
+        mark.is_some_and(|mark| mark.len() == 8)
+            && fs::symlink_metadata(path)
+                .is_ok_and(|found| found.is_dir() && !is_foreign(&found) && found.mode() & 0o022 == 0)
+    };
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(is_ours).min().unwrap_or_else(|| dir.join(format!("{name}-{:08x}", fastrand::u32(..))))
 }
 
 /// Locks a directory that was just made. Between making and locking, another master may take it for a dead one's and remove
@@ -277,6 +297,27 @@ mod tests {
         fs::set_permissions(&base, fs::Permissions::from_mode(0o777)).unwrap();
         let told = Directory::create_in(Some(dir.path()), &dir.path().join("own"));
         assert!(matches!(told, Err(DirectoryError::Unsafe { path, .. }) if path == base));
+    }
+
+    #[test]
+    fn a_name_that_another_user_has_taken_blocks_nobody() {
+        if !nix::unistd::geteuid().is_root() {
+            println!("SKIPPED: only root can make a directory of another user's");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let usual = base_in(dir.path());
+        fs::create_dir(&usual).unwrap();
+        assert_eq!(base_in(dir.path()), usual);
+        std::os::unix::fs::chown(&usual, Some(65534), None).unwrap();
+        let taken = usual.with_file_name(format!("{}-0000000f", usual.file_name().unwrap().display()));
+        fs::create_dir(&taken).unwrap();
+        std::os::unix::fs::chown(&taken, Some(65534), None).unwrap();
+        let marked = base_in(dir.path());
+        assert!(marked != usual && marked != taken, "{}", marked.display());
+        let made = Directory::create_below(&marked).unwrap();
+        assert_eq!(base_in(dir.path()), marked, "what a dead master left there is found");
+        drop(made);
     }
 
     #[test]

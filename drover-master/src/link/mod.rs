@@ -5,6 +5,7 @@
 mod carry;
 mod connection;
 mod directory;
+mod drained;
 mod server;
 #[cfg(test)]
 pub(crate) mod testing;

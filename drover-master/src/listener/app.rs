@@ -85,6 +85,11 @@ impl AppListeners {
         self.opened.retain(|(known, _)| needed.iter().any(|spec| is_same(known, spec)));
     }
 
+    /// Whether a listener of this description is open.
+    pub(crate) fn is_open(&self, spec: &ListenSpec) -> bool {
+        self.opened.iter().any(|(known, _)| is_same(known, spec))
+    }
+
     fn of<'a>(&'a self, specs: &'a [ListenSpec]) -> impl Iterator<Item = &'a Opened> {
         let found = |spec| self.opened.iter().find(move |(known, _)| is_same(known, spec));
         specs.iter().filter_map(found).map(|(_, opened)| opened)

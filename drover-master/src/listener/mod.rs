@@ -30,6 +30,7 @@ pub(crate) use app::AppListeners;
 pub use inherited::{InheritError, InheritedSockets};
 pub(crate) use pool::ListenerPool;
 pub(crate) use queue::until_empty;
+pub(crate) use resolve::Hosts;
 pub use unix_path::UnixPathError;
 pub(crate) use unix_path::{PATH_MAX, UnixPath, is_served};
 

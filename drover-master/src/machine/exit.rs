@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::phase::Phase;
+use super::readable::Readable;
 
 /// What the kernel said of an ended process, as `waitid(2)` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +96,8 @@ pub enum KillCause {
     Watchdog,
     /// It failed its liveness probe several times in a row.
     Unhealthy,
+    /// It answered that it can't do what it was asked.
+    Refused,
 }
 
 /// The steps of creating a process, in their order.
@@ -140,6 +143,8 @@ pub struct Exit {
     pub reason: ExitReason,
     /// The phase it was in.
     pub during: Phase,
+    /// When its end was known.
+    pub at: Instant,
     /// From spawn to end.
     pub uptime: Duration,
     /// What it used.
@@ -148,6 +153,8 @@ pub struct Exit {
     pub stderr_tail: Vec<String>,
     /// Who asked for the end; none if nobody did.
     pub asked_by: Option<Arc<str>>,
+    /// Of a signal that ended it and is no rung of its ending: on what occasion the master sent it, as "at the request of X".
+    pub sent: Option<Arc<str>>,
     /// What is known beyond the status, such as the reason of a refused handshake or why a command can't be run.
     pub detail: Option<Arc<str>>,
 }
@@ -259,6 +266,7 @@ impl fmt::Display for KillCause {
             Self::Unresponsive => "it did not answer its heartbeats",
             Self::Watchdog => "its watchdog heard nothing in time",
             Self::Unhealthy => "it failed its liveness probe",
+            Self::Refused => "it could not do what it was asked",
         })
     }
 }
@@ -272,7 +280,11 @@ impl fmt::Display for Exit {
             ExitReason::NormalExit => f.write_str("exited with code 0")?,
             ExitReason::AbnormalExit { code } => write!(f, "exited with code {code}")?,
             ExitReason::ExternalSignal { signal, core_dumped } => {
-                write!(f, "was ended by {} from outside", signal_name(signal))?;
+                write!(f, "was ended by {}", signal_name(signal))?;
+                match &self.sent {
+                    Some(occasion) => write!(f, ", which the master had sent {occasion},")?,
+                    None => f.write_str(" from outside")?,
+                }
                 if core_dumped {
                     f.write_str(" (core dumped)")?;
                 }
@@ -295,7 +307,7 @@ impl fmt::Display for Exit {
                         write!(f, "exited with code {code} after the master ended it: {cause}")?;
                     }
                 }
-                return self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"));
+                return self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {}", Readable(detail)));
             }
             ExitReason::SpawnFailed { step, errno } => {
                 write!(f, "could not be started: ")?;
@@ -306,7 +318,7 @@ impl fmt::Display for Exit {
             }
         }
         write!(f, " while {}", self.during.name().replace('_', " "))?;
-        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {}", Readable(detail)))
     }
 }
 
@@ -374,14 +386,29 @@ mod tests {
             let exit = Exit {
                 reason,
                 during,
+                at: tokio::time::Instant::now().into_std(),
                 uptime: Duration::ZERO,
                 usage: Usage::default(),
                 stderr_tail: Vec::new(),
                 asked_by: None,
+                sent: None,
                 detail: detail.map(Arc::from),
             };
             assert_eq!(exit.to_string(), sentence);
         }
+        let exit = Exit {
+            reason: ExitReason::ExternalSignal { signal: 12, core_dumped: false },
+            during: Phase::Started,
+            at: tokio::time::Instant::now().into_std(),
+            uptime: Duration::ZERO,
+            usage: Usage::default(),
+            stderr_tail: Vec::new(),
+            asked_by: None,
+            sent: Some("at the request of x".into()),
+            detail: None,
+        };
+        let sentence = "was ended by SIGUSR2, which the master had sent at the request of x, while started";
+        assert_eq!(exit.to_string(), sentence);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
 //! | [`wish`] | which signals are one wish |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
+//! | [`readable`] | what a worker says, fit for a line |
 //! | [`attention`] | whether they are looked at in time, and by how much they move if not |
 
 pub mod attention;
@@ -24,6 +25,7 @@ pub mod fleet;
 pub mod gate;
 pub mod ids;
 pub mod phase;
+pub mod readable;
 pub mod restart;
 pub mod wish;
 pub mod worker;

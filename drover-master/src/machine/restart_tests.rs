@@ -11,10 +11,12 @@ fn exit(reason: ExitReason) -> Exit {
     Exit {
         reason,
         during: Phase::Started,
+        at: tokio::time::Instant::now().into_std(),
         uptime: Duration::ZERO,
         usage: Usage::default(),
         stderr_tail: Vec::new(),
         asked_by: None,
+        sent: None,
         detail: None,
     }
 }

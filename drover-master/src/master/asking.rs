@@ -1,12 +1,14 @@
 //! The driver's questions to workers from outside: whether one is ready at its start, and how it is later.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::contact::{AbortOnDrop, ProcessNews};
 use super::driver::Driver;
 use crate::config::{AppSpec, Probe};
+use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
-use crate::machine::worker::Question;
+use crate::machine::worker::{Question, WorkerInput};
 use crate::probe::{Asker, Surroundings};
 
 impl Driver {
@@ -30,6 +32,13 @@ impl Driver {
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.probe = Some(AbortOnDrop(asking));
         }
+    }
+
+    /// Looks whether the process stands still: one system call, for a child of the master.
+    pub(super) fn look_whether_stopped(&mut self, now: Instant, id: WorkerId) {
+        let tree = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref());
+        let stopped_by = tree.and_then(|tree| tree.stopped_by());
+        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Looked { stopped_by } });
     }
 
     /// Asks the worker about its health, once.
@@ -80,7 +89,7 @@ impl Driver {
             // The app has grown, and the port of this slot would be none.
             Err(error) => return Some(Err(error.to_string().into())),
         };
-        let mut words = edition.words(contact.identity, None);
+        let mut words = edition.words(contact.identity, None, self.mark.as_deref());
         // It inherits none of the sockets.
         words.retain(|(name, _)| !name.starts_with("LISTEN_"));
         words.push(("DROVER_PID", pid.to_string().into()));

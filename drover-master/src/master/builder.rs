@@ -29,6 +29,7 @@ pub struct MasterBuilder {
     events: EventLog,
     output_log: Option<AppLog>,
     pool: ListenerPool,
+    mark: Option<Arc<str>>,
     /// Whether the pool's inherited sockets are for this app alone.
     is_activated: bool,
     /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
@@ -60,6 +61,7 @@ impl MasterBuilder {
             events: EventLog::new(),
             output_log: None,
             pool: ListenerPool::default(),
+            mark: None,
             is_activated: false,
             wrong: None,
         }
@@ -335,6 +337,13 @@ impl MasterBuilder {
         self
     }
 
+    /// Has workers bear the mark of their master, by which the next one of its line knows them.
+    #[must_use]
+    pub(crate) fn mark(mut self, mark: Option<Arc<str>>) -> Self {
+        self.mark = mark;
+        self
+    }
+
     /// The app as described so far.
     pub fn spec(&self) -> &AppSpec {
         &self.spec
@@ -361,7 +370,8 @@ impl MasterBuilder {
         if handler.is_none() && shows_messages {
             handler = Some(shown(self.spec.name.as_str().into(), self.events.clone()));
         }
-        let (master, driver) = Driver::new(self.spec, hook, handler, self.events, self.output_log, self.pool);
+        let (master, driver) =
+            Driver::new(self.spec, hook, handler, self.events, self.output_log, self.pool, self.mark);
         runtime.spawn(driver.run());
         if let Some(signals) = signals {
             signals.watch(&master);

@@ -41,6 +41,8 @@ pub(super) struct Contact {
     /// Told when what its process left behind is not waited for any more.
     pub is_abandoned: Arc<Notify>,
     pub link: Option<(ConnectionId, Outgoing)>,
+    /// The number of the last Stop, Resume or Quit that it was sent.
+    pub asked: Option<u64>,
     /// Whether it takes messages of the application, as it said last.
     pub takes_messages: bool,
     /// A Hello that was faster than the news of the process it comes from.
@@ -67,6 +69,7 @@ impl Contact {
             tree: None,
             is_abandoned: Arc::default(),
             link: None,
+            asked: None,
             takes_messages: false,
             early: None,
             early_refusal: None,

@@ -21,7 +21,9 @@ use super::error::{EndError, OpenError, OperateError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
+use super::lookup::{Found, Lookup};
 use super::measuring::Measuring;
+use super::strangers::Strangers;
 use super::ticket::Reply;
 use super::trace;
 use super::unlisten::Unlistening;
@@ -38,6 +40,7 @@ use crate::machine::phase::Phase;
 use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::AppLog;
+use crate::turns;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -74,15 +77,20 @@ pub(super) struct Driver {
     pub(super) early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pub(super) pool: ListenerPool,
+    /// What its workers are known by to the next master, after a death of this one.
+    pub(super) mark: Option<Arc<str>>,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
+    pub(super) strangers: Strangers,
     pub(super) unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
+    /// The request that is let in once its names are known; those behind it wait.
+    pub(super) lookup: Option<Lookup>,
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
     waiting: HashMap<TicketId, Waiting>,
@@ -100,10 +108,25 @@ pub(super) enum Waiting {
 #[derive(Debug)]
 enum Input {
     Requested(Request),
+    /// What has to be known for it is.
+    LookedUp(Request, Found),
     HandlesDropped,
     Process(ProcessNews),
     Link(LinkNews),
     TimePassed,
+}
+
+impl Input {
+    /// For people, where it takes too long.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Requested(_) | Self::LookedUp(..) => "a request to an app",
+            Self::HandlesDropped => "the end of an app's handles",
+            Self::Process(_) => "news of a process",
+            Self::Link(_) => "news of a connection",
+            Self::TimePassed => "a deadline",
+        }
+    }
 }
 
 /// The runtime goes and takes the driver with it, while the app runs: what others see is that nothing does any more.
@@ -123,6 +146,7 @@ impl Driver {
         events: EventLog,
         output_log: Option<AppLog>,
         pool: ListenerPool,
+        mark: Option<Arc<str>>,
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
@@ -165,11 +189,14 @@ impl Driver {
             connections: HashMap::new(),
             early_refusals: Vec::new(),
             pool,
+            mark,
             listeners: AppListeners::default(),
             bus,
             measuring: Measuring::default(),
+            strangers: Strangers::default(),
             unlistening: Unlistening::default(),
             stores: HashMap::new(),
+            lookup: None,
             last_ticket: 0,
             waiting: HashMap::new(),
         };
@@ -179,7 +206,13 @@ impl Driver {
     /// Runs until nobody holds a handle and nothing is left to end.
     pub(super) async fn run(mut self) {
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
-            let input = self.select().await;
+            let input = match self.select().await {
+                Input::Requested(request) => match self.look_up_first(request) {
+                    Some(request) => Input::Requested(request),
+                    None => continue,
+                },
+                input => input,
+            };
             let was_away = self.apply(input);
             if was_away {
                 // Whoever reads for the driver has its turn before the next judgement.
@@ -189,8 +222,8 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let others = self.measuring.deadline().into_iter().chain(self.unlistening.deadline());
-        let deadline = self.fleet.next_deadline().into_iter().chain(others).min();
+        let others = [self.measuring.deadline(), self.unlistening.deadline(), self.strangers.deadline()];
+        let deadline = others.into_iter().flatten().chain(self.fleet.next_deadline()).min();
         let look = self.attention.plan(deadline, self.fleet.is_timed());
         let due = async {
             match look {
@@ -201,9 +234,10 @@ impl Driver {
         tokio::select! {
             // Requests first: a stop is heard however much else is going on. Deadlines last: `apply` looks at them each time.
             biased;
-            request = self.requests.recv(), if !self.is_orphaned => {
+            request = self.requests.recv(), if !self.is_orphaned && self.lookup.is_none() => {
                 request.map_or(Input::HandlesDropped, Input::Requested)
             }
+            (request, found) = Lookup::found(&mut self.lookup) => Input::LookedUp(request, found),
             Some(news) = self.process_news.recv() => Input::Process(news),
             Some(news) = self.link_news.recv() => Input::Link(news),
             () = due => Input::TimePassed,
@@ -223,8 +257,23 @@ impl Driver {
             );
             self.fleet.handle(now, FleetInput::WasAway { by });
         }
-        let mut admitted = None;
+        let (mut admitted, mut taken) = (None, None);
+        let _place = turns::at(input.name());
+        let (input, _known) = match input {
+            Input::LookedUp(mut request, mut found) => match found.complete(&mut request) {
+                Ok(()) => (Input::Requested(request), Some(found.hosts.known())),
+                Err(fault) => {
+                    if let Request::Change { reply, .. } = request {
+                        let _ = reply.verdict.send(Err(fault.into()));
+                    }
+                    return away.is_some();
+                }
+            },
+            input => (input, None),
+        };
         match input {
+            // It was let in above.
+            Input::LookedUp(..) => {}
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
@@ -269,7 +318,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::Process(news) => self.process_news(now, news),
-            Input::Link(news) => self.link_news(now, news),
+            Input::Link(news) => taken = self.link_news(now, news),
             Input::TimePassed => {}
         }
         if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
@@ -278,8 +327,9 @@ impl Driver {
         self.measure(now);
         self.unlisten(now);
         self.carry_out(now);
-        // Only now: a refusal has its verdict.
-        drop(admitted);
+        self.tell_strangers(now);
+        // Only now: a refusal has its verdict, and what a worker said its effect.
+        drop((admitted, taken));
         away.is_some()
     }
 
@@ -302,7 +352,7 @@ impl Driver {
                     }
                     self.follow(&event);
                     self.tell_bus(&event);
-                    trace::event(&self.events.publish(&self.app, event));
+                    self.publish(event);
                 }
                 FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
                 FleetAction::End(outcome) => {
@@ -322,6 +372,10 @@ impl Driver {
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
         }
+    }
+
+    pub(super) fn publish(&self, event: FleetEvent) {
+        trace::event(&self.events.publish(&self.app, event));
     }
 
     /// Messages are for those who are ready.

@@ -14,6 +14,7 @@ use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::ids::Generation;
 use crate::machine::worker::Identity;
 use crate::notify::NotifyPlace;
+use crate::process::MARK;
 
 /// What the workers of one generation are made from.
 #[derive(Debug)]
@@ -70,13 +71,19 @@ impl Edition {
     }
 
     /// What the worker is told through its environment.
-    pub(super) fn words(&self, identity: Identity, token: Option<&Token>) -> Vec<(&'static str, OsString)> {
+    pub(super) fn words(
+        &self,
+        identity: Identity,
+        token: Option<&Token>,
+        mark: Option<&str>,
+    ) -> Vec<(&'static str, OsString)> {
         let mut words: Vec<(&'static str, OsString)> = vec![
             ("DROVER_APP", self.spec.name.clone().into()),
             ("DROVER_SLOT", identity.slot.to_string().into()),
             ("DROVER_GENERATION", identity.generation.to_string().into()),
             ("DROVER_WORKER_ID", identity.id.to_string().into()),
         ];
+        words.extend(mark.map(|mark| (MARK, mark.into())));
         if let (Some(server), Some(token)) = (&self.link, token) {
             words.push(("DROVER_SOCKET", server.path().into()));
             words.push(("DROVER_TOKEN", token.as_str().into()));

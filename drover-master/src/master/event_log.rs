@@ -2,8 +2,11 @@
 //!
 //! Readers pull: each has its own place in the log, and no reader costs memory or makes the master wait. One that is slower
 //! than events come is told how many it missed.
+//!
+//! Apps that share a log share its room: what is forgotten is the oldest of the app that has most in it, so one that crashes all
+//! the time wipes out its own history and no other.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -81,19 +84,50 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// In the order of their numbers, with gaps where some were forgotten.
     events: VecDeque<Arc<Event>>,
     last_seq: u64,
+    /// What of it is whose.
+    shares: HashMap<Arc<str>, Share>,
     /// The size of the last words in all of them.
+    words: usize,
+}
+
+/// What one app has in the log.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    events: usize,
     words: usize,
 }
 
 impl Kept {
     fn push(&mut self, event: Arc<Event>) {
-        self.words += event.words();
+        let words = event.words();
+        self.words += words;
+        let share = self.shares.entry(Arc::clone(&event.app)).or_default();
+        *share = Share { events: share.events + 1, words: share.words + words };
         self.events.push_back(event);
-        while self.events.len() > KEPT || self.words > KEPT_WORDS {
-            let Some(oldest) = self.events.pop_front() else { return };
-            self.words -= oldest.words();
+        while self.events.len() > KEPT {
+            self.forget_of(|share| share.events, |_| true);
+        }
+        while self.words > KEPT_WORDS {
+            self.forget_of(|share| share.words, |event| event.words() > 0);
+        }
+    }
+
+    /// Forgets the oldest of the app that has most of something: of those that have any of it.
+    fn forget_of(&mut self, size: impl Fn(Share) -> usize, has: impl Fn(&Event) -> bool) {
+        let largest = self.shares.iter().max_by_key(|(_, share)| size(**share));
+        let Some(app) = largest.map(|(app, _)| Arc::clone(app)) else { return };
+        let Some(at) = self.events.iter().position(|event| event.app == app && has(event)) else { return };
+        let Some(event) = self.events.remove(at) else { return };
+        let words = event.words();
+        self.words -= words;
+        if let Some(share) = self.shares.get_mut(&app) {
+            *share = Share { events: share.events - 1, words: share.words - words };
+            if share.events == 0 {
+                self.shares.remove(&app);
+            }
         }
     }
 }
@@ -111,7 +145,10 @@ impl EventLog {
 
     /// Events after this number; 0 for all that are kept.
     pub fn since(&self, seq: u64) -> EventStream {
-        EventStream { shared: Arc::clone(&self.shared), newest: self.shared.newest.subscribe(), read: seq }
+        // Whoever asks for all that is kept has missed nothing of what came before.
+        let missed_from = if seq == 0 { self.last_seq() } else { seq };
+        let (shared, newest) = (Arc::clone(&self.shared), self.shared.newest.subscribe());
+        EventStream { shared, newest, read: seq, missed_from }
     }
 
     pub(crate) fn publish(&self, app: &Arc<str>, event: FleetEvent) -> Arc<Event> {
@@ -160,6 +197,8 @@ pub struct EventStream {
     newest: watch::Receiver<u64>,
     /// The number of the last event that was read, or missed.
     read: u64,
+    /// Gaps count as missed from this number on.
+    missed_from: u64,
 }
 
 /// Events that were gone before they were read.
@@ -198,21 +237,15 @@ impl EventStream {
     /// The next event, if there is one already.
     pub fn try_next(&mut self) -> Option<Result<Arc<Event>, Missed>> {
         let kept = self.shared.lock();
-        let oldest = kept.events.front()?.seq;
-        if self.read >= kept.last_seq {
-            return None;
+        let next = kept.events.get(kept.events.partition_point(|event| event.seq <= self.read))?;
+        let counted_from = self.read.max(self.missed_from.min(next.seq - 1));
+        let count = next.seq - 1 - counted_from;
+        if count > 0 {
+            self.read = next.seq - 1;
+            return Some(Err(Missed { count, next_seq: next.seq }));
         }
-        if self.read + 1 < oldest {
-            let missed = Missed { count: oldest - 1 - self.read, next_seq: oldest };
-            self.read = oldest - 1;
-            // Whoever asks for all that is kept has missed nothing.
-            if missed.count < missed.next_seq - 1 {
-                return Some(Err(missed));
-            }
-        }
-        self.read += 1;
-        let event = Arc::clone(&kept.events[(self.read - oldest) as usize]);
-        Some(Ok(event))
+        self.read = next.seq;
+        Some(Ok(Arc::clone(next)))
     }
 }
 
@@ -266,10 +299,12 @@ mod tests {
         let exit = Arc::new(Exit {
             reason: ExitReason::NormalExit,
             during: Phase::Started,
+            at: tokio::time::Instant::now().into_std(),
             uptime: Duration::ZERO,
             usage: Usage::default(),
             stderr_tail: vec!["x".repeat(1024); 20],
             asked_by: None,
+            sent: None,
             detail: None,
         });
         publish(&log, 1);
@@ -277,13 +312,40 @@ mod tests {
             let kind = EventKind::Exited { exit: Arc::clone(&exit) };
             log.publish(&"web".into(), FleetEvent { worker: None, phase: Phase::ShutDown, kind });
         }
-        let kept = log.lock().events.len();
+        // What has no words stays.
+        let kept = log.lock().events.len() - 1;
         assert_eq!(kept, KEPT_WORDS / (20 * 1024));
         assert_eq!(log.lock().words, kept * 20 * 1024);
         // Without words there is room for all again.
         publish(&log, KEPT);
         assert_eq!(log.lock().events.len(), KEPT);
         assert_eq!(log.lock().words, 0);
+    }
+
+    #[tokio::test]
+    async fn an_app_that_floods_wipes_out_its_own_history_and_no_other() {
+        let log = EventLog::new();
+        let starting = || FleetEvent { worker: None, phase: Phase::Starting, kind: EventKind::AppStarting };
+        let (quiet, noisy): (Arc<str>, Arc<str>) = ("quiet".into(), "noisy".into());
+        for _ in 0..3 {
+            log.publish(&noisy, starting());
+            log.publish(&quiet, starting());
+        }
+        let mut follower = log.since(2);
+        for _ in 0..KEPT * 2 {
+            log.publish(&noisy, starting());
+        }
+        let mut all = log.since(0);
+        let kept: Vec<_> = std::iter::from_fn(|| all.try_next()).map(Result::unwrap).collect();
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(
+            kept.iter().filter(|event| event.app == quiet).map(|event| event.seq).collect::<Vec<_>>(),
+            [2, 4, 6]
+        );
+        // Who follows hears of each gap.
+        assert_eq!(follower.next().await, Err(Missed { count: 1, next_seq: 4 }));
+        assert_eq!(follower.next().await.unwrap().seq, 4);
+        assert_eq!(log.lock().shares.values().map(|share| share.events).sum::<usize>(), KEPT);
     }
 
     #[tokio::test]

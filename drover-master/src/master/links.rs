@@ -19,7 +19,7 @@ use crate::link::{Admission, ConnectionId, LinkNews, News, Seat, Token, error_fr
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
-use crate::machine::worker::{WorkerAction, WorkerInput};
+use crate::machine::worker::{Said, WorkerAction, WorkerInput};
 
 /// How many refusals are kept for processes whose news has not come yet. Only workers in creation can need one, and
 /// strangers can make as many as they like.
@@ -30,7 +30,12 @@ const EARLY_REFUSALS: usize = 64;
 const OLD_CONNECTION: Duration = Duration::from_secs(1);
 
 impl Driver {
-    pub(super) fn link_news(&mut self, now: Instant, LinkNews { connection, news }: LinkNews) {
+    /// Returns what is to be dropped once this has had its effect.
+    pub(super) fn link_news(
+        &mut self,
+        now: Instant,
+        LinkNews { connection, news }: LinkNews,
+    ) -> Option<oneshot::Sender<()>> {
         match news {
             News::Claimed { token, sdk, can_resume, takes_messages, answer } => {
                 if let Some(id) = self.claimed(now, connection, &token, &sdk, takes_messages, answer) {
@@ -48,22 +53,31 @@ impl Driver {
                     // A stranger, or a worker that was faster than the news of its process.
                     None => {
                         let in_creation = self.contacts.values().any(|contact| contact.tree.is_none());
-                        if let Some(peer) = peer
-                            && in_creation
-                            && self.early_refusals.len() < EARLY_REFUSALS
-                        {
-                            self.early_refusals.push((peer, refusal));
+                        match peer {
+                            Some(peer) if in_creation && self.early_refusals.len() < EARLY_REFUSALS => {
+                                self.early_refusals.push((peer, refusal));
+                            }
+                            _ => self.stranger_refused(refusal.trouble),
                         }
                     }
                 }
             }
-            News::Said { said, seq } => {
-                if let Some(id) = self.connections.get(&connection).copied() {
+            News::Said { said, seq, taken } => {
+                let id = self.connections.get(&connection).copied();
+                // An Error about anything but what it was asked last is no matter.
+                let matters = |id: &WorkerId| match &said {
+                    Said::Failed { asked, .. } => {
+                        self.contacts.get(id).is_some_and(|contact| contact.asked == Some(*asked))
+                    }
+                    _ => true,
+                };
+                if let Some(id) = id.filter(matters) {
                     self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Said { said, seq } });
                 }
+                return taken;
             }
             News::Lost { trouble } => {
-                let Some(id) = self.connections.remove(&connection) else { return };
+                let id = self.connections.remove(&connection)?;
                 let (mut ended, mut back) = (None, None);
                 if let Some(contact) = self.contacts.get_mut(&id) {
                     contact.link = None;
@@ -71,7 +85,8 @@ impl Driver {
                     back = contact.early.take();
                 }
                 if let Some(ended) = ended {
-                    return self.ended(now, id, ended);
+                    self.ended(now, id, ended);
+                    return None;
                 }
                 let input = match trouble {
                     Some(trouble) => WorkerInput::ProtocolBroken { trouble },
@@ -83,6 +98,7 @@ impl Driver {
                 }
             }
         }
+        None
     }
 
     /// A worker was turned away in the handshake.
@@ -188,12 +204,14 @@ impl Driver {
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
             WorkerAction::StartProbe => self.start_probe(id),
+            WorkerAction::LookWhetherStopped => self.look_whether_stopped(now, id),
             WorkerAction::Ask { question, number } => self.ask(id, question, number),
             WorkerAction::EmptyQueue => self.empty_queue(now, id),
             WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
             WorkerAction::RefuseMessage { said, seq, during } => {
                 let message = format!("{said} has no place while {}", during.name().replace('_', " "));
-                self.send_frame(now, id, "Error", error_frame(seq, ErrorCode::BadState, &message));
+                tracing::debug!(target: "drover::protocol", worker = id.0, "→ Error");
+                self.bus.owe(id, error_frame(seq, ErrorCode::BadState, &message));
             }
             WorkerAction::Signal { signal } => {
                 // It is on its way out: nobody asks any more whether it is ready.
@@ -212,7 +230,9 @@ impl Driver {
             | WorkerAction::ReportDeadline { .. }
             | WorkerAction::ReportReloaded
             | WorkerAction::ReportNotReloaded { .. }
+            | WorkerAction::ReportNotReady { .. }
             | WorkerAction::ReportOutOfOrder { .. }
+            | WorkerAction::ReportRefused { .. }
             | WorkerAction::ReportUnready { .. }
             | WorkerAction::ReportReadyAgain
             | WorkerAction::ReportUnkillable => {}
@@ -222,6 +242,9 @@ impl Driver {
     fn send(&mut self, now: Instant, id: WorkerId, name: &'static str, body: master_frame::Body) {
         let seq = self.bus.next_seq();
         let expects_reply = matches!(body, master_frame::Body::Ping(_));
+        if !expects_reply && let Some(contact) = self.contacts.get_mut(&id) {
+            contact.asked = Some(seq);
+        }
         let frame = MasterFrame { seq, expects_reply, body: Some(body), ..Default::default() };
         let frame =
             encode_frame(&frame, FrameLimit::WORKER).expect("a message of a few numbers is below the limit");
@@ -299,7 +322,8 @@ mod tests {
     /// A driver whose one worker is connected, and the worker's token.
     fn connected() -> (Driver, Token) {
         let spec = AppSpec::new("web", Command::new("true"));
-        let (_, mut driver) = Driver::new(spec, None, None, EventLog::new(), None, ListenerPool::default());
+        let (_, mut driver) =
+            Driver::new(spec, None, None, EventLog::new(), None, ListenerPool::default(), None);
         let (id, token) = (WorkerId(1), Token::random().unwrap());
         let identity = Identity { id, slot: SlotIndex(0), generation: Generation(1) };
         let link = Some((OLD, outgoing().0));

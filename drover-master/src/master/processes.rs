@@ -67,7 +67,7 @@ impl Driver {
             None if spec.stdin == Stdin::Open => Input::Open,
             None => Input::Null,
         };
-        let mut words = edition.words(identity, token.as_ref());
+        let mut words = edition.words(identity, token.as_ref(), self.mark.as_deref());
         if let Some(token) = &token {
             self.tokens.insert(token.clone(), id);
         }

@@ -50,7 +50,7 @@ impl Driver {
         if self.unlistening.waiting.is_some() || self.unlistening.next.is_some_and(|next| next > now) {
             return;
         }
-        let nobody_serves = !self.fleet.workers().any(|worker| serves(worker));
+        let nobody_serves = !self.fleet.workers().any(serves);
         let was_so = std::mem::replace(&mut self.unlistening.nobody_serves, nobody_serves);
         self.unlistening.next = Some(now + LOOK_EVERY);
         if !nobody_serves || !was_so {

@@ -108,11 +108,23 @@ async fn hear_socket<T>(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             other => other?,
         };
-        let heard = hearing.understand(datagram, &buffer);
+        let heard = if hearing.knows(&datagram, &buffer) {
+            hearing.understand(datagram, &buffer)
+        } else {
+            // Whose it is, `/proc` says, with a look at each of its forebears: not on the runtime's thread.
+            let look = tokio::task::spawn_blocking(move || {
+                let heard = hearing.understand(datagram, &buffer);
+                (hearing, heard)
+            });
+            let heard;
+            (hearing, heard) = look.await.map_err(io::Error::other)?;
+            heard
+        };
         if !heard.is_empty() && queue.send(news(heard)).await.is_err() {
             return Ok(());
         }
     }
+    // What is left is bounded, and has no time to lose.
     for _ in 0..LAST_DATAGRAMS {
         match receive(socket.as_fd(), &mut buffer) {
             Ok(datagram) => {

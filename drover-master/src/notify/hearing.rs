@@ -21,6 +21,9 @@ pub(super) const LONGEST: usize = 4096;
 /// log.
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(10);
 
+/// What names another process as the main one.
+const MAIN_PID: &[u8] = b"MAINPID";
+
 /// What is known of whom is heard.
 #[derive(Debug)]
 pub(super) struct Hearing {
@@ -45,6 +48,15 @@ enum Voice {
 impl Hearing {
     pub(super) fn new(whose: Whose) -> Self {
         Self { whose, main: None, refusals: Refusals::default(), has_told_of_helpers: false }
+    }
+
+    /// Whether a datagram can be judged without a look at `/proc`: it comes from the main process, and names no other.
+    pub(super) fn knows(&self, datagram: &Datagram, buffer: &[u8]) -> bool {
+        let is_main = datagram.sender.is_some_and(|sender| {
+            u32::try_from(sender.pid).is_ok_and(|pid| pid == self.whose.pid || Some(pid) == self.main)
+        });
+        let text = &buffer[..datagram.length.min(buffer.len())];
+        is_main && !text.windows(MAIN_PID.len()).any(|part| part == MAIN_PID)
     }
 
     /// What of a datagram the driver is told. All that is not, is closed here.

@@ -20,6 +20,7 @@ fn is_ours(key: &OsStr) -> bool {
             &b"DROVER_SOCKET"[..],
             b"DROVER_TOKEN",
             b"DROVER_APP",
+            b"DROVER_MASTER",
             b"DROVER_SLOT",
             b"DROVER_GENERATION",
             b"DROVER_WATCHDOG_MS",

@@ -11,6 +11,7 @@ mod holding;
 mod limits;
 mod memory;
 mod output;
+mod predecessor;
 mod shop;
 mod spawner;
 mod tree;
@@ -25,5 +26,6 @@ pub(crate) use output::{
     AppLog, LogNext, LogStream, OutputLog, OutputReader, Tail, remember_files, reopen_files,
 };
 pub use output::{Colours, Line, OutputSink, Stream, flush_output, say_aside, write_output};
+pub(crate) use predecessor::{MARK, end_remnants, mark};
 pub(crate) use spawner::{Input, NotifyBy, SpawnFailure, SpawnRequest, Spawned, spawn};
 pub(crate) use tree::Tree;

@@ -9,7 +9,7 @@ use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::master::{BuildError, EventLog, Master, MasterBuilder, OwnPart};
-use crate::process::OutputLog;
+use crate::process::{OutputLog, mark};
 use crate::signals::Signals;
 
 use super::change::Reread;
@@ -28,6 +28,7 @@ pub struct SupervisorBuilder {
     rules: CompositeRules,
     reader: Option<Arc<dyn Reread>>,
     fixed: Vec<(&'static str, String)>,
+    line: Option<Arc<str>>,
 }
 
 /// What all masters of a supervisor are made with.
@@ -37,6 +38,7 @@ pub(super) struct Workshop {
     /// None if nobody can ask for it.
     output: Option<OutputLog>,
     pool: ListenerPool,
+    mark: Option<Arc<str>>,
     shows_messages: bool,
     /// What the program does for each app by its name, which an apply that makes another master for it does not change.
     own: BTreeMap<String, OwnPart>,
@@ -59,7 +61,7 @@ impl Workshop {
     fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
         let app = app.event_log(self.events.clone()).output_log(self.output.as_ref());
         let app = if self.shows_messages { app.messages_as_events() } else { app };
-        app.listener_pool(self.pool.clone()).build()
+        app.listener_pool(self.pool.clone()).mark(self.mark.clone()).build()
     }
 }
 
@@ -77,6 +79,7 @@ impl Default for SupervisorBuilder {
             rules,
             reader: None,
             fixed: Vec::new(),
+            line: None,
         }
     }
 }
@@ -130,6 +133,18 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn inherited(mut self, sockets: InheritedSockets) -> Self {
         self.inherited = sockets;
+        self
+    }
+
+    /// The line of masters that this one is of: all that ever run the same thing, one after the other, such as "the service of
+    /// /srv/shop". What one of them that was killed has left is ended before this one opens or starts anything: its processes are
+    /// told to end (SIGTERM), parents first, and are killed after the [shutdown timeout](Self::shutdown_timeout). They are known by
+    /// `DROVER_MASTER` in the environment that workers get. Default: none, nothing is marked and nothing ended.
+    ///
+    /// Two lines of one name: each ends what the other has left, but nothing of one that lives.
+    #[must_use]
+    pub fn line(mut self, line: impl Into<Arc<str>>) -> Self {
+        self.line = Some(line.into());
         self
     }
 
@@ -193,9 +208,16 @@ impl SupervisorBuilder {
         let output = OutputLog::new();
         // Only a client of the control socket can ask for it.
         let kept = control.is_some().then(|| output.clone());
+        let mark = self.line.as_deref().and_then(|line| match mark(line) {
+            Ok(mark) => Some(mark),
+            Err(error) => {
+                tracing::warn!(target: "drover::supervisor", %error, "/proc can't be read: if this master is killed, the next one will not know what it left");
+                None
+            }
+        });
         let own = self.apps.iter().map(|app| (app.spec().name.clone(), app.own_part())).collect();
         let shows_messages = self.shows_messages;
-        let workshop = Workshop { events: events.clone(), output: kept, pool, shows_messages, own };
+        let workshop = Workshop { events: events.clone(), output: kept, pool, mark, shows_messages, own };
         let mut apps = Vec::with_capacity(self.apps.len());
         for (index, app) in self.apps.into_iter().enumerate() {
             let spec = Arc::new(app.spec().clone());
@@ -206,7 +228,15 @@ impl SupervisorBuilder {
         let (handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
         let composite = Composite::new(plan, self.rules);
-        Ok(Supervisor { handle, requests, control, signals: self.signals, composite, workshop })
+        Ok(Supervisor {
+            handle,
+            requests,
+            control,
+            signals: self.signals,
+            composite,
+            workshop,
+            line: self.line,
+        })
     }
 }
 
@@ -219,6 +249,7 @@ pub struct Supervisor {
     pub(super) signals: Option<Signals>,
     pub(super) composite: Composite,
     pub(super) workshop: Workshop,
+    pub(super) line: Option<Arc<str>>,
 }
 
 impl Supervisor {

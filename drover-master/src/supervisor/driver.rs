@@ -21,7 +21,9 @@ use crate::machine::gate;
 use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
 use crate::master::{EndError, Master, OperateError, StartError, Unavailable};
+use crate::process::end_remnants;
 use crate::signals::{self, Received};
+use crate::turns;
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
 /// and never looks comes to it.
@@ -43,7 +45,7 @@ pub struct SupervisorEnd {
 }
 
 pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, SupervisorError> {
-    let Supervisor { handle, mut requests, mut control, signals, composite, workshop } = supervisor;
+    let Supervisor { handle, mut requests, mut control, signals, composite, workshop, line } = supervisor;
     if let Some(control) = &mut control {
         control.serve(handle.clone())?;
     }
@@ -51,7 +53,8 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
     let mut signal_count = 0_u32;
     let mut running = Running::new(composite, handle.clone(), workshop);
     let mut attention = Attention::default();
-    let mut end = running.apply(CompositeInput::StartRequested);
+    let mut end = None;
+    running.make_way(line);
     while end.is_none() {
         let deadline = running.composite.next_deadline();
         let deadline = attention.plan(deadline, deadline.is_some());
@@ -62,7 +65,7 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
             }
         };
         let input = tokio::select! {
-            Some(request) = requests.recv() => running.input_of_request(request),
+            Some(request) = requests.recv(), if running.has_begun => running.input_of_request(request),
             Some(received) = next_signal(&mut signals) => match received {
                 Received::End(name) => {
                     signal_count += 1;
@@ -103,6 +106,8 @@ async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<R
 
 /// News of one app.
 pub(super) enum AppNews {
+    /// Nothing is left of a master that was here before.
+    WayMade,
     Started(AppIndex, Result<(), StartError>),
     Ended(AppIndex, Outcome),
     /// The app's task is gone, and with it whoever could tell its outcome.
@@ -118,6 +123,8 @@ pub(super) enum AppNews {
 
 pub(super) struct Running {
     pub(super) composite: Composite,
+    /// Whether the start was asked for. Before, what a killed master left is ended.
+    has_begun: bool,
     pub(super) handle: SupervisorHandle,
     /// Every app, by its number. Whoever looks finds them in the roster of the handle.
     pub(super) apps: BTreeMap<AppIndex, Entry>,
@@ -153,6 +160,7 @@ impl Running {
             handle.roster.entries().into_iter().map(|entry| (entry.index, entry)).collect();
         Self {
             composite,
+            has_begun: false,
             handle,
             last_index: apps.keys().last().copied().unwrap_or(0),
             apps,
@@ -168,8 +176,23 @@ impl Running {
         }
     }
 
+    /// Ends what a master of the same line has left, before anything is opened or started.
+    fn make_way(&mut self, line: Option<Arc<str>>) {
+        let time = self.handle.roster.description().shutdown_timeout;
+        self.tasks.spawn(async move {
+            if let Some(line) = line {
+                let ended = tokio::task::spawn_blocking(move || end_remnants(&line, time)).await;
+                if let Ok(Err(error)) = ended {
+                    tracing::warn!(target: "drover::supervisor", %error, "what a master that was killed has left can't be looked for");
+                }
+            }
+            AppNews::WayMade
+        });
+    }
+
     fn apply(&mut self, input: CompositeInput) -> Option<End> {
         let now = tokio::time::Instant::now().into_std();
+        let _place = turns::at("the supervisor");
         let mut end = None;
         let actions = self.composite.handle(now, input);
         // Who is answered finds everything as the answer says.
@@ -285,6 +308,10 @@ impl Running {
 
     fn input_of_news(&mut self, news: AppNews) -> Option<CompositeInput> {
         match news {
+            AppNews::WayMade => {
+                self.has_begun = true;
+                Some(CompositeInput::StartRequested)
+            }
             AppNews::Started(app, Ok(())) => {
                 self.watch(app);
                 Some(CompositeInput::AppStarted(app))

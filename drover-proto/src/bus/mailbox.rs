@@ -138,6 +138,21 @@ impl Mailbox {
         self.put(Lane::Answers, None, frame.length(), |queue| queue.push_encoded(frame)).map_err(|_| Closed)
     }
 
+    /// Waits until the answers are fewer than the limit, or the mailbox is closed: before something is read that may be answered
+    /// by [`push_owed`](Self::push_owed).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn room_for_answers(&self) {
+        let is_full = || {
+            let inside = self.inside();
+            !inside.is_closed && inside.answers.bytes() >= self.limit
+        };
+        let look = || if is_full() { Err(Refused::Full) } else { Ok(()) };
+        let _ = self.when_room(look).await;
+    }
+
     /// Puts a frame in, when there is room.
     ///
     /// # Errors

@@ -6,6 +6,6 @@ mod socket;
 mod terminate;
 
 pub(crate) use accept::accept;
-pub(crate) use exit::exit_now;
+pub(crate) use exit::{exit_now, exit_now_with_group};
 pub(crate) use socket::{SocketKind, adopt, close_on_exec, socket_kind};
 pub(crate) use terminate::terminate_bell;

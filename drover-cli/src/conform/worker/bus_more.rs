@@ -196,14 +196,10 @@ async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
     let capabilities = vec![BUS.to_owned(), "app".to_owned()];
     let welcome = drover_proto::latest::Welcome { capabilities, ..welcome() };
     worker.peer.send(&super::stage::reply(welcome)).await?;
-    let mut window = None;
-    loop {
-        match worker.heard("Started").await?.body {
-            Some(Body::Consumed(Consumed { window: bytes, .. })) if bytes > 0 => window = Some(bytes),
-            Some(Body::Started(_)) => break,
-            _ => {}
-        }
-    }
+    let window = worker.becomes_ready().await?.into_iter().rev().find_map(|said| match said.body {
+        Some(Body::Consumed(Consumed { window, .. })) if window > 0 => Some(window),
+        _ => None,
+    });
     let Some(window) = window else {
         return Err(Fault::Skipped("the worker names no window".to_owned()));
     };
@@ -238,8 +234,9 @@ async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 async fn keeps_quiet(stage: &mut Stage) -> Result<(), Fault> {
-    let worker = stage.started().await?;
-    let said = worker.answers_ping().await?;
+    let worker = stage.welcomed().await?;
+    let mut said = worker.becomes_ready().await?;
+    said.extend(worker.answers_ping().await?);
     match said.iter().any(|said| matches!(said.body, Some(Body::Message(_) | Body::Subscribe(_)))) {
         true => Err(failed("it sent messages to a master that carries none; it was expected to keep them")),
         false => worker.leaves().await,

@@ -163,7 +163,7 @@ async fn does_not_answer_an_error(stage: &mut Stage) -> Result<(), Fault> {
 
 fn no_error(said: &[WorkerFrame], why: &str) -> Result<(), Fault> {
     match said.iter().any(|said| matches!(said.body, Some(Body::Error(_)))) {
-        true => Err(failed(why)),
+        true => Err(failed(format!("{why}; no answer was expected"))),
         false => Ok(()),
     }
 }

@@ -133,7 +133,7 @@ async fn waits_for_the_answer(stage: &mut Stage) -> Result<(), Fault> {
         return Err(failed("it sent something, or closed, before it was answered; silence was expected"));
     }
     worker.peer.send(&reply(welcome())).await?;
-    worker.becomes_ready().await
+    worker.becomes_ready().await.map(drop)
 }
 
 async fn leaves_when_rejected(stage: &mut Stage, code: i32) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drover_proto::latest::{ShutDown, Started, Stopped, worker_frame::Body};
+use drover_proto::latest::{ShutDown, Stopped, worker_frame::Body};
 
 use super::super::case::{Fault, failed};
 use super::super::peer::framed;
@@ -125,11 +125,9 @@ async fn left(worker: &mut Worker, quit: u64) -> Result<(), Fault> {
 
 /// Waits for Started and a Ping's answer, in any order.
 pub(super) async fn starts_and_answers(worker: &mut Worker, seq: u64) -> Result<(), Fault> {
-    let (mut is_started, mut is_alive) = (false, false);
-    while !(is_started && is_alive) {
-        let heard = worker.heard("Started, and a Pong,").await?;
-        is_started |= matches!(heard.body, Some(Body::Started(Started {})));
-        is_alive |= matches!(heard.body, Some(Body::Pong(_))) && heard.reply_to == seq;
+    let before = worker.becomes_ready().await?;
+    match before.iter().any(|said| said.reply_to == seq && matches!(said.body, Some(Body::Pong(_)))) {
+        true => Ok(()),
+        false => worker.answer_to(seq, "a Pong").await.map(drop),
     }
-    Ok(())
 }

@@ -14,6 +14,9 @@ use super::super::peer::{Log, PATIENCE, Peer};
 use super::process::Process;
 use super::stage::{DRAIN, QUIT, SLACK, millis};
 
+/// How many frames are kept of what a worker says before it says what is waited for: far more than one has to say then.
+const KEPT: usize = 1000;
+
 /// A worker that has connected.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -67,13 +70,17 @@ impl Worker {
         Ok(meanwhile)
     }
 
-    /// Waits until it says that it is ready.
-    pub(super) async fn becomes_ready(&mut self) -> Result<(), Fault> {
-        self.says(&Body::Started(Started {}), 0).await
+    /// Waits until it says that it is ready, and gives back what it said before.
+    pub(super) async fn becomes_ready(&mut self) -> Result<Vec<WorkerFrame>, Fault> {
+        self.comes_to_say(&Body::Started(Started {}), 0).await
     }
 
     /// Waits until it says this, in answer to `reply_to`.
     pub(super) async fn says(&mut self, body: &Body, reply_to: u64) -> Result<(), Fault> {
+        self.comes_to_say(body, reply_to).await.map(drop)
+    }
+
+    async fn comes_to_say(&mut self, body: &Body, reply_to: u64) -> Result<Vec<WorkerFrame>, Fault> {
         // A worker says it when it is ready, or has drained; anything else costs it nothing.
         let time = match body {
             Body::Started(_) => self.start_timeout,
@@ -82,26 +89,27 @@ impl Worker {
             _ => PATIENCE,
         };
         let what = WorkerFrame { body: Some(body.clone()), ..Default::default() }.describe();
-        let deadline = tokio::time::Instant::now() + time;
-        loop {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            let next = tokio::time::timeout(left, self.peer.read::<WorkerFrame>()).await;
-            let frame = match next {
-                Ok(frame) => frame?
-                    .ok_or_else(|| failed(format!("it closed the connection; {what} was expected first")))?,
-                Err(_) => {
-                    return Err(failed(format!("it did not say {what}, which was expected within {time:?}")));
-                }
-            };
-            if frame.body.as_ref() == Some(body) {
-                return match frame.reply_to == reply_to {
-                    true => Ok(()),
-                    false => Err(failed(format!(
-                        "its {what} answers frame {}; {reply_to} was expected",
-                        frame.reply_to
-                    ))),
+        let said = async {
+            let mut before = Vec::new();
+            loop {
+                let Some(frame) = self.peer.read::<WorkerFrame>().await? else {
+                    return Err(failed(format!("it closed the connection; {what} was expected first")));
                 };
+                match frame.reply_to {
+                    _ if frame.body.as_ref() != Some(body) && before.len() == KEPT => {}
+                    _ if frame.body.as_ref() != Some(body) => before.push(frame),
+                    answered if answered == reply_to => return Ok(before),
+                    answered => {
+                        return Err(failed(format!(
+                            "its {what} answers frame {answered}; {reply_to} was expected"
+                        )));
+                    }
+                }
             }
+        };
+        match tokio::time::timeout(time, said).await {
+            Ok(said) => said,
+            Err(_) => Err(failed(format!("it did not say {what}, which was expected within {time:?}"))),
         }
     }
 

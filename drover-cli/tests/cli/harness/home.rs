@@ -77,6 +77,8 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
         command.args(args).current_dir(self.dir()).env(MARK, self.dir());
         command.env("XDG_RUNTIME_DIR", self.path("run"));
+        // A turn of its runtime that blocks ends it.
+        command.env("DROVER_TURNS", "abort");
         // Of the test's own some directories may be closed to this user, which the reasons of failures tell.
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
         // What the test's own environment says of these is not meant for it.

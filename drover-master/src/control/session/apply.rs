@@ -6,7 +6,7 @@ use drover_proto::latest::{ApplyRequest, Done, Error, ErrorCode, Plan, StepResul
 use tokio_stream::StreamExt as _;
 
 use super::operate::Failure;
-use super::{Gone, Session};
+use super::{Gone, Session, over};
 use crate::control::convert;
 use crate::supervisor::{ApplyError, PlanError, Planned, Step, StepError, StepOutcome, Steps};
 
@@ -19,7 +19,7 @@ impl Session {
     }
 
     pub(super) async fn apply(&mut self, seq: u64, request: &ApplyRequest) -> Result<(), Gone> {
-        let _place = match self.place(!request.no_wait) {
+        let _place = match self.places.wait(!request.no_wait) {
             Ok(place) => place,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
@@ -77,9 +77,11 @@ impl Session {
             let step = tokio::select! {
                 biased;
                 step = steps.next() => step,
-                // Nothing is asked before the last step, so whatever can be read is the client's end.
-                _ = self.requests.next() => return Err(Gone),
-                _ = self.is_over.wait_for(Option::is_some) => None,
+                asked = self.requests.next() => {
+                    self.asked_beside(asked).await?;
+                    continue;
+                }
+                _ = over(&mut self.is_over) => None,
             };
             let Some(step) = step else { return Ok(false) };
             self.send(seq, true, control_response::Body::Step(result(step))).await?;

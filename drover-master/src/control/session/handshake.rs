@@ -11,17 +11,25 @@ use tokio::net::UnixStream;
 use tokio_stream::StreamExt as _;
 use tokio_util::codec::Decoder;
 
-use super::{Requests, send};
+use super::places::{GIVEN_AWAY, Silence};
+use super::{PARTS, Requests, send};
 
 /// Lets a client in, or tells it why not.
-pub(super) async fn welcome(stream: UnixStream, uid: u32) -> Option<Requests> {
+pub(super) async fn welcome(stream: UnixStream, uid: u32, mut silence: Silence<'_>) -> Option<Requests> {
     let codec = FrameCodec::<ControlHelloReply, ControlHello>::new(FrameLimit::CONTROL);
     let mut hellos = codec.framed(stream);
     let own = nix::unistd::geteuid().as_raw();
     let refusal = |code, message: String| Refusal { code, message, spoken: SPOKEN };
     // Whoever it is, its hello is read first: unix(7) resets a peer whose words were left unread, and it would
     // lose the refusal with them.
-    let hello = tokio::time::timeout(HELLO_TIMEOUT, hellos.next()).await;
+    let hello = tokio::select! {
+        biased;
+        hello = tokio::time::timeout(HELLO_TIMEOUT, hellos.next()) => hello.map_err(|_| {
+            refusal(RejectCode::Malformed, format!("no ControlHello within {HELLO_TIMEOUT:?}"))
+        }),
+        () = silence.gives_way() => Err(refusal(RejectCode::Unspecified, GIVEN_AWAY.to_owned())),
+    };
+    drop(silence);
     let judged = match hello {
         // Somebody who only looked whether anybody is there.
         Ok(None) => return None,
@@ -33,7 +41,7 @@ pub(super) async fn welcome(stream: UnixStream, uid: u32) -> Option<Requests> {
         Ok(Some(Err(error))) => {
             Err(refusal(RejectCode::Malformed, format!("the first frame is no ControlHello: {error}")))
         }
-        Err(_) => Err(refusal(RejectCode::Malformed, format!("no ControlHello within {HELLO_TIMEOUT:?}"))),
+        Err(refusal) => Err(refusal),
     };
     let reply = match &judged {
         Ok(version) => control_hello_reply::Reply::Welcome(ControlWelcome {
@@ -49,5 +57,5 @@ pub(super) async fn welcome(stream: UnixStream, uid: u32) -> Option<Requests> {
     send(&mut hellos, ControlHelloReply { reply: Some(reply) }).await.ok()?;
     judged.ok()?;
     // What a hasty client sent after its hello is kept in the buffer.
-    Some(hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL)))
+    Some(hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL).with_parts(PARTS)))
 }

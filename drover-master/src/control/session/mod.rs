@@ -4,6 +4,7 @@ mod apply;
 mod handshake;
 mod look;
 mod operate;
+mod places;
 mod reload;
 mod scale;
 mod send;
@@ -12,7 +13,7 @@ mod target;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_proto::codec::FrameCodec;
+use drover_proto::codec::{CodecError, FrameCodec};
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{
     ControlRequest, ControlResponse, Done, Error, ErrorCode, EventsMissed, EventsRequest, control_request,
@@ -21,9 +22,12 @@ use drover_proto::latest::{
 use futures_sink::Sink;
 use prost::Message as _;
 use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
 use tokio_util::codec::Framed;
+
+use places::GIVEN_AWAY;
+pub(super) use places::Places;
 
 use super::convert;
 use crate::machine::gate;
@@ -32,12 +36,12 @@ use crate::supervisor::{End, SupervisorHandle};
 /// How long a client may say nothing. Verbs ask at once; a stalled one gives its place back.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How many fields a request may have, in it and in its body: those of the largest, and its 1024 names. What is over that is
+/// refused before it is built.
+const PARTS: usize = 2048;
+
 /// How long a client may leave an answer unread.
 const STALL: Duration = Duration::from_secs(30);
-
-/// How many clients may wait for the verdict of an operation, or follow, at once. The rest of the sessions is for those that
-/// take no time: `status` is answered and `down` is heard, whoever waits.
-pub(super) const WAITING: usize = 96;
 
 type Requests = Framed<UnixStream, FrameCodec<ControlResponse, ControlRequest>>;
 
@@ -48,13 +52,15 @@ pub(super) async fn serve(
     stream: UnixStream,
     supervisor: SupervisorHandle,
     is_over: watch::Receiver<Option<End>>,
-    waiting: Arc<Semaphore>,
+    places: Arc<Places>,
 ) {
     let peer = stream.peer_cred().ok();
     let (uid, pid) = peer.map_or((u32::MAX, 0), |peer| (peer.uid(), peer.pid().unwrap_or(0)));
     let client = format!("drover (pid {pid}, user {uid})");
-    if let Some(requests) = handshake::welcome(stream, uid).await {
-        let session = Session { requests, supervisor, is_over, waiting, client };
+    let silence = places.silence();
+    let welcomed = handshake::welcome(stream, uid, silence).await;
+    if let Some(requests) = welcomed {
+        let session = Session { requests, supervisor, is_over, places, client };
         let _: Result<(), Gone> = session.run().await;
     }
 }
@@ -63,18 +69,24 @@ struct Session {
     requests: Requests,
     supervisor: SupervisorHandle,
     is_over: watch::Receiver<Option<End>>,
-    /// Places for clients that wait or follow.
-    waiting: Arc<Semaphore>,
+    places: Arc<Places>,
     client: String,
 }
 
 impl Session {
     async fn run(mut self) -> Result<(), Gone> {
         loop {
+            let places = Arc::clone(&self.places);
+            let mut silence = places.silence();
             let request = tokio::select! {
+                biased;
                 request = tokio::time::timeout(IDLE, self.requests.next()) => request,
-                _ = self.is_over.wait_for(Option::is_some) => return Ok(()),
+                () = silence.gives_way() => {
+                    return self.refuse(0, ErrorCode::Busy, GIVEN_AWAY.to_owned()).await;
+                }
+                _ = over(&mut self.is_over) => return Ok(()),
             };
+            drop(silence);
             match request {
                 Ok(Some(Ok(request))) => self.answer(request).await?,
                 Ok(Some(Err(error))) => {
@@ -122,21 +134,8 @@ impl Session {
         }
     }
 
-    /// A place to wait or follow in, if there is one and it `is_needed`.
-    fn place(&self, is_needed: bool) -> Result<Option<OwnedSemaphorePermit>, Error> {
-        if !is_needed {
-            return Ok(None);
-        }
-        Arc::clone(&self.waiting).try_acquire_owned().map(Some).map_err(|_| {
-            let message = format!(
-                "{WAITING} clients wait for a verdict or follow already, and nothing was done; ask without waiting or following"
-            );
-            Error { code: ErrorCode::Busy.into(), message }
-        })
-    }
-
     async fn events(&mut self, seq: u64, request: &EventsRequest) -> Result<(), Gone> {
-        let _place = match self.place(request.follow) {
+        let _place = match self.places.follow(request.follow) {
             Ok(place) => place,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
@@ -147,12 +146,14 @@ impl Session {
                 None if !request.follow || self.is_over.borrow().is_some() => break,
                 None => tokio::select! {
                     next = stream.next() => next,
-                    // Nothing is asked during a stream, so whatever can be read is the client's end.
-                    _ = self.requests.next() => return Err(Gone),
-                    over = self.is_over.wait_for(Option::is_some) => match over {
-                        Ok(_) => continue,
+                    asked = self.requests.next() => {
+                        self.asked_beside(asked).await?;
+                        continue;
+                    }
+                    is_over = over(&mut self.is_over) => match is_over {
+                        true => continue,
                         // The supervisor was let go without an end; nothing would ever be over.
-                        Err(_) => return Err(Gone),
+                        false => return Err(Gone),
                     },
                 },
             };
@@ -168,6 +169,20 @@ impl Session {
             }
         }
         self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
+    }
+
+    /// Answers what is asked on a connection where something else is under way, if it only looks: so who follows needs no
+    /// second connection. The client's end is the end of both.
+    async fn asked_beside(&mut self, asked: Option<Result<ControlRequest, CodecError>>) -> Result<(), Gone> {
+        let Some(Ok(ControlRequest { seq, body })) = asked else { return Err(Gone) };
+        match body {
+            Some(control_request::Body::Status(request)) => self.status(seq, &request).await,
+            Some(control_request::Body::Describe(request)) => self.describe(seq, &request).await,
+            _ => {
+                let message = "another request is under way on this connection, and beside it there is room for a status or a description only; nothing was done, ask on a connection of its own";
+                self.refuse(seq, ErrorCode::BadState, message.to_owned()).await
+            }
+        }
     }
 
     async fn refuse(&mut self, seq: u64, code: ErrorCode, message: String) -> Result<(), Gone> {
@@ -189,6 +204,11 @@ impl Session {
         send(&mut self.requests, response).await?;
         Ok(is_last)
     }
+}
+
+/// Resolves when all is over; false: the supervisor was let go without an end.
+pub(super) async fn over(is_over: &mut watch::Receiver<Option<End>>) -> bool {
+    is_over.wait_for(Option::is_some).await.is_ok()
 }
 
 /// Sends one frame to a client that has to read it in time.
@@ -227,7 +247,7 @@ mod tests {
             requests: FrameCodec::new(FrameLimit::CONTROL).framed(ours),
             supervisor: supervisor.handle(),
             is_over,
-            waiting: Arc::new(Semaphore::new(1)),
+            places: Places::of(4, 1, 1),
             client: "a test".to_owned(),
         };
         (session, over, FrameCodec::new(FrameLimit::CONTROL).framed(theirs))
@@ -256,7 +276,7 @@ mod tests {
         use futures_util::SinkExt as _;
 
         let (session, _over, mut client) = session();
-        let taken = Arc::clone(&session.waiting).try_acquire_owned().unwrap();
+        let taken = (session.places.follow(true).unwrap(), session.places.wait(true).unwrap());
         tokio::spawn(session.run());
         let mut ask = async |body| {
             client.send(ControlRequest { seq: 1, body: Some(body) }).await.unwrap();
@@ -280,6 +300,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_follows_may_ask_how_it_stands_on_the_same_connection_and_nothing_that_changes_it() {
+        use futures_util::SinkExt as _;
+
+        let (session, over, mut client) = session();
+        tokio::spawn(session.run());
+        let stop = OperateRequest { operation: Operation::Stop.into(), ..OperateRequest::default() };
+        let mut answers = Vec::new();
+        for (seq, body) in [
+            (1, control_request::Body::Events(EventsRequest { since_seq: 0, follow: true })),
+            (2, control_request::Body::Status(StatusRequest::default())),
+            (3, control_request::Body::Operate(stop)),
+            (4, control_request::Body::Status(StatusRequest::default())),
+        ] {
+            client.send(ControlRequest { seq, body: Some(body) }).await.unwrap();
+        }
+        for _ in 0..3 {
+            answers.push(client.next().await.unwrap().unwrap());
+        }
+        over.send_replace(Some(End::TimedOut));
+        answers.push(client.next().await.unwrap().unwrap());
+        let numbers: Vec<u64> = answers.iter().map(|answer| answer.reply_to).collect();
+        assert_eq!(numbers, [2, 3, 4, 1]);
+        let Some(control_response::Body::Error(error)) = &answers[1].body else { panic!("{answers:?}") };
+        assert_eq!(error.code(), ErrorCode::BadState);
+        assert!(matches!(answers[3].body, Some(control_response::Body::Done(_))), "{answers:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_silent_and_gives_his_place_away_is_told_so() {
+        let (session, _over, mut client) = session();
+        let places = Arc::clone(&session.places);
+        let taken = [places.enter().await, places.enter().await, places.enter().await, places.enter().await];
+        let session = tokio::spawn(session.run());
+        let newcomer = tokio::spawn(async move { places.enter().await });
+        let told = client.next().await.unwrap().unwrap();
+        let Some(control_response::Body::Error(error)) = told.body else { panic!("{told:?}") };
+        assert_eq!((error.code(), error.message.as_str()), (ErrorCode::Busy, GIVEN_AWAY));
+        assert!(session.await.unwrap().is_ok());
+        drop(taken);
+        drop(newcomer.await.unwrap());
+    }
+
+    #[tokio::test]
     async fn a_session_that_follows_ends_with_a_supervisor_that_is_let_go() {
         let (mut session, over, mut client) = session();
         let following = tokio::spawn(async move {
@@ -298,7 +361,10 @@ mod tests {
         let stranger = nix::unistd::geteuid().as_raw() + 1;
         let mut client =
             FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL).framed(theirs);
-        let master = tokio::spawn(handshake::welcome(ours, stranger));
+        let master = tokio::spawn(async move {
+            let places = Places::new();
+            handshake::welcome(ours, stranger, places.silence()).await
+        });
         // The master has all the time it wants to refuse and leave before a word is said.
         for _ in 0..100 {
             tokio::task::yield_now().await;

@@ -44,7 +44,7 @@ impl Session {
             Ok(targets) => targets,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
-        let _place = match self.place(!request.no_wait) {
+        let _place = match self.places.wait(!request.no_wait) {
             Ok(place) => place,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
@@ -81,8 +81,10 @@ impl Session {
         loop {
             let done = tokio::select! {
                 done = running.join_next() => done,
-                // Nothing is asked before the last result, so whatever can be read is the client's end.
-                _ = self.requests.next() => return Err(Gone),
+                asked = self.requests.next() => {
+                    self.asked_beside(asked).await?;
+                    continue;
+                }
             };
             match done {
                 None => return Ok(()),

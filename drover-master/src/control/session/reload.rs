@@ -32,7 +32,7 @@ impl Session {
                 Err(message) => return self.refuse(seq, ErrorCode::InvalidArgument, message).await,
             }
         }
-        let _place = match self.place(!request.no_wait) {
+        let _place = match self.places.wait(!request.no_wait) {
             Ok(place) => place,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };

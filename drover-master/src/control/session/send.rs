@@ -36,7 +36,7 @@ impl Session {
             Ok(letters) => letters,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
-        let _place = match self.place(request.request) {
+        let _place = match self.places.wait(request.request) {
             Ok(place) => place,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
@@ -54,9 +54,11 @@ impl Session {
         loop {
             let done = tokio::select! {
                 done = running.join_next() => done,
-                // Nothing is asked before the last result, so whatever can be read is the client's end. Nobody waits for
-                // the replies any more.
-                _ = self.requests.next() => return Err(Gone),
+                // At its end nobody waits for the replies any more.
+                asked = self.requests.next() => {
+                    self.asked_beside(asked).await?;
+                    continue;
+                }
             };
             match done {
                 None => break,

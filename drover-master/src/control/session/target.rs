@@ -63,10 +63,19 @@ impl Session {
     }
 }
 
+/// How many names a request may have. Each is compared with each app and worker; a pattern means as many as one likes.
+const NAMES: usize = 1024;
+
 pub(super) fn parse(names: &[String]) -> Result<Vec<Name>, Error> {
+    let wrong = |message| Err(Error { code: ErrorCode::InvalidArgument.into(), message });
     if names.is_empty() {
-        let message = "no app and no worker is named".to_owned();
-        return Err(Error { code: ErrorCode::InvalidArgument.into(), message });
+        return wrong("no app and no worker is named".to_owned());
+    }
+    if names.len() > NAMES {
+        let count = names.len();
+        return wrong(format!(
+            "{count} names are more than the {NAMES} that a request may have; a pattern such as `web/*` means many"
+        ));
     }
     let parsed = names.iter().map(|name| name.parse::<Name>());
     parsed
@@ -82,9 +91,6 @@ pub(super) fn fits(name: &Name, snapshot: &Snapshot) -> bool {
     snapshot.workers.iter().any(|worker| name.matches(&snapshot.app, worker.slot, worker.id))
 }
 
-/// How many rows of slots are named at most.
-const NAMED: usize = 16;
-
 /// Says what there is instead.
 pub(super) fn nothing_fits(name: &Name, snapshots: &[Snapshot]) -> Error {
     let of_app: Vec<&Snapshot> = snapshots.iter().filter(|shot| name.matches_app(&shot.app)).collect();
@@ -92,56 +98,69 @@ pub(super) fn nothing_fits(name: &Name, snapshots: &[Snapshot]) -> Error {
         let known: Vec<&str> = snapshots.iter().map(|shot| &*shot.app).collect();
         format!("there is no app `{name}`; there is {}", known.join(", "))
     } else {
-        let known: Vec<String> = of_app.iter().copied().flat_map(occupied).collect();
-        let more = known.len().saturating_sub(NAMED);
-        let mut listed = known[..known.len() - more].join(", ");
-        if more > 0 {
-            listed += &format!(" and {more} more");
-        }
-        format!("there is no worker `{name}`; there is {listed}")
+        let slots = |shot: &&Snapshot| rows(&shot.app, shot.workers.iter().map(|row| row.slot.0));
+        let known: Vec<String> = of_app.iter().flat_map(slots).collect();
+        format!("there is no worker `{name}`; there is {}", list(&known))
     };
     Error { code: ErrorCode::NotFound.into(), message }
 }
 
-/// The slots of an app, those that follow each other as one: `web/0 to web/2`, `web/5`.
-fn occupied(shot: &Snapshot) -> Vec<String> {
-    let rows = shot.workers.iter().filter(|row| row.role == Role::Occupant);
-    ranges(rows.map(|row| row.slot.0))
-        .into_iter()
-        .map(|(first, last)| match last - first {
-            0 => format!("{}/{first}", shot.app),
-            _ => format!("{app}/{first} to {app}/{last}", app = shot.app),
-        })
-        .collect()
-}
+/// How many rows of slots are named one by one. There are gaps where workers were scaled away between others.
+const SHOWN: usize = 8;
 
-/// Rising numbers as first and last of those that follow each other.
-fn ranges(numbers: impl Iterator<Item = u32>) -> Vec<(u32, u32)> {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => ranges.push((number, number)),
+/// The slots of an app, three and more in a row together.
+fn rows(app: &str, slots: impl Iterator<Item = u32>) -> Vec<String> {
+    let mut rows: Vec<(u32, u32)> = Vec::new();
+    for slot in slots {
+        match rows.last_mut() {
+            // A slot has several workers while they are replaced.
+            Some((_, last)) if *last == slot => {}
+            Some((_, last)) if *last + 1 == slot => *last = slot,
+            _ => rows.push((slot, slot)),
         }
     }
-    ranges
+    let named = |(first, last): (u32, u32)| match last - first {
+        0 => vec![format!("{app}/{first}")],
+        1 => vec![format!("{app}/{first}"), format!("{app}/{last}")],
+        _ => vec![format!("{app}/{first} to {app}/{last}")],
+    };
+    let more = (rows.len() > SHOWN).then(|| "others".to_owned());
+    rows.into_iter().take(SHOWN).flat_map(named).chain(more).collect()
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        [one] => one.clone(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::ranges;
+    use super::*;
 
     #[test]
-    fn slots_are_named_as_they_are_and_not_as_if_none_were_missing() {
-        let none: [(u32, u32); 0] = [];
-        assert_eq!(ranges([].into_iter()), none);
-        for (slots, expected) in [
-            (vec![0], vec![(0, 0)]),
-            (vec![0, 1, 2], vec![(0, 2)]),
-            (vec![0, 2], vec![(0, 0), (2, 2)]),
-            (vec![0, 1, 4, 5, 6, 9], vec![(0, 1), (4, 6), (9, 9)]),
+    fn what_there_is_instead_is_named_with_its_gaps() {
+        for (slots, text) in [
+            (&[][..], "none"),
+            (&[0], "p/0"),
+            (&[0, 2], "p/0 and p/2"),
+            (&[0, 0, 1, 1], "p/0 and p/1"),
+            (&[0, 1, 2, 3], "p/0 to p/3"),
+            (&[0, 1, 2, 4, 6, 7], "p/0 to p/2, p/4, p/6 and p/7"),
+            (&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18], "p/0, p/2, p/4, p/6, p/8, p/10, p/12, p/14 and others"),
         ] {
-            assert_eq!(ranges(slots.into_iter()), expected);
+            assert_eq!(list(&rows("p", slots.iter().copied())), text, "{slots:?}");
         }
+    }
+
+    #[test]
+    fn names_without_end_are_refused() {
+        let names = vec!["web".to_owned(); NAMES + 1];
+        assert!(parse(&names[1..]).is_ok());
+        let error = parse(&names).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidArgument);
+        assert!(error.message.starts_with("1025 names are more"), "{}", error.message);
     }
 }

@@ -7,6 +7,7 @@ use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, StartFailure};
 use crate::machine::exit::{Exit, signal_name};
 use crate::machine::ids::{Generation, WorkerId};
 use crate::machine::phase::Phase;
+use crate::machine::readable::Readable;
 use crate::machine::restart::LeaveReason;
 use crate::machine::worker::Identity;
 
@@ -65,10 +66,34 @@ pub enum EventKind {
         /// What.
         said: &'static str,
     },
+    /// A worker answered that it can't do what it was asked.
+    Refused {
+        /// Why, in its words.
+        why: Arc<str>,
+    },
+    /// What happened to a worker again and again, and no event of its own tells.
+    Repeated {
+        /// The name of those events.
+        what: &'static str,
+        /// How many.
+        times: u64,
+    },
+    /// Connections of strangers were refused: processes that are no worker of the app, as far as can be known.
+    StrangersRefused {
+        /// Why the last one was.
+        trouble: Arc<str>,
+        /// How many.
+        times: u64,
+    },
     /// A worker missed a deadline.
     DeadlineMissed {
         /// What it did not do in time.
         missed: &'static str,
+    },
+    /// Something keeps a worker from being ready.
+    NotReady {
+        /// What.
+        why: Arc<str>,
     },
     /// The app is to have another number of workers.
     Scaling {
@@ -242,7 +267,11 @@ impl EventKind {
             Self::HandshakeRefused { .. } => "handshake_refused",
             Self::ProtocolBroken { .. } => "protocol_broken",
             Self::OutOfOrder { .. } => "out_of_order",
+            Self::Refused { .. } => "refused",
+            Self::Repeated { .. } => "repeated",
+            Self::StrangersRefused { .. } => "strangers_refused",
             Self::DeadlineMissed { .. } => "deadline_missed",
+            Self::NotReady { .. } => "not_ready",
             Self::Scaling { .. } => "scaling",
             Self::Scaled { .. } => "scaled",
             Self::RolledBack { .. } => "rolled_back",
@@ -280,12 +309,19 @@ impl EventKind {
             Self::AppEnded { outcome } => outcome.to_string(),
             Self::HandshakeRefused { trouble }
             | Self::ProtocolBroken { trouble }
-            | Self::NotifyRefused { trouble } => trouble.to_string(),
+            | Self::NotifyRefused { trouble } => Readable(trouble).to_string(),
             Self::SelfReloadStarted { signal, by } => {
                 format!("by {}, one worker after the other, asked by {by}", signal_name(*signal))
             }
             Self::SelfReloadFailed { failure } => failure.to_string(),
             Self::OutOfOrder { said } => format!("it said {said}, which has no place here"),
+            Self::Refused { why } => Readable(why).to_string(),
+            Self::Repeated { what, times: 1 } => format!("{what} once more"),
+            Self::Repeated { what, times } => format!("{what} {times} times more"),
+            Self::StrangersRefused { trouble, times: 1 } => format!("a connection: {}", Readable(trouble)),
+            Self::StrangersRefused { trouble, times } => {
+                format!("{times} connections, the last one: {}", Readable(trouble))
+            }
             Self::DeadlineMissed { missed } => (*missed).to_owned(),
             Self::Scaling { from, to, by } => format!("{from} to {to}, asked by {by}"),
             Self::Scaled { from, to } => format!("{from} to {to}"),
@@ -302,7 +338,7 @@ impl EventKind {
             Self::RollingBack { failure } => failure.to_string(),
             Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
             Self::Committed { generation } => format!("generation {generation}"),
-            Self::Unready { reason } => reason.to_string(),
+            Self::Unready { reason } | Self::NotReady { why: reason } => Readable(reason).to_string(),
             Self::Message { topic, text, missed: 0 } => format!("{topic}: {text}"),
             Self::Message { topic, text, missed } => {
                 format!("{topic}: {text} ({missed} before it are not shown)")

@@ -39,6 +39,7 @@ mod input;
 mod news;
 mod operation;
 mod recycle;
+mod repeats;
 mod rollout;
 mod scale;
 mod self_reload;
@@ -61,11 +62,13 @@ use operation::Operation;
 pub use operation::Target;
 pub use recycle::RecycleReason;
 use recycle::Recycling;
+use repeats::Repeats;
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
 pub use self_reload::NotReloaded;
 use self_reload::SelfReload;
+use slot::History;
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, Role, WorkerStatus};
 use waiting::Waiting;
@@ -123,6 +126,8 @@ pub struct Fleet {
     /// How the app will have ended: decided when its end begins, told when the last worker is gone.
     outcome: Option<Outcome>,
     slots: Vec<Slot>,
+    /// How workers ended in slots that the app has lost.
+    past: BTreeMap<SlotIndex, History>,
     /// How many of them the app should have.
     members: usize,
     workers: HashMap<WorkerId, Worker>,
@@ -156,6 +161,8 @@ pub struct Fleet {
     dropped: u64,
     /// What each living worker has said out of order, and was published: six kinds at the most.
     out_of_order: HashMap<WorkerId, Vec<&'static str>>,
+    /// What each living worker has made happen again and again.
+    repeats: HashMap<WorkerId, Repeats>,
     /// What was said out of order again, and was not published.
     repeated: u64,
 }
@@ -192,6 +199,7 @@ impl Fleet {
             slots: (0..count).map(|index| Slot::new(SlotIndex(index), current.clone())).collect(),
             newest: current.generation,
             current,
+            past: BTreeMap::new(),
             has_hook,
             rng,
             doing: Doing::Idle,
@@ -217,6 +225,7 @@ impl Fleet {
             changed: Vec::new(),
             dropped: 0,
             out_of_order: HashMap::new(),
+            repeats: HashMap::new(),
             repeated: 0,
         }
     }

@@ -44,7 +44,7 @@ impl Fleet {
         self.count((before, was_ready), (after, is_ready));
         self.changed.push(slot);
         if let Some(kind) = facts {
-            self.publish_worker(id, after, kind);
+            self.publish_fact(now, id, after, kind);
         }
         for action in actions {
             self.worker_action(now, id, action);
@@ -58,6 +58,7 @@ impl Fleet {
         match after {
             Phase::ShutDown | Phase::Failed => {
                 self.out_of_order.remove(&id);
+                self.publish_repeated(id);
                 self.worker_ended(now, id);
             }
             Phase::Stopped if before != after && self.standing(id, slot) == Standing::Occupant => {
@@ -85,6 +86,14 @@ impl Fleet {
             WorkerAction::ReportDeadline { missed } => {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });
+            }
+            WorkerAction::ReportNotReady { why } => {
+                let phase = self.phase_of(id);
+                self.publish_worker(id, phase, EventKind::NotReady { why });
+            }
+            WorkerAction::ReportRefused { why } => {
+                let phase = self.phase_of(id);
+                self.publish_worker(id, phase, EventKind::Refused { why });
             }
             WorkerAction::ReportReloaded => self.publish_worker(id, Phase::Started, EventKind::Reloaded),
             WorkerAction::ReportNotReloaded { why } => {
@@ -115,6 +124,7 @@ impl Fleet {
             | WorkerAction::SendQuit { .. }
             | WorkerAction::SendPing
             | WorkerAction::StartProbe
+            | WorkerAction::LookWhetherStopped
             | WorkerAction::Ask { .. }
             | WorkerAction::EmptyQueue
             | WorkerAction::RefuseMessage { .. }

@@ -159,12 +159,13 @@ impl Fleet {
         for slot in slots {
             let SlotState::Occupied(id) = self.slots[slot.0 as usize].state else { continue };
             let Some(worker) =
-                self.workers.get(&id).filter(|worker| worker.pid().is_some() && !worker.is_dead())
+                self.workers.get_mut(&id).filter(|worker| worker.pid().is_some() && !worker.is_dead())
             else {
                 continue;
             };
             let phase = worker.phase();
             reached += 1;
+            worker.delivered(signal, format!("at the request of {by}").into());
             self.publish_worker(id, phase, EventKind::Signalled { signal, by: Arc::clone(by) });
             self.actions.push_back(FleetAction::Worker { id, action: WorkerAction::Deliver { signal } });
         }

@@ -30,6 +30,9 @@ use crate::machine::worker::{Worker, WorkerInput};
 /// Who asks the other newcomers to leave when one has failed.
 const FAILED_NEWCOMER: &str = "a newcomer that failed";
 
+/// Of how many slots that the app has lost the past is kept. More than anybody looks at; some 10 KiB each at most.
+const PAST: usize = 64;
+
 /// How many workers there are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
@@ -131,7 +134,9 @@ impl Fleet {
         self.members += count;
         for &slot in &newcomers {
             let release = self.current.clone();
+            let past = self.past.remove(&slot).unwrap_or_default();
             self.slot_mut(slot).reset(release);
+            self.slot_mut(slot).history = past;
             if self.doing == Doing::Started {
                 self.enqueue(slot);
             }
@@ -187,6 +192,11 @@ impl Fleet {
     /// A slot that the app does not have any more is empty.
     pub(super) fn retired(&mut self, slot: SlotIndex) {
         let release = self.current.clone();
+        let history = std::mem::take(&mut self.slot_mut(slot).history);
+        self.past.insert(slot, history);
+        while self.past.len() > PAST {
+            self.past.pop_last();
+        }
         self.slot_mut(slot).reset(release);
         self.slot_mut(slot).state = SlotState::Retired;
         self.slot_emptied(slot);

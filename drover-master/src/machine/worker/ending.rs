@@ -167,6 +167,14 @@ impl Worker {
         }
     }
 
+    /// It can't do what it was asked, so there is nothing to wait for: the next rung, as when the time for it is over.
+    pub(super) fn refused_to(&mut self, now: Instant, why: Arc<str>, out: &mut Vec<WorkerAction>) {
+        out.push(WorkerAction::ReportRefused { why: Arc::clone(&why) });
+        self.trouble = Some(why);
+        self.blame(KillCause::Refused);
+        self.terminate(now, out);
+    }
+
     /// The thread that makes processes has not answered: it hangs in the file system of a program or a directory. Should the
     /// process come to be after all, the driver knows it no more and lets it go, which kills it.
     fn not_created(&mut self, now: Instant) {
@@ -192,7 +200,7 @@ impl Worker {
         self.deadline = None;
         let (cause, missed) = match kind {
             DeadlineKind::Create => return self.not_created(now),
-            DeadlineKind::MinUptime => return self.come_up(now, out),
+            DeadlineKind::MinUptime => return out.push(WorkerAction::LookWhetherStopped),
             DeadlineKind::PreStop => return self.empty_queue(now, out),
             DeadlineKind::Queue => {
                 // What waits is for the slot's next worker.
@@ -206,10 +214,7 @@ impl Worker {
             DeadlineKind::Kill if self.is_dead => return out.push(WorkerAction::AbandonRest),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
-            DeadlineKind::Start => {
-                self.trouble = self.unready.take().or(self.trouble.take());
-                (Some(KillCause::StartDeadline), "it was not ready in time")
-            }
+            DeadlineKind::Start => return self.start_overdue(now, out),
             DeadlineKind::Drain => (Some(KillCause::StopDeadline), "it did not drain in time"),
             DeadlineKind::Quit => (Some(KillCause::QuitDeadline), "it did not leave in time"),
             DeadlineKind::Reconnect => {
@@ -230,6 +235,14 @@ impl Worker {
                 self.kill(now, out);
             }
         }
+    }
+
+    /// It is not ready in time.
+    pub(super) fn start_overdue(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.trouble = self.unready.take().or(self.trouble.take());
+        out.push(WorkerAction::ReportDeadline { missed: "it was not ready in time" });
+        self.blame(KillCause::StartDeadline);
+        self.terminate(now, out);
     }
 
     /// The second rung; the third, if SIGTERM was what its whole tree was asked by.
@@ -278,10 +291,12 @@ impl Worker {
         let exit = Exit {
             reason,
             during: self.died_during.unwrap_or_else(|| self.phase()),
+            at: now,
             uptime: now.saturating_duration_since(self.spawned.unwrap_or(self.created)),
             usage,
             stderr_tail,
             asked_by: self.asked_by.clone(),
+            sent: reason.signal().and_then(|signal| self.occasion_of(signal)),
             detail: self.trouble.take().or_else(|| self.evidence.sentence()),
         };
         let as_wished = self.ended_as_wished(reason);
@@ -328,6 +343,17 @@ impl Worker {
             self.intent.sent.push(signal);
         }
         out.push(WorkerAction::Signal { signal });
+    }
+
+    /// It is sent a signal that is no rung of its ending, and that may end it all the same.
+    pub fn delivered(&mut self, signal: i32, occasion: Arc<str>) {
+        // One for each signal there is.
+        self.delivered.retain(|(known, _)| *known != signal);
+        self.delivered.push((signal, occasion));
+    }
+
+    fn occasion_of(&self, signal: i32) -> Option<Arc<str>> {
+        self.delivered.iter().find(|(known, _)| *known == signal).map(|(_, occasion)| Arc::clone(occasion))
     }
 
     /// Whether it can be asked over the protocol.

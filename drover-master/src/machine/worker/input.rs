@@ -36,6 +36,11 @@ pub enum WorkerInput {
     ResumeAsked,
     /// It answered the probe.
     ProbePassed,
+    /// Its process was looked at.
+    Looked {
+        /// The signal that has stopped it, if it is stopped.
+        stopped_by: Option<i32>,
+    },
     /// It was asked from outside, and is not ready.
     ProbeFailed {
         /// Why.
@@ -145,6 +150,13 @@ pub enum Said {
     Progress,
     /// It has answered what nobody asked, or has answered already.
     Stray,
+    /// It can't do what it was asked, by Stop, Resume or Quit.
+    Failed {
+        /// What it was asked by: the number of that frame.
+        asked: u64,
+        /// Why, in its words.
+        why: Arc<str>,
+    },
     /// It needs longer.
     Extend {
         /// From now.
@@ -226,6 +238,7 @@ impl Said {
             Self::Pong => "Pong",
             Self::Progress => "Progress",
             Self::Stray => "an answer to nothing",
+            Self::Failed { .. } => "Error",
             Self::Extend { .. } => "Extend",
             Self::Status { .. } => "Status",
         }

@@ -40,6 +40,7 @@ mod notified;
 mod reloading;
 mod remains;
 mod resting;
+mod starting;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -175,6 +176,8 @@ pub struct Worker {
     is_dead: bool,
     /// The phase in which its process ended.
     died_during: Option<Phase>,
+    /// The signals beside those, and on what occasion it was last sent each.
+    delivered: Vec<(i32, Arc<str>)>,
     /// What its whole tree was told.
     told_tree: Vec<i32>,
     /// When the time to drain is over, also for what its process leaves behind.
@@ -215,6 +218,7 @@ impl Worker {
             requests: 0,
             is_dead: false,
             died_during: None,
+            delivered: Vec::new(),
             told_tree: Vec::new(),
             drained_by: None,
             unanswered: 0,
@@ -246,6 +250,7 @@ impl Worker {
             WorkerInput::RestFound { pids } => self.rest_found(now, &pids, out),
             WorkerInput::RestSurvived { pids } => self.rest_survived(&pids),
             WorkerInput::ProbePassed
+            | WorkerInput::Looked { .. }
             | WorkerInput::ProbeFailed { .. }
             | WorkerInput::TryDue
             | WorkerInput::Answered { .. }
@@ -265,9 +270,10 @@ impl Worker {
             WorkerInput::Connected => self.connected(now, out),
             WorkerInput::ProbePassed => {
                 if self.state == State::Starting {
-                    self.come_up(now, out);
+                    out.push(WorkerAction::LookWhetherStopped);
                 }
             }
+            WorkerInput::Looked { stopped_by } => self.looked(now, stopped_by, out),
             // Evidence only: its start deadline decides.
             WorkerInput::ProbeFailed { reason } => {
                 if self.state == State::Starting {
@@ -300,44 +306,6 @@ impl Worker {
             WorkerInput::Exited { status, usage, stderr_tail } => {
                 self.exited(now, status, usage, stderr_tail)
             }
-        }
-    }
-
-    fn spawned(&mut self, now: Instant, pid: u32, out: &mut Vec<WorkerAction>) {
-        let State::Initialized { doomed } = self.state else { return };
-        self.pid = Some(pid);
-        self.spawned = Some(now);
-        self.enter(State::Starting, out);
-        match self.rules.protocol {
-            Protocol::Drover => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-                self.extendable_until = after(now, self.rules.start.max_timeout);
-                if self.early && self.link == Link::Up {
-                    self.come_up(now, out);
-                }
-            }
-            Protocol::Notify => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-                self.extendable_until = after(now, self.rules.start.max_timeout);
-            }
-            // It is ready when it is done, and may take as long as that policy says.
-            Protocol::None if self.rules.kind == Kind::Oneshot => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-            }
-            Protocol::None if self.rules.start.probe.is_some() => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-                out.push(WorkerAction::StartProbe);
-            }
-            Protocol::None if self.rules.start.min_uptime.is_zero() => self.come_up(now, out),
-            Protocol::None => {
-                self.set_deadline(DeadlineKind::MinUptime, after(now, self.rules.start.min_uptime))
-            }
-        }
-        match doomed {
-            None => {}
-            Some(Rung::Asked) => self.ask_to_leave(now, out),
-            Some(Rung::Terminated) => self.terminate(now, out),
-            Some(Rung::Killed) => self.kill(now, out),
         }
     }
 
@@ -391,6 +359,12 @@ impl Worker {
                 self.ask_to_leave(now, out);
             }
             (Said::Started, State::Resuming) => self.serve_again(now, out),
+            (Said::Failed { why, .. }, State::Stopping | State::Resuming)
+            | (Said::Failed { why, .. }, State::ShuttingDown { rung: Rung::Asked }) => {
+                self.refused_to(now, why, out);
+            }
+            // It is beyond what it was asked then.
+            (Said::Failed { .. }, _) => {}
             (Said::ShutDown, State::ShuttingDown { .. }) => {}
             // They crossed with the master's own word on the way; that is nobody's mistake.
             (Said::Started, State::Lingering | State::Stopping | State::ShuttingDown { .. })

@@ -49,6 +49,7 @@ impl Worker {
                 let signal = signals.signal;
                 self.deadline = None;
                 self.enter(State::Stopped, out);
+                self.delivered(signal, "to suspend it".into());
                 out.push(WorkerAction::Deliver { signal });
             }
             _ => self.cease(now, out),
@@ -68,6 +69,7 @@ impl Worker {
         match (&self.rules.suspend, self.rules.protocol) {
             (Some(signals), Protocol::None | Protocol::Notify) => {
                 let signal = signals.resume_signal;
+                self.delivered(signal, "to resume it".into());
                 out.push(WorkerAction::Deliver { signal });
                 self.serve_again(now, out);
             }

@@ -35,11 +35,11 @@ pub(super) fn reopen() -> Vec<Result<Stream, ReopenError>> {
     let Some([stdout, stderr]) = NAMES.get() else { return Vec::new() };
     let mut reopened = Vec::new();
     if let Some(path) = stdout {
-        let done = again(path, io::stdout().as_fd(), |file| nix::unistd::dup2_stdout(file));
+        let done = again(path, io::stdout().as_fd(), nix::unistd::dup2_stdout);
         reopened.push(told(path, Stream::Stdout, done));
     }
     if let Some(path) = stderr {
-        let done = again(path, io::stderr().as_fd(), |file| nix::unistd::dup2_stderr(file));
+        let done = again(path, io::stderr().as_fd(), nix::unistd::dup2_stderr);
         reopened.push(told(path, Stream::Stderr, done));
     }
     reopened

@@ -173,8 +173,17 @@ impl Shared {
 pub(crate) struct LogStream {
     shared: Arc<Shared>,
     newest: watch::Receiver<u64>,
-    /// Of each app the ring and the number of the next line in it; none before the first look.
-    places: Vec<(Arc<str>, Option<(u64, u64)>)>,
+    /// In the ring of each app; none before the first look.
+    places: Vec<(Arc<str>, Option<Place>)>,
+}
+
+/// The next line of a ring.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The ring's number.
+    ring: u64,
+    /// The line's.
+    next: u64,
 }
 
 /// What a reader finds.
@@ -189,31 +198,31 @@ impl LogStream {
     /// The next piece, if there is one already.
     pub(crate) fn try_next(&mut self) -> Option<LogNext> {
         let kept = self.shared.lock();
-        let mut oldest: Option<(usize, u64, &Arc<Piece>)> = None;
-        for (at, (app, place)) in self.places.iter_mut().enumerate() {
+        let mut oldest: Option<(&mut Option<Place>, &Arc<Piece>)> = None;
+        for (app, place) in &mut self.places {
             let Some(ring) = kept.rings.get(app) else { continue };
             let first_kept = ring.pieces.front().map_or(ring.lines, |piece| piece.first);
             // Of another app by this name, everything that is kept is new.
             let next = match *place {
-                Some((number, next)) if number == ring.number => next,
+                Some(Place { ring: number, next }) if number == ring.number => next,
                 _ => first_kept,
             };
-            *place = Some((ring.number, next));
+            *place = Some(Place { ring: ring.number, next: next.max(first_kept) });
             if next < first_kept {
-                *place = Some((ring.number, first_kept));
                 return Some(LogNext::Missed(first_kept - next));
             }
             let begun = ring.pieces.partition_point(|piece| piece.first < next);
             if let Some(piece) = ring.pieces.get(begun)
-                && oldest.is_none_or(|(_, _, other)| piece.order < other.order)
+                && oldest.as_ref().is_none_or(|(_, other)| piece.order < other.order)
             {
-                oldest = Some((at, ring.number, piece));
+                oldest = Some((place, piece));
             }
         }
-        let (at, ring, piece) = oldest?;
-        let piece = Arc::clone(piece);
-        self.places[at].1 = Some((ring, piece.first + piece.count));
-        Some(LogNext::Piece(piece))
+        let (place, piece) = oldest?;
+        if let Some(place) = place {
+            place.next = piece.first + piece.count;
+        }
+        Some(LogNext::Piece(Arc::clone(piece)))
     }
 
     /// The next piece; waits for one.

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use drover_proto::latest::{
-    Consumed, ErrorCode, Extend, Hello, HelloReply, Limits, MasterFrame, Pong, ShutDown, Started, Status,
-    Stopped, Welcome, WorkerFrame, hello_reply, master_frame, worker_frame::Body,
+    Consumed, ErrorCode, Extend, Hello, HelloReply, Limits, MasterFrame, Pong, RejectCode, ShutDown, Started,
+    Status, Stopped, Welcome, WorkerFrame, hello_reply, master_frame, worker_frame::Body,
 };
 
 use crate::link::{Link, Reading, connect};
@@ -41,6 +41,8 @@ struct Worker {
     messages: Messages,
     limits: Limits,
     pings: u64,
+    last_ping: u64,
+    has_resumed: bool,
 }
 
 /// Lives until the master is gone, or ends the process before.
@@ -48,9 +50,7 @@ pub(crate) fn live(vice: Vice) -> Result<(), String> {
     let (link, mut reading) = connect(vice)?;
     let welcome = introduce(vice, &link, &mut reading)?;
     let limits = welcome.limits.unwrap_or_default();
-    if limits.max_frame_bytes != 0 && !vice.is("has a limit of its own") {
-        reading.limit = drover_proto::frame::FrameLimit::new(limits.max_frame_bytes);
-    }
+    reading.keep_to(limits.max_frame_bytes);
     let mut worker = Worker {
         vice,
         messages: Messages::new(link.clone(), vice),
@@ -59,9 +59,17 @@ pub(crate) fn live(vice: Vice) -> Result<(), String> {
         limits,
         link,
         pings: 0,
+        last_ping: 0,
+        has_resumed: false,
     };
+    let knows = |capability: &String| ["bus", "app"].contains(&capability.as_str());
+    if vice.is("refuses unknown capabilities") && !welcome.capabilities.iter().all(knows) {
+        return Err("this master is too new".to_owned());
+    }
     if welcome.capabilities.iter().any(|capability| capability == "bus") {
         worker.link.say(0, Body::Consumed(Consumed { bytes: 0, window: WINDOW }));
+    } else if vice.is("sends without a bus") {
+        worker.messages.greet();
     }
     worker.begin();
     loop {
@@ -81,25 +89,41 @@ pub(crate) fn live(vice: Vice) -> Result<(), String> {
 }
 
 fn introduce(vice: Vice, link: &Link, reading: &mut Reading) -> Result<Welcome, String> {
-    let token = std::env::var("DROVER_TOKEN").unwrap_or_default();
+    let mut token = std::env::var("DROVER_TOKEN").unwrap_or_default();
     if vice.is("tells its token") {
         drover_e2e::complain(&format!("my token is {token}"));
     }
+    if vice.is("keeps its token to itself") {
+        token.clear();
+    }
     let capabilities = vec!["resume".to_owned(), "bus".to_owned()];
     let pid = if vice.is("says pid 1") { 1 } else { std::process::id() };
-    let hello = Hello { min_version: 1, max_version: 1, token, pid, capabilities, ..Default::default() };
+    let version = if vice.is("speaks version 2 alone") { 2 } else { 1 };
+    let (min_version, max_version) = (version, version);
+    let hello = Hello { min_version, max_version, token, pid, capabilities, ..Default::default() };
     // A master that refuses may have closed already; its Reject is there to be read.
     let _ = link.send(&hello);
     if vice.is("says Started before Welcome") {
         link.say(0, Body::Started(Started {}));
     }
-    match reading.next::<Hello, HelloReply>()?.and_then(|reply| reply.reply) {
+    let Some(reply) = reading.next::<Hello, HelloReply>()? else {
+        if vice.is("calls the end a success") {
+            leave(0);
+        }
+        return Err("refused without a reason".to_owned());
+    };
+    match reply.reply {
         Some(hello_reply::Reply::Welcome(welcome))
             if welcome.version != 1 && !vice.is("takes any version") =>
         {
             Err(format!("version {} was not offered", welcome.version))
         }
         Some(hello_reply::Reply::Welcome(welcome)) => Ok(welcome),
+        Some(hello_reply::Reply::Reject(reject))
+            if vice.is("hides a reason of an unknown kind") && RejectCode::try_from(reject.code).is_err() =>
+        {
+            Err("refused".to_owned())
+        }
         Some(hello_reply::Reply::Reject(reject)) => Err(format!("refused: {}", reject.message)),
         None => Err("refused without a reason".to_owned()),
     }
@@ -120,6 +144,7 @@ impl Worker {
     /// Does what is asked.
     fn take(&mut self, frame: MasterFrame) -> Result<(), String> {
         let MasterFrame { seq, reply_to, expects_reply, must_understand, body } = frame;
+        self.bear(body.as_ref())?;
         match body {
             None if must_understand && !self.vice.is("goes on without understanding") => {
                 return Err("the master demands what is unknown here".to_owned());
@@ -127,36 +152,76 @@ impl Worker {
             None if expects_reply && !self.vice.is("ignores the unknown") => {
                 self.link.refuse(seq, ErrorCode::Unimplemented, "unknown here");
             }
+            None if self.vice.is("answers what asks nothing") => {
+                self.link.refuse(seq, ErrorCode::Unimplemented, "unknown here");
+            }
             None => {}
             Some(master_frame::Body::Ping(_)) => self.pong(seq),
             Some(master_frame::Body::Stop(_)) => return self.stop(seq, expects_reply),
             Some(master_frame::Body::Resume(_)) => self.resume(seq, expects_reply),
-            Some(master_frame::Body::Quit(_)) => self.quit(seq),
+            Some(master_frame::Body::Quit(quit)) => self.quit(seq, quit.deadline_ms),
             Some(master_frame::Body::Message(message)) => self.messages.attend(seq, expects_reply, message),
             Some(master_frame::Body::Reply(reply)) => self.messages.pass_on(reply_to, &reply.payload),
             Some(master_frame::Body::Error(_)) if expects_reply && self.vice.is("answers an Error") => {
                 self.link.refuse(seq, ErrorCode::Failed, "so there was an error");
             }
             Some(master_frame::Body::Error(error)) => {
-                self.messages.pass_on(reply_to, error.message.as_bytes());
+                self.messages.pass_on_refusal(reply_to, &error.message);
             }
             Some(master_frame::Body::Accepted(_)) => self.messages.pass_on(reply_to, b""),
         }
         Ok(())
     }
 
+    /// Some leave at what is no reason to.
+    fn bear(&self, body: Option<&master_frame::Body>) -> Result<(), String> {
+        use master_frame::Body::{Error, Message, Quit, Stop};
+        let why = match body {
+            Some(Error(_)) if self.vice.is("leaves at an Error") => "an error",
+            Some(Error(error))
+                if self.vice.is("leaves at an unknown code") && ErrorCode::try_from(error.code).is_err() =>
+            {
+                "an error of an unknown kind"
+            }
+            Some(
+                Stop(drover_proto::latest::Stop { deadline_ms })
+                | Quit(drover_proto::latest::Quit { deadline_ms }),
+            ) if self.vice.is("takes a large deadline for a past one")
+                && i64::try_from(*deadline_ms).is_err() =>
+            {
+                "a deadline in the past"
+            }
+            Some(Message(message)) if self.vice.is("bears no empty topic") && message.topic.is_empty() => {
+                "a message about nothing"
+            }
+            _ => return Ok(()),
+        };
+        Err(why.to_owned())
+    }
+
     fn pong(&mut self, seq: u64) {
         self.pings += 1;
+        if self.vice.is("expects numbers in order") {
+            if seq < self.last_ping {
+                return;
+            }
+            self.last_ping = seq;
+        }
         if self.vice.is("forgets Pings") && self.pings > REMEMBERED {
             return;
         }
         let seq = if self.vice.is("answers no Ping by its number") { 0 } else { seq };
         self.link.say(seq, Body::Pong(Pong {}));
+        if self.vice.is("answers twice") {
+            self.link.say(seq, Body::Pong(Pong {}));
+        }
     }
 
     fn stop(&mut self, seq: u64, expects_reply: bool) -> Result<(), String> {
         let before = *self.phase();
         match before {
+            _ if seq == 0 && self.vice.is("is silent without a number") => {}
+            Phase::Stopped if self.vice.is("is silent at a second Stop") => {}
             Phase::Stopped if self.vice.is("leaves at a second Stop") => {
                 return Err("it was stopped already".to_owned());
             }
@@ -212,13 +277,21 @@ impl Worker {
             return;
         }
         *self.phase() = Phase::Started;
+        self.has_resumed = true;
         if !self.vice.is("accepts nobody after Resume") {
             self.serving.begin();
         }
         self.link.say(if self.vice.is("resumes unasked") { 0 } else { seq }, Body::Started(Started {}));
     }
 
-    fn quit(&mut self, seq: u64) {
+    fn quit(&mut self, seq: u64, deadline_ms: u64) {
+        let is_ignored = match *self.phase() {
+            Phase::Stopping => self.vice.is("ignores Quit while it stops"),
+            _ => self.has_resumed && self.vice.is("ignores Quit once it has resumed"),
+        };
+        if is_ignored || (deadline_ms == 0 && self.vice.is("takes no time for all the time")) {
+            return;
+        }
         *self.phase() = Phase::Leaving;
         self.serving.cease();
         let clients = self.serving.clients();

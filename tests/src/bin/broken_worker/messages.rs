@@ -24,29 +24,39 @@ pub(crate) struct Messages {
     /// Its own requests that are open, and the request that each of them is for.
     asked: BTreeMap<u64, u64>,
     consumed: u64,
+    attended: u64,
 }
 
 impl Messages {
     pub(crate) const fn new(link: Link, vice: Vice) -> Self {
-        Self { link, vice, last_seq: 0, asked: BTreeMap::new(), consumed: 0 }
+        Self { link, vice, last_seq: 0, asked: BTreeMap::new(), consumed: 0, attended: 0 }
     }
 
     pub(crate) fn attend(&mut self, seq: u64, expects_reply: bool, message: Message) {
         self.make_room(seq, expects_reply, &message);
-        if !expects_reply {
+        self.attended += 1;
+        let is_ignored = match () {
+            () if self.vice.is("attends to a hundred") => self.attended > 100,
+            () if self.vice.is("is silent on nothing") => message.payload.is_empty(),
+            () => false,
+        };
+        if is_ignored || !(expects_reply || self.vice.is("answers what nobody asked")) {
             return;
         }
         let topic = String::from_utf8_lossy(&message.payload).into_owned();
-        let to_app = || Message { topic: topic.clone(), scope: Scope::App.into(), ..Default::default() };
+        let scope = if self.vice.is("sends to everybody") { Scope::All } else { Scope::App };
+        let to_app = || Message { topic: topic.clone(), scope: scope.into(), ..Default::default() };
         match message.topic.as_str() {
             "drover.conform.echo" => self.reply(seq, &message.payload),
+            "drover.conform.fail" if self.vice.is("hides its failures") => self.reply(seq, b"well done"),
             "drover.conform.fail" => self.link.refuse(seq, ErrorCode::Failed, "as asked"),
             "drover.conform.send" => {
                 self.link.say(0, Body::Message(to_app()));
                 self.reply(seq, b"");
             }
             "drover.conform.subscribe" => {
-                let subscribe = Subscribe { topic: topic.clone() };
+                let topic = if self.vice.is("subscribes to all") { "#".to_owned() } else { topic.clone() };
+                let subscribe = Subscribe { topic };
                 self.ask(seq, Body::Subscribe(subscribe));
             }
             "drover.conform.ask" => self.ask(seq, Body::Message(to_app())),
@@ -55,11 +65,22 @@ impl Messages {
         }
     }
 
+    /// Sends the first message, which nobody has asked for.
+    pub(crate) fn greet(&self) {
+        self.link.say(0, Body::Message(Message { scope: Scope::App.into(), ..Default::default() }));
+    }
+
     /// The answer to a request of its own.
     pub(crate) fn pass_on(&mut self, answered: u64, payload: &[u8]) {
         if let Some(seq) = self.asked.remove(&answered) {
             self.reply(seq, payload);
         }
+    }
+
+    /// The refusal of one.
+    pub(crate) fn pass_on_refusal(&mut self, answered: u64, why: &str) {
+        let why = if self.vice.is("keeps refusals to itself") { "" } else { why };
+        self.pass_on(answered, why.as_bytes());
     }
 
     fn make_room(&mut self, seq: u64, expects_reply: bool, message: &Message) {
@@ -89,6 +110,11 @@ impl Messages {
     }
 
     fn reply(&self, seq: u64, payload: &[u8]) {
-        self.link.say(seq, Body::Reply(Reply { payload: payload.to_vec().into() }));
+        let kept = match () {
+            () if self.vice.is("replies with nothing") => 0,
+            () if self.vice.is("cuts what is large") => payload.len().min(64 * 1024),
+            () => payload.len(),
+        };
+        self.link.say(seq, Body::Reply(Reply { payload: payload[..kept].to_vec().into() }));
     }
 }

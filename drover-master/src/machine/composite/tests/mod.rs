@@ -89,10 +89,12 @@ pub(super) fn start_failed() -> Outcome {
     let exit = Exit {
         reason: ExitReason::AbnormalExit { code: 1 },
         during: Phase::Starting,
+        at: tokio::time::Instant::now().into_std(),
         uptime: Duration::ZERO,
         usage: Usage::default(),
         stderr_tail: Vec::new(),
         asked_by: None,
+        sent: None,
         detail: None,
     };
     Outcome::StartFailed(StartFailure { slot: SlotIndex(0), worker: WorkerId(1), exit: Arc::new(exit) })
