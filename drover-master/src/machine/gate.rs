@@ -156,6 +156,12 @@ pub enum DenyReason {
     /// Workers take no work by request, and new ones would.
     #[error("workers of it are suspended; resume them first")]
     Suspended,
+    /// A slot with a queue of its own is to go, and those who wait in it would be reset.
+    #[error("connections wait in the queue of worker {slot}, which takes none now; resume or start it first")]
+    Queued {
+        /// Which one.
+        slot: SlotIndex,
+    },
     /// A worker that was replaced ends by itself.
     #[error("worker {id} was replaced and drains; it leaves by itself")]
     Leaving {
