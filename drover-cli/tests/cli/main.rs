@@ -21,6 +21,7 @@ mod habits;
 mod limits;
 mod listen;
 mod logs;
+mod lookups;
 mod master_killed;
 mod mistakes;
 mod operate;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, StartFailure};
+use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, SocketRenewal, StartFailure};
 use crate::machine::exit::{Exit, signal_name};
 use crate::machine::ids::{Generation, WorkerId};
 use crate::machine::phase::Phase;
@@ -233,6 +233,11 @@ pub enum EventKind {
         /// How many came before it that are not shown.
         missed: u64,
     },
+    /// A socket of the app was lost while it runs, and made again if that was possible.
+    SocketRenewed {
+        /// Which one, and how.
+        renewal: Box<SocketRenewal>,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -304,6 +309,8 @@ impl EventKind {
             Self::Unready { .. } => "unready",
             Self::ReadyAgain => "ready_again",
             Self::Message { .. } => "message",
+            Self::SocketRenewed { renewal } if renewal.fault.is_some() => "socket_lost",
+            Self::SocketRenewed { .. } => "socket_renewed",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -357,6 +364,7 @@ impl EventKind {
             Self::Message { topic, text, missed } => {
                 format!("{topic}: {text} ({missed} before it are not shown)")
             }
+            Self::SocketRenewed { renewal } => renewal.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),

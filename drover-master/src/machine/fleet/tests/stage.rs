@@ -1,6 +1,6 @@
 //! A fleet, its clock, and a kernel that plays the processes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -334,8 +334,13 @@ impl Stage {
     }
 
     pub(super) fn scale(&mut self, count: Count) -> TicketId {
+        self.scale_with(count, BTreeSet::new())
+    }
+
+    /// The same while connections wait in the queues of these slots.
+    pub(super) fn scale_with(&mut self, count: Count, queued: BTreeSet<SlotIndex>) -> TicketId {
         let ticket = self.ticket(Wanted::Count);
-        self.feed(FleetInput::ScaleRequested { ticket, count, by: "a test".into() });
+        self.feed(FleetInput::ScaleRequested { ticket, count, queued, by: "a test".into() });
         ticket
     }
 
