@@ -37,7 +37,7 @@ fn a_first_start_that_fails_is_told_with_the_last_words() {
     ended.failed(1, &["the first start failed: it exited with code 3"]);
     assert!(ended.stderr.contains("it printed: no database"), "{ended:?}");
     let silent = ["conform", "worker", "--first-start", "300ms", "--", "sleep", "1000"];
-    home.run(&silent).failed(1, &["it did not connect to DROVER_SOCKET within 300ms"]);
+    home.run(&silent).failed(1, &["it did not connect to DROVER_SOCKET, which was expected within 300ms"]);
 }
 
 #[test]

@@ -25,7 +25,9 @@ const TRIES: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
+    /// Whether other users' workers come to it.
+    is_for_others: bool,
 }
 
 /// Why there is no place for the worker socket: the environment's fault.
@@ -106,7 +108,7 @@ impl Directory {
                 other => other.map_err(|error| failed(&path, error))?,
             }
             match hold(&path) {
-                Ok(Some(lock)) => return Ok(Self { path, _lock: lock }),
+                Ok(Some(lock)) => return Ok(Self { path, lock, is_for_others: false }),
                 Ok(None) => {}
                 Err(error) => {
                     remove(&path);
@@ -119,13 +121,40 @@ impl Directory {
 
     /// A new directory below `/tmp`, where every user can reach it, whatever the master's umask is.
     pub(crate) fn create_for_others() -> Result<Self, DirectoryError> {
-        let base = own_base();
-        let made = Self::create_below(&base)?;
-        for dir in [&base, &made.path] {
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o711))
-                .map_err(|source| DirectoryError::Io { path: dir.clone(), source })?;
-        }
+        let mut made = Self::create_below(&own_base())?;
+        made.is_for_others = true;
+        made.let_others_in()?;
         Ok(made)
+    }
+
+    fn let_others_in(&self) -> Result<(), DirectoryError> {
+        for dir in self.path.ancestors().take(2) {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o711))
+                .map_err(|source| DirectoryError::Io { path: dir.to_owned(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is still the one that was made here.
+    pub(crate) fn is_there(&self) -> bool {
+        let id = |found: fs::Metadata| (found.dev(), found.ino());
+        let mine = self.lock.metadata().map(id).ok();
+        mine.is_some() && mine == fs::symlink_metadata(&self.path).map(id).ok()
+    }
+
+    /// Makes it again at its path, if it was swept away: workers have been told that path.
+    pub(crate) fn restore(&mut self) -> Result<(), DirectoryError> {
+        if self.is_there() {
+            return Ok(());
+        }
+        let failed = |source| DirectoryError::Io { path: self.path.clone(), source };
+        if let Some(base) = self.path.parent() {
+            ensure_private(base)?;
+        }
+        DirBuilder::new().mode(0o711).create(&self.path).map_err(failed)?;
+        let lost = || io::Error::other("another master has taken it away");
+        self.lock = hold(&self.path).and_then(|lock| lock.ok_or_else(lost)).map_err(failed)?;
+        if self.is_for_others { self.let_others_in() } else { Ok(()) }
     }
 
     /// Whether somebody may pass through it and through each directory above it.

@@ -6,6 +6,7 @@ mod carry;
 mod connection;
 mod directory;
 mod drained;
+mod place;
 mod server;
 #[cfg(test)]
 pub(crate) mod testing;
