@@ -63,6 +63,7 @@ mod signals;
 pub mod supervisor;
 mod sys;
 pub mod turns;
+mod upkeep;
 
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
 pub use config::{
@@ -71,11 +72,11 @@ pub use config::{
 };
 pub use drover_proto::latest::ErrorCode;
 pub use link::DirectoryError;
-pub use listener::{InheritError, InheritedSockets, ListenError, UnixPathError};
+pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason, ReloadFailure, Role,
-    StartFailure, Target, WorkerStatus,
+    SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
 };
 pub use machine::phase::Phase;
 pub use master::{

@@ -15,7 +15,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 
@@ -23,6 +23,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::sync::Notify;
 
 /// The thread makes a few system calls and rings.
@@ -35,6 +36,10 @@ const LARGEST_TURN: u32 = 16;
 /// How many turns in a row have to leave connections waiting until a turn takes more than one: a burst of some dozen
 /// connections is still shared one by one.
 const PATIENT_TURNS: u32 = 4;
+
+/// How long a connection waits for an app that was told of it and does not take it, before the other workers are told too.
+/// Shorter wakes them all up for an app that is about to take it; longer is what a client waits beside idle workers.
+const UNUSED_MS: u16 = 50;
 
 /// What an event of the epoll is about.
 const SOCKET: u64 = 0;
@@ -172,8 +177,15 @@ impl<S: AsFd> Queue<S> {
     /// The thread: waits in the queue, and rings when it is the turn of this process.
     fn ring(&self) {
         let mut events = [EpollEvent::empty(); 2];
+        let mut timeout = EpollTimeout::NONE;
         loop {
-            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+            let count = match self.epoll.wait(&mut events, timeout) {
+                // The app has not used its turn.
+                Ok(0) => {
+                    timeout = EpollTimeout::NONE;
+                    self.pass_on(&self.place());
+                    continue;
+                }
                 Ok(count) => count,
                 Err(Errno::EINTR) => continue,
                 // None that epoll_wait(2) knows can come of a valid epoll and buffer.
@@ -187,7 +199,17 @@ impl<S: AsFd> Queue<S> {
                 self.remove(&mut place, Turn::Ours);
                 drop(place);
                 self.bell.notify_one();
+                timeout = EpollTimeout::from(UNUSED_MS);
             }
+        }
+    }
+
+    /// Tells all others who wait, if it is the turn of this process and a connection waits.
+    fn pass_on(&self, place: &Place<S>) {
+        if let (Turn::Ours, Some(socket)) = (place.turn, &place.socket)
+            && more_wait(socket)
+        {
+            wake_all(socket);
         }
     }
 
@@ -277,8 +299,10 @@ impl<S: AsFd> Queue<S> {
     fn give_up(&self) -> Option<S> {
         let mut place = self.place();
         if place.turn == Turn::Waiting {
-            self.remove(&mut place, Turn::Left);
+            // The thread may have been woken and be on its way here: then it is our turn as well.
+            self.remove(&mut place, Turn::Ours);
         }
+        self.pass_on(&place);
         place.turn = Turn::Left;
         let socket = place.socket.take();
         drop(place);
@@ -305,26 +329,100 @@ fn more_wait(socket: &impl AsFd) -> bool {
     poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
+/// Wakes up everybody who waits for a connection on this socket, in whichever process. A listening socket that is shut down for
+/// *writing* goes on as it is, and the kernel tells all who poll it that its state may have changed (`inet_shutdown` in
+/// `net/ipv4/af_inet.c`, `unix_shutdown` in `net/unix/af_unix.c`).
+fn wake_all(socket: &impl AsFd) {
+    // Fails only for a socket that does not listen any more, and then nobody can be told anything.
+    let _ended = shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write);
+}
+
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    use std::time::Duration;
+
     use super::*;
+
+    fn listener() -> TcpListener {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    }
+
+    async fn taken(queue: &AcceptQueue<TcpListener>) -> TcpStream {
+        let taken = tokio::time::timeout(Duration::from_secs(60), queue.take(|socket| socket.accept()));
+        taken.await.expect("it is this worker's turn").unwrap().0
+    }
+
+    /// Two workers, of which the first is told of a connection that it does not take.
+    async fn told_in_vain() -> (AcceptQueue<TcpListener>, AcceptQueue<TcpListener>, TcpStream) {
+        loop {
+            let socket = listener();
+            let address = socket.local_addr().unwrap();
+            let [one, other] = [socket.try_clone().unwrap(), socket].map(|it| AcceptQueue::join(it).unwrap());
+            let client = TcpStream::connect(address).unwrap();
+            while !one.0.has_turn() && !other.0.has_turn() {
+                tokio::task::yield_now().await;
+            }
+            let both = async {
+                while !(one.0.has_turn() && other.0.has_turn()) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            // A thread that does not sleep yet when a connection comes is told of it as well.
+            if tokio::time::timeout(Duration::from_millis(u64::from(UNUSED_MS) / 3), both).await.is_err() {
+                return if other.0.has_turn() { (other, one, client) } else { (one, other, client) };
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_is_dropped_passes_its_turn_on() {
+        let (told, other, client) = told_in_vain().await;
+        drop(told);
+        assert_eq!(taken(&other).await.peer_addr().unwrap(), client.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_an_app_does_not_take_is_anothers_after_a_moment() {
+        let (told, other, client) = told_in_vain().await;
+        assert_eq!(taken(&other).await.peer_addr().unwrap(), client.local_addr().unwrap());
+        drop(told);
+    }
+
+    #[tokio::test]
+    async fn waking_all_changes_nothing_for_a_listener() {
+        let name = format!("drover-wakes-{}", std::process::id());
+        let path = SocketAddr::from_abstract_name(name).unwrap();
+        let unix = UnixListener::bind_addr(&path).unwrap();
+        let tcp = listener();
+        for _ in 0..2 {
+            let _client = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+            tcp.accept().unwrap();
+            let _client = UnixStream::connect_addr(&path).unwrap();
+            unix.accept().unwrap();
+            wake_all(&tcp);
+            wake_all(&unix);
+        }
+    }
 
     /// The lock stands for a thread that was woken and has not got on: it can't before the place is left.
     #[tokio::test]
     async fn who_leaves_just_when_it_was_woken_still_takes_the_connection() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = listener();
         let address = socket.local_addr().unwrap();
-        socket.set_nonblocking(true).unwrap();
         let queue = AcceptQueue::join(socket).unwrap();
         let client = {
             let mut place = queue.0.place();
-            let client = std::net::TcpStream::connect(address).unwrap();
+            let client = TcpStream::connect(address).unwrap();
             queue.0.leave_from(&mut place);
             client
         };
         assert!(queue.0.has_turn(), "nobody else was told");
-        let taken =
-            tokio::time::timeout(std::time::Duration::from_secs(20), queue.take(|socket| socket.accept()));
+        let taken = tokio::time::timeout(Duration::from_secs(20), queue.take(|socket| socket.accept()));
         assert_eq!(taken.await.unwrap().unwrap().1, client.local_addr().unwrap());
         assert!(!queue.0.has_turn(), "it has left");
     }

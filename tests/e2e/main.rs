@@ -52,6 +52,7 @@ mod restart;
 mod reuseport;
 mod secrets;
 mod send;
+mod shut_listener;
 mod shutdown;
 mod signals;
 mod sockets;

@@ -163,6 +163,30 @@ async fn the_only_worker_is_restarted_while_clients_wait() {
 }
 
 #[tokio::test]
+async fn what_waits_for_suspended_workers_is_not_lost_to_a_smaller_scale() {
+    let app = App::started(served_by(3)).await;
+    let addr = app.master().listener_addr("http").unwrap();
+    patiently("the suspension", app.master().suspend(Target::All)).await.unwrap();
+    let mut waiting = JoinSet::new();
+    for _ in 0..60 {
+        // Connected means queued: on the loopback the handshake is done then.
+        let stream = patiently("a connection", TcpStream::connect(addr)).await.unwrap();
+        waiting.spawn(async move {
+            let mut greeting = String::new();
+            patiently("a greeting", BufReader::new(stream).read_line(&mut greeting)).await.map(|_| greeting)
+        });
+    }
+    let scale = patiently("the refusal", app.master().scale(Count::To(1))).await.unwrap_err();
+    assert!(scale.to_string().contains("connections wait in the queue of worker"), "{scale}");
+    patiently("the resumption", app.master().resume(Target::All)).await.unwrap();
+    while let Some(served) = patiently("the next one", waiting.join_next()).await {
+        assert!(!served.unwrap().unwrap().is_empty());
+    }
+    patiently("the scaling", app.master().scale(Count::To(1))).await.unwrap();
+    app.end().await;
+}
+
+#[tokio::test]
 async fn a_unix_socket_and_too_many_workers_are_refused_with_the_reason() {
     let unix = ListenSpec::new("api", "unix:/nowhere/api.sock".parse().unwrap()).reuseport();
     let refused = |app: MasterBuilder| match app.build() {

@@ -79,12 +79,8 @@ async fn a_udp_port_in_use_is_told() {
     let (app, error) =
         App::failed(App::builder(program!("worker_good")).listen("dns", &format!("udp:{addr}"))).await;
     let StartError::Listen { source, .. } = &error else { panic!("{error:?}") };
-    assert_eq!(
-        source.to_string(),
-        format!(
-            "listener `dns`: udp:{addr} is in use by another program; end that one or choose another address"
-        )
-    );
+    let told = source.to_string();
+    assert!(told.starts_with(&format!("listener `dns`: udp:{addr} is in use by pid ")), "{told}");
     app.end().await;
 }
 

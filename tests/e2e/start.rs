@@ -2,11 +2,14 @@
 
 use std::num::NonZeroU32;
 
-use drover_e2e::harness::{App, of_app, patiently, variable_of};
-use drover_master::config::{Protocol, StartPolicy, cpus};
+use drover_e2e::harness::{App, of_app, patiently, signal, variable_of};
+use drover_master::Command;
+use drover_master::config::{Probe, Protocol, StartPolicy, cpus};
 use drover_master::machine::phase::Phase;
+use nix::sys::signal::SIGCONT;
 
 use crate::policies::soon;
+use crate::surroundings::plain;
 
 #[tokio::test]
 async fn a_start_resolves_once_every_worker_is_ready() {
@@ -39,7 +42,7 @@ async fn a_start_resolves_once_every_worker_is_ready() {
 async fn the_number_of_workers_defaults_to_the_cpus() {
     let described = App::builder(program!("worker_good"));
     let name = described.spec().name.clone();
-    let command = drover_master::Command::new(program!("worker_good"));
+    let command = Command::new(program!("worker_good"));
     let app = App::started(drover_master::Master::builder(&name, command)).await;
     assert_eq!(app.master().snapshot().status.ready, cpus());
     assert_eq!(of_app(&name).len(), cpus() as usize);
@@ -95,5 +98,22 @@ async fn dropping_the_ticket_of_a_start_cancels_nothing() {
     drop(app.master().start());
     app.until("app_started").await;
     assert_eq!(app.worker(0).phase, Phase::Started);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_stopped_by_a_signal_is_not_ready_until_it_goes_on() {
+    // The probe passes as soon as it stands still.
+    let stands_still = Probe::exec("/bin/sh", ["-c", "grep -q '^State:.T' /proc/$DROVER_PID/status"]);
+    let start = StartPolicy { probe: Some(stands_still), ..StartPolicy::default() };
+    let command = Command::new("sh").args(["-c", "kill -STOP $$; exec sleep 300"]);
+    let mut app = App::new(plain(command).start_policy(start));
+    let start = app.master().start();
+    let told = app.until("not_ready").await.kind.detail();
+    assert!(told.contains("stopped by SIGSTOP"), "{told}");
+    let worker = app.worker(0);
+    assert_eq!((worker.phase, worker.unready.as_deref()), (Phase::Starting, Some(told.as_str())));
+    signal(app.pid(0), SIGCONT);
+    patiently("the start", start).await.unwrap();
     app.end().await;
 }

@@ -1,7 +1,7 @@
 //! `drover down`: the graceful end of everything.
 
 use super::interrupt::Interrupt;
-use super::{find, report};
+use super::{find, patience, report};
 use crate::args::{DownArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -23,6 +23,7 @@ pub(super) async fn run(global: &Global, args: &DownArgs) -> ExitStatus {
             }
             Err(error) => report(&error),
         },
+        () = patience::tell(global, |_| true) => ExitStatus::Done,
         () = interrupt.pressed() => {
             message::note("interrupted; the master goes on ending");
             ExitStatus::Interrupted

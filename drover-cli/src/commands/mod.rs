@@ -23,6 +23,7 @@ mod interrupt;
 mod list;
 mod logs;
 mod operate;
+mod patience;
 mod reload;
 mod results;
 mod run;

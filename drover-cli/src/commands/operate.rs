@@ -1,11 +1,11 @@
 //! `drover start`, `stop`, `restart`, `suspend` and `resume`: apps and workers, one by one or many.
 
-use drover_master::control::{ClientError, ControlClient};
+use drover_master::control::{ClientError, ControlClient, Name};
 use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalRequest};
 
 use super::before::Before;
 use super::interrupt::Interrupt;
-use super::{already, consent, find, report, results};
+use super::{already, consent, find, patience, report, results};
 use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -87,7 +87,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
     if let Err(error) = client.operate(request).await {
         return report(&error);
     }
-    follow(client, deed, args.waiting, &before).await
+    follow(global, client, deed, args.waiting, (&before, &args.names)).await
 }
 
 /// Sends a signal, which takes no time.
@@ -108,20 +108,23 @@ pub(super) async fn signal(global: &Global, args: &SignalArgs) -> ExitStatus {
     if let Err(error) = client.signal(request).await {
         return report(&error);
     }
-    follow(client, Deed::Signal, Waiting { no_wait: false, timeout: None }, &before).await
+    follow(global, client, Deed::Signal, Waiting { no_wait: false, timeout: None }, (&before, &args.names))
+        .await
 }
 
 /// Tells each result as it comes, until the last, the timeout, or Ctrl-C. What was asked for goes on in any case.
 pub(super) async fn follow(
+    global: &Global,
     mut client: ControlClient,
     deed: Deed,
     waiting: Waiting,
-    before: &Before,
+    (before, names): (&Before, &[Name]),
 ) -> ExitStatus {
     let mut interrupt = Interrupt::new();
     let told = tell_results(&mut client, deed, waiting, before);
     tokio::select! {
         status = told => status,
+        () = patience::tell(global, |app| names.iter().any(|name| name.matches_app(&app.name))) => ExitStatus::Done,
         () = super::passed(waiting.timeout) => {
             let limit = waiting.timeout.unwrap_or_default();
             message::error_text(&format!("not done within {limit:?}; the master goes on with it"));

@@ -9,10 +9,11 @@ use drover_proto::latest::{
     AppStatus, OperationResult, Phase, ReloadRequest, ReloadStep, Share as WireShare, StatusReply,
     UpdateChange, UpdateFailure, share,
 };
+use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
-use super::{already, find, report};
+use super::{already, find, patience, report};
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -20,6 +21,9 @@ use crate::output::progress::{Progress, Shown};
 
 /// How often the line of a terminal is written again without any news: its time goes on.
 const REFRESH: Duration = Duration::from_millis(200);
+
+/// How many lines about what is waited for may wait to be written: those of one look at a few apps. More are left out.
+const WAITS: usize = 64;
 
 /// How long the events before a verdict may take to come after it. They are on their way already.
 const LAST_EVENTS: Duration = Duration::from_secs(1);
@@ -58,11 +62,14 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
     if let Err(error) = client.reload(request(args, &apps)).await {
         return report(&error);
     }
+    let is_meant = |app: &AppStatus| apps.iter().any(|name| name.matches_app(&app.name));
+    let (says, waits) = mpsc::channel(WAITS);
     let mut watch =
-        Watch { client, news, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
+        Watch { client, news, waits, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
     let mut interrupt = Interrupt::new();
     let status = tokio::select! {
         status = watch.until_told() => status,
+        () = patience::say(global, is_meant, |line| drop(says.try_send(line.to_owned()))) => Ok(ExitStatus::Done),
         () = super::passed(args.waiting.timeout) => Err(ExitStatus::TimedOut),
         () = interrupt.pressed() => Err(ExitStatus::Interrupted),
     };
@@ -151,6 +158,8 @@ struct Watch<'a> {
     /// None once nothing more comes: the reload goes on without its story.
     news: Option<ControlClient>,
     apps: &'a [Name],
+    /// What it waits for, line by line, once that takes long.
+    waits: mpsc::Receiver<String>,
     /// The newest event that was told.
     seen: u64,
     progress: Progress,
@@ -172,6 +181,10 @@ impl Watch<'_> {
                     }
                 },
                 next = next_event(&mut self.news) => self.event(next),
+                Some(line) = self.waits.recv() => {
+                    self.progress.clear();
+                    message::note(&line);
+                }
                 _ = refresh.tick(), if self.progress.is_live() => self.progress.draw(),
             }
         }

@@ -1,5 +1,6 @@
 //! `drover scale`: more or fewer workers.
 
+use drover_master::control::Name;
 use drover_proto::latest::{ScaleRequest, ScaleTarget, scale_target};
 
 use super::before::Before;
@@ -18,7 +19,8 @@ pub(super) async fn run(global: &Global, args: &ScaleArgs) -> ExitStatus {
     if let Err(error) = client.scale(request).await {
         return report(&error);
     }
-    follow(client, Deed::Scale, args.waiting, &Before::default()).await
+    let names: Vec<Name> = args.targets.iter().map(|target| target.app.clone()).collect();
+    follow(global, client, Deed::Scale, args.waiting, (&Before::default(), &names)).await
 }
 
 fn target(scale: &Scale) -> ScaleTarget {

@@ -1,10 +1,12 @@
 //! What `drover describe` shows to people.
 
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use drover_master::machine::readable::Readable;
 use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
+use super::clock::timestamp;
 use super::table::{headline, uptime};
 use super::word;
 
@@ -53,13 +55,18 @@ fn worker(described: &WorkerDescription) -> String {
     if let Some(in_flight) = status.in_flight {
         let _ = writeln!(text, "  in flight: {in_flight}");
     }
-    described.history.iter().for_each(|exit| text.push_str(&end(exit)));
+    described.history.iter().for_each(|exit| text.push_str(&end(exit, now_ms())));
     text
 }
 
-fn end(exit: &Exit) -> String {
+fn end(exit: &Exit, now_ms: u64) -> String {
+    // An older master does not tell.
+    let when = match exit.time_ms {
+        0 => String::new(),
+        time => format!(" {} ago, at {}", uptime(now_ms.saturating_sub(time)), timestamp(time)),
+    };
     let mut text = format!(
-        "  before: {}, after {}, {} ms of CPU, at most {} KiB\n",
+        "  before{when}: {}, after {}, {} ms of CPU, at most {} KiB\n",
         exit.text,
         uptime(exit.uptime_ms),
         exit.cpu_ms,
@@ -69,4 +76,27 @@ fn end(exit: &Exit) -> String {
         let _ = writeln!(text, "    {}", Readable(line));
     }
     text
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_with_the_time_that_has_passed_since_and_that_of_the_calendar() {
+        let exit =
+            Exit { text: "exited with code 3".into(), time_ms: 1_709_210_096_000, ..Default::default() };
+        let told = end(&exit, 1_709_210_096_000 + 3 * 60_000);
+        assert!(
+            told.starts_with("  before 3 min 0 s ago, at 2024-02-29T12:34:56.000Z: exited with code 3,"),
+            "{told}"
+        );
+        let unknown = end(&Exit { time_ms: 0, ..exit }, 0);
+        assert!(unknown.starts_with("  before: exited with code 3,"), "{unknown}");
+    }
 }

@@ -46,6 +46,7 @@ fn worker(worker: &WorkerStatus) -> Value {
         "last_exit": worker.last_exit.as_ref().map(exit),
         "status": text(&worker.status_text),
         "unready": text(&worker.unready),
+        "left_ms": worker.left_ms,
         "in_flight": worker.in_flight,
     })
 }
@@ -149,6 +150,7 @@ fn exit(exit: &Exit) -> Value {
         "step": text(&exit.step),
         "errno": number(u64::from(exit.errno.unsigned_abs())),
         "text": exit.text,
+        "time_ms": number(exit.time_ms),
     })
 }
 

@@ -9,4 +9,5 @@ pub(crate) mod progress;
 pub(crate) mod said;
 pub(crate) mod story;
 pub(crate) mod table;
+pub(crate) mod waits;
 pub(crate) mod word;

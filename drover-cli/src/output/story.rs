@@ -140,6 +140,7 @@ async fn say(text: &str) {
 fn line(event: &Event) -> Option<String> {
     let who = match event.worker {
         Some(worker) => format!("{}/{}", event.app, worker.slot),
+        None if event.app.is_empty() => "master".to_owned(),
         None => event.app.to_string(),
     };
     let pid = event.worker.and_then(|worker| worker.pid);
@@ -190,7 +191,11 @@ fn line(event: &Event) -> Option<String> {
 
 /// The line of an event that was asked for: number, time of day, who, what.
 pub(crate) fn event_line(event: &wire::Event) -> String {
-    let who = event.slot.map_or_else(|| event.app.clone(), |slot| format!("{}/{slot}", event.app));
+    let who = match event.slot {
+        Some(slot) => format!("{}/{slot}", event.app),
+        None if event.app.is_empty() => "master".to_owned(),
+        None => event.app.clone(),
+    };
     let id = if event.worker == 0 { String::new() } else { format!(" @{} pid {}", event.worker, event.pid) };
     let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
     format!("{:>6} {} {who}{id} {}{detail}", event.seq, clock::time_of_day(event.time_ms), event.name)

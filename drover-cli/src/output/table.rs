@@ -93,6 +93,9 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
             let _ = write!(line, ", {operation} under way");
         }
     }
+    if !app.queued.is_empty() {
+        let _ = write!(line, ", {}", app.queued);
+    }
     if !app.outcome.is_empty() && word != "COMPLETED" {
         let _ = write!(line, ", {}", app.outcome);
     }
@@ -105,8 +108,13 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
 fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     let phase = match worker.next_try_ms {
         Some(left) => format!("{}, next try in {}", word::of_worker(worker), uptime(left)),
-        None if !worker.unready.is_empty() => format!("{}, not ready", word::of_worker(worker)),
-        None => word::of_worker(worker).to_owned(),
+        None if !worker.unready.is_empty() && worker.phase() == Phase::Started => {
+            format!("{}, not ready", word::of_worker(worker))
+        }
+        None => match worker.left_ms.filter(|_| is_under_way(worker.phase())) {
+            Some(left) => format!("{}, {} left", word::of_worker(worker), uptime(left)),
+            None => word::of_worker(worker).to_owned(),
+        },
     };
     let dash = || "-".to_owned();
     [
@@ -117,6 +125,11 @@ fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
         worker.restarts.to_string(),
         word::of_last_exit(worker).map_or_else(dash, str::to_owned),
     ]
+}
+
+/// Whether the worker has to come to something else, or is ended.
+pub(super) const fn is_under_way(phase: Phase) -> bool {
+    matches!(phase, Phase::Initialized | Phase::Starting | Phase::Stopping | Phase::ShuttingDown)
 }
 
 /// Tells those in a slot apart while they are replaced.

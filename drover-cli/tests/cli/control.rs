@@ -1,5 +1,6 @@
 //! Clients of the control socket that misbehave.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -10,7 +11,7 @@ use crate::harness::Home;
 fn the_socket_is_for_its_owner_alone() {
     let home = Home::new();
     let (demo, _) = home.demo(&["-n", "1"]);
-    let mode = std::fs::metadata(home.socket()).unwrap().permissions().mode();
+    let mode = fs::metadata(home.socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     home.down(demo);
 }
@@ -80,4 +81,25 @@ fn a_follower_that_does_not_read_holds_up_nobody() {
     home.down(master);
     let status = crate::harness::eventually("its end", || deaf.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_control_socket_that_was_swept_away_is_made_again_and_stays_locked() {
+    let home = Home::new();
+    let master = home.up("[app.web]\ncommand = \"sleep 1000\"\nworkers = 1\n");
+    let lock = home.socket().with_extension("sock.lock");
+    for swept in [vec![home.socket()], vec![lock.clone()], vec![home.socket(), lock.clone()]] {
+        let before = home.events().len();
+        swept.iter().for_each(|path| fs::remove_file(path).expect("it is there"));
+        home.until("the event", |_| {
+            let events = home.events();
+            let renewed = events.iter().skip(before).find(|event| event["event"] == "socket_renewed")?;
+            assert_eq!(renewed["app"], "");
+            Some(())
+        });
+    }
+    let second = home.run(&["run", "--", "sleep", "1000"]);
+    second.failed(1, &[&format!("another master (pid {}) serves at", master.pid())]);
+    assert_eq!(home.down(master).code, Some(0));
+    assert!(!home.socket().exists() && !lock.exists());
 }

@@ -26,6 +26,14 @@ fn an_app_is_shown_with_its_settings_and_the_past_of_its_workers() {
         assert!(ended.stdout.contains(part), "{part} is not in\n{}", ended.stdout);
     }
     assert!(!ended.stdout.contains("s3cret"), "{}", ended.stdout);
+    assert!(ended.stdout.contains(" ago, at 20"), "when each end was: {}", ended.stdout);
+    assert_eq!(home.run(&["scale", "web=1"]).code, Some(0));
+    let gone = home.run(&["describe", "web/1"]);
+    assert!(
+        gone.stdout.starts_with("web/1 STOPPED") && gone.stdout.contains("ended by SIGTERM"),
+        "{gone:#?}"
+    );
+    home.run(&["describe", "web/7"]).failed(4, &["no worker `web/7`"]);
     let worker = home.run(&["describe", "web/0"]);
     assert!(
         worker.stdout.starts_with("web/0 STARTED") && !worker.stdout.contains("drain_timeout"),

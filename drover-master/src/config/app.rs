@@ -137,9 +137,17 @@ impl AppSpec {
         self.account().map(drop)
     }
 
-    /// Checks every value, and keeps who the user and the group of the command are.
+    /// Checks every value, and keeps who the user and the group of the command are, unless that is known.
     pub(crate) fn resolve(&mut self) -> Result<(), ConfigError> {
         self.check_values()?;
+        if self.command.account.is_none() {
+            self.look_up_account()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps who the user and the group of the command are. It may wait for a network.
+    pub(crate) fn look_up_account(&mut self) -> Result<(), ConfigError> {
         self.command.account = self.account()?;
         Ok(())
     }

@@ -93,6 +93,18 @@ pub enum ListenAddr {
     Udp(String),
 }
 
+impl ListenAddr {
+    /// What has to be resolved before it can be listened on: `HOST:PORT` with a name.
+    pub(crate) fn host(&self) -> Option<String> {
+        match self {
+            Self::Tcp(addr) | Self::Udp(addr) => {
+                Some(addr.clone()).filter(|addr| addr.parse::<SocketAddr>().is_err())
+            }
+            Self::Unix(_) => None,
+        }
+    }
+}
+
 impl From<SocketAddr> for ListenAddr {
     fn from(addr: SocketAddr) -> Self {
         Self::Tcp(addr.to_string())

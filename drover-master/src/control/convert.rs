@@ -88,6 +88,7 @@ pub(super) fn app_status(snapshot: &Snapshot) -> wire::AppStatus {
         waits_for: Vec::new(),
         listeners: snapshot.listeners.iter().map(|(name, addr)| format!("{name}={addr}")).collect(),
         outcome: snapshot.status.outcome.clone().unwrap_or_default(),
+        queued: snapshot.status.queued.clone().unwrap_or_default(),
     }
 }
 
@@ -106,6 +107,7 @@ pub(super) fn worker_status(worker: &WorkerStatus, now: Instant) -> wire::Worker
         in_flight: worker.in_flight,
         role: role(worker.role).into(),
         unready: worker.unready.as_deref().unwrap_or_default().to_owned(),
+        left_ms: worker.waited_for_until.map(|at| milliseconds(at.saturating_duration_since(now))),
     }
 }
 
@@ -212,7 +214,15 @@ fn exit(exit: &Exit, stderr_tail: Vec<String>) -> wire::Exit {
         step,
         errno,
         text: exit.to_string(),
+        time_ms: milliseconds_of(exit.at),
     }
+}
+
+/// A time of the monotonic clock by that of the calendar, as both are now.
+fn milliseconds_of(at: Instant) -> u64 {
+    let ago = tokio::time::Instant::now().into_std().saturating_duration_since(at);
+    let time = SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, milliseconds)
 }
 
 fn kill_cause(cause: KillCause) -> wire::KillCause {
@@ -270,6 +280,7 @@ mod tests {
         let exit = Arc::new(Exit {
             reason: ExitReason::AbnormalExit { code: 1 },
             during: Phase::Started,
+            at: now(),
             uptime: Duration::from_secs(1),
             usage: Usage::default(),
             // Bytes that are no UTF-8 take three times their place.
@@ -292,6 +303,7 @@ mod tests {
             status_text: String::new(),
             unready: None,
             in_flight: None,
+            waited_for_until: None,
         };
         Snapshot {
             app: app.into(),
@@ -301,6 +313,7 @@ mod tests {
                 ready: 0,
                 generation: Generation(1),
                 operation: None,
+                queued: None,
                 outcome: None,
             },
             workers: (0..count).map(worker).collect(),

@@ -8,6 +8,7 @@ mod client_change;
 mod convert;
 mod name;
 mod path;
+mod place;
 mod server;
 mod session;
 

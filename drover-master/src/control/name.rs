@@ -93,6 +93,14 @@ impl Name {
         }
     }
 
+    /// The one slot that is meant, if one is.
+    pub(crate) fn slot(&self) -> Option<SlotIndex> {
+        match &self.part {
+            Part::Slot(pattern) => pattern.as_str().parse().ok().map(SlotIndex),
+            Part::Whole | Part::Worker(_) => None,
+        }
+    }
+
     /// Whether it means this app, or something of it.
     pub fn matches_app(&self, app: &str) -> bool {
         self.app.matches(app)

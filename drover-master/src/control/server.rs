@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::path::{ControlPath, ControlPathError};
+use super::place::ControlPlace;
 use super::session::{self, Places};
 use crate::listener::{UnixPath, UnixPathError};
 use crate::supervisor::{End, SupervisorHandle};
+use crate::upkeep::{Upkeep, keep};
 
 /// The kernel's queue.
-const BACKLOG: u32 = 128;
+pub(super) const BACKLOG: u32 = 128;
 
 /// How long sessions may take, once all is over, to hand out their last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
@@ -31,10 +33,12 @@ pub enum ControlError {
     #[error(transparent)]
     Path(#[from] ControlPathError),
     /// Another master serves there.
-    #[error("another master serves at `{}`; end it with `drover -s {} down`, or choose another socket with -s or another name", path.display(), path.display())]
+    #[error("another master{} serves at `{}`; end it with `drover -s {} down`, or choose another socket with -s or another name", pid_of(*holder), path.display(), path.display())]
     InUse {
         /// The socket.
         path: std::path::PathBuf,
+        /// Its process, if that is known.
+        holder: Option<u32>,
     },
     /// The socket can't be made.
     #[error("the control socket can't be opened")]
@@ -44,23 +48,50 @@ pub enum ControlError {
     Io(#[from] io::Error),
 }
 
+fn pid_of(holder: Option<u32>) -> String {
+    holder.map_or_else(String::new, |pid| format!(" (pid {pid})"))
+}
+
 /// The claimed socket, and once it serves, who accepts.
 #[derive(Debug)]
 pub(crate) struct ControlServer {
+    wanted: ControlPath,
     path: std::path::PathBuf,
-    socket: UnixPath,
-    acceptor: Option<(JoinHandle<()>, watch::Sender<Option<End>>)>,
+    /// None once it serves.
+    socket: Option<UnixPath>,
+    served: Option<Served>,
+}
+
+/// Who accepts, and what he accepts on.
+#[derive(Debug)]
+struct Served {
+    acceptor: JoinHandle<()>,
+    over: watch::Sender<Option<End>>,
+    _upkeep: Upkeep,
+    place: Arc<ControlPlace>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.place.close();
+    }
+}
+
+impl From<UnixPathError> for ControlError {
+    fn from(error: UnixPathError) -> Self {
+        match error {
+            UnixPathError::InUse { path, holder } => Self::InUse { path, holder },
+            error => Self::Socket(error),
+        }
+    }
 }
 
 impl ControlServer {
     /// Claims the socket, so that a second master on it is refused before anything of it starts.
-    pub(crate) fn claim(path: &ControlPath) -> Result<Self, ControlError> {
-        let path = path.to_serve()?;
-        let socket = UnixPath::claim(&path).map_err(|error| match error {
-            UnixPathError::InUse { path } => ControlError::InUse { path },
-            error => ControlError::Socket(error),
-        })?;
-        Ok(Self { path, socket, acceptor: None })
+    pub(crate) fn claim(wanted: &ControlPath) -> Result<Self, ControlError> {
+        let path = wanted.to_serve()?;
+        let socket = Some(UnixPath::claim(&path)?);
+        Ok(Self { wanted: wanted.clone(), path, socket, served: None })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -69,26 +100,33 @@ impl ControlServer {
 
     /// Begins to serve.
     pub(crate) fn serve(&mut self, supervisor: SupervisorHandle) -> Result<(), ControlError> {
-        let listener = self.socket.listen(BACKLOG).map_err(ControlError::Socket)?;
+        let Some(socket) = self.socket.take() else { return Ok(()) };
+        let listener = socket.listen(BACKLOG).map_err(ControlError::Socket)?;
         let listener = std::os::unix::net::UnixListener::from(listener);
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
         let (over, is_over) = watch::channel(None);
-        self.acceptor = Some((tokio::spawn(accept(listener, supervisor, is_over)), over));
+        let (fresh, renewed) = mpsc::channel(1);
+        let events = supervisor.events().clone();
+        let place = Arc::new(ControlPlace::new(self.wanted.clone(), &self.path, socket, fresh, events));
+        let acceptor = tokio::spawn(accept(listener, renewed, supervisor, is_over));
+        let upkeep = keep(Arc::<ControlPlace>::clone(&place));
+        self.served = Some(Served { acceptor, over, _upkeep: upkeep, place });
         Ok(())
     }
 
     /// Tells every session that all is over, and waits until they have told their clients.
     pub(crate) async fn finish(self, end: End) {
-        if let Some((acceptor, over)) = self.acceptor {
-            over.send_replace(Some(end));
-            let _ = tokio::time::timeout(LAST_ANSWERS, acceptor).await;
+        if let Some(mut served) = self.served {
+            served.over.send_replace(Some(end));
+            let _ = tokio::time::timeout(LAST_ANSWERS, &mut served.acceptor).await;
         }
     }
 }
 
 async fn accept(
-    listener: UnixListener,
+    mut listener: UnixListener,
+    mut renewed: mpsc::Receiver<std::os::unix::net::UnixListener>,
     supervisor: SupervisorHandle,
     mut is_over: watch::Receiver<Option<End>>,
 ) {
@@ -98,6 +136,12 @@ async fn accept(
     let mut newcomer: Option<UnixStream> = None;
     loop {
         tokio::select! {
+            Some(new) = renewed.recv() => match UnixListener::from_std(new) {
+                Ok(new) => listener = new,
+                Err(error) => {
+                    tracing::error!(target: "drover::control", %error, "the control socket can't be served");
+                }
+            },
             accepted = listener.accept(), if newcomer.is_none() => match accepted {
                 Ok((stream, _)) => newcomer = Some(stream),
                 Err(error) => {

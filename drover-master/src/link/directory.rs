@@ -25,7 +25,9 @@ const TRIES: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    _lock: Flock<File>,
+    lock: Flock<File>,
+    /// Whether other users' workers come to it.
+    is_for_others: bool,
 }
 
 /// Why there is no place for the worker socket: the environment's fault.
@@ -106,7 +108,7 @@ impl Directory {
                 other => other.map_err(|error| failed(&path, error))?,
             }
             match hold(&path) {
-                Ok(Some(lock)) => return Ok(Self { path, _lock: lock }),
+                Ok(Some(lock)) => return Ok(Self { path, lock, is_for_others: false }),
                 Ok(None) => {}
                 Err(error) => {
                     remove(&path);
@@ -119,13 +121,40 @@ impl Directory {
 
     /// A new directory below `/tmp`, where every user can reach it, whatever the master's umask is.
     pub(crate) fn create_for_others() -> Result<Self, DirectoryError> {
-        let base = own_base();
-        let made = Self::create_below(&base)?;
-        for dir in [&base, &made.path] {
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o711))
-                .map_err(|source| DirectoryError::Io { path: dir.clone(), source })?;
-        }
+        let mut made = Self::create_below(&own_base())?;
+        made.is_for_others = true;
+        made.let_others_in()?;
         Ok(made)
+    }
+
+    fn let_others_in(&self) -> Result<(), DirectoryError> {
+        for dir in self.path.ancestors().take(2) {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o711))
+                .map_err(|source| DirectoryError::Io { path: dir.to_owned(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is still the one that was made here.
+    pub(crate) fn is_there(&self) -> bool {
+        let id = |found: fs::Metadata| (found.dev(), found.ino());
+        let mine = self.lock.metadata().map(id).ok();
+        mine.is_some() && mine == fs::symlink_metadata(&self.path).map(id).ok()
+    }
+
+    /// Makes it again at its path, if it was swept away: workers have been told that path.
+    pub(crate) fn restore(&mut self) -> Result<(), DirectoryError> {
+        if self.is_there() {
+            return Ok(());
+        }
+        let failed = |source| DirectoryError::Io { path: self.path.clone(), source };
+        if let Some(base) = self.path.parent() {
+            ensure_private(base)?;
+        }
+        DirBuilder::new().mode(0o711).create(&self.path).map_err(failed)?;
+        let lost = || io::Error::other("another master has taken it away");
+        self.lock = hold(&self.path).and_then(|lock| lock.ok_or_else(lost)).map_err(failed)?;
+        if self.is_for_others { self.let_others_in() } else { Ok(()) }
     }
 
     /// Whether somebody may pass through it and through each directory above it.
@@ -151,27 +180,33 @@ impl Drop for Directory {
 }
 
 fn own_base() -> PathBuf {
-    base_in(Path::new("/tmp"))
+    own_place(Path::new("/tmp"), "drover-workers")
 }
 
-/// Where everybody may write, anybody may have taken the usual name. Then it is one with a mark that nobody can guess: of those, one
-/// that is ours already, or a new one.
-fn base_in(dir: &Path) -> PathBuf {
+/// This user's directory of that name, in one where everybody may write. There anybody may have taken the usual name; then it is one
+/// with a mark that nobody can guess: of those, one that is ours already, or a new one.
+pub(crate) fn own_place(dir: &Path, name: &str) -> PathBuf {
     let uid = nix::unistd::geteuid();
-    let name = format!("drover-workers-{uid}");
-    let usual = dir.join(&name);
-    let is_foreign = |found: &fs::Metadata| found.uid() != uid.as_raw();
-    if !fs::symlink_metadata(&usual).is_ok_and(|found| is_foreign(&found)) {
+    let usual = dir.join(format!("{name}-{uid}"));
+    if !fs::symlink_metadata(&usual).is_ok_and(|found| found.uid() != uid.as_raw()) {
         return usual;
     }
+    let marked = marked_places(dir, name).into_iter().min();
+    marked.unwrap_or_else(|| dir.join(format!("{name}-{uid}-{:08x}", fastrand::u32(..))))
+}
+
+/// This user's directories of that name with a mark.
+pub(crate) fn marked_places(dir: &Path, name: &str) -> Vec<PathBuf> {
+    let uid = nix::unistd::geteuid();
+    let prefix = format!("{name}-{uid}-");
     let is_ours = |path: &PathBuf| {
-        let mark = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&*name)?.strip_prefix('-'));
+        let mark = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&*prefix));
         mark.is_some_and(|mark| mark.len() == 8)
             && fs::symlink_metadata(path)
-                .is_ok_and(|found| found.is_dir() && !is_foreign(&found) && found.mode() & 0o022 == 0)
+                .is_ok_and(|found| found.is_dir() && found.uid() == uid.as_raw() && found.mode() & 0o022 == 0)
     };
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(is_ours).min().unwrap_or_else(|| dir.join(format!("{name}-{:08x}", fastrand::u32(..))))
+    entries.filter(is_ours).collect()
 }
 
 /// Locks a directory that was just made. Between making and locking, another master may take it for a dead one's and remove
@@ -306,6 +341,7 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
+        let base_in = |dir: &Path| own_place(dir, "drover-workers");
         let usual = base_in(dir.path());
         fs::create_dir(&usual).unwrap();
         assert_eq!(base_in(dir.path()), usual);

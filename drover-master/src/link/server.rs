@@ -1,6 +1,7 @@
 //! Accepts workers on the app's socket.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -13,8 +14,10 @@ use tokio::task::JoinHandle;
 
 use super::connection::{ConnectionId, LinkNews, serve};
 use super::directory::{Directory, DirectoryError};
+use super::place::LinkPlace;
 use crate::listener::UnixPath;
 use crate::process::Account;
+use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The queue to one worker: frames that are encoded already. A master says little; a worker that lets this many messages
 /// lie does not read, and is treated as broken.
@@ -25,7 +28,7 @@ const OUTGOING: usize = 64;
 const HANDSHAKES: usize = 256;
 
 /// The kernel's queue: room for every worker of a large app to connect at once.
-const BACKLOG: u32 = 4096;
+pub(super) const BACKLOG: u32 = 4096;
 
 /// How long to wait when no descriptor is left for a new connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
@@ -47,47 +50,50 @@ pub(crate) fn outgoing() -> (Outgoing, mpsc::Receiver<Bytes>) {
 pub(crate) struct LinkServer {
     path: PathBuf,
     news: mpsc::Sender<LinkNews>,
-    /// The user that workers run as. It may speak here, as the master's own and root may.
-    admitted: Arc<AtomicU32>,
+    teller: Teller,
     acceptor: JoinHandle<()>,
-    // In this order: the socket file goes before its directory.
-    _socket: UnixPath,
-    directory: Directory,
+    _upkeep: Upkeep,
+    place: Arc<LinkPlace>,
 }
 
 impl LinkServer {
-    /// Opens the socket in a private directory of its own.
-    pub(crate) fn open(news: mpsc::Sender<LinkNews>) -> Result<Self, DirectoryError> {
-        Self::open_in(Directory::create()?, news)
+    /// Opens the socket in a private directory of its own. `teller` is told if it is swept away.
+    pub(crate) fn open(news: mpsc::Sender<LinkNews>, teller: Teller) -> Result<Self, DirectoryError> {
+        Self::open_in(Directory::create()?, news, teller)
     }
 
-    fn open_in(directory: Directory, news: mpsc::Sender<LinkNews>) -> Result<Self, DirectoryError> {
+    fn open_in(
+        directory: Directory,
+        news: mpsc::Sender<LinkNews>,
+        teller: Teller,
+    ) -> Result<Self, DirectoryError> {
         let path = directory.socket();
         let failed = |source: io::Error| DirectoryError::Io { path: path.clone(), source };
         let socket = UnixPath::claim(&path).map_err(|error| failed(io::Error::other(error)))?;
         let listener = socket.listen(BACKLOG).map_err(|error| failed(io::Error::other(error)))?;
-        let listener = std::os::unix::net::UnixListener::from(listener);
-        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = listening(listener).map_err(failed)?;
+        let (fresh, renewed) = mpsc::channel(1);
+        let place = Arc::new(LinkPlace::new(path.clone(), socket, directory, fresh, teller.clone()));
+        let admitted = Arc::clone(&place.admitted);
         let listener = UnixListener::from_std(listener).map_err(failed)?;
-        let admitted = Arc::new(AtomicU32::new(nix::unistd::geteuid().as_raw()));
-        let acceptor = tokio::spawn(accept(listener, news.clone(), Arc::clone(&admitted)));
-        Ok(Self { path, news, admitted, acceptor, _socket: socket, directory })
+        let acceptor = tokio::spawn(accept(listener, renewed, news.clone(), admitted));
+        let upkeep = keep(Arc::<LinkPlace>::clone(&place));
+        Ok(Self { path, news, teller, acceptor, _upkeep: upkeep, place })
     }
 
     /// Gives the socket to the user that workers run as, before the first of them is told its path. If that user can't reach
     /// it where it is (a runtime directory lets in its owner alone), it moves to where everybody can.
     pub(crate) fn admit(&mut self, account: &Account) -> Result<(), DirectoryError> {
-        if self.admitted.load(Ordering::Relaxed) == account.uid {
+        if self.place.admitted.load(Ordering::Relaxed) == account.uid {
             return Ok(());
         }
-        if !self.directory.lets_in(account) {
-            *self = Self::open_in(Directory::create_for_others()?, self.news.clone())?;
+        if !self.place.lets_in(account) {
+            let directory = Directory::create_for_others()?;
+            *self = Self::open_in(directory, self.news.clone(), self.teller.clone())?;
         }
-        // Mode 0600: to connect is to write (unix(7)).
-        std::os::unix::fs::chown(&self.path, Some(account.uid), None)
-            .map_err(|source| DirectoryError::Io { path: self.path.clone(), source })?;
-        self.admitted.store(account.uid, Ordering::Relaxed);
-        Ok(())
+        self.place
+            .give_to(account.uid)
+            .map_err(|source| DirectoryError::Io { path: self.path.clone(), source })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -98,14 +104,36 @@ impl LinkServer {
 impl Drop for LinkServer {
     fn drop(&mut self) {
         self.acceptor.abort();
+        self.place.close();
     }
 }
 
-async fn accept(listener: UnixListener, news: mpsc::Sender<LinkNews>, admitted: Arc<AtomicU32>) {
+fn listening(socket: OwnedFd) -> io::Result<std::os::unix::net::UnixListener> {
+    let listener = std::os::unix::net::UnixListener::from(socket);
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn accept(
+    mut listener: UnixListener,
+    mut renewed: mpsc::Receiver<std::os::unix::net::UnixListener>,
+    news: mpsc::Sender<LinkNews>,
+    admitted: Arc<AtomicU32>,
+) {
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(new) = renewed.recv() => {
+                match UnixListener::from_std(new) {
+                    Ok(new) => listener = new,
+                    Err(error) => tracing::error!(target: "drover::protocol", %error, "the worker socket can't be served"),
+                }
+                continue;
+            }
+        };
+        match accepted {
             Ok((stream, _)) => {
                 let id = ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed));
                 let user = admitted.load(Ordering::Relaxed);
@@ -122,16 +150,60 @@ async fn accept(listener: UnixListener, news: mpsc::Sender<LinkNews>, admitted: 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::net::UnixStream;
 
     use super::*;
+    use crate::machine::fleet::SocketLoss;
+    use crate::upkeep::UpkeepNews;
+
+    fn teller() -> (Teller, std::sync::mpsc::Receiver<UpkeepNews>) {
+        let (tell, told) = std::sync::mpsc::sync_channel(64);
+        (Teller(Arc::new(move |news| tell.try_send(news).is_ok())), told)
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_worker_comes_back_by_the_same_path_after_it_was_swept_away() {
+        let runtime = tempfile::tempdir().unwrap();
+        let (news, mut connected) = mpsc::channel(8);
+        let (teller, told) = teller();
+        let directory = Directory::create_in(Some(runtime.path()), Path::new("/nowhere")).unwrap();
+        let server = LinkServer::open_in(directory, news, teller).unwrap();
+        let path = server.path().to_owned();
+        for swept in [&*path, path.parent().unwrap(), path.parent().unwrap().parent().unwrap()] {
+            // What is made again meanwhile is in the way of a directory's end.
+            while swept.exists() {
+                let _ = std::fs::remove_file(&path);
+                let _ = swept != path && std::fs::remove_dir_all(swept).is_ok();
+            }
+            let wait = || told.recv_timeout(Duration::from_secs(60)).expect("it is made again");
+            let UpkeepNews::Renewed(mut renewal) = tokio::task::block_in_place(wait) else { panic!() };
+            // The directory is swept file by file, and may be looked at in between.
+            while renewal.fault.is_some() || !path.exists() {
+                let UpkeepNews::Renewed(next) = tokio::task::block_in_place(wait) else { panic!() };
+                renewal = next;
+            }
+            assert_eq!((&*renewal.what, renewal.loss), ("the worker socket", SocketLoss::Removed));
+            // Closed without a Hello, which is news already.
+            let connects = async {
+                while UnixStream::connect(&path).await.map(drop).is_err() {
+                    tokio::task::yield_now().await;
+                }
+                connected.recv().await
+            };
+            tokio::time::timeout(Duration::from_secs(60), connects).await.unwrap().unwrap();
+        }
+        drop(server);
+        assert!(!path.parent().unwrap().exists());
+    }
 
     #[tokio::test]
     async fn connections_of_two_runs_are_never_taken_for_each_other() {
         let (news, mut told) = mpsc::channel(8);
         let mut seen = Vec::new();
         for _ in 0..2 {
-            let server = LinkServer::open(news.clone()).unwrap();
+            let server = LinkServer::open(news.clone(), teller().0).unwrap();
             // Closed without a Hello, which is news already.
             drop(UnixStream::connect(server.path()).await.unwrap());
             seen.push(told.recv().await.unwrap().connection);
@@ -143,7 +215,9 @@ mod tests {
     async fn a_socket_that_another_user_can_not_reach_moves_and_is_given_to_it() {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         if !nix::unistd::geteuid().is_root() {
-            println!("SKIPPED: only root can give a socket to another user");
+            // Not by a macro, whose words are kept from who runs the tests.
+            use std::io::Write as _;
+            let _ = io::stderr().write_all(b"SKIPPED: only root can give a socket to another user\n");
             return;
         }
         let account = Account { uid: 65534, gid: 65534, groups: vec![65534], is_another: true, login: None };
@@ -152,12 +226,12 @@ mod tests {
             std::fs::set_permissions(runtime.path(), std::fs::Permissions::from_mode(mode)).unwrap();
             let (news, _told) = mpsc::channel(8);
             let directory = Directory::create_in(Some(runtime.path()), Path::new("/nowhere")).unwrap();
-            let mut server = LinkServer::open_in(directory, news).unwrap();
+            let mut server = LinkServer::open_in(directory, news, teller().0).unwrap();
             server.admit(&account).unwrap();
             assert_eq!(!server.path().starts_with(runtime.path()), is_moved);
             let socket = std::fs::symlink_metadata(server.path()).unwrap();
             assert_eq!((socket.uid(), socket.mode() & 0o777), (65534, 0o600));
-            assert!(server.directory.lets_in(&account));
+            assert!(server.place.lets_in(&account));
             let path = server.path().to_owned();
             drop(server);
             assert!(!path.parent().unwrap().exists());

@@ -1,26 +1,56 @@
 //! What one app listens on.
 
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use super::kept::Kept;
 use super::slots::SlotSockets;
 use super::steering::Steering;
+use super::watch::Watch;
 use super::{ListenError, Listener, ListenerPool};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
+use crate::machine::fleet::{SocketLoss, SocketRenewal};
 use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The open listeners of an app: of each of its generations that is alive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct AppListeners {
     opened: Vec<(ListenSpec, Opened)>,
     steering: Steering,
+    teller: Teller,
+    watch: Watch,
+    /// Whether there are other sockets than those that are watched.
+    is_changed: bool,
+    /// What is lost and could not be opened again, as it was told; looked at again at this time.
+    lost: HashMap<String, String>,
+    next_try: Option<Instant>,
 }
+
+/// From one try to open again what is lost to the next: until whoever has the port or the path now lets go of it.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Opened {
-    Shared(Arc<Listener>),
+    Shared {
+        /// Before the listener: what is let go of is not looked after any more.
+        _upkeep: Option<Upkeep>,
+        listener: Arc<Listener>,
+        /// What this app's workers get: another one when the listener was opened again, perhaps by another app that has it.
+        socket: Arc<OwnedFd>,
+    },
     PerSlot(SlotSockets),
+}
+
+/// What became of a listener that was lost.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    pub renewal: SocketRenewal,
+    /// Whether the workers that there are have one that nobody reaches any more.
+    pub is_another: bool,
 }
 
 /// Whether two generations that have these serve one socket. Its queue is what the one of them that was opened last says.
@@ -29,12 +59,25 @@ fn is_same(known: &ListenSpec, spec: &ListenSpec) -> bool {
 }
 
 impl AppListeners {
+    /// None yet. `teller` tells the app's driver of those that were swept away.
+    pub(crate) fn new(teller: Teller) -> Self {
+        Self {
+            opened: Vec::new(),
+            steering: Steering::default(),
+            teller,
+            watch: Watch::default(),
+            is_changed: false,
+            lost: HashMap::new(),
+            next_try: None,
+        }
+    }
+
     /// Opens one more, if it is not open.
     pub(crate) fn open(&mut self, spec: &ListenSpec, pool: &ListenerPool) -> Result<(), ListenError> {
         if let Some((known, opened)) = self.opened.iter_mut().find(|(known, _)| is_same(known, spec)) {
             if known.backlog != spec.backlog {
                 match opened {
-                    Opened::Shared(_) => drop(pool.open(spec)?),
+                    Opened::Shared { .. } => drop(pool.open(spec)?),
                     Opened::PerSlot(slots) => slots.set_backlog(spec)?,
                 }
                 known.backlog = spec.backlog;
@@ -45,11 +88,18 @@ impl AppListeners {
             (ListenAddr::Tcp(addr), ListenMode::Reuseport) => {
                 // Refused if one was handed over.
                 pool.inherited(spec)?;
-                Opened::PerSlot(SlotSockets::open(spec, addr)?)
+                Opened::PerSlot(SlotSockets::open(spec, addr).map_err(|error| pool.named(error, spec))?)
             }
-            _ => Opened::Shared(pool.open(spec)?),
+            _ => {
+                let listener = pool.open(spec)?;
+                let socket = listener.socket();
+                let has_files = !listener.files().is_empty();
+                let kept = || Arc::new(Kept::new(Arc::clone(&listener), self.teller.clone()));
+                Opened::Shared { _upkeep: has_files.then(|| keep(kept())), socket, listener }
+            }
         };
         self.opened.push((spec.clone(), opened));
+        self.is_changed = true;
         // Workers that are ready already may belong there.
         self.steer();
         Ok(())
@@ -74,7 +124,7 @@ impl AppListeners {
     /// Every socket that is open.
     pub(crate) fn all(&self) -> Vec<Arc<OwnedFd>> {
         let sockets = self.opened.iter().flat_map(|(_, opened)| match opened {
-            Opened::Shared(listener) => vec![Arc::clone(&listener.socket)],
+            Opened::Shared { socket, .. } => vec![Arc::clone(socket)],
             Opened::PerSlot(slots) => slots.all(),
         });
         sockets.collect()
@@ -83,6 +133,12 @@ impl AppListeners {
     /// Closes those that none of these descriptions has.
     pub(crate) fn keep(&mut self, needed: &[&ListenSpec]) {
         self.opened.retain(|(known, _)| needed.iter().any(|spec| is_same(known, spec)));
+        self.is_changed = true;
+    }
+
+    /// Whether a listener of this description is open.
+    pub(crate) fn is_open(&self, spec: &ListenSpec) -> bool {
+        self.opened.iter().any(|(known, _)| is_same(known, spec))
     }
 
     fn of<'a>(&'a self, specs: &'a [ListenSpec]) -> impl Iterator<Item = &'a Opened> {
@@ -96,7 +152,7 @@ impl AppListeners {
         specs: &'a [ListenSpec],
     ) -> impl Iterator<Item = (&'a str, &'a ListenAddr)> {
         self.of(specs).map(|opened| match opened {
-            Opened::Shared(listener) => (listener.name.as_str(), &listener.addr),
+            Opened::Shared { listener, .. } => (listener.name.as_str(), &listener.addr),
             Opened::PerSlot(slots) => (slots.name.as_str(), &slots.addr),
         })
     }
@@ -115,8 +171,9 @@ impl AppListeners {
         for spec in specs {
             let opened = self.opened.iter_mut().find(|(known, _)| is_same(known, spec));
             sockets.push(match opened.map(|(_, opened)| opened) {
-                Some(Opened::Shared(listener)) => Arc::clone(&listener.socket),
+                Some(Opened::Shared { socket, .. }) => Arc::clone(socket),
                 Some(Opened::PerSlot(slots)) => {
+                    self.is_changed |= slots.opened(slot).is_none();
                     slots.socket(slot).map_err(|error| (slots.name.clone(), error))?
                 }
                 None => return Err((spec.name.clone(), io::ErrorKind::NotConnected.into())),
@@ -144,15 +201,82 @@ impl AppListeners {
         left.filter_map(|slots| slots.opened(slot)).collect()
     }
 
+    /// The slots in whose own queues connections wait.
+    pub(crate) fn queued(&self) -> BTreeSet<SlotIndex> {
+        self.per_slot().flat_map(SlotSockets::queued).collect()
+    }
+
     /// Closes the sockets of slots that the app does not have any more.
     pub(crate) fn retain(&mut self, is_there: impl Fn(SlotIndex) -> bool) {
         for (_, opened) in &mut self.opened {
             let Opened::PerSlot(slots) = opened else { continue };
             let gone: Vec<SlotIndex> = slots.slots().filter(|slot| !is_there(*slot)).collect();
             for slot in gone {
+                self.is_changed = true;
                 slots.close(slot);
             }
         }
+    }
+
+    /// Waits until one of the sockets may have been shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub(crate) async fn until_shut_down(&mut self) {
+        if self.is_changed {
+            if let Err(error) = self.watch.follow(self.all()) {
+                tracing::error!(target: "drover::listener", %error, "can't see whether workers shut listeners down");
+            }
+            self.is_changed = false;
+        }
+        self.watch.until_shut_down().await;
+    }
+
+    /// When [`renew`](Self::renew) is to be tried again.
+    pub(crate) const fn next_try(&self) -> Option<Instant> {
+        self.next_try
+    }
+
+    /// Opens again what is lost. What can't be opened is told once, and tried again.
+    pub(crate) fn renew(&mut self, now: Instant) -> Vec<Renewed> {
+        let (mut told, mut lost) = (Vec::new(), HashMap::new());
+        for (spec, opened) in &mut self.opened {
+            let (found, is_another, at) = match opened {
+                Opened::Shared { listener, socket, .. } => {
+                    let found = listener.renew().map(|renewed| (SocketLoss::ShutDown, renewed));
+                    let newest = listener.socket();
+                    let is_another = !Arc::ptr_eq(socket, &newest);
+                    *socket = newest;
+                    // Another app that has the same listener may have been faster.
+                    (
+                        found.or(is_another.then_some((SocketLoss::Removed, Ok(())))),
+                        is_another,
+                        listener.addr.to_string(),
+                    )
+                }
+                Opened::PerSlot(slots) => (
+                    slots.renew().map(|renewed| (SocketLoss::ShutDown, renewed)),
+                    false,
+                    slots.addr.to_string(),
+                ),
+            };
+            self.is_changed |= is_another;
+            let Some((loss, renewed)) = found else { continue };
+            let fault = renewed.err().map(|error| crate::link::sentence(&error));
+            if let Some(fault) = &fault {
+                lost.insert(spec.name.clone(), fault.clone());
+                if self.lost.get(&spec.name) == Some(fault) {
+                    continue;
+                }
+            }
+            let what = format!("listener `{}`", spec.name).into();
+            let (at, fault) = (at.into(), fault.map(Into::into));
+            told.push(Renewed { renewal: SocketRenewal { what, at, loss, fault }, is_another });
+        }
+        self.next_try = (!lost.is_empty()).then(|| now + AGAIN);
+        self.lost = lost;
+        told
     }
 
     fn steer(&mut self) {
@@ -165,7 +289,7 @@ impl AppListeners {
 
     fn per_slot(&self) -> impl Iterator<Item = &SlotSockets> {
         self.opened.iter().filter_map(|(_, opened)| match opened {
-            Opened::Shared(_) => None,
+            Opened::Shared { .. } => None,
             Opened::PerSlot(slots) => Some(slots),
         })
     }

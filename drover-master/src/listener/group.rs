@@ -53,6 +53,11 @@ impl Group {
         changes
     }
 
+    /// Whom new connections are led to.
+    pub(super) fn led(&self) -> BTreeSet<SlotIndex> {
+        self.led.clone()
+    }
+
     /// Whether new connections are led to this slot.
     pub(super) fn is_led_to(&self, slot: SlotIndex) -> bool {
         self.led.contains(&slot)

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub struct InheritedSockets(Arc<[Inherited]>);
 struct Inherited {
     name: String,
     kind: Kind,
+    /// Whether it takes what comes by IPv4 too: `[::]` without IPV6_V6ONLY, which is what systemd opens for a port alone.
+    is_dual: bool,
     socket: Arc<OwnedFd>,
 }
 
@@ -122,6 +124,23 @@ impl InheritedSockets {
         }
     }
 
+    /// One that is on the port of this listener, for people.
+    pub(super) fn on_port_of(&self, spec: &ListenSpec) -> Option<String> {
+        let port = |addr: &ListenAddr| match addr {
+            ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) => {
+                addr.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok())
+            }
+            ListenAddr::Unix(_) => None,
+        };
+        let is_there = |socket: &&Inherited| match &socket.kind {
+            Kind::Usable(addr) => {
+                same_kind(addr, &spec.addr) && port(addr).is_some() && port(addr) == port(&spec.addr)
+            }
+            Kind::Other => false,
+        };
+        self.0.iter().find(is_there).map(ToString::to_string)
+    }
+
     /// By its name, among several by the address too; else by the address.
     fn find(&self, spec: &ListenSpec) -> Option<&Inherited> {
         let mut named = self.0.iter().filter(|socket| socket.name == spec.name).peekable();
@@ -138,7 +157,8 @@ impl InheritedSockets {
 impl Inherited {
     fn new(name: String, socket: OwnedFd) -> Self {
         let kind = Kind::of(&socket).unwrap_or(Kind::Other);
-        Self { name, kind, socket: Arc::new(socket) }
+        let is_dual = getsockopt(&socket, sockopt::Ipv6V6Only).is_ok_and(|v6_only| !v6_only);
+        Self { name, kind, is_dual, socket: Arc::new(socket) }
     }
 
     fn is_at(&self, wanted: &ListenAddr) -> bool {
@@ -147,8 +167,11 @@ impl Inherited {
             (ListenAddr::Unix(path), ListenAddr::Unix(wanted)) => path == wanted,
             (ListenAddr::Tcp(addr), ListenAddr::Tcp(wanted))
             | (ListenAddr::Udp(addr), ListenAddr::Udp(wanted)) => {
-                let addr = addr.parse::<SocketAddr>();
-                resolve(wanted).is_ok_and(|wanted| addr.is_ok_and(|addr| wanted.contains(&addr)))
+                let Ok(addr) = addr.parse::<SocketAddr>() else { return false };
+                let is_all = self.is_dual && addr.ip().is_unspecified();
+                let v4 = is_all.then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, addr.port())));
+                let is_it = |wanted: &SocketAddr| *wanted == addr || Some(*wanted) == v4;
+                resolve(wanted).is_ok_and(|wanted| wanted.iter().any(is_it))
             }
             _ => false,
         }
@@ -308,6 +331,23 @@ mod tests {
             "listener `http`: the socket that was handed over for it is one, and the mode `reuseport` needs one for each \
              slot: use `shared`"
         );
+    }
+
+    #[test]
+    fn one_for_both_families_stands_for_the_older_too_and_is_named_where_it_is_in_the_way() {
+        let Ok(both) = TcpListener::bind("[::]:0") else { return };
+        let port = both.local_addr().unwrap().port();
+        // What Linux does by default (net.ipv6.bindv6only) a test can't rely on.
+        let is_dual = !getsockopt(&both, sockopt::Ipv6V6Only).unwrap();
+        let sockets = inherited(vec![("web.socket", both.into())]);
+        let all = spec("http", &format!("0.0.0.0:{port}"));
+        assert_eq!(sockets.socket(&all).unwrap().is_some(), is_dual);
+        if is_dual {
+            let one = spec("http", &format!("127.0.0.1:{port}"));
+            let error = ListenerPool::of(sockets).open(&one).unwrap_err().to_string();
+            let expected = format!("is in use by the socket web.socket ([::]:{port}), which was handed over");
+            assert!(error.contains(&expected) && error.contains("FileDescriptorName=http"), "{error}");
+        }
     }
 
     #[test]

@@ -7,29 +7,38 @@
 
 mod app;
 mod group;
+mod holder;
 mod inherited;
+mod kept;
 mod pool;
 mod queue;
 mod resolve;
 mod slots;
 mod steering;
 mod unix_path;
+mod watch;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, listen, setsockopt,
     socket, sockopt,
 };
+use nix::sys::stat::{Mode, fchmod};
 
-pub(crate) use app::AppListeners;
+pub(crate) use app::{AppListeners, Renewed};
+pub use holder::PortHolder;
 pub use inherited::{InheritError, InheritedSockets};
 pub(crate) use pool::ListenerPool;
 pub(crate) use queue::until_empty;
+pub(crate) use resolve::Hosts;
 pub use unix_path::UnixPathError;
 pub(crate) use unix_path::{PATH_MAX, UnixPath, is_served};
 
@@ -41,7 +50,9 @@ pub(crate) struct Listener {
     pub name: String,
     /// Where it listens in truth: with the port that the kernel chose, if it was left to it.
     pub addr: ListenAddr,
-    pub socket: Arc<OwnedFd>,
+    /// The one that new workers get.
+    socket: Mutex<Arc<OwnedFd>>,
+    backlog: AtomicU32,
     /// Who opened it.
     origin: Origin,
 }
@@ -51,9 +62,7 @@ pub(crate) struct Listener {
 enum Origin {
     Own,
     /// Unlinks the path on drop.
-    OwnPath {
-        _path: UnixPath,
-    },
+    OwnPath(UnixPath),
     /// A service manager, which may need it again.
     Inherited,
 }
@@ -74,12 +83,27 @@ pub enum ListenError {
         source: io::Error,
     },
     /// Another socket listens there.
-    #[error("listener `{name}`: {addr} is in use by another program; end that one or choose another address")]
+    #[error("listener `{name}`: {addr} is in use by {}; end that one or choose another address", told(holder.as_ref()))]
     InUse {
         /// The listener.
         name: String,
         /// Its address.
         addr: ListenAddr,
+        /// The process that has it, if that is known.
+        holder: Option<PortHolder>,
+    },
+    /// A socket that was handed over listens there, and is no listener's.
+    #[error(
+        "listener `{name}`: {addr} is in use by the socket {socket}, which was handed over to this program; give it the listener's name \
+         (FileDescriptorName={name}), or the listener its address"
+    )]
+    InUseByHandedOver {
+        /// The listener.
+        name: String,
+        /// Its address.
+        addr: ListenAddr,
+        /// The socket, with its address.
+        socket: String,
     },
     /// The address may not be bound by this user.
     #[error(
@@ -121,6 +145,27 @@ pub enum ListenError {
     },
 }
 
+fn told(holder: Option<&PortHolder>) -> String {
+    holder.map_or_else(|| "another program".to_owned(), ToString::to_string)
+}
+
+impl ListenError {
+    /// Whether [`with_holder`](Self::with_holder) may find out more.
+    pub(crate) const fn lacks_holder(&self) -> bool {
+        matches!(self, Self::InUse { holder: None, .. })
+    }
+
+    /// The same with the process that has the address. Walks over `/proc`.
+    pub(crate) fn with_holder(&self) -> Option<Self> {
+        match self {
+            Self::InUse { name, addr, holder: None } => {
+                Some(Self::InUse { name: name.clone(), addr: addr.clone(), holder: holder::holder_of(addr) })
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Listener {
     /// Opens a listener. A host name is resolved here, by the system's resolver, for which the caller waits at most 5 s: nothing
     /// of the app runs yet.
@@ -128,34 +173,105 @@ impl Listener {
         match &spec.addr {
             ListenAddr::Tcp(addr) => {
                 let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
-                Ok(Self {
-                    name: spec.name.clone(),
-                    addr: addr.into(),
-                    socket: Arc::new(socket),
-                    origin: Origin::Own,
-                })
+                Ok(Self::new(spec, addr.into(), Arc::new(socket), Origin::Own))
             }
             ListenAddr::Udp(addr) => {
                 let (socket, addr) = first_of_host(spec, addr, bind_udp)?;
                 let addr = ListenAddr::Udp(addr.to_string());
-                Ok(Self { name: spec.name.clone(), addr, socket: Arc::new(socket), origin: Origin::Own })
+                Ok(Self::new(spec, addr, Arc::new(socket), Origin::Own))
             }
             ListenAddr::Unix(path) => {
                 let failed = |source| ListenError::Path { name: spec.name.clone(), source };
                 let path = UnixPath::claim(path).map_err(failed)?;
                 let socket = path.listen(spec.backlog).map_err(failed)?;
-                let (name, addr) = (spec.name.clone(), spec.addr.clone());
-                Ok(Self { name, addr, socket: Arc::new(socket), origin: Origin::OwnPath { _path: path } })
+                Ok(Self::new(spec, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(path)))
             }
         }
     }
 
+    fn new(spec: &ListenSpec, addr: ListenAddr, socket: Arc<OwnedFd>, origin: Origin) -> Self {
+        let (name, backlog) = (spec.name.clone(), AtomicU32::new(spec.backlog));
+        Self { name, addr, socket: Mutex::new(socket), backlog, origin }
+    }
+
+    /// What new workers get.
+    pub(crate) fn socket(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.socket.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Listens again if somebody has shut it down: with TCP on the same socket, which all who have it serve on; with a Unix socket on
+    /// another. None if nobody has.
+    fn renew(&self) -> Option<io::Result<()>> {
+        let socket = self.socket();
+        if !is_shut_down(&socket) {
+            return None;
+        }
+        Some(match (&self.addr, &self.origin) {
+            (ListenAddr::Tcp(addr), _) => match addr.parse() {
+                Ok(bound) => listen_again(&socket, bound, self.backlog()).map_err(io::Error::from),
+                Err(_) => Err(io::ErrorKind::InvalidInput.into()),
+            },
+            (ListenAddr::Unix(_), Origin::OwnPath(path)) => self.replace(path),
+            (ListenAddr::Unix(_), _) => {
+                Err(io::Error::other("it was handed over; have the one who opened it open it again"))
+            }
+            (ListenAddr::Udp(_), _) => {
+                Err(io::Error::other("a UDP socket stays as it is; stop the app and start it again"))
+            }
+        })
+    }
+
+    /// The same if its path was taken away. Reads and writes the file system.
+    fn restore(&self) -> Option<io::Result<()>> {
+        match &self.origin {
+            Origin::OwnPath(path) if !path.is_there() => Some(self.replace(path)),
+            _ => None,
+        }
+    }
+
+    fn replace(&self, path: &UnixPath) -> io::Result<()> {
+        let new = path.listen_again(self.backlog()).map_err(io::Error::other)?;
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(())
+    }
+
+    /// The files that have to be there for it.
+    fn files(&self) -> Vec<PathBuf> {
+        match &self.origin {
+            Origin::OwnPath(path) => path.files(),
+            Origin::Own | Origin::Inherited => Vec::new(),
+        }
+    }
+
+    fn backlog(&self) -> u32 {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
     fn set_backlog(&self, backlog: u32) -> Result<(), ListenError> {
-        set_backlog(&self.socket, backlog).map_err(|error| ListenError::Failed {
+        self.backlog.store(backlog, Ordering::Relaxed);
+        set_backlog(&self.socket(), backlog).map_err(|error| ListenError::Failed {
             name: self.name.clone(),
             addr: self.addr.clone(),
             source: error.into(),
         })
+    }
+}
+
+/// Whether somebody has shut a socket down: not what the state says, which a Unix socket keeps, but what the kernel tells a
+/// poll.
+fn is_shut_down(socket: &OwnedFd) -> bool {
+    let mut asked = [PollFd::new(socket.as_fd(), PollFlags::from_bits_retain(libc::POLLRDHUP))];
+    // nix does not know POLLRDHUP, and has no flags for an answer with it.
+    let is_ended = |answer: Option<PollFlags>| answer.is_none_or(|flags| flags.contains(PollFlags::POLLHUP));
+    poll(&mut asked, PollTimeout::ZERO).is_ok() && is_ended(asked[0].revents())
+}
+
+/// Has a TCP socket listen again that was shut down. The kernel has let go of its port only if it had chosen it itself
+/// (`tcp_disconnect`, `net/ipv4/tcp.c`).
+fn listen_again(socket: &OwnedFd, bound: SocketAddr, backlog: u32) -> nix::Result<()> {
+    match bind_to(socket, bound) {
+        Ok(()) | Err(Errno::EINVAL) => listen(socket, backlog_of(backlog)),
+        Err(error) => Err(error),
     }
 }
 
@@ -182,17 +298,34 @@ fn first_of_host(
         source,
     })?;
     let mut last = Errno::EADDRNOTAVAIL;
-    for addr in resolved {
-        match open(addr) {
-            Ok(opened) => return Ok(opened),
+    for addr in &resolved {
+        match open(*addr) {
+            Ok(opened) => {
+                if let Some(remark) = left_out(wanted, *addr, &resolved) {
+                    tracing::warn!(target: "drover::listener", "listener `{name}`: {remark}");
+                }
+                return Ok(opened);
+            }
             Err(error) => last = error,
         }
     }
     let (name, addr) = (name.clone(), wanted.clone());
     Err(match last {
-        Errno::EADDRINUSE => ListenError::InUse { name, addr },
+        Errno::EADDRINUSE => ListenError::InUse { name, addr, holder: None },
         Errno::EACCES => ListenError::NotPermitted { name, addr },
         error => ListenError::Failed { name, addr, source: error.into() },
+    })
+}
+
+/// What clients of a name should know that has several addresses: a listener is one socket, and has one of them.
+fn left_out(wanted: &ListenAddr, opened: SocketAddr, resolved: &[SocketAddr]) -> Option<String> {
+    let others: Vec<String> =
+        resolved.iter().filter(|addr| addr.ip() != opened.ip()).map(ToString::to_string).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "it listens on {opened} alone, though `{wanted}` is {} too; write the address that you mean, or a listener for each",
+            others.join(" and ")
+        )
     })
 }
 
@@ -214,7 +347,7 @@ enum Port {
 impl Drop for Listener {
     fn drop(&mut self) {
         if !matches!(self.origin, Origin::Inherited) {
-            end(&self.socket);
+            end(&self.socket());
         }
     }
 }
@@ -263,9 +396,11 @@ fn bind_to(fd: &OwnedFd, addr: SocketAddr) -> nix::Result<()> {
     }
 }
 
-/// A Unix stream socket that listens at `path`, which must not exist.
+/// A Unix stream socket that listens at `path`, which must not exist, for its owner alone.
 fn listen_unix(path: &std::path::Path, backlog: u32) -> nix::Result<OwnedFd> {
     let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // Before it is bound: the file is made with this mode, and there is no moment in which others could connect.
+    fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR)?;
     bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     listen(&fd, backlog_of(backlog))?;
     Ok(fd)
@@ -274,4 +409,48 @@ fn listen_unix(path: &std::path::Path, backlog: u32) -> nix::Result<OwnedFd> {
 /// The kernel caps it at `net.core.somaxconn` (listen(2)).
 fn backlog_of(wanted: u32) -> Backlog {
     i32::try_from(wanted).ok().and_then(|wanted| Backlog::new(wanted).ok()).unwrap_or(Backlog::MAXCONN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use nix::sys::socket::{Shutdown, shutdown};
+
+    use super::*;
+
+    #[test]
+    fn a_name_with_two_addresses_is_told_which_of_them_has_no_listener() {
+        let [v4, v6]: [SocketAddr; 2] = ["127.0.0.1:80", "[::1]:80"].map(|addr| addr.parse().unwrap());
+        let wanted = "localhost:80".parse().unwrap();
+        let told = |opened, resolved: &[SocketAddr]| left_out(&wanted, opened, resolved);
+        assert_eq!(told(v4, &[v4, v4]), None, "a resolver may say the same twice");
+        assert_eq!(
+            told(v4, &[v6, v4]).unwrap(),
+            "it listens on 127.0.0.1:80 alone, though `localhost:80` is [::1]:80 too; write the address that you mean, or a \
+             listener for each"
+        );
+    }
+
+    #[test]
+    fn a_listener_that_somebody_shut_down_is_opened_again_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let unix = format!("unix:{}", dir.path().join("x.sock").display());
+        for (addr, is_same) in [("127.0.0.1:0", true), (&*unix, false)] {
+            for how in [Shutdown::Read, Shutdown::Both] {
+                let listener = Listener::open(&ListenSpec::new("http", addr.parse().unwrap())).unwrap();
+                let connects = || match &listener.addr {
+                    ListenAddr::Unix(path) => std::os::unix::net::UnixStream::connect(path).map(drop),
+                    addr => TcpStream::connect(addr.to_string()).map(drop),
+                };
+                assert!(listener.renew().is_none());
+                let socket = listener.socket();
+                shutdown(socket.as_raw_fd(), how).unwrap();
+                assert!(connects().is_err());
+                assert!(matches!(listener.renew(), Some(Ok(()))));
+                connects().unwrap();
+                assert_eq!(Arc::ptr_eq(&socket, &listener.socket()), is_same);
+            }
+        }
+    }
 }

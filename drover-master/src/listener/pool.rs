@@ -45,7 +45,17 @@ impl ListenerPool {
             ));
         }
         tracing::debug!(target: "drover::listener", name = spec.name, %addr, "handed over");
-        Ok(Some(Listener { name: spec.name.clone(), addr, socket, origin: Origin::Inherited }))
+        Ok(Some(Listener::new(spec, addr, socket, Origin::Inherited)))
+    }
+
+    /// The error that an address is in use, by whom if that is one of these.
+    pub(super) fn named(&self, error: ListenError, spec: &ListenSpec) -> ListenError {
+        match (error, self.inherited.on_port_of(spec)) {
+            (ListenError::InUse { name, addr, .. }, Some(socket)) => {
+                ListenError::InUseByHandedOver { name, addr, socket }
+            }
+            (error, _) => error,
+        }
     }
 
     /// The listener of this description: the open one, if an app has it already. Then the newest backlog holds for all.
@@ -64,7 +74,7 @@ impl ListenerPool {
         }
         let listener = Arc::new(match self.inherited(spec)? {
             Some(listener) => listener,
-            None => Listener::open(spec)?,
+            None => Listener::open(spec).map_err(|error| self.named(error, spec))?,
         });
         open.push((spec.clone(), Arc::downgrade(&listener)));
         Ok(listener)

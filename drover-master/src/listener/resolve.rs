@@ -1,6 +1,8 @@
 //! The addresses of a host, within bounded time. The system's resolver blocks its thread, for half a minute and more where
 //! a name server does not answer.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
@@ -12,8 +14,60 @@ use std::time::Duration;
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// The addresses of `host:port`, in the resolver's order. One that is written in digits is taken as it is and nobody is asked.
+///
+/// What this thread [knows](Hosts::known) is not asked again.
 pub(super) fn resolve(addr: &str) -> io::Result<Vec<SocketAddr>> {
+    let known = KNOWN.with_borrow(|known| known.0.get(addr).cloned());
+    if let Some(known) = known {
+        return known.map_err(|(kind, text)| io::Error::new(kind, text));
+    }
     resolve_by(addr, WITHIN, |addr| addr.to_socket_addrs().map(Iterator::collect))
+}
+
+thread_local! {
+    static KNOWN: RefCell<Hosts> = RefCell::default();
+}
+
+/// Addresses that were looked up ahead, on a thread that may wait, for one that may not.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts(HashMap<String, Result<Vec<SocketAddr>, (io::ErrorKind, String)>>);
+
+impl Hosts {
+    /// Asks the resolver for each, one after the other.
+    pub(crate) fn look_up(names: Vec<String>) -> Self {
+        let asked = |name: String| {
+            let found = resolve(&name).map_err(|error| (error.kind(), error.to_string()));
+            (name, found)
+        };
+        Self(names.into_iter().map(asked).collect())
+    }
+
+    /// Those of a resolver that did not answer.
+    pub(crate) fn silent(names: &[String], within: Duration) -> Self {
+        let error = || (io::ErrorKind::TimedOut, no_answer(within));
+        Self(names.iter().map(|name| (name.clone(), Err(error()))).collect())
+    }
+
+    /// On this thread they are known until the value is dropped.
+    #[must_use]
+    pub(crate) fn known(self) -> Known {
+        KNOWN.set(self);
+        Known
+    }
+}
+
+/// Addresses are known on this thread.
+#[derive(Debug)]
+pub(crate) struct Known;
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        KNOWN.take();
+    }
+}
+
+fn no_answer(within: Duration) -> String {
+    format!("no answer within {within:?}; check the name servers, or give an IP address")
 }
 
 fn resolve_by(
@@ -32,10 +86,7 @@ fn resolve_by(
     };
     thread::Builder::new().name("drover-resolve".into()).spawn(run)?;
     answer.recv_timeout(within).unwrap_or_else(|error| match error {
-        mpsc::RecvTimeoutError::Timeout => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer within {within:?}; check the name servers, or give an IP address"),
-        )),
+        mpsc::RecvTimeoutError::Timeout => Err(io::Error::new(io::ErrorKind::TimedOut, no_answer(within))),
         mpsc::RecvTimeoutError::Disconnected => {
             Err(io::Error::other("the resolver failed without an answer"))
         }
@@ -60,6 +111,18 @@ mod tests {
         let known = both.clone();
         assert_eq!(resolve_by("localhost:80", WITHIN, move |_| Ok(known)).unwrap(), both);
         assert!(resolve("localhost:80").unwrap().iter().all(|addr| addr.ip().is_loopback()));
+    }
+
+    #[test]
+    fn what_was_looked_up_ahead_is_not_asked_again() {
+        let addr: SocketAddr = "192.0.2.7:80".parse().unwrap();
+        let known = Hosts(HashMap::from([("nowhere.invalid:80".to_owned(), Ok(vec![addr]))])).known();
+        assert_eq!(resolve("nowhere.invalid:80").unwrap(), [addr]);
+        drop(known);
+        assert!(resolve("nowhere.invalid:80").is_err());
+        let known = Hosts::silent(&["nowhere.invalid:80".to_owned()], WITHIN).known();
+        assert_eq!(resolve("nowhere.invalid:80").unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(known);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::group::{Group, Leave};
-use super::{ListenError, Port, end, listen_tcp, open_tcp, set_backlog};
+use super::{ListenError, Port, end, is_shut_down, listen_again, listen_tcp, open_tcp, set_backlog};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
 use crate::machine::ids::SlotIndex;
 use crate::sys;
@@ -119,6 +119,32 @@ impl SlotSockets {
         self.sockets.remove(&slot);
         self.group.left(slot);
         self.apply();
+    }
+
+    /// The slots in whose queues connections wait.
+    pub(super) fn queued(&self) -> impl Iterator<Item = SlotIndex> {
+        let waits = |socket: &Arc<OwnedFd>| sys::queued(socket.as_fd()).is_ok_and(|count| count > 0);
+        self.sockets.iter().filter(move |(_, socket)| waits(socket)).map(|(slot, _)| *slot)
+    }
+
+    /// Has those listen again that were shut down; each is the last one in the group then. Whether there was one.
+    pub(super) fn renew(&mut self) -> Option<io::Result<()>> {
+        let lost = |(slot, socket): (&SlotIndex, &Arc<OwnedFd>)| is_shut_down(socket).then_some(*slot);
+        let lost: BTreeSet<SlotIndex> = self.sockets.iter().filter_map(lost).collect();
+        if lost.is_empty() {
+            return None;
+        }
+        let (mut renewed, led) = (Ok(()), self.group.led());
+        for slot in lost {
+            self.group.left(slot);
+            match listen_again(&self.sockets[&slot], self.bound, self.backlog) {
+                Ok(()) => self.group.joined(slot),
+                Err(error) => renewed = Err(error.into()),
+            }
+        }
+        self.group.lead_to(&led);
+        self.apply();
+        Some(renewed)
     }
 
     /// The slots whose sockets are open, but for the first, which stays.

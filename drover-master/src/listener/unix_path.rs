@@ -1,12 +1,14 @@
-//! A path that a Unix socket lives at: claimed by a lock, so that two masters can't share it; replaced in one step, so that
-//! a client never sees it missing; unlinked only while it is still ours.
+//! A path that a Unix socket lives at: claimed by a lock, so that two masters can't share it; made again where it was swept
+//! away; unlinked only while it is still ours.
+//!
+//! The socket is bound at its own path, which is the name that it tells (`getsockname(2)`): servers find their sockets by it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -15,18 +17,27 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 /// The longest path of a Unix socket, in bytes: `sun_path` holds 108 with the NUL (`unix(7)`).
 pub(crate) const PATH_MAX: usize = 107;
 
-/// What is appended while the socket is being made.
-const TEMPORARY: &str = "~";
+/// What is appended for the file that is locked.
+const LOCK: &str = ".lock";
 
 /// A claimed path. Dropped, it unlinks the socket, if it is still the one it made, and the lock.
 #[derive(Debug)]
 pub(crate) struct UnixPath {
     path: PathBuf,
     lock_path: PathBuf,
-    lock: Option<Flock<File>>,
-    /// Device and inode of the socket made here.
-    made: Mutex<Option<(u64, u64)>>,
+    held: Mutex<Held>,
 }
+
+/// What is ours at the path.
+#[derive(Debug)]
+struct Held {
+    lock: Flock<File>,
+    /// The socket made here.
+    made: Option<FileId>,
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
 
 /// Why a path can't be used for a socket.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +50,12 @@ pub enum UnixPathError {
         path: PathBuf,
     },
     /// A live program holds it.
-    #[error("`{}` is in use by a running program; end that one or choose another path", path.display())]
+    #[error("`{}` is in use by {}; end that one or choose another path", path.display(), holder_of(*holder))]
     InUse {
         /// The path.
         path: PathBuf,
+        /// The process that has locked it, if that is known.
+        holder: Option<u32>,
     },
     /// Something else stands there.
     #[error("`{}` exists and is no socket; it is left alone, choose another path", path.display())]
@@ -65,26 +78,23 @@ impl UnixPath {
     /// Claims a path. A socket file that nobody holds any more may stand there; it is replaced.
     pub(crate) fn claim(path: &Path) -> Result<Self, UnixPathError> {
         let path = path.to_owned();
-        if path.as_os_str().len() + TEMPORARY.len() > PATH_MAX {
+        if path.as_os_str().len() > PATH_MAX {
             return Err(UnixPathError::TooLong { path });
         }
-        match fs::symlink_metadata(&path) {
-            Ok(found) if !found.file_type().is_socket() => return Err(UnixPathError::NotASocket { path }),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(UnixPathError::Io { path, source }),
-        }
-        let lock_path = with_suffix(&path, ".lock");
-        let lock = lock(&lock_path).map_err(|error| match error {
-            Errno::EWOULDBLOCK => UnixPathError::InUse { path: path.clone() },
-            error => UnixPathError::Io { path: lock_path.clone(), source: error.into() },
-        })?;
-        let claimed = Self { path, lock_path, lock: Some(lock), made: Mutex::new(None) };
-        // A server that knows nothing of the lock may live there.
-        if is_served(&claimed.path) {
-            return Err(UnixPathError::InUse { path: claimed.path.clone() });
-        }
+        refuse_what_is_no_socket(&path)?;
+        let lock_path = with_suffix(&path, LOCK);
+        let lock = lock(&path, &lock_path)?;
+        let claimed = Self { path, lock_path, held: Mutex::new(Held { lock, made: None }) };
+        claimed.refuse_if_served()?;
         Ok(claimed)
+    }
+
+    /// A server that knows nothing of the lock may live there.
+    fn refuse_if_served(&self) -> Result<(), UnixPathError> {
+        match is_served(&self.path) {
+            true => Err(UnixPathError::InUse { path: self.path.clone(), holder: None }),
+            false => Ok(()),
+        }
     }
 
     /// Removes a socket that its program left behind: the lock is free and nobody answers.
@@ -94,66 +104,127 @@ impl UnixPath {
         }
     }
 
-    /// Makes the socket, with mode 0600: at a temporary name, then renamed over what was there.
+    /// Makes the socket, with mode 0600, in the place of one that nobody serves any more.
     pub(crate) fn listen(&self, backlog: u32) -> Result<OwnedFd, UnixPathError> {
         let failed = |source| UnixPathError::Io { path: self.path.clone(), source };
-        let temporary = with_suffix(&self.path, TEMPORARY);
-        match fs::remove_file(&temporary) {
+        match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let socket = super::listen_unix(&temporary, backlog).map_err(|error| failed(error.into()))?;
-        let place = || {
-            fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600))?;
-            let made = fs::symlink_metadata(&temporary)?;
-            fs::rename(&temporary, &self.path)?;
-            Ok((made.dev(), made.ino()))
-        };
-        match place() {
-            Ok(made) => {
-                *self.made.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(made);
-                Ok(socket)
-            }
-            Err(error) => {
-                let _ = fs::remove_file(&temporary);
-                Err(failed(error))
-            }
+        let socket = super::listen_unix(&self.path, backlog).map_err(|error| failed(error.into()))?;
+        self.held().made = Some(id_of(&self.path).map_err(failed)?);
+        Ok(socket)
+    }
+
+    /// Whether the socket and the lock are still those that were made here.
+    pub(crate) fn is_there(&self) -> bool {
+        let held = self.held();
+        held.made.is_some() && held.made == id_of(&self.path).ok() && self.is_locked_by(&held)
+    }
+
+    /// The files that have to be there.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone(), self.lock_path.clone()]
+    }
+
+    /// Makes the socket again where it, or its lock, was removed: by a cleaner, or with the directory at a logout. One that
+    /// somebody else has put there and serves stays.
+    pub(crate) fn listen_again(&self, backlog: u32) -> Result<OwnedFd, UnixPathError> {
+        refuse_what_is_no_socket(&self.path)?;
+        let is_locked = self.is_locked_by(&self.held());
+        if !is_locked {
+            self.held().lock = lock(&self.path, &self.lock_path)?;
         }
+        let made = self.held().made;
+        if made.is_none() || made != id_of(&self.path).ok() {
+            self.refuse_if_served()?;
+        }
+        self.listen(backlog)
+    }
+
+    fn is_locked_by(&self, held: &Held) -> bool {
+        let mine = held.lock.metadata().ok().map(|found| (found.dev(), found.ino()));
+        mine.is_some() && mine == id_of(&self.lock_path).ok()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for UnixPath {
     fn drop(&mut self) {
-        let made = *self.made.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let found = fs::symlink_metadata(&self.path).ok().map(|found| (found.dev(), found.ino()));
-        if made.is_some() && made == found {
+        let (made, is_locked) = {
+            let held = self.held();
+            (held.made, self.is_locked_by(&held))
+        };
+        if made.is_some() && made == id_of(&self.path).ok() {
             let _ = fs::remove_file(&self.path);
         }
         // While it is still locked, so that nobody's new lock file is removed.
-        let _ = fs::remove_file(&self.lock_path);
-        drop(self.lock.take());
+        if is_locked {
+            let _ = fs::remove_file(&self.lock_path);
+        }
     }
 }
 
-/// Locks a file that is there for that alone. Its owner removes it while it holds the lock, so a lock that was won on a
-/// file which is gone by then is worth nothing and is tried again.
-fn lock(path: &Path) -> Result<Flock<File>, Errno> {
+fn id_of(path: &Path) -> io::Result<FileId> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+fn refuse_what_is_no_socket(path: &Path) -> Result<(), UnixPathError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            Err(UnixPathError::NotASocket { path: path.to_owned() })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(UnixPathError::Io { path: path.to_owned(), source }),
+    }
+}
+
+/// Locks the file that stands for a path. Its owner removes it while it holds the lock, so a lock that was won on a file
+/// which is gone by then is worth nothing and is tried again. What is in it is the process id of who has it.
+fn lock(path: &Path, lock_path: &Path) -> Result<Flock<File>, UnixPathError> {
+    let failed = |source| UnixPathError::Io { path: lock_path.to_owned(), source };
     loop {
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
-            .open(path)
-            .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-        let locked = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
+            .open(lock_path)
+            .map_err(failed)?;
+        let mut locked =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, error)| match error {
+                Errno::EWOULDBLOCK => {
+                    UnixPathError::InUse { path: path.to_owned(), holder: written_in(&mut file) }
+                }
+                error => failed(error.into()),
+            })?;
         let mine = locked.metadata().ok().map(|found| (found.dev(), found.ino()));
-        let there = fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()));
-        if mine.is_some() && mine == there {
-            return Ok(locked);
+        if mine.is_none() || mine != id_of(lock_path).ok() {
+            continue;
         }
+        // For people alone: on a full disk the lock is as good without.
+        let _ = locked.set_len(0).and_then(|()| writeln!(locked, "{}", std::process::id()));
+        return Ok(locked);
     }
+}
+
+/// The process id that a lock file tells.
+fn written_in(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    // No number of digits is longer.
+    file.take(16).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Who holds a path, for people.
+fn holder_of(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "a running program".to_owned(), |pid| format!("a running program, pid {pid}"))
 }
 
 /// Whether somebody listens at a path. Asked without waiting: a stopped server's queue may be full for ever, and then the
@@ -176,6 +247,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -201,6 +273,54 @@ mod tests {
         assert!(matches!(UnixPath::claim(&path), Err(UnixPathError::InUse { .. })));
         drop(first);
         assert_eq!(names(dir.path()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_socket_is_bound_under_its_own_name_whatever_the_length_allows() {
+        let dir = tempfile::tempdir().unwrap();
+        let longest = dir.path().join("x".repeat(PATH_MAX - dir.path().as_os_str().len() - 1));
+        for path in [dir.path().join("x.sock"), longest] {
+            let claimed = UnixPath::claim(&path).unwrap();
+            let socket = std::os::unix::net::UnixListener::from(claimed.listen(16).unwrap());
+            assert_eq!(socket.local_addr().unwrap().as_pathname(), Some(&*path));
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_held_is_told_with_the_pid_of_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let _first = UnixPath::claim(&path).unwrap();
+        let error = UnixPath::claim(&path).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("in use by a running program, pid {}; end", std::process::id())),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_was_swept_away_is_made_again_and_is_ours_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.sock");
+        let lock_path = with_suffix(&path, LOCK);
+        let claimed = UnixPath::claim(&path).unwrap();
+        let mut socket = claimed.listen(16).unwrap();
+        for swept in [vec![&path], vec![&lock_path], vec![&path, &lock_path]] {
+            assert!(claimed.is_there());
+            swept.iter().for_each(|path| fs::remove_file(path).unwrap());
+            assert!(!claimed.is_there(), "{swept:?}");
+            socket = claimed.listen_again(16).unwrap();
+            assert!(UnixStream::connect(&path).is_ok());
+            assert!(matches!(UnixPath::claim(&path), Err(UnixPathError::InUse { .. })));
+        }
+        // Another has taken the place, and the lock.
+        fs::remove_file(&path).unwrap();
+        fs::remove_file(&lock_path).unwrap();
+        let other = UnixPath::claim(&path).unwrap();
+        let _others = other.listen(16).unwrap();
+        assert!(matches!(claimed.listen_again(16), Err(UnixPathError::InUse { .. })));
+        drop((claimed, socket));
+        assert!(other.is_there(), "what is another's is left alone");
     }
 
     #[test]
@@ -289,8 +409,8 @@ mod tests {
 
     #[test]
     fn a_path_too_long_for_a_socket_says_so() {
-        let path = Path::new("/tmp").join("x".repeat(120));
+        let path = Path::new("/tmp").join("x".repeat(103));
         let error = UnixPath::claim(&path).unwrap_err();
-        assert!(error.to_string().contains("a socket's may have 107"), "{error}");
+        assert!(error.to_string().contains("has 108 bytes, a socket's may have 107"), "{error}");
     }
 }

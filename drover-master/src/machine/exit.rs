@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::phase::Phase;
 use super::readable::Readable;
@@ -143,6 +143,8 @@ pub struct Exit {
     pub reason: ExitReason,
     /// The phase it was in.
     pub during: Phase,
+    /// When its end was known.
+    pub at: Instant,
     /// From spawn to end.
     pub uptime: Duration,
     /// What it used.
@@ -384,6 +386,7 @@ mod tests {
             let exit = Exit {
                 reason,
                 during,
+                at: tokio::time::Instant::now().into_std(),
                 uptime: Duration::ZERO,
                 usage: Usage::default(),
                 stderr_tail: Vec::new(),
@@ -396,6 +399,7 @@ mod tests {
         let exit = Exit {
             reason: ExitReason::ExternalSignal { signal: 12, core_dumped: false },
             during: Phase::Started,
+            at: tokio::time::Instant::now().into_std(),
             uptime: Duration::ZERO,
             usage: Usage::default(),
             stderr_tail: Vec::new(),

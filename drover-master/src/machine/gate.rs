@@ -102,7 +102,7 @@ pub enum DenyReason {
     )]
     CantSuspend,
     /// There is no such place.
-    #[error("there is no worker {slot}; the app has {count}, from 0")]
+    #[error("there is no worker {slot} among the {count} of the app")]
     NoSuchSlot {
         /// Which one was meant.
         slot: SlotIndex,
@@ -156,6 +156,12 @@ pub enum DenyReason {
     /// Workers take no work by request, and new ones would.
     #[error("workers of it are suspended; resume them first")]
     Suspended,
+    /// A slot with a queue of its own is to go, and those who wait in it would be reset.
+    #[error("connections wait in the queue of worker {slot}, which takes none now; resume or start it first")]
+    Queued {
+        /// Which one.
+        slot: SlotIndex,
+    },
     /// A worker that was replaced ends by itself.
     #[error("worker {id} was replaced and drains; it leaves by itself")]
     Leaving {

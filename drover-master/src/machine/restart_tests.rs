@@ -11,6 +11,7 @@ fn exit(reason: ExitReason) -> Exit {
     Exit {
         reason,
         during: Phase::Started,
+        at: tokio::time::Instant::now().into_std(),
         uptime: Duration::ZERO,
         usage: Usage::default(),
         stderr_tail: Vec::new(),

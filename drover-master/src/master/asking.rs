@@ -1,12 +1,14 @@
 //! The driver's questions to workers from outside: whether one is ready at its start, and how it is later.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::contact::{AbortOnDrop, ProcessNews};
 use super::driver::Driver;
 use crate::config::{AppSpec, Probe};
+use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
-use crate::machine::worker::Question;
+use crate::machine::worker::{Question, WorkerInput};
 use crate::probe::{Asker, Surroundings};
 
 impl Driver {
@@ -30,6 +32,13 @@ impl Driver {
         if let Some(contact) = self.contacts.get_mut(&id) {
             contact.probe = Some(AbortOnDrop(asking));
         }
+    }
+
+    /// Looks whether the process stands still: one system call, for a child of the master.
+    pub(super) fn look_whether_stopped(&mut self, now: Instant, id: WorkerId) {
+        let tree = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref());
+        let stopped_by = tree.and_then(|tree| tree.stopped_by());
+        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Looked { stopped_by } });
     }
 
     /// Asks the worker about its health, once.

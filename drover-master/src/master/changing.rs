@@ -23,7 +23,6 @@ impl Driver {
         by: Arc<str>,
         reply: Reply<(), OperateError>,
     ) -> Option<oneshot::Sender<()>> {
-        let Reply { verdict, gate } = reply;
         let prepared = match change {
             Change::Reload(reload) => self.prepare_reload(reload),
             Change::Adjust(spec) => self.adjusted(*spec).map(Prepared::Adjustment),
@@ -34,10 +33,11 @@ impl Driver {
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
-                let _ = verdict.send(Err(error));
-                return Some(gate);
+                reply.refuse(error);
+                return None;
             }
         };
+        let Reply { verdict, gate } = reply;
         let ticket = self.wait(Waiting::Operation(verdict));
         let input = match prepared {
             Prepared::Reload(reload) => FleetInput::ReloadRequested { ticket, reload, by },
@@ -63,11 +63,12 @@ impl Driver {
         edition.follows = !is_new;
         // One that ends refuses it, and may have closed what it listens on.
         if matches!(self.fleet.doing(), Doing::Starting | Doing::Started) {
-            let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender);
+            let opened = edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller);
             // Whatever it will be by when its turn comes is open then; so is its socket, if any may need one.
             let may_speak = !is_new && self.editions.values().any(|edition| edition.link.is_some());
-            let opened =
-                opened.and_then(|()| if may_speak { edition.speak(&self.link_sender) } else { Ok(()) });
+            let opened = opened.and_then(|()| {
+                if may_speak { edition.speak(&self.link_sender, &self.teller) } else { Ok(()) }
+            });
             if let Err(error) = opened {
                 self.keep_listeners();
                 return Err(OperateError::opening(Arc::clone(&self.app), error));

@@ -13,6 +13,7 @@ use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
 use crate::notify::{Heard, NotifyPath, Refusals, Source};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};
+use crate::upkeep::UpkeepNews;
 
 /// The process, the token and the connection of one worker.
 #[derive(Debug)]
@@ -145,6 +146,8 @@ pub(super) enum ProcessNews {
     QueueEmptied {
         id: WorkerId,
     },
+    /// A socket was swept away.
+    Upkeep(UpkeepNews),
     /// No worker has a socket open any more that the app listens on.
     SocketsLetGo,
     /// Enough was waited for what an ended worker had to say.

@@ -21,6 +21,7 @@ use super::error::{EndError, OpenError, OperateError, StartError};
 use super::event_log::EventLog;
 use super::handle::{Master, REQUESTS, Request};
 use super::hook::{ExitContext, Hook};
+use super::lookup::{Found, Lookup};
 use super::measuring::Measuring;
 use super::strangers::Strangers;
 use super::ticket::Reply;
@@ -40,6 +41,7 @@ use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::AppLog;
 use crate::turns;
+use crate::upkeep::Teller;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
 /// so a burst of thousands of exits costs time, never memory.
@@ -80,6 +82,8 @@ pub(super) struct Driver {
     pub(super) mark: Option<Arc<str>>,
     /// What any of the editions listens on.
     pub(super) listeners: AppListeners,
+    /// Tells this driver what became of sockets that were swept away.
+    pub(super) teller: Teller,
     /// What connects workers and program.
     pub(super) bus: Arc<Exchange>,
     pub(super) measuring: Measuring,
@@ -88,6 +92,8 @@ pub(super) struct Driver {
     /// What workers have left for the next worker of their slot.
     pub(super) stores: HashMap<SlotIndex, FdStore>,
 
+    /// The request that is let in once its names are known; those behind it wait.
+    pub(super) lookup: Option<Lookup>,
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
     waiting: HashMap<TicketId, Waiting>,
@@ -105,9 +111,13 @@ pub(super) enum Waiting {
 #[derive(Debug)]
 enum Input {
     Requested(Request),
+    /// What has to be known for it is.
+    LookedUp(Request, Found),
     HandlesDropped,
     Process(ProcessNews),
     Link(LinkNews),
+    /// A listener may have been shut down by somebody who inherited it.
+    ListenerShutDown,
     TimePassed,
 }
 
@@ -115,10 +125,11 @@ impl Input {
     /// For people, where it takes too long.
     const fn name(&self) -> &'static str {
         match self {
-            Self::Requested(_) => "a request to an app",
+            Self::Requested(_) | Self::LookedUp(..) => "a request to an app",
             Self::HandlesDropped => "the end of an app's handles",
             Self::Process(_) => "news of a process",
             Self::Link(_) => "news of a connection",
+            Self::ListenerShutDown => "a listener that was shut down",
             Self::TimePassed => "a deadline",
         }
     }
@@ -152,6 +163,7 @@ impl Driver {
         let editions = Editions::from([(shown, Edition::closed(spec))]);
         let (request_sender, requests) = mpsc::channel(REQUESTS);
         let (process_sender, process_news) = mpsc::channel(NEWS);
+        let teller = Self::teller(process_sender.clone());
         let (link_sender, link_news) = mpsc::channel(NEWS);
         let (outcome, outcome_seen) = watch::channel(None);
         let bus = Arc::new(Exchange::new(Arc::clone(&app), handler));
@@ -185,12 +197,14 @@ impl Driver {
             early_refusals: Vec::new(),
             pool,
             mark,
-            listeners: AppListeners::default(),
+            listeners: AppListeners::new(teller.clone()),
+            teller,
             bus,
             measuring: Measuring::default(),
             strangers: Strangers::default(),
             unlistening: Unlistening::default(),
             stores: HashMap::new(),
+            lookup: None,
             last_ticket: 0,
             waiting: HashMap::new(),
         };
@@ -200,7 +214,13 @@ impl Driver {
     /// Runs until nobody holds a handle and nothing is left to end.
     pub(super) async fn run(mut self) {
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
-            let input = self.select().await;
+            let input = match self.select().await {
+                Input::Requested(request) => match self.look_up_first(request) {
+                    Some(request) => Input::Requested(request),
+                    None => continue,
+                },
+                input => input,
+            };
             let was_away = self.apply(input);
             if was_away {
                 // Whoever reads for the driver has its turn before the next judgement.
@@ -210,9 +230,14 @@ impl Driver {
     }
 
     async fn select(&mut self) -> Input {
-        let others = [self.measuring.deadline(), self.unlistening.deadline(), self.strangers.deadline()];
-        let deadline = others.into_iter().flatten().chain(self.fleet.next_deadline()).min();
-        let look = self.attention.plan(deadline, self.fleet.is_timed());
+        let own = [
+            self.fleet.next_deadline(),
+            self.measuring.deadline(),
+            self.unlistening.deadline(),
+            self.strangers.deadline(),
+            self.listeners.next_try(),
+        ];
+        let look = self.attention.plan(own.into_iter().flatten().min(), self.fleet.is_timed());
         let due = async {
             match look {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -222,11 +247,13 @@ impl Driver {
         tokio::select! {
             // Requests first: a stop is heard however much else is going on. Deadlines last: `apply` looks at them each time.
             biased;
-            request = self.requests.recv(), if !self.is_orphaned => {
+            request = self.requests.recv(), if !self.is_orphaned && self.lookup.is_none() => {
                 request.map_or(Input::HandlesDropped, Input::Requested)
             }
+            (request, found) = Lookup::found(&mut self.lookup) => Input::LookedUp(request, found),
             Some(news) = self.process_news.recv() => Input::Process(news),
             Some(news) = self.link_news.recv() => Input::Link(news),
+            () = self.listeners.until_shut_down() => Input::ListenerShutDown,
             () = due => Input::TimePassed,
         }
     }
@@ -246,7 +273,21 @@ impl Driver {
         }
         let (mut admitted, mut taken) = (None, None);
         let _place = turns::at(input.name());
+        let (input, _known) = match input {
+            Input::LookedUp(mut request, mut found) => match found.complete(&mut request) {
+                Ok(()) => (Input::Requested(request), Some(found.hosts.known())),
+                Err(fault) => {
+                    if let Request::Change { reply, .. } = request {
+                        let _ = reply.verdict.send(Err(fault.into()));
+                    }
+                    return away.is_some();
+                }
+            },
+            input => (input, None),
+        };
         match input {
+            // It was let in above.
+            Input::LookedUp(..) => {}
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
@@ -257,7 +298,8 @@ impl Driver {
             Input::Requested(Request::Scale { count, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
                 admitted = Some(reply.gate);
-                self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, by });
+                let queued = self.listeners.queued();
+                self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, queued, by });
             }
             Input::Requested(Request::Change { change, by, reply }) => {
                 admitted = self.change(now, change, by, reply);
@@ -292,7 +334,11 @@ impl Driver {
             }
             Input::Process(news) => self.process_news(now, news),
             Input::Link(news) => taken = self.link_news(now, news),
+            Input::ListenerShutDown => self.renew_listeners(now),
             Input::TimePassed => {}
+        }
+        if self.listeners.next_try().is_some_and(|at| at <= now) {
+            self.renew_listeners(now);
         }
         if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
             self.fleet.handle(now, FleetInput::TimePassed);
@@ -364,9 +410,8 @@ impl Driver {
         if self.fleet.doing() == Doing::Idle {
             if let Err(error) = self.open() {
                 self.close();
-                let error = StartError::opening(Arc::clone(&self.app), error);
-                let _ = reply.verdict.send(Err(error));
-                return Some(reply.gate);
+                reply.refuse(StartError::opening(Arc::clone(&self.app), error));
+                return None;
             }
             self.outcome.send_replace(None);
         }
@@ -379,7 +424,7 @@ impl Driver {
     fn open(&mut self) -> Result<(), OpenError> {
         let generation = self.fleet.generation();
         if let Some(edition) = self.editions.get_mut(&generation) {
-            edition.open(&mut self.listeners, &self.pool, &self.link_sender)?;
+            edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller)?;
         }
         self.show_edition();
         Ok(())
@@ -387,7 +432,7 @@ impl Driver {
 
     /// Nobody can connect any more, unless another app listens there too.
     pub(super) fn close_listeners(&mut self) {
-        self.listeners = AppListeners::default();
+        self.listeners = AppListeners::new(self.teller.clone());
         self.show_edition();
     }
 

@@ -15,6 +15,7 @@ use crate::machine::ids::Generation;
 use crate::machine::worker::Identity;
 use crate::notify::NotifyPlace;
 use crate::process::MARK;
+use crate::upkeep::Teller;
 
 /// What the workers of one generation are made from.
 #[derive(Debug)]
@@ -39,22 +40,23 @@ impl Edition {
         listeners: &mut AppListeners,
         pool: &ListenerPool,
         news: &mpsc::Sender<LinkNews>,
+        teller: &Teller,
     ) -> Result<(), OpenError> {
         for spec in &self.spec.listeners {
             listeners.open(spec, pool).map_err(|source| OpenError::Listen(Arc::new(source)))?;
         }
         match self.spec.protocol {
-            Protocol::Drover => self.speak(news),
+            Protocol::Drover => self.speak(news, teller),
             Protocol::Notify if self.spec.notify_fd.is_none() => self.listen().map(drop),
             Protocol::Notify | Protocol::None => Ok(()),
         }
     }
 
     /// Opens the socket that its workers speak on.
-    pub(super) fn speak(&mut self, news: &mpsc::Sender<LinkNews>) -> Result<(), OpenError> {
+    pub(super) fn speak(&mut self, news: &mpsc::Sender<LinkNews>, teller: &Teller) -> Result<(), OpenError> {
         if self.link.is_none() {
-            let server =
-                LinkServer::open(news.clone()).map_err(|source| OpenError::Link(Arc::new(source)))?;
+            let server = LinkServer::open(news.clone(), teller.clone())
+                .map_err(|source| OpenError::Link(Arc::new(source)))?;
             self.link = Some(server);
         }
         Ok(())

@@ -90,6 +90,38 @@ pub(super) enum OpenError {
     Link(Arc<DirectoryError>),
 }
 
+/// What may have to be found out before it is told.
+pub(super) trait Opening: Sized {
+    /// The error, if a port is in use and nobody has looked by whom.
+    fn lacking_holder(&self) -> Option<Arc<ListenError>>;
+
+    /// The same with what was found.
+    fn with(self, found: Arc<ListenError>) -> Self;
+}
+
+macro_rules! opening {
+    ($error:ident) => {
+        impl Opening for $error {
+            fn lacking_holder(&self) -> Option<Arc<ListenError>> {
+                match self {
+                    Self::Listen { source, .. } if source.lacks_holder() => Some(Arc::clone(source)),
+                    _ => None,
+                }
+            }
+
+            fn with(self, found: Arc<ListenError>) -> Self {
+                match self {
+                    Self::Listen { app, .. } => Self::Listen { app, source: found },
+                    other => other,
+                }
+            }
+        }
+    };
+}
+
+opening!(StartError);
+opening!(OperateError);
+
 impl StartError {
     pub(super) fn opening(app: Arc<str>, error: OpenError) -> Self {
         match error {

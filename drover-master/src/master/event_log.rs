@@ -299,6 +299,7 @@ mod tests {
         let exit = Arc::new(Exit {
             reason: ExitReason::NormalExit,
             during: Phase::Started,
+            at: tokio::time::Instant::now().into_std(),
             uptime: Duration::ZERO,
             usage: Usage::default(),
             stderr_tail: vec!["x".repeat(1024); 20],

@@ -204,6 +204,7 @@ impl Driver {
                 self.send(now, id, "Quit", master_frame::Body::Quit(quit));
             }
             WorkerAction::StartProbe => self.start_probe(id),
+            WorkerAction::LookWhetherStopped => self.look_whether_stopped(now, id),
             WorkerAction::Ask { question, number } => self.ask(id, question, number),
             WorkerAction::EmptyQueue => self.empty_queue(now, id),
             WorkerAction::SendPing => self.send(now, id, "Ping", master_frame::Body::Ping(Ping {})),
@@ -229,6 +230,7 @@ impl Driver {
             | WorkerAction::ReportDeadline { .. }
             | WorkerAction::ReportReloaded
             | WorkerAction::ReportNotReloaded { .. }
+            | WorkerAction::ReportNotReady { .. }
             | WorkerAction::ReportOutOfOrder { .. }
             | WorkerAction::ReportRefused { .. }
             | WorkerAction::ReportUnready { .. }

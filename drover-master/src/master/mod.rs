@@ -12,6 +12,7 @@ mod event_log;
 mod handle;
 mod hook;
 mod links;
+mod lookup;
 mod measuring;
 mod notifying;
 mod processes;

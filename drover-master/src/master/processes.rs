@@ -168,6 +168,7 @@ impl Driver {
             ProcessNews::QueueEmptied { id } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
             }
+            ProcessNews::Upkeep(news) => self.upkeep_news(now, news),
             ProcessNews::SocketsLetGo => self.sockets_let_go(),
             ProcessNews::SaidNoMore { id } => {
                 if let Some(ended) = self.contacts.get_mut(&id).and_then(|contact| contact.ended.take()) {

@@ -1,15 +1,19 @@
 //! The driver's dealings with slots that have queues of their own: connections are led to where workers are ready.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+use tokio::sync::mpsc;
 
 use super::contact::{AbortOnDrop, ProcessNews};
 use super::driver::Driver;
-use crate::listener::until_empty;
+use crate::listener::{Renewed, until_empty};
 use crate::machine::fleet::{EventKind, FleetEvent, FleetInput};
 use crate::machine::gate::Doing;
 use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::WorkerInput;
+use crate::upkeep::{Teller, UpkeepNews};
 
 impl Driver {
     /// Leads connections by what happened to a worker. While the app ends nothing is led away: there is nowhere to.
@@ -58,6 +62,34 @@ impl Driver {
     pub(super) fn close_queues(&mut self, changed: &[SlotIndex]) {
         if !changed.is_empty() && !self.is_ending() {
             self.listeners.retain(|slot| self.fleet.worker_status(slot).is_some());
+        }
+    }
+
+    /// Who looks after paths tells this driver by the queue of its processes; again later, if that is full.
+    pub(super) fn teller(queue: mpsc::Sender<ProcessNews>) -> Teller {
+        Teller(Arc::new(move |news| queue.try_send(ProcessNews::Upkeep(news)).is_ok()))
+    }
+
+    pub(super) fn upkeep_news(&mut self, now: Instant, news: UpkeepNews) {
+        match news {
+            UpkeepNews::ListenerReplaced => self.renew_listeners(now),
+            UpkeepNews::Renewed(renewal) => {
+                let renewal = Box::new(renewal);
+                self.fleet.handle(now, FleetInput::SocketRenewed { renewal, outdates_workers: false });
+            }
+        }
+    }
+
+    /// Opens again what was shut down by a worker, and takes what is in the place of what was swept away. Not while the app ends, which may have shut it down
+    /// itself.
+    pub(super) fn renew_listeners(&mut self, now: Instant) {
+        if self.is_ending() {
+            return;
+        }
+        for Renewed { renewal, is_another } in self.listeners.renew(now) {
+            let input =
+                FleetInput::SocketRenewed { renewal: Box::new(renewal), outdates_workers: is_another };
+            self.fleet.handle(now, input);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::error::Unavailable;
+use super::error::{Opening, Unavailable};
 
 /// Resolves to the verdict of an operation that is under way already. Dropping it cancels nothing.
 #[derive(Debug)]
@@ -39,6 +40,27 @@ impl<T, E> Ticket<T, E> {
         let (gate, gate_passed) = oneshot::channel();
         let ticket = Self { state: State::Waiting(verdict_received), gate: Some(gate_passed) };
         (ticket, Reply { verdict, gate })
+    }
+}
+
+impl<T: Send + 'static, E: Opening + Send + 'static> Reply<T, E> {
+    /// Refuses. Who has a port that is in use is looked up first, by a thread that may walk over `/proc`.
+    pub(super) fn refuse(self, error: E) {
+        let Some(in_use) = error.lacking_holder() else {
+            let _ = self.verdict.send(Err(error));
+            // Only now the gate goes, with the rest: a refusal has its verdict.
+            return;
+        };
+        tokio::spawn(async move {
+            let found = tokio::task::spawn_blocking(move || in_use.with_holder()).await;
+            let error = match found {
+                Ok(Some(found)) => error.with(Arc::new(found)),
+                _ => error,
+            };
+            let Self { verdict, gate } = self;
+            let _ = verdict.send(Err(error));
+            drop(gate);
+        });
     }
 }
 

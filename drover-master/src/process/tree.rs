@@ -22,7 +22,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use super::census::{Member, is_in_session};
 use super::memory::resident;
 use crate::machine::exit::{ExitStatus, Usage};
-use crate::sys::{ended, group_signal, is_number_taken, own_child, pidfd_open, pidfd_signal, reap};
+use crate::sys::{
+    ended, group_signal, is_number_taken, own_child, pidfd_open, pidfd_signal, reap, stopped_by,
+};
 
 /// How long a drop waits for a killed process to be reaped: kept short, because it blocks; a process that is stuck in the
 /// kernel for longer is left to init.
@@ -100,6 +102,11 @@ impl Tree {
     /// Signals the process alone. A pidfd never means another process, so what is gone is not signalled.
     pub(crate) fn deliver(&self, signal: i32) -> io::Result<()> {
         pidfd_signal(self.pidfd.as_fd(), signal)
+    }
+
+    /// The signal that has stopped the process itself, if it is stopped.
+    pub(crate) fn stopped_by(&self) -> Option<i32> {
+        stopped_by(self.pidfd.as_fd())
     }
 
     /// How many bytes of memory the process itself holds; none once it is reaped, when its number may be another's.

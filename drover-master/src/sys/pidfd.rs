@@ -55,7 +55,30 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, Usag
     wait(pidfd, 0)
 }
 
+/// The signal that has stopped the child, if it is stopped. Nobody is told instead: it stays to be asked for (WNOWAIT).
+pub(crate) fn stopped_by(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let (info, _) = wait_for(pidfd, libc::WSTOPPED | libc::WNOWAIT).ok()?;
+    // SAFETY: waitid fills the fields of a child's siginfo, or leaves them zero with WNOHANG.
+    let (pid, signal) = unsafe { (info.si_pid(), info.si_status()) };
+    // One that a debugger has stopped (CLD_TRAPPED) is the debugger's.
+    (pid != 0 && info.si_code == libc::CLD_STOPPED).then_some(signal)
+}
+
 fn wait(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<(ExitStatus, Usage)>> {
+    let (info, usage) = wait_for(pidfd, libc::WEXITED | flags)?;
+    // SAFETY: waitid fills the fields of a child's siginfo, or leaves them zero with WNOHANG.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    if pid == 0 {
+        return Ok(None);
+    }
+    let status = match info.si_code {
+        libc::CLD_EXITED => ExitStatus::Code(status),
+        code => ExitStatus::Signal { number: status, core_dumped: code == libc::CLD_DUMPED },
+    };
+    Ok(Some((status, Usage { max_rss_kb: usage.ru_maxrss.unsigned_abs(), cpu: cpu_time(&usage) })))
+}
+
+fn wait_for(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<(libc::siginfo_t, libc::rusage)> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
@@ -66,7 +89,7 @@ fn wait(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<(ExitStatus, Usa
                 libc::P_PIDFD,
                 pidfd.as_raw_fd(),
                 info.as_mut_ptr(),
-                libc::WEXITED | libc::WNOHANG | flags,
+                libc::WNOHANG | flags,
                 usage.as_mut_ptr(),
             )
         };
@@ -79,17 +102,7 @@ fn wait(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<(ExitStatus, Usa
         }
     }
     // SAFETY: both were zeroed, which is a valid value of these plain C structs, and then perhaps filled.
-    let (info, usage) = unsafe { (info.assume_init(), usage.assume_init()) };
-    // SAFETY: waitid fills the fields of a child's siginfo, or leaves them zero with WNOHANG.
-    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
-    if pid == 0 {
-        return Ok(None);
-    }
-    let status = match info.si_code {
-        libc::CLD_EXITED => ExitStatus::Code(status),
-        code => ExitStatus::Signal { number: status, core_dumped: code == libc::CLD_DUMPED },
-    };
-    Ok(Some((status, Usage { max_rss_kb: usage.ru_maxrss.unsigned_abs(), cpu: cpu_time(&usage) })))
+    Ok(unsafe { (info.assume_init(), usage.assume_init()) })
 }
 
 fn cpu_time(usage: &libc::rusage) -> Duration {

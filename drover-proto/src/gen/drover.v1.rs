@@ -243,6 +243,9 @@ pub struct Exit {
     /// A sentence for people that says all of the above.
     #[prost(string, tag = "14")]
     pub text: ::prost::alloc::string::String,
+    /// When it ended, in milliseconds since 1970; 0: not known.
+    #[prost(uint64, tag = "15")]
+    pub time_ms: u64,
 }
 /// Where a worker, a slot or an app stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -886,6 +889,10 @@ pub struct AppStatus {
     /// The apps that have to be there before this one is started; empty unless it waits for them.
     #[prost(string, repeated, tag = "10")]
     pub waits_for: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What was let in and can't begin yet, and what it waits for, for people: "a reload waits until old workers are gone"; empty:
+    /// nothing.
+    #[prost(string, tag = "11")]
+    pub queued: ::prost::alloc::string::String,
 }
 /// A slot and what is in it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -919,9 +926,14 @@ pub struct WorkerStatus {
     /// What the worker is to the slot. While workers are replaced, a slot has several.
     #[prost(enumeration = "WorkerRole", tag = "12")]
     pub role: i32,
-    /// Why the worker does not count as ready though it is started: it failed its readiness probe. Empty: it does.
+    /// Why the worker does not count as ready though it is started: it failed its readiness probe. Of one that is starting: what keeps
+    /// it from being ready, as far as is known. Empty: nothing is known.
     #[prost(string, tag = "13")]
     pub unready: ::prost::alloc::string::String,
+    /// How much longer the master waits for what the worker is to do next: to become ready, to drain, to leave. Absent: it is to do
+    /// nothing, or the time is not limited.
+    #[prost(uint64, optional, tag = "14")]
+    pub left_ms: ::core::option::Option<u64>,
 }
 /// What happened? Answered by kept events, and with follow by later ones, until the client closes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -136,6 +136,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let web = reloading();
             Body::Status(StatusReply { apps: vec![web], ..Default::default() })
         }),
+        "status_reply_of_an_app_whose_reload_waits" => last(2, {
+            let web = waiting();
+            Body::Status(StatusReply { apps: vec![web], ..Default::default() })
+        }),
         "status_reply_of_an_app_with_an_unready_worker" => last(2, {
             let web = unready();
             Body::Status(StatusReply { apps: vec![web], ..Default::default() })
@@ -330,6 +334,7 @@ fn full_status() -> StatusReply {
         in_flight: Some(0),
         role: WorkerRole::Unspecified.into(),
         unready: String::new(),
+        left_ms: None,
     };
     let backing_off = WorkerStatus {
         id: 8,
@@ -358,6 +363,7 @@ fn full_status() -> StatusReply {
         listeners: vec!["http=127.0.0.1:1999".into()],
         outcome: String::new(),
         waits_for: Vec::new(),
+        queued: String::new(),
     };
     StatusReply {
         master: Some(MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 90_061_000 }),
@@ -389,6 +395,33 @@ fn reloading() -> AppStatus {
             worker(8, 1, 2, 4712, Phase::Started, WorkerRole::Occupant),
             worker(10, 1, 3, 4714, Phase::Starting, WorkerRole::Incoming),
         ],
+        ..Default::default()
+    }
+}
+
+fn waiting() -> AppStatus {
+    let ended = Exit {
+        kind: ExitKind::NormalExit.into(),
+        code: Some(0),
+        time_ms: 1_709_210_096_000,
+        ..Default::default()
+    };
+    let leaving = WorkerStatus {
+        id: 7,
+        generation: 1,
+        pid: 4711,
+        phase: Phase::ShuttingDown.into(),
+        last_exit: Some(ended),
+        role: WorkerRole::Leaving.into(),
+        left_ms: Some(17_000),
+        ..Default::default()
+    };
+    AppStatus {
+        name: "web".into(),
+        phase: Phase::Started.into(),
+        generation: 2,
+        workers: vec![leaving],
+        queued: "a reload waits until old workers are gone".into(),
         ..Default::default()
     }
 }

@@ -21,7 +21,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 
 use self::log::Log;
 use super::interrupt::Interrupt;
-use super::serve;
+use super::{patience, serve};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -59,6 +59,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
     let mut master = Started { child, says: BufReader::new(listener).lines(), log };
     tokio::select! {
         status = master.follow(global, args.no_wait) => status,
+        () = tell_waits(global, &socket) => ExitStatus::Done,
         () = super::passed(args.timeout) => {
             let limit = args.timeout.unwrap_or_default();
             message::error_text(&format!("not ready within {limit:?}; the master goes on starting"));
@@ -69,6 +70,15 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
             ExitStatus::Interrupted
         }
     }
+}
+
+/// Says what the start waits for, if it takes long.
+async fn tell_waits(global: &Global, socket: &Path) {
+    if global.quiet {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(patience::SOON).await;
+    patience::tell_of(socket, |_| true, |line| message::note(line)).await;
 }
 
 fn spawn(

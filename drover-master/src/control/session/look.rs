@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use drover_proto::latest::{
     AppDescription, DescribeReply, DescribeRequest, Done, Error, LogLine, LogsMissed, LogsRequest,
-    MasterStatus, OutputStream, Setting, StatusReply, StatusRequest, WorkerDescription, control_response,
+    MasterStatus, OutputStream, Phase, Setting, StatusReply, StatusRequest, WorkerDescription, WorkerRole,
+    WorkerStatus, control_response,
 };
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
@@ -14,7 +15,7 @@ use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session, over};
 use crate::control::convert;
 use crate::control::name::Name;
-use crate::master::Snapshot;
+use crate::master::{Master, Snapshot};
 use crate::process::{LogNext, LogStream, Stream};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
@@ -62,12 +63,17 @@ impl Session {
             Ok(names) => names,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
-        if let Some(unknown) = names.iter().find(|name| !snapshots.iter().any(|shot| fits(name, shot))) {
-            let error = nothing_fits(unknown, &snapshots);
-            return self.refuse(seq, error.code(), error.message).await;
+        let (mut part, mut size) = (DescribeReply::default(), 0);
+        for name in names.iter().filter(|name| !snapshots.iter().any(|shot| fits(name, shot))) {
+            let meant = apps.iter().map(|(master, _)| master);
+            let past = past_of(name, meant.filter(|master| name.matches_app(&master.spec().name))).await;
+            if past.is_empty() {
+                let error = nothing_fits(name, &snapshots);
+                return self.refuse(seq, error.code(), error.message).await;
+            }
+            part.workers.extend(past);
         }
         let now = tokio::time::Instant::now().into_std();
-        let (mut part, mut size) = (DescribeReply::default(), 0);
         for ((master, spec), snapshot) in apps.iter().zip(&snapshots) {
             if names.iter().any(|name| name.is_of_apps() && name.matches_app(&snapshot.app)) {
                 let settings = spec.settings().into_iter();
@@ -167,6 +173,30 @@ impl Session {
             }
         }
     }
+}
+
+/// What is remembered of a slot that apps have lost by a change of scale.
+async fn past_of(name: &Name, masters: impl Iterator<Item = &Master>) -> Vec<WorkerDescription> {
+    let Some(slot) = name.slot() else { return Vec::new() };
+    let mut past = Vec::new();
+    for master in masters {
+        let history = master.history(slot).await.unwrap_or_default();
+        if history.is_empty() {
+            continue;
+        }
+        let status = WorkerStatus {
+            slot: slot.0,
+            phase: Phase::ShutDown.into(),
+            role: WorkerRole::Occupant.into(),
+            ..WorkerStatus::default()
+        };
+        past.push(WorkerDescription {
+            app: master.spec().name.clone(),
+            status: Some(status),
+            history: history.iter().map(|ended| convert::whole_exit(ended)).collect(),
+        });
+    }
+    past
 }
 
 /// The names as they are meant; none mean all.

@@ -262,6 +262,7 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::Oneshot
         | DenyReason::SuspendOneshot
         | DenyReason::Suspended
+        | DenyReason::Queued { .. }
         | DenyReason::Leaving { .. }
         | DenyReason::NoProcess => ErrorCode::BadState,
         DenyReason::Count { .. } => ErrorCode::InvalidArgument,

@@ -106,7 +106,7 @@ impl Fleet {
         let standing = self.standing(id, identity.slot);
         let mut after_exit = None;
         if let Some(slot) = self.slots.get_mut(identity.slot.0 as usize) {
-            slot.record(Arc::clone(&exit));
+            slot.record(Arc::clone(&exit), as_wished);
             if standing == Standing::Occupant {
                 slot.state = SlotState::Undecided { ended: id, proposed: None };
                 after_exit = slot.after_exit.take();

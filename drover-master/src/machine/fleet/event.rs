@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, StartFailure};
+use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, SocketRenewal, StartFailure};
 use crate::machine::exit::{Exit, signal_name};
 use crate::machine::ids::{Generation, WorkerId};
 use crate::machine::phase::Phase;
@@ -89,6 +89,11 @@ pub enum EventKind {
     DeadlineMissed {
         /// What it did not do in time.
         missed: &'static str,
+    },
+    /// Something keeps a worker from being ready.
+    NotReady {
+        /// What.
+        why: Arc<str>,
     },
     /// The app is to have another number of workers.
     Scaling {
@@ -219,6 +224,11 @@ pub enum EventKind {
         /// How many came before it that are not shown.
         missed: u64,
     },
+    /// A socket of the app was lost while it runs, and made again if that was possible.
+    SocketRenewed {
+        /// Which one, and how.
+        renewal: Box<SocketRenewal>,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -266,6 +276,7 @@ impl EventKind {
             Self::Repeated { .. } => "repeated",
             Self::StrangersRefused { .. } => "strangers_refused",
             Self::DeadlineMissed { .. } => "deadline_missed",
+            Self::NotReady { .. } => "not_ready",
             Self::Scaling { .. } => "scaling",
             Self::Scaled { .. } => "scaled",
             Self::RolledBack { .. } => "rolled_back",
@@ -288,6 +299,8 @@ impl EventKind {
             Self::Unready { .. } => "unready",
             Self::ReadyAgain => "ready_again",
             Self::Message { .. } => "message",
+            Self::SocketRenewed { renewal } if renewal.fault.is_some() => "socket_lost",
+            Self::SocketRenewed { .. } => "socket_renewed",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -332,11 +345,12 @@ impl EventKind {
             Self::RollingBack { failure } => failure.to_string(),
             Self::ReloadRolledBack { to, failure } => format!("generation {to} again: {failure}"),
             Self::Committed { generation } => format!("generation {generation}"),
-            Self::Unready { reason } => Readable(reason).to_string(),
+            Self::Unready { reason } | Self::NotReady { why: reason } => Readable(reason).to_string(),
             Self::Message { topic, text, missed: 0 } => format!("{topic}: {text}"),
             Self::Message { topic, text, missed } => {
                 format!("{topic}: {text} ({missed} before it are not shown)")
             }
+            Self::SocketRenewed { renewal } => renewal.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),

@@ -1,11 +1,12 @@
 //! What can happen to an app: facts, in the past tense.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Count, Release, Reload, Target};
+use super::{Count, Release, Reload, SocketRenewal, Target};
 use crate::machine::gate;
-use crate::machine::ids::{TicketId, WorkerId};
+use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
 use crate::machine::worker::{Identity, WorkerInput};
 
@@ -34,6 +35,8 @@ pub enum FleetInput {
         ticket: TicketId,
         /// How many.
         count: Count,
+        /// The slots in whose own queues connections wait.
+        queued: BTreeSet<SlotIndex>,
         /// Who asked, for people.
         by: Arc<str>,
     },
@@ -110,6 +113,13 @@ pub enum FleetInput {
         worker: WorkerId,
         /// Its resident set, in bytes.
         rss: u64,
+    },
+    /// A socket of the app was lost, and made again if that was possible.
+    SocketRenewed {
+        /// Which one, and how.
+        renewal: Box<SocketRenewal>,
+        /// Whether the workers that there are have one that nobody reaches any more.
+        outdates_workers: bool,
     },
     /// The program's hook answered [`AskPolicy`](super::FleetAction::AskPolicy).
     ExitDecided {

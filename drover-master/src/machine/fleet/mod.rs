@@ -39,6 +39,7 @@ mod input;
 mod news;
 mod operation;
 mod recycle;
+mod renewal;
 mod repeats;
 mod rollout;
 mod scale;
@@ -62,12 +63,14 @@ use operation::Operation;
 pub use operation::Target;
 pub use recycle::RecycleReason;
 use recycle::Recycling;
+pub use renewal::{SocketLoss, SocketRenewal};
 use repeats::Repeats;
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, Reload, ReloadFailure};
 pub use scale::Count;
 pub use self_reload::NotReloaded;
 use self_reload::SelfReload;
+use slot::History;
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, Role, WorkerStatus};
 use waiting::Waiting;
@@ -125,6 +128,8 @@ pub struct Fleet {
     /// How the app will have ended: decided when its end begins, told when the last worker is gone.
     outcome: Option<Outcome>,
     slots: Vec<Slot>,
+    /// How workers ended in slots that the app has lost.
+    past: BTreeMap<SlotIndex, History>,
     /// How many of them the app should have.
     members: usize,
     workers: HashMap<WorkerId, Worker>,
@@ -149,6 +154,8 @@ pub struct Fleet {
     drains: Vec<Drain>,
     /// One of each kind at the most.
     waiting: VecDeque<Waiting>,
+    /// The slots in whose own queues connections waited when a change of scale was last asked for.
+    queued: BTreeSet<SlotIndex>,
     recycling: Recycling,
 
     actions: VecDeque<FleetAction>,
@@ -196,6 +203,7 @@ impl Fleet {
             slots: (0..count).map(|index| Slot::new(SlotIndex(index), current.clone())).collect(),
             newest: current.generation,
             current,
+            past: BTreeMap::new(),
             has_hook,
             rng,
             doing: Doing::Idle,
@@ -216,6 +224,7 @@ impl Fleet {
             self_reload: None,
             drains: Vec::new(),
             waiting: VecDeque::new(),
+            queued: BTreeSet::new(),
             recycling: Recycling::default(),
             actions: VecDeque::new(),
             changed: Vec::new(),
@@ -234,7 +243,10 @@ impl Fleet {
             FleetInput::OperationRequested { ticket, request, target, by } => {
                 self.operation_requested(now, ticket, request, target, by);
             }
-            FleetInput::ScaleRequested { ticket, count, by } => self.scale_requested(now, ticket, count, &by),
+            FleetInput::ScaleRequested { ticket, count, queued, by } => {
+                self.queued = queued;
+                self.scale_requested(now, ticket, count, &by);
+            }
             FleetInput::ReloadRequested { ticket, reload, by } => {
                 self.reload_requested(now, ticket, *reload, &by);
             }
@@ -252,6 +264,9 @@ impl Fleet {
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
             FleetInput::Measured { worker, rss } => self.measured(worker, rss),
+            FleetInput::SocketRenewed { renewal, outdates_workers } => {
+                self.socket_renewed(*renewal, outdates_workers);
+            }
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::TimePassed => self.time_passed(now),
             FleetInput::WasAway { by } => self.was_away(now, by),

@@ -87,6 +87,10 @@ impl Fleet {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::DeadlineMissed { missed });
             }
+            WorkerAction::ReportNotReady { why } => {
+                let phase = self.phase_of(id);
+                self.publish_worker(id, phase, EventKind::NotReady { why });
+            }
             WorkerAction::ReportRefused { why } => {
                 let phase = self.phase_of(id);
                 self.publish_worker(id, phase, EventKind::Refused { why });
@@ -120,6 +124,7 @@ impl Fleet {
             | WorkerAction::SendQuit { .. }
             | WorkerAction::SendPing
             | WorkerAction::StartProbe
+            | WorkerAction::LookWhetherStopped
             | WorkerAction::Ask { .. }
             | WorkerAction::EmptyQueue
             | WorkerAction::RefuseMessage { .. }

@@ -1,4 +1,5 @@
-//! Workers that have served enough are replaced, one at a time, while nothing else changes the app.
+//! Workers that have served enough are replaced, one at a time, while nothing else changes the app; those with a socket that
+//! was replaced, too.
 //!
 //! ```text
 //!                   over a limit                its turn              the new one has its place
@@ -60,6 +61,8 @@ pub enum RecycleReason {
         /// Its limit.
         limit: u64,
     },
+    /// It has a socket that nobody reaches any more: another is in its place.
+    Socket,
 }
 
 /// A sentence about the worker, for people.
@@ -72,6 +75,9 @@ impl fmt::Display for RecycleReason {
             Self::Memory { rss, limit } => write!(f, "it uses {} MiB, over {}", mib(rss), mib(limit)),
             Self::Requests { count, limit } => {
                 write!(f, "it has answered {} requests, over {}", grouped(count), grouped(limit))
+            }
+            Self::Socket => {
+                f.write_str("it has a socket that was replaced, and the new one is for a new worker")
             }
         }
     }
@@ -140,7 +146,7 @@ impl Recycling {
         self.clocks.set(Clock::Age(id), None);
     }
 
-    fn add(&mut self, id: WorkerId, reason: RecycleReason) {
+    pub(super) fn add(&mut self, id: WorkerId, reason: RecycleReason) {
         if self.known.insert(id) {
             self.due.push_back((id, reason));
         }
@@ -230,7 +236,7 @@ impl Fleet {
         let why = match reason {
             // It waited for its turn.
             RecycleReason::Age { limit, .. } => RecycleReason::Age { age: self.served(now, id), limit },
-            RecycleReason::Memory { .. } | RecycleReason::Requests { .. } => reason,
+            RecycleReason::Memory { .. } | RecycleReason::Requests { .. } | RecycleReason::Socket => reason,
         };
         self.publish_worker(id, Phase::Started, EventKind::Recycling { why });
         let by: Arc<str> = BY.into();
@@ -291,8 +297,12 @@ impl Fleet {
 
     /// Other limits hold: everything is looked at again. Each worker keeps its draw.
     pub(super) fn watch_all(&mut self, now: Instant) {
-        let draws = std::mem::take(&mut self.recycling.draws);
+        let Recycling { draws, due, .. } = std::mem::take(&mut self.recycling);
         self.recycling = Recycling { draws, ..Recycling::default() };
+        // Whatever the limits are.
+        for (id, reason) in due.into_iter().filter(|(_, reason)| *reason == RecycleReason::Socket) {
+            self.recycling.add(id, reason);
+        }
         let mut ready: Vec<WorkerId> = self.workers.keys().copied().collect();
         ready.sort_unstable();
         for id in ready {

@@ -25,10 +25,14 @@ use super::{EventKind, Fleet, Slot, SlotState, StartFailure, Verdict};
 use crate::config::MAX_WORKERS;
 use crate::machine::gate::{DenyReason, Doing, SlotRequest};
 use crate::machine::ids::{SlotIndex, TicketId};
+use crate::machine::phase::Phase;
 use crate::machine::worker::{Worker, WorkerInput};
 
 /// Who asks the other newcomers to leave when one has failed.
 const FAILED_NEWCOMER: &str = "a newcomer that failed";
+
+/// Of how many slots that the app has lost the past is kept. More than anybody looks at; some 10 KiB each at most.
+const PAST: usize = 64;
 
 /// How many workers there are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,10 @@ impl Fleet {
             Ok(to) => to,
             Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
         };
+        let victims = self.victims(from.saturating_sub(to) as usize);
+        if let Some(slot) = victims.iter().copied().find(|slot| self.is_waited_for(*slot)) {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Queued { slot }));
+        }
         let superseded = |operation: &Operation| !matches!(operation.wanted, Wanted::Slots(_));
         self.answer_operations(superseded, &Verdict::Interrupted { by: Arc::clone(by) });
         self.publish_app(EventKind::Scaling { from, to, by: Arc::clone(by) });
@@ -63,7 +71,6 @@ impl Fleet {
             let waits_for = newcomers.iter().copied().chain(brought_back).collect();
             (Wanted::Growth(Growth { from, newcomers }), waits_for)
         } else {
-            let victims = self.victims((from - to) as usize);
             (Wanted::Shrinkage { from }, self.retire(now, &victims, by))
         };
         let waits_for = if self.doing == Doing::Idle { BTreeSet::new() } else { waits_for };
@@ -131,7 +138,9 @@ impl Fleet {
         self.members += count;
         for &slot in &newcomers {
             let release = self.current.clone();
+            let past = self.past.remove(&slot).unwrap_or_default();
             self.slot_mut(slot).reset(release);
+            self.slot_mut(slot).history = past;
             if self.doing == Doing::Started {
                 self.enqueue(slot);
             }
@@ -145,6 +154,15 @@ impl Fleet {
         let mut members: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_member()).collect();
         members.sort_by_key(|slot| self.worth(slot));
         members.into_iter().take(count).map(|slot| slot.index).collect()
+    }
+
+    /// Whether connections wait in a slot's own queue that it will not take before it leaves: who serves does.
+    fn is_waited_for(&self, slot: SlotIndex) -> bool {
+        let serves = match self.slots[slot.0 as usize].state {
+            SlotState::Occupied(id) => self.phase_of(id) == Phase::Started && !self.is_suspended(slot),
+            _ => false,
+        };
+        !serves && self.queued.contains(&slot)
     }
 
     fn worth(&self, slot: &Slot) -> impl Ord + use<> {
@@ -187,6 +205,11 @@ impl Fleet {
     /// A slot that the app does not have any more is empty.
     pub(super) fn retired(&mut self, slot: SlotIndex) {
         let release = self.current.clone();
+        let history = std::mem::take(&mut self.slot_mut(slot).history);
+        self.past.insert(slot, history);
+        while self.past.len() > PAST {
+            self.past.pop_last();
+        }
         self.slot_mut(slot).reset(release);
         self.slot_mut(slot).state = SlotState::Retired;
         self.slot_emptied(slot);

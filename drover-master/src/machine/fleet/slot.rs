@@ -10,8 +10,39 @@ use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::{Decision, RestartTracker};
 
-/// How many ends of a slot are kept. Enough to see a pattern; at some 300 bytes each it costs little.
+/// How many ends of a slot are kept of each kind. Enough to see a pattern; at some 300 bytes each it costs little.
 const HISTORY: usize = 8;
+
+/// How the last workers of a slot ended. Those that ended as wished and those that did not are kept apart, so that no number of
+/// restarts by request pushes a crash out.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    /// Oldest first.
+    as_wished: VecDeque<Arc<Exit>>,
+    /// Oldest first.
+    failed: VecDeque<Arc<Exit>>,
+}
+
+impl History {
+    fn record(&mut self, exit: Arc<Exit>, as_wished: bool) {
+        let ends = if as_wished { &mut self.as_wished } else { &mut self.failed };
+        if ends.len() == HISTORY {
+            ends.pop_front();
+        }
+        ends.push_back(exit);
+    }
+
+    fn last(&self) -> Option<&Arc<Exit>> {
+        self.as_wished.back().into_iter().chain(self.failed.back()).max_by_key(|exit| exit.at)
+    }
+
+    /// Oldest first; at most 8 of each kind.
+    pub fn ends(&self) -> Vec<Arc<Exit>> {
+        let mut ends: Vec<_> = self.as_wished.iter().chain(&self.failed).cloned().collect();
+        ends.sort_by_key(|exit| exit.at);
+        ends
+    }
+}
 
 /// A place for a worker.
 #[derive(Debug)]
@@ -32,8 +63,8 @@ pub struct Slot {
     pub after_exit: Option<AfterExit>,
     /// The memory of its failures.
     pub tracker: RestartTracker,
-    /// Its last ends, oldest first.
-    history: VecDeque<Arc<Exit>>,
+    /// Its last ends.
+    pub history: History,
 }
 
 /// What is in a slot.
@@ -93,7 +124,7 @@ impl Slot {
             was_filled: false,
             after_exit: None,
             tracker: RestartTracker::default(),
-            history: VecDeque::new(),
+            history: History::default(),
         }
     }
 
@@ -102,21 +133,13 @@ impl Slot {
         *self = Self::new(self.index, release);
     }
 
-    pub(super) fn record(&mut self, exit: Arc<Exit>) {
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(exit);
+    pub(super) fn record(&mut self, exit: Arc<Exit>, as_wished: bool) {
+        self.history.record(exit, as_wished);
     }
 
     /// How the last worker ended.
     pub fn last_exit(&self) -> Option<&Arc<Exit>> {
-        self.history.back()
-    }
-
-    /// How the last workers ended, oldest first; at most 8.
-    pub fn history(&self) -> impl ExactSizeIterator<Item = &Arc<Exit>> {
-        self.history.iter()
+        self.history.last()
     }
 
     /// Whether it is one of the places that the app should have: not retired, and not about to be.

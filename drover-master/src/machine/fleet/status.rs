@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::rollout::Step;
+use super::slot::History;
 use super::{Fleet, Outcome, SlotState, Standing};
 use crate::machine::exit::Exit;
 use crate::machine::gate::Doing;
@@ -24,6 +25,8 @@ pub struct AppStatus {
     pub generation: Generation,
     /// What is under way, such as `start`.
     pub operation: Option<&'static str>,
+    /// What was let in and has to wait, and for what; for people.
+    pub queued: Option<String>,
     /// How it ended, if it has.
     pub outcome: Option<String>,
 }
@@ -79,6 +82,8 @@ pub struct WorkerStatus {
     pub unready: Option<Arc<str>>,
     /// Requests under way, if the worker says.
     pub in_flight: Option<u64>,
+    /// Until when the master waits for what the worker is to do next, if it waits.
+    pub waited_for_until: Option<Instant>,
 }
 
 impl Fleet {
@@ -95,6 +100,7 @@ impl Fleet {
                 Doing::Stopping => Some("shutdown"),
                 Doing::Killing => Some("kill"),
             },
+            queued: self.queued(),
             outcome: self.outcome.as_ref().filter(|_| self.doing == Doing::Idle).map(Outcome::to_string),
         }
     }
@@ -148,6 +154,7 @@ impl Fleet {
             status_text: worker.map_or_else(String::new, |worker| worker.said_status().0.to_owned()),
             unready: worker.and_then(Worker::unready).cloned(),
             in_flight: worker.and_then(|worker| worker.said_status().1),
+            waited_for_until: worker.and_then(Worker::waited_for_until),
         })
     }
 
@@ -182,6 +189,7 @@ impl Fleet {
             status_text: text.to_owned(),
             unready: worker.unready().cloned(),
             in_flight,
+            waited_for_until: worker.waited_for_until(),
         })
     }
 
@@ -206,9 +214,13 @@ impl Fleet {
         rollout.incoming.values().filter(|incoming| proves(incoming.at)).count()
     }
 
-    /// How the last workers of a slot ended, oldest first.
+    /// How the last workers of a slot ended, oldest first; also of a slot that the app has lost by a change of scale.
     pub fn history(&self, slot: SlotIndex) -> Vec<Arc<Exit>> {
-        self.slots.get(slot.0 as usize).map_or_else(Vec::new, |slot| slot.history().cloned().collect())
+        let of_slot = self.slots.get(slot.0 as usize).filter(|slot| slot.state != SlotState::Retired);
+        of_slot
+            .map(|slot| &slot.history)
+            .or_else(|| self.past.get(&slot))
+            .map_or_else(Vec::new, History::ends)
     }
 
     /// Every slot, those included that the app is about to lose.

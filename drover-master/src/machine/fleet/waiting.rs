@@ -78,6 +78,29 @@ impl Fleet {
         }
     }
 
+    /// What waits and for what, for people.
+    pub(super) fn queued(&self) -> Option<String> {
+        let (what, generations) = match self.waiting.front() {
+            Some(Waiting::Reload { reload, .. }) => {
+                ("a reload", reload.max_generations(&self.current.rules).max(2))
+            }
+            // It waits for nothing but what is under way.
+            Some(Waiting::Scale { .. }) => ("a change of scale", 2),
+            // It is done but for the old workers, and somebody waits for them.
+            None if self.drains.iter().any(|drain| !drain.tickets.is_empty()) => {
+                return Some("the old workers of the last change still drain".to_owned());
+            }
+            None => return None,
+        };
+        let name = self.operation_name().filter(|_| self.is_busy());
+        Some(match name {
+            Some(name) => format!("{what} waits for the end of the {name} under way"),
+            None => format!(
+                "{what} waits until old workers are gone, since no more than {generations} generations may live (update.max_generations)"
+            ),
+        })
+    }
+
     /// Whether something changes the app already.
     pub(super) fn is_busy(&self) -> bool {
         !self.operations.is_empty()

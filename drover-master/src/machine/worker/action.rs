@@ -11,6 +11,13 @@ use crate::machine::phase::Phase;
 pub enum WorkerAction {
     /// Ask it from outside, again and again, until it answers or leaves.
     StartProbe,
+    /// Look whether its process is stopped by a signal, and tell at once.
+    LookWhetherStopped,
+    /// Tell what keeps it from being ready.
+    ReportNotReady {
+        /// Why.
+        why: Arc<str>,
+    },
     /// Ask it about its health, once, and tell with this number.
     Ask {
         /// What.

@@ -13,6 +13,10 @@ use crate::machine::restart::is_success;
 /// How long an end by force waits for a process that is being created; that takes a millisecond, or hangs.
 const CREATION_WHEN_HURRIED: Duration = Duration::from_secs(1);
 
+/// Of a worker whose start is over. That it has connected without a word, nobody knows to be its doing.
+const NEVER_CONNECTED: &str = "it never connected to DROVER_SOCKET with a Hello; a program that does not speak the protocol needs \
+                               the protocol \"none\" or \"notify\"";
+
 impl Worker {
     /// A graceful end: Stop, drain, Quit for a protocol worker that is ready; without the drain for one that is not;
     /// the stop signal for a worker without the protocol. One that is ready serves on for the pre-stop delay first,
@@ -200,7 +204,7 @@ impl Worker {
         self.deadline = None;
         let (cause, missed) = match kind {
             DeadlineKind::Create => return self.not_created(now),
-            DeadlineKind::MinUptime => return self.come_up(now, out),
+            DeadlineKind::MinUptime => return out.push(WorkerAction::LookWhetherStopped),
             DeadlineKind::PreStop => return self.empty_queue(now, out),
             DeadlineKind::Queue => {
                 // What waits is for the slot's next worker.
@@ -214,10 +218,7 @@ impl Worker {
             DeadlineKind::Kill if self.is_dead => return out.push(WorkerAction::AbandonRest),
             DeadlineKind::Kill => return out.push(WorkerAction::ReportUnkillable),
             DeadlineKind::Term => (None, "it did not leave in time after SIGTERM"),
-            DeadlineKind::Start => {
-                self.trouble = self.unready.take().or(self.trouble.take());
-                (Some(KillCause::StartDeadline), "it was not ready in time")
-            }
+            DeadlineKind::Start => return self.start_overdue(now, out),
             DeadlineKind::Drain => (Some(KillCause::StopDeadline), "it did not drain in time"),
             DeadlineKind::Quit => (Some(KillCause::QuitDeadline), "it did not leave in time"),
             DeadlineKind::Reconnect => {
@@ -238,6 +239,20 @@ impl Worker {
                 self.kill(now, out);
             }
         }
+    }
+
+    /// Whether it may be a program that knows nothing of the protocol.
+    fn has_never_connected(&self) -> bool {
+        self.rules.protocol == Protocol::Drover && self.link == Link::Never
+    }
+
+    /// It is not ready in time.
+    pub(super) fn start_overdue(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        let unsaid = self.has_never_connected().then(|| NEVER_CONNECTED.into());
+        self.trouble = self.unready.take().or(self.trouble.take()).or(unsaid);
+        out.push(WorkerAction::ReportDeadline { missed: "it was not ready in time" });
+        self.blame(KillCause::StartDeadline);
+        self.terminate(now, out);
     }
 
     /// The second rung; the third, if SIGTERM was what its whole tree was asked by.
@@ -286,6 +301,7 @@ impl Worker {
         let exit = Exit {
             reason,
             during: self.died_during.unwrap_or_else(|| self.phase()),
+            at: now,
             uptime: now.saturating_duration_since(self.spawned.unwrap_or(self.created)),
             usage,
             stderr_tail,

@@ -156,9 +156,12 @@ impl Worker {
         self.state == State::Started && self.health.unready.is_none()
     }
 
-    /// Why it takes no work though it is started, if that is so.
+    /// Why it takes no work though it is started, or what keeps it from that, as far as is known.
     pub fn unready(&self) -> Option<&Arc<str>> {
-        self.health.unready.as_ref()
+        match self.state {
+            State::Starting | State::Checking => self.unready.as_ref(),
+            _ => self.health.unready.as_ref(),
+        }
     }
 
     /// It would be ready, if nobody asked.

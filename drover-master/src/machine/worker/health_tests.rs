@@ -42,6 +42,9 @@ impl Asked {
     fn feed(&mut self, input: WorkerInput) {
         self.done.clear();
         self.worker.handle(self.now, input, &mut self.done);
+        if self.done.contains(&WorkerAction::LookWhetherStopped) {
+            return self.feed(WorkerInput::Looked { stopped_by: None });
+        }
         self.done.retain(|action| !matches!(action, WorkerAction::ReportPhase { .. }));
     }
 

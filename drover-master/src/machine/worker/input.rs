@@ -36,6 +36,11 @@ pub enum WorkerInput {
     ResumeAsked,
     /// It answered the probe.
     ProbePassed,
+    /// Its process was looked at.
+    Looked {
+        /// The signal that has stopped it, if it is stopped.
+        stopped_by: Option<i32>,
+    },
     /// It was asked from outside, and is not ready.
     ProbeFailed {
         /// Why.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Identity, Rules, Rung, State, Worker};
+use super::{DeadlineKind, Identity, Rules, Rung, State, Worker};
 use crate::machine::exit::Exit;
 use crate::machine::phase::Phase;
 
@@ -67,6 +67,24 @@ impl Worker {
     /// When it has to be told that a deadline passed.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline.map(|(_, at)| at).into_iter().chain(self.watchdog.due()).min()
+    }
+
+    /// Until when the master waits for what it is to do next. Not for what limits nothing: the next ping, a pause before its stop,
+    /// the uptime that makes it ready.
+    pub fn waited_for_until(&self) -> Option<Instant> {
+        self.deadline.and_then(|(kind, at)| match kind {
+            DeadlineKind::Heartbeat | DeadlineKind::PreStop => None,
+            DeadlineKind::MinUptime => self.unready.is_some().then_some(self.extendable_until),
+            DeadlineKind::Create
+            | DeadlineKind::Start
+            | DeadlineKind::Queue
+            | DeadlineKind::Drain
+            | DeadlineKind::Quit
+            | DeadlineKind::Term
+            | DeadlineKind::Kill
+            | DeadlineKind::Reload
+            | DeadlineKind::Reconnect => Some(at),
+        })
     }
 
     /// What it last said of itself, and how much it has in flight.

@@ -40,6 +40,7 @@ mod notified;
 mod reloading;
 mod remains;
 mod resting;
+mod starting;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -249,6 +250,7 @@ impl Worker {
             WorkerInput::RestFound { pids } => self.rest_found(now, &pids, out),
             WorkerInput::RestSurvived { pids } => self.rest_survived(&pids),
             WorkerInput::ProbePassed
+            | WorkerInput::Looked { .. }
             | WorkerInput::ProbeFailed { .. }
             | WorkerInput::TryDue
             | WorkerInput::Answered { .. }
@@ -268,9 +270,10 @@ impl Worker {
             WorkerInput::Connected => self.connected(now, out),
             WorkerInput::ProbePassed => {
                 if self.state == State::Starting {
-                    self.come_up(now, out);
+                    out.push(WorkerAction::LookWhetherStopped);
                 }
             }
+            WorkerInput::Looked { stopped_by } => self.looked(now, stopped_by, out),
             // Evidence only: its start deadline decides.
             WorkerInput::ProbeFailed { reason } => {
                 if self.state == State::Starting {
@@ -303,44 +306,6 @@ impl Worker {
             WorkerInput::Exited { status, usage, stderr_tail } => {
                 self.exited(now, status, usage, stderr_tail)
             }
-        }
-    }
-
-    fn spawned(&mut self, now: Instant, pid: u32, out: &mut Vec<WorkerAction>) {
-        let State::Initialized { doomed } = self.state else { return };
-        self.pid = Some(pid);
-        self.spawned = Some(now);
-        self.enter(State::Starting, out);
-        match self.rules.protocol {
-            Protocol::Drover => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-                self.extendable_until = after(now, self.rules.start.max_timeout);
-                if self.early && self.link == Link::Up {
-                    self.come_up(now, out);
-                }
-            }
-            Protocol::Notify => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-                self.extendable_until = after(now, self.rules.start.max_timeout);
-            }
-            // It is ready when it is done, and may take as long as that policy says.
-            Protocol::None if self.rules.kind == Kind::Oneshot => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-            }
-            Protocol::None if self.rules.start.probe.is_some() => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
-                out.push(WorkerAction::StartProbe);
-            }
-            Protocol::None if self.rules.start.min_uptime.is_zero() => self.come_up(now, out),
-            Protocol::None => {
-                self.set_deadline(DeadlineKind::MinUptime, after(now, self.rules.start.min_uptime))
-            }
-        }
-        match doomed {
-            None => {}
-            Some(Rung::Asked) => self.ask_to_leave(now, out),
-            Some(Rung::Terminated) => self.terminate(now, out),
-            Some(Rung::Killed) => self.kill(now, out),
         }
     }
 

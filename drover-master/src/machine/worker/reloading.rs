@@ -29,11 +29,11 @@ const SLACK: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reloading {
     asked: Instant,
-    stage: Stage,
+    pub(super) stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Signalled,
     /// It tells of a reload that was under way when the signal came.
     Stale,
@@ -86,10 +86,14 @@ impl Worker {
     }
 
     pub(super) fn reload_overdue(&mut self, out: &mut Vec<WorkerAction>) {
+        if self.is_trusted() {
+            return out.push(WorkerAction::LookWhetherStopped);
+        }
         let why = match self.reloading.take().map(|reloading| reloading.stage) {
-            Some(Stage::Trusted) => return out.push(WorkerAction::ReportReloaded),
             Some(Stage::Confirmed) => "it said RELOADING=1, and did not say READY=1 in time",
-            Some(Stage::Signalled | Stage::Stale) | None => "it did not say in time that it has reloaded",
+            Some(Stage::Signalled | Stage::Stale | Stage::Trusted) | None => {
+                "it did not say in time that it has reloaded"
+            }
         };
         out.push(WorkerAction::ReportNotReloaded { why });
     }

@@ -18,6 +18,8 @@ pub(super) struct Life {
     pub(super) worker: Worker,
     pub(super) now: Instant,
     pub(super) done: Vec<WorkerAction>,
+    /// What its process is found stopped by.
+    pub(super) stopped_by: Option<i32>,
 }
 
 impl Life {
@@ -34,6 +36,7 @@ impl Life {
             worker: Worker::new(identity, Arc::new(Rules::from(spec)), now, fastrand::Rng::with_seed(1)),
             now,
             done: Vec::new(),
+            stopped_by: None,
         }
     }
 
@@ -41,6 +44,12 @@ impl Life {
         for input in inputs {
             self.done.clear();
             self.worker.handle(self.now, input, &mut self.done);
+            // The driver looks at once.
+            while let Some(at) = self.done.iter().position(|done| *done == WorkerAction::LookWhetherStopped) {
+                self.done.remove(at);
+                let looked = WorkerInput::Looked { stopped_by: self.stopped_by };
+                self.worker.handle(self.now, looked, &mut self.done);
+            }
             self.done.retain(|action| !matches!(action, WorkerAction::ReportPhase { .. }));
         }
         self
@@ -50,6 +59,12 @@ impl Life {
     pub(super) fn overtaken(mut self) -> Self {
         self.now = self.worker.deadline().expect("a deadline");
         self.feed([WorkerInput::DeadlinePassed])
+    }
+
+    /// The same, with its process stopped by a signal.
+    fn overtaken_while_stopped(mut self) -> Self {
+        self.stopped_by = Some(libc::SIGTTIN);
+        self.overtaken()
     }
 
     /// Lets the time of the next try come.
@@ -254,6 +269,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("Connected", WorkerInput::Connected),
         ("Disconnected", WorkerInput::Disconnected),
         ("ProbePassed", WorkerInput::ProbePassed),
+        ("FoundStopped", WorkerInput::Looked { stopped_by: Some(libc::SIGTTIN) }),
         ("ProbeFailed", WorkerInput::ProbeFailed { reason: "GET / answered 500".into() }),
         ("TryDue", WorkerInput::TryDue),
         ("LivenessFailed", answered(Question::Liveness, Some("GET / answered 500"))),
@@ -418,6 +434,32 @@ fn a_plain_worker_is_ready_by_uptime_and_leaves_by_its_stop_signal() {
     let status = killed_by(libc::SIGTERM);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status };
     assert_eq!(life.exit(status), (reason, Phase::ShutDown));
+}
+
+#[test]
+fn a_process_that_is_stopped_by_a_signal_is_not_ready_until_it_goes_on() {
+    let plain = || Life::new(Protocol::None).feed([spawned()]);
+    for mut life in [plain().overtaken_while_stopped(), {
+        let mut life = probed();
+        life.stopped_by = Some(libc::SIGTTIN);
+        life.feed([WorkerInput::ProbePassed])
+    }] {
+        let why = life.worker.unready().expect("a reason").to_string();
+        assert!(why.contains("stopped by SIGTTIN") && why.contains("kill -CONT 4711"), "{why}");
+        assert_eq!(life.done, [WorkerAction::ReportNotReady { why: why.into() }]);
+        life = life.overtaken();
+        assert_eq!((life.worker.phase(), &life.done[..]), (Phase::Starting, &[][..]), "it is told once");
+        life.stopped_by = None;
+        assert_eq!(life.overtaken().worker.phase(), Phase::Started);
+    }
+    let mut life = plain().overtaken_while_stopped();
+    let began = life.now;
+    while life.worker.phase() == Phase::Starting {
+        life = life.overtaken();
+    }
+    assert_eq!(life.now - began, life.worker.rules.start.timeout, "a stopped process has the time to start");
+    let State::Exited { exit, .. } = life.feed([exited()]).worker.state().clone() else { panic!("it ended") };
+    assert!(exit.detail.is_some_and(|detail| detail.contains("stopped by SIGTTIN")));
 }
 
 #[test]

@@ -178,6 +178,9 @@ fn one_that_need_not_say_anything_has_reloaded_if_it_lives_for_its_min_uptime() 
     let life = reloading(false);
     assert_eq!(life.worker.deadline(), Some(life.now + Duration::from_secs(1)));
     assert_eq!(life.overtaken().done, [WorkerAction::ReportReloaded]);
+    let mut stopped = reloading(false);
+    stopped.stopped_by = Some(libc::SIGSTOP);
+    assert!(matches!(&stopped.overtaken().done[..], [WorkerAction::ReportNotReloaded { .. }]));
 }
 
 #[test]

@@ -146,8 +146,12 @@ impl SupervisorHandle {
     /// # Errors
     ///
     /// [`ConfigError`] if that can't be meant.
-    pub fn compare(&self, wanted: Description) -> Result<Planned, ConfigError> {
+    pub fn compare(&self, mut wanted: Description) -> Result<Planned, ConfigError> {
         wanted.check()?;
+        // Here it may wait; where apps are made it may not.
+        for app in &mut wanted.apps {
+            app.look_up_account()?;
+        }
         let changes = changes(&self.roster.description(), &wanted);
         let environments: Vec<_> = wanted.apps.iter().map(|app| (&app.name, &app.command.env)).collect();
         let id = self.hasher.hash_one((&changes, environments));

@@ -89,6 +89,7 @@ pub(super) fn start_failed() -> Outcome {
     let exit = Exit {
         reason: ExitReason::AbnormalExit { code: 1 },
         during: Phase::Starting,
+        at: tokio::time::Instant::now().into_std(),
         uptime: Duration::ZERO,
         usage: Usage::default(),
         stderr_tail: Vec::new(),

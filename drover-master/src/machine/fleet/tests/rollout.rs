@@ -126,6 +126,14 @@ fn a_reload_begins_while_old_workers_drain_until_too_many_generations_live() {
     let second = stage.reload(policy, None);
     stage.settle();
     assert_eq!(stage.generations(), [2], "it would be the third");
+    let queued = stage.fleet.status().queued.expect("it is told");
+    assert!(
+        queued.contains("a reload waits until old workers are gone") && queued.contains("than 2 gen"),
+        "{queued}"
+    );
+    let rows = stage.fleet.rows(SlotIndex(0));
+    let old = rows.iter().find(|row| row.role == Role::Leaving).expect("it is shown");
+    assert!(old.pid.is_some() && old.waited_for_until.is_some_and(|at| at > stage.now), "{old:?}");
     stage.pass(secs(60));
     assert_eq!((stage.verdict(first), stage.generations()), (Some(Verdict::Done), vec![3]));
     stage.pass(secs(60));

@@ -3,7 +3,7 @@
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
 use crate::config::{Protocol, RestartWhen, UpdatePolicy};
-use crate::machine::exit::ExitStatus;
+use crate::machine::exit::{Exit, ExitReason, ExitStatus};
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
 use crate::machine::worker::Said;
 
@@ -191,4 +191,31 @@ fn who_is_brought_back_by_a_scale_and_fails_takes_the_newcomers_along() {
     stage.settle();
     assert!(matches!(stage.verdict(scale), Some(Verdict::StartFailed(_))));
     assert_eq!((stage.fleet.status().desired, stage.fleet.status().ready), (2, 1));
+}
+
+#[test]
+fn a_crash_is_remembered_beside_any_number_of_restarts_and_over_a_change_of_scale() {
+    let mut stage = Stage::started(2);
+    stage.pass(secs(1));
+    stage.end_process(1, ExitStatus::Code(3));
+    stage.pass(secs(10));
+    for _ in 0..20 {
+        stage.operate_on(SlotRequest::Restart, 1);
+        stage.settle();
+        stage.pass(secs(1));
+    }
+    let is_crash = |exit: &Arc<Exit>| exit.reason == ExitReason::AbnormalExit { code: 3 };
+    let remembered = |stage: &Stage| {
+        let ends = stage.fleet.history(SlotIndex(1));
+        assert!(ends.is_sorted_by_key(|exit| exit.at) && ends.len() <= 16, "{ends:?}");
+        (ends.first().is_some_and(is_crash), ends.len())
+    };
+    assert_eq!(remembered(&stage), (true, 9));
+    stage.scale(Count::To(1));
+    stage.settle();
+    assert_eq!(stage.fleet.slots.len(), 1);
+    assert_eq!(remembered(&stage), (true, 9), "also of a slot that is gone");
+    stage.scale(Count::To(2));
+    stage.settle();
+    assert_eq!(remembered(&stage), (true, 9));
 }

@@ -1,6 +1,6 @@
 //! A fleet, its clock, and a kernel that plays the processes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,6 +62,8 @@ pub(super) struct Stage {
     pub(super) ailing: BTreeMap<SlotIndex, Question>,
     /// News told of workers that were gone.
     late: u64,
+    /// How often a process was looked at.
+    looks: u64,
 }
 
 #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
@@ -98,6 +100,7 @@ impl Stage {
             can_resume: true,
             ailing: BTreeMap::new(),
             late: 0,
+            looks: 0,
         }
     }
 
@@ -148,6 +151,12 @@ impl Stage {
     fn carry_out(&mut self, action: FleetAction) {
         match action {
             FleetAction::Spawn(identity) => self.spawn(identity),
+            // The driver looks at once, at whatever there is.
+            FleetAction::Worker { id, action: WorkerAction::LookWhetherStopped } => {
+                self.looks += 1;
+                let input = WorkerInput::Looked { stopped_by: None };
+                self.fleet.handle(self.now, FleetInput::Worker { id, input });
+            }
             FleetAction::Worker { id, action } => self.act(id, &action),
             FleetAction::AskPolicy { worker, proposed, .. } => self.asked.push((worker, proposed)),
             FleetAction::Publish(event) => self.events.push(event),
@@ -273,7 +282,12 @@ impl Stage {
     /// Moves the clock and tells the fleet; tells no news.
     pub(super) fn clock(&mut self, by: Duration) {
         self.now += by;
+        let looks = self.looks;
         self.feed(FleetInput::TimePassed);
+        if self.looks > looks {
+            // What follows from a look may be due at once.
+            self.feed(FleetInput::TimePassed);
+        }
         Witness::check_nothing_is_due(&self.fleet, self.now);
     }
 
@@ -320,8 +334,13 @@ impl Stage {
     }
 
     pub(super) fn scale(&mut self, count: Count) -> TicketId {
+        self.scale_with(count, BTreeSet::new())
+    }
+
+    /// The same while connections wait in the queues of these slots.
+    pub(super) fn scale_with(&mut self, count: Count, queued: BTreeSet<SlotIndex>) -> TicketId {
         let ticket = self.ticket(Wanted::Count);
-        self.feed(FleetInput::ScaleRequested { ticket, count, by: "a test".into() });
+        self.feed(FleetInput::ScaleRequested { ticket, count, queued, by: "a test".into() });
         ticket
     }
 

@@ -126,3 +126,24 @@ fn an_app_with_suspended_workers_is_not_reloaded() {
     let reload = stage.reload(crate::config::UpdatePolicy::default(), None);
     assert_eq!(stage.verdict(reload), Some(Verdict::Denied(DenyReason::Suspended)));
 }
+
+#[test]
+fn a_slot_is_not_given_up_while_connections_wait_that_only_its_suspended_worker_can_take() {
+    let mut stage = Stage::started(3);
+    for slot in 0..3 {
+        stage.operate_on(SlotRequest::Suspend, slot);
+    }
+    let queued = |slots: &[u32]| slots.iter().copied().map(SlotIndex).collect();
+    let denied = |slot| Some(Verdict::Denied(DenyReason::Queued { slot: SlotIndex(slot) }));
+    let scale = stage.scale_with(Count::To(1), queued(&[0, 1, 2]));
+    assert!(matches!(stage.verdict(scale), Some(Verdict::Denied(DenyReason::Queued { .. }))));
+    stage.operate_on(SlotRequest::Resume, 0);
+    let scale = stage.scale_with(Count::To(2), queued(&[0, 2]));
+    assert_eq!(stage.verdict(scale), denied(2), "of those that are suspended the last goes first");
+    stage.operate_on(SlotRequest::Stop, 2);
+    let scale = stage.scale_with(Count::To(2), queued(&[0, 2]));
+    assert_eq!(stage.verdict(scale), denied(2), "who is stopped takes nothing either");
+    // Nobody waits any more; and who serves takes what waits before it leaves.
+    stage.scale_with(Count::To(1), queued(&[0]));
+    assert_eq!(stage.fleet.status().desired, 1);
+}

@@ -1,0 +1,114 @@
+//! Listeners that are lost while an app runs: a worker shuts down what all have, or somebody sweeps a path away.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use drover_e2e::harness::{App, patiently};
+use drover_master::MasterBuilder;
+use drover_master::config::{ListenSpec, Protocol};
+use drover_master::machine::fleet::{Count, Target};
+use drover_master::machine::ids::SlotIndex;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::policies::{at_once, soon};
+
+fn serving(workers: u32, listener: ListenSpec) -> MasterBuilder {
+    let app = App::builder(program!("worker_shuts_listener")).protocol(Protocol::None).workers(workers);
+    app.start_policy(soon()).restart_policy(at_once()).listener(listener)
+}
+
+/// The pid of who takes the connection.
+async fn told(mut stream: impl AsyncRead + Unpin) -> u32 {
+    let mut pid = String::new();
+    patiently("a greeting", stream.read_to_string(&mut pid)).await.unwrap();
+    pid.trim_end().parse().unwrap()
+}
+
+async fn asked(addr: SocketAddr) -> u32 {
+    told(TcpStream::connect(addr).await.expect("somebody listens")).await
+}
+
+async fn asked_at(path: &Path) -> u32 {
+    told(UnixStream::connect(path).await.expect("somebody listens")).await
+}
+
+#[tokio::test]
+async fn a_listener_that_a_leaving_worker_shuts_down_is_opened_again_for_those_that_stay() {
+    let http = ListenSpec::new("http", "127.0.0.1:0".parse().unwrap());
+    let mut app = App::started(serving(2, http)).await;
+    let addr = app.master().listener_addr("http").unwrap();
+    let stays = app.pid(0);
+    patiently("the scaling", app.master().scale(Count::To(1))).await.unwrap();
+    let renewed = app.until("socket_renewed").await;
+    assert_eq!(
+        renewed.kind.detail(),
+        format!("listener `http` at {addr}: a worker shut it down; it has been opened again")
+    );
+    assert_eq!((asked(addr).await, app.pid(0)), (stays, stays));
+    // Its successor has it too.
+    patiently("the restart", app.master().restart()).await.unwrap();
+    app.until("socket_renewed").await;
+    assert_ne!(asked(addr).await, stays);
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_slots_own_listener_that_its_worker_shuts_down_is_there_for_the_next() {
+    let http = ListenSpec::new("http", "127.0.0.1:0".parse().unwrap()).reuseport();
+    let mut app = App::started(serving(2, http)).await;
+    let addr = app.master().listener_addr("http").unwrap();
+    for slot in [0, 1] {
+        let restart = app.master().restart_worker(Target::Slot(SlotIndex(slot)));
+        patiently("the restart", restart).await.unwrap();
+        app.until("socket_renewed").await;
+    }
+    let expected = [app.pid(0), app.pid(1)];
+    let mut missing = expected.to_vec();
+    while !missing.is_empty() {
+        let pid = asked(addr).await;
+        assert!(expected.contains(&pid), "{pid}");
+        missing.retain(|one| *one != pid);
+    }
+    app.end().await;
+}
+
+#[tokio::test]
+async fn workers_with_a_unix_listener_that_was_shut_down_are_replaced_by_some_with_the_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let api = ListenSpec::new("api", format!("unix:{}", path.display()).parse().unwrap());
+    let mut app = App::started(serving(2, api)).await;
+    let outdated = app.pid(0);
+    patiently("the scaling", app.master().scale(Count::To(1))).await.unwrap();
+    app.until("socket_renewed").await;
+    app.until("replaced").await;
+    let pid = asked_at(&path).await;
+    assert_ne!(pid, outdated);
+    assert_eq!(pid, app.pid(0));
+    app.end().await;
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_unix_listener_that_was_swept_away_is_made_again_and_so_are_its_workers() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("api.sock");
+    let api = ListenSpec::new("api", format!("unix:{}", path.display()).parse().unwrap());
+    let mut app = App::started(serving(1, api)).await;
+    let outdated = app.pid(0);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        app.until("socket_renewed").await.kind.detail(),
+        format!(
+            "listener `api` at unix:{}: somebody removed its path; it has been opened again",
+            path.display()
+        )
+    );
+    app.until("replaced").await;
+    let pid = asked_at(&path).await;
+    assert_ne!(pid, outdated);
+    assert_eq!(pid, app.pid(0));
+    app.end().await;
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
