@@ -199,13 +199,14 @@ async fn sigterm_of_the_master_itself_ends_a_worker_at_once() {
 async fn what_keeps_a_worker_that_has_said_shut_down_is_told() {
     let master = FakeMaster::bind().unwrap();
     let mut command = under(&master, child("as_a_worker_that_leaves_a_blocking_task_behind"));
-    let (child, mut link) = started(&master, command.stderr(Stdio::piped())).await;
+    let (mut child, mut link) = started(&master, command.stdin(Stdio::piped()).stderr(Stdio::piped())).await;
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     link.quit(DEADLINE).await.unwrap();
     assert!(matches!(link.body().await.unwrap(), Some(Body::ShutDown(_))));
-    let end = end_of(child).await;
-    let said = String::from_utf8_lossy(&end.stderr).into_owned();
-    assert!(said.contains("still there 1s after it said ShutDown"), "{said}");
-    assert_eq!(end.status.code(), Some(0));
+    assert!(said.any(|line| line.unwrap().contains("still there 1s after it said ShutDown")), "not a word");
+    // What kept it ends.
+    drop(child.stdin.take());
+    assert_eq!(end_of(child).await.status.code(), Some(0));
 }
 
 #[tokio::test]
@@ -488,7 +489,10 @@ async fn as_a_worker_that_leaves_a_blocking_task_behind() {
     let (running, runs) = tokio::sync::oneshot::channel();
     tokio::task::spawn_blocking(|| {
         running.send(()).unwrap();
-        block(SHORT * 15);
+        let (told, is_told) = mpsc::sync_channel(1);
+        std::thread::spawn(move || told.send(std::io::stdin().read_to_end(&mut Vec::new()).is_ok()));
+        // Otherwise by itself, so that a parent which hears no word does not wait for ever.
+        let _told = is_told.recv_timeout(DEADLINE);
     });
     runs.await.unwrap();
     bus.shut_down().await.unwrap();

@@ -117,7 +117,7 @@ async fn a_working_directory_that_can_not_be_entered() {
 #[tokio::test]
 async fn a_program_that_an_ordinary_user_may_not_reach() {
     if nix::unistd::geteuid().is_root() {
-        println!("SKIPPED: root may enter every directory");
+        drover_e2e::complain("SKIPPED: root may enter every directory");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

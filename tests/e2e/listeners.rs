@@ -127,7 +127,7 @@ async fn a_port_in_use_is_told_with_the_listener_the_address_and_the_remedy() {
 async fn a_port_that_an_ordinary_user_may_not_bind_is_told_with_the_privilege_it_needs() {
     let from = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap();
     if nix::unistd::geteuid().is_root() || from.trim().parse::<u16>().unwrap() <= 1 {
-        println!("SKIPPED: this user may bind every port");
+        drover_e2e::complain("SKIPPED: this user may bind every port");
         return;
     }
     let (app, error) = App::failed(App::builder(program!("worker_good")).listen("http", "127.0.0.1:1")).await;

@@ -151,7 +151,7 @@ async fn a_restart_that_comes_to_nothing_says_why_with_the_last_words() {
 async fn who_is_not_there_is_named() {
     let app = App::started(App::builder(program!("worker_good"))).await;
     let error = app.master().restart_worker(slot(3)).await.unwrap_err().to_string();
-    assert!(error.ends_with("there is no worker 3; the app has 1, from 0"), "{error}");
+    assert!(error.ends_with("there is no worker 3 among the 1 of the app"), "{error}");
     let error = app.master().stop_worker(Target::Worker(WorkerId(99))).await.unwrap_err().to_string();
     assert!(error.ends_with("there is no living worker with the id 99"), "{error}");
     app.master().shutdown().await.unwrap();

@@ -19,14 +19,13 @@ use crate::surroundings::{plain, sleep, status_of};
 const NOBODY: u32 = 65534;
 
 /// Whether workers of other users can be had, and where not, says so.
-#[expect(clippy::print_stdout, reason = "whoever reads the results knows what was not tried")]
 fn is_root() -> bool {
     // In a user namespace root is root of the users that are mapped (user_namespaces(7)).
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let has_all = map.split_whitespace().collect::<Vec<_>>() == ["0", "0", "4294967295"];
     let is_root = nix::unistd::geteuid().is_root() && has_all;
     if !is_root {
-        println!("SKIPPED: only root of all users can run workers as another one");
+        drover_e2e::complain("SKIPPED: only root of all users can run workers as another one");
     }
     is_root
 }
@@ -201,7 +200,7 @@ async fn who_is_not_there_is_told_before_anything_starts() {
 #[tokio::test]
 async fn an_ordinary_user_is_told_that_only_root_can_do_it() {
     if nix::unistd::geteuid().is_root() {
-        println!("SKIPPED: root can");
+        drover_e2e::complain("SKIPPED: root can run workers as another user");
         return;
     }
     assert!(matches!(build_error(sleep().user("root")), AccountError::NotRoot { .. }));

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use nix::errno::Errno;
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::Pid;
 
 /// A descriptor of a child that has not been reaped: `pidfd_open(2)`.
@@ -22,6 +22,19 @@ pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
 pub(crate) fn listener_at(fd: RawFd) -> TcpListener {
     // SAFETY: called once in a process, for a descriptor that was open when the program began and that no Rust value owns.
     unsafe { TcpListener::from_raw_fd(fd) }
+}
+
+/// Has the program begin with the signals that end it as by default: a `nohup`, or a shell's `&`, before the tests leaves them ignored.
+pub(crate) fn with_default_signals(command: &mut Command) {
+    let reset = || {
+        for number in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+            // SAFETY: signal(2) is async-signal-safe, and no handler is installed.
+            unsafe { signal(number, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: it makes system calls only, which may be made between a fork and an exec.
+    unsafe { command.pre_exec(reset) };
 }
 
 /// Has the program begin with every signal blocked that can be, as JVMs leave it to what they start.

@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use drover_master::supervisor::ReloadWitness;
+use nix::time::{ClockId, clock_gettime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
@@ -15,6 +17,27 @@ pub(super) fn say(text: &str) {
     let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
     // Whoever set the variable and does not listen has no use for it.
     let _ = send(&path, text);
+}
+
+/// Whether somebody listens.
+pub(super) fn is_there() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty())
+}
+
+/// Tells of a reload by SIGHUP: a service of `Type=notify-reload` is waited for until it is ready again (`sd_notify(3)`).
+#[derive(Debug)]
+pub(super) struct Reloads;
+
+impl ReloadWitness for Reloads {
+    fn begun(&self) {
+        // By it the service manager knows that this answers its own signal, and not an earlier one.
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+        say(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=reloading", now.as_micros()));
+    }
+
+    fn over(&self, verdict: &str) {
+        say(&format!("READY=1\nSTATUS={verdict}"));
+    }
 }
 
 fn send(path: &OsStr, text: &str) -> io::Result<()> {

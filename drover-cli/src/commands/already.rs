@@ -16,12 +16,9 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         message::error_text(&running.sentence());
         return ExitStatus::Failed;
     };
-    let mut client = match ControlClient::connect(&socket).await {
-        Ok(client) => client,
-        Err(_) => {
-            message::error_text(&running.sentence());
-            return ExitStatus::Failed;
-        }
+    let Ok(mut client) = ControlClient::connect(&socket).await else {
+        message::error_text(&running.sentence());
+        return ExitStatus::Failed;
     };
     let status = match client.status(&[]).await {
         Ok(status) => status,

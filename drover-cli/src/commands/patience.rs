@@ -21,7 +21,7 @@ const AGAIN: u32 = 15;
 
 /// Tells what is waited for, as long as it is polled; never ends.
 pub(super) async fn tell(global: &Global, is_meant: impl Fn(&AppStatus) -> bool) {
-    say(global, is_meant, |line| message::note(line)).await;
+    say(global, is_meant, message::note).await;
 }
 
 /// The same, said in another way.

@@ -52,6 +52,7 @@ pub(super) async fn run(
     }
     turns::arm();
     let signals = Signals::for_a_supervisor();
+    let builder = if above::is_there() { builder.reload_witness(above::Reloads) } else { builder };
     let supervisor = match builder.control(control).signals(signals).build() {
         Ok(supervisor) => supervisor,
         Err(error) => {

@@ -3,12 +3,49 @@
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
+use nix::sys::signal::SIGHUP;
+
 use crate::harness::{Home, Running};
 
 fn heard(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 4096];
     let length = socket.recv(&mut buffer).expect("it says something");
     String::from_utf8_lossy(&buffer[..length]).into_owned()
+}
+
+#[test]
+fn a_reload_by_sighup_is_told_until_its_verdict() {
+    let home = Home::new();
+    let path = home.path("above.sock");
+    let socket = UnixDatagram::bind(&path).expect("a socket can be made");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it can have a timeout");
+    let script = "[ -e bad ] && exit 3; exec sleep 1000";
+    home.write(
+        "drover.toml",
+        &format!(
+            "version = 1\n[app.web]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\nstart.min_uptime = \"50ms\"\n\
+             [app.once]\ncommand = \"true\"\nkind = \"oneshot\"\n"
+        ),
+    );
+    let mut command = home.drover(&["up"]);
+    let master = Running::start(command.env("NOTIFY_SOCKET", &path).env_remove("WATCHDOG_USEC"));
+    while !heard(&socket).starts_with("READY=1\n") {}
+    let reloaded = || {
+        master.signal(SIGHUP);
+        let begun = heard(&socket);
+        let since = begun.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("that it begins");
+        assert!(
+            since.lines().next().and_then(|since| since.parse::<u64>().ok()).is_some_and(|since| since > 0)
+        );
+        heard(&socket)
+    };
+    assert_eq!(reloaded(), "READY=1\nSTATUS=1 app reloaded");
+    home.write("bad", "");
+    let verdict = reloaded();
+    let failed = "READY=1\nSTATUS=0 apps reloaded, 1 not: app `web`: rolled back: ";
+    assert!(verdict.starts_with(failed) && verdict.contains("exited with code 3"), "{verdict}");
+    home.down(master);
+    std::fs::remove_file(path).expect("it is there");
 }
 
 #[test]

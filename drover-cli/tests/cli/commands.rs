@@ -54,7 +54,8 @@ fn a_program_that_never_speaks_the_protocol_misses_the_deadline_of_its_start() {
     let home = Home::new();
     let master = home.up("[app.mute]\ncommand = \"sleep 1000\"\nworkers = 1\nprotocol = \"drover\"\nstart.timeout = \"300ms\"\n");
     let ended = master.end();
-    ended.failed(1, &["app `mute` failed to start: worker 0 was ended by SIGTERM: it was not ready in time"]);
+    ended.failed(1, &["app `mute` failed to start: worker 0 was ended by SIGTERM: it was not ready in time: \
+          it never connected to DROVER_SOCKET with a Hello; a program that does not speak the protocol needs the protocol \"none\" or"]);
 }
 
 #[test]

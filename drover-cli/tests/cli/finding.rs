@@ -264,7 +264,7 @@ fn a_runtime_directory_that_is_not_there_is_no_reason_to_fail() {
 fn another_user_may_neither_open_the_socket_nor_be_answered_if_he_could() {
     const STRANGER: u32 = 65_534;
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can run a client as another user");
+        crate::harness::skipped("only root can run a client as another user");
         return;
     }
     let home = Home::new();

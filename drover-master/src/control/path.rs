@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::link::{marked_places, own_place};
 use crate::listener::{UnixPath, is_served};
 
 /// Where a master serves, or is to be asked.
@@ -146,7 +147,7 @@ fn sockets_in(dir: &Path) -> Vec<PathBuf> {
 
 fn candidates() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let own = PathBuf::from(format!("/tmp/drover-{}", nix::unistd::geteuid()));
+    let own = own_place(Path::new("/tmp"), "drover");
     runtime.map(|dir| dir.join("drover")).into_iter().chain([PathBuf::from("/run/drover"), own]).collect()
 }
 
@@ -157,6 +158,12 @@ fn places_to_look() -> Vec<PathBuf> {
     let of_login = PathBuf::from(format!("/run/user/{}/drover", nix::unistd::geteuid()));
     if !places.contains(&of_login) {
         places.push(of_login);
+    }
+    // Made while somebody else had the usual name.
+    for marked in marked_places(Path::new("/tmp"), "drover") {
+        if !places.contains(&marked) {
+            places.push(marked);
+        }
     }
     places
 }

@@ -180,27 +180,33 @@ impl Drop for Directory {
 }
 
 fn own_base() -> PathBuf {
-    base_in(Path::new("/tmp"))
+    own_place(Path::new("/tmp"), "drover-workers")
 }
 
-/// Where everybody may write, anybody may have taken the usual name. Then it is one with a mark that nobody can guess: of those, one
-/// that is ours already, or a new one.
-fn base_in(dir: &Path) -> PathBuf {
+/// This user's directory of that name, in one where everybody may write. There anybody may have taken the usual name; then it is one
+/// with a mark that nobody can guess: of those, one that is ours already, or a new one.
+pub(crate) fn own_place(dir: &Path, name: &str) -> PathBuf {
     let uid = nix::unistd::geteuid();
-    let name = format!("drover-workers-{uid}");
-    let usual = dir.join(&name);
-    let is_foreign = |found: &fs::Metadata| found.uid() != uid.as_raw();
-    if !fs::symlink_metadata(&usual).is_ok_and(|found| is_foreign(&found)) {
+    let usual = dir.join(format!("{name}-{uid}"));
+    if !fs::symlink_metadata(&usual).is_ok_and(|found| found.uid() != uid.as_raw()) {
         return usual;
     }
+    let marked = marked_places(dir, name).into_iter().min();
+    marked.unwrap_or_else(|| dir.join(format!("{name}-{uid}-{:08x}", fastrand::u32(..))))
+}
+
+/// This user's directories of that name with a mark.
+pub(crate) fn marked_places(dir: &Path, name: &str) -> Vec<PathBuf> {
+    let uid = nix::unistd::geteuid();
+    let prefix = format!("{name}-{uid}-");
     let is_ours = |path: &PathBuf| {
-        let mark = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&*name)?.strip_prefix('-'));
+        let mark = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&*prefix));
         mark.is_some_and(|mark| mark.len() == 8)
             && fs::symlink_metadata(path)
-                .is_ok_and(|found| found.is_dir() && !is_foreign(&found) && found.mode() & 0o022 == 0)
+                .is_ok_and(|found| found.is_dir() && found.uid() == uid.as_raw() && found.mode() & 0o022 == 0)
     };
     let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(is_ours).min().unwrap_or_else(|| dir.join(format!("{name}-{:08x}", fastrand::u32(..))))
+    entries.filter(is_ours).collect()
 }
 
 /// Locks a directory that was just made. Between making and locking, another master may take it for a dead one's and remove
@@ -335,6 +341,7 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
+        let base_in = |dir: &Path| own_place(dir, "drover-workers");
         let usual = base_in(dir.path());
         fs::create_dir(&usual).unwrap();
         assert_eq!(base_in(dir.path()), usual);

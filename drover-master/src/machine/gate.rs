@@ -102,7 +102,7 @@ pub enum DenyReason {
     )]
     CantSuspend,
     /// There is no such place.
-    #[error("there is no worker {slot}; the app has {count}, from 0")]
+    #[error("there is no worker {slot} among the {count} of the app")]
     NoSuchSlot {
         /// Which one was meant.
         slot: SlotIndex,

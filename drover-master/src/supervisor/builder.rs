@@ -15,6 +15,7 @@ use crate::signals::Signals;
 use super::change::Reread;
 use super::driver::{self, SupervisorEnd};
 use super::handle::{Requests, SupervisorHandle};
+use super::hangup::ReloadWitness;
 use super::roster::{Entry, Roster};
 
 /// Describes apps that belong together.
@@ -28,6 +29,7 @@ pub struct SupervisorBuilder {
     rules: CompositeRules,
     reader: Option<Arc<dyn Reread>>,
     fixed: Vec<(&'static str, String)>,
+    witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
 }
 
@@ -40,6 +42,7 @@ pub(super) struct Workshop {
     pool: ListenerPool,
     mark: Option<Arc<str>>,
     shows_messages: bool,
+    pub(super) witness: Option<Arc<dyn ReloadWitness>>,
     /// What the program does for each app by its name, which an apply that makes another master for it does not change.
     own: BTreeMap<String, OwnPart>,
 }
@@ -78,6 +81,7 @@ impl Default for SupervisorBuilder {
             shows_messages: false,
             rules,
             reader: None,
+            witness: None,
             fixed: Vec::new(),
             line: None,
         }
@@ -125,6 +129,13 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn messages_as_events(mut self) -> Self {
         self.shows_messages = true;
+        self
+    }
+
+    /// Who is told of each reload that SIGHUP asks for ([`Signals::reload_on_hangup`]). Default: nobody.
+    #[must_use]
+    pub fn reload_witness(mut self, witness: impl ReloadWitness + 'static) -> Self {
+        self.witness = Some(Arc::new(witness));
         self
     }
 
@@ -217,7 +228,15 @@ impl SupervisorBuilder {
         });
         let own = self.apps.iter().map(|app| (app.spec().name.clone(), app.own_part())).collect();
         let shows_messages = self.shows_messages;
-        let workshop = Workshop { events: events.clone(), output: kept, pool, mark, shows_messages, own };
+        let workshop = Workshop {
+            events: events.clone(),
+            output: kept,
+            pool,
+            mark,
+            shows_messages,
+            witness: self.witness,
+            own,
+        };
         let mut apps = Vec::with_capacity(self.apps.len());
         for (index, app) in self.apps.into_iter().enumerate() {
             let spec = Arc::new(app.spec().clone());

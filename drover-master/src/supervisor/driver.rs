@@ -22,7 +22,7 @@ use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
 use crate::master::{EndError, Master, OperateError, StartError, Unavailable};
 use crate::process::end_remnants;
-use crate::signals::{self, Received};
+use crate::signals::Received;
 use crate::turns;
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
@@ -222,13 +222,15 @@ impl Running {
 
     /// Those that do not run, and oneshots, refuse.
     fn reload_all(&mut self) {
-        for master in self.handle.masters() {
-            let master = master.clone();
-            self.tasks.spawn(async move {
-                signals::reload(&master).await;
-                AppNews::Asked
-            });
+        let witness = self.workshop.witness.clone();
+        if let Some(witness) = &witness {
+            witness.begun();
         }
+        let masters = self.handle.masters();
+        self.tasks.spawn(async move {
+            super::hangup::reload_all(masters, witness).await;
+            AppNews::Asked
+        });
     }
 
     fn start(&mut self, app: AppIndex) {

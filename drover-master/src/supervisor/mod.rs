@@ -4,6 +4,7 @@ mod builder;
 mod change;
 mod driver;
 mod handle;
+mod hangup;
 mod operation;
 mod roster;
 mod verdict;
@@ -12,6 +13,7 @@ pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
 pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};
 pub use driver::SupervisorEnd;
 pub use handle::SupervisorHandle;
+pub use hangup::ReloadWitness;
 pub use operation::{AppError, AppRef, NotStarted, Operation};
 
 pub use crate::machine::composite::{End, Fate, Standing};

@@ -1,8 +1,11 @@
 //! A language, and whether its worker can be had on this machine.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// How long it may take to install what a worker needs, with what the machine does besides.
@@ -23,11 +26,10 @@ impl Language {
         Self(name)
     }
 
-    /// The worker's program, with all that it needs; none if that can't be had here, which the gate does not accept. The first
-    /// test installs, the others wait for it.
+    /// The worker's program, with all that it needs, in a copy of its folder below `target`; none if that can't be had here, which the
+    /// gate does not accept. The first test installs, the others wait for it. Nothing is downloaded unless that is wanted.
     pub(super) async fn installed(self) -> Option<PathBuf> {
-        let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/workers").join(self.0).join("run");
-        let run = run.canonicalize().expect("the folder has a `run`");
+        let run = self.copied().join("run");
         let missing = self.tools().iter().find(|tool| !is_there(tool));
         let why = match missing {
             Some(tool) => format!("there is no {tool} on this machine"),
@@ -40,8 +42,32 @@ impl Language {
             }
         };
         assert!(std::env::var_os("CI").is_none(), "the worker in {self} can't be tested: {why}");
-        drover_e2e::complain(&format!("SKIPPED: {self}: {why}"));
+        // Once for all of its tests.
+        static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+        if TOLD.lock().expect("nobody panics with it").insert(self.0) {
+            let remedy = if may_download() { "" } else { " (with DROVER_DOWNLOADS=1 it is fetched)" };
+            drover_e2e::complain(&format!(
+                "SKIPPED: all tests of the worker in {self}: {}{remedy}",
+                why.trim()
+            ));
+        }
         None
+    }
+
+    /// The folder as it is in the sources, in one that may be written to. It lies as deep, so that its links lead where they do there.
+    fn copied(self) -> PathBuf {
+        static DONE: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace");
+        let (from, to) =
+            (root.join("examples/workers").join(self.0), root.join("target/workers").join(self.0));
+        let mut done = DONE.lock().expect("nobody panics with it");
+        if done.insert(self.0) {
+            fs::create_dir_all(&to).expect("there is room below target");
+            for entry in from.read_dir().expect("the language has a folder").map(|entry| entry.unwrap()) {
+                copy(&entry.path(), &to.join(entry.file_name()));
+            }
+        }
+        to
     }
 
     /// Runs the folder's own test.
@@ -77,7 +103,23 @@ fn vectors() -> usize {
     let files = files
         .map(|file| file.unwrap().path())
         .filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
-    files.map(|path| std::fs::read_to_string(path).unwrap().lines().count()).sum()
+    files.map(|path| fs::read_to_string(path).unwrap().lines().count()).sum()
+}
+
+/// One file, or a link as such. What somebody has installed in the sources stays there.
+fn copy(from: &Path, to: &Path) {
+    let kind = fs::symlink_metadata(from).unwrap();
+    if kind.is_symlink() {
+        // It is there from the last time.
+        let _ = std::os::unix::fs::symlink(fs::read_link(from).unwrap(), to);
+    } else if kind.is_file() && fs::read(from).ok() != fs::read(to).ok() {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// Whether what is missing may be fetched from the network.
+fn may_download() -> bool {
+    ["CI", "DROVER_DOWNLOADS"].iter().any(|name| std::env::var_os(name).is_some())
 }
 
 fn is_there(tool: &str) -> bool {
@@ -87,6 +129,9 @@ fn is_there(tool: &str) -> bool {
 async fn output_of(run: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("timeout");
     command.arg(PATIENCE_WITH_INSTALLING.as_secs().to_string()).arg(run).args(args).stdin(Stdio::null());
+    if !may_download() {
+        command.env("DROVER_OFFLINE", "1");
+    }
     let output = tokio::task::spawn_blocking(move || command.output()).await;
     output.expect("running does not panic").expect("there is a timeout command")
 }

@@ -38,6 +38,7 @@ impl Process {
         if !command.get_envs().any(|(name, _)| name == "XDG_RUNTIME_DIR") {
             command.env("XDG_RUNTIME_DIR", runtime_dir.path());
         }
+        crate::sys::with_default_signals(command);
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let lines = child.stdout.take().map(|stdout| BufReader::new(stdout).lines());

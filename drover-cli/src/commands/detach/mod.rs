@@ -79,7 +79,7 @@ async fn tell_waits(global: &Global, socket: &Path) {
         return std::future::pending().await;
     }
     tokio::time::sleep(patience::SOON).await;
-    patience::tell_of(socket, |_| true, |line| message::note(line)).await;
+    patience::tell_of(socket, |_| true, message::note).await;
 }
 
 fn spawn(

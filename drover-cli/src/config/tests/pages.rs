@@ -62,12 +62,27 @@ fn every_file_on_a_page_is_valid_and_asks_for_no_more_than_a_plain_machine_has()
     }
 }
 
+/// Else a stop reaches the workers beside their master, and they leave in the middle of their requests.
+#[test]
+fn every_unit_on_a_page_has_the_master_alone_told_to_stop() {
+    let units = blocks("ini");
+    assert!(!units.is_empty());
+    for (page, unit) in units {
+        assert!(unit.lines().any(|line| line == "KillMode=mixed"), "{page}: {unit}");
+        let start = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/"))
+            .expect("it starts it");
+        Cli::try_parse_from(shlex::split(start).unwrap()).unwrap_or_else(|error| panic!("{page}: {error}"));
+    }
+}
+
 #[test]
 fn every_command_on_a_page_can_be_typed() {
     let blocks = blocks("sh");
     let lines = blocks.iter().flat_map(|(page, block)| block.lines().map(move |line| (page, line)));
     let commands: Vec<_> = lines
-        .filter_map(|(page, line)| Some((page, line.strip_prefix("target/debug/").unwrap_or(line))))
+        .map(|(page, line)| (page, line.strip_prefix("target/debug/").unwrap_or(line)))
         .filter(|(_, line)| line.starts_with("drover "))
         .collect();
     assert!(commands.len() >= 9, "{commands:?}");

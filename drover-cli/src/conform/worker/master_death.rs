@@ -82,7 +82,10 @@ async fn follows_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     worker.ask(stop()).await?;
     // It drains: the Stop has been read.
     worker.answers_ping().await?;
-    master_dies(stage).await?;
+    stage.close_socket();
+    let worker = stage.worker()?;
+    worker.peer.hang_up()?;
+    worker.goes(ORPHAN + SLACK).await?;
     drop(client);
     Ok(())
 }

@@ -175,18 +175,24 @@ impl Worker {
         Ok(said)
     }
 
-    /// Waits for the end of its process.
+    /// Waits for the end of its process, which is not to be a signal's work.
     pub(super) async fn ends(&mut self, time: Duration) -> Result<Exit, Fault> {
-        let ended = tokio::time::timeout(time, self.process.ended()).await;
-        let exit =
-            ended.map_err(|_| failed(format!("it still runs after {time:?}; its end was expected")))?.clone();
-        self.log.remark(&format!("it {exit}"));
+        let exit = self.goes(time).await?;
         match exit.reason {
             ExitReason::ExternalSignal { .. } => {
                 Err(failed(format!("it {exit}; that it exits by itself was expected")))
             }
             _ => Ok(exit),
         }
+    }
+
+    /// Waits for the end of its process, whatever brings it about: a timer of its own may kill it, and all that it has started.
+    pub(super) async fn goes(&mut self, time: Duration) -> Result<Exit, Fault> {
+        let ended = tokio::time::timeout(time, self.process.ended()).await;
+        let exit =
+            ended.map_err(|_| failed(format!("it still runs after {time:?}; its end was expected")))?.clone();
+        self.log.remark(&format!("it {exit}"));
+        Ok(exit)
     }
 
     /// Waits for the end of its process, which is to be a success.

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::patience::eventually;
 use super::running::Running;
+use super::sys;
 
 /// By this variable everything that descends from a test is known.
 const MARK: &str = "DROVER_CLI_TEST_HOME";
@@ -75,6 +76,7 @@ impl Home {
     /// `drover` with nothing but these arguments, in this home.
     pub(crate) fn bare(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+        sys::with_default_signals(&mut command);
         command.args(args).current_dir(self.dir()).env(MARK, self.dir());
         command.env("XDG_RUNTIME_DIR", self.path("run"));
         // A turn of its runtime that blocks ends it.

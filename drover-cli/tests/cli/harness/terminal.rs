@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use super::patience::{Deadline, eventually};
+use super::sys;
 
 /// A terminal, and the program in its foreground. Dropped, the program is killed.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl Terminal {
         if let Some(dir) = program.get_current_dir() {
             command.current_dir(dir);
         }
+        sys::with_default_signals(&mut command);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("it can be started");
         Self { screen: Some(File::from(OwnedFd::from(screen))), child, shown: Vec::new() }

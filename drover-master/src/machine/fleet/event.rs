@@ -160,6 +160,15 @@ pub enum EventKind {
         /// None is replaced until so much later.
         pause: Duration,
     },
+    /// A worker is over its limit of memory so soon after it was ready that another in its place will be too.
+    RecyclingInVain {
+        /// What it uses.
+        why: RecycleReason,
+        /// How long it has served.
+        served: Duration,
+        /// None is replaced for its memory until so much later.
+        pause: Duration,
+    },
     /// A worker has taken its slot over.
     Replaced {
         /// From whom, with its process, if one was there.
@@ -287,6 +296,7 @@ impl EventKind {
             Self::NotifyRefused { .. } => "notify_refused",
             Self::Recycling { .. } => "recycling",
             Self::RecyclingFailed { .. } => "recycling_failed",
+            Self::RecyclingInVain { .. } => "recycling_in_vain",
             Self::Replaced { .. } => "replaced",
             Self::CanaryReady { .. } => "canary_ready",
             Self::Promoted { .. } => "promoted",
@@ -335,6 +345,10 @@ impl EventKind {
             Self::RolledBack { to, failure } => format!("{to} again: {failure}"),
             Self::ReloadStarted { from, to, by } => format!("generation {from} to {to}, asked by {by}"),
             Self::Recycling { why } => why.to_string(),
+            Self::RecyclingInVain { why, served, pause } => format!(
+                "{why}, {served:.0?} after it was ready: recycle.rss is below what the program needs, so raise it; none is \
+                 replaced for its memory within {pause:.0?}, and the pause grows"
+            ),
             Self::RecyclingFailed { failure, pause } => format!("{failure}; the next try in {pause:.1?}"),
             Self::Replaced { old: Some((id, pid)) } => format!("in the place of worker {id}, pid {pid}"),
             Self::Replaced { old: None } => "in a place that was empty".to_owned(),

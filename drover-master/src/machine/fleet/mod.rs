@@ -263,7 +263,7 @@ impl Fleet {
             }
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
-            FleetInput::Measured { worker, rss } => self.measured(worker, rss),
+            FleetInput::Measured { worker, rss } => self.measured(now, worker, rss),
             FleetInput::SocketRenewed { renewal, outdates_workers } => {
                 self.socket_renewed(*renewal, outdates_workers);
             }

@@ -36,6 +36,13 @@ const BY: &str = "recycling";
 /// mended at once.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
+/// A worker that comes to its limit of memory sooner than this does not leak: it needs that much. A leak that is faster would have
+/// to be replaced as often as a restart policy restarts what crashes.
+const TOO_SOON: Duration = Duration::from_secs(60);
+
+/// The longest pause between two replacements that are in vain.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
 /// Why a worker has served enough. The limit is the worker's own, drawn within the jitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -122,6 +129,10 @@ pub(super) struct Recycling {
     /// Replacements that failed in a row.
     failures: u32,
     is_paused: bool,
+    /// Workers in a row that came to their limit of memory too soon.
+    in_vain: u32,
+    /// None is replaced for its memory.
+    is_memory_paused: bool,
 }
 
 /// What a deadline belongs to.
@@ -130,6 +141,8 @@ enum Clock {
     Age(WorkerId),
     /// The pause after a failure.
     Pause,
+    /// The pause after one that came to its limit of memory too soon.
+    MemoryPause,
 }
 
 impl Recycling {
@@ -191,19 +204,42 @@ impl Fleet {
     }
 
     /// Somebody has looked how much memory a worker holds.
-    pub(super) fn measured(&mut self, id: WorkerId, rss: u64) {
+    pub(super) fn measured(&mut self, now: Instant, id: WorkerId, rss: u64) {
         let Some((policy, draw)) = self.limits_of(id) else { return };
         if let Some(limit) = policy.rss.map(|limit| drawn(limit, &policy, draw))
             && rss > limit
+            && !self.recycling.known.contains(&id)
         {
-            self.recycling.add(id, RecycleReason::Memory { rss, limit });
+            let why = RecycleReason::Memory { rss, limit };
+            self.recycling.add(id, why);
+            self.pause_if_in_vain(now, id, why);
         }
+    }
+
+    /// To replace it would not help for long, so that is done less and less often, and said once.
+    fn pause_if_in_vain(&mut self, now: Instant, id: WorkerId, why: RecycleReason) {
+        let served = self.served(now, id);
+        if self.recycling.is_memory_paused {
+            return;
+        }
+        if served >= TOO_SOON {
+            self.recycling.in_vain = 0;
+            return;
+        }
+        let pause = TOO_SOON.saturating_mul(1 << self.recycling.in_vain.min(10)).min(LONGEST_PAUSE);
+        if self.recycling.in_vain == 0 {
+            self.publish_worker(id, Phase::Started, EventKind::RecyclingInVain { why, served, pause });
+        }
+        self.recycling.in_vain = self.recycling.in_vain.saturating_add(1);
+        self.recycling.is_memory_paused = true;
+        self.recycling.clocks.set(Clock::MemoryPause, Some(after(now, pause)));
     }
 
     pub(super) fn recycling_time_passed(&mut self, now: Instant) {
         while let Some(clock) = self.recycling.clocks.pop_due(now) {
             match clock {
                 Clock::Pause => self.recycling.is_paused = false,
+                Clock::MemoryPause => self.recycling.is_memory_paused = false,
                 Clock::Age(id) => {
                     let Some((policy, draw)) = self.limits_of(id) else { continue };
                     if let Some(limit) = policy.age.map(|age| drawn_age(age, &policy, draw)) {
@@ -229,7 +265,11 @@ impl Fleet {
         if self.recycling.due.is_empty() || !is_quiet || self.is_draining() {
             return false;
         }
-        let found = self.recycling.due.iter().find(|(id, _)| self.may_be_recycled(*id)).copied();
+        let may_be = |reason: &RecycleReason| {
+            !self.recycling.is_memory_paused || !matches!(reason, RecycleReason::Memory { .. })
+        };
+        let mut due = self.recycling.due.iter();
+        let found = due.find(|(id, reason)| may_be(reason) && self.may_be_recycled(*id)).copied();
         let Some((id, reason)) = found else { return false };
         let Some(worker) = self.workers.get(&id) else { return false };
         let (slot, policy) = (worker.identity().slot, worker.rules().update.clone());

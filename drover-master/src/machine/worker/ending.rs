@@ -13,6 +13,10 @@ use crate::machine::restart::is_success;
 /// How long an end by force waits for a process that is being created; that takes a millisecond, or hangs.
 const CREATION_WHEN_HURRIED: Duration = Duration::from_secs(1);
 
+/// Of a worker whose start is over. That it has connected without a word, nobody knows to be its doing.
+const NEVER_CONNECTED: &str = "it never connected to DROVER_SOCKET with a Hello; a program that does not speak the protocol needs \
+                               the protocol \"none\" or \"notify\"";
+
 impl Worker {
     /// A graceful end: Stop, drain, Quit for a protocol worker that is ready; without the drain for one that is not;
     /// the stop signal for a worker without the protocol. One that is ready serves on for the pre-stop delay first,
@@ -237,9 +241,15 @@ impl Worker {
         }
     }
 
+    /// Whether it may be a program that knows nothing of the protocol.
+    fn has_never_connected(&self) -> bool {
+        self.rules.protocol == Protocol::Drover && self.link == Link::Never
+    }
+
     /// It is not ready in time.
     pub(super) fn start_overdue(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        self.trouble = self.unready.take().or(self.trouble.take());
+        let unsaid = self.has_never_connected().then(|| NEVER_CONNECTED.into());
+        self.trouble = self.unready.take().or(self.trouble.take()).or(unsaid);
         out.push(WorkerAction::ReportDeadline { missed: "it was not ready in time" });
         self.blame(KillCause::StartDeadline);
         self.terminate(now, out);

@@ -95,6 +95,8 @@ fn requests_and_memory_are_limits_too() {
     assert_eq!(told(&stage, "recycling"), [""; 0]);
     says(&mut stage, 0, 100_123);
     stage.settle();
+    // One that came to its limit of memory sooner would not be recycled at once.
+    stage.pass(secs(60));
     let worker = stage.id_in(1);
     stage.feed(FleetInput::Measured { worker, rss: 512 << 20 });
     assert_eq!(told(&stage, "recycling").len(), 1, "that is not over it");
@@ -209,4 +211,38 @@ fn without_limits_and_for_oneshots_nothing_is_watched() {
     (rules.kind, rules.recycle) = (Kind::Oneshot, by_age(60));
     let stage = Stage::new(rules, 1, false).begun();
     assert_eq!(stage.fleet.next_deadline(), None);
+}
+
+#[test]
+fn a_limit_of_memory_below_what_the_program_needs_is_told_once_and_replaces_less_and_less_often() {
+    let limit = RecyclePolicy { rss: Some(100), ..policy() };
+    let mut stage = stage(limit, 1).begun();
+    let (mut worker, mut replaced, mut pauses) = (stage.id_in(0), stage.now, Vec::new());
+    for _ in 0..2_000 {
+        // Each needs more from its first moment on, and is measured every 10 s.
+        stage.pass(secs(10));
+        stage.settle();
+        if stage.id_in(0) != worker {
+            pauses.push((stage.now - replaced).as_secs() / 60);
+            (worker, replaced) = (stage.id_in(0), stage.now);
+        }
+        stage.feed(FleetInput::Measured { worker, rss: 200 });
+    }
+    assert_eq!(pauses[..9], [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    let told = told(&stage, "recycling_in_vain");
+    assert!(told.len() == 1 && told[0].contains("recycle.rss is below what the program needs"), "{told:?}");
+}
+
+#[test]
+fn a_worker_that_leaks_is_replaced_at_once_whatever_was_in_vain_before() {
+    let limit = RecyclePolicy { rss: Some(100), ..policy() };
+    let mut stage = stage(limit, 2).begun();
+    stage.pass(secs(61));
+    for slot in [0, 1] {
+        let worker = stage.id_in(slot);
+        stage.feed(FleetInput::Measured { worker, rss: 200 });
+        stage.settle();
+        assert_ne!(stage.id_in(slot), worker);
+    }
+    assert_eq!(told(&stage, "recycling_in_vain"), [""; 0]);
 }

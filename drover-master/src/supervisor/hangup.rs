@@ -1,0 +1,101 @@
+//! The reload of every app that SIGHUP asks for, and who is told how it goes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::machine::gate::DenyReason;
+use crate::machine::phase::Phase;
+use crate::master::{Master, OperateError, Reload};
+use crate::signals::Received;
+
+/// Who is told of reloads by SIGHUP: a service manager, which waits for the end of one that it has asked for
+/// (`Type=notify-reload`, `systemd.service(5)`). Called by the supervisor's task, so it must not wait.
+pub trait ReloadWitness: fmt::Debug + Send + Sync {
+    /// A reload begins.
+    fn begun(&self);
+
+    /// It is over; `verdict` says for people what came of it.
+    fn over(&self, verdict: &str);
+}
+
+/// Reloads every app that runs, and tells the witness. That takes as long as the slowest.
+pub(super) async fn reload_all(masters: Vec<Master>, witness: Option<Arc<dyn ReloadWitness>>) {
+    // All begin at once, and are waited for one after the other.
+    let asked: Vec<_> = masters
+        .iter()
+        .map(|master| {
+            // What does not run has nothing to be replaced, and is not missed.
+            let runs = master.snapshot().status.phase == Phase::Started;
+            (runs, master.reload_for(Reload::new(), Received::HANGUP))
+        })
+        .collect();
+    let mut verdict = Verdict::default();
+    for (runs, reloaded) in asked {
+        verdict.add(runs, reloaded.await);
+    }
+    if let Some(witness) = witness {
+        witness.over(&verdict.text());
+    }
+}
+
+#[derive(Debug, Default)]
+struct Verdict {
+    reloaded: usize,
+    failed: Vec<String>,
+}
+
+impl Verdict {
+    fn add(&mut self, runs: bool, reloaded: Result<(), OperateError>) {
+        match reloaded {
+            Ok(()) => self.reloaded += 1,
+            Err(OperateError::Denied { reason: DenyReason::Oneshot, .. }) => {}
+            Err(_) if !runs => {}
+            Err(error) => {
+                // The events tell of what was begun.
+                if matches!(error, OperateError::Denied { .. }) {
+                    tracing::warn!(target: "drover::master", %error, "SIGHUP does not reload the app");
+                }
+                self.failed.push(error.to_string());
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let apps = if self.reloaded == 1 { "app" } else { "apps" };
+        let mut text = format!("{} {apps} reloaded", self.reloaded);
+        if !self.failed.is_empty() {
+            text = format!("{text}, {} not: {}", self.failed.len(), self.failed.join("; "));
+        }
+        // One line, for whoever shows it.
+        text.replace(['\n', '\r'], " ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_counts_those_that_were_reloaded_and_names_those_that_were_not() {
+        let denied = |reason| Err(OperateError::Denied { app: "web".into(), reason });
+        for (results, text) in [
+            (vec![(true, Ok(()))], "1 app reloaded"),
+            (
+                vec![
+                    (true, Ok(())),
+                    (true, denied(DenyReason::Oneshot)),
+                    (false, denied(DenyReason::NotRunning)),
+                ],
+                "1 app reloaded",
+            ),
+            (
+                vec![(true, Ok(())), (true, Ok(())), (true, denied(DenyReason::Suspended))],
+                "2 apps reloaded, 1 not: app `web`: workers of it are suspended; resume them first",
+            ),
+        ] {
+            let mut verdict = Verdict::default();
+            results.into_iter().for_each(|(runs, result)| verdict.add(runs, result));
+            assert_eq!(verdict.text(), text);
+        }
+    }
+}
