@@ -69,6 +69,9 @@ mod watch {
     /// How long a turn may sleep, or compute in one place.
     const LIMIT: Duration = Duration::from_millis(50);
 
+    /// How long it may wait for a disk, or for the kernel itself: on a loaded machine that is nobody's fault for a while.
+    const DISK: Duration = Duration::from_secs(1);
+
     /// How often the other thread looks.
     const TICK: Duration = Duration::from_millis(5);
 
@@ -167,6 +170,8 @@ mod watch {
     struct Seen {
         turn: u64,
         asleep: Duration,
+        /// In a sleep that no signal ends.
+        stuck: Duration,
         /// What it had computed when it was first seen.
         computed: Duration,
         is_told: bool,
@@ -175,25 +180,27 @@ mod watch {
     impl Seen {
         fn look(&mut self, watched: &Watched, thread: Pid, passed: Duration) -> Option<String> {
             let turn = watched.turn.load(Ordering::Relaxed);
-            if turn % 2 == 0 || !ARMED.load(Ordering::Relaxed) {
+            if turn.is_multiple_of(2) || !ARMED.load(Ordering::Relaxed) {
                 return None;
             }
-            let (is_asleep, computed) = state_of(thread).ok()?;
+            let (state, computed) = state_of(thread).ok()?;
             if turn != self.turn || passed > LATE {
                 *self = Self { turn, computed, ..Self::default() };
                 return None;
             }
-            self.asleep = if is_asleep { self.asleep + passed } else { Duration::ZERO };
+            self.asleep = if state == State::Asleep { self.asleep + passed } else { Duration::ZERO };
+            self.stuck = if state == State::Stuck { self.stuck + passed } else { Duration::ZERO };
             let place = watched.place();
             let computes = computed.saturating_sub(self.computed);
             // Where no place is named, a turn is the work of many tasks.
-            let is_long = self.asleep > LIMIT || (place.is_some() && computes > LIMIT);
+            let is_asleep = self.asleep > LIMIT || self.stuck > DISK;
+            let is_long = is_asleep || (place.is_some() && computes > LIMIT);
             // It may have gone on while it was looked at.
             if !is_long || self.is_told || watched.turn.load(Ordering::Relaxed) != turn {
                 return None;
             }
             self.is_told = true;
-            let what = if self.asleep > LIMIT { "sleeps" } else { "computes" };
+            let what = if is_asleep { "sleeps" } else { "computes" };
             let call = fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).unwrap_or_default();
             let (place, call) = (place.unwrap_or("a task"), call.split(' ').next().unwrap_or("?").trim());
             Some(format!(
@@ -202,13 +209,29 @@ mod watch {
         }
     }
 
-    /// Whether a thread sleeps in the kernel, and how long it has computed (`proc_pid_stat(5)`, `/proc/PID/schedstat`).
-    fn state_of(thread: Pid) -> io::Result<(bool, Duration)> {
+    /// What a thread does (`proc_pid_stat(5)`).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum State {
+        /// R: it runs, or would if there were a CPU; or T.
+        Running,
+        /// S: until something comes, or a signal.
+        Asleep,
+        /// D: until a disk has answered.
+        Stuck,
+    }
+
+    /// What a thread does, and how long it has computed (`proc_pid_stat(5)`, `/proc/PID/schedstat`).
+    fn state_of(thread: Pid) -> io::Result<(State, Duration)> {
         let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat"))?;
         let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         let schedstat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
         let computed = schedstat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
-        Ok((state.starts_with(['S', 'D']), Duration::from_nanos(computed)))
+        let state = match state.as_bytes().first() {
+            Some(b'S') => State::Asleep,
+            Some(b'D') => State::Stuck,
+            _ => State::Running,
+        };
+        Ok((state, Duration::from_nanos(computed)))
     }
 
     #[cfg(test)]

@@ -169,11 +169,15 @@ fn look_after(bell: &EventFd) {
     let watch = |lasting: &dyn Lasting| {
         let is_watched =
             |file: &PathBuf| inotify.as_ref().is_ok_and(|inotify| inotify.add_watch(file, TAKEN).is_ok());
-        lasting.files().iter().fold(true, |all, file| is_watched(file) && all)
+        // Each is looked at, also after one that is not well.
+        let mut is_well = true;
+        lasting.files().iter().for_each(|file| is_well &= is_watched(file));
+        is_well
     };
     loop {
         let ids: Vec<u64> = LIST.list().entries.keys().copied().collect();
-        let is_well = ids.into_iter().fold(true, |all, id| LIST.look(id, &watch) && all);
+        let mut is_well = true;
+        ids.into_iter().for_each(|id| is_well &= LIST.look(id, &watch));
         let timeout = if is_well { PollTimeout::NONE } else { PollTimeout::from(EVERY_MS) };
         let mut asked = vec![PollFd::new(bell.as_fd(), PollFlags::POLLIN)];
         // What can't be made again must not be tried as fast as the tries themselves touch files.

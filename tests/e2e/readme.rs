@@ -126,6 +126,7 @@ async fn each_command_that_runs_a_program_has_it_ready() {
         })
         .await;
         place.succeeds("drover down");
-        assert!(master.wait().unwrap().success(), "{line}");
+        let ended = eventually("the end of the master", || master.try_wait().unwrap()).await;
+        assert!(ended.success(), "{line}");
     }
 }

@@ -3,6 +3,7 @@
 //! In an epoll of its own: tokio's would wake the master for each connection that comes. This one is asked for ends alone.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -60,10 +61,10 @@ impl Watch {
         };
         let (ends, _) = self.ends.insert(ends);
         for (number, socket) in wanted {
-            if !self.watched.contains_key(&number) {
+            if let Entry::Vacant(place) = self.watched.entry(number) {
                 // The end of a Unix socket that was shut down for reading alone is no HUP.
                 ends.0.add(&socket, EpollEvent::new(EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET, 0))?;
-                self.watched.insert(number, socket);
+                place.insert(socket);
             }
         }
         Ok(())

@@ -112,7 +112,7 @@ pub(super) enum Waiting {
 enum Input {
     Requested(Request),
     /// What has to be known for it is.
-    LookedUp(Request, Found),
+    LookedUp(Box<(Request, Found)>),
     HandlesDropped,
     Process(ProcessNews),
     Link(LinkNews),
@@ -250,7 +250,7 @@ impl Driver {
             request = self.requests.recv(), if !self.is_orphaned && self.lookup.is_none() => {
                 request.map_or(Input::HandlesDropped, Input::Requested)
             }
-            (request, found) = Lookup::found(&mut self.lookup) => Input::LookedUp(request, found),
+            (request, found) = Lookup::found(&mut self.lookup) => Input::LookedUp(Box::new((request, found))),
             Some(news) = self.process_news.recv() => Input::Process(news),
             Some(news) = self.link_news.recv() => Input::Link(news),
             () = self.listeners.until_shut_down() => Input::ListenerShutDown,
@@ -274,15 +274,18 @@ impl Driver {
         let (mut admitted, mut taken) = (None, None);
         let _place = turns::at(input.name());
         let (input, _known) = match input {
-            Input::LookedUp(mut request, mut found) => match found.complete(&mut request) {
-                Ok(()) => (Input::Requested(request), Some(found.hosts.known())),
-                Err(fault) => {
-                    if let Request::Change { reply, .. } = request {
-                        let _ = reply.verdict.send(Err(fault.into()));
+            Input::LookedUp(looked_up) => {
+                let (mut request, mut found) = *looked_up;
+                match found.complete(&mut request) {
+                    Ok(()) => (Input::Requested(request), Some(found.hosts.known())),
+                    Err(fault) => {
+                        if let Request::Change { reply, .. } = request {
+                            let _ = reply.verdict.send(Err(fault.into()));
+                        }
+                        return away.is_some();
                     }
-                    return away.is_some();
                 }
-            },
+            }
             input => (input, None),
         };
         match input {

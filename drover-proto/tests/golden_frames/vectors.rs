@@ -65,6 +65,7 @@ macro_rules! any_message {
     ($($message:ident),*) => {
         /// A message of any type that opens a frame.
         #[derive(Debug, Clone, PartialEq)]
+        #[expect(clippy::large_enum_variant, reason = "a few of them, in a test")]
         pub(crate) enum AnyMessage {
             $($message($message)),*
         }
