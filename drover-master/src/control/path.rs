@@ -111,6 +111,7 @@ impl ControlPath {
 
     /// Every master of other users that is alive, in the places where they serve unless told otherwise. For root alone, which
     /// may ask all of them; for others there is none.
+    #[expect(clippy::disallowed_methods, reason = "for the command, which has no runtime to hold up")]
     pub fn live_of_others() -> Vec<PathBuf> {
         if !nix::unistd::geteuid().is_root() {
             return Vec::new();
@@ -136,6 +137,7 @@ fn served_in(dirs: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
 }
 
 /// The control sockets in a directory.
+#[expect(clippy::disallowed_methods, reason = "for the command, which has no runtime to hold up")]
 fn sockets_in(dir: &Path) -> Vec<PathBuf> {
     let is_socket = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "sock")

@@ -17,6 +17,10 @@ const SOCKET: &str = "worker.sock";
 /// What may stand behind the base in the path of a socket: the directory, the socket, and the mark it is made with.
 const LONGEST: usize = "/4294967295-ffffffff/worker.sock~".len();
 
+/// How many directories of other masters are looked at: a master that is killed leaves one, and each start may remove this many. More
+/// would hold up the start.
+const CLEARED: usize = 256;
+
 /// How many new directories are tried. One is lost only to a master that starts in the same instant, so a hundred times in
 /// a row means that something else is wrong.
 const TRIES: u32 = 100;
@@ -196,6 +200,7 @@ pub(crate) fn own_place(dir: &Path, name: &str) -> PathBuf {
 }
 
 /// This user's directories of that name with a mark.
+#[expect(clippy::disallowed_methods, reason = "only where another user has taken the usual place")]
 pub(crate) fn marked_places(dir: &Path, name: &str) -> Vec<PathBuf> {
     let uid = nix::unistd::geteuid();
     let prefix = format!("{name}-{uid}-");
@@ -241,10 +246,11 @@ fn ensure_private(base: &Path) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-/// Removes the directories of masters that are gone: their locks are free.
+/// Removes the directories of masters that are gone: their locks are free. Only so many at each start, however many there are.
+#[expect(clippy::disallowed_methods, reason = "no more than CLEARED of them are looked at")]
 fn clear_away(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };
-    for path in entries.flatten().map(|entry| entry.path()) {
+    for path in entries.flatten().take(CLEARED).map(|entry| entry.path()) {
         let Ok(dir) = File::open(&path) else { continue };
         // Held until it is removed: a master that is just making it must not lock it in between and take it for its own.
         if let Ok(_lock) = Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
@@ -254,11 +260,13 @@ fn clear_away(base: &Path) {
 }
 
 /// With all that is in it: the socket, and the lock and temporary names beside it.
+#[expect(clippy::disallowed_methods, reason = "a directory of a master has a handful of files")]
 fn remove(path: &Path) {
     let _ = fs::remove_dir_all(path);
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may wait for the disk")]
 mod tests {
     use super::*;
 

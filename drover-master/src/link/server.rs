@@ -149,6 +149,7 @@ async fn accept(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may wait for the disk")]
 mod tests {
     use std::time::Duration;
 

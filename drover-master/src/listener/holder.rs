@@ -76,6 +76,7 @@ fn parse(line: &str) -> Option<Socket> {
 }
 
 /// A process that has this socket open; of several the first, which the others have inherited it from.
+#[expect(clippy::disallowed_methods, reason = "its caller is on a thread of its own")]
 fn process_with(inode: u64) -> Option<PortHolder> {
     let wanted = format!("socket:[{inode}]");
     let pids = fs::read_dir("/proc").ok()?.flatten();

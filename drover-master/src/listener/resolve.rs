@@ -16,6 +16,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// The addresses of `host:port`, in the resolver's order. One that is written in digits is taken as it is and nobody is asked.
 ///
 /// What this thread [knows](Hosts::known) is not asked again.
+#[expect(clippy::disallowed_methods, reason = "on a thread that is made for it")]
 pub(super) fn resolve(addr: &str) -> io::Result<Vec<SocketAddr>> {
     let known = KNOWN.with_borrow(|known| known.0.get(addr).cloned());
     if let Some(known) = known {

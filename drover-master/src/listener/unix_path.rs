@@ -245,6 +245,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may wait for the disk")]
 mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;

@@ -171,6 +171,7 @@ enum Found {
     Bare(u32),
 }
 
+#[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn find_user(name: &str) -> Result<Found, AccountError> {
     let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
     match id(name)? {
@@ -185,6 +186,7 @@ fn find_user(name: &str) -> Result<Found, AccountError> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn find_group(name: &str) -> Result<u32, AccountError> {
     let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
     if let Some(gid) = id(name)? {
@@ -211,6 +213,7 @@ fn id(text: &str) -> Result<Option<u32>, AccountError> {
 }
 
 /// The groups that a login gives, `gid` among them (`getgrouplist(3)`).
+#[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn groups_of(name: &str, gid: u32) -> Result<Vec<u32>, AccountError> {
     let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
     let c_name = CString::new(name).map_err(|_| failed(Errno::EINVAL))?;

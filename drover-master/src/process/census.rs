@@ -136,6 +136,7 @@ impl Shift {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "on the thread of the walk")]
 pub(super) fn walk(leaders: &HashSet<i32>) -> io::Result<HashMap<i32, Vec<Member>>> {
     let mut found: HashMap<i32, Vec<Member>> = HashMap::new();
     for process in std::fs::read_dir("/proc")? {

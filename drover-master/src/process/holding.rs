@@ -33,6 +33,7 @@ pub(crate) fn is_held(leaders: &HashSet<i32>, sockets: &HashSet<u64>) -> bool {
     })
 }
 
+#[expect(clippy::disallowed_methods, reason = "its caller is on a thread of its own")]
 fn has_open(descriptors: &Path, sockets: &HashSet<u64>) -> io::Result<bool> {
     for descriptor in std::fs::read_dir(descriptors)? {
         // One that was closed meanwhile is not open.

@@ -104,6 +104,7 @@ impl<'l> Search<'l> {
 
     /// Every process that bears the mark of a dead master of the line, and who is in a session with one: a program may clear its
     /// environment.
+    #[expect(clippy::disallowed_methods, reason = "on a thread of its own")]
     fn remnants(&self) -> io::Result<HashMap<i32, Stat>> {
         let mut living = HashMap::new();
         for entry in fs::read_dir("/proc")? {

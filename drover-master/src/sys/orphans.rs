@@ -81,6 +81,7 @@ impl Own {
 /// # Errors
 ///
 /// What reading `/proc/self/task` says.
+#[expect(clippy::disallowed_methods, reason = "as many entries as this process has threads")]
 pub fn reap_strangers() -> io::Result<usize> {
     let own = own_child();
     let mut reaped = 0;
