@@ -16,7 +16,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long a client is watched that is not to be taken: a worker that would take it does so at once. Longer costs every good
 /// worker the time; shorter lets a bad one pass that had no turn on a busy machine.
-const WATCHED: Duration = Duration::from_secs(1);
+pub(super) const WATCHED: Duration = Duration::from_secs(1);
 
 /// The head of a request without its last line: a worker can't answer yet.
 const BEGUN: &[u8] = b"GET / HTTP/1.1\r\nHost: conform\r\nConnection: close\r\n";

@@ -37,6 +37,7 @@ pub(super) struct Process {
     master: Master,
     events: EventStream,
     exit: Option<Exit>,
+    is_socket_shut: bool,
     printed: Printed,
 }
 
@@ -69,7 +70,7 @@ impl Process {
         let events = master.events();
         // What comes of it is told by the events.
         drop(master.start());
-        Ok(Self { master, events, exit: None, printed })
+        Ok(Self { master, events, exit: None, is_socket_shut: false, printed })
     }
 
     /// Waits for its end.
@@ -87,9 +88,21 @@ impl Process {
     /// Waits for the next event. Of so few none is forgotten.
     async fn look(&mut self) {
         let Ok(event) = self.events.next().await else { return };
-        if let EventKind::Exited { exit } = &event.kind {
-            self.exit = Some(exit.as_ref().clone());
+        match &event.kind {
+            EventKind::Exited { exit } => self.exit = Some(exit.as_ref().clone()),
+            EventKind::SocketRenewed { .. } => self.is_socket_shut = true,
+            _ => {}
         }
+    }
+
+    /// Whether its socket is shut down within this time. A client does not tell: the master listens again at once.
+    pub(super) async fn shuts_socket(&mut self, within: Duration) -> bool {
+        let shut = async {
+            while !self.is_socket_shut {
+                self.look().await;
+            }
+        };
+        tokio::time::timeout(within, shut).await.is_ok()
     }
 
     /// The process that was started; none once it is gone. It may have connected before it is known here.

@@ -10,7 +10,7 @@ use super::super::case::{Fault, failed};
 use super::super::describe::Describe;
 use super::super::peer::PATIENCE;
 use super::Case;
-use super::client::Client;
+use super::client::{Client, WATCHED};
 use super::sockets::longest_queue;
 use super::stage::{AMPLE, ORPHAN, QUIT, SLACK, Stage, patient_welcome, reply, welcome};
 use super::tested::{Worker, ping, quit_within, stop_within};
@@ -111,6 +111,9 @@ async fn takes_nobody_when_stopped(stage: &mut Stage) -> Result<(), Fault> {
 async fn leaves_the_socket_alone(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
+    if worker.process.shuts_socket(WATCHED).await {
+        return Err(failed("the worker shut the socket of all down; one that still listens was expected"));
+    }
     Client::connect(worker).await.map(drop)
 }
 
