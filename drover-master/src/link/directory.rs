@@ -55,7 +55,7 @@ pub enum DirectoryError {
         path: PathBuf,
     },
     /// The kernel says no.
-    #[error("the directory `{}` for the worker socket can't be used", path.display())]
+    #[error("the directory `{}` for the worker socket can't be used; set XDG_RUNTIME_DIR to a directory of yours", path.display())]
     Io {
         /// The directory.
         path: PathBuf,
@@ -66,11 +66,11 @@ pub enum DirectoryError {
 }
 
 impl Directory {
-    /// A new directory below the user's runtime directory, or below `/tmp` if that can't be used; what dead masters left there
+    /// A new directory below the user's runtime directory, or below `/tmp` or `/run` if that can't be used; what dead masters left there
     /// is removed.
     pub(crate) fn create() -> Result<Self, DirectoryError> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
-        Self::create_in(runtime.as_deref(), &own_base())
+        Self::create_in(runtime.as_deref(), &own_base()).or_else(|error| error.or_below(&second_base()))
     }
 
     /// Below `runtime`, else below `own`. What others may write to is not passed over: somebody made it so, and should know.
@@ -125,7 +125,7 @@ impl Directory {
 
     /// A new directory below `/tmp`, where every user can reach it, whatever the master's umask is.
     pub(crate) fn create_for_others() -> Result<Self, DirectoryError> {
-        let mut made = Self::create_below(&own_base())?;
+        let mut made = Self::create_below(&own_base()).or_else(|error| error.or_below(&second_base()))?;
         made.is_for_others = true;
         made.let_others_in()?;
         Ok(made)
@@ -185,6 +185,21 @@ impl Drop for Directory {
 
 fn own_base() -> PathBuf {
     own_place(Path::new("/tmp"), "drover-workers")
+}
+
+/// In a container whose `/tmp` can't be written to, `/run` often can; the control socket is made there, too.
+fn second_base() -> PathBuf {
+    own_place(Path::new("/run"), "drover-workers")
+}
+
+impl DirectoryError {
+    /// Another place, where nothing can be made in the first one. If neither will do, people are told of the first.
+    fn or_below(self, base: &Path) -> Result<Directory, Self> {
+        match self {
+            Self::Io { .. } => Directory::create_below(base).map_err(|_| self),
+            other => Err(other),
+        }
+    }
 }
 
 /// This user's directory of that name, in one where everybody may write. There anybody may have taken the usual name; then it is one
@@ -269,6 +284,21 @@ fn remove(path: &Path) {
 #[expect(clippy::disallowed_methods, reason = "a test may wait for the disk")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_nothing_can_be_made_in_the_first_place_there_is_a_second() {
+        let dir = tempfile::tempdir().unwrap();
+        let nowhere = || Directory::create_in(None, Path::new("/proc/nowhere")).unwrap_err();
+        let base = dir.path().join("second");
+        let made = nowhere().or_below(&base).unwrap();
+        assert!(made.path().starts_with(&base));
+        let error = nowhere().or_below(Path::new("/proc/nowhere/either")).unwrap_err().to_string();
+        assert!(
+            error.contains("`/proc/nowhere`")
+                && error.ends_with("set XDG_RUNTIME_DIR to a directory of yours"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_dead_masters_directory_is_cleared_away_and_a_live_ones_is_not() {
