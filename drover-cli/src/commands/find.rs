@@ -28,7 +28,20 @@ pub(super) fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
     if global.intent != Intent::Looks && !global.is_socket_typed && !global.quiet {
         message::note(&format!("the master is `{}` at {}", name_of_socket(&path), path.display()));
     }
+    if let Some(file) = global.file.as_deref().map(whole)
+        && global.intent == Intent::Applies
+        && is_of_another_file(&path, &file)
+    {
+        message::note(&format!("`{}` is not the file that this master was started from", file.display()));
+    }
     Ok(global.located.get_or_init(|| path).clone())
+}
+
+/// Whether the name of a master's socket has the mark of another file than this one.
+fn is_of_another_file(socket: &Path, file: &Path) -> bool {
+    let name = name_of_socket(socket);
+    let mark = name.rsplit_once('-').map(|(_, mark)| mark).filter(|mark| mark.len() == 8);
+    mark.is_some_and(|mark| mark.bytes().all(|byte| byte.is_ascii_hexdigit()) && mark != mark_of_file(file))
 }
 
 fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
@@ -245,6 +258,18 @@ mod tests {
         &'a [&'a PathBuf],
         Choice,
     );
+
+    #[test]
+    fn the_name_of_a_socket_tells_whether_its_master_runs_another_file() {
+        let (shop, blog) = (Path::new("/srv/shop/drover.toml"), Path::new("/srv/blog/drover.toml"));
+        let of_shop = socket("shop", "/srv/shop/drover.toml");
+        assert!(!is_of_another_file(&of_shop, shop));
+        assert!(is_of_another_file(&of_shop, blog));
+        // These tell nothing.
+        for unmarked in ["/x.sock", "/run/drover/demo-7.sock", "/run/drover/web-standby1.sock"] {
+            assert!(!is_of_another_file(Path::new(unmarked), blog), "{unmarked}");
+        }
+    }
 
     #[test]
     fn a_verb_means_the_master_of_its_file_and_never_another() {

@@ -155,7 +155,11 @@ fn a_directory_entered_by_a_link_means_what_the_link_means() {
     std::os::unix::fs::symlink(&blog, &link).unwrap();
     let diff = Running::start(&mut in_dir(&home, &link, &["diff"])).end();
     assert_eq!(diff.code, Some(0), "{diff:#?}");
+    assert!(!diff.stderr.contains("is not the file"), "{diff:#?}");
     assert!(diff.stdout.contains("blog"), "the new release is read: {diff:#?}");
+    let other = blog.join("drover.toml");
+    let other = Running::start(&mut in_dir(&home, &link, &["diff", "-f", other.to_str().unwrap()])).end();
+    assert!(other.stderr.contains("is not the file that this master was started from"), "{other:#?}");
     assert_eq!(Running::start(&mut in_dir(&home, &link, &["down"])).end().code, Some(0));
     assert_eq!(running.end().code, Some(0));
 }
