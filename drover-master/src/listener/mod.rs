@@ -211,7 +211,9 @@ impl Listener {
                 Ok(bound) => listen_again(&socket, bound, self.backlog()).map_err(io::Error::from),
                 Err(_) => Err(io::ErrorKind::InvalidInput.into()),
             },
-            (ListenAddr::Unix(_), Origin::OwnPath(path)) => self.replace(path),
+            (ListenAddr::Unix(_), Origin::OwnPath(path)) => {
+                self.replace(path, || is_shut_down(&self.socket()))
+            }
             (ListenAddr::Unix(_), _) => {
                 Err(io::Error::other("it was handed over; have the one who opened it open it again"))
             }
@@ -224,12 +226,18 @@ impl Listener {
     /// The same if its path was taken away. Reads and writes the file system.
     fn restore(&self) -> Option<io::Result<()>> {
         match &self.origin {
-            Origin::OwnPath(path) if !path.is_there() => Some(self.replace(path)),
+            Origin::OwnPath(path) if !path.is_there() => Some(self.replace(path, || !path.is_there())),
             _ => None,
         }
     }
 
-    fn replace(&self, path: &UnixPath) -> io::Result<()> {
+    /// Opens another socket, if one is still needed: the driver, which hears of a shutdown, and who looks after the path, which is
+    /// gone for a moment while it is made again, may come at the same time.
+    fn replace(&self, path: &UnixPath, is_needed: impl Fn() -> bool) -> io::Result<()> {
+        let _turn = path.turn();
+        if !is_needed() {
+            return Ok(());
+        }
         let new = path.listen_again(self.backlog()).map_err(io::Error::other)?;
         *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         Ok(())

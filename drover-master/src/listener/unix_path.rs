@@ -26,6 +26,8 @@ pub(crate) struct UnixPath {
     path: PathBuf,
     lock_path: PathBuf,
     held: Mutex<Held>,
+    /// Of those who make the socket again.
+    turn: Mutex<()>,
 }
 
 /// What is ours at the path.
@@ -84,7 +86,8 @@ impl UnixPath {
         refuse_what_is_no_socket(&path)?;
         let lock_path = with_suffix(&path, LOCK);
         let lock = lock(&path, &lock_path)?;
-        let claimed = Self { path, lock_path, held: Mutex::new(Held { lock, made: None }) };
+        let claimed =
+            Self { path, lock_path, held: Mutex::new(Held { lock, made: None }), turn: Mutex::default() };
         claimed.refuse_if_served()?;
         Ok(claimed)
     }
@@ -114,6 +117,11 @@ impl UnixPath {
         let socket = super::listen_unix(&self.path, backlog).map_err(|error| failed(error.into()))?;
         self.held().made = Some(id_of(&self.path).map_err(failed)?);
         Ok(socket)
+    }
+
+    /// Held while the socket is made again: one at a time.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the socket and the lock are still those that were made here.
