@@ -24,7 +24,7 @@ pub(super) fn is_there() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty())
 }
 
-/// Tells of a reload by SIGHUP: a service of `Type=notify-reload` is waited for until it is ready again (`sd_notify(3)`).
+/// Tells of a reload by SIGHUP: systemd waits until a service of `Type=notify-reload` is ready again (`sd_notify(3)`).
 #[derive(Debug)]
 pub(super) struct Reloads;
 

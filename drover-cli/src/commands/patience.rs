@@ -13,13 +13,13 @@ use crate::output::{message, waits};
 /// What takes longer than this is told of. Most of what is asked for is done by then.
 pub(super) const SOON: Duration = Duration::from_secs(3);
 
-/// How often is looked whether something else is waited for by now.
+/// How often the verb checks whether it waits for something else by now.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// After so many looks the same is told again, since its time goes on.
 const AGAIN: u32 = 15;
 
-/// Tells what is waited for, as long as it is polled; never ends.
+/// Says what the verb waits for, for as long as it is polled; never ends.
 pub(super) async fn tell(global: &Global, is_meant: impl Fn(&AppStatus) -> bool) {
     say(global, is_meant, message::note).await;
 }
