@@ -6,6 +6,7 @@
 //                                  ▲───────── sendStarted ◄── 'resume' ──────────┘
 
 const { EventEmitter } = require('node:events');
+const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const protobuf = require('protobufjs');
@@ -198,9 +199,9 @@ class MessageBus extends EventEmitter {
     return new Promise((resolve) => {
       const limit = () => this.#welcome?.limits.maxFrameBytes ?? MAX_FRAME_BYTES;
       const take = (bytes) => (this.#welcome ? this.#take(bytes) : resolve(this.#welcome = welcome(bytes)));
-      // A master that refuses before it has read Hello says why, which a write that fails would lose: one turn to read.
-      const hello = () => socket.write(encode(Hello, this.#hello()));
-      socket.on('connect', () => setImmediate(() => setImmediate(hello)));
+      // Not `socket.write`: a master may refuse before it has read Hello, and a write that fails destroys the socket with the reason unread.
+      const hello = () => fs.writeSync(socket._handle.fd, encode(Hello, this.#hello()));
+      socket.on('connect', () => { try { hello(); } catch { /* the reason is there to be read */ } });
       socket.on('data', decoder(limit, take, (error) => this.#broken(error)));
       socket.on('error', (error) => this.#welcome || fail(`no connection to the master: ${error.message}`));
       socket.on('close', () => (this.#welcome ? this.#lost() : fail('the master refused this worker: no reason given')));
