@@ -70,7 +70,7 @@ async fn of_master(global: &Global, args: ConformMasterArgs) -> ExitStatus {
     if args.list {
         return shown(master::cases().iter().map(|case| case.about), args.only.as_ref(), layout);
     }
-    let control = match find::locate(global) {
+    let control = match find::locate(global).await {
         Ok(control) => control,
         Err(status) => return status,
     };
