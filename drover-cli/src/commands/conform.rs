@@ -74,7 +74,7 @@ async fn of_master(global: &Global, args: ConformMasterArgs) -> ExitStatus {
     if args.list {
         return message::whole_result(&list(&cases, layout));
     }
-    let control = match find::locate(global) {
+    let control = match find::locate(global).await {
         Ok(control) => control,
         Err(status) => return status,
     };

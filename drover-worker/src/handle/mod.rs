@@ -1,4 +1,13 @@
-//! The handle by which an app talks with its master.
+//! The handle by which an app talks with its master: the steps of its life. Its sockets, its messages and the loop that serves are
+//! beside it, one file each.
+
+mod builder;
+mod publish;
+mod receive;
+mod rounds;
+mod send;
+mod sockets;
+mod standalone;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +17,15 @@ use drover_proto::latest::{Extend, Status, WorkerFrame, worker_frame};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::error::{ListenerError, SendError};
+pub use self::builder::MessageBusBuilder;
+use crate::error::SendError;
 use crate::identity::Identity;
-use crate::in_flight::InFlight;
-use crate::lifecycle::{Said, Utterance};
-use crate::listener::Listener;
-use crate::outbox::Outgoing;
-use crate::request::{QuitRequest, Requests, ResumeRequest, StopRequest};
-use crate::shared::Shared;
+use crate::lifecycle::in_flight::InFlight;
+use crate::lifecycle::request::{QuitRequest, Requests, ResumeRequest, StopRequest};
+use crate::lifecycle::{Announcement, Utterance};
+use crate::link::outbox::Outgoing;
+use crate::link::shared::Shared;
+use crate::text::cut;
 
 /// How long a call waits for the socket to take its message.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -54,23 +64,6 @@ impl MessageBus {
         self.shared.outbox.is_none()
     }
 
-    /// Takes the listener of this name: handed over by the master, or in standalone mode bound to the address given
-    /// with [`standalone_listen`](crate::MessageBusBuilder::standalone_listen). Each can be taken once; by a worker that was
-    /// [resumed](Self::resume_requested), once more.
-    ///
-    /// # Errors
-    ///
-    /// [`ListenerError`]: the socket is missing, taken, not TCP, not for this process, or its address is in use.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with I/O enabled.
-    pub fn listener(&self, name: &str) -> Result<Listener, ListenerError> {
-        let listener = self.shared.listeners.take(name)?;
-        self.shared.leave_with(listener.leaver());
-        Ok(listener)
-    }
-
     /// Says Started: the worker is ready to serve. Once, and once after each
     /// [`resume_requested`](Self::resume_requested).
     ///
@@ -87,7 +80,7 @@ impl MessageBus {
     /// Cancel safe: a dropped future has said it, though the message may still be on its way, or has changed nothing.
     /// So for every other message.
     pub async fn started(&self) -> Result<(), SendError> {
-        self.say(Said::Started).await
+        self.say(Announcement::Started).await
     }
 
     /// Waits for the request to stop. Resolves at once if it has come before, for any number of tasks and calls.
@@ -212,7 +205,7 @@ impl MessageBus {
     ///
     /// As [`started`](Self::started).
     pub async fn stopped(&self) -> Result<(), SendError> {
-        self.say(Said::Stopped).await
+        self.say(Announcement::Stopped).await
     }
 
     /// Waits for what follows [`stopped`](Self::stopped): the request to take work again, or `None` once the worker is to leave.
@@ -280,7 +273,7 @@ impl MessageBus {
     ///
     /// As [`started`](Self::started).
     pub async fn shut_down(&self) -> Result<(), SendError> {
-        self.say(Said::ShutDown).await
+        self.say(Announcement::ShutDown).await
     }
 
     /// Asks the master for more time, `more` from now, while starting, stopping or shutting down. The master caps it
@@ -343,7 +336,7 @@ impl MessageBus {
         come.ok().and_then(|requests| which(&requests)).expect("the sender lives as long as `self`")
     }
 
-    async fn say(&self, message: Said) -> Result<(), SendError> {
+    async fn say(&self, message: Announcement) -> Result<(), SendError> {
         let Some(outbox) = &self.shared.outbox else {
             return self.shared.say(message, |_| {});
         };
@@ -372,15 +365,9 @@ impl fmt::Debug for MessageBus {
     }
 }
 
-/// Shortens `text` to at most `bytes`, between two characters.
-pub(crate) fn cut(text: &mut String, bytes: usize) {
-    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or(0));
-}
-
 type Place<'a> = Result<mpsc::Permit<'a, Outgoing>, mpsc::error::SendError<()>>;
 
-fn send(place: Place<'_>, message: Said, reply_to: u64, written: oneshot::Sender<()>) {
+fn send(place: Place<'_>, message: Announcement, reply_to: u64, written: oneshot::Sender<()>) {
     let Some(body) = message.body() else { return };
     // Without a place the link has ended, which the lifecycle hears of in the same moment.
     if let Ok(place) = place {

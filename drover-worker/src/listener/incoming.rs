@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::{Listener, UnixListener};
+use super::{Listener, UnixListener};
 
 /// The pause after an error that will not pass by itself, as axum makes it for tokio's listener.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bus::MessageBus;
+use super::MessageBus;
+use super::standalone::Signals;
 use crate::environment::Environment;
 use crate::error::ConnectError;
-use crate::handshake;
 use crate::identity::Identity;
+use crate::lifecycle::orphan;
 use crate::link;
-use crate::listen_fds::ListenFds;
-use crate::listeners::Listeners;
-use crate::orphan;
-use crate::shared::Shared;
-use crate::standalone::Signals;
+use crate::link::handshake;
+use crate::link::shared::Shared;
+use crate::listener::listen_fds::ListenFds;
+use crate::listener::named::Listeners;
 
 impl MessageBus {
     /// Connects to the master named by `DROVER_SOCKET`, or begins standalone mode if there is none.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::incoming::pause_after;
+use crate::listener::pause_after;
 use crate::{Listener, UnixListener};
 
 /// Errors are waited out: one of a single connection not at all, one such as `EMFILE` for 1 s. Each of the latter is

@@ -1,5 +1,8 @@
 //! An axum app for one round of a worker: served, counted, and drained so that no client loses a request.
 
+mod accept;
+mod peek;
+
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
@@ -21,9 +24,9 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 
-use crate::bus::MessageBus;
-use crate::in_flight::{InFlight, Work};
-use crate::peek::{Peeked, Seen};
+use self::peek::{Peeked, Seen};
+use crate::handle::MessageBus;
+use crate::lifecycle::in_flight::{InFlight, Work};
 
 /// How long an HTTP/2 connection without a request has to be silent, after it was told to end, to be taken for one whose client is gone.
 /// Shorter: a client that was held up loses a request. Longer: a stop takes that long where clients have vanished.

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use drover_proto::bus::Refused;
 use drover_proto::latest::ErrorCode;
 
-use super::post::{Asks, Post, QUEUE_LIMIT, message};
-use super::{
+use super::MessageBus;
+use crate::messages::post::{Asks, Post, QUEUE_LIMIT, message};
+use crate::messages::{
     Answer, CONFIRMATION, NoBusError, RefusedError, RequestError, SendMessageError, To, confirmed, error_of,
     name,
 };
-use crate::bus::MessageBus;
 
 /// How much longer than the master a request waits: the master's answer, which knows more, comes first.
 const BACKSTOP: Duration = Duration::from_secs(1);

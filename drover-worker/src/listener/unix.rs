@@ -6,68 +6,19 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net;
 use std::path::Path;
+use std::sync::Weak;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use tokio::net::UnixStream;
 use tokio::net::unix::SocketAddr;
 
-use crate::accept_queue::AcceptQueue;
-use crate::bus::MessageBus;
-use crate::error::ListenerError;
-use crate::sys::SocketKind;
-
-impl MessageBus {
-    /// Takes the Unix listener of this name: handed over by the master, or in standalone mode bound to the path given with
-    /// [`standalone_listen`](crate::MessageBusBuilder::standalone_listen). Each can be taken once.
-    ///
-    /// In standalone mode a socket at which nobody listens any more is replaced, and the path is left behind at the end.
-    ///
-    /// # Errors
-    ///
-    /// [`ListenerError`]: the socket is missing, taken, no Unix stream socket, not for this process, or its path is in use.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tokio runtime with I/O enabled.
-    pub fn unix_listener(&self, name: &str) -> Result<UnixListener, ListenerError> {
-        let bind = |path: &str| bind(Path::new(path.strip_prefix("unix:").unwrap_or(path)));
-        let socket = self.shared.listeners.socket(name, SocketKind::UnixListener, bind)?;
-        let io = |source| ListenerError::Io { name: name.to_owned(), address: None, source };
-        let listener = UnixListener::from_std(socket.into()).map_err(io)?;
-        tracing::debug!(target: "drover::worker", name, address = ?listener.local_addr().ok(), "listening");
-        self.shared.leave_with(listener.0.leaver());
-        Ok(listener)
-    }
-}
-
-/// Listens at a path, at which there may be what a dead program left.
-fn bind(path: &Path) -> io::Result<OwnedFd> {
-    match net::UnixListener::bind(path) {
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left(path) => {
-            std::fs::remove_file(path)?;
-            net::UnixListener::bind(path)
-        }
-        bound => bound,
-    }
-    .map(OwnedFd::from)
-}
-
-/// Whether it is a socket at which nobody listens.
-fn is_left(path: &Path) -> bool {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    // Non-blocking: a server that is stopped and has a full queue would let a connect wait for ever.
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let refused = socket(AddressFamily::Unix, SockType::Stream, flags, None)
-        .and_then(|fd| connect(fd.as_raw_fd(), &UnixAddr::new(path)?))
-        .is_err_and(|error| error == Errno::ECONNREFUSED);
-    is_socket && refused
-}
+use super::accept_queue::{AcceptQueue, Leave};
 
 /// A Unix listener with the interface of tokio's, which shares connections among the workers of an app as
 /// [`Listener`](crate::Listener) does.
 ///
-/// It comes from [`MessageBus::unix_listener`]. Dropping it closes this process's hold on the socket; connections that wait in
+/// It comes from [`MessageBus::unix_listener`](crate::MessageBus::unix_listener). Dropping it closes this process's hold on the socket; connections that wait in
 /// its queue stay there for the other workers.
 ///
 /// With the feature `axum` it goes straight into `axum::serve`.
@@ -99,6 +50,11 @@ impl UnixListener {
     pub fn from_std(socket: net::UnixListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         AcceptQueue::join(socket).map(Self)
+    }
+
+    /// The same place among the workers, for the bus.
+    pub(crate) fn leaver(&self) -> Weak<dyn Leave> {
+        self.0.leaver()
     }
 
     /// Takes the next connection. It is non-blocking and close-on-exec.
@@ -141,6 +97,29 @@ impl UnixListener {
     pub fn into_std(self) -> io::Result<net::UnixListener> {
         Ok(self.0.into_socket())
     }
+}
+
+/// Listens at a path, at which there may be what a dead program left.
+pub(crate) fn bind(path: &Path) -> io::Result<OwnedFd> {
+    match net::UnixListener::bind(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left(path) => {
+            std::fs::remove_file(path)?;
+            net::UnixListener::bind(path)
+        }
+        bound => bound,
+    }
+    .map(OwnedFd::from)
+}
+
+/// Whether it is a socket at which nobody listens.
+fn is_left(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    // Non-blocking: a server that is stopped and has a full queue would let a connect wait for ever.
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let refused = socket(AddressFamily::Unix, SockType::Stream, flags, None)
+        .and_then(|fd| connect(fd.as_raw_fd(), &UnixAddr::new(path)?))
+        .is_err_and(|error| error == Errno::ECONNREFUSED);
+    is_socket && refused
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(crate) struct Peeked<I> {
 
 /// What is seen of it.
 pub(crate) struct Seen {
-    /// Said when the client has introduced itself; closed if it speaks something else.
+    /// Announcement when the client has introduced itself; closed if it speaks something else.
     pub(crate) is_http2: oneshot::Receiver<()>,
     pub(crate) moved: Moved,
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::request::{QuitRequest, StopCause, StopRequest};
-use crate::shared::Shared;
+use crate::lifecycle::request::{QuitRequest, StopCause, StopRequest};
+use crate::link::shared::Shared;
 use crate::sys;
 
 /// What follows the first signal so soon is the same wish: a Ctrl-C of the terminal, passed on once more by a wrapper (`npm`). As the

@@ -2,7 +2,13 @@
 //!
 //! Waiting on one socket from many processes is unfair by nature: the kernel asks the process that began to wait last,
 //! so one of them takes most of the connections. Here each process takes one connection and then waits behind all others:
-//! [`accept_queue`](crate::accept_queue) tells how.
+//! [`accept_queue`](crate::listener::accept_queue) tells how.
+
+pub(crate) mod accept_queue;
+mod incoming;
+pub(crate) mod listen_fds;
+pub(crate) mod named;
+pub(crate) mod unix;
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +16,11 @@ use std::sync::Weak;
 
 use tokio::net::TcpStream;
 
-use crate::accept_queue::{AcceptQueue, Leave};
+use self::accept_queue::{AcceptQueue, Leave};
+pub use self::incoming::Incoming;
+#[cfg(feature = "axum")]
+pub(crate) use self::incoming::pause_after;
+pub use self::unix::UnixListener;
 use crate::sys;
 
 /// A TCP listener with the interface of tokio's, which shares connections evenly among the workers of an app: they take turns.

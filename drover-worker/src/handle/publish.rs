@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use drover_proto::latest::{Accepted, Error, Scope, Subscribe, Unsubscribe, WorkerFrame, worker_frame};
 
-use super::post::{Asks, check_topic, message};
-use super::{
+use super::MessageBus;
+use crate::link::outbox::Outgoing;
+use crate::messages::post::{Asks, check_topic, message};
+use crate::messages::{
     Answer, CONFIRMATION, Delivery, InvalidMessageError, NoBusError, PublishError, SubscribeError, confirmed,
     error_of, name,
 };
-use crate::bus::MessageBus;
-use crate::outbox::Outgoing;
 
 impl MessageBus {
     /// Sends a message to all other workers of the app that are ready and take messages. Returns when it is in the queue of each.

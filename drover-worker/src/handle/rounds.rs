@@ -1,7 +1,7 @@
 //! A worker's life as rounds of the same: start, serve, drain, rest; then once more, or leave.
 
-use crate::builder::MessageBusBuilder;
-use crate::bus::MessageBus;
+use super::MessageBus;
+use super::MessageBusBuilder;
 use crate::error::{ConnectError, SendError};
 
 impl MessageBusBuilder {

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::accept_queue::Leave;
+use super::outbox::Outbox;
 use crate::error::SendError;
 use crate::identity::Identity;
-use crate::in_flight::Work;
-use crate::lifecycle::{BadState, Lifecycle, Phase, Said, Utterance};
-use crate::listeners::Listeners;
+use crate::lifecycle::in_flight::Work;
+use crate::lifecycle::orphan::Leaving;
+use crate::lifecycle::request::{QuitRequest, Requests, ResumeRequest, StopCause, StopRequest};
+use crate::lifecycle::{Announcement, BadState, Lifecycle, Phase, Utterance};
+use crate::listener::accept_queue::Leave;
+use crate::listener::named::Listeners;
 use crate::messages::Post;
-use crate::orphan::Leaving;
-use crate::outbox::Outbox;
-use crate::request::{QuitRequest, Requests, ResumeRequest, StopCause, StopRequest};
 
 /// The one state of a bus.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Shared {
         self.state().phase()
     }
 
-    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Said>, BadState> {
+    pub(crate) fn stop_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Announcement>, BadState> {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
@@ -84,7 +84,7 @@ impl Shared {
         Ok(())
     }
 
-    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Said>, BadState> {
+    pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Announcement>, BadState> {
         let deadline = from_now(deadline_ms);
         let stop = StopRequest { deadline, cause: StopCause::Master };
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.quit_received(seq))
@@ -103,14 +103,14 @@ impl Shared {
     }
 
     /// Says a message; `send` puts it on its way, under the lock, so that messages go out in the order they are said.
-    pub(crate) fn say(&self, message: Said, send: impl FnOnce(u64)) -> Result<(), SendError> {
+    pub(crate) fn say(&self, message: Announcement, send: impl FnOnce(u64)) -> Result<(), SendError> {
         // Only without a master does saying something ask for something: the end of the drain is the request to leave.
         let stop = self.requests.borrow().stop;
         let quit = QuitRequest { deadline: stop.and_then(|stop| stop.deadline) };
         let stop = stop.unwrap_or(StopRequest { deadline: None, cause: StopCause::Master });
         self.change(stop, quit, |lifecycle| {
             let utterance = lifecycle.say(message)?;
-            if message == Said::ShutDown {
+            if message == Announcement::ShutDown {
                 self.leaving.announce();
             }
             // With its first word the worker has taken up the new round.

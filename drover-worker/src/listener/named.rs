@@ -5,9 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
+use super::Listener;
+use super::listen_fds::ListenFds;
 use crate::error::{ListenFdsError, ListenerError};
-use crate::listen_fds::ListenFds;
-use crate::listener::Listener;
 use crate::sys::SocketKind;
 
 /// The listeners of one bus.
