@@ -67,6 +67,9 @@ pub struct Global {
     /// The socket of the master that was found to be meant.
     #[arg(skip)]
     pub(crate) located: std::sync::OnceLock<PathBuf>,
+    /// Whether the user was told which master that is.
+    #[arg(skip)]
+    pub(crate) introduced: std::sync::OnceLock<()>,
 }
 
 /// What a verb does to the master that it asks.

@@ -5,7 +5,7 @@ use drover_proto::latest::{AppStatus, DiffRequest, ErrorCode, Phase, Plan, Worke
 
 use super::description::NOT_KEPT;
 use super::file_lock::Running;
-use super::{find, report};
+use super::{find, introduce, report};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, plan};
@@ -24,6 +24,11 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         Ok(status) => status,
         Err(error) => return report(&error),
     };
+    let runs = introduce::file_of(&status);
+    if !runs.is_empty() && !introduce::is_same_file(runs.as_ref(), &args.file) {
+        message::error_text(&running.sentence());
+        return ExitStatus::Failed;
+    }
     let pid = status.master.as_ref().map_or(0, |master| master.pid);
     if running.pid.is_some_and(|holder| holder != pid) {
         message::error_text(&running.sentence());

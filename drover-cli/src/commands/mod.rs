@@ -20,6 +20,7 @@ mod find;
 mod goal;
 mod init;
 mod interrupt;
+mod introduce;
 mod list;
 mod logs;
 mod operate;

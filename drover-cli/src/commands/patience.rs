@@ -30,7 +30,7 @@ pub(super) async fn say(global: &Global, is_meant: impl Fn(&AppStatus) -> bool, 
         return std::future::pending().await;
     }
     tokio::time::sleep(SOON).await;
-    match find::locate(global) {
+    match find::locate(global).await {
         Ok(socket) => tell_of(&socket, is_meant, say).await,
         Err(_) => std::future::pending().await,
     }

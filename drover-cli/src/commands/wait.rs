@@ -55,8 +55,8 @@ enum Failure {
 }
 
 async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> {
-    let path = find::locate(global).map_err(Failure::Told)?;
-    let mut client = ControlClient::connect(&path).await.map_err(|error| Failure::Told(report(&error)))?;
+    let mut client = find::connect(global).await.map_err(Failure::Told)?;
+    let path = find::locate(global).await.map_err(Failure::Told)?;
     let typed: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     // A name that fits nothing is refused, with what there is instead.
     client.describe(&typed).await.map_err(|error| Failure::Told(report(&error)))?;
