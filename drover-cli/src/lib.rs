@@ -8,7 +8,6 @@
 pub mod args;
 mod commands;
 pub mod config;
-mod conform;
 mod demo;
 mod exit_status;
 mod output;
