@@ -7,6 +7,7 @@ mod offline;
 mod online;
 mod reload;
 mod serving;
+mod time;
 
 pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
@@ -19,6 +20,7 @@ pub use online::{
 };
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
+pub(crate) use time::Time;
 
 use std::path::PathBuf;
 
@@ -67,6 +69,9 @@ pub struct Global {
     /// The socket of the master that was found to be meant.
     #[arg(skip)]
     pub(crate) located: std::sync::OnceLock<PathBuf>,
+    /// How long the verb waits.
+    #[arg(skip)]
+    pub(crate) time: Time,
     /// Whether the user was told which master that is.
     #[arg(skip)]
     pub(crate) introduced: std::sync::OnceLock<()>,

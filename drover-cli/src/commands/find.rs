@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use drover_master::control::{ControlClient, ControlPath};
+use drover_master::control::{ClientError, ControlClient, ControlPath};
 
-use super::{consent, file_lock, introduce, list, report};
+use super::{consent, file_lock, introduce, list, patience, report};
 use crate::args::{Global, Intent};
 use crate::config;
 use crate::exit_status::ExitStatus;
@@ -16,9 +16,19 @@ use crate::output::message;
 /// Connects to the master that is meant.
 pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus> {
     let path = locate(global).await?;
-    let mut client = ControlClient::connect(&path).await.map_err(|error| report(&error))?;
+    let mut client = patience::connect(global, &path).await.map_err(|error| unreached(global, &error))?;
     introduce::say(global, &path, &mut client).await;
     Ok(client)
+}
+
+/// Why a master could not be reached. One that is busy for as long as the user wanted to wait is no master that fails.
+pub(super) fn unreached(global: &Global, error: &ClientError) -> ExitStatus {
+    match (report(error), error) {
+        (_, ClientError::Busy { .. } | ClientError::Silent { .. }) if global.time.is_typed() => {
+            ExitStatus::TimedOut
+        }
+        (status, _) => status,
+    }
 }
 
 /// Where the master is that is meant. Decided once for each call of the program, so that nobody is asked twice.
