@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::handle::{Master, OperateError, Reload};
 use crate::machine::gate::DenyReason;
 use crate::machine::phase::Phase;
-use crate::master::{Master, OperateError, Reload};
 use crate::signals::Received;
 
 /// Who is told of reloads by SIGHUP: a service manager, which waits for the end of one that it has asked for
