@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::ops::Range;
 
-use drover_master::config::{Backoff, FailureLimit, Kind, LimitReached, RestartPolicy, RestartWhen};
+use crate::config::{Backoff, FailureLimit, Kind, LimitReached, RestartPolicy, RestartWhen};
 
 use super::mistake::{Mistakes, shown};
 use super::reader::{Entry, Origin, Reader};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drover_master::config::{
+use crate::config::{
     Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
     Limit, LimitReached, Limits, ListenMode, NotifyAccess, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy,
     Resource, RestartPolicy, RestartWhen, Share, Strategy, UpdateOrder, UpdatePolicy,
@@ -256,7 +256,6 @@ fn probe_rows(Probe { kind, interval, timeout }: &Probe) -> Vec<(&'static str, V
             let words = std::iter::once(program).chain(args).map(|word| word.to_string_lossy().into_owned());
             vec![("exec", Array::from_iter(words).into())]
         }
-        _ => Vec::new(),
     };
     rows.push(("interval", format_duration(*interval).into()));
     rows.push(("timeout", format_duration(*timeout).into()));

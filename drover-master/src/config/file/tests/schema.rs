@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drover_master::config::Resource;
+use crate::config::Resource;
 use regex::Regex;
 use serde_json::{Map, Value as Json};
 use toml_edit::DocumentMut;
@@ -141,7 +141,7 @@ fn every_key_that_is_read_stands_in_it_and_no_other() {
 
 #[test]
 fn what_is_valid_is_valid_by_it() {
-    let readme = include_str!("../../../../README.md").split_once("```toml\n").unwrap().1;
+    let readme = include_str!("../../../../../README.md").split_once("```toml\n").unwrap().1;
     for text in [
         EVERY_KEY,
         &web(""),
@@ -159,9 +159,9 @@ fn what_is_valid_is_valid_by_it() {
         &web("health.liveness = { tcp = 'h:{9000+slot}', failures = 2, initial_delay = '1s' }"),
         &web("health.readiness = { http = 'http://h:80{slot}/', successes = 2 }"),
         readme.split_once("```").unwrap().0,
-        include_str!("../../../../examples/single-app-instance/drover.toml"),
-        include_str!("../../../../examples/single-app-cluster/drover.toml"),
-        include_str!("../../../../examples/multi-app-cluster/drover.toml"),
+        include_str!("../../../../../examples/single-app-instance/drover.toml"),
+        include_str!("../../../../../examples/single-app-cluster/drover.toml"),
+        include_str!("../../../../../examples/multi-app-cluster/drover.toml"),
     ] {
         assert_eq!(told(text), [""; 0], "{text}");
         assert!(parse(text).is_ok());

@@ -14,7 +14,7 @@ use thiserror::Error;
 ///
 /// ```
 /// use std::time::Duration;
-/// use drover_cli::config::units::{DurationError, parse_duration};
+/// use drover_master::config::file::units::{DurationError, parse_duration};
 ///
 /// assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
 /// assert_eq!(parse_duration("30"), Err(DurationError::NoUnit { number: "30".into() }));
@@ -66,7 +66,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 ///
 /// ```
 /// use std::time::Duration;
-/// use drover_cli::config::units::format_duration;
+/// use drover_master::config::file::units::format_duration;
 ///
 /// assert_eq!(format_duration(Duration::from_secs(5400)), "1h30m");
 /// assert_eq!(format_duration(Duration::ZERO), "0s");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drover_master::config::NotifyAccess;
+use crate::config::NotifyAccess;
 
 use super::model::{Protocol, ReloadBySignal};
 use super::reader::Reader;

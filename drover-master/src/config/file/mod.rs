@@ -12,10 +12,10 @@
 //! # Examples
 //!
 //! ```
-//! use drover_cli::config::{self, Workers};
+//! use drover_master::config::file::{self, Workers};
 //! use drover_master::config::RestartWhen;
 //!
-//! let config = config::parse(
+//! let config = file::parse(
 //!     r#"
 //!     version = 1
 //!     sockets.http.listen = "127.0.0.1:8080"
@@ -31,10 +31,10 @@
 //! assert_eq!(config.apps[0].restart.when, RestartWhen::Always);
 //!
 //! let text = "version = 1\n[app.web]\ncommand = [\"web\"]\nworker = 4\n";
-//! let error = config::parse(text).unwrap_err();
+//! let error = file::parse(text).unwrap_err();
 //! assert_eq!(error.mistakes()[0].to_string(), "unknown key `worker` in app.web; did you mean `workers`?");
 //! println!("{}", error.render("drover.toml", text, false));
-//! # Ok::<(), config::ConfigError>(())
+//! # Ok::<(), file::ConfigError>(())
 //! ```
 
 mod app;
@@ -73,7 +73,7 @@ use std::ops::Range;
 use std::path::Path;
 
 pub use self::load::{LoadError, load, parse_file, read};
-pub(crate) use self::load::{STDIN, is_stream};
+pub use self::load::{STDIN, is_stream};
 pub use self::mistake::{ConfigError, Mistake};
 pub use self::model::{
     App, Config, HostPort, Listen, Master, Protocol, ReloadBySignal, Socket, Start, Stop, Suspend, Workers,
@@ -82,7 +82,7 @@ pub use self::model::{
 pub use self::obstacle::obstacles;
 pub use self::write::{to_json, to_toml};
 
-pub(crate) use self::names::fault as name_fault;
+pub use self::names::fault as name_fault;
 
 use toml_edit::Document;
 

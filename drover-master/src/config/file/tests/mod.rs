@@ -4,7 +4,6 @@ mod arbitrary;
 mod generated;
 mod loaded;
 mod mistaken;
-mod pages;
 mod related;
 mod rendered;
 mod schema;

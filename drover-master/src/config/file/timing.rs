@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drover_master::config::{Kind, StopTo};
+use crate::config::{Kind, StopTo};
 
 use super::mistake::{Mistakes, shown};
 use super::model::{Protocol, Start, Stop, Suspend};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use drover_master::config::{ConfigError, HttpUrl, Probe, ProbeKind, fill_in};
+use crate::config::{ConfigError, HttpUrl, Probe, ProbeKind, fill_in};
 
 use super::mistake::{Mistakes, shown};
 use super::model::Protocol;

@@ -38,7 +38,7 @@ pub fn read(path: &Path) -> Result<String, LoadError> {
 }
 
 /// The path that means standard input.
-pub(crate) const STDIN: &str = "-";
+pub const STDIN: &str = "-";
 
 fn stdin() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -47,7 +47,7 @@ fn stdin() -> io::Result<Vec<u8>> {
 }
 
 /// Whether a file can be read only once: standard input, a FIFO, what a shell makes of `<(command)`.
-pub(crate) fn is_stream(path: &Path) -> bool {
+pub fn is_stream(path: &Path) -> bool {
     path == Path::new(STDIN) || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 

@@ -1,6 +1,6 @@
 //! `app.NAME.update`.
 
-use drover_master::config::{OnUpdateFailure, Share, UpdateOrder, UpdatePolicy};
+use crate::config::{OnUpdateFailure, Share, UpdateOrder, UpdatePolicy};
 
 use super::mistake::{Mistakes, shown};
 use super::reader::{Entry, Reader};

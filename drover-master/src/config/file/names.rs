@@ -6,7 +6,7 @@ use super::mistake::shown;
 ///
 /// A name becomes part of `app/slot` and `app@id`, of file names and of the colon-separated `LISTEN_FDNAMES`, so
 /// it keeps to characters that mean nothing there.
-pub(crate) fn fault(name: &str) -> Option<(String, &'static str)> {
+pub fn fault(name: &str) -> Option<(String, &'static str)> {
     if name.is_empty() {
         return Some(("is empty".to_owned(), "use letters, digits, `-`, `_` and `.`"));
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use drover_master::config::RestartWhen;
+use crate::config::RestartWhen;
 use toml_edit::Table;
 
 use super::mistake::Mistakes;

@@ -1,6 +1,6 @@
 //! `app.NAME.recycle`: when workers have served enough.
 
-use drover_master::config::RecyclePolicy;
+use crate::config::RecyclePolicy;
 
 use super::limits;
 use super::mistake::Mistakes;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use drover_master::config::{HealthCheck, HealthPolicy, Kind, Probe, ProbeKind};
+use crate::config::{HealthCheck, HealthPolicy, Kind, Probe, ProbeKind};
 
 use super::reader::{Origin, Reader};
 use super::{probe, value};

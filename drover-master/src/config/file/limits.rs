@@ -1,6 +1,6 @@
 //! `app.NAME.limits`.
 
-use drover_master::config::{Limit, Limits, Resource};
+use crate::config::{Limit, Limits, Resource};
 
 use super::mistake::Mistakes;
 use super::reader::{Entry, Origin, Reader};

@@ -1,6 +1,6 @@
 //! `[master]`.
 
-use drover_master::config::{Intensity, Strategy};
+use crate::config::{Intensity, Strategy};
 
 use super::model::Master;
 use super::reader::{Origin, Reader};

@@ -1,7 +1,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use drover_master::config::{
+use crate::config::{
     Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
     Limit, LimitReached, Limits, ListenMode, NotifyAccess, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy,
     Resource, RestartPolicy, RestartWhen, Share, Stdin, StopTo, Strategy, UpdateOrder, UpdatePolicy,
@@ -509,7 +509,7 @@ fn stdin_is_nothing_or_one_of_the_apps_sockets() {
 
 #[test]
 fn the_file_in_the_readme_is_valid() {
-    let readme = include_str!("../../../../README.md");
+    let readme = include_str!("../../../../../README.md");
     let (_, from) = readme.split_once("```toml\n").unwrap();
     let (text, _) = from.split_once("```").unwrap();
     let config = parse(text).unwrap_or_else(|error| panic!("{}", error.render("README.md", text, false)));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use drover_master::config::{Kind, Stdin};
+use crate::config::{Kind, Stdin};
 
 use super::mistake::{Mistakes, shown};
 use super::model::{App, Protocol, Workers};

@@ -11,7 +11,7 @@ use thiserror::Error;
 /// # Examples
 ///
 /// ```
-/// use drover_cli::config::size::{SizeError, parse_size};
+/// use drover_master::config::file::size::{SizeError, parse_size};
 ///
 /// assert_eq!(parse_size("64MiB"), Ok(64 * 1024 * 1024));
 /// assert_eq!(parse_size("64"), Err(SizeError::NoUnit { number: "64".into() }));

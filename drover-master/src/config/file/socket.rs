@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use drover_master::config::ListenMode;
+use crate::config::ListenMode;
 
 use super::mistake::{Mistakes, shown};
 use super::model::{App, HostPort, Listen, Socket, Workers};

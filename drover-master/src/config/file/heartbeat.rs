@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use drover_master::config::Heartbeat;
+use crate::config::Heartbeat;
 
 use super::model::Protocol;
 use super::reader::Reader;

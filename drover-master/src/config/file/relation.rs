@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use drover_master::config::{Condition, Dependency};
+use crate::config::{Condition, Dependency};
 
 use super::mistake::{Mistakes, shown};
 use super::reader::{Entry, Reader};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 
-use super::super::{obstacles, parse};
 use crate::args::Cli;
+use crate::config::{obstacles, parse};
 
 /// Every page, with its name.
 fn pages() -> Vec<(String, String)> {

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drover_master::config::{
+use crate::config::{
     Dependency, HealthPolicy, Heartbeat, Kind, Limits, ListenMode, NotifyAccess, Probe, RecyclePolicy,
     RestartPolicy, Stdin, StopTo, Strategy, UpdatePolicy,
 };

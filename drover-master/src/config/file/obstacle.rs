@@ -44,7 +44,7 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
         }
     }
     for app in &config.apps {
-        for (key, out_of_reach) in drover_master::limits_out_of_reach(&app.limits) {
+        for (key, out_of_reach) in crate::limits_out_of_reach(&app.limits) {
             let mistake = found.add(place(&["app", &app.name, "limits", key]), out_of_reach);
             mistake.help(match app.limits.is_required {
                 true => "ask for less, or write `required = false`",
@@ -161,12 +161,12 @@ impl<'a> InVain<'a> {
 
 fn passed_in_vain(app: &App) -> Option<InVain<'_>> {
     let (program, args) = app.command.split_first()?;
-    let bare = || drover_master::Command::new(program).args(args);
-    if let Some(why) = drover_master::passed_in_vain(&bare()) {
+    let bare = || crate::Command::new(program).args(args);
+    if let Some(why) = crate::passed_in_vain(&bare()) {
         return Some(InVain { why, variable: None });
     }
     app.env.iter().find_map(|(key, value)| {
-        let why = drover_master::passed_in_vain(&bare().env(key, value))?;
+        let why = crate::passed_in_vain(&bare().env(key, value))?;
         Some(InVain { why, variable: Some(key) })
     })
 }
