@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-use crate::listen_fds::ListenFds;
+use crate::listener::listen_fds::ListenFds;
 
 /// The variables by which sockets are handed over. Others that begin alike, such as a `LISTEN_ADDRESS`, are the app's.
 const LISTEN: [&str; 4] = ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID"];

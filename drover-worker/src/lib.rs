@@ -138,52 +138,31 @@
 
 #![deny(unsafe_code)]
 
-mod accept_queue;
-mod builder;
-mod bus;
 mod child;
 pub mod environment;
 mod error;
-mod handshake;
+mod handle;
 mod identity;
-mod in_flight;
-mod incoming;
 mod lifecycle;
 mod link;
-mod listen_fds;
 mod listener;
-mod listeners;
 mod messages;
-mod orphan;
-mod outbox;
-#[cfg(feature = "axum")]
-mod peek;
-mod request;
-mod rounds;
 #[cfg(feature = "axum")]
 mod serve;
-#[cfg(feature = "axum")]
-mod serve_axum;
-mod shared;
-mod standalone;
 #[expect(unsafe_code, reason = "system calls without a safe wrapper")]
 mod sys;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod udp;
-mod unix;
+mod text;
 
-pub use builder::MessageBusBuilder;
-pub use bus::MessageBus;
 pub use child::command;
 pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
+pub use handle::{MessageBus, MessageBusBuilder};
 pub use identity::Identity;
-pub use in_flight::InFlight;
-pub use incoming::Incoming;
-pub use listener::Listener;
+pub use lifecycle::in_flight::InFlight;
+pub use lifecycle::request::{QuitRequest, ResumeRequest, StopCause, StopRequest};
+pub use listener::{Incoming, Listener, UnixListener};
 pub use messages::{
     Delivery, InvalidMessageError, Message, NoBusError, PublishError, Reach, RefusedError, ReplyError,
     RequestError, SendMessageError, Sender, SubscribeError, To, TooManyOpenError,
 };
-pub use request::{QuitRequest, ResumeRequest, StopCause, StopRequest};
-pub use unix::UnixListener;

@@ -7,6 +7,7 @@ mod offline;
 mod online;
 mod reload;
 mod serving;
+mod time;
 
 pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
@@ -19,6 +20,7 @@ pub use online::{
 };
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
+pub(crate) use time::Time;
 
 use std::path::PathBuf;
 
@@ -67,6 +69,12 @@ pub struct Global {
     /// The socket of the master that was found to be meant.
     #[arg(skip)]
     pub(crate) located: std::sync::OnceLock<PathBuf>,
+    /// How long the verb waits.
+    #[arg(skip)]
+    pub(crate) time: Time,
+    /// Whether the user was told which master that is.
+    #[arg(skip)]
+    pub(crate) introduced: std::sync::OnceLock<()>,
 }
 
 /// What a verb does to the master that it asks.
@@ -262,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_verb_with_every_option() {
-        let readme = include_str!("../../../README.md");
+    fn the_reference_lists_every_verb_with_every_option() {
+        let page = include_str!("../../../docs/reference/verbs.md");
         for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
             let name = verb.get_name();
-            let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}")));
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}")));
             let row = row.unwrap_or_else(|| panic!("{name} is missing"));
             let options =
                 verb.get_arguments().filter(|option| !option.is_positional() && !option.is_hide_set());

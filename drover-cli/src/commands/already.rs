@@ -1,11 +1,11 @@
 //! What a file says beside what its master runs: for verbs that run nothing anew, and would let somebody believe that they did.
 
-use drover_master::control::{ClientError, ControlClient};
+use drover_master::control::ClientError;
 use drover_proto::latest::{AppStatus, DiffRequest, ErrorCode, Phase, Plan, WorkerStatus};
 
 use super::description::NOT_KEPT;
 use super::file_lock::Running;
-use super::{find, report};
+use super::{find, introduce, patience, report};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, plan};
@@ -16,14 +16,25 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         message::error_text(&running.sentence());
         return ExitStatus::Failed;
     };
-    let Ok(mut client) = ControlClient::connect(&socket).await else {
-        message::error_text(&running.sentence());
-        return ExitStatus::Failed;
+    let mut client = match patience::connect(global, &socket).await {
+        Ok(client) => client,
+        Err(error @ (ClientError::Busy { .. } | ClientError::Silent { .. })) => {
+            return find::unreached(global, &error);
+        }
+        Err(_) => {
+            message::error_text(&running.sentence());
+            return ExitStatus::Failed;
+        }
     };
     let status = match client.status(&[]).await {
         Ok(status) => status,
         Err(error) => return report(&error),
     };
+    let runs = introduce::file_of(&status);
+    if !runs.is_empty() && !introduce::is_same_file(runs.as_ref(), &args.file) {
+        message::error_text(&running.sentence());
+        return ExitStatus::Failed;
+    }
     let pid = status.master.as_ref().map_or(0, |master| master.pid);
     if running.pid.is_some_and(|holder| holder != pid) {
         message::error_text(&running.sentence());

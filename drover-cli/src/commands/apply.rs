@@ -1,10 +1,10 @@
 //! `drover apply`: everything as drover.toml says.
 
 use drover_master::control::ControlClient;
-use drover_proto::latest::{ApplyRequest, ChangeClass, Plan, StepResult};
+use drover_proto::latest::{AppStatus, ApplyRequest, ChangeClass, Plan, StepResult};
 
 use super::interrupt::Interrupt;
-use super::{consent, diff, find, report};
+use super::{consent, diff, find, patience, report};
 use crate::args::{ApplyArgs, Global, seen_from_anywhere};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, plan};
@@ -24,11 +24,14 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> ExitStatus {
     if !consent::given_to_plan(args.yes) {
         return ExitStatus::Failed;
     }
+    global.time.begin_again();
     let mut interrupt = Interrupt::new();
     let done = apply(global, args, file, &found);
+    let is_changed = |app: &AppStatus| found.changes.iter().any(|change| change.app == app.name);
     tokio::select! {
         status = done => status,
-        () = super::passed(args.waiting.timeout) => {
+        () = patience::tell(global, is_changed) => ExitStatus::Done,
+        () = super::passed(global.time.left()) => {
             let limit = args.waiting.timeout.unwrap_or_default();
             message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
             ExitStatus::TimedOut

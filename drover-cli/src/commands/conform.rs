@@ -3,11 +3,13 @@
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 
+use drover_conform::{About, Played, master, worker};
+
 use super::find;
 use super::interrupt::Interrupt;
 use crate::args::{ConformArgs, ConformMasterArgs, ConformWorkerArgs, Global, Side};
-use crate::conform::{About, Layout, Played, Report, list, master, worker};
 use crate::exit_status::ExitStatus;
+use crate::output::conform::{Layout, Report, list};
 use crate::output::message;
 
 /// How many cases are played at once, if nothing is said: most of their time is waiting.
@@ -23,7 +25,7 @@ pub(super) async fn run(global: &Global, args: ConformArgs) -> ExitStatus {
         Side::StandIn => match master::stand_in().await {
             Ok(()) => ExitStatus::Done,
             Err(error) => {
-                message::error(&*error);
+                message::error(&error);
                 ExitStatus::Failed
             }
         },
@@ -31,84 +33,87 @@ pub(super) async fn run(global: &Global, args: ConformArgs) -> ExitStatus {
 }
 
 async fn of_worker(args: ConformWorkerArgs) -> ExitStatus {
-    let layout = layout(args.json);
-    if args.list {
-        return shown(worker::cases().iter().map(|case| case.about), args.only.as_ref(), layout);
-    }
-    let cpus = drover_master::config::cpus() as usize;
-    let run = worker::Run {
-        settings: worker::Settings {
-            command: args.command,
-            first_start: args.first_start,
-            start: args.start_timeout,
-            has_listener: !args.no_listener,
-            seed: args.seed.unwrap_or_else(|| fastrand::u64(SEEDS)),
-            mutations: args.mutations,
-        },
-        only: args.only,
-        jobs: args.jobs.map_or(cpus.clamp(*JOBS.start(), *JOBS.end()), NonZeroUsize::get),
+    let layout = Layout::of(args.json);
+    let cases = match chosen(worker::cases(), args.only.as_ref(), "worker") {
+        Ok(cases) => cases,
+        Err(status) => return status,
     };
+    if args.list {
+        return message::whole_result(&list(&cases, layout));
+    }
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(SEEDS));
+    let mut settings = worker::Settings::new(args.command);
+    settings.first_start = args.first_start;
+    settings.start = args.start_timeout;
+    settings.has_listener = !args.no_listener;
+    settings.seed = seed;
+    settings.mutations = args.mutations;
+    let cpus = drover_master::config::cpus() as usize;
+    let jobs = args.jobs.map_or(cpus.clamp(*JOBS.start(), *JOBS.end()), NonZeroUsize::get);
+    let mut report = Report::new(layout);
     let mut interrupt = Interrupt::new();
-    match worker::run(run, Report::new(layout), interrupt.pressed()).await {
-        Ok(played) => status_of(played),
+    let run = worker::Run { settings, cases, jobs };
+    match worker::run(run, |outcome| report.tell(outcome), interrupt.pressed()).await {
+        Ok(played) => finish(report, played, seed),
         Err(error) => {
             message::error(&error);
-            match error {
-                worker::RunError::FirstStart { evidence, .. } => {
-                    evidence.iter().for_each(|line| message::plain(&format!("  {line}")));
-                    ExitStatus::Failed
-                }
-                worker::RunError::NoCase(_) => ExitStatus::Usage,
-                worker::RunError::Directory(_) | worker::RunError::Subreaper(_) => ExitStatus::Failed,
+            if let worker::RunError::FirstStart { evidence, .. } = &error {
+                evidence.iter().for_each(|line| message::plain(&format!("  {line}")));
             }
+            ExitStatus::Failed
         }
     }
 }
 
 async fn of_master(global: &Global, args: ConformMasterArgs) -> ExitStatus {
-    let layout = layout(args.json);
+    let layout = Layout::of(args.json);
+    let cases = match chosen(master::cases(), args.only.as_ref(), "master") {
+        Ok(cases) => cases,
+        Err(status) => return status,
+    };
     if args.list {
-        return shown(master::cases().iter().map(|case| case.about), args.only.as_ref(), layout);
+        return message::whole_result(&list(&cases, layout));
     }
-    let control = match find::locate(global) {
+    let control = match find::locate(global).await {
         Ok(control) => control,
         Err(status) => return status,
     };
-    // What can't be asked at all is told as by every other verb.
+    // A master that can't be asked at all is reported as by every other verb.
     if let Err(status) = find::connect(global).await {
         return status;
     }
-    let run = master::Run {
-        control,
-        app: args.app.unwrap_or_default(),
-        only: args.only,
-        seed: args.seed.unwrap_or_else(|| fastrand::u64(SEEDS)),
-        mutations: args.mutations,
-    };
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(SEEDS));
+    let app = args.app.unwrap_or_default();
+    let run = master::Run { control, app, cases, seed, mutations: args.mutations };
+    let mut report = Report::new(layout);
     let mut interrupt = Interrupt::new();
-    match master::run(run, Report::new(layout), interrupt.pressed()).await {
-        Ok(played) => status_of(played),
+    match master::run(run, |outcome| report.tell(outcome), interrupt.pressed()).await {
+        Ok(played) => finish(report, played, seed),
         Err(error) => {
             message::error(&error);
-            match error {
-                master::RunError::NoCase(_) => ExitStatus::Usage,
-                master::RunError::NoStandIn { .. } => ExitStatus::Failed,
-            }
+            ExitStatus::Failed
         }
     }
 }
 
-const fn layout(json: bool) -> Layout {
-    if json { Layout::Json } else { Layout::Human }
-}
-
-fn shown(cases: impl Iterator<Item = About>, only: Option<&glob::Pattern>, layout: Layout) -> ExitStatus {
+/// The cases whose number fits.
+fn chosen(
+    cases: impl Iterator<Item = About>,
+    only: Option<&glob::Pattern>,
+    side: &str,
+) -> Result<Vec<About>, ExitStatus> {
     let cases: Vec<_> = cases.filter(|about| only.is_none_or(|only| only.matches(about.id))).collect();
-    message::whole_result(&list(&cases, layout))
+    match only {
+        Some(only) if cases.is_empty() => {
+            message::error_text(&format!("no case fits `{only}`; `drover conform {side} --list` shows them"));
+            Err(ExitStatus::Usage)
+        }
+        _ => Ok(cases),
+    }
 }
 
-fn status_of(played: Played) -> ExitStatus {
-    match message::written(played.written) {
+fn finish(report: Report, played: Played, seed: u64) -> ExitStatus {
+    match message::written(report.finish(played.tally, seed)) {
         ExitStatus::Done if played.is_interrupted => ExitStatus::Interrupted,
         ExitStatus::Done if played.tally.failed > 0 => ExitStatus::Failed,
         status => status,

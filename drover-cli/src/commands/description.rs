@@ -83,6 +83,10 @@ impl Reread for Source {
         let shown = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         Ok(Reading { file: shown, description: self.description(&config) })
     }
+
+    fn file(&self) -> Option<&Path> {
+        (!self.is_stream).then_some(&self.file)
+    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -3,7 +3,7 @@
 use drover_master::control::ClientError;
 use drover_proto::latest::{DiffRequest, ErrorCode, Plan};
 
-use super::{find, report};
+use super::{find, introduce, report};
 use crate::args::{DiffArgs, Global, seen_from_anywhere};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message, plan};
@@ -25,7 +25,9 @@ pub(super) async fn run(global: &Global, args: &DiffArgs) -> ExitStatus {
 pub(super) async fn ask(global: &Global, file: String) -> Result<Plan, ExitStatus> {
     let mut client = find::connect(global).await?;
     let request = DiffRequest { file, color: message::is_stderr_coloured() };
-    client.diff(request).await.map_err(|error| refused(&error))
+    let plan = client.diff(request).await.map_err(|error| refused(&error))?;
+    introduce::say_of_plan(global, &plan);
+    Ok(plan)
 }
 
 /// The mistakes of a file are shown as `validate` shows them.

@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use drover_master::control::{ControlClient, ControlPath};
+use drover_master::control::{ClientError, ControlClient, ControlPath};
 
-use super::{consent, file_lock, report};
+use super::{consent, file_lock, introduce, list, patience, report};
 use crate::args::{Global, Intent};
 use crate::config;
 use crate::exit_status::ExitStatus;
@@ -15,36 +15,39 @@ use crate::output::message;
 
 /// Connects to the master that is meant.
 pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus> {
-    let path = locate(global)?;
-    ControlClient::connect(&path).await.map_err(|error| report(&error))
+    let path = locate(global).await?;
+    let mut client = patience::connect(global, &path).await.map_err(|error| unreached(global, &error))?;
+    introduce::say(global, &path, &mut client).await;
+    Ok(client)
+}
+
+/// Why a master could not be reached. One that is busy for as long as the user wanted to wait is no master that fails.
+pub(super) fn unreached(global: &Global, error: &ClientError) -> ExitStatus {
+    match (report(error), error) {
+        (_, ClientError::Busy { .. } | ClientError::Silent { .. }) if global.time.is_typed() => {
+            ExitStatus::TimedOut
+        }
+        (status, _) => status,
+    }
 }
 
 /// Where the master is that is meant. Decided once for each call of the program, so that nobody is asked twice.
-pub(super) fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
+pub(super) async fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
     if let Some(path) = global.located.get() {
         return Ok(path.clone());
     }
-    let path = decide(global)?;
-    if global.intent != Intent::Looks && !global.is_socket_typed && !global.quiet {
-        message::note(&format!("the master is `{}` at {}", name_of_socket(&path), path.display()));
-    }
-    if let Some(file) = global.file.as_deref().map(whole)
-        && global.intent == Intent::Applies
-        && is_of_another_file(&path, &file)
-    {
-        message::note(&format!("`{}` is not the file that this master was started from", file.display()));
-    }
+    let path = decide(global).await?;
     Ok(global.located.get_or_init(|| path).clone())
 }
 
 /// Whether the name of a master's socket has the mark of another file than this one.
-fn is_of_another_file(socket: &Path, file: &Path) -> bool {
+pub(super) fn is_of_another_file(socket: &Path, file: &Path) -> bool {
     let name = name_of_socket(socket);
     let mark = name.rsplit_once('-').map(|(_, mark)| mark).filter(|mark| mark.len() == 8);
     mark.is_some_and(|mark| mark.bytes().all(|byte| byte.is_ascii_hexdigit()) && mark != mark_of_file(file))
 }
 
-fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
+async fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
     let own = ControlPath::live();
     let (here, named) = (file_here(), global.file.as_deref().map(whole));
     let question = Question {
@@ -56,12 +59,14 @@ fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
     match question.answer(&own, &ControlPath::live_of_others()) {
         Choice::At(path) => Ok(path),
         Choice::AskFirst(path) => {
-            let (name, shown) = (name_of_socket(&path), path.display());
-            if consent::given_to_master(&format!("the only master is `{name}` at {shown}")) {
+            let file = files_of(std::slice::from_ref(&path)).await.pop().unwrap_or_default();
+            let only = introduce::described(&path, &file);
+            if consent::given_to_master(&format!("the only master is {only}")) {
                 return Ok(path);
             }
             message::error_text(&format!(
-                "no drover.toml lies here, and this would change the only master, `{name}`; say so with -s {shown}, or with -f FILE"
+                "no drover.toml lies here, and this would change the only master, {only}; say so with -s {}, or with -f FILE",
+                path.display()
             ));
             Err(ExitStatus::Usage)
         }
@@ -79,7 +84,7 @@ fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
                 "no master of `{}` is running; start one with `drover up -f {}`{}",
                 file.display(),
                 file.display(),
-                others(&own)
+                others(&own).await
             ));
             Err(ExitStatus::Unreachable)
         }
@@ -90,7 +95,7 @@ fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
             Err(ExitStatus::Unreachable)
         }
         Choice::Several(live) => {
-            message::error_text(&format!("several masters are running; name one:{}", list(&live)));
+            message::error_text(&format!("several masters are running; name one:{}", listed(&live).await));
             Err(ExitStatus::Usage)
         }
     }
@@ -170,15 +175,26 @@ pub(super) fn socket_of_file<'p>(file: &Path, live: &'p [PathBuf]) -> Option<&'p
 }
 
 /// Those that run as well, for whoever meant one of them.
-fn others(live: &[PathBuf]) -> String {
+async fn others(live: &[PathBuf]) -> String {
     if live.is_empty() {
         return String::new();
     }
-    format!("; of other files run:{}", list(live))
+    format!("; of other files run:{}", listed(live).await)
 }
 
-fn list(live: &[PathBuf]) -> String {
-    live.iter().map(|path| format!("\n  -s {}", path.display())).collect()
+/// How each is named, and what it was started from.
+async fn listed(live: &[PathBuf]) -> String {
+    let line = |(path, file): (&PathBuf, String)| {
+        let from = if file.is_empty() { String::new() } else { format!("  started from {file}") };
+        format!("\n  -s {}{from}", path.display())
+    };
+    live.iter().zip(files_of(live).await).map(line).collect()
+}
+
+/// The files that these masters were started from; empty: one does not say, or does not answer.
+async fn files_of(live: &[PathBuf]) -> Vec<String> {
+    let of = |reply: &Option<_>| reply.as_ref().map(introduce::file_of).unwrap_or_default().to_owned();
+    list::ask_all(live).await.iter().map(of).collect()
 }
 
 pub(super) fn name_of_socket(path: &Path) -> String {
@@ -186,7 +202,7 @@ pub(super) fn name_of_socket(path: &Path) -> String {
 }
 
 /// The drover.toml of this directory, if there is one.
-fn file_here() -> Option<PathBuf> {
+pub(super) fn file_here() -> Option<PathBuf> {
     let file = whole(Path::new("drover.toml"));
     file.exists().then_some(file)
 }
@@ -208,7 +224,7 @@ pub(crate) fn whole(path: &Path) -> PathBuf {
 
 /// What tells a file from all others in the name of its master's socket: FNV-1a of its absolute path, which is the same in
 /// every version of this program.
-fn mark_of_file(file: &Path) -> String {
+pub(super) fn mark_of_file(file: &Path) -> String {
     let bytes = file.as_os_str().as_encoded_bytes();
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -8,6 +8,7 @@ use drover_proto::latest::StatusReply;
 use serde_json::json;
 
 use super::find::name_of_socket;
+use super::introduce::file_of;
 use crate::args::{Global, ListArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, table};
@@ -17,11 +18,7 @@ const ANSWER: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(global: &Global, args: &ListArgs) -> ExitStatus {
     let paths: Vec<PathBuf> = ControlPath::live().into_iter().chain(ControlPath::live_of_others()).collect();
-    let asked: Vec<_> = paths.iter().map(|path| tokio::spawn(ask(path.clone()))).collect();
-    let mut masters = Vec::new();
-    for (path, asked) in paths.iter().zip(asked) {
-        masters.push((path.as_path(), asked.await.ok().flatten()));
-    }
+    let masters: Vec<_> = paths.iter().map(PathBuf::as_path).zip(ask_all(&paths).await).collect();
     if args.json {
         return message::whole_result(&as_json(&masters));
     }
@@ -38,17 +35,28 @@ pub(super) async fn run(global: &Global, args: &ListArgs) -> ExitStatus {
     message::whole_result(&table::masters(&masters.iter().map(row).collect::<Vec<_>>()))
 }
 
+/// How masters stand, in this order; none for one that does not answer.
+pub(super) async fn ask_all(paths: &[PathBuf]) -> Vec<Option<StatusReply>> {
+    let asked: Vec<_> = paths.iter().map(|path| tokio::spawn(ask(path.clone()))).collect();
+    let mut replies = Vec::new();
+    for asked in asked {
+        replies.push(asked.await.ok().flatten());
+    }
+    replies
+}
+
 async fn ask(path: PathBuf) -> Option<StatusReply> {
     let ask = async { ControlClient::connect(&path).await.ok()?.status(&[]).await.ok() };
     tokio::time::timeout(ANSWER, ask).await.ok().flatten()
 }
 
-fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 6] {
+fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 7] {
     let (name, socket) = (name_of_socket(path), path.display().to_string());
+    let dash = || "-".to_owned();
     let Some(status) = status else {
-        let dash = || "-".to_owned();
-        return [name, dash(), dash(), "does not answer".to_owned(), dash(), socket];
+        return [name, dash(), dash(), "does not answer".to_owned(), dash(), dash(), socket];
     };
+    let file = Some(file_of(status)).filter(|file| !file.is_empty()).map_or_else(dash, str::to_owned);
     let master = status.master.clone().unwrap_or_default();
     let (ready, desired) = totals(status);
     [
@@ -57,6 +65,7 @@ fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 6] {
         status.apps.len().to_string(),
         format!("{ready} of {desired}"),
         table::uptime(master.uptime_ms),
+        file,
         socket,
     ]
 }
@@ -70,6 +79,7 @@ fn as_json(masters: &[(&Path, Option<StatusReply>)]) -> String {
         let master = status.as_ref().and_then(|status| status.master.clone());
         json!({
             "name": name_of_socket(path),
+            "file": status.as_ref().map(file_of).filter(|file| !file.is_empty()),
             "socket": path.display().to_string(),
             "answers": status.is_some(),
             "pid": master.as_ref().map(|master| master.pid),

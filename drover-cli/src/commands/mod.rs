@@ -20,6 +20,7 @@ mod find;
 mod goal;
 mod init;
 mod interrupt;
+mod introduce;
 mod list;
 mod logs;
 mod operate;
@@ -46,7 +47,7 @@ use std::time::Duration;
 
 use drover_master::control::ClientError;
 
-use crate::args::{Cli, Verb};
+use crate::args::{Cli, Time, Verb};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
@@ -54,6 +55,7 @@ use crate::output::message;
 pub(crate) async fn run(cli: Cli) -> ExitStatus {
     let mut global = cli.global.with_environment();
     global.intent = cli.verb.intent();
+    global.time = Time::of(&cli.verb);
     match cli.verb {
         Verb::Demo(args) => demo::run(&global, &args).await,
         Verb::Run(args) => run::run(&global, args).await,
@@ -112,7 +114,7 @@ fn report(error: &ClientError) -> ExitStatus {
         _ => message::error(error),
     }
     match error {
-        ClientError::Unreachable { .. } | ClientError::Silent | ClientError::Closed => {
+        ClientError::Unreachable { .. } | ClientError::Silent { .. } | ClientError::Closed => {
             ExitStatus::Unreachable
         }
         ClientError::NotPermitted { .. } => ExitStatus::NotPermitted,

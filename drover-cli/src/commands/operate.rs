@@ -61,6 +61,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
     if !is_gentle && !consent::given(args.consent, deed, &args.names, &before) {
         return ExitStatus::Failed;
     }
+    global.time.begin_again();
     let operation = match deed {
         Deed::Start => Operation::Start,
         Deed::Stop => Operation::Stop,
@@ -125,7 +126,7 @@ pub(super) async fn follow(
     tokio::select! {
         status = told => status,
         () = patience::tell(global, |app| names.iter().any(|name| name.matches_app(&app.name))) => ExitStatus::Done,
-        () = super::passed(waiting.timeout) => {
+        () = super::passed(global.time.left()) => {
             let limit = waiting.timeout.unwrap_or_default();
             message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
             ExitStatus::TimedOut

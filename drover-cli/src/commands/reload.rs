@@ -70,7 +70,7 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
     let status = tokio::select! {
         status = watch.until_told() => status,
         () = patience::say(global, is_meant, |line| drop(says.try_send(line.to_owned()))) => Ok(ExitStatus::Done),
-        () = super::passed(args.waiting.timeout) => Err(ExitStatus::TimedOut),
+        () = super::passed(global.time.left()) => Err(ExitStatus::TimedOut),
         () = interrupt.pressed() => Err(ExitStatus::Interrupted),
     };
     watch.progress.clear();

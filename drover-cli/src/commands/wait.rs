@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use drover_master::control::{ClientError, ControlClient};
-use drover_proto::latest::StatusReply;
+use drover_proto::latest::{AppStatus, StatusReply};
 
 use super::goal::{self, Aim, Verdict};
 use super::interrupt::Interrupt;
-use super::{find, report};
+use super::{find, patience, report};
 use crate::args::{Global, Goal, WaitArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -17,10 +17,16 @@ use crate::output::message;
 const CONNECTS: usize = 3;
 
 pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
+    let client = match find::connect(global).await {
+        Ok(client) => client,
+        Err(status) => return status,
+    };
     let mut interrupt = Interrupt::new();
+    let is_meant = |app: &AppStatus| args.names.iter().any(|name| name.matches_app(&app.name));
     tokio::select! {
-        status = until_it_holds(global, args) => status,
-        () = super::passed(args.timeout) => {
+        status = until_it_holds(global, args, client) => status,
+        () = patience::tell_standing(global, is_meant) => ExitStatus::Done,
+        () = super::passed(global.time.left()) => {
             message::error_text(&goal::not_within(args.goal, &args.names, args.timeout.unwrap_or_default()));
             ExitStatus::TimedOut
         }
@@ -28,8 +34,8 @@ pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
     }
 }
 
-async fn until_it_holds(global: &Global, args: &WaitArgs) -> ExitStatus {
-    match watch(global, args).await {
+async fn until_it_holds(global: &Global, args: &WaitArgs, client: ControlClient) -> ExitStatus {
+    match watch(global, args, client).await {
         Ok(status) => status,
         // Nothing is left of a master that has ended, and of its workers.
         Err(Failure::Ended) if args.goal != Goal::Ready => ExitStatus::Done,
@@ -54,9 +60,8 @@ enum Failure {
     Told(ExitStatus),
 }
 
-async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> {
-    let path = find::locate(global).map_err(Failure::Told)?;
-    let mut client = ControlClient::connect(&path).await.map_err(|error| Failure::Told(report(&error)))?;
+async fn watch(global: &Global, args: &WaitArgs, mut client: ControlClient) -> Result<ExitStatus, Failure> {
+    let path = find::locate(global).await.map_err(Failure::Told)?;
     let typed: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     // A name that fits nothing is refused, with what there is instead.
     client.describe(&typed).await.map_err(|error| Failure::Told(report(&error)))?;
@@ -72,7 +77,7 @@ async fn watch(global: &Global, args: &WaitArgs) -> Result<ExitStatus, Failure> 
             Err(Failure::Lost) => {}
             verdict => return verdict,
         }
-        client = connect_again(&path).await?;
+        client = connect_again(global, &path).await?;
         reply = client.status(&[]).await.map_err(lost_or_told)?;
         if pid_of_master(&reply) != master {
             return Err(Failure::Ended);
@@ -109,13 +114,13 @@ async fn next_status(client: &mut ControlClient) -> Result<StatusReply, Failure>
 }
 
 /// Connects where a master was a moment ago.
-async fn connect_again(path: &Path) -> Result<ControlClient, Failure> {
+async fn connect_again(global: &Global, path: &Path) -> Result<ControlClient, Failure> {
     for _ in 0..CONNECTS {
-        match ControlClient::connect(path).await {
+        match patience::connect(global, path).await {
             Ok(client) => return Ok(client),
             Err(ClientError::Unreachable { .. }) => break,
             Err(ClientError::Closed | ClientError::Connection(_)) => {}
-            Err(error) => return Err(Failure::Told(report(&error))),
+            Err(error) => return Err(Failure::Told(find::unreached(global, &error))),
         }
     }
     Err(Failure::Ended)

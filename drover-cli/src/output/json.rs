@@ -10,7 +10,12 @@ use serde_json::{Value, json};
 pub(crate) fn status(reply: &StatusReply) -> String {
     let master = reply.master.clone().unwrap_or_default();
     json!({
-        "master": { "pid": master.pid, "version": master.version, "uptime_ms": master.uptime_ms },
+        "master": {
+            "pid": master.pid,
+            "version": master.version,
+            "uptime_ms": master.uptime_ms,
+            "file": text(&master.file),
+        },
         "apps": reply.apps.iter().map(app).collect::<Vec<_>>(),
         "last_seq": reply.last_seq,
     })
@@ -106,7 +111,12 @@ pub(crate) fn plan(plan: &Plan) -> String {
             "why": text(&change.why),
         })
     };
-    json!({ "file": plan.file, "changes": plan.changes.iter().map(change).collect::<Vec<_>>() }).to_string()
+    json!({
+        "file": plan.file,
+        "running_file": text(&plan.running_file),
+        "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
+    })
+    .to_string()
 }
 
 /// One line of `events --json`.
@@ -172,7 +182,12 @@ mod tests {
     #[test]
     fn the_status_has_the_promised_fields_and_nulls() {
         let reply = StatusReply {
-            master: Some(MasterStatus { pid: 7, version: "0.1.0".into(), uptime_ms: 12 }),
+            master: Some(MasterStatus {
+                pid: 7,
+                version: "0.1.0".into(),
+                uptime_ms: 12,
+                file: "/srv/drover.toml".into(),
+            }),
             apps: vec![AppStatus {
                 name: "web".into(),
                 phase: Phase::Started.into(),
@@ -187,7 +202,10 @@ mod tests {
             last_seq: 3,
         };
         let value: Value = serde_json::from_str(&status(&reply)).unwrap();
-        assert_eq!(value["master"], json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12}));
+        assert_eq!(
+            value["master"],
+            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml"})
+        );
         let app = &value["apps"][0];
         assert_eq!((&app["phase"], &app["operation"]), (&json!("started"), &Value::Null));
         let worker = &app["workers"][0];

@@ -1,6 +1,7 @@
 //! What people and scripts see.
 
 pub(crate) mod clock;
+pub(crate) mod conform;
 pub(crate) mod describe;
 pub(crate) mod json;
 pub(crate) mod message;

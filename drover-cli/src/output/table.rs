@@ -11,8 +11,9 @@ use super::word;
 /// Everything there is, for people.
 pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
     let master = reply.master.clone().unwrap_or_default();
-    let mut text =
-        format!("master pid {}, version {}, up {}\n", master.pid, master.version, uptime(master.uptime_ms));
+    let from = if master.file.is_empty() { String::new() } else { format!(", from {}", master.file) };
+    let (pid, version, up) = (master.pid, &master.version, uptime(master.uptime_ms));
+    let mut text = format!("master pid {pid}, version {version}, up {up}{from}\n");
     for app in &reply.apps {
         let _ = writeln!(text, "\n{}", headline(app, colour));
         let mut table = Table::new();
@@ -29,10 +30,10 @@ pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
 }
 
 /// Masters, one a line.
-pub(crate) fn masters(rows: &[[String; 6]]) -> String {
+pub(crate) fn masters(rows: &[[String; 7]]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["MASTER", "PID", "APPS", "READY", "UPTIME", "SOCKET"]);
+    table.set_header(["MASTER", "PID", "APPS", "READY", "UPTIME", "FILE", "SOCKET"]);
     for row in rows {
         table.add_row(row);
     }

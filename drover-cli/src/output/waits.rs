@@ -33,6 +33,25 @@ pub(crate) fn waits(reply: &StatusReply, is_meant: impl Fn(&AppStatus) -> bool) 
     lines
 }
 
+/// The same for whoever waits until apps are as he wants them. What has started and is not ready counts too; and where nothing is under
+/// way, how the apps stand.
+pub(crate) fn waits_or_stands(reply: &StatusReply, is_meant: impl Fn(&AppStatus) -> bool) -> Vec<String> {
+    let mut lines = waits(reply, &is_meant);
+    for app in reply.apps.iter().filter(|app| is_meant(app)) {
+        let is_unready =
+            |worker: &&WorkerStatus| worker.phase() == Phase::Started && !worker.unready.is_empty();
+        let unready = app.workers.iter().filter(is_unready);
+        lines.extend(unready.take(SHOWN).map(|worker| {
+            format!("{}/{}, pid {}, is not ready: {}", app.name, worker.slot, worker.pid, worker.unready)
+        }));
+    }
+    if lines.is_empty() {
+        let stands = |app: &AppStatus| format!("{} is {}", app.name, word::of_app(app));
+        lines.extend(reply.apps.iter().filter(|app| is_meant(app)).take(SHOWN).map(stands));
+    }
+    lines
+}
+
 fn under_way(app: &AppStatus, worker: &WorkerStatus) -> Option<String> {
     let who = match worker.pid {
         0 => format!("{}/{}", app.name, worker.slot),
@@ -141,6 +160,18 @@ mod tests {
                 "web/3, pid 72, is asked to leave"
             ]
         );
+        // Who has asked for nothing is told how it stands.
+        let ails =
+            WorkerStatus { unready: "GET / answered 503".into(), ..worker(0, 80, Phase::Started, None) };
+        let well = WorkerStatus { unready: String::new(), ..ails.clone() };
+        let of = |worker: WorkerStatus| {
+            let (name, phase, workers) = ("mail".into(), Phase::Started.into(), vec![worker]);
+            let apps = vec![AppStatus { name, phase, workers, ..AppStatus::default() }];
+            waits_or_stands(&StatusReply { apps, ..StatusReply::default() }, |_| true)
+        };
+        assert_eq!(of(ails), ["mail/0, pid 80, is not ready: GET / answered 503"]);
+        assert_eq!(of(well), ["mail is STARTED"]);
+        assert_eq!(waits_or_stands(&reply, |app| app.name != "db"), told);
         let told = super::waits(&reply, |app| app.name == "db");
         assert_eq!(
             (told.len(), told[0].as_str(), told[4].as_str()),

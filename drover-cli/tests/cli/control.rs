@@ -1,9 +1,12 @@
 //! Clients of the control socket that misbehave.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use nix::sys::signal::{SIGCONT, SIGSTOP};
 
 use crate::harness::Home;
 
@@ -32,7 +35,7 @@ fn garbage_is_refused_and_disturbs_nobody() {
         let _ = stream.write_all(garbage);
         let mut answer = Vec::new();
         if let Err(error) = stream.read_to_end(&mut answer) {
-            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "it is not closed: {error}");
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it is not closed: {error}");
         }
         assert_eq!(home.run(&["status", "-q"]).stdout, "demo/0\n");
     }
@@ -111,4 +114,36 @@ fn a_control_socket_that_was_swept_away_is_made_again_and_stays_locked() {
     second.failed(1, &[&format!("another master (pid {}) serves at", master.pid())]);
     assert_eq!(home.down(master).code, Some(0));
     assert!(!home.socket().exists() && !lock.exists());
+}
+
+/// Fills the queue of clients of a master that takes none.
+async fn fill(socket: &Path) -> Vec<tokio::net::UnixStream> {
+    let mut waiting = Vec::new();
+    loop {
+        match tokio::net::UnixStream::connect(socket).await {
+            Ok(stream) => waiting.push(stream),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return waiting,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_busy_master_is_waited_for_as_long_as_the_verb_says_and_is_not_absent() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    demo.signal(SIGSTOP);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let waiting = runtime.block_on(fill(&home.socket()));
+    home.run(&["status"]).failed(1, &["the master at `", "is busy: for 5s its queue of clients was full"]);
+    for verb in [&["stop", "demo"][..], &["wait", "demo"]] {
+        home.run(&[verb, &["--timeout", "100ms"]].concat()).failed(124, &["is busy: for 100ms"]);
+    }
+    let restart = home.start(&["restart", "demo"]);
+    restart.says("still waiting: the master takes no connection; it is busy, or stopped (SIGSTOP)");
+    demo.signal(SIGCONT);
+    drop(waiting);
+    let restart = restart.end();
+    assert_eq!(restart.code, Some(0), "{restart:#?}");
+    home.down(demo);
 }

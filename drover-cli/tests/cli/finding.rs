@@ -157,10 +157,59 @@ fn a_directory_entered_by_a_link_means_what_the_link_means() {
     assert_eq!(diff.code, Some(0), "{diff:#?}");
     assert!(!diff.stderr.contains("is not the file"), "{diff:#?}");
     assert!(diff.stdout.contains("blog"), "the new release is read: {diff:#?}");
-    let other = blog.join("drover.toml");
-    let other = Running::start(&mut in_dir(&home, &link, &["diff", "-f", other.to_str().unwrap()])).end();
-    assert!(other.stderr.contains("is not the file that this master was started from"), "{other:#?}");
+    // By its own path it is the same file; another one is told.
+    let ask = |file: &str| Running::start(&mut in_dir(&home, &link, &["diff", "-f", file])).end();
+    let same = ask(blog.join("drover.toml").to_str().unwrap());
+    assert!(!same.stderr.contains("is not the file"), "{same:#?}");
+    let other = shop.join("drover.toml");
+    let (other, started_from) = (other.to_str().unwrap(), link.join("drover.toml"));
+    let told = ask(other).stderr;
+    let (other, from) = (format!("`{other}` is not the file that this master was"), started_from.display());
+    assert!(told.contains(&other) && told.contains(&format!("that is `{from}`")), "{told}");
     assert_eq!(Running::start(&mut in_dir(&home, &link, &["down"])).end().code, Some(0));
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn a_socket_that_is_named_tells_when_its_master_is_of_another_file() {
+    let home = Home::new();
+    let (shop, blog) = two_projects(&home);
+    let socket = home.socket();
+    let socket = socket.to_str().unwrap();
+    let ask = |dir: &Path, args: &[&str]| Running::start(&mut in_dir(&home, dir, args)).end();
+    let running = Running::start(&mut in_dir(&home, &shop, &["-s", socket, "up"]));
+    running.says("shop is started");
+    let (shops, blogs) = (shop.join("drover.toml"), blog.join("drover.toml"));
+    let (shops, blogs) = (shops.to_str().unwrap(), blogs.to_str().unwrap());
+    let is_other = format!("`{blogs}` is not the file that this master was started from; that is `{shops}`");
+    // In the directory of another file, or with another file, whatever the verb.
+    for (dir, args) in [
+        (&blog, &["restart", "shop"][..]),
+        (&blog, &["logs"]),
+        (&blog, &["diff"]),
+        (&shop, &["status", "-f", blogs]),
+        (&shop, &["diff", "-f", blogs]),
+        (&home.path("run"), &["apply", "--dry-run", "-f", blogs]),
+    ] {
+        let told = ask(dir, &[&["-s", socket], args].concat());
+        assert_eq!(told.code, Some(0), "{args:?}: {told:#?}");
+        assert_eq!(told.stderr.matches(&is_other).count(), 1, "{args:?}: {told:#?}");
+    }
+    for (dir, args) in [(&shop, &["status"][..]), (&blog, &["-q", "status"]), (&blog, &["diff", "-f", shops])]
+    {
+        let quiet = ask(dir, &[&["-s", socket], args].concat());
+        assert!(!quiet.stderr.contains("is not the file"), "{args:?}: {quiet:#?}");
+    }
+    let status = ask(&shop, &["-s", socket, "status", "--json"]).stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["master"]["file"], shops);
+    let header = ask(&shop, &["-s", socket, "status"]).stdout;
+    assert!(header.lines().next().unwrap().ends_with(&format!(", from {shops}")), "{header}");
+    // Where the socket was set and not typed, the master is named with its file.
+    let down = Running::start(in_dir(&home, &blog, &["down"]).env("DROVER_CONTROL", socket)).end();
+    assert_eq!(down.code, Some(0), "{down:#?}");
+    let named = format!("the master is `d` at {socket}, started from {shops}\n");
+    assert!(down.stderr.contains(&named) && down.stderr.contains(&is_other), "{down:#?}");
     assert_eq!(running.end().code, Some(0));
 }
 

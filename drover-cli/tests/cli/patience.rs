@@ -53,3 +53,29 @@ fn a_start_in_the_background_says_what_it_waits_for() {
     assert_eq!(down.code, Some(0), "{down:#?}");
     assert_eq!(up.end().code, Some(1));
 }
+
+#[test]
+fn an_apply_and_a_wait_say_what_they_wait_for() {
+    let home = Home::new();
+    let web = "[app.web]\ncommand = \"sleep 1000\"\nworkers = 1\n";
+    let master = home.up(web);
+    master.says("web is started");
+    home.write(
+        "drover.toml",
+        &format!(
+            "version = 1\n{web}[app.slow]\ncommand = \"sleep 1000\"\nprotocol = \"notify\"\nworkers = 1\n\
+             start.timeout = \"10m\"\nstart.max_timeout = \"20m\"\n"
+        ),
+    );
+    let stopped = home.start(&["wait", "web", "--for", "stopped"]);
+    let apply = home.start(&["apply"]);
+    apply.says("still waiting: slow/0, pid ");
+    apply.says("is not ready yet, 9 min");
+    let ready = home.start(&["wait", "slow"]);
+    ready.says("still waiting: slow/0, pid ");
+    stopped.says("still waiting: web is STARTED");
+    home.down(master);
+    assert!(matches!(apply.end().code, Some(1 | 6)));
+    assert!(matches!(ready.end().code, Some(3 | 6)));
+    assert_eq!(stopped.end().code, Some(0));
+}

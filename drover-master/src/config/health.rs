@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::settings::{shown, shown_probe};
+use super::keys::{shown_duration as shown, shown_probe};
 use super::{ConfigError, Probe, ProbeKind};
 
 /// Whether a worker still lives, and whether it can take work now. Both have a meaning for services only.

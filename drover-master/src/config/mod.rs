@@ -6,6 +6,7 @@ mod command;
 mod cpus;
 mod error;
 mod health;
+pub mod keys;
 pub(crate) mod limits;
 mod listen;
 mod notify;
@@ -14,7 +15,6 @@ mod policy;
 mod probe;
 mod recycle;
 mod relation;
-mod settings;
 mod stdin;
 mod update;
 

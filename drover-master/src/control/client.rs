@@ -23,7 +23,8 @@ use tokio_util::codec::{Decoder, Framed};
 
 use crate::sys::{pidfd_open, watch_readable};
 
-/// How long a master may take to answer the handshake. It answers at once; only a stopped process does not.
+/// How long a master may take to answer the handshake, unless who asks says otherwise. It answers at once; only a stopped process, or
+/// one that many ask, does not.
 const WELCOME: Duration = Duration::from_secs(5);
 
 /// How long until a full queue of clients is tried again: no event tells of room in it.
@@ -64,10 +65,12 @@ pub enum ClientError {
         source: io::Error,
     },
     /// Its queue of clients is full.
-    #[error("the master at `{}` is busy: for {WELCOME:?} its queue of clients was full; it may be stopped (SIGSTOP), or so many ask", path.display())]
+    #[error("the master at `{}` is busy: for {limit:?} its queue of clients was full; it may be stopped (SIGSTOP), or so many ask", path.display())]
     Busy {
         /// Where it listens.
         path: PathBuf,
+        /// How long it was waited for.
+        limit: Duration,
     },
     /// This user may not.
     #[error("not permitted: {message}")]
@@ -97,9 +100,12 @@ pub enum ClientError {
     Closed,
     /// The master does not answer.
     #[error(
-        "the master does not answer within {WELCOME:?}; it may be stopped (SIGSTOP), or too many ask at once"
+        "the master does not answer within {limit:?}; it may be stopped (SIGSTOP), or too many ask at once"
     )]
-    Silent,
+    Silent {
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// The answer is not of the kind that was asked for: the peer's fault.
     #[error("the master's answer makes no sense")]
     Unexpected,
@@ -138,16 +144,30 @@ pub enum LogFollow {
 }
 
 impl ControlClient {
-    /// Connects and shakes hands.
+    /// Connects and shakes hands, within 5 s.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect_within`](Self::connect_within).
+    pub async fn connect(path: &Path) -> Result<Self, ClientError> {
+        Self::connect_within(path, WELCOME).await
+    }
+
+    /// Connects and shakes hands. A master that is busy is waited for, for so long altogether.
     ///
     /// # Errors
     ///
     /// [`ClientError::Unreachable`], [`NotPermitted`](ClientError::NotPermitted), [`Version`](ClientError::Version),
     /// [`Busy`](ClientError::Busy), [`Silent`](ClientError::Silent), or that the connection failed.
-    pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = match tokio::time::timeout(WELCOME, reach(path)).await {
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future closes the connection; nothing has been asked.
+    pub async fn connect_within(path: &Path, limit: Duration) -> Result<Self, ClientError> {
+        let begun = tokio::time::Instant::now();
+        let stream = match tokio::time::timeout(limit, reach(path)).await {
             Ok(stream) => stream?,
-            Err(_) => return Err(ClientError::Busy { path: path.to_owned() }),
+            Err(_) => return Err(ClientError::Busy { path: path.to_owned(), limit }),
         };
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let process = pid.and_then(|pid| pidfd_open(pid).ok()).map(Arc::new);
@@ -160,7 +180,9 @@ impl ControlClient {
         };
         // One that refuses may have closed before it read, and its reason lies in the socket.
         let sent = hellos.send(hello).await;
-        let reply = tokio::time::timeout(WELCOME, hellos.next()).await.map_err(|_| ClientError::Silent)?;
+        let left = limit.saturating_sub(begun.elapsed());
+        let reply = tokio::time::timeout(left, hellos.next()).await;
+        let reply = reply.map_err(|_| ClientError::Silent { limit })?;
         let reply = match (reply, sent) {
             (Some(Ok(reply)), _) => reply,
             (_, Err(error)) | (Some(Err(error)), Ok(())) => return Err(ClientError::lost(error)),
@@ -514,10 +536,12 @@ mod tests {
         while let Ok(stream) = UnixStream::connect(&path).await {
             waiting.push(stream);
         }
-        let busy = ControlClient::connect(&path).await;
-        assert!(matches!(busy, Err(ClientError::Busy { .. })), "{busy:?}");
-        // With room there is no need to ask again.
-        let asking = tokio::spawn(async move { ControlClient::connect(&path).await });
+        let limit = Duration::from_millis(50);
+        let busy = ControlClient::connect_within(&path, limit).await;
+        assert!(matches!(busy, Err(ClientError::Busy { limit: told, .. }) if told == limit), "{busy:?}");
+        // With room there is no need to ask again, however long that takes.
+        let limit = Duration::from_secs(600);
+        let asking = tokio::spawn(async move { ControlClient::connect_within(&path, limit).await });
         waiting.push(listener.accept().await.unwrap().0);
         drop(waiting);
         loop {

@@ -10,6 +10,7 @@ use super::edition::Edition;
 use super::error::OperateError;
 use super::reload::{Change, Reload};
 use super::ticket::Reply;
+use crate::config::keys::take_live;
 use crate::config::{AppSpec, ConfigError};
 use crate::machine::fleet::{FleetInput, Release, Target};
 use crate::machine::gate::Doing;
@@ -88,20 +89,11 @@ impl Driver {
         Ok(spec)
     }
 
-    /// The description that there is, with the policies of another.
+    /// The description that there is, with what of another needs no new worker.
     fn adjusted(&mut self, spec: AppSpec) -> Result<Release, OperateError> {
         let spec = self.resolved(spec)?;
         let mut merged = (*self.current_spec()).clone();
-        merged.start = spec.start;
-        merged.stop = spec.stop;
-        merged.heartbeat = spec.heartbeat;
-        merged.reload = spec.reload;
-        merged.restart = spec.restart;
-        merged.update = spec.update;
-        merged.recycle = spec.recycle;
-        merged.suspend = spec.suspend;
-        merged.depends_on = spec.depends_on;
-        merged.essential = spec.essential;
+        take_live(&mut merged, &spec);
         let generation = self.fleet.generation();
         let rules = Arc::new(Rules::from(&merged));
         if self.fleet.may_adjust() {

@@ -173,6 +173,12 @@ impl SupervisorHandle {
         let _ = self.requests.send(Request::End { how, by: by.into() }).await;
     }
 
+    /// The file that everything was started from, for people and for whoever compares; empty: none.
+    pub(crate) fn file(&self) -> String {
+        let file = self.reader.as_ref().and_then(|reader| reader.file());
+        file.map_or_else(String::new, |file| file.display().to_string())
+    }
+
     pub(crate) fn uptime(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }

@@ -862,6 +862,10 @@ pub struct MasterStatus {
     pub version: ::prost::alloc::string::String,
     #[prost(uint64, tag = "3")]
     pub uptime_ms: u64,
+    /// The file that the master was started from, by its absolute path; empty: it was started without one, or from what can't be read
+    /// again, or it is too old to say.
+    #[prost(string, tag = "4")]
+    pub file: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppStatus {
@@ -1265,6 +1269,10 @@ pub struct Plan {
     /// Tells this plan from others of the same master.
     #[prost(uint64, tag = "3")]
     pub id: u64,
+    /// The file that the master was started from, as in MasterStatus. It equals `file` where that is the one that was read, by
+    /// whichever path it was named.
+    #[prost(string, tag = "4")]
+    pub running_file: ::prost::alloc::string::String,
 }
 /// One difference.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -123,10 +123,15 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
     };
     Some(match name {
         "status_reply_before_the_first_worker" => last(1, {
-            let master = MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 0 };
+            let master = MasterStatus { pid: 4700, version: "0.1.0".into(), ..Default::default() };
             Body::Status(StatusReply { master: Some(master), ..Default::default() })
         }),
         "status_reply" => last(2, Body::Status(full_status())),
+        "status_reply_of_a_master_with_a_file" => last(1, {
+            let file = "/srv/shop/drover.toml".into();
+            let master = MasterStatus { pid: 4700, version: "0.1.0".into(), file, ..Default::default() };
+            Body::Status(StatusReply { master: Some(master), ..Default::default() })
+        }),
         "status_reply_of_an_app_that_waits" => last(2, {
             let waits_for = vec!["db".into(), "web".into()];
             let mail = AppStatus { name: "mail".into(), waits_for, ..Default::default() };
@@ -239,6 +244,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             }),
             last_words: vec!["cannot open spool".into()],
             ..Default::default()
+        }),
+        "plan_of_another_file" => last(13, {
+            let (file, running_file) = ("/srv/blog/drover.toml".into(), "/srv/shop/drover.toml".into());
+            Body::Plan(Plan { file, running_file, id: 79, ..Default::default() })
         }),
         "plan" => ControlResponse { more: true, ..last(12, Body::Plan(full_plan())) },
         "plan_without_a_change" => {
@@ -366,7 +375,12 @@ fn full_status() -> StatusReply {
         queued: String::new(),
     };
     StatusReply {
-        master: Some(MasterStatus { pid: 4700, version: "0.1.0".into(), uptime_ms: 90_061_000 }),
+        master: Some(MasterStatus {
+            pid: 4700,
+            version: "0.1.0".into(),
+            uptime_ms: 90_061_000,
+            ..Default::default()
+        }),
         apps: vec![web],
         last_seq: 41,
     }
@@ -503,5 +517,5 @@ fn full_plan() -> Plan {
         },
         Change { from: Some("1 worker of ./old".into()), ..change("old", "app.old", ChangeClass::Remove) },
     ];
-    Plan { file: "/srv/drover.toml".into(), changes, id: 77 }
+    Plan { file: "/srv/drover.toml".into(), changes, id: 77, ..Default::default() }
 }

@@ -10,7 +10,10 @@
 //! Whichever of the two ends first ends the link; the bus learns of it once, in [`Link`]'s destructor, so that it
 //! learns of it even when the runtime is torn down.
 
+pub(crate) mod handshake;
+pub(crate) mod outbox;
 mod reader;
+pub(crate) mod shared;
 mod topics;
 mod writer;
 
@@ -26,15 +29,15 @@ use nix::sys::socket::{getsockopt, sockopt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
+use self::handshake::Welcomed;
+use self::outbox::{Outbox, Outgoing};
 use self::reader::Reader;
+use self::shared::Shared;
 use self::writer::{Reports, Writer};
 use crate::error::ConnectError;
-use crate::handshake::Welcomed;
 use crate::identity::Identity;
+use crate::lifecycle::orphan;
 use crate::messages::Post;
-use crate::orphan;
-use crate::outbox::{Outbox, Outgoing};
-use crate::shared::Shared;
 use crate::sys;
 
 /// How many messages may wait for the socket. A worker says three in its life and an answer for each ping; a peer that

@@ -14,11 +14,11 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::ReadHalf;
 use tokio::sync::{mpsc, oneshot};
 
+use super::outbox::Outgoing;
+use super::shared::Shared;
 use super::topics::Topics;
-use crate::lifecycle::{BadState, Said};
+use crate::lifecycle::{Announcement, BadState};
 use crate::messages::{Answer, Post, Reach, Received, Sender};
-use crate::outbox::Outgoing;
-use crate::shared::Shared;
 
 /// How long a last word to the master is waited for before the link is closed.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -292,8 +292,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Answers by what the worker said before it was asked, because a signal was faster.
-    async fn answer_late(&self, seq: u64, late: Result<Option<Said>, BadState>) -> Result<(), BadState> {
-        if let Some(body) = late?.and_then(Said::body) {
+    async fn answer_late(
+        &self,
+        seq: u64,
+        late: Result<Option<Announcement>, BadState>,
+    ) -> Result<(), BadState> {
+        if let Some(body) = late?.and_then(Announcement::body) {
             self.answer(seq, body).await;
         }
         Ok(())

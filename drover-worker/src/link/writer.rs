@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::codec::Encoder;
 
+use super::outbox::Outgoing;
 use crate::messages::Post;
-use crate::outbox::Outgoing;
 
 /// The worker's frames onto the socket, each as a whole.
 pub(super) struct Writer<'a> {
@@ -27,7 +27,7 @@ pub(super) type Reports = (watch::Receiver<worker_frame::Body>, watch::Receiver<
 
 /// What is to be written next.
 enum Next {
-    Said(Outgoing),
+    Announcement(Outgoing),
     Status,
     Progress,
     Credit(u64),
@@ -49,7 +49,7 @@ impl<'a> Writer<'a> {
         loop {
             let next = tokio::select! {
                 biased;
-                Some(said) = queue.recv() => Next::Said(said),
+                Some(said) = queue.recv() => Next::Announcement(said),
                 Ok(()) = statuses.changed() => Next::Status,
                 Ok(()) = progresses.changed() => Next::Progress,
                 bytes = self.post.inbox.credit() => Next::Credit(bytes),
@@ -59,13 +59,13 @@ impl<'a> Writer<'a> {
             // A status that was given before the worker said something is written before it, at most one, so that a worker
             // that reports without pause can't hold its words up.
             if matches!(next, Next::Status)
-                || (matches!(next, Next::Said(_)) && statuses.has_changed().unwrap_or(false))
+                || (matches!(next, Next::Announcement(_)) && statuses.has_changed().unwrap_or(false))
             {
                 let status = statuses.borrow_and_update().clone();
                 self.write(WorkerFrame { body: Some(status), ..Default::default() }).await?;
             }
             match next {
-                Next::Said(said) => self.write_said(said, &mut batch).await?,
+                Next::Announcement(said) => self.write_said(said, &mut batch).await?,
                 Next::Status => {}
                 Next::Progress => {
                     let body = Some(worker_frame::Body::Progress(Progress {}));

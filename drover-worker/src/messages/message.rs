@@ -113,7 +113,7 @@ impl Message {
     pub fn refuse(self, message: impl Into<String>) -> Result<(), ReplyError> {
         let Some(duty) = self.duty else { return Err(not_a_request(&self.topic)) };
         let mut message = message.into();
-        crate::bus::cut(&mut message, REFUSAL_BYTES);
+        crate::text::cut(&mut message, REFUSAL_BYTES);
         Ok(duty.refuse(message)?)
     }
 }

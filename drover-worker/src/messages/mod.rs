@@ -9,13 +9,10 @@
 mod error;
 mod inbox;
 mod message;
-mod post;
-mod publish;
+pub(crate) mod post;
 mod questions;
-mod send;
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use drover_proto::latest::{Error, ErrorCode, Scope};
@@ -29,11 +26,10 @@ pub use self::message::{Message, Reach, Sender};
 pub(crate) use self::post::Post;
 pub(crate) use self::questions::Answer;
 use self::questions::Question;
-use crate::bus::MessageBus;
 
 /// How long the master is waited for to confirm what it does at once. Shorter gives up on a starved host, longer hides a
 /// master that hangs.
-const CONFIRMATION: Duration = Duration::from_secs(30);
+pub(crate) const CONFIRMATION: Duration = Duration::from_secs(30);
 
 /// Who gets a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +44,7 @@ pub enum To {
 }
 
 impl To {
-    const fn scope(self) -> Scope {
+    pub(crate) const fn scope(self) -> Scope {
         match self {
             Self::App => Scope::App,
             Self::Worker(_) => Scope::Worker,
@@ -77,41 +73,12 @@ pub struct Delivery {
     pub refused: u32,
 }
 
-impl MessageBus {
-    /// Waits for the next message to this worker, of a bus set up with [`messages`](crate::MessageBusBuilder::messages); any number
-    /// of tasks may. `None`: the worker is to leave ([`quit_requested`](Self::quit_requested)) or the connection has ended, and no
-    /// message is left.
-    ///
-    /// A request to stop does not end it: what was on the way still comes, and other workers may wait for replies.
-    ///
-    /// Messages of one sender come in the order in which it sent them.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: no message is lost.
-    pub async fn message(&self) -> Option<Message> {
-        let Some(post) = &self.shared.post else {
-            self.quit_requested().await;
-            return None;
-        };
-        // A flood must not keep this task from letting others run.
-        tokio::task::coop::consume_budget().await;
-        post.inbox.next().await.map(|received| Message::new(received, post))
-    }
-
-    fn post(&self) -> Result<&Arc<Post>, NoBusError> {
-        let post = self.shared.post.as_ref().ok_or(NoBusError::Standalone)?;
-        post.check_carried()?;
-        Ok(post)
-    }
-}
-
 /// Waits for what the master answers at once; `None`: it did not.
-async fn confirmed(question: &mut Question<'_>) -> Result<Option<Answer>, NoBusError> {
+pub(crate) async fn confirmed(question: &mut Question<'_>) -> Result<Option<Answer>, NoBusError> {
     tokio::time::timeout(CONFIRMATION, question.answered()).await.ok().transpose()
 }
 
-fn error_of(answer: Answer) -> Error {
+pub(crate) fn error_of(answer: Answer) -> Error {
     match answer {
         Answer::Error(error) => error,
         Answer::Reply(_) | Answer::Accepted(_) => {
@@ -122,6 +89,6 @@ fn error_of(answer: Answer) -> Error {
 }
 
 /// The protocol's name of an error; one of a later version is unspecified.
-fn name(code: i32) -> &'static str {
+pub(crate) fn name(code: i32) -> &'static str {
     ErrorCode::try_from(code).unwrap_or_default().as_str_name().trim_start_matches("ERROR_CODE_")
 }

@@ -53,7 +53,7 @@ pub(crate) fn close_on_exec(fd: RawFd) -> io::Result<()> {
 /// Takes ownership of an inherited file descriptor and marks it close-on-exec.
 ///
 /// The caller vouches that `fd` was handed to this process and is adopted once; both are the contract of
-/// `LISTEN_FDS`, kept by [`ListenFds`](crate::listen_fds::ListenFds).
+/// `LISTEN_FDS`, kept by [`ListenFds`](crate::listener::listen_fds::ListenFds).
 pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
     close_on_exec(fd)?;
     // SAFETY: `fd` is open, as F_SETFD has just shown. It was opened by the master before exec, so no object of

@@ -6,7 +6,7 @@
 //!  the file ───┘
 //! ```
 
-mod keys;
+mod differ;
 #[cfg(test)]
 mod tests;
 
@@ -112,10 +112,10 @@ impl fmt::Display for ChangeClass {
 
 /// What is different: first what holds for all, then the apps of `new` in their order, then those that go.
 pub fn changes(old: &Description, new: &Description) -> Vec<Change> {
-    let mut found = keys::of_all(old, new);
+    let mut found = differ::of_all(old, new);
     for app in &new.apps {
         match old.apps.iter().find(|known| known.name == app.name) {
-            Some(known) => found.extend(keys::of_app(known, app, &old.apps)),
+            Some(known) => found.extend(differ::of_app(known, app, &old.apps)),
             None => found.push(whole(app, ChangeClass::Add)),
         }
     }

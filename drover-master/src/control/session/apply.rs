@@ -68,7 +68,8 @@ impl Session {
             Error { code: code.into(), message }
         })?;
         let changes = planned.changes.iter().map(convert::change).collect();
-        Ok((Plan { file: file.display().to_string(), changes, id: planned.id }, planned))
+        let (file, running_file) = (file.display().to_string(), self.supervisor.file());
+        Ok((Plan { file, changes, id: planned.id, running_file }, planned))
     }
 
     /// Tells each step as it is done; and whether all were.

@@ -43,6 +43,7 @@ impl Session {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
+            file: self.supervisor.file(),
         };
         let last_seq = wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0);
         let mut parts = convert::StatusParts::new(wanted, self.supervisor.waits(), now);

@@ -40,6 +40,12 @@ pub trait Reread: fmt::Debug + Send + Sync {
     ///
     /// Every mistake, as it is to be shown to the user; with colours if `coloured`.
     fn reread(&self, file: Option<&Path>, coloured: bool) -> Result<Reading, String>;
+
+    /// The file that everything was read from first, by its absolute path, as control clients are told. Default: none. It is
+    /// called by the runtime's own thread, so it must not wait.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
 }
 
 /// What was read.

@@ -1,0 +1,203 @@
+//! The keys of an app itself: what is run, how often, in which surroundings, and its place among others.
+
+use ChangeClass::{Live, Reload, Restart};
+
+use super::field::{Computed, at};
+use super::form::Form;
+use super::kind::{Account, Directory, Flag, Input, Mask, Maybe, Time, Variables, Whole};
+use super::parts::{ACCESSES, APP_KINDS, HEARTBEAT, LIMITS, PROTOCOLS, RELOAD, SUSPEND};
+use super::{Key, shown};
+use crate::config::{AppSpec, ChangeClass, Limits, Protocol, Stdin};
+use crate::machine::exit::signal_name;
+
+pub(super) static KEYS: &[Key<AppSpec>] = &[
+    Key::new(
+        "command",
+        Reload,
+        &Computed {
+            is_same: |old: &AppSpec, new| {
+                (&old.command.program, &old.command.args) == (&new.command.program, &new.command.args)
+            },
+            take: |into, from| {
+                into.command.program.clone_from(&from.command.program);
+                into.command.args.clone_from(&from.command.args);
+            },
+            shown: |app| Some(app.command.to_string()),
+            form: || Form::Command,
+        },
+        "The program and its arguments. No shell is involved; a text is split into words as a shell would, without expansion.",
+    ),
+    Key::new(
+        "workers",
+        Live,
+        &Computed {
+            is_same: |old: &AppSpec, new| old.workers == new.workers,
+            take: |into, from| into.workers = from.workers,
+            shown: |app| Some(app.workers.to_string()),
+            form: || Form::Workers,
+        },
+        "How many workers are kept. `auto`: one for each CPU that the CPU quota allows. A oneshot has 1 unless this says otherwise.",
+    ),
+    Key::new(
+        "sockets",
+        Reload,
+        &Computed {
+            is_same: |old: &AppSpec, new| names_of_sockets(old) == names_of_sockets(new),
+            take: |into, from| into.listeners.clone_from(&from.listeners),
+            shown: names_of_sockets,
+            form: || Form::Names,
+        },
+        "Names of the sockets that its workers receive, in this order.",
+    )
+    .told_as(|app| {
+        let shown = app.listeners.iter().map(|listener| format!("{}={}", listener.name, listener.addr));
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        Some(shown).filter(|text| !text.is_empty())
+    }),
+    Key::new(
+        "stdin",
+        Reload,
+        at!(AppSpec, stdin, Input),
+        "What its workers have as their standard input: `null`; `open`, a pipe that never ends; or `socket:NAME`, one of the app's sockets.",
+    )
+    .where_(|app| app.stdin != Stdin::Null),
+    Key::new(
+        "protocol",
+        Reload,
+        at!(AppSpec, protocol, PROTOCOLS),
+        "How its workers talk to the master. `none`: any program. `notify`: sd_notify(3), or a newline on `notify_fd`. `drover`: drover.v1.",
+    ),
+    Key::new(
+        "notify_fd",
+        Reload,
+        at!(AppSpec, notify_fd, Maybe(Whole(3, 255))),
+        "The descriptor on which a worker writes a newline when it is ready, as s6 has it; above those of its sockets. Only with `protocol = \"notify\"`. Default: it says so by sd_notify(3).",
+    ),
+    Key::new(
+        "notify_access",
+        Reload,
+        at!(AppSpec, notify_access, ACCESSES),
+        "Which processes of a worker may speak for it by sd_notify(3). `main`: its main process; READY=1 and STATUS= also a `systemd-notify`. `all`: every process of its tree. Only with `protocol = \"notify\"`, and not with `notify_fd`.",
+    )
+    .where_(|app| app.protocol == Protocol::Notify && app.notify_fd.is_none()),
+    Key::new(
+        "kind",
+        Restart,
+        at!(AppSpec, kind, APP_KINDS),
+        "What the app is for. `service`: it serves until it is asked to end. `oneshot`: it does one thing and ends, and is ready with that.",
+    )
+    .because("its workers are ready, and its end is judged, by other rules"),
+    Key::new(
+        "essential",
+        Live,
+        at!(AppSpec, essential, Flag),
+        "Whether its end, if nobody asked for it, ends all apps.",
+    )
+    .where_(|app| app.essential),
+    Key::new(
+        "depends_on",
+        Live,
+        &Computed {
+            is_same: |old: &AppSpec, new| old.depends_on == new.depends_on,
+            take: |into, from| into.depends_on.clone_from(&from.depends_on),
+            shown: |app| shown::dependencies(&app.depends_on),
+            form: || Form::Conditions,
+        },
+        "Apps that have to be there before this one starts, and that end only after it. `ready`: started. `completed`: ended with a success.",
+    ),
+    Key::new(
+        "heartbeat",
+        Live,
+        at!(AppSpec, heartbeat, Maybe(HEARTBEAT)),
+        "How a worker of the protocol is asked for a sign of life; `false`: not at all.",
+    )
+    .told_as(|app| {
+        let shown = app.heartbeat.as_ref().and_then(shown::heartbeat);
+        (app.protocol == Protocol::Drover).then(|| shown.unwrap_or_else(|| "none".to_owned()))
+    }),
+    // Told to a worker when it starts.
+    Key::new(
+        "watchdog",
+        Reload,
+        at!(AppSpec, watchdog, Maybe(Time::SOME)),
+        "How often a worker that is ready has to say that it makes progress; one that does not is ended. Default: never. Too short ends one that is busy for a moment, too long finds a hung one late. Not with `protocol = \"none\"`.",
+    ),
+    Key::new(
+        "reload",
+        Live,
+        at!(AppSpec, reload, Maybe(RELOAD)),
+        "The signal by which a worker reads its configuration again by itself: then `drover reload` sends it to one worker after the other. Default: a reload replaces the workers.",
+    ),
+    Key::new(
+        "suspend",
+        Live,
+        at!(AppSpec, suspend, Maybe(SUSPEND)),
+        "The signals by which a worker without a protocol rests and goes on.",
+    )
+    .told_as(|app| {
+        let signals = app.suspend.filter(|_| app.protocol != Protocol::Drover)?;
+        Some(format!(
+            "by {}, resumed by {}",
+            signal_name(signals.signal),
+            signal_name(signals.resume_signal)
+        ))
+    }),
+    Key::new(
+        "env_clear",
+        Reload,
+        at!(AppSpec, command.env_clear, Flag),
+        "Whether workers start from an empty environment instead of the master's.",
+    )
+    .where_(|app| app.command.env_clear),
+    Key::new(
+        "cwd",
+        Reload,
+        at!(AppSpec, command.cwd, Maybe(Directory)),
+        "The workers' directory. Default: that of this file.",
+    ),
+    Key::new(
+        "umask",
+        Reload,
+        at!(AppSpec, command.umask, Maybe(Mask)),
+        "The workers' file mode creation mask, in octal digits, at most 0777. Default: the master's.",
+    ),
+    Key::new(
+        "user",
+        Reload,
+        at!(AppSpec, command.user, Maybe(Account)),
+        "The user that workers run as, a name or an id. Default: the master's.",
+    ),
+    Key::new(
+        "group",
+        Reload,
+        at!(AppSpec, command.group, Maybe(Account)),
+        "The group that workers run as, a name or an id. Default: the user's.",
+    ),
+    Key::new(
+        "env",
+        Reload,
+        at!(AppSpec, command.env, Variables),
+        "Variables added to its workers' environment.",
+    )
+    .secret(),
+    Key::new(
+        "env_file",
+        Reload,
+        // What they hold is in `env` once they have been read.
+        &Computed { is_same: |_: &AppSpec, _| true, take: |_, _| {}, shown: |_| None, form: || Form::Paths },
+        "Files with KEY=VALUE lines, as systemd's EnvironmentFile, seen from this file's directory; a later one wins over an earlier one, `env` over all.",
+    )
+    .secret(),
+    Key::new(
+        "limits",
+        Reload,
+        at!(AppSpec, command.limits, LIMITS),
+        "What workers are limited to. What is not named is inherited from the master.",
+    )
+    .where_(|app| app.command.limits != Limits::default()),
+];
+
+fn names_of_sockets(app: &AppSpec) -> Option<String> {
+    let names = app.listeners.iter().map(|listener| listener.name.as_str()).collect::<Vec<_>>().join(", ");
+    Some(names).filter(|text| !text.is_empty())
+}

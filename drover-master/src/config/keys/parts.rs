@@ -1,0 +1,345 @@
+//! The tables within an app that have keys of their own and are changed as a whole, and the words of keys.
+
+use super::field::{Field, at};
+use super::form::{Form, LimitUnit, Part};
+use super::kind::{Flag, Maybe, Number, Signal, Signed, Size, Table, Time, Whole, Words};
+use super::{Key, shown};
+use crate::config::{
+    Backoff, Condition, FailureLimit, HealthCheck, Heartbeat, Kind as AppKind, Limit, LimitReached, Limits,
+    ListenMode, NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, Protocol, RecyclePolicy,
+    ReloadSignal, Resource, RestartWhen, StopTo, SuspendSignals, UpdateOrder,
+};
+
+pub(super) const PROTOCOLS: Words<Protocol> =
+    Words(&[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)]);
+pub(super) const ACCESSES: Words<NotifyAccess> =
+    Words(&[("main", NotifyAccess::Main), ("all", NotifyAccess::All)]);
+pub(super) const APP_KINDS: Words<AppKind> =
+    Words(&[("service", AppKind::Service), ("oneshot", AppKind::Oneshot)]);
+pub(super) const CONDITIONS: Words<Condition> =
+    Words(&[("ready", Condition::Ready), ("completed", Condition::Completed)]);
+pub(super) const RECEIVERS: Words<StopTo> = Words(&[("process", StopTo::Process), ("group", StopTo::Group)]);
+pub(super) const MODES: Words<ListenMode> =
+    Words(&[("shared", ListenMode::Shared), ("reuseport", ListenMode::Reuseport)]);
+pub(super) const ON_START_FAILURE: Words<OnStartFailure> =
+    Words(&[("fail-fast", OnStartFailure::FailFast), ("keep-going", OnStartFailure::KeepGoing)]);
+pub(super) const POLICIES: Words<RestartWhen> = Words(&[
+    ("always", RestartWhen::Always),
+    ("on-failure", RestartWhen::OnFailure),
+    ("never", RestartWhen::Never),
+]);
+pub(super) const THENS: Words<LimitReached> = Words(&[
+    ("give-up", LimitReached::GiveUp),
+    ("stop-app", LimitReached::StopApp),
+    ("stop-all", LimitReached::StopAll),
+]);
+pub(super) const ORDERS: Words<UpdateOrder> =
+    Words(&[("start-first", UpdateOrder::StartFirst), ("stop-first", UpdateOrder::StopFirst)]);
+pub(super) const ON_UPDATE_FAILURE: Words<OnUpdateFailure> =
+    Words(&[("rollback", OnUpdateFailure::Rollback), ("pause", OnUpdateFailure::Pause)]);
+
+pub(super) const HEARTBEAT: Table<Heartbeat> = Table {
+    keys: &[
+        Key::part(
+            "interval",
+            at!(Heartbeat, interval, Time::SOME),
+            "How often; more than zero. Too short costs, too long finds a hung worker late.",
+        ),
+        Key::part(
+            "misses",
+            at!(Heartbeat, misses, Whole(1, 100)),
+            "How many answers may be missing in a row.",
+        ),
+    ],
+    required: &[],
+    default: || Some(Heartbeat::default()),
+    shown: shown::heartbeat,
+    form: Form::TableOrFalse,
+};
+
+pub(super) const RELOAD: Table<ReloadSignal> = Table {
+    keys: &[
+        Key::part("signal", at!(ReloadSignal, signal, Signal(false)), "The signal, with or without `SIG`."),
+        Key::part(
+            "wait",
+            at!(ReloadSignal, waits, Flag),
+            "Whether it says RELOADING=1 and READY=1, within `start.timeout`. Default: yes with `protocol = \"notify\"`, unless it has a `notify_fd`. Without, it has reloaded if it is alive after `start.min_uptime`.",
+        ),
+    ],
+    required: &["signal"],
+    default: || None,
+    shown: shown::reload,
+    form: Form::Table,
+};
+
+pub(super) const SUSPEND: Table<SuspendSignals> = Table {
+    keys: &[
+        Key::part(
+            "signal",
+            at!(SuspendSignals, signal, Signal(true)),
+            "Tells it to take no new work. `STOP` halts any program, with what it has in flight.",
+        ),
+        Key::part(
+            "resume_signal",
+            at!(SuspendSignals, resume_signal, Signal(true)),
+            "Tells it to go on; `CONT` after `STOP`.",
+        ),
+    ],
+    required: &["signal", "resume_signal"],
+    default: || None,
+    shown: shown::suspend,
+    form: Form::Table,
+};
+
+pub(super) const RECYCLE: Table<RecyclePolicy> = Table {
+    keys: &[
+        Key::part(
+            "age",
+            at!(RecyclePolicy, age, Maybe(Time::SOME)),
+            "How long it serves; more than zero. Too short keeps the app busy with starting workers.",
+        ),
+        Key::part(
+            "rss",
+            at!(RecyclePolicy, rss, Maybe(Size)),
+            "How much memory its process may hold; looked at every 10 s. Too low replaces workers that are merely warm, too high leaves it to the kernel.",
+        ),
+        Key::part(
+            "requests",
+            at!(RecyclePolicy, requests, Maybe(Whole(1, u32::MAX))),
+            "How many requests it may answer, by its own report. Only with the protocol.",
+        ),
+        Key::part(
+            "jitter",
+            at!(RecyclePolicy, jitter, Number(0.0, 1.0)),
+            "The part of each limit that is drawn by chance, to either side, so that workers are not over together.",
+        ),
+    ],
+    required: &[],
+    default: || Some(RecyclePolicy::default()),
+    shown: shown::recycling,
+    form: Form::Table,
+};
+
+pub(super) const BACKOFF: Table<Backoff> = Table {
+    keys: &[
+        Key::part("initial", at!(Backoff, initial, Time::ANY), "The first pause."),
+        Key::part("max", at!(Backoff, max, Time::ANY), "The longest pause; not below the first."),
+        Key::part(
+            "factor",
+            at!(Backoff, factor, Number(1.0, f64::INFINITY)),
+            "Each pause is so many times the one before.",
+        ),
+        Key::part(
+            "jitter",
+            at!(Backoff, jitter, Number(0.0, 1.0)),
+            "Which share of a pause is left to chance.",
+        ),
+    ],
+    required: &[],
+    default: || Some(Backoff::default()),
+    shown: shown::backoff,
+    form: Form::Table,
+};
+
+const FAILURE_LIMIT: &[Key<FailureLimit>] = &[
+    Key::part("count", at!(FailureLimit, count, Whole(1, 100_000)), "So many failures."),
+    Key::part("within", at!(FailureLimit, within, Time::SOME), "In so long a time; more than zero."),
+    Key::part(
+        "then",
+        at!(FailureLimit, then, THENS),
+        "What follows: the worker is given up, its app is stopped, or all apps are.",
+    ),
+];
+
+pub(super) const LIMIT: Table<FailureLimit> = Table {
+    keys: FAILURE_LIMIT,
+    required: &[],
+    default: || Some(FailureLimit::default()),
+    shown: shown::failure_limit,
+    form: Form::Table,
+};
+
+/// What it leaves out is as in `limit`.
+pub(super) const START_LIMIT: Table<FailureLimit> = Table { default: || None, ..LIMIT };
+
+pub(super) const LIMITS: Table<Limits> = Table {
+    keys: &[
+        limit("as", &Of(Resource::AddressSpace), "Address space."),
+        limit("core", &Of(Resource::Core), "The size of a core dump; 0: none."),
+        limit("cpu", &Of(Resource::Cpu), "CPU time, in whole seconds."),
+        limit("data", &Of(Resource::Data), "Initialised data and heap."),
+        limit("fsize", &Of(Resource::FileSize), "The size of a file it writes."),
+        limit("memlock", &Of(Resource::Memlock), "Memory that it may lock."),
+        limit("msgqueue", &Of(Resource::MessageQueues), "POSIX message queues of its user."),
+        limit("nofile", &Of(Resource::OpenFiles), "Descriptors."),
+        limit("nproc", &Of(Resource::Processes), "Processes and threads of its user on the whole host."),
+        limit("rtprio", &Of(Resource::RealtimePriority), "The highest real-time priority."),
+        limit("sigpending", &Of(Resource::PendingSignals), "Queued signals of its user."),
+        limit("stack", &Of(Resource::Stack), "The stack of its first thread."),
+        Key::part(
+            "nice",
+            at!(Limits, nice, Maybe(Signed(-20, 19))),
+            "Its share of the CPU beside others, from -20 (most) to 19 (least).",
+        ),
+        Key::part(
+            "oom_score_adj",
+            at!(Limits, oom_score_adj, Maybe(Signed(-1000, 1000))),
+            "How early the kernel takes it when memory runs out, from -1000 (never) to 1000 (first).",
+        ),
+        Key::part(
+            "required",
+            at!(Limits, is_required, Flag),
+            "Whether a worker whose limits can't be set is not started; otherwise it gets the nearest possible.",
+        ),
+    ],
+    required: &[],
+    default: || Some(Limits::default()),
+    shown: shown::limits,
+    form: Form::Table,
+};
+
+const fn limit(path: &'static str, of: &'static Of, sentence: &'static str) -> Key<Limits> {
+    Key::part(path, of, sentence)
+}
+
+/// The limit of a resource.
+struct Of(Resource);
+
+impl Of {
+    fn find(&self, limits: &Limits) -> Option<Limit> {
+        limits.resources.iter().find(|(resource, _)| *resource == self.0).map(|(_, limit)| *limit)
+    }
+}
+
+impl Field<Limits> for Of {
+    fn is_same(&self, old: &Limits, new: &Limits) -> bool {
+        self.find(old) == self.find(new)
+    }
+
+    fn take(&self, into: &mut Limits, from: &Limits) {
+        into.resources.retain(|(resource, _)| *resource != self.0);
+        into.resources.extend(self.find(from).map(|limit| (self.0, limit)));
+    }
+
+    fn shown(&self, of: &Limits) -> Option<String> {
+        let limit = self.find(of)?;
+        shown::limits(&Limits::default().with(self.0, limit))
+    }
+
+    fn form(&self) -> Form {
+        Form::Limit(match self.0 {
+            Resource::Cpu => LimitUnit::Seconds,
+            Resource::OpenFiles
+            | Resource::Processes
+            | Resource::RealtimePriority
+            | Resource::PendingSignals => LimitUnit::Number,
+            Resource::AddressSpace
+            | Resource::Core
+            | Resource::Data
+            | Resource::FileSize
+            | Resource::Memlock
+            | Resource::MessageQueues
+            | Resource::Stack => LimitUnit::Bytes,
+        })
+    }
+}
+
+pub(super) const PROBE: Table<Probe> = Table {
+    keys: &[
+        Key::part(
+            "interval",
+            at!(Probe, interval, Time::SOME),
+            "The pause between two tries; more than zero. Too short keeps a slow start busy with answering, too long notices readiness late.",
+        ),
+        Key::part(
+            "timeout",
+            at!(Probe, timeout, Time::SOME),
+            "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long and a try that hangs keeps the next one waiting.",
+        ),
+    ],
+    required: &[],
+    default: || Some(Probe::tcp("")),
+    shown: |probe| Some(shown::probe(probe)),
+    form: asking,
+};
+
+const INTERVAL: Key<HealthCheck> = Key::part(
+    "interval",
+    at!(HealthCheck, probe.interval, Time::SOME),
+    "The pause between two tries, a tenth longer or shorter by chance; more than zero. Too short keeps workers busy with answering, too long notices late what fails.",
+);
+const TIMEOUT: Key<HealthCheck> = Key::part(
+    "timeout",
+    at!(HealthCheck, probe.timeout, Time::SOME),
+    "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long notices late what hangs.",
+);
+const FAILURES: Key<HealthCheck> =
+    Key::part("failures", at!(HealthCheck, failures, Whole(1, 100)), "How many tries in a row have to fail.");
+const DELAY: Key<HealthCheck> = Key::part(
+    "initial_delay",
+    at!(HealthCheck, initial_delay, Time::ANY),
+    "The pause before the first try. Too short and first tries fail though nothing is wrong, too long notices late what fails.",
+);
+
+pub(super) const READINESS: Table<HealthCheck> = Table {
+    keys: &[
+        INTERVAL,
+        TIMEOUT,
+        FAILURES,
+        Key::part(
+            "successes",
+            at!(HealthCheck, successes, Whole(1, 100)),
+            "How many tries in a row have to pass until a worker is ready.",
+        ),
+        DELAY,
+    ],
+    required: &[],
+    default: || Some(HealthCheck::new(ProbeKind::Tcp { addr: String::new() })),
+    shown: |check| Some(check.to_string()),
+    form: asking,
+};
+
+pub(super) const LIVENESS: Table<HealthCheck> = Table {
+    keys: &[
+        INTERVAL,
+        TIMEOUT,
+        FAILURES,
+        Key::part(
+            "successes",
+            at!(HealthCheck, successes, Whole(1, 1)),
+            "Only 1 is possible: none comes back.",
+        ),
+        DELAY,
+    ],
+    ..READINESS
+};
+
+/// A table that asks something, beside these keys of its own.
+fn asking(own: Vec<Part>) -> Form {
+    let asks = |name, form, sentence| Part { name, form, default: None, is_required: false, sentence };
+    let mut parts = vec![
+        asks("tcp", Form::Pattern(r"^.+:([0-9]|\{[^{}]+\})+$"), "HOST:PORT that it answers at."),
+        asks(
+            "http",
+            Form::Pattern("^(http://[^/?#@]+([/?].*)?|unix:.+)$"),
+            "http://HOST:PORT/PATH or unix:SOCKET:/PATH that answers a GET. Redirects are not followed.",
+        ),
+        asks(
+            "exec",
+            Form::Command,
+            "A program and its arguments that exits with code 0 if all is well. It runs as the worker does, with DROVER_PID, DROVER_SLOT and DROVER_WORKER_ID in its environment.",
+        ),
+        asks(
+            "host",
+            Form::Text,
+            "What the request's `Host` says; only with `http`. Default: as the URL has it; `localhost` for a Unix socket.",
+        ),
+        asks(
+            "status",
+            Form::Codes(200, 599),
+            "The status codes that pass; only with `http`. Default: 200 to 399.",
+        ),
+    ];
+    parts.extend(own);
+    Form::Question(parts)
+}

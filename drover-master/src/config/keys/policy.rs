@@ -1,0 +1,241 @@
+//! The keys of an app's policies: how its workers start, stop, are asked, come back and are replaced.
+
+use ChangeClass::{Live, Reload};
+
+use super::Key;
+use super::field::at;
+use super::kind::{Codes, Maybe, Shares, Signal, Time, Whole};
+use super::parts::{
+    BACKOFF, LIMIT, LIVENESS, ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, POLICIES, PROBE, READINESS,
+    RECEIVERS, RECYCLE, START_LIMIT,
+};
+use super::shown;
+use crate::config::{AppSpec, ChangeClass, Kind, Protocol};
+
+/// What a table of keys is for.
+pub(super) const SECTIONS: &[(&str, &str)] = &[
+    (
+        "health",
+        "What workers are asked from outside while they serve. Default: nothing. In addresses `{slot}`, `{9000+slot}` and `{pid}` become what they are of each worker.",
+    ),
+    ("start", "How a worker is started."),
+    ("stop", "How a worker is stopped."),
+    ("restart", "What follows the end of a worker: a policy, or a table."),
+    ("update", "How a reload replaces workers."),
+];
+
+pub(super) static KEYS: &[Key<AppSpec>] = &[
+    // Workers are asked as long as they live what they were started with.
+    Key::new(
+        "health.liveness",
+        Reload,
+        at!(AppSpec, health.liveness, Maybe(LIVENESS)),
+        "Asked of a worker that is ready; one that fails it is ended, and `restart` follows. One of `tcp`, `http` and `exec`.",
+    ),
+    Key::new(
+        "health.readiness",
+        Reload,
+        at!(AppSpec, health.readiness, Maybe(READINESS)),
+        "Asked of every worker, the first time before it is ready; one that fails it later is not ready until it passes again, and is left alive. One of `tcp`, `http` and `exec`.",
+    ),
+    Key::new(
+        "start.timeout",
+        Live,
+        at!(AppSpec, start.timeout, Time::SOME),
+        "From spawn to ready; more than zero. Too short kills slow starts, too long hides hung ones.",
+    ),
+    Key::new(
+        "start.max_timeout",
+        Live,
+        at!(AppSpec, start.max_timeout, Time::SOME),
+        "How far a worker may extend `timeout` itself; not below it.",
+    )
+    .where_(speaks),
+    Key::new(
+        "start.min_uptime",
+        Live,
+        at!(AppSpec, start.min_uptime, Time::ANY),
+        "A worker that lives shorter than this has failed to start.",
+    )
+    .where_(|app| app.protocol == Protocol::None && app.start.probe.is_none()),
+    Key::new(
+        "start.probe",
+        Live,
+        at!(AppSpec, start.probe, Maybe(PROBE)),
+        "What is asked from outside to know that a worker without a protocol is ready. Default: its uptime decides. One of `tcp`, `http` and `exec`.",
+    )
+    .where_(|app| app.protocol == Protocol::None),
+    Key::new(
+        "start.parallel",
+        Live,
+        at!(AppSpec, start.parallel, Whole(1, 100_000)),
+        "How many workers start at once. Default: the number of CPUs.",
+    )
+    .of_machine()
+    .where_(speaks),
+    Key::new(
+        "start.on_failure",
+        Live,
+        at!(AppSpec, start.on_failure, ON_START_FAILURE),
+        "What a worker means that fails before the app was first ready.",
+    )
+    .where_(|_| false)
+    .of_programs(),
+    Key::new(
+        "stop.pre_delay",
+        Live,
+        at!(AppSpec, stop.pre_delay, Time::ANY),
+        "How long a worker that is ready serves on before it is told to stop, for a load balancer that learns late.",
+    ),
+    Key::new(
+        "stop.drain_timeout",
+        Live,
+        at!(AppSpec, stop.drain_timeout, Time::ANY),
+        "The time to finish the work at hand. Too short cuts requests off, too long holds up a stop.",
+    ),
+    Key::new(
+        "stop.quit_timeout",
+        Live,
+        at!(AppSpec, stop.quit_timeout, Time::ANY),
+        "The time from Quit to the end of the process.",
+    )
+    .where_(|app| app.protocol == Protocol::Drover)
+    .of_programs(),
+    Key::new(
+        "stop.term_timeout",
+        Live,
+        at!(AppSpec, stop.term_timeout, Time::ANY),
+        "The time from the last asking to SIGKILL.",
+    ),
+    Key::new(
+        "stop.max_timeout",
+        Live,
+        at!(AppSpec, stop.max_timeout, Time::ANY),
+        "How far a worker may extend `drain_timeout` or `quit_timeout` itself.",
+    )
+    .where_(speaks)
+    .of_programs(),
+    Key::new(
+        "stop.signal",
+        Live,
+        at!(AppSpec, stop.signal, Signal(false)),
+        "The signal that asks a worker without a protocol to end, with or without `SIG`.",
+    )
+    .where_(|app| app.protocol != Protocol::Drover),
+    Key::new(
+        "stop.to",
+        Live,
+        at!(AppSpec, stop.to, RECEIVERS),
+        "Who gets the signal first: the main process alone, and what it leaves behind once it is gone; or its whole process group at once.",
+    )
+    .where_(|app| app.protocol != Protocol::Drover),
+    Key::new(
+        "restart.policy",
+        Live,
+        at!(AppSpec, restart.when, POLICIES),
+        "When an ended worker is started again. By default a oneshot is after failures only.",
+    ),
+    Key::new(
+        "restart.backoff",
+        Live,
+        at!(AppSpec, restart.backoff, BACKOFF),
+        "The pauses before a failed worker is tried again.",
+    ),
+    Key::new(
+        "restart.limit",
+        Live,
+        at!(AppSpec, restart.limit, LIMIT),
+        "When to give up on workers that fail.",
+    ),
+    Key::new(
+        "restart.start_limit",
+        Live,
+        at!(AppSpec, restart.start_limit, Maybe(START_LIMIT)),
+        "When to give up on workers that fail before they are ready. Default: the numbers of `limit`; either way they are counted by themselves.",
+    )
+    .told_as(|app| {
+        shown::failure_limit(app.restart.start_limit.as_ref().unwrap_or(&app.restart.limit))
+    }),
+    Key::new(
+        "restart.reset_after",
+        Live,
+        at!(AppSpec, restart.reset_after, Time::ANY),
+        "A worker that was ready for so long clears the count of failures.",
+    ),
+    Key::new(
+        "restart.success_codes",
+        Live,
+        at!(AppSpec, restart.success_codes, Codes(0, 255)),
+        "Exit codes that are a success.",
+    ),
+    Key::new(
+        "restart.fatal_codes",
+        Live,
+        at!(AppSpec, restart.fatal_codes, Codes(0, 255)),
+        "Exit codes after which trying again is useless.",
+    ),
+    Key::new(
+        "update.max_surge",
+        Live,
+        at!(AppSpec, update.max_surge, Shares),
+        "How many new workers may be beside the old ones, as a number or a part of all. Too low makes a reload of many workers slow, too high needs memory for that many more.",
+    )
+    .where_(serves),
+    Key::new(
+        "update.max_unavailable",
+        Live,
+        at!(AppSpec, update.max_unavailable, Shares),
+        "How many workers may be missing, as a number or a part of all. Higher needs less memory, and serves with fewer.",
+    )
+    .where_(serves),
+    Key::new(
+        "update.soak",
+        Live,
+        at!(AppSpec, update.soak, Time::ANY),
+        "How long a new worker has to live before its predecessor is let go; at most `timeout`.",
+    )
+    .where_(serves),
+    Key::new(
+        "update.order",
+        Live,
+        at!(AppSpec, update.order, ORDERS),
+        "Who goes first in a slot. With `stop-first`, `max_surge` has no meaning.",
+    )
+    .where_(serves),
+    Key::new(
+        "update.on_failure",
+        Live,
+        at!(AppSpec, update.on_failure, ON_UPDATE_FAILURE),
+        "What follows the first new worker that fails: back to the old, or everything stays until somebody promotes or aborts it.",
+    )
+    .where_(serves),
+    Key::new(
+        "update.timeout",
+        Live,
+        at!(AppSpec, update.timeout, Time::SOME),
+        "How long all replacements may take together, without the drain of the last ones; more than zero.",
+    )
+    .where_(serves),
+    Key::new(
+        "update.max_generations",
+        Live,
+        at!(AppSpec, update.max_generations, Whole(2, 100)),
+        "How many generations may be alive at once, those that drain included. The next reload waits then.",
+    )
+    .where_(serves),
+    Key::new(
+        "recycle",
+        Live,
+        at!(AppSpec, recycle, RECYCLE),
+        "When a worker that serves has served enough, and another takes its place. Without a limit: never.",
+    ),
+];
+
+/// Whether its workers say when they are ready.
+fn speaks(app: &AppSpec) -> bool {
+    app.protocol != Protocol::None
+}
+
+fn serves(app: &AppSpec) -> bool {
+    app.kind == Kind::Service
+}
