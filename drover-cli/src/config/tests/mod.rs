@@ -1,6 +1,7 @@
 //! Whole files, right and wrong.
 
 mod arbitrary;
+mod generated;
 mod loaded;
 mod mistaken;
 mod pages;

@@ -26,10 +26,10 @@ mod socket;
 #[cfg(test)]
 mod tests;
 
-pub use form::Form;
+pub use form::{Form, LimitUnit, Part};
 pub(super) use shown::{duration as shown_duration, probe as shown_probe};
 
-use super::{AppSpec, ChangeClass, Description, ListenSpec};
+use super::{AppSpec, ChangeClass, Command, Description, Kind, ListenSpec, Protocol, RestartPolicy};
 use field::Field;
 
 /// One key of a description of `S`.
@@ -41,6 +41,7 @@ pub struct Key<S: 'static> {
     told: Told<S>,
     is_secret: bool,
     is_of_file: bool,
+    is_of_machine: bool,
     sentence: &'static str,
 }
 
@@ -61,8 +62,17 @@ impl<S> Key<S> {
         field: &'static dyn Field<S>,
         sentence: &'static str,
     ) -> Self {
-        let (why, told, is_secret, is_of_file) = (None, Told::Value, false, true);
-        Self { path, takes, why, field, told, is_secret, is_of_file, sentence }
+        Self {
+            path,
+            takes,
+            why: None,
+            field,
+            told: Told::Value,
+            is_secret: false,
+            is_of_file: true,
+            is_of_machine: false,
+            sentence,
+        }
     }
 
     /// One of the keys of a table that is changed as a whole.
@@ -100,6 +110,12 @@ impl<S> Key<S> {
         self
     }
 
+    /// What it is unless it is set is taken from the machine.
+    const fn of_machine(mut self) -> Self {
+        self.is_of_machine = true;
+        self
+    }
+
     /// Its path in the description, such as `stop.drain_timeout`.
     pub const fn path(&self) -> &'static str {
         self.path
@@ -123,6 +139,11 @@ impl<S> Key<S> {
     /// Whether `drover.toml` has it. Some are for programs.
     pub const fn is_of_file(&self) -> bool {
         self.is_of_file
+    }
+
+    /// Whether what it is unless it is set is taken from the machine that runs it.
+    pub const fn is_of_machine(&self) -> bool {
+        self.is_of_machine
     }
 
     /// What it is, for people.
@@ -164,6 +185,12 @@ impl<S> std::fmt::Debug for Key<S> {
 /// Every key of an app, in the order in which people read them.
 pub fn of_app() -> impl Iterator<Item = &'static Key<AppSpec>> {
     app::KEYS.iter().chain(policy::KEYS)
+}
+
+/// An app of which a file says nothing but what it runs: a service without a protocol.
+pub fn plain_app(name: impl Into<String>, command: Command) -> AppSpec {
+    let restart = RestartPolicy::of(Kind::Service);
+    AppSpec { protocol: Protocol::None, heartbeat: None, restart, ..AppSpec::new(name, command) }
 }
 
 /// The tables that the keys of an app stand in, each with a sentence.

@@ -263,33 +263,35 @@ pub(super) const PROBE: Table<Probe> = Table {
     form: asking,
 };
 
-pub(super) const HEALTH_CHECK: Table<HealthCheck> = Table {
+const INTERVAL: Key<HealthCheck> = Key::part(
+    "interval",
+    at!(HealthCheck, probe.interval, Time::SOME),
+    "The pause between two tries, a tenth longer or shorter by chance; more than zero. Too short keeps workers busy with answering, too long notices late what fails.",
+);
+const TIMEOUT: Key<HealthCheck> = Key::part(
+    "timeout",
+    at!(HealthCheck, probe.timeout, Time::SOME),
+    "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long notices late what hangs.",
+);
+const FAILURES: Key<HealthCheck> =
+    Key::part("failures", at!(HealthCheck, failures, Whole(1, 100)), "How many tries in a row have to fail.");
+const DELAY: Key<HealthCheck> = Key::part(
+    "initial_delay",
+    at!(HealthCheck, initial_delay, Time::ANY),
+    "The pause before the first try. Too short and first tries fail though nothing is wrong, too long notices late what fails.",
+);
+
+pub(super) const READINESS: Table<HealthCheck> = Table {
     keys: &[
-        Key::part(
-            "interval",
-            at!(HealthCheck, probe.interval, Time::SOME),
-            "The pause between two tries, a tenth longer or shorter by chance; more than zero. Too short keeps workers busy with answering, too long notices late what fails.",
-        ),
-        Key::part(
-            "timeout",
-            at!(HealthCheck, probe.timeout, Time::SOME),
-            "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long notices late what hangs.",
-        ),
-        Key::part(
-            "failures",
-            at!(HealthCheck, failures, Whole(1, 100)),
-            "How many tries in a row have to fail.",
-        ),
+        INTERVAL,
+        TIMEOUT,
+        FAILURES,
         Key::part(
             "successes",
             at!(HealthCheck, successes, Whole(1, 100)),
-            "How many tries in a row have to pass until a worker is ready. Of liveness only 1 is possible: none comes back.",
+            "How many tries in a row have to pass until a worker is ready.",
         ),
-        Key::part(
-            "initial_delay",
-            at!(HealthCheck, initial_delay, Time::ANY),
-            "The pause before the first try. Too short and first tries fail though nothing is wrong, too long notices late what fails.",
-        ),
+        DELAY,
     ],
     required: &[],
     default: || Some(HealthCheck::new(ProbeKind::Tcp { addr: String::new() })),
@@ -297,14 +299,29 @@ pub(super) const HEALTH_CHECK: Table<HealthCheck> = Table {
     form: asking,
 };
 
+pub(super) const LIVENESS: Table<HealthCheck> = Table {
+    keys: &[
+        INTERVAL,
+        TIMEOUT,
+        FAILURES,
+        Key::part(
+            "successes",
+            at!(HealthCheck, successes, Whole(1, 1)),
+            "Only 1 is possible: none comes back.",
+        ),
+        DELAY,
+    ],
+    ..READINESS
+};
+
 /// A table that asks something, beside these keys of its own.
 fn asking(own: Vec<Part>) -> Form {
     let asks = |name, form, sentence| Part { name, form, default: None, is_required: false, sentence };
     let mut parts = vec![
-        asks("tcp", Form::Text, "HOST:PORT that it answers at."),
+        asks("tcp", Form::Pattern(r"^.+:([0-9]|\{[^{}]+\})+$"), "HOST:PORT that it answers at."),
         asks(
             "http",
-            Form::Pattern("^(http://|unix:).+$"),
+            Form::Pattern("^(http://[^/?#@]+([/?].*)?|unix:.+)$"),
             "http://HOST:PORT/PATH or unix:SOCKET:/PATH that answers a GET. Redirects are not followed.",
         ),
         asks(

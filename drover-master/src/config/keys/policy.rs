@@ -6,8 +6,8 @@ use super::Key;
 use super::field::at;
 use super::kind::{Codes, Maybe, Shares, Signal, Time, Whole};
 use super::parts::{
-    BACKOFF, HEALTH_CHECK, LIMIT, ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, POLICIES, PROBE, RECEIVERS,
-    RECYCLE, START_LIMIT,
+    BACKOFF, LIMIT, LIVENESS, ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, POLICIES, PROBE, READINESS,
+    RECEIVERS, RECYCLE, START_LIMIT,
 };
 use super::shown;
 use crate::config::{AppSpec, ChangeClass, Kind, Protocol};
@@ -29,13 +29,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "health.liveness",
         Reload,
-        at!(AppSpec, health.liveness, Maybe(HEALTH_CHECK)),
+        at!(AppSpec, health.liveness, Maybe(LIVENESS)),
         "Asked of a worker that is ready; one that fails it is ended, and `restart` follows. One of `tcp`, `http` and `exec`.",
     ),
     Key::new(
         "health.readiness",
         Reload,
-        at!(AppSpec, health.readiness, Maybe(HEALTH_CHECK)),
+        at!(AppSpec, health.readiness, Maybe(READINESS)),
         "Asked of every worker, the first time before it is ready; one that fails it later is not ready until it passes again, and is left alive. One of `tcp`, `http` and `exec`.",
     ),
     Key::new(
@@ -71,6 +71,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         at!(AppSpec, start.parallel, Whole(1, 100_000)),
         "How many workers start at once. Default: the number of CPUs.",
     )
+    .of_machine()
     .where_(speaks),
     Key::new(
         "start.on_failure",
