@@ -25,10 +25,11 @@ use drover_master::logging::LevelFilter;
 pub use drover_master::config::file as config;
 pub use exit_status::ExitStatus;
 
-/// The programs of the README are compiled with the tests.
+/// The programs on the pages are compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
-struct Readme;
+#[doc = include_str!("../../docs/guides/first-app-rust.md")]
+struct Pages;
 
 use args::{Cli, Verb};
 use output::message;

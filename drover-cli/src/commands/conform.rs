@@ -25,7 +25,7 @@ pub(super) async fn run(global: &Global, args: ConformArgs) -> ExitStatus {
         Side::StandIn => match master::stand_in().await {
             Ok(()) => ExitStatus::Done,
             Err(error) => {
-                message::error(&*error);
+                message::error(&error);
                 ExitStatus::Failed
             }
         },

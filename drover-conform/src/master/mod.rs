@@ -11,6 +11,7 @@
 //! ```
 
 mod bus;
+mod control;
 mod forward;
 mod framing;
 mod handshake;
@@ -26,7 +27,7 @@ use stage::Stage;
 use crate::case::About;
 
 pub use runner::{Run, RunError, run};
-pub use stand_in::stand_in;
+pub use stand_in::{StandInError, stand_in};
 
 /// A case that is played against a master.
 type Case = crate::case::Case<Stage>;

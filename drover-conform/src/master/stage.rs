@@ -5,7 +5,6 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drover_master::control::ControlClient;
 use drover_proto::latest::{
     AppStatus, Hello, HelloReply, OperateRequest, Operation, Phase, Started, Welcome, WorkerFrame,
     WorkerStatus, hello_reply, worker_frame::Body,
@@ -14,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
 
+use super::control::Control;
 use crate::case::{Fault, failed};
 use crate::peer::{Log, Peer};
 use crate::runner;
@@ -160,13 +160,7 @@ impl Stage {
         self.log.remark(&format!("the master is asked: {}", operation.as_str_name()));
         let names = vec![self.app.clone()];
         let request = OperateRequest { operation: operation.into(), names, no_wait: true, now: false };
-        let mut client = self.client().await?;
-        let asked = async {
-            client.operate(request).await?;
-            while client.next_result().await?.is_some() {}
-            Ok::<(), drover_master::control::ClientError>(())
-        };
-        asked.await.map_err(|error| failed(format!("the master refuses: {error}")))
+        self.control().await?.operate(request).await
     }
 
     /// Ends what the last case has left. The stand-in is killed: a case may still hold its connection and never answer Stop,
@@ -198,15 +192,11 @@ impl Stage {
     }
 
     async fn apps(&self) -> Result<Vec<AppStatus>, Fault> {
-        let status = self.client().await?.status(std::slice::from_ref(&self.app)).await;
-        let status =
-            status.map_err(|error| failed(format!("the master does not tell its status: {error}")))?;
-        Ok(status.apps)
+        self.control().await?.status(&self.app).await
     }
 
-    async fn client(&self) -> Result<ControlClient, Fault> {
-        let client = ControlClient::connect(&self.control).await;
-        client.map_err(|error| failed(format!("the master does not answer: {error}")))
+    async fn control(&self) -> Result<Control, Fault> {
+        Control::connect(&self.control).await
     }
 }
 

@@ -105,7 +105,7 @@ async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn tells_its_pid(stage: &mut Stage) -> Result<(), Fault> {
     let (worker, hello) = stage.introduced().await?;
-    let Some(started) = worker.process.pid().await else {
+    let Some(started) = worker.process.pid() else {
         return Err(failed("it is gone; a worker that waits for an answer was expected"));
     };
     match hello.pid {
@@ -183,7 +183,7 @@ fn reject(code: i32) -> HelloReply {
 }
 
 async fn fails(worker: &mut Worker) -> Result<(), Fault> {
-    match worker.ends(LEAVING).await?.reason.code() {
+    match worker.ends(LEAVING).await?.code() {
         Some(0) => Err(failed("it exited with code 0 though it was refused; another code was expected")),
         _ => Ok(()),
     }

@@ -108,7 +108,7 @@ async fn leaves_at_a_signal(stage: &mut Stage, is_stopped: bool) -> Result<(), F
     if is_stopped {
         worker.stops().await?;
     }
-    let pid = worker.process.pid().await.and_then(|pid| i32::try_from(pid).ok());
+    let pid = worker.process.pid().and_then(|pid| i32::try_from(pid).ok());
     let Some(pid) = pid else { return Err(failed("it is gone; a worker that stays was expected")) };
     worker.log.remark("SIGTERM");
     // It fails only if the process is gone, which the wait tells.

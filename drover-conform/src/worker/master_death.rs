@@ -2,10 +2,9 @@
 
 use std::net::Shutdown;
 
-use drover_master::machine::exit::ExitReason;
-
 use super::Case;
 use super::client::Client;
+use super::exit::Exit;
 use super::stage::{ORPHAN, SLACK, Stage};
 use super::tested::{frame, ping, stop};
 use crate::case::{Fault, failed};
@@ -48,11 +47,11 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// The master's death, with nobody to come back to. The worker follows in time.
-pub(super) async fn master_dies(stage: &mut Stage) -> Result<ExitReason, Fault> {
+pub(super) async fn master_dies(stage: &mut Stage) -> Result<Exit, Fault> {
     stage.close_socket();
     let worker = stage.worker()?;
     worker.peer.hang_up()?;
-    Ok(worker.ends(ORPHAN + SLACK).await?.reason)
+    worker.ends(ORPHAN + SLACK).await
 }
 
 async fn follows_its_master(stage: &mut Stage) -> Result<(), Fault> {

@@ -2,7 +2,8 @@
 //!
 //! | file | is |
 //! | --- | --- |
-//! | `process`, `tested` | a worker: its process, its connection, and what the cases ask of both |
+//! | `process` | the worker's process: its `child`, what is `printed`, its `exit` |
+//! | `tested` | a worker: its process, its connection, and what the cases ask of both |
 //! | `client`, `sockets` | a client of the worker's socket, and what the kernel tells of it |
 //! | `stage` | where a case is played: a socket, and one worker after the other |
 //! | `orphans` | what workers have started and left |
@@ -12,10 +13,12 @@
 mod backpressure;
 mod bus;
 mod bus_more;
+mod child;
 mod client;
 mod correlation;
 mod directory;
 mod environment;
+mod exit;
 mod forward;
 mod framing;
 mod handshake;
@@ -25,6 +28,7 @@ mod life_more;
 mod master_death;
 mod mutation;
 mod orphans;
+mod printed;
 mod process;
 mod runner;
 mod serving;

@@ -130,7 +130,9 @@ impl Stage {
         self.clear().await;
         self.listen()?;
         let listener = self.listener.as_ref().expect("it was made just now");
-        let mut process = Process::start(&self.settings, &self.socket, &self.token)?;
+        let mut process =
+            Process::start(&self.settings.command, self.settings.has_listener, &self.socket, &self.token)
+                .await?;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted
                 .map(|(stream, _)| stream)

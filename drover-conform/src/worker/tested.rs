@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use drover_master::machine::exit::{Exit, ExitReason};
 use drover_proto::latest::{
     MasterFrame, Ping, Quit, ShutDown, Started, Stop, Stopped, WorkerFrame, master_frame, worker_frame::Body,
 };
 
+use super::exit::Exit;
 use super::process::Process;
 use super::stage::{DRAIN, QUIT, SLACK, millis};
 use crate::case::{Fault, failed};
@@ -175,14 +175,14 @@ impl Worker {
         Ok(said)
     }
 
-    /// Waits for the end of its process, which is not to be a signal's work.
+    /// Waits until its process exits by itself.
     pub(super) async fn ends(&mut self, time: Duration) -> Result<Exit, Fault> {
         let exit = self.goes(time).await?;
-        match exit.reason {
-            ExitReason::ExternalSignal { .. } => {
+        match exit {
+            Exit::Code(_) => Ok(exit),
+            Exit::Signal { .. } | Exit::Unknown(_) => {
                 Err(failed(format!("it {exit}; that it exits by itself was expected")))
             }
-            _ => Ok(exit),
         }
     }
 
@@ -190,17 +190,16 @@ impl Worker {
     pub(super) async fn goes(&mut self, time: Duration) -> Result<Exit, Fault> {
         let ended = tokio::time::timeout(time, self.process.ended()).await;
         let exit =
-            ended.map_err(|_| failed(format!("it still runs after {time:?}; its end was expected")))?.clone();
+            ended.map_err(|_| failed(format!("it still runs after {time:?}; its end was expected")))?;
         self.log.remark(&format!("it {exit}"));
         Ok(exit)
     }
 
     /// Waits for the end of its process, which is to be a success.
     pub(super) async fn ends_with_zero(&mut self, time: Duration) -> Result<(), Fault> {
-        let exit = self.ends(time).await?;
-        match exit.reason {
-            ExitReason::NormalExit => Ok(()),
-            _ => Err(failed(format!("it {exit}; exit code 0 was expected"))),
+        match self.ends(time).await? {
+            Exit::Code(0) => Ok(()),
+            exit => Err(failed(format!("it {exit}; exit code 0 was expected"))),
         }
     }
 }
