@@ -7,10 +7,11 @@
 
 pub mod args;
 mod commands;
-pub mod config;
 mod demo;
 mod exit_status;
 mod output;
+#[cfg(test)]
+mod pages;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
@@ -21,12 +22,14 @@ use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use drover_master::logging::LevelFilter;
 
+pub use drover_master::config::file as config;
 pub use exit_status::ExitStatus;
 
-/// The programs of the README are compiled with the tests.
+/// The programs on the pages are compiled with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
-struct Readme;
+#[doc = include_str!("../../docs/guides/first-app-rust.md")]
+struct Pages;
 
 use args::{Cli, Verb};
 use output::message;

@@ -134,7 +134,7 @@ fn root() -> &'static Path {
 
 /// The rows of names, and those of defects.
 fn page() -> (Vec<Row>, Vec<Row>) {
-    let text = fs::read_to_string(root().join("docs/from-drover-js.md")).unwrap();
+    let text = fs::read_to_string(root().join("docs/guides/from-drover-js.md")).unwrap();
     let cells = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
     let rows = cells.map(|line| match line.split(" | ").collect::<Vec<_>>().as_slice() {
         [first, second, proof] => {

@@ -270,11 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_verb_with_every_option() {
-        let readme = include_str!("../../../README.md");
+    fn the_reference_lists_every_verb_with_every_option() {
+        let page = include_str!("../../../docs/reference/verbs.md");
         for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
             let name = verb.get_name();
-            let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}")));
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}")));
             let row = row.unwrap_or_else(|| panic!("{name} is missing"));
             let options =
                 verb.get_arguments().filter(|option| !option.is_positional() && !option.is_hide_set());

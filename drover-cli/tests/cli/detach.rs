@@ -96,6 +96,18 @@ fn its_log_is_opened_again_after_a_rotation() {
 }
 
 #[test]
+fn a_worker_that_starts_a_master_in_the_background_leaves_it_to_itself() {
+    let home = Home::new();
+    write(&home, SOON);
+    let inner = home.path("inner.sock");
+    let inner = inner.to_str().unwrap();
+    let ended = home.run_sh(&[], &format!("{} -s {inner} up -d", env!("CARGO_BIN_EXE_drover")));
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let ended = Running::start(home.bare(&["-s", inner, "down"]).stdin(std::process::Stdio::null())).end();
+    assert_eq!(ended.code, Some(0), "the other master has outlived the worker that started it: {ended:#?}");
+}
+
+#[test]
 fn a_second_master_of_the_same_file_is_refused() {
     let home = Home::new();
     write(&home, SOON);

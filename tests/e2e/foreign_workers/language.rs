@@ -13,7 +13,7 @@ pub(super) const PATIENCE_WITH_INSTALLING: Duration = Duration::from_secs(300);
 
 /// A folder of `examples/workers`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Language(&'static str);
+pub(crate) struct Language(&'static str);
 
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,13 +22,13 @@ impl fmt::Display for Language {
 }
 
 impl Language {
-    pub(super) const fn new(name: &'static str) -> Self {
+    pub(crate) const fn new(name: &'static str) -> Self {
         Self(name)
     }
 
     /// The worker's program, with all that it needs, in a copy of its folder below `target`; none if that can't be had here, which the
     /// gate does not accept. The first test installs, the others wait for it. Nothing is downloaded unless that is wanted.
-    pub(super) async fn installed(self) -> Option<PathBuf> {
+    pub(crate) async fn installed(self) -> Option<PathBuf> {
         let run = self.copied().join("run");
         let missing = self.tools().iter().find(|tool| !is_there(tool));
         let why = match missing {

@@ -11,7 +11,8 @@ use drover_e2e::load::exchange::Form;
 use drover_e2e::load::generator::{self, Clients, Load};
 use nix::sys::signal::SIGKILL;
 
-use language::{Language, PATIENCE_WITH_INSTALLING};
+pub(crate) use language::Language;
+use language::PATIENCE_WITH_INSTALLING;
 use service::{Service, asked};
 
 /// How many requests each has to answer while it is operated.

@@ -1,6 +1,6 @@
 //! The defects of the Node module drover 1.0, each with the proof that Drover does not have it.
 //!
-//! `docs/from-drover-js.md` lists them by number. A test is named after the number that it belongs to, and quotes the defect.
+//! `docs/guides/from-drover-js.md` lists them by number. A test is named after the number that it belongs to, and quotes the defect.
 
 mod ending;
 mod healing;

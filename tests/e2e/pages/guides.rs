@@ -1,0 +1,115 @@
+//! Each guide is followed from its first block to its last.
+//!
+//! A block with a title, such as "toml title=drover.toml", is written to that file. The lines of a block of "sh" are run one after the
+//! other, and each must succeed; but for those that fetch or build something, in the place of which the test has what they would bring.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::foreign_workers::Language;
+
+use super::place::Place;
+
+/// Commands that take a network or a compiler.
+const DONE_ALREADY: [&str; 4] = ["cargo", "cp", "npm", "pip"];
+
+struct Block<'a> {
+    info: &'a str,
+    text: &'a str,
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    let fenced = page.split("\n```").skip(1).step_by(2);
+    fenced.filter_map(|block| block.split_once('\n')).map(|(info, text)| Block { info, text }).collect()
+}
+
+/// Does what the guide says; how many commands that were.
+fn follow(place: &Place, guide: &str) -> usize {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/guides").join(guide);
+    let page = fs::read_to_string(page).unwrap();
+    let mut commands = 0;
+    for block in blocks(&page) {
+        if let Some((_, name)) = block.info.split_once(" title=") {
+            fs::write(place.path(name), format!("{}\n", place.here(block.text))).unwrap();
+        } else if block.info == "sh" {
+            let lines = block.text.lines().map(|line| line.split(" # ").next().unwrap().trim());
+            for line in lines.filter(|line| !DONE_ALREADY.iter().any(|word| line.starts_with(word))) {
+                succeeds(place, guide, line);
+                commands += 1;
+            }
+        }
+    }
+    commands
+}
+
+fn succeeds(place: &Place, guide: &str, line: &str) {
+    if let Some(url) = line.strip_prefix("curl http://127.0.0.1:8080") {
+        assert!(
+            place.answer(8080, url).starts_with("hello") || guide.ends_with("rust.md"),
+            "{guide}: {line}"
+        );
+        return;
+    }
+    let Output { status, stdout, stderr } = match line.strip_prefix("drover ") {
+        Some(_) => place.run(line),
+        None => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &place.here(line)]).current_dir(place.path("")).stdin(Stdio::null());
+            shell.output().unwrap()
+        }
+    };
+    let said = [stdout, stderr].concat();
+    assert!(status.success(), "{guide}: {line}: {}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn a_first_app_in_rust_starts_answers_and_is_reloaded() {
+    let place = Place::new(2);
+    fs::create_dir_all(place.path("target/release")).unwrap();
+    symlink(program!("worker_axum"), place.path("target/release/web")).unwrap();
+    assert_eq!(follow(&place, "first-app-rust.md"), 6);
+}
+
+#[tokio::test]
+async fn a_first_app_in_node_starts_answers_and_is_reloaded() {
+    let place = Place::new(3);
+    let Some(run) = Language::new("node").installed().await else { return };
+    for name in ["message_bus.js", "proto", "node_modules"] {
+        symlink(run.with_file_name(name), place.path(name)).unwrap();
+    }
+    assert_eq!(follow(&place, "first-app-node.md"), 5);
+}
+
+#[tokio::test]
+async fn a_first_app_in_python_starts_answers_and_is_reloaded() {
+    let place = Place::new(4);
+    let Some(run) = Language::new("python").installed().await else { return };
+    for name in ["drover_worker.py", "drover.desc"] {
+        symlink(run.with_file_name(name), place.path(name)).unwrap();
+    }
+    // As pip would have it, beside the program.
+    let packages = run.with_file_name(".deps").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    for package in packages {
+        symlink(&package, place.path(package.file_name().unwrap().to_str().unwrap())).unwrap();
+    }
+    assert_eq!(follow(&place, "first-app-python.md"), 5);
+}
+
+#[test]
+fn a_reload_a_quick_one_and_a_canary_go_as_the_guide_says() {
+    assert_eq!(follow(&Place::new(5), "reload.md"), 7);
+}
+
+#[test]
+fn several_apps_start_in_order_and_are_operated_one_by_one() {
+    let place = Place::new(6);
+    fs::remove_file(place.path("queue-worker")).unwrap();
+    assert_eq!(follow(&place, "several-apps.md"), 12);
+}
+
+#[test]
+fn a_deploy_migrates_reloads_and_waits() {
+    assert_eq!(follow(&Place::new(7), "deploy-with-migration.md"), 6);
+}
