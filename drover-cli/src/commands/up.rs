@@ -6,7 +6,7 @@ use drover_master::MasterBuilder;
 use drover_master::supervisor::Supervisor;
 
 use super::description::Source;
-use super::find::served_as;
+use super::socket_name::served_as;
 use super::{already, detach, file_lock, serve};
 use crate::args::{Global, UpArgs};
 use crate::config;
