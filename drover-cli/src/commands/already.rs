@@ -6,7 +6,7 @@ use drover_proto::latest::{AppStatus, DiffRequest, ErrorCode, Phase, Plan, Worke
 
 use super::description::NOT_KEPT;
 use super::file_lock::Running;
-use super::{find, introduce, patience, report};
+use super::{find, introduce, patience, refusal::report};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, plan};
