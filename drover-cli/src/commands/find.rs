@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use drover_master::control::{ClientError, ControlClient, ControlPath};
 
-use super::{consent, file_lock, introduce, list, patience, report};
+use super::{consent, file_lock, introduce, list, patience, refusal::report};
 use crate::args::{Global, Intent};
 use crate::config;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
+use crate::path::whole;
 
 /// Connects to the master that is meant.
 pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus> {
@@ -205,21 +206,6 @@ pub(super) fn name_of_socket(path: &Path) -> String {
 pub(super) fn file_here() -> Option<PathBuf> {
     let file = whole(Path::new("drover.toml"));
     file.exists().then_some(file)
-}
-
-/// A path as it is from anywhere. `$PWD` is taken where it is this directory: in a directory that was entered by a link it
-/// goes on to mean what the link means, whoever moves it.
-pub(crate) fn whole(path: &Path) -> PathBuf {
-    use std::os::unix::fs::MetadataExt;
-
-    if path.is_absolute() {
-        return path.to_owned();
-    }
-    let inode = |dir: &Path| std::fs::metadata(dir).ok().map(|dir| (dir.dev(), dir.ino()));
-    let entered = std::env::var_os("PWD").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let entered = entered.filter(|dir| inode(dir).is_some() && inode(dir) == inode(Path::new(".")));
-    let joined = entered.map_or_else(|| path.to_owned(), |dir| dir.join(path));
-    std::path::absolute(&joined).unwrap_or(joined)
 }
 
 /// What tells a file from all others in the name of its master's socket: FNV-1a of its absolute path, which is the same in

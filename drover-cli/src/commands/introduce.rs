@@ -6,9 +6,10 @@ use std::path::Path;
 use drover_master::control::ControlClient;
 use drover_proto::latest::{Plan, StatusReply};
 
-use super::find::{file_here, is_of_another_file, name_of_socket, whole};
+use super::find::{file_here, is_of_another_file, name_of_socket};
 use crate::args::{Global, Intent};
 use crate::output::message;
+use crate::path::whole;
 
 /// Names the master, once for each call of the program: where that was not typed, if the verb changes something; and wherever
 /// a socket was named whose master was started from another file than the one that is named, or lies here.

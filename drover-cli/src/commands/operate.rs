@@ -5,7 +5,7 @@ use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalReq
 
 use super::before::Before;
 use super::interrupt::Interrupt;
-use super::{already, consent, find, patience, report, results};
+use super::{already, consent, find, patience, refusal::report, results};
 use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -126,7 +126,7 @@ pub(super) async fn follow(
     tokio::select! {
         status = told => status,
         () = patience::tell(global, |app| names.iter().any(|name| name.matches_app(&app.name))) => ExitStatus::Done,
-        () = super::passed(global.time.left()) => {
+        () = super::deadline::passed(global.time.left()) => {
             let limit = waiting.timeout.unwrap_or_default();
             message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
             ExitStatus::TimedOut

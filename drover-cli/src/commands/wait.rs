@@ -7,7 +7,7 @@ use drover_proto::latest::{AppStatus, StatusReply};
 
 use super::goal::{self, Aim, Verdict};
 use super::interrupt::Interrupt;
-use super::{find, patience, report};
+use super::{find, patience, refusal::report};
 use crate::args::{Global, Goal, WaitArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -26,7 +26,7 @@ pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
     tokio::select! {
         status = until_it_holds(global, args, client) => status,
         () = patience::tell_standing(global, is_meant) => ExitStatus::Done,
-        () = super::passed(global.time.left()) => {
+        () = super::deadline::passed(global.time.left()) => {
             message::error_text(&goal::not_within(args.goal, &args.names, args.timeout.unwrap_or_default()));
             ExitStatus::TimedOut
         }

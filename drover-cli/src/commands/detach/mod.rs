@@ -61,7 +61,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
     tokio::select! {
         status = master.follow(global, args.no_wait) => status,
         () = tell_waits(global, &socket) => ExitStatus::Done,
-        () = super::passed(args.timeout) => {
+        () = super::deadline::passed(args.timeout) => {
             let limit = args.timeout.unwrap_or_default();
             message::error_text(&format!("not ready within {limit:?}; the master goes on starting"));
             ExitStatus::TimedOut
