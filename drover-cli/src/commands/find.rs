@@ -50,7 +50,8 @@ async fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
         here: here.as_deref(),
         intent: global.intent,
     };
-    match question.answer(&own, &ControlPath::live_of_others()) {
+    let foreign = ControlPath::live_of_others();
+    match question.answer(&own, &foreign) {
         Choice::At(path) => Ok(path),
         Choice::AskFirst(path) => {
             let file = files_of(std::slice::from_ref(&path)).await.pop().unwrap_or_default();
@@ -65,6 +66,15 @@ async fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
             Err(ExitStatus::Usage)
         }
         Choice::NotRunning(file) => {
+            // One may serve under another name than its file's, or know that by another path.
+            let all = [own.as_slice(), foreign.as_slice()].concat();
+            let said = files_of(&all).await;
+            let runs = |said: &String| {
+                !said.is_empty() && question.files().any(|file| introduce::is_same_file(said.as_ref(), file))
+            };
+            if let Some(at) = said.iter().position(runs) {
+                return Ok(all[at].clone());
+            }
             if let Some(pid) = file_lock::holder_of(&file) {
                 // "Start one" would be refused.
                 message::error_text(&format!(
@@ -134,24 +144,25 @@ enum Choice {
     Several(Vec<PathBuf>),
 }
 
-impl Question<'_> {
+impl<'a> Question<'a> {
+    /// The files whose master may be meant, the nearest first. A comparison may read any file: the one that is named need not be
+    /// the one of the master here.
+    fn files(self) -> impl Iterator<Item = &'a Path> {
+        let here = self.here.filter(|_| self.named.is_none() || self.intent == Intent::Applies);
+        self.named.into_iter().chain(here)
+    }
+
     /// `own`: the live masters of this user; `foreign`: those of other users, for root alone.
     fn answer(self, own: &[PathBuf], foreign: &[PathBuf]) -> Choice {
         if let Some(socket) = self.socket {
             return Choice::At(socket.to_owned());
         }
         let of_file = |file: &Path| socket_of_file(file, own).or_else(|| socket_of_file(file, foreign));
-        // A comparison may read any file: the one that is named need not be the one of the master here.
-        let compared_here = self.here.filter(|_| self.intent == Intent::Applies);
-        let files: Vec<&Path> = match self.named {
-            Some(named) => [Some(named), compared_here].into_iter().flatten().collect(),
-            None => self.here.into_iter().collect(),
-        };
-        if let Some(path) = files.iter().find_map(|file| of_file(file)) {
+        if let Some(path) = self.files().find_map(of_file) {
             return Choice::At(path.clone());
         }
-        if let Some(file) = files.first() {
-            return Choice::NotRunning((*file).to_owned());
+        if let Some(file) = self.files().next() {
+            return Choice::NotRunning(file.to_owned());
         }
         match (if own.is_empty() { foreign } else { own }, self.intent) {
             ([], _) => Choice::Nobody,

@@ -56,7 +56,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Deed::Resume => Operation::Resume,
         Deed::Restart | Deed::Scale | Deed::Signal => Operation::Restart,
     };
-    if matches!(deed, Deed::Restart | Deed::Renew) {
+    if matches!(deed, Deed::Start | Deed::Restart | Deed::Renew) {
         let concerns = |app: &str| args.names.iter().any(|name| name.matches_app(app));
         already::tell_difference(global, concerns).await;
     }
