@@ -39,6 +39,8 @@ const POOL: &str = r#"
 import os, signal, socket, sys, time
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 stop, stopped = os.pipe()
+# Before a child serves, whom the test takes for the whole.
+signal.signal(signal.SIGTERM, lambda *_: os.close(stopped))
 children = []
 for _ in range(2):
     pid = os.fork()
@@ -61,7 +63,6 @@ for _ in range(2):
             client.sendall(b"done")
             client.close()
     children.append(pid)
-signal.signal(signal.SIGTERM, lambda *_: os.close(stopped))
 for pid in children:
     os.waitpid(pid, 0)
 "#;
@@ -269,8 +270,62 @@ async fn a_program_that_goes_into_the_background_is_told_to_stay_in_the_foregrou
     let exit = app.exit().await;
     assert_eq!(exit.reason, ExitReason::NormalExit);
     let detail = exit.detail.clone().unwrap_or_default();
-    assert!(detail.ends_with("run it in the foreground"), "{exit}");
+    assert!(detail.contains("run it in the foreground"), "{exit}");
     drop(start);
     patiently("the end", app.master().shutdown()).await.unwrap();
     assert_eq!(of_app(app.name()), [0; 0]);
+}
+
+/// Puts itself into the background as `daemon(3)` does: a session of its own, nothing of the streams, and a parent that is gone. PIDS
+/// is there before the main process leaves.
+const DAEMON: &str =
+    "setsid -f AS sh -c 'echo $$ > NEW && mv NEW PIDS && exec sleep 300' </dev/null >/dev/null 2>&1
+while ! [ -e PIDS ]; do sleep 0.01; done";
+
+#[tokio::test]
+async fn a_daemon_in_a_session_of_its_own_is_told_and_ended_whatever_it_makes_of_its_environment() {
+    if !has("setsid") {
+        return;
+    }
+    for keeps in ["env", "env -i"] {
+        let dir = tempfile::tempdir().unwrap();
+        let script = DAEMON.replace("AS", keeps);
+        let mut app = App::new(plain("sh", ["-c", &script]).current_dir(dir.path()));
+        let start = app.master().start();
+        let exit = app.exit().await;
+        let daemon: u32 = std::fs::read_to_string(dir.path().join("PIDS")).unwrap().trim().parse().unwrap();
+        assert_eq!(exit.reason, ExitReason::NormalExit);
+        let detail = exit.detail.clone().unwrap_or_default();
+        let told =
+            format!("it put itself into the background and left process {daemon} behind, which was ended");
+        assert!(detail.starts_with(&told) && detail.contains("run it in the foreground"), "{exit}");
+        assert!(!is_running(daemon), "{keeps}");
+        drop(start);
+        patiently("the end", app.master().shutdown()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nginx_that_was_left_to_be_a_daemon_is_told_to_stay_in_the_foreground() {
+    if !has("nginx") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let conf = "pid pid; error_log stderr; events {} http { access_log off; server { listen unix:sock; return 200; } }";
+    std::fs::write(dir.path().join("conf"), conf).unwrap();
+    let words = ["-p", ".", "-c", "conf", "-e", "stderr"];
+    let mut app = App::new(plain("nginx", words).current_dir(dir.path()));
+    let start = app.master().start();
+    let exit = app.exit().await;
+    assert_eq!(exit.reason, ExitReason::NormalExit, "{exit}");
+    assert!(exit.detail.clone().unwrap_or_default().contains("`daemon off;`"), "{exit}");
+    let is_left =
+        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == dir.path());
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    assert_eq!(pids.filter(is_left).collect::<Vec<u32>>(), [0; 0]);
+    drop(start);
+    patiently("the end", app.master().shutdown()).await.unwrap();
 }

@@ -10,7 +10,7 @@ use drover_master::config::{
 use drover_master::supervisor::{Reading, Reread};
 use drover_master::{Command, Output, Protocol, ReloadSignal};
 
-use super::find::name_of_file;
+use super::socket_name::name_of_file;
 use crate::args::UpArgs;
 use crate::config::{self, App, Config, Listen, Workers};
 use crate::output::message;

@@ -7,7 +7,7 @@ use drover_master::control::{ControlClient, Follow, Name};
 use drover_proto::latest::{Event, StatusReply};
 
 use super::interrupt::Interrupt;
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::{EventsArgs, Global, Since};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message, story};
@@ -137,7 +137,7 @@ impl Shown<'_> {
     fn verdict(&self) -> ExitStatus {
         let Some(name) = self.unknown.first() else { return ExitStatus::Done };
         message::error_text(&format!(
-            "nothing is known of `{name}`: there is no such app or worker, and no event of one"
+            "there is no app or worker `{name}`, and none of the kept events is about one"
         ));
         ExitStatus::NotFound
     }

@@ -176,6 +176,7 @@ fn line(event: &Event) -> Option<String> {
         }
         EventKind::GaveUp { reason } => format!("{who} is given up: {}", reason.text()),
         EventKind::DeadlineMissed { missed } => format!("{who} is overdue: {missed}"),
+        EventKind::FileDiffers { told } => told.to_string(),
         EventKind::Unkillable => format!("{who} does not end: {}", event.kind.detail()),
         EventKind::OutOfOrder { .. }
         | EventKind::HandshakeRefused { .. }

@@ -250,5 +250,38 @@ fn a_hangup_reloads_every_app_and_ends_nothing() {
     for app in [0, 1] {
         home.until("the second generation", |status| (status["apps"][app]["generation"] == 2).then_some(()));
     }
+    assert!(home.events().iter().all(|event| event["event"] != "file_differs"));
+    home.down(master);
+}
+
+#[test]
+fn a_hangup_says_when_the_file_differs_from_what_runs() {
+    let home = Home::new();
+    let web = "[app.web]\ncommand = [\"sleep\", \"1000\"]\nworkers = 1\nstart.min_uptime = \"50ms\"\n";
+    let master = home.up(web);
+    master.says("web is started");
+    let file = home.write("drover.toml", &format!("version = 1\n{web}umask = \"077\"\n"));
+    master.signal(SIGHUP);
+    let told = format!(
+        "{} differs from what runs, in app.web.umask; the new workers get the settings that run. To change them: `drover apply`",
+        file.display()
+    );
+    master.says(&format!("drover: {told}\n"));
+    let is_it = |event: &Value| {
+        (&event["event"], &event["detail"]) == (&"file_differs".into(), &told.as_str().into())
+    };
+    assert_eq!(home.events().iter().filter(|event| is_it(event)).count(), 1);
+    let reloaded = |generation: u64| {
+        home.until("the end of the reload", |status| {
+            let app = &status["apps"][0];
+            (app["generation"] == generation && app["operation"].is_null()).then_some(())
+        });
+    };
+    reloaded(2);
+    // One that can't be meant is told too, and nothing of it is done.
+    home.write("drover.toml", "version = 1\nbad = 1\n");
+    master.signal(SIGHUP);
+    master.says(&format!("drover: {} has mistakes now, and is not looked at", file.display()));
+    reloaded(3);
     home.down(master);
 }

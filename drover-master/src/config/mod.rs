@@ -5,6 +5,8 @@ mod change;
 mod command;
 mod cpus;
 mod error;
+#[cfg(feature = "file")]
+pub mod file;
 mod health;
 pub mod keys;
 pub(crate) mod limits;

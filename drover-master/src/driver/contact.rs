@@ -111,6 +111,8 @@ pub(super) enum ProcessNews {
     Died {
         id: WorkerId,
         status: ExitStatus,
+        /// Who is to be told whether it has left by itself; only of one that may have.
+        by_itself: Option<oneshot::Sender<bool>>,
     },
     /// Others of its tree live on.
     RestFound {

@@ -304,10 +304,10 @@ fn milliseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::contact::Contact;
-    use crate::handle::event_log::EventLog;
     use super::*;
     use crate::Command;
     use crate::config::AppSpec;
+    use crate::handle::event_log::EventLog;
     use crate::listener::ListenerPool;
     use crate::machine::ids::{Generation, SlotIndex};
     use crate::machine::worker::Identity;

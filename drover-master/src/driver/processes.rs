@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::Driver;
@@ -11,10 +12,10 @@ use super::contact::{Contact, ProcessNews};
 use super::notifying::Told;
 use crate::config::{Output, Protocol, Stdin};
 use crate::link::Token;
-use crate::machine::exit::SpawnStep;
+use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
-use crate::machine::worker::{Identity, Question, WorkerInput};
+use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
     Ended, Input, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn,
     until_empty, until_ended,
@@ -72,7 +73,7 @@ impl Driver {
             self.tokens.insert(token.clone(), id);
         }
         let mut contact = Contact::new(identity, token);
-        let told = match Told::of(edition, identity, &mut self.stores, &mut contact) {
+        let told = match Told::of(edition, identity, &mut self.stores, &mut contact, &self.teller) {
             Ok(told) => told,
             Err(failure) => {
                 self.forget_token(&contact);
@@ -115,10 +116,14 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
             ProcessNews::Heard { id, heard } => self.heard(now, id, heard),
-            ProcessNews::Died { id, status } => {
+            ProcessNews::Died { id, status, by_itself } => {
                 self.end_probe(id);
                 self.lead_away_from_dead(id);
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died { status } });
+                if let Some(asked) = by_itself {
+                    // Who asks may be gone.
+                    let _ = asked.send(self.fleet.worker(id).is_some_and(Worker::has_left_by_itself));
+                }
             }
             ProcessNews::RestFound { id, pids } => {
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::RestFound { pids } });
@@ -199,9 +204,19 @@ impl Driver {
         tokio::spawn(async move {
             let death = until_ended(&tree).await;
             // At once: what follows takes its time, and a dead worker must not become ready by its uptime meanwhile.
-            let _ = sender.send(ProcessNews::Died { id, status: death.0 }).await;
+            let (by_itself, answer) = if death.0 == ExitStatus::Code(0) {
+                let (by_itself, answer) = oneshot::channel();
+                (Some(by_itself), Some(answer))
+            } else {
+                (None, None)
+            };
+            let _ = sender.send(ProcessNews::Died { id, status: death.0, by_itself }).await;
+            let left_by_itself = match answer {
+                Some(answer) => answer.await.unwrap_or(false),
+                None => false,
+            };
             let found = async |pids| drop(sender.send(ProcessNews::RestFound { id, pids }).await);
-            let survivors = until_empty(&tree, &is_abandoned, found).await;
+            let survivors = until_empty(&tree, left_by_itself, &is_abandoned, found).await;
             drop(tree);
             let ended = aftermath(survivors, death, output).await;
             // What it said before it ended comes before the news of its end, by the same queue.

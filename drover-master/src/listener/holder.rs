@@ -29,7 +29,7 @@ pub(super) fn holder_of(addr: &ListenAddr) -> Option<PortHolder> {
         ListenAddr::Udp(addr) => (["udp", "udp6"], addr),
         ListenAddr::Unix(_) => return None,
     };
-    let port = addr.rsplit_once(':')?.1.parse().ok()?;
+    let port = addr.rsplit_once(':')?.1.parse::<u16>().ok()?;
     let wanted = addr.parse::<SocketAddr>().ok().map(|addr| addr.ip());
     let mut sockets = Vec::new();
     for table in tables {

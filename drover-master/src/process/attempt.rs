@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use super::command_line::{Passed, c_string, candidates, environment, found};
 use super::explain::explain;
 use super::spawner::{Input, SpawnFailure, SpawnRequest, Spawned, Told};
+use super::stamp::Stamp;
 use super::tree::Tree;
 use super::{Account, AccountError, limits};
 use crate::config::Output;
@@ -29,6 +30,8 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 struct Making {
     known: Known,
+    /// What it and its descendants are known by.
+    stamp: Option<Stamp>,
     stage: Stage,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
@@ -94,14 +97,14 @@ impl Attempt {
         let failure = making.known.failure(&self.request, error);
         if let Ok(Making { stage: Stage::Made(child), .. }) = mem::replace(&mut self.made, Err(failure)) {
             // Reaps it.
-            drop(Tree::new(child.pid, child.pidfd));
+            drop(Tree::new(child.pid, child.pidfd, None));
         }
     }
 
     /// Waits until it is a program, and tells who asked for it.
     pub(super) fn finish(self, told: &mut Told) {
         let Self { request, made } = self;
-        let result = made.and_then(|Making { known, stage, stdout, stderr }| {
+        let result = made.and_then(|Making { known, stamp, stage, stdout, stderr }| {
             let child = match stage {
                 Stage::Made(child) => Ok(child),
                 Stage::Forked(begun) => begun.finish(),
@@ -114,7 +117,7 @@ impl Attempt {
                     told.warn(&request.app, format!("{sentence}; not required, so workers go on {instead}"));
                 }
             }
-            Ok(Spawned { tree: Tree::new(child.pid, child.pidfd), stdout, stderr })
+            Ok(Spawned { tree: Tree::new(child.pid, child.pidfd, stamp), stdout, stderr })
         });
         (request.done)(result);
     }
@@ -165,6 +168,7 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
         _ => stream(&request.output, user).map_err(prepare)?,
     };
     let (stderr, stderr_reader) = stream(&request.output, user).map_err(prepare)?;
+    let stamp = Stamp::draw();
     let plan = ChildPlan {
         candidates: known.candidates.iter().map(c_string).collect(),
         argv: std::iter::once(&command.program).chain(&command.args).map(c_string).collect(),
@@ -191,13 +195,14 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
         nice: command.limits.nice,
         limits: known.limits.limits.clone(),
         are_limits_required: command.limits.is_required,
+        locks: stamp.and_then(Stamp::limit),
         identity: user.map(|user| Identity { uid: user.uid, gid: user.gid, groups: user.groups.clone() }),
         cwd: command.cwd.as_ref().map(c_string),
         umask: command.umask,
         parent_death_signal: request.parent_death_signal,
     };
     let stage = Stage::Planned(Box::new(plan));
-    Ok(Making { known, stage, stdout: stdout_reader, stderr: stderr_reader })
+    Ok(Making { known, stamp, stage, stdout: stdout_reader, stderr: stderr_reader })
 }
 
 fn unknown_account(error: AccountError) -> SpawnFailure {

@@ -1,12 +1,14 @@
-//! Who lives of the trees whose main process is gone. No event tells that a tree is empty, so /proc is read: one walk for all
+//! Who lives of what workers have started whose main process is gone. No event tells that a tree is empty, so /proc is read: one walk for all
 //! who ask, off the runtime's thread, and none while nobody asks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use super::stamp::{Stamp, stamp_of};
 
 /// After a walk, so many times as long as it took passes before the next one: however many processes there are, it takes a
 /// fifth of one CPU at most.
@@ -17,24 +19,42 @@ const TRIES: usize = 3;
 
 /// A living process of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Member {
+pub(super) struct Member {
     pub pid: i32,
-    pub group: i32,
+    pub tie: Tie,
 }
 
-/// The living processes of a tree: of the group that the leader led, and of the session, where a shell with job control has
-/// made groups of its own. Zombies only wait for their parents. The number of the tree has to be held, by its leader or by a member.
-/// As long as one that is `known` lives, it is the whole answer.
+/// What makes a process one of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tie {
+    /// The group that the leader led.
+    Group,
+    /// The session alone: a shell with job control has made a group of its own.
+    Session,
+    /// Nothing but what it descends from.
+    Stamp,
+}
+
+/// Which tree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kin {
+    /// The number of its group and session. It has to be held, by its leader or by a member.
+    pub leader: Option<i32>,
+    /// What those are known by that have left both.
+    pub stamp: Option<Stamp>,
+}
+
+/// The living processes of a tree. Zombies only wait for their parents. As long as one that is `known` lives, it is the whole answer.
 ///
 /// # Errors
 ///
 /// /proc can't be read.
-pub(super) async fn members(leader: i32, known: Option<i32>) -> io::Result<Vec<Member>> {
+pub(super) async fn members(kin: Kin, known: Option<i32>) -> io::Result<Vec<Member>> {
     for _ in 0..TRIES {
         let (answer, answered) = oneshot::channel();
         {
             let mut desk = desk();
-            desk.asked.push(Question { leader, known, answer });
+            desk.asked.push(Question { kin, known, answer });
             if !desk.is_staffed {
                 desk.is_staffed = true;
                 tokio::task::spawn_blocking({
@@ -52,7 +72,7 @@ pub(super) async fn members(leader: i32, known: Option<i32>) -> io::Result<Vec<M
 
 #[derive(Debug)]
 struct Question {
-    leader: i32,
+    kin: Kin,
     known: Option<i32>,
     answer: oneshot::Sender<io::Result<Vec<Member>>>,
 }
@@ -106,7 +126,7 @@ impl Shift {
             };
             let mut open = Vec::new();
             for question in asked {
-                match question.known.and_then(|pid| living(pid, &HashSet::from([question.leader]))) {
+                match question.known.and_then(|pid| Families::of([&question.kin]).member(pid)) {
                     Some((_, known)) => drop(question.answer.send(Ok(vec![known]))),
                     None => open.push(question),
                 }
@@ -120,14 +140,14 @@ impl Shift {
             // Who has asked meanwhile shares the walk.
             open.append(&mut desk().asked);
             let began = Instant::now();
-            let found = walk(&open.iter().map(|question| question.leader).collect());
+            let mut found = walk(open.iter().map(|question| &question.kin));
             let now = Instant::now();
             desk().next_walk = Some(
                 now + (now.saturating_duration_since(began) * REST_AFTER_WALK).max(Duration::from_millis(1)),
             );
-            for Question { leader, answer, .. } in open {
-                let answered = match &found {
-                    Ok(found) => Ok(found.get(&leader).cloned().unwrap_or_default()),
+            for (at, Question { answer, .. }) in open.into_iter().enumerate() {
+                let answered = match &mut found {
+                    Ok(found) => Ok(std::mem::take(&mut found[at])),
                     Err(error) => Err(error.kind().into()),
                 };
                 let _ = answer.send(answered);
@@ -136,23 +156,53 @@ impl Shift {
     }
 }
 
+/// Who lives of each of these.
 #[expect(clippy::disallowed_methods, reason = "on the thread of the walk")]
-pub(super) fn walk(leaders: &HashSet<i32>) -> io::Result<HashMap<i32, Vec<Member>>> {
-    let mut found: HashMap<i32, Vec<Member>> = HashMap::new();
+pub(super) fn walk<'k>(kins: impl IntoIterator<Item = &'k Kin>) -> io::Result<Vec<Vec<Member>>> {
+    let families = Families::of(kins);
+    let mut found = vec![Vec::new(); families.count];
     for process in std::fs::read_dir("/proc")? {
         let Some(pid) = process?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if let Some((leader, member)) = living(pid, leaders) {
-            found.entry(leader).or_default().push(member);
+        if let Some((family, member)) = families.member(pid) {
+            found[family].push(member);
         }
     }
     Ok(found)
 }
 
-/// The process, if it lives and belongs to the tree of one of these.
-fn living(pid: i32, leaders: &HashSet<i32>) -> Option<(i32, Member)> {
-    let (is_living, group, session) = placed(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    let leader = [group, session].into_iter().find(|number| leaders.contains(number))?;
-    is_living.then_some((leader, Member { pid, group }))
+/// Trees by what their members are known by.
+#[derive(Debug, Default)]
+struct Families {
+    leaders: HashMap<i32, usize>,
+    stamps: HashMap<Stamp, usize>,
+    count: usize,
+}
+
+impl Families {
+    fn of<'k>(kins: impl IntoIterator<Item = &'k Kin>) -> Self {
+        let mut families = Self::default();
+        for kin in kins {
+            families.leaders.extend(kin.leader.map(|leader| (leader, families.count)));
+            families.stamps.extend(kin.stamp.map(|stamp| (stamp, families.count)));
+            families.count += 1;
+        }
+        families
+    }
+
+    /// The process, if it lives and belongs to one of them.
+    fn member(&self, pid: i32) -> Option<(usize, Member)> {
+        let (is_living, group, session) =
+            placed(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+        if !is_living {
+            return None;
+        }
+        let led = |number, tie| Some((*self.leaders.get(&number)?, Member { pid, tie }));
+        led(group, Tie::Group).or_else(|| led(session, Tie::Session)).or_else(|| {
+            // One more file of each process, which only those ask for whose worker has left by itself.
+            let stamp = if self.stamps.is_empty() { None } else { stamp_of(pid) };
+            Some((*self.stamps.get(&stamp?)?, Member { pid, tie: Tie::Stamp }))
+        })
+    }
 }
 
 /// Whether a process is of this session, now.

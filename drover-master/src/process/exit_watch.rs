@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::census::{Member, members};
+use super::census::{Kin, Member, Tie, members};
 use super::{Tail, Tree};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::sys::watch_readable;
@@ -85,18 +85,26 @@ pub(crate) async fn until_ended(tree: &Arc<Tree>) -> Death {
 }
 
 /// Resolves once nothing lives of the tree whose main process has ended, and reaps that; or once nobody wants to wait any more,
-/// with those that live on. Who is found first is told.
+/// with those that live on. Who is found first is told. Of one that has `left_by_itself` those are looked for, too, that have left its
+/// group and its session.
 pub(crate) async fn until_empty<F: Future<Output = ()>>(
     tree: &Tree,
+    left_by_itself: bool,
     is_abandoned: &Notify,
     found: impl FnOnce(Arc<[u32]>) -> F,
 ) -> Arc<[u32]> {
     let (mut pause, mut told, mut found) = (LOOKS[0], Vec::new(), Some(found));
     let mut left: Vec<Member> = Vec::new();
-    // Nearly always there is nothing left, which one question tells; only else is /proc read.
-    while tree.outlives_leader() {
+    let stamp = tree.stamp().filter(|_| left_by_itself);
+    loop {
+        // Nearly always there is nothing left, which one question tells; only else is /proc read.
+        let leader = tree.outlives_leader().then(|| tree.pid().cast_signed());
+        if leader.is_none() && stamp.is_none() {
+            left.clear();
+            break;
+        }
         let known = left.first().map(|member| member.pid);
-        left = match members(tree.pid().cast_signed(), known).await {
+        left = match members(Kin { leader, stamp }, known).await {
             Ok(left) => left,
             Err(error) => {
                 // Nobody can tell when it is empty: as after a crash then.
@@ -112,7 +120,7 @@ pub(crate) async fn until_empty<F: Future<Output = ()>>(
             found(named(&left)).await;
         }
         if let Some(signal) = tree.told() {
-            for member in left.iter().filter(|member| member.group.unsigned_abs() != tree.pid()) {
+            for member in left.iter().filter(|member| member.tie != Tie::Group) {
                 if !told.contains(&(member.pid, signal)) {
                     tree.signal_stray(*member, signal);
                     told.push((member.pid, signal));
@@ -157,7 +165,7 @@ mod tests {
     async fn a_status_that_somebody_else_has_taken_is_told_as_such() {
         let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
         let pid = child.id().cast_signed();
-        let tree = Arc::new(Tree::new(pid, pidfd_open(pid).unwrap()));
+        let tree = Arc::new(Tree::new(pid, pidfd_open(pid).unwrap(), None));
         #[expect(
             clippy::disallowed_methods,
             reason = "the part of the program that waits for children of others"

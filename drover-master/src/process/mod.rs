@@ -14,6 +14,7 @@ mod output;
 mod predecessor;
 mod shop;
 mod spawner;
+mod stamp;
 mod tree;
 
 pub(crate) use account::Account;

@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use super::census::{Member, is_in_session};
+use super::census::{Member, Tie, is_in_session};
 use super::memory::resident;
+use super::stamp::{Stamp, stamp_of};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::sys::{
     ended, group_signal, is_number_taken, own_child, pidfd_open, pidfd_signal, reap, stopped_by,
@@ -46,24 +47,27 @@ enum Hold {
 pub(crate) struct Tree {
     pid: i32,
     pidfd: OwnedFd,
+    /// What those are known by that have left its session.
+    stamp: Option<Stamp>,
     hold: Mutex<Hold>,
     /// What the whole tree was told last; 0 if nothing.
     told: AtomicI32,
 }
 
 impl Tree {
-    pub(crate) fn new(pid: i32, pidfd: OwnedFd) -> Self {
-        Self { pid, pidfd, hold: Mutex::new(Hold::Led), told: AtomicI32::new(0) }
+    pub(super) fn new(pid: i32, pidfd: OwnedFd, stamp: Option<Stamp>) -> Self {
+        Self { pid, pidfd, stamp, hold: Mutex::new(Hold::Led), told: AtomicI32::new(0) }
     }
 
     /// Signals the whole group. SIGCONT follows whatever can be caught: a stopped process would not see it otherwise.
     /// Signalling what is gone is no error.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<()> {
         let hold = self.hold();
+        // Also to those that have left its group, which do not hold the number.
+        self.told.store(signal, Ordering::Relaxed);
         if !self.is_held(*hold) {
             return Ok(());
         }
-        self.told.store(signal, Ordering::Relaxed);
         self.signal_group(signal)?;
         if signal != libc::SIGKILL {
             self.signal_group(libc::SIGCONT)?;
@@ -82,15 +86,21 @@ impl Tree {
         Some(self.told.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
     }
 
-    /// Signals a process of the session that has left the group, as a shell with job control makes them. Each by a descriptor of
-    /// its own, looked at again: the session's number is no other's while it has a member.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        self.stamp
+    }
+
+    /// Signals a process that has left the group: of the session, as a shell with job control makes them, or of one of its own. Each
+    /// by a descriptor of its own, looked at again: the session's number is no other's while it has a member.
     pub(super) fn signal_stray(&self, stray: Member, signal: i32) {
         let hold = self.hold();
-        if *hold == Hold::Over || stray.group == self.pid {
-            return;
-        }
         let Ok(pidfd) = pidfd_open(stray.pid) else { return };
-        if is_in_session(stray.pid, self.pid) {
+        let is_ours = match stray.tie {
+            Tie::Group => false,
+            Tie::Session => *hold != Hold::Over && is_in_session(stray.pid, self.pid),
+            Tie::Stamp => self.stamp.is_some() && stamp_of(stray.pid) == self.stamp,
+        };
+        if is_ours {
             // One of another user is told of as a survivor.
             let _ = pidfd_signal(pidfd.as_fd(), signal);
             if signal != libc::SIGKILL {

@@ -226,9 +226,9 @@ impl Running {
         if let Some(witness) = &witness {
             witness.begun();
         }
-        let masters = self.handle.masters();
+        let handle = self.handle.clone();
         self.tasks.spawn(async move {
-            super::hangup::reload_all(masters, witness).await;
+            super::hangup::reload_all(handle, witness).await;
             AppNews::Asked
         });
     }

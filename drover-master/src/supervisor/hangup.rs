@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::handle::{Master, OperateError, Reload};
+use super::difference;
+use super::handle::SupervisorHandle;
+use crate::handle::{OperateError, Reload};
+use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::gate::DenyReason;
 use crate::machine::phase::Phase;
 use crate::signals::Received;
@@ -18,10 +21,12 @@ pub trait ReloadWitness: fmt::Debug + Send + Sync {
     fn over(&self, verdict: &str);
 }
 
-/// Reloads every app that runs, and tells the witness. That takes as long as the slowest.
-pub(super) async fn reload_all(masters: Vec<Master>, witness: Option<Arc<dyn ReloadWitness>>) {
+/// Reloads every app that runs, and tells the witness. That takes as long as the slowest. Whoever believes that the file is read again is
+/// told if that would change something.
+pub(super) async fn reload_all(handle: SupervisorHandle, witness: Option<Arc<dyn ReloadWitness>>) {
     // All begin at once, and are waited for one after the other.
-    let asked: Vec<_> = masters
+    let asked: Vec<_> = handle
+        .masters()
         .iter()
         .map(|master| {
             // What does not run has nothing to be replaced, and is not missed.
@@ -29,7 +34,14 @@ pub(super) async fn reload_all(masters: Vec<Master>, witness: Option<Arc<dyn Rel
             (runs, master.reload_for(Reload::new(), Received::HANGUP))
         })
         .collect();
-    let mut verdict = Verdict::default();
+    let differs = difference::look(&handle).await;
+    if let Some(told) = &differs {
+        tracing::warn!(target: "drover::supervisor", "{told}");
+        let kind = EventKind::FileDiffers { told: told.as_str().into() };
+        // Of no app: the file is the master's own.
+        handle.events().publish(&Arc::from(""), FleetEvent { worker: None, phase: Phase::Started, kind });
+    }
+    let mut verdict = Verdict { differs, ..Verdict::default() };
     for (runs, reloaded) in asked {
         verdict.add(runs, reloaded.await);
     }
@@ -42,6 +54,8 @@ pub(super) async fn reload_all(masters: Vec<Master>, witness: Option<Arc<dyn Rel
 struct Verdict {
     reloaded: usize,
     failed: Vec<String>,
+    /// What the file says otherwise.
+    differs: Option<String>,
 }
 
 impl Verdict {
@@ -65,6 +79,9 @@ impl Verdict {
         let mut text = format!("{} {apps} reloaded", self.reloaded);
         if !self.failed.is_empty() {
             text = format!("{text}, {} not: {}", self.failed.len(), self.failed.join("; "));
+        }
+        if let Some(differs) = &self.differs {
+            text = format!("{text}; {differs}");
         }
         // One line, for whoever shows it.
         text.replace(['\n', '\r'], " ")
@@ -97,5 +114,8 @@ mod tests {
             results.into_iter().for_each(|(runs, result)| verdict.add(runs, result));
             assert_eq!(verdict.text(), text);
         }
+        let verdict =
+            Verdict { reloaded: 1, differs: Some("the file differs".to_owned()), ..Verdict::default() };
+        assert_eq!(verdict.text(), "1 app reloaded; the file differs");
     }
 }

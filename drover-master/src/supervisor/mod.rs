@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod difference;
 mod driver;
 mod handle;
 mod hangup;
@@ -11,6 +12,7 @@ mod verdict;
 
 pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
 pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};
+pub use difference::difference;
 pub use driver::SupervisorEnd;
 pub use handle::SupervisorHandle;
 pub use hangup::ReloadWitness;

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use crate::args::{Color, Global, UpArgs};
 use crate::config::STDIN;
 use crate::output::said;
@@ -50,8 +52,16 @@ pub(in crate::commands) fn become_master() -> io::Result<Option<String>> {
     close_inherited();
     // A new process leads no group, so it may.
     nix::unistd::setsid()?;
+    let_go_of_stamp()?;
     said::begin(listener)?;
     Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// A worker of another master that starts this one does not leave it behind by mistake: it is none of its descendants any more.
+/// Those are known by this limit, which limits nothing.
+fn let_go_of_stamp() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_LOCKS)?;
+    Ok(setrlimit(Resource::RLIMIT_LOCKS, hard, hard)?)
 }
 
 /// Closes what a shell, a cron job or an `ssh` has left open to its children: they wait until nobody has it any more. What was

@@ -238,6 +238,11 @@ pub enum EventKind {
         /// Which one, and how.
         renewal: Box<SocketRenewal>,
     },
+    /// Apps are reloaded whose file says otherwise than what runs, or can't be meant.
+    FileDiffers {
+        /// What is different, and what to do.
+        told: Arc<str>,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -311,6 +316,7 @@ impl EventKind {
             Self::Message { .. } => "message",
             Self::SocketRenewed { renewal } if renewal.fault.is_some() => "socket_lost",
             Self::SocketRenewed { .. } => "socket_renewed",
+            Self::FileDiffers { .. } => "file_differs",
             Self::Signalled { .. } => "signalled",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
@@ -365,6 +371,7 @@ impl EventKind {
                 format!("{topic}: {text} ({missed} before it are not shown)")
             }
             Self::SocketRenewed { renewal } => renewal.to_string(),
+            Self::FileDiffers { told } => told.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),

@@ -56,12 +56,20 @@ impl Worker {
         }
     }
 
+    /// Whether it has ended though nobody wanted that. What it left behind may be meant to stay then, as what a daemon's launcher
+    /// leaves, and is looked for everywhere.
+    pub fn has_left_by_itself(&self) -> bool {
+        self.is_dead && !matches!(self.state, State::ShuttingDown { .. } | State::Exited { .. })
+    }
+
     pub(super) fn rest_found(&mut self, now: Instant, pids: &[u32], out: &mut Vec<WorkerAction>) {
         if !self.is_dead || matches!(self.state, State::ShuttingDown { .. }) || self.deadline.is_some() {
             return;
         }
+        let was_ended = if pids.len() == 1 { "which was ended" } else { "which were ended" };
         let sentence = format!(
-            "it left {} behind, as a program does that puts itself into the background, and they were ended; run it in the foreground",
+            "it put itself into the background and left {} behind, {was_ended}; run it in the foreground, by an option such as \
+             `--nodaemon` or `daemon off;`",
             shown(pids)
         );
         self.trouble.get_or_insert(sentence.into());

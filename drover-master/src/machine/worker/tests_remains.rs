@@ -99,6 +99,18 @@ fn one_that_leaves_by_itself_with_a_success_and_leaves_others_behind_is_told_of_
 }
 
 #[test]
+fn only_what_nobody_wanted_gone_has_left_by_itself() {
+    let running = || serving(Protocol::None, StopTo::Process);
+    let by = || "a test".into();
+    assert!(!running().worker.has_left_by_itself());
+    assert!(running().feed([died(0)]).worker.has_left_by_itself());
+    for wish in [shutdown(), WorkerInput::Hurried { by: by() }, WorkerInput::KillAsked { by: by() }] {
+        let life = running().feed([wish.clone(), died(0)]);
+        assert!(!life.worker.has_left_by_itself(), "{wish:?}");
+    }
+}
+
+#[test]
 fn a_main_process_that_dies_on_a_rung_leaves_the_rest_on_it() {
     let hurried =
         serving(Protocol::None, StopTo::Process).feed([WorkerInput::Hurried { by: "a test".into() }]);

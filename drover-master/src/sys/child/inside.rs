@@ -180,6 +180,9 @@ unsafe fn set_limits(plan: &ChildPlan, to: Report) -> Result<(), Failure> {
                 set_limit(limit.resource, limit.nearest);
             }
         }
+        if let Some(locks) = plan.locks {
+            set_limit(libc::RLIMIT_LOCKS as i32, locks);
+        }
     }
     Ok(())
 }

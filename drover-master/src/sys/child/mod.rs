@@ -56,6 +56,8 @@ pub(crate) struct ChildPlan {
     pub limits: Vec<PlannedLimit>,
     /// Whether a limit that can't be set is a failure.
     pub are_limits_required: bool,
+    /// The soft and the hard limit of file locks, which limit nothing; what can't be set is left out.
+    pub locks: Option<(u64, u64)>,
     pub identity: Option<Identity>,
     /// Entered as that user.
     pub cwd: Option<CString>,

@@ -49,6 +49,7 @@ fn plan(program: &str) -> ChildPlan {
         nice: None,
         limits: Vec::new(),
         are_limits_required: true,
+        locks: None,
         identity: None,
         cwd: None,
         umask: None,

@@ -1,0 +1,139 @@
+//! What the README and the pages show: each file is valid and fits a plain machine, each command can be typed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::config::{obstacles, parse};
+
+/// Every page, with its name.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let inside = |dir: &str| {
+        let entries = fs::read_dir(root.join(dir)).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|end| end == "md")).collect::<Vec<PathBuf>>()
+    };
+    let pages = ["", "docs", "docs/design", "docs/guides", "docs/reference", "examples"].map(inside).concat();
+    let pages = pages.into_iter();
+    pages.map(|path| (path.display().to_string(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The blocks of a language, each with the page that it is on.
+fn blocks(language: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (page, text) in pages() {
+        let mut rest = text.as_str();
+        while let Some((_, from)) = rest.split_once(&format!("```{language}")) {
+            let (info, from) = from.split_once('\n').unwrap();
+            let (block, after) = from.split_once("```").unwrap();
+            rest = after;
+            // A file may have its name beside its language; and `toml` is not `tomlx`.
+            if !(info.is_empty() || info.starts_with(" title=")) {
+                continue;
+            }
+            found.push((page.clone(), block.to_owned()));
+        }
+    }
+    found
+}
+
+/// What a page can't know of the machine that it is read on.
+fn is_of_the_machine(obstacle: &str) -> bool {
+    [" does not exist", " is in no directory of", " can't be entered", "there is no user"]
+        .iter()
+        .any(|words| obstacle.contains(words))
+}
+
+#[test]
+fn every_file_on_a_page_is_valid_and_asks_for_no_more_than_a_plain_machine_has() {
+    let blocks = blocks("toml");
+    assert!(blocks.len() >= 10, "{}", blocks.len());
+    for (page, block) in blocks {
+        if block.starts_with("[package]") {
+            continue;
+        }
+        let mut text = block;
+        if !text.contains("version = ") {
+            text.insert_str(0, "version = 1\n");
+        }
+        // A part of an app is shown without the rest of it.
+        if !text.contains("command") {
+            text.push_str("[app.web]\ncommand = 'web'\nprotocol = 'drover'\n");
+        }
+        let config =
+            parse(&text).unwrap_or_else(|error| panic!("{page}: {}", error.render(&page, &text, false)));
+        for obstacle in obstacles(&text, &config, None) {
+            assert!(is_of_the_machine(obstacle.message()), "{page}: {obstacle}");
+        }
+    }
+}
+
+/// Else a stop reaches the workers beside their master, and they leave in the middle of their requests.
+#[test]
+fn every_unit_on_a_page_has_the_master_alone_told_to_stop() {
+    let units = blocks("ini");
+    assert!(!units.is_empty());
+    for (page, unit) in units {
+        assert!(unit.lines().any(|line| line == "KillMode=mixed"), "{page}: {unit}");
+        let start = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/"))
+            .expect("it starts it");
+        Cli::try_parse_from(shlex::split(start).unwrap()).unwrap_or_else(|error| panic!("{page}: {error}"));
+    }
+}
+
+#[test]
+fn every_command_on_a_page_can_be_typed() {
+    let blocks = blocks("sh");
+    let lines = blocks.iter().flat_map(|(page, block)| block.lines().map(move |line| (page, line)));
+    let commands: Vec<_> = lines
+        .map(|(page, line)| (page, line.strip_prefix("target/debug/").unwrap_or(line)))
+        .filter(|(_, line)| line.starts_with("drover "))
+        .collect();
+    assert!(commands.len() >= 9, "{commands:?}");
+    for (page, line) in commands {
+        let words = shlex::split(line).unwrap_or_else(|| panic!("{page}: {line}"));
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("{page}: {line}\n{error}");
+        }
+    }
+}
+
+/// As GitHub makes one: small letters, digits, `-` and `_`.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn anchors(page: &str) -> Vec<String> {
+    let outside = page.split("\n```").step_by(2).flat_map(str::lines);
+    outside.filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+#[test]
+fn every_link_on_a_page_leads_to_a_file_and_a_heading() {
+    let pages = pages();
+    let mut links = 0;
+    for (page, text) in &pages {
+        let outside = text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n");
+        let targets =
+            outside.split("](").skip(1).filter_map(|from| from.split_once(')')).map(|(link, _)| link);
+        for link in targets.filter(|link| !link.contains("://") && !link.contains(char::is_whitespace)) {
+            let (path, wanted) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => PathBuf::from(page),
+                path => Path::new(page).parent().unwrap().join(path),
+            };
+            assert!(target.exists(), "{page}: {link}");
+            if !wanted.is_empty() && target.extension().is_some_and(|end| end == "md") {
+                let there = anchors(&fs::read_to_string(&target).unwrap());
+                assert!(there.iter().any(|anchor| anchor == wanted), "{page}: {link}: {there:?}");
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 100, "{links}");
+}

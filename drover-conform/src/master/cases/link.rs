@@ -1,0 +1,89 @@
+//! HC: the end of a connection, and its return.
+
+use std::net::Shutdown;
+
+use drover_proto::latest::{
+    MasterFrame, Operation, Phase, ShutDown, Stopped, WorkerFrame, master_frame, worker_frame::Body,
+};
+
+use super::handshake::back;
+use super::life::until;
+use crate::case::{Fault, failed};
+use crate::master::stage::{Case, Stage, StandIn, said};
+use crate::peer::Peer;
+
+/// The master may not have seen the end of the first connection yet, and refuse the second: so many tries.
+const TRIES: u32 = 50;
+
+pub(super) const CASES: &[Case] = &[
+    Case::new(
+        "M-HC-01",
+        "a worker that comes back with its token",
+        "The master remembers where the worker stands: `Started` is said only if it had not been.",
+        |stage| Box::pin(takes_it_back(stage)),
+    ),
+    Case::new(
+        "M-HC-02",
+        "a Stop is open when the connection is lost",
+        "A `Stop` or `Quit` that is still open comes again, with what is left of its time.",
+        |stage| Box::pin(says_it_again(stage)),
+    ),
+    Case::new(
+        "M-HC-03",
+        "the worker closes its writing half",
+        "**Whoever reads the end of the stream closes at once.**",
+        |stage| Box::pin(closes_after_half_a_close(stage)),
+    ),
+    Case::new(
+        "M-HC-04",
+        "a worker that does not come back",
+        "A worker that was ready has 5 s to come back with its token, then it gets SIGTERM.",
+        |stage| Box::pin(ends_who_does_not_return(stage)),
+    ),
+];
+
+async fn takes_it_back(stage: &mut Stage) -> Result<(), Fault> {
+    let (mut peer, stand_in) = stage.started().await?;
+    peer.hang_up()?;
+    let _peer = comes_back(stage, &stand_in).await?;
+    stage.is(&stand_in, Phase::Started).await
+}
+
+async fn says_it_again(stage: &mut Stage) -> Result<(), Fault> {
+    let (mut peer, stand_in) = stage.started().await?;
+    stage.operate(Operation::Stop).await?;
+    until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
+    peer.hang_up()?;
+    let mut peer = comes_back(stage, &stand_in).await?;
+    let stop = until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
+    peer.send(&WorkerFrame { reply_to: stop, ..said(Body::Stopped(Stopped {})) }).await?;
+    let quit = until(&mut peer, "Quit", |body| matches!(body, master_frame::Body::Quit(_))).await?;
+    peer.send(&WorkerFrame { reply_to: quit, ..said(Body::ShutDown(ShutDown {})) }).await?;
+    stage.release(&stand_in);
+    stage.is_ended(&stand_in).await
+}
+
+async fn closes_after_half_a_close(stage: &mut Stage) -> Result<(), Fault> {
+    let (mut peer, _) = stage.started().await?;
+    peer.shut_down(Shutdown::Write)?;
+    while peer.next::<MasterFrame>("the end of the connection").await?.is_some() {}
+    Ok(())
+}
+
+async fn ends_who_does_not_return(stage: &mut Stage) -> Result<(), Fault> {
+    let (mut peer, stand_in) = stage.started().await?;
+    peer.hang_up()?;
+    stage.is_ended(&stand_in).await
+}
+
+async fn comes_back(stage: &Stage, stand_in: &StandIn) -> Result<Peer, Fault> {
+    let mut last = failed("it was never tried");
+    for _ in 0..TRIES {
+        match back(stage, stand_in).await {
+            Ok(peer) => return Ok(peer),
+            Err(fault) => last = fault,
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    Err(last)
+}

@@ -1,0 +1,134 @@
+//! `app.NAME.start.probe`, and what every probe asks.
+
+use std::ops::Range;
+
+use crate::config::{ConfigError, HttpUrl, Probe, ProbeKind, fill_in};
+
+use super::mistake::{Mistakes, shown};
+use super::model::Protocol;
+use super::reader::{Entry, Reader};
+use super::{app, socket, value};
+
+/// What can be asked; a probe has one of these.
+const KINDS: [&str; 3] = ["tcp", "http", "exec"];
+
+/// Reads `probe`, which only a worker that can't say by itself that it is ready has use for.
+pub(super) fn read(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
+    let entry = start.entry("probe")?;
+    if protocol != Protocol::None {
+        let message = format!("{} has no meaning for a worker that says when it is ready", entry.path);
+        start.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
+    }
+    start.table("probe", |table| {
+        let kind = question(table);
+        let default = Probe::tcp("");
+        let interval = table.setting("interval", default.interval, value::some_duration).value;
+        let timeout = table.setting("timeout", default.timeout, value::some_duration).value;
+        kind.map(|kind| Probe { kind, interval, timeout })
+    })
+}
+
+/// Reads what is asked, the same of every probe.
+pub(super) fn question(table: &mut Reader<'_, '_>) -> Option<ProbeKind> {
+    let kinds = KINDS.map(|key| table.entry(key));
+    let [tcp, http, exec] = &kinds;
+    let spans: Vec<(&str, Range<usize>)> =
+        kinds.iter().flatten().map(|kind| (kind.name, kind.key_span.clone())).collect();
+    if let [(first, at), (other, again), ..] = &spans[..] {
+        let message = format!("{} asks by `{first}` and by `{other}`", table.path());
+        let mistake = table.mistakes().add(again.clone(), message);
+        mistake.label(at.clone(), "the first of them").help("leave one: a probe asks one thing");
+    }
+    if spans.is_empty() {
+        table.miss(
+            "tcp",
+            format!("missing key `tcp`, `http` or `exec` in {}", table.path()),
+            "say what is asked, for example `tcp = \"127.0.0.1:8080\"`",
+        );
+    }
+    let host = of_http(table, "host", http.is_some(), host);
+    let status = of_http(table, "status", http.is_some(), status).unwrap_or_default();
+    let mistakes = table.mistakes();
+    match (tcp, http, exec) {
+        (Some(tcp), ..) => peer(tcp, mistakes).map(|addr| ProbeKind::Tcp { addr }),
+        (None, Some(http), _) => url(http, mistakes).map(|url| ProbeKind::Http { url, host, status }),
+        (None, None, Some(exec)) => app::command(exec, mistakes).map(|words| {
+            let mut words = words.into_iter().map(Into::into);
+            ProbeKind::Exec { program: words.next().unwrap_or_default(), args: words.collect() }
+        }),
+        (None, None, None) => None,
+    }
+}
+
+/// An address to connect to; with placeholders it has to be one for the first slot.
+fn peer<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    let text = value::string(entry, mistakes)?;
+    match fill_in(text, 0, 1) {
+        Ok(first) => {
+            let addr = socket::peer_of(entry, &first, mistakes)?;
+            Some(if text == first { addr } else { text.to_owned() })
+        }
+        Err(fault) => {
+            let message = format!("{} can't be filled in: {fault}", entry.path);
+            mistakes.add(entry.span.clone(), message).help("write for example `127.0.0.1:{9000+slot}`");
+            None
+        }
+    }
+}
+
+/// Asks for a key that stands beside `http`.
+fn of_http<'t, T>(
+    table: &mut Reader<'t, '_>,
+    key: &'static str,
+    is_http: bool,
+    read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
+) -> Option<T> {
+    let entry = table.entry(key)?;
+    if !is_http {
+        let message = format!("{} has no meaning without `http`", entry.path);
+        table.mistakes().add(entry.key_span, message).help("leave it out");
+        return None;
+    }
+    read(&entry, table.mistakes())
+}
+
+fn url<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<HttpUrl> {
+    let text = value::string(entry, mistakes)?;
+    match text.parse() {
+        Ok(url) => Some(url),
+        Err(error) => {
+            let fault = match error {
+                ConfigError::ProbeUrl { reason, .. } => reason.to_owned(),
+                ConfigError::Placeholder { fault, .. } => fault.to_string(),
+                error => error.to_string(),
+            };
+            mistakes
+                .add(entry.span.clone(), format!("{} is no URL to ask at: {fault}", entry.path))
+                .help("write for example `http://127.0.0.1:8080/health` or `unix:/run/web.sock:/health`");
+            None
+        }
+    }
+}
+
+fn host<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    let text = value::filled_string(entry, mistakes)?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let message = format!("{} can't stand in a request: `{}`", entry.path, shown(text));
+        mistakes.add(entry.span.clone(), message).help("write a name without blanks, such as `shop.example`");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn status<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<u16>> {
+    let code = |value: &toml_edit::Value| {
+        value.as_integer().and_then(|code| u16::try_from(code).ok()).filter(|code| (200..=599).contains(code))
+    };
+    let codes = value::elements(entry, mistakes, ("status codes", "a status code from 200 to 599"), code)?;
+    if entry.item.as_array().is_some_and(toml_edit::Array::is_empty) {
+        mistakes
+            .add(entry.span.clone(), format!("{} is empty: no answer would do", entry.path))
+            .help("leave it out for 200 to 399");
+    }
+    Some(codes.into_iter().map(|(code, _)| code).collect())
+}

@@ -1,0 +1,97 @@
+//! The file as a whole: `version`, `[master]`, `[sockets]`, `[app]`.
+
+use std::ops::Range;
+use std::path::Path;
+
+use crate::config::RestartWhen;
+use toml_edit::Table;
+
+use super::mistake::Mistakes;
+use super::model::{App, Config, HostPort, Listen, Socket};
+use super::reader::{Entry, Reader};
+use super::{app, master, names, relation, socket};
+
+/// Reads the whole file; `None` only when a mistake has been noted. `directory`: where it lies, if that is known.
+pub(super) fn read<'t>(
+    table: &'t Table,
+    directory: Option<&Path>,
+    mistakes: &mut Mistakes<'t>,
+) -> Option<Config> {
+    Reader::root(table, mistakes, |root| {
+        root.required("version", "begin the file with `version = 1`", version);
+        let master = root.table("master", master::read);
+
+        let mut declared = Vec::new();
+        let sockets = root.named_tables("sockets", |socket, entry| {
+            declared.push(entry.name);
+            check_name(socket.mistakes(), entry, "socket");
+            socket::read(socket, entry)
+        });
+        let sockets: Vec<(Socket, Range<usize>)> = sockets.into_iter().flatten().collect();
+        check_addresses(root.mistakes(), &sockets);
+
+        let (mut named, mut relations) = (Vec::new(), Vec::new());
+        let apps = root.named_tables("app", |app, entry| {
+            named.push(entry.name);
+            check_name(app.mistakes(), entry, "app");
+            let depends_on = relation::read(app, entry.name, &mut relations);
+            Some(App { depends_on, ..app::read(app, entry, &declared, directory)? })
+        });
+        relation::check(root.mistakes(), &relations, &named);
+        let always = |app: &&App| app.restart.when == RestartWhen::Always;
+        let always: Vec<&str> = apps.iter().flatten().filter(always).map(|app| app.name.as_str()).collect();
+        relation::check_completions(root.mistakes(), &relations, &always);
+        socket::check_queues(root.mistakes(), &sockets, apps.iter().flatten());
+        if table.get("app").is_none_or(|item| item.as_table_like().is_some_and(|table| table.is_empty())) {
+            root.miss("app", "no app to run", "add one: `[app.web]` with `command = [\"…\"]`");
+        }
+
+        Some(Config {
+            master,
+            sockets: sockets.into_iter().map(|(socket, _)| socket).collect(),
+            apps: apps.into_iter().collect::<Option<_>>()?,
+        })
+    })
+}
+
+/// The version of the file's format that is read here.
+const VERSION: i64 = 1;
+
+fn version<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<()> {
+    match entry.item.as_integer() {
+        Some(VERSION) => return Some(()),
+        Some(other) => mistakes
+            .add(entry.span.clone(), format!("version {other} of drover.toml is unknown"))
+            .help(format!("this drover reads version {VERSION}")),
+        None => entry.mistype(mistakes, "an integer").help(format!("write `version = {VERSION}`")),
+    };
+    None
+}
+
+fn check_name(mistakes: &mut Mistakes<'_>, entry: &Entry<'_>, what: &str) {
+    if let Some((fault, help)) = names::fault(entry.name) {
+        mistakes.add(entry.key_span.clone(), format!("{what} name {} {fault}", entry.path)).help(help);
+    }
+}
+
+/// Notes sockets that the kernel would refuse because an earlier one has their address.
+fn check_addresses(mistakes: &mut Mistakes<'_>, sockets: &[(Socket, Range<usize>)]) {
+    for (index, (socket, span)) in sockets.iter().enumerate() {
+        // Port 0 is another port each time.
+        if matches!(
+            socket.listen,
+            Listen::Tcp(HostPort { port: 0, .. }) | Listen::Udp(HostPort { port: 0, .. })
+        ) {
+            continue;
+        }
+        let earlier = sockets[..index].iter().find(|(earlier, _)| earlier.listen == socket.listen);
+        if let Some((earlier, earlier_span)) = earlier {
+            let message = format!("sockets `{}` and `{}` have the same address", earlier.name, socket.name);
+            mistakes
+                .add(span.clone(), message)
+                .label(span.clone(), format!("{} again", socket.listen))
+                .label(earlier_span.clone(), "first here")
+                .help("apps can share a socket: name the first one in both");
+        }
+    }
+}
