@@ -57,6 +57,7 @@ pub mod machine;
 mod master;
 mod nofile;
 mod notify;
+mod patience;
 mod probe;
 mod process;
 mod signals;
