@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use drover_master::control::ClientError;
+use drover_proto::latest::ErrorCode;
+
 /// How a verb ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -36,6 +39,32 @@ impl ExitStatus {
     pub(crate) fn of_code(code: u8) -> Self {
         let known = [Self::Done, Self::Usage, Self::NotFound, Self::Interrupted, Self::Killed];
         known.into_iter().find(|status| *status as u8 == code).unwrap_or(Self::Failed)
+    }
+
+    /// What a refusal of a master means.
+    pub(crate) const fn of_refusal(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::NotFound => Self::NotFound,
+            ErrorCode::PermissionDenied => Self::NotPermitted,
+            // It is not in the state for it: mostly, it does not run.
+            ErrorCode::BadState => Self::NotReady,
+            ErrorCode::RolledBack => Self::RolledBack,
+            _ => Self::Failed,
+        }
+    }
+
+    /// What it means that a master could not be asked.
+    pub(crate) const fn of_client(error: &ClientError) -> Self {
+        match error {
+            ClientError::Unreachable { .. } | ClientError::Silent { .. } | ClientError::Closed => {
+                Self::Unreachable
+            }
+            ClientError::NotPermitted { .. } => Self::NotPermitted,
+            ClientError::Version { .. } => Self::ProtocolMismatch,
+            ClientError::Refused { code: ErrorCode::NotFound, .. } => Self::NotFound,
+            ClientError::Refused { code: ErrorCode::PermissionDenied, .. } => Self::NotPermitted,
+            _ => Self::Failed,
+        }
     }
 }
 

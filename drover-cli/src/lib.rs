@@ -12,11 +12,11 @@ mod exit_status;
 mod output;
 #[cfg(test)]
 mod pages;
+mod path;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -32,10 +32,7 @@ pub use exit_status::ExitStatus;
 struct Pages;
 
 use args::{Cli, Verb};
-use output::message;
-
-/// How long the last lines of output may take. A terminal that is stopped does not keep a process alive.
-const LAST_LINES: Duration = Duration::from_secs(1);
+use output::message::{self, LAST_LINES};
 
 /// Runs the command line to its end.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {

@@ -31,6 +31,7 @@
 
 mod case;
 mod describe;
+mod frames;
 pub mod master;
 mod mutator;
 mod peer;

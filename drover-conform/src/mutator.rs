@@ -1,6 +1,7 @@
 //! Legal frames made illegal, by chance that can be repeated. Pure.
 
-use crate::peer::framed_bytes;
+use crate::case::{Fault, failed};
+use crate::frames::framed_bytes;
 
 /// How much a mutation adds or takes at most, in bytes.
 const PIECE: usize = 24;
@@ -16,6 +17,16 @@ pub(crate) struct Mutator {
 pub(crate) struct Mutation {
     pub(crate) bytes: Vec<u8>,
     pub(crate) text: String,
+}
+
+impl Mutation {
+    /// A fault that shows after this mutation, the `number`th of a run.
+    pub(crate) fn blamed(&self, number: u32, fault: Fault) -> Fault {
+        match fault {
+            Fault::Failed(why) => failed(format!("mutation {number}, {}: {why}", self.text)),
+            skipped @ Fault::Skipped(_) => skipped,
+        }
+    }
 }
 
 impl Mutator {

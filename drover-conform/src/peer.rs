@@ -3,54 +3,27 @@
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use drover_proto::codec::{CodecError, FrameCodec, encode_frame};
+use drover_proto::codec::{CodecError, FrameCodec};
 use drover_proto::frame::{FrameLimit, HEADER_LEN};
 use drover_proto::latest::Hello;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
 use crate::case::{Fault, failed};
 use crate::describe::Describe;
-use crate::transcript::{Transcript, Who};
+use crate::frames::framed;
+use crate::transcript::{Log, Who};
 
 /// How long an answer may take that costs nothing to give. Shorter blames a worker for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The log of a case, to which the connection and the stage write.
-#[derive(Debug, Clone)]
-pub(crate) struct Log {
-    transcript: Arc<Mutex<Transcript>>,
-    since: Instant,
-}
-
-impl Log {
-    pub(crate) fn new() -> Self {
-        Self { transcript: Arc::default(), since: Instant::now() }
-    }
-
-    pub(crate) fn remark(&self, text: &str) {
-        self.add(Who::Remark, &[], 0, text);
-    }
-
-    pub(crate) fn add(&self, who: Who, bytes: &[u8], length: usize, text: &str) {
-        self.lock().add(self.since.elapsed(), who, bytes, length, text);
-    }
-
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.lock().lines()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Transcript> {
-        self.transcript.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// How long until the next byte, where bytes come one by one. No event tells that one was read.
+const BETWEEN: Duration = Duration::from_millis(1);
 
 /// A connection to the side under test.
 #[derive(Debug)]
@@ -83,6 +56,15 @@ impl Peer {
                 Err(failed(format!("it does not read: it was expected to take {text} within {PATIENCE:?}")))
             }
         }
+    }
+
+    /// Sends bytes one by one. Each has some time for itself, so that the other side reads it alone.
+    pub(crate) async fn send_one_by_one(&mut self, bytes: &[u8], text: &str) -> Result<(), Fault> {
+        for byte in bytes {
+            self.send_bytes(&[*byte], text).await?;
+            tokio::time::sleep(BETWEEN).await;
+        }
+        Ok(())
     }
 
     /// The next frame, within [`PATIENCE`]; none at the end of the connection. `expected` is what it should be, for the reason.
@@ -177,16 +159,4 @@ impl Peer {
 
 fn no_socket(error: io::Error) -> Fault {
     failed(format!("a socket can't be made: {error}"))
-}
-
-/// A message as a frame.
-pub(crate) fn framed<M: Message>(message: &M) -> Vec<u8> {
-    encode_frame(message, FrameLimit::WORKER).expect("what is sent as a message is small").to_vec()
-}
-
-/// Bytes as a frame.
-pub(crate) fn framed_bytes(payload: &[u8]) -> Vec<u8> {
-    let mut frame = u32::try_from(payload.len()).expect("no case is so large").to_be_bytes().to_vec();
-    frame.extend_from_slice(payload);
-    frame
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::case::{About, Case, Fault, Outcome, Played, Tally, failed};
-use crate::peer::Log;
+use crate::transcript::Log;
 
 /// How long one case may take, with the starts of its workers: the largest, with 10,000 mutations, stays below it. Only a fault
 /// in a case reaches it.

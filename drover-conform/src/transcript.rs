@@ -1,7 +1,10 @@
 //! What was said on a connection, for people: direction, time, bytes, message.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How many entries are kept: the last ones, which tell why a case failed. A burst of a thousand pings would hide them.
 const KEPT: usize = 60;
@@ -20,16 +23,45 @@ pub(crate) enum Who {
     Remark,
 }
 
+/// The log of a case, to which the connection and the stage write.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    transcript: Arc<Mutex<Transcript>>,
+    since: Instant,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self { transcript: Arc::default(), since: Instant::now() }
+    }
+
+    pub(crate) fn remark(&self, text: &str) {
+        self.add(Who::Remark, &[], 0, text);
+    }
+
+    pub(crate) fn add(&self, who: Who, bytes: &[u8], length: usize, text: &str) {
+        self.lock().add(self.since.elapsed(), who, bytes, length, text);
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lock().lines()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Transcript> {
+        self.transcript.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What was said, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Transcript {
+struct Transcript {
     entries: VecDeque<String>,
     left_out: usize,
 }
 
 impl Transcript {
     /// Adds what was said `at` so long after the beginning. `bytes` is the beginning of `length` bytes.
-    pub(crate) fn add(&mut self, at: Duration, who: Who, bytes: &[u8], length: usize, text: &str) {
+    fn add(&mut self, at: Duration, who: Who, bytes: &[u8], length: usize, text: &str) {
         let arrow = match who {
             Who::Drover => "→",
             Who::Tested => "←",
@@ -47,7 +79,7 @@ impl Transcript {
     }
 
     /// A line for each entry.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    fn lines(&self) -> Vec<String> {
         let before = (self.left_out > 0).then(|| format!("           … {} entries before", self.left_out));
         before.into_iter().chain(self.entries.iter().cloned()).collect()
     }

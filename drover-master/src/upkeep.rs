@@ -30,15 +30,18 @@ const EVERY_MS: u16 = if cfg!(test) { 50 } else { 10_000 };
 /// The thread makes a few system calls, and strings of paths.
 const STACK_BYTES: usize = 128 * 1024;
 
-/// What happens to a file that is taken away. What is unlinked is not deleted while a socket has it, but it has a link less.
+/// What happens to a file that is taken away, or out of a directory. What is unlinked is not deleted while a socket has it, but it has
+/// a link less.
 const TAKEN: AddWatchFlags = AddWatchFlags::IN_ATTRIB
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVED_FROM)
     .union(AddWatchFlags::IN_DELETE_SELF)
     .union(AddWatchFlags::IN_MOVE_SELF)
     .union(AddWatchFlags::IN_DONT_FOLLOW);
 
 /// Something that its owner keeps at a path. Both are called on a thread that may wait for the file system.
 pub(crate) trait Lasting: fmt::Debug + Send + Sync {
-    /// The files that have to be there.
+    /// The files that have to be there, or their directory.
     fn files(&self) -> Vec<PathBuf>;
 
     /// Makes again what is not there, and tells whoever is to know. Whether all is there now.

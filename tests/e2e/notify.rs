@@ -369,3 +369,17 @@ async fn who_says_ready_is_ready_when_its_readiness_passes_too_and_reloads_by_it
     app.until("ready_again").await;
     app.end().await;
 }
+
+#[tokio::test]
+async fn a_worker_goes_on_notifying_by_its_path_after_that_was_swept_away() {
+    let mut app = App::started(notifying("say READY=1").env("E2E_ON_HUP", "say STATUS=heard again")).await;
+    let path = variable_of(app.pid(0), "NOTIFY_SOCKET").unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(
+        app.until("socket_renewed").await.kind.detail(),
+        format!("the notification socket at {path}: somebody removed its path; it has been opened again")
+    );
+    signal(app.pid(0), Signal::SIGHUP);
+    says(&app, 0, "heard again").await;
+    app.end().await;
+}

@@ -1,6 +1,6 @@
 //! What can be typed to verbs that compare what runs with a file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -35,9 +35,4 @@ pub struct ApplyArgs {
     /// How long is waited.
     #[command(flatten)]
     pub waiting: Waiting,
-}
-
-/// The file as the master finds it, whatever its directory is; empty: its own.
-pub(crate) fn seen_from_anywhere(file: Option<&Path>) -> String {
-    file.map_or_else(String::new, |file| crate::commands::whole(file).display().to_string())
 }

@@ -9,7 +9,6 @@ mod reload;
 mod serving;
 mod time;
 
-pub(crate) use change::seen_from_anywhere;
 pub use change::{ApplyArgs, DiffArgs};
 pub use conform::{ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use moment::{Moment, Since};
@@ -25,6 +24,9 @@ pub(crate) use time::Time;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The hidden verb by which `drover demo` starts its own program as a worker.
+pub(crate) const DEMO_WORKER: &str = "__demo-worker";
 
 /// Runs apps as N workers: known ready, healed, explained, stopped clean.
 #[derive(Debug, Parser)]
@@ -188,7 +190,7 @@ pub enum Verb {
     #[command(name = "complete-names", hide = true)]
     CompleteNames,
     /// The demo's own worker
-    #[command(name = crate::demo::WORKER_VERB, hide = true)]
+    #[command(name = DEMO_WORKER, hide = true)]
     DemoWorker,
 }
 

@@ -1,7 +1,9 @@
 //! How long a verb waits: by its `--timeout`, or by its kind.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Intent, Verb};
 

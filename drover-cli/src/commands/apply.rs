@@ -4,10 +4,11 @@ use drover_master::control::ControlClient;
 use drover_proto::latest::{AppStatus, ApplyRequest, ChangeClass, Plan, StepResult};
 
 use super::interrupt::Interrupt;
-use super::{consent, diff, find, patience, report};
-use crate::args::{ApplyArgs, Global, seen_from_anywhere};
+use super::{consent, diff, find, patience, refusal::report};
+use crate::args::{ApplyArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, plan};
+use crate::path::seen_from_anywhere;
 
 pub(super) async fn run(global: &Global, args: &ApplyArgs) -> ExitStatus {
     let file = seen_from_anywhere(args.file.as_deref());
@@ -31,7 +32,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> ExitStatus {
     tokio::select! {
         status = done => status,
         () = patience::tell(global, is_changed) => ExitStatus::Done,
-        () = super::passed(global.time.left()) => {
+        () = super::deadline::passed(global.time.left()) => {
             let limit = args.waiting.timeout.unwrap_or_default();
             message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
             ExitStatus::TimedOut

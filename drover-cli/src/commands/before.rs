@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use drover_master::control::Name;
 use drover_proto::latest::StatusReply;
 
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::Global;
 use crate::exit_status::ExitStatus;
 

@@ -1,6 +1,6 @@
 //! `drover config`: what drover.toml means, with every default written out.
 
-use super::find::name_of_file;
+use super::socket_name::name_of_file;
 use crate::args::{ConfigArgs, Global};
 use crate::config;
 use crate::exit_status::ExitStatus;

@@ -4,8 +4,7 @@ use drover_master::supervisor::Supervisor;
 use drover_master::{Command, Master, Output};
 
 use super::serve;
-use crate::args::{DemoArgs, Global};
-use crate::demo::WORKER_VERB;
+use crate::args::{DEMO_WORKER, DemoArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
@@ -23,7 +22,7 @@ pub(super) async fn run(global: &Global, args: &DemoArgs) -> ExitStatus {
         message::error(&error);
         return ExitStatus::Usage;
     }
-    let app = Master::builder("demo", Command::new(program).arg(WORKER_VERB))
+    let app = Master::builder("demo", Command::new(program).arg(DEMO_WORKER))
         .workers(args.workers.count())
         .listen("http", &args.listen)
         .output(Output::Prefixed { colours: message::colours() });

@@ -1,6 +1,6 @@
 //! `drover describe`: everything about apps and workers.
 
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::{DescribeArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::{describe, json, message};

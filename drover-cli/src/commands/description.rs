@@ -7,7 +7,7 @@ use drover_master::Output;
 use drover_master::config::{AppSpec, Description, OnStartFailure};
 use drover_master::supervisor::{Reading, Reread};
 
-use super::find::name_of_file;
+use super::socket_name::name_of_file;
 use crate::args::UpArgs;
 use crate::config::{self, App, Config};
 use crate::output::message;

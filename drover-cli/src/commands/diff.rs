@@ -3,10 +3,11 @@
 use drover_master::control::ClientError;
 use drover_proto::latest::{DiffRequest, ErrorCode, Plan};
 
-use super::{find, introduce, report};
-use crate::args::{DiffArgs, Global, seen_from_anywhere};
+use super::{find, introduce, refusal::report};
+use crate::args::{DiffArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message, plan};
+use crate::path::seen_from_anywhere;
 
 pub(super) async fn run(global: &Global, args: &DiffArgs) -> ExitStatus {
     match ask(global, seen_from_anywhere(args.file.as_deref())).await {

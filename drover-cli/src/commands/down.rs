@@ -1,7 +1,7 @@
 //! `drover down`: the graceful end of everything.
 
 use super::interrupt::Interrupt;
-use super::{find, patience, report};
+use super::{find, patience, refusal::report};
 use crate::args::{DownArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::message;

@@ -7,7 +7,7 @@ use drover_master::control::{ControlClient, Follow, Name};
 use drover_proto::latest::{Event, StatusReply};
 
 use super::interrupt::Interrupt;
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::{EventsArgs, Global, Since};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message, story};

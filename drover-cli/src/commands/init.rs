@@ -4,10 +4,10 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::find::whole;
 use crate::args::{Global, InitArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
+use crate::path::whole;
 
 /// Runs as it stands, so that there is something to see.
 const PLACEHOLDER: &str = "echo \"worker $DROVER_SLOT works\"; exec sleep infinity";

@@ -9,7 +9,7 @@ use drover_master::control::{ClientError, ControlClient, LogFollow};
 use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
 use super::interrupt::Interrupt;
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::{Global, LogsArgs, StreamArg};
 use crate::exit_status::ExitStatus;
 use crate::output::{clock, message};

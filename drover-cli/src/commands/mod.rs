@@ -8,6 +8,8 @@ mod completion;
 mod config;
 mod conform;
 mod consent;
+mod deadline;
+mod deed;
 mod demo;
 mod describe;
 mod description;
@@ -25,6 +27,8 @@ mod list;
 mod logs;
 mod operate;
 mod patience;
+mod reach;
+mod refusal;
 mod reload;
 mod results;
 mod run;
@@ -32,6 +36,7 @@ mod scale;
 mod schema;
 mod send;
 mod serve;
+mod socket_name;
 mod status;
 mod top;
 mod up;
@@ -39,17 +44,8 @@ mod validate;
 mod version;
 mod wait;
 
-pub(crate) use find::whole;
-pub(crate) use results::status_of_refusal;
-pub(crate) use serve::AppFailure;
-
-use std::time::Duration;
-
-use drover_master::control::ClientError;
-
 use crate::args::{Cli, Time, Verb};
 use crate::exit_status::ExitStatus;
-use crate::output::message;
 
 /// Does what was typed.
 pub(crate) async fn run(cli: Cli) -> ExitStatus {
@@ -88,39 +84,5 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Completion(args) => completion::run(&args),
         Verb::Conform(args) => conform::run(&global, args).await,
         Verb::DemoWorker => crate::demo::worker().await,
-    }
-}
-
-/// Waits for a time to pass; without one, for ever.
-async fn passed(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// A word for people on why a master could not be asked, and the exit status for scripts.
-fn report(error: &ClientError) -> ExitStatus {
-    use drover_proto::latest::ErrorCode;
-
-    match error {
-        ClientError::Unreachable { path, .. } => message::error_with_remedy(
-            error,
-            &format!(
-                "start one there with `drover -s {} up`, or leave out -s to find the one that runs",
-                path.display()
-            ),
-        ),
-        _ => message::error(error),
-    }
-    match error {
-        ClientError::Unreachable { .. } | ClientError::Silent { .. } | ClientError::Closed => {
-            ExitStatus::Unreachable
-        }
-        ClientError::NotPermitted { .. } => ExitStatus::NotPermitted,
-        ClientError::Version { .. } => ExitStatus::ProtocolMismatch,
-        ClientError::Refused { code: ErrorCode::NotFound, .. } => ExitStatus::NotFound,
-        ClientError::Refused { code: ErrorCode::PermissionDenied, .. } => ExitStatus::NotPermitted,
-        _ => ExitStatus::Failed,
     }
 }

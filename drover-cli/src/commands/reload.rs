@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
-use super::{already, find, patience, report};
+use super::{already, find, patience, refusal::report};
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -70,7 +70,7 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
     let status = tokio::select! {
         status = watch.until_told() => status,
         () = patience::say(global, is_meant, |line| drop(says.try_send(line.to_owned()))) => Ok(ExitStatus::Done),
-        () = super::passed(global.time.left()) => Err(ExitStatus::TimedOut),
+        () = super::deadline::passed(global.time.left()) => Err(ExitStatus::TimedOut),
         () = interrupt.pressed() => Err(ExitStatus::Interrupted),
     };
     watch.progress.clear();

@@ -1,9 +1,9 @@
 //! How an operation went, one line for each that was meant.
 
-use drover_proto::latest::{ErrorCode, OperationResult};
+use drover_proto::latest::OperationResult;
 
 use super::before::Before;
-use super::operate::Deed;
+use super::deed::Deed;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
@@ -19,7 +19,7 @@ pub(super) fn tell(result: &OperationResult, deed: Deed, only_begun: bool, befor
     };
     message::error_text(&text);
     message::last_words(&result.last_words);
-    status_of_refusal(error.code())
+    ExitStatus::of_refusal(error.code())
 }
 
 fn line(result: &OperationResult, deed: Deed, only_begun: bool, old: Option<u32>) -> String {
@@ -44,18 +44,6 @@ fn line(result: &OperationResult, deed: Deed, only_begun: bool, old: Option<u32>
         (Deed::Restart | Deed::Renew, Some(old), Some(new)) => format!("{name} {done}, pid {old} → {new}"),
         (Deed::Stop, Some(pid), None) | (_, _, Some(pid)) => format!("{name} {done}, pid {pid}"),
         _ => format!("{name} {done}"),
-    }
-}
-
-/// What a refusal means to a script.
-pub(crate) fn status_of_refusal(code: ErrorCode) -> ExitStatus {
-    match code {
-        ErrorCode::NotFound => ExitStatus::NotFound,
-        ErrorCode::PermissionDenied => ExitStatus::NotPermitted,
-        // It is not in the state for it: mostly, it does not run.
-        ErrorCode::BadState => ExitStatus::NotReady,
-        ErrorCode::RolledBack => ExitStatus::RolledBack,
-        _ => ExitStatus::Failed,
     }
 }
 

@@ -6,11 +6,12 @@ use drover_master::config::{ConfigError, ListenSpec, RestartPolicy, RestartWhen}
 use drover_master::supervisor::Supervisor;
 use drover_master::{Command, Master, MasterBuilder, Output};
 
-use super::find::{fit, whole};
 use super::serve;
+use super::socket_name::fit;
 use crate::args::{Global, Protocol, Restart, RunArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
+use crate::path::whole;
 
 pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
     let mut words = args.command.into_iter();

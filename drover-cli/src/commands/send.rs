@@ -8,8 +8,7 @@ use drover_proto::bus::PAYLOAD_LIMIT;
 use drover_proto::latest::{ErrorCode, SendRequest, SendResult};
 
 use super::interrupt::Interrupt;
-use super::results::status_of_refusal;
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::{Global, SendArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message};
@@ -102,7 +101,7 @@ fn tell(args: &SendArgs, sent: &SendResult) -> ExitStatus {
         None => ExitStatus::Done,
         Some(ErrorCode::NotReady) => ExitStatus::NotReady,
         Some(ErrorCode::Deadline) => ExitStatus::TimedOut,
-        Some(code) => status_of_refusal(code),
+        Some(code) => ExitStatus::of_refusal(code),
     }
 }
 

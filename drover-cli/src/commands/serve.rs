@@ -4,18 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use drover_master::control::ControlPath;
-use drover_master::machine::exit::Exit;
-use drover_master::machine::ids::SlotIndex;
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
 use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signals, flush_output, turns};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::above;
-use crate::LAST_LINES;
 use crate::args::Global;
 use crate::exit_status::ExitStatus;
-use crate::output::message;
+use crate::output::message::{self, AppFailure, LAST_LINES};
 use crate::output::said::{self, Said};
 use crate::output::story::Story;
 
@@ -159,16 +156,6 @@ async fn supervisor_run(supervisor: Supervisor) -> Result<SupervisorEnd, ExitSta
         message::error(&error);
         ExitStatus::Failed
     })
-}
-
-/// An app that had started and then failed for good.
-pub(crate) struct AppFailure {
-    /// Which one.
-    pub(crate) app: Arc<str>,
-    /// Why it was not tried again.
-    pub(crate) reason: &'static str,
-    /// The slot of the worker that failed last, and how it did.
-    pub(crate) last: Option<(SlotIndex, Arc<Exit>)>,
 }
 
 fn app_failures(events: &EventLog) -> Vec<AppFailure> {

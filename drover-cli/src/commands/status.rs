@@ -7,7 +7,7 @@ use drover_master::control::{ClientError, ControlClient, Follow};
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
 use super::interrupt::Interrupt;
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::{Global, StatusArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message, table};

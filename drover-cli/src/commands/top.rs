@@ -9,7 +9,7 @@ use drover_proto::latest::StatusReply;
 use tokio::time::Instant;
 
 use super::interrupt::Interrupt;
-use super::{find, report};
+use super::{find, refusal::report};
 use crate::args::{Global, TopArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, table};

@@ -6,13 +6,14 @@ use drover_master::MasterBuilder;
 use drover_master::supervisor::Supervisor;
 
 use super::description::Source;
-use super::find::{served_as, whole};
+use super::socket_name::served_as;
 use super::{already, detach, file_lock, serve};
 use crate::args::{Global, UpArgs};
 use crate::config;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 use crate::output::said;
+use crate::path::whole;
 
 pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
     let mut handed_over = None;

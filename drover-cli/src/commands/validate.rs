@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
     };
     let directory = match config::is_stream(path) {
         true => None,
-        false => super::whole(path).parent().map(std::path::Path::to_owned),
+        false => crate::path::whole(path).parent().map(std::path::Path::to_owned),
     };
     let file = path.display().to_string();
     let warnings = config::obstacles(&text, &config, directory.as_deref());

@@ -5,9 +5,6 @@ mod http;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
-/// The hidden verb by which `drover demo` starts its own program as a worker.
-pub(crate) const WORKER_VERB: &str = "__demo-worker";
-
 /// Runs the worker to its end.
 pub(crate) async fn worker() -> ExitStatus {
     match http::serve().await {

@@ -3,16 +3,22 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
+use drover_master::machine::exit::Exit;
+use drover_master::machine::ids::SlotIndex;
 use drover_master::machine::readable::Readable;
 use drover_master::{Colours, StartError, say_aside};
 
 use super::said::{self, Said};
-use crate::commands::AppFailure;
 use crate::exit_status::ExitStatus;
+
+/// How long the last lines of output may take. A terminal that is stopped does not keep a process alive.
+pub(crate) const LAST_LINES: Duration = Duration::from_secs(1);
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = Style::new().dimmed();
@@ -64,6 +70,16 @@ pub(crate) fn error_text(text: &str) {
 pub(crate) fn start_failure(failure: &StartError) {
     error(failure);
     last_words(failure.last_words());
+}
+
+/// An app that had started and then failed for good.
+pub(crate) struct AppFailure {
+    /// Which one.
+    pub(crate) app: Arc<str>,
+    /// Why it was not tried again.
+    pub(crate) reason: &'static str,
+    /// The slot of the worker that failed last, and how it did.
+    pub(crate) last: Option<(SlotIndex, Arc<Exit>)>,
 }
 
 /// Prints why an app failed, and the last words of the worker it failed by.

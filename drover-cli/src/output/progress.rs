@@ -10,7 +10,6 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{json, message};
-use crate::commands::status_of_refusal;
 use crate::exit_status::ExitStatus;
 
 /// Back to the line's begin, and clears it (ECMA-48 EL).
@@ -120,7 +119,7 @@ impl Progress {
         let app = self.apps.remove(&result.name).unwrap_or_default();
         let status = match &result.error {
             None => ExitStatus::Done,
-            Some(error) => status_of_refusal(error.code()),
+            Some(error) => ExitStatus::of_refusal(error.code()),
         };
         if self.shown == Shown::Json {
             let written = message::whole_result(&self.json(result, &app));

@@ -10,34 +10,12 @@
 //!    └── SIGUSR1: hold still; SIGUSR2: exit with 0 ────────────────────────┘
 //! ```
 
-mod bus;
+mod cases;
 mod control;
-mod forward;
-mod framing;
-mod handshake;
-mod life;
-mod link;
-mod mutation;
 mod runner;
 mod stage;
 mod stand_in;
 
-use stage::Stage;
-
-use crate::case::About;
-
+pub use cases::cases;
 pub use runner::{Run, RunError, run};
 pub use stand_in::{StandInError, stand_in};
-
-/// A case that is played against a master.
-type Case = crate::case::Case<Stage>;
-
-/// Every case, in the order of the groups.
-pub fn cases() -> impl Iterator<Item = About> {
-    all().into_iter().map(|case| case.about)
-}
-
-fn all() -> Vec<Case> {
-    [handshake::CASES, framing::CASES, forward::CASES, life::CASES, link::CASES, bus::CASES, mutation::CASES]
-        .concat()
-}

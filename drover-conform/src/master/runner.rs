@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 
-use super::all;
+use super::cases::all;
 use super::stage::Stage;
 use crate::case::{About, Outcome, Played};
 use crate::runner;

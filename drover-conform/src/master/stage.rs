@@ -14,9 +14,10 @@ use nix::unistd::Pid;
 use tokio::net::UnixStream;
 
 use super::control::Control;
-use crate::case::{Fault, failed};
-use crate::peer::{Log, Peer};
+use crate::case::{self, Fault, failed};
+use crate::peer::Peer;
 use crate::runner;
+use crate::transcript::Log;
 
 /// How long a master may take to start or end a process. The start of a failed app waits for its pause.
 const PROCESS: Duration = Duration::from_secs(20);
@@ -26,6 +27,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// `SIGUSR1` in the mask of caught signals (proc_pid_status(5)).
 const CATCHES_HOLD: u64 = 1 << (Signal::SIGUSR1 as u64 - 1);
+
+/// A case that is played against a master.
+pub(super) type Case = case::Case<Stage>;
 
 /// Where one case is played.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::case::Fault;
-use crate::peer::{Log, Peer};
+use crate::peer::Peer;
+use crate::transcript::Log;
 
 /// How long it waits for a case to speak for it, before it lives a life of its own: an app of stand-ins starts and ends as any
 /// other. Shorter, and a case on a busy machine comes too late.

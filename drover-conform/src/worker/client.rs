@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::sockets::{Place, place};
 use super::tested::Worker;
 use crate::case::{Fault, failed};
-use crate::peer::{Log, PATIENCE};
+use crate::peer::PATIENCE;
+use crate::transcript::Log;
 
 /// How often is looked again at what no event tells.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);

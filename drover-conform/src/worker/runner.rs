@@ -4,9 +4,11 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 
+use super::cases::all;
 use super::directory::Directory;
-use super::stage::{Settings, Stage, reply, welcome};
-use super::{all, orphans};
+use super::process::orphans;
+use super::said::{reply, welcome};
+use super::stage::{Settings, Stage};
 use crate::case::{About, Fault, Outcome, Played, Tally};
 use crate::runner::{self, Stage as _};
 

@@ -5,15 +5,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drover_proto::frame::FrameLimit;
-use drover_proto::latest::{Hello, HelloReply, Identity, Limits, Welcome, hello_reply};
+use drover_proto::latest::{Hello, Welcome};
 use tokio::net::UnixListener;
 
-use super::process::{APP, Process};
+use super::process::Process;
+use super::said::{reply, welcome};
 use super::tested::Worker;
-use crate::case::{Fault, failed};
-use crate::peer::{Log, Peer};
+use crate::case::{self, Fault, failed};
+use crate::peer::Peer;
 use crate::runner;
+use crate::transcript::Log;
 
 /// What holds for every case.
 #[derive(Debug, Clone)]
@@ -49,20 +50,8 @@ impl Settings {
     }
 }
 
-/// From Stop to Stopped, as every worker is told.
-pub(super) const DRAIN: Duration = Duration::from_secs(3);
-
-/// From Quit to the end of the process.
-pub(super) const QUIT: Duration = Duration::from_secs(2);
-
-/// What a worker may need beyond its deadline, on a busy machine, before it is blamed.
-pub(super) const SLACK: Duration = Duration::from_secs(2);
-
-/// How long a worker may take where the case itself ends what it waits for.
-pub(super) const AMPLE: Duration = Duration::from_secs(60);
-
-/// How long a worker may outlive its master.
-pub(super) const ORPHAN: Duration = Duration::from_secs(5);
+/// A case that is played against a worker.
+pub(super) type Case = case::Case<Stage>;
 
 /// Where one case is played.
 #[derive(Debug)]
@@ -239,37 +228,4 @@ impl Drop for Stage {
     fn drop(&mut self) {
         self.close_socket();
     }
-}
-
-/// The Welcome of a master that keeps the rules and can do nothing beyond the base.
-pub(super) fn welcome() -> Welcome {
-    Welcome {
-        version: 1,
-        identity: Some(Identity { app: APP.to_owned(), slot: 0, generation: 1, worker_id: 1 }),
-        limits: Some(Limits {
-            max_frame_bytes: FrameLimit::WORKER.bytes(),
-            start_timeout_ms: 30_000,
-            drain_timeout_ms: millis(DRAIN),
-            quit_timeout_ms: millis(QUIT),
-        }),
-        heartbeat_interval_ms: 0,
-        capabilities: Vec::new(),
-    }
-}
-
-/// The same, of a master that leaves much time: no deadline of the worker's is near, however busy the machine is.
-pub(super) fn patient_welcome() -> Welcome {
-    let limits = welcome().limits.unwrap_or_default();
-    let limits = Limits { drain_timeout_ms: millis(AMPLE), quit_timeout_ms: millis(AMPLE), ..limits };
-    Welcome { limits: Some(limits), ..welcome() }
-}
-
-/// As the protocol counts; what is beyond its numbers is the largest.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A Welcome as the answer to Hello.
-pub(super) fn reply(welcome: Welcome) -> HelloReply {
-    HelloReply { reply: Some(hello_reply::Reply::Welcome(welcome)) }
 }

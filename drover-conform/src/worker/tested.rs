@@ -3,16 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use drover_proto::latest::{
-    MasterFrame, Ping, Quit, ShutDown, Started, Stop, Stopped, WorkerFrame, master_frame, worker_frame::Body,
-};
+use drover_proto::latest::{ShutDown, Started, Stopped, WorkerFrame, master_frame, worker_frame::Body};
 
-use super::exit::Exit;
-use super::process::Process;
-use super::stage::{DRAIN, QUIT, SLACK, millis};
+use super::deadlines::{DRAIN, QUIT, SLACK};
+use super::process::{Exit, Process};
+use super::said::{frame, ping, quit, stop};
 use crate::case::{Fault, failed};
 use crate::describe::Describe;
-use crate::peer::{Log, PATIENCE, Peer};
+use crate::peer::{PATIENCE, Peer};
+use crate::transcript::Log;
 
 /// How many frames are kept of what a worker says before it says what is waited for: far more than one has to say then.
 const KEPT: usize = 1000;
@@ -210,30 +209,4 @@ async fn patiently<T>(otherwise: &str, wait: impl Future<Output = Result<T, Faul
         Ok(answer) => answer,
         Err(_) => Err(failed(format!("{otherwise}, which was expected within {PATIENCE:?}"))),
     }
-}
-
-/// A frame with this number. A Ping expects an answer, as a master's does.
-pub(super) fn frame(seq: u64, body: master_frame::Body) -> MasterFrame {
-    let expects_reply = seq != 0 && matches!(body, master_frame::Body::Ping(_));
-    MasterFrame { seq, expects_reply, body: Some(body), ..Default::default() }
-}
-
-pub(super) const fn ping() -> master_frame::Body {
-    master_frame::Body::Ping(Ping {})
-}
-
-pub(super) fn stop() -> master_frame::Body {
-    stop_within(DRAIN)
-}
-
-pub(super) fn stop_within(time: Duration) -> master_frame::Body {
-    master_frame::Body::Stop(Stop { deadline_ms: millis(time) })
-}
-
-pub(super) fn quit() -> master_frame::Body {
-    quit_within(QUIT)
-}
-
-pub(super) fn quit_within(time: Duration) -> master_frame::Body {
-    master_frame::Body::Quit(Quit { deadline_ms: millis(time) })
 }

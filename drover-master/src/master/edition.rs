@@ -47,7 +47,7 @@ impl Edition {
         }
         match self.spec.protocol {
             Protocol::Drover => self.speak(news, teller),
-            Protocol::Notify if self.spec.notify_fd.is_none() => self.listen().map(drop),
+            Protocol::Notify if self.spec.notify_fd.is_none() => self.listen(teller).map(drop),
             Protocol::Notify | Protocol::None => Ok(()),
         }
     }
@@ -64,10 +64,10 @@ impl Edition {
 
     /// Makes the place for the sockets that its workers notify the master by. One that follows another description may need it only
     /// when its turn has come.
-    pub(super) fn listen(&mut self) -> Result<&mut NotifyPlace, OpenError> {
+    pub(super) fn listen(&mut self, teller: &Teller) -> Result<&mut NotifyPlace, OpenError> {
         let place = match self.notify.take() {
             Some(place) => place,
-            None => NotifyPlace::create().map_err(|source| OpenError::Link(Arc::new(source)))?,
+            None => NotifyPlace::create(teller).map_err(|source| OpenError::Link(Arc::new(source)))?,
         };
         Ok(self.notify.insert(place))
     }

@@ -20,6 +20,7 @@ use crate::machine::worker::{Identity, WorkerInput};
 use crate::notify::{Ear, FdStore, Heard, Source, Whose, hear, is_in_group};
 use crate::process::SpawnFailure;
 use crate::sys::pidfd_signal;
+use crate::upkeep::Teller;
 
 /// What a worker that is about to be made is told, so that it can notify the master.
 #[derive(Debug, Default)]
@@ -43,6 +44,7 @@ impl Told {
         worker: Identity,
         stores: &mut HashMap<SlotIndex, FdStore>,
         contact: &mut Contact,
+        teller: &Teller,
     ) -> Result<Self, SpawnFailure> {
         let spec = Arc::clone(&edition.spec);
         match spec.protocol {
@@ -55,14 +57,14 @@ impl Told {
             contact.notified_by = Some(Source::Pipe { fd, number });
             return Ok(Self { pipe: Some((Arc::new(theirs), number)), ..Self::default() });
         }
-        let place = edition.listen().map_err(|error| match error {
+        let place = edition.listen(teller).map_err(|error| match error {
             OpenError::Link(source) => failed_socket(&*source),
             OpenError::Listen(source) => failed_socket(&*source),
         })?;
         let socket =
             place.open(worker.id, spec.command.account.as_ref()).map_err(|error| failed_socket(&error))?;
         let path = socket.path.path().as_os_str().to_owned();
-        contact.notified_by = Some(Source::Socket(socket.fd));
+        contact.notified_by = Some(Source::Socket { fd: socket.fd, renewed: socket.renewed });
         contact.notify_path = Some(socket.path);
         let stored = stores.get_mut(&worker.slot).map(FdStore::hand_over).unwrap_or_default();
         Ok(Self { socket: Some(path), watchdog: spec.watchdog, stored, ..Self::default() })

@@ -73,7 +73,7 @@ impl Driver {
             self.tokens.insert(token.clone(), id);
         }
         let mut contact = Contact::new(identity, token);
-        let told = match Told::of(edition, identity, &mut self.stores, &mut contact) {
+        let told = match Told::of(edition, identity, &mut self.stores, &mut contact, &self.teller) {
             Ok(told) => told,
             Err(failure) => {
                 self.forget_token(&contact);

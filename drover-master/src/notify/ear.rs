@@ -2,12 +2,16 @@
 //! to the driver by a bounded queue. While that is full it waits, then the kernel's queue of the socket fills, and then the worker
 //! waits in its `sendmsg(2)`.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -15,7 +19,7 @@ use super::Heard;
 use super::hearing::{Hearing, LONGEST};
 use crate::config::NotifyAccess;
 use crate::machine::worker::Notice;
-use crate::sys::{receive, watch_readable};
+use crate::sys::{Datagram, Watched, receive, watch_readable};
 
 /// How many datagrams of an ended worker are still read: twice what the kernel keeps for a socket by default
 /// (net.unix.max_dgram_qlen, 10; 512 where systemd has raised it). More come from what outlived it.
@@ -28,7 +32,12 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A datagram socket, by `sd_notify(3)`.
-    Socket(OwnedFd),
+    Socket {
+        /// The socket.
+        fd: OwnedFd,
+        /// What takes its place when its path was swept away.
+        renewed: mpsc::Receiver<OwnedFd>,
+    },
     /// The reading end of a pipe, by a newline.
     Pipe {
         /// The end.
@@ -77,7 +86,7 @@ pub(crate) fn hear<T: Send + 'static>(
     let (ended, is_ended) = oneshot::channel();
     let task = tokio::spawn(async move {
         let heard = match source {
-            Source::Socket(fd) => hear_socket(fd, whose, &queue, news, is_ended).await,
+            Source::Socket { fd, renewed } => hear_sockets(fd, renewed, whose, &queue, news, is_ended).await,
             Source::Pipe { fd, number } => hear_pipe(fd, number, &queue, news, is_ended).await,
         };
         if let Err(error) = heard {
@@ -87,21 +96,52 @@ pub(crate) fn hear<T: Send + 'static>(
     Ear { task, ended }
 }
 
-async fn hear_socket<T>(
+/// A socket that is listened to.
+struct Heeded {
+    socket: Arc<OwnedFd>,
+    ready: AsyncFd<Watched<OwnedFd>>,
+}
+
+impl Heeded {
+    fn new(fd: OwnedFd) -> io::Result<Self> {
+        let socket = Arc::new(fd);
+        Ok(Self { ready: watch_readable(Arc::clone(&socket))?, socket })
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Datagram>> {
+        loop {
+            let mut ready = ready!(self.ready.poll_read_ready(cx))?;
+            if let Ok(received) = ready.try_io(|_| receive(self.socket.as_fd(), buffer)) {
+                return Poll::Ready(received);
+            }
+        }
+    }
+}
+
+/// Who connected to a socket before its path was swept away goes on with that one, so it is heard as well; the one before that is let
+/// go.
+async fn hear_sockets<T>(
     fd: OwnedFd,
+    mut renewed: mpsc::Receiver<OwnedFd>,
     whose: Whose,
     queue: &mpsc::Sender<T>,
     news: impl Fn(Vec<Heard>) -> T,
     mut is_ended: oneshot::Receiver<()>,
 ) -> io::Result<()> {
-    let socket = Arc::new(fd);
-    let ready = watch_readable(Arc::clone(&socket))?;
+    let (mut socket, mut former) = (Heeded::new(fd)?, None::<Heeded>);
     let mut hearing = Hearing::new(whose);
     let mut buffer = [0; LONGEST];
     loop {
         let received = tokio::select! {
             biased;
-            received = ready.async_io(Interest::READABLE, |_| receive(socket.as_fd(), &mut buffer)) => received,
+            received = poll_fn(|cx| {
+                let former = former.iter().map(|former| former.poll_receive(cx, &mut buffer)).find(Poll::is_ready);
+                former.unwrap_or_else(|| socket.poll_receive(cx, &mut buffer))
+            }) => received,
+            Some(new) = renewed.recv() => {
+                former = Some(mem::replace(&mut socket, Heeded::new(new)?));
+                continue;
+            }
             _ = &mut is_ended => break,
         };
         let datagram = match received {
@@ -125,8 +165,10 @@ async fn hear_socket<T>(
         }
     }
     // What is left is bounded, and has no time to lose.
+    let mut sockets = former.into_iter().chain([socket]).peekable();
     for _ in 0..LAST_DATAGRAMS {
-        match receive(socket.as_fd(), &mut buffer) {
+        let Some(socket) = sockets.peek() else { break };
+        match receive(socket.socket.as_fd(), &mut buffer) {
             Ok(datagram) => {
                 let heard = hearing.understand(datagram, &buffer);
                 if !heard.is_empty() && queue.send(news(heard)).await.is_err() {
@@ -134,7 +176,7 @@ async fn hear_socket<T>(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => drop(sockets.next()),
             Err(error) => return Err(error),
         }
     }
@@ -197,13 +239,43 @@ mod tests {
         setsockopt(&ours, sockopt::PassCred, &true).unwrap();
         ours.set_nonblocking(true).unwrap();
         let (queue, heard) = mpsc::channel(8);
-        (hear(Source::Socket(ours.into()), whose(pid), queue, |heard| heard), heard, theirs)
+        let source = Source::Socket { fd: ours.into(), renewed: mpsc::channel(1).1 };
+        (hear(source, whose(pid), queue, |heard| heard), heard, theirs)
     }
 
     fn notice(heard: &[Heard]) -> &Notice {
         match heard {
             [Heard::Notice(notice)] => notice,
             other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_takes_the_place_of_a_swept_one_is_heard_beside_it() {
+        let (fresh, renewed) = mpsc::channel(1);
+        let [mut theirs, mut next] = [(); 2].map(|()| {
+            let (ours, theirs) = UnixDatagram::pair().unwrap();
+            setsockopt(&ours, sockopt::PassCred, &true).unwrap();
+            ours.set_nonblocking(true).unwrap();
+            (OwnedFd::from(ours), theirs)
+        });
+        let placeholder = || UnixDatagram::unbound().unwrap().into();
+        let source = Source::Socket { fd: mem::replace(&mut theirs.0, placeholder()), renewed };
+        let (queue, mut heard) = mpsc::channel(8);
+        let ear = hear(source, whose(std::process::id()), queue, |heard| heard);
+        fresh.send(mem::replace(&mut next.0, placeholder())).await.unwrap();
+        // Taken by the time that a place is free again.
+        let _free = fresh.reserve().await.unwrap();
+        for worker in [&theirs.1, &next.1] {
+            worker.send(b"READY=1").unwrap();
+            assert_eq!(notice(&heard.recv().await.unwrap()), &Notice::Ready);
+        }
+        for worker in [&theirs.1, &next.1] {
+            worker.send(b"STOPPING=1").unwrap();
+        }
+        ear.finish().await;
+        for _ in 0..2 {
+            assert_eq!(notice(&heard.recv().await.unwrap()), &Notice::Stopping);
         }
     }
 
@@ -243,7 +315,8 @@ mod tests {
         let (queue, mut heard) = mpsc::channel(8);
         // Any process but the one that spoke.
         let whose = Whose { access, ..whose(1) };
-        hear(Source::Socket(ours.into()), whose, queue, |heard| heard).finish().await;
+        let source = Source::Socket { fd: ours.into(), renewed: mpsc::channel(1).1 };
+        hear(source, whose, queue, |heard| heard).finish().await;
         heard.recv().await.unwrap()
     }
 

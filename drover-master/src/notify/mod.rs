@@ -10,6 +10,7 @@
 
 mod ear;
 mod hearing;
+mod kept;
 mod kinship;
 mod message;
 mod place;

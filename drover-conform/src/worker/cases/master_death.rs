@@ -2,13 +2,13 @@
 
 use std::net::Shutdown;
 
-use super::Case;
-use super::client::Client;
-use super::exit::Exit;
-use super::stage::{ORPHAN, SLACK, Stage};
-use super::tested::{frame, ping, stop};
 use crate::case::{Fault, failed};
-use crate::peer::framed;
+use crate::frames::framed;
+use crate::worker::client::Client;
+use crate::worker::deadlines::{ORPHAN, SLACK};
+use crate::worker::process::Exit;
+use crate::worker::said::{frame, ping, stop};
+use crate::worker::stage::{Case, Stage};
 
 /// How many answers are left unread, so that the end is a reset (unix(7)).
 const UNREAD: u64 = 100;

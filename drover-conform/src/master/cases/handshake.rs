@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use drover_proto::latest::{Hello, HelloReply, Phase, RejectCode, Started, hello_reply, worker_frame::Body};
 
-use super::Case;
-use super::stage::{Stage, StandIn, hello, said, welcome};
 use crate::case::{Fault, failed};
+use crate::master::stage::{Case, Stage, StandIn, hello, said, welcome};
 use crate::peer::Peer;
 
 /// Until a silent connection is refused: the 5 s of the page, and what a busy machine adds.
@@ -161,7 +160,7 @@ async fn takes_what_it_does_not_know(stage: &mut Stage) -> Result<(), Fault> {
     // Field 999, a number; field 1001, five bytes.
     payload.extend([0xb8, 0x3e, 0x96, 0x01, 0xca, 0x3e, 5]);
     payload.extend(*b"later");
-    peer.send_bytes(&crate::peer::framed_bytes(&payload), "Hello with unknown fields").await?;
+    peer.send_bytes(&crate::frames::framed_bytes(&payload), "Hello with unknown fields").await?;
     welcome(&mut peer).await.map(drop)
 }
 

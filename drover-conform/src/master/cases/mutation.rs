@@ -6,10 +6,10 @@ use drover_proto::latest::{
 };
 use prost::Message as _;
 
-use super::Case;
-use super::stage::{Stage, said};
-use crate::case::{Fault, failed};
+use crate::case::Fault;
+use crate::master::stage::{Case, Stage, said};
 use crate::mutator::{Mutation, Mutator};
+use crate::peer::Peer;
 
 /// How long the answer to the question behind a mutation may take; without one, the mutation may have swallowed it.
 const ANSWER: std::time::Duration = std::time::Duration::from_millis(500);
@@ -24,10 +24,11 @@ pub(super) const CASES: &[Case] = &[Case::new(
 async fn bears(stage: &mut Stage) -> Result<(), Fault> {
     let mut mutator = Mutator::new(stage.seed);
     let mut worker = None;
+    let mut last = None;
     for number in 1..=stage.mutations {
         let mut peer = match worker.take() {
             Some(peer) => peer,
-            None => stage.started().await.map_err(|fault| told(fault, number, None))?.0,
+            None => another(stage, last.as_ref()).await?,
         };
         let mutation = mutator.next(legal);
         peer.send_bytes(&mutation.bytes, &mutation.text).await?;
@@ -45,10 +46,20 @@ async fn bears(stage: &mut Stage) -> Result<(), Fault> {
         match tokio::time::timeout(ANSWER, goes_on).await {
             Ok(Ok(true)) => worker = Some(peer),
             Ok(Ok(false)) | Err(_) => {}
-            Ok(Err(fault)) => return Err(told(fault, number, Some(&mutation))),
+            Ok(Err(fault)) => return Err(mutation.blamed(number, fault)),
         }
+        last = Some((number, mutation));
     }
-    stage.started().await.map(drop)
+    another(stage, last.as_ref()).await.map(drop)
+}
+
+/// One more worker, which the master takes whatever the last mutation was.
+async fn another(stage: &mut Stage, last: Option<&(u32, Mutation)>) -> Result<Peer, Fault> {
+    match (stage.started().await, last) {
+        (Ok((peer, _)), _) => Ok(peer),
+        (Err(fault), Some((number, mutation))) => Err(mutation.blamed(*number, fault)),
+        (Err(fault), None) => Err(fault),
+    }
 }
 
 /// A frame that keeps the rules.
@@ -69,12 +80,4 @@ fn legal(chance: &mut fastrand::Rng) -> (&'static str, Vec<u8>) {
     };
     let seq = chance.u64(..) >> chance.u32(..64);
     (name, WorkerFrame { seq, expects_reply: seq != 0, ..said(body) }.encode_to_vec())
-}
-
-fn told(fault: Fault, number: u32, mutation: Option<&Mutation>) -> Fault {
-    let what = mutation.map_or("the one before", |mutation| &mutation.text);
-    match fault {
-        Fault::Failed(why) => failed(format!("mutation {number}, {what}: {why}")),
-        skipped @ Fault::Skipped(_) => skipped,
-    }
 }

@@ -5,9 +5,8 @@ use drover_proto::latest::{
     master_frame, worker_frame::Body,
 };
 
-use super::Case;
-use super::stage::{Stage, StandIn, hello, said, welcome};
 use crate::case::{Fault, failed};
+use crate::master::stage::{Case, Stage, StandIn, hello, said, welcome};
 use crate::peer::Peer;
 
 /// What the Welcome of a master that carries messages names, and the Hello of a worker that takes them.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use drover_proto::latest::{ShutDown, Stopped, worker_frame::Body};
 
-use super::Case;
-use super::client::Client;
-use super::stage::{QUIT, SLACK, Stage, reply, welcome};
-use super::tested::{Worker, frame, quit, stop};
 use crate::case::{Fault, failed};
-use crate::peer::framed;
+use crate::frames::framed;
+use crate::worker::client::Client;
+use crate::worker::deadlines::{QUIT, SLACK};
+use crate::worker::said::{frame, quit, reply, stop, welcome};
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 /// How many Pings follow Started, after each of which nothing else may have come.
 const LOOKS: usize = 5;

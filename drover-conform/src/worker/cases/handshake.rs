@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use drover_proto::latest::{HelloReply, Reject, RejectCode, hello_reply};
 
-use super::Case;
-use super::stage::{Stage, reply, welcome};
-use super::tested::Worker;
 use crate::case::{Fault, failed};
-use crate::peer::framed;
+use crate::frames::framed;
+use crate::worker::said::{reply, welcome};
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 /// How long nothing may come that would be there at once.
 const SILENCE: Duration = Duration::from_millis(500);

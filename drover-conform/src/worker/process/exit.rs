@@ -8,7 +8,7 @@ use nix::sys::wait::WaitStatus;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exit {
+pub(in crate::worker) enum Exit {
     /// It exited with this code.
     Code(i32),
     /// A signal ended it.
@@ -23,7 +23,7 @@ pub(super) enum Exit {
 
 impl Exit {
     /// What `waitid(2)` told.
-    pub(super) const fn of(waited: nix::Result<WaitStatus>) -> Self {
+    pub(in crate::worker) const fn of(waited: nix::Result<WaitStatus>) -> Self {
         match waited {
             Ok(WaitStatus::Exited(_, code)) => Self::Code(code),
             Ok(WaitStatus::Signaled(_, signal, core_dumped)) => Self::Signal { signal, core_dumped },
@@ -34,7 +34,7 @@ impl Exit {
     }
 
     /// The exit code; none if something else ended it.
-    pub(super) const fn code(self) -> Option<i32> {
+    pub(in crate::worker) const fn code(self) -> Option<i32> {
         match self {
             Self::Code(code) => Some(code),
             Self::Signal { .. } | Self::Unknown(_) => None,

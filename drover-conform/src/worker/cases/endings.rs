@@ -7,11 +7,12 @@ use drover_proto::latest::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::Case;
-use super::stage::{DRAIN, QUIT, SLACK, Stage};
-use super::tested::{Worker, frame, stop};
 use crate::case::{Fault, failed};
 use crate::peer::PATIENCE;
+use crate::worker::deadlines::{DRAIN, QUIT, SLACK};
+use crate::worker::said::{frame, stop};
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 const RESUME: &str = "resume";
 

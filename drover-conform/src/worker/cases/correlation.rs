@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use drover_proto::latest::{Pong, ShutDown, Stopped, WorkerFrame, worker_frame::Body};
 
-use super::Case;
-use super::stage::Stage;
-use super::tested::{frame, ping, quit, stop};
 use crate::case::{Fault, failed};
+use crate::worker::said::{frame, ping, quit, stop};
+use crate::worker::stage::{Case, Stage};
 
 const COPY: &str = "Copy the `seq` you received into the `reply_to` of your answer, also when it is 0.";
 const BITS: &str = "`seq` has 64 bits. Copy it into `reply_to` as your library gave it to you, be it a number, a `Long` or a `BigInt`.";

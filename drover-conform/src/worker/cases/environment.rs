@@ -1,8 +1,7 @@
 //! EN: what the environment says, and what is a secret in it.
 
-use super::Case;
-use super::stage::Stage;
 use crate::case::{Fault, failed};
+use crate::worker::stage::{Case, Stage};
 
 pub(super) const CASES: &[Case] = &[
     Case::new("W-EN-01", "the token is not printed", "A secret: never print it.", |stage| {

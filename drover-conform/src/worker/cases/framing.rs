@@ -3,13 +3,13 @@
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{ErrorCode, Limits, Welcome, WorkerFrame, worker_frame::Body};
 
-use super::Case;
 use super::life::starts_and_answers;
 use super::master_death::master_dies;
-use super::stage::{Stage, reply, welcome};
-use super::tested::{Worker, frame, ping};
 use crate::case::{Fault, failed};
-use crate::peer::{framed, framed_bytes};
+use crate::frames::{TEXT, framed, header_over, no_message, of_length};
+use crate::worker::said::{frame, ping, reply, welcome};
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 /// How many frames come in one write.
 const BULK: u64 = 100;
@@ -47,7 +47,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new("W-FR-07", "a frame over the limit", CLOSE, |stage| {
         Box::pin(refuses(
             stage,
-            (FrameLimit::WORKER.bytes() + 1).to_be_bytes().to_vec(),
+            header_over(FrameLimit::WORKER.bytes()),
             "the header of a frame over the limit",
         ))
     }),
@@ -61,13 +61,13 @@ pub(super) const CASES: &[Case] = &[
         "W-FR-09",
         "text instead of a frame",
         "Every limit is below 16 MiB, so the first byte of a frame is 0. Anything else is no frame",
-        |stage| Box::pin(refuses(stage, b"Listening on port 8080\n".to_vec(), "text")),
+        |stage| Box::pin(refuses(stage, TEXT.to_vec(), "text")),
     ),
     Case::new("W-FR-10", "a frame of length 0", "It may be 0: a message with nothing set.", |stage| {
         Box::pin(takes_an_empty_frame(stage))
     }),
     Case::new("W-FR-11", "bytes that are no message", CLOSE, |stage| {
-        Box::pin(refuses(stage, framed_bytes(&[0x08]), "a field without its value"))
+        Box::pin(refuses(stage, no_message(), "a field without its value"))
     }),
 ];
 
@@ -76,12 +76,7 @@ async fn reads_single_bytes(stage: &mut Stage) -> Result<(), Fault> {
     let seq = worker.next_seq();
     let mut bytes = framed(&reply(welcome()));
     bytes.extend(framed(&frame(seq, ping())));
-    for byte in &bytes {
-        worker.peer.send_bytes(&[*byte], "one byte of Welcome and Ping").await?;
-        // Room for the worker to run, so that it reads the byte alone.
-        tokio::task::yield_now().await;
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    worker.peer.send_one_by_one(&bytes, "one byte of Welcome and Ping").await?;
     starts_and_answers(worker, seq).await
 }
 
@@ -116,7 +111,7 @@ async fn takes_a_cut_for_the_end(stage: &mut Stage, cuts: &[usize]) -> Result<()
 
 async fn takes_the_largest_frame(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
-    let bytes = of_an_unknown_body(FrameLimit::WORKER.bytes() as usize);
+    let bytes = of_length(FrameLimit::WORKER.bytes());
     worker.peer.send_bytes(&bytes, "an unknown body, as large as a frame may be").await?;
     worker.answers_ping().await.map(drop)
 }
@@ -124,23 +119,10 @@ async fn takes_the_largest_frame(stage: &mut Stage) -> Result<(), Fault> {
 async fn keeps_the_limit_of_welcome(stage: &mut Stage) -> Result<(), Fault> {
     let limits = Limits { max_frame_bytes: SMALL, ..welcome().limits.unwrap_or_default() };
     let worker = stage.started_by(Welcome { limits: Some(limits), ..welcome() }).await?;
-    worker.peer.send_bytes(&of_an_unknown_body(SMALL as usize), "a frame at the limit").await?;
+    worker.peer.send_bytes(&of_length(SMALL), "a frame at the limit").await?;
     worker.answers_ping().await?;
-    let header = (SMALL + 1).to_be_bytes();
-    worker.peer.send_bytes(&header, "the header of a frame over the limit").await?;
+    worker.peer.send_bytes(&header_over(SMALL), "the header of a frame over the limit").await?;
     closes_with_reason(worker).await
-}
-
-/// A frame with a field that nobody knows, so large that the frame has this length.
-fn of_an_unknown_body(length: usize) -> Vec<u8> {
-    // Field 200, length-delimited: two bytes of tag, three of length for anything from 16 KiB on, two below.
-    let tag = [0xc2, 0x0c];
-    let prefix = if length > 16 * 1024 { 3 } else { 2 };
-    let inner = length - tag.len() - prefix;
-    let mut payload = tag.to_vec();
-    prost::encoding::encode_varint(inner as u64, &mut payload);
-    payload.resize(length, 0x55);
-    framed_bytes(&payload)
 }
 
 async fn refuses(stage: &mut Stage, bytes: Vec<u8>, what: &str) -> Result<(), Fault> {
@@ -172,19 +154,4 @@ async fn closes_with_reason(worker: &mut Worker) -> Result<(), Fault> {
 
 const fn is_error(frame: &WorkerFrame) -> bool {
     matches!(frame.body, Some(Body::Error(_)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_body_has_exactly_the_length_that_is_asked_for() {
-        for length in [SMALL, FrameLimit::WORKER.bytes()] {
-            let bytes = of_an_unknown_body(length as usize);
-            assert_eq!(bytes.len(), length as usize + 4);
-            let decoded: drover_proto::latest::MasterFrame = prost::Message::decode(&bytes[4..]).unwrap();
-            assert_eq!(decoded.body, None);
-        }
-    }
 }

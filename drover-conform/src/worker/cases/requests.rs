@@ -7,10 +7,10 @@ use drover_proto::latest::{
     worker_frame::Body,
 };
 
-use super::Case;
-use super::stage::{Stage, welcome};
-use super::tested::{Worker, frame};
 use crate::case::{Fault, failed};
+use crate::worker::said::{frame, welcome};
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 /// The capability without which a worker takes no messages.
 pub(super) const BUS: &str = "bus";

@@ -9,11 +9,12 @@ use drover_proto::latest::{
 };
 use prost::Message as _;
 
-use super::Case;
-use super::stage::{ORPHAN, SLACK, Stage};
-use super::tested::{Worker, frame, ping};
 use crate::case::{Fault, failed};
 use crate::mutator::{Mutation, Mutator};
+use crate::worker::deadlines::{ORPHAN, SLACK};
+use crate::worker::said::{frame, ping};
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 /// How many cases share the mutations, so that they run side by side.
 const PARTS: u32 = 5;
@@ -54,7 +55,7 @@ async fn bears(stage: &mut Stage, part: u32) -> Result<(), Fault> {
             memory = resident_kb(stage.started().await?.pid);
         }
         let mutation = mutator.next(legal);
-        effect = bears_one(stage, &mutation, memory).await.map_err(|fault| told(fault, number, &mutation))?;
+        effect = bears_one(stage, &mutation, memory).await.map_err(|fault| mutation.blamed(number, fault))?;
     }
     Ok(())
 }
@@ -119,13 +120,6 @@ fn legal(chance: &mut fastrand::Rng) -> (&'static str, Vec<u8>) {
     let seq = chance.u64(..) >> chance.u32(..64);
     let frame = MasterFrame { seq, expects_reply: seq != 0, body: Some(body), ..Default::default() };
     (name, frame.encode_to_vec())
-}
-
-fn told(fault: Fault, number: u32, mutation: &Mutation) -> Fault {
-    match fault {
-        Fault::Failed(why) => failed(format!("mutation {number}, {}: {why}", mutation.text)),
-        skipped @ Fault::Skipped(_) => skipped,
-    }
 }
 
 /// What the process has in memory; none if it can't be told.

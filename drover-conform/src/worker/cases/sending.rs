@@ -5,12 +5,12 @@ use drover_proto::latest::{
     WorkerFrame, master_frame, worker_frame::Body,
 };
 
-use super::Case;
-use super::bus::{BUS, ECHO, ask, case, connected, message, replied, request};
-use super::stage::{Stage, welcome};
-use super::tested::{Worker, frame, stop};
+use super::requests::{BUS, ECHO, ask, case, connected, message, replied, request};
 use crate::case::{Fault, failed};
-use crate::peer::framed;
+use crate::frames::framed;
+use crate::worker::said::{frame, stop, welcome};
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 /// Sends a one-way message to the program, with the payload as its topic, then answers.
 const SEND: &str = "drover.conform.send";
@@ -195,7 +195,7 @@ async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     let capabilities = vec![BUS.to_owned(), "app".to_owned()];
     let welcome = drover_proto::latest::Welcome { capabilities, ..welcome() };
-    worker.peer.send(&super::stage::reply(welcome)).await?;
+    worker.peer.send(&crate::worker::said::reply(welcome)).await?;
     let window = worker.becomes_ready().await?.into_iter().rev().find_map(|said| match said.body {
         Some(Body::Consumed(Consumed { window, .. })) if window > 0 => Some(window),
         _ => None,

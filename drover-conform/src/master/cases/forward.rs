@@ -1,14 +1,13 @@
 //! FW: what a worker of a later age may send.
 
 use drover_proto::latest::{Error, ErrorCode, MasterFrame, WorkerFrame, master_frame, worker_frame::Body};
-use prost::Message;
 
-use super::Case;
 use super::framing::is_answered;
 use super::handshake::is_closed;
-use super::stage::{Stage, said};
 use crate::case::{Fault, failed};
-use crate::peer::{Peer, framed_bytes};
+use crate::frames::unknown;
+use crate::master::stage::{Case, Stage, said};
+use crate::peer::Peer;
 
 pub(super) const CASES: &[Case] = &[
     Case::new("M-FW-01", "an unknown body", "| no | no | ignore it |", |stage| {
@@ -40,24 +39,16 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn unknown(peer: &mut Peer, seq: u64, expects_reply: bool, must_understand: bool) -> Result<(), Fault> {
-    let mut payload =
-        WorkerFrame { seq, expects_reply, must_understand, ..Default::default() }.encode_to_vec();
-    // Field 59, length-delimited, three bytes.
-    payload.extend([0xda, 0x03, 3, 0x08, 0x96, 0x01]);
-    peer.send_bytes(&framed_bytes(&payload), "an unknown body").await
-}
-
 async fn ignores_an_unknown_body(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
-    unknown(&mut peer, 7, false, false).await?;
-    unknown(&mut peer, 0, false, false).await?;
+    peer.send_bytes(&unknown(7, false, false), "an unknown body").await?;
+    peer.send_bytes(&unknown(0, false, false), "an unknown body").await?;
     is_answered(&mut peer).await
 }
 
 async fn refuses_an_unknown_request(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
-    unknown(&mut peer, 7, true, false).await?;
+    peer.send_bytes(&unknown(7, true, false), "an unknown body").await?;
     match answer_to(&mut peer, 7).await? {
         Some(master_frame::Body::Error(error)) if error.code() == ErrorCode::Unimplemented => {
             is_answered(&mut peer).await
@@ -68,7 +59,7 @@ async fn refuses_an_unknown_request(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn closes_at_what_it_must_understand(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
-    unknown(&mut peer, 7, false, true).await?;
+    peer.send_bytes(&unknown(7, false, true), "an unknown body").await?;
     loop {
         match peer.next::<MasterFrame>("the end of the connection").await? {
             Some(_) => {}
@@ -90,7 +81,7 @@ async fn bears_errors(stage: &mut Stage) -> Result<(), Fault> {
 async fn copies_numbers(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     for seq in [(1 << 53) + 1, (1 << 63) + 1, u64::MAX] {
-        unknown(&mut peer, seq, true, false).await?;
+        peer.send_bytes(&unknown(seq, true, false), "an unknown body").await?;
         answer_to(&mut peer, seq).await?;
     }
     Ok(())

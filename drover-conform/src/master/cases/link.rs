@@ -6,11 +6,11 @@ use drover_proto::latest::{
     MasterFrame, Operation, Phase, ShutDown, Stopped, WorkerFrame, master_frame, worker_frame::Body,
 };
 
-use super::Case;
 use super::handshake::back;
 use super::life::until;
-use super::stage::{Stage, said};
 use crate::case::{Fault, failed};
+use crate::master::stage::{Case, Stage, StandIn, said};
+use crate::peer::Peer;
 
 /// The master may not have seen the end of the first connection yet, and refuse the second: so many tries.
 const TRIES: u32 = 50;
@@ -76,7 +76,7 @@ async fn ends_who_does_not_return(stage: &mut Stage) -> Result<(), Fault> {
     stage.is_ended(&stand_in).await
 }
 
-async fn comes_back(stage: &Stage, stand_in: &super::stage::StandIn) -> Result<crate::peer::Peer, Fault> {
+async fn comes_back(stage: &Stage, stand_in: &StandIn) -> Result<Peer, Fault> {
     let mut last = failed("it was never tried");
     for _ in 0..TRIES {
         match back(stage, stand_in).await {

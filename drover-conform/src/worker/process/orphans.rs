@@ -23,12 +23,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// # Errors
 ///
 /// The kernel is older than 3.4.
-pub(super) fn adopt() -> nix::Result<()> {
+pub(in crate::worker) fn adopt() -> nix::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)
 }
 
 /// Kills all children of this process, and those that fall to it meanwhile. No worker may be under test any more.
-pub(super) async fn end() {
+pub(in crate::worker) async fn end() {
     let until = Instant::now() + KILLED;
     loop {
         let left = children();

@@ -5,10 +5,10 @@ use drover_proto::latest::{
     ErrorCode, MasterFrame, Phase, Started, Status, master_frame, worker_frame::Body,
 };
 
-use super::Case;
-use super::stage::{Stage, hello, said, welcome};
 use crate::case::{Fault, failed};
-use crate::peer::{Peer, framed, framed_bytes};
+use crate::frames::{TEXT, framed, header_over, no_message, of_length};
+use crate::master::stage::{Case, Stage, hello, said, welcome};
+use crate::peer::Peer;
 
 /// How many frames come in one write.
 const BULK: u64 = 1000;
@@ -33,14 +33,10 @@ pub(super) const CASES: &[Case] = &[
         Box::pin(takes_the_largest_frame(stage))
     }),
     Case::new("M-FR-04", "a frame over the limit", ENDS, |stage| {
-        Box::pin(ends(stage, (FrameLimit::WORKER.bytes() + 1).to_be_bytes().to_vec()))
+        Box::pin(ends(stage, header_over(FrameLimit::WORKER.bytes())))
     }),
-    Case::new("M-FR-05", "text instead of a frame", ENDS, |stage| {
-        Box::pin(ends(stage, b"Listening on port 8080\n".to_vec()))
-    }),
-    Case::new("M-FR-06", "bytes that are no message", ENDS, |stage| {
-        Box::pin(ends(stage, framed_bytes(&[0x08])))
-    }),
+    Case::new("M-FR-05", "text instead of a frame", ENDS, |stage| Box::pin(ends(stage, TEXT.to_vec()))),
+    Case::new("M-FR-06", "bytes that are no message", ENDS, |stage| Box::pin(ends(stage, no_message()))),
     Case::new("M-FR-07", "a frame of length 0", "It may be 0: a message with nothing set.", |stage| {
         Box::pin(takes_an_empty_frame(stage))
     }),
@@ -48,10 +44,7 @@ pub(super) const CASES: &[Case] = &[
 
 async fn reads_single_bytes(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
-    for byte in framed(&hello(&stand_in)) {
-        peer.send_bytes(&[byte], "one byte of Hello").await?;
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    peer.send_one_by_one(&framed(&hello(&stand_in)), "one byte of Hello").await?;
     welcome(&mut peer).await.map(drop)
 }
 
@@ -69,12 +62,8 @@ async fn reads_many_frames(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn takes_the_largest_frame(stage: &mut Stage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
-    // Field 200, length-delimited: two bytes of tag, three of length.
-    let limit = FrameLimit::WORKER.bytes() as usize;
-    let mut payload = vec![0xc2, 0x0c];
-    prost::encoding::encode_varint((limit - 5) as u64, &mut payload);
-    payload.resize(limit, 0x55);
-    peer.send_bytes(&framed_bytes(&payload), "an unknown body, as large as a frame may be").await?;
+    let bytes = of_length(FrameLimit::WORKER.bytes());
+    peer.send_bytes(&bytes, "an unknown body, as large as a frame may be").await?;
     is_answered(&mut peer).await
 }
 

@@ -7,10 +7,9 @@ use drover_proto::latest::{
     worker_frame::Body,
 };
 
-use super::Case;
 use super::framing::is_answered;
-use super::stage::{Stage, hello, said, welcome};
 use crate::case::{Fault, failed};
+use crate::master::stage::{Case, Stage, hello, said, welcome};
 use crate::peer::Peer;
 
 const NO_PLACE: &str = "It is logged and counted. The connection and the state stay as they are";

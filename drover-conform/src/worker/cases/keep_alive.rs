@@ -2,13 +2,12 @@
 
 use drover_proto::latest::{Stopped, worker_frame::Body};
 
-use super::Case;
-use super::client::Client;
 use super::life::starts_and_answers;
-use super::stage::{Stage, reply, welcome};
-use super::tested::{frame, ping, stop};
 use crate::case::{Fault, failed};
-use crate::peer::framed;
+use crate::frames::framed;
+use crate::worker::client::Client;
+use crate::worker::said::{frame, ping, reply, stop, welcome};
+use crate::worker::stage::{Case, Stage};
 
 const BURST: u64 = 1000;
 

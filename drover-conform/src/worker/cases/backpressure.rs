@@ -5,12 +5,11 @@ use std::time::Duration;
 use drover_proto::latest::{WorkerFrame, worker_frame::Body};
 use tokio::io::AsyncWriteExt;
 
-use super::Case;
-use super::stage::Stage;
-use super::tested::{frame, ping};
 use crate::case::{Fault, failed};
-use crate::peer::framed;
+use crate::frames::framed;
 use crate::transcript::Who;
+use crate::worker::said::{frame, ping};
+use crate::worker::stage::{Case, Stage};
 
 /// How many Pings are asked before the first answer is read: the answers are more than a socket's buffer holds (some 200
 /// KiB, of which the kernel takes a part for itself).

@@ -6,14 +6,15 @@ use std::net::Shutdown;
 use drover_proto::latest::{Resume, ShutDown, Started, Stopped, master_frame, worker_frame::Body};
 use tokio::time::Instant;
 
-use super::Case;
-use super::client::{Client, WATCHED};
-use super::sockets::longest_queue;
-use super::stage::{AMPLE, ORPHAN, QUIT, SLACK, Stage, patient_welcome, reply, welcome};
-use super::tested::{Worker, ping, quit_within, stop_within};
 use crate::case::{Fault, failed};
 use crate::describe::Describe;
 use crate::peer::PATIENCE;
+use crate::worker::client::{Client, WATCHED};
+use crate::worker::deadlines::{AMPLE, ORPHAN, QUIT, SLACK};
+use crate::worker::said::{patient_welcome, ping, quit_within, reply, stop_within, welcome};
+use crate::worker::sockets::longest_queue;
+use crate::worker::stage::{Case, Stage};
+use crate::worker::tested::Worker;
 
 /// How many clients wait at once: more than the backlog that a library asks for by habit (100, 50), and few descriptors.
 const QUEUE: usize = 120;
@@ -153,27 +154,26 @@ async fn takes_work_again(stage: &mut Stage) -> Result<(), Fault> {
 
 async fn finishes_at_stop(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started_by(patient_welcome()).await?;
-    let mut client = Client::connect(worker).await?;
-    client.begins().await?;
-    let seq = worker.ask(stop_within(AMPLE)).await?;
-    has_heard_and_goes_on(worker).await?;
-    client.completes().await;
-    client.is_answered().await?;
-    drop(client);
+    let seq = finishes_after(worker, stop_within(AMPLE)).await?;
     worker.says(&Body::Stopped(Stopped {}), seq).await
 }
 
 async fn finishes_at_quit(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started_by(patient_welcome()).await?;
+    let seq = finishes_after(worker, quit_within(AMPLE)).await?;
+    worker.says(&Body::ShutDown(ShutDown {}), seq).await?;
+    worker.ends_with_zero(QUIT + SLACK).await
+}
+
+/// A client has begun a request when the worker is asked to go, and is answered nevertheless.
+async fn finishes_after(worker: &mut Worker, body: master_frame::Body) -> Result<u64, Fault> {
     let mut client = Client::connect(worker).await?;
     client.begins().await?;
-    let seq = worker.ask(quit_within(AMPLE)).await?;
+    let seq = worker.ask(body).await?;
     has_heard_and_goes_on(worker).await?;
     client.completes().await;
     client.is_answered().await?;
-    drop(client);
-    worker.says(&Body::ShutDown(ShutDown {}), seq).await?;
-    worker.ends_with_zero(QUIT + SLACK).await
+    Ok(seq)
 }
 
 /// Waits for the Pong behind what was asked last: it has been read then. No request is finished yet.

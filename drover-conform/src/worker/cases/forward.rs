@@ -7,11 +7,11 @@ use drover_proto::latest::{
 };
 use prost::Message;
 
-use super::Case;
-use super::stage::{QUIT, SLACK, Stage, reply, welcome};
-use super::tested::{frame, ping, quit, stop};
 use crate::case::{Fault, failed};
-use crate::peer::framed_bytes;
+use crate::frames::{framed_bytes, unknown};
+use crate::worker::deadlines::{QUIT, SLACK};
+use crate::worker::said::{frame, ping, quit, reply, stop, welcome};
+use crate::worker::stage::{Case, Stage};
 
 const UNKNOWN_FIELDS: &str =
     "Unknown fields are ignored. An unknown value of an enum reads as its `…_UNSPECIFIED`.";
@@ -60,15 +60,6 @@ pub(super) const CASES: &[Case] = &[
         |stage| Box::pin(does_not_answer_an_error(stage)),
     ),
 ];
-
-/// A frame with body 59, which no version knows yet.
-fn unknown(seq: u64, expects_reply: bool, must_understand: bool) -> Vec<u8> {
-    let mut payload =
-        MasterFrame { seq, expects_reply, must_understand, ..Default::default() }.encode_to_vec();
-    // Field 59, length-delimited, three bytes.
-    payload.extend([0xda, 0x03, 3, 0x08, 0x96, 0x01]);
-    framed_bytes(&payload)
-}
 
 async fn ignores_an_unknown_body(stage: &mut Stage) -> Result<(), Fault> {
     let worker = stage.started().await?;
@@ -226,11 +217,5 @@ mod tests {
             let whole = body_with_more(300, body.clone(), number);
             assert_eq!(MasterFrame::decode(&whole[..]).unwrap(), frame(300, body));
         }
-    }
-
-    #[test]
-    fn an_unknown_body_is_unknown_to_todays_messages() {
-        let decoded = MasterFrame::decode(&unknown(7, true, false)[4..]).unwrap();
-        assert_eq!(decoded, MasterFrame { seq: 7, expects_reply: true, ..Default::default() });
     }
 }

@@ -1,6 +1,11 @@
 //! The worker's process: started as a master starts it, with the protocol's variables and a socket to serve on. Its end is an
 //! event, and nothing of it is left when it is over.
 
+mod child;
+mod exit;
+pub(super) mod orphans;
+mod printed;
+
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -12,10 +17,12 @@ use nix::sys::socket::{getsockopt, sockopt::AcceptConn};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::child::Child;
-use super::exit::Exit;
-use super::printed::Printed;
+use child::Child;
+use printed::Printed;
+
 use crate::case::{Fault, failed};
+
+pub(super) use exit::Exit;
 
 /// The app's name: `DROVER_APP` of the worker.
 pub(super) const APP: &str = "conform";
