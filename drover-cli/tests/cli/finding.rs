@@ -171,6 +171,35 @@ fn a_directory_entered_by_a_link_means_what_the_link_means() {
 }
 
 #[test]
+fn a_master_is_found_by_the_file_that_it_says_whatever_its_socket_and_the_path_are_called() {
+    let home = Home::new();
+    let (shop, blog) = two_projects(&home);
+    let place = home.path("run/drover");
+    fs::create_dir(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
+    let socket = place.join("other.sock");
+    let running = Running::start(&mut in_dir(&home, &shop, &["-s", socket.to_str().unwrap(), "up"]));
+    running.says("shop is started");
+    let link = home.path("release");
+    std::os::unix::fs::symlink(&shop, &link).unwrap();
+    let ask = |dir: &Path, args: &[&str]| Running::start(&mut in_dir(&home, dir, args)).end();
+    for dir in [&shop, &link] {
+        assert_eq!(ask(dir, &["status", "-q"]).stdout, "shop/0\n");
+    }
+    let shops = shop.join("drover.toml").display().to_string();
+    let refused = ask(&blog, &["down"]);
+    refused.failed(6, &["/blog/current/drover.toml` is running"]);
+    let listed = format!("  -s {}  started from {shops}\n", socket.display());
+    assert!(refused.stderr.contains(&listed), "{refused:#?}");
+    let list = ask(&blog, &["list"]).stdout;
+    assert!(list.contains(&shops), "{list}");
+    let down = ask(&link, &["down"]);
+    assert_eq!(down.code, Some(0), "{down:#?}");
+    assert!(down.stderr.contains(&format!("started from {shops}")), "{down:#?}");
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
 fn a_socket_that_is_named_tells_when_its_master_is_of_another_file() {
     let home = Home::new();
     let (shop, blog) = two_projects(&home);
