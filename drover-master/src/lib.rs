@@ -59,6 +59,7 @@ pub mod logging;
 pub mod machine;
 mod nofile;
 mod notify;
+mod patience;
 mod probe;
 mod process;
 mod signals;

@@ -20,6 +20,7 @@ use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::{Said, WorkerAction, WorkerInput};
+use crate::patience::within;
 
 /// How many refusals are kept for processes whose news has not come yet. Only workers in creation can need one, and
 /// strangers can make as many as they like.
@@ -280,9 +281,9 @@ fn token_in_use() -> (RejectCode, String) {
 fn answer_in_time(answer: Answer) -> Answer {
     let (sender, mut given) = oneshot::channel();
     tokio::spawn(async move {
-        let verdict = match tokio::time::timeout(OLD_CONNECTION, &mut given).await {
-            Ok(verdict) => verdict.ok(),
-            Err(_) => {
+        let verdict = match within(OLD_CONNECTION, &mut given).await {
+            Some(verdict) => verdict.ok(),
+            None => {
                 // Closed first: whoever admits it at this very moment either hears that it is too late, or is heard.
                 given.close();
                 Some(given.try_recv().unwrap_or_else(|_| Err(token_in_use())))
