@@ -20,3 +20,9 @@ pub(crate) fn whole(path: &Path) -> PathBuf {
 pub(crate) fn seen_from_anywhere(file: Option<&Path>) -> String {
     file.map_or_else(String::new, |file| whole(file).display().to_string())
 }
+
+/// The drover.toml of this directory, if there is one.
+pub(crate) fn file_here() -> Option<PathBuf> {
+    let file = whole(Path::new("drover.toml"));
+    file.exists().then_some(file)
+}

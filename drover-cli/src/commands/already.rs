@@ -6,7 +6,7 @@ use drover_proto::latest::{AppStatus, DiffRequest, ErrorCode, Phase, Plan, Worke
 
 use super::description::NOT_KEPT;
 use super::file_lock::Running;
-use super::{find, introduce, patience, refusal::report};
+use super::{find, introduce, reach, refusal::report};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, plan};
@@ -17,7 +17,7 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         message::error_text(&running.sentence());
         return ExitStatus::Failed;
     };
-    let mut client = match patience::connect(global, &socket).await {
+    let mut client = match reach::connect(global, &socket).await {
         Ok(client) => client,
         Err(error @ (ClientError::Busy { .. } | ClientError::Silent { .. })) => {
             return find::unreached(global, &error);

@@ -4,26 +4,25 @@ use std::io::{self, IsTerminal, Write};
 
 use drover_master::control::Name;
 
-use super::before::Before;
-use super::operate::Deed;
+use super::deed::Deed;
 use crate::args::Consent;
 use crate::output::message;
 
-/// Whether the user agrees. Asked is only a person: on a terminal, and where it is about whole apps or a pattern. Who names a
+/// Whether the user agrees; `extent` is how much the names mean. Asked is only a person: on a terminal, and where it is about whole apps or a pattern. Who names a
 /// worker means it, and a script has nobody to ask.
-pub(super) fn given(consent: Consent, deed: Deed, names: &[Name], before: &Before) -> bool {
+pub(super) fn given(consent: Consent, deed: Deed, names: &[Name], extent: &str) -> bool {
     let is_much = names.iter().any(|name| name.is_of_apps() || name.is_pattern());
     if consent.yes || !is_much || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return true;
     }
-    let agrees = ask(&question(deed, names, before));
+    let agrees = ask(&question(deed, names, extent));
     if !agrees {
         message::note("nothing was done");
     }
     agrees
 }
 
-fn question(deed: Deed, names: &[Name], before: &Before) -> String {
+fn question(deed: Deed, names: &[Name], extent: &str) -> String {
     let verb = match deed {
         Deed::Start => "start",
         Deed::Stop => "stop",
@@ -34,7 +33,7 @@ fn question(deed: Deed, names: &[Name], before: &Before) -> String {
         Deed::Signal => "signal",
     };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    format!("{verb} {}, {}? [y/N] ", names.join(" "), before.extent())
+    format!("{verb} {}, {extent}? [y/N] ", names.join(" "))
 }
 
 /// Whether the user agrees to a plan that was shown. Asked is only a person.

@@ -13,7 +13,7 @@ use drover_master::control::ControlPath;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::find::socket_of_file;
+use super::socket_name::socket_of_file;
 
 /// The lock; closed, and so given back, with the master. An exec closes it too, so no worker holds it.
 #[derive(Debug)]

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use drover_master::control::{ClientError, ControlClient, ControlPath};
 
-use super::{consent, file_lock, introduce, list, patience, refusal::report};
+use super::socket_name::socket_of_file;
+use super::{consent, file_lock, introduce, list, reach, refusal::report};
 use crate::args::{Global, Intent};
-use crate::config;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::path::whole;
+use crate::path::{file_here, whole};
 
 /// Connects to the master that is meant.
 pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus> {
     let path = locate(global).await?;
-    let mut client = patience::connect(global, &path).await.map_err(|error| unreached(global, &error))?;
+    let mut client = reach::connect(global, &path).await.map_err(|error| unreached(global, &error))?;
     introduce::say(global, &path, &mut client).await;
     Ok(client)
 }
@@ -39,13 +39,6 @@ pub(super) async fn locate(global: &Global) -> Result<PathBuf, ExitStatus> {
     }
     let path = decide(global).await?;
     Ok(global.located.get_or_init(|| path).clone())
-}
-
-/// Whether the name of a master's socket has the mark of another file than this one.
-pub(super) fn is_of_another_file(socket: &Path, file: &Path) -> bool {
-    let name = name_of_socket(socket);
-    let mark = name.rsplit_once('-').map(|(_, mark)| mark).filter(|mark| mark.len() == 8);
-    mark.is_some_and(|mark| mark.bytes().all(|byte| byte.is_ascii_hexdigit()) && mark != mark_of_file(file))
 }
 
 async fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
@@ -180,12 +173,6 @@ impl<'a> Question<'a> {
     }
 }
 
-/// The socket among these whose master runs a file; the file may have changed its name since.
-pub(super) fn socket_of_file<'p>(file: &Path, live: &'p [PathBuf]) -> Option<&'p PathBuf> {
-    let ending = format!("-{}.sock", mark_of_file(file));
-    live.iter().find(|path| path.to_string_lossy().ends_with(&ending))
-}
-
 /// Those that run as well, for whoever meant one of them.
 async fn others(live: &[PathBuf]) -> String {
     if live.is_empty() {
@@ -209,53 +196,10 @@ async fn files_of(live: &[PathBuf]) -> Vec<String> {
     list::ask_all(live).await.iter().map(of).collect()
 }
 
-pub(super) fn name_of_socket(path: &Path) -> String {
-    path.file_stem().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-}
-
-/// The drover.toml of this directory, if there is one.
-pub(super) fn file_here() -> Option<PathBuf> {
-    let file = whole(Path::new("drover.toml"));
-    file.exists().then_some(file)
-}
-
-/// What tells a file from all others in the name of its master's socket: FNV-1a of its absolute path, which is the same in
-/// every version of this program.
-pub(super) fn mark_of_file(file: &Path) -> String {
-    let bytes = file.as_os_str().as_encoded_bytes();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{:08x}", hash & 0xffff_ffff)
-}
-
-/// The name that the master of a file serves under.
-pub(super) fn served_as(config: &config::Config, file: &Path) -> String {
-    format!("{}-{}", fit(&name_of_file(config, file)), mark_of_file(&whole(file)))
-}
-
-/// The master's name: the file's, else its directory's.
-pub(super) fn name_of_file(config: &config::Config, file: &Path) -> String {
-    config.master.name.clone().or_else(|| name_of_directory(file)).unwrap_or_else(|| "drover".to_owned())
-}
-
-/// The name of the directory that a file is in, made fit for a name.
-fn name_of_directory(file: &Path) -> Option<String> {
-    let file = whole(file);
-    let dir = file.parent()?.file_name()?;
-    Some(fit(&dir.to_string_lossy()))
-}
-
-/// A name made of what may stand in one. Short enough for a socket's path with the mark behind it.
-pub(super) fn fit(text: &str) -> String {
-    let usable = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = text.chars().map(usable).take(48).collect();
-    if name.is_empty() { "app".to_owned() } else { name }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::socket_name::mark_of_file;
 
     fn socket(name: &str, file: &str) -> PathBuf {
         format!("/run/drover/{name}-{}.sock", mark_of_file(Path::new(file))).into()
@@ -271,18 +215,6 @@ mod tests {
         &'a [&'a PathBuf],
         Choice,
     );
-
-    #[test]
-    fn the_name_of_a_socket_tells_whether_its_master_runs_another_file() {
-        let (shop, blog) = (Path::new("/srv/shop/drover.toml"), Path::new("/srv/blog/drover.toml"));
-        let of_shop = socket("shop", "/srv/shop/drover.toml");
-        assert!(!is_of_another_file(&of_shop, shop));
-        assert!(is_of_another_file(&of_shop, blog));
-        // These tell nothing.
-        for unmarked in ["/x.sock", "/run/drover/demo-7.sock", "/run/drover/web-standby1.sock"] {
-            assert!(!is_of_another_file(Path::new(unmarked), blog), "{unmarked}");
-        }
-    }
 
     #[test]
     fn a_verb_means_the_master_of_its_file_and_never_another() {
@@ -341,13 +273,5 @@ mod tests {
             let paths = |paths: &[&PathBuf]| paths.iter().map(|path| (*path).clone()).collect::<Vec<_>>();
             assert_eq!(question.answer(&paths(own), &paths(foreign)), *choice, "row {row}: {question:?}");
         }
-    }
-
-    #[test]
-    fn names_that_are_alike_when_made_fit_are_told_apart_by_the_mark() {
-        let mark = |path: &str| mark_of_file(Path::new(path));
-        assert_ne!(mark("/srv/ä/drover.toml"), mark("/srv/ö/drover.toml"));
-        assert_eq!(mark("/srv/shop/drover.toml"), mark("/srv/shop/drover.toml"));
-        assert_eq!(mark("/srv/shop/drover.toml").len(), 8);
     }
 }

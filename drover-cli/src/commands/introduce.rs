@@ -6,10 +6,10 @@ use std::path::Path;
 use drover_master::control::ControlClient;
 use drover_proto::latest::{Plan, StatusReply};
 
-use super::find::{file_here, is_of_another_file, name_of_socket};
+use super::socket_name::{is_of_another_file, name_of_socket};
 use crate::args::{Global, Intent};
 use crate::output::message;
-use crate::path::whole;
+use crate::path::{file_here, whole};
 
 /// Names the master, once for each call of the program: where that was not typed, if the verb changes something; and wherever
 /// a socket was named whose master was started from another file than the one that is named, or lies here.
@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn what_a_master_says_of_its_file_counts_and_else_the_mark_in_its_sockets_name() {
         let (shop, blog) = (Path::new("/srv/shop/drover.toml"), Path::new("/srv/blog/drover.toml"));
-        let marked = |file| format!("/run/drover/x-{}.sock", crate::commands::find::mark_of_file(file));
+        let marked =
+            |file| format!("/run/drover/x-{}.sock", crate::commands::socket_name::mark_of_file(file));
         let (of_shop, given) = (marked(shop), "/x.sock".to_owned());
         // The socket, what its master says, the file that is meant, and whether that is another one.
         for (socket, running, file, is_other) in [

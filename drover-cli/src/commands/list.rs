@@ -7,8 +7,8 @@ use drover_master::control::{ControlClient, ControlPath};
 use drover_proto::latest::StatusReply;
 use serde_json::json;
 
-use super::find::name_of_socket;
 use super::introduce::file_of;
+use super::socket_name::name_of_socket;
 use crate::args::{Global, ListArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, table};

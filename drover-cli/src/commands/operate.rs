@@ -4,26 +4,12 @@ use drover_master::control::{ClientError, ControlClient, Name};
 use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalRequest};
 
 use super::before::Before;
+use super::deed::Deed;
 use super::interrupt::Interrupt;
 use super::{already, consent, find, patience, refusal::report, results};
 use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-
-/// What is asked for, in words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
-    Start,
-    Stop,
-    Restart,
-    /// A restart with the new worker first.
-    Renew,
-    Suspend,
-    Resume,
-    Scale,
-    /// With the signal's number in the request.
-    Signal,
-}
 
 pub(super) async fn start(global: &Global, args: &OperateArgs) -> ExitStatus {
     operate(global, args, Deed::Start, false).await
@@ -58,7 +44,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
     };
     // What serves goes on serving.
     let is_gentle = matches!(deed, Deed::Start | Deed::Renew | Deed::Resume);
-    if !is_gentle && !consent::given(args.consent, deed, &args.names, &before) {
+    if !is_gentle && !consent::given(args.consent, deed, &args.names, &before.extent()) {
         return ExitStatus::Failed;
     }
     global.time.begin_again();
@@ -97,7 +83,7 @@ pub(super) async fn signal(global: &Global, args: &SignalArgs) -> ExitStatus {
         Ok(before) => before,
         Err(status) => return status,
     };
-    if !consent::given(args.consent, Deed::Signal, &args.names, &before) {
+    if !consent::given(args.consent, Deed::Signal, &args.names, &before.extent()) {
         return ExitStatus::Failed;
     }
     let names = args.names.iter().map(ToString::to_string).collect();

@@ -3,41 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use drover_master::control::{ClientError, ControlClient};
+use drover_master::control::ControlClient;
 use drover_proto::latest::{AppStatus, StatusReply};
 
+use super::deadline::SOON;
 use super::find;
 use crate::args::Global;
 use crate::output::{message, waits};
-
-/// What takes longer than this is told of. Most of what is asked for is done by then.
-pub(super) const SOON: Duration = Duration::from_secs(3);
 
 /// How often the verb checks whether it waits for something else by now.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// After so many looks the same is told again, since its time goes on.
 const AGAIN: u32 = 15;
-
-/// A master that is asked for longer than this, and takes no connection, is told of.
-const TO_BE_TOLD: Duration = Duration::from_secs(10);
-
-/// Connects to a master, which may be busy for as long as the verb waits.
-pub(super) async fn connect(global: &Global, socket: &Path) -> Result<ControlClient, ClientError> {
-    let limit = global.time.to_reach();
-    let told = async {
-        if global.quiet || limit < TO_BE_TOLD {
-            return std::future::pending().await;
-        }
-        tokio::time::sleep(SOON).await;
-        message::note("still waiting: the master takes no connection; it is busy, or stopped (SIGSTOP)");
-        std::future::pending().await
-    };
-    tokio::select! {
-        connected = ControlClient::connect_within(socket, limit) => connected,
-        never = told => never,
-    }
-}
 
 /// Says what the verb waits for, for as long as it is polled; never ends.
 pub(super) async fn tell(global: &Global, is_meant: impl Fn(&AppStatus) -> bool) {

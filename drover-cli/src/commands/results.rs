@@ -3,7 +3,7 @@
 use drover_proto::latest::OperationResult;
 
 use super::before::Before;
-use super::operate::Deed;
+use super::deed::Deed;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 

@@ -6,8 +6,8 @@ use drover_master::config::{ConfigError, ListenSpec, RestartPolicy, RestartWhen}
 use drover_master::supervisor::Supervisor;
 use drover_master::{Command, Master, MasterBuilder, Output};
 
-use super::find::fit;
 use super::serve;
+use super::socket_name::fit;
 use crate::args::{Global, Protocol, Restart, RunArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;

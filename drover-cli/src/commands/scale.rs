@@ -4,7 +4,8 @@ use drover_master::control::Name;
 use drover_proto::latest::{ScaleRequest, ScaleTarget, scale_target};
 
 use super::before::Before;
-use super::operate::{Deed, follow};
+use super::deed::Deed;
+use super::operate::follow;
 use super::{find, refusal::report};
 use crate::args::{Global, Scale, ScaleArgs, ScaleCount};
 use crate::exit_status::ExitStatus;

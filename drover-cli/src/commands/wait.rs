@@ -7,7 +7,7 @@ use drover_proto::latest::{AppStatus, StatusReply};
 
 use super::goal::{self, Aim, Verdict};
 use super::interrupt::Interrupt;
-use super::{find, patience, refusal::report};
+use super::{find, patience, reach, refusal::report};
 use crate::args::{Global, Goal, WaitArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -116,7 +116,7 @@ async fn next_status(client: &mut ControlClient) -> Result<StatusReply, Failure>
 /// Connects where a master was a moment ago.
 async fn connect_again(global: &Global, path: &Path) -> Result<ControlClient, Failure> {
     for _ in 0..CONNECTS {
-        match patience::connect(global, path).await {
+        match reach::connect(global, path).await {
             Ok(client) => return Ok(client),
             Err(ClientError::Unreachable { .. }) => break,
             Err(ClientError::Closed | ClientError::Connection(_)) => {}

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::difference;
 use super::handle::SupervisorHandle;
+use crate::handle::{OperateError, Reload};
 use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::gate::DenyReason;
 use crate::machine::phase::Phase;
-use crate::master::{OperateError, Reload};
 use crate::signals::Received;
 
 /// Who is told of reloads by SIGHUP: a service manager, which waits for the end of one that it has asked for

@@ -22,7 +22,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 
 use self::log::Log;
 use super::interrupt::Interrupt;
-use super::{patience, serve};
+use super::{deadline, patience, serve};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -61,7 +61,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
     tokio::select! {
         status = master.follow(global, args.no_wait) => status,
         () = tell_waits(global, &socket) => ExitStatus::Done,
-        () = super::deadline::passed(args.timeout) => {
+        () = deadline::passed(args.timeout) => {
             let limit = args.timeout.unwrap_or_default();
             message::error_text(&format!("not ready within {limit:?}; the master goes on starting"));
             ExitStatus::TimedOut
@@ -78,7 +78,7 @@ async fn tell_waits(global: &Global, socket: &Path) {
     if global.quiet {
         return std::future::pending().await;
     }
-    tokio::time::sleep(patience::SOON).await;
+    tokio::time::sleep(deadline::SOON).await;
     patience::tell_of(socket, |_| true, message::note).await;
 }
 
