@@ -20,11 +20,12 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
     config.master.name = Some(name_of_file(&config, &args.file));
     for app in &mut config.apps {
         // Read from another directory, it would mean another one.
-        app.cwd = app.cwd.take().map(|cwd| std::path::absolute(&cwd).unwrap_or(cwd));
+        if let Some(cwd) = app.spec.command.cwd().and_then(|cwd| std::path::absolute(cwd).ok()) {
+            app.spec.command = app.spec.command.clone().current_dir(cwd);
+        }
     }
     if !args.show_env {
-        let values = config.apps.iter_mut().flat_map(|app| &mut app.env);
-        let hidden = values.map(|(_, value)| HIDDEN.clone_into(value)).count();
+        let hidden = config.hide_env(HIDDEN);
         if hidden > 0 && !global.quiet {
             message::note(&match hidden {
                 1 => "1 value of env is hidden; --show-env shows it".to_owned(),

@@ -79,7 +79,7 @@ mod tests {
     fn what_is_written_is_valid_and_has_the_command_as_it_was_given() {
         let command = ["sh", "-c", "echo \"a\" 'b'"].map(str::to_owned);
         let config = config::parse(&text(&command)).unwrap();
-        assert_eq!(config.apps[0].command, command);
+        assert_eq!(config.apps[0].spec.command.to_string(), command.join(" "));
         // What is commented out is what could be there.
         let whole =
             text(&command).replace("# env", "env").replace("# start", "start").replace("# stop", "stop");

@@ -57,8 +57,10 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
             return ExitStatus::Usage;
         }
     };
-    if let Some(unknown) = args.only.iter().find(|name| !config.apps.iter().any(|app| app.name == **name)) {
-        let known: Vec<&str> = config.apps.iter().map(|app| app.name.as_str()).collect();
+    if let Some(unknown) =
+        args.only.iter().find(|name| !config.apps.iter().any(|app| app.spec.name == **name))
+    {
+        let known: Vec<&str> = config.apps.iter().map(|app| app.spec.name.as_str()).collect();
         message::error_text(&format!(
             "there is no app `{unknown}` in {}; there is {}",
             args.file.display(),

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Limits;
 use crate::process::Account;
@@ -113,6 +113,16 @@ impl Command {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The directory that workers run in; none: the master's.
+    pub fn cwd(&self) -> Option<&Path> {
+        self.cwd.as_deref()
+    }
+
+    /// Whether workers run as a user of their own.
+    pub const fn has_user(&self) -> bool {
+        self.user.is_some()
     }
 
     /// The program as it was given.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use drover_cli::config::Protocol;
+use drover_master::Protocol;
 
 use super::{
     Example, GRACEFUL_RELOAD, MESSAGE_BUS, MULTI_APP_CLUSTER, RUNTIME_SCALING, SINGLE_APP_CLUSTER,
@@ -39,13 +39,13 @@ fn every_file_names_the_worker_and_the_addresses_of_its_main_context() {
         let config = example.config();
         let main = fs::read_to_string(example.file("main.rs")).unwrap();
         for app in &config.apps {
-            assert_eq!(app.protocol, Protocol::Drover);
+            assert_eq!(app.spec.protocol, Protocol::Drover);
             assert_eq!(app.sockets.len(), 1);
-            let command = Path::new(&app.command[0]);
+            let command = Path::new(app.spec.command.program());
             assert_eq!(command.file_name(), Path::new(example.worker).file_name());
         }
         for socket in &config.sockets {
-            let address = format!("\"{}\"", socket.listen);
+            let address = format!("\"{}\"", socket.addr);
             assert!(main.contains(&address), "{address} is not in the main.rs of {}", example.folder);
         }
     }

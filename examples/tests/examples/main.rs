@@ -18,7 +18,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover_cli::config::{self, Config, Workers};
+use drover_cli::config::{self, Config};
 
 /// How long anything may take. Only a test that fails waits for so long.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -96,7 +96,7 @@ impl Example {
     fn workers(&self) -> Vec<String> {
         let mut names = Vec::new();
         for app in self.config().apps {
-            names.extend(workers(&app.name, app.workers));
+            names.extend(workers(&app.spec.name, app.spec.workers));
         }
         names
     }
@@ -104,12 +104,11 @@ impl Example {
     /// The workers of one app.
     fn workers_of(&self, app: &str) -> Vec<String> {
         let apps = self.config().apps;
-        let app = apps.iter().find(|known| known.name == app).unwrap();
-        workers(&app.name, app.workers)
+        let app = apps.iter().find(|known| known.spec.name == app).unwrap();
+        workers(&app.spec.name, app.spec.workers)
     }
 }
 
-fn workers(app: &str, count: Workers) -> Vec<String> {
-    let Workers::Count(count) = count else { panic!("the workers of {app} are not counted") };
+fn workers(app: &str, count: u32) -> Vec<String> {
     (0..count).map(|slot| format!("{app}-{slot}")).collect()
 }

@@ -1,252 +1,233 @@
-//! `[app.NAME]`.
+//! `[app.NAME]`: its keys one after the other, as the table of keys has them, and then what they mean to each other.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::config::{Kind, Stdin};
-
-use super::mistake::{Mistakes, shown};
-use super::model::{App, Protocol, Workers};
+use super::mistake::{Mistakes, Place, shown};
+use super::model::App;
 use super::reader::{Entry, Reader};
-use super::{
-    env_file, health, heartbeat, limits, names, notify, recycle, restart, suggest, timing, update, value,
-};
+use super::surroundings::socket_names;
+use super::{env_file, suggest, value};
+use crate::config::keys;
+use crate::config::{AppSpec, Command, Kind, ListenSpec, Protocol, ReloadSignal, RestartPolicy, Stdin};
 
-/// Reads one app, all but its relations to others; `sockets` are the names of the sockets that exist, `directory` is where the file lies, if that is known.
+/// Reads one app, all but its relations to others; `declared` are the names of the sockets that the file has, `sockets` those of
+/// them that are right, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
     table: &mut Reader<'t, '_>,
     entry: &Entry<'t>,
-    sockets: &[&str],
+    declared: &[&str],
+    sockets: &[ListenSpec],
     directory: Option<&Path>,
 ) -> Option<App> {
-    let command = table.required(
-        "command",
-        "say what to run, for example `command = [\"node\", \"server.js\"]`",
-        command,
-    );
-    let protocol = table.optional("protocol", value::word(PROTOCOLS)).unwrap_or_default();
-    let kind = table.optional("kind", value::word(KINDS)).unwrap_or_default();
-    let env_files = table.optional("env_file", env_file::paths).unwrap_or_default();
-    let from_files = directory.map(|directory| env_file::read(&env_files, directory, table.mistakes()));
-    let own = table.optional("env", env).unwrap_or_default();
-    let cwd = table.optional("cwd", value::filled_string).map(PathBuf::from);
-    let own_sockets = table
-        .optional("sockets", |entry, mistakes| socket_names(entry, mistakes, sockets))
-        .unwrap_or_default();
-    let stdin =
-        table.optional("stdin", |entry, mistakes| stdin(entry, mistakes, &own_sockets)).unwrap_or_default();
-    let notify_fd = notify::descriptor(table, protocol, own_sockets.len());
-    let app = App {
-        name: entry.name.to_owned(),
-        command: Vec::new(),
-        // A migration that runs once for each CPU is nobody's wish.
-        workers: table.optional("workers", workers).unwrap_or(match kind {
-            Kind::Service => Workers::Auto,
-            Kind::Oneshot => Workers::Count(1),
-        }),
-        sockets: own_sockets,
-        stdin,
-        protocol,
-        env: from_files.unwrap_or_default().into_iter().chain(own).collect(),
-        env_files: env_files.into_iter().map(|file| file.path).collect(),
-        env_clear: table.optional("env_clear", value::boolean).unwrap_or_default(),
-        cwd: cwd.map(|cwd| directory.map_or_else(|| cwd.clone(), |directory| directory.join(&cwd))),
-        umask: table.optional("umask", umask),
-        user: table.optional("user", account),
-        group: table.optional("group", account),
-        limits: limits::read(table),
-        start: table.table("start", |table| timing::start(table, protocol, kind)),
-        stop: table.table("stop", timing::stop),
-        suspend: timing::suspend(table, protocol),
-        heartbeat: heartbeat::read(table, protocol),
-        watchdog: notify::watchdog(table, protocol, notify_fd.is_some()),
-        reload: notify::reload(table, protocol, notify_fd.is_some()),
-        notify_access: notify::access(table, protocol, notify_fd.is_some()),
-        notify_fd,
-        health: health::read(table, kind),
-        restart: restart::read(table, kind),
-        update: update::read(table),
-        recycle: recycle::read(table, protocol),
-        kind,
-        depends_on: Vec::new(),
-        essential: table.optional("essential", value::boolean).unwrap_or_default(),
-    };
-    Some(App { command: command?, ..app })
-}
-
-const KINDS: &[(&str, Kind)] = &[("service", Kind::Service), ("oneshot", Kind::Oneshot)];
-
-/// Reads a program and its arguments: an array, or a text that is split into words.
-pub(super) fn command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
-    let words = if entry.item.is_str() {
-        split_command(entry, mistakes)?
-    } else if entry.item.is_array() {
-        listed_command(entry, mistakes)?
-    } else {
-        entry.mistype(mistakes, "an array of strings or a string");
-        return None;
-    };
-    let fault = match words.first() {
-        None => "is empty",
-        Some(program) if program.is_empty() => "has an empty program name",
-        Some(_) => return Some(words),
-    };
-    mistakes
-        .add(entry.span.clone(), format!("{} {fault}", entry.path))
-        .help("say what to run, for example `[\"node\", \"server.js\"]`");
-    None
-}
-
-fn split_command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
-    let words = shlex::split(value::string(entry, mistakes)?);
-    if words.is_none() {
-        let message = format!("{} has a quote that is not closed, or ends in a backslash", entry.path);
-        mistakes
-            .add(entry.span.clone(), message)
-            .help("write it as an array, which needs no quoting: `[\"program\", \"argument\"]`");
-    }
-    words
-}
-
-fn listed_command<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
-    let words = value::elements(entry, mistakes, ("strings", "a string"), |word| word.as_str())?;
-    for (_, span) in words.iter().filter(|(word, _)| word.contains('\0')) {
-        mistakes.add(span.clone(), format!("{} contains a NUL character", entry.path));
-    }
-    // Without its mistaken elements it would only seem to be empty, or to run something else.
-    let whole = entry.item.as_array().is_some_and(|array| array.len() == words.len());
-    whole.then(|| words.into_iter().map(|(word, _)| word.to_owned()).collect())
-}
-
-fn workers<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Workers> {
-    if entry.item.is_integer() {
-        return value::whole(1..=100_000)(entry, mistakes).map(Workers::Count);
-    }
-    let mistake = match entry.item.as_str() {
-        Some("auto") => return Some(Workers::Auto),
-        Some(text) => {
-            let message = format!("{} is neither a number nor `\"auto\"`", entry.path);
-            let mistake = mistakes.add(entry.span.clone(), message);
-            if text.parse::<u32>().is_ok() {
-                mistake.help("write it without the quotes");
-                return None;
+    let mut spec = keys::plain_app(entry.name, Command::new(""));
+    let mut own = Vec::new();
+    let mut env_files = Vec::new();
+    for key in keys::of_app().filter(|key| key.is_of_file() && key.section().is_none()) {
+        match key.path() {
+            "sockets" => {
+                let read = |entry: &Entry<'t>, mistakes: &mut _| socket_names(entry, mistakes, declared);
+                own = table.optional("sockets", read).unwrap_or_default();
+                let named = own.iter().filter_map(|name| sockets.iter().find(|socket| socket.name == *name));
+                spec.listeners = named.cloned().collect();
             }
-            mistake
+            "env_file" => env_files = table.optional("env_file", env_file::paths).unwrap_or_default(),
+            // Known once all apps are read.
+            "depends_on" => {}
+            path => {
+                let help = "say what to run, for example `command = [\"node\", \"server.js\"]`";
+                table.key(key, path, Some(help).filter(|_| path == "command"), &mut spec);
+            }
         }
-        None => entry.mistype(mistakes, "an integer"),
-    };
-    mistake.help("write for example `4`, or `\"auto\"` for one on each CPU");
-    None
+    }
+    for (section, _) in keys::sections() {
+        read_section(table, section, &mut spec);
+    }
+    let path = table.path().to_owned();
+    let of_machine = by_kind(&mut spec, &path, table.mistakes());
+    let checked = Checked { path: &path, spec: &mut spec, own: &own, mistakes: table.mistakes() };
+    checked.all();
+    if let Some(directory) = directory {
+        spec.command.cwd = spec.command.cwd.map(|cwd| directory.join(cwd));
+        let from_files = env_file::read(&env_files, directory, table.mistakes()).into_iter();
+        let from_files = from_files.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        spec.command.env.splice(0..0, from_files);
+    }
+    let env_files = env_files.into_iter().map(|file| file.path).collect();
+    (!spec.command.program.is_empty()).then_some(App { spec, sockets: own, env_files, of_machine })
 }
 
-fn socket_names<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, known: &[&str]) -> Option<Vec<String>> {
-    if let Some(name) = entry.item.as_str() {
-        let help = format!("write `[\"{}\"]`", shown(name));
-        entry.mistype(mistakes, "an array of socket names").help(help);
-        return None;
+/// Reads a table of an app.
+fn read_section(app: &mut Reader<'_, '_>, section: &'static str, spec: &mut AppSpec) {
+    let keys = || keys::of_app().filter(move |key| key.is_of_file() && key.section() == Some(section));
+    let entry = app.entry(section);
+    if let Some(entry) = entry.as_ref().filter(|_| section == "restart") {
+        if entry.item.is_str() {
+            if let Some(policy) = keys().next() {
+                let is_right = policy.read(spec, entry, app.mistakes());
+                app.mistakes().note_place(entry, is_right);
+            }
+            return;
+        }
+        if !entry.item.is_table_like() {
+            entry
+                .mistype(app.mistakes(), "a policy or a table")
+                .help("write for example `restart = \"on-failure\"`");
+            return;
+        }
     }
-    let names = value::elements(entry, mistakes, ("socket names", "a socket's name"), |name| name.as_str())?;
-    for (index, (name, span)) in names.iter().enumerate() {
-        if let Some((_, first)) = names[..index].iter().find(|(earlier, _)| earlier == name) {
-            mistakes
-                .add(span.clone(), format!("{} names `{}` twice", entry.path, shown(name)))
-                .label(first.clone(), "first here");
-        } else if !known.contains(name) {
-            let help = match suggest::suggest(name, known.iter().copied()) {
+    if let (Some(entry), "health", Kind::Oneshot) = (&entry, section, spec.kind) {
+        let message = format!("{} has no meaning for a oneshot, which is ready when it is done", entry.path);
+        let help = "leave it out, or set `kind = \"service\"`";
+        app.mistakes().add(entry.key_span.clone(), message).help(help);
+    }
+    app.table(section, |table| {
+        for key in keys() {
+            table.key(key, key.name(), None, spec);
+        }
+    });
+}
+
+/// What an app has by its kind and its protocol where the file says nothing; the answer are the keys that are left to the machine.
+fn by_kind(spec: &mut AppSpec, path: &str, mistakes: &Mistakes<'_>) -> Vec<&'static str> {
+    let is_written = |key: &str| mistakes.place(&format!("{path}.{key}")).is_some();
+    let mut of_machine = Vec::new();
+    if !is_written("start.parallel") {
+        of_machine.push("start.parallel");
+    }
+    let is_auto = mistakes.place(&format!("{path}.workers")).is_none_or(|place| place.is_text);
+    match spec.kind {
+        // A migration that runs once for each CPU is nobody's wish.
+        Kind::Oneshot if !is_written("workers") => spec.workers = 1,
+        _ if is_auto => of_machine.push("workers"),
+        _ => {}
+    }
+    // The work of a oneshot takes as long as it takes, unless the file says otherwise.
+    if spec.kind == Kind::Oneshot && !is_written("start.timeout") {
+        spec.start.timeout = Duration::MAX;
+    }
+    // A service is to run, so it comes back after every end; a oneshot is to be done.
+    if !is_written("restart.policy") && !is_written("restart") {
+        spec.restart.when = RestartPolicy::of(spec.kind).when;
+    }
+    match (spec.protocol, is_written("heartbeat")) {
+        (Protocol::Drover, false) => spec.heartbeat = Some(crate::config::Heartbeat::default()),
+        (Protocol::Drover, true) => {}
+        (Protocol::None | Protocol::Notify, _) => spec.heartbeat = None,
+    }
+    of_machine
+}
+
+/// What the keys of an app mean to each other.
+struct Checked<'a, 't> {
+    path: &'a str,
+    spec: &'a mut AppSpec,
+    own: &'a [String],
+    mistakes: &'a mut Mistakes<'t>,
+}
+
+impl Checked<'_, '_> {
+    fn all(mut self) {
+        self.sockets();
+        self.times();
+        self.codes();
+        self.requests();
+        self.reload();
+    }
+
+    fn place(&self, key: &str) -> Option<Place> {
+        self.mistakes.place(&format!("{}.{key}", self.path)).cloned()
+    }
+
+    /// What has to do with the app's own sockets.
+    fn sockets(&mut self) {
+        if let (Stdin::Socket(name), Some(place)) = (&self.spec.stdin, self.place("stdin"))
+            && !self.own.contains(name)
+        {
+            let help = match suggest::suggest(name, self.own.iter().map(String::as_str)) {
                 Some(known) => suggest::did_you_mean(known),
-                None => format!("add `[sockets.{}]` with its `listen`", names::key_shown(name)),
+                None => "add it to the app's `sockets`".to_owned(),
             };
-            mistakes
-                .add(span.clone(), format!("unknown socket `{}` in {}", shown(name), entry.path))
-                .help(help);
+            let path = self.path;
+            let message = format!("{path}.stdin names `{}`, which is none of the app's sockets", shown(name));
+            self.mistakes.add(place.span, message).help(help);
+        }
+        // Below are the standard streams and the sockets.
+        let lowest = 3 + u32::try_from(self.own.len()).unwrap_or(u32::MAX);
+        if let (Some(number), Some(place)) = (self.spec.notify_fd, self.place("notify_fd"))
+            && number < lowest
+        {
+            let lowest = lowest.min(255);
+            let message = format!("{}.notify_fd is {number}, but must be {lowest} to 255", self.path);
+            self.mistakes.add(place.span, message);
         }
     }
-    Some(names.into_iter().map(|(name, _)| name.to_owned()).collect())
-}
 
-fn stdin<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>, own: &[String]) -> Option<Stdin> {
-    let text = value::string(entry, mistakes)?;
-    let Ok(stdin) = text.parse() else {
-        let message =
-            format!("{} is `{}`, neither `null`, `open` nor `socket:NAME`", entry.path, shown(text));
-        mistakes
-            .add(entry.span.clone(), message)
-            .help("`open` is for programs that leave when it ends; after `socket:` stands one of the app's `sockets`");
-        return None;
-    };
-    if let Stdin::Socket(name) = &stdin
-        && !own.contains(name)
-    {
-        let help = match suggest::suggest(name, own.iter().map(String::as_str)) {
-            Some(known) => suggest::did_you_mean(known),
-            None => "add it to the app's `sockets`".to_owned(),
-        };
-        let message = format!("{} names `{}`, which is none of the app's sockets", entry.path, shown(name));
-        mistakes.add(entry.span.clone(), message).help(help);
-    }
-    Some(stdin)
-}
-
-const PROTOCOLS: &[(&str, Protocol)] =
-    &[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)];
-
-fn env<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<(String, String)>> {
-    if !entry.item.is_table_like() {
-        // What it holds may be secret, so the help does not repeat it.
-        entry.mistype(mistakes, "a table").help("write `env = { NAME = \"value\" }`");
-        return None;
-    }
-    let mut variables = Vec::new();
-    for variable in entry.rows(mistakes) {
-        if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
-            mistakes
-                .add(variable.key_span.clone(), format!("{} cannot be the name of a variable", variable.path))
-                .help("a name is not empty and has no `=`");
-        }
-        if let Some(text) = env_value(&variable, mistakes) {
-            variables.push((variable.name.to_owned(), text.to_owned()));
+    /// Times of which one has to be the longer.
+    fn times(&mut self) {
+        let AppSpec { start, restart, update, .. } = &*self.spec;
+        let pairs = [
+            ("start", ("timeout", start.timeout), ("max_timeout", start.max_timeout)),
+            ("restart.backoff", ("initial", restart.backoff.initial), ("max", restart.backoff.max)),
+            ("update", ("soak", update.soak), ("timeout", update.timeout)),
+        ];
+        for (table, least, most) in pairs.into_iter().filter(|(_, (_, least), _)| *least != Duration::MAX) {
+            value::in_order(self.mistakes, &format!("{}.{table}", self.path), least, most);
         }
     }
-    Some(variables)
-}
 
-fn env_value<'t>(variable: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<&'t str> {
-    if variable.item.is_integer() || variable.item.is_bool() || variable.item.is_float() {
-        let source = mistakes.source(&variable.span);
-        let help = format!("quote it: `{} = \"{source}\"`", names::key_shown(variable.name));
-        variable.mistype(mistakes, "a string").help(help);
-        return None;
-    }
-    value::string(variable, mistakes)
-}
-
-/// A name, or an id; which one exists is found out when the app is built.
-fn account<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
-    match entry.item.as_integer() {
-        // All ones means "no change" to the kernel.
-        Some(_) => value::whole(0..=u32::MAX - 1)(entry, mistakes).map(|id| id.to_string()),
-        None if entry.item.is_str() => value::filled_string(entry, mistakes).map(str::to_owned),
-        None => {
-            entry.mistype(mistakes, "a name or an id").help("write for example `\"www-data\"`");
-            None
+    /// Codes that would be fatal and a success.
+    fn codes(&mut self) {
+        let (success, fatal) = (self.place("restart.success_codes"), self.place("restart.fatal_codes"));
+        let Some(fatal) = fatal.filter(|place| place.is_right) else { return };
+        if success.as_ref().is_some_and(|place| !place.is_right) {
+            return;
+        }
+        let path = format!("{}.restart", self.path);
+        let restart = &self.spec.restart;
+        for (code, span) in restart.fatal_codes.iter().zip(fatal.elements) {
+            let Some(at) = restart.success_codes.iter().position(|other| other == code) else { continue };
+            let message = format!("exit code {code} is fatal and a success in {path}");
+            let mistake = self.mistakes.add(span, message);
+            match success.as_ref().and_then(|place| place.elements.get(at)) {
+                None => mistake.help("0 is a success unless `success_codes` says otherwise"),
+                Some(other) => {
+                    mistake.label(other.clone(), "a success here").help("keep it in one of the two lists")
+                }
+            };
         }
     }
-}
 
-fn umask<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u32> {
-    const HELP: &str = "write octal digits in quotes, for example `\"0027\"`";
-    let Some(text) = entry.item.as_str() else {
-        entry.mistype(mistakes, "a string").help(HELP);
-        return None;
-    };
-    let octal = (1..=4).contains(&text.len()) && text.chars().all(|c| c.is_digit(8));
-    let mask = u32::from_str_radix(text, 8).ok().filter(|mask| octal && *mask <= 0o777);
-    if mask.is_none() {
-        mistakes
-            .add(
-                entry.span.clone(),
-                format!("{} is no file mode from 0 to 0777: `{}`", entry.path, shown(text)),
-            )
-            .help(HELP);
+    /// Requests, which only workers of the protocol report.
+    fn requests(&mut self) {
+        if let (Some(place), Protocol::None | Protocol::Notify) =
+            (self.place("recycle.requests"), self.spec.protocol)
+        {
+            let path = self.path;
+            let message =
+                format!("{path}.recycle.requests has no meaning for a worker that does not speak `drover`");
+            let help = "leave it out, or set `protocol = \"drover\"`";
+            self.mistakes.add(place.key_span, message).help(help);
+        }
     }
-    mask
+
+    /// Whether a reload by signal waits for a word, which not every worker can say.
+    fn reload(&mut self) {
+        let tells = self.spec.protocol == Protocol::Notify && self.spec.notify_fd.is_none();
+        let place = self.place("reload.wait");
+        let Some(ReloadSignal { waits, .. }) = &mut self.spec.reload else { return };
+        match place.filter(|place| place.is_right) {
+            None => *waits = tells,
+            Some(place) if *waits && !tells => {
+                let message = format!(
+                    "{}.reload.wait is true, but such a worker can't say that it has reloaded",
+                    self.path
+                );
+                let help = "leave it out, or set `protocol = \"notify\"` without `notify_fd`";
+                self.mistakes.add(place.span, message).help(help);
+            }
+            Some(_) => {}
+        }
+    }
 }

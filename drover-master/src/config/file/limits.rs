@@ -1,76 +1,54 @@
-//! `app.NAME.limits`.
+//! Values of `app.NAME.limits`.
 
-use crate::config::{Limit, Limits, Resource};
+use toml_edit::{Item, value as item};
 
 use super::mistake::Mistakes;
-use super::reader::{Entry, Origin, Reader};
+use super::reader::Entry;
 use super::size::parse_size;
+use super::units::format_duration;
 use super::value;
+use crate::config::Limit;
+use crate::config::keys::{LimitUnit as Unit, inline};
 
-/// What the values of a limit count.
-#[derive(Clone, Copy, Debug)]
-enum Unit {
-    Number,
-    Bytes,
-    Seconds,
-}
-
-/// Each key with its resource; the keys are the names that the kernel has for them.
-const RESOURCES: [(&str, Resource, Unit); 12] = [
-    ("as", Resource::AddressSpace, Unit::Bytes),
-    ("core", Resource::Core, Unit::Bytes),
-    ("cpu", Resource::Cpu, Unit::Seconds),
-    ("data", Resource::Data, Unit::Bytes),
-    ("fsize", Resource::FileSize, Unit::Bytes),
-    ("memlock", Resource::Memlock, Unit::Bytes),
-    ("msgqueue", Resource::MessageQueues, Unit::Bytes),
-    ("nofile", Resource::OpenFiles, Unit::Number),
-    ("nproc", Resource::Processes, Unit::Number),
-    ("rtprio", Resource::RealtimePriority, Unit::Number),
-    ("sigpending", Resource::PendingSignals, Unit::Number),
-    ("stack", Resource::Stack, Unit::Bytes),
-];
-
-/// Reads `limits` of an app.
-pub(super) fn read(app: &mut Reader<'_, '_>) -> Limits {
-    app.table("limits", |table| {
-        let default = Limits::default();
-        let mut limits = Limits {
-            nice: table.optional("nice", value::integer(-20..=19)),
-            oom_score_adj: table.optional("oom_score_adj", value::integer(-1000..=1000)),
-            is_required: table.setting("required", default.is_required, value::boolean).value,
-            ..default
-        };
-        for (key, resource, unit) in RESOURCES {
-            if let Some(limit) = limit(table, key, unit) {
-                limits = limits.with(resource, limit);
-            }
-        }
-        limits
-    })
-}
-
-fn limit(table: &mut Reader<'_, '_>, key: &'static str, unit: Unit) -> Option<Limit> {
-    let entry = table.entry(key)?;
+/// One value, or the soft and the hard one.
+pub(in crate::config) fn limit<'t>(
+    entry: &Entry<'t>,
+    unit: Unit,
+    mistakes: &mut Mistakes<'t>,
+) -> Option<Limit> {
     if !entry.item.is_table_like() {
-        return amount(unit)(&entry, table.mistakes()).map(Limit::fixed);
+        return amount(unit)(entry, mistakes).map(Limit::fixed);
     }
-    table.table(key, |pair| {
-        let soft = pair.required(
-            "soft",
-            "say what holds, for example `{ soft = …, hard = … }`",
-            |entry, mistakes| amount(unit)(entry, mistakes).map(|value| (value, entry.span.clone())),
-        );
-        let hard = pair.setting("hard", None, |entry, mistakes| amount(unit)(entry, mistakes).map(Some));
+    entry.section(mistakes, |pair| {
+        let with_span = |entry: &Entry<'t>, mistakes: &mut Mistakes<'t>| {
+            amount(unit)(entry, mistakes).map(|value| (value, entry.span.clone()))
+        };
+        let soft = pair.required("soft", "say what holds, for example `{ soft = …, hard = … }`", with_span);
+        let hard = pair.optional("hard", with_span);
         let (soft, span) = soft?;
-        if let (Some(most), Origin::Written(other)) = (hard.value, &hard.origin)
-            && soft > most
+        if let Some((most, other)) = &hard
+            && soft > *most
         {
             let message = format!("{0}.soft is above {0}.hard", pair.path());
             pair.mistakes().add(span, message).label(other.clone(), "`hard` is set here");
         }
-        Some(Limit { soft, hard: hard.value })
+        Some(Limit { soft, hard: hard.map(|(hard, _)| hard) })
     })
+}
+
+/// A limit as a file has it.
+pub(in crate::config) fn written(unit: Unit, Limit { soft, hard }: Limit) -> Item {
+    let amount = |number: u64| match unit {
+        _ if number == Limit::UNLIMITED => item("unlimited"),
+        Unit::Seconds => item(format_duration(std::time::Duration::from_secs(number))),
+        Unit::Number => item(i64::try_from(number).unwrap_or(i64::MAX)),
+        Unit::Bytes => item(format!("{number}B")),
+    };
+    match hard {
+        Some(hard) if hard == soft => amount(soft),
+        Some(hard) => inline([("soft", amount(soft)), ("hard", amount(hard))]),
+        None => inline([("soft", amount(soft))]),
+    }
 }
 
 /// A value with the unit that is meant, or `"unlimited"`.
@@ -101,7 +79,7 @@ fn number<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
 }
 
 /// A size with its unit; nothing needs none.
-pub(super) fn size<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
+fn size<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
     match (entry.item.as_integer(), entry.item.as_str()) {
         // Nothing is nothing in every unit.
         (Some(0), _) => Some(0),
@@ -135,4 +113,14 @@ fn seconds<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
         return None;
     }
     Some(duration.as_secs())
+}
+
+/// A size that is more than zero.
+pub(in crate::config) fn some_size<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<u64> {
+    let size = size(entry, mistakes)?;
+    if size == 0 {
+        mistakes.add(entry.span.clone(), format!("{} must be more than zero", entry.path));
+        return None;
+    }
+    Some(size)
 }

@@ -1,5 +1,6 @@
 //! Mistakes: where, what and what to do; and how they are shown.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
@@ -7,6 +8,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::model::Config;
+use super::reader::Entry;
 
 /// One mistake in a `drover.toml`.
 ///
@@ -37,7 +39,7 @@ impl Mistake {
     }
 
     /// Adds what to do about it.
-    pub(super) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+    pub(in crate::config) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
         self
     }
@@ -160,11 +162,25 @@ impl fmt::Display for ConfigError {
 
 impl Error for ConfigError {}
 
+/// Where a key stands, and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) key_span: Range<usize>,
+    pub(super) span: Range<usize>,
+    /// Those of an array, one by one.
+    pub(super) elements: Vec<Range<usize>>,
+    pub(super) is_text: bool,
+    /// Whether its value is one that the key takes.
+    pub(super) is_right: bool,
+}
+
 /// The mistakes found so far in one text.
 #[derive(Debug)]
-pub(super) struct Mistakes<'t> {
+pub(in crate::config) struct Mistakes<'t> {
     text: &'t str,
     found: Vec<Mistake>,
+    /// Where the keys stand that have been read, by their paths.
+    places: HashMap<String, Place>,
     /// The keys that were asked for: those that there are.
     #[cfg(test)]
     pub(super) asked: Vec<String>,
@@ -175,16 +191,35 @@ impl<'t> Mistakes<'t> {
         Self {
             text,
             found: Vec::new(),
+            places: HashMap::new(),
             #[cfg(test)]
             asked: Vec::new(),
         }
     }
 
     /// Notes a mistake; the answer takes its help and labels.
-    pub(super) fn add(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Mistake {
+    pub(in crate::config) fn add(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Mistake {
         let index = self.found.len();
         self.found.push(Mistake::new(self.text, span, message.into()));
         &mut self.found[index]
+    }
+
+    /// Keeps where a key stands, and whether its value is right.
+    pub(super) fn note_place(&mut self, entry: &Entry<'t>, is_right: bool) {
+        let elements = entry.item.as_array().into_iter().flatten();
+        let place = Place {
+            key_span: entry.key_span.clone(),
+            span: entry.span.clone(),
+            elements: elements.map(|element| element.span().unwrap_or(entry.span.clone())).collect(),
+            is_text: entry.item.is_str(),
+            is_right,
+        };
+        self.places.insert(entry.path.clone(), place);
+    }
+
+    /// Where a key stands that the file has, by its path as messages show it.
+    pub(super) fn place(&self, path: &str) -> Option<&Place> {
+        self.places.get(path)
     }
 
     /// The text of a span, as it stands in the file.
@@ -220,7 +255,7 @@ fn renderer(colour: bool) -> Renderer {
 }
 
 /// A text of the file as a message may repeat it: without control characters, and not without end.
-pub(super) fn shown(text: &str) -> String {
+pub(in crate::config) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (index, c) in text.chars().enumerate() {
         if index == LONGEST_SHOWN {

@@ -1,8 +1,8 @@
 //! Reads `drover.toml` into a validated [`Config`], or into every mistake in it at once.
 //!
-//! The text is parsed by `toml_edit`, which keeps the place of every key and value, and then walked by hand:
-//! each section has a file here (`app`, `socket`, `timing`, `restart`) that asks a `Reader` for the keys it
-//! knows. What nobody asked for is a mistake. Nothing stops at the first one: a mistaken value is noted, its
+//! The text is parsed by `toml_edit`, which keeps the place of every key and value. Then each table is asked, by a `Reader`, for
+//! the keys that the table of keys has ([`keys`](super::keys)); what keys mean to each other is looked at once they are read (`app`,
+//! `socket`, `relation`). What nobody asked for is a mistake. Nothing stops at the first one: a mistaken value is noted, its
 //! default stands in for it, and the walk goes on, so that one run shows all there is to correct.
 //!
 //! Only the text is judged. Whether a command exists, a directory can be entered or an address can be bound is
@@ -12,7 +12,7 @@
 //! # Examples
 //!
 //! ```
-//! use drover_master::config::file::{self, Workers};
+//! use drover_master::config::file;
 //! use drover_master::config::RestartWhen;
 //!
 //! let config = file::parse(
@@ -26,9 +26,9 @@
 //!     sockets = ["http"]
 //!     "#,
 //! )?;
-//! assert_eq!(config.apps[0].command, ["node", "server.js"]);
-//! assert_eq!(config.apps[0].workers, Workers::Count(4));
-//! assert_eq!(config.apps[0].restart.when, RestartWhen::Always);
+//! assert_eq!(config.apps[0].spec.command.to_string(), "node server.js");
+//! assert_eq!(config.apps[0].spec.workers, 4);
+//! assert_eq!(config.apps[0].spec.restart.when, RestartWhen::Always);
 //!
 //! let text = "version = 1\n[app.web]\ncommand = [\"web\"]\nworker = 4\n";
 //! let error = file::parse(text).unwrap_err();
@@ -40,33 +40,30 @@
 mod app;
 mod env_file;
 mod foreign;
-mod health;
-mod heartbeat;
 mod json;
-mod limits;
+pub(super) mod limits;
 mod load;
 mod master;
-mod mistake;
+pub(super) mod mistake;
 mod model;
 mod names;
-mod notify;
 mod obstacle;
-mod probe;
-mod reader;
-mod recycle;
+pub(super) mod probe;
+pub(super) mod reader;
 mod relation;
-mod restart;
+pub(super) mod restart;
 mod root;
 mod shell;
+pub(super) mod signal;
 pub mod size;
-mod socket;
+pub(super) mod socket;
 mod suggest;
+pub(super) mod surroundings;
 #[cfg(test)]
 mod tests;
-mod timing;
 pub mod units;
-mod update;
-mod value;
+pub(super) mod update;
+pub(super) mod value;
 mod write;
 
 use std::ops::Range;
@@ -75,9 +72,7 @@ use std::path::Path;
 pub use self::load::{LoadError, load, parse_file, read};
 pub use self::load::{STDIN, is_stream};
 pub use self::mistake::{ConfigError, Mistake};
-pub use self::model::{
-    App, Config, HostPort, Listen, Master, Protocol, ReloadBySignal, Socket, Start, Stop, Suspend, Workers,
-};
+pub use self::model::{App, Config, Master};
 
 pub use self::obstacle::obstacles;
 pub use self::write::{to_json, to_toml};

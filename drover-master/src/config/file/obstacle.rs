@@ -1,7 +1,7 @@
 //! What of a valid `drover.toml` would not work on this machine.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::ops::Range;
@@ -12,8 +12,9 @@ use nix::unistd::{Group, User};
 use toml_edit::{Document, Item};
 
 use super::mistake::{Mistake, Mistakes, shown};
-use super::model::{App, Config, Listen};
+use super::model::Config;
 use super::shell;
+use crate::config::{AppSpec, ListenAddr};
 
 /// Looks for what would fail if the file were run here, by this user, in this environment: a directory or a command that is
 /// not there or can't be used, a socket's directory, a user or a group that does not exist, limits beyond this user's, what is too
@@ -27,7 +28,7 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
     let mut found = Mistakes::new(text);
     let place = |keys: &[&str]| span(document.as_item(), keys);
     for socket in &config.sockets {
-        if let Listen::Unix(path) = &socket.listen
+        if let ListenAddr::Unix(path) = &socket.addr
             && let Some(directory) = path.parent().filter(|path| !path.as_os_str().is_empty())
             && !directory.is_dir()
         {
@@ -43,10 +44,10 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
                 .help("name it in the `sockets` of an app, or remove it");
         }
     }
-    for app in &config.apps {
-        for (key, out_of_reach) in crate::limits_out_of_reach(&app.limits) {
+    for app in config.apps.iter().map(|app| &app.spec) {
+        for (key, out_of_reach) in crate::limits_out_of_reach(&app.command.limits) {
             let mistake = found.add(place(&["app", &app.name, "limits", key]), out_of_reach);
-            mistake.help(match app.limits.is_required {
+            mistake.help(match app.command.limits.is_required {
                 true => "ask for less, or write `required = false`",
                 false => "it is not required, so workers get the nearest that they may have",
             });
@@ -80,19 +81,25 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
 }
 
 /// The user and the group that there are not on this machine. An id need not have a name.
-fn unknown_accounts(app: &App) -> impl Iterator<Item = (&'static str, String)> {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever checks a file waits for the answer, and runs nothing meanwhile"
+)]
+fn unknown_accounts(app: &AppSpec) -> impl Iterator<Item = (&'static str, String)> {
     let is_named = |account: &&String| account.parse::<u32>().is_err();
     // Where the system can't say, nothing is said.
-    let user = app.user.as_ref().filter(is_named).filter(|name| matches!(User::from_name(name), Ok(None)));
-    let group = app.group.as_ref().filter(is_named).filter(|name| matches!(Group::from_name(name), Ok(None)));
+    let user =
+        app.command.user.as_ref().filter(is_named).filter(|name| matches!(User::from_name(name), Ok(None)));
+    let group =
+        app.command.group.as_ref().filter(is_named).filter(|name| matches!(Group::from_name(name), Ok(None)));
     let unknown = |what, name: &String| format!("there is no {what} `{}`", shown(name));
     let user = user.map(|name| ("user", unknown("user", name)));
     user.into_iter().chain(group.map(|name| ("group", unknown("group", name))))
 }
 
 /// The first thing that keeps an app from being run, and its key. Without its directory nothing is known of its command.
-fn obstacle(app: &App, directory: Option<&Path>) -> Option<(&'static str, String)> {
-    let cwd = app.cwd.as_deref().or(directory).unwrap_or(Path::new("."));
+fn obstacle(app: &AppSpec, directory: Option<&Path>) -> Option<(&'static str, String)> {
+    let cwd = app.command.cwd.as_deref().or(directory).unwrap_or(Path::new("."));
     let cwd = if cwd == Path::new(".") { env::current_dir().unwrap_or_default() } else { cwd.to_owned() };
     let named = cwd.display();
     match fs::metadata(&cwd) {
@@ -100,7 +107,7 @@ fn obstacle(app: &App, directory: Option<&Path>) -> Option<(&'static str, String
         Ok(there) if !there.is_dir() => return Some(("cwd", format!("`{named}` is no directory"))),
         Ok(_) => {}
     }
-    let program = app.command.first()?;
+    let program = app.command.program.to_str()?;
     let places = candidates(app, program);
     let inside: Vec<PathBuf> = places.iter().map(|place| cwd.join(place)).collect();
     if let Some(file) = inside.iter().find(|file| is_program(file)) {
@@ -120,12 +127,12 @@ fn obstacle(app: &App, directory: Option<&Path>) -> Option<(&'static str, String
 }
 
 /// Where the master would look for a program: it itself if it names a path, else in the worker's own `PATH`.
-fn candidates(app: &App, program: &str) -> Vec<PathBuf> {
+fn candidates(app: &AppSpec, program: &str) -> Vec<PathBuf> {
     if program.contains('/') {
         return vec![PathBuf::from(program)];
     }
-    let own = app.env.iter().rev().find(|(key, _)| key == "PATH").map(|(_, value)| OsString::from(value));
-    let inherited = || env::var_os("PATH").filter(|_| !app.env_clear);
+    let own = app.command.env.iter().rev().find(|(key, _)| key == "PATH").map(|(_, value)| value.clone());
+    let inherited = || env::var_os("PATH").filter(|_| !app.command.env_clear);
     // What execvp(3) searches when there is no PATH.
     let path = own.or_else(inherited).unwrap_or_else(|| OsStr::new("/bin:/usr/bin").to_owned());
     env::split_paths(&path).map(|directory| directory.join(program)).collect()
@@ -159,15 +166,14 @@ impl<'a> InVain<'a> {
     }
 }
 
-fn passed_in_vain(app: &App) -> Option<InVain<'_>> {
-    let (program, args) = app.command.split_first()?;
-    let bare = || crate::Command::new(program).args(args);
+fn passed_in_vain(app: &AppSpec) -> Option<InVain<'_>> {
+    let bare = || crate::Command::new(&app.command.program).args(&app.command.args);
     if let Some(why) = crate::passed_in_vain(&bare()) {
         return Some(InVain { why, variable: None });
     }
-    app.env.iter().find_map(|(key, value)| {
+    app.command.env.iter().find_map(|(key, value)| {
         let why = crate::passed_in_vain(&bare().env(key, value))?;
-        Some(InVain { why, variable: Some(key) })
+        Some(InVain { why, variable: key.to_str() })
     })
 }
 

@@ -1,35 +1,20 @@
-//! `app.NAME.start.probe`, and what every probe asks.
+//! What every probe asks.
 
 use std::ops::Range;
 
-use crate::config::{ConfigError, HttpUrl, Probe, ProbeKind, fill_in};
+use toml_edit::{Array, Value};
+
+use crate::config::{ConfigError, HttpUrl, ProbeKind, fill_in};
 
 use super::mistake::{Mistakes, shown};
-use super::model::Protocol;
 use super::reader::{Entry, Reader};
-use super::{app, socket, value};
+use super::{socket, surroundings, value};
 
 /// What can be asked; a probe has one of these.
 const KINDS: [&str; 3] = ["tcp", "http", "exec"];
 
-/// Reads `probe`, which only a worker that can't say by itself that it is ready has use for.
-pub(super) fn read(start: &mut Reader<'_, '_>, protocol: Protocol) -> Option<Probe> {
-    let entry = start.entry("probe")?;
-    if protocol != Protocol::None {
-        let message = format!("{} has no meaning for a worker that says when it is ready", entry.path);
-        start.mistakes().add(entry.key_span, message).help("leave it out, or set `protocol = \"none\"`");
-    }
-    start.table("probe", |table| {
-        let kind = question(table);
-        let default = Probe::tcp("");
-        let interval = table.setting("interval", default.interval, value::some_duration).value;
-        let timeout = table.setting("timeout", default.timeout, value::some_duration).value;
-        kind.map(|kind| Probe { kind, interval, timeout })
-    })
-}
-
 /// Reads what is asked, the same of every probe.
-pub(super) fn question(table: &mut Reader<'_, '_>) -> Option<ProbeKind> {
+pub(in crate::config) fn question(table: &mut Reader<'_, '_>) -> Option<ProbeKind> {
     let kinds = KINDS.map(|key| table.entry(key));
     let [tcp, http, exec] = &kinds;
     let spans: Vec<(&str, Range<usize>)> =
@@ -52,7 +37,7 @@ pub(super) fn question(table: &mut Reader<'_, '_>) -> Option<ProbeKind> {
     match (tcp, http, exec) {
         (Some(tcp), ..) => peer(tcp, mistakes).map(|addr| ProbeKind::Tcp { addr }),
         (None, Some(http), _) => url(http, mistakes).map(|url| ProbeKind::Http { url, host, status }),
-        (None, None, Some(exec)) => app::command(exec, mistakes).map(|words| {
+        (None, None, Some(exec)) => surroundings::command(exec, mistakes).map(|words| {
             let mut words = words.into_iter().map(Into::into);
             ProbeKind::Exec { program: words.next().unwrap_or_default(), args: words.collect() }
         }),
@@ -121,14 +106,35 @@ fn host<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
 }
 
 fn status<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<u16>> {
-    let code = |value: &toml_edit::Value| {
+    let code = |value: &Value| {
         value.as_integer().and_then(|code| u16::try_from(code).ok()).filter(|code| (200..=599).contains(code))
     };
     let codes = value::elements(entry, mistakes, ("status codes", "a status code from 200 to 599"), code)?;
-    if entry.item.as_array().is_some_and(toml_edit::Array::is_empty) {
+    if entry.item.as_array().is_some_and(Array::is_empty) {
         mistakes
             .add(entry.span.clone(), format!("{} is empty: no answer would do", entry.path))
             .help("leave it out for 200 to 399");
     }
     Some(codes.into_iter().map(|(code, _)| code).collect())
+}
+
+/// What is asked, as a file has it.
+pub(in crate::config) fn written(kind: &ProbeKind) -> Vec<(&'static str, Value)> {
+    match kind {
+        ProbeKind::Tcp { addr } => vec![("tcp", addr.into())],
+        ProbeKind::Http { url, host, status } => {
+            let mut rows = vec![("http", url.to_string().into())];
+            rows.extend(host.iter().map(|host| ("host", host.into())));
+            if !status.is_empty() {
+                let codes = Array::from_iter(status.iter().map(|code| i64::from(*code)));
+                rows.push(("status", codes.into()));
+            }
+            rows
+        }
+        // Words of a file, which are text.
+        ProbeKind::Exec { program, args } => {
+            let words = std::iter::once(program).chain(args).map(|word| word.to_string_lossy().into_owned());
+            vec![("exec", Array::from_iter(words).into())]
+        }
+    }
 }

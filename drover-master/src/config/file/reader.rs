@@ -12,10 +12,11 @@ use super::foreign;
 use super::mistake::{Mistake, Mistakes, shown};
 use super::names::key_shown;
 use super::suggest::{did_you_mean, suggest};
+use crate::config::keys;
 
 /// One table of the file, in the middle of being read.
 #[derive(Debug)]
-pub(super) struct Reader<'t, 'm> {
+pub(in crate::config) struct Reader<'t, 'm> {
     table: Option<Rows<'t>>,
     path: String,
     span: Range<usize>,
@@ -105,6 +106,30 @@ impl<'t> Reader<'t, '_> {
                 None
             }
         }
+    }
+
+    /// Asks for a key of the table, by its name here; `required` is the help if it has to be there. Whether nothing is wrong with it.
+    pub(in crate::config) fn key<S>(
+        &mut self,
+        key: &keys::Key<S>,
+        name: &'static str,
+        required: Option<&'static str>,
+        into: &mut S,
+    ) -> bool {
+        let Some(entry) = self.entry(name) else {
+            if let Some(help) = required {
+                let message = format!("missing key `{name}`{}", self.in_here());
+                self.miss(name, message, help);
+            }
+            return required.is_none();
+        };
+        // To say that there is none is right wherever it has no meaning.
+        if let Some((fault, help)) = key.needs(into).filter(|_| !entry.item.is_bool()) {
+            self.mistakes.add(entry.key_span.clone(), format!("{} {fault}", entry.path)).help(help);
+        }
+        let is_right = key.read(into, &entry, self.mistakes);
+        self.mistakes.note_place(&entry, is_right);
+        is_right
     }
 
     /// Asks for a value that has a default.
@@ -199,17 +224,17 @@ impl Reader<'_, '_> {
 
 /// A key and what it holds.
 #[derive(Clone, Debug)]
-pub(super) struct Entry<'t> {
+pub(in crate::config) struct Entry<'t> {
     /// The key itself.
     pub(super) name: &'t str,
     /// The whole dotted path, as messages show it.
-    pub(super) path: String,
+    pub(in crate::config) path: String,
     /// The item under the key.
-    pub(super) item: &'t Item,
+    pub(in crate::config) item: &'t Item,
     /// Where the key stands.
     pub(super) key_span: Range<usize>,
     /// Where the value stands; the key's place if it has none of its own, as an implied table.
-    pub(super) span: Range<usize>,
+    pub(in crate::config) span: Range<usize>,
 }
 
 impl<'t> Entry<'t> {
@@ -219,13 +244,27 @@ impl<'t> Entry<'t> {
         Self { name: key.get(), path: joined(parent, key.get()), item, key_span, span }
     }
 
+    /// Reads this as a table.
+    pub(in crate::config) fn section<T>(
+        &self,
+        mistakes: &mut Mistakes<'t>,
+        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+    ) -> T {
+        let table = self.table(mistakes);
+        Reader::section(table, self.path.clone(), self.key_span.clone(), mistakes, read)
+    }
+
     /// The entries of this table; none, and a mistake, if it is no table.
     pub(super) fn rows(&self, mistakes: &mut Mistakes<'t>) -> Vec<Self> {
         self.table(mistakes).map(|rows| rows.entries(&self.path).collect()).unwrap_or_default()
     }
 
     /// Notes that this is not the kind of value it should be; the answer takes the help.
-    pub(super) fn mistype<'m>(&self, mistakes: &'m mut Mistakes<'t>, expected: &str) -> &'m mut Mistake {
+    pub(in crate::config) fn mistype<'m>(
+        &self,
+        mistakes: &'m mut Mistakes<'t>,
+        expected: &str,
+    ) -> &'m mut Mistake {
         mistakes.add(self.span.clone(), format!("{} is {}, not {expected}", self.path, kind(self.item)))
     }
 

@@ -2,13 +2,11 @@
 
 use std::ops::Range;
 
-use crate::config::{Condition, Dependency};
+use crate::config::{Condition, Dependency, keys};
 
 use super::mistake::{Mistakes, shown};
 use super::reader::{Entry, Reader};
 use super::{names, suggest, value};
-
-const CONDITIONS: &[(&str, Condition)] = &[("ready", Condition::Ready), ("completed", Condition::Completed)];
 
 /// Who depends on whom, and where it says so.
 #[derive(Debug)]
@@ -44,7 +42,7 @@ fn dependency<'t>(
     relations: &mut Vec<Relation<'t>>,
     mistakes: &mut Mistakes<'t>,
 ) -> Option<Dependency> {
-    let condition = value::word(CONDITIONS)(row, mistakes);
+    let condition = value::word(keys::conditions())(row, mistakes);
     relations.push(Relation { app, on: row.name, span: row.key_span.clone(), condition });
     let condition = condition?;
     Some(Dependency { app: row.name.to_owned(), condition })

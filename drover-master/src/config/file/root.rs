@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::config::RestartWhen;
+use crate::config::{ListenAddr, ListenSpec, RestartWhen};
 use toml_edit::Table;
 
 use super::mistake::Mistakes;
-use super::model::{App, Config, HostPort, Listen, Socket};
+use super::model::Config;
 use super::reader::{Entry, Reader};
 use super::{app, master, names, relation, socket};
 
@@ -27,30 +27,30 @@ pub(super) fn read<'t>(
             check_name(socket.mistakes(), entry, "socket");
             socket::read(socket, entry)
         });
-        let sockets: Vec<(Socket, Range<usize>)> = sockets.into_iter().flatten().collect();
+        let sockets: Vec<(ListenSpec, Range<usize>)> = sockets.into_iter().flatten().collect();
         check_addresses(root.mistakes(), &sockets);
+        let specs: Vec<ListenSpec> = sockets.iter().map(|(socket, _)| socket.clone()).collect();
 
         let (mut named, mut relations) = (Vec::new(), Vec::new());
         let apps = root.named_tables("app", |app, entry| {
             named.push(entry.name);
             check_name(app.mistakes(), entry, "app");
             let depends_on = relation::read(app, entry.name, &mut relations);
-            Some(App { depends_on, ..app::read(app, entry, &declared, directory)? })
+            let mut app = app::read(app, entry, &declared, &specs, directory)?;
+            app.spec.depends_on = depends_on;
+            Some(app)
         });
         relation::check(root.mistakes(), &relations, &named);
-        let always = |app: &&App| app.restart.when == RestartWhen::Always;
-        let always: Vec<&str> = apps.iter().flatten().filter(always).map(|app| app.name.as_str()).collect();
+        let specs_of_apps = || apps.iter().flatten().map(|app| &app.spec);
+        let always = specs_of_apps().filter(|app| app.restart.when == RestartWhen::Always);
+        let always: Vec<&str> = always.map(|app| app.name.as_str()).collect();
         relation::check_completions(root.mistakes(), &relations, &always);
         socket::check_queues(root.mistakes(), &sockets, apps.iter().flatten());
         if table.get("app").is_none_or(|item| item.as_table_like().is_some_and(|table| table.is_empty())) {
             root.miss("app", "no app to run", "add one: `[app.web]` with `command = [\"…\"]`");
         }
 
-        Some(Config {
-            master,
-            sockets: sockets.into_iter().map(|(socket, _)| socket).collect(),
-            apps: apps.into_iter().collect::<Option<_>>()?,
-        })
+        Some(Config { master, sockets: specs, apps: apps.into_iter().collect::<Option<_>>()? })
     })
 }
 
@@ -75,21 +75,18 @@ fn check_name(mistakes: &mut Mistakes<'_>, entry: &Entry<'_>, what: &str) {
 }
 
 /// Notes sockets that the kernel would refuse because an earlier one has their address.
-fn check_addresses(mistakes: &mut Mistakes<'_>, sockets: &[(Socket, Range<usize>)]) {
+fn check_addresses(mistakes: &mut Mistakes<'_>, sockets: &[(ListenSpec, Range<usize>)]) {
     for (index, (socket, span)) in sockets.iter().enumerate() {
         // Port 0 is another port each time.
-        if matches!(
-            socket.listen,
-            Listen::Tcp(HostPort { port: 0, .. }) | Listen::Udp(HostPort { port: 0, .. })
-        ) {
+        if matches!(&socket.addr, ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if addr.ends_with(":0")) {
             continue;
         }
-        let earlier = sockets[..index].iter().find(|(earlier, _)| earlier.listen == socket.listen);
+        let earlier = sockets[..index].iter().find(|(earlier, _)| earlier.addr == socket.addr);
         if let Some((earlier, earlier_span)) = earlier {
             let message = format!("sockets `{}` and `{}` have the same address", earlier.name, socket.name);
             mistakes
                 .add(span.clone(), message)
-                .label(span.clone(), format!("{} again", socket.listen))
+                .label(span.clone(), format!("{} again", socket.addr))
                 .label(earlier_span.clone(), "first here")
                 .help("apps can share a socket: name the first one in both");
         }

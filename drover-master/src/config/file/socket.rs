@@ -1,64 +1,66 @@
 //! `[sockets.NAME]`.
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use crate::config::ListenMode;
+use crate::config::{ListenAddr, ListenMode, ListenSpec, keys};
 
 use super::mistake::{Mistakes, shown};
-use super::model::{App, HostPort, Listen, Socket, Workers};
+use super::model::App;
 use super::reader::{Entry, Reader};
 use super::value;
 
-const MODES: &[(&str, ListenMode)] = &[("shared", ListenMode::Shared), ("reuseport", ListenMode::Reuseport)];
-
 /// Reads one socket, with the place of its address.
-pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>) -> Option<(Socket, Range<usize>)> {
-    let listen = table.required("listen", "say where, for example `listen = \"127.0.0.1:8080\"`", listen);
-    let backlog = table.setting("backlog", Socket::DEFAULT_BACKLOG, value::whole(1..=65535)).value;
-    let mode = table.optional("mode", |entry, mistakes| {
-        value::word(MODES)(entry, mistakes).map(|mode| (mode, entry.span.clone()))
-    });
-    let (listen, span) = listen?;
-    if let Some((ListenMode::Reuseport, at)) = &mode
-        && let Some((what, help)) = no_queues(&listen)
-    {
-        table
-            .mistakes()
-            .add(at.clone(), format!("{}.mode is `reuseport`, but {what}", entry.path))
-            .help(help);
+pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>) -> Option<(ListenSpec, Range<usize>)> {
+    let mut socket = ListenSpec::new(entry.name, ListenAddr::Tcp(String::new()));
+    for key in keys::of_socket() {
+        let help = "say where, for example `listen = \"127.0.0.1:8080\"`";
+        table.key(key, key.path(), Some(help).filter(|_| key.path() == "listen"), &mut socket);
     }
-    let mode = mode.map_or_else(ListenMode::default, |(mode, _)| mode);
-    Some((Socket { name: entry.name.to_owned(), listen, backlog, mode }, span))
+    let place =
+        |key: &str, mistakes: &Mistakes<'t>| mistakes.place(&format!("{}.{key}", entry.path)).cloned();
+    let listen = place("listen", table.mistakes()).filter(|place| place.is_right)?;
+    if let (ListenMode::Reuseport, Some(mode)) = (socket.mode, place("mode", table.mistakes()))
+        && let Some((what, help)) = no_queues(&socket.addr)
+    {
+        table.mistakes().add(mode.span, format!("{}.mode is `reuseport`, but {what}", entry.path)).help(help);
+    }
+    Some((socket, listen.span))
 }
 
 /// What keeps a socket from having a queue for each slot, and what helps.
-fn no_queues(listen: &Listen) -> Option<(&'static str, &'static str)> {
+fn no_queues(listen: &ListenAddr) -> Option<(&'static str, &'static str)> {
     match listen {
-        Listen::Tcp(_) => None,
-        Listen::Udp(_) => {
+        ListenAddr::Tcp(_) => None,
+        ListenAddr::Udp(_) => {
             Some(("with UDP every restart would lead clients to other workers", "use `shared`, the default"))
         }
-        Listen::Unix(_) => Some(("a Unix socket has no such mode", "use `shared`, the default")),
+        ListenAddr::Unix(_) => Some(("a Unix socket has no such mode", "use `shared`, the default")),
     }
 }
 
 /// Notes sockets with a queue for each slot that have more than one app's slots to serve, or too many.
 pub(super) fn check_queues<'c>(
     mistakes: &mut Mistakes<'_>,
-    sockets: &[(Socket, Range<usize>)],
+    sockets: &[(ListenSpec, Range<usize>)],
     apps: impl Iterator<Item = &'c App> + Clone,
 ) {
     for (socket, span) in sockets.iter().filter(|(socket, _)| socket.mode == ListenMode::Reuseport) {
         let mut named = apps.clone().filter(|app| app.sockets.contains(&socket.name));
         let what = match (named.next(), named.next()) {
             (Some(one), Some(other)) => {
-                format!("apps `{}` and `{}` name the socket `{}`", one.name, other.name, socket.name)
+                format!(
+                    "apps `{}` and `{}` name the socket `{}`",
+                    one.spec.name, other.spec.name, socket.name
+                )
             }
-            (Some(App { workers: Workers::Count(count), name, .. }), None)
-                if *count > ListenMode::MAX_SLOTS =>
+            // How many CPUs there are is known where it runs.
+            (Some(app), None)
+                if app.spec.workers > ListenMode::MAX_SLOTS && !app.of_machine.contains(&"workers") =>
             {
+                let (name, count) = (&app.spec.name, app.spec.workers);
                 format!("app `{name}` has {count} workers on the socket `{}`", socket.name)
             }
             _ => continue,
@@ -70,7 +72,7 @@ pub(super) fn check_queues<'c>(
     }
 }
 
-fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<(Listen, Range<usize>)> {
+pub(in crate::config) fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<ListenAddr> {
     if let Some(port) = entry.item.as_integer() {
         let help = format!("write `\"127.0.0.1:{port}\"`, or `\"0.0.0.0:{port}\"` for the whole network");
         entry.mistype(mistakes, "a string").help(help);
@@ -78,7 +80,7 @@ fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<(Listen,
     }
     let text = value::string(entry, mistakes)?;
     match address(text) {
-        Ok(listen) => Some((listen, entry.span.clone())),
+        Ok(listen) => Some(listen),
         Err((fault, help)) => {
             mistakes.add(entry.span.clone(), format!("{} {fault}", entry.path)).help(help);
             None
@@ -88,17 +90,17 @@ fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<(Listen,
 
 type Fault = (String, String);
 
-fn address(text: &str) -> Result<Listen, Fault> {
+fn address(text: &str) -> Result<ListenAddr, Fault> {
     if let Some(path) = text.strip_prefix("unix:") {
         return unix(path);
     }
     match text.strip_prefix("udp:") {
-        Some(addr) => host_port(addr).map(Listen::Udp),
-        None => host_port(text).map(Listen::Tcp),
+        Some(addr) => host_port(addr).map(|addr| ListenAddr::Udp(addr.to_string())),
+        None => host_port(text).map(|addr| ListenAddr::Tcp(addr.to_string())),
     }
 }
 
-fn unix(path: &str) -> Result<Listen, Fault> {
+fn unix(path: &str) -> Result<ListenAddr, Fault> {
     let fault = if path.is_empty() {
         "has an empty path"
     } else if path.starts_with('@') {
@@ -107,7 +109,7 @@ fn unix(path: &str) -> Result<Listen, Fault> {
         let fault = format!("has a path of {} bytes", path.len());
         return Err((fault, format!("the kernel takes at most {LONGEST_UNIX_PATH}: choose a shorter one")));
     } else {
-        return Ok(Listen::Unix(PathBuf::from(path)));
+        return Ok(ListenAddr::Unix(PathBuf::from(path)));
     };
     Err((fault.to_owned(), "write for example `unix:/run/app.sock`".to_owned()))
 }
@@ -175,6 +177,26 @@ fn host(host: &str, port: &str) -> Result<String, Fault> {
         return Ok(host.to_ascii_lowercase());
     }
     Err((fault(), "write HOST:PORT or unix:PATH".to_owned()))
+}
+
+/// A host and a port.
+struct HostPort {
+    /// A host name, an IPv4 address, or an IPv6 address without its brackets.
+    host: String,
+    /// The port; 0 lets the kernel choose one.
+    port: u16,
+}
+
+impl fmt::Display for HostPort {
+    /// Writes an IPv6 address with its brackets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.parse::<Ipv6Addr>().is_ok() {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
+        }
+    }
 }
 
 /// What `sun_path` of unix(7) holds, without its final NUL.

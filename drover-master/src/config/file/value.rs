@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use toml_edit::Value;
 
-use super::mistake::{Mistakes, shown};
-use super::reader::{Entry, Origin, Setting};
+use super::mistake::{Mistakes, Place, shown};
+use super::reader::Entry;
 use super::{names, suggest, units};
 
 /// A text; control characters are allowed, but not the NUL that no system call can carry.
-pub(super) fn string<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<&'t str> {
+pub(in crate::config) fn string<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<&'t str> {
     let Some(text) = entry.item.as_str() else {
         entry.mistype(mistakes, "a string");
         return None;
@@ -24,7 +24,10 @@ pub(super) fn string<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Opti
 }
 
 /// A text that says something.
-pub(super) fn filled_string<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<&'t str> {
+pub(in crate::config) fn filled_string<'t>(
+    entry: &Entry<'t>,
+    mistakes: &mut Mistakes<'t>,
+) -> Option<&'t str> {
     let text = string(entry, mistakes)?;
     if text.is_empty() {
         mistakes.add(entry.span.clone(), format!("{} is empty", entry.path));
@@ -34,7 +37,7 @@ pub(super) fn filled_string<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) 
 }
 
 /// `true` or `false`.
-pub(super) fn boolean<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<bool> {
+pub(in crate::config) fn boolean<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<bool> {
     let value = entry.item.as_bool();
     if value.is_none() {
         entry.mistype(mistakes, "a boolean");
@@ -43,7 +46,7 @@ pub(super) fn boolean<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Opt
 }
 
 /// A whole number within limits.
-pub(super) fn whole<'t>(
+pub(in crate::config) fn whole<'t>(
     limits: RangeInclusive<u32>,
 ) -> impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<u32> {
     move |entry, mistakes| {
@@ -63,7 +66,7 @@ pub(super) fn whole<'t>(
 }
 
 /// A whole number within limits that may lie below zero.
-pub(super) fn integer<'t>(
+pub(in crate::config) fn integer<'t>(
     limits: RangeInclusive<i32>,
 ) -> impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<i32> {
     move |entry, mistakes| {
@@ -80,7 +83,7 @@ pub(super) fn integer<'t>(
 }
 
 /// A number, with or without a fraction, within limits; the upper one may be infinite, the number may not.
-pub(super) fn number<'t>(
+pub(in crate::config) fn number<'t>(
     limits: RangeInclusive<f64>,
 ) -> impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<f64> {
     move |entry, mistakes| {
@@ -105,7 +108,7 @@ pub(super) fn number<'t>(
 }
 
 /// A duration with units.
-pub(super) fn duration<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Duration> {
+pub(in crate::config) fn duration<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Duration> {
     if let Some(number) = entry.item.as_integer() {
         let example = if number < 0 { 30 } else { number };
         mistakes
@@ -127,7 +130,10 @@ pub(super) fn duration<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Op
 }
 
 /// A duration with units that is more than zero.
-pub(super) fn some_duration<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Duration> {
+pub(in crate::config) fn some_duration<'t>(
+    entry: &Entry<'t>,
+    mistakes: &mut Mistakes<'t>,
+) -> Option<Duration> {
     let duration = duration(entry, mistakes)?;
     if duration.is_zero() {
         mistakes.add(entry.span.clone(), format!("{} must be more than zero", entry.path));
@@ -137,7 +143,7 @@ pub(super) fn some_duration<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) 
 }
 
 /// One of a few words, each with its meaning.
-pub(super) fn word<'t, T: Copy>(
+pub(in crate::config) fn word<'t, T: Copy>(
     words: &'static [(&'static str, T)],
 ) -> impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T> {
     move |entry, mistakes| {
@@ -154,7 +160,7 @@ pub(super) fn word<'t, T: Copy>(
 }
 
 /// The name of the master.
-pub(super) fn name<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+pub(in crate::config) fn name<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let name = string(entry, mistakes)?;
     if let Some((fault, help)) = names::fault(name) {
         mistakes.add(entry.span.clone(), format!("{} {fault}", entry.path)).help(help);
@@ -164,7 +170,7 @@ pub(super) fn name<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option
 }
 
 /// The elements of an array that are right, each with its place.
-pub(super) fn elements<'t, T>(
+pub(in crate::config) fn elements<'t, T>(
     entry: &Entry<'t>,
     mistakes: &mut Mistakes<'t>,
     (many, one): (&str, &str),
@@ -188,30 +194,31 @@ pub(super) fn elements<'t, T>(
     Some(elements)
 }
 
-/// Notes it when `least` is above `most`, where the file says so.
+/// Notes it when the time of one key of a table is above that of another, where the file says so.
 pub(super) fn in_order(
     mistakes: &mut Mistakes<'_>,
     path: &str,
-    least: &Setting<Duration>,
-    most: &Setting<Duration>,
+    (low, least): (&str, Duration),
+    (high, most): (&str, Duration),
 ) {
-    if least.value <= most.value {
+    if least <= most {
         return;
     }
-    let span = match (&least.origin, &most.origin) {
-        (Origin::Mistaken, _) | (_, Origin::Mistaken) | (Origin::Default, Origin::Default) => return,
-        (Origin::Written(span), _) | (Origin::Default, Origin::Written(span)) => span.clone(),
+    let place = |key: &str| mistakes.place(&format!("{path}.{key}")).cloned();
+    let (lower, upper) = (place(low), place(high));
+    // What a mistake keeps from being known would only lead astray.
+    let is_known = [&lower, &upper].into_iter().flatten().all(|place| place.is_right);
+    let Some(at) = lower.as_ref().or(upper.as_ref()).filter(|_| is_known) else { return };
+    let told = |time, place: &Option<Place>| {
+        let default = if place.is_none() { ", the default" } else { "" };
+        format!("({}{default})", units::format_duration(time))
     };
-    let told = |setting: &Setting<Duration>| {
-        let default = if setting.origin == Origin::Default { ", the default" } else { "" };
-        format!("({}{default})", units::format_duration(setting.value))
-    };
-    let (low, high) = (least.key, most.key);
-    let mistake = mistakes
-        .add(span, format!("{path}.{low} {} is longer than {path}.{high} {}", told(least), told(most)));
+    let (least, most) = (told(least, &lower), told(most, &upper));
+    let mistake =
+        mistakes.add(at.span.clone(), format!("{path}.{low} {least} is longer than {path}.{high} {most}"));
     mistake.help(format!("raise `{high}` or lower `{low}`"));
-    if let (Origin::Written(_), Origin::Written(other)) = (&least.origin, &most.origin) {
-        mistake.label(other.clone(), format!("`{high}` is set here"));
+    if let (Some(_), Some(other)) = (&lower, upper) {
+        mistake.label(other.span, format!("`{high}` is set here"));
     }
 }
 

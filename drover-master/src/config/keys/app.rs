@@ -1,41 +1,41 @@
 //! The keys of an app itself: what is run, how often, in which surroundings, and its place among others.
 
+use std::ffi::OsString;
+
 use ChangeClass::{Live, Reload, Restart};
 
-use super::field::{Computed, at};
+use super::field::{Computed, Joined, at};
 use super::form::Form;
-use super::kind::{Account, Directory, Flag, Input, Mask, Maybe, Time, Variables, Whole};
+use super::kind::{
+    Account, CommandLine, Count, Directory, Flag, Input, Mask, Maybe, OrFalse, Time, Variables, Whole,
+};
 use super::parts::{ACCESSES, APP_KINDS, HEARTBEAT, LIMITS, PROTOCOLS, RELOAD, SUSPEND};
 use super::{Key, shown};
-use crate::config::{AppSpec, ChangeClass, Limits, Protocol, Stdin};
+use crate::config::{AppSpec, ChangeClass, Command, Limits, Protocol, Stdin};
 use crate::machine::exit::signal_name;
 
 pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "command",
         Reload,
-        &Computed {
-            is_same: |old: &AppSpec, new| {
-                (&old.command.program, &old.command.args) == (&new.command.program, &new.command.args)
+        &Joined {
+            of: |app: &AppSpec| {
+                let Command { program, args, .. } = &app.command;
+                std::iter::once(program).chain(args).cloned().collect()
             },
-            take: |into, from| {
-                into.command.program.clone_from(&from.command.program);
-                into.command.args.clone_from(&from.command.args);
+            set: |app, words: Vec<OsString>| {
+                let mut words = words.into_iter();
+                app.command.program = words.next().unwrap_or_default();
+                app.command.args = words.collect();
             },
-            shown: |app| Some(app.command.to_string()),
-            form: || Form::Command,
+            kind: CommandLine,
         },
         "The program and its arguments. No shell is involved; a text is split into words as a shell would, without expansion.",
     ),
     Key::new(
         "workers",
         Live,
-        &Computed {
-            is_same: |old: &AppSpec, new| old.workers == new.workers,
-            take: |into, from| into.workers = from.workers,
-            shown: |app| Some(app.workers.to_string()),
-            form: || Form::Workers,
-        },
+        at!(AppSpec, workers, Count),
         "How many workers are kept. `auto`: one for each CPU that the CPU quota allows. A oneshot has 1 unless this says otherwise.",
     ),
     Key::new(
@@ -72,14 +72,27 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         Reload,
         at!(AppSpec, notify_fd, Maybe(Whole(3, 255))),
         "The descriptor on which a worker writes a newline when it is ready, as s6 has it; above those of its sockets. Only with `protocol = \"notify\"`. Default: it says so by sd_notify(3).",
-    ),
+    )
+    .needing(|app| {
+        let fault = "has no meaning without the protocol that it belongs to";
+        (app.protocol != Protocol::Notify).then_some((fault, SET_NOTIFY))
+    }),
     Key::new(
         "notify_access",
         Reload,
         at!(AppSpec, notify_access, ACCESSES),
         "Which processes of a worker may speak for it by sd_notify(3). `main`: its main process; READY=1 and STATUS= also a `systemd-notify`. `all`: every process of its tree. Only with `protocol = \"notify\"`, and not with `notify_fd`.",
     )
-    .where_(|app| app.protocol == Protocol::Notify && app.notify_fd.is_none()),
+    .needing(|app| {
+        let fault = "has no meaning without the socket of sd_notify(3)";
+        match (app.protocol, app.notify_fd) {
+            (Protocol::Notify, None) => None,
+            (Protocol::Notify, Some(_)) => {
+                Some((fault, "leave it out; with `notify_fd` whoever holds that may speak"))
+            }
+            _ => Some((fault, SET_NOTIFY)),
+        }
+    }),
     Key::new(
         "kind",
         Restart,
@@ -108,12 +121,17 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "heartbeat",
         Live,
-        at!(AppSpec, heartbeat, Maybe(HEARTBEAT)),
+        at!(AppSpec, heartbeat, OrFalse(HEARTBEAT)),
         "How a worker of the protocol is asked for a sign of life; `false`: not at all.",
     )
+    .needing(|app| {
+        let fault = "has no meaning for a worker that does not speak `drover`";
+        let help = "leave it out, or set `protocol = \"drover\"`";
+        (app.protocol != Protocol::Drover).then_some((fault, help))
+    })
     .told_as(|app| {
         let shown = app.heartbeat.as_ref().and_then(shown::heartbeat);
-        (app.protocol == Protocol::Drover).then(|| shown.unwrap_or_else(|| "none".to_owned()))
+        Some(shown.unwrap_or_else(|| "none".to_owned()))
     }),
     // Told to a worker when it starts.
     Key::new(
@@ -121,21 +139,40 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         Reload,
         at!(AppSpec, watchdog, Maybe(Time::SOME)),
         "How often a worker that is ready has to say that it makes progress; one that does not is ended. Default: never. Too short ends one that is busy for a moment, too long finds a hung one late. Not with `protocol = \"none\"`.",
-    ),
+    )
+    .needing(|app| match (app.protocol, app.notify_fd) {
+        (Protocol::None, _) => Some((
+            "has no meaning for a worker without a protocol",
+            "leave it out, or set `protocol = \"notify\"`, if it says WATCHDOG=1",
+        )),
+        (_, Some(_)) => Some((
+            "has no meaning with `notify_fd`, which only tells of readiness",
+            "leave one of them out",
+        )),
+        (Protocol::Notify | Protocol::Drover, None) => None,
+    }),
     Key::new(
         "reload",
         Live,
         at!(AppSpec, reload, Maybe(RELOAD)),
         "The signal by which a worker reads its configuration again by itself: then `drover reload` sends it to one worker after the other. Default: a reload replaces the workers.",
-    ),
+    )
+    .needing(|app| {
+        let fault = "has no meaning for workers of the protocol, which are replaced";
+        (app.protocol == Protocol::Drover).then_some((fault, "leave it out"))
+    }),
     Key::new(
         "suspend",
         Live,
         at!(AppSpec, suspend, Maybe(SUSPEND)),
         "The signals by which a worker without a protocol rests and goes on.",
     )
+    .needing(|app| {
+        let fault = "has no meaning for a worker of the protocol, which is told";
+        (app.protocol == Protocol::Drover).then_some((fault, SET_NONE))
+    })
     .told_as(|app| {
-        let signals = app.suspend.filter(|_| app.protocol != Protocol::Drover)?;
+        let signals = app.suspend?;
         Some(format!(
             "by {}, resumed by {}",
             signal_name(signals.signal),
@@ -196,6 +233,9 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     )
     .where_(|app| app.command.limits != Limits::default()),
 ];
+
+const SET_NOTIFY: &str = "leave it out, or set `protocol = \"notify\"`";
+pub(super) const SET_NONE: &str = "leave it out, or set `protocol = \"none\"`";
 
 fn names_of_sockets(app: &AppSpec) -> Option<String> {
     let names = app.listeners.iter().map(|listener| listener.name.as_str()).collect::<Vec<_>>().join(", ");

@@ -2,6 +2,18 @@
 
 use super::form::Form;
 use super::kind::Kind;
+#[cfg(feature = "file")]
+use super::written::Written;
+#[cfg(feature = "file")]
+use crate::config::file::{mistake::Mistakes, reader::Entry};
+#[cfg(feature = "file")]
+use toml_edit::Item;
+
+/// Without files, any kind will do.
+#[cfg(not(feature = "file"))]
+pub(super) trait Written<V> {}
+#[cfg(not(feature = "file"))]
+impl<V, K> Written<V> for K {}
 
 /// A place in a description.
 pub(super) trait Field<S>: Sync {
@@ -16,6 +28,14 @@ pub(super) trait Field<S>: Sync {
 
     /// What values it takes.
     fn form(&self) -> Form;
+
+    /// Reads it from a file. Whether its value is right; if not, a mistake has been noted.
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, into: &mut S, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool;
+
+    /// What is there, as a file has it; none: it is left out.
+    #[cfg(feature = "file")]
+    fn write(&self, of: &S) -> Option<Item>;
 }
 
 /// One value of a kind, reached by its name. Made by [`at`].
@@ -25,7 +45,7 @@ pub(super) struct Lens<S: 'static, V: 'static, K> {
     pub(super) kind: K,
 }
 
-impl<S, V: PartialEq + Clone, K: Kind<V> + Sync> Field<S> for Lens<S, V, K> {
+impl<S, V: PartialEq + Clone, K: Kind<V> + Written<V> + Sync> Field<S> for Lens<S, V, K> {
     fn is_same(&self, old: &S, new: &S) -> bool {
         (self.of)(old) == (self.of)(new)
     }
@@ -41,6 +61,17 @@ impl<S, V: PartialEq + Clone, K: Kind<V> + Sync> Field<S> for Lens<S, V, K> {
     fn form(&self) -> Form {
         self.kind.form()
     }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, into: &mut S, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
+        let read = self.kind.read(Some((self.of)(into)), entry, mistakes);
+        read.map(|value| *(self.of_mut)(into) = value).is_some()
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, of: &S) -> Option<Item> {
+        self.kind.write((self.of)(of))
+    }
 }
 
 /// The place of a value by the names of its fields: `at!(AppSpec, stop.drain_timeout, Time::ANY)`.
@@ -55,7 +86,43 @@ macro_rules! at {
 }
 pub(super) use at;
 
-/// What is in a description in another way than by a field of its own.
+/// A value of a kind that is made of several fields.
+pub(super) struct Joined<S: 'static, V: 'static, K> {
+    pub(super) of: fn(&S) -> V,
+    pub(super) set: fn(&mut S, V),
+    pub(super) kind: K,
+}
+
+impl<S, V: PartialEq, K: Kind<V> + Written<V> + Sync> Field<S> for Joined<S, V, K> {
+    fn is_same(&self, old: &S, new: &S) -> bool {
+        (self.of)(old) == (self.of)(new)
+    }
+
+    fn take(&self, into: &mut S, from: &S) {
+        (self.set)(into, (self.of)(from));
+    }
+
+    fn shown(&self, of: &S) -> Option<String> {
+        self.kind.shown(&(self.of)(of))
+    }
+
+    fn form(&self) -> Form {
+        self.kind.form()
+    }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, into: &mut S, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
+        let read = self.kind.read(Some(&(self.of)(into)), entry, mistakes);
+        read.map(|value| (self.set)(into, value)).is_some()
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, of: &S) -> Option<Item> {
+        self.kind.write(&(self.of)(of))
+    }
+}
+
+/// What means something only together with other keys, or with other tables; a file's reader and writer know how.
 pub(super) struct Computed<S: 'static> {
     pub(super) is_same: fn(&S, &S) -> bool,
     pub(super) take: fn(&mut S, &S),
@@ -78,5 +145,15 @@ impl<S> Field<S> for Computed<S> {
 
     fn form(&self) -> Form {
         (self.form)()
+    }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, _: &mut S, _: &Entry<'t>, _: &mut Mistakes<'t>) -> bool {
+        true
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, _: &S) -> Option<Item> {
+        None
     }
 }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::form::{Form, Part};
+use super::parts::POLICIES;
 use super::{Key, shown};
-use crate::config::{Share, Stdin};
+use crate::config::{ListenAddr, RestartWhen, Share, Stdin};
 use crate::machine::exit::signal_name;
 
 /// A kind of values of type `V`.
@@ -36,6 +37,11 @@ impl<V, K: Kind<V>> Kind<Option<V>> for Maybe<K> {
 pub(super) struct Time(Duration);
 
 impl Time {
+    #[cfg(feature = "file")]
+    pub(super) fn is_any(&self) -> bool {
+        self.0.is_zero()
+    }
+
     pub(super) const ANY: Self = Self(Duration::ZERO);
     pub(super) const SOME: Self = Self(Duration::from_millis(1));
 }
@@ -251,10 +257,15 @@ impl Kind<Vec<(OsString, OsString)>> for Variables {
 /// A value with keys of its own, which is changed as a whole.
 pub(super) struct Table<V: 'static> {
     pub(super) keys: &'static [Key<V>],
-    /// The keys without which there is none.
-    pub(super) required: &'static [&'static str],
+    /// The keys without which there is none, and what helps.
+    pub(super) required: &'static [(&'static str, &'static str)],
     /// What it is unless it is set.
-    pub(super) default: fn() -> Option<V>,
+    pub(super) default: fn() -> V,
+    /// Whether a key that is left out has a value of its own.
+    pub(super) has_defaults: bool,
+    /// Whether a file has it in one line.
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "how a file has it"))]
+    pub(super) is_inline: bool,
     pub(super) shown: fn(&V) -> Option<String>,
     pub(super) form: fn(Vec<Part>) -> Form,
 }
@@ -265,14 +276,105 @@ impl<V> Kind<V> for Table<V> {
     }
 
     fn form(&self) -> Form {
-        let default = (self.default)();
+        let default = self.has_defaults.then(self.default);
         let part = |key: &Key<V>| Part {
             name: key.path,
             form: key.form(),
             default: default.as_ref().and_then(|default| key.shown(default)),
-            is_required: self.required.contains(&key.path),
+            is_required: self.required.iter().any(|(name, _)| *name == key.path),
             sentence: key.sentence,
         };
         (self.form)(self.keys.iter().map(part).collect())
+    }
+}
+
+/// A table, or `false` for none.
+pub(super) struct OrFalse<V: 'static>(pub(super) Table<V>);
+
+impl<V> Kind<Option<V>> for OrFalse<V> {
+    fn shown(&self, value: &Option<V>) -> Option<String> {
+        value.as_ref().and_then(|value| self.0.shown(value))
+    }
+
+    fn form(&self) -> Form {
+        self.0.form()
+    }
+}
+
+/// A table that asks something, beside keys of its own.
+pub(super) struct Asking<V: 'static>(pub(super) Table<V>);
+
+impl<V> Kind<V> for Asking<V> {
+    fn shown(&self, value: &V) -> Option<String> {
+        self.0.shown(value)
+    }
+
+    fn form(&self) -> Form {
+        self.0.form()
+    }
+}
+
+/// A number that can only be 1.
+pub(super) struct One;
+
+impl Kind<NonZeroU32> for One {
+    fn shown(&self, value: &NonZeroU32) -> Option<String> {
+        Some(value.to_string())
+    }
+
+    fn form(&self) -> Form {
+        Form::Whole(1, 1)
+    }
+}
+
+/// A number of workers.
+pub(super) struct Count;
+
+impl Kind<u32> for Count {
+    fn shown(&self, value: &u32) -> Option<String> {
+        Some(value.to_string())
+    }
+
+    fn form(&self) -> Form {
+        Form::Workers
+    }
+}
+
+/// When an ended worker is started again; the words of other tools are known.
+pub(super) struct Policy;
+
+impl Kind<RestartWhen> for Policy {
+    fn shown(&self, value: &RestartWhen) -> Option<String> {
+        POLICIES.shown(value)
+    }
+
+    fn form(&self) -> Form {
+        POLICIES.form()
+    }
+}
+
+/// Where to listen.
+pub(super) struct Address;
+
+impl Kind<ListenAddr> for Address {
+    fn shown(&self, value: &ListenAddr) -> Option<String> {
+        Some(value.to_string())
+    }
+
+    fn form(&self) -> Form {
+        Form::Pattern("^(unix:.+|.+:[0-9]+)$")
+    }
+}
+
+/// A program and its arguments.
+pub(super) struct CommandLine;
+
+impl Kind<Vec<OsString>> for CommandLine {
+    fn shown(&self, value: &Vec<OsString>) -> Option<String> {
+        Some(value.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" "))
+    }
+
+    fn form(&self) -> Form {
+        Form::Command
     }
 }

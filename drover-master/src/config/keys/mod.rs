@@ -25,12 +25,16 @@ mod shown;
 mod socket;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "file")]
+mod written;
 
 pub use form::{Form, LimitUnit, Part};
 pub(super) use shown::{duration as shown_duration, probe as shown_probe};
 
 use super::{AppSpec, ChangeClass, Command, Description, Kind, ListenSpec, Protocol, RestartPolicy};
 use field::Field;
+#[cfg(feature = "file")]
+pub(super) use written::{header, inline};
 
 /// One key of a description of `S`.
 pub struct Key<S: 'static> {
@@ -38,12 +42,16 @@ pub struct Key<S: 'static> {
     takes: ChangeClass,
     why: Option<&'static str>,
     field: &'static dyn Field<S>,
+    needs: fn(&S) -> Option<Fault>,
     told: Told<S>,
     is_secret: bool,
     is_of_file: bool,
     is_of_machine: bool,
     sentence: &'static str,
 }
+
+/// What is wrong with a key that has no meaning, and what helps.
+type Fault = (&'static str, &'static str);
 
 /// What the settings of an app tell of a key.
 enum Told<S: 'static> {
@@ -67,6 +75,7 @@ impl<S> Key<S> {
             takes,
             why: None,
             field,
+            needs: |_| None,
             told: Told::Value,
             is_secret: false,
             is_of_file: true,
@@ -83,6 +92,12 @@ impl<S> Key<S> {
     /// Says why its change takes so much.
     const fn because(mut self, why: &'static str) -> Self {
         self.why = Some(why);
+        self
+    }
+
+    /// Says where it has no meaning, and what helps.
+    const fn needing(mut self, needs: fn(&S) -> Option<Fault>) -> Self {
+        self.needs = needs;
         self
     }
 
@@ -119,6 +134,16 @@ impl<S> Key<S> {
     /// Its path in the description, such as `stop.drain_timeout`.
     pub const fn path(&self) -> &'static str {
         self.path
+    }
+
+    /// The table that it stands in, if it is not the outermost one.
+    pub fn section(&self) -> Option<&'static str> {
+        self.path.rsplit_once('.').map(|(section, _)| section)
+    }
+
+    /// Its name in that table.
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or(self.path, |(_, name)| name)
     }
 
     /// What a change of it takes.
@@ -161,9 +186,15 @@ impl<S> Key<S> {
         self.field.shown(of)
     }
 
+    /// Why it has no meaning, where it has none, and what helps.
+    pub(super) fn needs(&self, of: &S) -> Option<Fault> {
+        (self.needs)(of)
+    }
+
     /// What the settings of an app tell of it.
     fn told(&self, of: &S) -> Option<String> {
         match self.told {
+            _ if self.needs(of).is_some() => None,
             Told::Value => self.shown(of),
             Told::Where(is_told) => is_told(of).then(|| self.shown(of)).flatten(),
             Told::As(told) => told(of),
@@ -173,6 +204,24 @@ impl<S> Key<S> {
     /// Whether two descriptions have the same.
     pub(super) fn is_same(&self, old: &S, new: &S) -> bool {
         self.field.is_same(old, new)
+    }
+}
+
+#[cfg(feature = "file")]
+impl<S> Key<S> {
+    /// Reads it from a file. Whether its value is right; if not, a mistake has been noted.
+    pub(super) fn read<'t>(
+        &self,
+        into: &mut S,
+        entry: &super::file::reader::Entry<'t>,
+        mistakes: &mut super::file::mistake::Mistakes<'t>,
+    ) -> bool {
+        self.field.read(into, entry, mistakes)
+    }
+
+    /// Its value as a file has it; none: it is left out.
+    pub(super) fn write(&self, of: &S) -> Option<toml_edit::Item> {
+        self.field.write(of)
     }
 }
 
@@ -206,6 +255,18 @@ pub fn of_master() -> impl Iterator<Item = &'static Key<Description>> {
 /// Every key of a listener.
 pub fn of_socket() -> impl Iterator<Item = &'static Key<ListenSpec>> {
     socket::KEYS.iter()
+}
+
+/// The word for a condition.
+#[cfg(feature = "file")]
+pub(super) fn condition(condition: super::Condition) -> Option<&'static str> {
+    parts::CONDITIONS.of(&condition)
+}
+
+/// The conditions by their words.
+#[cfg(feature = "file")]
+pub(super) const fn conditions() -> &'static [(&'static str, super::Condition)] {
+    parts::CONDITIONS.0
 }
 
 /// Takes over of another description what needs no new worker.

@@ -2,13 +2,17 @@
 
 use super::field::{Field, at};
 use super::form::{Form, LimitUnit, Part};
-use super::kind::{Flag, Maybe, Number, Signal, Signed, Size, Table, Time, Whole, Words};
+use super::kind::{Flag, Kind, Maybe, Number, One, Signal, Signed, Size, Table, Time, Whole, Words};
 use super::{Key, shown};
+#[cfg(feature = "file")]
+use crate::config::file::{mistake::Mistakes, reader::Entry};
 use crate::config::{
-    Backoff, Condition, FailureLimit, HealthCheck, Heartbeat, Kind as AppKind, Limit, LimitReached, Limits,
-    ListenMode, NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, Protocol, RecyclePolicy,
-    ReloadSignal, Resource, RestartWhen, StopTo, SuspendSignals, UpdateOrder,
+    AppSpec, Backoff, Condition, FailureLimit, HealthCheck, Heartbeat, Kind as AppKind, Limit, LimitReached,
+    Limits, ListenMode, NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, Protocol,
+    RecyclePolicy, ReloadSignal, Resource, RestartWhen, StopTo, SuspendSignals, UpdateOrder,
 };
+#[cfg(feature = "file")]
+use toml_edit::Item;
 
 pub(super) const PROTOCOLS: Words<Protocol> =
     Words(&[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)]);
@@ -52,7 +56,9 @@ pub(super) const HEARTBEAT: Table<Heartbeat> = Table {
         ),
     ],
     required: &[],
-    default: || Some(Heartbeat::default()),
+    default: Heartbeat::default,
+    has_defaults: true,
+    is_inline: true,
     shown: shown::heartbeat,
     form: Form::TableOrFalse,
 };
@@ -66,11 +72,15 @@ pub(super) const RELOAD: Table<ReloadSignal> = Table {
             "Whether it says RELOADING=1 and READY=1, within `start.timeout`. Default: yes with `protocol = \"notify\"`, unless it has a `notify_fd`. Without, it has reloaded if it is alive after `start.min_uptime`.",
         ),
     ],
-    required: &["signal"],
-    default: || None,
+    required: &[("signal", "name it, for example `reload = { signal = \"HUP\" }`")],
+    default: || ReloadSignal { signal: libc::SIGHUP, waits: false },
+    has_defaults: false,
+    is_inline: true,
     shown: shown::reload,
     form: Form::Table,
 };
+
+const NAME_BOTH: &str = "name both, for example `suspend = { signal = \"USR1\", resume_signal = \"USR2\" }`";
 
 pub(super) const SUSPEND: Table<SuspendSignals> = Table {
     keys: &[
@@ -85,8 +95,10 @@ pub(super) const SUSPEND: Table<SuspendSignals> = Table {
             "Tells it to go on; `CONT` after `STOP`.",
         ),
     ],
-    required: &["signal", "resume_signal"],
-    default: || None,
+    required: &[("signal", NAME_BOTH), ("resume_signal", NAME_BOTH)],
+    default: || SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 },
+    has_defaults: false,
+    is_inline: true,
     shown: shown::suspend,
     form: Form::Table,
 };
@@ -115,7 +127,9 @@ pub(super) const RECYCLE: Table<RecyclePolicy> = Table {
         ),
     ],
     required: &[],
-    default: || Some(RecyclePolicy::default()),
+    default: RecyclePolicy::default,
+    has_defaults: true,
+    is_inline: false,
     shown: shown::recycling,
     form: Form::Table,
 };
@@ -136,7 +150,9 @@ pub(super) const BACKOFF: Table<Backoff> = Table {
         ),
     ],
     required: &[],
-    default: || Some(Backoff::default()),
+    default: Backoff::default,
+    has_defaults: true,
+    is_inline: true,
     shown: shown::backoff,
     form: Form::Table,
 };
@@ -154,13 +170,15 @@ const FAILURE_LIMIT: &[Key<FailureLimit>] = &[
 pub(super) const LIMIT: Table<FailureLimit> = Table {
     keys: FAILURE_LIMIT,
     required: &[],
-    default: || Some(FailureLimit::default()),
+    default: FailureLimit::default,
+    has_defaults: true,
+    is_inline: true,
     shown: shown::failure_limit,
     form: Form::Table,
 };
 
 /// What it leaves out is as in `limit`.
-pub(super) const START_LIMIT: Table<FailureLimit> = Table { default: || None, ..LIMIT };
+pub(super) const START_LIMIT: Table<FailureLimit> = Table { has_defaults: false, ..LIMIT };
 
 pub(super) const LIMITS: Table<Limits> = Table {
     keys: &[
@@ -193,7 +211,9 @@ pub(super) const LIMITS: Table<Limits> = Table {
         ),
     ],
     required: &[],
-    default: || Some(Limits::default()),
+    default: Limits::default,
+    has_defaults: true,
+    is_inline: false,
     shown: shown::limits,
     form: Form::Table,
 };
@@ -203,10 +223,27 @@ const fn limit(path: &'static str, of: &'static Of, sentence: &'static str) -> K
 }
 
 /// The limit of a resource.
-struct Of(Resource);
+pub(super) struct Of(pub(super) Resource);
 
 impl Of {
-    fn find(&self, limits: &Limits) -> Option<Limit> {
+    pub(super) fn unit(&self) -> LimitUnit {
+        match self.0 {
+            Resource::Cpu => LimitUnit::Seconds,
+            Resource::OpenFiles
+            | Resource::Processes
+            | Resource::RealtimePriority
+            | Resource::PendingSignals => LimitUnit::Number,
+            Resource::AddressSpace
+            | Resource::Core
+            | Resource::Data
+            | Resource::FileSize
+            | Resource::Memlock
+            | Resource::MessageQueues
+            | Resource::Stack => LimitUnit::Bytes,
+        }
+    }
+
+    pub(super) fn find(&self, limits: &Limits) -> Option<Limit> {
         limits.resources.iter().find(|(resource, _)| *resource == self.0).map(|(_, limit)| *limit)
     }
 }
@@ -227,20 +264,48 @@ impl Field<Limits> for Of {
     }
 
     fn form(&self) -> Form {
-        Form::Limit(match self.0 {
-            Resource::Cpu => LimitUnit::Seconds,
-            Resource::OpenFiles
-            | Resource::Processes
-            | Resource::RealtimePriority
-            | Resource::PendingSignals => LimitUnit::Number,
-            Resource::AddressSpace
-            | Resource::Core
-            | Resource::Data
-            | Resource::FileSize
-            | Resource::Memlock
-            | Resource::MessageQueues
-            | Resource::Stack => LimitUnit::Bytes,
-        })
+        Form::Limit(self.unit())
+    }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, into: &mut Limits, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
+        Self::read(self, into, entry, mistakes)
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, of: &Limits) -> Option<Item> {
+        Self::write(self, of)
+    }
+}
+
+/// `restart.start_limit`, of which a file may leave out what `restart.limit` has.
+pub(super) struct StartLimit;
+
+impl Field<AppSpec> for StartLimit {
+    fn is_same(&self, old: &AppSpec, new: &AppSpec) -> bool {
+        old.restart.start_limit == new.restart.start_limit
+    }
+
+    fn take(&self, into: &mut AppSpec, from: &AppSpec) {
+        into.restart.start_limit.clone_from(&from.restart.start_limit);
+    }
+
+    fn shown(&self, of: &AppSpec) -> Option<String> {
+        of.restart.start_limit.as_ref().and_then(shown::failure_limit)
+    }
+
+    fn form(&self) -> Form {
+        START_LIMIT.form()
+    }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, into: &mut AppSpec, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
+        Self::read(into, entry, mistakes)
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, of: &AppSpec) -> Option<Item> {
+        Self::write(of)
     }
 }
 
@@ -258,7 +323,9 @@ pub(super) const PROBE: Table<Probe> = Table {
         ),
     ],
     required: &[],
-    default: || Some(Probe::tcp("")),
+    default: || Probe::tcp(""),
+    has_defaults: true,
+    is_inline: true,
     shown: |probe| Some(shown::probe(probe)),
     form: asking,
 };
@@ -294,7 +361,9 @@ pub(super) const READINESS: Table<HealthCheck> = Table {
         DELAY,
     ],
     required: &[],
-    default: || Some(HealthCheck::new(ProbeKind::Tcp { addr: String::new() })),
+    default: || HealthCheck::new(ProbeKind::Tcp { addr: String::new() }),
+    has_defaults: true,
+    is_inline: true,
     shown: |check| Some(check.to_string()),
     form: asking,
 };
@@ -304,11 +373,7 @@ pub(super) const LIVENESS: Table<HealthCheck> = Table {
         INTERVAL,
         TIMEOUT,
         FAILURES,
-        Key::part(
-            "successes",
-            at!(HealthCheck, successes, Whole(1, 1)),
-            "Only 1 is possible: none comes back.",
-        ),
+        Key::part("successes", at!(HealthCheck, successes, One), "Only 1 is possible: none comes back."),
         DELAY,
     ],
     ..READINESS

@@ -3,11 +3,12 @@
 use ChangeClass::{Live, Reload};
 
 use super::Key;
+use super::app::SET_NONE;
 use super::field::at;
-use super::kind::{Codes, Maybe, Shares, Signal, Time, Whole};
+use super::kind::{Asking, Codes, Maybe, Policy, Shares, Signal, Time, Whole};
 use super::parts::{
-    BACKOFF, LIMIT, LIVENESS, ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, POLICIES, PROBE, READINESS,
-    RECEIVERS, RECYCLE, START_LIMIT,
+    BACKOFF, LIMIT, LIVENESS, ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, PROBE, READINESS, RECEIVERS,
+    RECYCLE, StartLimit,
 };
 use super::shown;
 use crate::config::{AppSpec, ChangeClass, Kind, Protocol};
@@ -29,13 +30,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "health.liveness",
         Reload,
-        at!(AppSpec, health.liveness, Maybe(LIVENESS)),
+        at!(AppSpec, health.liveness, Maybe(Asking(LIVENESS))),
         "Asked of a worker that is ready; one that fails it is ended, and `restart` follows. One of `tcp`, `http` and `exec`.",
     ),
     Key::new(
         "health.readiness",
         Reload,
-        at!(AppSpec, health.readiness, Maybe(READINESS)),
+        at!(AppSpec, health.readiness, Maybe(Asking(READINESS))),
         "Asked of every worker, the first time before it is ready; one that fails it later is not ready until it passes again, and is left alive. One of `tcp`, `http` and `exec`.",
     ),
     Key::new(
@@ -61,10 +62,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "start.probe",
         Live,
-        at!(AppSpec, start.probe, Maybe(PROBE)),
+        at!(AppSpec, start.probe, Maybe(Asking(PROBE))),
         "What is asked from outside to know that a worker without a protocol is ready. Default: its uptime decides. One of `tcp`, `http` and `exec`.",
     )
-    .where_(|app| app.protocol == Protocol::None),
+    .needing(|app| {
+        let fault = "has no meaning for a worker that says when it is ready";
+        (app.protocol != Protocol::None).then_some((fault, SET_NONE))
+    }),
     Key::new(
         "start.parallel",
         Live,
@@ -132,7 +136,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "restart.policy",
         Live,
-        at!(AppSpec, restart.when, POLICIES),
+        at!(AppSpec, restart.when, Policy),
         "When an ended worker is started again. By default a oneshot is after failures only.",
     ),
     Key::new(
@@ -150,7 +154,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "restart.start_limit",
         Live,
-        at!(AppSpec, restart.start_limit, Maybe(START_LIMIT)),
+        &StartLimit,
         "When to give up on workers that fail before they are ready. Default: the numbers of `limit`; either way they are counted by themselves.",
     )
     .told_as(|app| {

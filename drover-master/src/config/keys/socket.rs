@@ -3,9 +3,8 @@
 use ChangeClass::{Reload, Restart};
 
 use super::Key;
-use super::field::{Computed, at};
-use super::form::Form;
-use super::kind::Whole;
+use super::field::at;
+use super::kind::{Address, Whole};
 use super::parts::MODES;
 use crate::config::{ChangeClass, ListenSpec};
 
@@ -13,12 +12,7 @@ pub(super) static KEYS: &[Key<ListenSpec>] = &[
     Key::new(
         "listen",
         Reload,
-        &Computed {
-            is_same: |old: &ListenSpec, new| old.addr == new.addr,
-            take: |into, from| into.addr.clone_from(&from.addr),
-            shown: |socket| Some(socket.addr.to_string()),
-            form: || Form::Pattern("^(unix:.+|.+:[0-9]+)$"),
-        },
+        at!(ListenSpec, addr, Address),
         "HOST:PORT, udp:HOST:PORT, or unix:PATH.",
     ),
     Key::new(

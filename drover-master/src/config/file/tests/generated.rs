@@ -71,8 +71,8 @@ fn of_socket() -> Vec<Row> {
 /// JSON whose objects keep their order.
 enum Node {
     Plain(Json),
-    Rows(Vec<(String, Node)>),
-    List(Vec<Node>),
+    Rows(Vec<(String, Self)>),
+    List(Vec<Self>),
 }
 
 impl From<Json> for Node {

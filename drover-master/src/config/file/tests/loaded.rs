@@ -16,7 +16,8 @@ fn a_file_is_loaded() {
     let config = load(&path).unwrap();
     assert_eq!(config.master.name.as_deref(), Some("shop"));
     // A later one wins: a file over one before it, the key `env` over all files.
-    let env: Vec<_> = config.apps[0].env.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let env = config.apps[0].spec.command.env.iter();
+    let env: Vec<_> = env.map(|(key, value)| (key.to_str().unwrap(), value.to_str().unwrap())).collect();
     let expected = [
         ("NODE_ENV", "test"),
         ("A", "a"),
@@ -33,9 +34,9 @@ fn paths_are_taken_from_the_directory_of_the_file() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("drover.toml");
     fs::write(&path, web("cwd = 'srv'")).unwrap();
-    assert_eq!(load(&path).unwrap().apps[0].cwd, Some(directory.path().join("srv")));
+    assert_eq!(load(&path).unwrap().apps[0].spec.command.cwd, Some(directory.path().join("srv")));
     fs::write(&path, web("cwd = '/srv'")).unwrap();
-    assert_eq!(load(&path).unwrap().apps[0].cwd, Some("/srv".into()));
+    assert_eq!(load(&path).unwrap().apps[0].spec.command.cwd, Some("/srv".into()));
 }
 
 #[test]

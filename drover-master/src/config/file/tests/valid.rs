@@ -1,10 +1,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::ReloadSignal;
 use crate::config::{
-    Backoff, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind,
-    Limit, LimitReached, Limits, ListenMode, NotifyAccess, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy,
-    Resource, RestartPolicy, RestartWhen, Share, Stdin, StopTo, Strategy, UpdateOrder, UpdatePolicy,
+    AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat,
+    Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, NotifyAccess, OnUpdateFailure, Probe,
+    ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin,
+    StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -23,97 +25,80 @@ fn strings(strings: &[&str]) -> Vec<String> {
 }
 
 /// The one app of a file made by [`web`].
-fn app(lines: &str) -> App {
+fn whole(lines: &str) -> App {
     let text = web(lines);
     let mut config = parse(&text).unwrap_or_else(|error| panic!("{}", error.render("test", &text, false)));
     config.apps.remove(0)
 }
 
+/// As a master runs it.
+fn app(lines: &str) -> AppSpec {
+    whole(lines).spec
+}
+
+fn of(spec: AppSpec) -> App {
+    App { spec, sockets: vec![], env_files: vec![], of_machine: vec!["start.parallel", "workers"] }
+}
+
 fn plain_app() -> App {
-    App {
-        name: "web".into(),
-        command: strings(&["web"]),
-        workers: Workers::Auto,
-        sockets: vec![],
-        stdin: Stdin::Null,
+    of(plain_spec())
+}
+
+fn plain_spec() -> AppSpec {
+    AppSpec {
         protocol: Protocol::None,
-        env: vec![],
-        env_files: vec![],
-        env_clear: false,
-        cwd: None,
-        umask: None,
-        user: None,
-        group: None,
-        limits: Limits::default(),
-        start: Start::default(),
-        stop: Stop::default(),
         heartbeat: None,
-        health: HealthPolicy::default(),
-        suspend: None,
-        watchdog: None,
-        notify_fd: None,
-        notify_access: NotifyAccess::Main,
-        reload: None,
         restart: RestartPolicy::of(Kind::Service),
-        update: UpdatePolicy::default(),
-        recycle: RecyclePolicy::default(),
-        kind: Kind::Service,
-        depends_on: vec![],
-        essential: false,
+        ..AppSpec::new("web", Command::new("web"))
     }
 }
 
 #[test]
 fn every_key_arrives_in_its_field() {
     let config = parse(EVERY_KEY).unwrap();
-    let web = App {
-        name: "web".into(),
-        command: strings(&["node", "server.js", "--port=a b"]),
-        workers: Workers::Count(4),
-        sockets: strings(&["admin", "http"]),
+    let http = ListenSpec { backlog: 4096, ..ListenSpec::new("http", "0.0.0.0:8080".parse().unwrap()) };
+    let http = http.reuseport();
+    let admin = ListenSpec::new("admin", "unix:/run/shop/admin.sock".parse().unwrap());
+    let dns = ListenSpec::new("dns", "udp:0.0.0.0:53".parse().unwrap());
+    let limits = Limits {
+        nice: Some(-5),
+        oom_score_adj: Some(500),
+        is_required: false,
+        resources: vec![
+            (Resource::AddressSpace, Limit::fixed(2 << 30)),
+            (Resource::Core, Limit::fixed(0)),
+            (Resource::Cpu, Limit::fixed(3600)),
+            (Resource::Memlock, Limit { soft: 1000, hard: None }),
+            (Resource::OpenFiles, Limit::fixed(65536)),
+            (Resource::Processes, Limit::fixed(Limit::UNLIMITED)),
+            (Resource::Stack, Limit { soft: 8 << 20, hard: Some(Limit::UNLIMITED) }),
+        ],
+    };
+    let command = Command::new("node").args(["server.js", "--port=a b"]);
+    let command = command.env("NODE_ENV", "production").env("EMPTY", "").env_clear(true);
+    let command = command.current_dir("/srv/shop").umask(0o27).user("www-data").group("33").limits(limits);
+    let web = AppSpec {
+        workers: 4,
+        listeners: vec![admin.clone(), http.clone()],
         stdin: Stdin::Socket("http".into()),
         protocol: Protocol::Drover,
-        env: vec![("NODE_ENV".into(), "production".into()), ("EMPTY".into(), String::new())],
-        env_clear: true,
-        cwd: Some("/srv/shop".into()),
-        env_files: vec!["a.env".into(), "/etc/b.env".into()],
-        umask: Some(0o27),
-        user: Some("www-data".into()),
-        group: Some("33".into()),
-        limits: Limits {
-            nice: Some(-5),
-            oom_score_adj: Some(500),
-            is_required: false,
-            resources: vec![
-                (Resource::AddressSpace, Limit::fixed(2 << 30)),
-                (Resource::Core, Limit::fixed(0)),
-                (Resource::Cpu, Limit::fixed(3600)),
-                (Resource::Memlock, Limit { soft: 1000, hard: None }),
-                (Resource::OpenFiles, Limit::fixed(65536)),
-                (Resource::Processes, Limit::fixed(Limit::UNLIMITED)),
-                (Resource::Stack, Limit { soft: 8 << 20, hard: Some(Limit::UNLIMITED) }),
-            ],
-        },
-        start: Start {
+        start: StartPolicy {
             timeout: seconds(40),
             max_timeout: seconds(600),
             min_uptime: Duration::ZERO,
-            probe: None,
-            parallel: Some(2),
+            parallel: nonzero(2),
+            ..StartPolicy::default()
         },
-        stop: Stop {
+        stop: StopPolicy {
             pre_delay: Duration::from_millis(500),
             drain_timeout: seconds(5400),
             term_timeout: Duration::ZERO,
-            signal: "SIGQUIT".into(),
+            signal: libc::SIGQUIT,
             to: StopTo::Group,
+            ..StopPolicy::default()
         },
-        suspend: None,
         heartbeat: Some(Heartbeat { interval: seconds(2), misses: nonzero(5) }),
         watchdog: Some(seconds(20)),
-        notify_fd: None,
-        notify_access: NotifyAccess::Main,
-        reload: None,
         health: HealthPolicy {
             liveness: Some(HealthCheck {
                 failures: nonzero(5),
@@ -159,36 +144,34 @@ fn every_key_arrives_in_its_field() {
             requests: Some(100_000),
             jitter: 0.25,
         },
-        kind: Kind::Service,
-        depends_on: vec![],
-        essential: false,
+        ..AppSpec::new("web", command)
     };
-    let second = App {
+    let web = App {
+        sockets: strings(&["admin", "http"]),
+        env_files: vec!["a.env".into(), "/etc/b.env".into()],
+        of_machine: vec![],
+        ..of(web)
+    };
+    let second = AppSpec {
         name: "b.2".into(),
-        suspend: Some(Suspend { signal: "SIGUSR1".into(), resume_signal: "SIGUSR2".into() }),
-        command: strings(&["redis-server", "--save", "", "a b"]),
-        stop: Stop { signal: "SIGINT".into(), ..Stop::default() },
+        command: Command::new("redis-server").args(["--save", "", "a b"]),
+        suspend: Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 }),
+        stop: StopPolicy { signal: libc::SIGINT, ..StopPolicy::default() },
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::of(Kind::Service) },
         kind: Kind::Oneshot,
-        start: Start { timeout: Duration::MAX, ..Start::default() },
+        start: StartPolicy { timeout: Duration::MAX, ..StartPolicy::default() },
         depends_on: vec![Dependency { app: "web".into(), condition: Condition::Ready }],
         essential: true,
-        ..plain_app()
+        ..plain_spec()
     };
-    let http = Listen::Tcp(HostPort { host: "0.0.0.0".into(), port: 8080 });
-    let dns = Listen::Udp(HostPort { host: "0.0.0.0".into(), port: 53 });
-    let admin = Listen::Unix("/run/shop/admin.sock".into());
+    let second = of(second);
     let expected = Config {
         master: Master {
             name: Some("shop".into()),
             shutdown_timeout: seconds(90),
             strategy: Strategy::RestForOne(Intensity { count: 3, period: seconds(60) }),
         },
-        sockets: vec![
-            Socket { name: "http".into(), listen: http, backlog: 4096, mode: ListenMode::Reuseport },
-            Socket { name: "admin".into(), listen: admin, backlog: 1024, mode: ListenMode::Shared },
-            Socket { name: "dns".into(), listen: dns, backlog: 1024, mode: ListenMode::Shared },
-        ],
+        sockets: vec![http, admin, dns],
         apps: vec![web, second],
     };
     assert_eq!(config, expected);
@@ -202,11 +185,11 @@ fn a_command_is_all_an_app_needs() {
 
 #[test]
 fn defaults_are_those_of_the_interface() {
-    let App { start, stop, restart, .. } = plain_app();
+    let AppSpec { start, stop, restart, .. } = app("");
     assert_eq!((start.timeout, start.max_timeout, start.min_uptime), (seconds(30), seconds(300), seconds(1)));
     assert_eq!(
-        (stop.pre_delay, stop.drain_timeout, stop.term_timeout, stop.signal.as_str()),
-        (seconds(0), seconds(20), seconds(5), "SIGTERM")
+        (stop.pre_delay, stop.drain_timeout, stop.term_timeout, stop.signal),
+        (seconds(0), seconds(20), seconds(5), libc::SIGTERM)
     );
     let RestartPolicy { when, backoff, limit, start_limit, reset_after, success_codes, fatal_codes } =
         restart;
@@ -233,7 +216,7 @@ fn a_service_comes_back_after_every_end_and_a_oneshot_after_failures() {
 
 #[test]
 fn every_way_of_writing_a_table_is_the_same() {
-    let tables = app("[app.web.restart.limit]\ncount = 3");
+    let tables = whole("[app.web.restart.limit]\ncount = 3");
     for lines in [
         "restart.limit.count = 3",
         "restart = { limit = { count = 3 } }",
@@ -241,7 +224,7 @@ fn every_way_of_writing_a_table_is_the_same() {
         "[app.web.restart]\nlimit.count = 3",
         "[\"app\".web.\"restart\"]\nlimit = {\n  count = 3,\n}",
     ] {
-        assert_eq!(app(lines), tables, "{lines}");
+        assert_eq!(whole(lines), tables, "{lines}");
     }
     let scattered = parse("[app.web.restart.limit]\ncount = 3\n[app.web]\ncommand = ['web']\n[master]\n");
     assert_eq!(
@@ -253,7 +236,7 @@ fn every_way_of_writing_a_table_is_the_same() {
 #[test]
 fn an_empty_table_changes_nothing() {
     for lines in ["[app.web.start]", "restart = {}", "restart.backoff = {}", "env = {}", "sockets = []"] {
-        assert_eq!(app(lines), plain_app(), "{lines}");
+        assert_eq!(whole(lines), plain_app(), "{lines}");
     }
 }
 
@@ -264,7 +247,7 @@ fn apps_and_sockets_keep_the_order_of_the_file() {
          [sockets.b]\nlisten = 'h:1'\n[sockets.a]\nlisten = 'h:2'\n",
     )
     .unwrap();
-    assert_eq!(config.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);
+    assert_eq!(config.apps.iter().map(|app| app.spec.name.as_str()).collect::<Vec<_>>(), ["z", "a"]);
     assert_eq!(config.sockets.iter().map(|socket| socket.name.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(config.apps[0].sockets, ["b", "a"]);
 }
@@ -292,7 +275,7 @@ fn every_word_has_its_meaning() {
         assert_eq!(app(&format!("protocol = '{word}'")).protocol, protocol);
     }
     for word in ["USR1", "SIGUSR1"] {
-        assert_eq!(app(&format!("stop.signal = '{word}'")).stop.signal, "SIGUSR1");
+        assert_eq!(app(&format!("stop.signal = '{word}'")).stop.signal, libc::SIGUSR1);
     }
 }
 
@@ -304,7 +287,7 @@ fn a_reload_by_signal_waits_for_the_word_of_a_worker_that_can_say_it() {
         ("protocol = 'notify'\nnotify_fd = 3\nreload = { signal = 'HUP' }", false),
         ("reload = { signal = 'SIGHUP' }", false),
     ] {
-        let expected = ReloadBySignal { signal: "SIGHUP".into(), wait };
+        let expected = ReloadSignal { signal: libc::SIGHUP, waits: wait };
         assert_eq!(app(lines).reload, Some(expected), "{lines}");
     }
     assert_eq!(app("protocol = 'notify'\nnotify_fd = 7").notify_fd, Some(7));
@@ -480,7 +463,7 @@ fn stdin_is_nothing_or_one_of_the_apps_sockets() {
     assert_eq!(app("stdin = 'null'").stdin, Stdin::Null);
     assert_eq!(app("stdin = 'open'").stdin, Stdin::Open);
     let of = |lines: &str| parse(&format!("{}\n[sockets.http]\nlisten = 'h:1'\n", web(lines)));
-    let stdin = of("sockets = ['http']\nstdin = 'socket:http'").unwrap().apps.remove(0).stdin;
+    let stdin = of("sockets = ['http']\nstdin = 'socket:http'").unwrap().apps.remove(0).spec.stdin;
     assert_eq!(stdin, Stdin::Socket("http".into()));
     let neither = |text| {
         format!(
@@ -513,7 +496,7 @@ fn the_file_in_the_readme_is_valid() {
     let (_, from) = readme.split_once("```toml\n").unwrap();
     let (text, _) = from.split_once("```").unwrap();
     let config = parse(text).unwrap_or_else(|error| panic!("{}", error.render("README.md", text, false)));
-    assert_eq!(config.apps.iter().map(|app| &*app.name).collect::<Vec<_>>(), ["web", "mailer"]);
+    assert_eq!(config.apps.iter().map(|app| &*app.spec.name).collect::<Vec<_>>(), ["web", "mailer"]);
 }
 
 #[test]
