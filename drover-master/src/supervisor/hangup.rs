@@ -36,7 +36,8 @@ pub(super) async fn reload_all(handle: SupervisorHandle, witness: Option<Arc<dyn
         .collect();
     let differs = difference::look(&handle).await;
     if let Some(told) = &differs {
-        tracing::warn!(target: "drover::supervisor", "{told}");
+        // Whoever shows events shows it as one.
+        tracing::info!(target: "drover::supervisor", "{told}");
         let kind = EventKind::FileDiffers { told: told.as_str().into() };
         // Of no app: the file is the master's own.
         handle.events().publish(&Arc::from(""), FleetEvent { worker: None, phase: Phase::Started, kind });
