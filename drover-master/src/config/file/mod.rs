@@ -44,16 +44,14 @@
 //! use drover_master::config::file;
 //! use drover_master::supervisor::Supervisor;
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn supervisor() -> Result<Supervisor, Box<dyn std::error::Error>> {
 //! let all = file::load("drover.toml".as_ref())?.description();
 //! let mut builder = Supervisor::builder().strategy(all.strategy).shutdown_timeout(all.shutdown_timeout);
 //! for app in all.apps {
 //!     builder = builder.app(MasterBuilder::from_spec(app));
 //! }
 //! let supervisor = builder.build()?;
-//! supervisor.start().await?;
-//! # Ok(())
+//! # Ok(supervisor)
 //! # }
 //! ```
 
