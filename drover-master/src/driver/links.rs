@@ -12,8 +12,8 @@ use drover_proto::latest::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::Driver;
 use super::contact::{Answer, Refusal};
-use super::driver::Driver;
 use crate::bus::Peer;
 use crate::link::{Admission, ConnectionId, LinkNews, News, Seat, Token, error_frame, outgoing};
 use crate::machine::fleet::FleetInput;
@@ -305,10 +305,10 @@ fn milliseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::contact::Contact;
-    use super::super::event_log::EventLog;
     use super::*;
     use crate::Command;
     use crate::config::AppSpec;
+    use crate::handle::event_log::EventLog;
     use crate::listener::ListenerPool;
     use crate::machine::ids::{Generation, SlotIndex};
     use crate::machine::worker::Identity;
