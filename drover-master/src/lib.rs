@@ -46,17 +46,20 @@
 
 #![deny(unsafe_code)]
 
+mod builder;
 mod bus;
 pub mod config;
 pub mod control;
+mod driver;
+mod handle;
 mod link;
 mod listener;
 #[cfg(feature = "logging")]
 pub mod logging;
 pub mod machine;
-mod master;
 mod nofile;
 mod notify;
+mod patience;
 mod probe;
 mod process;
 mod signals;
@@ -65,12 +68,17 @@ mod sys;
 pub mod turns;
 mod upkeep;
 
+pub use builder::MasterBuilder;
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
 pub use config::{
     Command, OnUpdateFailure, Output, Protocol, RecyclePolicy, ReloadSignal, Share, ShareError,
     SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 pub use drover_proto::latest::ErrorCode;
+pub use handle::{
+    BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, Missed, Occurrence,
+    OperateError, Reload, Snapshot, StartError, Ticket, Unavailable,
+};
 pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
 pub use machine::exit::{signal_name, signal_number};
@@ -79,10 +87,6 @@ pub use machine::fleet::{
     SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
 };
 pub use machine::phase::Phase;
-pub use master::{
-    BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, MasterBuilder, Missed,
-    Occurrence, OperateError, Reload, Snapshot, StartError, Ticket, Unavailable,
-};
 pub use nofile::raise_nofile;
 pub use process::{
     AccountError, Colours, Line, OutputSink, Stream, flush_output, limits_out_of_reach, passed_in_vain,

@@ -1,6 +1,6 @@
 //! `drover conform` as a command: what can be typed, its list, its end. What it finds is tested with workers of every kind.
 
-use nix::sys::signal::Signal::SIGINT;
+use nix::sys::signal::Signal::{SIGINT, SIGKILL};
 use serde_json::Value;
 
 use crate::harness::{Home, Running};
@@ -53,4 +53,21 @@ fn an_interrupt_ends_the_worker_and_tells_what_was_played() {
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.stdout.starts_with(r#"{"summary":{"#), "{ended:?}");
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn a_worker_that_hangs_does_not_outlive_the_kit_that_is_killed() {
+    let home = Home::new();
+    let worker = "echo $$ > pid; exec sleep 1000";
+    let running = Running::start(&mut home.bare(&["conform", "worker", "--", "sh", "-c", worker]));
+    let pid: i32 = crate::harness::eventually("the worker", || {
+        std::fs::read_to_string(home.dir().join("pid")).ok()?.trim().parse().ok()
+    });
+    running.signal(SIGKILL);
+    running.end();
+    // Nobody may reap it here: a zombie has no command line.
+    crate::harness::eventually("its end", || {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.is_empty().then_some(())
+    });
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::exchange::Exchange;
 use super::ledger::NoReply;
 use super::peer::Peer;
+use crate::machine::attention::Attention;
 use crate::machine::ids::WorkerId;
 
 /// Every open request by the time it is over.
@@ -62,6 +63,17 @@ impl Deadlines {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nobody looked for a while, and read what was answered meanwhile.
+    fn postpone(&self, by: Duration) {
+        let mut inside = self.inside();
+        for ((at, id, seq), (asker, after)) in std::mem::take(&mut inside.requests) {
+            // One that is answered at this very moment is left out: whoever answers it looks for it by its old time.
+            if asker.upgrade().is_some_and(|asker| asker.ledger().postpone(seq, at, by)) {
+                inside.requests.insert((at + by, id, seq), (asker, after));
+            }
+        }
+    }
+
     /// The requests that are over, and when the next will be. Without one, nobody watches any more.
     fn due(&self, now: Instant) -> (Requests, Option<Instant>) {
         let mut inside = self.inside();
@@ -75,9 +87,18 @@ impl Deadlines {
 }
 
 async fn watch(exchange: Weak<Exchange>) {
+    let mut attention = Attention::default();
     loop {
         let Some(exchange) = exchange.upgrade() else { return };
-        let (over, next) = exchange.deadlines.due(Instant::now());
+        let now = Instant::now();
+        if let Some(by) = attention.look(now.into_std()) {
+            exchange.deadlines.postpone(by);
+            drop(exchange);
+            // Whoever reads the answers has its turn before the next judgement.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let (over, next) = exchange.deadlines.due(now);
         for ((_, _, seq), (asker, after)) in over {
             if let Some(asker) = asker.upgrade() {
                 exchange.expire(&asker, seq, after);
@@ -87,8 +108,9 @@ async fn watch(exchange: Weak<Exchange>) {
         let changed = Arc::clone(&exchange.deadlines.changed);
         // Not held while it waits: the program's handler would live on with it, though the request be answered long ago.
         drop(exchange);
+        let look = attention.plan(Some(next.into_std()), true).map_or(next, Instant::from_std);
         tokio::select! {
-            () = sleep_until(next) => {}
+            () = sleep_until(look) => {}
             () = changed.notified() => {}
         }
     }

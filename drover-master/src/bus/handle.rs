@@ -14,6 +14,7 @@ use super::exchange::Exchange;
 use super::ledger::{Asker, NoReply};
 use super::peer::Peer;
 use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::patience;
 
 /// Sends messages to the workers of an app. A clone is the same bus.
 ///
@@ -187,9 +188,9 @@ impl Bus {
             // Nobody answers any more for a worker that has left the bus.
             Ok(answer.await.unwrap_or(Err(NoReply::Gone(peer.identity.slot))))
         };
-        let answered = tokio::time::timeout(within, asked).await;
+        let answered = patience::within(within, asked).await;
         let who = || (self.exchange.app.to_string(), peer.identity.slot.0);
-        match answered.unwrap_or_else(|_| {
+        match answered.unwrap_or_else(|| {
             let (app, worker) = who();
             Err(RequestError::TimedOut { app, worker, after: within })
         })? {
@@ -259,10 +260,10 @@ impl Bus {
             Err(Refused::Full) => {}
             Err(closed) => return Err(self.refused(peer, closed)),
         }
-        match tokio::time::timeout(within, peer.mailbox.push(outbound, payload)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.refused(peer, Refused::Closed)),
-            Err(_) => {
+        match patience::within(within, peer.mailbox.push(outbound, payload)).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) => Err(self.refused(peer, Refused::Closed)),
+            None => {
                 self.count(1);
                 let (app, worker) = (self.exchange.app.to_string(), peer.identity.slot.0);
                 Err(SendError::TimedOut { app, worker, after: within })

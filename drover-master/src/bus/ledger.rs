@@ -15,6 +15,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
+use std::time::Duration;
 
 use bytes::Bytes;
 use drover_proto::latest::ErrorCode;
@@ -103,6 +104,15 @@ impl Ledger {
     /// It is to be answered by whoever gets this.
     pub(super) fn close(&mut self, seq: u64) -> Option<Open> {
         self.open.remove(&seq)
+    }
+
+    /// What is open by this number and until this time has so much longer; whether there is such a one.
+    pub(super) fn postpone(&mut self, seq: u64, until: Instant, by: Duration) -> bool {
+        let open = self.open.get_mut(&seq).filter(|open| open.deadline == until);
+        open.is_some_and(|open| {
+            open.deadline += by;
+            true
+        })
     }
 
     /// The worker is asked something.

@@ -20,7 +20,6 @@ mod handler;
 mod ledger;
 mod peer;
 mod route;
-mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -32,4 +31,3 @@ pub use handler::{Message, Responder};
 pub(crate) use ledger::NoReply;
 pub(crate) use peer::Peer;
 pub(crate) use route::{Heard, Keep};
-pub(crate) use shown::shown;

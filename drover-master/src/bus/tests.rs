@@ -424,6 +424,29 @@ async fn a_request_that_names_no_time_has_30_s() {
     assert!((30..31).contains(&elapsed.as_secs()), "{elapsed:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_master_that_was_away_reads_the_answers_before_it_calls_a_request_over() {
+    let app = App::new();
+    let (mut worker, mut asked) = (app.worker(), app.worker());
+    worker.ask(1, to(&asked, "", "")).await;
+    let (seq, _) = asked.message().await;
+    asked.answer(seq, worker_frame::Body::Reply(Reply::default())).await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert_eq!(worker.reply().await.0, 1);
+    // Who has not answered has the time that was left, and no more.
+    worker.ask(2, to(&asked, "", "")).await;
+    asked.message().await;
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let before = tokio::time::Instant::now();
+    // No other timer is there for the paused clock to go to.
+    let answer = worker.frames.next().await.unwrap().unwrap();
+    assert!(
+        matches!(answer.body, Some(master_frame::Body::Error(error)) if error.code() == ErrorCode::Deadline)
+    );
+    let elapsed = before.elapsed();
+    assert!((28..=31).contains(&elapsed.as_secs()), "{elapsed:?}");
+}
+
 #[tokio::test]
 async fn an_answer_to_nothing_is_told_and_not_answered() {
     let app = App::new();

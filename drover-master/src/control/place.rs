@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 
 use super::path::ControlPath;
 use super::server::{BACKLOG, ControlError};
+use crate::handle::EventLog;
 use crate::link::sentence;
 use crate::listener::UnixPath;
 use crate::machine::fleet::{EventKind, FleetEvent, SocketLoss, SocketRenewal};
 use crate::machine::phase::Phase;
-use crate::master::EventLog;
 use crate::upkeep::Lasting;
 
 /// Where the socket is, as long as it is served.

@@ -25,6 +25,7 @@ use super::Token;
 use super::carry::{Admitted, Seat, carry};
 use super::drained::Drained;
 use crate::machine::worker::Said;
+use crate::patience::within;
 
 /// What a receive buffer begins with, in bytes: most frames of a life are smaller. It grows to the frame under way.
 const READ_BUFFER: usize = 256;
@@ -157,17 +158,17 @@ impl Connection {
             READ_BUFFER,
         );
         let malformed = |message: String| Refusal { code: RejectCode::Malformed, message, spoken: SPOKEN };
-        let hello = match tokio::time::timeout(HELLO_TIMEOUT, frames.next()).await {
-            Ok(Some(Ok(hello))) => hello,
-            Ok(Some(Err(error))) => {
+        let hello = match within(HELLO_TIMEOUT, frames.next()).await {
+            Some(Some(Ok(hello))) => hello,
+            Some(Some(Err(error))) => {
                 let refusal = malformed(format!("the first frame is no Hello: {}", sentence(&error)));
                 return self.refuse(writer, None, peer, refusal, true).await;
             }
-            Ok(None) => {
+            Some(None) => {
                 let refusal = malformed("it closed its connection without a Hello".to_owned());
                 return self.refuse(writer, None, peer, refusal, false).await;
             }
-            Err(_) => {
+            None => {
                 let refusal = malformed(format!("no Hello within {HELLO_TIMEOUT:?} of connecting"));
                 return self.refuse(writer, None, peer, refusal, false).await;
             }
@@ -234,7 +235,7 @@ pub(crate) fn error_frame(reply_to: u64, code: ErrorCode, message: &str) -> Byte
 async fn send(writer: &mut OwnedWriteHalf, message: &impl Message) -> io::Result<()> {
     let frame = encode_frame(message, FrameLimit::WORKER).map_err(io::Error::other)?;
     // A peer that does not read its first frame is not waited for longer than for its Hello.
-    tokio::time::timeout(HELLO_TIMEOUT, writer.write_all(&frame)).await?
+    within(HELLO_TIMEOUT, writer.write_all(&frame)).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The error with its sources in one sentence.

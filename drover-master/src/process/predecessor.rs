@@ -37,7 +37,7 @@ pub(crate) fn mark(line: &str) -> io::Result<Arc<str>> {
 /// Ends what masters of this line that are dead have left, the parents first: they may know how to end their children. What is
 /// left after the time given is killed. Blocks its thread.
 pub(crate) fn end_remnants(line: &str, time: Duration) -> io::Result<()> {
-    let search = Search::of(line)?;
+    let mut search = Search::of(line)?;
     let mut held: HashMap<i32, Held> = HashMap::new();
     let began = now();
     loop {
@@ -86,6 +86,9 @@ struct Search<'l> {
     /// This process and those above it, which started what looks here.
     own: HashSet<i32>,
     own_session: i32,
+    /// Sessions in which a marked process was found, and when that session's first process was started, if it lived. Whoever is in
+    /// one is found even when the marked ones are gone: a program may clear its environment.
+    sessions: HashMap<i32, Option<u64>>,
 }
 
 impl<'l> Search<'l> {
@@ -99,13 +102,12 @@ impl<'l> Search<'l> {
                 _ => break,
             }
         }
-        Ok(Self { line, namespace: namespace()?, own, own_session })
+        Ok(Self { line, namespace: namespace()?, own, own_session, sessions: HashMap::new() })
     }
 
-    /// Every process that bears the mark of a dead master of the line, and who is in a session with one: a program may clear its
-    /// environment.
+    /// Every process that bears the mark of a dead master of the line, and who is or was in a session with one.
     #[expect(clippy::disallowed_methods, reason = "on a thread of its own")]
-    fn remnants(&self) -> io::Result<HashMap<i32, Stat>> {
+    fn remnants(&mut self) -> io::Result<HashMap<i32, Stat>> {
         let mut living = HashMap::new();
         for entry in fs::read_dir("/proc")? {
             let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -114,12 +116,16 @@ impl<'l> Search<'l> {
             }
         }
         let marked: HashSet<i32> = living.keys().copied().filter(|pid| self.is_marked(*pid)).collect();
-        let sessions: HashSet<i32> = marked
-            .iter()
-            .map(|pid| living[pid].session)
-            .filter(|session| *session > 0 && *session != self.own_session)
-            .collect();
-        living.retain(|pid, stat| marked.contains(pid) || sessions.contains(&stat.session));
+        for session in marked.iter().map(|pid| living[pid].session) {
+            if session > 0 && session != self.own_session {
+                self.sessions.entry(session).or_insert_with(|| living.get(&session).map(|first| first.start));
+            }
+        }
+        // One whose first process is another than it was has gone, and its number was given anew.
+        self.sessions.retain(|session, start| {
+            living.get(session).is_none_or(|first| start.is_some_and(|start| start == first.start))
+        });
+        living.retain(|pid, stat| marked.contains(pid) || self.sessions.contains_key(&stat.session));
         Ok(living)
     }
 
@@ -252,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_dead_masters_of_the_line_have_left_is_ended_and_nobody_else() {
-        use std::io::Read;
+        use std::io::{BufRead, BufReader, Read};
 
         let own = mark("line").unwrap();
         // This process lives, the one that started a second earlier with its number does not.
@@ -260,16 +266,23 @@ mod tests {
         let dead = format!("{head}:{}", start.parse::<u64>().unwrap() - 1);
         let deaf = "trap '' TERM; echo; exec sleep 600";
         let polite = "echo; exec sleep 600";
-        let bare = "env -i sleep 600 & echo; wait";
+        // Its child has no mark, and is still there when it is gone itself.
+        let bare = "env -i sh -c 'echo $$; exec sleep 600' & wait";
         let mut left: Vec<Child> =
             [deaf, polite, bare].into_iter().map(|script| marked(script, &dead)).collect();
         let other = dead.replacen("line", "other", 1);
         let mut others: Vec<Child> = [&own, &*other].into_iter().map(|mark| marked(polite, mark)).collect();
-        for child in left.iter_mut().chain(&mut others) {
+        let mut unmarked = String::new();
+        let spoken = BufReader::new(left[2].stdout.as_mut().unwrap()).read_line(&mut unmarked);
+        assert!(spoken.unwrap() > 1, "its pid");
+        for child in left[..2].iter_mut().chain(&mut others) {
             child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         }
         end_remnants("line", Duration::from_millis(300)).unwrap();
         assert_eq!(Search::of("line").unwrap().remnants().unwrap(), HashMap::new());
+        let is_left = stat_of(unmarked.trim().parse().unwrap())
+            .is_some_and(|stat| stat.name == "sleep" && stat.is_living);
+        assert!(!is_left, "the one without a mark");
         for child in &mut others {
             assert_eq!(child.try_wait().unwrap(), None, "another's was ended");
             child.kill().unwrap();

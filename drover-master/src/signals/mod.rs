@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use self::terminal::Terminal;
+use crate::handle::{Master, Reload};
 use crate::machine::exit::signal_name;
 use crate::machine::gate;
 use crate::machine::wish::Wishes;
-use crate::master::{Master, Reload};
 use crate::process::{remember_files, reopen_files};
 use crate::sys::{ignore, is_ignored, real_time_signals};
 

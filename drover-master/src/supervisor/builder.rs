@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::builder::{MasterBuilder, OwnPart};
 use crate::config::{AppSpec, ConfigError, Description, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
+use crate::handle::{BuildError, EventLog, Master};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
-use crate::master::{BuildError, EventLog, Master, MasterBuilder, OwnPart};
 use crate::process::{OutputLog, mark};
 use crate::signals::Signals;
 

@@ -10,9 +10,9 @@ use super::change::{Begun, Reread, Take};
 use super::operation::{Answers, AppError, AppRef, Operation};
 use super::roster::Roster;
 use crate::config::{AppSpec, Description};
+use crate::handle::{EventLog, Master};
 use crate::machine::composite::{AppIndex, AppOperation, Standing};
 use crate::machine::gate;
-use crate::master::{EventLog, Master};
 use crate::process::OutputLog;
 
 /// How many requests may wait for the supervisor. It takes each at once.

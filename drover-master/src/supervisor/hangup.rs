@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::difference;
 use super::handle::SupervisorHandle;
+use crate::handle::{OperateError, Reload};
 use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::gate::DenyReason;
 use crate::machine::phase::Phase;
-use crate::master::{OperateError, Reload};
 use crate::signals::Received;
 
 /// Who is told of reloads by SIGHUP: a service manager, which waits for the end of one that it has asked for
@@ -36,7 +36,8 @@ pub(super) async fn reload_all(handle: SupervisorHandle, witness: Option<Arc<dyn
         .collect();
     let differs = difference::look(&handle).await;
     if let Some(told) = &differs {
-        tracing::warn!(target: "drover::supervisor", "{told}");
+        // Whoever shows events shows it as one.
+        tracing::info!(target: "drover::supervisor", "{told}");
         let kind = EventKind::FileDiffers { told: told.as_str().into() };
         // Of no app: the file is the master's own.
         handle.events().publish(&Arc::from(""), FleetEvent { worker: None, phase: Phase::Started, kind });

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
+use crate::handle::{EndError, StartError};
 use crate::machine::composite::Fate;
 use crate::machine::gate::DenyReason;
-use crate::master::{EndError, StartError};
 
 /// Which app of a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{AppSpec, Description};
+use crate::handle::Master;
 use crate::machine::composite::{AppIndex, Composite, Fate, Standing};
-use crate::master::Master;
 
 /// Locked for as long as a copy takes, never over an await.
 #[derive(Debug, Clone)]

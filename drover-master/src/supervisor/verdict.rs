@@ -2,9 +2,9 @@
 
 use super::driver::Running;
 use super::operation::{AppError, NotStarted};
+use crate::handle::{EndError, OperateError, StartError, Unavailable};
 use crate::machine::composite::{AppIndex, AppVerdict, Missing};
 use crate::machine::ids::TicketId;
-use crate::master::{EndError, OperateError, StartError, Unavailable};
 
 impl Running {
     pub(super) fn answer(&mut self, ticket: TicketId, verdict: AppVerdict) {

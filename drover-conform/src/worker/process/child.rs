@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -14,6 +14,10 @@ use nix::unistd::Pid;
 use tokio::sync::{oneshot, watch};
 
 use super::exit::Exit;
+
+/// Kills the group that is its argument once stdin ends, which it does with this process, even by SIGKILL. Whoever tests a worker
+/// that hangs is not to find it still there.
+const GUARD: &str = "read -r _; kill -KILL \"-$1\"";
 
 /// A child that was started. Dropped, it is killed with its group.
 #[derive(Debug)]
@@ -98,6 +102,7 @@ fn live(
         }
     };
     *group.lock() = Some(leader);
+    let guard = guard(leader);
     if started.send(begun).is_err() {
         group.kill();
     }
@@ -109,6 +114,8 @@ fn live(
         }
     };
     group.kill();
+    // Before its number is anybody else's.
+    drop(guard);
     *group.lock() = None;
     ended.send_replace(Some(exit));
     // With it those of its group that it left behind: they have become children of this process, the subreaper.
@@ -120,6 +127,26 @@ fn spawn(mut command: Command) -> io::Result<(u32, Pipes)> {
     let stdout = child.stdout.take().expect("it was asked for").into();
     let stderr = child.stderr.take().expect("it was asked for").into();
     Ok((child.id(), [stdout, stderr]))
+}
+
+/// A process that outlives this one for a moment, to kill a group.
+struct Guard(process::Child);
+
+/// Guards a group. Without a shell nobody does, and all else works.
+fn guard(group: Pid) -> Option<Guard> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", GUARD, "sh", &group.to_string()]).stdin(Stdio::piped());
+    // In a group of its own Ctrl-C does not reach it.
+    shell.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().ok().map(Guard)
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Before its stdin ends.
+        let _ = self.0.kill();
+        let pid = Pid::from_raw(self.0.id().cast_signed());
+        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
+    }
 }
 
 #[cfg(test)]

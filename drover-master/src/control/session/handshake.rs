@@ -13,6 +13,7 @@ use tokio_util::codec::Decoder;
 
 use super::places::{GIVEN_AWAY, Silence};
 use super::{PARTS, Requests, send};
+use crate::patience::within;
 
 /// Lets a client in, or tells it why not.
 pub(super) async fn welcome(stream: UnixStream, uid: u32, mut silence: Silence<'_>) -> Option<Requests> {
@@ -24,7 +25,7 @@ pub(super) async fn welcome(stream: UnixStream, uid: u32, mut silence: Silence<'
     // lose the refusal with them.
     let hello = tokio::select! {
         biased;
-        hello = tokio::time::timeout(HELLO_TIMEOUT, hellos.next()) => hello.map_err(|_| {
+        hello = within(HELLO_TIMEOUT, hellos.next()) => hello.ok_or_else(|| {
             refusal(RejectCode::Malformed, format!("no ControlHello within {HELLO_TIMEOUT:?}"))
         }),
         () = silence.gives_way() => Err(refusal(RejectCode::Unspecified, GIVEN_AWAY.to_owned())),

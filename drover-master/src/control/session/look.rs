@@ -15,7 +15,7 @@ use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session, over};
 use crate::control::convert;
 use crate::control::name::Name;
-use crate::master::{Master, Snapshot};
+use crate::handle::{Master, Snapshot};
 use crate::process::{LogNext, LogStream, Stream};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills

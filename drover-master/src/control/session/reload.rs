@@ -12,8 +12,8 @@ use super::operate::{Failure, result};
 use super::target::Target;
 use super::{Gone, Session};
 use crate::config::{OnUpdateFailure, Share, UpdatePolicy};
+use crate::handle::{Master, OperateError, Reload, Ticket};
 use crate::machine::fleet;
-use crate::master::{Master, OperateError, Reload, Ticket};
 
 impl Session {
     pub(super) async fn reload(&mut self, seq: u64, request: &ReloadRequest) -> Result<(), Gone> {

@@ -4,8 +4,8 @@ use drover_proto::latest::{Error, ErrorCode};
 
 use super::Session;
 use crate::control::name::Name;
+use crate::handle::{Master, Snapshot};
 use crate::machine::fleet::{self, Role};
-use crate::master::{Master, Snapshot};
 
 /// An app or a worker that a request means.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use super::order::Order;
 use super::run::Runner;
 use super::{ApplyError, Begun, Step, StepError, StepOutcome, Steps, Take, TakeHow};
 use crate::config::{AppSpec, ChangeClass, Description, changes};
+use crate::handle::BuildError;
 use crate::machine::composite::{AppIndex, CompositeInput, CompositeRules, Plan, Standing};
-use crate::master::BuildError;
 use crate::supervisor::driver::{AppNews, Running};
 use crate::supervisor::roster::Entry;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::ConfigError;
-use crate::master::{BuildError, OperateError};
+use crate::handle::{BuildError, OperateError};
 use crate::supervisor::AppError;
 
 /// Why it can't be told what is to be changed.

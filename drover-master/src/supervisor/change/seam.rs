@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{StepError, StepOutcome};
 use crate::config::{AppSpec, ChangeClass};
+use crate::handle::{Master, OperateError, Reload};
 use crate::machine::fleet::Count;
-use crate::master::{Master, OperateError, Reload};
 
 /// Brings an app to a description that differs by this class, without its end. None: that can't be.
 pub(super) async fn change(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{OperateError, Unavailable};
-use super::handle::{Master, Request};
 use super::ticket::Ticket;
+use super::{Master, Request};
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Target};
 use crate::machine::gate;

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::driver::{Driver, Waiting};
 use super::edition::Edition;
-use super::error::OperateError;
-use super::reload::{Change, Reload};
-use super::ticket::Reply;
+use super::{Driver, Waiting};
 use crate::config::keys::take_live;
 use crate::config::{AppSpec, ConfigError};
+use crate::handle::change::{Change, Reload};
+use crate::handle::error::OperateError;
+use crate::handle::ticket::Reply;
 use crate::machine::fleet::{FleetInput, Release, Target};
 use crate::machine::gate::Doing;
 use crate::machine::worker::Rules;

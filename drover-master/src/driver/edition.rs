@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::driver::Driver;
-use super::error::OpenError;
+use super::Driver;
 use crate::config::{AppSpec, ListenSpec, Protocol};
+use crate::handle::error::OpenError;
 use crate::link::{LinkNews, LinkServer, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::ids::Generation;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::driver::Driver;
+use super::Driver;
 use crate::machine::fleet::{EventKind, FleetEvent};
 
 /// The pause between two events.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::driver::Driver;
-use super::handle::Request;
-use super::reload::{Change, Reload};
+use super::Driver;
 use crate::config::{AppSpec, ConfigError};
+use crate::handle::Request;
+use crate::handle::change::{Change, Reload};
 use crate::listener::Hosts;
 use crate::machine::gate::Doing;
 

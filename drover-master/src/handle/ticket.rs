@@ -26,7 +26,7 @@ enum State<T, E> {
 
 /// The driver's end of a ticket.
 #[derive(Debug)]
-pub(super) struct Reply<T, E> {
+pub(crate) struct Reply<T, E> {
     /// Takes the verdict.
     pub verdict: oneshot::Sender<Result<T, E>>,
     /// Dropped once the request was let in, or refused; a refusal has its verdict by then.
@@ -35,7 +35,7 @@ pub(super) struct Reply<T, E> {
 
 impl<T, E> Ticket<T, E> {
     /// A ticket that waits, and the other end of it.
-    pub(super) fn waiting() -> (Self, Reply<T, E>) {
+    pub(crate) fn waiting() -> (Self, Reply<T, E>) {
         let (verdict, verdict_received) = oneshot::channel();
         let (gate, gate_passed) = oneshot::channel();
         let ticket = Self { state: State::Waiting(verdict_received), gate: Some(gate_passed) };
@@ -45,7 +45,7 @@ impl<T, E> Ticket<T, E> {
 
 impl<T: Send + 'static, E: Opening + Send + 'static> Reply<T, E> {
     /// Refuses. Who has a port that is in use is looked up first, by a thread that may walk over `/proc`.
-    pub(super) fn refuse(self, error: E) {
+    pub(crate) fn refuse(self, error: E) {
         let Some(in_use) = error.lacking_holder() else {
             let _ = self.verdict.send(Err(error));
             // Only now the gate goes, with the rest: a refusal has its verdict.
@@ -65,7 +65,7 @@ impl<T: Send + 'static, E: Opening + Send + 'static> Reply<T, E> {
 }
 
 impl<T: Unpin, E: From<Unavailable> + Unpin> Ticket<T, E> {
-    pub(super) fn refused(why: Unavailable) -> Self {
+    pub(crate) fn refused(why: Unavailable) -> Self {
         Self { state: State::Known(Some(Err(why.into()))), gate: None }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::driver::Driver;
+use super::Driver;
 use crate::machine::fleet::FleetInput;
 use crate::machine::gate::Doing;
 use crate::machine::ids::WorkerId;

@@ -85,13 +85,13 @@ pub enum StartError {
 
 /// Why a generation could not be opened.
 #[derive(Debug, Clone)]
-pub(super) enum OpenError {
+pub(crate) enum OpenError {
     Listen(Arc<ListenError>),
     Link(Arc<DirectoryError>),
 }
 
 /// What may have to be found out before it is told.
-pub(super) trait Opening: Sized {
+pub(crate) trait Opening: Sized {
     /// The error, if a port is in use and nobody has looked by whom.
     fn lacking_holder(&self) -> Option<Arc<ListenError>>;
 
@@ -123,14 +123,14 @@ opening!(StartError);
 opening!(OperateError);
 
 impl StartError {
-    pub(super) fn opening(app: Arc<str>, error: OpenError) -> Self {
+    pub(crate) fn opening(app: Arc<str>, error: OpenError) -> Self {
         match error {
             OpenError::Listen(source) => Self::Listen { app, source },
             OpenError::Link(source) => Self::Link { app, source },
         }
     }
 
-    pub(super) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
+    pub(crate) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
         match verdict {
             Verdict::Done => Ok(()),
             Verdict::Denied(reason) => Err(Self::Denied { app, reason }),
@@ -175,7 +175,7 @@ pub enum EndError {
 }
 
 impl EndError {
-    pub(super) fn of(verdict: Verdict) -> Result<(), Self> {
+    pub(crate) fn of(verdict: Verdict) -> Result<(), Self> {
         match verdict {
             Verdict::Unkillable { pid } => Err(Self::Unkillable { pid }),
             Verdict::Done
@@ -276,14 +276,14 @@ pub enum OperateError {
 }
 
 impl OperateError {
-    pub(super) fn opening(app: Arc<str>, error: OpenError) -> Self {
+    pub(crate) fn opening(app: Arc<str>, error: OpenError) -> Self {
         match error {
             OpenError::Listen(source) => Self::Listen { app, source },
             OpenError::Link(source) => Self::Link { app, source },
         }
     }
 
-    pub(super) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
+    pub(crate) fn of(app: Arc<str>, verdict: Verdict) -> Result<(), Self> {
         match verdict {
             Verdict::Done => Ok(()),
             Verdict::Denied(reason) => Err(Self::Denied { app, reason }),

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use super::Driver;
 use super::contact::{AbortOnDrop, ProcessNews};
-use super::driver::Driver;
 use crate::listener::{Renewed, until_empty};
 use crate::machine::fleet::{EventKind, FleetEvent, FleetInput};
 use crate::machine::gate::Doing;

@@ -6,11 +6,11 @@ use std::time::Duration;
 use drover_proto::latest::ErrorCode;
 use tokio::time::Instant;
 
-use super::handler::{Handler, Message};
+use super::EventLog;
+use crate::bus::{Handler, Message};
 use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::phase::Phase;
 use crate::machine::readable::Readable;
-use crate::master::EventLog;
 
 /// How much of a message is shown, in bytes. It is for people.
 const SHOWN: usize = 1024;

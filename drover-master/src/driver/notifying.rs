@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag};
 
+use super::Driver;
 use super::contact::{Contact, ProcessNews};
-use super::driver::Driver;
 use super::edition::Edition;
-use super::error::OpenError;
 use crate::config::{AppSpec, Protocol};
+use crate::handle::error::OpenError;
 use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::{SlotIndex, WorkerId};

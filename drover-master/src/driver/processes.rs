@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::Driver;
 use super::contact::{Contact, ProcessNews};
-use super::driver::Driver;
 use super::notifying::Told;
 use crate::config::{Output, Protocol, Stdin};
 use crate::link::Token;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Driver;
 use super::contact::{AbortOnDrop, ProcessNews};
-use super::driver::Driver;
 use crate::config::{AppSpec, Probe};
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;

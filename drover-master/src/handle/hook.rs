@@ -21,17 +21,17 @@ pub struct ExitContext<'a> {
 
 /// The program's closure. A clone is the same one, for the master that follows: of one app, one at a time asks.
 #[derive(Clone)]
-pub(super) struct Hook(Arc<Mutex<Closure>>);
+pub(crate) struct Hook(Arc<Mutex<Closure>>);
 
 type Closure = dyn FnMut(&ExitContext<'_>) -> ExitDecision + Send;
 
 impl Hook {
-    pub(super) fn new(closure: impl FnMut(&ExitContext<'_>) -> ExitDecision + Send + 'static) -> Self {
+    pub(crate) fn new(closure: impl FnMut(&ExitContext<'_>) -> ExitDecision + Send + 'static) -> Self {
         Self(Arc::new(Mutex::new(closure)))
     }
 
     /// Asks the closure. One that panics has no say: the policy's proposal is taken.
-    pub(super) fn ask(&self, context: &ExitContext<'_>) -> ExitDecision {
+    pub(crate) fn ask(&self, context: &ExitContext<'_>) -> ExitDecision {
         let ask = || (self.0.lock().unwrap_or_else(PoisonError::into_inner))(context);
         catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
             tracing::error!(target: "drover::master", worker = context.worker.id.0, "the exit hook panicked; the policy decides");

@@ -9,27 +9,40 @@
 //!
 //! All other tasks carry bytes, exits and signals. The price: what takes several steps is written as states of the machines.
 
+mod asking;
+mod change;
+mod contact;
+mod edition;
+mod links;
+mod lookup;
+mod measuring;
+mod notifying;
+mod processes;
+mod steering;
+mod strangers;
+mod trace;
+mod unlisten;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::contact::{Contact, ProcessNews, Refusal};
-use super::edition::{Edition, Editions};
-use super::error::{EndError, OpenError, OperateError, StartError};
-use super::event_log::EventLog;
-use super::handle::{Master, REQUESTS, Request};
-use super::hook::{ExitContext, Hook};
-use super::lookup::{Found, Lookup};
-use super::measuring::Measuring;
-use super::strangers::Strangers;
-use super::ticket::Reply;
-use super::trace;
-use super::unlisten::Unlistening;
-use super::view::View;
+use self::contact::{Contact, ProcessNews, Refusal};
+use self::edition::{Edition, Editions};
+use self::lookup::{Found, Lookup};
+use self::measuring::Measuring;
+use self::strangers::Strangers;
+use self::unlisten::Unlistening;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
+use crate::handle::error::{EndError, OpenError, OperateError, StartError};
+use crate::handle::event_log::EventLog;
+use crate::handle::hook::{ExitContext, Hook};
+use crate::handle::ticket::Reply;
+use crate::handle::view::View;
+use crate::handle::{Master, REQUESTS, Request};
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::attention::Attention;
@@ -49,51 +62,51 @@ const NEWS: usize = 1024;
 
 /// The owner of one app.
 #[derive(Debug)]
-pub(super) struct Driver {
-    pub(super) app: Arc<str>,
-    pub(super) editions: Editions,
-    pub(super) fleet: Fleet,
+pub(crate) struct Driver {
+    app: Arc<str>,
+    editions: Editions,
+    fleet: Fleet,
     attention: Attention,
     hook: Option<Hook>,
     events: EventLog,
-    pub(super) output_log: Option<AppLog>,
-    pub(super) view: Arc<View>,
+    output_log: Option<AppLog>,
+    view: Arc<View>,
     /// The generation that the view shows.
-    pub(super) shown: Generation,
+    shown: Generation,
     outcome: watch::Sender<Option<Outcome>>,
 
     requests: mpsc::Receiver<Request>,
     /// Nobody holds a handle any more.
     is_orphaned: bool,
     process_news: mpsc::Receiver<ProcessNews>,
-    pub(super) process_sender: mpsc::Sender<ProcessNews>,
-    pub(super) link_news: mpsc::Receiver<LinkNews>,
-    pub(super) link_sender: mpsc::Sender<LinkNews>,
+    process_sender: mpsc::Sender<ProcessNews>,
+    link_news: mpsc::Receiver<LinkNews>,
+    link_sender: mpsc::Sender<LinkNews>,
 
     /// What the driver holds of each worker, from spawn to reap.
-    pub(super) contacts: HashMap<WorkerId, Contact>,
-    pub(super) tokens: HashMap<Token, WorkerId>,
-    pub(super) connections: HashMap<ConnectionId, WorkerId>,
+    contacts: HashMap<WorkerId, Contact>,
+    tokens: HashMap<Token, WorkerId>,
+    connections: HashMap<ConnectionId, WorkerId>,
     /// Refusals of processes that are not known; of workers, perhaps, that were faster than the news of their process.
-    pub(super) early_refusals: Vec<(u32, Refusal)>,
+    early_refusals: Vec<(u32, Refusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
-    pub(super) pool: ListenerPool,
+    pool: ListenerPool,
     /// What its workers are known by to the next master, after a death of this one.
-    pub(super) mark: Option<Arc<str>>,
+    mark: Option<Arc<str>>,
     /// What any of the editions listens on.
-    pub(super) listeners: AppListeners,
+    listeners: AppListeners,
     /// Tells this driver what became of sockets that were swept away.
-    pub(super) teller: Teller,
+    teller: Teller,
     /// What connects workers and program.
-    pub(super) bus: Arc<Exchange>,
-    pub(super) measuring: Measuring,
-    pub(super) strangers: Strangers,
-    pub(super) unlistening: Unlistening,
+    bus: Arc<Exchange>,
+    measuring: Measuring,
+    strangers: Strangers,
+    unlistening: Unlistening,
     /// What workers have left for the next worker of their slot.
-    pub(super) stores: HashMap<SlotIndex, FdStore>,
+    stores: HashMap<SlotIndex, FdStore>,
 
     /// The request that is let in once its names are known; those behind it wait.
-    pub(super) lookup: Option<Lookup>,
+    lookup: Option<Lookup>,
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
     waiting: HashMap<TicketId, Waiting>,
@@ -101,7 +114,7 @@ pub(super) struct Driver {
 
 /// Who waits for an operation.
 #[derive(Debug)]
-pub(super) enum Waiting {
+enum Waiting {
     Start(oneshot::Sender<Result<(), StartError>>),
     End(oneshot::Sender<Result<(), EndError>>),
     Operation(oneshot::Sender<Result<(), OperateError>>),
@@ -145,7 +158,7 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    pub(super) fn new(
+    pub(crate) fn new(
         spec: AppSpec,
         hook: Option<Hook>,
         handler: Option<Handler>,
@@ -212,7 +225,7 @@ impl Driver {
     }
 
     /// Runs until nobody holds a handle and nothing is left to end.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
             let input = match self.select().await {
                 Input::Requested(request) => match self.look_up_first(request) {
@@ -396,7 +409,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn publish(&self, event: FleetEvent) {
+    fn publish(&self, event: FleetEvent) {
         trace::event(&self.events.publish(&self.app, event));
     }
 
@@ -434,7 +447,7 @@ impl Driver {
     }
 
     /// Nobody can connect any more, unless another app listens there too.
-    pub(super) fn close_listeners(&mut self) {
+    fn close_listeners(&mut self) {
         self.listeners = AppListeners::new(self.teller.clone());
         self.show_edition();
     }
@@ -447,7 +460,7 @@ impl Driver {
         self.close_listeners();
     }
 
-    pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {
+    fn wait(&mut self, waiting: Waiting) -> TicketId {
         let ticket = self.next_ticket();
         self.waiting.insert(ticket, waiting);
         ticket

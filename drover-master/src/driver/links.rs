@@ -12,14 +12,15 @@ use drover_proto::latest::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::Driver;
 use super::contact::{Answer, Refusal};
-use super::driver::Driver;
 use crate::bus::Peer;
 use crate::link::{Admission, ConnectionId, LinkNews, News, Seat, Token, error_frame, outgoing};
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::{Said, WorkerAction, WorkerInput};
+use crate::patience::within;
 
 /// How many refusals are kept for processes whose news has not come yet. Only workers in creation can need one, and
 /// strangers can make as many as they like.
@@ -280,9 +281,9 @@ fn token_in_use() -> (RejectCode, String) {
 fn answer_in_time(answer: Answer) -> Answer {
     let (sender, mut given) = oneshot::channel();
     tokio::spawn(async move {
-        let verdict = match tokio::time::timeout(OLD_CONNECTION, &mut given).await {
-            Ok(verdict) => verdict.ok(),
-            Err(_) => {
+        let verdict = match within(OLD_CONNECTION, &mut given).await {
+            Some(verdict) => verdict.ok(),
+            None => {
                 // Closed first: whoever admits it at this very moment either hears that it is too late, or is heard.
                 given.close();
                 Some(given.try_recv().unwrap_or_else(|_| Err(token_in_use())))
@@ -304,10 +305,10 @@ fn milliseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::contact::Contact;
-    use super::super::event_log::EventLog;
     use super::*;
     use crate::Command;
     use crate::config::AppSpec;
+    use crate::handle::event_log::EventLog;
     use crate::listener::ListenerPool;
     use crate::machine::ids::{Generation, SlotIndex};
     use crate::machine::worker::Identity;

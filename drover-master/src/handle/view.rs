@@ -29,7 +29,7 @@ const GONE: &str = "ended with the runtime of its program: its workers were kill
 
 /// Written by the driver, read by anybody. Locked for as long as a copy takes, never over an await.
 #[derive(Debug)]
-pub(super) struct View(Mutex<Seen>);
+pub(crate) struct View(Mutex<Seen>);
 
 #[derive(Debug)]
 struct Seen {
@@ -41,7 +41,7 @@ struct Seen {
 }
 
 impl View {
-    pub(super) fn new(spec: Arc<AppSpec>, fleet: &Fleet) -> Self {
+    pub(crate) fn new(spec: Arc<AppSpec>, fleet: &Fleet) -> Self {
         let app = spec.name.as_str().into();
         let rows = fleet.slots().into_iter().map(|slot| (slot, fleet.rows(slot))).collect();
         let status = fleet.status();
@@ -49,17 +49,17 @@ impl View {
         Self(Mutex::new(Seen { spec, snapshot, rows }))
     }
 
-    pub(super) fn read(&self) -> Snapshot {
+    pub(crate) fn read(&self) -> Snapshot {
         let seen = self.lock();
         let workers = seen.rows.values().flatten().cloned().collect();
         Snapshot { workers, ..seen.snapshot.clone() }
     }
 
-    pub(super) fn spec(&self) -> Arc<AppSpec> {
+    pub(crate) fn spec(&self) -> Arc<AppSpec> {
         Arc::clone(&self.lock().spec)
     }
 
-    pub(super) fn update(&self, fleet: &Fleet, changed: &[SlotIndex], last_seq: u64) {
+    pub(crate) fn update(&self, fleet: &Fleet, changed: &[SlotIndex], last_seq: u64) {
         let seen = &mut *self.lock();
         seen.snapshot.status = fleet.status();
         seen.snapshot.last_seq = last_seq;
@@ -74,14 +74,14 @@ impl View {
         }
     }
 
-    pub(super) fn show_edition(&self, spec: Arc<AppSpec>, listeners: Vec<(String, ListenAddr)>) {
+    pub(crate) fn show_edition(&self, spec: Arc<AppSpec>, listeners: Vec<(String, ListenAddr)>) {
         let seen = &mut *self.lock();
         seen.spec = spec;
         seen.snapshot.listeners = listeners;
     }
 
     /// The driver is gone, and every worker is killed with it.
-    pub(super) fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         let seen = &mut *self.lock();
         let status = &mut seen.snapshot.status;
         status.phase = Phase::Failed;

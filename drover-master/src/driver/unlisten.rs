@@ -13,8 +13,8 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::Driver;
 use super::contact::{AbortOnDrop, ProcessNews};
-use super::driver::Driver;
 use crate::config::Protocol;
 use crate::machine::worker::{State, Worker};
 use crate::process::{is_held, socket_numbers};

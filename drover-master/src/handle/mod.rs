@@ -1,15 +1,29 @@
-//! The handle of a master.
+//! What a program holds of an app: its handle, the tickets of what it asked for, what it sees.
+
+pub(crate) mod change;
+pub(crate) mod error;
+pub(crate) mod event_log;
+pub(crate) mod hook;
+mod shown;
+pub(crate) mod ticket;
+pub(crate) mod view;
+mod workers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::error::{EndError, OperateError, StartError, Unavailable};
-use super::event_log::{EventLog, EventStream};
-use super::reload::Change;
-use super::ticket::{Reply, Ticket};
-use super::view::{Snapshot, View};
+use self::change::Change;
+pub use self::change::Reload;
+pub use self::error::{BuildError, EndError, OperateError, StartError, Unavailable};
+pub use self::event_log::{Event, EventLog, EventStream, Missed, Occurrence};
+pub use self::hook::ExitContext;
+pub(crate) use self::shown::shown;
+use self::ticket::Reply;
+pub use self::ticket::Ticket;
+pub use self::view::Snapshot;
+use self::view::View;
 use crate::bus::{Bus, Exchange};
 use crate::config::{AppSpec, ListenAddr};
 use crate::machine::exit::Exit;
@@ -19,7 +33,7 @@ use crate::machine::ids::SlotIndex;
 
 /// How many requests may wait for the driver. It takes each at once, so a full queue means that the program asks faster
 /// than it lets the runtime run.
-pub(super) const REQUESTS: usize = 256;
+pub(crate) const REQUESTS: usize = 256;
 
 /// The master of one app. A clone is the same master.
 ///
@@ -44,16 +58,16 @@ pub(super) const REQUESTS: usize = 256;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Master {
-    pub(super) bus: Arc<Exchange>,
-    pub(super) requests: mpsc::Sender<Request>,
-    pub(super) view: Arc<View>,
-    pub(super) events: EventLog,
-    pub(super) outcome: watch::Receiver<Option<Outcome>>,
+    pub(crate) bus: Arc<Exchange>,
+    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) view: Arc<View>,
+    pub(crate) events: EventLog,
+    pub(crate) outcome: watch::Receiver<Option<Outcome>>,
 }
 
 /// A request to the driver.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Start {
         reply: Reply<(), StartError>,
     },
@@ -244,7 +258,7 @@ impl Master {
         }
     }
 
-    pub(super) fn request<T: Unpin, E: From<Unavailable> + Unpin>(
+    pub(crate) fn request<T: Unpin, E: From<Unavailable> + Unpin>(
         &self,
         make: impl FnOnce(Reply<T, E>) -> Request,
     ) -> Ticket<T, E> {

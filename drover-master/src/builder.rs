@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::driver::Driver;
-use super::error::BuildError;
-use super::event_log::EventLog;
-use super::handle::Master;
-use super::hook::{ExitContext, Hook};
-use crate::bus::{Handler, Message, shown};
+use crate::bus::{Handler, Message};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
     ListenSpec, NotifyAccess, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy,
     Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
+use crate::driver::Driver;
+use crate::handle;
+use crate::handle::Master;
+use crate::handle::error::BuildError;
+use crate::handle::event_log::EventLog;
+use crate::handle::hook::{ExitContext, Hook};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
 use crate::process::{AppLog, OutputLog, OutputSink};
@@ -368,7 +369,7 @@ impl MasterBuilder {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         let OwnPart { hook, mut handler, shows_messages, signals } = self.own;
         if handler.is_none() && shows_messages {
-            handler = Some(shown(self.spec.name.as_str().into(), self.events.clone()));
+            handler = Some(handle::shown(self.spec.name.as_str().into(), self.events.clone()));
         }
         let (master, driver) =
             Driver::new(self.spec, hook, handler, self.events, self.output_log, self.pool, self.mark);
