@@ -185,7 +185,8 @@ mod watch {
             }
             let (state, computed) = state_of(thread).ok()?;
             if turn != self.turn || passed > LATE {
-                *self = Self { turn, computed, ..Self::default() };
+                let is_told = self.is_told && turn == self.turn;
+                *self = Self { turn, computed, is_told, ..Self::default() };
                 return None;
             }
             self.asleep = if state == State::Asleep { self.asleep + passed } else { Duration::ZERO };

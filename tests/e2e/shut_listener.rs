@@ -4,10 +4,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use drover_e2e::harness::{App, patiently};
-use drover_master::MasterBuilder;
 use drover_master::config::{ListenSpec, Protocol};
-use drover_master::machine::fleet::{Count, Target};
-use drover_master::machine::ids::SlotIndex;
+use drover_master::{Count, MasterBuilder, SlotIndex, Target};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpStream, UnixStream};
 

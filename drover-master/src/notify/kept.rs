@@ -106,7 +106,8 @@ impl Held {
         let mut tried = Ok(());
         for _ in 0..TRIES {
             self.directory.restore().map_err(|error| sentence(&error))?;
-            tried = self.lost().iter().try_for_each(|name| self.replace(name));
+            // Each, also after one that can't be made now.
+            tried = self.lost().iter().map(|name| self.replace(name)).fold(Ok(()), io::Result::and);
             if self.directory.is_there() {
                 break;
             }

@@ -26,6 +26,10 @@ pub(super) const PIECE: usize = 64 * 1024;
 /// line can't use the half of one with another worker's line in it.
 const LONG_WAITING: usize = 8;
 
+/// How much that waits goes into one write, in bytes: what a pipe takes as a whole (PIPE_BUF, `pipe(7)`), so that what others write to it
+/// can't come into the middle of a line.
+const TOGETHER: usize = 4096;
+
 static LONG: Semaphore = Semaphore::const_new(LONG_WAITING);
 
 enum Job {
@@ -114,13 +118,16 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
     let (queue, mut jobs) = mpsc::channel(WAITING);
     let run = move || {
         let (mut stdout, mut stderr) = (Losses::default(), Losses::default());
-        while let Some(job) = jobs.blocking_recv() {
+        let mut next = None;
+        while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
             if REOPEN.swap(false, Ordering::Relaxed) {
                 reopen(&mut stdout, &mut stderr);
             }
             put_aside(&mut stderr);
             match job {
-                Job::Write(stream, bytes) => {
+                Job::Write(stream, mut bytes) => {
+                    let is_long = bytes.len() > PIECE;
+                    next = gather(&mut jobs, stream, &mut bytes);
                     match stream {
                         Stream::Stdout => {
                             let written = write(&mut io::stdout().lock(), &bytes);
@@ -128,7 +135,7 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
                         }
                         Stream::Stderr => put(&bytes, &mut stderr),
                     }
-                    if bytes.len() > PIECE {
+                    if is_long {
                         LONG.add_permits(1);
                     }
                 }
@@ -144,6 +151,20 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
         }
     };
     thread::Builder::new().name("drover-output".into()).stack_size(256 * 1024).spawn(run).ok().map(|_| queue)
+}
+
+/// Adds what waits behind it for the same stream, which costs one write then: the end of a hundred workers is told by 200 lines.
+/// The answer is what comes next, if that is something else.
+fn gather(jobs: &mut mpsc::Receiver<Job>, stream: Stream, bytes: &mut Vec<u8>) -> Option<Job> {
+    while bytes.len() < TOGETHER {
+        match jobs.try_recv().ok()? {
+            Job::Write(other, more) if other == stream && bytes.len() + more.len() <= TOGETHER => {
+                bytes.extend_from_slice(&more);
+            }
+            other => return Some(other),
+        }
+    }
+    None
 }
 
 fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
@@ -267,6 +288,38 @@ mod tests {
         theirs.read_to_end(&mut got).unwrap();
         writer.join().unwrap().unwrap();
         assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
+    }
+
+    #[test]
+    fn lines_that_wait_are_written_together_in_their_order_and_none_is_cut() {
+        let (queue, mut jobs) = mpsc::channel(WAITING);
+        let line = |name: &str, length: usize| format!("{name:x<0$}\n", length - 1).into_bytes();
+        let (mut short, long) = (line("a", 40), line("b", 3000));
+        for job in [
+            Job::Write(Stream::Stderr, line("c", 40)),
+            Job::Write(Stream::Stderr, long.clone()),
+            Job::Write(Stream::Stderr, long.clone()),
+            Job::Write(Stream::Stdout, line("d", 40)),
+            Job::Write(Stream::Stderr, line("e", 40)),
+            Job::Look,
+        ] {
+            assert!(queue.try_send(job).is_ok());
+        }
+        let mut gathered = |stream, bytes: &mut Vec<u8>| gather(&mut jobs, stream, bytes);
+        let Some(Job::Write(Stream::Stderr, mut next)) = gathered(Stream::Stderr, &mut short) else {
+            panic!()
+        };
+        assert_eq!(short, [line("a", 40), line("c", 40), long.clone()].concat());
+        let Some(Job::Write(Stream::Stdout, mut other)) = gathered(Stream::Stderr, &mut next) else {
+            panic!()
+        };
+        assert_eq!(next, long);
+        let Some(Job::Write(Stream::Stderr, mut last)) = gathered(Stream::Stdout, &mut other) else {
+            panic!()
+        };
+        assert!(matches!(gathered(Stream::Stderr, &mut last), Some(Job::Look)));
+        assert!(gathered(Stream::Stderr, &mut last).is_none());
+        assert_eq!((other, last), (line("d", 40), line("e", 40)));
     }
 
     #[test]
