@@ -3,8 +3,8 @@
 use std::error::Error as _;
 
 use drover_e2e::harness::{Names, Several, of_app, patiently};
+use drover_master::Request;
 use drover_master::config::Condition;
-use drover_master::machine::gate::Request;
 use drover_master::supervisor::{AppError, End, Operation, Standing, Supervisor};
 
 use crate::composite::plain;
