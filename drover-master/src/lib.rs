@@ -5,14 +5,14 @@
 //! # Theory of operation
 //!
 //! [`Master`] is a handle. Behind it one task, the driver, owns all state of one app. It waits for one input at a time (a
-//! request, an exit, a worker's message, a deadline), gives it to a pure machine ([`machine::fleet`]), and carries out the
+//! request, an exit, a worker's message, a deadline), gives it to a pure machine (`machine::fleet`), and carries out the
 //! actions that come back. All other tasks carry bytes, exits and signals.
 //!
 //! * **Ready** is what the worker says over the protocol, or, for a plain program, that it has been alive for
 //!   [`StartPolicy::min_uptime`](config::StartPolicy::min_uptime).
 //! * **Stop** is two steps: *stop* (cease taking work, drain) and *quit* (leave). Each has a deadline; then SIGTERM, then
 //!   SIGKILL, to the worker's whole process group.
-//! * **Exits** have reasons: [`machine::exit::ExitReason`], judged from what the master intended and what the kernel said,
+//! * **Exits** have reasons: [`ExitReason`], judged from what the master intended and what the kernel said,
 //!   with the evidence beside it.
 //! * **Restarting** belongs to the library. Events are for watching; none needs a reaction. A program that wants its say has
 //!   [`MasterBuilder::on_exit`].
@@ -56,7 +56,8 @@ mod link;
 mod listener;
 #[cfg(feature = "logging")]
 pub mod logging;
-pub mod machine;
+#[expect(unreachable_pub, reason = "what is public in it is its own interface; the crate's is below")]
+mod machine;
 mod nofile;
 mod notify;
 mod patience;
@@ -81,12 +82,18 @@ pub use handle::{
 };
 pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
-pub use machine::exit::{signal_name, signal_number};
+pub use machine::exit::{
+    Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage, signal_name, signal_number,
+};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason, ReloadFailure, Role,
     SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
 };
+pub use machine::gate::{DenyReason, Request};
+pub use machine::ids::{Generation, SlotIndex, WorkerId};
 pub use machine::phase::Phase;
+pub use machine::readable::Readable;
+pub use machine::wish::SAME_WISH;
 pub use nofile::raise_nofile;
 pub use process::{
     AccountError, Colours, Line, OutputSink, Stream, flush_output, limits_out_of_reach, passed_in_vain,

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use drover_e2e::harness::App;
-use drover_master::Bus;
-use drover_master::machine::ids::{SlotIndex, WorkerId};
+use drover_master::{Bus, SlotIndex, WorkerId};
 use tokio::sync::Notify;
 
 use crate::bus_plain::{Blocking, Plain};

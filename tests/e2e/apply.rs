@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use drover_e2e::harness::{Names, Several, of_app, patiently, signal, variable_of};
 use drover_master::config::{AppSpec, Condition, Dependency, Description};
-use drover_master::machine::gate::Request;
 use drover_master::supervisor::{ApplyError, End, Fate, Standing, StepOutcome, Steps, Supervisor};
-use drover_master::{ExitDecision, Master, MasterBuilder, Outcome};
+use drover_master::{ExitDecision, Master, MasterBuilder, Outcome, Request};
 use nix::sys::signal::SIGKILL;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, Captured, eventually, patiently, variable_of};
 use drover_e2e::raw::{Link, Verdict};
-use drover_master::machine::exit::{ExitReason, KillCause};
-use drover_master::machine::phase::Phase;
-use drover_master::{MasterBuilder, Stream};
+use drover_master::{ExitReason, KillCause, MasterBuilder, Phase, Stream};
 use drover_proto::latest::Hello;
 
 use crate::policies::{SHORT, never};

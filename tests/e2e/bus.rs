@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drover_e2e::harness::{App, eventually, patiently, signal};
-use drover_master::machine::ids::{SlotIndex, WorkerId};
-use drover_master::{Bus, MasterBuilder, RequestError, SendError};
+use drover_master::{Bus, MasterBuilder, RequestError, SendError, SlotIndex, WorkerId};
 use nix::sys::signal::{SIGCONT, SIGSTOP};
 
 use crate::policies::at_once;

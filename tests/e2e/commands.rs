@@ -5,9 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use drover_e2e::harness::App;
-use drover_master::machine::exit::{ExitReason, SpawnStep};
-use drover_master::machine::phase::Phase;
-use drover_master::{MasterBuilder, StartError};
+use drover_master::{ExitReason, MasterBuilder, Phase, SpawnStep, StartError};
 
 /// The sentence after "app `x` failed to start: worker 0 could not be started: ".
 pub(crate) async fn refusal(builder: MasterBuilder, step: SpawnStep, errno: i32) -> String {

@@ -4,8 +4,8 @@ use std::error::Error as _;
 
 use drover_e2e::harness::{Names, Several, of_app, patiently};
 use drover_master::config::Condition;
-use drover_master::machine::gate::{DenyReason, Request};
 use drover_master::supervisor::{AppError, End, Operation, Standing, Supervisor};
+use drover_master::{DenyReason, Request};
 
 use crate::composite::plain;
 

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use drover_e2e::harness::{App, PATIENCE, eventually, is_running, of_app, patiently, signal};
 use drover_master::config::{StopPolicy, StopTo};
-use drover_master::machine::exit::ExitReason;
-use drover_master::{Command, MasterBuilder};
+use drover_master::{Command, ExitReason, MasterBuilder};
 use nix::sys::signal::Signal;
 
 use crate::policies::SHORT;

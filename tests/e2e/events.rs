@@ -1,9 +1,8 @@
 //! What can be watched.
 
 use drover_e2e::harness::{App, eventually, outline, patiently, signal};
-use drover_master::Missed;
 use drover_master::config::{Protocol, RestartPolicy, RestartWhen};
-use drover_master::machine::phase::Phase;
+use drover_master::{Missed, Phase};
 use nix::sys::signal::SIGKILL;
 
 use crate::policies::{at_once, keep_going};

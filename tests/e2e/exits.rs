@@ -1,10 +1,8 @@
 //! How an end is called, in every state, and the evidence that goes with it.
 
 use drover_e2e::harness::{App, patiently, signal};
-use drover_master::MasterBuilder;
 use drover_master::config::{Protocol, StopPolicy};
-use drover_master::machine::exit::{Exit, ExitReason, ExitStatus, KillCause};
-use drover_master::machine::phase::Phase;
+use drover_master::{Exit, ExitReason, ExitStatus, KillCause, MasterBuilder, Phase};
 use nix::sys::signal::{SIGKILL, SIGTERM, SIGUSR1};
 
 use crate::policies::{SHORT, keep_going, never, short_drain, soon};

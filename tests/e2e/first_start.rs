@@ -1,10 +1,8 @@
 //! A first start that fails: at once, wholly, with the reason, and not for ever.
 
 use drover_e2e::harness::{App, of_app, patiently};
-use drover_master::StartError;
 use drover_master::config::LimitReached;
-use drover_master::machine::fleet::Outcome;
-use drover_master::machine::phase::Phase;
+use drover_master::{Outcome, Phase, StartError};
 
 use crate::policies::{at_most, keep_going};
 

@@ -7,9 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use drover_e2e::harness::{App, PATIENCE, patiently};
-use drover_master::Master;
 use drover_master::config::Heartbeat;
-use drover_master::machine::exit::ExitReason;
+use drover_master::{ExitReason, Master};
 
 /// The page's last block of Python.
 fn worker() -> String {

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, PATIENCE, eventually, is_running, patiently};
 use drover_master::config::{HealthCheck, HealthPolicy, ListenAddr, ListenSpec, ProbeKind};
-use drover_master::machine::exit::{ExitReason, KillCause};
-use drover_master::machine::phase::Phase;
-use drover_master::{Event, MasterBuilder, OperateError, Protocol, Reload};
+use drover_master::{Event, ExitReason, KillCause, MasterBuilder, OperateError, Phase, Protocol, Reload};
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, signal, variable_of};
 use drover_master::config::Heartbeat;
-use drover_master::machine::exit::{ExitReason, KillCause};
-use drover_master::machine::phase::Phase;
+use drover_master::{ExitReason, KillCause, Phase};
 use nix::sys::signal::SIGSTOP;
 
 use crate::policies::at_once;

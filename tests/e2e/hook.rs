@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drover_e2e::harness::{App, signal};
-use drover_master::machine::fleet::{EventKind, ExitDecision, Outcome};
-use drover_master::machine::phase::Phase;
+use drover_master::{EventKind, ExitDecision, Outcome, Phase};
 use nix::sys::signal::SIGKILL;
 
 use crate::policies::never;

@@ -3,9 +3,8 @@
 use std::fs;
 
 use drover_e2e::harness::App;
-use drover_master::Command;
 use drover_master::config::{Limit, Limits, Resource};
-use drover_master::machine::exit::SpawnStep;
+use drover_master::{Command, SpawnStep};
 
 use crate::commands::refusal;
 use crate::surroundings::{plain, sleep};

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, PATIENCE, eventually, patiently, signal, variable_of};
 use drover_master::config::{Protocol, StopPolicy};
-use drover_master::machine::phase::Phase;
-use drover_master::{Command, StartError};
+use drover_master::{Command, Phase, StartError};
 use nix::sys::signal::{SIGKILL, SIGSTOP, SIGUSR1};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;

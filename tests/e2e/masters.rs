@@ -2,8 +2,7 @@
 
 use drover_e2e::harness::{App, eventually, of_app, patiently};
 use drover_master::config::Protocol;
-use drover_master::machine::phase::Phase;
-use drover_master::{EventLog, StartError};
+use drover_master::{EventLog, Phase, StartError};
 
 use crate::policies::soon;
 

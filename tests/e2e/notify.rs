@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, PATIENCE, eventually, patiently, signal, variable_of};
 use drover_master::config::{HealthCheck, HealthPolicy, NotifyAccess, Probe, ReloadSignal, StartPolicy};
-use drover_master::machine::exit::{ExitReason, KillCause};
-use drover_master::machine::fleet::Target;
-use drover_master::machine::ids::SlotIndex;
-use drover_master::machine::phase::Phase;
-use drover_master::{Command, Count, EventKind, MasterBuilder, OperateError, Protocol, Reload};
+use drover_master::{
+    Command, Count, EventKind, ExitReason, KillCause, MasterBuilder, OperateError, Phase, Protocol, Reload,
+    SlotIndex, Target,
+};
 use nix::sys::signal::Signal;
 
 use crate::policies::{at_once, never};

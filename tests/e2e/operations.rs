@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, Captured, of_app, signal};
 use drover_master::config::{AppSpec, Protocol, RestartPolicy, RestartWhen, StopPolicy};
-use drover_master::machine::exit::ExitReason;
-use drover_master::machine::fleet::{EventKind, Target};
-use drover_master::machine::gate::DenyReason;
-use drover_master::machine::ids::{SlotIndex, WorkerId};
-use drover_master::machine::phase::Phase;
-use drover_master::{Command, Count, MasterBuilder, OperateError, Stream};
+use drover_master::{
+    Command, Count, DenyReason, EventKind, ExitReason, MasterBuilder, OperateError, Phase, SlotIndex, Stream,
+    Target, WorkerId,
+};
 use nix::sys::signal::SIGKILL;
 
 use crate::policies::soon;

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, eventually, is_running, patiently, signal};
 use drover_master::config::{Probe, StartPolicy};
-use drover_master::machine::phase::Phase;
-use drover_master::{MasterBuilder, OperateError, Protocol, Reload};
+use drover_master::{MasterBuilder, OperateError, Phase, Protocol, Reload};
 use nix::sys::signal::Signal;
 
 /// One worker that is asked every 10 ms, and has this long.

@@ -9,11 +9,9 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, Process, eventually, is_running, of_app, patiently};
 use drover_master::config::StartPolicy;
-use drover_master::machine::fleet::EventKind;
-use drover_master::machine::gate::DenyReason;
 use drover_master::{
-    MasterBuilder, OnUpdateFailure, OperateError, Reload, ReloadFailure, Role, Share, UpdateOrder,
-    UpdatePolicy,
+    DenyReason, EventKind, MasterBuilder, OnUpdateFailure, OperateError, Reload, ReloadFailure, Role, Share,
+    UpdateOrder, UpdatePolicy,
 };
 use nix::sys::signal::{SIGHUP, SIGTERM};
 use tempfile::TempDir;

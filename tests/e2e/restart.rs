@@ -2,8 +2,7 @@
 
 use drover_e2e::harness::{App, of_app, signal};
 use drover_master::config::{Backoff, LimitReached, Protocol, RestartPolicy, RestartWhen};
-use drover_master::machine::fleet::{EventKind, Outcome};
-use drover_master::machine::phase::Phase;
+use drover_master::{EventKind, Outcome, Phase};
 use nix::sys::signal::SIGKILL;
 
 use crate::policies::{at_most, at_once, keep_going, soon};

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use drover_e2e::harness::{App, patiently, signal};
 use drover_master::config::{ConfigError, ListenSpec};
-use drover_master::machine::fleet::{Count, Target};
-use drover_master::machine::ids::SlotIndex;
-use drover_master::{BuildError, MasterBuilder};
+use drover_master::{BuildError, Count, MasterBuilder, SlotIndex, Target};
 use nix::sys::signal::{SIGCONT, SIGKILL, SIGSTOP};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

@@ -5,10 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use drover_e2e::harness::{App, PATIENCE, eventually, is_running, of_app, patiently, signal};
-use drover_master::StartError;
 use drover_master::config::{Protocol, StopPolicy};
-use drover_master::machine::exit::{ExitReason, ExitStatus, KillCause};
-use drover_master::machine::phase::Phase;
+use drover_master::{ExitReason, ExitStatus, KillCause, Phase, StartError};
 use nix::sys::signal::SIGSTOP;
 
 use crate::policies::{SHORT, short_drain, soon};

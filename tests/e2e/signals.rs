@@ -38,7 +38,7 @@ async fn the_first_signal_shuts_down_and_the_outcome_names_it() {
 
 /// As long as a person looks at the screen before they press again: what comes sooner is the same wish.
 pub(crate) async fn look_at_the_screen() {
-    tokio::time::sleep(drover_master::machine::wish::SAME_WISH + Duration::from_millis(50)).await;
+    tokio::time::sleep(drover_master::SAME_WISH + Duration::from_millis(50)).await;
 }
 
 #[tokio::test]

@@ -3,9 +3,8 @@
 use std::num::NonZeroU32;
 
 use drover_e2e::harness::{App, of_app, patiently, signal, variable_of};
-use drover_master::Command;
 use drover_master::config::{Probe, Protocol, StartPolicy, cpus};
-use drover_master::machine::phase::Phase;
+use drover_master::{Command, Phase};
 use nix::sys::signal::SIGCONT;
 
 use crate::policies::soon;

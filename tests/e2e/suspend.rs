@@ -1,8 +1,7 @@
 //! Workers that rest, and go on.
 
 use drover_e2e::harness::{App, of_app, patiently};
-use drover_master::Target;
-use drover_master::machine::phase::Phase;
+use drover_master::{Phase, Target};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 

@@ -8,8 +8,7 @@ use std::process::Command as Program;
 
 use drover_e2e::harness::{App, Captured, Process, eventually, is_running, variable_of};
 use drover_master::config::{AppSpec, ConfigError, Protocol};
-use drover_master::machine::exit::SpawnStep;
-use drover_master::{AccountError, BuildError, Command, MasterBuilder, Stream};
+use drover_master::{AccountError, BuildError, Command, MasterBuilder, SpawnStep, Stream};
 use nix::sys::signal::SIGKILL;
 
 use crate::commands::refusal;

@@ -55,9 +55,8 @@ impl Source {
         let name = config.master.name.clone().unwrap_or_else(|| self.name.clone());
         Description {
             apps: apps.map(|app| spec(app, self)).collect(),
-            strategy: config.master.strategy,
-            shutdown_timeout: config.master.shutdown_timeout,
             fixed: vec![("master.name", name)],
+            ..config.description()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Read, Write};
 use std::time::Duration;
 
-use drover_master::machine::readable::Readable;
+use drover_master::Readable;
 use drover_proto::bus::PAYLOAD_LIMIT;
 use drover_proto::latest::{ErrorCode, SendRequest, SendResult};
 

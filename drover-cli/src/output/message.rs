@@ -9,10 +9,7 @@ use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
-use drover_master::machine::exit::Exit;
-use drover_master::machine::ids::SlotIndex;
-use drover_master::machine::readable::Readable;
-use drover_master::{Colours, StartError, say_aside};
+use drover_master::{Colours, Exit, Readable, SlotIndex, StartError, say_aside};
 
 use super::said::{self, Said};
 use crate::exit_status::ExitStatus;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drover_master::config::{Kind, Stdin};
-use drover_master::machine::exit::ExitReason;
 use drover_master::supervisor::{Supervisor, SupervisorHandle};
 use drover_master::{
-    Event, EventKind, EventStream, FAILED_START, Outcome, Phase, Protocol, Stream, write_output,
+    Event, EventKind, EventStream, ExitReason, FAILED_START, Outcome, Phase, Protocol, Stream, write_output,
 };
 use drover_proto::latest as wire;
 use tokio::sync::oneshot;

@@ -28,7 +28,7 @@ use crate::patience;
 /// ```no_run
 /// use std::time::Duration;
 ///
-/// use drover_master::machine::ids::SlotIndex;
+/// use drover_master::SlotIndex;
 ///
 /// # async fn example(master: drover_master::Master) -> Result<(), Box<dyn std::error::Error>> {
 /// let bus = master.bus();

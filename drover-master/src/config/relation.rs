@@ -61,13 +61,27 @@ pub struct Intensity {
     pub period: Duration,
 }
 
+impl Intensity {
+    pub(crate) const DEFAULT: Self = Self { count: 1, period: Duration::from_secs(5) };
+}
+
 impl Default for Intensity {
     fn default() -> Self {
-        Self { count: 1, period: Duration::from_secs(5) }
+        Self::DEFAULT
     }
 }
 
 impl Strategy {
+    /// The same, used as often as this says.
+    pub(crate) const fn with(self, intensity: Intensity) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::OneForOne(_) => Self::OneForOne(intensity),
+            Self::OneForAll(_) => Self::OneForAll(intensity),
+            Self::RestForOne(_) => Self::RestForOne(intensity),
+        }
+    }
+
     /// How often it may be used; none if it never is.
     pub const fn intensity(&self) -> Option<Intensity> {
         match self {

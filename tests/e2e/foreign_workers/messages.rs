@@ -4,9 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use drover_e2e::harness::{App, patiently};
-use drover_master::machine::exit::ExitReason;
-use drover_master::machine::ids::SlotIndex;
-use drover_master::{Command, Master, MasterBuilder, RequestError};
+use drover_master::{Command, ExitReason, Master, MasterBuilder, RequestError, SlotIndex};
 use drover_proto::latest::ErrorCode;
 use tokio::sync::mpsc;
 

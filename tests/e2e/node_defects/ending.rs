@@ -6,11 +6,9 @@ use std::process::Command;
 
 use drover_e2e::harness::{App, Captured, PATIENCE, Process, eventually, is_running, patiently, signal};
 use drover_master::config::{RestartPolicy, RestartWhen};
-use drover_master::machine::exit::{ExitReason, KillCause};
-use drover_master::machine::fleet::ExitDecision;
-use drover_master::machine::ids::SlotIndex;
-use drover_master::machine::phase::Phase;
-use drover_master::{OperateError, StartError, Target};
+use drover_master::{
+    ExitDecision, ExitReason, KillCause, OperateError, Phase, SlotIndex, StartError, Target,
+};
 use nix::sys::signal::{SIGKILL, SIGTERM};
 
 use super::{running, told};

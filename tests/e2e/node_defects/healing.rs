@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, patiently, signal};
 use drover_master::config::{Heartbeat, LimitReached};
-use drover_master::machine::exit::{ExitReason, KillCause};
-use drover_master::machine::fleet::ExitDecision;
-use drover_master::machine::phase::Phase;
-use drover_master::{OperateError, Target};
+use drover_master::{ExitDecision, ExitReason, KillCause, OperateError, Phase, Target};
 use nix::sys::signal::{SIGKILL, SIGSTOP};
 
 use super::{running, told};

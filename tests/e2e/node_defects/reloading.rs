@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use drover_e2e::harness::{App, patiently};
-use drover_master::machine::fleet::EventKind;
-use drover_master::{Command, Count, OperateError, Reload, Target, UpdatePolicy};
+use drover_master::{Command, Count, EventKind, OperateError, Reload, Target, UpdatePolicy};
 
 use super::{running, told};
 

@@ -4,10 +4,7 @@ use std::io::{BufRead, Write};
 
 use drover_e2e::harness::{App, eventually, patiently};
 use drover_master::config::Protocol;
-use drover_master::machine::exit::ExitReason;
-use drover_master::machine::fleet::{Count, Target};
-use drover_master::machine::ids::SlotIndex;
-use drover_master::{OperateError, Phase};
+use drover_master::{Count, ExitReason, OperateError, Phase, SlotIndex, Target};
 
 use super::ending::client;
 use super::{running, scripted, told};

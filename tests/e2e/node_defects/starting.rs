@@ -1,11 +1,8 @@
 //! Starts: those that hang, those that fail, those that come again.
 
 use drover_e2e::harness::{App, patiently, signal};
-use drover_master::StartError;
 use drover_master::config::StartPolicy;
-use drover_master::machine::exit::{ExitReason, SpawnStep};
-use drover_master::machine::fleet::EventKind;
-use drover_master::machine::phase::Phase;
+use drover_master::{EventKind, ExitReason, Phase, SpawnStep, StartError};
 use nix::sys::signal::SIGKILL;
 
 use super::{running, scripted, told};

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use drover_e2e::harness::{App, Captured, eventually, patiently, signal, variable_of};
-use drover_master::Command;
 use drover_master::config::{AppSpec, Protocol};
-use drover_master::machine::phase::Phase;
+use drover_master::{Command, Phase};
 use nix::sys::signal::SIGKILL;
 
 use super::running;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use drover_master::config::Output;
-use drover_master::machine::exit::Exit;
-use drover_master::machine::fleet::{EventKind, Outcome, WorkerStatus};
-use drover_master::{Command, Event, EventStream, Master, MasterBuilder, StartError};
+use drover_master::{
+    Command, Event, EventKind, EventStream, Exit, Master, MasterBuilder, Outcome, StartError, WorkerStatus,
+};
 
 use super::{of_app, patiently, variable_of};
 

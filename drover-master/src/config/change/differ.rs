@@ -15,6 +15,8 @@ const OPEN_BY_ANOTHER_NAME: &str = "its address is open by another name, and can
 pub(super) fn of_all(old: &Description, new: &Description) -> Vec<Change> {
     // What only a restart changes is told last, by the names that the program has given it.
     let live = keys::of_master().filter(|key| key.takes() != ChangeClass::Master);
+    // A strategy that comes or goes is one difference, not three.
+    let live = live.filter(|key| key.needs(old).is_none() && key.needs(new).is_none());
     let mut found: Vec<Change> = live.filter_map(|key| of_key(key, None, "master", old, new)).collect();
     for (key, value) in &new.fixed {
         let known = old.fixed.iter().find(|(other, _)| other == key).map(|(_, value)| value.clone());

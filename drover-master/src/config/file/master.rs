@@ -1,49 +1,26 @@
 //! `[master]`.
 
-use crate::config::{Intensity, Strategy};
-
 use super::model::Master;
-use super::reader::{Origin, Reader};
+use super::reader::Reader;
 use super::value;
-
-/// Makes a strategy of how often it may be used.
-type Make = fn(Intensity) -> Strategy;
-
-const STRATEGIES: &[(&str, Make)] = &[
-    ("none", |_| Strategy::None),
-    ("one-for-one", Strategy::OneForOne),
-    ("one-for-all", Strategy::OneForAll),
-    ("rest-for-one", Strategy::RestForOne),
-];
+use crate::config::keys;
 
 /// Reads `[master]`.
 pub(super) fn read(table: &mut Reader<'_, '_>) -> Master {
-    let default = Master::default();
-    Master {
-        name: table.optional("name", value::name),
-        shutdown_timeout: table
-            .setting("shutdown_timeout", default.shutdown_timeout, value::some_duration)
-            .value,
-        strategy: strategy(table),
-    }
-}
-
-fn strategy(table: &mut Reader<'_, '_>) -> Strategy {
-    let none: Make = |_| Strategy::None;
-    let make = table.setting("strategy", none, value::word(STRATEGIES));
-    let default = Intensity::default();
-    let count = table.setting("intensity", default.count, value::whole(0..=100_000));
-    let period = table.setting("period", default.period, value::some_duration);
-    let strategy = (make.value)(Intensity { count: count.value, period: period.value });
-    if strategy == Strategy::None && make.origin != Origin::Mistaken {
-        for (key, origin) in [(count.key, count.origin), (period.key, period.origin)] {
-            if let Origin::Written(span) = origin {
-                table
-                    .mistakes()
-                    .add(span, format!("master.{key} has no meaning without a strategy"))
-                    .help("leave it out, or set `strategy`, for example to `\"one-for-one\"`");
-            }
+    let mut all = Master::default().description();
+    let name = table.optional("name", value::name);
+    let mut read = Vec::new();
+    for key in keys::of_master().filter(|key| key.path() != "name") {
+        if let Some(entry) = table.entry(key.path()) {
+            read.push((key, key.read(&mut all, &entry, table.mistakes()), entry));
         }
     }
-    strategy
+    // Of what is not known yet nothing can be said.
+    let is_known = read.iter().all(|(key, is_right, _)| *is_right || key.path() != "strategy");
+    for (key, _, entry) in read.into_iter().filter(|(_, is_right, _)| is_known && *is_right) {
+        if let Some((fault, help)) = key.needs(&all) {
+            table.mistakes().add(entry.span, format!("{} {fault}", entry.path)).help(help);
+        }
+    }
+    Master { name, strategy: all.strategy, shutdown_timeout: all.shutdown_timeout }
 }

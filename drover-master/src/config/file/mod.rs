@@ -36,6 +36,24 @@
 //! println!("{}", error.render("drover.toml", text, false));
 //! # Ok::<(), file::ConfigError>(())
 //! ```
+//!
+//! A program that runs what a file says:
+//!
+//! ```no_run
+//! use drover_master::MasterBuilder;
+//! use drover_master::config::file;
+//! use drover_master::supervisor::Supervisor;
+//!
+//! # fn supervisor() -> Result<Supervisor, Box<dyn std::error::Error>> {
+//! let all = file::load("drover.toml".as_ref())?.description();
+//! let mut builder = Supervisor::builder().strategy(all.strategy).shutdown_timeout(all.shutdown_timeout);
+//! for app in all.apps {
+//!     builder = builder.app(MasterBuilder::from_spec(app));
+//! }
+//! let supervisor = builder.build()?;
+//! # Ok(supervisor)
+//! # }
+//! ```
 
 mod app;
 mod env_file;

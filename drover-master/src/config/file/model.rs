@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::keys;
-use crate::config::{AppSpec, ListenSpec, Strategy};
+use crate::config::{AppSpec, Description, ListenSpec, Strategy};
 
 /// A whole, valid `drover.toml`.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Everything that is to be run, as a supervisor takes it.
+    pub fn description(&self) -> Description {
+        let apps = self.apps.iter().map(|app| app.spec.clone()).collect();
+        Description { apps, ..self.master.description() }
+    }
+
     /// Puts this in the place of every value of a variable, which may be a secret. How many there were.
     pub fn hide_env(&mut self, stand_in: &str) -> usize {
         let values = self.apps.iter_mut().flat_map(|app| &mut app.spec.command.env);
@@ -41,6 +47,15 @@ pub struct Master {
 impl Default for Master {
     fn default() -> Self {
         Self { name: None, shutdown_timeout: Duration::from_secs(45), strategy: Strategy::None }
+    }
+}
+
+impl Master {
+    /// What it says of apps that are not there yet.
+    pub(super) fn description(&self) -> Description {
+        let Self { name, shutdown_timeout, strategy } = self.clone();
+        let fixed = name.map(|name| ("master.name", name)).into_iter().collect();
+        Description { apps: Vec::new(), strategy, shutdown_timeout, fixed }
     }
 }
 

@@ -132,23 +132,6 @@ impl<'t> Reader<'t, '_> {
         is_right
     }
 
-    /// Asks for a value that has a default.
-    pub(super) fn setting<T>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
-    ) -> Setting<T> {
-        let (value, origin) = match self.entry(key) {
-            None => (default, Origin::Default),
-            Some(entry) => match read(&entry, self.mistakes) {
-                Some(value) => (value, Origin::Written(entry.span)),
-                None => (default, Origin::Mistaken),
-            },
-        };
-        Setting { key, value, origin }
-    }
-
     /// Notes that a key is absent, unless this turns out to be because it is misspelt, or there is no table.
     pub(super) fn miss(&mut self, key: &'static str, message: impl Into<String>, help: &'static str) {
         if self.table.is_some() {
@@ -283,28 +266,6 @@ impl<'t> Entry<'t> {
         }
         table.map(Rows)
     }
-}
-
-/// A value with a default, and where it comes from.
-#[derive(Clone, Debug)]
-pub(super) struct Setting<T> {
-    /// Its key.
-    pub(super) key: &'static str,
-    /// What holds.
-    pub(super) value: T,
-    /// Why it holds.
-    pub(super) origin: Origin,
-}
-
-/// Where the value of a [`Setting`] comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The file does not name it.
-    Default,
-    /// The file says so, here.
-    Written(Range<usize>),
-    /// The file names it, but a mistake keeps it from being known; comparing it would only lead astray.
-    Mistaken,
 }
 
 #[derive(Debug)]

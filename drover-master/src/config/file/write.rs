@@ -5,9 +5,8 @@ use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::json;
 use super::model::{App, Config, Master};
-use super::units::format_duration;
 use crate::config::keys::{self, header, inline};
-use crate::config::{Dependency, Description, Intensity, ListenSpec};
+use crate::config::{Dependency, ListenSpec};
 
 /// The whole configuration as a `drover.toml` that means the same.
 ///
@@ -37,22 +36,9 @@ fn document(config: &Config) -> DocumentMut {
 }
 
 fn master(master: &Master) -> Item {
-    let Master { name, shutdown_timeout, strategy } = master;
-    let all = Description {
-        apps: Vec::new(),
-        strategy: *strategy,
-        shutdown_timeout: *shutdown_timeout,
-        fixed: Vec::new(),
-    };
-    let word = keys::of_master().find(|key| key.path() == "strategy").and_then(|key| key.shown(&all));
-    let mut written: Vec<_> = name.iter().map(|name| ("name", value(name))).collect();
-    written.push(("shutdown_timeout", value(format_duration(*shutdown_timeout))));
-    written.extend(word.map(|word| ("strategy", value(word))));
-    if let Some(Intensity { count, period }) = strategy.intensity() {
-        written.push(("intensity", value(i64::from(count))));
-        written.push(("period", value(format_duration(period))));
-    }
-    header(written)
+    let all = master.description();
+    let name = master.name.iter().map(|name| ("name", value(name)));
+    header(name.chain(keys::of_master().filter_map(|key| Some((key.path(), key.write(&all)?)))))
 }
 
 fn socket(socket: &ListenSpec) -> Item {
@@ -142,8 +128,8 @@ mod tests {
         let expected = r#"version = 1
 
 [master]
-shutdown_timeout = "45s"
 strategy = "none"
+shutdown_timeout = "45s"
 
 [app.web]
 command = ["web"]

@@ -20,113 +20,120 @@ pub(super) trait Kind<V> {
     fn form(&self) -> Form;
 }
 
-/// A value that may not be set.
-pub(super) struct Maybe<K>(pub(super) K);
-
-impl<V, K: Kind<V>> Kind<Option<V>> for Maybe<K> {
-    fn shown(&self, value: &Option<V>) -> Option<String> {
-        value.as_ref().and_then(|value| self.0.shown(value))
-    }
-
-    fn form(&self) -> Form {
-        self.0.form()
-    }
-}
-
 /// A time of at least so much.
 pub(super) struct Time(Duration);
 
 impl Time {
+    pub(super) const ANY: Self = Self(Duration::ZERO);
+    pub(super) const SOME: Self = Self(Duration::from_millis(1));
+
     #[cfg(feature = "file")]
     pub(super) fn is_any(&self) -> bool {
         self.0.is_zero()
-    }
-
-    pub(super) const ANY: Self = Self(Duration::ZERO);
-    pub(super) const SOME: Self = Self(Duration::from_millis(1));
-}
-
-impl Kind<Duration> for Time {
-    fn shown(&self, value: &Duration) -> Option<String> {
-        Some(shown::duration(*value))
-    }
-
-    fn form(&self) -> Form {
-        Form::Time(self.0)
     }
 }
 
 /// A whole number from one to another.
 pub(super) struct Whole(pub(super) u32, pub(super) u32);
 
-impl<V: ToString> Kind<V> for Whole
-where
-    Self: Holds<V>,
-{
-    fn shown(&self, value: &V) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Whole(self.0.into(), self.1.into())
-    }
-}
-
-/// The types of number that a kind is of.
-pub(super) trait Holds<V> {}
-impl Holds<u32> for Whole {}
-impl Holds<u64> for Whole {}
-impl Holds<NonZeroU32> for Whole {}
-
 /// A whole number that may lie below zero.
 pub(super) struct Signed(pub(super) i32, pub(super) i32);
 
-impl Kind<i32> for Signed {
-    fn shown(&self, value: &i32) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Whole(self.0.into(), self.1.into())
-    }
-}
+/// A number that can only be 1.
+pub(super) struct One;
 
 /// A number with or without a fraction.
 pub(super) struct Number(pub(super) f64, pub(super) f64);
 
-impl Kind<f64> for Number {
-    fn shown(&self, value: &f64) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Number(self.0, self.1)
-    }
-}
-
 /// Bytes.
 pub(super) struct Size;
 
-impl Kind<u64> for Size {
-    fn shown(&self, value: &u64) -> Option<String> {
-        Some(shown::bytes(*value))
-    }
-
-    fn form(&self) -> Form {
-        Form::Size
-    }
-}
-
+/// `true` or `false`.
 pub(super) struct Flag;
 
-impl Kind<bool> for Flag {
-    fn shown(&self, value: &bool) -> Option<String> {
-        Some(value.to_string())
-    }
+/// A name or an id, of a user or a group.
+pub(super) struct Account;
 
-    fn form(&self) -> Form {
-        Form::Flag
-    }
+/// A path.
+pub(super) struct Directory;
+
+/// A file mode creation mask.
+pub(super) struct Mask;
+
+/// A signal that a program can act on; whether it may also be SIGSTOP.
+pub(super) struct Signal(pub(super) bool);
+
+/// A number of workers, or a part of them.
+pub(super) struct Shares;
+
+/// Whole numbers from one to another.
+pub(super) struct Codes(pub(super) i64, pub(super) i64);
+
+/// A standard input.
+pub(super) struct Input;
+
+/// A number of workers.
+pub(super) struct Count;
+
+/// When an ended worker is started again; the words of other tools are known.
+pub(super) struct Policy;
+
+/// Where to listen.
+pub(super) struct Address;
+
+/// A program and its arguments.
+pub(super) struct CommandLine;
+
+/// Variables, of which a value never shows.
+pub(super) struct Variables;
+
+/// Says of kinds how a value is shown, and what values there are.
+macro_rules! kinds {
+    ($($kind:ty, $type:ty, |$value:ident| $shown:expr, |$this:ident| $form:expr;)+) => {
+        $(impl Kind<$type> for $kind {
+            fn shown(&self, $value: &$type) -> Option<String> {
+                $shown
+            }
+
+            fn form(&self) -> Form {
+                let $this = self;
+                $form
+            }
+        })+
+    };
+}
+
+kinds! {
+    Time, Duration, |time| Some(shown::duration(*time)), |this| Form::Time(this.0);
+    Whole, u32, |number| Some(number.to_string()), |this| Form::Whole(this.0.into(), this.1.into());
+    Whole, u64, |number| Some(number.to_string()), |this| Form::Whole(this.0.into(), this.1.into());
+    Whole, NonZeroU32, |number| Some(number.to_string()), |this| Form::Whole(this.0.into(), this.1.into());
+    Signed, i32, |number| Some(number.to_string()), |this| Form::Whole(this.0.into(), this.1.into());
+    One, NonZeroU32, |number| Some(number.to_string()), |_this| Form::Whole(1, 1);
+    Number, f64, |number| Some(number.to_string()), |this| Form::Number(this.0, this.1);
+    Size, u64, |bytes| Some(shown::bytes(*bytes)), |_this| Form::Size;
+    Flag, bool, |flag| Some(flag.to_string()), |_this| Form::Flag;
+    Account, String, |name| Some(name.clone()), |_this| Form::Account;
+    Directory, PathBuf, |path| Some(path.display().to_string()), |_this| Form::Text;
+    Mask, u32, |mask| Some(format!("{mask:03o}")), |_this| Form::Pattern("^0?[0-7]{1,3}$");
+    Signal, i32, |signal| Some(signal_name(*signal)), |this| Form::Signal(this.0);
+    Shares, Share, |share| Some(share.to_string()), |_this| Form::Share;
+    Codes, Vec<i32>, |codes| Some(format!("{codes:?}")), |this| Form::Codes(this.0, this.1);
+    Input, Stdin, |stdin| Some(stdin.to_string()), |_this| Form::Pattern("^(null|open|socket:.+)$");
+    Count, u32, |count| Some(count.to_string()), |_this| Form::Workers;
+    Policy, RestartWhen, |when| POLICIES.shown(when), |_this| POLICIES.form();
+    Address, ListenAddr, |addr| Some(addr.to_string()), |_this| Form::Pattern("^(unix:.+|.+:[0-9]+)$");
+    CommandLine, Vec<OsString>, |words| Some(joined(words, " ")), |_this| Form::Command;
+    Variables, Vec<(OsString, OsString)>,
+        |variables| {
+            let names = joined(variables.iter().map(|(name, _)| name), ", ");
+            (!names.is_empty()).then_some(names)
+        },
+        |_this| Form::Variables;
+}
+
+fn joined<'w>(words: impl IntoIterator<Item = &'w OsString>, between: &str) -> String {
+    words.into_iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(between)
 }
 
 /// One of a few words, each with its meaning.
@@ -149,108 +156,16 @@ impl<T: PartialEq> Kind<T> for Words<T> {
     }
 }
 
-/// A text that names an account, a user's or a group's.
-pub(super) struct Account;
+/// A value that may not be set.
+pub(super) struct Maybe<K>(pub(super) K);
 
-impl Kind<String> for Account {
-    fn shown(&self, value: &String) -> Option<String> {
-        Some(value.clone())
+impl<V, K: Kind<V>> Kind<Option<V>> for Maybe<K> {
+    fn shown(&self, value: &Option<V>) -> Option<String> {
+        value.as_ref().and_then(|value| self.0.shown(value))
     }
 
     fn form(&self) -> Form {
-        Form::Account
-    }
-}
-
-/// A path.
-pub(super) struct Directory;
-
-impl Kind<PathBuf> for Directory {
-    fn shown(&self, value: &PathBuf) -> Option<String> {
-        Some(value.display().to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Text
-    }
-}
-
-/// A file mode creation mask.
-pub(super) struct Mask;
-
-impl Kind<u32> for Mask {
-    fn shown(&self, value: &u32) -> Option<String> {
-        Some(format!("{value:03o}"))
-    }
-
-    fn form(&self) -> Form {
-        Form::Pattern("^0?[0-7]{1,3}$")
-    }
-}
-
-/// A signal that a program can act on; whether it may also be SIGSTOP.
-pub(super) struct Signal(pub(super) bool);
-
-impl Kind<i32> for Signal {
-    fn shown(&self, value: &i32) -> Option<String> {
-        Some(signal_name(*value))
-    }
-
-    fn form(&self) -> Form {
-        Form::Signal(self.0)
-    }
-}
-
-/// A number of workers, or a part of them.
-pub(super) struct Shares;
-
-impl Kind<Share> for Shares {
-    fn shown(&self, value: &Share) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Share
-    }
-}
-
-/// Whole numbers from one to another.
-pub(super) struct Codes(pub(super) i64, pub(super) i64);
-
-impl<V: ToString> Kind<Vec<V>> for Codes {
-    fn shown(&self, value: &Vec<V>) -> Option<String> {
-        let codes: Vec<String> = value.iter().map(ToString::to_string).collect();
-        Some(format!("[{}]", codes.join(", ")))
-    }
-
-    fn form(&self) -> Form {
-        Form::Codes(self.0, self.1)
-    }
-}
-
-pub(super) struct Input;
-
-impl Kind<Stdin> for Input {
-    fn shown(&self, value: &Stdin) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Pattern("^(null|open|socket:.+)$")
-    }
-}
-
-/// Variables, of which a value never shows.
-pub(super) struct Variables;
-
-impl Kind<Vec<(OsString, OsString)>> for Variables {
-    fn shown(&self, value: &Vec<(OsString, OsString)>) -> Option<String> {
-        let names: Vec<String> = value.iter().map(|(name, _)| name.display().to_string()).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    }
-
-    fn form(&self) -> Form {
-        Form::Variables
+        self.0.form()
     }
 }
 
@@ -311,70 +226,5 @@ impl<V> Kind<V> for Asking<V> {
 
     fn form(&self) -> Form {
         self.0.form()
-    }
-}
-
-/// A number that can only be 1.
-pub(super) struct One;
-
-impl Kind<NonZeroU32> for One {
-    fn shown(&self, value: &NonZeroU32) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Whole(1, 1)
-    }
-}
-
-/// A number of workers.
-pub(super) struct Count;
-
-impl Kind<u32> for Count {
-    fn shown(&self, value: &u32) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Workers
-    }
-}
-
-/// When an ended worker is started again; the words of other tools are known.
-pub(super) struct Policy;
-
-impl Kind<RestartWhen> for Policy {
-    fn shown(&self, value: &RestartWhen) -> Option<String> {
-        POLICIES.shown(value)
-    }
-
-    fn form(&self) -> Form {
-        POLICIES.form()
-    }
-}
-
-/// Where to listen.
-pub(super) struct Address;
-
-impl Kind<ListenAddr> for Address {
-    fn shown(&self, value: &ListenAddr) -> Option<String> {
-        Some(value.to_string())
-    }
-
-    fn form(&self) -> Form {
-        Form::Pattern("^(unix:.+|.+:[0-9]+)$")
-    }
-}
-
-/// A program and its arguments.
-pub(super) struct CommandLine;
-
-impl Kind<Vec<OsString>> for CommandLine {
-    fn shown(&self, value: &Vec<OsString>) -> Option<String> {
-        Some(value.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" "))
-    }
-
-    fn form(&self) -> Form {
-        Form::Command
     }
 }

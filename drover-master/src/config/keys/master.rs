@@ -2,10 +2,10 @@
 
 use ChangeClass::{Live, Master};
 
-use super::field::{Computed, at};
+use super::field::{Computed, Joined, at};
 use super::form::Form;
-use super::kind::Time;
-use super::{Key, shown};
+use super::kind::{Maybe, Time, Whole, Words};
+use super::{Fault, Key};
 use crate::config::{ChangeClass, Description, Intensity, Strategy};
 
 pub(super) static KEYS: &[Key<Description>] = &[
@@ -26,36 +26,44 @@ pub(super) static KEYS: &[Key<Description>] = &[
     Key::new(
         "strategy",
         Live,
-        &Computed {
-            is_same: |old: &Description, new| strategy(old) == strategy(new),
-            take: take_strategy,
-            shown: |all| Some(strategy(all).to_owned()),
-            form: || Form::Word(vec!["none", "one-for-one", "one-for-all", "rest-for-one"]),
+        &Joined {
+            of: |all: &Description| all.strategy.with(Intensity::DEFAULT),
+            set: |all, strategy: Strategy| {
+                all.strategy = strategy.with(all.strategy.intensity().unwrap_or_default());
+            },
+            kind: STRATEGIES,
         },
         "What follows when an app fails for good while it runs. `one-for-one`: it is started again. `one-for-all`: all are. `rest-for-one`: it and those after it are.",
     ),
     Key::new(
         "intensity",
         Live,
-        &Computed {
-            is_same: |old: &Description, new| is_same(old, new, |known| known.count),
-            take: take_strategy,
-            shown: |all| all.strategy.intensity().map(|known| known.count.to_string()),
-            form: || Form::Whole(0, 100_000),
+        &Joined {
+            of: |all: &Description| all.strategy.intensity().map(|known| known.count),
+            set: |all, count| {
+                let known = all.strategy.intensity().unwrap_or_default();
+                all.strategy = all.strategy.with(Intensity { count: count.unwrap_or(known.count), ..known });
+            },
+            kind: Maybe(Whole(0, 100_000)),
         },
         "So many failures within `period` are borne; one more ends everything.",
-    ),
+    )
+    .needing(needs_strategy),
     Key::new(
         "period",
         Live,
-        &Computed {
-            is_same: |old: &Description, new| is_same(old, new, |known| known.period),
-            take: take_strategy,
-            shown: |all| all.strategy.intensity().map(|known| shown::duration(known.period)),
-            form: || Form::Time(std::time::Duration::from_millis(1)),
+        &Joined {
+            of: |all: &Description| all.strategy.intensity().map(|known| known.period),
+            set: |all, period| {
+                let known = all.strategy.intensity().unwrap_or_default();
+                all.strategy =
+                    all.strategy.with(Intensity { period: period.unwrap_or(known.period), ..known });
+            },
+            kind: Maybe(Time::SOME),
         },
         "The window in which failures count; more than zero.",
-    ),
+    )
+    .needing(needs_strategy),
     Key::new(
         "shutdown_timeout",
         Live,
@@ -64,23 +72,14 @@ pub(super) static KEYS: &[Key<Description>] = &[
     ),
 ];
 
-fn strategy(all: &Description) -> &'static str {
-    match all.strategy {
-        Strategy::None => "none",
-        Strategy::OneForOne(_) => "one-for-one",
-        Strategy::OneForAll(_) => "one-for-all",
-        Strategy::RestForOne(_) => "rest-for-one",
-    }
-}
+const STRATEGIES: Words<Strategy> = Words(&[
+    ("none", Strategy::None),
+    ("one-for-one", Strategy::OneForOne(Intensity::DEFAULT)),
+    ("one-for-all", Strategy::OneForAll(Intensity::DEFAULT)),
+    ("rest-for-one", Strategy::RestForOne(Intensity::DEFAULT)),
+]);
 
-fn take_strategy(into: &mut Description, from: &Description) {
-    into.strategy = from.strategy;
-}
-
-/// Whether the same of the intensity holds; a strategy that comes or goes is one difference, not three.
-fn is_same<T: PartialEq>(old: &Description, new: &Description, pick: fn(Intensity) -> T) -> bool {
-    match (old.strategy.intensity(), new.strategy.intensity()) {
-        (Some(old), Some(new)) => pick(old) == pick(new),
-        _ => true,
-    }
+fn needs_strategy(all: &Description) -> Option<Fault> {
+    let help = "leave it out, or set `strategy`, for example to `\"one-for-one\"`";
+    (all.strategy == Strategy::None).then_some(("has no meaning without a strategy", help))
 }

@@ -64,11 +64,6 @@ impl Plan {
         self.apps.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.apps.is_empty()
-    }
-
     /// Every app, dependencies before dependents.
     pub fn order(&self) -> &[AppIndex] {
         &self.order

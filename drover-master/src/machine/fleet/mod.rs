@@ -372,6 +372,7 @@ impl Fleet {
     }
 
     /// Messages out of order that no event tells, because their worker had said the same before.
+    #[cfg(test)]
     pub const fn repeated(&self) -> u64 {
         self.repeated
     }

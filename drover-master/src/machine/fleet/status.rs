@@ -248,6 +248,7 @@ impl Fleet {
     }
 
     /// News that came for workers that were gone.
+    #[cfg(test)]
     pub const fn dropped(&self) -> u64 {
         self.dropped
     }
