@@ -3,9 +3,9 @@
 use std::error::Error as _;
 
 use drover_e2e::harness::{Names, Several, of_app, patiently};
-use drover_master::Request;
 use drover_master::config::Condition;
 use drover_master::supervisor::{AppError, End, Operation, Standing, Supervisor};
+use drover_master::{DenyReason, Request};
 
 use crate::composite::plain;
 
@@ -81,6 +81,25 @@ async fn an_operation_that_nobody_waits_for_goes_on() {
     apps.until("web", "app_started").await;
     apps.handle().kill().await;
     assert_eq!(apps.end().await.0.end, End::Killed);
+}
+
+#[tokio::test]
+async fn a_start_of_an_app_that_is_ending_by_itself_is_refused_also_to_who_does_not_wait() {
+    let names = Names::new();
+    let app = names.app("web", program!("worker_ignores_stop"));
+    let mut apps = names.run(Supervisor::builder().app(app));
+    let web = apps.name("web");
+    apps.until("web", "app_started").await;
+    let master = apps.handle().master(&web).unwrap();
+    let mut stop = master.shutdown();
+    patiently("the admission", stop.admitted()).await.unwrap();
+    for mut begin in [apps.handle().start_app(&web, "a test"), apps.handle().restart_app(&web, "a test")] {
+        let refusal = patiently("the refusal", begin.admitted()).await.unwrap_err();
+        assert!(matches!(refusal, AppError::Denied { reason: DenyReason::ShuttingDown, .. }), "{refusal}");
+        assert_eq!(error(begin).await, refusal.to_string());
+    }
+    patiently("the end", master.kill()).await.unwrap();
+    assert_eq!(apps.end().await.0.end, End::ShutDown);
 }
 
 #[tokio::test]

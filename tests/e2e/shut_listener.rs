@@ -31,6 +31,20 @@ async fn asked_at(path: &Path) -> u32 {
     told(UnixStream::connect(path).await.expect("somebody listens")).await
 }
 
+fn api_at(path: &Path) -> ListenSpec {
+    ListenSpec::new("api", format!("unix:{}", path.display()).parse().unwrap())
+}
+
+/// Another worker than the outdated one serves there in its place; and nothing is left at the end.
+async fn ends_with_another_worker_at(path: &Path, mut app: App, outdated: u32) {
+    app.until("replaced").await;
+    let pid = asked_at(path).await;
+    assert_ne!(pid, outdated);
+    assert_eq!(pid, app.pid(0));
+    app.end().await;
+    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+}
+
 #[tokio::test]
 async fn a_listener_that_a_leaving_worker_shuts_down_is_opened_again_for_those_that_stay() {
     let http = ListenSpec::new("http", "127.0.0.1:0".parse().unwrap());
@@ -75,25 +89,18 @@ async fn a_slots_own_listener_that_its_worker_shuts_down_is_there_for_the_next()
 async fn workers_with_a_unix_listener_that_was_shut_down_are_replaced_by_some_with_the_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("api.sock");
-    let api = ListenSpec::new("api", format!("unix:{}", path.display()).parse().unwrap());
-    let mut app = App::started(serving(2, api)).await;
+    let mut app = App::started(serving(2, api_at(&path))).await;
     let outdated = app.pid(0);
     patiently("the scaling", app.master().scale(Count::To(1))).await.unwrap();
     app.until("socket_renewed").await;
-    app.until("replaced").await;
-    let pid = asked_at(&path).await;
-    assert_ne!(pid, outdated);
-    assert_eq!(pid, app.pid(0));
-    app.end().await;
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    ends_with_another_worker_at(&path, app, outdated).await;
 }
 
 #[tokio::test]
 async fn a_unix_listener_that_was_swept_away_is_made_again_and_so_are_its_workers() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("api.sock");
-    let api = ListenSpec::new("api", format!("unix:{}", path.display()).parse().unwrap());
-    let mut app = App::started(serving(1, api)).await;
+    let mut app = App::started(serving(1, api_at(&path))).await;
     let outdated = app.pid(0);
     std::fs::remove_file(&path).unwrap();
     assert_eq!(
@@ -103,10 +110,5 @@ async fn a_unix_listener_that_was_swept_away_is_made_again_and_so_are_its_worker
             path.display()
         )
     );
-    app.until("replaced").await;
-    let pid = asked_at(&path).await;
-    assert_ne!(pid, outdated);
-    assert_eq!(pid, app.pid(0));
-    app.end().await;
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    ends_with_another_worker_at(&path, app, outdated).await;
 }

@@ -27,16 +27,10 @@ pub enum Side {
     StandIn,
 }
 
-/// Arguments of `conform master`.
+/// What is the same whichever side is tested.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit codes: 0 every case passed or was skipped, 1 a case failed, 2 usage, 130 interrupted."
-)]
-pub struct ConformMasterArgs {
-    /// The app whose command is `drover conform stand-in`; each case stops and starts it
-    #[arg(long, required_unless_present = "list", value_name = "APP")]
-    pub app: Option<String>,
-    /// Only cases whose number fits, such as M-HS-*
+pub struct CaseArgs {
+    /// Only cases whose number fits, such as W-HS-* or M-KA-0?
     #[arg(long = "case", value_name = "GLOB")]
     pub only: Option<glob::Pattern>,
     /// Show the cases with their sentences, and play none
@@ -53,27 +47,29 @@ pub struct ConformMasterArgs {
     pub seed: Option<u64>,
 }
 
+/// Arguments of `conform master`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 every case passed or was skipped, 1 a case failed, 2 usage, 130 interrupted."
+)]
+pub struct ConformMasterArgs {
+    /// The app whose command is `drover conform stand-in`; each case stops and starts it
+    #[arg(long, required_unless_present = "list", value_name = "APP")]
+    pub app: Option<String>,
+    /// Which cases, and how.
+    #[command(flatten)]
+    pub cases: CaseArgs,
+}
+
 /// Arguments of `conform worker`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 every case passed or was skipped, 1 a case failed, 2 usage, 130 interrupted."
 )]
 pub struct ConformWorkerArgs {
-    /// Only cases whose number fits, such as W-HS-* or W-KA-0?
-    #[arg(long = "case", value_name = "GLOB")]
-    pub only: Option<glob::Pattern>,
-    /// Show the cases with their sentences, and play none
-    #[arg(long)]
-    pub list: bool,
-    /// As JSON, one object a line: a case each, then the summary
-    #[arg(long)]
-    pub json: bool,
-    /// How many mutated frames are sent
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = mutations)]
-    pub mutations: u32,
-    /// Where the mutations begin: the same seed makes the same ones [default: by chance; the summary tells it]
-    #[arg(long, value_name = "N", value_parser = number::<u64>)]
-    pub seed: Option<u64>,
+    /// Which cases, and how.
+    #[command(flatten)]
+    pub cases: CaseArgs,
     /// How many cases are played at once [default: one a CPU, 2 to 4]
     #[arg(long, value_name = "N", value_parser = number::<NonZeroUsize>)]
     pub jobs: Option<NonZeroUsize>,

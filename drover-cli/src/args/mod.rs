@@ -10,7 +10,7 @@ mod serving;
 mod time;
 
 pub use change::{ApplyArgs, DiffArgs};
-pub use conform::{ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
+pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use moment::{Moment, Since};
 pub use offline::{CompletionArgs, ConfigArgs, InitArgs, ListArgs, ValidateArgs};
 pub use online::{

@@ -33,21 +33,21 @@ pub(super) async fn run(global: &Global, args: ConformArgs) -> ExitStatus {
 }
 
 async fn of_worker(args: ConformWorkerArgs) -> ExitStatus {
-    let layout = Layout::of(args.json);
-    let cases = match chosen(worker::cases(), args.only.as_ref(), "worker") {
+    let layout = Layout::of(args.cases.json);
+    let cases = match chosen(worker::cases(), args.cases.only.as_ref(), "worker") {
         Ok(cases) => cases,
         Err(status) => return status,
     };
-    if args.list {
+    if args.cases.list {
         return message::whole_result(&list(&cases, layout));
     }
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(SEEDS));
+    let seed = args.cases.seed.unwrap_or_else(|| fastrand::u64(SEEDS));
     let mut settings = worker::Settings::new(args.command);
     settings.first_start = args.first_start;
     settings.start = args.start_timeout;
     settings.has_listener = !args.no_listener;
     settings.seed = seed;
-    settings.mutations = args.mutations;
+    settings.mutations = args.cases.mutations;
     let cpus = drover_master::config::cpus() as usize;
     let jobs = args.jobs.map_or(cpus.clamp(*JOBS.start(), *JOBS.end()), NonZeroUsize::get);
     let mut report = Report::new(layout);
@@ -66,12 +66,12 @@ async fn of_worker(args: ConformWorkerArgs) -> ExitStatus {
 }
 
 async fn of_master(global: &Global, args: ConformMasterArgs) -> ExitStatus {
-    let layout = Layout::of(args.json);
-    let cases = match chosen(master::cases(), args.only.as_ref(), "master") {
+    let layout = Layout::of(args.cases.json);
+    let cases = match chosen(master::cases(), args.cases.only.as_ref(), "master") {
         Ok(cases) => cases,
         Err(status) => return status,
     };
-    if args.list {
+    if args.cases.list {
         return message::whole_result(&list(&cases, layout));
     }
     let control = match find::locate(global).await {
@@ -82,9 +82,9 @@ async fn of_master(global: &Global, args: ConformMasterArgs) -> ExitStatus {
     if let Err(status) = find::connect(global).await {
         return status;
     }
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(SEEDS));
+    let seed = args.cases.seed.unwrap_or_else(|| fastrand::u64(SEEDS));
     let app = args.app.unwrap_or_default();
-    let run = master::Run { control, app, cases, seed, mutations: args.mutations };
+    let run = master::Run { control, app, cases, seed, mutations: args.cases.mutations };
     let mut report = Report::new(layout);
     let mut interrupt = Interrupt::new();
     match master::run(run, |outcome| report.tell(outcome), interrupt.pressed()).await {

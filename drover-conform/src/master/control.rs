@@ -150,3 +150,56 @@ async fn reach(path: &Path) -> io::Result<UnixStream> {
 async fn within<T>(answer: impl Future<Output = Result<T, ControlError>>) -> Result<T, ControlError> {
     tokio::time::timeout(ANSWER, answer).await.unwrap_or(Err(ControlError::Silent))
 }
+
+#[cfg(test)]
+mod tests {
+    use drover_proto::latest::{ControlWelcome, StatusReply, WorkerStatus};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    fn socket() -> std::path::PathBuf {
+        std::env::temp_dir().join(format!(
+            "drover-conform-{}-{:016x}.sock",
+            std::process::id(),
+            fastrand::u64(..)
+        ))
+    }
+
+    async fn send(stream: &mut UnixStream, message: &impl Message) {
+        let frame = encode_frame(message, FrameLimit::CONTROL).unwrap();
+        stream.write_all(&frame).await.unwrap();
+    }
+
+    fn app(name: &str, slots: &[u32]) -> AppStatus {
+        let workers = slots.iter().map(|slot| WorkerStatus { slot: *slot, ..Default::default() }).collect();
+        AppStatus { name: name.to_owned(), workers, ..Default::default() }
+    }
+
+    #[tokio::test]
+    async fn a_status_in_several_answers_is_one_and_a_refusal_is_told() {
+        let path = socket();
+        let listener = UnixListener::bind(&path).unwrap();
+        let master = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let welcome = control_hello_reply::Reply::Welcome(ControlWelcome::default());
+            send(&mut stream, &ControlHelloReply { reply: Some(welcome) }).await;
+            for (more, apps) in [(true, vec![app("web", &[0])]), (false, vec![app("web", &[1, 2])])] {
+                let body = control_response::Body::Status(StatusReply { apps, ..Default::default() });
+                send(&mut stream, &ControlResponse { reply_to: 1, more, body: Some(body) }).await;
+            }
+            let error = drover_proto::latest::Error { code: 0, message: "no".to_owned() };
+            let body = Some(control_response::Body::Error(error));
+            send(&mut stream, &ControlResponse { reply_to: 2, more: false, body }).await;
+            // Until the other side has read all.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        });
+        let mut control = Control::connect(&path).await.unwrap();
+        assert_eq!(control.status("web").await.unwrap(), [app("web", &[0, 1, 2])]);
+        let refused = control.operate(OperateRequest::default()).await;
+        assert_eq!(refused, Err(failed("the master refuses: no")));
+        drop(control);
+        master.await.unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -14,7 +14,7 @@ use super::handle::{Request, SupervisorHandle};
 use super::operation::{Answers, AppError, NotStarted};
 use super::roster::Entry;
 use super::{End, Supervisor, SupervisorError};
-use crate::handle::{EndError, Master, OperateError, StartError, Unavailable};
+use crate::handle::{EndError, Master, OperateError, StartError, Ticket, Unavailable};
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, AppOperation, Composite, CompositeAction, CompositeInput};
 use crate::machine::fleet::{Outcome, Target};
@@ -114,6 +114,8 @@ pub(super) enum AppNews {
     Lost(AppIndex),
     /// An end that was asked for stands before a process that does not end.
     Unkillable(AppIndex, u32),
+    /// What was passed on to the app's master was let in, and is under way.
+    LetIn(AppIndex, TicketId, Ticket<(), OperateError>),
     Operated(AppIndex, TicketId, Result<(), OperateError>),
     /// An end was carried out, or a reload let in; the app's own events tell the rest.
     Asked,
@@ -204,11 +206,7 @@ impl Running {
                 CompositeAction::OperateApp { ticket, app, operation, by } => {
                     self.operate(ticket, app, operation, by);
                 }
-                CompositeAction::Admit { ticket } => {
-                    if let Some((_, answers)) = self.operations.get_mut(&ticket) {
-                        answers.admit();
-                    }
-                }
+                CompositeAction::Admit { ticket } => self.admit(ticket),
                 CompositeAction::Answer { ticket, verdict } => self.answer(ticket, verdict),
                 CompositeAction::Forget(app) => self.forget(app),
                 CompositeAction::ReportStarted => {
@@ -218,6 +216,12 @@ impl Running {
             }
         }
         end
+    }
+
+    fn admit(&mut self, ticket: TicketId) {
+        if let Some((_, answers)) = self.operations.get_mut(&ticket) {
+            answers.admit();
+        }
     }
 
     /// Those that do not run, and oneshots, refuse.
@@ -278,8 +282,13 @@ impl Running {
             AppOperation::Stop(_) | AppOperation::Remove => gate::SlotRequest::Stop,
         };
         let Some(master) = self.master(app) else { return };
-        let asked = master.operate(request, Target::All, by);
-        self.tasks.spawn(async move { AppNews::Operated(app, ticket, asked.await) });
+        let mut asked = master.operate(request, Target::All, by);
+        self.tasks.spawn(async move {
+            match asked.admitted().await {
+                Ok(()) => AppNews::LetIn(app, ticket, asked),
+                Err(error) => AppNews::Operated(app, ticket, Err(error)),
+            }
+        });
     }
 
     fn input_of_request(&mut self, request: Request) -> Option<CompositeInput> {
@@ -332,6 +341,11 @@ impl Running {
                 // Nobody asked for it; why is in `failures`.
                 let outcome = Outcome::Failed { reason: LeaveReason::Policy, stop_all: false };
                 Some(CompositeInput::AppEnded(app, outcome))
+            }
+            AppNews::LetIn(app, ticket, asked) => {
+                self.admit(ticket);
+                self.tasks.spawn(async move { AppNews::Operated(app, ticket, asked.await) });
+                None
             }
             AppNews::Operated(app, ticket, Ok(())) => {
                 Some(CompositeInput::AppOperated { ticket, app, is_done: true })

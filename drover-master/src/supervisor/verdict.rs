@@ -4,6 +4,7 @@ use super::driver::Running;
 use super::operation::{AppError, NotStarted};
 use crate::handle::{EndError, OperateError, StartError, Unavailable};
 use crate::machine::composite::{AppIndex, AppVerdict, Missing};
+use crate::machine::gate::DenyReason;
 use crate::machine::ids::TicketId;
 
 impl Running {
@@ -33,6 +34,10 @@ impl Running {
     /// Why a master did not do what was passed on to it.
     fn not_done(&mut self, ticket: TicketId) -> AppError {
         match self.operate_errors.remove(&ticket) {
+            // The news of its end was on the way.
+            Some(OperateError::Denied { app, reason: DenyReason::NotRunning }) => {
+                AppError::Denied { app, reason: DenyReason::ShuttingDown }
+            }
             Some(OperateError::Denied { app, reason }) => AppError::Denied { app, reason },
             Some(OperateError::Worker { app, failure }) => StartError::Worker { app, failure }.into(),
             Some(OperateError::Interrupted { app, by }) => AppError::Interrupted { app, by },

@@ -21,7 +21,8 @@ pub enum CompositeAction {
         /// Who asked.
         by: Arc<str>,
     },
-    /// Have the master of an app that runs do this with all its workers; answer with
+    /// Have the master of an app that runs do this with all its workers. That lets it in or refuses, so there is no
+    /// [`Admit`](Self::Admit); answer with
     /// [`AppOperated`](super::CompositeInput::AppOperated).
     OperateApp {
         /// Who waits for it.

@@ -49,7 +49,6 @@ impl Composite {
             self.answer(ticket, AppVerdict::Ending);
         } else if runs {
             // It keeps its listeners open, and those that depend on it need not know.
-            self.actions.push(CompositeAction::Admit { ticket });
             self.apps[app].passed.push(ticket);
             self.actions.push(CompositeAction::OperateApp { ticket, app, operation, by });
         } else if let Some(app) = self.needs(app).into_iter().find(|app| self.is_leaving(*app)) {

@@ -215,6 +215,8 @@ impl Stage {
             CompositeAction::OperateApp { ticket, app, .. } => {
                 assert_eq!(self.masters[*app], Doing::Started, "{action:?}");
                 self.passed.push((ticket.0, *app));
+                // By the app's own master.
+                assert!(self.admitted.insert(ticket.0), "{action:?}");
             }
             CompositeAction::Admit { ticket } => {
                 assert!(!self.verdicts.contains_key(&ticket.0), "{action:?}");
