@@ -36,7 +36,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "workers",
         Live,
         at!(AppSpec, workers, Count),
-        "How many workers are kept. `auto`: one for each CPU that the CPU quota allows. A oneshot has 1 unless this says otherwise.",
+        "How many workers to run. `auto`: one for each CPU that the CPU quota allows. Default of a oneshot: 1.",
     ),
     Key::new(
         "sockets",
@@ -58,20 +58,20 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "stdin",
         Reload,
         at!(AppSpec, stdin, Input),
-        "What its workers have as their standard input: `null`; `open`, a pipe that never ends; or `socket:NAME`, one of the app's sockets.",
+        "The workers' standard input: `null`; `open`, a pipe that never ends; or `socket:NAME`, one of the app's sockets.",
     )
     .where_(|app| app.stdin != Stdin::Null),
     Key::new(
         "protocol",
         Reload,
         at!(AppSpec, protocol, PROTOCOLS),
-        "How its workers talk to the master. `none`: any program. `notify`: sd_notify(3), or a newline on `notify_fd`. `drover`: drover.v1.",
+        "How workers talk to the master. `none`: any program. `notify`: sd_notify(3), or a newline on `notify_fd`. `drover`: drover.v1.",
     ),
     Key::new(
         "notify_fd",
         Reload,
         at!(AppSpec, notify_fd, Maybe(Whole(3, 255))),
-        "The descriptor on which a worker writes a newline when it is ready, as s6 has it; above those of its sockets. Only with `protocol = \"notify\"`. Default: it says so by sd_notify(3).",
+        "The descriptor on which a worker writes a newline when it is ready, as s6 has it; above those of its sockets. Only with `protocol = \"notify\"`. Default: by sd_notify(3).",
     )
     .needing(|app| {
         let fault = "has no meaning without the protocol that it belongs to";
@@ -97,14 +97,14 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "kind",
         Restart,
         at!(AppSpec, kind, APP_KINDS),
-        "What the app is for. `service`: it serves until it is asked to end. `oneshot`: it does one thing and ends, and is ready with that.",
+        "What the app is for. `service`: it serves until it is asked to end. `oneshot`: it does one thing and exits, and is ready once it has.",
     )
     .because("its workers are ready, and its end is judged, by other rules"),
     Key::new(
         "essential",
         Live,
         at!(AppSpec, essential, Flag),
-        "Whether its end, if nobody asked for it, ends all apps.",
+        "Whether all apps end when this one ends unasked.",
     )
     .where_(|app| app.essential),
     Key::new(
@@ -116,13 +116,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
             shown: |app| shown::dependencies(&app.depends_on),
             form: || Form::Conditions,
         },
-        "Apps that have to be there before this one starts, and that end only after it. `ready`: started. `completed`: ended with a success.",
+        "Apps that must be there before this one starts, and that stop only after it. `ready`: every worker is ready. `completed`: exited with success.",
     ),
     Key::new(
         "heartbeat",
         Live,
         at!(AppSpec, heartbeat, OrFalse(HEARTBEAT)),
-        "How a worker of the protocol is asked for a sign of life; `false`: not at all.",
+        "How often a worker of the protocol is asked for a sign of life; `false`: never.",
     )
     .needing(|app| {
         let fault = "has no meaning for a worker that does not speak `drover`";
@@ -138,7 +138,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "watchdog",
         Reload,
         at!(AppSpec, watchdog, Maybe(Time::SOME)),
-        "How often a worker that is ready has to say that it makes progress; one that does not is ended. Default: never. Too short ends one that is busy for a moment, too long finds a hung one late. Not with `protocol = \"none\"`.",
+        "How often a ready worker must say that it makes progress; one that does not is ended. Default: never. Too short ends a worker that is busy for a moment, too long finds a hung one late. Not with `protocol = \"none\"`.",
     )
     .needing(|app| match (app.protocol, app.notify_fd) {
         (Protocol::None, _) => Some((
@@ -155,7 +155,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "reload",
         Live,
         at!(AppSpec, reload, Maybe(RELOAD)),
-        "The signal by which a worker reads its configuration again by itself: then `drover reload` sends it to one worker after the other. Default: a reload replaces the workers.",
+        "The signal that makes a worker read its configuration again: `drover reload` then sends it to one worker after the other. Default: a reload replaces the workers.",
     )
     .needing(|app| {
         let fault = "has no meaning for workers of the protocol, which are replaced";
@@ -165,7 +165,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "suspend",
         Live,
         at!(AppSpec, suspend, Maybe(SUSPEND)),
-        "The signals by which a worker without a protocol rests and goes on.",
+        "The signals that make a worker without a protocol pause and go on.",
     )
     .needing(|app| {
         let fault = "has no meaning for a worker of the protocol, which is told";
@@ -190,7 +190,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "cwd",
         Reload,
         at!(AppSpec, command.cwd, Maybe(Directory)),
-        "The workers' directory. Default: that of this file.",
+        "The workers' working directory. Default: the directory of this file.",
     ),
     Key::new(
         "umask",
@@ -202,13 +202,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "user",
         Reload,
         at!(AppSpec, command.user, Maybe(Account)),
-        "The user that workers run as, a name or an id. Default: the master's.",
+        "The user to run workers as, a name or an id. Default: the master's.",
     ),
     Key::new(
         "group",
         Reload,
         at!(AppSpec, command.group, Maybe(Account)),
-        "The group that workers run as, a name or an id. Default: the user's.",
+        "The group to run workers as, a name or an id. Default: the user's.",
     ),
     Key::new(
         "env",
@@ -222,14 +222,14 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         Reload,
         // What they hold is in `env` once they have been read.
         &Computed { is_same: |_: &AppSpec, _| true, take: |_, _| {}, shown: |_| None, form: || Form::Paths },
-        "Files with KEY=VALUE lines, as systemd's EnvironmentFile, seen from this file's directory; a later one wins over an earlier one, `env` over all.",
+        "Files with KEY=VALUE lines, as systemd's EnvironmentFile, relative to this file's directory; a later one overrides an earlier one, and `env` overrides all.",
     )
     .secret(),
     Key::new(
         "limits",
         Reload,
         at!(AppSpec, command.limits, LIMITS),
-        "What workers are limited to. What is not named is inherited from the master.",
+        "Resource limits of the workers. A limit that is not named is inherited from the master.",
     )
     .where_(|app| app.command.limits != Limits::default()),
 ];

@@ -20,7 +20,7 @@ pub(super) static KEYS: &[Key<Description>] = &[
             },
             form: || Form::Pattern("^[A-Za-z0-9._-]{1,64}$"),
         },
-        "Its name, by which the other verbs find it. Default: the directory's name.",
+        "The name by which the other verbs find this master. Default: the directory's name.",
     )
     .because("the master takes it when it starts"),
     Key::new(
@@ -33,7 +33,7 @@ pub(super) static KEYS: &[Key<Description>] = &[
             },
             kind: STRATEGIES,
         },
-        "What follows when an app fails for good while it runs. `one-for-one`: it is started again. `one-for-all`: all are. `rest-for-one`: it and those after it are.",
+        "What to start again when an app fails for good while it runs. `one-for-one`: that app. `one-for-all`: all apps. `rest-for-one`: that app and those after it.",
     ),
     Key::new(
         "intensity",
@@ -46,7 +46,7 @@ pub(super) static KEYS: &[Key<Description>] = &[
             },
             kind: Maybe(Whole(0, 100_000)),
         },
-        "So many failures within `period` are borne; one more ends everything.",
+        "How many failures within `period` are tolerated; one more ends everything.",
     )
     .needing(needs_strategy),
     Key::new(
@@ -68,7 +68,7 @@ pub(super) static KEYS: &[Key<Description>] = &[
         "shutdown_timeout",
         Live,
         at!(Description, shutdown_timeout, Time::SOME),
-        "From the begin of the end to SIGKILL for all that is left; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill first.",
+        "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill first.",
     ),
 ];
 

@@ -47,12 +47,12 @@ pub(super) const HEARTBEAT: Table<Heartbeat> = Table {
         Key::part(
             "interval",
             at!(Heartbeat, interval, Time::SOME),
-            "How often; more than zero. Too short costs, too long finds a hung worker late.",
+            "The pause between two questions; more than zero. Too short costs CPU, too long finds a hung worker late.",
         ),
         Key::part(
             "misses",
             at!(Heartbeat, misses, Whole(1, 100)),
-            "How many answers may be missing in a row.",
+            "How many answers in a row may be missing.",
         ),
     ],
     required: &[],
@@ -69,7 +69,7 @@ pub(super) const RELOAD: Table<ReloadSignal> = Table {
         Key::part(
             "wait",
             at!(ReloadSignal, waits, Flag),
-            "Whether it says RELOADING=1 and READY=1, within `start.timeout`. Default: yes with `protocol = \"notify\"`, unless it has a `notify_fd`. Without, it has reloaded if it is alive after `start.min_uptime`.",
+            "Whether the worker says RELOADING=1 and READY=1, within `start.timeout`. Default: yes with `protocol = \"notify\"`, unless it has a `notify_fd`. Otherwise it has reloaded if it is alive after `start.min_uptime`.",
         ),
     ],
     required: &[("signal", "name it, for example `reload = { signal = \"HUP\" }`")],
@@ -108,22 +108,22 @@ pub(super) const RECYCLE: Table<RecyclePolicy> = Table {
         Key::part(
             "age",
             at!(RecyclePolicy, age, Maybe(Time::SOME)),
-            "How long it serves; more than zero. Too short keeps the app busy with starting workers.",
+            "How old a worker may get; more than zero. Too short keeps the app busy starting workers.",
         ),
         Key::part(
             "rss",
             at!(RecyclePolicy, rss, Maybe(Size)),
-            "How much memory its process may hold; looked at every 10 s. Too low replaces workers that are merely warm, too high leaves it to the kernel.",
+            "How much memory its process may hold; checked every 10 s. Too low replaces workers that are merely warm, too high leaves it to the kernel.",
         ),
         Key::part(
             "requests",
             at!(RecyclePolicy, requests, Maybe(Whole(1, u32::MAX))),
-            "How many requests it may answer, by its own report. Only with the protocol.",
+            "How many requests a worker may answer, by its own count. Only with `protocol = \"drover\"`.",
         ),
         Key::part(
             "jitter",
             at!(RecyclePolicy, jitter, Number(0.0, 1.0)),
-            "The part of each limit that is drawn by chance, to either side, so that workers are not over together.",
+            "The random part of each limit, to either side, so that workers do not reach it together.",
         ),
     ],
     required: &[],
@@ -141,13 +141,9 @@ pub(super) const BACKOFF: Table<Backoff> = Table {
         Key::part(
             "factor",
             at!(Backoff, factor, Number(1.0, f64::INFINITY)),
-            "Each pause is so many times the one before.",
+            "How many times longer each pause is than the one before.",
         ),
-        Key::part(
-            "jitter",
-            at!(Backoff, jitter, Number(0.0, 1.0)),
-            "Which share of a pause is left to chance.",
-        ),
+        Key::part("jitter", at!(Backoff, jitter, Number(0.0, 1.0)), "The random part of each pause."),
     ],
     required: &[],
     default: Backoff::default,
@@ -158,12 +154,16 @@ pub(super) const BACKOFF: Table<Backoff> = Table {
 };
 
 const FAILURE_LIMIT: &[Key<FailureLimit>] = &[
-    Key::part("count", at!(FailureLimit, count, Whole(1, 100_000)), "So many failures."),
-    Key::part("within", at!(FailureLimit, within, Time::SOME), "In so long a time; more than zero."),
+    Key::part("count", at!(FailureLimit, count, Whole(1, 100_000)), "How many failures are tolerated."),
+    Key::part(
+        "within",
+        at!(FailureLimit, within, Time::SOME),
+        "The window in which they count; more than zero.",
+    ),
     Key::part(
         "then",
         at!(FailureLimit, then, THENS),
-        "What follows: the worker is given up, its app is stopped, or all apps are.",
+        "What to do then: give up the worker, stop its app, or stop all apps.",
     ),
 ];
 
@@ -207,7 +207,7 @@ pub(super) const LIMITS: Table<Limits> = Table {
         Key::part(
             "required",
             at!(Limits, is_required, Flag),
-            "Whether a worker whose limits can't be set is not started; otherwise it gets the nearest possible.",
+            "Whether a limit that can't be set fails the start; otherwise the worker gets the nearest possible.",
         ),
     ],
     required: &[],
@@ -314,7 +314,7 @@ pub(super) const PROBE: Table<Probe> = Table {
         Key::part(
             "interval",
             at!(Probe, interval, Time::SOME),
-            "The pause between two tries; more than zero. Too short keeps a slow start busy with answering, too long notices readiness late.",
+            "The pause between two tries; more than zero. Too short keeps a slow start busy answering, too long notices readiness late.",
         ),
         Key::part(
             "timeout",
@@ -333,7 +333,7 @@ pub(super) const PROBE: Table<Probe> = Table {
 const INTERVAL: Key<HealthCheck> = Key::part(
     "interval",
     at!(HealthCheck, probe.interval, Time::SOME),
-    "The pause between two tries, a tenth longer or shorter by chance; more than zero. Too short keeps workers busy with answering, too long notices late what fails.",
+    "The pause between two tries, a tenth longer or shorter by chance; more than zero. Too short keeps workers busy answering, too long notices a failure late.",
 );
 const TIMEOUT: Key<HealthCheck> = Key::part(
     "timeout",
@@ -341,11 +341,11 @@ const TIMEOUT: Key<HealthCheck> = Key::part(
     "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long notices late what hangs.",
 );
 const FAILURES: Key<HealthCheck> =
-    Key::part("failures", at!(HealthCheck, failures, Whole(1, 100)), "How many tries in a row have to fail.");
+    Key::part("failures", at!(HealthCheck, failures, Whole(1, 100)), "How many tries in a row must fail.");
 const DELAY: Key<HealthCheck> = Key::part(
     "initial_delay",
     at!(HealthCheck, initial_delay, Time::ANY),
-    "The pause before the first try. Too short and first tries fail though nothing is wrong, too long notices late what fails.",
+    "The pause before the first try. Too short and the first tries fail though nothing is wrong, too long notices a failure late.",
 );
 
 pub(super) const READINESS: Table<HealthCheck> = Table {
@@ -356,7 +356,7 @@ pub(super) const READINESS: Table<HealthCheck> = Table {
         Key::part(
             "successes",
             at!(HealthCheck, successes, Whole(1, 100)),
-            "How many tries in a row have to pass until a worker is ready.",
+            "How many tries in a row must pass before a worker is ready.",
         ),
         DELAY,
     ],
@@ -373,7 +373,11 @@ pub(super) const LIVENESS: Table<HealthCheck> = Table {
         INTERVAL,
         TIMEOUT,
         FAILURES,
-        Key::part("successes", at!(HealthCheck, successes, One), "Only 1 is possible: none comes back."),
+        Key::part(
+            "successes",
+            at!(HealthCheck, successes, One),
+            "Only 1: a worker that failed is ended and never asked again.",
+        ),
         DELAY,
     ],
     ..READINESS
@@ -383,7 +387,7 @@ pub(super) const LIVENESS: Table<HealthCheck> = Table {
 fn asking(own: Vec<Part>) -> Form {
     let asks = |name, form, sentence| Part { name, form, default: None, is_required: false, sentence };
     let mut parts = vec![
-        asks("tcp", Form::Pattern(r"^.+:([0-9]|\{[^{}]+\})+$"), "HOST:PORT that it answers at."),
+        asks("tcp", Form::Pattern(r"^.+:([0-9]|\{[^{}]+\})+$"), "HOST:PORT at which it answers."),
         asks(
             "http",
             Form::Pattern("^(http://[^/?#@]+([/?].*)?|unix:.+)$"),

@@ -17,11 +17,11 @@ use crate::config::{AppSpec, ChangeClass, Kind, Protocol};
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     (
         "health",
-        "What workers are asked from outside while they serve. Default: nothing. In addresses `{slot}`, `{9000+slot}` and `{pid}` become what they are of each worker.",
+        "Probes of workers while they serve. Default: none. In addresses, `{slot}`, `{9000+slot}` and `{pid}` stand for each worker's own.",
     ),
     ("start", "How a worker is started."),
     ("stop", "How a worker is stopped."),
-    ("restart", "What follows the end of a worker: a policy, or a table."),
+    ("restart", "Whether and how to start an ended worker again: a policy, or a table."),
     ("update", "How a reload replaces workers."),
 ];
 
@@ -31,13 +31,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "health.liveness",
         Reload,
         at!(AppSpec, health.liveness, Maybe(Asking(LIVENESS))),
-        "Asked of a worker that is ready; one that fails it is ended, and `restart` follows. One of `tcp`, `http` and `exec`.",
+        "A probe of ready workers; a worker that fails it is ended, and `restart` follows. One of `tcp`, `http` and `exec`.",
     ),
     Key::new(
         "health.readiness",
         Reload,
         at!(AppSpec, health.readiness, Maybe(Asking(READINESS))),
-        "Asked of every worker, the first time before it is ready; one that fails it later is not ready until it passes again, and is left alive. One of `tcp`, `http` and `exec`.",
+        "A probe of every worker, first before it is ready; a worker that fails it later is not ready until it passes again, and is left alive. One of `tcp`, `http` and `exec`.",
     ),
     Key::new(
         "start.timeout",
@@ -56,14 +56,14 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "start.min_uptime",
         Live,
         at!(AppSpec, start.min_uptime, Time::ANY),
-        "A worker that lives shorter than this has failed to start.",
+        "A worker that ends sooner than this has failed to start.",
     )
     .where_(|app| app.protocol == Protocol::None && app.start.probe.is_none()),
     Key::new(
         "start.probe",
         Live,
         at!(AppSpec, start.probe, Maybe(Asking(PROBE))),
-        "What is asked from outside to know that a worker without a protocol is ready. Default: its uptime decides. One of `tcp`, `http` and `exec`.",
+        "A probe that decides when a worker without a protocol is ready. Default: its uptime decides. One of `tcp`, `http` and `exec`.",
     )
     .needing(|app| {
         let fault = "has no meaning for a worker that says when it is ready";
@@ -81,7 +81,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "start.on_failure",
         Live,
         at!(AppSpec, start.on_failure, ON_START_FAILURE),
-        "What a worker means that fails before the app was first ready.",
+        "What to do about a worker that fails before the app was first ready.",
     )
     .where_(|_| false)
     .of_programs(),
@@ -89,19 +89,19 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "stop.pre_delay",
         Live,
         at!(AppSpec, stop.pre_delay, Time::ANY),
-        "How long a worker that is ready serves on before it is told to stop, for a load balancer that learns late.",
+        "How long a ready worker serves on before it is told to stop, for a load balancer that learns late.",
     ),
     Key::new(
         "stop.drain_timeout",
         Live,
         at!(AppSpec, stop.drain_timeout, Time::ANY),
-        "The time to finish the work at hand. Too short cuts requests off, too long holds up a stop.",
+        "How long a worker may take to finish its work. Too short cuts requests off, too long holds up a stop.",
     ),
     Key::new(
         "stop.quit_timeout",
         Live,
         at!(AppSpec, stop.quit_timeout, Time::ANY),
-        "The time from Quit to the end of the process.",
+        "How long a drained worker may take to exit.",
     )
     .where_(|app| app.protocol == Protocol::Drover)
     .of_programs(),
@@ -109,7 +109,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "stop.term_timeout",
         Live,
         at!(AppSpec, stop.term_timeout, Time::ANY),
-        "The time from the last asking to SIGKILL.",
+        "How long from SIGTERM to SIGKILL.",
     ),
     Key::new(
         "stop.max_timeout",
@@ -155,7 +155,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "restart.start_limit",
         Live,
         &StartLimit,
-        "When to give up on workers that fail before they are ready. Default: the numbers of `limit`; either way they are counted by themselves.",
+        "When to give up on workers that fail before they are ready. Default: the numbers of `limit`; they are counted separately in any case.",
     )
     .told_as(|app| {
         shown::failure_limit(app.restart.start_limit.as_ref().unwrap_or(&app.restart.limit))
@@ -164,13 +164,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "restart.reset_after",
         Live,
         at!(AppSpec, restart.reset_after, Time::ANY),
-        "A worker that was ready for so long clears the count of failures.",
+        "How long a worker must be ready to clear its count of failures.",
     ),
     Key::new(
         "restart.success_codes",
         Live,
         at!(AppSpec, restart.success_codes, Codes(0, 255)),
-        "Exit codes that are a success.",
+        "Exit codes that count as success.",
     ),
     Key::new(
         "restart.fatal_codes",
@@ -182,7 +182,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "update.max_surge",
         Live,
         at!(AppSpec, update.max_surge, Shares),
-        "How many new workers may be beside the old ones, as a number or a part of all. Too low makes a reload of many workers slow, too high needs memory for that many more.",
+        "How many new workers may run beside the old ones, as a number or a part of all. Too low makes a reload of many workers slow, too high needs memory for that many more.",
     )
     .where_(serves),
     Key::new(
@@ -196,7 +196,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "update.soak",
         Live,
         at!(AppSpec, update.soak, Time::ANY),
-        "How long a new worker has to live before its predecessor is let go; at most `timeout`.",
+        "How long a new worker must live before its predecessor is stopped; at most `timeout`.",
     )
     .where_(serves),
     Key::new(
@@ -210,7 +210,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "update.on_failure",
         Live,
         at!(AppSpec, update.on_failure, ON_UPDATE_FAILURE),
-        "What follows the first new worker that fails: back to the old, or everything stays until somebody promotes or aborts it.",
+        "What to do when a new worker fails: roll back to the old ones, or pause until somebody promotes or aborts it.",
     )
     .where_(serves),
     Key::new(
@@ -224,14 +224,14 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "update.max_generations",
         Live,
         at!(AppSpec, update.max_generations, Whole(2, 100)),
-        "How many generations may be alive at once, those that drain included. The next reload waits then.",
+        "How many generations may be alive at once, including those that drain. With more, the next reload waits.",
     )
     .where_(serves),
     Key::new(
         "recycle",
         Live,
         at!(AppSpec, recycle, RECYCLE),
-        "When a worker that serves has served enough, and another takes its place. Without a limit: never.",
+        "When to replace a worker that has served enough. Default: never.",
     ),
 ];
 

@@ -374,10 +374,10 @@ MiB, GiB and TiB; kB, MB, GB and TB count by 1000.
 
 What `drover apply` needs to bring a change about:
 
-* `live`: no process that goes on is touched; of the number of workers, those too many leave and those too few come.
+* `live`: takes effect at once, and no running worker is touched. Of `workers`, the surplus leaves or the missing ones start.
 * `reload`: new workers take the place of the old ones.
 * `restart`: the app is stopped and started.
-* `master`: Drover has to be ended and started.
+* `master`: Drover itself must be ended and started.
 
 The file begins with `version = 1`.
 ";
@@ -385,7 +385,7 @@ The file begins with `version = 1`.
 fn page() -> String {
     let mut page = HEAD.to_owned();
     let (master, sockets, app) = (of_master(), of_socket(), of_app());
-    section(&mut page, "## `[master]`", "What holds for all apps together.", &master, "");
+    section(&mut page, "## `[master]`", "What concerns all apps together.", &master, "");
     section(
         &mut page,
         "## `[sockets.NAME]`",
@@ -424,7 +424,7 @@ fn section(page: &mut String, head: &str, sentence: &str, all: &[Row], name: &st
 
 fn line(page: &mut String, name: &str, part: &Part, takes: &str) {
     let default = match (&part.default, &part.form) {
-        _ if part.is_required => "has to be there".to_owned(),
+        _ if part.is_required => "required".to_owned(),
         (None, _) | (_, Form::Table(_) | Form::TableOrFalse(_) | Form::Question(_)) => String::new(),
         (Some(text), Form::Names) if text.is_empty() => "`[]`".to_owned(),
         (Some(text), _) if text.is_empty() => "`{}`".to_owned(),
