@@ -89,7 +89,7 @@ async fn a_subscriber_that_is_too_slow_is_told_how_much_it_missed_and_goes_on() 
     patiently("the end of the flood", noisy.master().kill()).await.unwrap();
 
     let missed = patiently("the notice", slow.next()).await.unwrap_err();
-    let Missed { count, next_seq } = missed;
+    let Missed { count, next_seq, .. } = missed;
     assert!(count > 900, "{count}");
     assert_eq!(next_seq, count + 2, "the first was read, and what was missed follows it");
     assert_eq!(missed.to_string(), format!("{count} events were missed; the next is number {next_seq}"));

@@ -82,6 +82,8 @@ impl Shown<'_> {
                     ));
                     Ok(())
                 }
+                // What a later master adds to the stream.
+                Ok(Some(_)) => Ok(()),
                 Ok(None) => {
                     let printed = self.flush();
                     return if printed.is_err() { message::written(printed) } else { self.verdict() };

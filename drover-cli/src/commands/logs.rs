@@ -117,6 +117,8 @@ async fn follow(client: &mut ControlClient, mut take: impl FnMut(&LogLine) -> io
             Ok(Some(LogFollow::Missed(missed))) => {
                 message::note(&format!("{} lines were missed", missed.count));
             }
+            // What a later master adds to the stream.
+            Ok(Some(_)) => {}
             Ok(None) => return ExitStatus::Done,
             Err(error) => return report(&error),
         }

@@ -202,6 +202,8 @@ impl Watch<'_> {
                 self.seen = missed.next_seq.saturating_sub(1);
                 self.progress.missed(missed.count);
             }
+            // What a later master adds to the stream.
+            Ok(Some(_)) => {}
             Ok(None) | Err(_) => {
                 self.news = None;
                 self.progress.untold();

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use drover_master::control::{ClientError, ControlClient, Follow};
+use drover_master::control::{ClientError, ControlClient};
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
 use super::interrupt::Interrupt;
@@ -101,7 +101,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
         }
         tokio::select! {
             next = client.next_event() => match next {
-                Ok(Some(Follow::Event(_) | Follow::Missed(_))) => {}
+                Ok(Some(_)) => {}
                 // The master has ended, and this was its last status.
                 Ok(None) | Err(_) => return ExitStatus::Done,
             },

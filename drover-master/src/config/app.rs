@@ -68,6 +68,7 @@ pub struct AppSpec {
 
 /// What a worker speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Protocol {
     /// Nothing: ready when alive for `min_uptime`, ended by signals.
     None,
@@ -82,6 +83,7 @@ pub enum Protocol {
 ///
 /// The last lines of stderr are kept as evidence in every case but [`Inherit`](Self::Inherit).
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Output {
     /// To the master's own stdout and stderr, as it is.
     Forward,

@@ -58,6 +58,7 @@ impl ListenSpec {
 
 /// How workers come to their connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ListenMode {
     /// All workers take from one queue: none waits for a worker that is busy while another is idle.
     #[default]
@@ -84,6 +85,7 @@ impl ListenMode {
 
 /// An address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ListenAddr {
     /// TCP on `HOST:PORT`. The host may be a name; port 0 lets the kernel choose.
     Tcp(String),

@@ -13,6 +13,7 @@ const LOWEST: usize = 3;
 
 /// Which processes of a worker may speak for it by `sd_notify(3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum NotifyAccess {
     /// The process that the master has made, and the one that it names by `MAINPID`. A `systemd-notify`, or any process of its user that
     /// has exited meanwhile, may say `READY=1` and `STATUS=`, so that a script can.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 /// Why a text can't be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlaceholderError {
     /// In braces stands something else.
     #[error("`{{{name}}}` is no placeholder; there are `{{slot}}`, `{{NUMBER+slot}}` and `{{pid}}`")]

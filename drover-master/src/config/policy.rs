@@ -28,6 +28,7 @@ pub struct StartPolicy {
 
 /// What a worker that fails before the app was first ready means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnStartFailure {
     /// The start as a whole fails at once; what was started is stopped.
     FailFast,
@@ -72,6 +73,7 @@ pub struct StopPolicy {
 
 /// Who gets the stop signal first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum StopTo {
     /// The main process alone; what it leaves behind gets it once it is gone. A program that forks its own workers stops them
     /// itself, and their work is not cut off.
@@ -187,6 +189,7 @@ impl RestartPolicy {
 
 /// After which ends a worker is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RestartWhen {
     /// After every end that was not asked for.
     Always,
@@ -239,6 +242,7 @@ impl Default for FailureLimit {
 
 /// What follows when a slot has failed too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LimitReached {
     /// The slot stays empty; the others go on.
     GiveUp,

@@ -13,6 +13,7 @@ pub struct Dependency {
 
 /// What a dependency has to come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Condition {
     /// It is started; an app that ends by itself may have completed already.
     Ready,
@@ -22,6 +23,7 @@ pub enum Condition {
 
 /// What an app is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Kind {
     /// It serves until it is asked to end: started once its workers are ready.
     #[default]

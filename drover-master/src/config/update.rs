@@ -64,6 +64,7 @@ impl UpdatePolicy {
 
 /// Who goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UpdateOrder {
     /// The new worker is ready before the old one stops: two share a slot's number for a while.
     StartFirst,
@@ -74,6 +75,7 @@ pub enum UpdateOrder {
 
 /// What follows the first replacement that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnUpdateFailure {
     /// Old workers that still run stay; those that are gone are started again as they were.
     Rollback,

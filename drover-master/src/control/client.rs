@@ -127,6 +127,7 @@ impl ClientError {
 
 /// What comes of [`ControlClient::events`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Follow {
     /// An event.
     Event(Box<Event>),
@@ -136,6 +137,7 @@ pub enum Follow {
 
 /// What comes of [`ControlClient::logs`].
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum LogFollow {
     /// A line.
     Line(LogLine),

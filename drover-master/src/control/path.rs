@@ -10,6 +10,7 @@ use crate::listener::{UnixPath, is_served};
 
 /// Where a master serves, or is to be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ControlPath {
     /// This path, in a directory that is taken as it is.
     Given(PathBuf),

@@ -26,6 +26,7 @@ const KEPT_WORDS: usize = 8 * 1024 * 1024;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Event {
     /// Its number: rises by one, without gaps, over all apps that share the log.
     pub seq: u64,
@@ -43,6 +44,7 @@ pub struct Event {
 
 /// Which worker an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Occurrence {
     /// Its slot.
     pub slot: SlotIndex,
@@ -204,6 +206,7 @@ pub struct EventStream {
 /// Events that were gone before they were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{count} events were missed; the next is number {next_seq}")]
+#[non_exhaustive]
 pub struct Missed {
     /// How many.
     pub count: u64,

@@ -10,6 +10,7 @@ use crate::machine::worker::Identity;
 
 /// The end of a worker that nobody asked for, put before the program.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ExitContext<'a> {
     /// Which worker.
     pub worker: Identity,

@@ -10,6 +10,7 @@ use crate::machine::phase::Phase;
 
 /// An app at one moment.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// Its name.
     pub app: Arc<str>,

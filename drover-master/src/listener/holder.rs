@@ -9,6 +9,7 @@ use crate::config::ListenAddr;
 
 /// A process that holds a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PortHolder {
     /// Its number.
     pub pid: u32,

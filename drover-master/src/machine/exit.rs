@@ -9,6 +9,7 @@ use super::readable::Readable;
 
 /// What the kernel said of an ended process, as `waitid(2)` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExitStatus {
     /// It exited.
     Code(i32),
@@ -25,6 +26,7 @@ pub enum ExitStatus {
 
 /// What the process used, as `getrusage(2)` tells it: its own and that of the children it waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Usage {
     /// The largest resident set, in KiB. Linux counts what the process had before it became the program, too, which is the
     /// master's; so a small worker shows what the master has.
@@ -138,6 +140,7 @@ pub enum SpawnStep {
 
 /// The end of a worker, with the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Exit {
     /// How it ended.
     pub reason: ExitReason,

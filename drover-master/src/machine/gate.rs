@@ -48,6 +48,7 @@ pub enum Doing {
 
 /// A request to change an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Request {
     /// Start all workers and wait until they are ready.
     Start,

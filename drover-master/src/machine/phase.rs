@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Where a worker, a slot or an app stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Phase {
     /// Known, but no process yet.
     Initialized,

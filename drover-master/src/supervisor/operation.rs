@@ -13,6 +13,7 @@ use crate::machine::gate::DenyReason;
 
 /// Which app of a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AppRef<'a> {
     /// The one of this name.
     Name(&'a str),
@@ -192,6 +193,7 @@ pub enum AppError {
 /// An app was not started, because of one that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("app `{app}` was not started: `{dependency}`, which it depends on, {fate}")]
+#[non_exhaustive]
 pub struct NotStarted {
     /// The app.
     pub app: Arc<str>,

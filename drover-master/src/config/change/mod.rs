@@ -53,6 +53,7 @@ impl Description {
 ///
 /// Values of the environment are left out: they may be secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Change {
     /// The app that it is of; none if it is of all of them. A socket that several apps have makes a change of each.
     pub app: Option<String>,

@@ -54,6 +54,7 @@ pub enum Form {
 
 /// What a limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LimitUnit {
     /// A number.
     Number,

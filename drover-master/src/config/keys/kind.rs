@@ -179,7 +179,7 @@ pub(super) struct Table<V: 'static> {
     /// Whether a key that is left out has a value of its own.
     pub(super) has_defaults: bool,
     /// Whether a file has it in one line.
-    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "how a file has it"))]
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "only a file's writer asks"))]
     pub(super) is_inline: bool,
     pub(super) shown: fn(&V) -> Option<String>,
     pub(super) form: fn(Vec<Part>) -> Form,

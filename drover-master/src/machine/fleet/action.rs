@@ -129,6 +129,7 @@ impl fmt::Display for Outcome {
 
 /// The worker that made a start fail.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StartFailure {
     /// Its slot.
     pub slot: SlotIndex,

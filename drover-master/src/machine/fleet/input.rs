@@ -139,6 +139,7 @@ pub enum FleetInput {
 
 /// What follows the end of a worker that nobody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExitDecision {
     /// Start another one at once.
     Restart,

@@ -30,6 +30,7 @@ use crate::machine::worker::{WorkerAction, WorkerInput};
 
 /// Which workers are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Target {
     /// Every slot.
     All,

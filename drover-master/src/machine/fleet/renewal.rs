@@ -9,6 +9,7 @@ use crate::machine::ids::WorkerId;
 
 /// What became of a socket of the app that was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SocketRenewal {
     /// Which one, for people: "listener `web`".
     pub what: Arc<str>,

@@ -36,6 +36,7 @@ const PAST: usize = 64;
 
 /// How many workers there are to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Count {
     /// So many.
     To(u32),

@@ -32,6 +32,7 @@ pub(super) struct SelfReload {
 
 /// The worker that did not reload.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct NotReloaded {
     /// Its slot.
     pub slot: SlotIndex,

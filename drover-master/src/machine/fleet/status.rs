@@ -33,6 +33,7 @@ pub struct AppStatus {
 
 /// What a worker is to its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Role {
     /// The slot is its own; or it is the slot itself, and nobody is in it.
     Occupant,
@@ -55,6 +56,7 @@ impl Role {
 
 /// A slot and the worker in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WorkerStatus {
     /// What the worker is to the slot.
     pub role: Role,

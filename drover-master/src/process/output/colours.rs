@@ -7,6 +7,7 @@ const RESET: &[u8] = b"\x1b[0m";
 
 /// Whether what is shown has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Colours {
     /// What stands before a line is coloured, and workers may colour their lines: for a terminal.
     Shown,

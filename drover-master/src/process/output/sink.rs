@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 /// Which of a worker's streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stream {
     /// Standard output.
     Stdout,
@@ -16,6 +17,7 @@ pub enum Stream {
 /// A line of a worker; or a part of one, because it is longer than 256 KiB (where many workers write such at once, 16 KiB) or because the
 /// worker has been silent within it for a second.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Line<'a> {
     /// The app.
     pub app: &'a str,

@@ -59,6 +59,7 @@ pub struct Reading {
 
 /// What is to be changed, and what takes it: nothing has been done.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Planned {
     /// Every difference.
     pub changes: Vec<Change>,
@@ -70,6 +71,7 @@ pub struct Planned {
 
 /// How the change of one app went, or of what holds for all.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Step {
     /// The app; none: what holds for all.
     pub app: Option<String>,

@@ -15,6 +15,7 @@ use crate::machine::worker::Rules;
 
 /// What a reload is to bring about.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Reload {
     /// What the new workers live by, if the app is described otherwise than before; its generation is newer than every other.
     pub release: Release,
