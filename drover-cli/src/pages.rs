@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use drover_master::config::file::{obstacles, parse};
 
 use crate::args::Cli;
-use crate::config::{obstacles, parse};
 
 /// Every page, with its name.
 fn pages() -> Vec<(String, String)> {

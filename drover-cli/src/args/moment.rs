@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::config::units;
+use drover_master::config::file::units;
 
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

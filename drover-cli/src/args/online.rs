@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use drover_master::config::file::units;
 use drover_master::control::{Name, NameError};
 
 use super::moment::Moment;
-use crate::config::units;
 
 /// Arguments of `start`, `restart` and the like.
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
 //! `drover config`: what drover.toml means, with every default written out.
 
+use drover_master::config::file as config;
+
 use super::socket_name::name_of_file;
 use crate::args::{ConfigArgs, Global};
-use crate::config;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use drover_master::Output;
+use drover_master::config::file::{self as config, App, Config};
 use drover_master::config::{AppSpec, Description, OnStartFailure};
 use drover_master::supervisor::{Reading, Reread};
 
 use super::socket_name::name_of_file;
 use crate::args::UpArgs;
-use crate::config::{self, App, Config};
 use crate::output::message;
 
 /// How a drover.toml is read: which one, and what of it.

@@ -73,7 +73,7 @@ workers = 1                      # \"auto\": one a CPU
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
+    use drover_master::config::file as config;
 
     #[test]
     fn what_is_written_is_valid_and_has_the_command_as_it_was_given() {

@@ -1,6 +1,7 @@
 //! `drover schema`: the JSON Schema of drover.toml.
 
-use crate::config;
+use drover_master::config::file as config;
+
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config;
+use drover_master::config::file as config;
+
 use crate::path::whole;
 
 /// The name of a socket, without its directory and ending.

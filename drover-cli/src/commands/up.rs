@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use drover_master::MasterBuilder;
+use drover_master::config::file as config;
 use drover_master::supervisor::Supervisor;
 
 use super::description::Source;
 use super::socket_name::served_as;
 use super::{already, detach, file_lock, serve};
 use crate::args::{Global, UpArgs};
-use crate::config;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 use crate::output::said;

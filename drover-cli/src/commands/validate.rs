@@ -1,7 +1,8 @@
 //! `drover validate`: what is wrong with drover.toml, without starting anything.
 
+use drover_master::config::file::{self as config, ConfigError};
+
 use crate::args::{Global, ValidateArgs};
-use crate::config::{self, ConfigError};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 

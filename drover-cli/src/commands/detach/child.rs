@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
+use drover_master::config::file::STDIN;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::args::{Color, Global, UpArgs};
-use crate::config::STDIN;
 use crate::output::said;
 
 /// The arguments of the master that these arguments mean.
