@@ -12,7 +12,7 @@ pub enum ExitStatus {
     Done = 0,
     /// Failed or refused; a first start failed, or the breaker ended a master.
     Failed = 1,
-    /// The arguments or the configuration can't be meant.
+    /// Invalid arguments, or an invalid configuration.
     Usage = 2,
     /// Something is not running or not ready.
     NotReady = 3,

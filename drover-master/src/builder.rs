@@ -33,7 +33,7 @@ pub struct MasterBuilder {
     mark: Option<Arc<str>>,
     /// Whether the pool's inherited sockets are for this app alone.
     is_activated: bool,
-    /// The first address that can't be meant; told by `build`, so that the chain of calls stays a chain.
+    /// The first invalid address; told by `build`, so that the chain of calls stays a chain.
     wrong: Option<ConfigError>,
 }
 
@@ -354,7 +354,7 @@ impl MasterBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] for a value that can't be meant, and outside a tokio runtime.
+    /// [`BuildError`] for an invalid value, and outside a tokio runtime.
     pub fn build(mut self) -> Result<Master, BuildError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong.into());

@@ -9,7 +9,7 @@ use super::online::Waiting;
 /// Arguments of `diff`.
 #[derive(Debug, Args)]
 pub struct DiffArgs {
-    /// Another file, which the master reads [default: the one that it was started with]
+    /// Another file for the master to read [default: the one that it was started with]
     #[arg(short, long)]
     pub file: Option<PathBuf>,
     /// As JSON
@@ -23,16 +23,16 @@ pub struct DiffArgs {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// Another file, which the master reads [default: the one that it was started with]
+    /// Another file for the master to read [default: the one that it was started with]
     #[arg(short, long)]
     pub file: Option<PathBuf>,
     /// Only show the plan
     #[arg(long)]
     pub dry_run: bool,
-    /// Don't ask before anything is changed; without a terminal nothing is asked anyway
+    /// Do not ask before anything is changed; without a terminal nothing is asked anyway
     #[arg(short, long)]
     pub yes: bool,
-    /// How long is waited.
+    /// How long to wait.
     #[command(flatten)]
     pub waiting: Waiting,
 }

@@ -11,7 +11,7 @@ use super::online::{duration, number};
 /// Arguments of `conform`.
 #[derive(Debug, Args)]
 pub struct ConformArgs {
-    /// Which side is tested.
+    /// Which side to test.
     #[command(subcommand)]
     pub side: Side,
 }
@@ -23,23 +23,23 @@ pub enum Side {
     Worker(ConformWorkerArgs),
     /// Check a running master: plays workers' parts, for an app whose command is `drover conform stand-in`
     Master(ConformMasterArgs),
-    /// The command of the app that a master is checked with: a worker that lets a case speak for it
+    /// The command of the app for `conform master`: a worker for which a case speaks
     StandIn,
 }
 
-/// What is the same whichever side is tested.
+/// Options of both sides.
 #[derive(Debug, Args)]
 pub struct CaseArgs {
-    /// Only cases whose number fits, such as W-HS-* or M-KA-0?
+    /// Only cases whose number matches, such as W-HS-* or M-KA-0?
     #[arg(long = "case", value_name = "GLOB")]
     pub only: Option<glob::Pattern>,
-    /// Show the cases with their sentences, and play none
+    /// List the cases with their sentences, and play none
     #[arg(long)]
     pub list: bool,
     /// As JSON, one object a line: a case each, then the summary
     #[arg(long)]
     pub json: bool,
-    /// How many mutated frames are sent
+    /// How many mutated frames to send
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = mutations)]
     pub mutations: u32,
     /// Where the mutations begin: the same seed makes the same ones [default: by chance; the summary tells it]
@@ -70,7 +70,7 @@ pub struct ConformWorkerArgs {
     /// Which cases, and how.
     #[command(flatten)]
     pub cases: CaseArgs,
-    /// How many cases are played at once [default: one a CPU, 2 to 4]
+    /// How many cases to play at once [default: one a CPU, 2 to 4]
     #[arg(long, value_name = "N", value_parser = number::<NonZeroUsize>)]
     pub jobs: Option<NonZeroUsize>,
     /// How long the first start may take, until the worker connects and again until it is ready: it may install something

@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// The hidden verb by which `drover demo` starts its own program as a worker.
 pub(crate) const DEMO_WORKER: &str = "__demo-worker";
 
-/// Runs apps as N workers: known ready, healed, explained, stopped clean.
+/// Runs N workers of an app: readiness, restarts, exit reasons, graceful stop.
 #[derive(Debug, Parser)]
 #[command(name = "drover", version, propagate_version = true)]
 #[command(
@@ -47,10 +47,10 @@ pub struct Cli {
 /// Options of every verb.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The control socket: `demo`, `run` and `up` serve there, the others ask there [env: DROVER_CONTROL]
+    /// The control socket: `demo`, `run` and `up` serve at it, the other verbs ask there [env: DROVER_CONTROL]
     #[arg(short, long, global = true, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// The drover.toml whose master is meant [default: that of this directory]
+    /// The drover.toml of the master to ask [default: the one in this directory]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// When to use colours
@@ -127,54 +127,54 @@ impl Color {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Run 4 workers of a built-in HTTP app, to see how it is
+    /// Run 4 workers of a built-in HTTP app, to try Drover out
     Demo(DemoArgs),
     /// Run N workers of one command, without a file
     Run(RunArgs),
-    /// Run what drover.toml says, in the foreground or with -d in the background
+    /// Run the apps of drover.toml, in the foreground or with -d in the background
     Up(UpArgs),
     /// Write a drover.toml to begin with
     Init(InitArgs),
-    /// End everything gracefully, the master too
+    /// Stop everything gracefully, the master too
     Down(DownArgs),
     /// Show apps and workers
     #[command(visible_aliases = ["ps", "ls"])]
     Status(StatusArgs),
     /// Show every running master of this user; for root, of all users
     List(ListArgs),
-    /// Show what workers use of the machine, again and again
+    /// Show how much CPU and memory workers use, and refresh it
     Top(TopArgs),
     /// Show what happened
     Events(EventsArgs),
-    /// Start apps and workers that do not run, until they are ready
+    /// Start stopped apps and workers, and wait until they are ready
     Start(OperateArgs),
-    /// Drain and end apps and workers, until they are started
+    /// Drain and end apps and workers
     Stop(StopArgs),
-    /// Drain and end apps and workers, and have others ready in their place
+    /// Drain apps and workers, and start new ones in their place
     Restart(RestartArgs),
-    /// Have apps and workers take no new work, finish what they have, and stay
+    /// Make apps and workers finish their work and take no more, without ending them
     Suspend(OperateArgs),
-    /// Have suspended apps and workers take work again
+    /// Let suspended apps and workers take work again
     Resume(OperateArgs),
-    /// Replace all workers of apps by new ones without a gap, or leave everything as it was
+    /// Replace all workers by new ones without a gap, or roll back
     Reload(ReloadArgs),
-    /// Have more or fewer workers of apps
+    /// Change the number of workers
     Scale(ScaleArgs),
     /// Show what an apply of drover.toml would change
     Diff(DiffArgs),
-    /// Have everything as drover.toml says, with the least that each app needs
+    /// Make the running apps match drover.toml, with the least disruption
     Apply(ApplyArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
     /// Send a message to workers that speak the protocol, and show their replies
     Send(SendArgs),
-    /// Show everything about apps and workers
+    /// Show all details of apps and workers
     Describe(DescribeArgs),
     /// Show what workers printed
     Logs(LogsArgs),
     /// Wait until apps and workers are ready, stopped, or have ended
     Wait(WaitArgs),
-    /// Check drover.toml: every mistake at once, nothing is started
+    /// Check drover.toml, show every mistake, and start nothing
     Validate(ValidateArgs),
     /// Show what drover.toml means, with every default written out
     Config(ConfigArgs),
@@ -232,7 +232,7 @@ pub struct StatusArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    /// Again whenever something changes, until interrupted
+    /// Refresh whenever something changes, until interrupted
     #[arg(short, long, conflicts_with = "json")]
     pub watch: bool,
 }
@@ -240,10 +240,10 @@ pub struct StatusArgs {
 /// Arguments of `events`.
 #[derive(Debug, Args)]
 pub struct EventsArgs {
-    /// What is meant: APP, APP/SLOT or APP@ID, patterns too [default: all]
+    /// APP, APP/SLOT or APP@ID, or a pattern [default: all]
     #[arg(value_name = "NAME")]
     pub names: Vec<drover_master::control::Name>,
-    /// Go on with what happens from now on
+    /// Keep showing new events
     #[arg(short, long)]
     pub follow: bool,
     /// Only events after this number, or since this time: how long ago, such as 5m, or when in UTC, such as 2026-03-01T09:30:00Z
@@ -252,7 +252,7 @@ pub struct EventsArgs {
     /// Only the last N of the kept events
     #[arg(short = 'n', long = "tail", visible_alias = "lines", value_name = "N", value_parser = online::number::<u32>)]
     pub lines: Option<u32>,
-    /// The drover.toml whose master is meant [default: that of this directory]
+    /// The drover.toml of the master to ask [default: the one in this directory]
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// As JSON, one object a line

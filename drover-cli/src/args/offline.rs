@@ -14,7 +14,7 @@ pub struct ValidateArgs {
     /// The same as -f FILE
     #[arg(value_name = "FILE", conflicts_with = "file")]
     pub named: Option<PathBuf>,
-    /// Refuse also what would not work on this machine, as a command that is not there
+    /// Also refuse what would not work on this machine, such as a missing command
     #[arg(long)]
     pub strict: bool,
 }

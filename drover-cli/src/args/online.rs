@@ -11,10 +11,10 @@ use super::moment::Moment;
 /// Arguments of `start`, `restart` and the like.
 #[derive(Debug, Args)]
 pub struct OperateArgs {
-    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    /// APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` match any
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
-    /// How long is waited.
+    /// How long to wait.
     #[command(flatten)]
     pub waiting: Waiting,
     /// Whether the user has agreed.
@@ -25,11 +25,11 @@ pub struct OperateArgs {
 /// Arguments of `scale`.
 #[derive(Debug, Args)]
 pub struct ScaleArgs {
-    /// How many workers an app is to have: APP=N, APP=+N, APP=-N or APP=auto, one a CPU; in APP `*`, `?` and `[abc]` stand
-    /// for any that fit
+    /// How many workers an app should have: APP=N, APP=+N, APP=-N or APP=auto, one a CPU; in APP, `*`, `?` and `[abc]`
+    /// match any
     #[arg(required = true, value_name = "APP=COUNT")]
     pub targets: Vec<Scale>,
-    /// How long is waited.
+    /// How long to wait.
     #[command(flatten)]
     pub waiting: Waiting,
 }
@@ -79,7 +79,7 @@ pub struct RestartArgs {
     /// What every operation has.
     #[command(flatten)]
     pub operate: OperateArgs,
-    /// Have the new worker ready first, and only then drain the old one: no gap, for the memory of one more
+    /// Start the new worker first, and drain the old one once it is ready: no gap, for the memory of one more
     #[arg(long)]
     pub surge: bool,
 }
@@ -98,10 +98,10 @@ pub struct StopArgs {
 /// How long a verb waits for the verdict.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Waiting {
-    /// Return as soon as the master has let it in, not when it is done
+    /// Return as soon as the master has accepted it, not when it is done
     #[arg(long, conflicts_with = "timeout")]
     pub no_wait: bool,
-    /// Wait no longer than this, such as 30s; what was asked for goes on [default: until it is done]
+    /// Wait at most this long, such as 30s; the operation goes on [default: until it is done]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
 }
@@ -109,7 +109,7 @@ pub struct Waiting {
 /// Whether the user has agreed already.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Consent {
-    /// Don't ask before ending whole apps; without a terminal nothing is asked anyway
+    /// Do not ask before ending whole apps; without a terminal nothing is asked anyway
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -120,7 +120,7 @@ pub struct SignalArgs {
     /// Its name, such as USR1 or SIGUSR1, or its number
     #[arg(value_name = "SIGNAL", value_parser = signal)]
     pub signal: String,
-    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    /// APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` match any
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
     /// Whether the user has agreed.
@@ -131,23 +131,22 @@ pub struct SignalArgs {
 /// Arguments of `send`.
 #[derive(Debug, Args)]
 pub struct SendArgs {
-    /// Who gets it: APP is all its workers that are ready, APP/SLOT or APP@ID one of them; `*`, `?` and `[abc]` stand for any that
-    /// fit
+    /// Who gets it: APP is all its ready workers, APP/SLOT or APP@ID one of them; `*`, `?` and `[abc]` match any
     #[arg(value_name = "NAME")]
     pub name: Name,
-    /// What it is about: the app's own word
+    /// The topic, a word of the app's own
     #[arg(value_name = "TOPIC")]
     pub topic: String,
-    /// What it says, up to 1 MiB; `-` is all of stdin [default: nothing]
+    /// The payload, up to 1 MiB; `-` reads stdin [default: empty]
     #[arg(value_name = "PAYLOAD")]
     pub payload: Option<String>,
-    /// Ask: every worker has to reply, and the replies are printed
+    /// Send a request: each worker must reply, and the replies are printed
     #[arg(short, long, conflicts_with = "publish")]
     pub request: bool,
     /// Send it only to workers that have subscribed to the topic
     #[arg(long)]
     pub publish: bool,
-    /// How long replies are waited for [default: 30s]
+    /// How long to wait for replies [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "request")]
     pub timeout: Option<Duration>,
     /// One JSON object for each worker
@@ -158,7 +157,7 @@ pub struct SendArgs {
 /// Arguments of `describe`.
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
-    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    /// APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` match any
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
     /// As JSON
@@ -169,10 +168,10 @@ pub struct DescribeArgs {
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// What is meant: APP, APP/SLOT or APP@ID, patterns too [default: all]
+    /// APP, APP/SLOT or APP@ID, or a pattern [default: all]
     #[arg(value_name = "NAME")]
     pub names: Vec<Name>,
-    /// Go on with what is written from now on
+    /// Keep showing new lines
     #[arg(short, long)]
     pub follow: bool,
     /// Only the last N of the kept lines
@@ -190,10 +189,10 @@ pub struct LogsArgs {
     /// The same as --stream err
     #[arg(long, conflicts_with = "stream")]
     pub err: bool,
-    /// Before each line the time at which the master read it, in UTC
+    /// Print before each line the time at which the master read it, in UTC
     #[arg(short, long)]
     pub timestamps: bool,
-    /// The drover.toml whose master is meant [default: that of this directory]
+    /// The drover.toml of the master to ask [default: the one in this directory]
     #[arg(long, value_name = "FILE")]
     pub file: Option<std::path::PathBuf>,
 }
@@ -218,13 +217,13 @@ pub struct TopArgs {
 /// Arguments of `wait`.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// What is meant: APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` stand for any that fit
+    /// APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` match any
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
-    /// For what
+    /// What to wait for
     #[arg(long = "for", value_name = "WHAT", default_value = "ready")]
     pub goal: Goal,
-    /// Wait no longer than this, such as 30s [default: until it is so, or can't be any more]
+    /// Wait at most this long, such as 30s [default: until it is so, or can't become so]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
 }

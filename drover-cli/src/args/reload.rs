@@ -12,42 +12,42 @@ use super::online::{Waiting, duration};
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("decision").args(["promote", "abort"])))]
 pub struct ReloadArgs {
-    /// The apps; `*`, `?` and `[abc]` stand for any that fit [default: every app that runs]
+    /// The apps; `*`, `?` and `[abc]` match any [default: every app that runs]
     #[arg(value_name = "APP", value_parser = app)]
     pub apps: Vec<Name>,
     /// Replace N workers, then wait for --promote or --abort
     #[arg(long, value_name = "N", value_parser = canary, conflicts_with = "decision")]
     pub canary: Option<u32>,
-    /// Go on with a reload that is held: with canaries, or paused
+    /// Continue a reload that waits: with canaries, or paused
     #[arg(long)]
     pub promote: bool,
-    /// Take a reload back that is held or under way
+    /// Roll back a reload that waits or is under way
     #[arg(long)]
     pub abort: bool,
-    /// How many new workers may be beside the old ones, such as 2 or 25% [default: as the app is configured]
+    /// How many new workers may run beside the old ones, such as 2 or 25% [default: as the app is configured]
     #[arg(long, value_name = "N|N%", conflicts_with = "decision")]
     pub max_surge: Option<Share>,
     /// How many workers may be missing, such as 1 or 25% [default: as the app is configured]
     #[arg(long, value_name = "N|N%", conflicts_with = "decision")]
     pub max_unavailable: Option<Share>,
-    /// How long a new worker has to live before it takes over, such as 10s [default: as the app is configured]
+    /// How long a new worker must live before it takes over, such as 10s [default: as the app is configured]
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "decision")]
     pub soak: Option<Duration>,
-    /// How long all replacements may take before they have failed [default: as the app is configured]
+    /// How long all replacements may take together before the reload fails [default: as the app is configured]
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "decision")]
     pub update_timeout: Option<Duration>,
-    /// What follows the first new worker that fails [default: as the app is configured]
+    /// What to do when a new worker fails [default: as the app is configured]
     #[arg(long, value_name = "WHAT", conflicts_with = "decision")]
     pub on_failure: Option<OnFailure>,
-    /// What happens and what came of it as JSON, one object a line
+    /// Print progress and result as JSON, one object a line
     #[arg(long)]
     pub json: bool,
-    /// How long is waited.
+    /// How long to wait.
     #[command(flatten)]
     pub waiting: Waiting,
 }
 
-/// What follows the first new worker that fails.
+/// What to do when a new worker fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnFailure {
     /// Everything becomes as it was.

@@ -32,7 +32,7 @@ pub struct RunArgs {
     /// A socket that every worker inherits, as LISTEN_FDS from descriptor 3; HOST:PORT or unix:PATH
     #[arg(short, long, value_name = "NAME=ADDR")]
     pub listen: Vec<Listen>,
-    /// What workers have as their standard input: null, open for one that never ends, or socket:NAME for one that --listen names
+    /// The workers' standard input: null; open, which never ends; or socket:NAME, a socket that --listen names
     #[arg(long, value_name = "STDIN", default_value = "null")]
     pub stdin: Stdin,
     /// How workers say that they are ready
@@ -41,7 +41,7 @@ pub struct RunArgs {
     /// Ready when this answers, instead of after 1 s: tcp=HOST:PORT, http=URL, or exec=COMMAND, which exits with 0
     #[arg(long, value_name = "KIND=WHAT")]
     pub probe: Option<ProbeArg>,
-    /// When an ended worker is started again
+    /// When to start an ended worker again
     #[arg(long, value_name = "POLICY", default_value = "on-failure")]
     pub restart: Restart,
     /// The app's and the master's name [default: the command's, and for the master with -PID]
@@ -62,7 +62,7 @@ pub struct UpArgs {
     /// Run only these apps, and what they depend on
     #[arg(long, value_name = "APP", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Go on when an app fails to start: its workers are tried again
+    /// Keep going when an app fails to start, and try its workers again
     #[arg(long)]
     pub keep_going: bool,
     /// Run in the background, and return when every app is ready
@@ -71,13 +71,13 @@ pub struct UpArgs {
     /// The same as -d, which waits
     #[arg(long)]
     pub wait: bool,
-    /// With -d: return as soon as the master can be asked
+    /// With -d: return as soon as the master answers
     #[arg(long, requires = "background", conflicts_with_all = ["wait", "timeout"])]
     pub no_wait: bool,
-    /// With -d: wait no longer than this, such as 30s; the start goes on
+    /// With -d: wait at most this long, such as 30s; the start goes on
     #[arg(long, requires = "background", value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// With -d: where the master and its workers write to [default: beside the control socket, as NAME.log]
+    /// With -d: the file that the master and its workers write to [default: beside the control socket, as NAME.log]
     #[arg(long, requires = "background", value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// This is the master in the background
@@ -183,7 +183,7 @@ pub enum Protocol {
     Drover,
 }
 
-/// When an ended worker is started again.
+/// When to start an ended worker again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Restart {
     /// After every end.

@@ -51,7 +51,7 @@ fn send(path: &OsStr, text: &str) -> io::Result<()> {
     socket.send_to_addr(text.as_bytes(), &address).map(drop)
 }
 
-/// Says twice in each interval that the master gets on, if it is asked to (`sd_watchdog_enabled(3)`). Its runtime is what gets on:
+/// Says twice in each interval that the master makes progress, if it is asked to (`sd_watchdog_enabled(3)`). Its runtime is what makes progress:
 /// a worker that hangs is the master's business.
 pub(super) fn feed_watchdog() -> Option<JoinHandle<()>> {
     let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();

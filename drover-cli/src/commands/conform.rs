@@ -12,7 +12,7 @@ use crate::exit_status::ExitStatus;
 use crate::output::conform::{Layout, Report, list};
 use crate::output::message;
 
-/// How many cases are played at once, if nothing is said: most of their time is waiting.
+/// How many cases to play at once, if nothing is said: most of their time is waiting.
 const JOBS: RangeInclusive<usize> = 2..=4;
 
 /// Where chance begins, if nothing is said: short enough to be typed again.

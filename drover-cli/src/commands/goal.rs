@@ -120,7 +120,7 @@ impl<'n> Aim<'n> {
         }
     }
 
-    /// What is waited for, in words.
+    /// What it waits for, in words.
     pub(super) fn text(&self) -> String {
         let names: Vec<String> = self.names.iter().map(ToString::to_string).collect();
         let verb = match (self.goal, names.len()) {

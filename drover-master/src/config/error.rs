@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::PlaceholderError;
 use crate::process::AccountError;
 
-/// A value that can't be meant: the caller's fault.
+/// An invalid value: the caller's fault.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -161,7 +161,7 @@ pub enum ConfigError {
         /// The app.
         app: String,
     },
-    /// What has to do with notifications, and can't be meant.
+    /// An invalid setting of notifications.
     #[error("app `{app}`: {key} {fault}")]
     Notify {
         /// The app.
@@ -176,7 +176,7 @@ pub enum ConfigError {
     Oneshot {
         /// The app.
         app: String,
-        /// What can't be meant.
+        /// What is invalid.
         reason: &'static str,
     },
     /// A stop signal that can't ask.
@@ -211,7 +211,7 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// A probe that can't be meant.
+    /// An invalid probe.
     #[error("app `{app}`: the probe can't be asked: {fault}")]
     Probe {
         /// The app.

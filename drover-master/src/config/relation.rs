@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Dependency {
     /// Its name.
     pub app: String,
-    /// What is waited for.
+    /// What it waits for.
     pub condition: Condition,
 }
 

@@ -155,7 +155,7 @@ impl ControlClient {
         Self::connect_within(path, WELCOME).await
     }
 
-    /// Connects and shakes hands. A master that is busy is waited for, for so long altogether.
+    /// Connects and shakes hands. Waits for a busy master, up to that long altogether.
     ///
     /// # Errors
     ///

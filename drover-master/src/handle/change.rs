@@ -137,8 +137,8 @@ impl Master {
     ///
     /// # Errors
     ///
-    /// [`OperateError::Denied`] while a reload is under way or held; [`Config`](OperateError::Config) if the description can't
-    /// be meant.
+    /// [`OperateError::Denied`] while a reload is under way or held; [`Config`](OperateError::Config) if the description is
+    /// invalid.
     pub fn adjust(&self, spec: AppSpec) -> Ticket<(), OperateError> {
         self.adjust_for(spec, "adjust()")
     }

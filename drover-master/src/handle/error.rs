@@ -12,7 +12,7 @@ use crate::machine::gate::DenyReason;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// A value that can't be meant: the caller's fault.
+    /// An invalid value: the caller's fault.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// SIGCHLD is ignored, so the kernel would throw away how workers end: the environment's fault, by inheritance.
@@ -251,7 +251,7 @@ pub enum OperateError {
         #[source]
         source: Arc<DirectoryError>,
     },
-    /// The new description can't be meant: the caller's fault. Nothing has changed.
+    /// The new description is invalid: the caller's fault. Nothing has changed.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Something stronger came between.

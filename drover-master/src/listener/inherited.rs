@@ -63,7 +63,7 @@ pub enum InheritError {
         names: usize,
     },
     /// A descriptor is not there, or was taken before.
-    #[error("LISTEN_FDS hands over `{name}` as descriptor {fd}, which is not to be had")]
+    #[error("LISTEN_FDS hands over `{name}` as descriptor {fd}, which is not open")]
     NotThere {
         /// Its name.
         name: String,

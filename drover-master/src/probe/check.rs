@@ -19,7 +19,7 @@ use crate::process::{
     Line, NotifyBy, OutputReader, OutputSink, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone,
 };
 
-/// How long the last output is waited for after an exit. Usually it is there at once; a grandchild may hold the pipe open for
+/// How long to wait for the last output after an exit. Usually it is there at once; a grandchild may hold the pipe open for
 /// ever.
 const LAST_OUTPUT: Duration = Duration::from_millis(100);
 

@@ -12,7 +12,7 @@ use super::{Tail, Tree};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::sys::watch_readable;
 
-/// How long the last output is waited for after an exit. Usually it is there at once; a grandchild in a session of its own
+/// How long to wait for the last output after an exit. Usually it is there at once; a grandchild in a session of its own
 /// may hold the pipe open for ever, and an exit is never tied to the end of the pipe.
 const LAST_OUTPUT: Duration = Duration::from_millis(100);
 

@@ -93,7 +93,7 @@ impl Default for SupervisorBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SupervisorError {
-    /// An app can't be meant as described: the caller's fault.
+    /// An app's description is invalid: the caller's fault.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// The control socket can't be had.
@@ -175,7 +175,7 @@ impl SupervisorBuilder {
         self
     }
 
-    /// From the begin of the end to SIGKILL for all that is left; the end is [`End::TimedOut`](super::End::TimedOut) then.
+    /// From the start of shutdown to SIGKILL for all that is left; the end is [`End::TimedOut`](super::End::TimedOut) then.
     /// Default 45 s. Too low: apps that drain one after the other are cut, though each keeps within its own stop policy. Too
     /// high: whoever waits for the end, such as a container's runtime, kills first, and nobody tells what hung.
     #[must_use]
@@ -197,7 +197,7 @@ impl SupervisorBuilder {
     ///
     /// # Errors
     ///
-    /// [`SupervisorError`]: an app that can't be meant, two of one name, apps that wait for each other or for one that there
+    /// [`SupervisorError`]: an invalid app, two of one name, apps that wait for each other or for one that there
     /// is not, or a control socket that is taken.
     pub fn build(self) -> Result<Supervisor, SupervisorError> {
         if self.apps.is_empty() {

@@ -31,7 +31,7 @@ pub const TOPIC_LIMIT: usize = 255;
 /// The largest payload of a message or a reply, in bytes: 1 MiB.
 pub const PAYLOAD_LIMIT: usize = 1024 * 1024;
 
-/// How long a request is waited for when it does not say so.
+/// How long to wait for the answer to a request that does not say.
 pub const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Which way a frame goes: the bodies have other numbers in each envelope.

@@ -32,7 +32,7 @@ pub enum OutboundBody<'a> {
         worker: u64,
         /// The slot that gets it.
         slot: u32,
-        /// How long the reply is waited for, in milliseconds.
+        /// How long to wait for the reply, in milliseconds.
         timeout_ms: u64,
         /// Whether the master has to say that it is on its way.
         confirm: bool,

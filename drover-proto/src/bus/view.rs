@@ -43,7 +43,7 @@ pub struct MessageView<'a> {
     pub worker: u64,
     /// The slot that gets it.
     pub slot: u32,
-    /// How long the reply is waited for, in milliseconds; 0: [`REQUEST_TIMEOUT`](super::REQUEST_TIMEOUT).
+    /// How long to wait for the reply, in milliseconds; 0: [`REQUEST_TIMEOUT`](super::REQUEST_TIMEOUT).
     pub timeout_ms: u64,
     /// Whether the master has to say that it is on its way.
     pub confirm: bool,

@@ -315,7 +315,7 @@ impl MessageBus {
         }
     }
 
-    /// Says that the application itself gets on with its work, for its watchdog (`app.NAME.watchdog`). Where `DROVER_WATCHDOG_MS` is set,
+    /// Reports that the application is making progress, for its watchdog (`app.NAME.watchdog`). Where `DROVER_WATCHDOG_MS` is set,
     /// a worker that has started has to say so at least that often, in milliseconds, or it is ended; say it from the work itself, about twice
     /// as often as that.
     ///

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopRequest {
-    /// Until when the worker is waited for. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
+    /// Until when the master waits for the worker. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
     pub deadline: Option<Instant>,
     /// Who or what asks.
     pub cause: StopCause,
@@ -29,7 +29,7 @@ pub enum StopCause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuitRequest {
-    /// Until when the worker is waited for. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
+    /// Until when the master waits for the worker. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
     pub deadline: Option<Instant>,
 }
 
@@ -38,7 +38,7 @@ pub struct QuitRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResumeRequest {
-    /// Until when the worker is waited for. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
+    /// Until when the master waits for the worker. `None`: nobody named a time. For tokio's timers: `sleep_until(deadline.into())`.
     pub deadline: Option<Instant>,
 }
 

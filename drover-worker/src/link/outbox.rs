@@ -20,7 +20,7 @@ pub(crate) struct Outbox {
     pub(crate) messages: mpsc::Sender<Outgoing>,
     /// The newest status replaces one that is not written yet.
     pub(crate) status: watch::Sender<worker_frame::Body>,
-    /// When the application last said that it gets on.
+    /// When the application last said that it makes progress.
     pub(crate) progress: watch::Sender<Option<Instant>>,
 }
 

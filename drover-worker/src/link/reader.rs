@@ -20,7 +20,7 @@ use super::topics::Topics;
 use crate::lifecycle::{Announcement, BadState};
 use crate::messages::{Answer, Post, Reach, Received, Sender};
 
-/// How long a last word to the master is waited for before the link is closed.
+/// How long to wait for a last word to the master before the link is closed.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// The largest payload that shares memory with its neighbours, and how much memory that is, in bytes: what an app holds that keeps

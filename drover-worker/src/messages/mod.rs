@@ -27,7 +27,7 @@ pub(crate) use self::post::Post;
 pub(crate) use self::questions::Answer;
 use self::questions::Question;
 
-/// How long the master is waited for to confirm what it does at once. Shorter gives up on a starved host, longer hides a
+/// How long to wait for the master to confirm what it does at once. Shorter gives up on a starved host, longer hides a
 /// master that hangs.
 pub(crate) const CONFIRMATION: Duration = Duration::from_secs(30);
 

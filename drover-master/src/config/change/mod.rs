@@ -23,7 +23,7 @@ pub struct Description {
     pub apps: Vec<AppSpec>,
     /// What follows when an app fails for good.
     pub strategy: Strategy,
-    /// From the begin of the end to SIGKILL for all that is left.
+    /// From the start of shutdown to SIGKILL for all that is left.
     pub shutdown_timeout: Duration,
     /// What only a restart of the master changes, by key: its name, say. It is compared and told, no more.
     pub fixed: Vec<(&'static str, String)>,

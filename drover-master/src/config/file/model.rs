@@ -37,7 +37,7 @@ impl Config {
 pub struct Master {
     /// The master's name; that of the file's directory when absent.
     pub name: Option<String>,
-    /// From the begin of the end to SIGKILL for all that is left; more than zero, default 45 s. Too short cuts off apps
+    /// From the start of shutdown to SIGKILL for all that is left; more than zero, default 45 s. Too short cuts off apps
     /// that drain one after the other, too long lets a container's runtime kill first.
     pub shutdown_timeout: Duration,
     /// What follows when an app fails for good while it runs; default none.

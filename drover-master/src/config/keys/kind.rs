@@ -75,7 +75,7 @@ pub(super) struct Input;
 /// A number of workers.
 pub(super) struct Count;
 
-/// When an ended worker is started again; the words of other tools are known.
+/// When to start an ended worker again; the words of other tools are known.
 pub(super) struct Policy;
 
 /// Where to listen.

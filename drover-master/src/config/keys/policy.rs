@@ -137,7 +137,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "restart.policy",
         Live,
         at!(AppSpec, restart.when, Policy),
-        "When an ended worker is started again. By default a oneshot is after failures only.",
+        "When to start an ended worker again. By default a oneshot is after failures only.",
     ),
     Key::new(
         "restart.backoff",

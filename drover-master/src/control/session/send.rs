@@ -25,7 +25,7 @@ struct Letter {
     to: Recipient,
     topic: String,
     payload: Bytes,
-    /// How long a reply is waited for, if one is wanted.
+    /// How long to wait for a reply, if one is wanted.
     reply_within: Option<Duration>,
     is_publication: bool,
 }

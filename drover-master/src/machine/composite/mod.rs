@@ -70,7 +70,7 @@ pub struct CompositeRules {
     pub keep_going: bool,
     /// What follows when an app fails for good.
     pub strategy: Strategy,
-    /// From the begin of the end to the kill of what is left.
+    /// From the start of shutdown to the kill of what is left.
     pub shutdown_timeout: Duration,
 }
 

@@ -238,7 +238,7 @@ pub enum EventKind {
         /// Which one, and how.
         renewal: Box<SocketRenewal>,
     },
-    /// Apps are reloaded whose file says otherwise than what runs, or can't be meant.
+    /// Apps are reloaded whose file differs from what runs, or is invalid.
     FileDiffers {
         /// What is different, and what to do.
         told: Arc<str>,

@@ -146,7 +146,7 @@ pub enum Said {
     ShutDown,
     /// It lives.
     Pong,
-    /// The application itself gets on with its work.
+    /// The application itself makes progress.
     Progress,
     /// It has answered what nobody asked, or has answered already.
     Stray,

@@ -153,7 +153,7 @@ impl SupervisorHandle {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if that can't be meant.
+    /// [`ConfigError`] if that is invalid.
     pub fn compare(&self, mut wanted: Description) -> Result<Planned, ConfigError> {
         wanted.check()?;
         // Here it may wait; where apps are made it may not.

@@ -30,7 +30,7 @@ use crate::machine::exit::SpawnStep;
 /// file system that hangs.
 pub(crate) const EXEC_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a child that was killed before it was a program is waited for.
+/// How long to wait for a child that was killed before it was a program.
 pub(crate) const DISCARD_WITHIN: Duration = Duration::from_secs(1);
 
 /// All that a child needs.
