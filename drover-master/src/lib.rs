@@ -51,6 +51,7 @@ mod bus;
 pub mod config;
 pub mod control;
 mod driver;
+mod frames;
 mod handle;
 mod link;
 mod listener;
@@ -63,6 +64,8 @@ mod notify;
 mod patience;
 mod probe;
 mod process;
+mod sentence;
+mod signal_names;
 mod signals;
 pub mod supervisor;
 mod sys;
@@ -82,9 +85,7 @@ pub use handle::{
 };
 pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
-pub use machine::exit::{
-    Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage, signal_name, signal_number,
-};
+pub use machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
 pub use machine::fleet::{
     Count, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason, ReloadFailure, Role,
     SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
@@ -99,5 +100,6 @@ pub use process::{
     AccountError, Colours, Line, OutputSink, Stream, flush_output, limits_out_of_reach, passed_in_vain,
     say_aside, write_output,
 };
+pub use signal_names::{signal_name, signal_number};
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

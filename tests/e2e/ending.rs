@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 
 use drover_e2e::harness::{App, PATIENCE, eventually, is_running, of_app, patiently, signal};
-use drover_master::config::{StopPolicy, StopTo};
+use drover_master::config::{Protocol, StopPolicy, StopTo};
 use drover_master::{Command, ExitReason, MasterBuilder};
 use nix::sys::signal::Signal;
 
@@ -218,6 +218,64 @@ async fn what_a_worker_that_is_replaced_leaves_behind_drains_too() {
     let client = asking(port).await;
     assert_eq!(answer(client), "done");
     patiently("the shutdown", app.master().shutdown()).await.unwrap();
+}
+
+/// Workers that notify, and that speak the protocol, whose main process leaves when it is asked and leaves this line of a shell behind.
+fn that_leave_behind(line: &str) -> [(&'static str, MasterBuilder); 2] {
+    let script = format!("echo >&3; exec 3>&-; {line} & wait");
+    let notifying = plain("bash", ["-c", &script]).protocol(Protocol::Notify).notify_fd(Some(3));
+    let mut speaking = Command::new(program!("worker_forks_grandchild"));
+    speaking = speaking.args(["bash", "-c", line]);
+    [("notify", notifying), ("drover", surroundings::plain(speaking).protocol(Protocol::Drover))]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_that_notifies_or_speaks_leaves_behind_drains_as_that_of_any_other() {
+    if !has("python3") || !has("bash") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let server = script(dir.path(), "server.py", SERVER);
+    for at in 0..2 {
+        let port = free_port();
+        let (protocol, builder) =
+            that_leave_behind(&format!("exec python3 {server} {port}")).into_iter().nth(at).unwrap();
+        let (answer, _) = is_answered(builder, port).await;
+        assert_eq!(answer, "done", "{protocol}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_they_leave_behind_is_killed_when_its_time_is_over_or_after_a_crash() {
+    if !has("bash") {
+        return;
+    }
+    let stop = StopPolicy { drain_timeout: SHORT, term_timeout: SHORT, ..StopPolicy::default() };
+    for (at, crashes) in [(0, false), (1, false), (0, true), (1, true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let pids = dir.path().join("pids");
+        let line = DEAF_CHILD.replace("PIDS", pids.to_str().unwrap());
+        let (protocol, builder) = that_leave_behind(&line).into_iter().nth(at).unwrap();
+        let mut app = App::started(builder.stop_policy(stop.clone())).await;
+        let child = eventually("the child", || std::fs::read_to_string(&pids).ok()).await;
+        if crashes {
+            // Not SIGSEGV, which Rust's runtime catches.
+            signal(app.pid(0), Signal::SIGABRT);
+        } else {
+            patiently("the shutdown", app.master().shutdown()).await.unwrap();
+        }
+        let exit = app.exit().await;
+        assert!(!is_running(child.trim().parse().unwrap()), "{protocol}: {exit}");
+        if crashes {
+            assert!(
+                matches!(exit.reason, ExitReason::ExternalSignal { signal: 6, .. }),
+                "{protocol}: {exit}"
+            );
+            patiently("the shutdown", app.master().kill()).await.unwrap();
+        } else {
+            assert!(exit.to_string().contains("it did not drain in time"), "{protocol}: {exit}");
+        }
+    }
 }
 
 /// A shell that leaves at SIGTERM, and a child of it that does not.

@@ -8,7 +8,6 @@ use drover_proto::latest::ErrorCode;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::exchange::Exchange;
 use super::ledger::NoReply;
 use super::peer::Peer;
 use crate::machine::attention::Attention;
@@ -33,14 +32,7 @@ struct Inside {
 
 impl Deadlines {
     /// Answers the request of `asker` with DEADLINE when its time is over.
-    pub(super) fn insert(
-        &self,
-        exchange: &Arc<Exchange>,
-        asker: &Arc<Peer>,
-        seq: u64,
-        at: Instant,
-        after: Duration,
-    ) {
+    pub(super) fn insert(self: &Arc<Self>, asker: &Arc<Peer>, seq: u64, at: Instant, after: Duration) {
         let mut inside = self.inside();
         let key = (at, asker.identity.id, seq);
         inside.requests.insert(key, (Arc::downgrade(asker), after));
@@ -48,7 +40,7 @@ impl Deadlines {
         let was_watched = std::mem::replace(&mut inside.is_watched, true);
         drop(inside);
         if !was_watched {
-            tokio::spawn(watch(Arc::downgrade(exchange)));
+            tokio::spawn(watch(Arc::downgrade(self)));
         } else if is_first {
             self.changed.notify_one();
         }
@@ -86,28 +78,28 @@ impl Deadlines {
     }
 }
 
-async fn watch(exchange: Weak<Exchange>) {
+async fn watch(deadlines: Weak<Deadlines>) {
     let mut attention = Attention::default();
     loop {
-        let Some(exchange) = exchange.upgrade() else { return };
+        let Some(deadlines) = deadlines.upgrade() else { return };
         let now = Instant::now();
         if let Some(by) = attention.look(now.into_std()) {
-            exchange.deadlines.postpone(by);
-            drop(exchange);
+            deadlines.postpone(by);
+            drop(deadlines);
             // Whoever reads the answers has its turn before the next judgement.
             tokio::task::yield_now().await;
             continue;
         }
-        let (over, next) = exchange.deadlines.due(now);
+        let (over, next) = deadlines.due(now);
         for ((_, _, seq), (asker, after)) in over {
             if let Some(asker) = asker.upgrade() {
-                exchange.expire(&asker, seq, after);
+                expire(&asker, seq, after);
             }
         }
         let Some(next) = next else { return };
-        let changed = Arc::clone(&exchange.deadlines.changed);
-        // Not held while it waits: the program's handler would live on with it, though the request be answered long ago.
-        drop(exchange);
+        let changed = Arc::clone(&deadlines.changed);
+        // Not held while it waits: when the bus is gone, so are they.
+        drop(deadlines);
         let look = attention.plan(Some(next.into_std()), true).map_or(next, Instant::from_std);
         tokio::select! {
             () = sleep_until(look) => {}
@@ -116,15 +108,13 @@ async fn watch(exchange: Weak<Exchange>) {
     }
 }
 
-impl Exchange {
-    fn expire(&self, asker: &Arc<Peer>, seq: u64, after: Duration) {
-        let Some(open) = asker.ledger().close(seq) else { return };
-        if let Some((asked, seq)) = open.asked
-            && let Some(asked) = asked.upgrade()
-        {
-            asked.ledger().give_up(seq);
-        }
-        let message = format!("no reply within {after:?}");
-        asker.reply(seq, Err(NoReply::Error(ErrorCode::Deadline, message)));
+fn expire(asker: &Arc<Peer>, seq: u64, after: Duration) {
+    let Some(open) = asker.ledger().close(seq) else { return };
+    if let Some((asked, seq)) = open.asked
+        && let Some(asked) = asked.upgrade()
+    {
+        asked.ledger().give_up(seq);
     }
+    let message = format!("no reply within {after:?}");
+    asker.reply(seq, Err(NoReply::Error(ErrorCode::Deadline, message)));
 }

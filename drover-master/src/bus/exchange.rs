@@ -26,7 +26,7 @@ pub(crate) struct Exchange {
     table: RwLock<Table>,
     /// Counts the frames that may be answered, over all workers.
     last_seq: AtomicU64,
-    pub(super) deadlines: Deadlines,
+    pub(super) deadlines: Arc<Deadlines>,
     /// Messages that were refused.
     pub(super) refused: AtomicU64,
 }
@@ -49,7 +49,7 @@ impl Exchange {
             handler,
             table: RwLock::default(),
             last_seq: AtomicU64::new(0),
-            deadlines: Deadlines::default(),
+            deadlines: Arc::default(),
             refused: AtomicU64::new(0),
         }
     }

@@ -7,10 +7,10 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use drover_proto::latest::ErrorCode;
 
-use super::exchange::Exchange;
+use super::deadlines::Deadlines;
+use super::keep::Keep;
 use super::ledger::{Answer, NoReply};
 use super::peer::Peer;
-use super::route::Keep;
 use crate::machine::worker::Identity;
 
 /// A message that a worker has sent to the program.
@@ -61,15 +61,15 @@ impl<'a> Message<'a> {
 #[derive(Debug)]
 #[must_use = "dropped, it answers with an error"]
 pub struct Responder {
-    /// Weak: a handler may keep this, and the exchange keeps the handler.
-    exchange: Weak<Exchange>,
+    /// Weak, as is who asked: a handler may keep this for as long as it likes.
+    deadlines: Weak<Deadlines>,
     asker: Weak<Peer>,
     seq: u64,
 }
 
 impl Responder {
-    pub(super) fn new(exchange: Weak<Exchange>, asker: Weak<Peer>, seq: u64) -> Self {
-        Self { exchange, asker, seq }
+    pub(super) fn new(deadlines: Weak<Deadlines>, asker: Weak<Peer>, seq: u64) -> Self {
+        Self { deadlines, asker, seq }
     }
 
     /// Replies. What is over 1 MiB is no reply: the worker gets an error that says so. If the worker does not wait any more, or
@@ -91,8 +91,8 @@ impl Responder {
     fn answer(&self, answer: Answer) {
         let Some(asker) = self.asker.upgrade() else { return };
         let Some(open) = asker.ledger().close(self.seq) else { return };
-        if let Some(exchange) = self.exchange.upgrade() {
-            exchange.deadlines.remove(open.deadline, asker.identity.id, self.seq);
+        if let Some(deadlines) = self.deadlines.upgrade() {
+            deadlines.remove(open.deadline, asker.identity.id, self.seq);
         }
         asker.reply(self.seq, answer);
     }

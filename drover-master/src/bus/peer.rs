@@ -10,7 +10,7 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{ErrorCode, MasterFrame, master_frame};
 
 use super::ledger::{Answer, Ledger, NoReply};
-use crate::link::error_frame;
+use crate::frames::error_frame;
 use crate::machine::worker::Identity;
 
 /// What may wait for one worker, in bytes, of answers and of messages each: one of the largest frames, or some ten thousand small

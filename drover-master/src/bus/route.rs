@@ -5,18 +5,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drover_proto::bus::{
-    Direction, Frames, MessageView, Outbound, OutboundBody, REQUEST_TIMEOUT, View, ViewBody,
-};
+use drover_proto::bus::{Direction, MessageView, Outbound, OutboundBody, REQUEST_TIMEOUT, View, ViewBody};
 use drover_proto::latest::{Accepted, ErrorCode, Scope, master_frame};
 use tokio::time::Instant;
 
 use super::error::{Refusal, check};
 use super::exchange::{Exchange, SUBSCRIPTIONS};
 use super::handler::{Message, Responder};
+use super::keep::Keep;
 use super::ledger::{Answer, Answered, Asker, NoReply, NotOpened, OPEN, Open};
 use super::peer::{Peer, answer_frame};
-use crate::link::error_frame;
+use crate::frames::error_frame;
 use crate::machine::ids::{SlotIndex, WorkerId};
 
 /// The longest deadline of a request: a day. More than a master can mean, and far below what a clock can add.
@@ -31,24 +30,6 @@ pub(crate) enum Heard {
     Answer(Bytes),
     /// It answers nothing that is open.
     Stray,
-}
-
-/// How a part of what was received is kept.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Keep<'a> {
-    /// It lies among other frames.
-    Frames(&'a Frames),
-    /// It is this.
-    Payload(&'a Bytes),
-}
-
-impl Keep<'_> {
-    pub(super) fn keep(self, part: &[u8]) -> Bytes {
-        match self {
-            Self::Frames(frames) => frames.keep(part),
-            Self::Payload(payload) => payload.clone(),
-        }
-    }
 }
 
 impl Exchange {
@@ -136,7 +117,7 @@ impl Exchange {
         };
         let responder = if is_request {
             self.open(peer, view.seq, message.timeout_ms, None)?;
-            Some(Responder::new(Arc::downgrade(self), Arc::downgrade(peer), view.seq))
+            Some(Responder::new(Arc::downgrade(&self.deadlines), Arc::downgrade(peer), view.seq))
         } else {
             None
         };
@@ -233,7 +214,7 @@ impl Exchange {
             }
         })?;
         // Nobody was asked yet, so it can't be answered before.
-        self.deadlines.insert(self, peer, seq, deadline, after);
+        self.deadlines.insert(peer, seq, deadline, after);
         Ok(())
     }
 

@@ -7,9 +7,10 @@ use prost::Message as _;
 
 use crate::config::{Change, ChangeClass};
 use crate::handle::{Event, Snapshot};
-use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, signal_name};
+use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause};
 use crate::machine::fleet::{EventKind, Role, WorkerStatus};
 use crate::machine::phase::Phase;
+use crate::signal_names::signal_name;
 
 /// How many of a dead worker's last lines go into its row. A row is an overview, and every worker of a large app may have
 /// crashed; the event of the exit has them all.

@@ -6,6 +6,7 @@
 mod client;
 mod client_change;
 mod convert;
+mod error;
 mod name;
 mod path;
 mod place;
@@ -13,7 +14,7 @@ mod server;
 mod session;
 
 pub use client::{ClientError, ControlClient, Follow, LogFollow};
+pub use error::ControlError;
 pub use name::{Name, NameError};
 pub use path::{ControlPath, ControlPathError, goes_with_login};
-pub use server::ControlError;
 pub(crate) use server::ControlServer;

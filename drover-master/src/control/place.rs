@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::error::ControlError;
 use super::path::ControlPath;
-use super::server::{BACKLOG, ControlError};
 use crate::handle::EventLog;
-use crate::link::sentence;
 use crate::listener::UnixPath;
 use crate::machine::fleet::{EventKind, FleetEvent, SocketLoss, SocketRenewal};
 use crate::machine::phase::Phase;
+use crate::sentence::sentence;
 use crate::upkeep::Lasting;
+
+/// The kernel's queue.
+pub(super) const BACKLOG: u32 = 128;
 
 /// Where the socket is, as long as it is served.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! Accepts control clients.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,48 +8,19 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::path::{ControlPath, ControlPathError};
-use super::place::ControlPlace;
+use super::error::ControlError;
+use super::path::ControlPath;
+use super::place::{BACKLOG, ControlPlace};
 use super::session::{self, Places};
-use crate::listener::{UnixPath, UnixPathError};
+use crate::listener::UnixPath;
 use crate::supervisor::{End, SupervisorHandle};
 use crate::upkeep::{Upkeep, keep};
-
-/// The kernel's queue.
-pub(super) const BACKLOG: u32 = 128;
 
 /// How long sessions may take, once all is over, to hand out their last answers.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// How long to wait when no descriptor is left for a new connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
-
-/// Why a master can't be asked: misuse or environment.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ControlError {
-    /// There is no usable directory.
-    #[error(transparent)]
-    Path(#[from] ControlPathError),
-    /// Another master serves there.
-    #[error("another master{} serves at `{}`; end it with `drover -s {} down`, or choose another socket with -s or another name", pid_of(*holder), path.display(), path.display())]
-    InUse {
-        /// The socket.
-        path: std::path::PathBuf,
-        /// Its process, if that is known.
-        holder: Option<u32>,
-    },
-    /// The socket can't be made.
-    #[error("the control socket can't be opened")]
-    Socket(#[source] UnixPathError),
-    /// The runtime can't take the socket.
-    #[error("the control socket can't be served")]
-    Io(#[from] io::Error),
-}
-
-fn pid_of(holder: Option<u32>) -> String {
-    holder.map_or_else(String::new, |pid| format!(" (pid {pid})"))
-}
 
 /// The claimed socket, and once it serves, who accepts.
 #[derive(Debug)]
@@ -74,15 +44,6 @@ struct Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.place.close();
-    }
-}
-
-impl From<UnixPathError> for ControlError {
-    fn from(error: UnixPathError) -> Self {
-        match error {
-            UnixPathError::InUse { path, holder } => Self::InUse { path, holder },
-            error => Self::Socket(error),
-        }
     }
 }
 

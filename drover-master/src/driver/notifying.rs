@@ -100,7 +100,7 @@ fn failed(error: std::io::Error, what: &str) -> SpawnFailure {
 }
 
 fn failed_socket(error: &dyn std::error::Error) -> SpawnFailure {
-    let sentence = format!("its notification socket can't be made: {}", crate::link::sentence(error));
+    let sentence = format!("its notification socket can't be made: {}", crate::sentence::sentence(error));
     SpawnFailure { step: SpawnStep::Prepare, errno: libc::EACCES, sentence }
 }
 

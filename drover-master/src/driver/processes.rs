@@ -49,8 +49,10 @@ impl Driver {
         if let (Some(server), Some(account)) = (&mut edition.link, &spec.command.account)
             && let Err(error) = server.admit(account)
         {
-            let sentence =
-                format!("{account} can't be let in to the worker socket: {}", crate::link::sentence(&error));
+            let sentence = format!(
+                "{account} can't be let in to the worker socket: {}",
+                crate::sentence::sentence(&error)
+            );
             return self
                 .not_made(id, SpawnFailure { step: SpawnStep::Prepare, errno: libc::EACCES, sentence });
         }

@@ -20,9 +20,11 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::connection::{Connection, News, error_frame, sentence};
+use super::connection::{Connection, News};
 use crate::bus::{Exchange, Heard, Keep, NoReply, Peer};
+use crate::frames::error_frame;
 use crate::machine::worker::Said;
+use crate::sentence::sentence;
 
 /// How much of a worker's status text is kept, in bytes. It is a line for people, kept for every worker.
 const STATUS_TEXT: usize = 4096;

@@ -8,9 +8,7 @@ use bytes::Bytes;
 use drover_proto::codec::{FrameCodec, encode_frame};
 use drover_proto::frame::FrameLimit;
 use drover_proto::handshake::{HELLO_TIMEOUT, MasterSide, Refusal};
-use drover_proto::latest::{
-    Error, ErrorCode, Hello, HelloReply, Identity, Limits, MasterFrame, RejectCode, master_frame,
-};
+use drover_proto::latest::{Hello, HelloReply, Identity, Limits, RejectCode};
 use drover_proto::version::SPOKEN;
 use nix::sys::socket::{setsockopt, sockopt};
 use prost::Message;
@@ -26,6 +24,7 @@ use super::carry::{Admitted, Seat, carry};
 use super::drained::Drained;
 use crate::machine::worker::Said;
 use crate::patience::within;
+use crate::sentence::sentence;
 
 /// What a receive buffer begins with, in bytes: most frames of a life are smaller. It grows to the frame under way.
 const READ_BUFFER: usize = 256;
@@ -225,26 +224,8 @@ impl Connection {
     }
 }
 
-/// An Error that answers the frame `reply_to`; 0 if that could not be read.
-pub(crate) fn error_frame(reply_to: u64, code: ErrorCode, message: &str) -> Bytes {
-    let error = Error { code: code.into(), message: message.to_owned() };
-    let frame = MasterFrame { reply_to, body: Some(master_frame::Body::Error(error)), ..Default::default() };
-    encode_frame(&frame, FrameLimit::WORKER).expect("an error's sentence is far below the limit")
-}
-
 async fn send(writer: &mut OwnedWriteHalf, message: &impl Message) -> io::Result<()> {
     let frame = encode_frame(message, FrameLimit::WORKER).map_err(io::Error::other)?;
     // A peer that does not read its first frame is not waited for longer than for its Hello.
     within(HELLO_TIMEOUT, writer.write_all(&frame)).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// The error with its sources in one sentence.
-pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -13,7 +13,7 @@ pub(crate) mod testing;
 mod token;
 
 pub(crate) use carry::Seat;
-pub(crate) use connection::{Admission, ConnectionId, LinkNews, News, error_frame, sentence};
+pub(crate) use connection::{Admission, ConnectionId, LinkNews, News};
 pub use directory::DirectoryError;
 pub(crate) use directory::{Directory, marked_places, own_place};
 pub(crate) use server::{LinkServer, Outgoing, outgoing};

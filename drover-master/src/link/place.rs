@@ -7,15 +7,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
-
-use super::connection::sentence;
 use super::directory::Directory;
-use super::server::BACKLOG;
 use crate::listener::UnixPath;
 use crate::machine::fleet::{SocketLoss, SocketRenewal};
 use crate::process::Account;
+use crate::sentence::sentence;
 use crate::upkeep::{Lasting, Teller, UpkeepNews};
+use tokio::sync::mpsc;
+
+/// The kernel's queue: room for every worker of a large app to connect at once.
+pub(super) const BACKLOG: u32 = 4096;
 
 /// Where the socket is, as long as it is served.
 #[derive(Debug)]

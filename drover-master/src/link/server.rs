@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::connection::{ConnectionId, LinkNews, serve};
 use super::directory::{Directory, DirectoryError};
-use super::place::LinkPlace;
+use super::place::{BACKLOG, LinkPlace};
 use crate::listener::UnixPath;
 use crate::process::Account;
 use crate::upkeep::{Teller, Upkeep, keep};
@@ -26,9 +26,6 @@ const OUTGOING: usize = 64;
 /// How many connections may be in their handshake at once. More wait in the kernel's queue; a stranger who opens
 /// connections and says nothing holds each for 5 s.
 const HANDSHAKES: usize = 256;
-
-/// The kernel's queue: room for every worker of a large app to connect at once.
-pub(super) const BACKLOG: u32 = 4096;
 
 /// How long to wait when no descriptor is left for a new connection.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);

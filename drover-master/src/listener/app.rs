@@ -263,7 +263,7 @@ impl AppListeners {
             };
             self.is_changed |= is_another;
             let Some((loss, renewed)) = found else { continue };
-            let fault = renewed.err().map(|error| crate::link::sentence(&error));
+            let fault = renewed.err().map(|error| crate::sentence::sentence(&error));
             if let Some(fault) = &fault {
                 lost.insert(spec.name.clone(), fault.clone());
                 if self.lost.get(&spec.name) == Some(fault) {

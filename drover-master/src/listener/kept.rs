@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Listener;
-use crate::link::sentence;
 use crate::machine::fleet::{SocketLoss, SocketRenewal};
+use crate::sentence::sentence;
 use crate::upkeep::{Lasting, Teller, UpkeepNews};
 
 /// The listener, and what was told of it.

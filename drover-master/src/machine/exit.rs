@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::phase::Phase;
 use super::readable::Readable;
+use crate::signal_names::signal_name;
 
 /// What the kernel said of an ended process, as `waitid(2)` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,18 +220,6 @@ impl ExitReason {
             | Self::SpawnFailed { .. } => None,
         }
     }
-}
-
-/// The name of a signal, such as `SIGKILL`; `SIG` and the number for those without one.
-pub fn signal_name(number: i32) -> String {
-    nix::sys::signal::Signal::try_from(number)
-        .map_or_else(|_| format!("SIG{number}"), |signal| signal.to_string())
-}
-
-/// The number of a signal by its name, with or without `SIG`.
-pub fn signal_number(name: &str) -> Option<i32> {
-    let full = if name.starts_with("SIG") { name.to_owned() } else { format!("SIG{name}") };
-    full.parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
 }
 
 impl fmt::Display for SpawnStep {

@@ -13,11 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Command, Output};
-use crate::machine::exit::{ExitStatus, signal_name};
+use crate::machine::exit::ExitStatus;
 use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::process::{
     Line, NotifyBy, OutputReader, OutputSink, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone,
 };
+use crate::signal_names::signal_name;
 
 /// How long to wait for the last output after an exit. Usually it is there at once; a grandchild may hold the pipe open for
 /// ever.

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use self::terminal::Terminal;
 use crate::handle::{Master, Reload};
-use crate::machine::exit::signal_name;
 use crate::machine::gate;
 use crate::machine::wish::Wishes;
 use crate::process::{remember_files, reopen_files};
+use crate::signal_names::signal_name;
 use crate::sys::{ignore, is_ignored, real_time_signals};
 
 /// How many signals may wait to be acted on. The kernel merges equal ones itself; three climb every rung.

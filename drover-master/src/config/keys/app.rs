@@ -12,7 +12,7 @@ use super::kind::{
 use super::parts::{ACCESSES, APP_KINDS, HEARTBEAT, LIMITS, PROTOCOLS, RELOAD, SUSPEND};
 use super::{Key, shown};
 use crate::config::{AppSpec, ChangeClass, Command, Limits, Protocol, Stdin};
-use crate::machine::exit::signal_name;
+use crate::signal_names::signal_name;
 
 pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(

@@ -9,7 +9,7 @@ use super::form::{Form, Part};
 use super::parts::POLICIES;
 use super::{Key, shown};
 use crate::config::{ListenAddr, RestartWhen, Share, Stdin};
-use crate::machine::exit::signal_name;
+use crate::signal_names::signal_name;
 
 /// A kind of values of type `V`.
 pub(super) trait Kind<V> {

@@ -7,7 +7,7 @@ use crate::config::{
     Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, Probe, RecyclePolicy, ReloadSignal,
     Resource, SuspendSignals,
 };
-use crate::machine::exit::signal_name;
+use crate::signal_names::signal_name;
 
 use super::parts::{CONDITIONS, THENS};
 

@@ -17,7 +17,7 @@ use crate::config::file::reader::Entry;
 use crate::config::file::units::format_duration;
 use crate::config::file::{limits, probe, restart, signal, socket, surroundings, update, value};
 use crate::config::{AppSpec, HealthCheck, Limits, ListenAddr, Probe, ProbeKind, RestartWhen, Share, Stdin};
-use crate::machine::exit::{signal_name, signal_number};
+use crate::signal_names::{signal_name, signal_number};
 
 /// A kind of values that a file has.
 pub(in crate::config) trait Written<V> {

@@ -15,9 +15,9 @@ use tokio_stream::StreamExt as _;
 use super::target::Target;
 use super::{Gone, Session};
 use crate::handle::{Master, OperateError, Snapshot, StartError, Unavailable};
-use crate::machine::exit::{signal_name, signal_number};
 use crate::machine::fleet::{self, WorkerStatus};
 use crate::machine::gate::{self, DenyReason, SlotRequest};
+use crate::signal_names::{signal_name, signal_number};
 use crate::supervisor::{AppError, SupervisorHandle};
 
 /// Why one of the targets was not changed.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, SocketRenewal, StartFailure};
-use crate::machine::exit::{Exit, signal_name};
+use crate::machine::exit::Exit;
 use crate::machine::ids::{Generation, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::readable::Readable;
 use crate::machine::restart::LeaveReason;
 use crate::machine::worker::Identity;
+use crate::signal_names::signal_name;
 
 /// Something that happened, without number and time.
 #[derive(Debug, Clone, PartialEq)]

@@ -16,7 +16,7 @@ use super::reloading::Stage;
 use super::{DeadlineKind, Link, Rung, State, Worker, WorkerAction};
 use crate::config::{Kind, Protocol};
 use crate::machine::deadlines::after;
-use crate::machine::exit::signal_name;
+use crate::signal_names::signal_name;
 
 /// How long after it was found stopped a process is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
