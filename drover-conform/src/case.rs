@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct About {
     /// Its number, such as `W-HS-01`: the side under test, the group, a number.
     pub id: &'static str,
-    /// The sentence of docs/protocol.md that it checks, word for word.
+    /// The sentence of docs/reference/protocol.md that it checks, word for word.
     pub sentence: &'static str,
     /// What it does, in a few words.
     pub done: &'static str,

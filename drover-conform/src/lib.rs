@@ -1,7 +1,7 @@
 //! The conformance kit of the Drover protocol: it plays one side against the other, case by case.
 //!
 //! ```text
-//!  case    what is checked: a number, a sentence of docs/protocol.md, how it is played, its outcome
+//!  case    what is checked: a number, a sentence of docs/reference/protocol.md, how it is played, its outcome
 //!  worker  plays the master against the program of a worker
 //!  master  plays workers against a running master
 //! ```
@@ -45,7 +45,7 @@ pub use case::{About, Fault, Outcome, Played, Tally};
 mod tests {
     use super::{About, master, worker};
 
-    const PAGE: &str = include_str!("../../docs/protocol.md");
+    const PAGE: &str = include_str!("../../docs/reference/protocol.md");
 
     fn abouts() -> Vec<About> {
         worker::cases().chain(master::cases()).collect()

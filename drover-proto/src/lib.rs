@@ -1,7 +1,7 @@
 //! The `drover.v1` protocol: its messages, its framing, and both sides of its handshake as pure machines.
 //!
 //! Nothing in this crate does I/O. A master and a worker share only what stands here, exactly as a master and
-//! a worker in another language share only `proto/` and `docs/protocol.md`.
+//! a worker in another language share only `proto/` and `docs/reference/protocol.md`.
 //!
 //! | layer | module | what it knows |
 //! | --- | --- | --- |

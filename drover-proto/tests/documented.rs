@@ -1,4 +1,4 @@
-//! `docs/protocol.md` and the readme of the vectors name what the code and the `.proto` files hold.
+//! `docs/reference/protocol.md` and the readme of the vectors name what the code and the `.proto` files hold.
 
 mod common;
 
@@ -17,7 +17,7 @@ fn text(path: &str) -> String {
 fn every_message_that_can_be_sent_and_every_code_is_described() {
     let pool =
         DescriptorPool::from_file_descriptor_set(compiled()).expect("compiled descriptors are consistent");
-    let docs = text("docs/protocol.md");
+    let docs = text("docs/reference/protocol.md");
 
     let mut wanted: Vec<String> =
         ["Hello", "HelloReply", "ControlHello", "ControlHelloReply"].map(str::to_owned).into();
@@ -40,7 +40,7 @@ fn every_message_that_can_be_sent_and_every_code_is_described() {
             .any(|form| docs.contains(form))
     };
     let missing: Vec<_> = wanted.iter().filter(|name| !is_named(name)).collect();
-    assert!(missing.is_empty(), "docs/protocol.md says nothing about {missing:?}");
+    assert!(missing.is_empty(), "docs/reference/protocol.md says nothing about {missing:?}");
 }
 
 #[test]
@@ -49,13 +49,13 @@ fn limits_are_documented_as_they_are() {
         let (millions, rest) = (limit.bytes() / 1_000_000, limit.bytes() % 1_000_000);
         format!("{millions},{:03},{:03} bytes", rest / 1_000, rest % 1_000)
     };
-    for file in ["docs/protocol.md", "proto/vectors/v1/README.md"] {
+    for file in ["docs/reference/protocol.md", "proto/vectors/v1/README.md"] {
         for limit in [FrameLimit::WORKER, FrameLimit::CONTROL] {
             assert!(text(file).contains(&grouped(limit)), "{file} does not say {}", grouped(limit));
         }
     }
     let within = format!("within {} s of connecting", HELLO_TIMEOUT.as_secs());
-    assert!(text("docs/protocol.md").contains(&within));
+    assert!(text("docs/reference/protocol.md").contains(&within));
 }
 
 #[test]

@@ -63,7 +63,7 @@ async fn a_master_passes_every_case_that_it_can_be_played() {
 
 /// The file as the page has it: with the deadlines that an app has by itself.
 fn the_pages_file(app: &str) -> String {
-    let page = include_str!("../../docs/conformance.md");
+    let page = include_str!("../../docs/reference/conformance.md");
     let (_, block) = page.split_once("```toml\n").expect("the page has a file");
     let (block, _) = block.split_once("```").expect("which has an end");
     let file = block

@@ -12,7 +12,7 @@ use drover_master::{ExitReason, Master};
 
 /// The page's last block of Python.
 fn worker() -> String {
-    let page = include_str!("../../docs/protocol.md");
+    let page = include_str!("../../docs/reference/protocol.md");
     let (_, block) = page.rsplit_once("```python\n").unwrap();
     let (program, _) = block.split_once("```").unwrap();
     assert!(program.starts_with("\"\"\"A whole Drover worker"), "{program}");

@@ -100,7 +100,7 @@ fn human(outcome: &Outcome) -> String {
         Err(Fault::Skipped(why)) => format!("skip  {}  {}: {why}", about.id, about.done),
         Err(Fault::Failed(why)) => {
             let mut text = format!("FAIL  {}  {}: {why}\n", about.id, about.done);
-            text.push_str(&format!("      docs/protocol.md says: {}\n", about.sentence));
+            text.push_str(&format!("      docs/reference/protocol.md says: {}\n", about.sentence));
             for line in &outcome.transcript {
                 text.push_str(&format!("      {line}\n"));
             }
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(
             human(&failed),
             format!(
-                "FAIL  W-KA-04  a thousand Pings at once: no Pong\n      docs/protocol.md says: {sentence}\n      → Ping\n"
+                "FAIL  W-KA-04  a thousand Pings at once: no Pong\n      docs/reference/protocol.md says: {sentence}\n      → Ping\n"
             )
         );
         assert_eq!(human(&outcome(Ok(()))), "pass  W-KA-04  a thousand Pings at once (1.5 s)");

@@ -10,7 +10,7 @@
 //! of them costs supervision nothing but CPU, and a worker that does not read costs the others nothing: its mailbox is full, and
 //! whoever sends to it is told.
 //!
-//! What is promised stands in docs/protocol.md, "Messages of the application".
+//! What is promised stands in docs/reference/protocol.md, "Messages of the application".
 
 mod deadlines;
 mod error;

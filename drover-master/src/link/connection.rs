@@ -46,10 +46,10 @@ pub(crate) struct LinkNews {
 /// other by turns.
 const IN_THE_KERNEL: usize = 1024 * 1024;
 
-/// The capability of a worker that takes work again after it has drained (docs/protocol.md).
+/// The capability of a worker that takes work again after it has drained (docs/reference/protocol.md).
 const RESUME: &str = "resume";
 
-/// The capability of a worker that takes messages of the application (docs/protocol.md).
+/// The capability of a worker that takes messages of the application (docs/reference/protocol.md).
 const BUS: &str = "bus";
 
 /// How many fields a Hello may have: what is over that is refused before it is built. A capability is a field.

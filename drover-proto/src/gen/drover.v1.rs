@@ -945,7 +945,7 @@ pub struct EventsRequest {
     /// Only events after this number. 0: all that are kept.
     #[prost(uint64, tag = "1")]
     pub since_seq: u64,
-    /// Keep showing new events.
+    /// Go on with what happens from now on.
     #[prost(bool, tag = "2")]
     pub follow: bool,
 }
@@ -1203,7 +1203,7 @@ pub struct LogsRequest {
     /// Only so many of the kept lines; absent: all of them.
     #[prost(uint32, optional, tag = "2")]
     pub lines: ::core::option::Option<u32>,
-    /// Keep showing new lines.
+    /// Go on with what is written from now on.
     #[prost(bool, tag = "3")]
     pub follow: bool,
 }
@@ -1446,7 +1446,7 @@ pub enum ReloadStep {
     Begin = 1,
     /// Go on with a reload that is held.
     Promote = 2,
-    /// Roll back a reload that waits or is under way.
+    /// Take a reload back that is held or under way.
     Abort = 3,
 }
 impl ReloadStep {

@@ -1,5 +1,5 @@
 // A worker's side of drover.v1. Copy this file; it needs google.golang.org/protobuf and what protoc-gen-go makes of `proto`.
-// The protocol is told in docs/protocol.md.
+// The protocol is told in docs/reference/protocol.md.
 //
 //	starting ──Started──► started ──Stop──► stopping ──► stopped ──Quit──► leaving ──► exit
 //	                         ▲──── Started ◄── Resume ─────┘

@@ -31,7 +31,7 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * A worker's side of drover.v1, for Java 17. Copy this file; it needs protobuf-java and the classes that protoc makes of `proto`.
- * The protocol is told in docs/protocol.md.
+ * The protocol is told in docs/reference/protocol.md.
  *
  * <pre>
  * STARTING ──Started──► STARTED ──Stop──► STOPPING ──Stopped──► STOPPED ──Quit──► LEAVING ──ShutDown──► the end of run()

@@ -1,6 +1,6 @@
 'use strict';
 // A worker's side of drover.v1, for Node 18.2 or later. Copy this file and the folder `proto` beside it; it needs `protobufjs`
-// and nothing else. The protocol is told in docs/protocol.md.
+// and nothing else. The protocol is told in docs/reference/protocol.md.
 //
 //     starting ──sendStarted──► started ──'stop'──► stopping ──sendStopped──► stopped ──'quit'──► sendShuttedDown, exit
 //                                  ▲───────── sendStarted ◄── 'resume' ──────────┘

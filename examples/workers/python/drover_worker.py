@@ -1,5 +1,5 @@
 """A worker's side of drover.v1 for asyncio, Python 3.9 or later. Copy this file and `drover.desc` beside it; it needs `protobuf`
-and nothing else. The protocol is told in docs/protocol.md.
+and nothing else. The protocol is told in docs/reference/protocol.md.
 
     starting ──started()──► started ──Stop──► stopping ──► stopped ──Quit──► leaving ──► exit
                                ▲──── started() ◄── Resume ────┘

@@ -1,4 +1,4 @@
-//! No vice. A worker of the library that rests and goes on, and knows the topics of docs/conformance.md.
+//! No vice. A worker of the library that rests and goes on, and knows the topics of docs/reference/conformance.md.
 
 use std::error::Error;
 use std::time::Duration;

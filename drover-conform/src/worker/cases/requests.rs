@@ -1,4 +1,4 @@
-//! BU: messages of the application, for workers with the capability `bus` that keep the convention of docs/conformance.md.
+//! BU: messages of the application, for workers with the capability `bus` that keep the convention of docs/reference/conformance.md.
 
 use std::collections::BTreeSet;
 

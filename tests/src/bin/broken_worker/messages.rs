@@ -1,4 +1,4 @@
-//! Messages of the application, by the convention of docs/conformance.md.
+//! Messages of the application, by the convention of docs/reference/conformance.md.
 
 use std::collections::BTreeMap;
 
