@@ -22,7 +22,7 @@ pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus
     Ok(client)
 }
 
-/// Why a master could not be reached. One that is busy for as long as the user wanted to wait is no master that fails.
+/// Why a master could not be reached. A master that stays busy for as long as the user wanted to wait has not failed.
 pub(super) fn unreached(global: &Global, error: &ClientError) -> ExitStatus {
     match (report(error), error) {
         (_, ClientError::Busy { .. } | ClientError::Silent { .. }) if global.time.is_typed() => {

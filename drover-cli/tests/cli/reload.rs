@@ -279,7 +279,7 @@ fn a_hangup_says_when_the_file_differs_from_what_runs() {
     };
     reloaded(2);
     assert_eq!(master.stderr.text().matches(&told).count(), 1, "it is said once");
-    // One that can't be meant is told too, and nothing of it is done.
+    // An invalid file is reported too, and nothing of it takes effect.
     home.write("drover.toml", "version = 1\nbad = 1\n");
     master.signal(SIGHUP);
     master.says(&format!("drover: {} has mistakes now, and is not looked at", file.display()));

@@ -32,7 +32,7 @@ pub(super) struct Control {
     last_seq: u64,
 }
 
-/// Why there is no answer.
+/// Why a question to the master failed.
 #[derive(Debug, thiserror::Error)]
 enum ControlError {
     #[error("{0}")]

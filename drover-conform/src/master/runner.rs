@@ -30,7 +30,7 @@ pub struct Run {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// There is no such app, or it does not run stand-ins.
+    /// The app does not exist, or does not run stand-ins.
     #[error(
         "the app `{app}` can't be played with: {why}; its command is to be `drover conform stand-in`, its protocol `drover`"
     )]

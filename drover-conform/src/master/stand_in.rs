@@ -57,7 +57,7 @@ impl From<Fault> for StandInError {
 ///
 /// # Errors
 ///
-/// There is no master, or the master does not take it for its worker.
+/// No master answers, or the master does not accept it as its worker.
 pub async fn stand_in() -> Result<(), StandInError> {
     // SIGUSR1 last: who sees that it is caught knows that the other is too.
     let mut release = signal(SignalKind::user_defined2()).map_err(StandInError::Signal)?;
