@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::config::Account;
 use crate::listener::PATH_MAX;
-use crate::process::Account;
 
 /// The socket's name in its directory.
 const SOCKET: &str = "worker.sock";

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 use super::connection::{ConnectionId, LinkNews, serve};
 use super::directory::{Directory, DirectoryError};
 use super::place::{BACKLOG, LinkPlace};
+use crate::config::Account;
 use crate::listener::UnixPath;
-use crate::process::Account;
 use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The queue to one worker: frames that are encoded already. A master says little; a worker that lets this many messages

@@ -11,11 +11,11 @@ use nix::sys::stat::Mode;
 
 use super::command_line::{Passed, c_string, candidates, environment, found};
 use super::explain::explain;
+use super::limits;
 use super::spawner::{Input, SpawnFailure, SpawnRequest, Spawned, Told};
 use super::stamp::Stamp;
 use super::tree::Tree;
-use super::{Account, AccountError, limits};
-use crate::config::Output;
+use crate::config::{Account, AccountError, Output};
 use crate::machine::exit::SpawnStep;
 use crate::sys::{Begun, Child, ChildPlan, Forge, Identity, SpawnError, Stdio, begin};
 
