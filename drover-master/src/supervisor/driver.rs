@@ -9,20 +9,19 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::builder::Workshop;
-use super::handle::{Request, SupervisorHandle};
+use super::End;
+use super::handle::{Request, Requests, SupervisorHandle};
+use super::news::AppNews;
 use super::operation::{Answers, AppError, NotStarted};
 use super::roster::Entry;
-use super::{End, Supervisor, SupervisorError};
-use crate::handle::{EndError, Master, OperateError, StartError, Ticket, Unavailable};
+use super::workshop::Workshop;
+use crate::handle::{Master, OperateError, StartError};
 use crate::machine::attention::Attention;
-use crate::machine::composite::{AppIndex, AppOperation, Composite, CompositeAction, CompositeInput};
-use crate::machine::fleet::{Outcome, Target};
+use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::machine::gate;
 use crate::machine::ids::TicketId;
-use crate::machine::restart::LeaveReason;
 use crate::process::end_remnants;
-use crate::signals::Received;
+use crate::signals::{Received, Signals};
 use crate::turns;
 
 /// How many operations may wait for their verdict: far more than the clients of a control socket, so only a program that asks
@@ -44,12 +43,25 @@ pub struct SupervisorEnd {
     pub not_started: Vec<NotStarted>,
 }
 
-pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, SupervisorError> {
-    let Supervisor { handle, mut requests, mut control, signals, composite, workshop, line } = supervisor;
-    if let Some(control) = &mut control {
-        control.serve(handle.clone())?;
-    }
-    let mut signals = signals.map(crate::Signals::listen);
+/// What the task begins with.
+#[derive(Debug)]
+pub(super) struct SupervisorTask {
+    pub(super) handle: SupervisorHandle,
+    pub(super) requests: Requests,
+    pub(super) signals: Option<Signals>,
+    pub(super) composite: Composite,
+    pub(super) workshop: Workshop,
+    /// The line of masters whose remnants are ended first.
+    pub(super) line: Option<Arc<str>>,
+}
+
+/// Runs until nothing is left. `tell_clients` is given the end while everything can still be looked at.
+pub(super) async fn run<T: Future<Output = ()>>(
+    task: SupervisorTask,
+    tell_clients: impl FnOnce(End) -> T,
+) -> SupervisorEnd {
+    let SupervisorTask { handle, mut requests, signals, composite, workshop, line } = task;
+    let mut signals = signals.map(Signals::listen);
     let mut signal_count = 0_u32;
     let mut running = Running::new(composite, handle.clone(), workshop);
     let mut attention = Attention::default();
@@ -91,10 +103,8 @@ pub(super) async fn run(supervisor: Supervisor) -> Result<SupervisorEnd, Supervi
         }
     }
     let end = end.unwrap_or(End::Killed);
-    if let Some(control) = control {
-        control.finish(end).await;
-    }
-    Ok(running.into_end(end))
+    tell_clients(end).await;
+    running.into_end(end)
 }
 
 async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<Received> {
@@ -104,29 +114,10 @@ async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<R
     }
 }
 
-/// News of one app.
-pub(super) enum AppNews {
-    /// Nothing is left of a master that was here before.
-    WayMade,
-    Started(AppIndex, Result<(), StartError>),
-    Ended(AppIndex, Outcome),
-    /// The app's task is gone, and with it whoever could tell its outcome.
-    Lost(AppIndex),
-    /// An end that was asked for stands before a process that does not end.
-    Unkillable(AppIndex, u32),
-    /// What was passed on to the app's master was let in, and is under way.
-    LetIn(AppIndex, TicketId, Ticket<(), OperateError>),
-    Operated(AppIndex, TicketId, Result<(), OperateError>),
-    /// An end was carried out, or a reload let in; the app's own events tell the rest.
-    Asked,
-    /// Everything is as it was asked to be, or was told why not.
-    Changed,
-}
-
 pub(super) struct Running {
     pub(super) composite: Composite,
     /// Whether the start was asked for. Before, what a killed master left is ended.
-    has_begun: bool,
+    pub(super) has_begun: bool,
     pub(super) handle: SupervisorHandle,
     /// Every app, by its number. Whoever looks finds them in the roster of the handle.
     pub(super) apps: BTreeMap<AppIndex, Entry>,
@@ -218,77 +209,10 @@ impl Running {
         end
     }
 
-    fn admit(&mut self, ticket: TicketId) {
+    pub(super) fn admit(&mut self, ticket: TicketId) {
         if let Some((_, answers)) = self.operations.get_mut(&ticket) {
             answers.admit();
         }
-    }
-
-    /// Those that do not run, and oneshots, refuse.
-    fn reload_all(&mut self) {
-        let witness = self.workshop.witness.clone();
-        if let Some(witness) = &witness {
-            witness.begun();
-        }
-        let handle = self.handle.clone();
-        self.tasks.spawn(async move {
-            super::hangup::reload_all(handle, witness).await;
-            AppNews::Asked
-        });
-    }
-
-    fn start(&mut self, app: AppIndex) {
-        // What failed before does not count any more.
-        self.failures.retain(|(failed, _)| *failed != app);
-        self.start_errors.remove(&app);
-        let Some(master) = self.master(app) else { return };
-        let ticket = master.start();
-        self.tasks.spawn(async move { AppNews::Started(app, ticket.await) });
-    }
-
-    /// Waits for the end of an app whose life has begun.
-    fn watch(&mut self, app: AppIndex) {
-        let Some(master) = self.master(app) else { return };
-        self.tasks.spawn(async move {
-            match master.wait().await {
-                Ok(outcome) => AppNews::Ended(app, outcome),
-                Err(_) => AppNews::Lost(app),
-            }
-        });
-    }
-
-    fn end(&mut self, app: AppIndex, how: gate::Request, by: Arc<str>) {
-        let Some(master) = self.master(app) else { return };
-        let mut ticket = master.end(how, Arc::clone(&by));
-        self.tasks.spawn(async move {
-            loop {
-                match ticket.await {
-                    Err(EndError::Unkillable { pid }) => return AppNews::Unkillable(app, pid),
-                    // The whole waits for this end, so it has to be heard; the master takes each request at once.
-                    Err(EndError::Unavailable(Unavailable::Busy)) => {
-                        tokio::task::yield_now().await;
-                        ticket = master.end(how, Arc::clone(&by));
-                    }
-                    Ok(()) | Err(EndError::Unavailable(Unavailable::Gone)) => return AppNews::Asked,
-                }
-            }
-        });
-    }
-
-    fn operate(&mut self, ticket: TicketId, app: AppIndex, operation: AppOperation, by: Arc<str>) {
-        let request = match operation {
-            AppOperation::Start => gate::SlotRequest::Start,
-            AppOperation::Restart => gate::SlotRequest::Restart,
-            AppOperation::Stop(_) | AppOperation::Remove => gate::SlotRequest::Stop,
-        };
-        let Some(master) = self.master(app) else { return };
-        let mut asked = master.operate(request, Target::All, by);
-        self.tasks.spawn(async move {
-            match asked.admitted().await {
-                Ok(()) => AppNews::LetIn(app, ticket, asked),
-                Err(error) => AppNews::Operated(app, ticket, Err(error)),
-            }
-        });
     }
 
     fn input_of_request(&mut self, request: Request) -> Option<CompositeInput> {
@@ -317,90 +241,12 @@ impl Running {
         }
     }
 
-    fn input_of_news(&mut self, news: AppNews) -> Option<CompositeInput> {
-        match news {
-            AppNews::WayMade => {
-                self.has_begun = true;
-                Some(CompositeInput::StartRequested)
-            }
-            AppNews::Started(app, Ok(())) => {
-                self.watch(app);
-                Some(CompositeInput::AppStarted(app))
-            }
-            AppNews::Started(app, Err(error)) => self.start_failed(app, error),
-            AppNews::Ended(app, outcome) => {
-                if let Outcome::StartFailed(failure) = &outcome {
-                    let name = self.name(app);
-                    let failure = StartError::Worker { app: name, failure: failure.clone() };
-                    self.failures.push((app, failure));
-                }
-                Some(CompositeInput::AppEnded(app, outcome))
-            }
-            AppNews::Lost(app) => {
-                self.lost(app);
-                // Nobody asked for it; why is in `failures`.
-                let outcome = Outcome::Failed { reason: LeaveReason::Policy, stop_all: false };
-                Some(CompositeInput::AppEnded(app, outcome))
-            }
-            AppNews::LetIn(app, ticket, asked) => {
-                self.admit(ticket);
-                self.tasks.spawn(async move { AppNews::Operated(app, ticket, asked.await) });
-                None
-            }
-            AppNews::Operated(app, ticket, Ok(())) => {
-                Some(CompositeInput::AppOperated { ticket, app, is_done: true })
-            }
-            AppNews::Operated(app, ticket, Err(error)) => {
-                if self.operations.contains_key(&ticket) {
-                    self.operate_errors.insert(ticket, error);
-                }
-                Some(CompositeInput::AppOperated { ticket, app, is_done: false })
-            }
-            AppNews::Unkillable(app, pid) => Some(CompositeInput::AppUnkillable { app, pid }),
-            AppNews::Asked => None,
-            AppNews::Changed => {
-                self.changed_by = None;
-                None
-            }
-        }
-    }
-
-    fn start_failed(&mut self, app: AppIndex, error: StartError) -> Option<CompositeInput> {
-        self.start_errors.insert(app, error.clone());
-        match error {
-            StartError::Unavailable(Unavailable::Gone) => {
-                self.lost(app);
-                Some(CompositeInput::AppNotStarted(app))
-            }
-            StartError::Listen { .. } | StartError::Link { .. } | StartError::Unavailable(_) => {
-                self.failures.push((app, error));
-                Some(CompositeInput::AppNotStarted(app))
-            }
-            // A life that began has an end, and its outcome tells what this means. Whoever waits is told of a process that
-            // does not end.
-            StartError::Unkillable { pid, .. } => {
-                self.watch(app);
-                Some(CompositeInput::AppUnkillable { app, pid })
-            }
-            StartError::Worker { .. } | StartError::Interrupted { .. } | StartError::Denied { .. } => {
-                self.watch(app);
-                None
-            }
-        }
-    }
-
-    /// An app's task is gone, with its runtime.
-    fn lost(&mut self, app: AppIndex) {
-        tracing::error!(target: "drover::supervisor", app = &*self.name(app), "an app's task is gone");
-        self.failures.push((app, Unavailable::Gone.into()));
-    }
-
     pub(super) fn name(&self, app: AppIndex) -> Arc<str> {
         // A request may come later than the end of what it means.
         self.apps.get(&app).map_or("(removed)", |entry| &entry.spec.name).into()
     }
 
-    fn master(&self, app: AppIndex) -> Option<Master> {
+    pub(super) fn master(&self, app: AppIndex) -> Option<Master> {
         self.apps.get(&app).map(|entry| entry.master.clone())
     }
 
@@ -414,65 +260,5 @@ impl Running {
             failures: std::mem::take(&mut self.failures).into_iter().map(|(_, error)| error).collect(),
             not_started,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::machine::composite::{Fate, Standing};
-    use crate::{Command, EventKind, Master, Protocol};
-
-    #[test]
-    fn a_supervisor_ends_when_the_task_of_its_app_is_gone() {
-        // The runtime that the master's task lives on, and goes with.
-        let apps = tokio::runtime::Runtime::new().unwrap();
-        let supervisor = apps.block_on(async {
-            let app =
-                Master::builder("web", Command::new("sleep").arg("600")).workers(1).protocol(Protocol::None);
-            Supervisor::builder().app(app).build().unwrap()
-        });
-        let mut events = supervisor.handle().events().since(0);
-        let own = tokio::runtime::Runtime::new().unwrap();
-        let running = own.spawn(supervisor.run());
-        own.block_on(async { while events.next().await.unwrap().kind != EventKind::AppStarted {} });
-        apps.shutdown_background();
-        let ended = own.block_on(async { tokio::time::timeout(Duration::from_secs(20), running).await });
-        let ended = ended.expect("it ends").unwrap().unwrap();
-        assert!(matches!(ended.end, End::Failed | End::StartFailed), "{ended:?}");
-        assert!(matches!(ended.failures[..], [StartError::Unavailable(Unavailable::Gone)]), "{ended:?}");
-    }
-
-    #[test]
-    fn what_is_shown_after_the_runtime_is_gone_is_that_nothing_runs() {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let (handle, master, alone) = runtime.block_on(async {
-            let sleeper = || {
-                let command = Command::new("sleep").arg("600");
-                Master::builder("web", command).workers(1).protocol(Protocol::None)
-            };
-            let supervisor = Supervisor::builder().app(sleeper()).build().unwrap();
-            let (handle, mut events) = (supervisor.handle(), supervisor.handle().events().since(0));
-            tokio::spawn(supervisor.run());
-            while events.next().await.unwrap().kind != EventKind::AppStarted {}
-            let alone = sleeper().build().unwrap();
-            alone.start().await.unwrap();
-            let master = handle.master("web").unwrap();
-            assert!(handle.master("mail").is_none());
-            (handle, master, alone)
-        });
-        for master in [&master, &alone] {
-            assert_eq!(master.snapshot().status.phase, crate::Phase::Started);
-        }
-        drop(runtime);
-        for master in [master, alone] {
-            let shown = master.snapshot();
-            assert_eq!((shown.status.phase, shown.status.ready), (crate::Phase::Failed, 0));
-            assert!(shown.status.outcome.is_some_and(|outcome| outcome.contains("runtime")));
-            assert_eq!((shown.workers[0].phase, shown.workers[0].pid), (crate::Phase::Failed, None));
-        }
-        assert_eq!(handle.standings(), [Standing::Ended(Fate::Failed)]);
     }
 }

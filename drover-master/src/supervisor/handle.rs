@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::change::{Begun, Reread, Take};
+use super::change::request::{Begun, Take};
+use super::change::reread::Reread;
 use super::operation::{Answers, AppError, AppRef, Operation};
 use super::roster::Roster;
 use crate::config::{AppSpec, Description};

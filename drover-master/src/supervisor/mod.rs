@@ -6,9 +6,14 @@ mod difference;
 mod driver;
 mod handle;
 mod hangup;
+mod masters;
+mod news;
 mod operation;
 mod roster;
+#[cfg(test)]
+mod tests;
 mod verdict;
+mod workshop;
 
 pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
 pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::error::{ApplyError, StepError};
 use super::order::Order;
+use super::request::{Begun, Take, TakeHow};
 use super::run::Runner;
-use super::{ApplyError, Begun, Step, StepError, StepOutcome, Steps, Take, TakeHow};
+use super::step::{Step, StepOutcome, Steps};
 use crate::config::{AppSpec, ChangeClass, Description, changes};
 use crate::handle::BuildError;
 use crate::machine::composite::{AppIndex, CompositeInput, CompositeRules, Plan, Standing};
-use crate::supervisor::driver::{AppNews, Running};
+use crate::supervisor::driver::Running;
+use crate::supervisor::news::AppNews;
 use crate::supervisor::roster::Entry;
 
 impl Running {

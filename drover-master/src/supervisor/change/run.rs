@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::error::StepError;
 use super::order::{Order, Task};
-use super::{Step, StepError, StepOutcome, Take, TakeHow, seam};
+use super::request::{Take, TakeHow};
+use super::seam;
+use super::step::{Step, StepOutcome};
 use crate::config::{AppSpec, ChangeClass};
 use crate::machine::composite::{Fate, Standing};
 use crate::machine::gate;
