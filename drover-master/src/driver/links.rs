@@ -307,8 +307,8 @@ fn milliseconds(duration: Duration) -> u64 {
 mod tests {
     use super::super::contact::Contact;
     use super::*;
-    use crate::Command;
     use crate::config::AppSpec;
+    use crate::config::Command;
     use crate::handle::event_log::EventLog;
     use crate::listener::ListenerPool;
     use crate::machine::ids::{Generation, SlotIndex};

@@ -11,13 +11,9 @@ use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
 use crate::signals::Signals;
-
-use super::change::Reread;
-use super::driver::{self, SupervisorEnd, SupervisorTask};
-use super::handle::SupervisorHandle;
-use super::hangup::ReloadWitness;
-use super::roster::{Entry, Roster};
-use super::workshop::Workshop;
+use crate::supervision::{
+    Entry, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorTask, Workshop, run,
+};
 
 /// Describes apps that belong together.
 #[derive(Debug)]
@@ -262,6 +258,6 @@ impl Supervisor {
                 control.finish(end).await;
             }
         };
-        Ok(driver::run(task, tell_clients).await)
+        Ok(run(task, tell_clients).await)
     }
 }

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use super::{End, Supervisor};
+use super::Supervisor;
+use crate::config::{Command, Protocol};
+use crate::handle::Master;
 use crate::handle::{StartError, Unavailable};
 use crate::machine::composite::{Fate, Standing};
-use crate::{Command, EventKind, Master, Protocol};
+use crate::machine::fleet::EventKind;
+use crate::machine::phase::Phase;
+use crate::supervision::End;
 
 #[test]
 fn a_supervisor_ends_when_the_task_of_its_app_is_gone() {
@@ -46,14 +50,14 @@ fn what_is_shown_after_the_runtime_is_gone_is_that_nothing_runs() {
         (handle, master, alone)
     });
     for master in [&master, &alone] {
-        assert_eq!(master.snapshot().status.phase, crate::Phase::Started);
+        assert_eq!(master.snapshot().status.phase, Phase::Started);
     }
     drop(runtime);
     for master in [master, alone] {
         let shown = master.snapshot();
-        assert_eq!((shown.status.phase, shown.status.ready), (crate::Phase::Failed, 0));
+        assert_eq!((shown.status.phase, shown.status.ready), (Phase::Failed, 0));
         assert!(shown.status.outcome.is_some_and(|outcome| outcome.contains("runtime")));
-        assert_eq!((shown.workers[0].phase, shown.workers[0].pid), (crate::Phase::Failed, None));
+        assert_eq!((shown.workers[0].phase, shown.workers[0].pid), (Phase::Failed, None));
     }
     assert_eq!(handle.standings(), [Standing::Ended(Fate::Failed)]);
 }

@@ -12,33 +12,33 @@ use crate::process::OutputLog;
 
 /// What all masters of a supervisor are made with.
 #[derive(Debug)]
-pub(super) struct Workshop {
-    pub(super) events: EventLog,
+pub(crate) struct Workshop {
+    pub(crate) events: EventLog,
     /// None if nobody can ask for it.
-    pub(super) output: Option<OutputLog>,
-    pub(super) pool: ListenerPool,
-    pub(super) mark: Option<Arc<str>>,
-    pub(super) shows_messages: bool,
-    pub(super) witness: Option<Arc<dyn ReloadWitness>>,
+    pub(crate) output: Option<OutputLog>,
+    pub(crate) pool: ListenerPool,
+    pub(crate) mark: Option<Arc<str>>,
+    pub(crate) shows_messages: bool,
+    pub(crate) witness: Option<Arc<dyn ReloadWitness>>,
     /// What the program does for each app by its name, which an apply that makes another master for it does not change.
-    pub(super) own: BTreeMap<String, OwnPart>,
+    pub(crate) own: BTreeMap<String, OwnPart>,
 }
 
 impl Workshop {
     /// The master of one more app, or another one of an app.
-    pub(super) fn build(&self, spec: AppSpec) -> Result<Master, BuildError> {
+    pub(crate) fn build(&self, spec: AppSpec) -> Result<Master, BuildError> {
         let own = self.own.get(&spec.name).cloned().unwrap_or_default();
         self.finish(MasterBuilder::from_spec(spec).with_own_part(own))
     }
 
     /// An app is gone: what it printed is kept no longer.
-    pub(super) fn forget(&self, app: &str) {
+    pub(crate) fn forget(&self, app: &str) {
         if let Some(output) = &self.output {
             output.forget(app);
         }
     }
 
-    pub(super) fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
+    pub(crate) fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
         let app = app.event_log(self.events.clone()).output_log(self.output.as_ref());
         let app = if self.shows_messages { app.messages_as_events() } else { app };
         app.listener_pool(self.pool.clone()).mark(self.mark.clone()).build()

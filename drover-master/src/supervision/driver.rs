@@ -45,18 +45,18 @@ pub struct SupervisorEnd {
 
 /// What the task begins with.
 #[derive(Debug)]
-pub(super) struct SupervisorTask {
-    pub(super) handle: SupervisorHandle,
-    pub(super) requests: Requests,
-    pub(super) signals: Option<Signals>,
-    pub(super) composite: Composite,
-    pub(super) workshop: Workshop,
+pub(crate) struct SupervisorTask {
+    pub(crate) handle: SupervisorHandle,
+    pub(crate) requests: Requests,
+    pub(crate) signals: Option<Signals>,
+    pub(crate) composite: Composite,
+    pub(crate) workshop: Workshop,
     /// The line of masters whose remnants are ended first.
-    pub(super) line: Option<Arc<str>>,
+    pub(crate) line: Option<Arc<str>>,
 }
 
 /// Runs until nothing is left. `tell_clients` is given the end while everything can still be looked at.
-pub(super) async fn run<T: Future<Output = ()>>(
+pub(crate) async fn run<T: Future<Output = ()>>(
     task: SupervisorTask,
     tell_clients: impl FnOnce(End) -> T,
 ) -> SupervisorEnd {

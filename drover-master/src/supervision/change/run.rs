@@ -12,8 +12,8 @@ use super::step::{Step, StepOutcome};
 use crate::config::{AppSpec, ChangeClass};
 use crate::machine::composite::{Fate, Standing};
 use crate::machine::gate;
-use crate::supervisor::handle::{Request, SupervisorHandle};
-use crate::supervisor::{AppError, Operation};
+use crate::supervision::handle::{Request, SupervisorHandle};
+use crate::supervision::operation::{AppError, Operation};
 
 pub(super) struct Runner {
     pub(super) handle: SupervisorHandle,

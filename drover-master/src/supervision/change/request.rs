@@ -9,11 +9,11 @@ use super::step::Steps;
 use crate::config::AppSpec;
 
 /// Where the answer to an apply goes.
-pub(in crate::supervisor) type Begun = oneshot::Sender<Result<Steps, ApplyError>>;
+pub(crate) type Begun = oneshot::Sender<Result<Steps, ApplyError>>;
 
 /// An app is to be known by another description.
 #[derive(Debug)]
-pub(in crate::supervisor) struct Take {
+pub(crate) struct Take {
     pub(super) app: String,
     pub(super) spec: Arc<AppSpec>,
     pub(super) how: TakeHow,

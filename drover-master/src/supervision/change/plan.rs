@@ -11,7 +11,7 @@ use super::error::{ApplyError, PlanError};
 use super::reread::Reading;
 use super::step::Steps;
 use crate::config::{Change, ConfigError, Description, changes};
-use crate::supervisor::handle::{Request, SupervisorHandle};
+use crate::supervision::handle::{Request, SupervisorHandle};
 
 /// How long it may take to read a description. A file on a dead disk does not hold a session.
 const READ: Duration = Duration::from_secs(10);
