@@ -51,7 +51,6 @@ use crate::machine::attention::Attention;
 use crate::machine::fleet::{Fleet, Outcome};
 use crate::machine::gate::Doing;
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
-use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::AppLog;
 use crate::upkeep::Teller;
@@ -133,8 +132,8 @@ impl Driver {
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
-        let fleet = Fleet::new(Arc::new(Rules::from(&spec)), spec.workers, hook.is_some(), rng);
         let spec = Arc::new(spec);
+        let fleet = Fleet::new(Arc::clone(&spec), spec.workers, hook.is_some(), rng);
         let view = Arc::new(View::new(Arc::clone(&spec), &fleet));
         let shown = fleet.generation();
         let editions = Editions::from([(shown, Edition::closed(spec))]);

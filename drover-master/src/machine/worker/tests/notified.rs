@@ -1,7 +1,7 @@
 //! What a worker notifies, and what becomes of it, on a simulated clock.
 
-use super::tests::*;
-use super::*;
+use super::super::*;
+use super::life::*;
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
 use crate::machine::phase::Phase;
 
