@@ -36,9 +36,9 @@ async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
     if let Err(error) = client.events(since, args.follow).await {
         return report(&error);
     }
-    let mut shown =
-        Shown { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
-    shown.all(&mut client).await
+    let mut printer =
+        Printer { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
+    printer.all(&mut client).await
 }
 
 /// The names that fit nothing there is now. An app that is gone may have events all the same.
@@ -55,7 +55,7 @@ fn unknown<'n>(names: &'n [Name], now: &StatusReply) -> Vec<&'n Name> {
     names.iter().filter(|name| !is_known(name)).collect()
 }
 
-struct Shown<'a> {
+struct Printer<'a> {
     args: &'a EventsArgs,
     /// Names of which nothing was found so far.
     unknown: Vec<&'a Name>,
@@ -65,7 +65,7 @@ struct Shown<'a> {
     until: u64,
 }
 
-impl Shown<'_> {
+impl Printer<'_> {
     async fn all(&mut self, client: &mut ControlClient) -> ExitStatus {
         loop {
             let next = client.next_event().await;
