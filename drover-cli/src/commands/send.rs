@@ -30,13 +30,14 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
         timeout_ms: args.timeout.map_or(0, milliseconds),
         publish: args.publish,
     };
-    if let Err(error) = client.send_message(request).await {
-        return report(&error);
-    }
+    let mut results = match client.send_message(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
     let (mut status, mut delivered, mut interrupt) = (ExitStatus::Done, 0, Interrupt::new());
     loop {
         let next = tokio::select! {
-            next = client.next_sent() => next,
+            next = results.next() => next,
             () = interrupt.pressed() => return ExitStatus::Interrupted,
         };
         match next {
