@@ -67,6 +67,7 @@ mod process;
 mod sentence;
 mod signal_names;
 mod signals;
+mod supervision;
 pub mod supervisor;
 mod sys;
 pub mod turns;

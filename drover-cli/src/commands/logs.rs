@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use drover_master::Colours;
-use drover_master::control::{ClientError, ControlClient, LogFollow};
+use drover_master::control::{Answers, ControlClient, LogFollow};
 use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
 use super::interrupt::Interrupt;
@@ -39,10 +39,11 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
     if let Some(count) = args.lines.filter(|_| !filter.is_everything()) {
         return last_that_match(global, args, client, &filter, count).await;
     }
-    if let Err(error) = client.logs(request(args, args.lines, args.follow)).await {
-        return report(&error);
-    }
-    follow(&mut client, |line| match filter.has(line) {
+    let lines = match client.logs(request(args, args.lines, args.follow)).await {
+        Ok(lines) => lines,
+        Err(error) => return report(&error),
+    };
+    follow(lines, |line| match filter.has(line) {
         true => print(line, args.timestamps),
         false => Ok(()),
     })
@@ -58,18 +59,26 @@ async fn last_that_match(
     count: u32,
 ) -> ExitStatus {
     // From before the lines that are there are asked for, so that none is lost in between.
-    let next = match args.follow {
-        true => match begin_to_follow(global, args).await {
-            Ok(next) => Some(next),
+    let mut second = match args.follow {
+        true => match find::connect(global).await {
+            Ok(second) => Some(second),
             Err(status) => return status,
         },
         false => None,
     };
-    if let Err(error) = client.logs(request(args, None, false)).await {
-        return report(&error);
-    }
+    let next = match &mut second {
+        Some(second) => match second.logs(request(args, Some(0), true)).await {
+            Ok(next) => Some(next),
+            Err(error) => return report(&error),
+        },
+        None => None,
+    };
+    let kept = match client.logs(request(args, None, false)).await {
+        Ok(kept) => kept,
+        Err(error) => return report(&error),
+    };
     let (mut last, mut seen) = (VecDeque::new(), VecDeque::new());
-    let status = follow(&mut client, |line| {
+    let status = follow(kept, |line| {
         if filter.has(line) {
             last.push_back(line.clone());
             last.drain(..last.len().saturating_sub(count as usize));
@@ -83,8 +92,8 @@ async fn last_that_match(
     if printed.is_err() {
         return message::written(printed);
     }
-    let Some(mut next) = next.filter(|_| status == ExitStatus::Done) else { return status };
-    follow(&mut next, |line| {
+    let Some(next) = next.filter(|_| status == ExitStatus::Done) else { return status };
+    follow(next, |line| {
         if let Some(at) = seen.iter().position(|shown| shown == line) {
             seen.remove(at);
             return Ok(());
@@ -94,20 +103,17 @@ async fn last_that_match(
     .await
 }
 
-async fn begin_to_follow(global: &Global, args: &LogsArgs) -> Result<ControlClient, ExitStatus> {
-    let mut next = find::connect(global).await?;
-    next.logs(request(args, Some(0), true)).await.map_err(|error: ClientError| report(&error))?;
-    Ok(next)
-}
-
 fn request(args: &LogsArgs, lines: Option<u32>, follow: bool) -> LogsRequest {
     LogsRequest { names: args.names.iter().map(ToString::to_string).collect(), lines, follow }
 }
 
 /// Hands on each line, until the last.
-async fn follow(client: &mut ControlClient, mut take: impl FnMut(&LogLine) -> io::Result<()>) -> ExitStatus {
+async fn follow(
+    mut lines: Answers<'_, LogFollow>,
+    mut take: impl FnMut(&LogLine) -> io::Result<()>,
+) -> ExitStatus {
     loop {
-        match client.next_log().await {
+        match lines.next().await {
             Ok(Some(LogFollow::Line(line))) => {
                 let taken = take(&line);
                 if taken.is_err() {

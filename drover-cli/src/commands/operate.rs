@@ -1,6 +1,6 @@
 //! `drover start`, `stop`, `restart`, `suspend` and `resume`: apps and workers, one by one or many.
 
-use drover_master::control::{ClientError, ControlClient, Name};
+use drover_master::control::{Answers, Name};
 use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalRequest};
 
 use super::deed::Deed;
@@ -71,10 +71,11 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Ok(client) => client,
         Err(status) => return status,
     };
-    if let Err(error) = client.operate(request).await {
-        return report(&error);
-    }
-    follow(global, client, deed, args.waiting, (&targets, &args.names)).await
+    let results = match client.operate(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
+    follow(global, results, deed, args.waiting, (&targets, &args.names)).await
 }
 
 /// Sends a signal, which takes no time.
@@ -92,23 +93,24 @@ pub(super) async fn signal(global: &Global, args: &SignalArgs) -> ExitStatus {
         Ok(client) => client,
         Err(status) => return status,
     };
-    if let Err(error) = client.signal(request).await {
-        return report(&error);
-    }
-    follow(global, client, Deed::Signal, Waiting { no_wait: false, timeout: None }, (&targets, &args.names))
+    let results = match client.signal(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
+    follow(global, results, Deed::Signal, Waiting { no_wait: false, timeout: None }, (&targets, &args.names))
         .await
 }
 
 /// Tells each result as it comes, until the last, the timeout, or Ctrl-C. What was asked for goes on in any case.
 pub(super) async fn follow(
     global: &Global,
-    mut client: ControlClient,
+    results: Answers<'_, OperationResult>,
     deed: Deed,
     waiting: Waiting,
     (targets, names): (&Targets, &[Name]),
 ) -> ExitStatus {
     let mut interrupt = Interrupt::new();
-    let told = tell_results(&mut client, deed, waiting, targets);
+    let told = tell_results(results, deed, waiting, targets);
     tokio::select! {
         status = told => status,
         () = patience::tell(global, |app| names.iter().any(|name| name.matches_app(&app.name))) => ExitStatus::Done,
@@ -125,15 +127,14 @@ pub(super) async fn follow(
 }
 
 async fn tell_results(
-    client: &mut ControlClient,
+    mut results: Answers<'_, OperationResult>,
     deed: Deed,
     waiting: Waiting,
     targets: &Targets,
 ) -> ExitStatus {
     let mut worst = ExitStatus::Done;
     loop {
-        let result: Result<Option<OperationResult>, ClientError> = client.next_result().await;
-        match result {
+        match results.next().await {
             Ok(Some(result)) => worst = worse(worst, results::tell(&result, deed, waiting.no_wait, targets)),
             Ok(None) => return worst,
             Err(error) => return report(&error),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use drover_master::Share;
-use drover_master::control::{ClientError, ControlClient, Follow, Name};
+use drover_master::control::{Answers, ClientError, Follow, Name};
 use drover_proto::latest::{
     AppStatus, OperationResult, Phase, ReloadRequest, ReloadStep, Share as WireShare, StatusReply,
     UpdateChange, UpdateFailure, share,
@@ -37,12 +37,20 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
         Ok(before) => before,
         Err(error) => return report(&error),
     };
-    let news = match args.waiting.no_wait {
+    // A second connection, for what happens from now on.
+    let mut second = match args.waiting.no_wait {
         true => None,
-        false => match follow(global, &before).await {
-            Ok(news) => Some(news),
+        false => match find::connect(global).await {
+            Ok(second) => Some(second),
             Err(status) => return status,
         },
+    };
+    let news = match &mut second {
+        Some(second) => match second.events(before.last_seq, true).await {
+            Ok(news) => Some(news),
+            Err(error) => return report(&error),
+        },
+        None => None,
     };
     let apps = match args.apps.as_slice() {
         [] => all(&before, step(args)),
@@ -59,13 +67,14 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
         let concerns = |app: &str| apps.iter().any(|name| name.matches_app(app));
         difference::tell_difference(global, concerns).await;
     }
-    if let Err(error) = client.reload(request(args, &apps)).await {
-        return report(&error);
-    }
+    let results = match client.reload(request(args, &apps)).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
     let is_meant = |app: &AppStatus| apps.iter().any(|name| name.matches_app(&app.name));
     let (says, waits) = mpsc::channel(WAITS);
     let mut watch =
-        Watch { client, news, waits, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
+        Watch { results, news, waits, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
     let mut interrupt = Interrupt::new();
     let status = tokio::select! {
         status = watch.until_told() => status,
@@ -93,13 +102,6 @@ fn all(before: &StatusReply, step: ReloadStep) -> Vec<Name> {
     };
     // What is a name to the master is one here.
     before.apps.iter().filter(is_meant).filter_map(|app| app.name.parse().ok()).collect()
-}
-
-/// A second connection, for what happens from now on.
-async fn follow(global: &Global, before: &StatusReply) -> Result<ControlClient, ExitStatus> {
-    let mut news = find::connect(global).await?;
-    news.events(before.last_seq, true).await.map_err(|error| report(&error))?;
-    Ok(news)
 }
 
 fn progress(global: &Global, args: &ReloadArgs) -> Progress {
@@ -154,9 +156,9 @@ fn share(share: Share) -> WireShare {
 
 /// A reload that is waited for.
 struct Watch<'a> {
-    client: ControlClient,
+    results: Answers<'a, OperationResult>,
     /// None once nothing more comes: the reload goes on without its story.
-    news: Option<ControlClient>,
+    news: Option<Answers<'a, Follow>>,
     apps: &'a [Name],
     /// What it waits for, line by line, once that takes long.
     waits: mpsc::Receiver<String>,
@@ -172,7 +174,7 @@ impl Watch<'_> {
         let mut worst = ExitStatus::Done;
         loop {
             tokio::select! {
-                result = self.client.next_result() => match result {
+                result = self.results.next() => match result {
                     Ok(Some(result)) => worst = worse(worst, self.verdict(&result).await),
                     Ok(None) => return Ok(worst),
                     Err(error) => {
@@ -226,9 +228,9 @@ impl Watch<'_> {
 }
 
 /// The next event; none comes of a connection that is gone.
-async fn next_event(news: &mut Option<ControlClient>) -> Result<Option<Follow>, ClientError> {
+async fn next_event(news: &mut Option<Answers<'_, Follow>>) -> Result<Option<Follow>, ClientError> {
     match news {
-        Some(news) => news.next_event().await,
+        Some(news) => news.next().await,
         None => std::future::pending().await,
     }
 }

@@ -35,14 +35,15 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
         timeout_ms: args.timeout.map_or(0, milliseconds),
         publish: args.publish,
     };
-    if let Err(error) = client.send_message(request).await {
-        return report(&error);
-    }
+    let mut results = match client.send_message(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
     let (mut status, mut delivered, mut interrupt) = (ExitStatus::Done, 0, Interrupt::new());
     let (begun, mut pause) = (Instant::now(), SOON);
     loop {
         let next = tokio::select! {
-            next = client.next_sent() => next,
+            next = results.next() => next,
             () = interrupt.pressed() => return ExitStatus::Interrupted,
             () = tokio::time::sleep(pause), if args.request && !global.quiet => {
                 message::note(&still_waiting(args, delivered, begun.elapsed()));

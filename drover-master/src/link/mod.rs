@@ -6,15 +6,21 @@ mod carry;
 mod connection;
 mod directory;
 mod drained;
+mod news;
 mod place;
+mod reader;
+mod seat;
 mod server;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod token;
+mod words;
 
-pub(crate) use carry::Seat;
-pub(crate) use connection::{Admission, ConnectionId, LinkNews, News};
 pub use directory::DirectoryError;
 pub(crate) use directory::{Directory, marked_places, own_place};
+pub(crate) use news::{Admission, ConnectionId, ConnectionNews, LinkNews};
+pub(crate) use seat::Seat;
 pub(crate) use server::{LinkServer, Outgoing, outgoing};
 pub(crate) use token::Token;

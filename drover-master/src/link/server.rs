@@ -12,8 +12,9 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use super::connection::{ConnectionId, LinkNews, serve};
+use super::connection::serve;
 use super::directory::{Directory, DirectoryError};
+use super::news::{ConnectionId, LinkNews};
 use super::place::{BACKLOG, LinkPlace};
 use crate::listener::UnixPath;
 use crate::process::Account;

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::error::{ApplyError, StepError};
 use super::order::Order;
+use super::request::{Begun, Take, TakeHow};
 use super::run::Runner;
-use super::{ApplyError, Begun, Step, StepError, StepOutcome, Steps, Take, TakeHow};
+use super::step::{Step, StepOutcome, Steps};
 use crate::config::{AppSpec, ChangeClass, Description, changes};
 use crate::handle::BuildError;
 use crate::machine::composite::{AppIndex, CompositeInput, CompositeRules, Plan, Standing};
-use crate::supervisor::driver::{AppNews, Running};
-use crate::supervisor::roster::Entry;
+use crate::supervision::driver::Running;
+use crate::supervision::news::AppNews;
+use crate::supervision::roster::Entry;
 
 impl Running {
-    pub(in crate::supervisor) fn begin_change(
+    pub(in crate::supervision) fn begin_change(
         &mut self,
         wanted: Description,
         by: Arc<str>,
@@ -97,13 +100,13 @@ impl Running {
 
     /// What apps are to each other by the descriptions that they were brought to. None if those are a mixture that waits for
     /// each other: then what the file says stays in force.
-    pub(in crate::supervisor) fn replan(&self) -> Option<CompositeInput> {
+    pub(in crate::supervision) fn replan(&self) -> Option<CompositeInput> {
         let all = self.apps.values().map(|entry| (entry.index, &*entry.spec));
         let plan = Plan::numbered(all).ok()?;
         Some(CompositeInput::Reconfigured { plan, rules: self.rules() })
     }
 
-    pub(in crate::supervisor) fn take(&mut self, take: Take) {
+    pub(in crate::supervision) fn take(&mut self, take: Take) {
         let Take { app, spec, how, taken } = take;
         // The runner waits for the answer as long as this task lives.
         let _ = taken.send(self.try_take(app, spec, how));
@@ -111,7 +114,9 @@ impl Running {
 
     fn try_take(&mut self, app: String, spec: Arc<AppSpec>, how: TakeHow) -> Result<(), StepError> {
         let found = self.apps.values().find(|entry| entry.spec.name == app).map(|entry| entry.index);
-        let Some(index) = found else { return Err(StepError::App(crate::supervisor::AppError::Gone)) };
+        let Some(index) = found else {
+            return Err(StepError::App(crate::supervision::operation::AppError::Gone));
+        };
         let is_alive = matches!(
             self.composite.standing(index),
             Some(Standing::Starting | Standing::Started | Standing::Stopping)
@@ -129,7 +134,7 @@ impl Running {
         Ok(())
     }
 
-    pub(in crate::supervisor) fn forget(&mut self, app: AppIndex) {
+    pub(in crate::supervision) fn forget(&mut self, app: AppIndex) {
         let gone = self.apps.remove(&app);
         if let Some(entry) = gone {
             self.workshop.forget(&entry.spec.name);

@@ -16,7 +16,7 @@ use crate::sys::{DISCARD_WITHIN, EXEC_WITHIN, MAKERS};
 
 /// Who makes processes. Each thread is known by its place, a number below [`MAKERS`].
 #[derive(Debug, Default)]
-pub(super) struct Crew {
+pub(super) struct Succession {
     /// How many threads there are.
     count: usize,
     active: Option<usize>,
@@ -38,7 +38,7 @@ pub(super) enum Need {
     Nothing,
     /// Kill the child of this one.
     Kill(usize),
-    /// Start a thread with this place. If that fails, say [`Crew::not_started`].
+    /// Start a thread with this place. If that fails, say [`Succession::not_started`].
     Start(usize),
     /// Wake this spare: it is its turn.
     Wake(usize),
@@ -46,7 +46,7 @@ pub(super) enum Need {
     Everyone,
 }
 
-impl Crew {
+impl Succession {
     /// For tests that run beside others.
     #[cfg(test)]
     pub(super) fn with_places_from(first: usize) -> Self {
@@ -126,14 +126,14 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     /// Lets the active one hang, and tells what comes of it.
-    fn hang(crew: &mut Crew, now: &mut Instant) -> Need {
-        let active = crew.active.expect("one is active");
-        crew.begin(*now);
-        assert_eq!(crew.look(*now + EXEC_WITHIN - SECOND / 2), Need::Nothing);
-        assert_eq!(crew.look(*now + EXEC_WITHIN), Need::Kill(active));
-        assert_eq!(crew.look(*now + EXEC_WITHIN), Need::Nothing, "it is given time to die");
+    fn hang(succession: &mut Succession, now: &mut Instant) -> Need {
+        let active = succession.active.expect("one is active");
+        succession.begin(*now);
+        assert_eq!(succession.look(*now + EXEC_WITHIN - SECOND / 2), Need::Nothing);
+        assert_eq!(succession.look(*now + EXEC_WITHIN), Need::Kill(active));
+        assert_eq!(succession.look(*now + EXEC_WITHIN), Need::Nothing, "it is given time to die");
         *now += EXEC_WITHIN + DISCARD_WITHIN;
-        crew.look(*now)
+        succession.look(*now)
     }
 
     #[expect(clippy::disallowed_methods, reason = "any instant does, to count from")]
@@ -143,56 +143,56 @@ mod tests {
 
     #[test]
     fn who_is_done_in_time_is_left_alone() {
-        let (mut crew, now) = (Crew::default(), start());
-        assert_eq!(crew.fill(), Need::Start(0));
-        crew.begin(now);
-        assert!(!crew.end(0));
-        assert_eq!(crew.look(now + 60 * SECOND), Need::Nothing, "nobody is at work");
-        crew.begin(now + 60 * SECOND);
-        assert_eq!(crew.look(now + 61 * SECOND), Need::Nothing, "what counts is this child");
+        let (mut succession, now) = (Succession::default(), start());
+        assert_eq!(succession.fill(), Need::Start(0));
+        succession.begin(now);
+        assert!(!succession.end(0));
+        assert_eq!(succession.look(now + 60 * SECOND), Need::Nothing, "nobody is at work");
+        succession.begin(now + 60 * SECOND);
+        assert_eq!(succession.look(now + 61 * SECOND), Need::Nothing, "what counts is this child");
     }
 
     #[test]
     fn a_child_that_dies_of_the_kill_costs_no_thread() {
-        let (mut crew, now) = (Crew::default(), start());
-        crew.fill();
-        crew.begin(now);
-        assert_eq!(crew.look(now + EXEC_WITHIN), Need::Kill(0));
-        assert!(crew.end(0), "and its maker knows why it died");
-        assert!(crew.is_active(0));
-        assert_eq!(crew.look(now + 60 * SECOND), Need::Nothing);
+        let (mut succession, now) = (Succession::default(), start());
+        succession.fill();
+        succession.begin(now);
+        assert_eq!(succession.look(now + EXEC_WITHIN), Need::Kill(0));
+        assert!(succession.end(0), "and its maker knows why it died");
+        assert!(succession.is_active(0));
+        assert_eq!(succession.look(now + 60 * SECOND), Need::Nothing);
     }
 
     #[test]
     fn who_comes_back_is_the_next_to_take_over() {
-        let (mut crew, mut now) = (Crew::default(), start());
-        crew.fill();
-        assert_eq!(hang(&mut crew, &mut now), Need::Start(1));
-        assert!(crew.end(0));
-        assert!(!crew.is_active(0), "one of them works");
-        assert_eq!(hang(&mut crew, &mut now), Need::Wake(0));
-        assert!(crew.is_active(0));
+        let (mut succession, mut now) = (Succession::default(), start());
+        succession.fill();
+        assert_eq!(hang(&mut succession, &mut now), Need::Start(1));
+        assert!(succession.end(0));
+        assert!(!succession.is_active(0), "one of them works");
+        assert_eq!(hang(&mut succession, &mut now), Need::Wake(0));
+        assert!(succession.is_active(0));
     }
 
     #[test]
     fn threads_are_bounded_and_the_first_to_come_back_goes_on() {
-        let (mut crew, mut now) = (Crew::default(), start());
-        crew.fill();
+        let (mut succession, mut now) = (Succession::default(), start());
+        succession.fill();
         for place in 1..MAKERS {
-            assert_eq!(hang(&mut crew, &mut now), Need::Start(place));
+            assert_eq!(hang(&mut succession, &mut now), Need::Start(place));
         }
-        assert_eq!(hang(&mut crew, &mut now), Need::Everyone);
-        assert_eq!(crew.fill(), Need::Everyone);
-        assert!(crew.end(4));
-        assert!(crew.is_active(4));
-        assert_eq!(crew.fill(), Need::Nothing);
+        assert_eq!(hang(&mut succession, &mut now), Need::Everyone);
+        assert_eq!(succession.fill(), Need::Everyone);
+        assert!(succession.end(4));
+        assert!(succession.is_active(4));
+        assert_eq!(succession.fill(), Need::Nothing);
     }
 
     #[test]
     fn a_thread_that_could_not_be_started_is_asked_for_again() {
-        let mut crew = Crew::default();
-        assert_eq!(crew.fill(), Need::Start(0));
-        crew.not_started();
-        assert_eq!(crew.fill(), Need::Start(0));
+        let mut succession = Succession::default();
+        assert_eq!(succession.fill(), Need::Start(0));
+        succession.not_started();
+        assert_eq!(succession.fill(), Need::Start(0));
     }
 }

@@ -21,9 +21,10 @@ use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::attempt::{Attempt, Nulls};
-use super::crew::{Crew, Need};
-use super::spawner::{SpawnFailure, SpawnRequest, Told};
+use super::request::{SpawnFailure, SpawnRequest};
+use super::spawn::{Nulls, Spawn};
+use super::succession::{Need, Succession};
+use super::warnings::Warnings;
 use crate::machine::exit::SpawnStep;
 use crate::sys::{DISCARD_WITHIN, EXEC_WITHIN, Forge, MAKERS};
 
@@ -37,12 +38,12 @@ const UNDER_WAY: usize = 8;
 
 /// What the makers share.
 #[derive(Debug)]
-pub(super) struct Shop {
+pub(super) struct SpawnThreads {
     /// Boxed: a bounded queue has all its room from the start, and a request has hundreds of bytes.
     queue: SyncSender<Box<SpawnRequest>>,
     /// Locked by the active maker while it waits.
     requests: Mutex<Receiver<Box<SpawnRequest>>>,
-    crew: Mutex<Crew>,
+    succession: Mutex<Succession>,
     is_turn: Condvar,
     /// Set while a child is waited for: it costs no wakeup unless that takes too long.
     timer: TimerFd,
@@ -50,19 +51,19 @@ pub(super) struct Shop {
     kill: fn(usize),
 }
 
-impl Shop {
-    pub(super) fn open(crew: Crew, kill: fn(usize)) -> io::Result<Arc<Self>> {
+impl SpawnThreads {
+    pub(super) fn open(succession: Succession, kill: fn(usize)) -> io::Result<Arc<Self>> {
         let (queue, requests) = sync_channel(WAITING);
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
-        let (requests, crew) = (Mutex::new(requests), Mutex::new(crew));
-        let shop = Arc::new(Self { queue, requests, crew, is_turn: Condvar::new(), timer, kill });
-        let watched = Arc::clone(&shop);
+        let (requests, succession) = (Mutex::new(requests), Mutex::new(succession));
+        let threads = Arc::new(Self { queue, requests, succession, is_turn: Condvar::new(), timer, kill });
+        let watched = Arc::clone(&threads);
         start_thread("drover-watch", move || watched.watch())?;
-        Ok(shop)
+        Ok(threads)
     }
 
     pub(super) fn take(self: &Arc<Self>, request: SpawnRequest) -> Result<(), SpawnFailure> {
-        let need = self.crew().fill();
+        let need = self.succession().fill();
         if need == Need::Everyone {
             let sentence = format!(
                 "{MAKERS} processes hang while they are made, on a file system that does not answer perhaps, and can't be \
@@ -70,12 +71,12 @@ impl Shop {
             );
             return Err(SpawnFailure { step: SpawnStep::Prepare, errno: libc::ETIMEDOUT, sentence });
         }
-        self.meet(need).map_err(refused)?;
-        self.queue.try_send(Box::new(request)).map_err(|_| refused(Errno::EAGAIN.into()))
+        self.meet(need).map_err(|error| SpawnFailure::refused(&error))?;
+        self.queue.try_send(Box::new(request)).map_err(|_| SpawnFailure::refused(&Errno::EAGAIN.into()))
     }
 
-    fn crew(&self) -> MutexGuard<'_, Crew> {
-        self.crew.lock().unwrap_or_else(PoisonError::into_inner)
+    fn succession(&self) -> MutexGuard<'_, Succession> {
+        self.succession.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn meet(self: &Arc<Self>, need: Need) -> io::Result<()> {
@@ -92,11 +93,11 @@ impl Shop {
             }
             Need::Start(place) => {
                 let started = Forge::new(place).and_then(|forge| {
-                    let shop = Arc::clone(self);
-                    start_thread("drover-spawner", move || shop.make(place, forge))
+                    let threads = Arc::clone(self);
+                    start_thread("drover-spawner", move || threads.make(place, forge))
                 });
                 if started.is_err() {
-                    self.crew().not_started();
+                    self.succession().not_started();
                 }
                 started
             }
@@ -106,7 +107,7 @@ impl Shop {
     /// Looks after the maker whenever the timer has run out.
     fn watch(self: Arc<Self>) {
         while self.timer.wait().is_ok() {
-            let need = self.crew().look(now());
+            let need = self.succession().look(now());
             if need == Need::Everyone {
                 tracing::error!(target: "drover::process", "every maker of processes hangs with a child that can't be killed");
             }
@@ -119,54 +120,54 @@ impl Shop {
 
     /// Makes what is asked for, as long as the program runs.
     fn make(&self, place: usize, mut forge: Forge) {
-        let (mut told, mut nulls) = (Told::default(), Nulls::default());
-        let mut under_way: VecDeque<Attempt> = VecDeque::with_capacity(UNDER_WAY);
+        let (mut warnings, mut nulls) = (Warnings::default(), Nulls::default());
+        let mut under_way: VecDeque<Spawn> = VecDeque::with_capacity(UNDER_WAY);
         loop {
             self.wait_for_turn(place);
             let Some(request) = self.next(under_way.is_empty()) else {
                 // Results come in the order of the requests, so that the first of many that fail alike is told as the first.
                 if let Some(first) = under_way.pop_front() {
-                    first.finish(&mut told);
+                    first.finish(&mut warnings);
                 }
                 continue;
             };
-            let mut attempt = Attempt::plan(*request, &mut nulls);
-            if attempt.is_forked() {
-                attempt.fork();
-                under_way.push_back(attempt);
+            let mut spawn = Spawn::plan(*request, &mut nulls);
+            if spawn.is_forked() {
+                spawn.fork();
+                under_way.push_back(spawn);
                 if under_way.len() == UNDER_WAY
                     && let Some(first) = under_way.pop_front()
                 {
-                    first.finish(&mut told);
+                    first.finish(&mut warnings);
                 }
                 continue;
             }
             for earlier in under_way.drain(..) {
-                earlier.finish(&mut told);
+                earlier.finish(&mut warnings);
             }
-            self.crew().begin(now());
+            self.succession().begin(now());
             self.set_timer(Some(EXEC_WITHIN));
-            attempt.make(&mut forge);
+            spawn.make(&mut forge);
             if self.end(place) {
-                attempt.time_out();
+                spawn.time_out();
             }
-            attempt.finish(&mut told);
+            spawn.finish(&mut warnings);
         }
     }
 
     /// Whether the child was killed. The timer is its successor's, if there is one.
     fn end(&self, place: usize) -> bool {
-        let mut crew = self.crew();
-        if crew.is_active(place) {
+        let mut succession = self.succession();
+        if succession.is_active(place) {
             self.set_timer(None);
         }
-        crew.end(place)
+        succession.end(place)
     }
 
     fn wait_for_turn(&self, place: usize) {
-        let mut crew = self.crew();
-        while !crew.is_active(place) {
-            crew = self.is_turn.wait(crew).unwrap_or_else(PoisonError::into_inner);
+        let mut succession = self.succession();
+        while !succession.is_active(place) {
+            succession = self.is_turn.wait(succession).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -174,7 +175,7 @@ impl Shop {
     fn next(&self, is_waited_for: bool) -> Option<Box<SpawnRequest>> {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         if is_waited_for {
-            return Some(requests.recv().expect("the shop holds a sender itself"));
+            return Some(requests.recv().expect("its own struct holds a sender itself"));
         }
         requests.try_recv().ok()
     }
@@ -212,14 +213,6 @@ fn now() -> Instant {
     Instant::now()
 }
 
-pub(super) fn refused(error: io::Error) -> SpawnFailure {
-    SpawnFailure {
-        step: SpawnStep::Prepare,
-        errno: error.raw_os_error().unwrap_or(libc::EAGAIN),
-        sentence: format!("the spawner can't take another request: {error}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
@@ -229,7 +222,8 @@ mod tests {
 
     use super::*;
     use crate::config::{Command, Output};
-    use crate::process::spawner::{Spawned, spawn};
+    use crate::process::request::Spawned;
+    use crate::process::spawn;
     use crate::sys::{give_back, hold};
 
     fn request(
@@ -309,15 +303,16 @@ mod tests {
     #[test]
     fn a_maker_that_hangs_with_its_child_is_replaced_and_tells_of_it_when_it_comes_back() {
         let (_dir, program, hanging) = hanging_program();
-        // Places that the shop of the other tests does not come to; and a kill that does nothing, as in a kernel that is stuck.
-        let crew = Crew::with_places_from(4);
-        let shop = Shop::open(crew, |_| {}).unwrap();
+        // Places that those of the other tests does not come to; and a kill that does nothing, as in a kernel that is stuck.
+        let succession = Succession::with_places_from(4);
+        let threads = SpawnThreads::open(succession, |_| {}).unwrap();
         let (tell, told) = sync_channel(2);
         let tell_of_other = tell.clone();
-        shop.take(request(Command::new(&program), move |result| tell.send(result.map(drop)).unwrap()))
+        threads
+            .take(request(Command::new(&program), move |result| tell.send(result.map(drop)).unwrap()))
             .unwrap();
         let other = Command::new("sleep").arg("300");
-        shop.take(request(other, move |result| tell_of_other.send(result.map(drop)).unwrap())).unwrap();
+        threads.take(request(other, move |result| tell_of_other.send(result.map(drop)).unwrap())).unwrap();
         let next = || told.recv_timeout(Duration::from_secs(30)).expect("it is told");
         next().expect("the successor makes the other");
         give_back(&hanging).unwrap();

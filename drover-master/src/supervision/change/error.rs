@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::handle::{BuildError, OperateError};
-use crate::supervisor::AppError;
+use crate::supervision::operation::AppError;
 
 /// Why it can't be told what is to be changed.
 #[derive(Debug, Clone, thiserror::Error)]

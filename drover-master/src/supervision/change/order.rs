@@ -65,7 +65,7 @@ fn in_order(apps: &[AppSpec]) -> Vec<&AppSpec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Command;
+    use crate::config::Command;
     use crate::config::{Condition, Dependency, Strategy, changes};
 
     fn app(name: &str, depends_on: &[&str]) -> AppSpec {

@@ -59,7 +59,7 @@ enum State {
 
 /// Where the answers to an operation go.
 #[derive(Debug)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     admission: Option<oneshot::Sender<Result<(), AppError>>>,
     verdict: oneshot::Sender<Result<(), AppError>>,
 }

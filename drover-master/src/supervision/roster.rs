@@ -8,7 +8,7 @@ use crate::machine::composite::{AppIndex, Composite, Fate, Standing};
 
 /// Locked for as long as a copy takes, never over an await.
 #[derive(Debug, Clone)]
-pub(super) struct Roster(Arc<Mutex<Listed>>);
+pub(crate) struct Roster(Arc<Mutex<Listed>>);
 
 #[derive(Debug)]
 struct Listed {
@@ -20,33 +20,33 @@ struct Listed {
 
 /// An app, its master, and the description that it was last brought to.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) index: AppIndex,
-    pub(super) master: Master,
-    pub(super) spec: Arc<AppSpec>,
+pub(crate) struct Entry {
+    pub(crate) index: AppIndex,
+    pub(crate) master: Master,
+    pub(crate) spec: Arc<AppSpec>,
 }
 
 impl Roster {
     /// The apps in the order given.
-    pub(super) fn new(apps: Vec<Entry>, settings: Description) -> Self {
+    pub(crate) fn new(apps: Vec<Entry>, settings: Description) -> Self {
         let standings = vec![Standing::Idle; apps.len()];
         Self(Arc::new(Mutex::new(Listed { apps, standings, settings })))
     }
 
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<Entry> {
         self.lock().apps.clone()
     }
 
-    pub(super) fn masters(&self) -> Vec<Master> {
+    pub(crate) fn masters(&self) -> Vec<Master> {
         self.lock().apps.iter().map(|entry| entry.master.clone()).collect()
     }
 
-    pub(super) fn standings(&self) -> Vec<Standing> {
+    pub(crate) fn standings(&self) -> Vec<Standing> {
         self.lock().standings.clone()
     }
 
     /// The apps that wait for others before they are started, and for which.
-    pub(super) fn waits(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn waits(&self) -> Vec<(String, Vec<String>)> {
         let listed = self.lock();
         let name = |place: &usize| listed.apps.get(*place).map(|entry| entry.spec.name.clone());
         let waits =
@@ -59,22 +59,22 @@ impl Roster {
         waits.collect()
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<(Entry, Standing)> {
+    pub(crate) fn find(&self, name: &str) -> Option<(Entry, Standing)> {
         let listed = self.lock();
         let at = listed.apps.iter().position(|entry| entry.spec.name == name)?;
         Some((listed.apps[at].clone(), listed.standings[at].clone()))
     }
 
-    pub(super) fn at(&self, place: usize) -> Option<AppIndex> {
+    pub(crate) fn at(&self, place: usize) -> Option<AppIndex> {
         self.lock().apps.get(place).map(|entry| entry.index)
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.lock().apps.iter().map(|entry| entry.spec.name.clone()).collect()
     }
 
     /// Everything as it runs: of the number of workers, what it was scaled to.
-    pub(super) fn description(&self) -> Description {
+    pub(crate) fn description(&self) -> Description {
         let listed = self.lock();
         let apps = listed.apps.iter().map(|Entry { master, spec, .. }| {
             let mut spec = AppSpec::clone(spec);
@@ -84,18 +84,18 @@ impl Roster {
         Description { apps: apps.collect(), ..listed.settings.clone() }
     }
 
-    pub(super) fn list(&self, apps: Vec<Entry>, composite: &Composite) {
+    pub(crate) fn list(&self, apps: Vec<Entry>, composite: &Composite) {
         let mut listed = self.lock();
         listed.apps = apps;
         listed.stand(composite);
     }
 
-    pub(super) fn show(&self, composite: &Composite) {
+    pub(crate) fn show(&self, composite: &Composite) {
         self.lock().stand(composite);
     }
 
     /// Nobody looks after the apps any more, and their masters are gone too.
-    pub(super) fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         for standing in &mut self.lock().standings {
             if !matches!(standing, Standing::Idle | Standing::Held | Standing::Ended(_)) {
                 *standing = Standing::Ended(Fate::Failed);
@@ -103,7 +103,7 @@ impl Roster {
         }
     }
 
-    pub(super) fn set(&self, settings: Description) {
+    pub(crate) fn set(&self, settings: Description) {
         self.lock().settings = Description { apps: Vec::new(), ..settings };
     }
 

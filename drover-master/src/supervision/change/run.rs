@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::error::StepError;
 use super::order::{Order, Task};
-use super::{Step, StepError, StepOutcome, Take, TakeHow, seam};
+use super::request::{Take, TakeHow};
+use super::seam;
+use super::step::{Step, StepOutcome};
 use crate::config::{AppSpec, ChangeClass};
 use crate::machine::composite::{Fate, Standing};
 use crate::machine::gate;
-use crate::supervisor::handle::{Request, SupervisorHandle};
-use crate::supervisor::{AppError, Operation};
+use crate::supervision::handle::{Request, SupervisorHandle};
+use crate::supervision::operation::{AppError, Operation};
 
 pub(super) struct Runner {
     pub(super) handle: SupervisorHandle,

@@ -11,9 +11,10 @@ use nix::sys::stat::Mode;
 
 use super::command_line::{Passed, c_string, candidates, environment, found};
 use super::explain::explain;
-use super::spawner::{Input, SpawnFailure, SpawnRequest, Spawned, Told};
+use super::request::{SpawnFailure, SpawnRequest, Spawned, StdinSource};
 use super::stamp::Stamp;
 use super::tree::Tree;
+use super::warnings::Warnings;
 use super::{Account, AccountError, limits};
 use crate::config::Output;
 use crate::machine::exit::SpawnStep;
@@ -21,7 +22,7 @@ use crate::sys::{Begun, Child, ChildPlan, Forge, Identity, SpawnError, Stdio, be
 
 /// A process in the making, or a failure that has not been told yet.
 #[derive(Debug)]
-pub(super) struct Attempt {
+pub(super) struct Spawn {
     request: SpawnRequest,
     made: Result<Making, SpawnFailure>,
 }
@@ -56,7 +57,7 @@ struct Known {
     passed: Passed,
 }
 
-impl Attempt {
+impl Spawn {
     /// Prepares everything.
     pub(super) fn plan(request: SpawnRequest, nulls: &mut Nulls) -> Self {
         let made = plan(&request, nulls);
@@ -102,7 +103,7 @@ impl Attempt {
     }
 
     /// Waits until it is a program, and tells who asked for it.
-    pub(super) fn finish(self, told: &mut Told) {
+    pub(super) fn finish(self, warnings: &mut Warnings) {
         let Self { request, made } = self;
         let result = made.and_then(|Making { known, stamp, stage, stdout, stderr }| {
             let child = match stage {
@@ -114,7 +115,8 @@ impl Attempt {
             for error in child.passed_over {
                 if let Some(sentence) = known.limits.sentence(&request.command.limits, error) {
                     let instead = known.limits.instead(error);
-                    told.warn(&request.app, format!("{sentence}; not required, so workers go on {instead}"));
+                    warnings
+                        .warn(&request.app, format!("{sentence}; not required, so workers go on {instead}"));
                 }
             }
             Ok(Spawned { tree: Tree::new(child.pid, child.pidfd, stamp), stdout, stderr })
@@ -185,9 +187,9 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
         notify_fd: request.notify.fd.as_ref().map(|(fd, number)| (Arc::clone(fd), number.cast_signed())),
         tells_watchdog_pid: request.notify.tells_watchdog_pid,
         stdin: match &request.stdin {
-            Input::Socket(socket) => Arc::clone(socket),
-            Input::Open => Arc::new(endless().map_err(prepare)?),
-            Input::Null => nulls.read().map_err(prepare)?,
+            StdinSource::Socket(socket) => Arc::clone(socket),
+            StdinSource::Open => Arc::new(endless().map_err(prepare)?),
+            StdinSource::Null => nulls.read().map_err(prepare)?,
         },
         stdout,
         stderr,

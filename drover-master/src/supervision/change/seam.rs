@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{StepError, StepOutcome};
+use super::error::StepError;
+use super::step::StepOutcome;
 use crate::config::{AppSpec, ChangeClass};
 use crate::handle::{Master, OperateError, Reload};
 use crate::machine::fleet::Count;

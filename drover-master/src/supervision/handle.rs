@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::change::{Begun, Reread, Take};
+use super::change::request::{Begun, Take};
+use super::change::reread::Reread;
 use super::operation::{Answers, AppError, AppRef, Operation};
 use super::roster::Roster;
 use crate::config::{AppSpec, Description};
@@ -18,11 +19,11 @@ use crate::process::OutputLog;
 /// How many requests may wait for the supervisor. It takes each at once.
 const REQUESTS: usize = 256;
 
-pub(super) type Requests = mpsc::Receiver<Request>;
+pub(crate) type Requests = mpsc::Receiver<Request>;
 
 /// A request to the supervisor's task.
 #[derive(Debug)]
-pub(super) enum Request {
+pub(crate) enum Request {
     End {
         how: gate::Request,
         by: Arc<str>,
@@ -66,7 +67,7 @@ pub struct SupervisorHandle {
 }
 
 impl SupervisorHandle {
-    pub(super) fn new(
+    pub(crate) fn new(
         roster: Roster,
         events: EventLog,
         output: OutputLog,
@@ -158,7 +159,7 @@ impl SupervisorHandle {
         self.operate(app.into(), AppOperation::Remove, by)
     }
 
-    /// Ends everything gracefully. [`Supervisor::run`](super::Supervisor::run) tells when it is done.
+    /// Ends everything gracefully. [`Supervisor::run`](crate::supervisor::Supervisor::run) tells when it is done.
     pub async fn shutdown(&self) {
         self.end(gate::Request::Shutdown, "shutdown()").await;
     }
