@@ -84,7 +84,7 @@ fn one_that_dies_of_it_fails_the_reload_and_is_healed() {
         let mut stage = reloading(protocol, 2);
         let ticket = reload(&mut stage);
         stage.end_process(0, ExitStatus::Code(1));
-        assert_eq!(failure(&stage, ticket), "worker 0 exited with code 1 while started");
+        assert_eq!(failure(&stage, ticket), "worker 0 exited with code 1 while ready");
         stage.pass(secs(60));
         assert_eq!((stage.fleet.status().ready, reloaded(&stage).len()), (2, 0));
     }

@@ -34,7 +34,7 @@ fn why_a_probe_failed_is_evidence_of_a_start_that_took_too_long_and_of_no_other_
         ),
         (asked(), exited(), "exited with code 1 while starting"),
         (asked().feed([shutdown()]), term, "was ended by SIGTERM, as asked"),
-        (ready(), exited(), "exited with code 1 while started"),
+        (ready(), exited(), "exited with code 1 while ready"),
     ] {
         let life = life.feed([end]);
         let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
