@@ -58,7 +58,7 @@ async fn dropping_the_last_handle_shuts_the_app_down() {
     assert_eq!(other.snapshot().status.phase, Phase::Started, "one handle is left");
     drop(other);
     assert_eq!(app.until("app_stopping").await.kind.detail(), "asked by the drop of the last handle");
-    assert_eq!(app.exit().await.to_string(), "exited with code 0 while shutting down");
+    assert_eq!(app.exit().await.to_string(), "exited with code 0 while quitting");
     app.until("app_ended").await;
     app.is_gone().await;
 }

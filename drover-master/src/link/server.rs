@@ -13,7 +13,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::connection::serve;
-use super::directory::{Directory, DirectoryError};
+use super::directory::Directory;
+use super::directory_error::DirectoryError;
 use super::news::{ConnectionId, LinkNews};
 use super::place::{BACKLOG, LinkPlace};
 use crate::config::Account;

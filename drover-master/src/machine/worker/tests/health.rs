@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use super::*;
-use crate::config::{Command, HealthCheck, HealthPolicy, ProbeKind};
+use super::super::*;
+use crate::config::{Command, HealthCheck, HealthPolicy, Kind, ProbeKind, ReloadSignal};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, Usage};
 use crate::machine::phase::Phase;
 
@@ -23,11 +23,7 @@ impl Asked {
         (spec.protocol, spec.health, spec.heartbeat) = (protocol, health, None);
         let identity = Identity { slot: SlotIndex(0), generation: Generation(1), id: WorkerId(1) };
         let (now, chance) = (origin(), fastrand::Rng::with_seed(seed));
-        Self {
-            worker: Worker::new(identity, Arc::new(Rules::from(&spec)), now, chance),
-            now,
-            done: Vec::new(),
-        }
+        Self { worker: Worker::new(identity, Arc::new(spec), now, chance), now, done: Vec::new() }
     }
 
     /// One that said that it is ready.
@@ -136,7 +132,7 @@ fn a_worker_is_ready_only_after_its_readiness_has_passed_so_often_in_a_row() {
 /// One that notifies, is watched each 10 s, and has said READY=1, but not passed.
 fn notified(health: HealthPolicy) -> Asked {
     let mut asked = Asked::new(Protocol::Notify, health, 1);
-    Arc::get_mut(&mut asked.worker.rules).unwrap().reload = Some(RELOAD);
+    Arc::get_mut(&mut asked.worker.spec).unwrap().reload = Some(RELOAD);
     asked.worker.watchdog = Watchdog::every(Some(Duration::from_secs(10)));
     asked.feed(WorkerInput::Spawned { pid: 4711 });
     asked.feed(WorkerInput::Notified(Notice::Ready));
@@ -264,7 +260,7 @@ fn the_first_try_is_anywhere_within_an_interval_and_later_ones_a_tenth_around_it
     let mut firsts = Vec::new();
     for seed in 0..100 {
         let mut asked = Asked::new(Protocol::None, policy(), seed);
-        Arc::get_mut(&mut asked.worker.rules).unwrap().start.min_uptime = Duration::ZERO;
+        Arc::get_mut(&mut asked.worker.spec).unwrap().start.min_uptime = Duration::ZERO;
         asked.feed(WorkerInput::Spawned { pid: 4711 });
         firsts.push(asked.tried(None));
         let pause = asked.tried(None);
@@ -328,7 +324,7 @@ fn a_worker_that_lost_its_connection_while_it_was_checked_has_to_come_back() {
 fn a_oneshot_is_asked_nothing_and_both_questions_have_their_own_numbers() {
     let both = HealthPolicy { liveness: Some(check(3, 1)), readiness: Some(check(3, 1)) };
     let mut oneshot = Asked::new(Protocol::Drover, both.clone(), 1);
-    Arc::get_mut(&mut oneshot.worker.rules).unwrap().kind = Kind::Oneshot;
+    Arc::get_mut(&mut oneshot.worker.spec).unwrap().kind = Kind::Oneshot;
     for input in [WorkerInput::Spawned { pid: 1 }, WorkerInput::Connected, WorkerInput::from(Said::Started)] {
         oneshot.feed(input);
     }

@@ -1,4 +1,4 @@
-//! What there was before something is changed: whom names mean, and which process was where.
+//! The workers that names mean, and which process each had before anything is changed.
 
 use std::collections::HashMap;
 
@@ -11,14 +11,14 @@ use crate::exit_status::ExitStatus;
 
 /// The workers that names mean, and their processes.
 #[derive(Debug, Default)]
-pub(super) struct Before {
+pub(super) struct Targets {
     /// By `APP/SLOT`; 0: none.
     pids: HashMap<String, u32>,
     /// How many apps they are of.
     apps: usize,
 }
 
-impl Before {
+impl Targets {
     /// Asks the master.
     pub(super) async fn ask(global: &Global, names: &[Name]) -> Result<Self, ExitStatus> {
         let mut client = find::connect(global).await?;
@@ -27,18 +27,18 @@ impl Before {
     }
 
     fn of(reply: &StatusReply, names: &[Name]) -> Self {
-        let mut before = Self::default();
+        let mut targets = Self::default();
         for app in &reply.apps {
             let is_meant = |slot, id: u64| {
                 names.iter().any(|name| name.matches_worker(&app.name, slot, Some(id).filter(|id| *id != 0)))
             };
             let own = app.workers.iter().filter(|worker| worker.role().is_occupant());
             let meant = own.filter(|worker| is_meant(worker.slot, worker.id));
-            let known = before.pids.len();
-            before.pids.extend(meant.map(|worker| (format!("{}/{}", app.name, worker.slot), worker.pid)));
-            before.apps += usize::from(before.pids.len() > known);
+            let known = targets.pids.len();
+            targets.pids.extend(meant.map(|worker| (format!("{}/{}", app.name, worker.slot), worker.pid)));
+            targets.apps += usize::from(targets.pids.len() > known);
         }
-        before
+        targets
     }
 
     /// The process that was in a slot, if one was.
@@ -68,7 +68,7 @@ mod tests {
             vec![app("web", vec![worker(0, 7, 70), worker(1, 0, 0)]), app("mail", vec![worker(0, 8, 80)])];
         let reply = StatusReply { apps, ..Default::default() };
         let of = |names: &[&str]| {
-            Before::of(&reply, &names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>())
+            Targets::of(&reply, &names.iter().map(|name| name.parse().unwrap()).collect::<Vec<_>>())
         };
         assert_eq!(of(&["*"]).extent(), "3 workers of 2 apps");
         assert_eq!(of(&["mail"]).extent(), "1 worker of 1 app");

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// One thing it says.
+/// One line of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Said {
+pub(crate) enum StartReport {
     /// It answers at this socket.
     Serves(PathBuf),
     /// Every app is ready, or has completed. Nothing follows.
@@ -34,11 +34,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// words of 8 KiB that is 8 MiB, once, and then the process ends. More are lost, as they are in no terminal either.
 const WAITING: usize = 2048;
 
-/// Whom it is told. Only a master in the background has somebody.
-static TELLER: Mutex<Option<Teller>> = Mutex::new(None);
+/// Whoever started this master. Only a master in the background reports to somebody.
+static STARTER: Mutex<Option<Starter>> = Mutex::new(None);
 
 /// The thread that writes: whoever says something may be the runtime's, which waits for nobody.
-struct Teller {
+struct Starter {
     lines: SyncSender<Vec<u8>>,
     /// Disconnected when all is written, or the listener has gone.
     ended: Receiver<()>,
@@ -53,8 +53,8 @@ pub(crate) fn begin(listener: UnixStream) -> io::Result<()> {
         let _until_here = has_ended;
         write_all(listener, &waiting);
     };
-    thread::Builder::new().name("drover-said".into()).stack_size(64 * 1024).spawn(tell)?;
-    *TELLER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Teller { lines, ended });
+    thread::Builder::new().name("drover-reports".into()).stack_size(64 * 1024).spawn(tell)?;
+    *STARTER.lock().unwrap_or_else(PoisonError::into_inner) = Some(Starter { lines, ended });
     Ok(())
 }
 
@@ -68,23 +68,23 @@ fn write_all(mut listener: UnixStream, lines: &Receiver<Vec<u8>>) {
 }
 
 /// Says something, if there is a listener, and does not wait until it is heard.
-pub(crate) fn say(said: &Said) {
-    let mut teller = TELLER.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(Teller { lines, .. }) = teller.as_ref() else { return };
-    let Ok(mut line) = serde_json::to_vec(said) else { return };
+pub(crate) fn say(report: &StartReport) {
+    let mut starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(Starter { lines, .. }) = starter.as_ref() else { return };
+    let Ok(mut line) = serde_json::to_vec(report) else { return };
     line.push(b'\n');
     let is_heard = lines.try_send(line).is_ok();
     // With the last line the thread ends, and the listener reads the end.
-    if !is_heard || matches!(said, Said::Ready) {
-        *teller = None;
+    if !is_heard || matches!(report, StartReport::Ready) {
+        *starter = None;
     }
 }
 
 /// Says the last, and waits until all is heard, but not for long. For the end of the process.
 pub(crate) fn end(code: u8) {
-    say(&Said::Ended(code));
-    let teller = TELLER.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(Teller { lines, ended }) = teller {
+    say(&StartReport::Ended(code));
+    let starter = STARTER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(Starter { lines, ended }) = starter {
         drop(lines);
         let _ = ended.recv_timeout(PATIENCE);
     }
@@ -103,23 +103,23 @@ mod tests {
         let long = "x".repeat(4096);
         // Far more than a socket takes: whoever waited would wait for ever.
         for number in 0..500 {
-            say(&Said::Plain(format!("{number} {long}")));
+            say(&StartReport::Plain(format!("{number} {long}")));
         }
         let reader =
             thread::spawn(move || BufReader::new(theirs).lines().map(Result::unwrap).collect::<Vec<_>>());
         end(7);
         let heard = reader.join().unwrap();
-        let said = |line: &String| serde_json::from_str::<Said>(line).unwrap();
+        let report = |line: &String| serde_json::from_str::<StartReport>(line).unwrap();
         assert_eq!(heard.len(), 501);
         assert!(
             heard[..500]
                 .iter()
                 .enumerate()
-                .all(|(number, line)| { said(line) == Said::Plain(format!("{number} {long}")) })
+                .all(|(number, line)| { report(line) == StartReport::Plain(format!("{number} {long}")) })
         );
-        assert_eq!(said(&heard[500]), Said::Ended(7));
+        assert_eq!(report(&heard[500]), StartReport::Ended(7));
         // Nobody listens any more.
-        say(&Said::Ready);
+        say(&StartReport::Ready);
         end(0);
     }
 }

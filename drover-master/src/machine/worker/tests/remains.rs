@@ -1,7 +1,7 @@
 //! What becomes of the rest of a tree: asked or crashed, main process alive or gone, deadline passed or not.
 
-use super::tests::{Life, killed_by, shutdown, spawned};
-use super::*;
+use super::super::*;
+use super::life::{Life, killed_by, shutdown, spawned};
 use crate::config::{Command, StopTo};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, Usage};
 use crate::machine::phase::Phase;
