@@ -1,6 +1,11 @@
 use std::time::Duration;
 
-use crate::config::{AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, OnUpdateFailure, Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy};
+use crate::config::{
+    AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat,
+    Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, OnUpdateFailure, Probe, ProbeKind, Protocol,
+    RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo,
+    Strategy, SuspendSignals, UpdateOrder, UpdatePolicy,
+};
 
 use super::super::*;
 use super::{EVERY_KEY, app, nonzero, of, plain_app, plain_spec, seconds, strings, web, whole};

@@ -4,7 +4,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::ReloadSignal;
-use crate::config::{FailureLimit, HealthCheck, HealthPolicy, Heartbeat, LimitReached, NotifyAccess, Probe, ProbeKind, Protocol, RecyclePolicy, RestartWhen, Stdin};
+use crate::config::{
+    FailureLimit, HealthCheck, HealthPolicy, Heartbeat, LimitReached, NotifyAccess, Probe, ProbeKind,
+    Protocol, RecyclePolicy, RestartWhen, Stdin,
+};
 
 use super::super::*;
 use super::{app, nonzero, seconds, web};
