@@ -46,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         "M-BU-06",
         "a subscription, twice",
-        "With `expects_reply` they are answered by `Accepted`; doing so twice is no error.",
+        "With `expects_reply` they are answered by `Accepted`; doing so twice is not an error.",
         |stage| Box::pin(accepts_a_subscription(stage)),
     )
     .needs(BUS),
