@@ -37,9 +37,9 @@ async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
         Ok(events) => events,
         Err(error) => return report(&error),
     };
-    let mut shown =
-        Shown { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
-    shown.all(events).await
+    let mut printer =
+        Printer { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
+    printer.all(events).await
 }
 
 /// The names that fit nothing there is now. An app that is gone may have events all the same.
@@ -56,7 +56,7 @@ fn unknown<'n>(names: &'n [Name], now: &StatusReply) -> Vec<&'n Name> {
     names.iter().filter(|name| !is_known(name)).collect()
 }
 
-struct Shown<'a> {
+struct Printer<'a> {
     args: &'a EventsArgs,
     /// Names of which nothing was found so far.
     unknown: Vec<&'a Name>,
@@ -66,7 +66,7 @@ struct Shown<'a> {
     until: u64,
 }
 
-impl Shown<'_> {
+impl Printer<'_> {
     async fn all(&mut self, mut events: Answers<'_, Follow>) -> ExitStatus {
         loop {
             let next = events.next().await;

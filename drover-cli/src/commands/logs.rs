@@ -14,7 +14,7 @@ use crate::args::{Global, LogsArgs, StreamArg};
 use crate::exit_status::ExitStatus;
 use crate::output::{clock, message};
 
-/// Before each line, as in the master's own output.
+/// Targets each line, as in the master's own output.
 const PREFIX: Style = AnsiColor::Cyan.on_default();
 
 /// How many lines before those that are followed are looked through for what was shown already: as many as may come between two
@@ -34,16 +34,16 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
         Ok(client) => client,
         Err(status) => return status,
     };
-    let wanted = Wanted::of(args);
+    let filter = Filter::of(args);
     // The master knows how many lines there are, and nothing of which are wanted.
-    if let Some(count) = args.lines.filter(|_| !wanted.is_everything()) {
-        return last_of_wanted(global, args, client, &wanted, count).await;
+    if let Some(count) = args.lines.filter(|_| !filter.is_everything()) {
+        return last_that_match(global, args, client, &filter, count).await;
     }
     let lines = match client.logs(request(args, args.lines, args.follow)).await {
         Ok(lines) => lines,
         Err(error) => return report(&error),
     };
-    follow(lines, |line| match wanted.has(line) {
+    follow(lines, |line| match filter.has(line) {
         true => print(line, args.timestamps),
         false => Ok(()),
     })
@@ -51,11 +51,11 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
 }
 
 /// Only the last lines of those that are wanted, and then, if asked for, those that come.
-async fn last_of_wanted(
+async fn last_that_match(
     global: &Global,
     args: &LogsArgs,
     mut client: ControlClient,
-    wanted: &Wanted,
+    filter: &Filter,
     count: u32,
 ) -> ExitStatus {
     // From before the lines that are there are asked for, so that none is lost in between.
@@ -79,7 +79,7 @@ async fn last_of_wanted(
     };
     let (mut last, mut seen) = (VecDeque::new(), VecDeque::new());
     let status = follow(kept, |line| {
-        if wanted.has(line) {
+        if filter.has(line) {
             last.push_back(line.clone());
             last.drain(..last.len().saturating_sub(count as usize));
         }
@@ -98,7 +98,7 @@ async fn last_of_wanted(
             seen.remove(at);
             return Ok(());
         }
-        if wanted.has(line) { print(line, args.timestamps) } else { Ok(()) }
+        if filter.has(line) { print(line, args.timestamps) } else { Ok(()) }
     })
     .await
 }
@@ -132,14 +132,14 @@ async fn follow(
 }
 
 /// Which lines are shown.
-struct Wanted {
+struct Filter {
     /// In milliseconds since 1970.
     since: Option<u64>,
     until: Option<u64>,
     stream: Option<StreamArg>,
 }
 
-impl Wanted {
+impl Filter {
     fn of(args: &LogsArgs) -> Self {
         let stream = if args.err { Some(StreamArg::Err) } else { args.stream };
         Self { since: args.since.map(|since| since.ms()), until: args.until.map(|until| until.ms()), stream }
@@ -179,17 +179,17 @@ mod tests {
     fn lines_are_wanted_by_their_time_and_stream() {
         let line =
             |time_ms, stream: OutputStream| LogLine { time_ms, stream: stream.into(), ..Default::default() };
-        let wanted = |since, until, stream| Wanted { since, until, stream };
-        for (wanted, line, has) in [
-            (wanted(None, None, None), line(5, OutputStream::Stderr), true),
-            (wanted(Some(5), Some(5), None), line(5, OutputStream::Stdout), true),
-            (wanted(Some(6), None, None), line(5, OutputStream::Stdout), false),
-            (wanted(None, Some(4), None), line(5, OutputStream::Stdout), false),
-            (wanted(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stderr), true),
-            (wanted(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stdout), false),
-            (wanted(None, None, Some(StreamArg::Out)), line(5, OutputStream::Stderr), false),
+        let filter = |since, until, stream| Filter { since, until, stream };
+        for (chosen, line, has) in [
+            (filter(None, None, None), line(5, OutputStream::Stderr), true),
+            (filter(Some(5), Some(5), None), line(5, OutputStream::Stdout), true),
+            (filter(Some(6), None, None), line(5, OutputStream::Stdout), false),
+            (filter(None, Some(4), None), line(5, OutputStream::Stdout), false),
+            (filter(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stderr), true),
+            (filter(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stdout), false),
+            (filter(None, None, Some(StreamArg::Out)), line(5, OutputStream::Stderr), false),
         ] {
-            assert_eq!(wanted.has(&line), has, "{line:?}");
+            assert_eq!(chosen.has(&line), has, "{line:?}");
         }
     }
 }

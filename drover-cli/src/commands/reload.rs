@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
-use super::{already, find, patience, refusal::report};
+use super::{difference, find, patience, refusal::report};
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::output::progress::{Progress, Shown};
+use crate::output::progress::{Mode, Progress};
 
 /// How often the line of a terminal is written again without any news: its time goes on.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -65,7 +65,7 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
     }
     if step(args) == ReloadStep::Begin {
         let concerns = |app: &str| apps.iter().any(|name| name.matches_app(app));
-        already::tell_difference(global, concerns).await;
+        difference::tell_difference(global, concerns).await;
     }
     let results = match client.reload(request(args, &apps)).await {
         Ok(results) => results,
@@ -107,10 +107,10 @@ fn all(before: &StatusReply, step: ReloadStep) -> Vec<Name> {
 fn progress(global: &Global, args: &ReloadArgs) -> Progress {
     let step = step(args);
     let shown = match () {
-        () if args.json => Shown::Json,
-        () if global.quiet => Shown::Nothing,
-        () if io::stderr().is_terminal() => Shown::Live,
-        () => Shown::Lines,
+        () if args.json => Mode::Json,
+        () if global.quiet => Mode::Nothing,
+        () if io::stderr().is_terminal() => Mode::Live,
+        () => Mode::Lines,
     };
     Progress::new(shown, step, args.waiting.no_wait)
 }

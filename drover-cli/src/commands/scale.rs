@@ -3,9 +3,9 @@
 use drover_master::control::Name;
 use drover_proto::latest::{ScaleRequest, ScaleTarget, scale_target};
 
-use super::before::Before;
 use super::deed::Deed;
 use super::operate::follow;
+use super::targets::Targets;
 use super::{find, refusal::report};
 use crate::args::{Global, Scale, ScaleArgs, ScaleCount};
 use crate::exit_status::ExitStatus;
@@ -22,7 +22,7 @@ pub(super) async fn run(global: &Global, args: &ScaleArgs) -> ExitStatus {
         Err(error) => return report(&error),
     };
     let names: Vec<Name> = args.targets.iter().map(|target| target.app.clone()).collect();
-    follow(global, results, Deed::Scale, args.waiting, (&Before::default(), &names)).await
+    follow(global, results, Deed::Scale, args.waiting, (&Targets::default(), &names)).await
 }
 
 fn target(scale: &Scale) -> ScaleTarget {

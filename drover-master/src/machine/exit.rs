@@ -282,7 +282,7 @@ impl fmt::Display for Exit {
                 }
             }
             ExitReason::StatusTaken => {
-                return write!(f, "ended while {}; {TAKEN}", self.during.name().replace('_', " "));
+                return write!(f, "ended while {}; {TAKEN}", self.during.word());
             }
             // Where it stood adds nothing here: it was on its way out, and the cause tells what came before.
             ExitReason::KilledByMaster { cause, status } => {
@@ -309,7 +309,7 @@ impl fmt::Display for Exit {
                 };
             }
         }
-        write!(f, " while {}", self.during.name().replace('_', " "))?;
+        write!(f, " while {}", self.during.word())?;
         self.detail.as_ref().map_or(Ok(()), |detail| write!(f, ": {}", Readable(detail)))
     }
 }
@@ -360,7 +360,7 @@ mod tests {
                 ExitReason::StatusTaken,
                 Phase::Started,
                 None,
-                "ended while started; another part of this program waits for all children, and took its exit status",
+                "ended while ready; another part of this program waits for all children, and took its exit status",
             ),
             (
                 killed(KillCause::StopDeadline, ExitStatus::Taken),
@@ -399,7 +399,7 @@ mod tests {
             sent: Some("at the request of x".into()),
             detail: None,
         };
-        let sentence = "was ended by SIGUSR2, which the master had sent at the request of x, while started";
+        let sentence = "was ended by SIGUSR2, which the master had sent at the request of x, while ready";
         assert_eq!(exit.to_string(), sentence);
     }
 

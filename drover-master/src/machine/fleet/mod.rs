@@ -80,7 +80,8 @@ use super::gate::Doing;
 use super::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use super::phase::Phase;
 use super::restart::LeaveReason;
-use super::worker::{Rules, Worker, WorkerInput};
+use super::worker::{Worker, WorkerInput};
+use crate::config::AppSpec;
 
 /// What a deadline belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,8 +198,8 @@ struct Counts {
 impl Fleet {
     /// An app of `count` slots that does nothing yet. `rng` draws the jitter of its backoff and of the
     /// questions about its workers' health.
-    pub fn new(rules: Arc<Rules>, count: u32, has_hook: bool, rng: fastrand::Rng) -> Self {
-        let current = Release { generation: Generation(1), rules };
+    pub fn new(spec: Arc<AppSpec>, count: u32, has_hook: bool, rng: fastrand::Rng) -> Self {
+        let current = Release { generation: Generation(1), spec };
         Self {
             slots: (0..count).map(|index| Slot::new(SlotIndex(index), current.clone())).collect(),
             newest: current.generation,

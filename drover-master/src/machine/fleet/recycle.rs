@@ -182,11 +182,11 @@ impl Fleet {
     /// The policy that a worker that was ready lives by, and its draw.
     fn limits_of(&mut self, id: WorkerId) -> Option<(RecyclePolicy, f64)> {
         let worker = self.workers.get(&id)?;
-        let rules = worker.rules();
-        if !rules.recycle.is_set() || rules.kind == Kind::Oneshot || worker.started_at().is_none() {
+        let spec = worker.spec();
+        if !spec.recycle.is_set() || spec.kind == Kind::Oneshot || worker.started_at().is_none() {
             return None;
         }
-        let policy = rules.recycle.clone();
+        let policy = spec.recycle.clone();
         let rng = &mut self.rng;
         let draw = *self.recycling.draws.entry(id).or_insert_with(|| 2.0 * rng.f64() - 1.0);
         Some((policy, draw))
@@ -272,7 +272,7 @@ impl Fleet {
         let found = due.find(|(id, reason)| may_be(reason) && self.may_be_recycled(*id)).copied();
         let Some((id, reason)) = found else { return false };
         let Some(worker) = self.workers.get(&id) else { return false };
-        let (slot, policy) = (worker.identity().slot, worker.rules().update.clone());
+        let (slot, policy) = (worker.identity().slot, worker.spec().update.clone());
         let why = match reason {
             // It waited for its turn.
             RecycleReason::Age { limit, .. } => RecycleReason::Age { age: self.served(now, id), limit },
@@ -327,7 +327,7 @@ impl Fleet {
         {
             self.recycling.due.push_back(entry);
         }
-        let policy = self.current.rules.restart.backoff.clone();
+        let policy = self.current.spec.restart.backoff.clone();
         let pause = backoff::delay(&policy, self.recycling.failures, &mut self.rng).max(LEAST_PAUSE);
         self.recycling.failures = self.recycling.failures.saturating_add(1);
         self.recycling.is_paused = true;

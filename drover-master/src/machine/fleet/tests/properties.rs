@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::*;
-use super::stage::{Manner, Stage, exited, killed, rules};
+use super::stage::{Manner, Stage, exited, killed, spec};
 use crate::config::{
     Backoff, FailureLimit, HealthCheck, HealthPolicy, Kind, LimitReached, OnStartFailure, OnUpdateFailure,
     ProbeKind, Protocol, RecyclePolicy, ReloadSignal, RestartWhen, Share, SuspendSignals, UpdateOrder,
@@ -262,32 +262,32 @@ prop_compose! {
         suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
         reload in proptest::option::of(any::<bool>()),
         watchdog in proptest::option::of(Just(Duration::from_secs(3))),
-    ) -> Rules {
-        let mut rules = rules(protocol);
-        rules.kind = kind;
-        rules.start.parallel = NonZeroU32::new(parallel).unwrap();
-        rules.start.min_uptime = Duration::from_millis(min_uptime);
-        rules.start.on_failure = if keep_going { OnStartFailure::KeepGoing } else { OnStartFailure::FailFast };
-        rules.restart.when = when;
-        rules.restart.limit =
+    ) -> AppSpec {
+        let mut spec = spec(protocol);
+        spec.kind = kind;
+        spec.start.parallel = NonZeroU32::new(parallel).unwrap();
+        spec.start.min_uptime = Duration::from_millis(min_uptime);
+        spec.start.on_failure = if keep_going { OnStartFailure::KeepGoing } else { OnStartFailure::FailFast };
+        spec.restart.when = when;
+        spec.restart.limit =
             FailureLimit { count: NonZeroU32::new(count).unwrap(), then, ..FailureLimit::default() };
-        rules.restart.start_limit = start_count.map(|count| {
+        spec.restart.start_limit = start_count.map(|count| {
             FailureLimit { count: NonZeroU32::new(count).unwrap(), then, ..FailureLimit::default() }
         });
-        rules.stop.pre_delay = Duration::from_millis(pre_delay);
+        spec.stop.pre_delay = Duration::from_millis(pre_delay);
         let (initial, max) = (Duration::from_millis(initial), Duration::from_millis(max));
-        rules.restart.backoff = Backoff { initial, max, factor: 2.0, jitter };
-        rules.restart.reset_after = Duration::from_secs(reset_after);
-        rules.restart.fatal_codes = vec![3];
-        rules.update = update;
-        rules.recycle = recycle;
-        rules.health = health;
-        rules.suspend = suspend;
+        spec.restart.backoff = Backoff { initial, max, factor: 2.0, jitter };
+        spec.restart.reset_after = Duration::from_secs(reset_after);
+        spec.restart.fatal_codes = vec![3];
+        spec.update = update;
+        spec.recycle = recycle;
+        spec.health = health;
+        spec.suspend = suspend;
         let is_told = protocol == Protocol::Notify;
         let reload = reload.filter(|_| protocol != Protocol::Drover && kind == Kind::Service);
-        rules.reload = reload.map(|waits| ReloadSignal { signal: 1, waits: waits && is_told });
-        rules.watchdog = watchdog.filter(|_| protocol != Protocol::None);
-        rules
+        spec.reload = reload.map(|waits| ReloadSignal { signal: 1, waits: waits && is_told });
+        spec.watchdog = watchdog.filter(|_| protocol != Protocol::None);
+        spec
     }
 }
 
@@ -303,8 +303,8 @@ impl Stage {
             }
             Op::Scale(count) => drop(self.scale(count)),
             Op::Reload(policy, canary, is_new) => {
-                let rules = Rules::clone(&self.fleet.current.rules);
-                self.reload_to(rules, policy, canary, is_new);
+                let spec = AppSpec::clone(&self.fleet.current.spec);
+                self.reload_to(spec, policy, canary, is_new);
             }
             Op::Renew(whom) => {
                 let target = self.target(whom);
@@ -398,10 +398,10 @@ fn how() -> impl Strategy<Value = Request> {
 proptest! {
     #[test]
     fn whatever_happens_every_worker_and_every_ticket_meets_exactly_one_end(
-        rules in any_rules(), count in 1..6u32, has_hook: bool, can_resume: bool,
+        spec in any_rules(), count in 1..6u32, has_hook: bool, can_resume: bool,
         scripts in vec(vec(manner(), 0..6), 5), ops in vec(op(), 1..120), how in how(),
     ) {
-        let mut stage = Stage::new(rules, count, has_hook);
+        let mut stage = Stage::new(spec, count, has_hook);
         stage.can_resume = can_resume;
         if has_hook {
             stage.witness.longest_pause = Duration::MAX;
@@ -436,7 +436,7 @@ proptest! {
         count in 1..8u32, policy in update(), bad in proptest::option::of((0..8u32, manner())),
         order in vec(any::<usize>(), 1..20), protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None)],
     ) {
-        let mut stage = Stage::new(rules(protocol), count, false).begun();
+        let mut stage = Stage::new(spec(protocol), count, false).begun();
         if let Some((slot, manner)) = bad.filter(|(_, manner)| *manner != Manner::Stuck) {
             stage = stage.script(slot % count, [manner]);
         }

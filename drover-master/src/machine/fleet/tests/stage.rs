@@ -71,22 +71,22 @@ fn origin() -> Instant {
     Instant::now()
 }
 
-/// Rules without chance: pauses of 1, 2, 4 … 30 s, no heartbeat, `parallel` = 2, and everything else at its default.
-pub(super) fn rules(protocol: Protocol) -> Rules {
-    let mut rules = Rules::from(&AppSpec::new("app", Command::new("app")));
-    rules.heartbeat = None;
-    rules.protocol = protocol;
-    rules.start.parallel = NonZeroU32::new(2).unwrap();
-    rules.restart.backoff = Backoff { initial: Duration::from_secs(1), jitter: 0.0, ..rules.restart.backoff };
-    rules
+/// A description without chance: pauses of 1, 2, 4 … 30 s, no heartbeat, `parallel` = 2, and everything else at its default.
+pub(super) fn spec(protocol: Protocol) -> AppSpec {
+    let mut spec = AppSpec::new("app", Command::new("app"));
+    spec.heartbeat = None;
+    spec.protocol = protocol;
+    spec.start.parallel = NonZeroU32::new(2).unwrap();
+    spec.restart.backoff = Backoff { initial: Duration::from_secs(1), jitter: 0.0, ..spec.restart.backoff };
+    spec
 }
 
 impl Stage {
-    pub(super) fn new(rules: Rules, count: u32, has_hook: bool) -> Self {
-        let longest_pause = rules.restart.backoff.max;
+    pub(super) fn new(spec: AppSpec, count: u32, has_hook: bool) -> Self {
+        let longest_pause = spec.restart.backoff.max;
         let rng = fastrand::Rng::with_seed(1);
         Self {
-            fleet: Fleet::new(Arc::new(rules), count, has_hook, rng),
+            fleet: Fleet::new(Arc::new(spec), count, has_hook, rng),
             now: origin(),
             manners: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -105,11 +105,11 @@ impl Stage {
     }
 
     pub(super) fn protocol(count: u32) -> Self {
-        Self::new(rules(Protocol::Drover), count, false)
+        Self::new(spec(Protocol::Drover), count, false)
     }
 
     pub(super) fn plain(count: u32) -> Self {
-        Self::new(rules(Protocol::None), count, false)
+        Self::new(spec(Protocol::None), count, false)
     }
 
     /// An app of protocol workers that has started.
@@ -180,7 +180,7 @@ impl Stage {
         if let Manner::Ends(status) = manner {
             return self.ends_with(id, status);
         }
-        let protocol = self.fleet.workers.get(&id).map(|worker| worker.rules().protocol);
+        let protocol = self.fleet.workers.get(&id).map(|worker| worker.spec().protocol);
         if protocol == Some(Protocol::Notify) && manner != Manner::Dawdles {
             self.happens(id, WorkerInput::Notified(Notice::Ready));
         }
@@ -344,20 +344,20 @@ impl Stage {
         ticket
     }
 
-    /// Asks for a reload by these rules.
+    /// Asks for a reload by this description.
     pub(super) fn reload(&mut self, policy: UpdatePolicy, canary: Option<u32>) -> TicketId {
-        self.reload_to(rules(self.fleet.current.rules.protocol), policy, canary, false)
+        self.reload_to(spec(self.fleet.current.spec.protocol), policy, canary, false)
     }
 
     pub(super) fn reload_to(
         &mut self,
-        rules: Rules,
+        spec: AppSpec,
         policy: UpdatePolicy,
         canary: Option<u32>,
         is_new: bool,
     ) -> TicketId {
         let ticket = self.ticket(Wanted::Replacement);
-        let release = Release { generation: self.fleet.next_generation(), rules: Arc::new(rules) };
+        let release = Release { generation: self.fleet.next_generation(), spec: Arc::new(spec) };
         let reload = Box::new(Reload { release, policy: Some(policy), canary, is_new });
         self.feed(FleetInput::ReloadRequested { ticket, reload, by: "a test".into() });
         ticket
