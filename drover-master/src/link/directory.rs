@@ -10,8 +10,8 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::directory_error::{DirectoryError, LONGEST};
 use super::own_place::own_place;
+use crate::config::Account;
 use crate::listener::PATH_MAX;
-use crate::process::Account;
 
 /// The socket's name in its directory.
 const SOCKET: &str = "worker.sock";

@@ -11,7 +11,7 @@ use thiserror::Error;
 /// # Examples
 ///
 /// ```
-/// use drover_master::config::file::size::{SizeError, parse_size};
+/// use drover_master::config::{SizeError, parse_size};
 ///
 /// assert_eq!(parse_size("64MiB"), Ok(64 * 1024 * 1024));
 /// assert_eq!(parse_size("64"), Err(SizeError::NoUnit { number: "64".into() }));
@@ -29,6 +29,23 @@ pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     // All ones stands for "unlimited".
     let size = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     size.filter(|size| *size != u64::MAX).ok_or(SizeError::TooLarge)
+}
+
+/// Writes a size as [`parse_size`] reads it, in the largest unit that has no fraction.
+///
+/// # Examples
+///
+/// ```
+/// use drover_master::config::format_size;
+///
+/// assert_eq!(format_size(512 << 20), "512MiB");
+/// ```
+#[must_use]
+pub fn format_size(bytes: u64) -> String {
+    let mut binary = UNITS.iter().filter(|(_, factor)| factor.is_power_of_two()).rev();
+    let fits = binary.find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor));
+    let (unit, factor) = fits.unwrap_or(&UNITS[0]);
+    format!("{}{unit}", bytes / factor)
 }
 
 /// Why a text is not a size.
@@ -130,6 +147,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sizes_survive_writing_and_reading(size in 0..u64::MAX) {
+            prop_assert_eq!(parse_size(&format_size(size)), Ok(size));
+        }
+
         #[test]
         fn no_text_panics(text in "\\PC{0,20}|[0-9KMGTiB.]{0,12}") {
             let _ = parse_size(&text);

@@ -1,31 +1,20 @@
-//! Names: of the master, of apps, of sockets. And how a key is shown.
-
-use super::mistake::shown;
+//! Names: of the master, of apps, of sockets.
 
 /// Says what is wrong with a name, if anything is: the message's end and what to do.
 ///
 /// A name becomes part of `app/slot` and `app@id`, of file names and of the colon-separated `LISTEN_FDNAMES`, so
 /// it keeps to characters that mean nothing there.
-pub fn fault(name: &str) -> Option<(String, &'static str)> {
+pub fn name_fault(name: &str) -> Option<(String, &'static str)> {
     if name.is_empty() {
         return Some(("is empty".to_owned(), "use letters, digits, `-`, `_` and `.`"));
     }
     let stranger = name.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')));
     if let Some(stranger) = stranger {
-        let fault = format!("contains `{}`", shown(&stranger.to_string()));
+        let shown = if stranger.is_control() { stranger.escape_debug().to_string() } else { stranger.into() };
+        let fault = format!("contains `{shown}`");
         return Some((fault, "use ASCII letters, digits, `-`, `_` and `.`"));
     }
     (name.len() > LONGEST).then(|| (format!("is {} bytes long", name.len()), "use at most 64 bytes"))
-}
-
-/// A key as one writes it in TOML: bare if it can be.
-pub(super) fn key_shown(key: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if !key.is_empty() && key.chars().all(bare) {
-        shown(key)
-    } else {
-        format!("\"{}\"", shown(key).replace('"', "\\\""))
-    }
 }
 
 /// The longest name, in bytes: with `.sock` and a directory it must fit the 107 bytes of a socket's path.
@@ -38,7 +27,7 @@ mod tests {
     #[test]
     fn names_keep_to_harmless_characters() {
         for name in ["web", "a", "Web-2_b.c", "7", &"x".repeat(64)] {
-            assert_eq!(fault(name), None, "{name}");
+            assert_eq!(name_fault(name), None, "{name}");
         }
         for (name, end) in [
             ("", "is empty"),
@@ -49,15 +38,7 @@ mod tests {
             ("a\u{1b}", "contains `\\u{1b}`"),
             (&"x".repeat(65), "is 65 bytes long"),
         ] {
-            assert_eq!(fault(name).map(|(end, _)| end).as_deref(), Some(end), "{name}");
+            assert_eq!(name_fault(name).map(|(end, _)| end).as_deref(), Some(end), "{name}");
         }
-    }
-
-    #[test]
-    fn keys_are_quoted_where_toml_needs_it() {
-        assert_eq!(key_shown("web-2"), "web-2");
-        assert_eq!(key_shown("a.b"), "\"a.b\"");
-        assert_eq!(key_shown(""), "\"\"");
-        assert_eq!(key_shown("a\"b"), "\"a\\\"b\"");
     }
 }

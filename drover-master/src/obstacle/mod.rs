@@ -1,5 +1,7 @@
 //! What of a valid `drover.toml` would not work on this machine.
 
+mod shell;
+
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -11,10 +13,10 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Group, User};
 use toml_edit::{Document, Item};
 
-use super::mistake::{Mistake, Mistakes, shown};
-use super::model::Config;
-use super::shell;
+use crate::config::file::{Config, Mistake};
+use crate::config::text::mistake::{Mistakes, shown};
 use crate::config::{AppSpec, ListenAddr};
+use crate::process::{limits_out_of_reach, passed_in_vain};
 
 /// Looks for what would fail if the file were run here, by this user, in this environment: a directory or a command that is
 /// not there or can't be used, a socket's directory, a user or a group that does not exist, limits beyond this user's, what is too
@@ -45,14 +47,14 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
         }
     }
     for app in config.apps.iter().map(|app| &app.spec) {
-        for (key, out_of_reach) in crate::limits_out_of_reach(&app.command.limits) {
+        for (key, out_of_reach) in limits_out_of_reach(&app.command.limits) {
             let mistake = found.add(place(&["app", &app.name, "limits", key]), out_of_reach);
             mistake.help(match app.command.limits.is_required {
                 true => "ask for less, or write `required = false`",
                 false => "it is not required, so workers get the nearest that they may have",
             });
         }
-        if let Some(in_vain) = passed_in_vain(app) {
+        if let Some(in_vain) = too_long(app) {
             let keys: Vec<&str> = ["app", &*app.name].into_iter().chain(in_vain.keys()).collect();
             found.add(place(&keys), in_vain.why);
         }
@@ -166,13 +168,13 @@ impl<'a> InVain<'a> {
     }
 }
 
-fn passed_in_vain(app: &AppSpec) -> Option<InVain<'_>> {
+fn too_long(app: &AppSpec) -> Option<InVain<'_>> {
     let bare = || crate::Command::new(&app.command.program).args(&app.command.args);
-    if let Some(why) = crate::passed_in_vain(&bare()) {
+    if let Some(why) = passed_in_vain(&bare()) {
         return Some(InVain { why, variable: None });
     }
     app.command.env.iter().find_map(|(key, value)| {
-        let why = crate::passed_in_vain(&bare().env(key, value))?;
+        let why = passed_in_vain(&bare().env(key, value))?;
         Some(InVain { why, variable: key.to_str() })
     })
 }
@@ -220,7 +222,7 @@ mod tests {
 
     fn told(toml: &str) -> Vec<String> {
         let text = format!("version = 1\n{toml}\n");
-        let config = super::super::parse(&text).unwrap();
+        let config = crate::config::file::parse(&text).unwrap();
         obstacles(&text, &config, None).iter().map(|told| format!("{}: {told}", told.line())).collect()
     }
 

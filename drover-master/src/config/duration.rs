@@ -14,7 +14,7 @@ use thiserror::Error;
 ///
 /// ```
 /// use std::time::Duration;
-/// use drover_master::config::file::units::{DurationError, parse_duration};
+/// use drover_master::config::{DurationError, parse_duration};
 ///
 /// assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
 /// assert_eq!(parse_duration("30"), Err(DurationError::NoUnit { number: "30".into() }));
@@ -66,7 +66,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 ///
 /// ```
 /// use std::time::Duration;
-/// use drover_master::config::file::units::format_duration;
+/// use drover_master::config::format_duration;
 ///
 /// assert_eq!(format_duration(Duration::from_secs(5400)), "1h30m");
 /// assert_eq!(format_duration(Duration::ZERO), "0s");
@@ -83,6 +83,11 @@ pub fn format_duration(duration: Duration) -> String {
         }
     }
     if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// The same, for people.
+pub(crate) fn shown_duration(duration: Duration) -> String {
+    if duration == Duration::MAX { "for ever".to_owned() } else { format_duration(duration) }
 }
 
 /// Why a text is not a duration.
@@ -119,7 +124,7 @@ pub enum DurationError {
         /// The unit that is out of place.
         unit: String,
     },
-    /// More than [`LONGEST`].
+    /// More than ten years.
     #[error("is too long")]
     TooLong,
 }
@@ -145,7 +150,7 @@ impl DurationError {
 }
 
 /// The longest duration that is accepted: ten years, so that adding one to any clock cannot overflow.
-pub const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 
 /// The units and their milliseconds, largest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];

@@ -1,61 +1,64 @@
 //! A cursor over the tables of a parsed file.
 //!
-//! A section asks a [`Reader`] for its keys, one by one; the keys asked for are the keys that exist. When the
+//! A section asks a [`TableReader`] for its keys, one by one; the keys asked for are the keys that exist. When the
 //! section is through, the keys of the table that nobody asked for are mistakes. A table that is absent, or is no
 //! table, reads like an empty one, so that sections need no case for it.
 
+use std::fmt::{self, Display};
 use std::ops::Range;
 
 use toml_edit::{Item, Key, Table, TableLike};
 
 use super::foreign;
-use super::mistake::{Mistake, Mistakes, shown};
-use super::names::key_shown;
+use super::mistake::{KeyPlace, Mistake, Mistakes, key_shown, shown};
 use super::suggest::{did_you_mean, suggest};
-use crate::config::keys;
 
 /// One table of the file, in the middle of being read.
 #[derive(Debug)]
-pub(in crate::config) struct Reader<'t, 'm> {
+pub(crate) struct TableReader<'t, 'm> {
     table: Option<Rows<'t>>,
     path: String,
     span: Range<usize>,
     asked: Vec<&'static str>,
-    missing: Vec<Missing>,
+    missing: Vec<MissingKey>,
     mistakes: &'m mut Mistakes<'t>,
 }
 
-impl<'t> Reader<'t, '_> {
+impl<'t> TableReader<'t, '_> {
     /// Reads the file's outermost table.
-    pub(super) fn root<T>(
+    pub(crate) fn root<T>(
         table: &'t Table,
         mistakes: &mut Mistakes<'t>,
-        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+        read: impl FnOnce(&mut TableReader<'t, '_>) -> T,
     ) -> T {
-        Reader::section(Some(Rows(table)), String::new(), 0..0, mistakes, read)
+        TableReader::section(Some(Rows(table)), String::new(), 0..0, mistakes, read)
     }
 
     /// Reads a table under a key of this one.
-    pub(super) fn table<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Reader<'t, '_>) -> T) -> T {
+    pub(crate) fn table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut TableReader<'t, '_>) -> T,
+    ) -> T {
         let (table, path, span) = match self.entry(key) {
             Some(entry) => (entry.table(self.mistakes), entry.path, entry.key_span),
             None => (None, joined(&self.path, key), self.span.clone()),
         };
-        Reader::section(table, path, span, self.mistakes, read)
+        TableReader::section(table, path, span, self.mistakes, read)
     }
 
     /// Reads a table of tables with names of the user's choice: `[key.NAME]`, in file order.
-    pub(super) fn named_tables<T>(
+    pub(crate) fn named_tables<T>(
         &mut self,
         key: &'static str,
-        mut read: impl FnMut(&mut Reader<'t, '_>, &Entry<'t>) -> T,
+        mut read: impl FnMut(&mut TableReader<'t, '_>, &KeyValue<'t>) -> T,
     ) -> Vec<T> {
         let rows = self.entry(key).map(|entry| entry.rows(self.mistakes)).unwrap_or_default();
         rows.into_iter()
             .map(|entry| {
                 let table = entry.table(self.mistakes);
                 let (path, span) = (entry.path.clone(), entry.key_span.clone());
-                Reader::section(table, path, span, self.mistakes, |reader| read(reader, &entry))
+                TableReader::section(table, path, span, self.mistakes, |reader| read(reader, &entry))
             })
             .collect()
     }
@@ -65,87 +68,67 @@ impl<'t> Reader<'t, '_> {
         path: String,
         span: Range<usize>,
         mistakes: &mut Mistakes<'t>,
-        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+        read: impl FnOnce(&mut TableReader<'t, '_>) -> T,
     ) -> T {
         let (asked, missing) = (Vec::new(), Vec::new());
-        let mut reader = Reader { table, path, span, asked, missing, mistakes };
+        let mut reader = TableReader { table, path, span, asked, missing, mistakes };
         let result = read(&mut reader);
         reader.finish();
         result
     }
 
     /// Asks for a key.
-    pub(super) fn entry(&mut self, key: &'static str) -> Option<Entry<'t>> {
+    pub(crate) fn entry(&mut self, key: &'static str) -> Option<KeyValue<'t>> {
         self.asked.push(key);
         let (key, item) = self.table.as_ref()?.0.get_key_value(key)?;
-        Some(Entry::new(&self.path, key, item))
+        Some(KeyValue::new(&self.path, key, item))
     }
 
     /// Asks for a value that may be absent.
-    pub(super) fn optional<T>(
+    pub(crate) fn optional<T>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
+        read: impl FnOnce(&KeyValue<'t>, &mut Mistakes<'t>) -> Option<T>,
     ) -> Option<T> {
         let entry = self.entry(key)?;
         read(&entry, self.mistakes)
     }
 
     /// Asks for a value that must be there.
-    pub(super) fn required<T>(
+    pub(crate) fn required<T>(
         &mut self,
         key: &'static str,
         help: &'static str,
-        read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
+        read: impl FnOnce(&KeyValue<'t>, &mut Mistakes<'t>) -> Option<T>,
     ) -> Option<T> {
         match self.entry(key) {
             Some(entry) => read(&entry, self.mistakes),
             None => {
-                let message = format!("missing key `{key}`{}", self.in_here());
-                self.miss(key, message, help);
+                self.miss_key(key, help);
                 None
             }
         }
     }
 
-    /// Asks for a key of the table, by its name here; `required` is the help if it has to be there. Whether nothing is wrong with it.
-    pub(in crate::config) fn key<S>(
-        &mut self,
-        key: &keys::Key<S>,
-        name: &'static str,
-        required: Option<&'static str>,
-        into: &mut S,
-    ) -> bool {
-        let Some(entry) = self.entry(name) else {
-            if let Some(help) = required {
-                let message = format!("missing key `{name}`{}", self.in_here());
-                self.miss(name, message, help);
-            }
-            return required.is_none();
-        };
-        // To say that there is none is right wherever it has no meaning.
-        if let Some((fault, help)) = key.needs(into).filter(|_| !entry.item.is_bool()) {
-            self.mistakes.add(entry.key_span.clone(), format!("{} {fault}", entry.path)).help(help);
+    /// Notes that a key is absent, unless this turns out to be because it is misspelt, or there is no table.
+    pub(crate) fn miss(&mut self, key: &'static str, message: impl Into<String>, help: &'static str) {
+        if self.table.is_some() {
+            self.missing.push(MissingKey { key, message: message.into(), help });
         }
-        let is_right = key.read(into, &entry, self.mistakes);
-        self.mistakes.note_place(&entry, is_right);
-        is_right
     }
 
-    /// Notes that a key is absent, unless this turns out to be because it is misspelt, or there is no table.
-    pub(super) fn miss(&mut self, key: &'static str, message: impl Into<String>, help: &'static str) {
-        if self.table.is_some() {
-            self.missing.push(Missing { key, message: message.into(), help });
-        }
+    /// Notes that a key is absent that must be there.
+    pub(crate) fn miss_key(&mut self, key: &'static str, help: &'static str) {
+        self.miss(key, format!("missing key `{key}`{}", self.in_here()), help);
     }
 
     /// The dotted path of this table.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// Where mistakes are noted.
-    pub(super) fn mistakes(&mut self) -> &mut Mistakes<'t> {
+    pub(crate) fn mistakes(&mut self) -> &mut Mistakes<'t> {
         self.mistakes
     }
 
@@ -188,7 +171,7 @@ impl<'t> Reader<'t, '_> {
 }
 
 #[cfg(test)]
-impl Reader<'_, '_> {
+impl TableReader<'_, '_> {
     /// Notes the keys that there are in this table; a name of the user's choice is `*`.
     fn note_asked(&mut self) {
         let named =
@@ -207,48 +190,61 @@ impl Reader<'_, '_> {
 
 /// A key and what it holds.
 #[derive(Clone, Debug)]
-pub(in crate::config) struct Entry<'t> {
+pub(crate) struct KeyValue<'t> {
     /// The key itself.
-    pub(super) name: &'t str,
+    pub(crate) name: &'t str,
     /// The whole dotted path, as messages show it.
-    pub(in crate::config) path: String,
+    pub(crate) path: String,
     /// The item under the key.
-    pub(in crate::config) item: &'t Item,
+    pub(crate) item: &'t Item,
     /// Where the key stands.
-    pub(super) key_span: Range<usize>,
+    pub(crate) key_span: Range<usize>,
     /// Where the value stands; the key's place if it has none of its own, as an implied table.
-    pub(in crate::config) span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
-impl<'t> Entry<'t> {
+impl<'t> KeyValue<'t> {
     fn new(parent: &str, key: &'t Key, item: &'t Item) -> Self {
         let key_span = key.span().unwrap_or(0..0);
         let span = item.as_value().and_then(|value| value.span()).unwrap_or(key_span.clone());
         Self { name: key.get(), path: joined(parent, key.get()), item, key_span, span }
     }
 
+    /// Notes what is wrong with the value, after the key's path; the answer takes the help.
+    pub(crate) fn refuse<'m>(&self, mistakes: &'m mut Mistakes<'t>, fault: impl Display) -> &'m mut Mistake {
+        mistakes.add(self.span.clone(), format!("{} {fault}", self.path))
+    }
+
+    /// Where it stands, and whether its value is right.
+    pub(crate) fn place(&self, is_right: bool) -> KeyPlace {
+        let elements = self.item.as_array().into_iter().flatten();
+        KeyPlace {
+            key_span: self.key_span.clone(),
+            span: self.span.clone(),
+            elements: elements.map(|element| element.span().unwrap_or(self.span.clone())).collect(),
+            is_text: self.item.is_str(),
+            is_right,
+        }
+    }
+
     /// Reads this as a table.
-    pub(in crate::config) fn section<T>(
+    pub(crate) fn section<T>(
         &self,
         mistakes: &mut Mistakes<'t>,
-        read: impl FnOnce(&mut Reader<'t, '_>) -> T,
+        read: impl FnOnce(&mut TableReader<'t, '_>) -> T,
     ) -> T {
         let table = self.table(mistakes);
-        Reader::section(table, self.path.clone(), self.key_span.clone(), mistakes, read)
+        TableReader::section(table, self.path.clone(), self.key_span.clone(), mistakes, read)
     }
 
     /// The entries of this table; none, and a mistake, if it is no table.
-    pub(super) fn rows(&self, mistakes: &mut Mistakes<'t>) -> Vec<Self> {
+    pub(crate) fn rows(&self, mistakes: &mut Mistakes<'t>) -> Vec<Self> {
         self.table(mistakes).map(|rows| rows.entries(&self.path).collect()).unwrap_or_default()
     }
 
     /// Notes that this is not the kind of value it should be; the answer takes the help.
-    pub(in crate::config) fn mistype<'m>(
-        &self,
-        mistakes: &'m mut Mistakes<'t>,
-        expected: &str,
-    ) -> &'m mut Mistake {
-        mistakes.add(self.span.clone(), format!("{} is {}, not {expected}", self.path, kind(self.item)))
+    pub(crate) fn mistype<'m>(&self, mistakes: &'m mut Mistakes<'t>, expected: &str) -> &'m mut Mistake {
+        self.refuse(mistakes, format_args!("is {}, not {expected}", kind(self.item)))
     }
 
     fn table(&self, mistakes: &mut Mistakes<'t>) -> Option<Rows<'t>> {
@@ -269,7 +265,7 @@ impl<'t> Entry<'t> {
 }
 
 #[derive(Debug)]
-struct Missing {
+struct MissingKey {
     key: &'static str,
     message: String,
     help: &'static str,
@@ -279,17 +275,17 @@ struct Missing {
 struct Rows<'t>(&'t dyn TableLike);
 
 impl<'t> Rows<'t> {
-    fn entries(&self, path: &str) -> impl Iterator<Item = Entry<'t>> {
+    fn entries(&self, path: &str) -> impl Iterator<Item = KeyValue<'t>> {
         let table = self.0;
         table
             .iter()
             .filter_map(move |(key, _)| table.get_key_value(key))
-            .map(move |(key, item)| Entry::new(path, key, item))
+            .map(move |(key, item)| KeyValue::new(path, key, item))
     }
 }
 
-impl std::fmt::Debug for Rows<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(key, _)| key)).finish()
     }
 }

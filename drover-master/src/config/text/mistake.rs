@@ -1,4 +1,4 @@
-//! Mistakes: where, what and what to do; and how they are shown.
+//! Mistakes in a text: where, what and what to do; and how they are shown.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -6,9 +6,6 @@ use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-
-use super::model::Config;
-use super::reader::Entry;
 
 /// One mistake in a `drover.toml`.
 ///
@@ -39,13 +36,13 @@ impl Mistake {
     }
 
     /// Adds what to do about it.
-    pub(in crate::config) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
         self.help = Some(help.into());
         self
     }
 
     /// Points at a further place; the first label is of the mistake's own place if it has the same span.
-    pub(super) fn label(&mut self, span: Range<usize>, label: impl Into<String>) -> &mut Self {
+    pub(crate) fn label(&mut self, span: Range<usize>, label: impl Into<String>) -> &mut Self {
         self.labels.push((span, label.into()));
         self
     }
@@ -110,13 +107,13 @@ impl fmt::Display for Mistake {
 
 /// Every mistake of a `drover.toml`; at least one.
 ///
-/// Its `Display` has one line for each, with line and column; [`ConfigError::render`] shows them in the text.
+/// Its `Display` has one line for each, with line and column; [`ParseError::render`] shows them in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
+pub struct ParseError {
     mistakes: Vec<Mistake>,
 }
 
-impl ConfigError {
+impl ParseError {
     /// The mistakes in file order.
     #[must_use]
     pub fn mistakes(&self) -> &[Mistake] {
@@ -139,7 +136,7 @@ impl ConfigError {
     }
 }
 
-impl ConfigError {
+impl ParseError {
     /// Shows what is no mistake as one is shown, but as warnings.
     #[must_use]
     pub fn render_warnings(warnings: &[Mistake], path: &str, text: &str, colour: bool) -> String {
@@ -150,7 +147,7 @@ impl ConfigError {
     }
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.mistakes.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
@@ -160,34 +157,34 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl Error for ConfigError {}
+impl Error for ParseError {}
 
 /// Where a key stands, and its value.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) key_span: Range<usize>,
-    pub(super) span: Range<usize>,
+pub(crate) struct KeyPlace {
+    pub(crate) key_span: Range<usize>,
+    pub(crate) span: Range<usize>,
     /// Those of an array, one by one.
-    pub(super) elements: Vec<Range<usize>>,
-    pub(super) is_text: bool,
+    pub(crate) elements: Vec<Range<usize>>,
+    pub(crate) is_text: bool,
     /// Whether its value is one that the key takes.
-    pub(super) is_right: bool,
+    pub(crate) is_right: bool,
 }
 
 /// The mistakes found so far in one text.
 #[derive(Debug)]
-pub(in crate::config) struct Mistakes<'t> {
+pub(crate) struct Mistakes<'t> {
     text: &'t str,
     found: Vec<Mistake>,
     /// Where the keys stand that have been read, by their paths.
-    places: HashMap<String, Place>,
+    places: HashMap<String, KeyPlace>,
     /// The keys that were asked for: those that there are.
     #[cfg(test)]
-    pub(super) asked: Vec<String>,
+    pub(crate) asked: Vec<String>,
 }
 
 impl<'t> Mistakes<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
+    pub(crate) fn new(text: &'t str) -> Self {
         Self {
             text,
             found: Vec::new(),
@@ -198,55 +195,47 @@ impl<'t> Mistakes<'t> {
     }
 
     /// Notes a mistake; the answer takes its help and labels.
-    pub(in crate::config) fn add(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Mistake {
+    pub(crate) fn add(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Mistake {
         let index = self.found.len();
         self.found.push(Mistake::new(self.text, span, message.into()));
         &mut self.found[index]
     }
 
-    /// Keeps where a key stands, and whether its value is right.
-    pub(super) fn note_place(&mut self, entry: &Entry<'t>, is_right: bool) {
-        let elements = entry.item.as_array().into_iter().flatten();
-        let place = Place {
-            key_span: entry.key_span.clone(),
-            span: entry.span.clone(),
-            elements: elements.map(|element| element.span().unwrap_or(entry.span.clone())).collect(),
-            is_text: entry.item.is_str(),
-            is_right,
-        };
-        self.places.insert(entry.path.clone(), place);
+    /// Keeps where a key stands.
+    pub(crate) fn note_place(&mut self, path: &str, place: KeyPlace) {
+        self.places.insert(path.to_owned(), place);
     }
 
     /// Where a key stands that the file has, by its path as messages show it.
-    pub(super) fn place(&self, path: &str) -> Option<&Place> {
+    pub(crate) fn place(&self, path: &str) -> Option<&KeyPlace> {
         self.places.get(path)
     }
 
     /// The text of a span, as it stands in the file.
-    pub(super) fn source(&self, span: &Range<usize>) -> &'t str {
+    pub(crate) fn source(&self, span: &Range<usize>) -> &'t str {
         &self.text[within(self.text, span)]
     }
 
     /// What was noted, in file order.
-    pub(super) fn into_found(mut self) -> Vec<Mistake> {
+    pub(crate) fn into_found(mut self) -> Vec<Mistake> {
         self.found.sort_by_key(|mistake| mistake.span.start);
         self.found
     }
 
-    /// Answers with the config if it is whole and nothing was noted, else with what was noted, in file order.
-    pub(super) fn or(self, config: Option<Config>) -> Result<Config, ConfigError> {
-        match config {
-            Some(config) if self.found.is_empty() => Ok(config),
+    /// Answers with what was read if it is whole and nothing was noted, else with what was noted, in file order.
+    pub(crate) fn or<T>(self, read: Option<T>) -> Result<T, ParseError> {
+        match read {
+            Some(read) if self.found.is_empty() => Ok(read),
             _ => {
                 debug_assert!(!self.found.is_empty(), "whoever reads nothing notes why");
-                Err(ConfigError { mistakes: self.into_found() })
+                Err(ParseError { mistakes: self.into_found() })
             }
         }
     }
 }
 
 /// Shows an error that has no place in a text.
-pub(super) fn render_title(title: &str, colour: bool) -> String {
+pub(crate) fn render_title(title: &str, colour: bool) -> String {
     renderer(colour).render(&[Group::with_title(Level::ERROR.primary_title(title))])
 }
 
@@ -255,7 +244,7 @@ fn renderer(colour: bool) -> Renderer {
 }
 
 /// A text of the file as a message may repeat it: without control characters, and not without end.
-pub(in crate::config) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (index, c) in text.chars().enumerate() {
         if index == LONGEST_SHOWN {
@@ -267,6 +256,16 @@ pub(in crate::config) fn shown(text: &str) -> String {
     shown
 }
 
+/// A key as one writes it in TOML: bare if it can be.
+pub(crate) fn key_shown(key: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !key.is_empty() && key.chars().all(bare) {
+        shown(key)
+    } else {
+        format!("\"{}\"", shown(key).replace('"', "\\\""))
+    }
+}
+
 const LONGEST_SHOWN: usize = 80;
 
 /// The part of a span that lies in the text, on whole characters.
@@ -275,4 +274,17 @@ fn within(text: &str, span: &Range<usize>) -> Range<usize> {
         |index: usize| (0..=index.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
     let start = floor(span.start);
     start..floor(span.end).max(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_quoted_where_toml_needs_it() {
+        assert_eq!(key_shown("web-2"), "web-2");
+        assert_eq!(key_shown("a.b"), "\"a.b\"");
+        assert_eq!(key_shown(""), "\"\"");
+        assert_eq!(key_shown("a\"b"), "\"a\\\"b\"");
+    }
 }

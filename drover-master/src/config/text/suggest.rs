@@ -1,7 +1,7 @@
 //! "did you mean": the known word that an unknown one most likely stands for.
 
 /// Finds the word of `known` that looks like a slip of `word`, if one does.
-pub(super) fn suggest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(crate) fn suggest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if word.chars().count() > LONGEST {
         return None;
     }
@@ -22,7 +22,7 @@ pub(super) fn suggest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
 }
 
 /// Says "did you mean" if there is a likely word, else lists the words that exist.
-pub(super) fn help(word: &str, known: &[&str]) -> String {
+pub(crate) fn help(word: &str, known: &[&str]) -> String {
     match suggest(word, known.iter().copied()) {
         Some(known) => did_you_mean(known),
         None => format!("write {}", one_of(known)),
@@ -30,12 +30,12 @@ pub(super) fn help(word: &str, known: &[&str]) -> String {
 }
 
 /// The question for one word.
-pub(super) fn did_you_mean(known: &str) -> String {
+pub(crate) fn did_you_mean(known: &str) -> String {
     format!("did you mean `{known}`?")
 }
 
 /// Lists words: "`a`, `b` or `c`".
-pub(super) fn one_of(words: &[&str]) -> String {
+pub(crate) fn one_of(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

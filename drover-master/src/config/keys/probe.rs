@@ -1,20 +1,21 @@
-//! What every probe asks.
+//! What a probe asks, as a file has it.
 
 use std::ops::Range;
 
 use toml_edit::{Array, Value};
 
+use super::address::peer_of;
+use super::surroundings::command;
+use crate::config::text::mistake::{Mistakes, shown};
+use crate::config::text::reader::{KeyValue, TableReader};
+use crate::config::text::value;
 use crate::config::{ConfigError, HttpUrl, ProbeKind, fill_in};
-
-use super::mistake::{Mistakes, shown};
-use super::reader::{Entry, Reader};
-use super::{socket, surroundings, value};
 
 /// What can be asked; a probe has one of these.
 const KINDS: [&str; 3] = ["tcp", "http", "exec"];
 
 /// Reads what is asked, the same of every probe.
-pub(in crate::config) fn question(table: &mut Reader<'_, '_>) -> Option<ProbeKind> {
+pub(super) fn question(table: &mut TableReader<'_, '_>) -> Option<ProbeKind> {
     let kinds = KINDS.map(|key| table.entry(key));
     let [tcp, http, exec] = &kinds;
     let spans: Vec<(&str, Range<usize>)> =
@@ -37,7 +38,7 @@ pub(in crate::config) fn question(table: &mut Reader<'_, '_>) -> Option<ProbeKin
     match (tcp, http, exec) {
         (Some(tcp), ..) => peer(tcp, mistakes).map(|addr| ProbeKind::Tcp { addr }),
         (None, Some(http), _) => url(http, mistakes).map(|url| ProbeKind::Http { url, host, status }),
-        (None, None, Some(exec)) => surroundings::command(exec, mistakes).map(|words| {
+        (None, None, Some(exec)) => command(exec, mistakes).map(|words| {
             let mut words = words.into_iter().map(Into::into);
             ProbeKind::Exec { program: words.next().unwrap_or_default(), args: words.collect() }
         }),
@@ -46,11 +47,11 @@ pub(in crate::config) fn question(table: &mut Reader<'_, '_>) -> Option<ProbeKin
 }
 
 /// An address to connect to; with placeholders it has to be one for the first slot.
-fn peer<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+fn peer<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let text = value::string(entry, mistakes)?;
     match fill_in(text, 0, 1) {
         Ok(first) => {
-            let addr = socket::peer_of(entry, &first, mistakes)?;
+            let addr = peer_of(entry, &first, mistakes)?;
             Some(if text == first { addr } else { text.to_owned() })
         }
         Err(fault) => {
@@ -63,10 +64,10 @@ fn peer<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
 
 /// Asks for a key that stands beside `http`.
 fn of_http<'t, T>(
-    table: &mut Reader<'t, '_>,
+    table: &mut TableReader<'t, '_>,
     key: &'static str,
     is_http: bool,
-    read: impl FnOnce(&Entry<'t>, &mut Mistakes<'t>) -> Option<T>,
+    read: impl FnOnce(&KeyValue<'t>, &mut Mistakes<'t>) -> Option<T>,
 ) -> Option<T> {
     let entry = table.entry(key)?;
     if !is_http {
@@ -77,7 +78,7 @@ fn of_http<'t, T>(
     read(&entry, table.mistakes())
 }
 
-fn url<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<HttpUrl> {
+fn url<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<HttpUrl> {
     let text = value::string(entry, mistakes)?;
     match text.parse() {
         Ok(url) => Some(url),
@@ -95,7 +96,7 @@ fn url<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<HttpUrl> {
     }
 }
 
-fn host<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+fn host<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let text = value::filled_string(entry, mistakes)?;
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let message = format!("{} can't stand in a request: `{}`", entry.path, shown(text));
@@ -105,7 +106,7 @@ fn host<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn status<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<u16>> {
+fn status<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<u16>> {
     let code = |value: &Value| {
         value.as_integer().and_then(|code| u16::try_from(code).ok()).filter(|code| (200..=599).contains(code))
     };
@@ -119,7 +120,7 @@ fn status<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<u16>
 }
 
 /// What is asked, as a file has it.
-pub(in crate::config) fn written(kind: &ProbeKind) -> Vec<(&'static str, Value)> {
+pub(super) fn written(kind: &ProbeKind) -> Vec<(&'static str, Value)> {
     match kind {
         ProbeKind::Tcp { addr } => vec![("tcp", addr.into())],
         ProbeKind::Http { url, host, status } => {
