@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use drover_master::logging::LevelFilter;
+use drover_master::logging::Level;
 
 pub use drover_master::config::file as config;
 pub use exit_status::ExitStatus;
@@ -63,11 +63,11 @@ fn tell_where_a_command_stands(error: &mut clap::Error, args: &[OsString]) {
 }
 
 /// What `-v` asks for; `DROVER_LOG` overrules it.
-fn level(verbose: u8) -> LevelFilter {
+fn level(verbose: u8) -> Level {
     match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        0 => Level::Warn,
+        1 => Level::Debug,
+        _ => Level::Trace,
     }
 }
 

@@ -5,8 +5,10 @@
 mod carry;
 mod connection;
 mod directory;
+mod directory_error;
 mod drained;
 mod news;
+mod own_place;
 mod place;
 mod reader;
 mod seat;
@@ -18,9 +20,10 @@ mod tests;
 mod token;
 mod words;
 
-pub use directory::DirectoryError;
-pub(crate) use directory::{Directory, marked_places, own_place};
+pub(crate) use directory::Directory;
+pub use directory_error::DirectoryError;
 pub(crate) use news::{Admission, ConnectionId, ConnectionNews, LinkNews};
+pub(crate) use own_place::{marked_places, own_place};
 pub(crate) use seat::Seat;
 pub(crate) use server::{LinkServer, Outgoing, outgoing};
 pub(crate) use token::Token;

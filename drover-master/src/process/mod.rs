@@ -19,8 +19,6 @@ mod succession;
 mod tree;
 mod warnings;
 
-pub(crate) use account::Account;
-pub use account::AccountError;
 pub use command_line::passed_in_vain;
 pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_gone};
 pub(crate) use holding::{is_held, socket_numbers};
@@ -28,7 +26,7 @@ pub use limits::limits_out_of_reach;
 pub(crate) use output::{
     AppLog, LogNext, LogStream, OutputLog, OutputReader, Tail, remember_files, reopen_files,
 };
-pub use output::{Colours, Line, OutputSink, Stream, flush_output, say_aside, write_output};
+pub use output::{flush_output, say_aside, write_output};
 pub(crate) use predecessor::{MARK, end_remnants, mark};
 pub(crate) use request::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource};
 pub(crate) use spawner::spawn;

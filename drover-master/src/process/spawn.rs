@@ -11,12 +11,12 @@ use nix::sys::stat::Mode;
 
 use super::command_line::{Passed, c_string, candidates, environment, found};
 use super::explain::explain;
+use super::limits;
 use super::request::{SpawnFailure, SpawnRequest, Spawned, StdinSource};
 use super::stamp::Stamp;
 use super::tree::Tree;
 use super::warnings::Warnings;
-use super::{Account, AccountError, limits};
-use crate::config::Output;
+use crate::config::{Account, AccountError, Output};
 use crate::machine::exit::SpawnStep;
 use crate::sys::{Begun, Child, ChildPlan, Forge, Identity, SpawnError, Stdio, begin};
 

@@ -11,6 +11,7 @@
 //! The first step that fails is the last that is tried. An app whose step failed is as it was before.
 
 mod begin;
+mod check;
 mod error;
 mod order;
 mod plan;
