@@ -124,7 +124,7 @@ fn a_second_master_of_the_same_file_is_refused() {
     let changed = home.run(&["up", "-d", "--log", "own.log"]);
     changed.failed(
         1,
-        &[&format!("(pid {pid})"), "the file differs from what runs; `drover apply` changes that"],
+        &[&format!("(pid {pid})"), "the file differs from what it runs; `drover apply` applies the file"],
     );
     assert!(changed.stderr.contains("app.web.start.min_uptime"), "{changed:#?}");
     // Whatever makes new workers gives them what runs, and says so.

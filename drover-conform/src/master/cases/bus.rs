@@ -15,7 +15,7 @@ const BUS: &str = "bus";
 const TOPIC: &str = "drover.conform.topic";
 
 pub(super) const CASES: &[Case] = &[
-    Case::new("M-BU-01", "a request to oneself, and its Reply", "it may be oneself", |stage| {
+    Case::new("M-BU-01", "a request to oneself, and its Reply", "which may be the sender's own", |stage| {
         Box::pin(carries_a_request(stage))
     })
     .needs(BUS),
