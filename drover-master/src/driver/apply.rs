@@ -57,13 +57,13 @@ impl Driver {
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
-                admitted = Some(reply.gate);
+                admitted = reply.gate;
                 let input = FleetInput::OperationRequested { ticket, request, target, by };
                 self.fleet.handle(now, input);
             }
             Input::Requested(Request::Scale { count, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
-                admitted = Some(reply.gate);
+                admitted = reply.gate;
                 let queued = self.listeners.queued();
                 self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, queued, by });
             }
@@ -72,7 +72,7 @@ impl Driver {
             }
             Input::Requested(Request::Signal { target, signal, by, reply }) => {
                 let ticket = self.wait(Waiting::Operation(reply.verdict));
-                admitted = Some(reply.gate);
+                admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
             }
             Input::Requested(Request::History { slot, answer }) => {
@@ -89,7 +89,7 @@ impl Driver {
             }
             Input::Requested(Request::End { how, by, reply }) => {
                 let ticket = self.wait(Waiting::End(reply.verdict));
-                admitted = Some(reply.gate);
+                admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::HandlesDropped => {
@@ -172,11 +172,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn start(
-        &mut self,
-        now: Instant,
-        reply: Reply<(), StartError>,
-    ) -> Option<oneshot::Sender<()>> {
+    pub(super) fn start(&mut self, now: Instant, reply: Reply<StartError>) -> Option<oneshot::Sender<()>> {
         if self.fleet.doing() == Doing::Idle {
             if let Err(error) = self.open() {
                 self.close();
@@ -187,7 +183,7 @@ impl Driver {
         }
         let ticket = self.wait(Waiting::Start(reply.verdict));
         self.fleet.handle(now, FleetInput::StartRequested { ticket });
-        Some(reply.gate)
+        reply.gate
     }
 
     /// Opens what the app is started with.

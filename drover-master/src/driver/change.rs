@@ -21,7 +21,7 @@ impl Driver {
         now: Instant,
         change: Change,
         by: Arc<str>,
-        reply: Reply<(), OperateError>,
+        reply: Reply<OperateError>,
     ) -> Option<oneshot::Sender<()>> {
         let prepared = match change {
             Change::Reload(reload) => self.prepare_reload(reload),
@@ -47,7 +47,7 @@ impl Driver {
             Prepared::Adjustment(release) => FleetInput::AdjustmentRequested { ticket, release },
         };
         self.fleet.handle(now, input);
-        Some(gate)
+        gate
     }
 
     /// Everything that can fail is done before anything changes.

@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use super::End;
 use super::handle::{Request, Requests, SupervisorHandle};
 use super::news::AppNews;
-use super::operation::{Answers, AppError, NotStarted};
+use super::operation::{AppError, NotStarted};
 use super::roster::Entry;
 use super::workshop::Workshop;
+use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
@@ -132,7 +133,7 @@ pub(super) struct Running {
     pub(super) operate_errors: HashMap<TicketId, OperateError>,
     /// The apps that are down because they did not start.
     pub(super) failures: Vec<(AppIndex, StartError)>,
-    pub(super) operations: HashMap<TicketId, (AppIndex, Answers)>,
+    pub(super) operations: HashMap<TicketId, (AppIndex, Reply<AppError>)>,
     last_ticket: u64,
     /// Whether how everything ended has been told.
     is_over: bool,
@@ -210,22 +211,22 @@ impl Running {
     }
 
     pub(super) fn admit(&mut self, ticket: TicketId) {
-        if let Some((_, answers)) = self.operations.get_mut(&ticket) {
-            answers.admit();
+        if let Some((_, reply)) = self.operations.get_mut(&ticket) {
+            reply.admit();
         }
     }
 
     fn input_of_request(&mut self, request: Request) -> Option<CompositeInput> {
         match request {
             Request::End { how, by } => Some(CompositeInput::EndRequested { how, by }),
-            Request::Operate { answers, .. } if self.operations.len() >= OPERATIONS => {
-                answers.answer(Err(AppError::Busy { limit: OPERATIONS }));
+            Request::Operate { reply, .. } if self.operations.len() >= OPERATIONS => {
+                reply.answer(Err(AppError::Busy { limit: OPERATIONS }));
                 None
             }
-            Request::Operate { app, operation, by, answers } => {
+            Request::Operate { app, operation, by, reply } => {
                 self.last_ticket += 1;
                 let ticket = TicketId(self.last_ticket);
-                self.operations.insert(ticket, (app, answers));
+                self.operations.insert(ticket, (app, reply));
                 Some(CompositeInput::OperationRequested { ticket, app, operation, by })
             }
             Request::Apply { wanted, by, begun } => self.begin_change(*wanted, by, begun),

@@ -8,16 +8,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::change::request::{Begun, Take};
 use super::change::reread::Reread;
-use super::operation::{Answers, AppError, AppRef, Operation};
+use super::operation::{AppError, AppRef, REQUESTS};
 use super::roster::Roster;
 use crate::config::{AppSpec, Description};
-use crate::handle::{EventLog, Master};
+use crate::handle::ticket::Reply;
+use crate::handle::{EventLog, Master, Ticket, Unavailable};
 use crate::machine::composite::{AppIndex, AppOperation, Standing};
 use crate::machine::gate;
 use crate::process::OutputLog;
-
-/// How many requests may wait for the supervisor. It takes each at once.
-const REQUESTS: usize = 256;
 
 pub(crate) type Requests = mpsc::Receiver<Request>;
 
@@ -32,7 +30,7 @@ pub(crate) enum Request {
         app: AppIndex,
         operation: AppOperation,
         by: Arc<str>,
-        answers: Answers,
+        reply: Reply<AppError>,
     },
     /// Everything is to be as described.
     Apply {
@@ -50,7 +48,7 @@ pub(crate) enum Request {
 
 /// A supervisor that runs. A clone is the same one.
 ///
-/// Operations on one app begin when they are called; the [`Operation`] that they return only reports. Equal ones join, and a
+/// Operations on one app begin when they are called; the [`Ticket`] that they return only reports. Equal ones join, and a
 /// stop beats a start, which is answered as interrupted. Ask them here and not of an app's own [`Master`]: the supervisor
 /// would take that for the app's end.
 #[derive(Debug, Clone)]
@@ -123,7 +121,7 @@ impl SupervisorHandle {
     ///
     /// The verdict may be any [`AppError`]. An app that did not start can be started again: the supervisor lives on, even if it
     /// is essential, and even if nothing else runs.
-    pub fn start_app<'a>(&self, app: impl Into<AppRef<'a>>, by: impl Into<Arc<str>>) -> Operation {
+    pub fn start_app<'a>(&self, app: impl Into<AppRef<'a>>, by: impl Into<Arc<str>>) -> Ticket<AppError> {
         self.operate(app.into(), AppOperation::Start, by.into())
     }
 
@@ -140,7 +138,7 @@ impl SupervisorHandle {
         app: impl Into<AppRef<'a>>,
         how: gate::Request,
         by: impl Into<Arc<str>>,
-    ) -> Operation {
+    ) -> Ticket<AppError> {
         self.operate(app.into(), AppOperation::Stop(how), by.into())
     }
 
@@ -150,12 +148,12 @@ impl SupervisorHandle {
     /// # Errors
     ///
     /// As [`start_app`](Self::start_app). A worker that does not come back is tried again by the restart policy.
-    pub fn restart_app<'a>(&self, app: impl Into<AppRef<'a>>, by: impl Into<Arc<str>>) -> Operation {
+    pub fn restart_app<'a>(&self, app: impl Into<AppRef<'a>>, by: impl Into<Arc<str>>) -> Ticket<AppError> {
         self.operate(app.into(), AppOperation::Restart, by.into())
     }
 
     /// Ends an app and forgets it, once nothing that stays depends on it.
-    pub(super) fn remove_app(&self, app: &str, by: Arc<str>) -> Operation {
+    pub(super) fn remove_app(&self, app: &str, by: Arc<str>) -> Ticket<AppError> {
         self.operate(app.into(), AppOperation::Remove, by)
     }
 
@@ -184,17 +182,17 @@ impl SupervisorHandle {
         now.saturating_duration_since(self.since)
     }
 
-    fn operate(&self, app: AppRef<'_>, operation: AppOperation, by: Arc<str>) -> Operation {
+    fn operate(&self, app: AppRef<'_>, operation: AppOperation, by: Arc<str>) -> Ticket<AppError> {
         let found = match app {
             AppRef::Name(name) => self.roster.find(name).map(|(entry, _)| entry.index),
             AppRef::Index(place) => self.roster.at(place),
         };
-        let Some(index) = found else { return Operation::refused(self.unknown(app)) };
-        let (asked, answers) = Operation::new();
-        match self.requests.try_send(Request::Operate { app: index, operation, by, answers }) {
-            Ok(()) => asked,
-            Err(mpsc::error::TrySendError::Full(_)) => Operation::refused(AppError::Busy { limit: REQUESTS }),
-            Err(mpsc::error::TrySendError::Closed(_)) => Operation::refused(AppError::Gone),
+        let Some(index) = found else { return Ticket::refused(self.unknown(app)) };
+        let (ticket, reply) = Ticket::waiting();
+        match self.requests.try_send(Request::Operate { app: index, operation, by, reply }) {
+            Ok(()) => ticket,
+            Err(mpsc::error::TrySendError::Full(_)) => Ticket::refused(Unavailable::Busy),
+            Err(mpsc::error::TrySendError::Closed(_)) => Ticket::refused(Unavailable::Gone),
         }
     }
 

@@ -20,7 +20,7 @@ pub use driver::SupervisorEnd;
 pub(crate) use driver::{SupervisorTask, run};
 pub use handle::SupervisorHandle;
 pub use hangup::ReloadWitness;
-pub use operation::{AppError, AppRef, NotStarted, Operation};
+pub use operation::{AppError, AppRef, NotStarted};
 pub(crate) use roster::{Entry, Roster};
 pub(crate) use workshop::Workshop;
 

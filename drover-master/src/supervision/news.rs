@@ -16,7 +16,7 @@ pub(super) enum AppNews {
     /// An end that was asked for stands before a process that does not end.
     Unkillable(AppIndex, u32),
     /// What was passed on to the app's master was let in, and is under way.
-    LetIn(AppIndex, TicketId, Ticket<(), OperateError>),
+    LetIn(AppIndex, TicketId, Ticket<OperateError>),
     Operated(AppIndex, TicketId, Result<(), OperateError>),
     /// An end was carried out, or a reload let in; the app's own events tell the rest.
     Asked,

@@ -1,15 +1,13 @@
-//! An operation on one app of a supervisor: its future, and why it may fail.
+//! An operation on one app of a supervisor: which app, and why it may fail.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tokio::sync::oneshot;
-
-use crate::handle::{EndError, StartError};
+use crate::handle::{EndError, StartError, Unavailable};
 use crate::machine::composite::Fate;
 use crate::machine::gate::DenyReason;
+
+/// How many requests may wait for the supervisor. It takes each at once.
+pub(super) const REQUESTS: usize = 256;
 
 /// Which app of a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,97 +34,6 @@ impl<'a> From<&'a String> for AppRef<'a> {
 impl From<usize> for AppRef<'_> {
     fn from(index: usize) -> Self {
         Self::Index(index)
-    }
-}
-
-/// An operation that has begun. It resolves to the verdict; dropping it cancels nothing.
-#[derive(Debug)]
-#[must_use = "the operation runs without it, but its verdict is lost"]
-pub struct Operation {
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Asked {
-        /// None once it was read.
-        admission: Option<oneshot::Receiver<Result<(), AppError>>>,
-        admitted: Result<(), AppError>,
-        verdict: oneshot::Receiver<Result<(), AppError>>,
-    },
-    Refused(AppError),
-}
-
-/// Where the answers to an operation go.
-#[derive(Debug)]
-pub(crate) struct Answers {
-    admission: Option<oneshot::Sender<Result<(), AppError>>>,
-    verdict: oneshot::Sender<Result<(), AppError>>,
-}
-
-impl Operation {
-    pub(super) fn new() -> (Self, Answers) {
-        let (admission, admitted) = oneshot::channel();
-        let (verdict, answered) = oneshot::channel();
-        let state = State::Asked { admission: Some(admitted), admitted: Ok(()), verdict: answered };
-        (Self { state }, Answers { admission: Some(admission), verdict })
-    }
-
-    pub(super) const fn refused(why: AppError) -> Self {
-        Self { state: State::Refused(why) }
-    }
-
-    /// Waits until the supervisor has accepted the operation, which goes on from then on whoever waits for it. That does not
-    /// take longer than the supervisor's task needs to come to it.
-    ///
-    /// # Errors
-    ///
-    /// [`AppError`] if it was refused. Then that is its verdict too.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future changes nothing; it can be asked again.
-    pub async fn admitted(&mut self) -> Result<(), AppError> {
-        match &mut self.state {
-            State::Refused(why) => Err(why.clone()),
-            State::Asked { admission, admitted, .. } => {
-                if let Some(waiting) = admission {
-                    *admitted = waiting.await.unwrap_or(Err(AppError::Gone));
-                    *admission = None;
-                }
-                admitted.clone()
-            }
-        }
-    }
-}
-
-impl Future for Operation {
-    type Output = Result<(), AppError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.state {
-            State::Asked { verdict, .. } => {
-                Pin::new(verdict).poll(context).map(|answer| answer.unwrap_or(Err(AppError::Gone)))
-            }
-            State::Refused(why) => Poll::Ready(Err(why.clone())),
-        }
-    }
-}
-
-impl Answers {
-    /// It is accepted. Who does not listen any more is no reason to do anything else.
-    pub(super) fn admit(&mut self) {
-        if let Some(admission) = self.admission.take() {
-            let _ = admission.send(Ok(()));
-        }
-    }
-
-    /// It is over; if it was not accepted, it is refused.
-    pub(super) fn answer(self, verdict: Result<(), AppError>) {
-        if let Some(admission) = self.admission {
-            let _ = admission.send(verdict.clone());
-        }
-        let _ = self.verdict.send(verdict);
     }
 }
 
@@ -188,6 +95,15 @@ pub enum AppError {
     /// The supervisor has ended, or was let go.
     #[error("the supervisor has ended")]
     Gone,
+}
+
+impl From<Unavailable> for AppError {
+    fn from(why: Unavailable) -> Self {
+        match why {
+            Unavailable::Gone => Self::Gone,
+            Unavailable::Busy => Self::Busy { limit: REQUESTS },
+        }
+    }
 }
 
 /// An app was not started, because of one that it depends on.

@@ -9,8 +9,8 @@ use crate::machine::ids::TicketId;
 
 impl Running {
     pub(super) fn answer(&mut self, ticket: TicketId, verdict: AppVerdict) {
-        let Some((app, answers)) = self.operations.remove(&ticket) else { return };
-        answers.answer(match verdict {
+        let Some((app, reply)) = self.operations.remove(&ticket) else { return };
+        reply.answer(match verdict {
             AppVerdict::Done => Ok(()),
             AppVerdict::Ending => Err(AppError::Ending),
             AppVerdict::Unknown => {

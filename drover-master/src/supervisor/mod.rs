@@ -7,7 +7,6 @@ mod tests;
 pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
 
 pub use crate::supervision::{
-    AppError, AppRef, ApplyError, End, Fate, NotStarted, Operation, PlanError, Planned, Reading,
-    ReloadWitness, Reread, Standing, Step, StepError, StepOutcome, Steps, SupervisorEnd, SupervisorHandle,
-    difference,
+    AppError, AppRef, ApplyError, End, Fate, NotStarted, PlanError, Planned, Reading, ReloadWitness, Reread,
+    Standing, Step, StepError, StepOutcome, Steps, SupervisorEnd, SupervisorHandle, difference,
 };

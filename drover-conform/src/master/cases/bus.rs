@@ -15,9 +15,12 @@ const BUS: &str = "bus";
 const TOPIC: &str = "drover.conform.topic";
 
 pub(super) const CASES: &[MasterCase] = &[
-    MasterCase::new("M-BU-01", "a request to oneself, and its Reply", "it may be oneself", |stage| {
-        Box::pin(carries_a_request(stage))
-    })
+    MasterCase::new(
+        "M-BU-01",
+        "a request to oneself, and its Reply",
+        "which may be the sender's own",
+        |stage| Box::pin(carries_a_request(stage)),
+    )
     .needs(BUS),
     MasterCase::new("M-BU-02", "a worker that there is not", "there is no worker with that id", |stage| {
         let nobody = Message { scope: Scope::Worker.into(), worker: u64::MAX, ..about_nothing() };
@@ -46,7 +49,7 @@ pub(super) const CASES: &[MasterCase] = &[
     MasterCase::new(
         "M-BU-06",
         "a subscription, twice",
-        "With `expects_reply` they are answered by `Accepted`; doing so twice is no error.",
+        "With `expects_reply` they are answered by `Accepted`; doing so twice is not an error.",
         |stage| Box::pin(accepts_a_subscription(stage)),
     )
     .needs(BUS),

@@ -13,7 +13,7 @@ use crate::worker::stage::{WorkerCase, WorkerStage};
 /// How many answers are left unread, so that the end is a reset (unix(7)).
 const UNREAD: u64 = 100;
 
-const IN_TIME: &str = "So drain and exit by yourself, and within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs: set a timer that ends the process.";
+const IN_TIME: &str = "So drain and exit on your own, within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs: set a timer that ends the process.";
 const CLOSES: &str = "**Whoever reads the end of the stream closes at once.**";
 
 pub(super) const CASES: &[WorkerCase] = &[
@@ -23,7 +23,7 @@ pub(super) const CASES: &[WorkerCase] = &[
     WorkerCase::new(
         "W-HC-02",
         "a worker that gets done exits with 0",
-        "Exit with 0 if you got done.",
+        "Exit with 0 if you finished.",
         |stage| Box::pin(ends_with_success(stage)),
     ),
     WorkerCase::new("W-HC-03", "the master dies while the worker starts", IN_TIME, |stage| {

@@ -68,7 +68,7 @@ impl Session {
     }
 }
 
-fn begin(master: &Master, reload: Reload, step: ReloadStep, by: &str) -> Ticket<(), OperateError> {
+fn begin(master: &Master, reload: Reload, step: ReloadStep, by: &str) -> Ticket<OperateError> {
     match step {
         ReloadStep::Promote => master.promote_for(by),
         ReloadStep::Abort => master.abort_for(by),

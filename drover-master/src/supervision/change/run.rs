@@ -10,10 +10,11 @@ use super::request::{Take, TakeHow};
 use super::seam;
 use super::step::{Step, StepOutcome};
 use crate::config::{AppSpec, ChangeClass};
+use crate::handle::Ticket;
 use crate::machine::composite::{Fate, Standing};
 use crate::machine::gate;
 use crate::supervision::handle::{Request, SupervisorHandle};
-use crate::supervision::operation::{AppError, Operation};
+use crate::supervision::operation::AppError;
 
 pub(super) struct Runner {
     pub(super) handle: SupervisorHandle,
@@ -57,7 +58,7 @@ impl Runner {
         }
         let (new, known): (Vec<Task>, Vec<Task>) =
             wave.into_iter().partition(|task| task.class == ChangeClass::Add);
-        let starts: Vec<(Task, Operation)> = new
+        let starts: Vec<(Task, Ticket<AppError>)> = new
             .into_iter()
             .map(|task| {
                 let start = self.handle.start_app(&task.spec.name, Arc::clone(&self.by));
@@ -142,13 +143,13 @@ impl Runner {
         }
     }
 
-    fn start(&self, app: &str) -> Operation {
+    fn start(&self, app: &str) -> Ticket<AppError> {
         self.handle.start_app(app, Arc::clone(&self.by))
     }
 
     /// The apps that go; each waits for those that depend on it.
     async fn remove(&self, apps: Vec<String>) {
-        let removals: Vec<(String, Operation)> = apps
+        let removals: Vec<(String, Ticket<AppError>)> = apps
             .into_iter()
             .map(|app| {
                 let removal = self.handle.remove_app(&app, Arc::clone(&self.by));

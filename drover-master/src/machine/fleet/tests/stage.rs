@@ -1,15 +1,14 @@
 //! A fleet, its clock, and a kernel that plays the processes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::witness::{Wanted, Witness};
-use crate::config::{AppSpec, Backoff, Command, Protocol, UpdatePolicy};
+use super::witness::Witness;
+use crate::config::{AppSpec, Backoff, Command, Protocol};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
-use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::{Identity, Notice, Question, Said, WorkerAction};
 
 /// How a process behaves.
@@ -55,7 +54,7 @@ pub(super) struct Stage {
     /// What the hook was asked: who ended, and what the policy would do.
     pub(super) asked: Vec<(Identity, ExitDecision)>,
     pub(super) witness: Witness,
-    tickets: u64,
+    pub(super) tickets: u64,
     /// Whether workers take work again after they have drained.
     pub(super) can_resume: bool,
     /// Slots whose workers fail what they are asked of their health, and which question.
@@ -314,101 +313,9 @@ impl Stage {
         self.clock(until - self.now);
     }
 
-    fn ticket(&mut self, wanted: Wanted) -> TicketId {
-        self.tickets += 1;
-        let ticket = TicketId(self.tickets);
-        self.witness.will_wait(ticket, wanted);
-        ticket
-    }
-
-    /// Asks for a change of some workers.
-    pub(super) fn operate(&mut self, request: SlotRequest, target: Target) -> TicketId {
-        let ticket = self.ticket(Wanted::Workers(Some(request)));
-        self.feed(FleetInput::OperationRequested { ticket, request, target, by: "a test".into() });
-        ticket
-    }
-
-    /// The same of one slot.
-    pub(super) fn operate_on(&mut self, request: SlotRequest, slot: u32) -> TicketId {
-        self.operate(request, Target::Slot(SlotIndex(slot)))
-    }
-
-    pub(super) fn scale(&mut self, count: Count) -> TicketId {
-        self.scale_with(count, BTreeSet::new())
-    }
-
-    /// The same while connections wait in the queues of these slots.
-    pub(super) fn scale_with(&mut self, count: Count, queued: BTreeSet<SlotIndex>) -> TicketId {
-        let ticket = self.ticket(Wanted::Count);
-        self.feed(FleetInput::ScaleRequested { ticket, count, queued, by: "a test".into() });
-        ticket
-    }
-
-    /// Asks for a reload by this description.
-    pub(super) fn reload(&mut self, policy: UpdatePolicy, canary: Option<u32>) -> TicketId {
-        self.reload_to(spec(self.fleet.current.spec.protocol), policy, canary, false)
-    }
-
-    pub(super) fn reload_to(
-        &mut self,
-        spec: AppSpec,
-        policy: UpdatePolicy,
-        canary: Option<u32>,
-        is_new: bool,
-    ) -> TicketId {
-        let ticket = self.ticket(Wanted::Replacement);
-        let release = Release { generation: self.fleet.next_generation(), spec: Arc::new(spec) };
-        let reload = Box::new(Reload { release, policy: Some(policy), canary, is_new });
-        self.feed(FleetInput::ReloadRequested { ticket, reload, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn renew(&mut self, target: Target) -> TicketId {
-        let ticket = self.ticket(Wanted::Replacement);
-        self.feed(FleetInput::RenewalRequested { ticket, target, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn promote(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::Replacement);
-        self.feed(FleetInput::PromotionRequested { ticket, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn abort(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::Word);
-        self.feed(FleetInput::AbortRequested { ticket, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn adjust(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::Word);
-        let release = self.fleet.current.clone();
-        self.feed(FleetInput::AdjustmentRequested { ticket, release });
-        ticket
-    }
-
     /// The generations of the slots' own workers.
     pub(super) fn generations(&self) -> Vec<u64> {
         self.fleet.slots().into_iter().map(|slot| self.slot(slot.0).generation.0).collect()
-    }
-
-    pub(super) fn send_signal(&mut self, target: Target, signal: i32) -> TicketId {
-        let ticket = self.ticket(Wanted::Workers(None));
-        self.feed(FleetInput::SignalRequested { ticket, target, signal, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn start(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::App(Request::Start));
-        self.feed(FleetInput::StartRequested { ticket });
-        ticket
-    }
-
-    pub(super) fn end(&mut self, how: Request) -> TicketId {
-        let ticket = self.ticket(Wanted::App(how));
-        self.feed(FleetInput::EndRequested { ticket, how, by: "a test".into() });
-        ticket
     }
 
     pub(super) fn verdict(&self, ticket: TicketId) -> Option<Verdict> {
