@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::edition::Edition;
-use super::{Driver, Waiting};
+use super::{Driver, Waiter};
 use crate::config::keys::take_live;
 use crate::config::{AppSpec, ConfigError};
 use crate::handle::change::{Change, Reload};
@@ -38,7 +38,7 @@ impl Driver {
             }
         };
         let Reply { verdict, gate } = reply;
-        let ticket = self.wait(Waiting::Operation(verdict));
+        let ticket = self.wait(Waiter::Operation(verdict));
         let input = match prepared {
             Prepared::Reload(reload) => FleetInput::ReloadRequested { ticket, reload, by },
             Prepared::Renewal(target) => FleetInput::RenewalRequested { ticket, target, by },

@@ -35,7 +35,7 @@ pub(crate) enum ConnectionNews {
         can_resume: bool,
         /// Whether it takes messages of the application.
         takes_messages: bool,
-        answer: oneshot::Sender<Result<Admission, (RejectCode, String)>>,
+        answer: oneshot::Sender<Result<WorkerAdmission, (RejectCode, String)>>,
     },
     /// The handshake failed before anybody was asked.
     Refused {
@@ -55,7 +55,7 @@ pub(crate) enum ConnectionNews {
 
 /// Lets a worker in.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub(crate) struct WorkerAdmission {
     pub identity: Identity,
     pub limits: Limits,
     /// How often it is asked for a sign of life; zero: never.

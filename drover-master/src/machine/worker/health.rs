@@ -67,7 +67,7 @@ pub(super) struct Health {
 /// The tries of one question.
 #[derive(Debug, Default)]
 struct Tries {
-    step: Step,
+    step: CheckStep,
     /// In a row.
     passed: u32,
     /// In a row.
@@ -75,7 +75,7 @@ struct Tries {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Step {
+enum CheckStep {
     #[default]
     Off,
     Waiting {
@@ -104,15 +104,15 @@ impl Health {
     pub(super) fn move_by(&mut self, by: Duration) {
         for tries in [&mut self.liveness, &mut self.readiness] {
             match &mut tries.step {
-                Step::Off => {}
-                Step::Waiting { until } => *until = after(*until, by),
-                Step::Asking { is_void, .. } => *is_void = true,
+                CheckStep::Off => {}
+                CheckStep::Waiting { until } => *until = after(*until, by),
+                CheckStep::Asking { is_void, .. } => *is_void = true,
             }
         }
     }
 
     pub(super) fn is_asking(&self) -> bool {
-        [&self.liveness, &self.readiness].iter().any(|tries| matches!(tries.step, Step::Asking { .. }))
+        [&self.liveness, &self.readiness].iter().any(|tries| matches!(tries.step, CheckStep::Asking { .. }))
     }
 
     /// Anywhere within an interval.
@@ -132,8 +132,8 @@ impl Worker {
     /// When it has to be told that a try is due.
     pub fn next_try(&self) -> Option<Instant> {
         let until = |tries: &Tries| match tries.step {
-            Step::Waiting { until } => Some(until),
-            Step::Off | Step::Asking { .. } => None,
+            CheckStep::Waiting { until } => Some(until),
+            CheckStep::Off | CheckStep::Asking { .. } => None,
         };
         until(&self.health.liveness).into_iter().chain(until(&self.health.readiness)).min()
     }
@@ -146,8 +146,8 @@ impl Worker {
             Question::Readiness => &self.health.readiness,
         };
         match tries.step {
-            Step::Asking { number, .. } => Some(number),
-            Step::Off | Step::Waiting { .. } => None,
+            CheckStep::Asking { number, .. } => Some(number),
+            CheckStep::Off | CheckStep::Waiting { .. } => None,
         }
     }
 
@@ -191,18 +191,18 @@ impl Worker {
                 check.map(|check| (check.initial_delay, check.probe.interval)),
                 self.health.tries(question).step,
             ) {
-                (Some((delay, interval)), Step::Off) => {
+                (Some((delay, interval)), CheckStep::Off) => {
                     let offset = match self.state {
                         State::Checking => Duration::ZERO,
                         _ => self.health.within(interval),
                     };
                     let until = after(after(now, delay), offset);
-                    self.health.tries(question).step = Step::Waiting { until };
+                    self.health.tries(question).step = CheckStep::Waiting { until };
                 }
-                (None, Step::Waiting { .. } | Step::Asking { .. }) => {
+                (None, CheckStep::Waiting { .. } | CheckStep::Asking { .. }) => {
                     *self.health.tries(question) = Tries::default();
                 }
-                (Some(_), Step::Waiting { .. } | Step::Asking { .. }) | (None, Step::Off) => {}
+                (Some(_), CheckStep::Waiting { .. } | CheckStep::Asking { .. }) | (None, CheckStep::Off) => {}
             }
         }
     }
@@ -211,8 +211,8 @@ impl Worker {
         for question in Question::ALL {
             let number = self.health.last_try + 1;
             let tries = self.health.tries(question);
-            if matches!(tries.step, Step::Waiting { until } if until <= now) {
-                tries.step = Step::Asking { number, is_void: false };
+            if matches!(tries.step, CheckStep::Waiting { until } if until <= now) {
+                tries.step = CheckStep::Asking { number, is_void: false };
                 self.health.last_try = number;
                 out.push(WorkerAction::Ask { question, number });
             }
@@ -229,9 +229,9 @@ impl Worker {
         let Some(check) = self.check(question).cloned() else { return };
         let tries = self.health.tries(question);
         let is_void = match tries.step {
-            Step::Asking { number: asked, is_void } if asked == number => is_void,
+            CheckStep::Asking { number: asked, is_void } if asked == number => is_void,
             // Nobody waits for it any more.
-            Step::Off | Step::Waiting { .. } | Step::Asking { .. } => return,
+            CheckStep::Off | CheckStep::Waiting { .. } | CheckStep::Asking { .. } => return,
         };
         match &fault {
             None => (tries.passed, tries.failed) = (tries.passed.saturating_add(1), 0),
@@ -243,7 +243,7 @@ impl Worker {
             _ => check.probe.interval,
         };
         let until = after(now, self.health.about(interval));
-        self.health.tries(question).step = Step::Waiting { until };
+        self.health.tries(question).step = CheckStep::Waiting { until };
         match question {
             Question::Liveness => self.judge_liveness(now, &check, fault, out),
             Question::Readiness => self.judge_readiness(now, &check, fault, out),
@@ -279,7 +279,7 @@ impl Worker {
                 self.become_started(now, out);
                 // From here on it is asked at another time than those that became ready with it.
                 let until = after(now, self.health.within(check.probe.interval));
-                self.health.readiness.step = Step::Waiting { until };
+                self.health.readiness.step = CheckStep::Waiting { until };
             }
             // Evidence, should its start deadline pass.
             (State::Checking, _, Some(reason)) => self.unready = Some(reason),

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::reloading::Stage;
+use super::reloading::ReloadStage;
 use super::{DeadlineKind, Link, Rung, State, Worker, WorkerAction};
 use crate::config::{Kind, Protocol};
 use crate::machine::deadlines::after;
@@ -100,6 +100,6 @@ impl Worker {
 
     /// Whether it is taken to have reloaded if it lives.
     pub(super) fn is_trusted(&self) -> bool {
-        self.reloading.is_some_and(|reloading| reloading.stage == Stage::Trusted)
+        self.reloading.is_some_and(|reloading| reloading.stage == ReloadStage::Trusted)
     }
 }
