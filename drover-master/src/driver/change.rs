@@ -77,7 +77,7 @@ impl Driver {
         let generation = self.fleet.next_generation();
         self.editions.insert(generation, edition);
         let release = Release { generation, spec };
-        Ok(Prepared::Reload(Box::new(crate::machine::fleet::Reload { release, policy, canary, is_new })))
+        Ok(Prepared::Reload(Box::new(crate::machine::fleet::ReloadPlan { release, policy, canary, is_new })))
     }
 
     fn resolved(&self, mut spec: AppSpec) -> Result<AppSpec, ConfigError> {
@@ -112,7 +112,7 @@ impl Driver {
 /// A change that has been checked.
 #[derive(Debug)]
 enum Prepared {
-    Reload(Box<crate::machine::fleet::Reload>),
+    Reload(Box<crate::machine::fleet::ReloadPlan>),
     Renewal(Target),
     Promotion,
     Abort,

@@ -20,7 +20,7 @@ use crate::link::{ConnectionId, ConnectionNews, LinkNews, Seat, Token, WorkerAdm
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
-use crate::machine::worker::{Said, WorkerAction, WorkerInput};
+use crate::machine::worker::{WorkerAction, WorkerInput, WorkerReport};
 use crate::patience::within;
 
 /// How many refusals are kept for processes whose news has not come yet. Only workers in creation can need one, and
@@ -68,7 +68,7 @@ impl Driver {
                 let id = self.connections.get(&connection).copied();
                 // An Error about anything but what it was asked last is no matter.
                 let matters = |id: &WorkerId| match &said {
-                    Said::Failed { asked, .. } => {
+                    WorkerReport::Failed { asked, .. } => {
                         self.contacts.get(id).is_some_and(|contact| contact.asked == Some(*asked))
                     }
                     _ => true,

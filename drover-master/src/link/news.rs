@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Token;
 use super::seat::Seat;
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 /// Tells connections apart, in the whole process: a worker may come back on a new one, and late news of an app's last run may
 /// come in the next.
@@ -48,7 +48,7 @@ pub(crate) enum ConnectionNews {
         is_final: bool,
     },
     /// The worker said something. `taken`: dropped when that has had its effect, for what has to precede the frames after it.
-    Said { said: Said, seq: u64, taken: Option<oneshot::Sender<()>> },
+    Said { said: WorkerReport, seq: u64, taken: Option<oneshot::Sender<()>> },
     /// The connection has ended. With trouble, the peer is to blame.
     Lost { trouble: Option<Arc<str>> },
 }

@@ -28,7 +28,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{DeadlineKind, Link, RECONNECT_WITHIN, State, Worker, WorkerAction};
+use super::{DeadlineKind, LinkState, RECONNECT_WITHIN, Worker, WorkerAction, WorkerState};
 use crate::config::{HealthCheck, Kind, Protocol};
 use crate::machine::deadlines::after;
 use crate::machine::exit::KillCause;
@@ -153,13 +153,13 @@ impl Worker {
 
     /// Whether it is started, and has not failed its readiness since.
     pub fn is_ready(&self) -> bool {
-        self.state == State::Started && self.health.unready.is_none()
+        self.state == WorkerState::Started && self.health.unready.is_none()
     }
 
     /// Why it takes no work though it is started, or what keeps it from that, as far as is known.
     pub fn unready(&self) -> Option<&Arc<str>> {
         match self.state {
-            State::Starting | State::Checking => self.unready.as_ref(),
+            WorkerState::Starting | WorkerState::Checking => self.unready.as_ref(),
             _ => self.health.unready.as_ref(),
         }
     }
@@ -169,7 +169,7 @@ impl Worker {
         if self.check(Question::Readiness).is_none() {
             return self.become_started(now, out);
         }
-        self.enter(State::Checking, out);
+        self.enter(WorkerState::Checking, out);
         if !matches!(self.deadline, Some((DeadlineKind::Start, _))) {
             // Its uptime was no limit but the aim, so the limit begins here.
             self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
@@ -178,13 +178,13 @@ impl Worker {
 
     /// Begins what is to be asked in this state, and ends what is not.
     pub(super) fn follow_health(&mut self, now: Instant) {
-        if self.state != State::Started {
+        if self.state != WorkerState::Started {
             self.health.unready = None;
         }
         for question in Question::ALL {
             let wanted = match question {
-                Question::Liveness => self.state == State::Started,
-                Question::Readiness => matches!(self.state, State::Started | State::Checking),
+                Question::Liveness => self.state == WorkerState::Started,
+                Question::Readiness => matches!(self.state, WorkerState::Started | WorkerState::Checking),
             };
             let check = self.check(question).filter(|_| wanted && !self.is_dead);
             match (
@@ -193,7 +193,7 @@ impl Worker {
             ) {
                 (Some((delay, interval)), CheckStep::Off) => {
                     let offset = match self.state {
-                        State::Checking => Duration::ZERO,
+                        WorkerState::Checking => Duration::ZERO,
                         _ => self.health.within(interval),
                     };
                     let until = after(after(now, delay), offset);
@@ -239,7 +239,7 @@ impl Worker {
             Some(_) => (tries.passed, tries.failed) = (0, tries.failed.saturating_add(1)),
         }
         let interval = match self.state {
-            State::Checking => check.probe.interval.min(WHILE_STARTING),
+            WorkerState::Checking => check.probe.interval.min(WHILE_STARTING),
             _ => check.probe.interval,
         };
         let until = after(now, self.health.about(interval));
@@ -275,20 +275,20 @@ impl Worker {
         let passes = self.health.readiness.passed >= check.successes.get();
         let fails = self.health.readiness.failed >= check.failures.get();
         match (&self.state, &self.health.unready, fault) {
-            (State::Checking, _, None) if passes => {
+            (WorkerState::Checking, _, None) if passes => {
                 self.become_started(now, out);
                 // From here on it is asked at another time than those that became ready with it.
                 let until = after(now, self.health.within(check.probe.interval));
                 self.health.readiness.step = CheckStep::Waiting { until };
             }
             // Evidence, should its start deadline pass.
-            (State::Checking, _, Some(reason)) => self.unready = Some(reason),
-            (State::Started, None, Some(reason)) if fails => {
+            (WorkerState::Checking, _, Some(reason)) => self.unready = Some(reason),
+            (WorkerState::Started, None, Some(reason)) if fails => {
                 self.health.unready = Some(Arc::clone(&reason));
                 out.push(WorkerAction::ReportUnready { reason });
             }
-            (State::Started, Some(_), Some(reason)) => self.health.unready = Some(reason),
-            (State::Started, Some(_), None) if passes => {
+            (WorkerState::Started, Some(_), Some(reason)) => self.health.unready = Some(reason),
+            (WorkerState::Started, Some(_), None) if passes => {
                 self.health.unready = None;
                 out.push(WorkerAction::ReportReadyAgain);
             }
@@ -298,7 +298,10 @@ impl Worker {
 
     /// It was lost while it was checked, which its start deadline bounded until now.
     pub(super) fn wait_for_reconnect(&mut self, now: Instant) {
-        if self.spec.protocol == Protocol::Drover && self.link == Link::Lost && self.state == State::Started {
+        if self.spec.protocol == Protocol::Drover
+            && self.link == LinkState::Lost
+            && self.state == WorkerState::Started
+        {
             self.set_deadline(DeadlineKind::Reconnect, now + RECONNECT_WITHIN);
         }
     }

@@ -18,7 +18,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DeadlineKind, State, Worker, WorkerAction};
+use super::{DeadlineKind, Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines::after;
 
 /// How much earlier than the signal the begin of a reload may seem to be, before it is another's: two clocks are read one after
@@ -45,7 +45,7 @@ pub(super) enum ReloadStage {
 impl Worker {
     /// Sends the signal.
     pub(super) fn reload_asked(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        let Some(reload) = self.spec.reload.filter(|_| self.state == State::Started) else {
+        let Some(reload) = self.spec.reload.filter(|_| self.state == WorkerState::Started) else {
             return out.push(WorkerAction::ReportNotReloaded { why: "it is not ready" });
         };
         self.delivered(reload.signal, "to reload it".into());
