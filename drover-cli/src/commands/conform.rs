@@ -105,7 +105,9 @@ fn chosen(
     let cases: Vec<_> = cases.filter(|about| only.is_none_or(|only| only.matches(about.id))).collect();
     match only {
         Some(only) if cases.is_empty() => {
-            message::error_text(&format!("no case fits `{only}`; `drover conform {side} --list` shows them"));
+            message::error_text(&format!(
+                "no case matches `{only}`; `drover conform {side} --list` shows them"
+            ));
             Err(ExitStatus::Usage)
         }
         _ => Ok(cases),

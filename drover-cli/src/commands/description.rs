@@ -72,7 +72,7 @@ impl Reread for Source {
             _ => &self.file,
         };
         if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
-            return Err(format!("error: {} is no regular file", file.display()));
+            return Err(format!("error: {} is not a regular file", file.display()));
         }
         let config = config::load(file).map_err(|error| error.render(coloured))?;
         // Whoever asks may be in another directory.

@@ -22,7 +22,7 @@ use crate::transcript::Log;
 pub struct Settings {
     /// The worker's command: the program, then its arguments.
     pub command: Vec<OsString>,
-    /// How long the first start may take, until the worker connects and again until it is ready: it may install something.
+    /// How long the first start may take to connect, and then to be ready: it may install something.
     /// Default: 5 minutes.
     pub first_start: Duration,
     /// The same of every later start. Default: 10 s. Shorter blames a worker for a busy machine; longer holds up a run whose

@@ -112,7 +112,7 @@ enum FoundUser {
 
 #[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn find_user(name: &str) -> Result<FoundUser, AccountError> {
-    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    let failed = |errno: Errno| AccountError::Lookup { name: name.to_owned(), errno: errno as i32 };
     match id(name)? {
         Some(uid) => {
             let found = User::from_uid(Uid::from_raw(uid)).map_err(failed)?;
@@ -127,7 +127,7 @@ fn find_user(name: &str) -> Result<FoundUser, AccountError> {
 
 #[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn find_group(name: &str) -> Result<u32, AccountError> {
-    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    let failed = |errno: Errno| AccountError::Lookup { name: name.to_owned(), errno: errno as i32 };
     if let Some(gid) = id(name)? {
         return Ok(gid);
     }
@@ -154,7 +154,7 @@ fn id(text: &str) -> Result<Option<u32>, AccountError> {
 /// The groups that a login gives, `gid` among them (`getgrouplist(3)`).
 #[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn groups_of(name: &str, gid: u32) -> Result<Vec<u32>, AccountError> {
-    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    let failed = |errno: Errno| AccountError::Lookup { name: name.to_owned(), errno: errno as i32 };
     let c_name = CString::new(name).map_err(|_| failed(Errno::EINVAL))?;
     let groups = getgrouplist(&c_name, Gid::from_raw(gid)).map_err(failed)?;
     Ok(groups.into_iter().map(Gid::as_raw).collect())

@@ -15,7 +15,7 @@ const BUS: &str = "bus";
 const TOPIC: &str = "drover.conform.topic";
 
 pub(super) const CASES: &[Case] = &[
-    Case::new("M-BU-01", "a request to oneself, and its Reply", "it may be oneself", |stage| {
+    Case::new("M-BU-01", "a request to oneself, and its Reply", "which may be the sender's own", |stage| {
         Box::pin(carries_a_request(stage))
     })
     .needs(BUS),
@@ -46,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         "M-BU-06",
         "a subscription, twice",
-        "With `expects_reply` they are answered by `Accepted`; doing so twice is no error.",
+        "With `expects_reply` they are answered by `Accepted`; doing so twice is not an error.",
         |stage| Box::pin(accepts_a_subscription(stage)),
     )
     .needs(BUS),

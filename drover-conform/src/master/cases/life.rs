@@ -45,7 +45,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         "M-LC-07",
         "Resume",
-        "It is sent only to a worker with the capability `resume`, which need not have it.",
+        "Only a worker with the capability `resume`, which is optional, gets it.",
         |stage| Box::pin(resumes(stage)),
     ),
     Case::new(

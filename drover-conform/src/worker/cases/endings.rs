@@ -21,7 +21,7 @@ const ROUNDS: usize = 3;
 
 const GOES_ON: &str = "**Resume** means: take work again, and say `Started`.";
 const LEAVES_AT_ONCE: &str =
-    "A worker need not handle SIGTERM of its master: the default action ends it, and that is what is wanted.";
+    "A worker need not handle SIGTERM from its master: the default action ends it, as it should.";
 const NO_PLACE: &str = "It is logged and counted. The connection and the state stay as they are";
 const DEADLINE: &str = "`deadline_ms` in `Stop`, `Resume` and `Quit` is how long the master waits from then on. It may be less than in `Welcome`.";
 

@@ -41,7 +41,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new("W-FW-05", "unknown fields in every message", UNKNOWN_FIELDS, |stage| {
         Box::pin(ignores_unknown_fields(stage))
     }),
-    Case::new("W-FW-06", "an Error", "An `Error` alone is no reason to exit.", |stage| {
+    Case::new("W-FW-06", "an Error", "An `Error` alone is not a reason to exit.", |stage| {
         Box::pin(survives_an_error(stage, ErrorCode::BadState.into()))
     }),
     Case::new("W-FW-07", "an Error with an unknown code", UNKNOWN_FIELDS, |stage| {

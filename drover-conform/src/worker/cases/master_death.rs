@@ -13,14 +13,14 @@ use crate::worker::stage::{Case, Stage};
 /// How many answers are left unread, so that the end is a reset (unix(7)).
 const UNREAD: u64 = 100;
 
-const IN_TIME: &str = "So drain and exit by yourself, and within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs: set a timer that ends the process.";
+const IN_TIME: &str = "So drain and exit on your own, within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs: set a timer that ends the process.";
 const CLOSES: &str = "**Whoever reads the end of the stream closes at once.**";
 
 pub(super) const CASES: &[Case] = &[
     Case::new("W-HC-01", "the master dies while the worker is started", IN_TIME, |stage| {
         Box::pin(follows_its_master(stage))
     }),
-    Case::new("W-HC-02", "a worker that gets done exits with 0", "Exit with 0 if you got done.", |stage| {
+    Case::new("W-HC-02", "a worker that gets done exits with 0", "Exit with 0 if you finished.", |stage| {
         Box::pin(ends_with_success(stage))
     }),
     Case::new("W-HC-03", "the master dies while the worker starts", IN_TIME, |stage| {

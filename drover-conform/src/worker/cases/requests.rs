@@ -37,7 +37,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "W-BU-02",
         "a request that fails",
-        "or answers with `Error`, whose code and message are passed on to who asked.",
+        "or answers with `Error`, whose code and message are passed on to the asker.",
         |stage| Box::pin(tells_of_a_failure(stage)),
     ),
     case("W-BU-03", "a request on a topic that nobody knows", ONCE, |stage| {

@@ -54,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "W-BU-25",
         "more messages than its window holds",
-        "With a `window` in a `Consumed` before `Started`, the master sends no more than so many",
+        "With a `window` in a `Consumed` before `Started`, the master sends at most that many bytes",
         |stage| Box::pin(says_what_is_free(stage)),
     ),
     case("W-BU-26", "a master that carries no messages", MAY_SEND, |stage| Box::pin(keeps_quiet(stage))),

@@ -61,7 +61,7 @@ pub(super) const CASES: &[Case] = &[
     Case::new(
         "W-LI-09",
         "a request that is under way when the master dies",
-        "So drain and exit by yourself, and within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs",
+        "So drain and exit on your own, within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs",
         |stage| Box::pin(finishes_without_its_master(stage)),
     ),
     Case::new(
