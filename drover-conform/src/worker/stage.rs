@@ -51,11 +51,11 @@ impl Settings {
 }
 
 /// A case that is played against a worker.
-pub(super) type Case = case::Case<Stage>;
+pub(super) type WorkerCase = case::Case<WorkerStage>;
 
 /// Where one case is played.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct WorkerStage {
     pub(super) settings: Settings,
     /// What the worker names in its Hello, as its first start told.
     pub(super) capabilities: Vec<String>,
@@ -67,7 +67,7 @@ pub(super) struct Stage {
     worker: Option<Worker>,
 }
 
-impl Stage {
+impl WorkerStage {
     /// A stage whose socket is `name` in this directory.
     pub(super) fn new(
         settings: Settings,
@@ -206,7 +206,7 @@ impl Stage {
     }
 }
 
-impl runner::Stage for Stage {
+impl runner::Stage for WorkerStage {
     fn log(&self) -> &Log {
         &self.log
     }
@@ -224,7 +224,7 @@ impl runner::Stage for Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for WorkerStage {
     fn drop(&mut self) {
         self.close_socket();
     }
