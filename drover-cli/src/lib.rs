@@ -57,7 +57,7 @@ fn tell_where_a_command_stands(error: &mut clap::Error, args: &[OsString]) {
     let is_run = args.iter().any(|arg| arg == "run");
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return };
     if is_run && error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-') {
-        let tip = format!("the command stands after `--`: drover run -- {word}");
+        let tip = format!("put the command after `--`: drover run -- {word}");
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
 }

@@ -26,7 +26,7 @@ const IN_THE_KERNEL: usize = 1024 * 1024;
 
 /// A connection on which the master has welcomed the worker.
 #[derive(Debug)]
-pub(crate) struct Welcomed {
+pub(crate) struct MasterConnection {
     pub(crate) stream: UnixStream,
     pub(crate) session: WorkerSession,
     /// What arrived after Welcome: the first of the frames that follow it.
@@ -38,7 +38,7 @@ pub(crate) async fn connect(
     socket: &Path,
     token: &str,
     capabilities: &[&str],
-) -> Result<Welcomed, ConnectError> {
+) -> Result<MasterConnection, ConnectError> {
     let whole = async {
         let stream = UnixStream::connect(socket)
             .await
@@ -56,7 +56,7 @@ async fn introduce(
     mut stream: UnixStream,
     token: &str,
     capabilities: &[&str],
-) -> Result<Welcomed, ConnectError> {
+) -> Result<MasterConnection, ConnectError> {
     let sdk = Sdk {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -73,7 +73,7 @@ async fn introduce(
         if let Some(reply) = codec.decode(&mut received)? {
             let session = awaiting.reply_received(reply)?;
             sent.map_err(CodecError::from)?;
-            return Ok(Welcomed { stream, session, received });
+            return Ok(MasterConnection { stream, session, received });
         }
         if stream.read_buf(&mut received).await.map_err(CodecError::from)? == 0 {
             codec.decode_eof(&mut received)?;

@@ -29,7 +29,7 @@ use drover_proto::latest::{Consumed, WorkerFrame, worker_frame};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
-use self::handshake::Welcomed;
+use self::handshake::MasterConnection;
 use self::outbox::{Outbox, Outgoing};
 use self::reader::Reader;
 use self::shared::Shared;
@@ -50,13 +50,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts the task of a welcomed connection, and the watch for its end.
 pub(crate) fn start(
-    welcomed: Welcomed,
+    welcomed: MasterConnection,
     identity: Identity,
     orphan_timeout: Duration,
     can_resume: bool,
     window: Option<u64>,
 ) -> Result<Arc<Shared>, ConnectError> {
-    let Welcomed { stream, session, received } = welcomed;
+    let MasterConnection { stream, session, received } = welcomed;
     let limit = frame_limit(session.limits.max_frame_bytes);
     let connection = stream.as_fd().try_clone_to_owned().map_err(ConnectError::OrphanWatch)?;
     let connection = Arc::new(StdUnixStream::from(connection));

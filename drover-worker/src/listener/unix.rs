@@ -134,15 +134,15 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(20);
 
     /// A path of its own for each test, removed at its end.
-    struct Place(PathBuf);
+    struct TempPath(PathBuf);
 
-    impl Place {
+    impl TempPath {
         fn new(name: &str) -> Self {
             Self(std::env::temp_dir().join(format!("drover-worker-{}-{name}.sock", std::process::id())))
         }
     }
 
-    impl Drop for Place {
+    impl Drop for TempPath {
         fn drop(&mut self) {
             let _ = std::fs::remove_file(&self.0);
         }
@@ -151,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn several_listeners_on_one_socket_take_every_connection_between_them() {
         const CONNECTIONS: usize = 200;
-        let place = Place::new("several");
+        let place = TempPath::new("several");
         let socket = net::UnixListener::bind(&place.0).unwrap();
         let (accepted, mut accepts) = tokio::sync::mpsc::channel(1);
         let mut tasks = JoinSet::new();
@@ -173,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_dead_program_left_is_replaced_and_a_live_server_is_not() {
-        let place = Place::new("left");
+        let place = TempPath::new("left");
         let listener = UnixListener::from_std(net::UnixListener::bind(&place.0).unwrap()).unwrap();
         assert_eq!(bind(&place.0).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(listener);
