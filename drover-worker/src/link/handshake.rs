@@ -9,7 +9,7 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::handshake::{WorkerSession, WorkerSide};
 use drover_proto::latest::{Hello, HelloReply, Sdk};
 use drover_proto::version::SPOKEN;
-use nix::sys::socket::{setsockopt, sockopt};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::codec::Decoder;
@@ -44,7 +44,7 @@ pub(crate) async fn connect(
             .await
             .map_err(|source| ConnectError::Unreachable { socket: socket.to_owned(), source })?;
         // A system that does not allow it carries large messages in more and smaller pieces.
-        let _ = setsockopt(&stream, sockopt::SndBuf, &IN_THE_KERNEL);
+        let _ = SockRef::from(&stream).set_send_buffer_size(IN_THE_KERNEL);
         introduce(stream, token, capabilities).await
     };
     tokio::time::timeout(TIMEOUT, whole)

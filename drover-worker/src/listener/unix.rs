@@ -2,14 +2,13 @@
 //! does with TCP.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net;
 use std::path::Path;
 use std::sync::Weak;
 
-use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixStream;
 use tokio::net::unix::SocketAddr;
 
@@ -115,11 +114,11 @@ pub(crate) fn bind(path: &Path) -> io::Result<OwnedFd> {
 fn is_left(path: &Path) -> bool {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     // Non-blocking: a server that is stopped and has a full queue would let a connect wait for ever.
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let refused = socket(AddressFamily::Unix, SockType::Stream, flags, None)
-        .and_then(|fd| connect(fd.as_raw_fd(), &UnixAddr::new(path)?))
-        .is_err_and(|error| error == Errno::ECONNREFUSED);
-    is_socket && refused
+    let connected = Socket::new(Domain::UNIX, Type::STREAM, None).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    });
+    is_socket && connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]
