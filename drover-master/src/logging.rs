@@ -82,7 +82,7 @@ pub fn init(default: Level) -> Result<(), LoggingError> {
     let targets = targets(default, read("DROVER_LOG").as_deref(), read("DEBUG").as_deref())?;
     let colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| Aside).with_ansi(colour);
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| AsideWriter).with_ansi(colour);
     tracing_subscriber::registry()
         .with(lines)
         .with(targets)
@@ -91,9 +91,9 @@ pub fn init(default: Level) -> Result<(), LoggingError> {
 }
 
 /// Hands each trace over whole.
-struct Aside;
+struct AsideWriter;
 
-impl Write for Aside {
+impl Write for AsideWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         say_aside(bytes);
         Ok(bytes.len())

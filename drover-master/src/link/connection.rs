@@ -7,19 +7,19 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::handshake::{HELLO_TIMEOUT, MasterSide, Refusal};
 use drover_proto::latest::{Hello, HelloReply, RejectCode};
 use drover_proto::version::SPOKEN;
+use futures_util::StreamExt as _;
 use nix::sys::socket::{setsockopt, sockopt};
 use prost::Message;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio_stream::StreamExt as _;
 use tokio_util::codec::FramedRead;
 
 use super::Token;
 use super::carry::{Admitted, carry};
 use super::drained::Drained;
-use super::news::{Admission, ConnectionId, ConnectionNews, LinkNews, NewsSender};
+use super::news::{ConnectionId, ConnectionNews, LinkNews, NewsSender, WorkerAdmission};
 use crate::patience::within;
 use crate::sentence::sentence;
 
@@ -120,7 +120,7 @@ impl Handshake {
         self.news.tell(ConnectionNews::Claimed { token, sdk, can_resume, takes_messages, answer }).await;
         match answered.await {
             Ok(Ok(admission)) => {
-                let Admission { identity, limits, heartbeat_interval, capabilities, outgoing, seat } =
+                let WorkerAdmission { identity, limits, heartbeat_interval, capabilities, outgoing, seat } =
                     admission;
                 let (reply, _) = claim.offering(capabilities).accept(identity, limits, heartbeat_interval);
                 if send(&mut writer, &reply).await.is_err() {
