@@ -7,7 +7,7 @@ use super::{AccountError, PlaceholderError};
 #[non_exhaustive]
 pub enum ConfigError {
     /// A name with other characters, or none, or too many.
-    #[error("`{name}` is no usable name: use 1 to 64 letters, digits, `-`, `_` and `.`")]
+    #[error("`{name}` is not a usable name: use 1 to 64 letters, digits, `-`, `_` and `.`")]
     Name {
         /// The name as given.
         name: String,
@@ -45,7 +45,7 @@ pub enum ConfigError {
         name: String,
     },
     /// Not an address.
-    #[error("`{text}` is no address to listen on: {reason}")]
+    #[error("`{text}` is not an address to listen on: {reason}")]
     ListenAddr {
         /// What was given.
         text: String,
@@ -61,7 +61,7 @@ pub enum ConfigError {
         fault: String,
     },
     /// Neither nothing, nor open, nor a socket.
-    #[error("`{text}` is no standard input: write `null`, `open` or `socket:NAME`")]
+    #[error("`{text}` is not a standard input: write `null`, `open` or `socket:NAME`")]
     Stdin {
         /// What was given.
         text: String,
@@ -89,7 +89,7 @@ pub enum ConfigError {
         name: String,
     },
     /// A URL that a probe can't ask at.
-    #[error("`{text}` is no URL for a probe: {reason}")]
+    #[error("`{text}` is not a URL for a probe: {reason}")]
     ProbeUrl {
         /// The text as given.
         text: String,
@@ -119,7 +119,7 @@ pub enum ConfigError {
         dependency: String,
     },
     /// A dependency that is no app of the supervisor.
-    #[error("app `{app}` depends on `{dependency}`, which is none of the apps: {known}")]
+    #[error("app `{app}` depends on `{dependency}`, which is not one of the apps: {known}")]
     UnknownDependency {
         /// The app.
         app: String,

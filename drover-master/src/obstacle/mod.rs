@@ -66,7 +66,7 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
                 .add(
                     at,
                     format!(
-                        "`{}` is for a shell, and none is involved: it is passed on as it is",
+                        "`{}` is for a shell, but no shell is involved: the program gets it as it is",
                         shown(&piece)
                     ),
                 )
@@ -106,7 +106,7 @@ fn obstacle(app: &AppSpec, directory: Option<&Path>) -> Option<(&'static str, St
     let named = cwd.display();
     match fs::metadata(&cwd) {
         Err(error) => return Some(("cwd", format!("the directory `{named}` can't be entered: {error}"))),
-        Ok(there) if !there.is_dir() => return Some(("cwd", format!("`{named}` is no directory"))),
+        Ok(there) if !there.is_dir() => return Some(("cwd", format!("`{named}` is not a directory"))),
         Ok(_) => {}
     }
     let program = app.command.program.to_str()?;
@@ -114,14 +114,17 @@ fn obstacle(app: &AppSpec, directory: Option<&Path>) -> Option<(&'static str, St
     let inside: Vec<PathBuf> = places.iter().map(|place| cwd.join(place)).collect();
     if let Some(file) = inside.iter().find(|file| is_program(file)) {
         let why = || {
-            format!("`{}` has Windows line ends, which belong to the name of its interpreter", file.display())
+            format!(
+                "`{}` has Windows line ends, which become part of the name of its interpreter",
+                file.display()
+            )
         };
         return has_windows_line_ends(file).then(|| ("command", why()));
     }
     let program = shown(program);
     let why = match inside.iter().find(|file| file.exists()) {
         Some(file) if file.is_file() => format!("`{}` is not executable", file.display()),
-        Some(file) => format!("`{}` is no regular file", file.display()),
+        Some(file) => format!("`{}` is not a regular file", file.display()),
         None if program.contains('/') => format!("`{program}` does not exist, seen from `{named}`"),
         None => format!("`{program}` is in no directory of the app's PATH"),
     };
@@ -186,7 +189,7 @@ fn for_a_shell(text: &str, piece: &str) -> String {
     }
     let short = if text.chars().count() <= 60 { shown(text) } else { "…".to_owned() };
     format!(
-        "for a shell write `[\"sh\", \"-c\", {}]`; to pass it on as it is, put it in quotes",
+        "for a shell write `[\"sh\", \"-c\", {}]`; to give it to the program as it is, put it in quotes",
         toml_edit::Value::from(short)
     )
 }
@@ -257,7 +260,8 @@ mod tests {
         let told = told(&format!("[app.a]\ncommand = '{}'", script.display()));
         assert!(
             told.len() == 1
-                && told[0].ends_with("has Windows line ends, which belong to the name of its interpreter")
+                && told[0]
+                    .ends_with("has Windows line ends, which become part of the name of its interpreter")
         );
     }
 
@@ -289,8 +293,8 @@ mod tests {
             ("[app.a]\ncommand = '/etc/passwd'", "3: `/etc/passwd` is not executable"),
             ("[app.a]\ncommand = 'sh'\nuser = 'no-such-user'", "4: there is no user `no-such-user`"),
             ("[app.a]\ncommand = 'sh'\nuser = 0\ngroup = 'no-such'", "5: there is no group `no-such`"),
-            ("[app.a]\ncommand = '/etc'", "3: `/etc` is no regular file"),
-            ("[app.a]\ncommand = 'sh'\ncwd = '/etc/passwd'", "4: `/etc/passwd` is no directory"),
+            ("[app.a]\ncommand = '/etc'", "3: `/etc` is not a regular file"),
+            ("[app.a]\ncommand = 'sh'\ncwd = '/etc/passwd'", "4: `/etc/passwd` is not a directory"),
             (
                 "[app.a]\ncommand = 'nothing'\ncwd = '/nowhere'",
                 "4: the directory `/nowhere` can't be entered: No such file or directory (os error 2)",
@@ -305,8 +309,8 @@ mod tests {
             ),
             (
                 "[app.a]\ncommand = 'sh a | tee b'",
-                "3: `|` is for a shell, and none is involved: it is passed on as it is; for a shell write `[\"sh\", \"-c\", \"sh a | tee b\"]`; \
-                 to pass it on as it is, put it in quotes",
+                "3: `|` is for a shell, but no shell is involved: the program gets it as it is; for a shell write `[\"sh\", \"-c\", \"sh a | tee b\"]`; \
+                 to give it to the program as it is, put it in quotes",
             ),
             (
                 "[app.a]\ncommand = 'sh'\nlimits = { nofile = 9000000000000000000, required = true }",

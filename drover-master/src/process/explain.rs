@@ -31,7 +31,7 @@ pub(crate) fn explain(
                 libc::ENOENT => {
                     format!("the working directory `{dir}` does not exist; make it, or name another")
                 }
-                libc::ENOTDIR => format!("the working directory `{dir}` is no directory; name another"),
+                libc::ENOTDIR => format!("the working directory `{dir}` is not a directory; name another"),
                 libc::EACCES => format!(
                     "the working directory `{dir}` can't be entered{by}; it and each directory above it has to let this \
                      user in"
@@ -55,7 +55,7 @@ pub(crate) fn explain(
         (SpawnStep::Exec, libc::ENOENT, None) => format!("the command `{program}` was not found in PATH"),
         (SpawnStep::Exec, libc::ENOENT, Some(file)) => match interpreter(file) {
             Some(interpreter) if interpreter.ends_with('\r') => format!(
-                "the command `{program}` has Windows line ends, which belong to the name of its interpreter, `{}`; write it \
+                "the command `{program}` has Windows line ends, which become part of the name of its interpreter, `{}`; write it \
                  with Unix ones: sed -i 's/\\r$//' {}",
                 interpreter.escape_debug(),
                 file.display()
@@ -87,7 +87,7 @@ pub(crate) fn explain(
             format!("the command `{program}` is a directory")
         }
         (SpawnStep::Exec, libc::EACCES, Some(file)) if file.exists() && !file.is_file() => {
-            format!("the command `{program}` is no regular file")
+            format!("the command `{program}` is not a regular file")
         }
         (SpawnStep::Exec, libc::EACCES, Some(file)) => match interpreter(file) {
             Some(interpreter) if is_executable(file) => {
@@ -166,7 +166,7 @@ mod tests {
             }
         });
         let text = told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
-        assert!(text.ends_with("is no regular file"), "{text}");
+        assert!(text.ends_with("is not a regular file"), "{text}");
         told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
     }
 
@@ -177,7 +177,9 @@ mod tests {
         std::fs::write(&script, "#! /bin/sh\r\necho\r\n").unwrap();
         let text = explain(&Command::new(&script), SpawnStep::Exec, libc::ENOENT, Some(&script), None);
         assert!(
-            text.contains(r"has Windows line ends, which belong to the name of its interpreter, `/bin/sh\r`"),
+            text.contains(
+                r"has Windows line ends, which become part of the name of its interpreter, `/bin/sh\r`"
+            ),
             "{text}"
         );
         assert!(text.ends_with(&format!(r"sed -i 's/\r$//' {}", script.display())), "{text}");

@@ -148,7 +148,7 @@ pub(super) fn umask<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Op
         mistakes
             .add(
                 entry.span.clone(),
-                format!("{} is no file mode from 0 to 0777: `{}`", entry.path, shown(text)),
+                format!("{} is not a file mode from 0 to 0777: `{}`", entry.path, shown(text)),
             )
             .help(HELP);
     }
@@ -172,7 +172,7 @@ pub(super) fn share<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Op
             None
         }
         Err(_) => {
-            let message = format!("{} is no percentage from 0% to 100%: `{}`", entry.path, shown(text));
+            let message = format!("{} is not a percentage from 0% to 100%: `{}`", entry.path, shown(text));
             mistakes.add(entry.span.clone(), message).help(HELP);
             None
         }
