@@ -116,7 +116,7 @@ impl Master {
         self.request(|reply| Request::Operate { request, target, by, reply })
     }
 
-    /// As [`operate`](Self::operate), but waits for room instead of being refused: for who has thousands to ask.
+    /// As [`operate`](Self::operate), but waits for room instead of being refused: for whoever has thousands to ask.
     pub(crate) async fn operate_in_turn(
         &self,
         request: gate::SlotRequest,

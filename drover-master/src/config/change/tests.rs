@@ -151,7 +151,7 @@ fn every_key_has_its_class() {
     let parallel = changed(|app| app.start.parallel = NonZeroU32::MAX);
     assert!(parallel.len() == 1 && parallel[0].starts_with("live app.web.start.parallel: "), "{parallel:?}");
     assert_eq!(changed(|_| {}), [""; 0]);
-    assert_eq!(changed(|app| app.output = Output::Discard), [""; 0], "it is no key of the file");
+    assert_eq!(changed(|app| app.output = Output::Discard), [""; 0], "it is not a key of the file");
 }
 
 #[test]
