@@ -118,7 +118,7 @@ pub enum ConfigError {
         /// What it depends on.
         dependency: String,
     },
-    /// A dependency that is no app of the supervisor.
+    /// A dependency that is not an app of the supervisor.
     #[error("app `{app}` depends on `{dependency}`, which is not one of the apps: {known}")]
     UnknownDependency {
         /// The app.

@@ -85,7 +85,7 @@ impl Probe {
         Ok(Self { kind, ..*self })
     }
 
-    /// Checks every value of the probe of an app with so many workers.
+    /// Checks every value of the probe of an app with this many workers.
     pub(super) fn check(&self, app: &str, workers: u32) -> Result<(), ConfigError> {
         for slot in [0, workers.saturating_sub(1)] {
             self.of_worker(slot, ANY_PID)?.check_one(app)?;

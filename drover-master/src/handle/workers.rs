@@ -6,54 +6,48 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{OperateError, Unavailable};
 use super::ticket::Ticket;
-use super::{Master, Request};
+use super::{DriverRequest, Master};
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Target};
 use crate::machine::gate;
 use crate::machine::ids::SlotIndex;
 
 impl Master {
-    /// Restarts every worker: each drains and leaves, and another takes its place as soon as it has. The listeners stay open
-    /// meanwhile. Resolved means that every new worker is ready. Joins a restart that is under way.
+    /// Restarts workers: each drains and leaves, and another takes its place as soon as it has. The listeners stay open
+    /// meanwhile. Resolved means that every new worker is ready. Joins a restart that is under way. [`renew`](Self::renew) has the
+    /// new workers ready first.
     ///
     /// # Errors
     ///
-    /// [`OperateError`]: a new worker failed before it was ready (the restart policy goes on trying), or the app does not run.
+    /// [`OperateError`]: a new worker failed before it was ready (the restart policy goes on trying), there is no such worker, or
+    /// the app does not run.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the ticket cancels nothing.
-    pub fn restart(&self) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Restart, Target::All, "restart()")
+    /// Dropping the ticket cancels nothing, as with all that follow.
+    pub fn restart(&self, target: Target) -> Ticket<OperateError> {
+        self.operate(gate::SlotRequest::Restart, target, "restart()")
     }
 
-    /// Restarts one worker, as [`restart`](Self::restart) does all.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError`]: as there, and if there is no such worker.
-    pub fn restart_worker(&self, target: Target) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Restart, target, "restart_worker()")
-    }
-
-    /// Ends a worker gracefully and leaves its slot empty until it is started again; a pending try is called off. Resolved
-    /// means that its process has been reaped. The app runs on, even without any worker.
+    /// Ends workers gracefully and leaves their slots empty until they are started again; a pending try is called off. Resolved
+    /// means that their processes have been reaped. The app runs on, even without any worker;
+    /// [`shutdown`](Self::shutdown) ends it too.
     ///
     /// # Errors
     ///
     /// [`OperateError`]: there is no such worker, or its process can't be killed.
-    pub fn stop_worker(&self, target: Target) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Stop, target, "stop_worker()")
+    pub fn stop_workers(&self, target: Target) -> Ticket<OperateError> {
+        self.operate(gate::SlotRequest::Stop, target, "stop_workers()")
     }
 
-    /// Starts a worker in a slot that was stopped, given up, or waits for its next try, with a fresh count of failures.
-    /// Resolved means that it is ready; of one that runs, at once.
+    /// Starts workers in slots that were stopped, given up, or wait for their next try, with a fresh count of failures.
+    /// Resolved means that they are ready; of those that run, at once.
     ///
     /// # Errors
     ///
-    /// [`OperateError`]: it failed before it was ready (the restart policy goes on trying), or there is no such slot.
-    pub fn start_worker(&self, target: Target) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Start, target, "start_worker()")
+    /// [`OperateError`]: one failed before it was ready (the restart policy goes on trying), or there is no such slot.
+    pub fn start_workers(&self, target: Target) -> Ticket<OperateError> {
+        self.operate(gate::SlotRequest::Start, target, "start_workers()")
     }
 
     /// Has workers take no work, and stay: each drains, and its process lives on. Connections wait in the queue of the listener
@@ -93,7 +87,7 @@ impl Master {
 
     pub(crate) fn scale_for(&self, count: Count, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         let by = by.into();
-        self.request(|reply| Request::Scale { count, by, reply })
+        self.request(|reply| DriverRequest::Scale { count, by, reply })
     }
 
     /// Sends a signal to the processes of the workers that are meant, and to nothing that they started. What follows is the
@@ -113,10 +107,10 @@ impl Master {
         by: impl Into<Arc<str>>,
     ) -> Ticket<OperateError> {
         let by = by.into();
-        self.request(|reply| Request::Operate { request, target, by, reply })
+        self.request(|reply| DriverRequest::Operate { request, target, by, reply })
     }
 
-    /// As [`operate`](Self::operate), but waits for room instead of being refused: for who has thousands to ask.
+    /// As [`operate`](Self::operate), but waits for room instead of being refused: for whoever has thousands to ask.
     pub(crate) async fn operate_in_turn(
         &self,
         request: gate::SlotRequest,
@@ -125,7 +119,7 @@ impl Master {
     ) -> Ticket<OperateError> {
         let by = by.into();
         let (ticket, reply) = Ticket::waiting();
-        match self.requests.send(Request::Operate { request, target, by, reply }).await {
+        match self.requests.send(DriverRequest::Operate { request, target, by, reply }).await {
             Ok(()) => ticket,
             Err(_) => Ticket::refused(Unavailable::Gone),
         }
@@ -138,7 +132,7 @@ impl Master {
         by: impl Into<Arc<str>>,
     ) -> Ticket<OperateError> {
         let by = by.into();
-        self.request(|reply| Request::Signal { target, signal, by, reply })
+        self.request(|reply| DriverRequest::Signal { target, signal, by, reply })
     }
 
     /// How the last workers of a slot ended, oldest first; at most 8. Empty if there is no such slot.
@@ -148,7 +142,7 @@ impl Master {
     /// [`Unavailable`] if the master's task can't be asked.
     pub async fn history(&self, slot: SlotIndex) -> Result<Vec<Arc<Exit>>, Unavailable> {
         let (answer, history) = oneshot::channel();
-        self.requests.try_send(Request::History { slot, answer }).map_err(|error| match error {
+        self.requests.try_send(DriverRequest::History { slot, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Unavailable::Busy,
             mpsc::error::TrySendError::Closed(_) => Unavailable::Gone,
         })?;
