@@ -28,7 +28,7 @@ pub(super) const OPEN: usize = 1024;
 /// How many requests are remembered whose answers would come too late. Fewer: such an answer looks like a worker's mistake.
 const LATE: usize = 1024;
 
-/// Who waits for the answer to a request.
+/// Whoever waits for the answer to a request.
 #[derive(Debug)]
 pub(super) enum Asker<P> {
     /// The program.

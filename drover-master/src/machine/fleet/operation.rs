@@ -48,7 +48,7 @@ pub(super) struct Operation {
     pub(super) waits_for: BTreeSet<SlotIndex>,
 }
 
-/// What is to become of the slots that are waited for.
+/// What is to become of the slots that an operation waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SlotsGoal {
     /// What was asked of each of them.

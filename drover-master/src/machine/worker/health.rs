@@ -33,7 +33,7 @@ use crate::config::{HealthCheck, Kind, Protocol};
 use crate::machine::deadlines::after;
 use crate::machine::exit::KillCause;
 
-/// The pause between two tries of a worker that is about to be ready, if its interval is longer: it is waited for.
+/// The pause between two tries of a worker that is about to be ready, if its interval is longer: somebody waits for it.
 const WHILE_STARTING: Duration = Duration::from_secs(1);
 
 /// How much an interval may be longer or shorter, so that workers that were started together are not asked together for ever.

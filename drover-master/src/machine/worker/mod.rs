@@ -99,7 +99,7 @@ pub struct Worker {
     /// How far the deadline may be extended.
     extendable_until: Instant,
     intent: Intent,
-    /// Who wants it to leave.
+    /// Whoever wants it to leave.
     asked_by: Option<Arc<str>>,
     wish: Wish,
     /// It said that it can take work again after it has drained.

@@ -119,7 +119,10 @@ fn a_worker_is_ready_only_after_its_readiness_has_passed_so_often_in_a_row() {
     for fault in [Some("no"), None, Some("no"), None] {
         let pause = asked.tried(fault);
         assert_eq!((asked.worker.phase(), asked.worker.is_ready()), (Phase::Starting, false), "{fault:?}");
-        assert!(pause <= Duration::from_millis(1100), "who is waited for is asked more often: {pause:?}");
+        assert!(
+            pause <= Duration::from_millis(1100),
+            "while somebody waits, tries come more often: {pause:?}"
+        );
     }
     asked.tried(None);
     assert!(asked.worker.is_ready());
