@@ -48,7 +48,7 @@
 //!   [`letting_go`](MessageBus::letting_go) and [`in_flight`](MessageBus::in_flight) are for servers of one's own.
 //! - **Rest.** A stopped worker need not leave: one that runs by [`serve`](MessageBusBuilder::serve), or that announces it
 //!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
-//!   [resumed](MessageBus::resume_requested) takes the same sockets and begins anew, as often as it is asked.
+//!   [resumed](MessageBus::resume_requested) takes the same sockets and begins again, as often as it is asked.
 //! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
 //!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal, half a second later or more, ends the
 //!   process with 130 or 143.
@@ -116,7 +116,7 @@
 //! | [`publish`](MessageBus::publish) | those that have [subscribed](MessageBus::subscribe) to the topic | as above |
 //!
 //! - A message arrives at most once, and those of one sender to one receiver in their order. Nothing is kept for a worker that is not there.
-//! - A [request](Message::is_request) has exactly one answer, whatever becomes of who was asked.
+//! - A [request](Message::is_request) has exactly one answer, whatever becomes of the worker that was asked.
 //! - A slow app costs bounded memory: what it does not take waits at the master ([`message_window`](MessageBusBuilder::message_window)), and
 //!   senders are told when the queue there is full. The worker hears Stop and answers pings all the same.
 //! - Topics have up to 255 bytes, payloads up to 1 MiB, and 1,024 answers may be awaited at a time. More is an error before anything is sent.

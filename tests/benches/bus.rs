@@ -25,7 +25,7 @@ const SMALL: usize = 64;
 /// A large one.
 const LARGE: usize = 1024 * 1024;
 
-/// So many workers at once.
+/// This many workers at once.
 const MANY: u32 = 100;
 
 pub(crate) async fn all(options: &Options) {
@@ -189,7 +189,7 @@ async fn many(rounds: usize) {
     counted.app.end().await;
 }
 
-/// The same to every worker; who has no room is waited for.
+/// The same to every worker; waits for those without room.
 async fn broadcast(bus: &Bus, count: u64) -> Duration {
     let payload = Bytes::from(vec![b'x'; SMALL]);
     let begin = now();

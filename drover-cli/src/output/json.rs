@@ -57,7 +57,7 @@ fn worker(worker: &WorkerStatus) -> Value {
     })
 }
 
-/// One line of `send --json`. A reply that is no text is shown in hexadecimal.
+/// One line of `send --json`. A reply that is not text is shown in hexadecimal.
 pub(crate) fn sent(sent: &SendResult, is_request: bool) -> String {
     let reply = str::from_utf8(&sent.reply).ok().filter(|_| is_request && sent.error.is_none());
     let hex = || sent.reply.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -13,7 +13,7 @@ use crate::describe::Describe;
 use crate::peer::{PATIENCE, Peer};
 use crate::transcript::Log;
 
-/// How many frames are kept of what a worker says before it says what is waited for: far more than one has to say then.
+/// How many frames of a worker are kept while a case waits for another one: far more than a worker has to say then.
 const KEPT: usize = 1000;
 
 /// A worker that has connected.
@@ -126,7 +126,7 @@ impl Worker {
     }
 
     /// Its next frame that is more than a word about itself; that it closes is its fault. What it may say at any time, and for
-    /// ever, is no sign that `expected` will come.
+    /// ever, is not a sign that `expected` will come.
     pub(super) async fn heard(&mut self, expected: &str) -> Result<WorkerFrame, Fault> {
         let told = async {
             loop {

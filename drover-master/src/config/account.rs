@@ -42,8 +42,8 @@ pub enum AccountError {
         /// The name.
         group: String,
     },
-    /// A number that is no id.
-    #[error("`{id}` is no id of a user or a group; the largest is {}", u32::MAX - 1)]
+    /// A number that is not an id.
+    #[error("`{id}` is not a user or group id; the largest is {}", u32::MAX - 1)]
     NoId {
         /// What was given.
         id: String,

@@ -44,7 +44,7 @@ use crate::config::AppSpec;
 use crate::handle::event_log::EventLog;
 use crate::handle::hook::Hook;
 use crate::handle::view::View;
-use crate::handle::{Master, REQUESTS, Request};
+use crate::handle::{DriverRequest, Master, REQUESTS};
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::attention::Attention;
@@ -74,7 +74,7 @@ pub(crate) struct Driver {
     shown: Generation,
     outcome: watch::Sender<Option<Outcome>>,
 
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<DriverRequest>,
     /// Nobody holds a handle any more.
     is_orphaned: bool,
     process_news: mpsc::Receiver<ProcessNews>,
@@ -107,7 +107,7 @@ pub(crate) struct Driver {
     /// The request that is let in once its names are known; those behind it wait.
     lookup: Option<Lookup>,
     last_ticket: u64,
-    /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
+    /// Whoever waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
     waiting: HashMap<TicketId, Waiter>,
 }
 

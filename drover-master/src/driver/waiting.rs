@@ -1,4 +1,4 @@
-//! Who waits for an operation.
+//! Whoever waits for an operation.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::handle::error::{EndError, OperateError, StartError};
 use crate::machine::fleet::Verdict;
 
-/// Who waits for an operation.
+/// Whoever waits for an operation.
 #[derive(Debug)]
 pub(super) enum Waiter {
     Start(oneshot::Sender<Result<(), StartError>>),
@@ -16,7 +16,7 @@ pub(super) enum Waiter {
 }
 
 impl Waiter {
-    /// A dropped ticket is no reason to do anything else.
+    /// A dropped ticket is not a reason to do anything else.
     pub(super) fn answer(self, app: Arc<str>, verdict: Verdict) {
         match self {
             Self::Start(answer) => drop(answer.send(StartError::of(app, verdict))),

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::stamp::{Stamp, stamp_of};
 
-/// After a walk, so many times as long as it took passes before the next one: however many processes there are, it takes a
+/// After a walk, this many times as long as it took passes before the next one: however many processes there are, it takes a
 /// fifth of one CPU at most.
 const REST_AFTER_WALK: u32 = 4;
 
@@ -137,7 +137,7 @@ impl Shift {
             if let Some(at) = desk().next_walk {
                 std::thread::sleep(at.saturating_duration_since(Instant::now()));
             }
-            // Who has asked meanwhile shares the walk.
+            // Those who have asked meanwhile share the walk.
             open.append(&mut desk().asked);
             let began = Instant::now();
             let mut found = walk(open.iter().map(|question| &question.kin));

@@ -57,7 +57,7 @@ pub struct SupervisorHandle {
     events: EventLog,
     output: OutputLog,
     pub(super) requests: mpsc::Sender<SupervisorRequest>,
-    /// Who reads the description anew, if there is a file.
+    /// Whoever reads the description anew, if there is a file.
     pub(super) reader: Option<Arc<dyn Reread>>,
     /// What plans are told apart by; nobody outside can tell a secret from it.
     pub(super) hasher: RandomState,

@@ -72,7 +72,7 @@ impl MessageBus {
     /// # Errors
     ///
     /// [`SendError::TooLate`] if it was said before: misuse. A request to stop that came in the meantime, or the
-    /// end of the master, is no error; then nothing is sent. [`SendError::TimedOut`] after 5 s if the master takes
+    /// end of the master, is not an error; then nothing is sent. [`SendError::TimedOut`] after 5 s if the master takes
     /// nothing off the connection. So for every other message.
     ///
     /// # Cancel safety
@@ -166,7 +166,7 @@ impl MessageBus {
     /// the master: at most four times a second, and not at all while they do not change. What is done is what the master replaces
     /// workers by that have answered enough (`recycle.requests`). The text is that of the last [`status`](Self::status).
     ///
-    /// A drain is not extended by itself, however much is under way: how long it may take is the operator's word. An app that knows
+    /// The library does not extend a drain, however much is under way: the operator decides how long it may take. An app that knows
     /// better asks by [`extend`](Self::extend).
     ///
     /// # Panics
@@ -267,7 +267,7 @@ impl MessageBus {
     /// # Errors
     ///
     /// Misuse: [`SendError::NotAsked`] before a request to leave, [`SendError::TooLate`] if it was said before.
-    /// A master that is gone is no error.
+    /// A master that is gone is not an error.
     ///
     /// # Cancel safety
     ///

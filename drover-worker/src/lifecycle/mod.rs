@@ -14,7 +14,7 @@
 //!  Stopped               the master is gone ─────────────► ShuttingDown
 //! ```
 //!
-//! A message that crosses a request on the wire is no misuse: the worker could not know. It is taken, and kept
+//! A message that crosses a request on the wire is not misuse: the worker could not know. It is taken, and kept
 //! quiet if the master waits for it no longer: Started after a Stop, Stopped after a Quit without a Stop.
 
 pub(crate) mod in_flight;
@@ -200,7 +200,7 @@ impl Lifecycle {
         Ok((self.said == Announcement::ShutDown).then_some(Announcement::ShutDown))
     }
 
-    /// A signal asks the worker to leave: one without a master, or one whose master did not send it. Who is to stop already knows.
+    /// A signal asks the worker to leave: one without a master, or one whose master did not send it. A worker that is to stop already knows.
     pub(crate) fn signalled(&mut self) {
         self.signalled |= self.stop == Demand::No && self.master == Master::Present;
         self.imply_stop();

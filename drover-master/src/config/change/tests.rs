@@ -63,7 +63,7 @@ fn a_key_may_change_in_several_ways() {
         assert_eq!(changed(*change), [*expected]);
     }
     assert_eq!(changed(|_| {}), [""; 0]);
-    assert_eq!(changed(|app| app.output = Output::Discard), [""; 0], "it is no key of the file");
+    assert_eq!(changed(|app| app.output = Output::Discard), [""; 0], "it is not a key of the file");
 }
 
 #[test]

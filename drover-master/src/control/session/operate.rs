@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::target::Target;
+use super::target::NamedTarget;
 use super::{Gone, Session};
 use crate::handle::{Master, OperateError, Snapshot, StartError, Unavailable};
 use crate::machine::fleet::{self, WorkerStatus};
@@ -103,7 +103,7 @@ impl Session {
             typed.parse().ok().or_else(|| signal_number(typed)).filter(|number| (1..=64).contains(number));
         let Some(signal) = number else {
             let message = format!(
-                "`{typed}` is no signal; expected a name such as USR1 or SIGUSR1, or a number from 1 to 64"
+                "`{typed}` is not a signal; expected a name such as USR1 or SIGUSR1, or a number from 1 to 64"
             );
             return self.refuse(seq, ErrorCode::InvalidArgument, message).await;
         };
@@ -113,7 +113,7 @@ impl Session {
         };
         let (name, shown) = (signal_name(signal), request.names.join(" "));
         tracing::info!(target: "drover::control", client = self.client, names = shown, signal = name, "signal");
-        for Target { name, master, whom } in targets {
+        for NamedTarget { name, master, whom } in targets {
             let sent = master.send_signal(whom, signal, self.client.as_str()).await;
             let result = result(name, &master, whom, sent.map_err(Failure::from));
             self.send(seq, true, control_response::Body::Operation(result)).await?;
@@ -142,7 +142,7 @@ impl Wanted {
 
 /// One app or worker to be changed.
 struct Task {
-    target: Target,
+    target: NamedTarget,
     wanted: Wanted,
     /// How hard an app is stopped.
     how: gate::Request,
@@ -161,7 +161,7 @@ impl Task {
             (Wanted::Life(wanted), whom) => self.change_workers(wanted, whom).await.map_err(Failure::from),
             (Wanted::Renewal, whom) => self.renew(whom).await.map_err(Failure::from),
         };
-        let Target { name, master, whom } = self.target;
+        let NamedTarget { name, master, whom } = self.target;
         result(name, &master, whom, outcome)
     }
 
@@ -194,7 +194,7 @@ impl Task {
     }
 
     async fn renew(&self, whom: fleet::Target) -> Result<(), OperateError> {
-        // Who does not wait is told of the refusal.
+        // A client that does not wait still learns of the refusal.
         let _turn = if self.waits { self.turn.acquire().await.ok() } else { None };
         let mut ticket = self.target.master.renew_for(whom, self.by.as_str());
         if self.waits { ticket.await } else { ticket.admitted().await }

@@ -28,7 +28,7 @@ use crate::machine::ids::{SlotIndex, TicketId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::{Worker, WorkerInput};
 
-/// Who asks the other newcomers to leave when one has failed.
+/// Whoever asks the other newcomers to leave when one has failed.
 const FAILED_NEWCOMER: &str = "a newcomer that failed";
 
 /// Of how many slots that the app has lost the past is kept. More than anybody looks at; some 10 KiB each at most.
@@ -38,9 +38,9 @@ const PAST: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Count {
-    /// So many.
+    /// This many.
     To(u32),
-    /// So many more, or fewer.
+    /// This many more, or fewer.
     By(i32),
 }
 
@@ -149,7 +149,7 @@ impl Fleet {
         newcomers
     }
 
-    /// Who is missed least: what does not run, then what is not ready, then of an older generation, then the least busy, then
+    /// The least useful workers first: what does not run, then what is not ready, then of an older generation, then the least busy, then
     /// the youngest.
     fn victims(&self, count: usize) -> Vec<SlotIndex> {
         let mut members: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_member()).collect();
