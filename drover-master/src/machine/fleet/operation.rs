@@ -212,7 +212,7 @@ impl Fleet {
     fn occupancy(&self, slot: SlotIndex) -> Occupancy {
         let slot = &self.slots[slot.0 as usize];
         if slot.suspended {
-            return self.rest_of(slot);
+            return self.suspension_of(slot);
         }
         match (slot.state, slot.after_exit) {
             (

@@ -20,7 +20,7 @@
 //!                                                        ShuttingDown(Terminated)
 //! ```
 //!
-//! Liveness is wanted of a worker that is started, readiness from the check before it on. Whoever drains, rests or leaves is
+//! Liveness is wanted of a worker that is started, readiness from the check before it on. Whoever drains, is suspended or leaves is
 //! not judged: those have deadlines of their own. Every answer comes within the time of one try, and none is asked before the
 //! one before it is answered. A master that was away meanwhile does not know how long an answer took, so its failure counts
 //! for nothing.

@@ -6,6 +6,7 @@ use super::super::*;
 use crate::config::{Command, HealthCheck, HealthPolicy, Kind, ProbeKind, ReloadSignal};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, Usage};
 use crate::machine::phase::Phase;
+use crate::machine::testing::origin;
 
 const LIVENESS: Question = Question::Liveness;
 const READINESS: Question = Question::Readiness;
@@ -67,11 +68,6 @@ impl Asked {
         self.answer(asked[0], fault);
         pause
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-fn origin() -> Instant {
-    Instant::now()
 }
 
 fn check(failures: u32, successes: u32) -> HealthCheck {
