@@ -53,6 +53,8 @@ pub mod control;
 mod driver;
 mod frames;
 mod handle;
+#[cfg(feature = "http")]
+pub mod http;
 mod link;
 mod listener;
 #[cfg(feature = "logging")]

@@ -171,6 +171,20 @@ impl ControlClient {
             Ok(stream) => stream?,
             Err(_) => return Err(ClientError::Busy { path: path.to_owned(), limit }),
         };
+        Self::greet(stream, begun, limit).await
+    }
+
+    /// Shakes hands with who is at the other end, within 5 s.
+    #[cfg(feature = "http")]
+    pub(super) async fn over(stream: UnixStream) -> Result<Self, ClientError> {
+        Self::greet(stream, tokio::time::Instant::now(), WELCOME).await
+    }
+
+    async fn greet(
+        stream: UnixStream,
+        begun: tokio::time::Instant,
+        limit: Duration,
+    ) -> Result<Self, ClientError> {
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let process = pid.and_then(|pid| pidfd_open(pid).ok()).map(Arc::new);
         let codec = FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL);

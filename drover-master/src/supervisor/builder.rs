@@ -32,6 +32,7 @@ pub struct SupervisorBuilder {
     fixed: Vec<(&'static str, String)>,
     witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
+    keeps_output: bool,
 }
 
 /// What all masters of a supervisor are made with.
@@ -85,6 +86,7 @@ impl Default for SupervisorBuilder {
             witness: None,
             fixed: Vec::new(),
             line: None,
+            keeps_output: false,
         }
     }
 }
@@ -160,6 +162,15 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Keeps the last of what workers print, also without a [control socket](Self::control): for the
+    /// [admin HTTP](crate::http::AdminServer). Default: only with a control socket. Up to 1 MiB for each app.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn keep_output(mut self) -> Self {
+        self.keeps_output = true;
+        self
+    }
+
     /// Goes on with the other apps when one fails to start; those that depend on it are not started. Default: a failed start
     /// ends everything.
     #[must_use]
@@ -218,8 +229,8 @@ impl SupervisorBuilder {
         let pool = ListenerPool::of(self.inherited);
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
-        // Only a client of the control socket can ask for it.
-        let kept = control.is_some().then(|| output.clone());
+        // Otherwise nobody can ask for it.
+        let kept = (control.is_some() || self.keeps_output).then(|| output.clone());
         let mark = self.line.as_deref().and_then(|line| match mark(line) {
             Ok(mark) => Some(mark),
             Err(error) => {
