@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use drover_master::config::ListenAddr;
 use drover_master::control::ControlPath;
+use drover_master::http::{AdminError, AdminServer, AdminSpec, ControlToken};
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
 use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signals, flush_output, turns};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::above;
-use crate::args::Global;
+use crate::args::{AdminArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::message::{self, AppFailure, LAST_LINES};
 use crate::output::said::{self, Said};
@@ -34,11 +36,26 @@ pub(super) fn inherited() -> Result<InheritedSockets, ExitStatus> {
     })
 }
 
+/// What is to be served over HTTP, by the arguments.
+pub(super) fn admin(args: &AdminArgs) -> Result<Option<AdminSpec>, ExitStatus> {
+    let Some(listen) = args.http.clone() else { return Ok(None) };
+    let spec = AdminSpec::new(listen);
+    let Some(file) = &args.http_token else { return Ok(Some(spec)) };
+    match ControlToken::read(file) {
+        Ok(token) => Ok(Some(spec.control_token(token))),
+        Err(error) => {
+            message::error(&error);
+            Err(ExitStatus::Usage)
+        }
+    }
+}
+
 /// Runs to the end.
 pub(super) async fn run(
     global: &Global,
     builder: SupervisorBuilder,
     control: ControlPath,
+    admin: Option<AdminSpec>,
     hints: &[String],
 ) -> ExitStatus {
     message::never_wait();
@@ -57,11 +74,32 @@ pub(super) async fn run(
             return ExitStatus::Failed;
         }
     };
+    let mut admin = match admin.map(AdminServer::open).transpose() {
+        Ok(admin) => admin,
+        Err(error) => {
+            message::error(&error);
+            return match error {
+                AdminError::NotLocal { .. } => ExitStatus::Usage,
+                _ => ExitStatus::Failed,
+            };
+        }
+    };
+    if let Some(admin) = &mut admin {
+        if let Err(error) = admin.serve(supervisor.handle()) {
+            message::error(&error);
+            return ExitStatus::Failed;
+        }
+        if !global.quiet {
+            message::note(&format!("metrics, health and a page for people are at {}", place(admin.addr())));
+        }
+    }
     let events = supervisor.handle().events().clone();
     let start = tell_start(&supervisor);
     let watchdog = above::feed_watchdog();
     let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
     let ended = supervisor_run(supervisor).await;
+    // Up to here it has told that nothing is ready any more.
+    drop(admin);
     start.abort();
     above::say("STOPPING=1\nSTATUS=every app has ended");
     watchdog.iter().for_each(JoinHandle::abort);
@@ -95,6 +133,14 @@ pub(super) async fn run(
             exit_status(end)
         }
         Err(status) => status,
+    }
+}
+
+/// Where a browser finds it.
+fn place(addr: &ListenAddr) -> String {
+    match addr {
+        ListenAddr::Tcp(addr) => format!("http://{addr}/"),
+        other => other.to_string(),
     }
 }
 

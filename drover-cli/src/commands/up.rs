@@ -109,7 +109,7 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
         true => serve::lasting_path(global, name),
         false => serve::control_path(global, name),
     };
-    let ended = serve::run(global, builder.inherited(inherited), control, &[]).await;
+    let ended = serve::run(global, builder.inherited(inherited), control, None, &[]).await;
     drop(lock);
     ended
 }
