@@ -36,7 +36,7 @@ use output::message::{self, LAST_LINES};
 
 /// Runs the command line to its end.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    // Before the first thread, which would keep the mask that this process was started with.
+    // Targets the first thread, which would keep the mask that this process was started with.
     if let Err(error) = drover_master::unblock_signals() {
         message::error(&error);
     }

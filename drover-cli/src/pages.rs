@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use drover_master::config::file::{obstacles, parse};
+use drover_master::config::file::parse;
+use drover_master::obstacles;
 
 use crate::args::Cli;
 

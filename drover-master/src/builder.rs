@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::bus::{Handler, Message};
 use crate::config::{
     AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
-    ListenSpec, NotifyAccess, Output, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy,
-    Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    ListenSpec, NotifyAccess, Output, OutputSink, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy,
+    StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::driver::Driver;
 use crate::handle;
@@ -19,7 +19,7 @@ use crate::handle::event_log::EventLog;
 use crate::handle::hook::{ExitContext, Hook};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
-use crate::process::{AppLog, OutputLog, OutputSink};
+use crate::process::{AppLog, OutputLog};
 use crate::signals::Signals;
 
 /// Describes an app, then makes its master.

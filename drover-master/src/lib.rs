@@ -63,12 +63,15 @@ pub mod logging;
 mod machine;
 mod nofile;
 mod notify;
+#[cfg(feature = "file")]
+mod obstacle;
 mod patience;
 mod probe;
 mod process;
 mod sentence;
 mod signal_names;
 mod signals;
+mod supervision;
 pub mod supervisor;
 mod sys;
 pub mod turns;
@@ -77,8 +80,8 @@ mod upkeep;
 pub use builder::MasterBuilder;
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
 pub use config::{
-    Command, OnUpdateFailure, Output, Protocol, RecyclePolicy, ReloadSignal, Share, ShareError,
-    SuspendSignals, UpdateOrder, UpdatePolicy,
+    AccountError, Colours, Command, Line, OnUpdateFailure, Output, OutputSink, Protocol, RecyclePolicy,
+    ReloadSignal, Share, ShareError, Stream, SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 pub use drover_proto::latest::ErrorCode;
 pub use handle::{
@@ -98,10 +101,9 @@ pub use machine::phase::Phase;
 pub use machine::readable::Readable;
 pub use machine::wish::SAME_WISH;
 pub use nofile::raise_nofile;
-pub use process::{
-    AccountError, Colours, Line, OutputSink, Stream, flush_output, limits_out_of_reach, passed_in_vain,
-    say_aside, write_output,
-};
+#[cfg(feature = "file")]
+pub use obstacle::obstacles;
+pub use process::{flush_output, limits_out_of_reach, passed_in_vain, say_aside, write_output};
 pub use signal_names::{signal_name, signal_number};
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

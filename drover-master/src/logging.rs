@@ -20,7 +20,7 @@ use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-use crate::say_aside;
+use crate::process::say_aside;
 
 /// Why traces can't be set up.
 #[derive(Debug, thiserror::Error)]

@@ -36,7 +36,7 @@ pub fn watch(runtime: &mut Builder) {
         let Some(wish) = wish else { return };
         let is_fatal = wish == "abort";
         watch::begin(runtime, move |text| {
-            crate::say_aside(text.as_bytes());
+            crate::process::say_aside(text.as_bytes());
             if is_fatal {
                 // The last words go to stderr by a thread of their own.
                 watch::pause(watch::LAST_WORDS);

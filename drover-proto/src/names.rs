@@ -1,9 +1,9 @@
-//! The stable lower-case names of wire enums, as they stand in JSON and on the screen.
+//! The stable lower-case names of wire enums, as they stand in JSON.
 
 use crate::latest::{ChangeClass, ExitKind, KillCause, Phase, WorkerRole};
 
 impl Phase {
-    /// The phase as JSON and tables show it, such as `backing_off`.
+    /// The phase as JSON shows it, such as `backing_off`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unspecified => "unknown",

@@ -292,7 +292,7 @@ async fn what_can_not_be_meant_is_refused_and_nothing_is_touched() {
     assert!(unknown.contains("depends on `nobody`, which is none of the apps"), "{unknown}");
     let twice = refused(&|all| all.apps.push(all.apps[0].clone()));
     assert_eq!(twice, format!("the app name `{name}` is given twice"));
-    assert!(refused(&|all| of(all, &name).workers = 0).contains("0 workers asked for"));
+    assert!(refused(&|all| of(all, &name).workers = 0).contains("workers is 0"));
     assert_eq!(apps.pid("web"), pid);
     ended(apps).await;
 }

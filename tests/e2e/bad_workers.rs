@@ -197,7 +197,7 @@ async fn a_worker_that_comes_back_with_its_token_goes_on_as_if_nothing_had_been(
     app.until("handshaken").await;
     assert_eq!((app.worker(0).phase, app.pid(0)), (Phase::Started, pid));
     patiently("the shutdown", app.master().shutdown()).await.unwrap();
-    assert_eq!(app.exit().await.to_string(), "exited with code 0 while shutting down");
+    assert_eq!(app.exit().await.to_string(), "exited with code 0 while quitting");
     app.is_gone().await;
 }
 
@@ -212,7 +212,7 @@ async fn a_second_connection_with_the_same_token_is_refused_and_the_first_goes_o
     assert_eq!(app.until("handshake_refused").await.kind.detail(), sentence);
     assert_eq!((app.worker(0).phase, app.worker(0).restarts), (Phase::Started, 0));
     patiently("the shutdown", app.master().shutdown()).await.unwrap();
-    assert_eq!(app.exit().await.to_string(), "exited with code 0 while shutting down");
+    assert_eq!(app.exit().await.to_string(), "exited with code 0 while quitting");
     app.is_gone().await;
 }
 

@@ -4,8 +4,8 @@ use std::error::Error as _;
 
 use drover_e2e::harness::{Names, Several, of_app, patiently};
 use drover_master::config::Condition;
-use drover_master::supervisor::{AppError, End, Operation, Standing, Supervisor};
-use drover_master::{DenyReason, Request};
+use drover_master::supervisor::{AppError, End, Standing, Supervisor};
+use drover_master::{DenyReason, Request, Ticket};
 
 use crate::composite::plain;
 
@@ -19,11 +19,11 @@ async fn pair() -> Several {
     apps
 }
 
-async fn done(operation: Operation) {
+async fn done(operation: Ticket<AppError>) {
     patiently("the operation", operation).await.unwrap();
 }
 
-async fn error(operation: Operation) -> String {
+async fn error(operation: Ticket<AppError>) -> String {
     patiently("the operation", operation).await.unwrap_err().to_string()
 }
 

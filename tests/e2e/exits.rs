@@ -51,8 +51,8 @@ async fn an_end_before_the_worker_was_ready_is_a_failure_whatever_its_code() {
 #[tokio::test]
 async fn a_crash_of_a_ready_worker_is_told_with_its_last_words() {
     for (variable, value, reason, sentence) in [
-        ("E2E_CODE", "7", ExitReason::AbnormalExit { code: 7 }, "exited with code 7 while started"),
-        ("E2E_SIGNAL", "1", from_outside(1), "was ended by SIGHUP from outside while started"),
+        ("E2E_CODE", "7", ExitReason::AbnormalExit { code: 7 }, "exited with code 7 while ready"),
+        ("E2E_SIGNAL", "1", from_outside(1), "was ended by SIGHUP from outside while ready"),
     ] {
         let mut app = App::started(
             App::builder(program!("worker_crashes_when_ready")).restart_policy(never()).env(variable, value),
@@ -85,7 +85,7 @@ async fn a_signal_that_the_master_did_not_send_is_external_in_every_state() {
     signal(pid, SIGUSR1);
     let exit = app.exit().await;
     assert_eq!((exit.reason, exit.during), (from_outside(SIGUSR1 as i32), Phase::Stopping));
-    assert_eq!(exit.to_string(), "was ended by SIGUSR1 from outside while stopping");
+    assert_eq!(exit.to_string(), "was ended by SIGUSR1 from outside while draining");
     assert_eq!(exit.asked_by.as_deref(), Some("shutdown()"));
     patiently("the shutdown", shutdown).await.unwrap();
     app.is_gone().await;

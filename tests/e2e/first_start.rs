@@ -62,7 +62,7 @@ async fn the_ready_neighbours_of_a_worker_that_fails_the_start_are_stopped_grace
         "{error}"
     );
     let neighbour = app.worker(0).last_exit.unwrap();
-    assert_eq!(neighbour.to_string(), "exited with code 0 while shutting down");
+    assert_eq!(neighbour.to_string(), "exited with code 0 while quitting");
     assert_eq!(neighbour.asked_by.as_deref(), Some("a failed start"));
     app.is_gone().await;
 }

@@ -34,7 +34,7 @@ async fn the_hook_is_given_the_worker_its_end_and_the_policys_proposal() {
     app.outcome().await;
     let seen = seen.lock().unwrap();
     let [((slot, id, sentence, words), proposed)] = seen.as_slice() else { panic!("{seen:?}") };
-    assert_eq!((*slot, *id, sentence.as_str()), (0, 1, "exited with code 7 while started"));
+    assert_eq!((*slot, *id, sentence.as_str()), (0, 1, "exited with code 7 while ready"));
     assert_eq!(words, &["so long"]);
     assert!(matches!(proposed, ExitDecision::RestartAfter(_)), "{proposed:?}");
 }
@@ -74,7 +74,7 @@ async fn stop_app_and_stop_all_end_the_app_gracefully() {
     for (decision, stops_all) in [(ExitDecision::StopApp, false), (ExitDecision::StopAll, true)] {
         let mut app = after_a_kill(decision).await;
         assert_eq!(app.until("app_stopping").await.kind.detail(), "asked by the policy hook");
-        assert_eq!(app.exit().await.to_string(), "exited with code 0 while shutting down");
+        assert_eq!(app.exit().await.to_string(), "exited with code 0 while quitting");
         let outcome = app.outcome().await;
         assert!(matches!(outcome, Outcome::Failed { stop_all, .. } if stop_all == stops_all), "{outcome:?}");
         assert_eq!(outcome.to_string(), "failed: the policy hook said so");

@@ -58,7 +58,7 @@ async fn dropping_the_last_handle_shuts_the_app_down() {
     assert_eq!(other.snapshot().status.phase, Phase::Started, "one handle is left");
     drop(other);
     assert_eq!(app.until("app_stopping").await.kind.detail(), "asked by the drop of the last handle");
-    assert_eq!(app.exit().await.to_string(), "exited with code 0 while shutting down");
+    assert_eq!(app.exit().await.to_string(), "exited with code 0 while quitting");
     app.until("app_ended").await;
     app.is_gone().await;
 }
@@ -132,8 +132,8 @@ fn a_master_outside_a_runtime_is_refused_with_the_reason() {
 async fn descriptions_that_can_not_be_meant_are_refused_before_anything_runs() {
     let app = || App::builder(program!("worker_good"));
     for (builder, sentence) in [
-        (app().workers(0), "0 workers asked for, expected 1 to 100000"),
-        (App::builder(""), "the command is empty"),
+        (app().workers(0), "workers is 0, but must be 1 to 100000"),
+        (App::builder(""), "command is empty"),
         (
             app().listen("http", "8080"),
             "`8080` is no address to listen on: expected HOST:PORT, udp:HOST:PORT or unix:PATH",

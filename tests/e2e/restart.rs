@@ -31,7 +31,7 @@ async fn a_killed_worker_is_back_after_a_pause_in_its_slot_with_a_new_pid() {
     assert_ne!(now.pid, Some(old));
     assert!(now.id > before.workers[1].id);
     assert_eq!((now.slot.0, now.restarts, now.phase), (1, 1, Phase::Started));
-    assert_eq!(now.last_exit.unwrap().to_string(), "was ended by SIGKILL from outside while started");
+    assert_eq!(now.last_exit.unwrap().to_string(), "was ended by SIGKILL from outside while ready");
     assert_eq!((app.pid(0), app.worker(0).restarts), (neighbour, 0));
     assert_eq!(of_app(app.name()).len(), 2);
     app.end().await;

@@ -22,6 +22,7 @@ pub use serving::{AdminArgs, DemoArgs, Listen, ProbeArg, Protocol, Restart, RunA
 pub(crate) use time::Time;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -213,6 +214,28 @@ impl Verb {
             _ => Intent::Looks,
         }
     }
+
+    /// How long it waits.
+    pub(crate) fn time(&self) -> Time {
+        let is_patient = self.intent() != Intent::Looks || matches!(self, Self::Wait(_) | Self::Up(_));
+        Time::new(self.timeout(), is_patient)
+    }
+
+    /// The timeout that was typed.
+    fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Start(args) | Self::Suspend(args) | Self::Resume(args) => args.waiting.timeout,
+            Self::Stop(args) => args.operate.waiting.timeout,
+            Self::Restart(args) => args.operate.waiting.timeout,
+            Self::Reload(args) => args.waiting.timeout,
+            Self::Scale(args) => args.waiting.timeout,
+            Self::Apply(args) => args.waiting.timeout,
+            Self::Wait(args) => args.timeout,
+            Self::Send(args) => args.timeout,
+            Self::Up(args) => args.timeout,
+            _ => None,
+        }
+    }
 }
 
 /// Arguments of `down`.
@@ -297,5 +320,33 @@ mod tests {
             (run.workers, run.command),
             (Workers::Count(2), vec!["ls".into(), "-n".into(), "--json".into()])
         );
+    }
+
+    #[test]
+    fn each_verb_waits_for_a_busy_master_as_long_as_it_says() {
+        let time = |line: &str| {
+            let words = ["drover"].into_iter().chain(line.split(' '));
+            Cli::try_parse_from(words).unwrap().verb.time()
+        };
+        for (line, seconds) in [
+            ("status", 5),
+            ("logs web", 5),
+            ("diff", 30),
+            ("down", 30),
+            ("stop web", 30),
+            ("wait web", 30),
+            ("stop web --timeout 90s", 90),
+            ("start web --timeout 90s", 90),
+            ("restart web --timeout 90s", 90),
+            ("scale web=1 --timeout 90s", 90),
+            ("reload web --timeout 90s", 90),
+            ("apply --timeout 90s", 90),
+            ("wait web --timeout 90s", 90),
+            ("send web hello --request --timeout 90s", 90),
+        ] {
+            let time = time(line);
+            assert_eq!(time.to_reach(), Duration::from_secs(seconds), "{line}");
+            assert_eq!(time.left().is_some(), line.contains("--timeout"), "{line}");
+        }
     }
 }

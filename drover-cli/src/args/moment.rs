@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drover_master::config::file::units;
+use drover_master::config::parse_duration;
 
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl std::str::FromStr for Moment {
         if let Some(ms) = at(text) {
             return Ok(Self::At(ms));
         }
-        units::parse_duration(text).map(Self::Ago).map_err(|_| EXPECTED.to_owned())
+        parse_duration(text).map(Self::Ago).map_err(|_| EXPECTED.to_owned())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use drover_master::config::file::units;
+use drover_master::config::parse_duration;
 use drover_master::control::{Name, NameError};
 
 use super::moment::Moment;
@@ -243,7 +243,7 @@ pub enum Goal {
 
 /// A length of time, as in `drover.toml`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    units::parse_duration(text).map_err(|error| format!("it {error}; {}", error.help()))
+    parse_duration(text).map_err(|error| format!("it {error}; {}", error.help()))
 }
 
 /// A whole number.

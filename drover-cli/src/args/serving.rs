@@ -135,7 +135,7 @@ impl std::str::FromStr for Workers {
 
 /// A name, which becomes part of a socket's path.
 fn name(text: &str) -> Result<String, String> {
-    match drover_master::config::file::name_fault(text) {
+    match drover_master::config::name_fault(text) {
         Some((fault, remedy)) => Err(format!("the name {fault}; {remedy}")),
         None => Ok(text.to_owned()),
     }

@@ -1,6 +1,6 @@
 //! `drover apply`: everything as drover.toml says.
 
-use drover_master::control::ControlClient;
+use drover_master::control::Answers;
 use drover_proto::latest::{AppStatus, ApplyRequest, ChangeClass, Plan, StepResult};
 
 use super::interrupt::Interrupt;
@@ -53,21 +53,22 @@ async fn apply(global: &Global, args: &ApplyArgs, file: String, shown: &Plan) ->
     };
     let (color, no_wait) = (message::is_stderr_coloured(), args.waiting.no_wait);
     let request = ApplyRequest { file, color, no_wait, plan_id: Some(shown.id) };
-    if let Err(error) = client.apply(request).await {
-        return diff::refused(&error);
-    }
+    let (_, steps) = match client.apply(request).await {
+        Ok(begun) => begun,
+        Err(error) => return diff::refused(&error),
+    };
     if no_wait {
         message::note("the master applies it");
     }
-    let status = tell_steps(&mut client).await;
+    let status = tell_steps(steps).await;
     tell_what_stays(shown);
     status
 }
 
-async fn tell_steps(client: &mut ControlClient) -> ExitStatus {
+async fn tell_steps(mut steps: Answers<'_, StepResult>) -> ExitStatus {
     let mut worst = ExitStatus::Done;
     loop {
-        match client.next_step().await {
+        match steps.next().await {
             Ok(Some(step)) => worst = worse(worst, tell(&step)),
             Ok(None) => return worst,
             Err(error) => return report(&error),

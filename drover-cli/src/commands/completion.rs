@@ -51,7 +51,7 @@ fn with_names(shell: Shell, script: &str) -> String {
                 });
                 lines.collect::<Vec<_>>().join("\n")
             });
-            // Before the script calls what it has defined.
+            // Targets the script calls what it has defined.
             names.replacen("_drover() {", &format!("{ZSH}\n_drover() {{"), 1)
         }
         Shell::Fish => {

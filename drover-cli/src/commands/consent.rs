@@ -8,8 +8,8 @@ use super::deed::Deed;
 use crate::args::Consent;
 use crate::output::message;
 
-/// Whether the user agrees; `extent` is how much the names mean. Asked is only a person: on a terminal, and where it is about whole apps or a pattern. Who names a
-/// worker means it, and a script has nobody to ask.
+/// Whether the user agrees; `extent` is how much the names mean. Only a person on a terminal is asked, and only about whole apps or a
+/// pattern: whoever names a worker means it, and a script has nobody to ask.
 pub(super) fn given(consent: Consent, deed: Deed, names: &[Name], extent: &str) -> bool {
     let is_much = names.iter().any(|name| name.is_of_apps() || name.is_pattern());
     if consent.yes || !is_much || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -36,7 +36,7 @@ fn question(deed: Deed, names: &[Name], extent: &str) -> String {
     format!("{verb} {}, {extent}? [y/N] ", names.join(" "))
 }
 
-/// Whether the user agrees to a plan that was shown. Asked is only a person.
+/// Whether the user agrees to a plan that was shown. Only a person is asked.
 pub(super) fn given_to_plan(yes: bool) -> bool {
     if yes || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return true;
@@ -48,10 +48,10 @@ pub(super) fn given_to_plan(yes: bool) -> bool {
     agrees
 }
 
-/// Whether the user means a master that nothing but its being the only one speaks for. Without a person the answer is no.
+/// Whether the user means a master that was found only because no other runs. Without a person the answer is no.
 pub(super) fn given_to_master(which: &str) -> bool {
     let is_person = io::stdin().is_terminal() && io::stderr().is_terminal();
-    is_person && ask(&format!("{which}; is it meant? [y/N] "))
+    is_person && ask(&format!("{which}; use it? [y/N] "))
 }
 
 /// Nothing else is under way, so the thread may wait for the person; Ctrl-C still ends the program.

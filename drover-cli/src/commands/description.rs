@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use drover_master::Output;
-use drover_master::config::file::{self as config, App, Config};
+use drover_master::config::file::{self as config, AppTable, Config};
 use drover_master::config::{AppSpec, Description, OnStartFailure};
 use drover_master::supervisor::{Reading, Reread};
 
@@ -90,7 +90,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 /// The apps that are to be run, in the order of the file: these and what they depend on; all, if none is named.
-fn wanted<'c>(config: &'c Config, only: &[String]) -> Vec<&'c App> {
+fn wanted<'c>(config: &'c Config, only: &[String]) -> Vec<&'c AppTable> {
     let mut names: Vec<&str> = only.iter().map(String::as_str).collect();
     let mut next = 0;
     while let Some(name) = names.get(next).copied() {
@@ -104,7 +104,7 @@ fn wanted<'c>(config: &'c Config, only: &[String]) -> Vec<&'c App> {
 }
 
 /// An app of the file as the master runs it here.
-fn spec(app: &App, source: &Source) -> AppSpec {
+fn spec(app: &AppTable, source: &Source) -> AppSpec {
     let mut spec = app.spec.clone();
     let directory = match spec.command.cwd() {
         // The same directory is the same, by whichever path its file is named.

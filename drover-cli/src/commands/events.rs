@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use drover_master::control::{ControlClient, Follow, Name};
+use drover_master::control::{Answers, Follow, Name};
 use drover_proto::latest::{Event, StatusReply};
 
 use super::interrupt::Interrupt;
@@ -33,12 +33,13 @@ async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
         Some(Since::Seq(seq)) => seq,
         _ => 0,
     };
-    if let Err(error) = client.events(since, args.follow).await {
-        return report(&error);
-    }
-    let mut shown =
-        Shown { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
-    shown.all(&mut client).await
+    let events = match client.events(since, args.follow).await {
+        Ok(events) => events,
+        Err(error) => return report(&error),
+    };
+    let mut printer =
+        Printer { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
+    printer.all(events).await
 }
 
 /// The names that fit nothing there is now. An app that is gone may have events all the same.
@@ -55,7 +56,7 @@ fn unknown<'n>(names: &'n [Name], now: &StatusReply) -> Vec<&'n Name> {
     names.iter().filter(|name| !is_known(name)).collect()
 }
 
-struct Shown<'a> {
+struct Printer<'a> {
     args: &'a EventsArgs,
     /// Names of which nothing was found so far.
     unknown: Vec<&'a Name>,
@@ -65,10 +66,10 @@ struct Shown<'a> {
     until: u64,
 }
 
-impl Shown<'_> {
-    async fn all(&mut self, client: &mut ControlClient) -> ExitStatus {
+impl Printer<'_> {
+    async fn all(&mut self, mut events: Answers<'_, Follow>) -> ExitStatus {
         loop {
-            let next = client.next_event().await;
+            let next = events.next().await;
             let printed = match next {
                 Ok(Some(Follow::Event(event))) => self.event(*event),
                 Ok(Some(Follow::Missed(missed))) if self.args.json => {

@@ -53,7 +53,7 @@ impl Running {
 pub(super) fn take(file: &Path) -> Result<FileLock, Running> {
     let live = ControlPath::live();
     let socket = socket_of_file(file, &live).cloned();
-    // Before it is opened: to open a FIFO is to wait for its writer (fifo(7)).
+    // Targets it is opened: to open a FIFO is to wait for its writer (fifo(7)).
     let is_file = fs::metadata(file).is_ok_and(|found| found.is_file());
     let opened = if is_file { File::open(file).ok() } else { None };
     let (lock, holder) = match opened.map(|opened| Flock::lock(opened, FlockArg::LockExclusiveNonblock)) {

@@ -81,13 +81,13 @@ impl<'n> Aim<'n> {
             (Goal::Ready, Phase::Started) => judge_started(app),
             (Goal::Ready, Phase::ShutDown) if has_completed(app) => Verdict::Holds,
             (Goal::Ready, Phase::ShutDown | Phase::Failed | Phase::Stopped) if app.operation.is_empty() => {
-                let word = word::of_app(app).to_lowercase();
-                let how = if app.outcome.is_empty() { &word } else { &app.outcome };
+                let word = word::of_app(app);
+                let how = if app.outcome.is_empty() { word } else { &app.outcome };
                 Verdict::Never(format!("{} is not running: {how}", app.name))
             }
             (Goal::Stopped, phase) if is_over(app, phase) => Verdict::Holds,
             (Goal::Suspended, Phase::Started) => match word::of_app(app) {
-                "SUSPENDED" => Verdict::Holds,
+                word::SUSPENDED => Verdict::Holds,
                 _ => Verdict::NotYet,
             },
             (Goal::Suspended, Phase::ShutDown | Phase::Failed) if app.operation.is_empty() => {
@@ -212,8 +212,7 @@ fn is_settled(app: &AppStatus, worker: &WorkerStatus) -> bool {
 
 fn not_running(app: &AppStatus, worker: &WorkerStatus) -> String {
     let exit = worker.last_exit.as_ref();
-    let word = word::of_worker(worker).to_lowercase();
-    let how = exit.map_or(&*word, |exit| &exit.text);
+    let how = exit.map_or(word::of_worker(worker), |exit| &exit.text);
     format!("{}/{} is not running: {how}", app.name, worker.slot)
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use drover_master::Colours;
-use drover_master::control::{ClientError, ControlClient, LogFollow};
+use drover_master::control::{Answers, ControlClient, LogFollow};
 use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
 use super::interrupt::Interrupt;
@@ -14,7 +14,7 @@ use crate::args::{Global, LogsArgs, StreamArg};
 use crate::exit_status::ExitStatus;
 use crate::output::{clock, message};
 
-/// Before each line, as in the master's own output.
+/// Targets each line, as in the master's own output.
 const PREFIX: Style = AnsiColor::Cyan.on_default();
 
 /// How many lines before those that are followed are looked through for what was shown already: as many as may come between two
@@ -34,15 +34,16 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
         Ok(client) => client,
         Err(status) => return status,
     };
-    let wanted = Wanted::of(args);
+    let filter = Filter::of(args);
     // The master knows how many lines there are, and nothing of which are wanted.
-    if let Some(count) = args.lines.filter(|_| !wanted.is_everything()) {
-        return last_of_wanted(global, args, client, &wanted, count).await;
+    if let Some(count) = args.lines.filter(|_| !filter.is_everything()) {
+        return last_that_match(global, args, client, &filter, count).await;
     }
-    if let Err(error) = client.logs(request(args, args.lines, args.follow)).await {
-        return report(&error);
-    }
-    follow(&mut client, |line| match wanted.has(line) {
+    let lines = match client.logs(request(args, args.lines, args.follow)).await {
+        Ok(lines) => lines,
+        Err(error) => return report(&error),
+    };
+    follow(lines, |line| match filter.has(line) {
         true => print(line, args.timestamps),
         false => Ok(()),
     })
@@ -50,27 +51,35 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
 }
 
 /// Only the last lines of those that are wanted, and then, if asked for, those that come.
-async fn last_of_wanted(
+async fn last_that_match(
     global: &Global,
     args: &LogsArgs,
     mut client: ControlClient,
-    wanted: &Wanted,
+    filter: &Filter,
     count: u32,
 ) -> ExitStatus {
     // From before the lines that are there are asked for, so that none is lost in between.
-    let next = match args.follow {
-        true => match begin_to_follow(global, args).await {
-            Ok(next) => Some(next),
+    let mut second = match args.follow {
+        true => match find::connect(global).await {
+            Ok(second) => Some(second),
             Err(status) => return status,
         },
         false => None,
     };
-    if let Err(error) = client.logs(request(args, None, false)).await {
-        return report(&error);
-    }
+    let next = match &mut second {
+        Some(second) => match second.logs(request(args, Some(0), true)).await {
+            Ok(next) => Some(next),
+            Err(error) => return report(&error),
+        },
+        None => None,
+    };
+    let kept = match client.logs(request(args, None, false)).await {
+        Ok(kept) => kept,
+        Err(error) => return report(&error),
+    };
     let (mut last, mut seen) = (VecDeque::new(), VecDeque::new());
-    let status = follow(&mut client, |line| {
-        if wanted.has(line) {
+    let status = follow(kept, |line| {
+        if filter.has(line) {
             last.push_back(line.clone());
             last.drain(..last.len().saturating_sub(count as usize));
         }
@@ -83,21 +92,15 @@ async fn last_of_wanted(
     if printed.is_err() {
         return message::written(printed);
     }
-    let Some(mut next) = next.filter(|_| status == ExitStatus::Done) else { return status };
-    follow(&mut next, |line| {
+    let Some(next) = next.filter(|_| status == ExitStatus::Done) else { return status };
+    follow(next, |line| {
         if let Some(at) = seen.iter().position(|shown| shown == line) {
             seen.remove(at);
             return Ok(());
         }
-        if wanted.has(line) { print(line, args.timestamps) } else { Ok(()) }
+        if filter.has(line) { print(line, args.timestamps) } else { Ok(()) }
     })
     .await
-}
-
-async fn begin_to_follow(global: &Global, args: &LogsArgs) -> Result<ControlClient, ExitStatus> {
-    let mut next = find::connect(global).await?;
-    next.logs(request(args, Some(0), true)).await.map_err(|error: ClientError| report(&error))?;
-    Ok(next)
 }
 
 fn request(args: &LogsArgs, lines: Option<u32>, follow: bool) -> LogsRequest {
@@ -105,9 +108,12 @@ fn request(args: &LogsArgs, lines: Option<u32>, follow: bool) -> LogsRequest {
 }
 
 /// Hands on each line, until the last.
-async fn follow(client: &mut ControlClient, mut take: impl FnMut(&LogLine) -> io::Result<()>) -> ExitStatus {
+async fn follow(
+    mut lines: Answers<'_, LogFollow>,
+    mut take: impl FnMut(&LogLine) -> io::Result<()>,
+) -> ExitStatus {
     loop {
-        match client.next_log().await {
+        match lines.next().await {
             Ok(Some(LogFollow::Line(line))) => {
                 let taken = take(&line);
                 if taken.is_err() {
@@ -126,14 +132,14 @@ async fn follow(client: &mut ControlClient, mut take: impl FnMut(&LogLine) -> io
 }
 
 /// Which lines are shown.
-struct Wanted {
+struct Filter {
     /// In milliseconds since 1970.
     since: Option<u64>,
     until: Option<u64>,
     stream: Option<StreamArg>,
 }
 
-impl Wanted {
+impl Filter {
     fn of(args: &LogsArgs) -> Self {
         let stream = if args.err { Some(StreamArg::Err) } else { args.stream };
         Self { since: args.since.map(|since| since.ms()), until: args.until.map(|until| until.ms()), stream }
@@ -173,17 +179,17 @@ mod tests {
     fn lines_are_wanted_by_their_time_and_stream() {
         let line =
             |time_ms, stream: OutputStream| LogLine { time_ms, stream: stream.into(), ..Default::default() };
-        let wanted = |since, until, stream| Wanted { since, until, stream };
-        for (wanted, line, has) in [
-            (wanted(None, None, None), line(5, OutputStream::Stderr), true),
-            (wanted(Some(5), Some(5), None), line(5, OutputStream::Stdout), true),
-            (wanted(Some(6), None, None), line(5, OutputStream::Stdout), false),
-            (wanted(None, Some(4), None), line(5, OutputStream::Stdout), false),
-            (wanted(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stderr), true),
-            (wanted(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stdout), false),
-            (wanted(None, None, Some(StreamArg::Out)), line(5, OutputStream::Stderr), false),
+        let filter = |since, until, stream| Filter { since, until, stream };
+        for (chosen, line, has) in [
+            (filter(None, None, None), line(5, OutputStream::Stderr), true),
+            (filter(Some(5), Some(5), None), line(5, OutputStream::Stdout), true),
+            (filter(Some(6), None, None), line(5, OutputStream::Stdout), false),
+            (filter(None, Some(4), None), line(5, OutputStream::Stdout), false),
+            (filter(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stderr), true),
+            (filter(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stdout), false),
+            (filter(None, None, Some(StreamArg::Out)), line(5, OutputStream::Stderr), false),
         ] {
-            assert_eq!(wanted.has(&line), has, "{line:?}");
+            assert_eq!(chosen.has(&line), has, "{line:?}");
         }
     }
 }

@@ -1,9 +1,6 @@
 //! One file a verb.
 
-mod above;
-mod already;
 mod apply;
-mod before;
 mod completion;
 mod config;
 mod conform;
@@ -15,6 +12,7 @@ mod describe;
 mod description;
 mod detach;
 mod diff;
+mod difference;
 mod down;
 mod events;
 mod file_lock;
@@ -36,22 +34,24 @@ mod scale;
 mod schema;
 mod send;
 mod serve;
+mod service_manager;
 mod socket_name;
 mod status;
+mod targets;
 mod top;
 mod up;
 mod validate;
 mod version;
 mod wait;
 
-use crate::args::{Cli, Time, Verb};
+use crate::args::{Cli, Verb};
 use crate::exit_status::ExitStatus;
 
 /// Does what was typed.
 pub(crate) async fn run(cli: Cli) -> ExitStatus {
     let mut global = cli.global.with_environment();
     global.intent = cli.verb.intent();
-    global.time = Time::of(&cli.verb);
+    global.time = cli.verb.time();
     match cli.verb {
         Verb::Demo(args) => demo::run(&global, &args).await,
         Verb::Run(args) => run::run(&global, args).await,

@@ -1,12 +1,12 @@
 //! `drover start`, `stop`, `restart`, `suspend` and `resume`: apps and workers, one by one or many.
 
-use drover_master::control::{ClientError, ControlClient, Name};
+use drover_master::control::{Answers, Name};
 use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalRequest};
 
-use super::before::Before;
 use super::deed::Deed;
 use super::interrupt::Interrupt;
-use super::{already, consent, find, patience, refusal::report, results};
+use super::targets::Targets;
+use super::{consent, difference, find, patience, refusal::report, results};
 use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -38,13 +38,13 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         ));
         return ExitStatus::Usage;
     }
-    let before = match Before::ask(global, &args.names).await {
-        Ok(before) => before,
+    let targets = match Targets::ask(global, &args.names).await {
+        Ok(targets) => targets,
         Err(status) => return status,
     };
     // What serves goes on serving.
     let is_gentle = matches!(deed, Deed::Start | Deed::Renew | Deed::Resume);
-    if !is_gentle && !consent::given(args.consent, deed, &args.names, &before.extent()) {
+    if !is_gentle && !consent::given(args.consent, deed, &args.names, &targets.extent()) {
         return ExitStatus::Failed;
     }
     global.time.begin_again();
@@ -58,7 +58,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
     };
     if matches!(deed, Deed::Start | Deed::Restart | Deed::Renew) {
         let concerns = |app: &str| args.names.iter().any(|name| name.matches_app(app));
-        already::tell_difference(global, concerns).await;
+        difference::tell_difference(global, concerns).await;
     }
     let request = OperateRequest {
         operation: operation.into(),
@@ -71,19 +71,20 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Ok(client) => client,
         Err(status) => return status,
     };
-    if let Err(error) = client.operate(request).await {
-        return report(&error);
-    }
-    follow(global, client, deed, args.waiting, (&before, &args.names)).await
+    let results = match client.operate(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
+    follow(global, results, deed, args.waiting, (&targets, &args.names)).await
 }
 
 /// Sends a signal, which takes no time.
 pub(super) async fn signal(global: &Global, args: &SignalArgs) -> ExitStatus {
-    let before = match Before::ask(global, &args.names).await {
-        Ok(before) => before,
+    let targets = match Targets::ask(global, &args.names).await {
+        Ok(targets) => targets,
         Err(status) => return status,
     };
-    if !consent::given(args.consent, Deed::Signal, &args.names, &before.extent()) {
+    if !consent::given(args.consent, Deed::Signal, &args.names, &targets.extent()) {
         return ExitStatus::Failed;
     }
     let names = args.names.iter().map(ToString::to_string).collect();
@@ -92,23 +93,24 @@ pub(super) async fn signal(global: &Global, args: &SignalArgs) -> ExitStatus {
         Ok(client) => client,
         Err(status) => return status,
     };
-    if let Err(error) = client.signal(request).await {
-        return report(&error);
-    }
-    follow(global, client, Deed::Signal, Waiting { no_wait: false, timeout: None }, (&before, &args.names))
+    let results = match client.signal(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
+    follow(global, results, Deed::Signal, Waiting { no_wait: false, timeout: None }, (&targets, &args.names))
         .await
 }
 
 /// Tells each result as it comes, until the last, the timeout, or Ctrl-C. What was asked for goes on in any case.
 pub(super) async fn follow(
     global: &Global,
-    mut client: ControlClient,
+    results: Answers<'_, OperationResult>,
     deed: Deed,
     waiting: Waiting,
-    (before, names): (&Before, &[Name]),
+    (targets, names): (&Targets, &[Name]),
 ) -> ExitStatus {
     let mut interrupt = Interrupt::new();
-    let told = tell_results(&mut client, deed, waiting, before);
+    let told = tell_results(results, deed, waiting, targets);
     tokio::select! {
         status = told => status,
         () = patience::tell(global, |app| names.iter().any(|name| name.matches_app(&app.name))) => ExitStatus::Done,
@@ -125,16 +127,15 @@ pub(super) async fn follow(
 }
 
 async fn tell_results(
-    client: &mut ControlClient,
+    mut results: Answers<'_, OperationResult>,
     deed: Deed,
     waiting: Waiting,
-    before: &Before,
+    targets: &Targets,
 ) -> ExitStatus {
     let mut worst = ExitStatus::Done;
     loop {
-        let result: Result<Option<OperationResult>, ClientError> = client.next_result().await;
-        match result {
-            Ok(Some(result)) => worst = worse(worst, results::tell(&result, deed, waiting.no_wait, before)),
+        match results.next().await {
+            Ok(Some(result)) => worst = worse(worst, results::tell(&result, deed, waiting.no_wait, targets)),
             Ok(None) => return worst,
             Err(error) => return report(&error),
         }

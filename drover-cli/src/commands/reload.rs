@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use drover_master::Share;
-use drover_master::control::{ClientError, ControlClient, Follow, Name};
+use drover_master::control::{Answers, ClientError, Follow, Name};
 use drover_proto::latest::{
     AppStatus, OperationResult, Phase, ReloadRequest, ReloadStep, Share as WireShare, StatusReply,
     UpdateChange, UpdateFailure, share,
@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
-use super::{already, find, patience, refusal::report};
+use super::{difference, find, patience, refusal::report};
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::output::progress::{Progress, Shown};
+use crate::output::progress::{Mode, Progress};
 
 /// How often the line of a terminal is written again without any news: its time goes on.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -37,12 +37,20 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
         Ok(before) => before,
         Err(error) => return report(&error),
     };
-    let news = match args.waiting.no_wait {
+    // A second connection, for what happens from now on.
+    let mut second = match args.waiting.no_wait {
         true => None,
-        false => match follow(global, &before).await {
-            Ok(news) => Some(news),
+        false => match find::connect(global).await {
+            Ok(second) => Some(second),
             Err(status) => return status,
         },
+    };
+    let news = match &mut second {
+        Some(second) => match second.events(before.last_seq, true).await {
+            Ok(news) => Some(news),
+            Err(error) => return report(&error),
+        },
+        None => None,
     };
     let apps = match args.apps.as_slice() {
         [] => all(&before, step(args)),
@@ -57,15 +65,16 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
     }
     if step(args) == ReloadStep::Begin {
         let concerns = |app: &str| apps.iter().any(|name| name.matches_app(app));
-        already::tell_difference(global, concerns).await;
+        difference::tell_difference(global, concerns).await;
     }
-    if let Err(error) = client.reload(request(args, &apps)).await {
-        return report(&error);
-    }
+    let results = match client.reload(request(args, &apps)).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
     let is_meant = |app: &AppStatus| apps.iter().any(|name| name.matches_app(&app.name));
     let (says, waits) = mpsc::channel(WAITS);
     let mut watch =
-        Watch { client, news, waits, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
+        Watch { results, news, waits, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
     let mut interrupt = Interrupt::new();
     let status = tokio::select! {
         status = watch.until_told() => status,
@@ -95,20 +104,13 @@ fn all(before: &StatusReply, step: ReloadStep) -> Vec<Name> {
     before.apps.iter().filter(is_meant).filter_map(|app| app.name.parse().ok()).collect()
 }
 
-/// A second connection, for what happens from now on.
-async fn follow(global: &Global, before: &StatusReply) -> Result<ControlClient, ExitStatus> {
-    let mut news = find::connect(global).await?;
-    news.events(before.last_seq, true).await.map_err(|error| report(&error))?;
-    Ok(news)
-}
-
 fn progress(global: &Global, args: &ReloadArgs) -> Progress {
     let step = step(args);
     let shown = match () {
-        () if args.json => Shown::Json,
-        () if global.quiet => Shown::Nothing,
-        () if io::stderr().is_terminal() => Shown::Live,
-        () => Shown::Lines,
+        () if args.json => Mode::Json,
+        () if global.quiet => Mode::Nothing,
+        () if io::stderr().is_terminal() => Mode::Live,
+        () => Mode::Lines,
     };
     Progress::new(shown, step, args.waiting.no_wait)
 }
@@ -154,9 +156,9 @@ fn share(share: Share) -> WireShare {
 
 /// A reload that is waited for.
 struct Watch<'a> {
-    client: ControlClient,
+    results: Answers<'a, OperationResult>,
     /// None once nothing more comes: the reload goes on without its story.
-    news: Option<ControlClient>,
+    news: Option<Answers<'a, Follow>>,
     apps: &'a [Name],
     /// What it waits for, line by line, once that takes long.
     waits: mpsc::Receiver<String>,
@@ -172,7 +174,7 @@ impl Watch<'_> {
         let mut worst = ExitStatus::Done;
         loop {
             tokio::select! {
-                result = self.client.next_result() => match result {
+                result = self.results.next() => match result {
                     Ok(Some(result)) => worst = worse(worst, self.verdict(&result).await),
                     Ok(None) => return Ok(worst),
                     Err(error) => {
@@ -226,9 +228,9 @@ impl Watch<'_> {
 }
 
 /// The next event; none comes of a connection that is gone.
-async fn next_event(news: &mut Option<ControlClient>) -> Result<Option<Follow>, ClientError> {
+async fn next_event(news: &mut Option<Answers<'_, Follow>>) -> Result<Option<Follow>, ClientError> {
     match news {
-        Some(news) => news.next_event().await,
+        Some(news) => news.next().await,
         None => std::future::pending().await,
     }
 }

@@ -2,15 +2,15 @@
 
 use drover_proto::latest::OperationResult;
 
-use super::before::Before;
 use super::deed::Deed;
+use super::targets::Targets;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
 /// Tells one result, and what it means to a script.
-pub(super) fn tell(result: &OperationResult, deed: Deed, only_begun: bool, before: &Before) -> ExitStatus {
+pub(super) fn tell(result: &OperationResult, deed: Deed, only_begun: bool, targets: &Targets) -> ExitStatus {
     let Some(error) = &result.error else {
-        return message::whole_result(&line(result, deed, only_begun, before.pid(&result.name)));
+        return message::whole_result(&line(result, deed, only_begun, targets.pid(&result.name)));
     };
     // The master's sentence names who is meant where it is not the name itself.
     let text = match error.message.contains(&result.name) {

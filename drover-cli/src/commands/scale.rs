@@ -3,9 +3,9 @@
 use drover_master::control::Name;
 use drover_proto::latest::{ScaleRequest, ScaleTarget, scale_target};
 
-use super::before::Before;
 use super::deed::Deed;
 use super::operate::follow;
+use super::targets::Targets;
 use super::{find, refusal::report};
 use crate::args::{Global, Scale, ScaleArgs, ScaleCount};
 use crate::exit_status::ExitStatus;
@@ -17,11 +17,12 @@ pub(super) async fn run(global: &Global, args: &ScaleArgs) -> ExitStatus {
         Ok(client) => client,
         Err(status) => return status,
     };
-    if let Err(error) = client.scale(request).await {
-        return report(&error);
-    }
+    let results = match client.scale(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
     let names: Vec<Name> = args.targets.iter().map(|target| target.app.clone()).collect();
-    follow(global, client, Deed::Scale, args.waiting, (&Before::default(), &names)).await
+    follow(global, results, Deed::Scale, args.waiting, (&Targets::default(), &names)).await
 }
 
 fn target(scale: &Scale) -> ScaleTarget {

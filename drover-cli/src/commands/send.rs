@@ -4,14 +4,19 @@ use std::io::{self, IsTerminal as _, Read, Write};
 use std::time::Duration;
 
 use drover_master::Readable;
-use drover_proto::bus::PAYLOAD_LIMIT;
+use drover_proto::bus::{PAYLOAD_LIMIT, REQUEST_TIMEOUT};
 use drover_proto::latest::{ErrorCode, SendRequest, SendResult};
+use tokio::time::Instant;
 
+use super::deadline::SOON;
 use super::interrupt::Interrupt;
 use super::{find, refusal::report};
 use crate::args::{Global, SendArgs};
 use crate::exit_status::ExitStatus;
-use crate::output::{json, message};
+use crate::output::{json, message, table};
+
+/// How often it is said again that replies are still missing.
+const AGAIN: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
     let payload = match payload(args) {
@@ -30,14 +35,21 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
         timeout_ms: args.timeout.map_or(0, milliseconds),
         publish: args.publish,
     };
-    if let Err(error) = client.send_message(request).await {
-        return report(&error);
-    }
+    let mut results = match client.send_message(request).await {
+        Ok(results) => results,
+        Err(error) => return report(&error),
+    };
     let (mut status, mut delivered, mut interrupt) = (ExitStatus::Done, 0, Interrupt::new());
+    let (begun, mut pause) = (Instant::now(), SOON);
     loop {
         let next = tokio::select! {
-            next = client.next_sent() => next,
+            next = results.next() => next,
             () = interrupt.pressed() => return ExitStatus::Interrupted,
+            () = tokio::time::sleep(pause), if args.request && !global.quiet => {
+                message::note(&still_waiting(args, delivered, begun.elapsed()));
+                pause = AGAIN;
+                continue;
+            }
         };
         match next {
             Ok(Some(sent)) => {
@@ -58,6 +70,16 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
         message::note(&format!("sent to {workers}"));
     }
     status
+}
+
+fn still_waiting(args: &SendArgs, replies: u32, waited: Duration) -> String {
+    let left = args.timeout.unwrap_or(REQUEST_TIMEOUT).saturating_sub(waited);
+    let left = table::uptime(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    match replies {
+        0 => format!("still waiting: no reply from {} yet, {left} left", args.name),
+        1 => format!("still waiting: 1 reply from {} so far, {left} left", args.name),
+        _ => format!("still waiting: {replies} replies from {} so far, {left} left", args.name),
+    }
 }
 
 /// What is to be sent: the argument, or with `-` all of stdin.
@@ -139,6 +161,8 @@ fn milliseconds(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -159,5 +183,18 @@ mod tests {
             assert_eq!(shown, expected, "{}", String::from_utf8_lossy(&shown));
         }
         assert_eq!(shown(&of(b"one\n"), true, false), b"web/0: one\n");
+    }
+
+    #[test]
+    fn it_says_which_replies_are_missing_and_how_long_it_still_waits() {
+        let line = ["drover", "send", "web", "ask", "--request", "--timeout", "60s"];
+        let crate::args::Verb::Send(args) = crate::args::Cli::parse_from(line).verb else { panic!() };
+        for (replies, expected) in [
+            (0, "still waiting: no reply from web yet, 57 s left"),
+            (1, "still waiting: 1 reply from web so far, 57 s left"),
+            (2, "still waiting: 2 replies from web so far, 57 s left"),
+        ] {
+            assert_eq!(still_waiting(&args, replies, SOON), expected);
+        }
     }
 }

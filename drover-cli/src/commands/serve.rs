@@ -11,11 +11,11 @@ use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signa
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::above;
+use super::service_manager;
 use crate::args::{AdminArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::message::{self, AppFailure, LAST_LINES};
-use crate::output::said::{self, Said};
+use crate::output::start_report::{self, StartReport};
 use crate::output::story::Story;
 
 /// Where a master serves: at the socket that was named, else by its name.
@@ -66,7 +66,8 @@ pub(super) async fn run(
     }
     turns::arm();
     let signals = Signals::for_a_supervisor();
-    let builder = if above::is_there() { builder.reload_witness(above::Reloads) } else { builder };
+    let builder =
+        if service_manager::is_there() { builder.reload_witness(service_manager::Reloads) } else { builder };
     let supervisor = match builder.control(control).signals(signals).build() {
         Ok(supervisor) => supervisor,
         Err(error) => {
@@ -95,13 +96,13 @@ pub(super) async fn run(
     }
     let events = supervisor.handle().events().clone();
     let start = tell_start(&supervisor);
-    let watchdog = above::feed_watchdog();
+    let watchdog = service_manager::feed_watchdog();
     let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
     let ended = supervisor_run(supervisor).await;
     // Up to here it has told that nothing is ready any more.
     drop(admin);
     start.abort();
-    above::say("STOPPING=1\nSTATUS=every app has ended");
+    service_manager::say("STOPPING=1\nSTATUS=every app has ended");
     watchdog.iter().for_each(JoinHandle::abort);
     if let Some(story) = story {
         story.end().await;
@@ -148,13 +149,13 @@ fn place(addr: &ListenAddr) -> String {
 fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
     if let Some(path) = supervisor.control_path() {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        said::say(&Said::Serves(path));
+        start_report::say(&StartReport::Serves(path));
     }
     let handle = supervisor.handle();
     let mut events = handle.events().since(0);
     let mut waited_for = handle.masters();
     let count = waited_for.len();
-    above::say("STATUS=starting");
+    service_manager::say("STATUS=starting");
     tokio::spawn(async move {
         while !waited_for.is_empty() {
             match events.next().await {
@@ -166,8 +167,11 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
                 Err(_) => waited_for.retain(|master| master.snapshot().status.phase != Phase::Started),
             }
         }
-        above::say(&format!("READY=1\nMAINPID={}\nSTATUS={count} apps are ready", std::process::id()));
-        said::say(&Said::Ready);
+        service_manager::say(&format!(
+            "READY=1\nMAINPID={}\nSTATUS={count} apps are ready",
+            std::process::id()
+        ));
+        start_report::say(&StartReport::Ready);
     })
 }
 

@@ -75,32 +75,27 @@ impl Screen {
 /// Shows the status again at every event, until the master ends or the user has seen enough.
 async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) -> ExitStatus {
     let mut interrupt = Interrupt::new();
-    let mut subscribed = false;
     let mut screen =
         if io::stdout().is_terminal() { Screen::Terminal } else { Screen::Stream { is_first: true } };
+    let first = tokio::select! {
+        reply = client.status(&args.apps) => reply,
+        () = interrupt.pressed() => return ExitStatus::Done,
+    };
+    let mut reply = match first {
+        Ok(reply) => reply,
+        Err(error) => return report(&error),
+    };
+    let mut events = match client.events(reply.last_seq, true).await {
+        Ok(events) => events,
+        Err(error) => return report(&error),
+    };
     loop {
-        let reply = tokio::select! {
-            reply = client.status(&args.apps) => reply,
-            () = interrupt.pressed() => return ExitStatus::Done,
-        };
-        let reply = match reply {
-            Ok(reply) => reply,
-            // The master has ended between its last event and this question.
-            Err(ClientError::Closed | ClientError::Connection(_)) if subscribed => return ExitStatus::Done,
-            Err(error) => return report(&error),
-        };
-        if !subscribed {
-            if let Err(error) = client.events(reply.last_seq, true).await {
-                return report(&error);
-            }
-            subscribed = true;
-        }
         let shown = message::result(&screen.fill(show(global, &reply)));
         if shown.is_err() {
             return message::written(shown);
         }
         tokio::select! {
-            next = client.next_event() => match next {
+            next = events.next() => match next {
                 Ok(Some(_)) => {}
                 // The master has ended, and this was its last status.
                 Ok(None) | Err(_) => return ExitStatus::Done,
@@ -109,5 +104,15 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
             () = tokio::time::sleep(REFRESH) => {}
             () = interrupt.pressed() => return ExitStatus::Done,
         }
+        let next = tokio::select! {
+            reply = events.status(&args.apps) => reply,
+            () = interrupt.pressed() => return ExitStatus::Done,
+        };
+        reply = match next {
+            Ok(reply) => reply,
+            // The master has ended between its last event and this question.
+            Err(ClientError::Closed | ClientError::Connection(_)) => return ExitStatus::Done,
+            Err(error) => return report(&error),
+        };
     }
 }

@@ -8,11 +8,11 @@ use drover_master::supervisor::Supervisor;
 
 use super::description::Source;
 use super::socket_name::served_as;
-use super::{already, detach, file_lock, serve};
+use super::{detach, difference, file_lock, serve};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::output::said;
+use crate::output::start_report;
 use crate::path::whole;
 
 pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
@@ -27,7 +27,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
         }
     }
     let status = read_and_start(global, args, handed_over).await;
-    said::end(status as u8);
+    start_report::end(status as u8);
     status
 }
 
@@ -89,7 +89,7 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
     // Held until all is over. Whoever starts a master in the background only looks, and lets go.
     let lock = match file_lock::take(&args.file) {
         Ok(lock) => lock,
-        Err(running) if in_background => return already::up(global, args, &running).await,
+        Err(running) if in_background => return difference::up(global, args, &running).await,
         Err(running) => {
             message::error_text(&running.sentence());
             return ExitStatus::Failed;

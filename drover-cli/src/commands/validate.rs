@@ -1,6 +1,6 @@
 //! `drover validate`: what is wrong with drover.toml, without starting anything.
 
-use drover_master::config::file::{self as config, ConfigError};
+use drover_master::config::file::{self as config, ParseError};
 
 use crate::args::{Global, ValidateArgs};
 use crate::exit_status::ExitStatus;
@@ -26,9 +26,9 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
         false => crate::path::whole(path).parent().map(std::path::Path::to_owned),
     };
     let file = path.display().to_string();
-    let warnings = config::obstacles(&text, &config, directory.as_deref());
+    let warnings = drover_master::obstacles(&text, &config, directory.as_deref());
     if !warnings.is_empty() {
-        message::plain(&ConfigError::render_warnings(&warnings, &file, &text, message::is_stderr_coloured()));
+        message::plain(&ParseError::render_warnings(&warnings, &file, &text, message::is_stderr_coloured()));
     }
     if args.strict && !warnings.is_empty() {
         return ExitStatus::Usage;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use drover_master::control::{ClientError, ControlClient};
+use drover_master::control::{Answers, ClientError, ControlClient, Follow};
 use drover_proto::latest::{AppStatus, StatusReply};
 
 use super::goal::{self, Aim, Verdict};
@@ -91,7 +91,7 @@ async fn follow(
     mut reply: StatusReply,
     aim: &Aim<'_>,
 ) -> Result<ExitStatus, Failure> {
-    client.events(reply.last_seq, true).await.map_err(lost_or_told)?;
+    let mut events = client.events(reply.last_seq, true).await.map_err(lost_or_told)?;
     loop {
         match aim.judge(&reply) {
             Verdict::Holds => return Ok(tell(aim, &reply)),
@@ -101,16 +101,16 @@ async fn follow(
             }
             Verdict::NotYet => {}
         }
-        reply = next_status(&mut client).await?;
+        reply = next_status(&mut events).await?;
     }
 }
 
 /// The status after something more has happened.
-async fn next_status(client: &mut ControlClient) -> Result<StatusReply, Failure> {
-    if client.next_event().await.map_err(lost_or_told)?.is_none() {
+async fn next_status(events: &mut Answers<'_, Follow>) -> Result<StatusReply, Failure> {
+    if events.next().await.map_err(lost_or_told)?.is_none() {
         return Err(Failure::Ended);
     }
-    client.status(&[]).await.map_err(lost_or_told)
+    events.status(&[]).await.map_err(lost_or_told)
 }
 
 /// Connects where a master was a moment ago.

@@ -32,7 +32,7 @@ pub(crate) struct Report {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct CaseRow<'a> {
     case: &'a str,
     group: &'a str,
     result: &'a str,
@@ -121,7 +121,7 @@ fn json(outcome: &Outcome) -> String {
         Err(Fault::Failed(why)) => ("fail", Some(why.as_str())),
         Err(Fault::Skipped(why)) => ("skip", Some(why.as_str())),
     };
-    let row = Row {
+    let row = CaseRow {
         case: outcome.about.id,
         group: outcome.about.group(),
         result,

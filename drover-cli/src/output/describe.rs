@@ -38,8 +38,8 @@ fn worker(described: &WorkerDescription) -> String {
     }
     text.push_str(match status.role() {
         WorkerRole::Unspecified | WorkerRole::Occupant => "",
-        WorkerRole::Incoming => ", to take the place",
-        WorkerRole::Leaving => ", replaced, drains",
+        WorkerRole::Incoming => ", to take over the slot",
+        WorkerRole::Leaving => ", replaced",
     });
     let _ = write!(text, ", {} restarts", status.restarts);
     if let Some(left) = status.next_try_ms {

@@ -11,7 +11,7 @@ use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use drover_master::{Colours, Exit, Readable, SlotIndex, StartError, say_aside};
 
-use super::said::{self, Said};
+use super::start_report::{self, StartReport};
 use crate::exit_status::ExitStatus;
 
 /// How long the last lines of output may take. A terminal that is stopped does not keep a process alive.
@@ -60,7 +60,7 @@ pub(crate) fn error_with_remedy(error: &dyn Error, remedy: &str) {
 /// Prints the text of an error.
 pub(crate) fn error_text(text: &str) {
     tell(&format!("{ERROR}error:{ERROR:#} {text}"));
-    said::say(&Said::Error(text.to_owned()));
+    start_report::say(&StartReport::Error(text.to_owned()));
 }
 
 /// Prints why a start failed, and the last words of the worker it failed by.
@@ -95,7 +95,7 @@ pub(crate) fn last_words(lines: &[String]) {
             // Colours are taken off, and what else would move the cursor is shown.
             tell(&format!("  {}", Readable(&strip_str(line).to_string())));
         }
-        said::say(&Said::LastWords(lines.to_vec()));
+        start_report::say(&StartReport::LastWords(lines.to_vec()));
     }
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn note(text: &str) {
 /// Prints text as it is.
 pub(crate) fn plain(text: &str) {
     tell(text);
-    said::say(&Said::Plain(text.to_owned()));
+    start_report::say(&StartReport::Plain(text.to_owned()));
 }
 
 /// Prints a result. A reader that has gone is no error to anybody.

@@ -7,7 +7,7 @@ pub(crate) use drover_master::control::json;
 pub(crate) mod message;
 pub(crate) mod plan;
 pub(crate) mod progress;
-pub(crate) mod said;
+pub(crate) mod start_report;
 pub(crate) mod story;
 pub(crate) mod table;
 pub(crate) mod waits;

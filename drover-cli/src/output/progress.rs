@@ -9,7 +9,7 @@ use drover_proto::latest::{ErrorCode, Event, OperationResult, Phase, ReloadStep}
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{json, message};
+use super::{json, message, word};
 use crate::exit_status::ExitStatus;
 
 /// Back to the line's begin, and clears it (ECMA-48 EL).
@@ -17,7 +17,7 @@ const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// How it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum Mode {
     /// Only the verdict.
     Nothing,
     /// A line an event.
@@ -31,11 +31,11 @@ pub(crate) enum Shown {
 /// What has happened so far.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    shown: Shown,
+    mode: Mode,
     step: ReloadStep,
     only_begun: bool,
     since: Instant,
-    apps: BTreeMap<String, App>,
+    apps: BTreeMap<String, AppProgress>,
     /// Whether all of it was told.
     is_whole: bool,
     is_drawn: bool,
@@ -43,7 +43,7 @@ pub(crate) struct Progress {
 
 /// What has happened in one app.
 #[derive(Debug, Default)]
-struct App {
+struct AppProgress {
     replaced: usize,
     starting: BTreeSet<u64>,
     draining: BTreeSet<u64>,
@@ -54,22 +54,22 @@ struct App {
 }
 
 impl Progress {
-    pub(crate) fn new(shown: Shown, step: ReloadStep, only_begun: bool) -> Self {
+    pub(crate) fn new(mode: Mode, step: ReloadStep, only_begun: bool) -> Self {
         let apps = BTreeMap::new();
-        Self { shown, step, only_begun, since: Instant::now(), apps, is_whole: true, is_drawn: false }
+        Self { mode, step, only_begun, since: Instant::now(), apps, is_whole: true, is_drawn: false }
     }
 
     pub(crate) fn is_live(&self) -> bool {
-        self.shown == Shown::Live
+        self.mode == Mode::Live
     }
 
     /// Takes in what happened, and tells it.
     pub(crate) fn event(&mut self, event: &Event) {
         self.apps.entry(event.app.clone()).or_default().take_in(event);
-        match self.shown {
-            Shown::Nothing => {}
-            Shown::Json => drop(message::result(&json::event(event))),
-            Shown::Lines | Shown::Live => {
+        match self.mode {
+            Mode::Nothing => {}
+            Mode::Json => drop(message::result(&json::event(event))),
+            Mode::Lines | Mode::Live => {
                 if let Some(line) = line(event) {
                     self.clear();
                     message::note(&line);
@@ -83,7 +83,7 @@ impl Progress {
     pub(crate) fn missed(&mut self, count: u64) {
         self.is_whole = false;
         self.clear();
-        if !matches!(self.shown, Shown::Nothing | Shown::Json) {
+        if !matches!(self.mode, Mode::Nothing | Mode::Json) {
             message::note(&format!("{count} events were missed"));
         }
     }
@@ -95,7 +95,7 @@ impl Progress {
 
     /// Writes the line of a terminal again.
     pub(crate) fn draw(&mut self) {
-        if self.shown != Shown::Live || self.apps.is_empty() {
+        if self.mode != Mode::Live || self.apps.is_empty() {
             return;
         }
         let parts: Vec<String> = self.apps.iter().map(|(name, app)| app.summary(name)).collect();
@@ -121,7 +121,7 @@ impl Progress {
             None => ExitStatus::Done,
             Some(error) => ExitStatus::of_refusal(error.code()),
         };
-        if self.shown == Shown::Json {
+        if self.mode == Mode::Json {
             let written = message::whole_result(&self.json(result, &app));
             return if status == ExitStatus::Done { written } else { status };
         }
@@ -138,7 +138,7 @@ impl Progress {
         status
     }
 
-    fn done(&self, result: &OperationResult, app: &App, taken: Duration) -> String {
+    fn done(&self, result: &OperationResult, app: &AppProgress, taken: Duration) -> String {
         let OperationResult { name, generation, operation, .. } = result;
         let taken = seconds(taken);
         match (self.step, self.only_begun) {
@@ -169,7 +169,7 @@ impl Progress {
         }
     }
 
-    fn json(&self, result: &OperationResult, app: &App) -> String {
+    fn json(&self, result: &OperationResult, app: &AppProgress) -> String {
         let came = match (&result.error, result.operation.as_str()) {
             _ if result.error.is_none() && self.only_begun => "begun",
             (Some(error), _) if error.code() == ErrorCode::RolledBack => "rolled_back",
@@ -196,7 +196,7 @@ fn next_steps(name: &str) -> String {
     format!("`drover reload --promote {name}` goes on, `drover reload --abort {name}` takes it back")
 }
 
-impl App {
+impl AppProgress {
     fn take_in(&mut self, event: &Event) {
         match event.name.as_str() {
             "reload_started" => *self = Self::default(),
@@ -253,7 +253,7 @@ fn line(event: &Event) -> Option<String> {
         ("shutting_down", _) => format!("{who} leaves, pid {pid}"),
         ("exited", _) => format!("{who} {}, pid {pid}", event.detail),
         (name, _) => {
-            let words = name.replace('_', " ");
+            let words = word::of_event(name);
             let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
             format!("{who} {words}{detail}")
         }
@@ -285,7 +285,7 @@ mod tests {
     }
 
     fn progress(step: ReloadStep, only_begun: bool) -> Progress {
-        Progress::new(Shown::Nothing, step, only_begun)
+        Progress::new(Mode::Nothing, step, only_begun)
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
             (ReloadStep::Abort, false, "web: generation 2 as before, in 1.2 s"),
             (ReloadStep::Promote, false, "web: generation 2, 0 workers replaced in 1.2 s"),
         ] {
-            assert_eq!(progress(step, only_begun).done(&result, &App::default(), TAKEN), text);
+            assert_eq!(progress(step, only_begun).done(&result, &AppProgress::default(), TAKEN), text);
         }
     }
 

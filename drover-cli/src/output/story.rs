@@ -1,24 +1,26 @@
 //! What happens, told line by line.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drover_master::config::{Kind, Stdin};
 use drover_master::supervisor::{Supervisor, SupervisorHandle};
 use drover_master::{
-    Event, EventKind, EventStream, ExitReason, FAILED_START, Outcome, Phase, Protocol, Stream, write_output,
+    Event, EventKind, EventStream, ExitReason, FAILED_START, Missed, Outcome, Phase, Protocol, Stream,
+    write_output,
 };
 use drover_proto::latest as wire;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{clock, message};
+use super::{clock, message, word};
 
 /// Tells the events of a supervisor on stderr while it runs.
 #[derive(Debug)]
 pub(crate) struct Story {
-    teller: JoinHandle<()>,
+    task: JoinHandle<()>,
     over: oneshot::Sender<()>,
 }
 
@@ -33,37 +35,50 @@ impl Story {
         let (over, is_over) = oneshot::channel();
         let control = supervisor.control_path().map(|path| path.display().to_string());
         let hints = hints.to_vec();
-        let teller = tokio::spawn(async move {
+        let task = tokio::spawn(async move {
+            // Its handle is dropped with the narrator, before the supervisor is.
+            let mut narrator = Narrator::new(handle, hints);
             if let Some(control) = control {
-                say(&format!("control socket {control}")).await;
+                narrator.say(&format!("control socket {control}"));
             }
-            // Its handle is let go of with the teller, before the supervisor is.
-            let teller = Teller { supervisor: handle, hints, ready: HashSet::new(), hinted: HashSet::new() };
-            teller.tell(events, is_over).await;
+            narrator.tell(events, is_over).await;
         });
-        Self { teller, over }
+        Self { task, over }
     }
 
     /// Tells what is left, and ends.
     pub(crate) async fn end(self) {
         let _ = self.over.send(());
-        let _ = tokio::time::timeout(LAST_LINES, self.teller).await;
+        let _ = tokio::time::timeout(LAST_LINES, self.task).await;
     }
 }
 
-struct Teller {
+struct Narrator {
     supervisor: SupervisorHandle,
     hints: Vec<String>,
     /// The apps of which a worker has become ready.
     ready: HashSet<Arc<str>>,
     /// The apps of which it was told that their input may have ended them.
     hinted: HashSet<Arc<str>>,
+    /// What stands before a line: coloured or not, which does not change while it runs.
+    prefix: &'static str,
+    /// Lines that are not handed over yet.
+    lines: String,
 }
+
+/// So much is handed over at once, though more may have happened by then: a write of the output's thread is not longer.
+const AT_MOST: usize = 32 * 1024;
 
 /// A program that reads its standard input, and finds it at its end, leaves sooner than this.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-impl Teller {
+impl Narrator {
+    fn new(supervisor: SupervisorHandle, hints: Vec<String>) -> Self {
+        let prefix = if message::is_coloured() { "\x1b[2mdrover:\x1b[0m" } else { "drover:" };
+        let (ready, hinted) = (HashSet::new(), HashSet::new());
+        Self { supervisor, hints, ready, hinted, prefix, lines: String::new() }
+    }
+
     async fn tell(mut self, mut events: EventStream, mut is_over: oneshot::Receiver<()>) {
         loop {
             let next = tokio::select! {
@@ -71,17 +86,41 @@ impl Teller {
                 next = events.next() => next,
                 _ = &mut is_over => break,
             };
-            match next {
-                Ok(event) => self.event(&event).await,
-                Err(missed) => say(&missed.to_string()).await,
+            self.take(next);
+            self.hand_over_all(&mut events).await;
+        }
+        self.hand_over_all(&mut events).await;
+    }
+
+    /// Tells all that has happened by now, in as few writes as possible: each wakes the thread that writes.
+    async fn hand_over_all(&mut self, events: &mut EventStream) {
+        while let Some(next) = events.try_next() {
+            self.take(next);
+            if self.lines.len() >= AT_MOST {
+                self.hand_over().await;
             }
         }
-        while let Some(Ok(event)) = events.try_next() {
-            self.event(&event).await;
+        self.hand_over().await;
+    }
+
+    async fn hand_over(&mut self) {
+        if !self.lines.is_empty() {
+            write_output(Stream::Stderr, std::mem::take(&mut self.lines).into_bytes()).await;
         }
     }
 
-    async fn event(&mut self, event: &Event) {
+    fn take(&mut self, next: Result<Arc<Event>, Missed>) {
+        match next {
+            Ok(event) => self.event(&event),
+            Err(missed) => self.say(&missed.to_string()),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        let _ = writeln!(self.lines, "{} {text}", self.prefix);
+    }
+
+    fn event(&mut self, event: &Event) {
         let app = &event.app;
         if event.worker.is_some() && event.phase == Phase::Started {
             self.ready.insert(Arc::clone(app));
@@ -91,28 +130,25 @@ impl Teller {
             return;
         }
         let Some(line) = line(event) else { return };
-        say(&line).await;
+        self.say(&line);
         if self.left_without_input(event) && self.hinted.insert(Arc::clone(app)) {
             let hint = "stdin = \"open\" in drover.toml, or run --stdin open";
-            say(&format!(
+            self.say(&format!(
                 "  it exited at once; if it leaves at the end of its standard input, keep that open: {hint}"
-            ))
-            .await;
+            ));
         }
         if let (EventKind::AppStarted, Some(master)) =
             (&event.kind, self.supervisor.masters().into_iter().find(|master| master.spec().name == **app))
         {
             for (name, addr) in master.snapshot().listeners {
-                say(&format!("{app} listens on {name}={addr}")).await;
+                self.say(&format!("{app} listens on {name}={addr}"));
                 for hint in std::mem::take(&mut self.hints) {
-                    say(&hint.replace("ADDR", &addr.to_string())).await;
+                    self.say(&hint.replace("ADDR", &addr.to_string()));
                 }
             }
         }
     }
-}
 
-impl Teller {
     /// Whether a service whose standard input is at its end from the start has left with success, as soon as it was there.
     fn left_without_input(&self, event: &Event) -> bool {
         let EventKind::Exited { exit } = &event.kind else { return false };
@@ -130,11 +166,6 @@ impl Teller {
     }
 }
 
-async fn say(text: &str) {
-    let (on, off) = if message::is_coloured() { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
-    write_output(Stream::Stderr, format!("{on}drover:{off} {text}\n").into_bytes()).await;
-}
-
 /// The line of an event; none for what is told by another one.
 fn line(event: &Event) -> Option<String> {
     let who = match event.worker {
@@ -147,20 +178,22 @@ fn line(event: &Event) -> Option<String> {
         // A worker that ends closes its connection first; one that lives on without it misses a deadline, which is told.
         EventKind::Spawned | EventKind::Handshaken | EventKind::Disconnected => return None,
         EventKind::Entered { .. } => match (event.phase, pid) {
-            (Phase::Starting, Some(pid)) => format!("{who} {} (pid {pid})", event.phase),
-            // Of one that is to leave as of one that is suspended.
-            (Phase::Stopped, _) => format!("{who} DRAINED"),
-            _ => format!("{who} {}", event.phase),
+            (Phase::Starting, Some(pid)) => format!("{who} {} (pid {pid})", event.phase.word()),
+            _ => format!("{who} {}", event.phase.word()),
         },
         EventKind::Exited { exit } => match event.phase {
-            Phase::ShutDown if exit.asked_by.is_some() => format!("{who} STOPPED {exit}"),
+            Phase::ShutDown if exit.asked_by.is_some() => format!("{who} stopped: {exit}"),
             Phase::ShutDown => {
                 let exit = exit.to_string();
-                format!("{who} COMPLETED {}", exit.strip_suffix(" while starting").unwrap_or(&exit))
+                format!(
+                    "{who} {}: {}",
+                    word::COMPLETED,
+                    exit.strip_suffix(" while starting").unwrap_or(&exit)
+                )
             }
-            phase => format!("{who} {phase} {exit}"),
+            phase => format!("{who} {}: {exit}", phase.word()),
         },
-        EventKind::AppStarted => format!("{who} is started: every worker is ready"),
+        EventKind::AppStarted => format!("{who} is running: every worker is ready"),
         EventKind::AppStarting => format!("{who} starts"),
         // Why a start failed is told once, at the end, with the worker's last words.
         EventKind::AppStopping { by } if **by == *FAILED_START => return None,
@@ -183,8 +216,8 @@ fn line(event: &Event) -> Option<String> {
             format!("{who} breaks the protocol: {}", event.kind.detail())
         }
         kind => match kind.detail() {
-            detail if detail.is_empty() => format!("{who} {}", event.name()),
-            detail => format!("{who} {}: {detail}", event.name()),
+            detail if detail.is_empty() => format!("{who} {}", word::of_event(event.name())),
+            detail => format!("{who} {}: {detail}", word::of_event(event.name())),
         },
     })
 }
@@ -198,5 +231,10 @@ pub(crate) fn event_line(event: &wire::Event) -> String {
     };
     let id = if event.worker == 0 { String::new() } else { format!(" @{} pid {}", event.worker, event.pid) };
     let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
-    format!("{:>6} {} {who}{id} {}{detail}", event.seq, clock::time_of_day(event.time_ms), event.name)
+    format!(
+        "{:>6} {} {who}{id} {}{detail}",
+        event.seq,
+        clock::time_of_day(event.time_ms),
+        word::of_event(&event.name)
+    )
 }

@@ -18,7 +18,7 @@ pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
         let _ = writeln!(text, "\n{}", headline(app, colour));
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(["WORKER", "PHASE", "PID", "UPTIME", "RESTARTS", "LAST EXIT"]);
+        table.set_header(["WORKER", "STATE", "PID", "UPTIME", "RESTARTS", "LAST EXIT"]);
         for worker in &app.workers {
             table.add_row(row(app, worker));
         }
@@ -44,15 +44,15 @@ pub(crate) fn masters(rows: &[[String; 7]]) -> String {
 pub(crate) fn usage(reply: &StatusReply, of: impl Fn(u32) -> Option<(f64, u64)>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["WORKER", "PHASE", "PID", "CPU", "MEMORY", "UPTIME", "RESTARTS"]);
+    table.set_header(["WORKER", "STATE", "PID", "CPU", "MEMORY", "UPTIME", "RESTARTS"]);
     for (app, worker) in reply.apps.iter().flat_map(|app| app.workers.iter().map(move |worker| (app, worker)))
     {
-        let [name, phase, pid, up, restarts, _] = row(app, worker);
+        let [name, state, pid, up, restarts, _] = row(app, worker);
         let (cpu, memory) = match of(worker.pid) {
             Some((percent, bytes)) => (format!("{percent:.1}%"), memory(bytes)),
             None => ("-".to_owned(), "-".to_owned()),
         };
-        table.add_row([name, phase, pid, cpu, memory, up, restarts]);
+        table.add_row([name, state, pid, cpu, memory, up, restarts]);
     }
     table.trim_fmt()
 }
@@ -80,7 +80,7 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
     let word = word::of_app(app);
     let mut line = format!("{} {style}{word}{style:#}", app.name);
     // Of what has done its work nothing is missing.
-    if word != "COMPLETED" {
+    if word != word::COMPLETED {
         let _ = write!(line, ", {} of {} ready", app.ready, app.desired);
     }
     if !app.waits_for.is_empty() {
@@ -97,7 +97,7 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
     if !app.queued.is_empty() {
         let _ = write!(line, ", {}", app.queued);
     }
-    if !app.outcome.is_empty() && word != "COMPLETED" {
+    if !app.outcome.is_empty() && word != word::COMPLETED {
         let _ = write!(line, ", {}", app.outcome);
     }
     for listener in &app.listeners {
@@ -107,11 +107,8 @@ pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
 }
 
 fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
-    let phase = match worker.next_try_ms {
+    let state = match worker.next_try_ms {
         Some(left) => format!("{}, next try in {}", word::of_worker(worker), uptime(left)),
-        None if !worker.unready.is_empty() && worker.phase() == Phase::Started => {
-            format!("{}, not ready", word::of_worker(worker))
-        }
         None => match worker.left_ms.filter(|_| is_under_way(worker.phase())) {
             Some(left) => format!("{}, {} left", word::of_worker(worker), uptime(left)),
             None => word::of_worker(worker).to_owned(),
@@ -120,7 +117,7 @@ fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
     let dash = || "-".to_owned();
     [
         format!("{}/{}{}", app.name, worker.slot, mark(worker.role())),
-        phase,
+        state,
         if worker.pid == 0 { dash() } else { worker.pid.to_string() },
         if worker.pid == 0 { dash() } else { uptime(worker.uptime_ms) },
         worker.restarts.to_string(),
@@ -138,20 +135,31 @@ const fn mark(role: WorkerRole) -> &'static str {
     match role {
         WorkerRole::Unspecified | WorkerRole::Occupant => "",
         WorkerRole::Incoming => " ↑ new",
-        WorkerRole::Leaving => " draining",
+        WorkerRole::Leaving => " ↓ old",
     }
 }
 
-/// Colours the phases in a table that is laid out already: escape codes would count as width.
+/// Colours the states in a table that is laid out already: escape codes would count as width.
 fn paint(table: &str, app: &AppStatus) -> String {
     let mut lines = table.lines();
     let mut painted = lines.next().unwrap_or_default().to_owned();
     for (line, worker) in lines.zip(&app.workers) {
-        let (name, style) = (word::of_worker(worker), style(worker.phase()));
+        let (state, style) = (word::of_worker(worker), style_of_worker(worker));
+        // An app may be called as a state is.
+        let name = format!("{}/{}", app.name, worker.slot);
+        let (before, after) = line.split_at(line.find(&name).map_or(0, |at| at + name.len()));
         painted.push('\n');
-        painted.push_str(&line.replacen(name, &format!("{style}{name}{style:#}"), 1));
+        painted.push_str(before);
+        painted.push_str(&after.replacen(state, &format!("{style}{state}{style:#}"), 1));
     }
     painted
+}
+
+fn style_of_worker(worker: &WorkerStatus) -> Style {
+    if worker.phase() == Phase::Started && !worker.unready.is_empty() {
+        return AnsiColor::Yellow.on_default();
+    }
+    style(worker.phase())
 }
 
 fn style(phase: Phase) -> Style {
@@ -203,22 +211,30 @@ mod tests {
         let mut reply = reply();
         reply.apps[0].workers[0].unready = "GET / answered 503".into();
         let plain = status(&reply, false);
-        assert!(plain.contains(" web/0   STARTED, not ready  4711"), "{plain}");
+        assert!(plain.contains(" web/0   not ready    4711"), "{plain}");
     }
 
     #[test]
     fn the_table_shows_each_worker_in_a_line_and_colours_change_no_column() {
         let plain = status(&reply(), false);
-        assert!(plain.contains("web STARTED, 1 of 2 ready"), "{plain}");
+        assert!(plain.contains("web running, 1 of 2 ready"), "{plain}");
         assert!(
             plain
                 .lines()
-                .any(|line| line.contains("web/0") && line.contains("STARTED") && line.contains("4711"))
+                .any(|line| line.contains("web/0") && line.contains("ready") && line.contains("4711"))
         );
         assert!(!plain.contains('\x1b'));
         let coloured = status(&reply(), true);
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
         assert!(coloured.contains('\x1b'));
+    }
+
+    #[test]
+    fn an_app_that_is_called_as_a_state_keeps_its_name_as_it_is() {
+        let mut reply = reply();
+        reply.apps[0].name = "ready".into();
+        let coloured = status(&reply, true);
+        assert!(coloured.contains(" ready/0  \x1b[32mready\x1b[0m        4711"), "{coloured:?}");
     }
 
     #[test]
@@ -240,7 +256,7 @@ mod tests {
         app.workers.splice(1..1, [other(WorkerRole::Incoming, 4712), other(WorkerRole::Leaving, 4713)]);
         let shown = status(&reply, false);
         assert!(shown.contains("1 of 2 ready, reload under way"), "{shown}");
-        for words in [["web/0 ↑ new", "4712"], ["web/0 draining", "4713"]] {
+        for words in [["web/0 ↑ new", "4712"], ["web/0 ↓ old", "4713"]] {
             assert!(shown.lines().any(|line| words.iter().all(|word| line.contains(word))), "{shown}");
         }
         assert_eq!(names(&reply), "web/0\nweb/1\n");

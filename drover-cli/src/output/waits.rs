@@ -76,8 +76,8 @@ fn under_way(app: &AppStatus, worker: &WorkerStatus) -> Option<String> {
                 Phase::Initialized if worker.id == 0 => "waits for its turn to start",
                 Phase::Initialized => "is being created",
                 Phase::Starting => "is not ready yet",
-                Phase::Stopping => "drains",
-                _ => "is asked to leave",
+                Phase::Stopping => "is draining",
+                _ => "is quitting",
             };
             Some(format!("{who} {does}{why}{left}"))
         }
@@ -148,8 +148,8 @@ mod tests {
                 "web: a reload waits",
                 "web/0, pid 70, is not ready yet: it stands still, 9.0 s left",
                 "web/1 is tried again: it ended, next try in 3.0 s",
-                "web/3, pid 72, is asked to leave, 17 s left",
-                "api waits for db, which is STARTED",
+                "web/3, pid 72, is quitting, 17 s left",
+                "api waits for db, which is running",
             ]
         );
         assert_eq!(
@@ -157,7 +157,7 @@ mod tests {
             [
                 "web/0, pid 70, is not ready yet: it stands still",
                 "web/1 is tried again: it ended",
-                "web/3, pid 72, is asked to leave"
+                "web/3, pid 72, is quitting"
             ]
         );
         // Who has asked for nothing is told how it stands.
@@ -170,12 +170,12 @@ mod tests {
             waits_or_stands(&StatusReply { apps, ..StatusReply::default() }, |_| true)
         };
         assert_eq!(of(ails), ["mail/0, pid 80, is not ready: GET / answered 503"]);
-        assert_eq!(of(well), ["mail is STARTED"]);
+        assert_eq!(of(well), ["mail is running"]);
         assert_eq!(waits_or_stands(&reply, |app| app.name != "db"), told);
         let told = super::waits(&reply, |app| app.name == "db");
         assert_eq!(
             (told.len(), told[0].as_str(), told[4].as_str()),
-            (5, "db/0, pid 100, drains", "and 3 more workers of db")
+            (5, "db/0, pid 100, is draining", "and 3 more workers of db")
         );
     }
 }

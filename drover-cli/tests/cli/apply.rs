@@ -25,8 +25,8 @@ fn apps(home: &Home) -> Vec<(String, u64)> {
 fn a_plan_is_shown_and_applied_and_then_nothing_is_different() {
     let home = Home::new();
     let master = home.up(&format!("{WEB}{OLD}"));
-    master.says("web is started");
-    master.says("old is started");
+    master.says("web is running");
+    master.says("old is running");
     let none = home.run(&["diff"]);
     let file = home.path("drover.toml").display().to_string();
     assert_eq!((none.code, none.stdout), (Some(0), format!("no change: everything runs as {file} says\n")));
@@ -63,7 +63,7 @@ fn a_plan_is_shown_and_applied_and_then_nothing_is_different() {
 fn a_plan_as_json_has_each_change_and_no_secret() {
     let home = Home::new();
     let master = home.up(WEB);
-    master.says("web is started");
+    master.says("web is running");
     rewrite(&home, &format!("master.name = 'other'\n{WEB}env.TOKEN = 'hunter2'\n"));
     let diff = home.run(&["diff", "--json"]);
     assert!(!diff.stdout.contains("hunter2"), "{diff:?}");
@@ -85,7 +85,7 @@ fn a_plan_as_json_has_each_change_and_no_secret() {
 fn a_file_with_mistakes_is_refused_whole_and_every_one_is_shown_in_its_place() {
     let home = Home::new();
     let master = home.up(WEB);
-    master.says("web is started");
+    master.says("web is running");
     let before = home.worker("web", 0, "started")["pid"].clone();
     rewrite(&home, &format!("{}{NEW}bad = 1\n[app.x]\n", WEB.replace("1000", "7")));
     // From wherever they are asked, masters name their file by its whole path.
@@ -111,7 +111,7 @@ fn a_file_with_mistakes_is_refused_whole_and_every_one_is_shown_in_its_place() {
 fn an_app_that_fails_by_its_change_is_as_it_was_and_the_code_says_so() {
     let home = Home::new();
     let master = home.up(&format!("{WEB}{OLD}"));
-    master.says("web is started");
+    master.says("web is running");
     let broken = WEB.replace("'sleep 1000'", "['sh', '-c', 'echo no seat >&2; exit 3']");
     rewrite(&home, &broken);
     let ended = home.run(&["apply"]);
@@ -129,13 +129,13 @@ fn an_app_that_fails_by_its_change_is_as_it_was_and_the_code_says_so() {
 fn who_does_not_wait_leaves_the_apply_to_the_master() {
     let home = Home::new();
     let master = home.up(WEB);
-    master.says("web is started");
+    master.says("web is running");
     rewrite(&home, &format!("{WEB}{}", NEW.replace("50ms", "400ms")));
     home.run(&["apply", "--timeout", "50ms"]).failed(124, &["not done within 50ms"]);
     let second = home.run(&["apply"]);
     // Either the first one is under way still, or it is done by now.
     assert!(second.code == Some(0) || second.stderr.contains("another apply is under way"), "{second:?}");
-    master.says("new is started");
+    master.says("new is running");
     rewrite(&home, WEB);
     home.until("the end of the first", |_| {
         let begun = home.run(&["apply", "--no-wait"]);
@@ -149,7 +149,7 @@ fn who_does_not_wait_leaves_the_apply_to_the_master() {
 fn another_file_is_read_where_the_client_says_and_a_master_without_one_has_none() {
     let home = Home::new();
     let master = home.up(WEB);
-    master.says("web is started");
+    master.says("web is running");
     home.write("other.toml", &format!("version = 1\n{NEW}"));
     let diff = home.run(&["diff", "-f", "other.toml"]);
     assert_eq!(
@@ -162,7 +162,7 @@ fn another_file_is_read_where_the_client_says_and_a_master_without_one_has_none(
     home.down(master);
 
     let master = home.start_sh(&["-n", "1"], "exec sleep 1000");
-    master.says("app is started");
+    master.says("app is running");
     home.run(&["diff"]).failed(1, &["this master was not started from a file"]);
     home.run(&["apply", "-f", "other.toml"]).failed(1, &["this master was not started from a file"]);
     home.down(master);

@@ -19,7 +19,7 @@ fn a_worker_that_was_stopped_with_its_master_has_the_rest_of_its_time_to_drain()
          stop.drain_timeout = \"6s\"\n"
     ));
     eventually("the worker traps its signal", || home.path("up").exists().then_some(()));
-    master.says("web is started");
+    master.says("web is running");
     let worker = home.worker("web", 0, "started")["pid"].as_u64().expect("it has a process") as u32;
     let down = home.start(&["down"]);
     eventually("the worker is asked", || home.path("asked").exists().then_some(()));
@@ -51,6 +51,6 @@ fn a_worker_that_became_ready_while_its_master_was_stopped_is_ready() {
     #[expect(clippy::disallowed_methods, reason = "the time that passes is what is tested")]
     std::thread::sleep(AWAY);
     master.signal(SIGCONT);
-    master.says("web is started");
+    master.says("web is running");
     home.down(master);
 }

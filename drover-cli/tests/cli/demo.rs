@@ -46,9 +46,9 @@ fn a_killed_worker_comes_back_with_another_pid_and_the_exit_is_explained() {
     assert_eq!(exit["signal"], "SIGKILL");
     assert_eq!(exit["during"], "started");
     assert!(exit["code"].is_null() && exit["asked_by"].is_null(), "{exit}");
-    assert_eq!(exit["text"], "was ended by SIGKILL from outside while started");
+    assert_eq!(exit["text"], "was ended by SIGKILL from outside while ready");
     assert!(get(&addr, "/").starts_with("worker "));
-    demo.says("demo/1 FAILED was ended by SIGKILL from outside while started");
+    demo.says("demo/1 failed: was ended by SIGKILL from outside while ready");
     home.down(demo);
 }
 

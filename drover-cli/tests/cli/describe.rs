@@ -11,15 +11,15 @@ const APP: &str = "[app.web]\ncommand = [\"sh\", \"-c\", \"echo last word >&2; e
 fn an_app_is_shown_with_its_settings_and_the_past_of_its_workers() {
     let home = Home::new();
     let master = home.up(APP);
-    master.says("web is started");
+    master.says("web is running");
     assert_eq!(home.run(&["restart", "web/1"]).code, Some(0));
     let ended = home.run(&["describe", "web"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     for part in [
-        "web STARTED, 2 of 2 ready",
+        "web running, 2 of 2 ready",
         "stop.drain_timeout",
         "7s",
-        "web/0 STARTED, pid ",
+        "web/0 ready, pid ",
         "ended by SIGTERM",
         "    last word\n",
     ] {
@@ -30,13 +30,13 @@ fn an_app_is_shown_with_its_settings_and_the_past_of_its_workers() {
     assert_eq!(home.run(&["scale", "web=1"]).code, Some(0));
     let gone = home.run(&["describe", "web/1"]);
     assert!(
-        gone.stdout.starts_with("web/1 STOPPED") && gone.stdout.contains("ended by SIGTERM"),
+        gone.stdout.starts_with("web/1 stopped") && gone.stdout.contains("ended by SIGTERM"),
         "{gone:#?}"
     );
     home.run(&["describe", "web/7"]).failed(4, &["no worker `web/7`"]);
     let worker = home.run(&["describe", "web/0"]);
     assert!(
-        worker.stdout.starts_with("web/0 STARTED") && !worker.stdout.contains("drain_timeout"),
+        worker.stdout.starts_with("web/0 ready") && !worker.stdout.contains("drain_timeout"),
         "{worker:#?}"
     );
     home.run(&["describe", "mail"]).failed(4, &["no app `mail`"]);
@@ -47,7 +47,7 @@ fn an_app_is_shown_with_its_settings_and_the_past_of_its_workers() {
 fn as_json_it_has_what_status_has_and_more() {
     let home = Home::new();
     let master = home.up(APP);
-    master.says("web is started");
+    master.says("web is running");
     assert_eq!(home.run(&["restart", "web/1"]).code, Some(0));
     let described: Value = serde_json::from_str(&home.run(&["describe", "web", "--json"]).stdout).unwrap();
     let (app, worker) = (&described["apps"][0], &described["workers"][1]);

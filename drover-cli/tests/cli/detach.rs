@@ -142,7 +142,7 @@ fn a_second_master_of_the_same_file_is_refused() {
     assert_eq!(master_pid(&home), pid);
     // Nobody was started who could have written to the log of the first.
     let told = fs::read_to_string(home.path("own.log")).unwrap();
-    assert!(told.contains("web is started") && !told.contains("error"), "{told}");
+    assert!(told.contains("web is running") && !told.contains("error"), "{told}");
     down(&home);
 }
 

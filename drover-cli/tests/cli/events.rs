@@ -69,7 +69,7 @@ fn following_can_be_interrupted() {
     let home = Home::new();
     let (demo, _) = home.demo(&["-n", "1"]);
     let follower = home.start(&["events", "-f"]);
-    follower.prints("app_started");
+    follower.prints("app started");
     follower.signal(SIGINT);
     assert_eq!(follower.end().code, Some(0));
     home.down(demo);

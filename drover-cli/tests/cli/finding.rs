@@ -91,7 +91,7 @@ fn where_a_file_lies_no_other_files_master_is_touched() {
     let (shop, blog) = two_projects(&home);
     let ask = |dir: &Path, args: &[&str]| Running::start(&mut in_dir(&home, dir, args)).end();
     let running = Running::start(&mut in_dir(&home, &shop, &["up"]));
-    running.says("shop is started");
+    running.says("shop is running");
     for verb in [&["status"][..], &["diff"], &["apply", "-y"], &["stop", "*"], &["reload", "shop"], &["down"]]
     {
         let ended = ask(&blog, verb);
@@ -100,7 +100,7 @@ fn where_a_file_lies_no_other_files_master_is_touched() {
     }
     // Each file has its own, and both run side by side.
     let other = Running::start(&mut in_dir(&home, &blog, &["up"]));
-    other.says("blog is started");
+    other.says("blog is running");
     assert_eq!(ask(&blog, &["status", "-q"]).stdout, "blog/0\n");
     assert_eq!(ask(&shop, &["status", "-q"]).stdout, "shop/0\n");
     let blogs = blog.join("drover.toml");
@@ -129,7 +129,7 @@ fn a_file_has_one_master_whatever_the_environment_says() {
     let home = Home::new();
     let (shop, _) = two_projects(&home);
     let running = Running::start(&mut in_dir(&home, &shop, &["up"]));
-    running.says("shop is started");
+    running.says("shop is running");
     let elsewhere = home.path("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     for detach in [&["up"][..], &["up", "-d"]] {
@@ -150,7 +150,7 @@ fn a_directory_entered_by_a_link_means_what_the_link_means() {
     let link = home.path("release");
     std::os::unix::fs::symlink(&shop, &link).unwrap();
     let running = Running::start(&mut in_dir(&home, &link, &["up"]));
-    running.says("shop is started");
+    running.says("shop is running");
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&blog, &link).unwrap();
     let diff = Running::start(&mut in_dir(&home, &link, &["diff"])).end();
@@ -179,7 +179,7 @@ fn a_master_is_found_by_the_file_that_it_says_whatever_its_socket_and_the_path_a
     fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
     let socket = place.join("other.sock");
     let running = Running::start(&mut in_dir(&home, &shop, &["-s", socket.to_str().unwrap(), "up"]));
-    running.says("shop is started");
+    running.says("shop is running");
     let link = home.path("release");
     std::os::unix::fs::symlink(&shop, &link).unwrap();
     let ask = |dir: &Path, args: &[&str]| Running::start(&mut in_dir(&home, dir, args)).end();
@@ -207,7 +207,7 @@ fn a_socket_that_is_named_tells_when_its_master_is_of_another_file() {
     let socket = socket.to_str().unwrap();
     let ask = |dir: &Path, args: &[&str]| Running::start(&mut in_dir(&home, dir, args)).end();
     let running = Running::start(&mut in_dir(&home, &shop, &["-s", socket, "up"]));
-    running.says("shop is started");
+    running.says("shop is running");
     let (shops, blogs) = (shop.join("drover.toml"), blog.join("drover.toml"));
     let (shops, blogs) = (shops.to_str().unwrap(), blogs.to_str().unwrap());
     let is_other = format!("`{blogs}` is not the file that this master was started from; that is `{shops}`");

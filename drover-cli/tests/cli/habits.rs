@@ -11,7 +11,7 @@ const TWO: &str = "[app.web]\ncommand = [\"sh\", \"-c\", \"echo out; echo err >&
 
 fn two(home: &Home) -> Running {
     let master = home.up(TWO);
-    master.says("mail is started");
+    master.says("mail is running");
     for line in ["web/0 | out", "web/0 | err", "mail/0 | mail"] {
         crate::harness::eventually(line, || home.run(&["logs"]).stdout.contains(line).then_some(()));
     }
@@ -88,7 +88,7 @@ fn events_are_shown_by_app_time_and_number() {
     home.run(&["events", "nosuch"]).failed(4, &["`nosuch`"]);
     home.run(&["events", "--since", "soon"]).failed(2, &["such as 5m", "or an event's number"]);
     let follow = home.start(&["events", "-f", "-n", "1", "web"]);
-    follow.prints("app_started");
+    follow.prints("app started");
     assert_eq!(home.run(&["restart", "web"]).code, Some(0));
     follow.prints("exited");
     home.down(master);
@@ -102,7 +102,7 @@ fn list_shows_every_master_and_top_what_workers_use() {
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""), "{none:#?}");
     // At the place where masters are found.
     let demo = Running::start(&mut home.bare(&["demo", "-l", "127.0.0.1:0", "-n", "2", "--name", "shop"]));
-    demo.says("demo is started");
+    demo.says("demo is running");
     let bare = |args: &[&str]| Running::start(&mut home.bare(args)).end();
     let list = bare(&["list"]);
     let row = list.stdout.lines().find(|line| line.trim_start().starts_with("shop ")).expect("its row");
@@ -123,7 +123,7 @@ fn list_shows_every_master_and_top_what_workers_use() {
 fn reload_without_a_name_is_of_every_app_that_runs() {
     let home = Home::new();
     let master = home.up(&format!("{TWO}[app.once]\ncommand = \"true\"\nkind = \"oneshot\"\n"));
-    master.says("mail is started");
+    master.says("mail is running");
     home.until("the oneshot", |status| (status["apps"][2]["phase"] == "shut_down").then_some(()));
     let ended = home.run(&["reload", "--soak", "0s"]);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
@@ -138,7 +138,7 @@ fn reload_without_a_name_is_of_every_app_that_runs() {
 fn diff_tells_by_its_exit_code_as_git_does_and_validate_takes_a_name() {
     let home = Home::new();
     let master = home.up(TWO);
-    master.says("mail is started");
+    master.says("mail is running");
     assert_eq!(home.run(&["diff", "--exit-code"]).code, Some(0));
     let file =
         home.write("drover.toml", &format!("version = 1\n{}", TWO.replace("mail; exec", "post; exec")));
@@ -156,7 +156,7 @@ fn init_writes_a_file_that_runs_and_leaves_one_alone() {
     assert_eq!(home.run(&["validate", "--strict"]).code, Some(0));
     home.run(&["init"]).failed(1, &["exists already"]);
     let master = home.start(&["up"]);
-    master.says("web is started");
+    master.says("web is running");
     home.down(master);
     assert_eq!(home.run(&["init", "-f", "own.toml", "--", "sleep", "7 5"]).code, Some(0));
     let config = home.run(&["config", "-f", "own.toml"]).stdout;

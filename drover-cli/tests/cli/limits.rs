@@ -44,6 +44,6 @@ fn stop_app_ends_the_app_and_leaves_the_others_running() {
 fn stop_all_ends_everything() {
     let home = Home::new();
     let ended = home.up(&format!("{}{OTHER}", failing("stop-all"))).end();
-    ended.failed(1, &["app `app` failed", REASON, "worker 1 exited with code 5 while started"]);
+    ended.failed(1, &["app `app` failed", REASON, "worker 1 exited with code 5 while ready"]);
     assert!(ended.stderr.contains("drover: other stops, asked by the restart limit"), "{ended:#?}");
 }

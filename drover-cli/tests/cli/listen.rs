@@ -45,7 +45,7 @@ fn a_port_in_use_is_named() {
     let addr = taken.local_addr().unwrap().to_string();
     let ended = home.run_sh(&["-l", &format!("web={addr}")], "exit 0");
     ended.failed(1, &["app `app` can't listen", &format!("listener `web`: {addr} is in use by pid ")]);
-    assert!(!ended.stderr.contains("STARTING"), "nothing was to be started: {ended:#?}");
+    assert!(!ended.stderr.contains("starting"), "nothing was to be started: {ended:#?}");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn the_port_is_free_again_when_the_master_has_ended() {
     get(&addr, "/");
     home.down(demo);
     let again = home.start(&["demo", "-n", "1", "-l", &addr]);
-    again.says("demo is started");
+    again.says("demo is running");
     assert!(get(&addr, "/").starts_with("worker 0"));
     home.down(again);
 }

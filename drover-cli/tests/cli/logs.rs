@@ -24,8 +24,8 @@ fn sorted(text: &str) -> Vec<&str> {
 fn kept_lines_of_both_streams_are_shown_of_those_that_are_named() {
     let home = Home::new();
     let master = home.up(APPS);
-    master.says("web is started");
-    master.says("mail is started");
+    master.says("web is running");
+    master.says("mail is running");
     eventually("all lines are kept", || (home.run(&["logs"]).stdout.lines().count() == 3).then_some(()));
     let all = home.run(&["logs"]);
     assert_eq!((all.code, all.stderr.as_str()), (Some(0), ""));
@@ -48,7 +48,7 @@ fn kept_lines_of_both_streams_are_shown_of_those_that_are_named() {
 fn followed_it_goes_on_until_ctrl_c_or_the_masters_end() {
     let home = Home::new();
     let master = home.up(APPS);
-    master.says("web is started");
+    master.says("web is running");
     let until_ctrl_c = home.start(&["logs", "-f", "web"]);
     let until_the_end = home.start(&["logs", "-f", "-n", "0"]);
     until_ctrl_c.prints("web/0 | one\n");
@@ -69,7 +69,7 @@ fn followed_it_goes_on_until_ctrl_c_or_the_masters_end() {
 fn bytes_that_are_no_text_arrive_as_they_are() {
     let home = Home::new();
     let master = home.up("[app.a]\ncommand = [\"sh\", \"-c\", \"printf '\\\\377\\\\376\\\\n'; exec sleep 1000\"]\nworkers = 1\n");
-    master.says("a is started");
+    master.says("a is running");
     let output = home.drover(&["logs"]).output().unwrap();
     assert_eq!(output.stdout, b"a/0 | \xff\xfe\n");
     home.down(master);
@@ -80,7 +80,7 @@ fn many_short_lines_take_no_more_memory_than_they_have_bytes() {
     let home = Home::new();
     let script = "yes '' | head -c 400000; exec sleep 1000";
     let master = home.up(&format!("[app.a]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"));
-    master.says("a is started");
+    master.says("a is running");
     eventually("all lines are kept", || {
         (home.run(&["logs"]).stdout.lines().count() == 400_000).then_some(())
     });

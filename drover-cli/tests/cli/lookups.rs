@@ -57,7 +57,7 @@ fn a_name_that_takes_long_holds_up_nobody_but_who_asked_for_it() {
     home.write("drover.toml", quick);
     // The master ends itself if its runtime is blocked for a twentieth of that second.
     let master = Running::start(home.drover(&["up"]).env("LD_PRELOAD", home.path("slow.so")));
-    master.says("quick is started");
+    master.says("quick is running");
     let one = "[sockets.a]\nlisten = \"slow.test:0\"";
     let two = format!("{one}\n[sockets.b]\nlisten = \"slow.test:0\"");
     for text in [

@@ -24,7 +24,7 @@ fn workers_that_speak_leave_by_themselves_and_the_next_master_starts_in_its_plac
     assert!(home.socket().exists(), "what is left behind is what this test is about");
     home.run(&["status"]).failed(6, &["no master answers"]);
     let next = home.start(&["demo", "-n", "2", "-l", &addr]);
-    next.says("demo is started");
+    next.says("demo is running");
     // The lock and the directory that the dead one left are gone with the next.
     home.down(next);
 }
@@ -68,7 +68,7 @@ fn the_next_master_of_a_file_ends_what_the_killed_one_left_before_it_starts_anyt
     let toml = format!("[app.app]\ncommand = [\"sh\", \"-c\", \"{LEAVES_CHILD}\"]\nworkers = 1\n");
     let first = home.up(&toml);
     let left = child_of(&first);
-    first.says("app is started");
+    first.says("app is running");
     first.signal(SIGKILL);
     assert_eq!(first.end().code, None);
     assert!(is_running(left), "the kernel ends the shell alone");
@@ -78,11 +78,11 @@ fn the_next_master_of_a_file_ends_what_the_killed_one_left_before_it_starts_anyt
     std::fs::create_dir(&other).unwrap();
     std::fs::write(other.join("drover.toml"), format!("version = 1\n{toml}")).unwrap();
     let other = Running::start(&mut home.bare(&["-s", "other.sock", "up", "-f", "other/drover.toml"]));
-    other.says("app is started");
+    other.says("app is running");
     assert!(is_running(left));
 
     let next = home.start(&["up"]);
-    next.says("app is started");
+    next.says("app is running");
     assert!(!is_running(left), "it is gone before anything starts");
     next.says(&format!(
         "ending `sleep` (pid {left}), which a master of {}",

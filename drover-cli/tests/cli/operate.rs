@@ -19,8 +19,8 @@ start.min_uptime = "300ms"
 
 pub(crate) fn started(home: &Home) -> Running {
     let master = home.up(APPS);
-    master.says("web is started");
-    master.says("slow is started");
+    master.says("web is running");
+    master.says("slow is running");
     master
 }
 
@@ -115,7 +115,7 @@ fn a_worker_that_fails_is_told_with_its_last_words() {
                 workers = 1\nstart.min_uptime = \"50ms\"\nrestart = \"never\"\n";
     home.write("ok", "");
     let master = home.up(toml);
-    master.says("web is started");
+    master.says("web is running");
     std::fs::remove_file(home.path("ok")).unwrap();
     let ended = home.run(&["restart", "web/0"]);
     ended.failed(1, &["web", "code 9"]);

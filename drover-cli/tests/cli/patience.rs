@@ -12,11 +12,11 @@ fn a_reload_that_waits_for_old_workers_says_for_which_and_how_long_and_status_do
         "[app.web]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\nstart.min_uptime = \"10ms\"\n\
          stop.drain_timeout = \"10m\"\nupdate.max_generations = 2\n"
     ));
-    master.says("web is started");
+    master.says("web is running");
     eventually("the worker traps its signal", || home.path("up1").exists().then_some(()));
     let old = home.worker("web", 0, "started")["pid"].as_u64().expect("it has a process") as u32;
     let first = home.start(&["reload", "web"]);
-    first.says(&format!("still waiting: web/0, pid {old}, is asked to leave, 9 min"));
+    first.says(&format!("still waiting: web/0, pid {old}, is quitting, 9 min"));
     first.says("the old workers of the last change still drain");
     let second = home.start(&["reload", "web"]);
     second.says("a reload waits until old workers are gone, since no more than 2 generations may live");
@@ -48,7 +48,7 @@ fn a_start_in_the_background_says_what_it_waits_for() {
     let up = home.start(&["up", "-d"]);
     up.says("still waiting: web/0, pid ");
     up.says("is not ready yet, 9 min");
-    up.says("still waiting: front waits for web, which is STARTING");
+    up.says("still waiting: front waits for web, which is starting");
     let down = home.run(&["down"]);
     assert_eq!(down.code, Some(0), "{down:#?}");
     assert_eq!(up.end().code, Some(1));
@@ -59,7 +59,7 @@ fn an_apply_and_a_wait_say_what_they_wait_for() {
     let home = Home::new();
     let web = "[app.web]\ncommand = \"sleep 1000\"\nworkers = 1\n";
     let master = home.up(web);
-    master.says("web is started");
+    master.says("web is running");
     home.write(
         "drover.toml",
         &format!(
@@ -73,7 +73,7 @@ fn an_apply_and_a_wait_say_what_they_wait_for() {
     apply.says("is not ready yet, 9 min");
     let ready = home.start(&["wait", "slow"]);
     ready.says("still waiting: slow/0, pid ");
-    stopped.says("still waiting: web is STARTED");
+    stopped.says("still waiting: web is running");
     home.down(master);
     assert!(matches!(apply.end().code, Some(1 | 6)));
     assert!(matches!(ready.end().code, Some(3 | 6)));

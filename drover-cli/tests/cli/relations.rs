@@ -20,7 +20,7 @@ workers = 1
 fn an_app_starts_when_what_it_depends_on_is_done() {
     let home = Home::new();
     let master = home.up(IN_ORDER);
-    master.says("web is started");
+    master.says("web is running");
     let ended = home.down(master);
     assert_eq!(ended.stdout, "web/0 | done\n", "{ended:#?}");
 }
@@ -30,7 +30,7 @@ fn only_an_app_means_what_it_depends_on_too() {
     let home = Home::new();
     home.write("drover.toml", &format!("version = 1\n{IN_ORDER}"));
     let master = home.start(&["up", "--only", "web"]);
-    master.says("web is started");
+    master.says("web is running");
     let names = home.run(&["status", "-q"]).stdout;
     assert_eq!(names, "web/0\nmigrate/0\n");
     home.down(master);
@@ -55,7 +55,7 @@ fn a_failed_app_is_started_again_by_the_strategy() {
     let home = Home::new();
     let master = home.up("[master]\nstrategy = \"one-for-one\"\nintensity = 5\nperiod = \"1m\"\n[app.a]\n\
          command = \"sleep 1000\"\nworkers = 1\nrestart = \"never\"\n");
-    master.says("a is started");
+    master.says("a is running");
     let first = home.worker("a", 0, "started");
     crate::harness::signal(u32::try_from(first["pid"].as_u64().unwrap()).unwrap(), nix::sys::signal::SIGKILL);
     home.until("another worker", |status| {
@@ -119,7 +119,7 @@ fn the_status_tells_what_an_app_waits_for() {
          [app.work]\ncommand = [\"sh\", \"-c\", \"echo begun; sleep 1000\"]\nkind = \"oneshot\"\n");
     master.prints("begun");
     let ended = home.run(&["status", "web"]);
-    assert!(ended.stdout.contains("web INITIALIZED, 0 of 1 ready, waits for work"), "{ended:#?}");
+    assert!(ended.stdout.contains("web not started, 0 of 1 ready, waits for work"), "{ended:#?}");
     let status = home.status();
     let apps = status["apps"].as_array().expect("a list");
     let web = apps.iter().find(|app| app["name"] == "web").expect("it is told");

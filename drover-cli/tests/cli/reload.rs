@@ -19,7 +19,7 @@ fn started(home: &Home, workers: usize, more: &str) -> Running {
     let master = home.up(&format!(
         "[app.web]\ncommand = [\"./worker\"]\nworkers = {workers}\nstart.min_uptime = \"50ms\"\n{more}\n"
     ));
-    master.says("web is started");
+    master.says("web is running");
     master
 }
 
@@ -74,7 +74,7 @@ fn workers_that_reload_themselves_by_a_signal_stay_and_one_that_fails_spares_the
     let master = home
         .up("[app.web]\ncommand = [\"./worker\"]\nworkers = 2\nprotocol = \"notify\"\nnotify_fd = 7\n\
          reload = { signal = \"HUP\" }\nstart.min_uptime = \"300ms\"\n");
-    master.says("web is started");
+    master.says("web is running");
     let old = pids(&home);
     is_over(&home.run(&["reload", "web"]), 0, "web: 2 workers reloaded themselves in ");
     assert_eq!(pids(&home), old);
@@ -244,9 +244,9 @@ fn a_hangup_reloads_every_app_and_ends_nothing() {
         1,
         "[app.other]\ncommand = [\"sleep\", \"1000\"]\nworkers = 1\nstart.min_uptime = \"50ms\"",
     );
-    master.says("other is started");
+    master.says("other is running");
     master.signal(SIGHUP);
-    master.says("web reload_started: generation 1 to 2, asked by SIGHUP");
+    master.says("web reload started: generation 1 to 2, asked by SIGHUP");
     for app in [0, 1] {
         home.until("the second generation", |status| (status["apps"][app]["generation"] == 2).then_some(()));
     }
@@ -259,7 +259,7 @@ fn a_hangup_says_when_the_file_differs_from_what_runs() {
     let home = Home::new();
     let web = "[app.web]\ncommand = [\"sleep\", \"1000\"]\nworkers = 1\nstart.min_uptime = \"50ms\"\n";
     let master = home.up(web);
-    master.says("web is started");
+    master.says("web is running");
     let file = home.write("drover.toml", &format!("version = 1\n{web}umask = \"077\"\n"));
     master.signal(SIGHUP);
     let told = format!(

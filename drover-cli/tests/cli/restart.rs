@@ -11,11 +11,7 @@ fn on_failure_starts_again_after_failures_and_completes_after_a_success() {
     let ended = home.run_sh(&["--restart", "on-failure"], THIRD_TIME);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert_eq!(std::fs::read_to_string(home.path("tries")).unwrap(), "x\nx\nx\n");
-    assert_eq!(
-        ended.stderr.matches("app/0 FAILED exited with code 1 while started").count(),
-        2,
-        "{ended:#?}"
-    );
+    assert_eq!(ended.stderr.matches("app/0 failed: exited with code 1 while ready").count(), 2, "{ended:#?}");
     assert!(ended.stderr.contains("is tried again in "), "{ended:#?}");
 }
 
@@ -49,7 +45,7 @@ fn never_leaves_it_at_one_life() {
     let ended = home.run_sh(&["--restart", "never"], "sleep 1.2; echo bye >&2; exit 4");
     ended.failed(
         1,
-        &["app `app` failed: the restart policy says never", "worker 0 exited with code 4 while started"],
+        &["app `app` failed: the restart policy says never", "worker 0 exited with code 4 while ready"],
     );
     assert!(ended.stderr.ends_with("its last words on stderr:\n  bye\n"), "{ended:#?}");
     let ended = home.run_sh(&["--restart", "never"], "sleep 1.2");
@@ -67,7 +63,7 @@ fn while_it_waits_to_be_tried_again_the_table_says_how_long() {
     assert_eq!(worker["last_exit"]["code"], 5);
     let table = home.run(&["status"]);
     assert_eq!(table.code, Some(3), "nobody is ready: {table:#?}");
-    assert!(table.stdout.contains("BACKING_OFF, next try in "), "{table:#?}");
-    assert!(table.stdout.contains("exited with code 5 while started"), "{table:#?}");
+    assert!(table.stdout.contains("backing off, next try in "), "{table:#?}");
+    assert!(table.stdout.contains("exited with code 5 while ready"), "{table:#?}");
     home.down(master);
 }

@@ -92,7 +92,7 @@ fn stdin_that_is_open_does_not_end_and_one_that_ended_a_program_is_told() {
             && ended.stderr.contains("--stdin open")
     );
     let open = home.start(&["run", "-n", "2", "--stdin", "open", "--name", "app", "--", "cat"]);
-    open.says("app is started");
+    open.says("app is running");
     let ended = home.down(open);
     assert!(!ended.stderr.contains("at once"), "{ended:#?}");
 }

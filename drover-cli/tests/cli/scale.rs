@@ -20,7 +20,7 @@ fn desired(home: &Home) -> (u64, u64, usize) {
 fn an_app_is_scaled_to_by_more_and_by_less() {
     let home = Home::new();
     let master = home.up(&app("exec sleep 1000"));
-    master.says("web is started");
+    master.says("web is running");
     for (typed, line, count) in [
         ("web=5", "web scaled to 5 workers\n", 5),
         ("web=-2", "web scaled to 3 workers\n", 3),
@@ -50,7 +50,7 @@ fn an_app_is_scaled_to_by_more_and_by_less() {
 fn a_growth_that_fails_changes_nothing_and_says_why() {
     let home = Home::new();
     let master = home.up(&app("if [ $DROVER_SLOT = 3 ]; then echo no seat >&2; exit 4; fi; exec sleep 1000"));
-    master.says("web is started");
+    master.says("web is running");
     let ended = home.run(&["scale", "web=4"]);
     ended.failed(1, &["app `web`: worker 3 exited with code 4"]);
     assert!(ended.stderr.contains("no seat"), "{ended:#?}");
@@ -67,7 +67,7 @@ fn what_is_no_count_or_no_app_is_refused_before_anything_is_done() {
         home.run(&["scale", typed]).failed(2, &["APP=COUNT"]);
     }
     let master = home.up(&app("exec sleep 1000"));
-    master.says("web is started");
+    master.says("web is running");
     home.run(&["scale", "web=0"]).failed(1, &["1 to 100000 workers", "stop it"]);
     home.run(&["scale", "web=3", "mail=2"]).failed(4, &["there is no app `mail`; there is web"]);
     home.run(&["scale", "web=3", "w*=2"]).failed(1, &["app `web` is given twice"]);
@@ -79,7 +79,7 @@ fn what_is_no_count_or_no_app_is_refused_before_anything_is_done() {
 fn who_does_not_wait_is_answered_at_once_and_the_scale_goes_on() {
     let home = Home::new();
     let master = home.up(&app("trap 'sleep 0.3; exit 0' TERM; echo up; while :; do sleep 0.05; done"));
-    master.says("web is started");
+    master.says("web is running");
     let ended = home.run(&["scale", "web=1", "--no-wait"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "web scales to 1 worker\n"));
     // Joins what is under way.

@@ -82,7 +82,7 @@ fn codes_that_are_fatal_are_not_tried_again() {
     let ended = app(&home, "start.min_uptime = \"100ms\"\nrestart.fatal_codes = [9]", "sleep 0.3; exit 9");
     ended.failed(
         1,
-        &["app `app` failed: the exit code is one of fatal_codes; worker 0 exited with code 9 while started"],
+        &["app `app` failed: the exit code is one of fatal_codes; worker 0 exited with code 9 while ready"],
     );
 }
 

@@ -9,7 +9,7 @@ fn it_reaches_the_worker_that_is_named() {
         "[app.web]\ncommand = [\"sh\", \"-c\", \"trap 'echo got it' USR1; echo trapped; while :; do sleep 0.05; done\"]\n\
          workers = 2\n",
     );
-    master.says("web is started");
+    master.says("web is running");
     let pid = home.worker("web", 1, "started")["pid"].clone();
     for signal in ["USR1", "SIGUSR1", "usr1", "10"] {
         let ended = home.run(&["signal", signal, "web/1"]);

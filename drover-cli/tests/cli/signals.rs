@@ -82,7 +82,7 @@ fn a_second_signal_hurries_and_a_third_kills() {
     master.signal(SIGINT);
     let ended = master.end();
     assert_eq!(ended.code, Some(137), "{ended:#?}");
-    assert!(ended.stderr.contains("app/0 STOPPED was ended by SIGKILL"), "{ended:#?}");
+    assert!(ended.stderr.contains("app/0 stopped: was ended by SIGKILL"), "{ended:#?}");
     assert!(ended.stderr.ends_with("drover: killed\n"), "{ended:#?}");
     assert!(ended.errors().is_empty(), "{ended:#?}");
 }

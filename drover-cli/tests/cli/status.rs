@@ -15,12 +15,12 @@ fn a_oneshot_that_has_done_its_work_is_completed_and_lacks_nothing() {
         "[app.migrate]\ncommand = \"true\"\nkind = \"oneshot\"\n\
          [app.web]\ncommand = \"sleep 1000\"\nworkers = 1\nstart.min_uptime = \"50ms\"\ndepends_on = { migrate = \"completed\" }\n",
     );
-    master.says("web is started");
+    master.says("web is running");
     let status = home.run(&["status"]);
     assert_eq!(status.code, Some(0), "{status:#?}");
-    assert!(status.stdout.contains("\nmigrate COMPLETED\n"), "{status:#?}");
+    assert!(status.stdout.contains("\nmigrate completed\n"), "{status:#?}");
     let row = status.stdout.lines().find(|line| line.starts_with(" migrate/0")).expect("it has a row");
-    assert!(row.contains("COMPLETED") && row.ends_with("exited with code 0"), "{row}");
+    assert!(row.contains("completed") && row.ends_with("exited with code 0"), "{row}");
     assert_eq!(home.status()["apps"][0]["phase"], "shut_down");
     home.down(master);
 }
@@ -33,7 +33,7 @@ fn people_see_suspended_and_stopped() {
     assert_eq!(home.run(&["wait", "demo", "--for", "suspended"]).stdout, "demo is suspended\n");
     let status = home.run(&["status"]);
     assert!(
-        status.stdout.contains("demo SUSPENDED") && status.stdout.contains(" demo/0  SUSPENDED"),
+        status.stdout.contains("demo suspended") && status.stdout.contains(" demo/0  suspended"),
         "{status:#?}"
     );
     assert_eq!(home.status()["apps"][0]["workers"][0]["phase"], "stopped");
@@ -41,7 +41,7 @@ fn people_see_suspended_and_stopped() {
     assert_eq!(home.run(&["wait", "demo", "--for", "stopped"]).code, Some(0));
     let status = home.run(&["status"]);
     assert!(
-        status.stdout.contains("demo STOPPED") && status.stdout.contains(" demo/0  STOPPED"),
+        status.stdout.contains("demo stopped") && status.stdout.contains(" demo/0  stopped"),
         "{status:#?}"
     );
     home.down(demo);
@@ -54,14 +54,14 @@ fn the_table_the_names_and_the_aliases_show_the_same_workers() {
     let table = home.run(&["status"]);
     assert_eq!((table.code, table.stderr.as_str()), (Some(0), ""), "{table:#?}");
     assert!(table.stdout.starts_with(&format!("master pid {}, version ", demo.pid())), "{table:#?}");
-    assert!(table.stdout.contains(&format!("demo STARTED, 2 of 2 ready, http={addr}")), "{table:#?}");
+    assert!(table.stdout.contains(&format!("demo running, 2 of 2 ready, http={addr}")), "{table:#?}");
     let status = home.status();
     for slot in 0..2 {
         let pid = status["apps"][0]["workers"][slot]["pid"].to_string();
         let name = format!("demo/{slot}");
         let row = table.stdout.lines().find(|line| line.contains(&name)).unwrap();
         let words: Vec<&str> = row.split_whitespace().collect();
-        assert_eq!(&words[..3], [name.as_str(), "STARTED", &pid], "{row}");
+        assert_eq!(&words[..3], [name.as_str(), "ready", &pid], "{row}");
     }
     assert!(!table.stdout.contains('\x1b'));
     assert!(home.run(&["--color", "always", "status"]).stdout.contains('\x1b'));
@@ -110,7 +110,7 @@ fn what_is_not_ready_yet_is_3_to_a_script() {
     home.worker("slow", 0, "starting");
     let ended = home.run(&["status"]);
     assert_eq!(ended.code, Some(3), "{ended:#?}");
-    assert!(ended.stdout.contains("slow STARTING, 0 of 1 ready"), "{ended:#?}");
+    assert!(ended.stdout.contains("slow starting, 0 of 1 ready"), "{ended:#?}");
     // A start that is broken off by request is a graceful end.
     home.down(master);
 }
@@ -128,7 +128,7 @@ fn watch_shows_the_screen_again_when_something_changes_and_ends_with_the_master(
         (all.contains("\x1b[H\x1b[J") && all.contains("1 of 1 ready")).then_some(())
     });
     // On a terminal it is coloured.
-    assert!(screen.text().contains("\x1b[32mSTARTED"), "{}", screen.text());
+    assert!(screen.text().contains("\x1b[32mrunning"), "{}", screen.text());
     let pid = home.worker("demo", 0, "started")["pid"].as_u64().unwrap();
     signal(u32::try_from(pid).unwrap(), SIGKILL);
     screen.until("the new screen", |all| {

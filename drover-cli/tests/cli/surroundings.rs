@@ -29,7 +29,7 @@ fn who_is_not_there_is_told_with_the_app_and_nothing_starts() {
     home.write("drover.toml", "version = 1\n[app.web]\ncommand = \"sleep 1000\"\nuser = \"nobdy\"\n");
     let ended = home.run(&["up"]);
     ended.failed(1, &["app `web`: there is no user `nobdy`; create it"]);
-    assert!(!ended.stderr.contains("STARTING"), "{ended:#?}");
+    assert!(!ended.stderr.contains("starting"), "{ended:#?}");
 }
 
 #[test]

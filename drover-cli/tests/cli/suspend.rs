@@ -47,7 +47,7 @@ fn a_plain_program_is_suspended_by_the_signals_of_the_file() {
     let master = home
         .up("[app.web]\ncommand = [\"sleep\", \"1000\"]\nworkers = 1\nstart.min_uptime = \"50ms\"\n\
          suspend = { signal = \"STOP\", resume_signal = \"CONT\" }\n");
-    master.says("web is started");
+    master.says("web is running");
     let pid = pids(&home)[0];
     let state = || {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
@@ -65,7 +65,7 @@ fn what_can_not_be_suspended_is_told() {
     let home = Home::new();
     let master =
         home.up("[app.web]\ncommand = [\"sleep\", \"1000\"]\nworkers = 1\nstart.min_uptime = \"50ms\"\n");
-    master.says("web is started");
+    master.says("web is running");
     home.run(&["suspend", "web"]).failed(3, &["can't be suspended"]);
     home.run(&["suspend", "mail"]).failed(4, &["there is no app `mail`"]);
     home.run(&["resume", "web/3"]).failed(4, &["there is no worker `web/3`"]);

@@ -6,7 +6,7 @@ fn traced(home: &Home, variables: &[(&str, &str)], args: &[&str]) -> Ended {
     let mut command = home.drover(args);
     command.envs(variables.iter().copied()).env("SECRET", "hunter2-env");
     let master = Running::start(&mut command);
-    master.says("is started");
+    master.says("is running");
     home.down(master)
 }
 

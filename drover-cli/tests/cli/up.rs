@@ -25,8 +25,8 @@ fn write(home: &Home, toml: &str) {
 fn two_apps_start_and_share_a_socket() {
     let home = Home::new();
     let master = home.up(TWO);
-    master.says("two is started");
-    master.says("one is started");
+    master.says("two is running");
+    master.says("one is running");
     let status = home.status();
     let names: Vec<&str> =
         status["apps"].as_array().unwrap().iter().filter_map(|app| app["name"].as_str()).collect();
@@ -43,7 +43,7 @@ fn only_some_apps_can_be_run() {
     let home = Home::new();
     write(&home, TWO);
     let master = home.start(&["up", "--only", "two"]);
-    master.says("two is started");
+    master.says("two is running");
     assert_eq!(home.run(&["status", "-q"]).stdout, "two/0\n");
     home.run(&["status", "one"]).failed(4, &["no app `one`"]);
     home.down(master);
@@ -112,7 +112,7 @@ fn its_name_is_the_files_or_the_directorys() {
     for (line, name) in [("", directory), ("master.name = \"shop\"", "shop")] {
         write(&home, &format!("{line}\n[app.a]\ncommand = \"sleep 1000\"\nworkers = 1\n"));
         let master = Running::start(&mut home.bare(&["up"]));
-        master.says("is started");
+        master.says("is running");
         assert!(is_served_as(name), "{name}");
         // And so it is found from here.
         assert_eq!(Running::start(&mut home.bare(&["down"])).end().code, Some(0));
@@ -143,12 +143,12 @@ fn a_file_that_can_be_read_only_once_is_read_once_also_for_a_master_in_the_backg
         "cat in.toml | DROVER up -d -f -",
         "DROVER up -d -f <(cat in.toml)",
         "mkfifo fifo; cat in.toml > fifo & DROVER up -d -f fifo",
-        "cat in.toml | DROVER up -f - 2>log & until grep -q 'web is started' log; do sleep 0.02; done",
+        "cat in.toml | DROVER up -f - 2>log & until grep -q 'web is running' log; do sleep 0.02; done",
     ] {
         let ended =
             shell(&format!("{up} || exit 9; DROVER status && DROVER config -f - < in.toml && DROVER down"));
         assert_eq!(ended.code, Some(0), "{up}: {ended:#?}");
-        assert!(ended.stdout.contains("web STARTED, 1 of 1 ready"), "{up}: {ended:#?}");
+        assert!(ended.stdout.contains("web running, 1 of 1 ready"), "{up}: {ended:#?}");
     }
     let ended =
         shell("DROVER up -d -f - < in.toml && DROVER reload web && DROVER diff; DROVER apply; DROVER down");

@@ -16,7 +16,7 @@ use crate::operate::started;
 fn it_waits_until_an_app_is_ready() {
     let home = Home::new();
     let master = home.up("[app.late]\ncommand = \"sleep 1000\"\nworkers = 2\nstart.min_uptime = \"700ms\"\n");
-    master.says("late/0 STARTING");
+    master.says("late/0 starting");
     let ended = home.run(&["wait", "late", "late/1", "--for", "ready"]);
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
@@ -70,7 +70,7 @@ fn it_waits_for_the_end_of_the_processes_that_run_and_tells_how() {
     let ended = waiting.end();
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
-        (Some(0), "web/0 was ended by SIGKILL from outside while started\n")
+        (Some(0), "web/0 was ended by SIGKILL from outside while ready\n")
     );
     home.down(master);
 }

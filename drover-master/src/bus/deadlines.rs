@@ -8,7 +8,7 @@ use drover_proto::latest::ErrorCode;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::ledger::NoReply;
+use super::answer::NoReply;
 use super::peer::Peer;
 use crate::machine::attention::Attention;
 use crate::machine::ids::WorkerId;

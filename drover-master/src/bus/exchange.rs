@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use bytes::Bytes;
 use drover_proto::bus::Refused;
 
+use super::answer::{Answer, NoReply};
 use super::deadlines::Deadlines;
 use super::error::SendError;
 use super::handler::Handler;
-use super::ledger::{Answer, Asker, NoReply};
+use super::ledger::Asker;
 use super::peer::Peer;
 use crate::machine::ids::{SlotIndex, WorkerId};
 
@@ -115,7 +116,7 @@ impl Exchange {
     }
 
     /// Gives an answer to who waits for it, if somebody still does.
-    pub(super) fn answer(&self, asker: Asker, answer: Answer) {
+    pub(super) fn answer(&self, asker: Asker<Weak<Peer>>, answer: Answer) {
         match asker {
             // It may have stopped waiting at this very moment.
             Asker::Program(waiting) => drop(waiting.send(answer)),

@@ -9,9 +9,10 @@ use drover_proto::bus::{Direction, Outbound, OutboundBody, Refused};
 use drover_proto::latest::Scope;
 use tokio::sync::oneshot;
 
+use super::answer::NoReply;
 use super::error::{RequestError, SendError, check};
 use super::exchange::Exchange;
-use super::ledger::{Asker, NoReply};
+use super::ledger::Asker;
 use super::peer::Peer;
 use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::patience;

@@ -7,9 +7,9 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use drover_proto::latest::ErrorCode;
 
+use super::answer::{Answer, NoReply};
 use super::deadlines::Deadlines;
 use super::keep::Keep;
-use super::ledger::{Answer, NoReply};
 use super::peer::Peer;
 use crate::machine::worker::Identity;
 

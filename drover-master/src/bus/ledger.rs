@@ -14,16 +14,12 @@
 //! An answer to what is neither owed nor late answers nothing.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Weak;
 use std::time::Duration;
 
-use bytes::Bytes;
-use drover_proto::latest::ErrorCode;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::peer::Peer;
-use crate::machine::ids::SlotIndex;
+use super::answer::Answer;
 
 /// How many requests a worker may have open. Each costs about 200 bytes; one that asks more than this at a time does not wait for
 /// its answers.
@@ -32,34 +28,22 @@ pub(super) const OPEN: usize = 1024;
 /// How many requests are remembered whose answers would come too late. Fewer: such an answer looks like a worker's mistake.
 const LATE: usize = 1024;
 
-/// The end of a request.
-pub(crate) type Answer = Result<Bytes, NoReply>;
-
-/// What comes instead of a reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NoReply {
-    /// Whoever was asked says why.
-    Error(ErrorCode, String),
-    /// The worker that was asked, of this slot, is gone.
-    Gone(SlotIndex),
-}
-
 /// Who waits for the answer to a request.
 #[derive(Debug)]
-pub(super) enum Asker {
+pub(super) enum Asker<P> {
     /// The program.
     Program(oneshot::Sender<Answer>),
     /// A worker, which calls it by this number.
-    Worker(Weak<Peer>, u64),
+    Worker(P, u64),
 }
 
 /// A request that a worker has made.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct Open<P> {
     /// When it is answered with DEADLINE.
     pub(super) deadline: Instant,
     /// Whom it was put to, and how it is called there. None: the program.
-    pub(super) asked: Option<(Weak<Peer>, u64)>,
+    pub(super) asked: Option<(P, u64)>,
 }
 
 /// Why a request can't be opened.
@@ -73,24 +57,30 @@ pub(super) enum NotOpened {
 
 /// What an answer was to.
 #[derive(Debug)]
-pub(super) enum Answered {
-    Owed(Asker),
+pub(super) enum Answered<P> {
+    Owed(Asker<P>),
     /// It comes too late; nobody is to blame.
     Late,
     Nothing,
 }
 
-/// Both books of one worker.
-#[derive(Debug, Default)]
-pub(super) struct Ledger {
-    open: HashMap<u64, Open>,
-    owed: HashMap<u64, Asker>,
+/// Both books of one worker. `P` is what finds another worker.
+#[derive(Debug)]
+pub(super) struct Ledger<P> {
+    open: HashMap<u64, Open<P>>,
+    owed: HashMap<u64, Asker<P>>,
     late: VecDeque<u64>,
 }
 
-impl Ledger {
+impl<P> Default for Ledger<P> {
+    fn default() -> Self {
+        Self { open: HashMap::new(), owed: HashMap::new(), late: VecDeque::new() }
+    }
+}
+
+impl<P> Ledger<P> {
     /// The worker asks something.
-    pub(super) fn open(&mut self, seq: u64, open: Open) -> Result<(), NotOpened> {
+    pub(super) fn open(&mut self, seq: u64, open: Open<P>) -> Result<(), NotOpened> {
         if self.open.contains_key(&seq) {
             return Err(NotOpened::Twice);
         }
@@ -102,7 +92,7 @@ impl Ledger {
     }
 
     /// It is to be answered by whoever gets this.
-    pub(super) fn close(&mut self, seq: u64) -> Option<Open> {
+    pub(super) fn close(&mut self, seq: u64) -> Option<Open<P>> {
         self.open.remove(&seq)
     }
 
@@ -116,12 +106,12 @@ impl Ledger {
     }
 
     /// The worker is asked something.
-    pub(super) fn owe(&mut self, seq: u64, asker: Asker) {
+    pub(super) fn owe(&mut self, seq: u64, asker: Asker<P>) {
         self.owed.insert(seq, asker);
     }
 
     /// The worker answers.
-    pub(super) fn answered(&mut self, seq: u64) -> Answered {
+    pub(super) fn answered(&mut self, seq: u64) -> Answered<P> {
         if let Some(asker) = self.owed.remove(&seq) {
             return Answered::Owed(asker);
         }
@@ -150,7 +140,7 @@ impl Ledger {
     }
 
     /// The worker is gone: whoever waits for it, and what it waited for.
-    pub(super) fn settle(&mut self) -> (Vec<Asker>, Vec<(u64, Open)>) {
+    pub(super) fn settle(&mut self) -> (Vec<Asker<P>>, Vec<(u64, Open<P>)>) {
         let (owed, open) = (std::mem::take(&mut self.owed), std::mem::take(&mut self.open));
         (owed.into_values().collect(), open.into_iter().collect())
     }
@@ -160,17 +150,17 @@ impl Ledger {
 mod tests {
     use super::*;
 
-    fn open() -> Open {
+    fn open() -> Open<()> {
         Open { deadline: Instant::now(), asked: None }
     }
 
-    fn program() -> Asker {
+    fn program() -> Asker<()> {
         Asker::Program(oneshot::channel().0)
     }
 
     #[tokio::test]
     async fn a_request_is_closed_once_and_its_number_is_free_again() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::<()>::default();
         assert_eq!(ledger.open(7, open()), Ok(()));
         assert_eq!(ledger.open(7, open()), Err(NotOpened::Twice));
         assert!(ledger.close(7).is_some());
@@ -180,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_are_open_and_no_more() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::<()>::default();
         for seq in 0..OPEN as u64 {
             assert_eq!(ledger.open(seq, open()), Ok(()));
         }
@@ -191,7 +181,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_owed_or_late_once_and_then_answers_nothing() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::<()>::default();
         ledger.owe(1, program());
         ledger.owe(2, program());
         ledger.give_up(2);
@@ -211,7 +201,7 @@ mod tests {
 
     #[test]
     fn only_the_newest_late_ones_are_remembered() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::<()>::default();
         for seq in 0..=LATE as u64 {
             ledger.owe(seq, program());
             ledger.give_up(seq);
@@ -222,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_for_a_worker_that_is_gone_is_known() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Ledger::<()>::default();
         ledger.owe(1, program());
         ledger.open(9, open()).unwrap();
         let (askers, opened) = ledger.settle();

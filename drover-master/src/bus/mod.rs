@@ -12,6 +12,7 @@
 //!
 //! What is promised stands in docs/reference/protocol.md, "Messages of the application".
 
+mod answer;
 mod deadlines;
 mod error;
 mod exchange;
@@ -24,12 +25,12 @@ mod route;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::NoReply;
 pub use error::{RequestError, SendError};
 pub(crate) use exchange::Exchange;
 pub use handle::{Bus, Delivery, Recipient};
 pub(crate) use handler::Handler;
 pub use handler::{Message, Responder};
 pub(crate) use keep::Keep;
-pub(crate) use ledger::NoReply;
 pub(crate) use peer::Peer;
-pub(crate) use route::Heard;
+pub(crate) use route::FollowUp;

@@ -1,7 +1,7 @@
 //! One worker on the bus, for as long as its connection lasts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use drover_proto::bus::{Batch, Direction, Encoded, Mailbox, Outbound, OutboundBody, Refused};
@@ -9,7 +9,8 @@ use drover_proto::codec::encode_frame;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{ErrorCode, MasterFrame, master_frame};
 
-use super::ledger::{Answer, Ledger, NoReply};
+use super::answer::{Answer, NoReply};
+use super::ledger::Ledger;
 use crate::frames::error_frame;
 use crate::machine::worker::Identity;
 
@@ -29,7 +30,7 @@ pub(crate) struct Peer {
     pub(super) takes: bool,
     /// Whether it is started. Written by the driver.
     is_ready: AtomicBool,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<Ledger<Weak<Self>>>,
 }
 
 impl Peer {
@@ -46,7 +47,7 @@ impl Peer {
         self.is_ready.store(is_ready, Ordering::Release);
     }
 
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger<Weak<Self>>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -9,11 +9,12 @@ use drover_proto::bus::{Direction, MessageView, Outbound, OutboundBody, REQUEST_
 use drover_proto::latest::{Accepted, ErrorCode, Scope, master_frame};
 use tokio::time::Instant;
 
+use super::answer::{Answer, NoReply};
 use super::error::{Refusal, check};
 use super::exchange::{Exchange, SUBSCRIPTIONS};
 use super::handler::{Message, Responder};
 use super::keep::Keep;
-use super::ledger::{Answer, Answered, Asker, NoReply, NotOpened, OPEN, Open};
+use super::ledger::{Answered, Asker, NotOpened, OPEN, Open};
 use super::peer::{Peer, answer_frame};
 use crate::frames::error_frame;
 use crate::machine::ids::{SlotIndex, WorkerId};
@@ -23,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What follows from a frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum FollowUp {
     /// Nothing more.
     Done,
     /// This is its answer, to be sent before more is read.
@@ -34,7 +35,7 @@ pub(crate) enum Heard {
 
 impl Exchange {
     /// A worker has sent a message, or a reply.
-    pub(crate) fn heard(self: &Arc<Self>, peer: &Arc<Peer>, view: &View<'_>, keep: Keep<'_>) -> Heard {
+    pub(crate) fn heard(self: &Arc<Self>, peer: &Arc<Peer>, view: &View<'_>, keep: Keep<'_>) -> FollowUp {
         match &view.body {
             ViewBody::Message(message) => self.message(peer, view, message, keep),
             ViewBody::Reply { payload } => {
@@ -50,15 +51,15 @@ impl Exchange {
     }
 
     /// A worker has answered something.
-    pub(crate) fn answered(&self, peer: &Peer, reply_to: u64, answer: Answer) -> Heard {
+    pub(crate) fn answered(&self, peer: &Peer, reply_to: u64, answer: Answer) -> FollowUp {
         let answered = peer.ledger().answered(reply_to);
         match answered {
             Answered::Owed(asker) => {
                 self.answer(asker, answer);
-                Heard::Done
+                FollowUp::Done
             }
-            Answered::Late => Heard::Done,
-            Answered::Nothing => Heard::Stray,
+            Answered::Late => FollowUp::Done,
+            Answered::Nothing => FollowUp::Stray,
         }
     }
 
@@ -68,7 +69,7 @@ impl Exchange {
         view: &View<'_>,
         message: &MessageView<'_>,
         keep: Keep<'_>,
-    ) -> Heard {
+    ) -> FollowUp {
         let is_request = view.expects_reply && !message.confirm;
         let result = match message.scope() {
             _ if view.expects_reply && view.seq == 0 => {
@@ -86,8 +87,8 @@ impl Exchange {
             }
         };
         match result {
-            Ok(_) if is_request || !view.expects_reply => Heard::Done,
-            Ok(accepted) => Heard::Answer(answer_frame(view.seq, master_frame::Body::Accepted(accepted))),
+            Ok(_) if is_request || !view.expects_reply => FollowUp::Done,
+            Ok(accepted) => FollowUp::Answer(answer_frame(view.seq, master_frame::Body::Accepted(accepted))),
             Err(refusal) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(
@@ -95,9 +96,9 @@ impl Exchange {
                     reason = refusal.message, "message refused"
                 );
                 if view.seq == 0 {
-                    return Heard::Done;
+                    return FollowUp::Done;
                 }
-                Heard::Answer(error_frame(view.seq, refusal.code, &refusal.message))
+                FollowUp::Answer(error_frame(view.seq, refusal.code, &refusal.message))
             }
         }
     }

@@ -4,8 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::Limits;
-use crate::process::Account;
+use super::{Account, Limits};
 
 /// What a worker process runs, and in which surroundings.
 ///

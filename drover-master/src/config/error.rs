@@ -1,9 +1,6 @@
 //! What is wrong with a description: always the caller's fault.
 
-use std::time::Duration;
-
-use super::PlaceholderError;
-use crate::process::AccountError;
+use super::{AccountError, PlaceholderError};
 
 /// An invalid value: the caller's fault.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -15,21 +12,15 @@ pub enum ConfigError {
         /// The name as given.
         name: String,
     },
-    /// No workers, or too many.
-    #[error("app `{app}`: {got} workers asked for, expected 1 to {max}")]
-    Workers {
+    /// A value that its key does not take, or not beside others.
+    #[error("app `{app}`: {key} {fault}")]
+    Key {
         /// The app.
         app: String,
-        /// What was given.
-        got: u32,
-        /// The bound.
-        max: u32,
-    },
-    /// An empty program.
-    #[error("app `{app}`: the command is empty")]
-    EmptyCommand {
-        /// The app.
-        app: String,
+        /// The key of `drover.toml`.
+        key: String,
+        /// What is wrong with it.
+        fault: String,
     },
     /// A user or a group that is not there, or that workers can't run as.
     #[error("app `{app}`: {fault}")]
@@ -38,38 +29,6 @@ pub enum ConfigError {
         app: String,
         /// Why.
         fault: AccountError,
-    },
-    /// A limit that no kernel would take.
-    #[error("app `{app}`: the limit {limit} {reason}")]
-    Limit {
-        /// The app.
-        app: String,
-        /// Its name.
-        limit: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// More than all of the workers.
-    #[error("app `{app}`: update.{key} is {got}%, expected 0% to 100%")]
-    UpdateShare {
-        /// The app.
-        app: String,
-        /// Which share.
-        key: &'static str,
-        /// What was given.
-        got: u32,
-    },
-    /// A reload that is over before the first new worker has proved itself.
-    #[error(
-        "app `{app}`: update.soak ({soak:?}) is longer than update.timeout ({timeout:?}): no reload could succeed"
-    )]
-    UpdateSoak {
-        /// The app.
-        app: String,
-        /// How long a new worker has to live.
-        soak: Duration,
-        /// How long all of it may take.
-        timeout: Duration,
     },
     /// A description of another app.
     #[error("app `{app}` can't become `{got}`: a reload keeps the name")]
@@ -107,46 +66,6 @@ pub enum ConfigError {
         /// What was given.
         text: String,
     },
-    /// A standard input that the app does not listen on.
-    #[error("app `{app}`: the socket `{name}`, which is its standard input, is none of its listeners")]
-    StdinListener {
-        /// The app.
-        app: String,
-        /// The socket's name.
-        name: String,
-    },
-    /// A backoff that shrinks.
-    #[error("app `{app}`: the backoff factor is {got}, expected 1 or more")]
-    BackoffFactor {
-        /// The app.
-        app: String,
-        /// What was given.
-        got: f64,
-    },
-    /// A jitter that is no fraction.
-    #[error("app `{app}`: the backoff jitter is {got}, expected 0 to 1")]
-    BackoffJitter {
-        /// The app.
-        app: String,
-        /// What was given.
-        got: f64,
-    },
-    /// A limit by which no worker could serve.
-    #[error("app `{app}`: recycle.{limit} is zero; to have no such limit, set none")]
-    RecycleLimit {
-        /// The app.
-        app: String,
-        /// Which one.
-        limit: &'static str,
-    },
-    /// A jitter that is no fraction.
-    #[error("app `{app}`: the jitter of recycle is {got}, expected 0 to 1")]
-    RecycleJitter {
-        /// The app.
-        app: String,
-        /// What was given.
-        got: f64,
-    },
     /// An address with braces that mean nothing.
     #[error("`{text}`: {fault}")]
     Placeholder {
@@ -155,22 +74,6 @@ pub enum ConfigError {
         /// What is wrong with it.
         fault: PlaceholderError,
     },
-    /// A heartbeat without a pause.
-    #[error("app `{app}`: the heartbeat interval is zero; to have no heartbeat, set none")]
-    HeartbeatInterval {
-        /// The app.
-        app: String,
-    },
-    /// An invalid setting of notifications.
-    #[error("app `{app}`: {key} {fault}")]
-    Notify {
-        /// The app.
-        app: String,
-        /// Which key of `drover.toml`.
-        key: &'static str,
-        /// What is wrong with it.
-        fault: String,
-    },
     /// A oneshot app with what only a service can have.
     #[error("app `{app}`: a oneshot {reason}")]
     Oneshot {
@@ -178,24 +81,6 @@ pub enum ConfigError {
         app: String,
         /// What is invalid.
         reason: &'static str,
-    },
-    /// A stop signal that can't ask.
-    #[error(
-        "app `{app}`: signal {got} can't ask a worker to leave; use one that it can handle, such as SIGTERM (15)"
-    )]
-    StopSignal {
-        /// The app.
-        app: String,
-        /// What was given.
-        got: i32,
-    },
-    /// A signal that no worker can rest by.
-    #[error("app `{app}`: no worker can be suspended or resumed by signal {got}")]
-    SuspendSignal {
-        /// The app.
-        app: String,
-        /// What was given.
-        got: i32,
     },
     /// The same app twice in one supervisor.
     #[error("the app name `{name}` is given twice")]

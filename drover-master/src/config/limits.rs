@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::ConfigError;
-
 /// What the kernel limits for a process (`getrlimit(2)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -125,31 +123,12 @@ impl Limits {
         self
     }
 
-    /// Checks every value, for an app.
-    pub(super) fn check(&self, app: &str) -> Result<(), ConfigError> {
-        let wrong = |limit: &'static str, reason: String| {
-            Err(ConfigError::Limit { app: app.to_owned(), limit, reason })
-        };
-        for (at, (resource, limit)) in self.resources.iter().enumerate() {
-            if self.resources[..at].iter().any(|(other, _)| other == resource) {
-                return wrong(resource.name(), "is given twice".to_owned());
-            }
-            if let Some(hard) = limit.hard.filter(|hard| *hard < limit.soft) {
-                let (soft, hard) = (shown(limit.soft), shown(hard));
-                return wrong(
-                    resource.name(),
-                    format!("has the soft value {soft} above the hard one {hard}"),
-                );
-            }
-        }
-        let in_range = |limit, value: Option<i32>, least: i32, most: i32| match value {
-            Some(value) if !(least..=most).contains(&value) => {
-                wrong(limit, format!("is {value}, expected {least} to {most}"))
-            }
-            _ => Ok(()),
-        };
-        in_range("nice", self.nice, -20, 19)?;
-        in_range("oom_score_adj", self.oom_score_adj, -1000, 1000)
+    /// The first resource that is limited twice.
+    pub(super) fn repeated(&self) -> Option<Resource> {
+        let is_earlier =
+            |at: usize, resource| self.resources[..at].iter().any(|(other, _)| other == resource);
+        let mut resources = self.resources.iter().enumerate();
+        resources.find(|(at, (resource, _))| is_earlier(*at, resource)).map(|(_, (resource, _))| *resource)
     }
 }
 
@@ -161,36 +140,6 @@ pub(crate) fn shown(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_no_kernel_would_take_is_told_by_its_name() {
-        let files = |limit| Limits::default().with(Resource::OpenFiles, limit);
-        for (limits, expected) in [
-            (files(Limit { soft: 9, hard: Some(8) }), "nofile has the soft value 9 above the hard one 8"),
-            (
-                files(Limit { soft: Limit::UNLIMITED, hard: Some(8) }),
-                "nofile has the soft value unlimited above the hard one 8",
-            ),
-            (Limits { nice: Some(20), ..Limits::default() }, "nice is 20, expected -20 to 19"),
-            (
-                Limits { oom_score_adj: Some(-1001), ..Limits::default() },
-                "oom_score_adj is -1001, expected -1000 to 1000",
-            ),
-            (
-                Limits {
-                    resources: vec![(Resource::Core, Limit::fixed(0)), (Resource::Core, Limit::fixed(1))],
-                    ..Limits::default()
-                },
-                "core is given twice",
-            ),
-        ] {
-            let told = limits.check("web").unwrap_err().to_string();
-            assert_eq!(told, format!("app `web`: the limit {expected}"));
-        }
-        let edges =
-            Limits { nice: Some(-20), oom_score_adj: Some(1000), ..files(Limit { soft: 8, hard: None }) };
-        assert_eq!(edges.check("web"), Ok(()));
-    }
 
     #[test]
     fn a_limit_that_is_given_again_replaces_the_first() {

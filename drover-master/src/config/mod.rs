@@ -1,9 +1,13 @@
 //! What is to be run and by which rules: plain values, checked before anything is started.
 
+mod account;
 mod app;
 mod change;
+mod check;
 mod command;
 mod cpus;
+mod description;
+mod duration;
 mod error;
 #[cfg(feature = "file")]
 pub mod file;
@@ -11,26 +15,36 @@ mod health;
 pub mod keys;
 pub(crate) mod limits;
 mod listen;
+mod name;
 mod notify;
+mod output;
 mod placeholder;
 mod policy;
 mod probe;
 mod recycle;
 mod relation;
+mod size;
 mod stdin;
+#[cfg(feature = "file")]
+pub(crate) mod text;
 mod update;
 
+pub use account::AccountError;
+pub(crate) use account::{Account, Login};
 pub(crate) use app::MAX_WORKERS;
-pub use app::{AppSpec, Output, Protocol};
-pub use error::ConfigError;
-
-pub use change::{Change, ChangeClass, Description, changes, class_of};
+pub use app::{AppSpec, Protocol};
+pub use change::{Change, changes, class_of};
 pub use command::Command;
 pub use cpus::cpus;
+pub use description::{ChangeClass, Description};
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use error::ConfigError;
 pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
+pub use name::name_fault;
 pub use notify::{NotifyAccess, ReloadSignal};
+pub use output::{Colours, Line, Output, OutputSink, Stream};
 pub use placeholder::{PlaceholderError, fill_in};
 pub use policy::{
     Backoff, FailureLimit, Heartbeat, LimitReached, OnStartFailure, RestartPolicy, RestartWhen, StartPolicy,
@@ -40,5 +54,6 @@ pub(crate) use probe::HttpAt;
 pub use probe::{HttpUrl, Probe, ProbeKind};
 pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
+pub use size::{SizeError, format_size, parse_size};
 pub use stdin::Stdin;
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

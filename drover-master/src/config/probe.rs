@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::duration::shown_duration;
 use super::{ConfigError, ListenAddr, fill_in};
 
 /// A question from outside to a worker that can't say by itself that it is ready.
@@ -95,11 +96,6 @@ impl Probe {
     /// Checks every value of the probe of one worker.
     fn check_one(&self, app: &str) -> Result<(), ConfigError> {
         let fault = |fault: String| Err(ConfigError::Probe { app: app.to_owned(), fault });
-        for (name, time) in [("interval", self.interval), ("timeout", self.timeout)] {
-            if time.is_zero() {
-                return fault(format!("its {name} must be more than zero"));
-            }
-        }
         match &self.kind {
             ProbeKind::Tcp { addr } => match addr.parse()? {
                 ListenAddr::Tcp(addr) if !addr.ends_with(":0") => Ok(()),
@@ -137,6 +133,15 @@ const STATUS: std::ops::RangeInclusive<u16> = 200..=599;
 /// Whether this can stand in a line of a request as it is.
 fn is_field(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// As it stands in settings.
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, interval, timeout } = self;
+        let (interval, timeout) = (shown_duration(*interval), shown_duration(*timeout));
+        write!(f, "{kind}, every {interval}, at most {timeout} a try")
+    }
 }
 
 /// As it stands in settings: `tcp HOST:PORT`.
@@ -323,8 +328,6 @@ mod tests {
         };
         let never: [&str; 0] = [];
         for (probe, fault) in [
-            (Probe { interval: Duration::ZERO, ..Probe::tcp("a:1") }, "interval"),
-            (Probe { timeout: Duration::ZERO, ..Probe::tcp("a:1") }, "timeout"),
             (http("a\r\nX: 1", &[]), r"`a\r\nX: 1`"),
             (http("", &[]), "host"),
             (http("a", &[200, 100]), "status 100"),

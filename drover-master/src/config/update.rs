@@ -4,8 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::ConfigError;
-
 /// How a reload goes about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdatePolicy {
@@ -43,22 +41,6 @@ impl Default for UpdatePolicy {
             timeout: Duration::from_secs(600),
             max_generations: 4,
         }
-    }
-}
-
-impl UpdatePolicy {
-    /// Whether a reload of this app could be meant so.
-    pub(crate) fn check(&self, app: &str) -> Result<(), ConfigError> {
-        for (key, share) in [("max_surge", self.max_surge), ("max_unavailable", self.max_unavailable)] {
-            if let Share::Percent(got @ 101..) = share {
-                return Err(ConfigError::UpdateShare { app: app.to_owned(), key, got });
-            }
-        }
-        let Self { soak, timeout, .. } = *self;
-        if soak > timeout {
-            return Err(ConfigError::UpdateSoak { app: app.to_owned(), soak, timeout });
-        }
-        Ok(())
     }
 }
 
@@ -156,19 +138,6 @@ impl fmt::Display for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_share_of_more_than_all_and_a_soak_that_outlasts_the_reload_are_refused() {
-        let checked = |policy: UpdatePolicy| policy.check("web").map_err(|error| error.to_string());
-        assert_eq!(checked(UpdatePolicy::default()), Ok(()));
-        let surge = UpdatePolicy { max_surge: Share::Percent(101), ..UpdatePolicy::default() };
-        let error = "app `web`: update.max_surge is 101%, expected 0% to 100%";
-        assert_eq!(checked(surge), Err(error.to_owned()));
-        let soak = UpdatePolicy { soak: Duration::from_secs(601), ..UpdatePolicy::default() };
-        assert!(
-            checked(soak).unwrap_err().contains("update.soak (601s) is longer than update.timeout (600s)")
-        );
-    }
 
     #[test]
     fn a_part_for_the_surge_is_rounded_up_and_one_that_is_missing_down() {

@@ -30,6 +30,7 @@ fn app(app: &AppStatus) -> Value {
         "ready": app.ready,
         "generation": app.generation,
         "operation": text(&app.operation),
+        "queued": text(&app.queued),
         "waits_for": app.waits_for,
         "outcome": text(&app.outcome),
         "listeners": app.listeners,

@@ -4,7 +4,6 @@
 //! it wait.
 
 mod client;
-mod client_change;
 mod convert;
 mod error;
 #[cfg(feature = "http")]
@@ -18,9 +17,16 @@ mod place;
 mod server;
 mod session;
 
-pub use client::{ClientError, ControlClient, Follow, LogFollow};
+pub use client::{Answers, ClientError, ControlClient, Follow, LogFollow};
 #[cfg(feature = "http")]
 pub(crate) use convert::event as event_of;
+/// The messages that a [`ControlClient`] takes and gives: those of the protocol, `proto/drover/v1/control.proto`, in the latest
+/// version that this crate speaks.
+///
+/// They are no copies, because a client may ask a master of another build, and what an older or a newer one says has its place in
+/// them. So they grow as the protocol does, by fields and values: build one with `..Default::default()`, and give unknown values of
+/// an enum a branch.
+pub use drover_proto::latest as wire;
 pub use error::ControlError;
 #[cfg(feature = "http")]
 pub(crate) use inside::Inside;

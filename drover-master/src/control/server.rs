@@ -13,7 +13,7 @@ use super::path::ControlPath;
 use super::place::{BACKLOG, ControlPlace};
 use super::session::{self, Places};
 use crate::listener::UnixPath;
-use crate::supervisor::{End, SupervisorHandle};
+use crate::supervision::{End, SupervisorHandle};
 use crate::upkeep::{Upkeep, keep};
 
 /// How long sessions may take, once all is over, to hand out their last answers.

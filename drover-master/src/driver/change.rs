@@ -14,7 +14,6 @@ use crate::handle::error::OperateError;
 use crate::handle::ticket::Reply;
 use crate::machine::fleet::{FleetInput, Release, Target};
 use crate::machine::gate::Doing;
-use crate::machine::worker::Rules;
 
 impl Driver {
     pub(super) fn change(
@@ -22,7 +21,7 @@ impl Driver {
         now: Instant,
         change: Change,
         by: Arc<str>,
-        reply: Reply<(), OperateError>,
+        reply: Reply<OperateError>,
     ) -> Option<oneshot::Sender<()>> {
         let prepared = match change {
             Change::Reload(reload) => self.prepare_reload(reload),
@@ -48,7 +47,7 @@ impl Driver {
             Prepared::Adjustment(release) => FleetInput::AdjustmentRequested { ticket, release },
         };
         self.fleet.handle(now, input);
-        Some(gate)
+        gate
     }
 
     /// Everything that can fail is done before anything changes.
@@ -77,7 +76,7 @@ impl Driver {
         }
         let generation = self.fleet.next_generation();
         self.editions.insert(generation, edition);
-        let release = Release { generation, rules: Arc::new(Rules::from(&*spec)) };
+        let release = Release { generation, spec };
         Ok(Prepared::Reload(Box::new(crate::machine::fleet::Reload { release, policy, canary, is_new })))
     }
 
@@ -95,14 +94,14 @@ impl Driver {
         let mut merged = (*self.current_spec()).clone();
         take_live(&mut merged, &spec);
         let generation = self.fleet.generation();
-        let rules = Arc::new(Rules::from(&merged));
+        let merged = Arc::new(merged);
         if self.fleet.may_adjust() {
             if let Some(edition) = self.editions.get_mut(&generation) {
-                edition.spec = Arc::new(merged);
+                edition.spec = Arc::clone(&merged);
             }
             self.show_edition();
         }
-        Ok(Release { generation, rules })
+        Ok(Release { generation, spec: merged })
     }
 
     fn current_spec(&self) -> Arc<AppSpec> {

@@ -11,7 +11,7 @@ use crate::link::{Admission, ConnectionId, Outgoing, Token};
 use crate::machine::exit::ExitStatus;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
-use crate::notify::{Heard, NotifyPath, Refusals, Source};
+use crate::notify::{Notification, NotifyPath, Refusals, Source};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};
 use crate::upkeep::UpkeepNews;
 
@@ -124,9 +124,9 @@ pub(super) enum ProcessNews {
         ended: Ended,
     },
     /// It notified the master.
-    Heard {
+    Notified {
         id: WorkerId,
-        heard: Vec<Heard>,
+        heard: Vec<Notification>,
     },
     /// It answered its probe.
     ProbePassed {

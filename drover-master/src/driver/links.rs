@@ -16,7 +16,7 @@ use super::Driver;
 use super::contact::{Answer, Refusal};
 use crate::bus::Peer;
 use crate::frames::error_frame;
-use crate::link::{Admission, ConnectionId, LinkNews, News, Seat, Token, outgoing};
+use crate::link::{Admission, ConnectionId, ConnectionNews, LinkNews, Seat, Token, outgoing};
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
@@ -39,13 +39,13 @@ impl Driver {
         LinkNews { connection, news }: LinkNews,
     ) -> Option<oneshot::Sender<()>> {
         match news {
-            News::Claimed { token, sdk, can_resume, takes_messages, answer } => {
+            ConnectionNews::Claimed { token, sdk, can_resume, takes_messages, answer } => {
                 if let Some(id) = self.claimed(now, connection, &token, &sdk, takes_messages, answer) {
                     let input = WorkerInput::SaidCapable { resume: can_resume };
                     self.fleet.handle(now, FleetInput::Worker { id, input });
                 }
             }
-            News::Refused { token, peer, trouble, is_final } => {
+            ConnectionNews::Refused { token, peer, trouble, is_final } => {
                 let refusal = Refusal { trouble, is_final };
                 let by_token = token.and_then(|token| self.tokens.get(&token).copied());
                 let whose = by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid)));
@@ -64,7 +64,7 @@ impl Driver {
                     }
                 }
             }
-            News::Said { said, seq, taken } => {
+            ConnectionNews::Said { said, seq, taken } => {
                 let id = self.connections.get(&connection).copied();
                 // An Error about anything but what it was asked last is no matter.
                 let matters = |id: &WorkerId| match &said {
@@ -78,7 +78,7 @@ impl Driver {
                 }
                 return taken;
             }
-            News::Lost { trouble } => {
+            ConnectionNews::Lost { trouble } => {
                 let id = self.connections.remove(&connection)?;
                 let (mut ended, mut back) = (None, None);
                 if let Some(contact) = self.contacts.get_mut(&id) {
@@ -307,8 +307,8 @@ fn milliseconds(duration: Duration) -> u64 {
 mod tests {
     use super::super::contact::Contact;
     use super::*;
-    use crate::Command;
     use crate::config::AppSpec;
+    use crate::config::Command;
     use crate::handle::event_log::EventLog;
     use crate::listener::ListenerPool;
     use crate::machine::ids::{Generation, SlotIndex};
@@ -340,7 +340,7 @@ mod tests {
 
     fn claim(driver: &mut Driver, connection: ConnectionId, token: &Token) -> Answered {
         let (answer, answered) = oneshot::channel();
-        let news = News::Claimed {
+        let news = ConnectionNews::Claimed {
             token: token.clone(),
             sdk: String::new(),
             can_resume: false,
@@ -355,7 +355,7 @@ mod tests {
     async fn a_worker_that_comes_back_faster_than_the_news_of_its_loss_is_let_in() {
         let (mut driver, token) = connected();
         let answered = claim(&mut driver, NEW, &token);
-        driver.link_news(now(), LinkNews { connection: OLD, news: News::Lost { trouble: None } });
+        driver.link_news(now(), LinkNews { connection: OLD, news: ConnectionNews::Lost { trouble: None } });
         assert!(answered.await.unwrap().is_ok());
         assert_eq!(driver.connections.keys().collect::<Vec<_>>(), [&NEW]);
     }
@@ -367,7 +367,7 @@ mod tests {
             let refused = claim(&mut driver, connection, &token).await.unwrap();
             assert_eq!(refused.err().map(|(code, _)| code), Some(RejectCode::TokenInUse));
         }
-        driver.link_news(now(), LinkNews { connection: OLD, news: News::Lost { trouble: None } });
+        driver.link_news(now(), LinkNews { connection: OLD, news: ConnectionNews::Lost { trouble: None } });
         assert!(driver.connections.is_empty());
         let answered = claim(&mut driver, ConnectionId(4), &token);
         assert!(driver.contacts[&WorkerId(1)].early.is_some(), "its process is not known");

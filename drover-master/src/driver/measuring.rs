@@ -53,7 +53,7 @@ impl Driver {
         }
         if self.measuring.left.is_empty() {
             let is_limited = |worker: &&crate::machine::worker::Worker| {
-                worker.phase() == Phase::Started && worker.rules().recycle.rss.is_some()
+                worker.phase() == Phase::Started && worker.spec().recycle.rss.is_some()
             };
             let limited = self.fleet.workers().filter(is_limited).map(|worker| worker.identity().id);
             self.measuring.left = limited.collect();

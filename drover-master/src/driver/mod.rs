@@ -9,10 +9,12 @@
 //!
 //! All other tasks carry bytes, exits and signals. The price: what takes several steps is written as states of the machines.
 
+mod apply;
 mod asking;
 mod change;
 mod contact;
 mod edition;
+mod input;
 mod links;
 mod lookup;
 mod measuring;
@@ -22,38 +24,35 @@ mod steering;
 mod strangers;
 mod trace;
 mod unlisten;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use self::contact::{Contact, ProcessNews, Refusal};
 use self::edition::{Edition, Editions};
-use self::lookup::{Found, Lookup};
+use self::input::Input;
+use self::lookup::Lookup;
 use self::measuring::Measuring;
 use self::strangers::Strangers;
 use self::unlisten::Unlistening;
+use self::waiting::Waiting;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
-use crate::handle::error::{EndError, OpenError, OperateError, StartError};
 use crate::handle::event_log::EventLog;
-use crate::handle::hook::{ExitContext, Hook};
-use crate::handle::ticket::Reply;
+use crate::handle::hook::Hook;
 use crate::handle::view::View;
 use crate::handle::{Master, REQUESTS, Request};
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::attention::Attention;
-use crate::machine::fleet::{EventKind, Fleet, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
-use crate::machine::gate::{self, Doing};
+use crate::machine::fleet::{Fleet, Outcome};
+use crate::machine::gate::Doing;
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
-use crate::machine::phase::Phase;
-use crate::machine::worker::Rules;
 use crate::notify::FdStore;
 use crate::process::AppLog;
-use crate::turns;
 use crate::upkeep::Teller;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
@@ -112,42 +111,6 @@ pub(crate) struct Driver {
     waiting: HashMap<TicketId, Waiting>,
 }
 
-/// Who waits for an operation.
-#[derive(Debug)]
-enum Waiting {
-    Start(oneshot::Sender<Result<(), StartError>>),
-    End(oneshot::Sender<Result<(), EndError>>),
-    Operation(oneshot::Sender<Result<(), OperateError>>),
-}
-
-/// One thing that happened.
-#[derive(Debug)]
-enum Input {
-    Requested(Request),
-    /// What has to be known for it is.
-    LookedUp(Box<(Request, Found)>),
-    HandlesDropped,
-    Process(ProcessNews),
-    Link(LinkNews),
-    /// A listener may have been shut down by somebody who inherited it.
-    ListenerShutDown,
-    TimePassed,
-}
-
-impl Input {
-    /// For people, where it takes too long.
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Requested(_) | Self::LookedUp(..) => "a request to an app",
-            Self::HandlesDropped => "the end of an app's handles",
-            Self::Process(_) => "news of a process",
-            Self::Link(_) => "news of a connection",
-            Self::ListenerShutDown => "a listener that was shut down",
-            Self::TimePassed => "a deadline",
-        }
-    }
-}
-
 /// The runtime goes and takes the driver with it, while the app runs: what others see is that nothing does any more.
 impl Drop for Driver {
     fn drop(&mut self) {
@@ -169,8 +132,8 @@ impl Driver {
     ) -> (Master, Self) {
         let app: Arc<str> = spec.name.as_str().into();
         let rng = fastrand::Rng::new();
-        let fleet = Fleet::new(Arc::new(Rules::from(&spec)), spec.workers, hook.is_some(), rng);
         let spec = Arc::new(spec);
+        let fleet = Fleet::new(Arc::clone(&spec), spec.workers, hook.is_some(), rng);
         let view = Arc::new(View::new(Arc::clone(&spec), &fleet));
         let shown = fleet.generation();
         let editions = Editions::from([(shown, Edition::closed(spec))]);
@@ -268,218 +231,6 @@ impl Driver {
             Some(news) = self.link_news.recv() => Input::Link(news),
             () = self.listeners.until_shut_down() => Input::ListenerShutDown,
             () = due => Input::TimePassed,
-        }
-    }
-
-    /// Tells whether the master was away before: then nobody is judged yet.
-    fn apply(&mut self, input: Input) -> bool {
-        let now = tokio::time::Instant::now().into_std();
-        let away = self.attention.look(now);
-        if let Some(by) = away {
-            tracing::warn!(
-                target: "drover::master",
-                app = &*self.app,
-                "the master was away for {:.1} s: stopped, or starved of CPU; every deadline is moved by that",
-                by.as_secs_f64()
-            );
-            self.fleet.handle(now, FleetInput::WasAway { by });
-        }
-        let (mut admitted, mut taken) = (None, None);
-        let _place = turns::at(input.name());
-        let (input, _known) = match input {
-            Input::LookedUp(looked_up) => {
-                let (mut request, mut found) = *looked_up;
-                match found.complete(&mut request) {
-                    Ok(()) => (Input::Requested(request), Some(found.hosts.known())),
-                    Err(fault) => {
-                        if let Request::Change { reply, .. } = request {
-                            let _ = reply.verdict.send(Err(fault.into()));
-                        }
-                        return away.is_some();
-                    }
-                }
-            }
-            input => (input, None),
-        };
-        match input {
-            // It was let in above.
-            Input::LookedUp(..) => {}
-            Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
-            Input::Requested(Request::Operate { request, target, by, reply }) => {
-                let ticket = self.wait(Waiting::Operation(reply.verdict));
-                admitted = Some(reply.gate);
-                let input = FleetInput::OperationRequested { ticket, request, target, by };
-                self.fleet.handle(now, input);
-            }
-            Input::Requested(Request::Scale { count, by, reply }) => {
-                let ticket = self.wait(Waiting::Operation(reply.verdict));
-                admitted = Some(reply.gate);
-                let queued = self.listeners.queued();
-                self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, queued, by });
-            }
-            Input::Requested(Request::Change { change, by, reply }) => {
-                admitted = self.change(now, change, by, reply);
-            }
-            Input::Requested(Request::Signal { target, signal, by, reply }) => {
-                let ticket = self.wait(Waiting::Operation(reply.verdict));
-                admitted = Some(reply.gate);
-                self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
-            }
-            Input::Requested(Request::History { slot, answer }) => {
-                // Who asked may be gone.
-                let _ = answer.send(self.fleet.history(slot));
-            }
-            Input::Requested(Request::Signalled { name }) => {
-                let how = match self.fleet.doing() {
-                    Doing::Stopping | Doing::Killing => gate::Request::Hurry,
-                    Doing::Idle | Doing::Starting | Doing::Started => gate::Request::Shutdown,
-                };
-                let ticket = self.next_ticket();
-                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by: name.into() });
-            }
-            Input::Requested(Request::End { how, by, reply }) => {
-                let ticket = self.wait(Waiting::End(reply.verdict));
-                admitted = Some(reply.gate);
-                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
-            }
-            Input::HandlesDropped => {
-                self.is_orphaned = true;
-                let (ticket, how) = (self.next_ticket(), gate::Request::Shutdown);
-                let by = "the drop of the last handle".into();
-                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
-            }
-            Input::Process(news) => self.process_news(now, news),
-            Input::Link(news) => taken = self.link_news(now, news),
-            Input::ListenerShutDown => self.renew_listeners(now),
-            Input::TimePassed => {}
-        }
-        if self.listeners.next_try().is_some_and(|at| at <= now) {
-            self.renew_listeners(now);
-        }
-        if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
-            self.fleet.handle(now, FleetInput::TimePassed);
-        }
-        self.measure(now);
-        self.unlisten(now);
-        self.carry_out(now);
-        self.tell_strangers(now);
-        // Only now: a refusal has its verdict, and what a worker said its effect.
-        drop((admitted, taken));
-        away.is_some()
-    }
-
-    /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.
-    fn carry_out(&mut self, now: Instant) {
-        let (mut answers, mut ended) = (Vec::new(), None);
-        while let Some(action) = self.fleet.poll_action() {
-            match action {
-                FleetAction::Spawn(identity) => self.spawn(identity),
-                FleetAction::Worker { id, action } => self.worker_action(now, id, action),
-                FleetAction::Forget { id } => self.forget(id),
-                FleetAction::AskPolicy { worker, exit, proposed } => {
-                    let context = ExitContext { worker, exit: &exit, proposed };
-                    let decision = self.hook.as_ref().map_or(proposed, |hook| hook.ask(&context));
-                    self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
-                }
-                FleetAction::Publish(event) => {
-                    if let EventKind::ReloadStarted { from, to, .. } = event.kind {
-                        self.begin_edition(from, to);
-                    }
-                    self.follow(&event);
-                    self.tell_bus(&event);
-                    self.publish(event);
-                }
-                FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
-                FleetAction::End(outcome) => {
-                    self.close();
-                    ended = Some(outcome);
-                }
-            }
-        }
-        self.tidy_editions();
-        let changed = self.fleet.take_changed();
-        self.close_queues(&changed);
-        self.tidy_stores(&changed);
-        self.view.update(&self.fleet, &changed, self.events.last_seq());
-        if ended.is_some() {
-            self.outcome.send_replace(ended);
-        }
-        for (ticket, verdict) in answers {
-            self.answer(ticket, verdict);
-        }
-    }
-
-    fn publish(&self, event: FleetEvent) {
-        trace::event(&self.events.publish(&self.app, event));
-    }
-
-    /// Messages are for those who are ready.
-    fn tell_bus(&self, event: &FleetEvent) {
-        if let (EventKind::Entered { .. } | EventKind::Exited { .. }, Some((worker, _))) =
-            (&event.kind, event.worker)
-        {
-            self.bus.set_ready(worker.id, event.phase == Phase::Started);
-        }
-    }
-
-    fn start(&mut self, now: Instant, reply: Reply<(), StartError>) -> Option<oneshot::Sender<()>> {
-        if self.fleet.doing() == Doing::Idle {
-            if let Err(error) = self.open() {
-                self.close();
-                reply.refuse(StartError::opening(Arc::clone(&self.app), error));
-                return None;
-            }
-            self.outcome.send_replace(None);
-        }
-        let ticket = self.wait(Waiting::Start(reply.verdict));
-        self.fleet.handle(now, FleetInput::StartRequested { ticket });
-        Some(reply.gate)
-    }
-
-    /// Opens what the app is started with.
-    fn open(&mut self) -> Result<(), OpenError> {
-        let generation = self.fleet.generation();
-        if let Some(edition) = self.editions.get_mut(&generation) {
-            edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller)?;
-        }
-        self.show_edition();
-        Ok(())
-    }
-
-    /// Nobody can connect any more, unless another app listens there too.
-    fn close_listeners(&mut self) {
-        self.listeners = AppListeners::new(self.teller.clone());
-        self.show_edition();
-    }
-
-    fn close(&mut self) {
-        for edition in self.editions.values_mut() {
-            (edition.link, edition.notify) = (None, None);
-        }
-        self.stores.clear();
-        self.close_listeners();
-    }
-
-    fn wait(&mut self, waiting: Waiting) -> TicketId {
-        let ticket = self.next_ticket();
-        self.waiting.insert(ticket, waiting);
-        ticket
-    }
-
-    fn next_ticket(&mut self) -> TicketId {
-        self.last_ticket += 1;
-        TicketId(self.last_ticket)
-    }
-
-    /// A dropped ticket is no reason to do anything else.
-    fn answer(&mut self, ticket: TicketId, verdict: Verdict) {
-        let app = Arc::clone(&self.app);
-        match self.waiting.remove(&ticket) {
-            Some(Waiting::Start(answer)) => drop(answer.send(StartError::of(app, verdict))),
-            Some(Waiting::End(answer)) => drop(answer.send(EndError::of(verdict))),
-            Some(Waiting::Operation(answer)) => drop(answer.send(OperateError::of(app, verdict))),
-            // Signals and the drop of the last handle wait for nothing.
-            None => {}
         }
     }
 }

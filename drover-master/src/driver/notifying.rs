@@ -17,7 +17,7 @@ use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::worker::{Identity, WorkerInput};
-use crate::notify::{Ear, FdStore, Heard, Source, Whose, hear, is_in_group};
+use crate::notify::{Ear, FdStore, Notification, Notifier, Source, hear, is_in_group};
 use crate::process::SpawnFailure;
 use crate::sys::pidfd_signal;
 use crate::upkeep::Teller;
@@ -120,41 +120,44 @@ impl Driver {
         let (account, access) = (spec.command.account.as_ref(), spec.notify_access);
         let uid = account.map_or_else(|| nix::unistd::geteuid().as_raw(), |account| account.uid);
         let queue = self.process_sender.clone();
-        Some(hear(source, Whose { pid, uid, access }, queue, move |heard| ProcessNews::Heard { id, heard }))
+        Some(hear(source, Notifier { pid, uid, access }, queue, move |heard| ProcessNews::Notified {
+            id,
+            heard,
+        }))
     }
 
-    pub(super) fn heard(&mut self, now: Instant, id: WorkerId, heard: Vec<Heard>) {
+    pub(super) fn heard(&mut self, now: Instant, id: WorkerId, heard: Vec<Notification>) {
         for heard in heard {
             match heard {
-                Heard::Notice(notice) => {
+                Notification::Notice(notice) => {
                     self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Notified(notice) });
                 }
-                Heard::Refused { trouble } => self.notice_refused(now, id, trouble),
-                Heard::MainProcess { pid, pidfd } => {
+                Notification::Refused { trouble } => self.notice_refused(now, id, trouble),
+                Notification::MainProcess { pid, pidfd } => {
                     if let Some(contact) = self.contacts.get_mut(&id) {
                         let is_itself = contact.tree.as_ref().is_some_and(|tree| tree.pid() == pid);
                         contact.main = Some((pid, pidfd)).filter(|_| !is_itself);
                     }
                 }
-                Heard::Keep { name, is_polled, fds } => {
+                Notification::Keep { name, is_polled, fds } => {
                     let Some(contact) = self.contacts.get_mut(&id) else { continue };
                     let store = self.stores.entry(contact.identity.slot).or_default();
                     let refused = store.keep(&name, is_polled, fds);
                     if refused > 0 {
                         let trouble = format!("{refused} descriptors `{name}` more than are kept for a slot");
-                        if let Some(Heard::Refused { trouble }) = contact.not_kept.refuse(trouble) {
+                        if let Some(Notification::Refused { trouble }) = contact.not_kept.refuse(trouble) {
                             self.notice_refused(now, id, trouble);
                         }
                     }
                 }
-                Heard::LetGo { name } => {
+                Notification::LetGo { name } => {
                     let slot = self.contacts.get(&id).map(|contact| contact.identity.slot);
                     if let Some(store) = slot.and_then(|slot| self.stores.get_mut(&slot)) {
                         store.remove(&name);
                     }
                 }
                 // All before it has been worked off.
-                Heard::Barrier(fd) => drop(fd),
+                Notification::Barrier(fd) => drop(fd),
             }
         }
     }

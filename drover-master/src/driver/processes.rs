@@ -17,7 +17,7 @@ use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
-    Ended, Input, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, aftermath, spawn,
+    Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail, aftermath, spawn,
     until_empty, until_ended,
 };
 
@@ -66,9 +66,9 @@ impl Driver {
         };
         let named = spec.listeners.iter().position(|listener| Some(&*listener.name) == spec.stdin.socket());
         let stdin = match named.and_then(|at| sockets.get(at)) {
-            Some(socket) => Input::Socket(Arc::clone(socket)),
-            None if spec.stdin == Stdin::Open => Input::Open,
-            None => Input::Null,
+            Some(socket) => StdinSource::Socket(Arc::clone(socket)),
+            None if spec.stdin == Stdin::Open => StdinSource::Open,
+            None => StdinSource::Null,
         };
         let mut words = edition.words(identity, token.as_ref(), self.mark.as_deref());
         if let Some(token) = &token {
@@ -117,7 +117,7 @@ impl Driver {
                 let input = WorkerInput::SpawnFailed { step, errno, detail: Some(sentence.into()) };
                 self.fleet.handle(now, FleetInput::Worker { id, input });
             }
-            ProcessNews::Heard { id, heard } => self.heard(now, id, heard),
+            ProcessNews::Notified { id, heard } => self.heard(now, id, heard),
             ProcessNews::Died { id, status, by_itself } => {
                 self.end_probe(id);
                 self.lead_away_from_dead(id);

@@ -56,7 +56,7 @@ impl Driver {
         if !nobody_serves || !was_so {
             return;
         }
-        if self.fleet.workers().all(|worker| worker.rules().protocol == Protocol::Drover) {
+        if self.fleet.workers().all(|worker| worker.spec().protocol == Protocol::Drover) {
             return self.close_listeners();
         }
         self.unlistening.next = None;

@@ -85,11 +85,11 @@ impl Master {
     /// # Cancel safety
     ///
     /// Dropping the ticket cancels nothing.
-    pub fn reload(&self, reload: Reload) -> Ticket<(), OperateError> {
+    pub fn reload(&self, reload: Reload) -> Ticket<OperateError> {
         self.reload_for(reload, "reload()")
     }
 
-    pub(crate) fn reload_for(&self, reload: Reload, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+    pub(crate) fn reload_for(&self, reload: Reload, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         self.change(Change::Reload(reload), by)
     }
 
@@ -98,11 +98,11 @@ impl Master {
     /// # Errors
     ///
     /// As [`reload`](Self::reload); [`Denied`](OperateError::Denied) if there is none.
-    pub fn promote(&self) -> Ticket<(), OperateError> {
+    pub fn promote(&self) -> Ticket<OperateError> {
         self.promote_for("promote()")
     }
 
-    pub(crate) fn promote_for(&self, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+    pub(crate) fn promote_for(&self, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         self.change(Change::Promote, by)
     }
 
@@ -111,11 +111,11 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError::Denied`] if there is none.
-    pub fn abort(&self) -> Ticket<(), OperateError> {
+    pub fn abort(&self) -> Ticket<OperateError> {
         self.abort_for("abort()")
     }
 
-    pub(crate) fn abort_for(&self, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+    pub(crate) fn abort_for(&self, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         self.change(Change::Abort, by)
     }
 
@@ -124,11 +124,11 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError::Worker`]: a new worker failed; those that were not replaced yet stay.
-    pub fn renew(&self, target: Target) -> Ticket<(), OperateError> {
+    pub fn renew(&self, target: Target) -> Ticket<OperateError> {
         self.renew_for(target, "renew()")
     }
 
-    pub(crate) fn renew_for(&self, target: Target, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+    pub(crate) fn renew_for(&self, target: Target, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         self.change(Change::Renew(target), by)
     }
 
@@ -139,15 +139,15 @@ impl Master {
     ///
     /// [`OperateError::Denied`] while a reload is under way or held; [`Config`](OperateError::Config) if the description is
     /// invalid.
-    pub fn adjust(&self, spec: AppSpec) -> Ticket<(), OperateError> {
+    pub fn adjust(&self, spec: AppSpec) -> Ticket<OperateError> {
         self.adjust_for(spec, "adjust()")
     }
 
-    pub(crate) fn adjust_for(&self, spec: AppSpec, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+    pub(crate) fn adjust_for(&self, spec: AppSpec, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         self.change(Change::Adjust(Box::new(spec)), by)
     }
 
-    fn change(&self, change: Change, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+    fn change(&self, change: Change, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         let by = by.into();
         self.request(|reply| Request::Change { change, by, reply })
     }

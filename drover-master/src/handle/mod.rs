@@ -69,33 +69,33 @@ pub struct Master {
 #[derive(Debug)]
 pub(crate) enum Request {
     Start {
-        reply: Reply<(), StartError>,
+        reply: Reply<StartError>,
     },
     /// Some workers are to be changed.
     Operate {
         request: gate::SlotRequest,
         target: Target,
         by: Arc<str>,
-        reply: Reply<(), OperateError>,
+        reply: Reply<OperateError>,
     },
     /// There are to be more workers, or fewer.
     Scale {
         count: Count,
         by: Arc<str>,
-        reply: Reply<(), OperateError>,
+        reply: Reply<OperateError>,
     },
     /// Workers are to be replaced, or what replaces them is to go on or to be called off.
     Change {
         change: Change,
         by: Arc<str>,
-        reply: Reply<(), OperateError>,
+        reply: Reply<OperateError>,
     },
     /// Some workers are to be signalled.
     Signal {
         target: Target,
         signal: i32,
         by: Arc<str>,
-        reply: Reply<(), OperateError>,
+        reply: Reply<OperateError>,
     },
     /// Somebody wants to see how the last workers of a slot ended.
     History {
@@ -109,7 +109,7 @@ pub(crate) enum Request {
     End {
         how: gate::Request,
         by: Arc<str>,
-        reply: Reply<(), EndError>,
+        reply: Reply<EndError>,
     },
 }
 
@@ -124,7 +124,7 @@ impl Master {
     /// # Cancel safety
     ///
     /// Dropping the ticket cancels nothing.
-    pub fn start(&self) -> Ticket<(), StartError> {
+    pub fn start(&self) -> Ticket<StartError> {
         self.request(|reply| Request::Start { reply })
     }
 
@@ -138,7 +138,7 @@ impl Master {
     /// # Cancel safety
     ///
     /// Dropping the ticket cancels nothing.
-    pub fn shutdown(&self) -> Ticket<(), EndError> {
+    pub fn shutdown(&self) -> Ticket<EndError> {
         self.end(gate::Request::Shutdown, "shutdown()")
     }
 
@@ -147,7 +147,7 @@ impl Master {
     /// # Errors
     ///
     /// As [`shutdown`](Self::shutdown).
-    pub fn hurry(&self) -> Ticket<(), EndError> {
+    pub fn hurry(&self) -> Ticket<EndError> {
         self.end(gate::Request::Hurry, "hurry()")
     }
 
@@ -156,11 +156,11 @@ impl Master {
     /// # Errors
     ///
     /// As [`shutdown`](Self::shutdown).
-    pub fn kill(&self) -> Ticket<(), EndError> {
+    pub fn kill(&self) -> Ticket<EndError> {
         self.end(gate::Request::Kill, "kill()")
     }
 
-    pub(crate) fn end(&self, how: gate::Request, by: impl Into<Arc<str>>) -> Ticket<(), EndError> {
+    pub(crate) fn end(&self, how: gate::Request, by: impl Into<Arc<str>>) -> Ticket<EndError> {
         let by = by.into();
         self.request(|reply| Request::End { how, by, reply })
     }
@@ -258,10 +258,7 @@ impl Master {
         }
     }
 
-    pub(crate) fn request<T: Unpin, E: From<Unavailable> + Unpin>(
-        &self,
-        make: impl FnOnce(Reply<T, E>) -> Request,
-    ) -> Ticket<T, E> {
+    pub(crate) fn request<E: From<Unavailable>>(&self, make: impl FnOnce(Reply<E>) -> Request) -> Ticket<E> {
         let (ticket, reply) = Ticket::waiting();
         match self.requests.try_send(make(reply)) {
             Ok(()) => ticket,

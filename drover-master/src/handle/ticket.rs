@@ -1,4 +1,4 @@
-//! The future of an accepted operation.
+//! The future of an operation that has begun.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,115 +9,176 @@ use tokio::sync::oneshot;
 
 use super::error::{Opening, Unavailable};
 
-/// Resolves to the verdict of an operation that is under way already. Dropping it cancels nothing.
+/// Resolves to the verdict of an operation that is under way already, on an app or one of its workers. Dropping it cancels
+/// nothing.
 #[derive(Debug)]
 #[must_use = "the operation runs without it, but its verdict is lost"]
-pub struct Ticket<T, E> {
-    state: State<T, E>,
-    /// Closed once the operation was let in, or refused.
+pub struct Ticket<E> {
+    verdict: Verdict<E>,
+    /// Closed once the operation was let in, or refused; none once that is known.
     gate: Option<oneshot::Receiver<()>>,
+    is_let_in: bool,
 }
 
 #[derive(Debug)]
-enum State<T, E> {
-    Waiting(oneshot::Receiver<Result<T, E>>),
-    Known(Option<Result<T, E>>),
+enum Verdict<E> {
+    Awaited(oneshot::Receiver<Result<(), E>>),
+    Known(Result<(), E>),
 }
 
-/// The driver's end of a ticket.
+/// Where the answers to a ticket come from.
 #[derive(Debug)]
-pub(crate) struct Reply<T, E> {
+pub(crate) struct Reply<E> {
     /// Takes the verdict.
-    pub verdict: oneshot::Sender<Result<T, E>>,
-    /// Dropped once the request was let in, or refused; a refusal has its verdict by then.
-    pub gate: oneshot::Sender<()>,
+    pub verdict: oneshot::Sender<Result<(), E>>,
+    /// Sent to, or dropped, once the request was let in; dropped if it was refused, with its verdict told by then.
+    pub gate: Option<oneshot::Sender<()>>,
 }
 
-impl<T, E> Ticket<T, E> {
+impl<E> Ticket<E> {
     /// A ticket that waits, and the other end of it.
-    pub(crate) fn waiting() -> (Self, Reply<T, E>) {
+    pub(crate) fn waiting() -> (Self, Reply<E>) {
         let (verdict, verdict_received) = oneshot::channel();
         let (gate, gate_passed) = oneshot::channel();
-        let ticket = Self { state: State::Waiting(verdict_received), gate: Some(gate_passed) };
-        (ticket, Reply { verdict, gate })
+        let ticket =
+            Self { verdict: Verdict::Awaited(verdict_received), gate: Some(gate_passed), is_let_in: false };
+        (ticket, Reply { verdict, gate: Some(gate) })
+    }
+
+    /// The ticket of what was not even asked.
+    pub(crate) fn refused(why: impl Into<E>) -> Self {
+        Self { verdict: Verdict::Known(Err(why.into())), gate: None, is_let_in: false }
     }
 }
 
-impl<T: Send + 'static, E: Opening + Send + 'static> Reply<T, E> {
+impl<E> Reply<E> {
+    /// It is let in. Who does not listen any more is no reason to do anything else.
+    pub(crate) fn admit(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            let _ = gate.send(());
+        }
+    }
+
+    /// It is over; if it was not let in, it is refused.
+    pub(crate) fn answer(self, verdict: Result<(), E>) {
+        let _ = self.verdict.send(verdict);
+        // Only now the gate goes, with the rest: a refusal has its verdict.
+    }
+}
+
+impl<E: Opening + Send + 'static> Reply<E> {
     /// Refuses. Who has a port that is in use is looked up first, by a thread that may walk over `/proc`.
     pub(crate) fn refuse(self, error: E) {
-        let Some(in_use) = error.lacking_holder() else {
-            let _ = self.verdict.send(Err(error));
-            // Only now the gate goes, with the rest: a refusal has its verdict.
-            return;
-        };
+        let Some(in_use) = error.lacking_holder() else { return self.answer(Err(error)) };
         tokio::spawn(async move {
             let found = tokio::task::spawn_blocking(move || in_use.with_holder()).await;
             let error = match found {
                 Ok(Some(found)) => error.with(Arc::new(found)),
                 _ => error,
             };
-            let Self { verdict, gate } = self;
-            let _ = verdict.send(Err(error));
-            drop(gate);
+            self.answer(Err(error));
         });
     }
 }
 
-impl<T: Unpin, E: From<Unavailable> + Unpin> Ticket<T, E> {
-    pub(crate) fn refused(why: Unavailable) -> Self {
-        Self { state: State::Known(Some(Err(why.into()))), gate: None }
-    }
-
+impl<E: From<Unavailable> + Clone + Unpin> Ticket<E> {
     /// Waits until the operation was let in, not until it is done: for who does not want to wait for the verdict. The ticket
-    /// can be awaited all the same.
+    /// can be awaited all the same, and asked again.
     ///
     /// # Errors
     ///
-    /// The verdict, if the operation was refused, or has failed already.
+    /// The verdict, if the operation was refused, or had failed before it was told that it was let in. Whoever awaits the
+    /// ticket gets the same.
     ///
     /// # Cancel safety
     ///
     /// A dropped future changes nothing.
     pub async fn admitted(&mut self) -> Result<(), E> {
         if let Some(gate) = &mut self.gate {
-            // It is never sent to, only closed.
-            let _ = gate.await;
+            self.is_let_in = gate.await.is_ok();
             self.gate = None;
         }
-        let known = match &mut self.state {
-            State::Waiting(verdict) => match verdict.try_recv() {
-                Ok(known) => known,
-                Err(oneshot::error::TryRecvError::Empty) => return Ok(()),
+        if self.is_let_in {
+            return Ok(());
+        }
+        let verdict = match &mut self.verdict {
+            Verdict::Known(verdict) => return verdict.clone(),
+            Verdict::Awaited(verdict) => match verdict.try_recv() {
+                Ok(verdict) => verdict,
+                Err(oneshot::error::TryRecvError::Empty) => {
+                    self.is_let_in = true;
+                    return Ok(());
+                }
                 Err(oneshot::error::TryRecvError::Closed) => Err(Unavailable::Gone.into()),
             },
-            State::Known(known) => match known.take() {
-                Some(known) => known,
-                None => return Ok(()),
-            },
         };
-        match known {
-            Ok(done) => {
-                self.state = State::Known(Some(Ok(done)));
-                Ok(())
-            }
-            Err(error) => {
-                self.state = State::Known(None);
-                Err(error)
-            }
-        }
+        self.verdict = Verdict::Known(verdict.clone());
+        verdict
     }
 }
 
-impl<T: Unpin, E: From<Unavailable> + Unpin> Future for Ticket<T, E> {
-    type Output = Result<T, E>;
+impl<E: From<Unavailable> + Clone + Unpin> Future for Ticket<E> {
+    type Output = Result<(), E>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.state {
-            State::Waiting(verdict) => Pin::new(verdict)
-                .poll(context)
-                .map(|answer| answer.unwrap_or_else(|_| Err(Unavailable::Gone.into()))),
-            State::Known(known) => Poll::Ready(known.take().unwrap_or(Err(Unavailable::Gone.into()))),
+        let waiting = match &mut self.verdict {
+            Verdict::Known(verdict) => return Poll::Ready(verdict.clone()),
+            Verdict::Awaited(verdict) => Pin::new(verdict).poll(context),
+        };
+        waiting.map(|answer| {
+            let verdict = answer.unwrap_or_else(|_| Err(Unavailable::Gone.into()));
+            self.verdict = Verdict::Known(verdict.clone());
+            verdict
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::EndError;
+
+    fn refusal() -> EndError {
+        EndError::Unkillable { pid: 7 }
+    }
+
+    fn is_refusal(verdict: Result<(), EndError>) -> bool {
+        matches!(verdict, Err(EndError::Unkillable { pid: 7 }))
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_the_same_however_and_how_often_it_is_asked_for() {
+        let (answered, reply) = Ticket::waiting();
+        reply.answer(Err(refusal()));
+        for mut ticket in [answered, Ticket::refused(refusal())] {
+            assert!(is_refusal(ticket.admitted().await));
+            assert!(is_refusal(ticket.admitted().await));
+            assert!(is_refusal((&mut ticket).await));
+            assert!(is_refusal(ticket.await));
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_let_in_stays_let_in_whatever_its_verdict() {
+        let (mut told, mut reply) = Ticket::waiting();
+        reply.admit();
+        reply.answer(Err(refusal()));
+        assert!(told.admitted().await.is_ok());
+        assert!(is_refusal(told.await));
+
+        let (mut dropped, Reply { verdict, gate }) = Ticket::waiting();
+        drop(gate);
+        assert!(dropped.admitted().await.is_ok());
+        verdict.send(Err(refusal())).unwrap();
+        assert!(dropped.admitted().await.is_ok());
+        assert!(is_refusal(dropped.await));
+    }
+
+    #[tokio::test]
+    async fn nobody_answers_for_a_driver_that_is_gone() {
+        let (mut ticket, reply) = Ticket::<EndError>::waiting();
+        drop(reply);
+        assert!(matches!(ticket.admitted().await, Err(EndError::Unavailable(Unavailable::Gone))));
+        assert!(matches!(ticket.await, Err(EndError::Unavailable(Unavailable::Gone))));
     }
 }

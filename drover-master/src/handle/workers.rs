@@ -23,7 +23,7 @@ impl Master {
     /// # Cancel safety
     ///
     /// Dropping the ticket cancels nothing.
-    pub fn restart(&self) -> Ticket<(), OperateError> {
+    pub fn restart(&self) -> Ticket<OperateError> {
         self.operate(gate::SlotRequest::Restart, Target::All, "restart()")
     }
 
@@ -32,7 +32,7 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError`]: as there, and if there is no such worker.
-    pub fn restart_worker(&self, target: Target) -> Ticket<(), OperateError> {
+    pub fn restart_worker(&self, target: Target) -> Ticket<OperateError> {
         self.operate(gate::SlotRequest::Restart, target, "restart_worker()")
     }
 
@@ -42,7 +42,7 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError`]: there is no such worker, or its process can't be killed.
-    pub fn stop_worker(&self, target: Target) -> Ticket<(), OperateError> {
+    pub fn stop_worker(&self, target: Target) -> Ticket<OperateError> {
         self.operate(gate::SlotRequest::Stop, target, "stop_worker()")
     }
 
@@ -52,7 +52,7 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError`]: it failed before it was ready (the restart policy goes on trying), or there is no such slot.
-    pub fn start_worker(&self, target: Target) -> Ticket<(), OperateError> {
+    pub fn start_worker(&self, target: Target) -> Ticket<OperateError> {
         self.operate(gate::SlotRequest::Start, target, "start_worker()")
     }
 
@@ -63,7 +63,7 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError::Denied`]: they can't be suspended, there is no such worker, or the app does not run.
-    pub fn suspend(&self, target: Target) -> Ticket<(), OperateError> {
+    pub fn suspend(&self, target: Target) -> Ticket<OperateError> {
         self.operate(gate::SlotRequest::Suspend, target, "suspend()")
     }
 
@@ -73,7 +73,7 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError`]: a new worker failed before it was ready, there is no such worker, or the app does not run.
-    pub fn resume(&self, target: Target) -> Ticket<(), OperateError> {
+    pub fn resume(&self, target: Target) -> Ticket<OperateError> {
         self.operate(gate::SlotRequest::Resume, target, "resume()")
     }
 
@@ -87,11 +87,11 @@ impl Master {
     /// [`OperateError::Worker`] if a newcomer failed before it was ready: then nothing has changed, and all newcomers are
     /// gone or leaving. [`Denied`](OperateError::Denied) for no workers at all or more than 100,000, and while the app starts
     /// or ends.
-    pub fn scale(&self, count: Count) -> Ticket<(), OperateError> {
+    pub fn scale(&self, count: Count) -> Ticket<OperateError> {
         self.scale_for(count, "scale()")
     }
 
-    pub(crate) fn scale_for(&self, count: Count, by: impl Into<Arc<str>>) -> Ticket<(), OperateError> {
+    pub(crate) fn scale_for(&self, count: Count, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         let by = by.into();
         self.request(|reply| Request::Scale { count, by, reply })
     }
@@ -102,7 +102,7 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError::Denied`] if no process is meant.
-    pub fn signal(&self, target: Target, signal: i32) -> Ticket<(), OperateError> {
+    pub fn signal(&self, target: Target, signal: i32) -> Ticket<OperateError> {
         self.send_signal(target, signal, "signal()")
     }
 
@@ -111,7 +111,7 @@ impl Master {
         request: gate::SlotRequest,
         target: Target,
         by: impl Into<Arc<str>>,
-    ) -> Ticket<(), OperateError> {
+    ) -> Ticket<OperateError> {
         let by = by.into();
         self.request(|reply| Request::Operate { request, target, by, reply })
     }
@@ -122,7 +122,7 @@ impl Master {
         request: gate::SlotRequest,
         target: Target,
         by: impl Into<Arc<str>>,
-    ) -> Ticket<(), OperateError> {
+    ) -> Ticket<OperateError> {
         let by = by.into();
         let (ticket, reply) = Ticket::waiting();
         match self.requests.send(Request::Operate { request, target, by, reply }).await {
@@ -136,7 +136,7 @@ impl Master {
         target: Target,
         signal: i32,
         by: impl Into<Arc<str>>,
-    ) -> Ticket<(), OperateError> {
+    ) -> Ticket<OperateError> {
         let by = by.into();
         self.request(|reply| Request::Signal { target, signal, by, reply })
     }

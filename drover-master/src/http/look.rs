@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use super::reply::{Reply, refusal, stream};
 use super::serve::Admin;
 use super::stream::{Feed, ReaderGone, SILENCE, feed};
+use crate::config::Stream;
 use crate::control::{Name, event_of, json as stable};
-use crate::process::{LogNext, Piece, Stream};
+use crate::process::{LogNext, Piece};
 use hyper::StatusCode;
 
 /// How many lines a reader gets that does not say how many it wants: a screen or two.

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::reply::{Reply, json as answer, refusal};
 use super::route::Deed;
 use super::serve::Admin;
-use crate::control::{ClientError, ControlClient, json as stable};
+use crate::control::{Answers, ClientError, ControlClient, json as stable};
 
 /// Everything about apps and workers, as `drover describe --json` has it; about all without a name.
 pub(super) async fn describe(admin: &Admin, names: &[String]) -> Reply {
@@ -42,24 +42,30 @@ pub(super) async fn operate(admin: &Arc<Admin>, names: Vec<String>, deed: Deed) 
 
 async fn results(admin: &Admin, names: Vec<String>, deed: Deed) -> Result<Vec<OperationResult>, ClientError> {
     let mut client = admin.inside.client().await?;
-    begin(&mut client, names, deed).await?;
+    let mut answers = begin(&mut client, names, deed).await?;
     let mut results = Vec::new();
-    while let Some(result) = client.next_result().await? {
+    while let Some(result) = answers.next().await? {
         results.push(result);
     }
     Ok(results)
 }
 
-async fn begin(client: &mut ControlClient, names: Vec<String>, deed: Deed) -> Result<(), ClientError> {
+async fn begin(
+    client: &mut ControlClient,
+    names: Vec<String>,
+    deed: Deed,
+) -> Result<Answers<'_, OperationResult>, ClientError> {
+    let reload =
+        |step: ReloadStep| ReloadRequest { apps: names.clone(), step: step.into(), ..Default::default() };
     let operation = match deed {
         Deed::Start => Operation::Start,
         Deed::Stop => Operation::Stop,
         Deed::Restart => Operation::Restart,
         Deed::Suspend => Operation::Suspend,
         Deed::Resume => Operation::Resume,
-        Deed::Reload => return reload(client, names, ReloadStep::Begin).await,
-        Deed::Promote => return reload(client, names, ReloadStep::Promote).await,
-        Deed::Abort => return reload(client, names, ReloadStep::Abort).await,
+        Deed::Reload => return client.reload(reload(ReloadStep::Begin)).await,
+        Deed::Promote => return client.reload(reload(ReloadStep::Promote)).await,
+        Deed::Abort => return client.reload(reload(ReloadStep::Abort)).await,
         Deed::Scale(to) => {
             let count = Some(scale_target::Count::To(to));
             let targets = names.into_iter().map(|app| ScaleTarget { app, count }).collect();
@@ -67,10 +73,6 @@ async fn begin(client: &mut ControlClient, names: Vec<String>, deed: Deed) -> Re
         }
     };
     client.operate(OperateRequest { operation: operation.into(), names, ..Default::default() }).await
-}
-
-async fn reload(client: &mut ControlClient, apps: Vec<String>, step: ReloadStep) -> Result<(), ClientError> {
-    client.reload(ReloadRequest { apps, step: step.into(), ..Default::default() }).await
 }
 
 fn failure(error: &ClientError) -> Reply {

@@ -1,14 +1,11 @@
 //! One connection: the handshake, then frames in both directions until one side ends it.
 
 use std::io;
-use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use drover_proto::codec::{FrameCodec, encode_frame};
 use drover_proto::frame::FrameLimit;
 use drover_proto::handshake::{HELLO_TIMEOUT, MasterSide, Refusal};
-use drover_proto::latest::{Hello, HelloReply, Identity, Limits, RejectCode};
+use drover_proto::latest::{Hello, HelloReply, RejectCode};
 use drover_proto::version::SPOKEN;
 use nix::sys::socket::{setsockopt, sockopt};
 use prost::Message;
@@ -20,26 +17,14 @@ use tokio_stream::StreamExt as _;
 use tokio_util::codec::FramedRead;
 
 use super::Token;
-use super::carry::{Admitted, Seat, carry};
+use super::carry::{Admitted, carry};
 use super::drained::Drained;
-use crate::machine::worker::Said;
+use super::news::{Admission, ConnectionId, ConnectionNews, LinkNews, NewsSender};
 use crate::patience::within;
 use crate::sentence::sentence;
 
 /// What a receive buffer begins with, in bytes: most frames of a life are smaller. It grows to the frame under way.
 const READ_BUFFER: usize = 256;
-
-/// Tells connections apart, in the whole process: a worker may come back on a new one, and late news of an app's last run may
-/// come in the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct ConnectionId(pub u64);
-
-/// News of a connection.
-#[derive(Debug)]
-pub(crate) struct LinkNews {
-    pub connection: ConnectionId,
-    pub news: News,
-}
 
 /// How much the kernel may hold of what a peer has not read, in bytes: the largest message as a whole. The kernel gives no more than
 /// net.core.wmem_max, and doubles that for its own needs (socket(7)). With less, writer and reader of a large message wait for each
@@ -55,51 +40,6 @@ const BUS: &str = "bus";
 /// How many fields a Hello may have: what is over that is refused before it is built. A capability is a field.
 const PARTS: usize = 1024;
 
-/// What happened on a connection.
-#[derive(Debug)]
-pub(crate) enum News {
-    /// A usable Hello with this token. Whoever answers decides.
-    Claimed {
-        token: Token,
-        /// The library that speaks, for people.
-        sdk: String,
-        /// Whether the worker can take work again after it has drained.
-        can_resume: bool,
-        /// Whether it takes messages of the application.
-        takes_messages: bool,
-        answer: oneshot::Sender<Result<Admission, (RejectCode, String)>>,
-    },
-    /// The handshake failed before anybody was asked.
-    Refused {
-        /// The token, if one was shown.
-        token: Option<Token>,
-        /// The process at the other end, as the kernel says.
-        peer: Option<u32>,
-        trouble: Arc<str>,
-        /// Whether the peer can't succeed by trying again.
-        is_final: bool,
-    },
-    /// The worker said something. `taken`: dropped when that has had its effect, for what has to precede the frames after it.
-    Said { said: Said, seq: u64, taken: Option<oneshot::Sender<()>> },
-    /// The connection has ended. With trouble, the peer is to blame.
-    Lost { trouble: Option<Arc<str>> },
-}
-
-/// Lets a worker in.
-#[derive(Debug)]
-pub(crate) struct Admission {
-    pub identity: Identity,
-    pub limits: Limits,
-    /// How often it is asked for a sign of life; zero: never.
-    pub heartbeat_interval: Duration,
-    /// What the master is able to do beyond the protocol's base.
-    pub capabilities: Vec<String>,
-    /// What is to be sent to it, from here on.
-    pub outgoing: mpsc::Receiver<Bytes>,
-    /// Its place on the bus.
-    pub seat: Seat,
-}
-
 /// Serves one connection to its end. `user`: whom the workers run as.
 pub(super) async fn serve(
     stream: UnixStream,
@@ -108,7 +48,7 @@ pub(super) async fn serve(
     permit: OwnedSemaphorePermit,
     user: u32,
 ) {
-    let link = Connection { id: connection, user, news };
+    let link = Handshake { news: NewsSender { id: connection, queue: news }, user };
     let peer = stream.peer_cred().ok();
     // A system that does not allow it carries large messages in more and smaller pieces.
     let _ = setsockopt(&stream, sockopt::SndBuf, &IN_THE_KERNEL);
@@ -117,22 +57,18 @@ pub(super) async fn serve(
         link.handshake(reader, writer, peer.and_then(|peer| peer.pid()), peer.map(|peer| peer.uid()));
     let Some((reader, writer, admitted)) = handshake.await else { return };
     drop(permit);
-    let trouble = carry(&link, reader, writer, admitted).await;
-    link.tell(News::Lost { trouble }).await;
+    let trouble = carry(&link.news, reader, writer, admitted).await;
+    link.news.tell(ConnectionNews::Lost { trouble }).await;
 }
 
-pub(super) struct Connection {
-    pub(super) id: ConnectionId,
-    pub(super) user: u32,
-    pub(super) news: mpsc::Sender<LinkNews>,
+/// A connection of which nobody knows yet whose it is.
+struct Handshake {
+    news: NewsSender,
+    /// Whom the workers run as.
+    user: u32,
 }
 
-impl Connection {
-    /// The driver's queue is bounded, so a worker that floods waits here, in its own task.
-    pub(super) async fn tell(&self, news: News) {
-        let _ = self.news.send(LinkNews { connection: self.id, news }).await;
-    }
-
+impl Handshake {
     async fn handshake(
         &self,
         reader: OwnedReadHalf,
@@ -181,20 +117,20 @@ impl Connection {
         let token = Token::from(claim.token());
         let sdk = claim.sdk();
         let (can_resume, takes_messages) = (claim.can(RESUME), claim.can(BUS));
-        self.tell(News::Claimed { token, sdk, can_resume, takes_messages, answer }).await;
+        self.news.tell(ConnectionNews::Claimed { token, sdk, can_resume, takes_messages, answer }).await;
         match answered.await {
             Ok(Ok(admission)) => {
                 let Admission { identity, limits, heartbeat_interval, capabilities, outgoing, seat } =
                     admission;
                 let (reply, _) = claim.offering(capabilities).accept(identity, limits, heartbeat_interval);
                 if send(&mut writer, &reply).await.is_err() {
-                    self.tell(News::Lost { trouble: None }).await;
+                    self.news.tell(ConnectionNews::Lost { trouble: None }).await;
                     return None;
                 }
                 // Nothing may follow Hello before Welcome, but a hasty worker's frames are not lost: the buffer goes on.
                 if !frames.read_buffer().is_empty() {
                     let trouble = Some("it sent frames before it was welcomed".into());
-                    self.tell(News::Lost { trouble }).await;
+                    self.news.tell(ConnectionNews::Lost { trouble }).await;
                     return None;
                 }
                 Some((frames.into_inner().0, writer, Admitted { outgoing, seat }))
@@ -215,9 +151,9 @@ impl Connection {
         is_final: bool,
     ) -> Option<T> {
         // The driver tells it as an event, with a name and a bound.
-        tracing::debug!(target: "drover::protocol", connection = self.id.0, peer, reason = %refusal, "connection refused");
+        tracing::debug!(target: "drover::protocol", connection = self.news.id.0, peer, reason = %refusal, "connection refused");
         let trouble = refusal.message.as_str().into();
-        self.tell(News::Refused { token, peer, trouble, is_final }).await;
+        self.news.tell(ConnectionNews::Refused { token, peer, trouble, is_final }).await;
         // The peer may be gone already, or never have read; either way it is over.
         let _ = send(&mut writer, &refusal.to_reply()).await;
         None

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::directory_error::{DirectoryError, LONGEST};
+use super::own_place::own_place;
+use crate::config::Account;
 use crate::listener::PATH_MAX;
-use crate::process::Account;
 
 /// The socket's name in its directory.
 const SOCKET: &str = "worker.sock";
-
-/// What may stand behind the base in the path of a socket: the directory, the socket, and the mark it is made with.
-const LONGEST: usize = "/4294967295-ffffffff/worker.sock~".len();
 
 /// How many directories of other masters are looked at: a master that is killed leaves one, and each start may remove this many. More
 /// would hold up the start.
@@ -32,37 +31,6 @@ pub(crate) struct Directory {
     lock: Flock<File>,
     /// Whether other users' workers come to it.
     is_for_others: bool,
-}
-
-/// Why there is no place for the worker socket: the environment's fault.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DirectoryError {
-    /// Somebody else could put things there.
-    #[error("`{}` belongs to user {owner} or others may write there (mode {mode:o}); remove it, or set XDG_RUNTIME_DIR", path.display())]
-    Unsafe {
-        /// The directory.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Its mode.
-        mode: u32,
-    },
-    /// No socket below it could be reached.
-    #[error("`{}` has {} bytes, the directory of the worker socket may have {}; set XDG_RUNTIME_DIR to a shorter one", path.display(), path.as_os_str().len(), PATH_MAX - LONGEST)]
-    TooLong {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The kernel says no.
-    #[error("the directory `{}` for the worker socket can't be used; set XDG_RUNTIME_DIR to a directory of yours", path.display())]
-    Io {
-        /// The directory.
-        path: PathBuf,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
 }
 
 impl Directory {
@@ -89,7 +57,7 @@ impl Directory {
         }
     }
 
-    fn create_below(base: &Path) -> Result<Self, DirectoryError> {
+    pub(super) fn create_below(base: &Path) -> Result<Self, DirectoryError> {
         Self::create_held(base, hold)
     }
 
@@ -200,33 +168,6 @@ impl DirectoryError {
             other => Err(other),
         }
     }
-}
-
-/// This user's directory of that name, in one where everybody may write. There anybody may have taken the usual name; then it is one
-/// with a mark that nobody can guess: of those, one that is ours already, or a new one.
-pub(crate) fn own_place(dir: &Path, name: &str) -> PathBuf {
-    let uid = nix::unistd::geteuid();
-    let usual = dir.join(format!("{name}-{uid}"));
-    if !fs::symlink_metadata(&usual).is_ok_and(|found| found.uid() != uid.as_raw()) {
-        return usual;
-    }
-    let marked = marked_places(dir, name).into_iter().min();
-    marked.unwrap_or_else(|| dir.join(format!("{name}-{uid}-{:08x}", fastrand::u32(..))))
-}
-
-/// This user's directories of that name with a mark.
-#[expect(clippy::disallowed_methods, reason = "only where another user has taken the usual place")]
-pub(crate) fn marked_places(dir: &Path, name: &str) -> Vec<PathBuf> {
-    let uid = nix::unistd::geteuid();
-    let prefix = format!("{name}-{uid}-");
-    let is_ours = |path: &PathBuf| {
-        let mark = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&*prefix));
-        mark.is_some_and(|mark| mark.len() == 8)
-            && fs::symlink_metadata(path)
-                .is_ok_and(|found| found.is_dir() && found.uid() == uid.as_raw() && found.mode() & 0o022 == 0)
-    };
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(is_ours).collect()
 }
 
 /// Locks a directory that was just made. Between making and locking, another master may take it for a dead one's and remove
@@ -370,28 +311,6 @@ mod tests {
         fs::set_permissions(&base, fs::Permissions::from_mode(0o777)).unwrap();
         let told = Directory::create_in(Some(dir.path()), &dir.path().join("own"));
         assert!(matches!(told, Err(DirectoryError::Unsafe { path, .. }) if path == base));
-    }
-
-    #[test]
-    fn a_name_that_another_user_has_taken_blocks_nobody() {
-        if !nix::unistd::geteuid().is_root() {
-            println!("SKIPPED: only root can make a directory of another user's");
-            return;
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let base_in = |dir: &Path| own_place(dir, "drover-workers");
-        let usual = base_in(dir.path());
-        fs::create_dir(&usual).unwrap();
-        assert_eq!(base_in(dir.path()), usual);
-        std::os::unix::fs::chown(&usual, Some(65534), None).unwrap();
-        let taken = usual.with_file_name(format!("{}-0000000f", usual.file_name().unwrap().display()));
-        fs::create_dir(&taken).unwrap();
-        std::os::unix::fs::chown(&taken, Some(65534), None).unwrap();
-        let marked = base_in(dir.path());
-        assert!(marked != usual && marked != taken, "{}", marked.display());
-        let made = Directory::create_below(&marked).unwrap();
-        assert_eq!(base_in(dir.path()), marked, "what a dead master left there is found");
-        drop(made);
     }
 
     #[test]

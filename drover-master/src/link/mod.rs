@@ -5,16 +5,25 @@
 mod carry;
 mod connection;
 mod directory;
+mod directory_error;
 mod drained;
+mod news;
+mod own_place;
 mod place;
+mod reader;
+mod seat;
 mod server;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod token;
+mod words;
 
-pub(crate) use carry::Seat;
-pub(crate) use connection::{Admission, ConnectionId, LinkNews, News};
-pub use directory::DirectoryError;
-pub(crate) use directory::{Directory, marked_places, own_place};
+pub(crate) use directory::Directory;
+pub use directory_error::DirectoryError;
+pub(crate) use news::{Admission, ConnectionId, ConnectionNews, LinkNews};
+pub(crate) use own_place::{marked_places, own_place};
+pub(crate) use seat::Seat;
 pub(crate) use server::{LinkServer, Outgoing, outgoing};
 pub(crate) use token::Token;

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::directory::Directory;
+use crate::config::Account;
 use crate::listener::UnixPath;
 use crate::machine::fleet::{SocketLoss, SocketRenewal};
-use crate::process::Account;
 use crate::sentence::sentence;
 use crate::upkeep::{Lasting, Teller, UpkeepNews};
 use tokio::sync::mpsc;

@@ -12,11 +12,13 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use super::connection::{ConnectionId, LinkNews, serve};
-use super::directory::{Directory, DirectoryError};
+use super::connection::serve;
+use super::directory::Directory;
+use super::directory_error::DirectoryError;
+use super::news::{ConnectionId, LinkNews};
 use super::place::{BACKLOG, LinkPlace};
+use crate::config::Account;
 use crate::listener::UnixPath;
-use crate::process::Account;
 use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The queue to one worker: frames that are encoded already. A master says little; a worker that lets this many messages

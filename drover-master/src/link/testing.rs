@@ -6,8 +6,9 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::carry::{Admitted, Seat, carry};
-use super::connection::{Connection, ConnectionId, LinkNews, News};
+use super::carry::{Admitted, carry};
+use super::news::{ConnectionId, ConnectionNews, LinkNews, NewsSender};
+use super::seat::Seat;
 use crate::bus::{Exchange, Peer};
 use crate::machine::worker::Said;
 
@@ -27,8 +28,8 @@ pub(crate) fn carried(exchange: &Arc<Exchange>, peer: Arc<Peer>) -> (Carried, Un
     exchange.join(peer);
     let carrying = tokio::spawn(async move {
         let (reader, writer) = ours.into_split();
-        let link = Connection { id: ConnectionId(1), user: 0, news };
-        carry(&link, reader, writer, Admitted { outgoing: frames, seat }).await
+        let news = NewsSender { id: ConnectionId(1), queue: news };
+        carry(&news, reader, writer, Admitted { outgoing: frames, seat }).await
     });
     (Carried { news: told, _outgoing: outgoing, carrying }, theirs)
 }
@@ -37,7 +38,7 @@ impl Carried {
     /// What the driver hears next of its life.
     pub(crate) async fn said(&mut self) -> Said {
         match self.news.recv().await.map(|news| news.news) {
-            Some(News::Said { said, .. }) => said,
+            Some(ConnectionNews::Said { said, .. }) => said,
             other => panic!("{other:?}"),
         }
     }

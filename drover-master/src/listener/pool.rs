@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{InheritedSockets, ListenError, Listener, Origin};
+use super::open::Origin;
+use super::{InheritedSockets, ListenError, Listener};
 use crate::config::{ListenMode, ListenSpec};
 
 /// A listener that was opened, and perhaps still is.

@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use super::ListenError;
 use super::group::{Group, Leave};
-use super::{ListenError, Port, end, is_shut_down, listen_again, listen_tcp, open_tcp, set_backlog};
+use super::host::open_tcp;
+use super::socket::{Port, end, is_shut_down, listen_again, listen_tcp, set_backlog};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
 use crate::machine::ids::SlotIndex;
 use crate::sys;

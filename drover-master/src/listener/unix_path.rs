@@ -3,22 +3,20 @@
 //!
 //! The socket is bound at its own path, which is the name that it tells (`getsockname(2)`): servers find their sockets by it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
-/// The longest path of a Unix socket, in bytes: `sun_path` holds 108 with the NUL (`unix(7)`).
-pub(crate) const PATH_MAX: usize = 107;
-
-/// What is appended for the file that is locked.
-const LOCK: &str = ".lock";
+use super::path_lock::{FileId, id_of, is_locked_at, lock, lock_path_of};
+use super::socket::listen_unix;
+use super::unix_path_error::{PATH_MAX, UnixPathError};
 
 /// A claimed path. Dropped, it unlinks the socket, if it is still the one it made, and the lock.
 #[derive(Debug)]
@@ -38,44 +36,6 @@ struct Held {
     made: Option<FileId>,
 }
 
-/// Device and inode.
-type FileId = (u64, u64);
-
-/// Why a path can't be used for a socket.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnixPathError {
-    /// Too long for a socket.
-    #[error("the path `{}` has {} bytes, a socket's may have {PATH_MAX}; choose a shorter one", path.display(), path.as_os_str().len())]
-    TooLong {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A live program holds it.
-    #[error("`{}` is in use by {}; end that one or choose another path", path.display(), holder_of(*holder))]
-    InUse {
-        /// The path.
-        path: PathBuf,
-        /// The process that has locked it, if that is known.
-        holder: Option<u32>,
-    },
-    /// Something else stands there.
-    #[error("`{}` exists and is no socket; it is left alone, choose another path", path.display())]
-    NotASocket {
-        /// The path.
-        path: PathBuf,
-    },
-    /// The kernel says no.
-    #[error("`{}` can't be used", path.display())]
-    Io {
-        /// The path.
-        path: PathBuf,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-}
-
 impl UnixPath {
     /// Claims a path. A socket file that nobody holds any more may stand there; it is replaced.
     pub(crate) fn claim(path: &Path) -> Result<Self, UnixPathError> {
@@ -84,7 +44,7 @@ impl UnixPath {
             return Err(UnixPathError::TooLong { path });
         }
         refuse_what_is_no_socket(&path)?;
-        let lock_path = with_suffix(&path, LOCK);
+        let lock_path = lock_path_of(&path);
         let lock = lock(&path, &lock_path)?;
         let claimed =
             Self { path, lock_path, held: Mutex::new(Held { lock, made: None }), turn: Mutex::default() };
@@ -114,7 +74,7 @@ impl UnixPath {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let socket = super::listen_unix(&self.path, backlog).map_err(|error| failed(error.into()))?;
+        let socket = listen_unix(&self.path, backlog).map_err(|error| failed(error.into()))?;
         self.held().made = Some(id_of(&self.path).map_err(failed)?);
         Ok(socket)
     }
@@ -151,8 +111,7 @@ impl UnixPath {
     }
 
     fn is_locked_by(&self, held: &Held) -> bool {
-        let mine = held.lock.metadata().ok().map(|found| (found.dev(), found.ino()));
-        mine.is_some() && mine == id_of(&self.lock_path).ok()
+        is_locked_at(&held.lock, &self.lock_path)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -176,10 +135,6 @@ impl Drop for UnixPath {
     }
 }
 
-fn id_of(path: &Path) -> io::Result<FileId> {
-    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
-}
-
 fn refuse_what_is_no_socket(path: &Path) -> Result<(), UnixPathError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
@@ -191,50 +146,6 @@ fn refuse_what_is_no_socket(path: &Path) -> Result<(), UnixPathError> {
     }
 }
 
-/// Locks the file that stands for a path. Its owner removes it while it holds the lock, so a lock that was won on a file
-/// which is gone by then is worth nothing and is tried again. What is in it is the process id of who has it.
-fn lock(path: &Path, lock_path: &Path) -> Result<Flock<File>, UnixPathError> {
-    let failed = |source| UnixPathError::Io { path: lock_path.to_owned(), source };
-    loop {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(lock_path)
-            .map_err(failed)?;
-        let mut locked =
-            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, error)| match error {
-                Errno::EWOULDBLOCK => {
-                    UnixPathError::InUse { path: path.to_owned(), holder: written_in(&mut file) }
-                }
-                error => failed(error.into()),
-            })?;
-        let mine = locked.metadata().ok().map(|found| (found.dev(), found.ino()));
-        if mine.is_none() || mine != id_of(lock_path).ok() {
-            continue;
-        }
-        // For people alone: on a full disk the lock is as good without.
-        let _ = locked.set_len(0).and_then(|()| writeln!(locked, "{}", std::process::id()));
-        return Ok(locked);
-    }
-}
-
-/// The process id that a lock file tells.
-fn written_in(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    // No number of digits is longer.
-    file.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
-/// Who holds a path, for people.
-fn holder_of(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "a running program".to_owned(), |pid| format!("a running program, pid {pid}"))
-}
-
 /// Whether somebody listens at a path. Asked without waiting: a stopped server's queue may be full for ever, and then the
 /// kernel says EAGAIN (`connect(2)`), which only a live one does.
 pub(crate) fn is_served(path: &Path) -> bool {
@@ -244,12 +155,6 @@ pub(crate) fn is_served(path: &Path) -> bool {
         connect(fd.as_raw_fd(), &UnixAddr::new(path)?)
     };
     matches!(knock(), Ok(()) | Err(Errno::EAGAIN))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 #[cfg(test)]
@@ -311,7 +216,7 @@ mod tests {
     fn what_was_swept_away_is_made_again_and_is_ours_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.sock");
-        let lock_path = with_suffix(&path, LOCK);
+        let lock_path = lock_path_of(&path);
         let claimed = UnixPath::claim(&path).unwrap();
         let mut socket = claimed.listen(16).unwrap();
         for swept in [vec![&path], vec![&lock_path], vec![&path, &lock_path]] {
@@ -348,7 +253,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (dead, live) = (dir.path().join("dead.sock"), dir.path().join("live.sock"));
         leave_behind(&dead);
-        fs::write(with_suffix(&dead, ".lock"), "").unwrap();
+        fs::write(lock_path_of(&dead), "").unwrap();
         let claimed = UnixPath::claim(&live).unwrap();
         let _socket = claimed.listen(16).unwrap();
         UnixPath::clear_away(&dead);
@@ -371,7 +276,7 @@ mod tests {
     fn a_server_that_is_stopped_with_a_full_queue_is_in_use_and_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.sock");
-        let _stopped = crate::listener::listen_unix(&path, 1).unwrap();
+        let _stopped = listen_unix(&path, 1).unwrap();
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let mut queued = Vec::new();
         loop {

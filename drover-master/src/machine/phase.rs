@@ -40,7 +40,7 @@ impl Phase {
         Self::BackingOff,
     ];
 
-    /// The phase as JSON and tables show it, such as `backing_off`.
+    /// The phase as JSON shows it, such as `backing_off`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Initialized => "initialized",
@@ -52,6 +52,21 @@ impl Phase {
             Self::ShutDown => "shut_down",
             Self::Failed => "failed",
             Self::BackingOff => "backing_off",
+        }
+    }
+
+    /// The word that people read for it, such as `backing off`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Initialized => "not started",
+            Self::Starting => "starting",
+            Self::Started => "ready",
+            Self::Stopping => "draining",
+            Self::Stopped => "drained",
+            Self::ShuttingDown => "quitting",
+            Self::ShutDown => "stopped",
+            Self::Failed => "failed",
+            Self::BackingOff => "backing off",
         }
     }
 

@@ -15,9 +15,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::Heard;
 use super::hearing::{Hearing, LONGEST};
-use crate::config::NotifyAccess;
+use super::notification::Notification;
+use super::notifier::Notifier;
 use crate::machine::worker::Notice;
 use crate::sys::{Datagram, Watched, receive, watch_readable};
 
@@ -47,17 +47,6 @@ pub(crate) enum Source {
     },
 }
 
-/// Whose it is.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Whose {
-    /// The worker's process.
-    pub pid: u32,
-    /// The user it runs as.
-    pub uid: u32,
-    /// Which of its processes may speak for it.
-    pub access: NotifyAccess,
-}
-
 /// A task that reads. Dropped, it goes on until nobody wants to hear it.
 #[derive(Debug)]
 pub(crate) struct Ear {
@@ -79,18 +68,20 @@ impl Ear {
 /// Begins to read. `news` makes of what was heard what the queue carries.
 pub(crate) fn hear<T: Send + 'static>(
     source: Source,
-    whose: Whose,
+    notifier: Notifier,
     queue: mpsc::Sender<T>,
-    news: impl Fn(Vec<Heard>) -> T + Send + Sync + 'static,
+    news: impl Fn(Vec<Notification>) -> T + Send + Sync + 'static,
 ) -> Ear {
     let (ended, is_ended) = oneshot::channel();
     let task = tokio::spawn(async move {
         let heard = match source {
-            Source::Socket { fd, renewed } => hear_sockets(fd, renewed, whose, &queue, news, is_ended).await,
+            Source::Socket { fd, renewed } => {
+                hear_sockets(fd, renewed, notifier, &queue, news, is_ended).await
+            }
             Source::Pipe { fd, number } => hear_pipe(fd, number, &queue, news, is_ended).await,
         };
         if let Err(error) = heard {
-            tracing::error!(target: "drover::notify", %error, pid = whose.pid, "a worker can't be heard any more");
+            tracing::error!(target: "drover::notify", %error, pid = notifier.pid, "a worker can't be heard any more");
         }
     });
     Ear { task, ended }
@@ -123,13 +114,13 @@ impl Heeded {
 async fn hear_sockets<T>(
     fd: OwnedFd,
     mut renewed: mpsc::Receiver<OwnedFd>,
-    whose: Whose,
+    notifier: Notifier,
     queue: &mpsc::Sender<T>,
-    news: impl Fn(Vec<Heard>) -> T,
+    news: impl Fn(Vec<Notification>) -> T,
     mut is_ended: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let (mut socket, mut former) = (Heeded::new(fd)?, None::<Heeded>);
-    let mut hearing = Hearing::new(whose);
+    let mut hearing = Hearing::new(notifier);
     let mut buffer = [0; LONGEST];
     loop {
         let received = tokio::select! {
@@ -151,7 +142,7 @@ async fn hear_sockets<T>(
         let heard = if hearing.knows(&datagram, &buffer) {
             hearing.understand(datagram, &buffer)
         } else {
-            // Whose it is, `/proc` says, with a look at each of its forebears: not on the runtime's thread.
+            // Notifier it is, `/proc` says, with a look at each of its forebears: not on the runtime's thread.
             let look = tokio::task::spawn_blocking(move || {
                 let heard = hearing.understand(datagram, &buffer);
                 (hearing, heard)
@@ -188,7 +179,7 @@ async fn hear_pipe<T>(
     fd: OwnedFd,
     number: u32,
     queue: &mpsc::Sender<T>,
-    news: impl Fn(Vec<Heard>) -> T,
+    news: impl Fn(Vec<Notification>) -> T,
     mut is_ended: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let pipe = Arc::new(fd);
@@ -215,7 +206,7 @@ async fn hear_pipe<T>(
             Err(error) => return Err(error),
         };
         // Without a driver nobody wants to know.
-        let _ = queue.send(news(vec![Heard::Notice(notice)])).await;
+        let _ = queue.send(news(vec![Notification::Notice(notice)])).await;
         return Ok(());
     }
 }
@@ -228,24 +219,25 @@ mod tests {
 
     use super::super::sleeper::Sleeper;
     use super::*;
+    use crate::config::NotifyAccess;
 
-    fn whose(pid: u32) -> Whose {
-        Whose { pid, uid: nix::unistd::geteuid().as_raw(), access: NotifyAccess::Main }
+    fn notifier(pid: u32) -> Notifier {
+        Notifier { pid, uid: nix::unistd::geteuid().as_raw(), access: NotifyAccess::Main }
     }
 
     /// An ear for a worker with this pid, what is heard, and the worker's end.
-    fn ear(pid: u32) -> (Ear, mpsc::Receiver<Vec<Heard>>, UnixDatagram) {
+    fn ear(pid: u32) -> (Ear, mpsc::Receiver<Vec<Notification>>, UnixDatagram) {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         setsockopt(&ours, sockopt::PassCred, &true).unwrap();
         ours.set_nonblocking(true).unwrap();
         let (queue, heard) = mpsc::channel(8);
         let source = Source::Socket { fd: ours.into(), renewed: mpsc::channel(1).1 };
-        (hear(source, whose(pid), queue, |heard| heard), heard, theirs)
+        (hear(source, notifier(pid), queue, |heard| heard), heard, theirs)
     }
 
-    fn notice(heard: &[Heard]) -> &Notice {
+    fn notice(heard: &[Notification]) -> &Notice {
         match heard {
-            [Heard::Notice(notice)] => notice,
+            [Notification::Notice(notice)] => notice,
             other => panic!("{other:?}"),
         }
     }
@@ -262,7 +254,7 @@ mod tests {
         let placeholder = || UnixDatagram::unbound().unwrap().into();
         let source = Source::Socket { fd: mem::replace(&mut theirs.0, placeholder()), renewed };
         let (queue, mut heard) = mpsc::channel(8);
-        let ear = hear(source, whose(std::process::id()), queue, |heard| heard);
+        let ear = hear(source, notifier(std::process::id()), queue, |heard| heard);
         fresh.send(mem::replace(&mut next.0, placeholder())).await.unwrap();
         // Taken by the time that a place is free again.
         let _free = fresh.reserve().await.unwrap();
@@ -299,14 +291,14 @@ mod tests {
             stranger.send(b"READY=1").unwrap();
         }
         let first = heard.recv().await.unwrap();
-        let [Heard::Refused { trouble }] = &first[..] else { panic!("{first:?}") };
+        let [Notification::Refused { trouble }] = &first[..] else { panic!("{first:?}") };
         assert!(trouble.ends_with("which is none of the worker's"), "{trouble}");
         ear.finish().await;
         assert!(heard.recv().await.is_none());
     }
 
     /// What is heard when a program that has exited said this on its stdout, which is the worker's socket.
-    async fn heard_of_one_that_is_gone(access: NotifyAccess, text: &str) -> Vec<Heard> {
+    async fn heard_of_one_that_is_gone(access: NotifyAccess, text: &str) -> Vec<Notification> {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         setsockopt(&ours, sockopt::PassCred, &true).unwrap();
         ours.set_nonblocking(true).unwrap();
@@ -314,9 +306,9 @@ mod tests {
         assert!(said.unwrap().success());
         let (queue, mut heard) = mpsc::channel(8);
         // Any process but the one that spoke.
-        let whose = Whose { access, ..whose(1) };
+        let notifier = Notifier { access, ..notifier(1) };
         let source = Source::Socket { fd: ours.into(), renewed: mpsc::channel(1).1 };
-        hear(source, whose, queue, |heard| heard).finish().await;
+        hear(source, notifier, queue, |heard| heard).finish().await;
         heard.recv().await.unwrap()
     }
 
@@ -324,8 +316,11 @@ mod tests {
     async fn one_of_its_user_that_has_exited_may_say_ready_and_status_only() {
         let words = "READY=1\\nSTATUS=up\\nSTOPPING=1\\nWATCHDOG=1";
         let heard = heard_of_one_that_is_gone(NotifyAccess::Main, words).await;
-        let [Heard::Refused { trouble }, Heard::Notice(Notice::Status { .. }), Heard::Notice(Notice::Ready)] =
-            &heard[..]
+        let [
+            Notification::Refused { trouble },
+            Notification::Notice(Notice::Status { .. }),
+            Notification::Notice(Notice::Ready),
+        ] = &heard[..]
         else {
             panic!("{heard:?}")
         };
@@ -339,7 +334,7 @@ mod tests {
         let (ear, mut heard, worker) = ear(std::process::id());
         worker.send(format!("READY=1\nSTATUS={}", "x".repeat(LONGEST)).as_bytes()).unwrap();
         let refused = heard.recv().await.unwrap();
-        assert!(matches!(&refused[..], [Heard::Refused { .. }]), "{refused:?}");
+        assert!(matches!(&refused[..], [Notification::Refused { .. }]), "{refused:?}");
         ear.finish().await;
     }
 
@@ -348,11 +343,14 @@ mod tests {
         let (ear, mut heard, worker) = ear(std::process::id());
         worker.send(b"MAINPID=1").unwrap();
         let refused = heard.recv().await.unwrap();
-        assert!(matches!(&refused[..], [Heard::Refused { .. }]), "{refused:?}");
+        assert!(matches!(&refused[..], [Notification::Refused { .. }]), "{refused:?}");
         let child = Sleeper::new();
         worker.send(format!("MAINPID={}", child.pid()).as_bytes()).unwrap();
         let told = heard.recv().await.unwrap();
-        assert!(matches!(&told[..], [Heard::MainProcess { pid, .. }] if *pid == child.pid()), "{told:?}");
+        assert!(
+            matches!(&told[..], [Notification::MainProcess { pid, .. }] if *pid == child.pid()),
+            "{told:?}"
+        );
         ear.finish().await;
     }
 
@@ -360,7 +358,7 @@ mod tests {
     async fn a_worker_that_ends_with_half_a_line_on_its_descriptor_is_heard_to_the_end() {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
         let (queue, mut heard) = mpsc::channel(8);
-        let mut ear = hear(Source::Pipe { fd: reader, number: 5 }, whose(1), queue, |heard| heard);
+        let mut ear = hear(Source::Pipe { fd: reader, number: 5 }, notifier(1), queue, |heard| heard);
         tokio::task::yield_now().await;
         // What it wrote and its end are there at once; another process of its tree holds the descriptor.
         nix::unistd::write(&writer, b"up").unwrap();
@@ -381,7 +379,7 @@ mod tests {
             let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
             let (queue, mut heard) = mpsc::channel(8);
             let source = Source::Pipe { fd: reader, number: 5 };
-            let ear = hear(source, whose(1), queue, |heard| heard);
+            let ear = hear(source, notifier(1), queue, |heard| heard);
             nix::unistd::write(&writer, text).unwrap();
             drop(writer);
             assert_eq!(notice(&heard.recv().await.unwrap()), &expected);

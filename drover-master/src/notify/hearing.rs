@@ -6,10 +6,10 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
-use super::Heard;
-use super::ear::Whose;
 use super::kinship::{is_a_word_of_a_script, is_of_tree};
 use super::message::{Message, Store, Watchdog};
+use super::notification::Notification;
+use super::notifier::Notifier;
 use crate::config::NotifyAccess;
 use crate::machine::worker::Notice;
 use crate::sys::{Datagram, Sender, pidfd_open};
@@ -27,7 +27,7 @@ const MAIN_PID: &[u8] = b"MAINPID";
 /// What is known of whom is heard.
 #[derive(Debug)]
 pub(super) struct Hearing {
-    whose: Whose,
+    notifier: Notifier,
     /// The process that it has named as the one that does the work.
     main: Option<u32>,
     refusals: Refusals,
@@ -46,21 +46,21 @@ enum Voice {
 }
 
 impl Hearing {
-    pub(super) fn new(whose: Whose) -> Self {
-        Self { whose, main: None, refusals: Refusals::default(), has_told_of_helpers: false }
+    pub(super) fn new(notifier: Notifier) -> Self {
+        Self { notifier, main: None, refusals: Refusals::default(), has_told_of_helpers: false }
     }
 
     /// Whether a datagram can be judged without a look at `/proc`: it comes from the main process, and names no other.
     pub(super) fn knows(&self, datagram: &Datagram, buffer: &[u8]) -> bool {
         let is_main = datagram.sender.is_some_and(|sender| {
-            u32::try_from(sender.pid).is_ok_and(|pid| pid == self.whose.pid || Some(pid) == self.main)
+            u32::try_from(sender.pid).is_ok_and(|pid| pid == self.notifier.pid || Some(pid) == self.main)
         });
         let text = &buffer[..datagram.length.min(buffer.len())];
         is_main && !text.windows(MAIN_PID.len()).any(|part| part == MAIN_PID)
     }
 
     /// What of a datagram the driver is told. All that is not, is closed here.
-    pub(super) fn understand(&mut self, datagram: Datagram, buffer: &[u8]) -> Vec<Heard> {
+    pub(super) fn understand(&mut self, datagram: Datagram, buffer: &[u8]) -> Vec<Notification> {
         let Datagram { length, is_cut, sender, descriptors } = datagram;
         let voice = match self.admit(sender) {
             Ok(voice) => voice,
@@ -73,7 +73,7 @@ impl Hearing {
         let mut message = Message::parse(&buffer[..length]);
         let mut heard = Vec::new();
         if message.malformed > 0 {
-            tracing::debug!(target: "drover::notify", pid = self.whose.pid, lines = message.malformed, "passed over what can't be understood");
+            tracing::debug!(target: "drover::notify", pid = self.notifier.pid, lines = message.malformed, "passed over what can't be understood");
         }
         let left_out = match voice {
             Voice::Whole => Vec::new(),
@@ -85,7 +85,7 @@ impl Hearing {
         }
         let main = message.main_pid.map(|pid| self.main_process(pid));
         let (store, is_barrier) = (message.store.clone(), message.barrier);
-        heard.extend(notices(message).into_iter().map(Heard::Notice));
+        heard.extend(notices(message).into_iter().map(Notification::Notice));
         match main {
             Some(Ok(main)) => heard.push(main),
             Some(Err(trouble)) => heard.extend(self.refusals.refuse(trouble)),
@@ -93,12 +93,12 @@ impl Hearing {
         }
         match store {
             Some(Store::Keep { name, is_polled }) if !descriptors.is_empty() && !is_barrier => {
-                heard.push(Heard::Keep { name, is_polled, fds: descriptors });
+                heard.push(Notification::Keep { name, is_polled, fds: descriptors });
             }
-            Some(Store::Remove { name }) => heard.push(Heard::LetGo { name }),
+            Some(Store::Remove { name }) => heard.push(Notification::LetGo { name }),
             // With its one descriptor it is the last of what was said; any other is closed here, before that.
             _ if is_barrier && descriptors.len() == 1 => {
-                heard.extend(descriptors.into_iter().map(Heard::Barrier));
+                heard.extend(descriptors.into_iter().map(Notification::Barrier));
             }
             _ => {}
         }
@@ -112,15 +112,15 @@ impl Hearing {
         };
         let known = u32::try_from(pid).ok().filter(|pid| *pid > 0);
         // The main process needs no look at /proc, and it may be gone.
-        if known.is_some_and(|pid| pid == self.whose.pid || Some(pid) == self.main) {
+        if known.is_some_and(|pid| pid == self.notifier.pid || Some(pid) == self.main) {
             return Ok(Voice::Whole);
         }
-        let is_for_all = self.whose.access == NotifyAccess::All;
-        match known.map(|pid| (pid, is_of_tree(pid, self.whose.pid))) {
+        let is_for_all = self.notifier.access == NotifyAccess::All;
+        match known.map(|pid| (pid, is_of_tree(pid, self.notifier.pid))) {
             Some((_, Some(true))) if is_for_all => Ok(Voice::Whole),
             Some((pid, Some(true))) if is_a_word_of_a_script(pid) => Ok(Voice::Brief),
             Some((_, Some(true))) => Ok(Voice::Helper),
-            Some((_, None)) if uid == self.whose.uid => {
+            Some((_, None)) if uid == self.notifier.uid => {
                 Ok(if is_for_all { Voice::Whole } else { Voice::Brief })
             }
             Some((_, None)) => {
@@ -135,35 +135,35 @@ impl Hearing {
         }
     }
 
-    fn helper_refused(&mut self, sender: Option<Sender>, left_out: &[&str]) -> Option<Heard> {
+    fn helper_refused(&mut self, sender: Option<Sender>, left_out: &[&str]) -> Option<Notification> {
         let (what, pid) = (left_out.join(", "), sender.map_or(0, |sender| sender.pid));
-        tracing::debug!(target: "drover::notify", pid = self.whose.pid, sender = pid, what, "not the main process's");
+        tracing::debug!(target: "drover::notify", pid = self.notifier.pid, sender = pid, what, "not the main process's");
         if std::mem::replace(&mut self.has_told_of_helpers, true) {
             return None;
         }
-        let main = self.main.unwrap_or(self.whose.pid);
+        let main = self.main.unwrap_or(self.notifier.pid);
         let trouble = format!(
             "{what} from process {pid}, which is not the main process ({main}); if its other processes may speak for it, set \
              notify_access = \"all\" (told once)"
         );
-        Some(Heard::Refused { trouble: trouble.into() })
+        Some(Notification::Refused { trouble: trouble.into() })
     }
 
-    fn main_process(&mut self, pid: u32) -> Result<Heard, String> {
+    fn main_process(&mut self, pid: u32) -> Result<Notification, String> {
         let refused = || format!("MAINPID={pid}, which is no process of the worker's");
         // Opened before it is looked at, so that it can't become another one in between.
         let pidfd = pidfd_open(pid.cast_signed()).map_err(|_| refused())?;
-        match is_of_tree(pid, self.whose.pid) {
+        match is_of_tree(pid, self.notifier.pid) {
             Some(true) => {
                 self.main = Some(pid);
-                Ok(Heard::MainProcess { pid, pidfd })
+                Ok(Notification::MainProcess { pid, pidfd })
             }
             _ => Err(refused()),
         }
     }
 }
 
-/// What a message says about the worker's life. What is said beside READY holds before it: a status, a longer deadline, the begin of
+/// What a message says about the worker's life. What is said beside READY holds before it: a status, a longer deadline, the beginning of
 /// the reload that READY ends.
 fn notices(message: Message) -> Vec<Notice> {
     let mut notices = Vec::new();
@@ -204,7 +204,7 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    pub(crate) fn refuse(&mut self, trouble: String) -> Option<Heard> {
+    pub(crate) fn refuse(&mut self, trouble: String) -> Option<Notification> {
         let now = Instant::now();
         tracing::debug!(target: "drover::notify", %trouble, "refused");
         if self.next.is_some_and(|next| now < next) {
@@ -216,7 +216,7 @@ impl Refusals {
             0 => trouble.into(),
             more => format!("{trouble}; and {more} more since the last report").into(),
         };
-        Some(Heard::Refused { trouble })
+        Some(Notification::Refused { trouble })
     }
 }
 
@@ -232,7 +232,7 @@ mod tests {
             assert!(refusals.refuse("a".to_owned()).is_some());
             assert!(refusals.refuse("b".to_owned()).is_none());
             tokio::time::advance(BETWEEN_REFUSALS).await;
-            let Some(Heard::Refused { trouble }) = refusals.refuse("c".to_owned()) else { panic!() };
+            let Some(Notification::Refused { trouble }) = refusals.refuse("c".to_owned()) else { panic!() };
             assert_eq!(&*trouble, "c; and 1 more since the last report");
         });
     }

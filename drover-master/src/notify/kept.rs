@@ -15,9 +15,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, setsoc
 use nix::sys::stat::{Mode, fchmod};
 use tokio::sync::mpsc;
 
+use crate::config::Account;
 use crate::link::{Directory, DirectoryError};
 use crate::machine::fleet::{SocketLoss, SocketRenewal};
-use crate::process::Account;
 use crate::sentence::sentence;
 use crate::upkeep::{Lasting, Teller, UpkeepNews};
 

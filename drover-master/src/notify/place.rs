@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::kept::Kept;
+use crate::config::Account;
 use crate::link::{Directory, DirectoryError};
 use crate::machine::ids::WorkerId;
-use crate::process::Account;
 use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The directory of the sockets of one generation. Dropped, it is removed once the last of its sockets is gone.

@@ -12,12 +12,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
-use crate::config::{Command, Output};
+use crate::config::{Command, Line, Output, OutputSink};
 use crate::machine::exit::ExitStatus;
 use crate::machine::ids::{SlotIndex, WorkerId};
-use crate::process::{
-    Line, NotifyBy, OutputReader, OutputSink, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone,
-};
+use crate::process::{NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone};
 use crate::signal_names::signal_name;
 
 /// How long to wait for the last output after an exit. Usually it is there at once; a grandchild may hold the pipe open for

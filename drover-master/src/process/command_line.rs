@@ -6,8 +6,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::account::Login;
-use crate::config::Command;
+use crate::config::{Command, Login};
 
 /// What is searched when there is no `PATH`, as `execvp(3)` does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";

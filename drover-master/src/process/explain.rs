@@ -6,8 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::Account;
-use crate::config::Command;
+use crate::config::{Account, Command};
 use crate::machine::exit::SpawnStep;
 
 /// The kernel reads this much of a script's first line (`execve(2)`, BINPRM_BUF_SIZE).

@@ -1,10 +1,8 @@
 //! Processes: created by one thread, known by their pidfd, signalled as a tree, reaped where they were made.
 
 mod account;
-mod attempt;
 mod census;
 mod command_line;
-mod crew;
 mod exit_watch;
 mod explain;
 mod holding;
@@ -12,13 +10,15 @@ mod limits;
 mod memory;
 mod output;
 mod predecessor;
-mod shop;
+mod request;
+mod spawn;
+mod spawn_threads;
 mod spawner;
 mod stamp;
+mod succession;
 mod tree;
+mod warnings;
 
-pub(crate) use account::Account;
-pub use account::AccountError;
 pub use command_line::passed_in_vain;
 pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_gone};
 pub(crate) use holding::{is_held, socket_numbers};
@@ -26,7 +26,8 @@ pub use limits::limits_out_of_reach;
 pub(crate) use output::{
     AppLog, LogNext, LogStream, OutputLog, OutputReader, Piece, Tail, remember_files, reopen_files,
 };
-pub use output::{Colours, Line, OutputSink, Stream, flush_output, say_aside, write_output};
+pub use output::{flush_output, say_aside, write_output};
 pub(crate) use predecessor::{MARK, end_remnants, mark};
-pub(crate) use spawner::{Input, NotifyBy, SpawnFailure, SpawnRequest, Spawned, spawn};
+pub(crate) use request::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource};
+pub(crate) use spawner::spawn;
 pub(crate) use tree::Tree;

@@ -1,23 +1,19 @@
 //! How a supervisor is made.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::builder::{MasterBuilder, OwnPart};
-use crate::config::{AppSpec, ConfigError, Description, Strategy};
+use crate::builder::MasterBuilder;
+use crate::config::{ConfigError, Description, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
-use crate::handle::{BuildError, EventLog, Master};
+use crate::handle::{BuildError, EventLog};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
 use crate::signals::Signals;
-
-use super::change::Reread;
-use super::driver::{self, SupervisorEnd};
-use super::handle::{Requests, SupervisorHandle};
-use super::hangup::ReloadWitness;
-use super::roster::{Entry, Roster};
+use crate::supervision::{
+    Entry, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorTask, Workshop, run,
+};
 
 /// Describes apps that belong together.
 #[derive(Debug)]
@@ -33,41 +29,6 @@ pub struct SupervisorBuilder {
     witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
     keeps_output: bool,
-}
-
-/// What all masters of a supervisor are made with.
-#[derive(Debug)]
-pub(super) struct Workshop {
-    events: EventLog,
-    /// None if nobody can ask for it.
-    output: Option<OutputLog>,
-    pool: ListenerPool,
-    mark: Option<Arc<str>>,
-    shows_messages: bool,
-    pub(super) witness: Option<Arc<dyn ReloadWitness>>,
-    /// What the program does for each app by its name, which an apply that makes another master for it does not change.
-    own: BTreeMap<String, OwnPart>,
-}
-
-impl Workshop {
-    /// The master of one more app, or another one of an app.
-    pub(super) fn build(&self, spec: AppSpec) -> Result<Master, BuildError> {
-        let own = self.own.get(&spec.name).cloned().unwrap_or_default();
-        self.finish(MasterBuilder::from_spec(spec).with_own_part(own))
-    }
-
-    /// An app is gone: what it printed is kept no longer.
-    pub(super) fn forget(&self, app: &str) {
-        if let Some(output) = &self.output {
-            output.forget(app);
-        }
-    }
-
-    fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
-        let app = app.event_log(self.events.clone()).output_log(self.output.as_ref());
-        let app = if self.shows_messages { app.messages_as_events() } else { app };
-        app.listener_pool(self.pool.clone()).mark(self.mark.clone()).build()
-    }
 }
 
 impl Default for SupervisorBuilder {
@@ -259,28 +220,17 @@ impl SupervisorBuilder {
         let (handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
         let composite = Composite::new(plan, self.rules);
-        Ok(Supervisor {
-            handle,
-            requests,
-            control,
-            signals: self.signals,
-            composite,
-            workshop,
-            line: self.line,
-        })
+        let task =
+            SupervisorTask { handle, requests, signals: self.signals, composite, workshop, line: self.line };
+        Ok(Supervisor { task, control })
     }
 }
 
 /// Apps that belong together.
 #[derive(Debug)]
 pub struct Supervisor {
-    pub(super) handle: SupervisorHandle,
-    pub(super) requests: Requests,
-    pub(super) control: Option<ControlServer>,
-    pub(super) signals: Option<Signals>,
-    pub(super) composite: Composite,
-    pub(super) workshop: Workshop,
-    pub(super) line: Option<Arc<str>>,
+    task: SupervisorTask,
+    control: Option<ControlServer>,
 }
 
 impl Supervisor {
@@ -291,7 +241,7 @@ impl Supervisor {
 
     /// The handle, to look and to end while [`run`](Self::run) runs.
     pub fn handle(&self) -> SupervisorHandle {
-        self.handle.clone()
+        self.task.handle.clone()
     }
 
     /// Where the control socket is, if one was asked for.
@@ -300,7 +250,7 @@ impl Supervisor {
     }
 
     /// Starts every app and runs until nothing is left: everything completed, failed for good, or was asked to end. An app
-    /// that was [stopped](SupervisorHandle::stop_app) by itself is held, and keeps it alive.
+    /// that was [stopped](SupervisorHandle::stop_app) individually is held, and keeps it alive.
     ///
     /// # Errors
     ///
@@ -310,6 +260,15 @@ impl Supervisor {
     ///
     /// A dropped future lets go of the masters; see [`Master`](crate::Master) for what that means.
     pub async fn run(self) -> Result<SupervisorEnd, SupervisorError> {
-        driver::run(self).await
+        let Self { task, mut control } = self;
+        if let Some(control) = &mut control {
+            control.serve(task.handle.clone())?;
+        }
+        let tell_clients = |end| async move {
+            if let Some(control) = control {
+                control.finish(end).await;
+            }
+        };
+        Ok(run(task, tell_clients).await)
     }
 }

@@ -1,38 +1,12 @@
 //! Several apps under one roof: started in order, kept by a strategy, ended in reverse, asked at one control socket.
 
 mod builder;
-mod change;
-mod difference;
-mod driver;
-mod handle;
-mod hangup;
-mod operation;
-mod roster;
-mod verdict;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
-pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};
-pub use difference::difference;
-pub use driver::SupervisorEnd;
-pub use handle::SupervisorHandle;
-pub use hangup::ReloadWitness;
-pub use operation::{AppError, AppRef, NotStarted, Operation};
 
-pub use crate::machine::composite::{End, Fate, Standing};
-
-impl End {
-    /// A sentence for people.
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::Completed => "every app completed",
-            Self::ShutDown => "shut down gracefully",
-            Self::Hurried => {
-                "a second signal came before every app had ended, so work under way may have been cut off"
-            }
-            Self::Killed => "killed",
-            Self::StartFailed => "an app failed to start, so everything was stopped",
-            Self::Failed => "an app failed for good",
-            Self::TimedOut => "not everything ended within the shutdown timeout, so what was left was killed",
-        }
-    }
-}
+pub use crate::supervision::{
+    AppError, AppRef, ApplyError, End, Fate, NotStarted, PlanError, Planned, Reading, ReloadWitness, Reread,
+    Standing, Step, StepError, StepOutcome, Steps, SupervisorEnd, SupervisorHandle, difference,
+};

@@ -225,7 +225,7 @@ async fn defect_18_a_worker_obeys_sigterm_and_takes_along_what_it_started() {
     let grandchild = sink.line(0).await.parse().unwrap();
     assert!(is_running(grandchild));
     signal(app.pid(0), SIGTERM);
-    assert_eq!(app.exit().await.to_string(), "was ended by SIGTERM from outside while started");
+    assert_eq!(app.exit().await.to_string(), "was ended by SIGTERM from outside while ready");
     assert!(!is_running(grandchild));
     app.until("started").await;
     app.end().await;

@@ -15,7 +15,7 @@ use crate::policies::{at_once, soon};
 async fn defect_09_a_count_that_can_not_be_meant_is_refused_before_anything_runs() {
     for count in [0, 100_001, u32::MAX] {
         let error = App::builder(program!("worker_good")).workers(count).build().unwrap_err();
-        let sentence = format!("{count} workers asked for, expected 1 to 100000");
+        let sentence = format!("workers is {count}, but must be 1 to 100000");
         assert!(error.to_string().ends_with(&sentence), "{error}");
     }
 }

@@ -49,7 +49,7 @@ async fn each_command_that_runs_a_program_has_it_ready() {
         eventually(line, || {
             let said = fs::read_to_string(&log).unwrap();
             assert!(!said.contains("error"), "{line}: {said}");
-            said.contains("is started: every worker is ready").then_some(())
+            said.contains("is running: every worker is ready").then_some(())
         })
         .await;
         place.succeeds("drover down");

@@ -35,7 +35,7 @@ async fn redis_is_ready_when_it_says_so_and_keeps_its_data_over_a_crash_and_a_re
     assert_ne!(site.pid().await, old);
     assert_eq!(asked(host, "GET answer"), "42");
     let log = site.end().await;
-    let in_order = "drover: redis/0 STOPPED exited with code 0 while shutting down\n";
+    let in_order = "drover: redis/0 stopped: exited with code 0 while quitting\n";
     assert_eq!(log.matches(in_order).count(), 2, "by the reload, and at the end: {log}");
 }
 

@@ -30,10 +30,10 @@ async fn a_script_with_a_mistake_in_its_configuration_is_not_tried_again() {
     assert_eq!(site.is_over().await.code(), Some(1));
     let log = site.log();
     assert!(
-        log.contains("drover: script/0 FAILED was ended by SIGKILL from outside while started\n"),
+        log.contains("drover: script/0 failed: was ended by SIGKILL from outside while ready\n"),
         "{log}"
     );
-    assert!(log.contains("drover: script/0 FAILED exited with code 78 while starting"), "{log}");
+    assert!(log.contains("drover: script/0 failed: exited with code 78 while starting"), "{log}");
     assert_eq!(log.matches("(pid ").count(), 2, "it was tried once more, and no more: {log}");
     assert!(log.contains("the configuration has a mistake"), "{log}");
 }

@@ -82,7 +82,7 @@ impl Site {
     /// Starts the master, and waits until its app is ready.
     pub(super) async fn start(&mut self) {
         self.launch();
-        let ready = format!("{} is started: every worker is ready", self.app);
+        let ready = format!("{} is running: every worker is ready", self.app);
         self.until("the start", || self.log().contains(&ready).then_some(())).await;
     }
 
@@ -176,7 +176,7 @@ impl Site {
         let ended = self.is_over().await;
         let log = self.log();
         assert!(ended.success(), "{log}");
-        let last = log.lines().rfind(|line| line.contains(&format!("drover: {}/0 STOPPED", self.app)));
+        let last = log.lines().rfind(|line| line.contains(&format!("drover: {}/0 stopped", self.app)));
         assert!(last.is_some_and(|line| line.contains("exited with code 0")), "{last:?} in {log}");
         assert!(!log.contains(" is overdue"), "{log}");
         log

@@ -10,7 +10,7 @@ use drover_master::config::file::STDIN;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::args::{Color, Global, UpArgs};
-use crate::output::said;
+use crate::output::start_report;
 
 /// The arguments of the master that these arguments mean.
 pub(super) fn arguments(global: &Global, args: &UpArgs, is_handed_over: bool) -> Vec<OsString> {
@@ -53,7 +53,7 @@ pub(in crate::commands) fn become_master() -> io::Result<Option<String>> {
     // A new process leads no group, so it may.
     nix::unistd::setsid()?;
     let_go_of_stamp()?;
-    said::begin(listener)?;
+    start_report::begin(listener)?;
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 

@@ -26,7 +26,7 @@ use super::{deadline, patience, serve};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::output::said::Said;
+use crate::output::start_report::StartReport;
 
 /// How long the process of a master that has said its last may take to be gone.
 const GONE: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
         }
     };
     let mut interrupt = Interrupt::new();
-    let mut master = Started { child, says: BufReader::new(listener).lines(), log };
+    let mut master = Background { child, says: BufReader::new(listener).lines(), log };
     tokio::select! {
         status = master.follow(global, args.no_wait) => status,
         () = tell_waits(global, &socket) => ExitStatus::Done,
@@ -107,34 +107,34 @@ fn spawn(
 }
 
 /// A master that was started, and what is heard of it.
-struct Started {
+struct Background {
     child: Child,
     says: Lines<BufReader<tokio::net::UnixStream>>,
     log: Log,
 }
 
-impl Started {
+impl Background {
     async fn follow(&mut self, global: &Global, only_served: bool) -> ExitStatus {
         loop {
             // A line that can't be read is the end of what is heard: the master died while it wrote it.
             let line = self.says.next_line().await.ok().flatten();
             match line.and_then(|line| serde_json::from_str(&line).ok()) {
-                Some(Said::Serves(socket)) => {
+                Some(StartReport::Serves(socket)) => {
                     self.tell_where(global, &socket);
                     if only_served {
                         return ExitStatus::Done;
                     }
                 }
-                Some(Said::Ready) => {
+                Some(StartReport::Ready) => {
                     if !global.quiet {
                         message::note("every app is ready");
                     }
                     return ExitStatus::Done;
                 }
-                Some(Said::Error(text)) => message::error_text(&text),
-                Some(Said::LastWords(lines)) => message::last_words(&lines),
-                Some(Said::Plain(text)) => message::plain(&text),
-                Some(Said::Ended(code)) => return self.ended(code).await,
+                Some(StartReport::Error(text)) => message::error_text(&text),
+                Some(StartReport::LastWords(lines)) => message::last_words(&lines),
+                Some(StartReport::Plain(text)) => message::plain(&text),
+                Some(StartReport::Ended(code)) => return self.ended(code).await,
                 None => return self.died().await,
             }
         }

@@ -131,7 +131,7 @@ impl Home {
         let mut args = vec!["demo", "-l", "127.0.0.1:0"];
         args.extend(options);
         let demo = self.start(&args);
-        demo.says("demo is started");
+        demo.says("demo is running");
         let status = self.status();
         let listener = status["apps"][0]["listeners"][0].as_str().expect("it listens").to_owned();
         (demo, listener.strip_prefix("http=").expect("by its name").to_owned())

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-use super::{Change, ChangeClass, Description};
 use crate::config::keys::{self, Key};
-use crate::config::{AppSpec, ListenAddr, ListenSpec};
+use crate::config::{AppSpec, ChangeClass, Description, ListenAddr, ListenSpec};
+
+use super::Change;
 
 use ChangeClass::{Reload, Restart};
 

@@ -1,10 +1,11 @@
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use super::*;
 use crate::config::{
     Command, Condition, Dependency, HealthCheck, Heartbeat, Intensity, Kind, Limits, ListenSpec,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, StopTo,
-    UpdateOrder,
+    Strategy, UpdateOrder,
 };
 use crate::{Output, Protocol, ReloadSignal};
 
@@ -40,11 +41,11 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-type Set = fn(&mut AppSpec);
+type SetKey = fn(&mut AppSpec);
 
 #[test]
 fn every_key_has_its_class() {
-    let rows: &[(Set, &str)] = &[
+    let rows: &[(SetKey, &str)] = &[
         (|app| app.command.program = "other".into(), "reload app.web.command: web -v → other -v"),
         (|app| app.command.args.clear(), "reload app.web.command: web -v → web"),
         (|app| app.command.env_clear = true, "reload app.web.env_clear: false → true"),
@@ -133,7 +134,7 @@ fn every_key_has_its_class() {
         ),
         (|app| app.update.timeout = seconds(60), "live app.web.update.timeout: 10m → 1m"),
         (|app| app.update.max_generations = 2, "live app.web.update.max_generations: 4 → 2"),
-        (|app| app.recycle.age = Some(seconds(86_400)), "live app.web.recycle: - → age 24h, jitter 0.1"),
+        (|app| app.recycle.age = Some(seconds(86_400)), "live app.web.recycle: - → age 1d, jitter 0.1"),
         (
             |app| {
                 app.recycle.rss = Some(512 << 20);
@@ -209,7 +210,6 @@ fn what_holds_for_all_is_told_first_and_apps_come_and_go() {
     again.strategy = Strategy::OneForAll(Intensity { count: 3, period: seconds(5) });
     let found: Vec<String> = changes(&new, &again).iter().map(line).collect();
     assert_eq!(found, ["live master.intensity: 1 → 3"]);
-    assert!(new.check().is_err(), "they wait for each other");
 }
 
 #[test]

@@ -4,30 +4,34 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::mistake::{Mistakes, Place, shown};
-use super::model::App;
-use super::reader::{Entry, Reader};
-use super::surroundings::socket_names;
-use super::{env_file, suggest, value};
+use super::env_file;
+use super::model::AppTable;
+use super::socket;
 use crate::config::keys;
-use crate::config::{AppSpec, Command, Kind, ListenSpec, Protocol, ReloadSignal, RestartPolicy, Stdin};
+use crate::config::notify::lowest_notify_fd;
+use crate::config::text::mistake::{KeyPlace, Mistakes, shown};
+use crate::config::text::reader::{KeyValue, TableReader};
+use crate::config::text::{suggest, value};
+use crate::config::{
+    AppSpec, Command, Heartbeat, Kind, ListenSpec, Protocol, ReloadSignal, RestartPolicy, Stdin,
+};
 
 /// Reads one app, all but its relations to others; `declared` are the names of the sockets that the file has, `sockets` those of
 /// them that are right, `directory` is where the file lies, if that is known.
 pub(super) fn read<'t>(
-    table: &mut Reader<'t, '_>,
-    entry: &Entry<'t>,
+    table: &mut TableReader<'t, '_>,
+    entry: &KeyValue<'t>,
     declared: &[&str],
     sockets: &[ListenSpec],
     directory: Option<&Path>,
-) -> Option<App> {
+) -> Option<AppTable> {
     let mut spec = keys::plain_app(entry.name, Command::new(""));
     let mut own = Vec::new();
     let mut env_files = Vec::new();
     for key in keys::of_app().filter(|key| key.is_of_file() && key.section().is_none()) {
         match key.path() {
             "sockets" => {
-                let read = |entry: &Entry<'t>, mistakes: &mut _| socket_names(entry, mistakes, declared);
+                let read = |entry: &KeyValue<'t>, mistakes: &mut _| socket::names(entry, mistakes, declared);
                 own = table.optional("sockets", read).unwrap_or_default();
                 let named = own.iter().filter_map(|name| sockets.iter().find(|socket| socket.name == *name));
                 spec.listeners = named.cloned().collect();
@@ -37,7 +41,7 @@ pub(super) fn read<'t>(
             "depends_on" => {}
             path => {
                 let help = "say what to run, for example `command = [\"node\", \"server.js\"]`";
-                table.key(key, path, Some(help).filter(|_| path == "command"), &mut spec);
+                key.ask(table, path, Some(help).filter(|_| path == "command"), &mut spec);
             }
         }
     }
@@ -55,18 +59,17 @@ pub(super) fn read<'t>(
         spec.command.env.splice(0..0, from_files);
     }
     let env_files = env_files.into_iter().map(|file| file.path).collect();
-    (!spec.command.program.is_empty()).then_some(App { spec, sockets: own, env_files, of_machine })
+    (!spec.command.program.is_empty()).then_some(AppTable { spec, sockets: own, env_files, of_machine })
 }
 
 /// Reads a table of an app.
-fn read_section(app: &mut Reader<'_, '_>, section: &'static str, spec: &mut AppSpec) {
+fn read_section(app: &mut TableReader<'_, '_>, section: &'static str, spec: &mut AppSpec) {
     let keys = || keys::of_app().filter(move |key| key.is_of_file() && key.section() == Some(section));
     let entry = app.entry(section);
     if let Some(entry) = entry.as_ref().filter(|_| section == "restart") {
         if entry.item.is_str() {
             if let Some(policy) = keys().next() {
-                let is_right = policy.read(spec, entry, app.mistakes());
-                app.mistakes().note_place(entry, is_right);
+                policy.read(spec, entry, app.mistakes());
             }
             return;
         }
@@ -84,7 +87,7 @@ fn read_section(app: &mut Reader<'_, '_>, section: &'static str, spec: &mut AppS
     }
     app.table(section, |table| {
         for key in keys() {
-            table.key(key, key.name(), None, spec);
+            key.ask(table, key.name(), None, spec);
         }
     });
 }
@@ -112,7 +115,7 @@ fn by_kind(spec: &mut AppSpec, path: &str, mistakes: &Mistakes<'_>) -> Vec<&'sta
         spec.restart.when = RestartPolicy::of(spec.kind).when;
     }
     match (spec.protocol, is_written("heartbeat")) {
-        (Protocol::Drover, false) => spec.heartbeat = Some(crate::config::Heartbeat::default()),
+        (Protocol::Drover, false) => spec.heartbeat = Some(Heartbeat::default()),
         (Protocol::Drover, true) => {}
         (Protocol::None | Protocol::Notify, _) => spec.heartbeat = None,
     }
@@ -136,7 +139,7 @@ impl Checked<'_, '_> {
         self.reload();
     }
 
-    fn place(&self, key: &str) -> Option<Place> {
+    fn place(&self, key: &str) -> Option<KeyPlace> {
         self.mistakes.place(&format!("{}.{key}", self.path)).cloned()
     }
 
@@ -153,8 +156,7 @@ impl Checked<'_, '_> {
             let message = format!("{path}.stdin names `{}`, which is none of the app's sockets", shown(name));
             self.mistakes.add(place.span, message).help(help);
         }
-        // Below are the standard streams and the sockets.
-        let lowest = 3 + u32::try_from(self.own.len()).unwrap_or(u32::MAX);
+        let lowest = lowest_notify_fd(self.own.len());
         if let (Some(number), Some(place)) = (self.spec.notify_fd, self.place("notify_fd"))
             && number < lowest
         {

@@ -11,9 +11,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::mistake::{Mistakes, shown};
-use super::reader::Entry;
-use super::value;
+use crate::config::text::mistake::{Mistakes, shown};
+use crate::config::text::reader::KeyValue;
+use crate::config::text::value;
 
 /// The largest file that is read, in bytes. The kernel takes less than this from all variables of a program on most hosts
 /// (`execve(2)`: a quarter of the stack's limit).
@@ -29,7 +29,7 @@ pub(super) struct EnvFile {
 }
 
 /// Reads the key: a path or several.
-pub(super) fn paths<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<EnvFile>> {
+pub(super) fn paths<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<EnvFile>> {
     let file = |path: &str, span: Range<usize>| EnvFile { path: PathBuf::from(path), span };
     if entry.item.is_str() {
         return value::filled_string(entry, mistakes).map(|path| vec![file(path, entry.span.clone())]);
@@ -61,7 +61,7 @@ pub(super) fn read(files: &[EnvFile], base: &Path, mistakes: &mut Mistakes<'_>) 
             }
             Ok(text) => match parse(&text) {
                 Ok(found) => variables.extend(found),
-                Err(Fault { line, what, help }) => {
+                Err(LineFault { line, what, help }) => {
                     mistakes.add(file.span.clone(), format!("{name}:{line}: {what}")).help(help);
                 }
             },
@@ -96,7 +96,7 @@ fn content(path: &Path) -> Result<String, Unusable> {
 
 /// What is wrong with a line. It never quotes one.
 #[derive(Debug, PartialEq, Eq)]
-struct Fault {
+struct LineFault {
     line: usize,
     what: &'static str,
     help: &'static str,
@@ -104,12 +104,12 @@ struct Fault {
 
 type Wrong = (&'static str, &'static str);
 
-fn parse(text: &str) -> Result<Vec<(String, String)>, Fault> {
+fn parse(text: &str) -> Result<Vec<(String, String)>, LineFault> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     let mut variables = Vec::new();
-    let mut rest = Rest { chars: text.chars().peekable(), line: 1 };
+    let mut rest = RestOfFile { chars: text.chars().peekable(), line: 1 };
     while let Some(begin) = rest.next_assignment() {
-        let fault = |(what, help)| Fault { line: begin, what, help };
+        let fault = |(what, help)| LineFault { line: begin, what, help };
         let key = rest.key().map_err(fault)?;
         let value = rest.value().map_err(fault)?;
         if key.contains('\0') || value.contains('\0') {
@@ -121,12 +121,12 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, Fault> {
 }
 
 /// What is still to be read, and the line that it begins in.
-struct Rest<'t> {
+struct RestOfFile<'t> {
     chars: std::iter::Peekable<std::str::Chars<'t>>,
     line: usize,
 }
 
-impl Rest<'_> {
+impl RestOfFile<'_> {
     fn next(&mut self) -> Option<char> {
         let next = self.chars.next();
         self.line += usize::from(next == Some('\n'));

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::mistake::render_title;
-use super::{Config, ConfigError, parse_in};
+use super::model::Config;
+use super::parse::parse_in;
+use crate::config::text::mistake::{ParseError, render_title};
 
 /// Reads and parses the file, and the files of variables that it names. Relative paths of these and of `cwd` are taken from
 /// its directory.
@@ -107,12 +108,12 @@ pub enum LoadError {
         text: String,
         /// The mistakes in it.
         #[source]
-        error: ConfigError,
+        error: ParseError,
     },
 }
 
 impl LoadError {
-    /// Shows the error with all there is to know, as [`ConfigError::render`] does.
+    /// Shows the error with all there is to know, as [`ParseError::render`] does.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         match self {

@@ -1,14 +1,15 @@
 //! `[master]`.
 
-use super::model::Master;
-use super::reader::Reader;
-use super::value;
-use crate::config::keys;
+use super::model::MasterTable;
+use crate::config::text::mistake::Mistakes;
+use crate::config::text::reader::{KeyValue, TableReader};
+use crate::config::text::value;
+use crate::config::{keys, name_fault};
 
 /// Reads `[master]`.
-pub(super) fn read(table: &mut Reader<'_, '_>) -> Master {
-    let mut all = Master::default().description();
-    let name = table.optional("name", value::name);
+pub(super) fn read(table: &mut TableReader<'_, '_>) -> MasterTable {
+    let mut all = MasterTable::default().description();
+    let name = table.optional("name", name);
     let mut read = Vec::new();
     for key in keys::of_master().filter(|key| key.path() != "name") {
         if let Some(entry) = table.entry(key.path()) {
@@ -22,5 +23,14 @@ pub(super) fn read(table: &mut Reader<'_, '_>) -> Master {
             table.mistakes().add(entry.span, format!("{} {fault}", entry.path)).help(help);
         }
     }
-    Master { name, strategy: all.strategy, shutdown_timeout: all.shutdown_timeout }
+    MasterTable { name, strategy: all.strategy, shutdown_timeout: all.shutdown_timeout }
+}
+
+fn name<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    let name = value::string(entry, mistakes)?;
+    if let Some((fault, help)) = name_fault(name) {
+        entry.refuse(mistakes, fault).help(help);
+        return None;
+    }
+    Some(name.to_owned())
 }

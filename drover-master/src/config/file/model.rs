@@ -11,11 +11,11 @@ use crate::config::{AppSpec, Description, ListenSpec, Strategy};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// `[master]`.
-    pub master: Master,
+    pub master: MasterTable,
     /// `[sockets.NAME]`, in file order. No two have the same address.
     pub sockets: Vec<ListenSpec>,
     /// `[app.NAME]`, in file order; at least one.
-    pub apps: Vec<App>,
+    pub apps: Vec<AppTable>,
 }
 
 impl Config {
@@ -34,7 +34,7 @@ impl Config {
 
 /// `[master]`: what holds for all apps together.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Master {
+pub struct MasterTable {
     /// The master's name; that of the file's directory when absent.
     pub name: Option<String>,
     /// From the start of shutdown to SIGKILL for all that is left; more than zero, default 45 s. Too short cuts off apps
@@ -44,13 +44,13 @@ pub struct Master {
     pub strategy: Strategy,
 }
 
-impl Default for Master {
+impl Default for MasterTable {
     fn default() -> Self {
         Self { name: None, shutdown_timeout: Duration::from_secs(45), strategy: Strategy::None }
     }
 }
 
-impl Master {
+impl MasterTable {
     /// What it says of apps that are not there yet.
     pub(super) fn description(&self) -> Description {
         let Self { name, shutdown_timeout, strategy } = self.clone();
@@ -61,7 +61,7 @@ impl Master {
 
 /// `[app.NAME]`: an app, and what of its description is not the file's.
 #[derive(Clone, Debug)]
-pub struct App {
+pub struct AppTable {
     /// The app as a master runs it. Its directory is relative to that of the file once loaded, and none if the file names none.
     pub spec: AppSpec,
     /// Names of the sockets its workers receive, in this order; each exists, none is named twice.
@@ -73,7 +73,7 @@ pub struct App {
 }
 
 /// Two are the same that have the same under every key.
-impl PartialEq for App {
+impl PartialEq for AppTable {
     fn eq(&self, other: &Self) -> bool {
         let are_same = |key: &keys::Key<AppSpec>| key.is_same(&self.spec, &other.spec);
         self.spec.name == other.spec.name

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::config::{Condition, Dependency, keys};
-
-use super::mistake::{Mistakes, shown};
-use super::reader::{Entry, Reader};
-use super::{names, suggest, value};
+use crate::config::keys::CONDITIONS;
+use crate::config::text::mistake::{Mistakes, key_shown, shown};
+use crate::config::text::reader::{KeyValue, TableReader};
+use crate::config::text::{suggest, value};
+use crate::config::{Condition, Dependency};
 
 /// Who depends on whom, and where it says so.
 #[derive(Debug)]
@@ -19,14 +19,14 @@ pub(super) struct Relation<'t> {
 
 /// Reads `depends_on` of an app. Whether the others exist is known once all are read: see [`check`].
 pub(super) fn read<'t>(
-    table: &mut Reader<'t, '_>,
+    table: &mut TableReader<'t, '_>,
     app: &'t str,
     relations: &mut Vec<Relation<'t>>,
 ) -> Vec<Dependency> {
     let Some(entry) = table.entry("depends_on") else { return Vec::new() };
     if !entry.item.is_table_like() {
         let first = entry.item.as_array().and_then(|names| names.get(0)?.as_str()).or(entry.item.as_str());
-        let first = names::key_shown(first.unwrap_or("db"));
+        let first = key_shown(first.unwrap_or("db"));
         entry
             .mistype(table.mistakes(), "a table")
             .help(format!("write `depends_on = {{ {first} = \"ready\" }}`, or `\"completed\"`"));
@@ -37,12 +37,12 @@ pub(super) fn read<'t>(
 }
 
 fn dependency<'t>(
-    row: &Entry<'t>,
+    row: &KeyValue<'t>,
     app: &'t str,
     relations: &mut Vec<Relation<'t>>,
     mistakes: &mut Mistakes<'t>,
 ) -> Option<Dependency> {
-    let condition = value::word(keys::conditions())(row, mistakes);
+    let condition = value::word(CONDITIONS.0)(row, mistakes);
     relations.push(Relation { app, on: row.name, span: row.key_span.clone(), condition });
     let condition = condition?;
     Some(Dependency { app: row.name.to_owned(), condition })
@@ -53,9 +53,9 @@ pub(super) fn check<'t>(mistakes: &mut Mistakes<'t>, relations: &[Relation<'t>],
     for Relation { app, on, span, .. } in relations.iter().filter(|relation| !apps.contains(&relation.on)) {
         let help = match suggest::suggest(on, apps.iter().copied()) {
             Some(known) => suggest::did_you_mean(known),
-            None => format!("add `[app.{}]` with its `command`", names::key_shown(on)),
+            None => format!("add `[app.{}]` with its `command`", key_shown(on)),
         };
-        let message = format!("unknown app `{}` in app.{}.depends_on", shown(on), names::key_shown(app));
+        let message = format!("unknown app `{}` in app.{}.depends_on", shown(on), key_shown(app));
         mistakes.add(span.clone(), message).help(help);
     }
     let mut told: Vec<usize> = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn check_completions<'t>(
         relation.condition == Some(Condition::Completed) && always_restarted.contains(&relation.on)
     };
     for Relation { app, on, span, .. } in relations.iter().filter(waits) {
-        let (app, on) = (names::key_shown(app), names::key_shown(on));
+        let (app, on) = (key_shown(app), key_shown(on));
         mistakes
             .add(
                 span.clone(),

@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::config::{ListenAddr, ListenSpec, RestartWhen};
 use toml_edit::Table;
 
-use super::mistake::Mistakes;
 use super::model::Config;
-use super::reader::{Entry, Reader};
-use super::{app, master, names, relation, socket};
+use super::{app, master, relation, socket};
+use crate::config::text::mistake::Mistakes;
+use crate::config::text::reader::{KeyValue, TableReader};
+use crate::config::{ListenAddr, ListenSpec, RestartWhen, name_fault};
 
 /// Reads the whole file; `None` only when a mistake has been noted. `directory`: where it lies, if that is known.
 pub(super) fn read<'t>(
@@ -17,7 +17,7 @@ pub(super) fn read<'t>(
     directory: Option<&Path>,
     mistakes: &mut Mistakes<'t>,
 ) -> Option<Config> {
-    Reader::root(table, mistakes, |root| {
+    TableReader::root(table, mistakes, |root| {
         root.required("version", "begin the file with `version = 1`", version);
         let master = root.table("master", master::read);
 
@@ -57,7 +57,7 @@ pub(super) fn read<'t>(
 /// The version of the file's format that is read here.
 const VERSION: i64 = 1;
 
-fn version<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<()> {
+fn version<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<()> {
     match entry.item.as_integer() {
         Some(VERSION) => return Some(()),
         Some(other) => mistakes
@@ -68,8 +68,8 @@ fn version<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<()> {
     None
 }
 
-fn check_name(mistakes: &mut Mistakes<'_>, entry: &Entry<'_>, what: &str) {
-    if let Some((fault, help)) = names::fault(entry.name) {
+fn check_name(mistakes: &mut Mistakes<'_>, entry: &KeyValue<'_>, what: &str) {
+    if let Some((fault, help)) = name_fault(entry.name) {
         mistakes.add(entry.key_span.clone(), format!("{what} name {} {fault}", entry.path)).help(help);
     }
 }

@@ -1,23 +1,22 @@
 //! `[sockets.NAME]`.
 
-use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
-use std::path::PathBuf;
 
+use super::model::AppTable;
+use crate::config::text::mistake::{Mistakes, key_shown, shown};
+use crate::config::text::reader::{KeyValue, TableReader};
+use crate::config::text::{suggest, value};
 use crate::config::{ListenAddr, ListenMode, ListenSpec, keys};
 
-use super::mistake::{Mistakes, shown};
-use super::model::App;
-use super::reader::{Entry, Reader};
-use super::value;
-
 /// Reads one socket, with the place of its address.
-pub(super) fn read<'t>(table: &mut Reader<'t, '_>, entry: &Entry<'t>) -> Option<(ListenSpec, Range<usize>)> {
+pub(super) fn read<'t>(
+    table: &mut TableReader<'t, '_>,
+    entry: &KeyValue<'t>,
+) -> Option<(ListenSpec, Range<usize>)> {
     let mut socket = ListenSpec::new(entry.name, ListenAddr::Tcp(String::new()));
     for key in keys::of_socket() {
         let help = "say where, for example `listen = \"127.0.0.1:8080\"`";
-        table.key(key, key.path(), Some(help).filter(|_| key.path() == "listen"), &mut socket);
+        key.ask(table, key.path(), Some(help).filter(|_| key.path() == "listen"), &mut socket);
     }
     let place =
         |key: &str, mistakes: &Mistakes<'t>| mistakes.place(&format!("{}.{key}", entry.path)).cloned();
@@ -45,7 +44,7 @@ fn no_queues(listen: &ListenAddr) -> Option<(&'static str, &'static str)> {
 pub(super) fn check_queues<'c>(
     mistakes: &mut Mistakes<'_>,
     sockets: &[(ListenSpec, Range<usize>)],
-    apps: impl Iterator<Item = &'c App> + Clone,
+    apps: impl Iterator<Item = &'c AppTable> + Clone,
 ) {
     for (socket, span) in sockets.iter().filter(|(socket, _)| socket.mode == ListenMode::Reuseport) {
         let mut named = apps.clone().filter(|app| app.sockets.contains(&socket.name));
@@ -72,191 +71,32 @@ pub(super) fn check_queues<'c>(
     }
 }
 
-pub(in crate::config) fn listen<'t>(entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> Option<ListenAddr> {
-    if let Some(port) = entry.item.as_integer() {
-        let help = format!("write `\"127.0.0.1:{port}\"`, or `\"0.0.0.0:{port}\"` for the whole network");
-        entry.mistype(mistakes, "a string").help(help);
+/// Reads the names of an app's sockets, each of which has to be among `known`.
+pub(super) fn names<'t>(
+    entry: &KeyValue<'t>,
+    mistakes: &mut Mistakes<'t>,
+    known: &[&str],
+) -> Option<Vec<String>> {
+    if let Some(name) = entry.item.as_str() {
+        let help = format!("write `[\"{}\"]`", shown(name));
+        entry.mistype(mistakes, "an array of socket names").help(help);
         return None;
     }
-    let text = value::string(entry, mistakes)?;
-    match address(text) {
-        Ok(listen) => Some(listen),
-        Err((fault, help)) => {
-            mistakes.add(entry.span.clone(), format!("{} {fault}", entry.path)).help(help);
-            None
+    let names = value::elements(entry, mistakes, ("socket names", "a socket's name"), |name| name.as_str())?;
+    for (index, (name, span)) in names.iter().enumerate() {
+        if let Some((_, first)) = names[..index].iter().find(|(earlier, _)| earlier == name) {
+            mistakes
+                .add(span.clone(), format!("{} names `{}` twice", entry.path, shown(name)))
+                .label(first.clone(), "first here");
+        } else if !known.contains(name) {
+            let help = match suggest::suggest(name, known.iter().copied()) {
+                Some(known) => suggest::did_you_mean(known),
+                None => format!("add `[sockets.{}]` with its `listen`", key_shown(name)),
+            };
+            mistakes
+                .add(span.clone(), format!("unknown socket `{}` in {}", shown(name), entry.path))
+                .help(help);
         }
     }
-}
-
-type Fault = (String, String);
-
-fn address(text: &str) -> Result<ListenAddr, Fault> {
-    if let Some(path) = text.strip_prefix("unix:") {
-        return unix(path);
-    }
-    match text.strip_prefix("udp:") {
-        Some(addr) => host_port(addr).map(|addr| ListenAddr::Udp(addr.to_string())),
-        None => host_port(text).map(|addr| ListenAddr::Tcp(addr.to_string())),
-    }
-}
-
-fn unix(path: &str) -> Result<ListenAddr, Fault> {
-    let fault = if path.is_empty() {
-        "has an empty path"
-    } else if path.starts_with('@') {
-        "names an abstract socket, which is not supported"
-    } else if path.len() > LONGEST_UNIX_PATH {
-        let fault = format!("has a path of {} bytes", path.len());
-        return Err((fault, format!("the kernel takes at most {LONGEST_UNIX_PATH}: choose a shorter one")));
-    } else {
-        return Ok(ListenAddr::Unix(PathBuf::from(path)));
-    };
-    Err((fault.to_owned(), "write for example `unix:/run/app.sock`".to_owned()))
-}
-
-/// An address to connect to, which this entry has: `HOST:PORT`, with a port.
-pub(super) fn peer_of<'t>(entry: &Entry<'t>, text: &str, mistakes: &mut Mistakes<'t>) -> Option<String> {
-    let (fault, help) = match host_port(text) {
-        Ok(HostPort { port: 0, .. }) => (
-            "has port 0, at which nobody listens".to_owned(),
-            "name the port that the program listens on".to_owned(),
-        ),
-        Ok(addr) => return Some(addr.to_string()),
-        Err(fault) => fault,
-    };
-    mistakes.add(entry.span.clone(), format!("{} {fault}", entry.path)).help(help);
-    None
-}
-
-fn host_port(text: &str) -> Result<HostPort, Fault> {
-    let Some((host, port)) = text.rsplit_once(':') else {
-        let help = if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
-            format!("write `127.0.0.1:{text}`, or `0.0.0.0:{text}` for the whole network")
-        } else if text.contains('/') {
-            format!("write `unix:{}` for a path", shown(text))
-        } else {
-            "write HOST:PORT or unix:PATH".to_owned()
-        };
-        return Err((format!("is not an address: `{}`", shown(text)), help));
-    };
-    let digits = !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
-    let Some(number) = port.parse::<u16>().ok().filter(|_| digits) else {
-        return Err((format!("has no valid port: `{}`", shown(port)), "a port is 0 to 65535".to_owned()));
-    };
-    Ok(HostPort { host: self::host(host, port)?, port: number })
-}
-
-/// Checks a host and writes an address as everyone does, so that equal ones are equal.
-fn host(host: &str, port: &str) -> Result<String, Fault> {
-    if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-        let fault = || format!("has no valid IPv6 address: `{}`", shown(inner));
-        return match inner.parse::<Ipv6Addr>() {
-            Ok(address) => Ok(address.to_string()),
-            Err(_) => Err((fault(), format!("write for example `[::1]:{port}`"))),
-        };
-    }
-    let all = || format!("write `0.0.0.0:{port}` or `[::]:{port}` for the whole network");
-    if host.is_empty() {
-        return Err(("has no host".to_owned(), all()));
-    }
-    if host == "*" {
-        return Err(("has `*` as its host".to_owned(), all()));
-    }
-    if let Ok(address) = host.parse::<Ipv6Addr>() {
-        let help = format!("write `[{address}]:{port}`");
-        return Err(("has an IPv6 address without brackets".to_owned(), help));
-    }
-    let fault = || format!("has no valid host: `{}`", shown(host));
-    if host.chars().all(|c| c.is_ascii_digit() || c == '.') {
-        return match host.parse::<Ipv4Addr>() {
-            Ok(address) => Ok(address.to_string()),
-            Err(_) => Err((fault(), format!("write for example `127.0.0.1:{port}`"))),
-        };
-    }
-    if host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')) {
-        return Ok(host.to_ascii_lowercase());
-    }
-    Err((fault(), "write HOST:PORT or unix:PATH".to_owned()))
-}
-
-/// A host and a port.
-struct HostPort {
-    /// A host name, an IPv4 address, or an IPv6 address without its brackets.
-    host: String,
-    /// The port; 0 lets the kernel choose one.
-    port: u16,
-}
-
-impl fmt::Display for HostPort {
-    /// Writes an IPv6 address with its brackets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
-        if host.parse::<Ipv6Addr>().is_ok() {
-            write!(f, "[{host}]:{port}")
-        } else {
-            write!(f, "{host}:{port}")
-        }
-    }
-}
-
-/// What `sun_path` of unix(7) holds, without its final NUL.
-const LONGEST_UNIX_PATH: usize = 107;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_read_and_written_alike() {
-        for (text, written) in [
-            ("127.0.0.1:80", "127.0.0.1:80"),
-            ("localhost:0", "localhost:0"),
-            ("Example.COM:65535", "example.com:65535"),
-            ("[::1]:80", "[::1]:80"),
-            ("[0:0:0:0:0:0:0:1]:80", "[::1]:80"),
-            ("udp:[::1]:53", "udp:[::1]:53"),
-            ("unix:/run/a.sock", "unix:/run/a.sock"),
-            ("unix:run/a b.sock", "unix:run/a b.sock"),
-        ] {
-            assert_eq!(address(text).map(|listen| listen.to_string()), Ok(written.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_wrong_address_says_what_to_write() {
-        let long = format!("unix:/{}", "x".repeat(107));
-        for (text, fault, help) in [
-            ("", "is not an address: ``", "write HOST:PORT or unix:PATH"),
-            (
-                "8080",
-                "is not an address: `8080`",
-                "write `127.0.0.1:8080`, or `0.0.0.0:8080` for the whole network",
-            ),
-            ("/run/a", "is not an address: `/run/a`", "write `unix:/run/a` for a path"),
-            ("a:b", "has no valid port: `b`", "a port is 0 to 65535"),
-            ("a:", "has no valid port: ``", "a port is 0 to 65535"),
-            ("a:+1", "has no valid port: `+1`", "a port is 0 to 65535"),
-            ("a:65536", "has no valid port: `65536`", "a port is 0 to 65535"),
-            (":80", "has no host", "write `0.0.0.0:80` or `[::]:80` for the whole network"),
-            ("*:80", "has `*` as its host", "write `0.0.0.0:80` or `[::]:80` for the whole network"),
-            ("::1:80", "has an IPv6 address without brackets", "write `[::1]:80`"),
-            ("[x]:80", "has no valid IPv6 address: `x`", "write for example `[::1]:80`"),
-            ("1.2.3:80", "has no valid host: `1.2.3`", "write for example `127.0.0.1:80`"),
-            ("http://a:80", "has no valid host: `http://a`", "write HOST:PORT or unix:PATH"),
-            ("unix:", "has an empty path", "write for example `unix:/run/app.sock`"),
-            (
-                "unix:@a",
-                "names an abstract socket, which is not supported",
-                "write for example `unix:/run/app.sock`",
-            ),
-            (&long, "has a path of 108 bytes", "the kernel takes at most 107: choose a shorter one"),
-            (
-                "udp:53",
-                "is not an address: `53`",
-                "write `127.0.0.1:53`, or `0.0.0.0:53` for the whole network",
-            ),
-        ] {
-            assert_eq!(address(text), Err((fault.to_owned(), help.to_owned())), "{text}");
-        }
-    }
+    Some(names.into_iter().map(|(name, _)| name.to_owned()).collect())
 }

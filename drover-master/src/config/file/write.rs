@@ -4,8 +4,9 @@ use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::json;
-use super::model::{App, Config, Master};
-use crate::config::keys::{self, header, inline};
+use super::model::{AppTable, Config, MasterTable};
+use crate::config::keys::{self, CONDITIONS};
+use crate::config::text::tables::{header, inline};
 use crate::config::{Dependency, ListenSpec};
 
 /// The whole configuration as a `drover.toml` that means the same.
@@ -35,7 +36,7 @@ fn document(config: &Config) -> DocumentMut {
     root
 }
 
-fn master(master: &Master) -> Item {
+fn master(master: &MasterTable) -> Item {
     let all = master.description();
     let name = master.name.iter().map(|name| ("name", value(name)));
     header(name.chain(keys::of_master().filter_map(|key| Some((key.path(), key.write(&all)?)))))
@@ -45,7 +46,7 @@ fn socket(socket: &ListenSpec) -> Item {
     header(keys::of_socket().filter_map(|key| Some((key.path(), key.write(socket)?))))
 }
 
-fn app(app: &App) -> Item {
+fn app(app: &AppTable) -> Item {
     let mut root = Table::new();
     for key in keys::of_app().filter(|key| key.is_of_file()) {
         let is_of_machine = app.of_machine.contains(&key.path());
@@ -73,7 +74,7 @@ fn app(app: &App) -> Item {
 }
 
 fn relations(dependencies: &[Dependency]) -> Item {
-    let word = |dependency: &Dependency| keys::condition(dependency.condition).map(value);
+    let word = |dependency: &Dependency| CONDITIONS.of(&dependency.condition).map(value);
     inline(dependencies.iter().filter_map(|dependency| Some((&*dependency.app, word(dependency)?))))
 }
 
@@ -113,9 +114,9 @@ mod tests {
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
         let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
         for text in [EVERY_KEY, &web(""), &probe, &halted, &notify, &any, &http, &exec, &quiet, &oneshot] {
-            let config = super::super::parse(text).unwrap();
+            let config = super::super::parse::parse(text).unwrap();
             let written = to_toml(&config);
-            let again = super::super::parse(&written)
+            let again = super::super::parse::parse(&written)
                 .unwrap_or_else(|error| panic!("{}\n{written}", error.render("written", &written, false)));
             assert_eq!(again, spelt_out(config), "{written}");
             assert_eq!(to_toml(&again), written);
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_default_stands_there_and_nothing_that_has_none() {
-        let config = super::super::parse(&web("")).unwrap();
+        let config = super::super::parse::parse(&web("")).unwrap();
         let expected = r#"version = 1
 
 [master]

@@ -6,11 +6,14 @@ use ChangeClass::{Live, Reload, Restart};
 
 use super::field::{Computed, Joined, at};
 use super::form::Form;
-use super::kind::{
-    Account, CommandLine, Count, Directory, Flag, Input, Mask, Maybe, OrFalse, Time, Variables, Whole,
-};
-use super::parts::{ACCESSES, APP_KINDS, HEARTBEAT, LIMITS, PROTOCOLS, RELOAD, SUSPEND};
-use super::{Key, shown};
+use super::key::Key;
+use super::kind::Maybe;
+use super::number::{Time, Whole, WorkerCount};
+use super::parts::{HEARTBEAT, LIMITS, RELOAD, SUSPEND};
+use super::shown;
+use super::table::OrFalse;
+use super::text::{AccountName, CommandLine, DirectoryPath, Flag, Mask, StandardInput, Variables};
+use super::words::{ACCESSES, APP_KINDS, PROTOCOLS};
 use crate::config::{AppSpec, ChangeClass, Command, Limits, Protocol, Stdin};
 use crate::signal_names::signal_name;
 
@@ -35,7 +38,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "workers",
         Live,
-        at!(AppSpec, workers, Count),
+        at!(AppSpec, workers, WorkerCount),
         "How many workers to run. `auto`: one for each CPU that the CPU quota allows. Default of a oneshot: 1.",
     ),
     Key::new(
@@ -57,7 +60,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "stdin",
         Reload,
-        at!(AppSpec, stdin, Input),
+        at!(AppSpec, stdin, StandardInput),
         "The workers' standard input: `null`; `open`, a pipe that never ends; or `socket:NAME`, one of the app's sockets.",
     )
     .where_(|app| app.stdin != Stdin::Null),
@@ -189,7 +192,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "cwd",
         Reload,
-        at!(AppSpec, command.cwd, Maybe(Directory)),
+        at!(AppSpec, command.cwd, Maybe(DirectoryPath)),
         "The workers' working directory. Default: the directory of this file.",
     ),
     Key::new(
@@ -201,13 +204,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "user",
         Reload,
-        at!(AppSpec, command.user, Maybe(Account)),
+        at!(AppSpec, command.user, Maybe(AccountName)),
         "The user to run workers as, a name or an id. Default: the master's.",
     ),
     Key::new(
         "group",
         Reload,
-        at!(AppSpec, command.group, Maybe(Account)),
+        at!(AppSpec, command.group, Maybe(AccountName)),
         "The group to run workers as, a name or an id. Default: the user's.",
     ),
     Key::new(

@@ -1,19 +1,12 @@
 //! Where a key lies in its description.
 
-use super::form::Form;
-use super::kind::Kind;
-#[cfg(feature = "file")]
-use super::written::Written;
-#[cfg(feature = "file")]
-use crate::config::file::{mistake::Mistakes, reader::Entry};
 #[cfg(feature = "file")]
 use toml_edit::Item;
 
-/// Without files, any kind will do.
-#[cfg(not(feature = "file"))]
-pub(super) trait Written<V> {}
-#[cfg(not(feature = "file"))]
-impl<V, K> Written<V> for K {}
+use super::form::Form;
+use super::kind::{ValueFault, ValueKind};
+#[cfg(feature = "file")]
+use crate::config::text::{mistake::Mistakes, reader::KeyValue};
 
 /// A place in a description.
 pub(super) trait Field<S>: Sync {
@@ -29,9 +22,12 @@ pub(super) trait Field<S>: Sync {
     /// What values it takes.
     fn form(&self) -> Form;
 
+    /// What is wrong with what is there.
+    fn fault(&self, of: &S) -> Option<ValueFault>;
+
     /// Reads it from a file. Whether its value is right; if not, a mistake has been noted.
     #[cfg(feature = "file")]
-    fn read<'t>(&self, into: &mut S, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool;
+    fn read<'t>(&self, into: &mut S, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> bool;
 
     /// What is there, as a file has it; none: it is left out.
     #[cfg(feature = "file")]
@@ -45,7 +41,7 @@ pub(super) struct Lens<S: 'static, V: 'static, K> {
     pub(super) kind: K,
 }
 
-impl<S, V: PartialEq + Clone, K: Kind<V> + Written<V> + Sync> Field<S> for Lens<S, V, K> {
+impl<S, V: PartialEq + Clone, K: ValueKind<V> + Sync> Field<S> for Lens<S, V, K> {
     fn is_same(&self, old: &S, new: &S) -> bool {
         (self.of)(old) == (self.of)(new)
     }
@@ -62,8 +58,12 @@ impl<S, V: PartialEq + Clone, K: Kind<V> + Written<V> + Sync> Field<S> for Lens<
         self.kind.form()
     }
 
+    fn fault(&self, of: &S) -> Option<ValueFault> {
+        self.kind.fault((self.of)(of))
+    }
+
     #[cfg(feature = "file")]
-    fn read<'t>(&self, into: &mut S, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
+    fn read<'t>(&self, into: &mut S, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> bool {
         let read = self.kind.read(Some((self.of)(into)), entry, mistakes);
         read.map(|value| *(self.of_mut)(into) = value).is_some()
     }
@@ -93,7 +93,7 @@ pub(super) struct Joined<S: 'static, V: 'static, K> {
     pub(super) kind: K,
 }
 
-impl<S, V: PartialEq, K: Kind<V> + Written<V> + Sync> Field<S> for Joined<S, V, K> {
+impl<S, V: PartialEq, K: ValueKind<V> + Sync> Field<S> for Joined<S, V, K> {
     fn is_same(&self, old: &S, new: &S) -> bool {
         (self.of)(old) == (self.of)(new)
     }
@@ -110,8 +110,12 @@ impl<S, V: PartialEq, K: Kind<V> + Written<V> + Sync> Field<S> for Joined<S, V, 
         self.kind.form()
     }
 
+    fn fault(&self, of: &S) -> Option<ValueFault> {
+        self.kind.fault(&(self.of)(of))
+    }
+
     #[cfg(feature = "file")]
-    fn read<'t>(&self, into: &mut S, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
+    fn read<'t>(&self, into: &mut S, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> bool {
         let read = self.kind.read(Some(&(self.of)(into)), entry, mistakes);
         read.map(|value| (self.set)(into, value)).is_some()
     }
@@ -147,8 +151,12 @@ impl<S> Field<S> for Computed<S> {
         (self.form)()
     }
 
+    fn fault(&self, _: &S) -> Option<ValueFault> {
+        None
+    }
+
     #[cfg(feature = "file")]
-    fn read<'t>(&self, _: &mut S, _: &Entry<'t>, _: &mut Mistakes<'t>) -> bool {
+    fn read<'t>(&self, _: &mut S, _: &KeyValue<'t>, _: &mut Mistakes<'t>) -> bool {
         true
     }
 

@@ -1,7 +1,5 @@
 //! What values a key takes.
 
-use std::time::Duration;
-
 /// What values a key takes, as a file has them.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -12,8 +10,11 @@ pub enum Form {
     Whole(i64, i64),
     /// A number, with or without a fraction, from one to another.
     Number(f64, f64),
-    /// A text with units, such as `1m30s`, of at least so much.
-    Time(Duration),
+    /// A text with units, such as `1m30s`.
+    Time {
+        /// Whether it has to be more than zero.
+        is_some: bool,
+    },
     /// A text with a unit, such as `512MiB`; more than nothing.
     Size,
     /// A text.
@@ -45,11 +46,11 @@ pub enum Form {
     /// A limit of the kernel, or its soft and its hard value: a number, a size or a time.
     Limit(LimitUnit),
     /// A table of further keys.
-    Table(Vec<Part>),
+    Table(Vec<SubKey>),
     /// The same, or `false`.
-    TableOrFalse(Vec<Part>),
+    TableOrFalse(Vec<SubKey>),
     /// One of these tables, by which of `tcp`, `http` and `exec` it has.
-    Question(Vec<Part>),
+    Question(Vec<SubKey>),
 }
 
 /// What a limit counts.
@@ -66,7 +67,7 @@ pub enum LimitUnit {
 
 /// A key within a table.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct SubKey {
     /// Its name.
     pub name: &'static str,
     /// What values it takes.

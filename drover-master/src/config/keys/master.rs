@@ -4,8 +4,10 @@ use ChangeClass::{Live, Master};
 
 use super::field::{Computed, Joined, at};
 use super::form::Form;
-use super::kind::{Maybe, Time, Whole, Words};
-use super::{Fault, Key};
+use super::key::{Key, Pointless};
+use super::kind::Maybe;
+use super::number::{Time, Whole};
+use super::words::Words;
 use crate::config::{ChangeClass, Description, Intensity, Strategy};
 
 pub(super) static KEYS: &[Key<Description>] = &[
@@ -79,7 +81,7 @@ const STRATEGIES: Words<Strategy> = Words(&[
     ("rest-for-one", Strategy::RestForOne(Intensity::DEFAULT)),
 ]);
 
-fn needs_strategy(all: &Description) -> Option<Fault> {
+fn needs_strategy(all: &Description) -> Option<Pointless> {
     let help = "leave it out, or set `strategy`, for example to `\"one-for-one\"`";
     (all.strategy == Strategy::None).then_some(("has no meaning without a strategy", help))
 }

@@ -1,48 +1,21 @@
-//! The tables within an app that have keys of their own and are changed as a whole, and the words of keys.
+//! The tables within an app that have keys of their own and are changed as a whole.
 
-use super::field::{Field, at};
-use super::form::{Form, LimitUnit, Part};
-use super::kind::{Flag, Kind, Maybe, Number, One, Signal, Signed, Size, Table, Time, Whole, Words};
-use super::{Key, shown};
-#[cfg(feature = "file")]
-use crate::config::file::{mistake::Mistakes, reader::Entry};
+use super::field::at;
+use super::form::{Form, SubKey};
+use super::key::Key;
+use super::kind::Maybe;
+use super::limit::ResourceLimit;
+use super::number::{Number, One, Size, Time, Whole};
+use super::shown;
+use super::table::SubTable;
+use super::text::{Flag, SignalName};
+use super::words::THENS;
 use crate::config::{
-    AppSpec, Backoff, Condition, FailureLimit, HealthCheck, Heartbeat, Kind as AppKind, Limit, LimitReached,
-    Limits, ListenMode, NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, Protocol,
-    RecyclePolicy, ReloadSignal, Resource, RestartWhen, StopTo, SuspendSignals, UpdateOrder,
+    Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, Probe, ProbeKind, RecyclePolicy, ReloadSignal,
+    Resource, SuspendSignals,
 };
-#[cfg(feature = "file")]
-use toml_edit::Item;
 
-pub(super) const PROTOCOLS: Words<Protocol> =
-    Words(&[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)]);
-pub(super) const ACCESSES: Words<NotifyAccess> =
-    Words(&[("main", NotifyAccess::Main), ("all", NotifyAccess::All)]);
-pub(super) const APP_KINDS: Words<AppKind> =
-    Words(&[("service", AppKind::Service), ("oneshot", AppKind::Oneshot)]);
-pub(super) const CONDITIONS: Words<Condition> =
-    Words(&[("ready", Condition::Ready), ("completed", Condition::Completed)]);
-pub(super) const RECEIVERS: Words<StopTo> = Words(&[("process", StopTo::Process), ("group", StopTo::Group)]);
-pub(super) const MODES: Words<ListenMode> =
-    Words(&[("shared", ListenMode::Shared), ("reuseport", ListenMode::Reuseport)]);
-pub(super) const ON_START_FAILURE: Words<OnStartFailure> =
-    Words(&[("fail-fast", OnStartFailure::FailFast), ("keep-going", OnStartFailure::KeepGoing)]);
-pub(super) const POLICIES: Words<RestartWhen> = Words(&[
-    ("always", RestartWhen::Always),
-    ("on-failure", RestartWhen::OnFailure),
-    ("never", RestartWhen::Never),
-]);
-pub(super) const THENS: Words<LimitReached> = Words(&[
-    ("give-up", LimitReached::GiveUp),
-    ("stop-app", LimitReached::StopApp),
-    ("stop-all", LimitReached::StopAll),
-]);
-pub(super) const ORDERS: Words<UpdateOrder> =
-    Words(&[("start-first", UpdateOrder::StartFirst), ("stop-first", UpdateOrder::StopFirst)]);
-pub(super) const ON_UPDATE_FAILURE: Words<OnUpdateFailure> =
-    Words(&[("rollback", OnUpdateFailure::Rollback), ("pause", OnUpdateFailure::Pause)]);
-
-pub(super) const HEARTBEAT: Table<Heartbeat> = Table {
+pub(super) const HEARTBEAT: SubTable<Heartbeat> = SubTable {
     keys: &[
         Key::part(
             "interval",
@@ -63,9 +36,13 @@ pub(super) const HEARTBEAT: Table<Heartbeat> = Table {
     form: Form::TableOrFalse,
 };
 
-pub(super) const RELOAD: Table<ReloadSignal> = Table {
+pub(super) const RELOAD: SubTable<ReloadSignal> = SubTable {
     keys: &[
-        Key::part("signal", at!(ReloadSignal, signal, Signal(false)), "The signal, with or without `SIG`."),
+        Key::part(
+            "signal",
+            at!(ReloadSignal, signal, SignalName(false)),
+            "The signal, with or without `SIG`.",
+        ),
         Key::part(
             "wait",
             at!(ReloadSignal, waits, Flag),
@@ -82,16 +59,16 @@ pub(super) const RELOAD: Table<ReloadSignal> = Table {
 
 const NAME_BOTH: &str = "name both, for example `suspend = { signal = \"USR1\", resume_signal = \"USR2\" }`";
 
-pub(super) const SUSPEND: Table<SuspendSignals> = Table {
+pub(super) const SUSPEND: SubTable<SuspendSignals> = SubTable {
     keys: &[
         Key::part(
             "signal",
-            at!(SuspendSignals, signal, Signal(true)),
+            at!(SuspendSignals, signal, SignalName(true)),
             "Tells it to take no new work. `STOP` halts any program, with what it has in flight.",
         ),
         Key::part(
             "resume_signal",
-            at!(SuspendSignals, resume_signal, Signal(true)),
+            at!(SuspendSignals, resume_signal, SignalName(true)),
             "Tells it to go on; `CONT` after `STOP`.",
         ),
     ],
@@ -103,7 +80,7 @@ pub(super) const SUSPEND: Table<SuspendSignals> = Table {
     form: Form::Table,
 };
 
-pub(super) const RECYCLE: Table<RecyclePolicy> = Table {
+pub(super) const RECYCLE: SubTable<RecyclePolicy> = SubTable {
     keys: &[
         Key::part(
             "age",
@@ -117,7 +94,7 @@ pub(super) const RECYCLE: Table<RecyclePolicy> = Table {
         ),
         Key::part(
             "requests",
-            at!(RecyclePolicy, requests, Maybe(Whole(1, u32::MAX))),
+            at!(RecyclePolicy, requests, Maybe(Whole(1, u32::MAX as i64))),
             "How many requests a worker may answer, by its own count. Only with `protocol = \"drover\"`.",
         ),
         Key::part(
@@ -134,7 +111,7 @@ pub(super) const RECYCLE: Table<RecyclePolicy> = Table {
     form: Form::Table,
 };
 
-pub(super) const BACKOFF: Table<Backoff> = Table {
+pub(super) const BACKOFF: SubTable<Backoff> = SubTable {
     keys: &[
         Key::part("initial", at!(Backoff, initial, Time::ANY), "The first pause."),
         Key::part("max", at!(Backoff, max, Time::ANY), "The longest pause; not below the first."),
@@ -167,7 +144,7 @@ const FAILURE_LIMIT: &[Key<FailureLimit>] = &[
     ),
 ];
 
-pub(super) const LIMIT: Table<FailureLimit> = Table {
+pub(super) const LIMIT: SubTable<FailureLimit> = SubTable {
     keys: FAILURE_LIMIT,
     required: &[],
     default: FailureLimit::default,
@@ -178,30 +155,34 @@ pub(super) const LIMIT: Table<FailureLimit> = Table {
 };
 
 /// What it leaves out is as in `limit`.
-pub(super) const START_LIMIT: Table<FailureLimit> = Table { has_defaults: false, ..LIMIT };
+pub(super) const START_LIMIT: SubTable<FailureLimit> = SubTable { has_defaults: false, ..LIMIT };
 
-pub(super) const LIMITS: Table<Limits> = Table {
+pub(super) const LIMITS: SubTable<Limits> = SubTable {
     keys: &[
-        limit("as", &Of(Resource::AddressSpace), "Address space."),
-        limit("core", &Of(Resource::Core), "The size of a core dump; 0: none."),
-        limit("cpu", &Of(Resource::Cpu), "CPU time, in whole seconds."),
-        limit("data", &Of(Resource::Data), "Initialised data and heap."),
-        limit("fsize", &Of(Resource::FileSize), "The size of a file it writes."),
-        limit("memlock", &Of(Resource::Memlock), "Memory that it may lock."),
-        limit("msgqueue", &Of(Resource::MessageQueues), "POSIX message queues of its user."),
-        limit("nofile", &Of(Resource::OpenFiles), "Descriptors."),
-        limit("nproc", &Of(Resource::Processes), "Processes and threads of its user on the whole host."),
-        limit("rtprio", &Of(Resource::RealtimePriority), "The highest real-time priority."),
-        limit("sigpending", &Of(Resource::PendingSignals), "Queued signals of its user."),
-        limit("stack", &Of(Resource::Stack), "The stack of its first thread."),
+        limit("as", &ResourceLimit(Resource::AddressSpace), "Address space."),
+        limit("core", &ResourceLimit(Resource::Core), "The size of a core dump; 0: none."),
+        limit("cpu", &ResourceLimit(Resource::Cpu), "CPU time, in whole seconds."),
+        limit("data", &ResourceLimit(Resource::Data), "Initialised data and heap."),
+        limit("fsize", &ResourceLimit(Resource::FileSize), "The size of a file it writes."),
+        limit("memlock", &ResourceLimit(Resource::Memlock), "Memory that it may lock."),
+        limit("msgqueue", &ResourceLimit(Resource::MessageQueues), "POSIX message queues of its user."),
+        limit("nofile", &ResourceLimit(Resource::OpenFiles), "Descriptors."),
+        limit(
+            "nproc",
+            &ResourceLimit(Resource::Processes),
+            "Processes and threads of its user on the whole host.",
+        ),
+        limit("rtprio", &ResourceLimit(Resource::RealtimePriority), "The highest real-time priority."),
+        limit("sigpending", &ResourceLimit(Resource::PendingSignals), "Queued signals of its user."),
+        limit("stack", &ResourceLimit(Resource::Stack), "The stack of its first thread."),
         Key::part(
             "nice",
-            at!(Limits, nice, Maybe(Signed(-20, 19))),
+            at!(Limits, nice, Maybe(Whole(-20, 19))),
             "Its share of the CPU beside others, from -20 (most) to 19 (least).",
         ),
         Key::part(
             "oom_score_adj",
-            at!(Limits, oom_score_adj, Maybe(Signed(-1000, 1000))),
+            at!(Limits, oom_score_adj, Maybe(Whole(-1000, 1000))),
             "How early the kernel takes it when memory runs out, from -1000 (never) to 1000 (first).",
         ),
         Key::part(
@@ -218,98 +199,11 @@ pub(super) const LIMITS: Table<Limits> = Table {
     form: Form::Table,
 };
 
-const fn limit(path: &'static str, of: &'static Of, sentence: &'static str) -> Key<Limits> {
+const fn limit(path: &'static str, of: &'static ResourceLimit, sentence: &'static str) -> Key<Limits> {
     Key::part(path, of, sentence)
 }
 
-/// The limit of a resource.
-pub(super) struct Of(pub(super) Resource);
-
-impl Of {
-    pub(super) fn unit(&self) -> LimitUnit {
-        match self.0 {
-            Resource::Cpu => LimitUnit::Seconds,
-            Resource::OpenFiles
-            | Resource::Processes
-            | Resource::RealtimePriority
-            | Resource::PendingSignals => LimitUnit::Number,
-            Resource::AddressSpace
-            | Resource::Core
-            | Resource::Data
-            | Resource::FileSize
-            | Resource::Memlock
-            | Resource::MessageQueues
-            | Resource::Stack => LimitUnit::Bytes,
-        }
-    }
-
-    pub(super) fn find(&self, limits: &Limits) -> Option<Limit> {
-        limits.resources.iter().find(|(resource, _)| *resource == self.0).map(|(_, limit)| *limit)
-    }
-}
-
-impl Field<Limits> for Of {
-    fn is_same(&self, old: &Limits, new: &Limits) -> bool {
-        self.find(old) == self.find(new)
-    }
-
-    fn take(&self, into: &mut Limits, from: &Limits) {
-        into.resources.retain(|(resource, _)| *resource != self.0);
-        into.resources.extend(self.find(from).map(|limit| (self.0, limit)));
-    }
-
-    fn shown(&self, of: &Limits) -> Option<String> {
-        let limit = self.find(of)?;
-        shown::limits(&Limits::default().with(self.0, limit))
-    }
-
-    fn form(&self) -> Form {
-        Form::Limit(self.unit())
-    }
-
-    #[cfg(feature = "file")]
-    fn read<'t>(&self, into: &mut Limits, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
-        Self::read(self, into, entry, mistakes)
-    }
-
-    #[cfg(feature = "file")]
-    fn write(&self, of: &Limits) -> Option<Item> {
-        Self::write(self, of)
-    }
-}
-
-/// `restart.start_limit`, of which a file may leave out what `restart.limit` has.
-pub(super) struct StartLimit;
-
-impl Field<AppSpec> for StartLimit {
-    fn is_same(&self, old: &AppSpec, new: &AppSpec) -> bool {
-        old.restart.start_limit == new.restart.start_limit
-    }
-
-    fn take(&self, into: &mut AppSpec, from: &AppSpec) {
-        into.restart.start_limit.clone_from(&from.restart.start_limit);
-    }
-
-    fn shown(&self, of: &AppSpec) -> Option<String> {
-        of.restart.start_limit.as_ref().and_then(shown::failure_limit)
-    }
-
-    fn form(&self) -> Form {
-        START_LIMIT.form()
-    }
-
-    #[cfg(feature = "file")]
-    fn read<'t>(&self, into: &mut AppSpec, entry: &Entry<'t>, mistakes: &mut Mistakes<'t>) -> bool {
-        Self::read(into, entry, mistakes)
-    }
-
-    #[cfg(feature = "file")]
-    fn write(&self, of: &AppSpec) -> Option<Item> {
-        Self::write(of)
-    }
-}
-
-pub(super) const PROBE: Table<Probe> = Table {
+pub(super) const PROBE: SubTable<Probe> = SubTable {
     keys: &[
         Key::part(
             "interval",
@@ -326,7 +220,7 @@ pub(super) const PROBE: Table<Probe> = Table {
     default: || Probe::tcp(""),
     has_defaults: true,
     is_inline: true,
-    shown: |probe| Some(shown::probe(probe)),
+    shown: |probe| Some(probe.to_string()),
     form: asking,
 };
 
@@ -348,7 +242,7 @@ const DELAY: Key<HealthCheck> = Key::part(
     "The pause before the first try. Too short and the first tries fail though nothing is wrong, too long notices a failure late.",
 );
 
-pub(super) const READINESS: Table<HealthCheck> = Table {
+pub(super) const READINESS: SubTable<HealthCheck> = SubTable {
     keys: &[
         INTERVAL,
         TIMEOUT,
@@ -368,7 +262,7 @@ pub(super) const READINESS: Table<HealthCheck> = Table {
     form: asking,
 };
 
-pub(super) const LIVENESS: Table<HealthCheck> = Table {
+pub(super) const LIVENESS: SubTable<HealthCheck> = SubTable {
     keys: &[
         INTERVAL,
         TIMEOUT,
@@ -384,8 +278,8 @@ pub(super) const LIVENESS: Table<HealthCheck> = Table {
 };
 
 /// A table that asks something, beside these keys of its own.
-fn asking(own: Vec<Part>) -> Form {
-    let asks = |name, form, sentence| Part { name, form, default: None, is_required: false, sentence };
+fn asking(own: Vec<SubKey>) -> Form {
+    let asks = |name, form, sentence| SubKey { name, form, default: None, is_required: false, sentence };
     let mut parts = vec![
         asks("tcp", Form::Pattern(r"^.+:([0-9]|\{[^{}]+\})+$"), "HOST:PORT at which it answers."),
         asks(

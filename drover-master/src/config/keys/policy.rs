@@ -1,17 +1,24 @@
 //! The keys of an app's policies: how its workers start, stop, are asked, come back and are replaced.
 
+#[cfg(feature = "file")]
+use toml_edit::Item;
+
 use ChangeClass::{Live, Reload};
 
-use super::Key;
 use super::app::SET_NONE;
-use super::field::at;
-use super::kind::{Asking, Codes, Maybe, Policy, Shares, Signal, Time, Whole};
-use super::parts::{
-    BACKOFF, LIMIT, LIVENESS, ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, PROBE, READINESS, RECEIVERS,
-    RECYCLE, StartLimit,
-};
+use super::field::{Field, at};
+use super::form::Form;
+use super::key::Key;
+use super::kind::{Maybe, ValueFault, ValueKind as _};
+use super::number::{ExitCodes, Shares, Time, Whole};
+use super::parts::{BACKOFF, LIMIT, LIVENESS, PROBE, READINESS, RECYCLE, START_LIMIT};
+use super::question::Asking;
 use super::shown;
-use crate::config::{AppSpec, ChangeClass, Kind, Protocol};
+use super::text::{RestartWord, SignalName};
+use super::words::{ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, RECEIVERS};
+#[cfg(feature = "file")]
+use crate::config::text::{mistake::Mistakes, reader::KeyValue};
+use crate::config::{AppSpec, ChangeClass, FailureLimit, Kind, Protocol};
 
 /// What a table of keys is for.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
@@ -122,7 +129,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "stop.signal",
         Live,
-        at!(AppSpec, stop.signal, Signal(false)),
+        at!(AppSpec, stop.signal, SignalName(false)),
         "The signal that asks a worker without a protocol to end, with or without `SIG`.",
     )
     .where_(|app| app.protocol != Protocol::Drover),
@@ -136,7 +143,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "restart.policy",
         Live,
-        at!(AppSpec, restart.when, Policy),
+        at!(AppSpec, restart.when, RestartWord),
         "When to start an ended worker again. By default a oneshot is after failures only.",
     ),
     Key::new(
@@ -158,7 +165,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
         "When to give up on workers that fail before they are ready. Default: the numbers of `limit`; they are counted separately in any case.",
     )
     .told_as(|app| {
-        shown::failure_limit(app.restart.start_limit.as_ref().unwrap_or(&app.restart.limit))
+        shown::failure_limit(start_limit(app))
     }),
     Key::new(
         "restart.reset_after",
@@ -169,13 +176,13 @@ pub(super) static KEYS: &[Key<AppSpec>] = &[
     Key::new(
         "restart.success_codes",
         Live,
-        at!(AppSpec, restart.success_codes, Codes(0, 255)),
+        at!(AppSpec, restart.success_codes, ExitCodes),
         "Exit codes that count as success.",
     ),
     Key::new(
         "restart.fatal_codes",
         Live,
-        at!(AppSpec, restart.fatal_codes, Codes(0, 255)),
+        at!(AppSpec, restart.fatal_codes, ExitCodes),
         "Exit codes after which trying again is useless.",
     ),
     Key::new(
@@ -242,4 +249,44 @@ fn speaks(app: &AppSpec) -> bool {
 
 fn serves(app: &AppSpec) -> bool {
     app.kind == Kind::Service
+}
+
+/// `restart.start_limit`, of which a file may leave out what `restart.limit` has.
+struct StartLimit;
+
+fn start_limit(app: &AppSpec) -> &FailureLimit {
+    app.restart.start_limit.as_ref().unwrap_or(&app.restart.limit)
+}
+
+impl Field<AppSpec> for StartLimit {
+    fn is_same(&self, old: &AppSpec, new: &AppSpec) -> bool {
+        old.restart.start_limit == new.restart.start_limit
+    }
+
+    fn take(&self, into: &mut AppSpec, from: &AppSpec) {
+        into.restart.start_limit.clone_from(&from.restart.start_limit);
+    }
+
+    fn shown(&self, of: &AppSpec) -> Option<String> {
+        of.restart.start_limit.as_ref().and_then(shown::failure_limit)
+    }
+
+    fn form(&self) -> Form {
+        START_LIMIT.form()
+    }
+
+    fn fault(&self, of: &AppSpec) -> Option<ValueFault> {
+        START_LIMIT.fault(start_limit(of))
+    }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, into: &mut AppSpec, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> bool {
+        let limit = START_LIMIT.read(Some(&into.restart.limit), entry, mistakes);
+        limit.map(|limit| into.restart.start_limit = Some(limit)).is_some()
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, of: &AppSpec) -> Option<Item> {
+        START_LIMIT.write(start_limit(of))
+    }
 }

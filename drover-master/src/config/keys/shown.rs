@@ -1,44 +1,19 @@
 //! Values for people, as they stand in `drover.toml` where they can.
 
-use std::time::Duration;
-
-use crate::config::limits::shown as amount;
+use super::words::{CONDITIONS, THENS};
+use crate::config::duration::shown_duration as duration;
+pub(super) use crate::config::limits::shown as amount;
+use crate::config::size::format_size;
 use crate::config::{
-    Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, Probe, RecyclePolicy, ReloadSignal,
-    Resource, SuspendSignals,
+    Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, RecyclePolicy, ReloadSignal, Resource,
+    SuspendSignals,
 };
 use crate::signal_names::signal_name;
-
-use super::parts::{CONDITIONS, THENS};
-
-/// Such as `1m30s`.
-pub(in crate::config) fn duration(duration: Duration) -> String {
-    if duration == Duration::MAX {
-        return "for ever".to_owned();
-    }
-    let (seconds, rest_ms) = (duration.as_secs(), duration.subsec_millis());
-    let parts =
-        [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"), (rest_ms.into(), "ms")];
-    let text: String =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
-}
-
-/// In the largest unit that has no fraction.
-pub(in crate::config) fn bytes(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let fits = units.into_iter().find(|(shift, _)| bytes >> shift << shift == bytes && bytes > 0);
-    fits.map_or_else(|| format!("{bytes}B"), |(shift, unit)| format!("{}{unit}", bytes >> shift))
-}
-
-pub(in crate::config) fn probe(probe: &Probe) -> String {
-    format!("{}, every {}, at most {} a try", probe.kind, duration(probe.interval), duration(probe.timeout))
-}
 
 pub(super) fn recycling(policy: &RecyclePolicy) -> Option<String> {
     let RecyclePolicy { age, rss, requests, jitter } = policy;
     let mut parts: Vec<String> = age.iter().map(|age| format!("age {}", duration(*age))).collect();
-    parts.extend(rss.map(|rss| format!("rss {}", bytes(rss))));
+    parts.extend(rss.map(|rss| format!("rss {}", format_size(rss))));
     parts.extend(requests.map(|count| format!("{count} requests")));
     parts.push(format!("jitter {jitter}"));
     policy.is_set().then(|| parts.join(", "))

@@ -2,10 +2,11 @@
 
 use ChangeClass::{Reload, Restart};
 
-use super::Key;
 use super::field::at;
-use super::kind::{Address, Whole};
-use super::parts::MODES;
+use super::key::Key;
+use super::number::Whole;
+use super::text::Address;
+use super::words::MODES;
 use crate::config::{ChangeClass, ListenSpec};
 
 pub(super) static KEYS: &[Key<ListenSpec>] = &[

@@ -10,12 +10,12 @@ use crate::config::{
 };
 use crate::{Protocol, ReloadSignal};
 
-type Set = fn(&mut AppSpec);
+type SetKey = fn(&mut AppSpec);
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// For each key a value that an app does not have by itself.
-const OTHER: &[(&str, Set)] = &[
+const OTHER: &[(&str, SetKey)] = &[
     ("command", |app| app.command.program = "other".into()),
     ("workers", |app| app.workers = 90_000),
     ("sockets", |app| app.listeners = vec![ListenSpec::new("http", "h:1".parse().unwrap())]),

@@ -8,7 +8,7 @@ use tokio_stream::StreamExt as _;
 use super::operate::Failure;
 use super::{Gone, Session, over};
 use crate::control::convert;
-use crate::supervisor::{ApplyError, PlanError, Planned, Step, StepError, StepOutcome, Steps};
+use crate::supervision::{ApplyError, PlanError, Planned, Step, StepError, StepOutcome, Steps};
 
 impl Session {
     pub(super) async fn diff(&mut self, seq: u64, file: &str, coloured: bool) -> Result<(), Gone> {

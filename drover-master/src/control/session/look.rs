@@ -13,10 +13,11 @@ use tokio_stream::StreamExt as _;
 
 use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session, over};
+use crate::config::Stream;
 use crate::control::name::Name;
 use crate::control::{convert, overview};
 use crate::handle::{Master, Snapshot};
-use crate::process::{LogNext, LogStream, Stream};
+use crate::process::{LogNext, LogStream};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
 /// it, whose last words are bounded far below.

@@ -31,7 +31,7 @@ pub(super) use places::Places;
 
 use super::convert;
 use crate::machine::gate;
-use crate::supervisor::{End, SupervisorHandle};
+use crate::supervision::{End, SupervisorHandle};
 
 /// How long a client may say nothing. Verbs ask at once; a stalled one gives its place back.
 const IDLE: Duration = Duration::from_secs(60);

@@ -18,7 +18,7 @@ use crate::handle::{Master, OperateError, Snapshot, StartError, Unavailable};
 use crate::machine::fleet::{self, WorkerStatus};
 use crate::machine::gate::{self, DenyReason, SlotRequest};
 use crate::signal_names::{signal_name, signal_number};
-use crate::supervisor::{AppError, SupervisorHandle};
+use crate::supervision::{AppError, SupervisorHandle};
 
 /// Why one of the targets was not changed.
 pub(super) struct Failure {

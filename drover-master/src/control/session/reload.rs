@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::operate::{Failure, result};
 use super::target::Target;
 use super::{Gone, Session};
-use crate::config::{OnUpdateFailure, Share, UpdatePolicy};
+use crate::config::{AppSpec, OnUpdateFailure, Share, UpdatePolicy};
 use crate::handle::{Master, OperateError, Reload, Ticket};
 use crate::machine::fleet;
 
@@ -68,7 +68,7 @@ impl Session {
     }
 }
 
-fn begin(master: &Master, reload: Reload, step: ReloadStep, by: &str) -> Ticket<(), OperateError> {
+fn begin(master: &Master, reload: Reload, step: ReloadStep, by: &str) -> Ticket<OperateError> {
     match step {
         ReloadStep::Promote => master.promote_for(by),
         ReloadStep::Abort => master.abort_for(by),
@@ -89,7 +89,8 @@ fn reload_of(master: &Master, request: &ReloadRequest) -> Result<Reload, String>
         Some(change) => {
             let spec = master.spec();
             let policy = changed(spec.update.clone(), change)?;
-            policy.check(&spec.name).map_err(|error| error.to_string())?;
+            let changed = AppSpec { update: policy.clone(), ..AppSpec::clone(&spec) };
+            changed.check_values().map_err(|error| error.to_string())?;
             Ok(reload.policy(policy))
         }
         None => Ok(reload),

@@ -173,13 +173,13 @@ impl Fleet {
     }
 
     fn fails_the_start(&self, slot: SlotIndex, as_wished: bool) -> bool {
-        let rules = &self.slots[slot.0 as usize].release.rules;
-        rules.start.on_failure == OnStartFailure::FailFast && self.is_failed_start(slot, as_wished)
+        let spec = &self.slots[slot.0 as usize].release.spec;
+        spec.start.on_failure == OnStartFailure::FailFast && self.is_failed_start(slot, as_wished)
     }
 
     /// Under `always` even a success is a failure if it comes before the worker was ready: it would be tried for ever.
     fn is_failed_start(&self, slot: SlotIndex, as_wished: bool) -> bool {
-        !as_wished || self.slots[slot.0 as usize].release.rules.restart.when == RestartWhen::Always
+        !as_wished || self.slots[slot.0 as usize].release.spec.restart.when == RestartWhen::Always
     }
 
     fn decide(
@@ -191,8 +191,8 @@ impl Fleet {
         ready_for: Option<Duration>,
     ) {
         let slot = &mut self.slots[worker.slot.0 as usize];
-        let (rules, tracker) = (Arc::clone(&slot.release.rules), &mut slot.tracker);
-        let proposed = tracker.decide(now, &rules.restart, &exit, success, ready_for, &mut self.rng);
+        let (spec, tracker) = (Arc::clone(&slot.release.spec), &mut slot.tracker);
+        let proposed = tracker.decide(now, &spec.restart, &exit, success, ready_for, &mut self.rng);
         if self.has_hook {
             self.slot_mut(worker.slot).state =
                 SlotState::Undecided { ended: worker.id, proposed: Some(proposed) };

@@ -39,6 +39,7 @@ mod input;
 mod news;
 mod operation;
 mod recycle;
+mod recycle_reason;
 mod renewal;
 mod repeats;
 mod rollout;
@@ -61,8 +62,8 @@ pub use event::{EventKind, FleetEvent};
 pub use input::{ExitDecision, FleetInput};
 use operation::Operation;
 pub use operation::Target;
-pub use recycle::RecycleReason;
 use recycle::Recycling;
+pub use recycle_reason::RecycleReason;
 pub use renewal::{SocketLoss, SocketRenewal};
 use repeats::Repeats;
 use rollout::{Drain, Rollout};
@@ -80,7 +81,8 @@ use super::gate::Doing;
 use super::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use super::phase::Phase;
 use super::restart::LeaveReason;
-use super::worker::{Rules, Worker, WorkerInput};
+use super::worker::{Worker, WorkerInput};
+use crate::config::AppSpec;
 
 /// What a deadline belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,8 +199,8 @@ struct Counts {
 impl Fleet {
     /// An app of `count` slots that does nothing yet. `rng` draws the jitter of its backoff and of the
     /// questions about its workers' health.
-    pub fn new(rules: Arc<Rules>, count: u32, has_hook: bool, rng: fastrand::Rng) -> Self {
-        let current = Release { generation: Generation(1), rules };
+    pub fn new(spec: Arc<AppSpec>, count: u32, has_hook: bool, rng: fastrand::Rng) -> Self {
+        let current = Release { generation: Generation(1), spec };
         Self {
             slots: (0..count).map(|index| Slot::new(SlotIndex(index), current.clone())).collect(),
             newest: current.generation,

@@ -189,7 +189,7 @@ impl Fleet {
     pub(super) fn missing(&self) -> Vec<SlotIndex> {
         let missing = |slot: &&Slot| match slot.state {
             SlotState::Held | SlotState::GivenUp => !slot.suspended,
-            SlotState::Completed => slot.release.rules.kind == Kind::Service,
+            SlotState::Completed => slot.release.spec.kind == Kind::Service,
             _ => false,
         };
         self.slots.iter().filter(missing).map(|slot| slot.index).collect()

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use super::{EventKind, Fleet, FleetAction, Outcome, Place, Rollout, SlotState, Timer, Verdict};
+use crate::config::AppSpec;
 use crate::config::Protocol;
 use crate::machine::gate::{self, Admission, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
-use crate::machine::worker::{Identity, Rules, Worker};
+use crate::machine::worker::{Identity, Worker};
 
 /// How many processes of an app may be in creation at once. The spawner works them off one by one, so more would only
 /// wait there; fewer would let it idle between the driver's turns.
@@ -50,14 +51,14 @@ impl Fleet {
                 Place::Occupant(slot) => (slot, self.slots[slot.0 as usize].release.clone()),
                 Place::Incoming(slot) => (slot, self.release_for_incoming(slot)),
             };
-            if !self.may_create(&release.rules) {
+            if !self.may_create(&release.spec) {
                 break;
             }
             self.queue.pop_front();
             self.last_worker += 1;
             let id = WorkerId(self.last_worker);
             let identity = Identity { slot, generation: release.generation, id };
-            let worker = Worker::new(identity, release.rules, now, self.rng.fork());
+            let worker = Worker::new(identity, release.spec, now, self.rng.fork());
             self.timers.set(Timer::Worker(id), worker.deadline());
             self.counts.timed += usize::from(worker.is_timed());
             self.workers.insert(id, worker);
@@ -82,10 +83,10 @@ impl Fleet {
 
     /// A worker that says when it is ready is at work until then, so their number is bounded by policy. One without the protocol merely
     /// has to stay alive, so only its creation counts.
-    fn may_create(&self, rules: &Rules) -> bool {
-        let bound = match rules.protocol {
+    fn may_create(&self, spec: &AppSpec) -> bool {
+        let bound = match spec.protocol {
             Protocol::Drover | Protocol::Notify => {
-                let parallel = rules.start.parallel.get() as usize;
+                let parallel = spec.start.parallel.get() as usize;
                 self.counts.creating + self.counts.starting < parallel
             }
             Protocol::None => true,

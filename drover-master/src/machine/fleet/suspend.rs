@@ -20,8 +20,8 @@ impl Fleet {
     }
 
     pub(super) fn may_suspend(&self) -> Result<(), DenyReason> {
-        let rules = &self.current.rules;
-        match (rules.kind, rules.protocol, rules.suspend) {
+        let spec = &self.current.spec;
+        match (spec.kind, spec.protocol, spec.suspend) {
             (Kind::Oneshot, _, _) => Err(DenyReason::SuspendOneshot),
             (Kind::Service, Protocol::None | Protocol::Notify, None) => Err(DenyReason::CantSuspend),
             (Kind::Service, _, _) => Ok(()),

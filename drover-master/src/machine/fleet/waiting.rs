@@ -72,7 +72,7 @@ impl Fleet {
                 // What is held waits for a word, not for a drain.
                 self.is_busy()
                     || !self.is_held()
-                        && self.generations() > reload.max_generations(&self.current.rules).max(2) as usize
+                        && self.generations() > reload.max_generations(&self.current.spec).max(2) as usize
             }
             Waiting::Scale { .. } => self.rollout.as_ref().is_some_and(Rollout::is_active),
         }
@@ -82,7 +82,7 @@ impl Fleet {
     pub(super) fn queued(&self) -> Option<String> {
         let (what, generations) = match self.waiting.front() {
             Some(Waiting::Reload { reload, .. }) => {
-                ("a reload", reload.max_generations(&self.current.rules).max(2))
+                ("a reload", reload.max_generations(&self.current.spec).max(2))
             }
             // It waits for nothing but what is under way.
             Some(Waiting::Scale { .. }) => ("a change of scale", 2),

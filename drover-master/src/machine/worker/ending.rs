@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{DeadlineKind, Link, Rung, State, UNKILLABLE_AFTER, Worker, WorkerAction};
-use crate::config::Protocol;
+use crate::config::{ListenMode, Protocol};
 use crate::machine::deadlines::after;
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
 use crate::machine::phase::Phase;
@@ -37,20 +37,21 @@ impl Worker {
 
     /// One that is ready is to take no work any more: at once, or after the pre-stop delay.
     pub(super) fn cease(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if self.rules.stop.pre_delay.is_zero() {
+        if self.spec.stop.pre_delay.is_zero() {
             return self.empty_queue(now, out);
         }
         self.enter(State::Lingering, out);
-        self.set_deadline(DeadlineKind::PreStop, after(now, self.rules.stop.pre_delay));
+        self.set_deadline(DeadlineKind::PreStop, after(now, self.spec.stop.pre_delay));
     }
 
     /// Has a worker that is ready take what waits for it alone, before it is told to take nothing more.
     fn empty_queue(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if !self.rules.has_queues {
+        // Whether connections wait for each of them in queues of its own.
+        if !self.spec.listeners.iter().any(|listener| listener.mode == ListenMode::Reuseport) {
             return self.stop(now, out);
         }
         self.enter(State::Lingering, out);
-        self.set_deadline(DeadlineKind::Queue, after(now, self.rules.stop.drain_timeout));
+        self.set_deadline(DeadlineKind::Queue, after(now, self.spec.stop.drain_timeout));
         out.push(WorkerAction::EmptyQueue);
     }
 
@@ -66,16 +67,16 @@ impl Worker {
             return self.ask_to_leave(now, out);
         }
         self.enter(State::Stopping, out);
-        let until = after(now, self.rules.stop.drain_timeout);
+        let until = after(now, self.spec.stop.drain_timeout);
         self.set_deadline(DeadlineKind::Drain, until);
         self.drained_by = Some(until);
-        self.extendable_until = after(now, self.rules.stop.max_timeout);
-        out.push(WorkerAction::SendStop { deadline: self.rules.stop.drain_timeout });
+        self.extendable_until = after(now, self.spec.stop.max_timeout);
+        out.push(WorkerAction::SendStop { deadline: self.spec.stop.drain_timeout });
     }
 
     /// The first rung.
     pub(super) fn ask_to_leave(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        let stop = &self.rules.stop;
+        let stop = &self.spec.stop;
         self.extendable_until = after(now, stop.max_timeout);
         if self.speaks() {
             let deadline = stop.quit_timeout;
@@ -84,7 +85,7 @@ impl Worker {
             self.drained_by = Some(self.drained_by.map_or(until, |by| by.max(until)));
             self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
             out.push(WorkerAction::SendQuit { deadline });
-        } else if self.rules.protocol != Protocol::Drover {
+        } else if self.spec.protocol != Protocol::Drover {
             // Its stop signal is its drain, so the time to drain is what it gets.
             let signal = stop.signal;
             let until = after(now, stop.drain_timeout);
@@ -243,7 +244,7 @@ impl Worker {
 
     /// Whether it may be a program that knows nothing of the protocol.
     fn has_never_connected(&self) -> bool {
-        self.rules.protocol == Protocol::Drover && self.link == Link::Never
+        self.spec.protocol == Protocol::Drover && self.link == Link::Never
     }
 
     /// It is not ready in time.
@@ -261,7 +262,7 @@ impl Worker {
             return self.kill(now, out);
         }
         self.enter(State::ShuttingDown { rung: Rung::Terminated }, out);
-        self.set_deadline(DeadlineKind::Term, after(now, self.rules.stop.term_timeout));
+        self.set_deadline(DeadlineKind::Term, after(now, self.spec.stop.term_timeout));
         self.signal(libc::SIGTERM, out);
     }
 
@@ -330,13 +331,13 @@ impl Worker {
         }
         // What a shell, or a runtime that traps its stop signal, makes of it.
         let by_stop_signal = self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal));
-        let too_early = match self.rules.protocol {
+        let too_early = match self.spec.protocol {
             Protocol::None => false,
             Protocol::Drover => self.died_during.unwrap_or_else(|| self.phase()) == Phase::Starting,
             // It may have said that it leaves before it was ready.
             Protocol::Notify => self.started.is_none(),
         };
-        asked && by_stop_signal || is_success(&self.rules.restart, reason) && (asked || !too_early)
+        asked && by_stop_signal || is_success(&self.spec.restart, reason) && (asked || !too_early)
     }
 
     /// A later cause replaces the harmless one, never a serious one: the first thing that went wrong is the reason.
@@ -368,6 +369,6 @@ impl Worker {
 
     /// Whether it can be asked over the protocol.
     fn speaks(&self) -> bool {
-        self.rules.protocol == Protocol::Drover && self.link == Link::Up
+        self.spec.protocol == Protocol::Drover && self.link == Link::Up
     }
 }

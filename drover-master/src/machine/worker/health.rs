@@ -172,7 +172,7 @@ impl Worker {
         self.enter(State::Checking, out);
         if !matches!(self.deadline, Some((DeadlineKind::Start, _))) {
             // Its uptime was no limit but the aim, so the limit begins here.
-            self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
+            self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
         }
     }
 
@@ -298,19 +298,18 @@ impl Worker {
 
     /// It was lost while it was checked, which its start deadline bounded until now.
     pub(super) fn wait_for_reconnect(&mut self, now: Instant) {
-        if self.rules.protocol == Protocol::Drover && self.link == Link::Lost && self.state == State::Started
-        {
+        if self.spec.protocol == Protocol::Drover && self.link == Link::Lost && self.state == State::Started {
             self.set_deadline(DeadlineKind::Reconnect, now + RECONNECT_WITHIN);
         }
     }
 
     /// How it is asked this, if it is.
     fn check(&self, question: Question) -> Option<&HealthCheck> {
-        let health = &self.rules.health;
+        let health = &self.spec.health;
         let check = match question {
             Question::Liveness => &health.liveness,
             Question::Readiness => &health.readiness,
         };
-        check.as_ref().filter(|_| self.rules.kind == Kind::Service)
+        check.as_ref().filter(|_| self.spec.kind == Kind::Service)
     }
 }

@@ -13,7 +13,7 @@ use crate::machine::exit::KillCause;
 impl Worker {
     /// Sets the time of the next Ping, for a worker that is ready, connected, and to be asked at all.
     pub(super) fn arm_heartbeat(&mut self, now: Instant) {
-        if let Some(heartbeat) = &self.rules.heartbeat
+        if let Some(heartbeat) = &self.spec.heartbeat
             && self.state == State::Started
             && self.link == Link::Up
         {
@@ -29,7 +29,7 @@ impl Worker {
 
     /// An interval is over.
     pub(super) fn heartbeat_due(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        let Some(heartbeat) = self.rules.heartbeat.clone() else { return };
+        let Some(heartbeat) = self.spec.heartbeat.clone() else { return };
         if self.unanswered >= heartbeat.misses.get() {
             out.push(WorkerAction::ReportDeadline { missed: "it did not answer its heartbeats" });
             self.blame(KillCause::Unresponsive);

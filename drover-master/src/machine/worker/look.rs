@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{DeadlineKind, Identity, Rules, Rung, State, Worker};
+use super::{DeadlineKind, Identity, Rung, State, Worker};
+use crate::config::AppSpec;
 use crate::machine::exit::Exit;
 use crate::machine::phase::Phase;
 
@@ -25,13 +26,13 @@ impl Worker {
     }
 
     /// Lives by other policies from its next step on. A deadline that runs stays as it is.
-    pub(in crate::machine) fn adjust(&mut self, rules: Arc<Rules>) {
-        self.rules = rules;
+    pub(in crate::machine) fn adjust(&mut self, spec: Arc<AppSpec>) {
+        self.spec = spec;
     }
 
     /// What it lives by.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    pub fn spec(&self) -> &AppSpec {
+        &self.spec
     }
 
     /// Which worker it is.

@@ -31,8 +31,6 @@ mod action;
 mod away;
 mod ending;
 mod health;
-#[cfg(test)]
-mod health_tests;
 mod heartbeat;
 mod input;
 mod look;
@@ -44,10 +42,6 @@ mod starting;
 mod state;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_notified;
-#[cfg(test)]
-mod tests_remains;
 mod watchdog;
 
 use std::sync::Arc;
@@ -67,10 +61,7 @@ use super::deadlines::after;
 use super::exit::Intent;
 use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
-use crate::config::{
-    AppSpec, HealthPolicy, Heartbeat, Kind, ListenMode, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy,
-    StartPolicy, StopPolicy, SuspendSignals, UpdatePolicy,
-};
+use crate::config::{AppSpec, Protocol};
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
 /// reconnects slowly; longer leaves one running that the master can neither ask to stop nor see ready.
@@ -78,57 +69,6 @@ pub const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long after SIGKILL a process is called unkillable (it waits in the kernel, for a dead disk perhaps).
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(10);
-
-/// What all workers of an app have in common.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Whether they serve, or do one thing and end.
-    pub kind: Kind,
-    /// What they speak.
-    pub protocol: Protocol,
-    /// How they start.
-    pub start: StartPolicy,
-    /// Whether connections wait for each of them in queues of its own, to be taken before it is stopped.
-    pub has_queues: bool,
-    /// How they end.
-    pub stop: StopPolicy,
-    /// Whether and how often they are asked for a sign of life.
-    pub heartbeat: Option<Heartbeat>,
-    /// How often they have to say that they make progress.
-    pub watchdog: Option<Duration>,
-    /// The signal by which they read their configuration again by themselves.
-    pub reload: Option<ReloadSignal>,
-    /// What they are asked from outside while they serve.
-    pub health: HealthPolicy,
-    /// What ends count as a success.
-    pub restart: RestartPolicy,
-    /// How they are replaced.
-    pub update: UpdatePolicy,
-    /// When they have served enough.
-    pub recycle: RecyclePolicy,
-    /// How those without the protocol are suspended, if they can be.
-    pub suspend: Option<SuspendSignals>,
-}
-
-impl From<&AppSpec> for Rules {
-    fn from(spec: &AppSpec) -> Self {
-        Self {
-            kind: spec.kind,
-            protocol: spec.protocol,
-            start: spec.start.clone(),
-            has_queues: spec.listeners.iter().any(|listener| listener.mode == ListenMode::Reuseport),
-            stop: spec.stop.clone(),
-            heartbeat: spec.heartbeat.clone(),
-            watchdog: spec.watchdog,
-            reload: spec.reload,
-            health: spec.health.clone(),
-            restart: spec.restart.clone(),
-            update: spec.update.clone(),
-            recycle: spec.recycle.clone(),
-            suspend: spec.suspend,
-        }
-    }
-}
 
 /// Which worker it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +85,8 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Worker {
     identity: Identity,
-    rules: Arc<Rules>,
+    /// What all workers of the app have in common.
+    spec: Arc<AppSpec>,
     state: State,
     link: Link,
     /// It was ready before the news of its process came: the two come by different ways.
@@ -192,12 +133,12 @@ pub struct Worker {
 
 impl Worker {
     /// A worker whose process has just been asked for. `chance` draws when it is asked about its health.
-    pub fn new(identity: Identity, rules: Arc<Rules>, now: Instant, chance: fastrand::Rng) -> Self {
-        let created_by = after(now, rules.start.timeout);
-        let watchdog = Watchdog::every(rules.watchdog);
+    pub fn new(identity: Identity, spec: Arc<AppSpec>, now: Instant, chance: fastrand::Rng) -> Self {
+        let created_by = after(now, spec.start.timeout);
+        let watchdog = Watchdog::every(spec.watchdog);
         Self {
             identity,
-            rules,
+            spec,
             state: State::Initialized { doomed: None },
             link: Link::Never,
             early: false,
@@ -323,7 +264,7 @@ impl Worker {
             State::Stopped => self.deadline = None,
             State::Resuming => out.push(WorkerAction::SendResume { deadline: self.time_left(now) }),
             State::Stopping => out.push(WorkerAction::SendStop { deadline: self.time_left(now) }),
-            State::ShuttingDown { rung: Rung::Asked } if self.rules.protocol == Protocol::Drover => {
+            State::ShuttingDown { rung: Rung::Asked } if self.spec.protocol == Protocol::Drover => {
                 out.push(WorkerAction::SendQuit { deadline: self.time_left(now) });
             }
             _ => {}

@@ -74,8 +74,8 @@ impl Worker {
             State::Starting | State::Checking | State::Started | State::Lingering | State::Stopped => {}
             _ => return,
         }
-        self.extendable_until = after(now, self.rules.stop.max_timeout);
-        let until = after(now, self.rules.stop.drain_timeout);
+        self.extendable_until = after(now, self.spec.stop.max_timeout);
+        let until = after(now, self.spec.stop.drain_timeout);
         self.set_deadline(DeadlineKind::Drain, until);
         self.drained_by = Some(until);
         self.enter(State::ShuttingDown { rung: Rung::Asked }, out);

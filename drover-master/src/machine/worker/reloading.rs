@@ -45,12 +45,12 @@ pub(super) enum Stage {
 impl Worker {
     /// Sends the signal.
     pub(super) fn reload_asked(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        let Some(reload) = self.rules.reload.filter(|_| self.state == State::Started) else {
+        let Some(reload) = self.spec.reload.filter(|_| self.state == State::Started) else {
             return out.push(WorkerAction::ReportNotReloaded { why: "it is not ready" });
         };
         self.delivered(reload.signal, "to reload it".into());
         out.push(WorkerAction::Deliver { signal: reload.signal });
-        let start = &self.rules.start;
+        let start = &self.spec.start;
         let (stage, within) = match reload.waits {
             true => (Stage::Signalled, start.timeout),
             false if start.min_uptime.is_zero() => return out.push(WorkerAction::ReportReloaded),
@@ -58,7 +58,7 @@ impl Worker {
         };
         self.reloading = Some(Reloading { asked: now, stage });
         self.set_deadline(DeadlineKind::Reload, after(now, within));
-        self.extendable_until = after(now, self.rules.start.max_timeout);
+        self.extendable_until = after(now, self.spec.start.max_timeout);
     }
 
     pub(super) fn reload_begun(&mut self, since: Option<Instant>) {

@@ -36,7 +36,7 @@ impl Worker {
         // Only here: one that nobody asked may have said before its end that it is ready, which is still on its way.
         self.died_during = Some(self.phase());
         self.enter(State::ShuttingDown { rung }, out);
-        let stop = &self.rules.stop;
+        let stop = &self.spec.stop;
         match rung {
             Rung::Asked => {
                 let until = self.drained_by.unwrap_or_else(|| after(now, stop.drain_timeout)).max(now);
@@ -90,7 +90,7 @@ impl Worker {
 
     /// The stop signal, to whom it goes first.
     pub(super) fn signal_first(&mut self, signal: i32, out: &mut Vec<WorkerAction>) {
-        match self.rules.stop.to {
+        match self.spec.stop.to {
             StopTo::Process => {
                 self.intent.sent.push(signal);
                 out.push(WorkerAction::SignalMain { signal });

@@ -44,7 +44,7 @@ impl Worker {
 
     /// It is ready, and is wished to rest.
     pub(super) fn suspend(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        match (&self.rules.suspend, self.rules.protocol) {
+        match (&self.spec.suspend, self.spec.protocol) {
             (Some(signals), Protocol::None | Protocol::Notify) => {
                 let signal = signals.signal;
                 self.deadline = None;
@@ -66,7 +66,7 @@ impl Worker {
     }
 
     fn resume(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        match (&self.rules.suspend, self.rules.protocol) {
+        match (&self.spec.suspend, self.spec.protocol) {
             (Some(signals), Protocol::None | Protocol::Notify) => {
                 let signal = signals.resume_signal;
                 self.delivered(signal, "to resume it".into());
@@ -74,10 +74,10 @@ impl Worker {
                 self.serve_again(now, out);
             }
             _ => {
-                let deadline = self.rules.start.timeout;
+                let deadline = self.spec.start.timeout;
                 self.enter(State::Resuming, out);
                 self.set_deadline(DeadlineKind::Start, after(now, deadline));
-                self.extendable_until = after(now, self.rules.start.max_timeout);
+                self.extendable_until = after(now, self.spec.start.max_timeout);
                 out.push(WorkerAction::SendResume { deadline });
             }
         }
@@ -96,7 +96,7 @@ impl Worker {
 
     /// Whether it can be resumed: it said so, or there are signals for it.
     pub fn can_resume(&self) -> bool {
-        self.can_resume || self.rules.protocol != Protocol::Drover && self.rules.suspend.is_some()
+        self.can_resume || self.spec.protocol != Protocol::Drover && self.spec.suspend.is_some()
     }
 
     /// Whether it has drained, and stays.

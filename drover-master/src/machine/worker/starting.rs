@@ -27,22 +27,22 @@ impl Worker {
         self.pid = Some(pid);
         self.spawned = Some(now);
         self.enter(State::Starting, out);
-        let start = &self.rules.start;
-        match self.rules.protocol {
+        let start = &self.spec.start;
+        match self.spec.protocol {
             Protocol::Drover => {
                 self.extendable_until = after(now, start.max_timeout);
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
+                self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
                 if self.early && self.link == Link::Up {
                     self.come_up(now, out);
                 }
             }
             Protocol::Notify => {
                 self.extendable_until = after(now, start.max_timeout);
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
+                self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
             }
             // It is ready when it is done, and may take as long as that policy says.
-            Protocol::None if self.rules.kind == Kind::Oneshot => {
-                self.set_deadline(DeadlineKind::Start, after(now, self.rules.start.timeout));
+            Protocol::None if self.spec.kind == Kind::Oneshot => {
+                self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
             }
             Protocol::None if start.probe.is_some() => {
                 self.extendable_until = after(now, start.timeout);

@@ -2,21 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::config::Colours;
+
 /// Sets everything back to how it was (ECMA-48 SGR).
 const RESET: &[u8] = b"\x1b[0m";
-
-/// Whether what is shown has colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Colours {
-    /// What stands before a line is coloured, and workers may colour their lines: for a terminal.
-    Shown,
-    /// Nothing is coloured but what workers colour: for a file or a pipe.
-    #[default]
-    Kept,
-    /// Those of workers are taken away too.
-    Stripped,
-}
 
 impl Colours {
     /// A line of a worker as it is shown. Colours end with it: whatever stands in the next line, of another worker perhaps, is

@@ -12,15 +12,14 @@ mod lines;
 mod log;
 mod prefix;
 mod reader;
-mod sink;
 mod tail;
 
-pub use colours::Colours;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
 use log::Printer;
 pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece};
 pub(crate) use reader::OutputReader;
-pub use sink::{Line, OutputSink, Stream};
 pub(crate) use tail::Tail;
+
+use crate::config::{Colours, Line, Stream};

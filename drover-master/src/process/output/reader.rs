@@ -155,7 +155,7 @@ mod tests {
     use std::pin::Pin;
 
     use super::*;
-    use crate::process::OutputSink;
+    use crate::config::OutputSink;
 
     /// A terminal that was stopped.
     #[derive(Debug)]

@@ -2,26 +2,23 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 use std::{env, fs};
 
 use crate::Command;
-use crate::config::keys::{self, Form, Key, LimitUnit, Part};
+use crate::config::keys::{self, Form, Key, LimitUnit, SubKey};
 use crate::config::{Description, ListenSpec, Strategy};
 use serde_json::{Value as Json, json};
-
-use super::super::units::format_duration;
 
 const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
 
 /// A key as the schema and the page have it.
-struct Row {
+struct KeyRow {
     path: &'static str,
-    part: Part,
+    part: SubKey,
     takes: String,
 }
 
-fn row<S>(key: &Key<S>, plain: Option<&S>, required: &[&str]) -> Row {
+fn row<S>(key: &Key<S>, plain: Option<&S>, required: &[&str]) -> KeyRow {
     let default = match key.form() {
         Form::Workers => Some("auto".to_owned()),
         Form::Paths => None,
@@ -31,27 +28,27 @@ fn row<S>(key: &Key<S>, plain: Option<&S>, required: &[&str]) -> Row {
     };
     let name = key.path().rsplit('.').next().unwrap();
     let is_required = required.contains(&key.path());
-    let part = Part { name, form: key.form(), default, is_required, sentence: key.sentence() };
-    Row { path: key.path(), part, takes: key.takes().to_string() }
+    let part = SubKey { name, form: key.form(), default, is_required, sentence: key.sentence() };
+    KeyRow { path: key.path(), part, takes: key.takes().to_string() }
 }
 
-fn of_app() -> Vec<Row> {
+fn of_app() -> Vec<KeyRow> {
     let plain = keys::plain_app("web", Command::new("web"));
-    let default = |row: Row| match row.path {
+    let default = |row: KeyRow| match row.path {
         // It has to be written.
-        "command" => Row { part: Part { default: None, ..row.part }, ..row },
+        "command" => KeyRow { part: SubKey { default: None, ..row.part }, ..row },
         _ => row,
     };
     let keys = keys::of_app().filter(|key| key.is_of_file());
     keys.map(|key| default(row(key, Some(&plain), &["command"]))).collect()
 }
 
-fn of_master() -> Vec<Row> {
+fn of_master() -> Vec<KeyRow> {
     let intensity = crate::config::Intensity::default();
     let all = |strategy| Description {
         apps: Vec::new(),
         strategy,
-        shutdown_timeout: super::super::Master::default().shutdown_timeout,
+        shutdown_timeout: super::super::MasterTable::default().shutdown_timeout,
         fixed: Vec::new(),
     };
     let (none, some) = (all(Strategy::None), all(Strategy::OneForOne(intensity)));
@@ -62,7 +59,7 @@ fn of_master() -> Vec<Row> {
     keys::of_master().map(|key| row(key, Some(plain(key)), &[])).collect()
 }
 
-fn of_socket() -> Vec<Row> {
+fn of_socket() -> Vec<KeyRow> {
     let plain = ListenSpec::new("http", "h:1".parse().unwrap());
     let keys = keys::of_socket();
     keys.map(|key| row(key, Some(&plain).filter(|_| key.path() != "listen"), &["listen"])).collect()
@@ -124,14 +121,14 @@ fn plain(json: &Json) -> Vec<(String, Node)> {
     json.as_object().unwrap().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect()
 }
 
-fn table(description: Option<&str>, parts: &[&Part]) -> Vec<(String, Node)> {
+fn table(description: Option<&str>, parts: &[&SubKey]) -> Vec<(String, Node)> {
     let sections = Vec::new();
     table_with(description, parts, sections)
 }
 
 fn table_with(
     description: Option<&str>,
-    parts: &[&Part],
+    parts: &[&SubKey],
     sections: Vec<(String, Node)>,
 ) -> Vec<(String, Node)> {
     let mut found: Vec<_> =
@@ -151,7 +148,7 @@ fn table_with(
     found
 }
 
-fn described(part: &Part) -> Vec<(String, Node)> {
+fn described(part: &SubKey) -> Vec<(String, Node)> {
     let mut found = rows([("description", word(part.sentence))]);
     found.extend(schema_of(&part.form));
     if let Some(default) = default(part) {
@@ -160,7 +157,7 @@ fn described(part: &Part) -> Vec<(String, Node)> {
     found
 }
 
-fn default(part: &Part) -> Option<Json> {
+fn default(part: &SubKey) -> Option<Json> {
     let text = part.default.as_deref()?;
     Some(match &part.form {
         Form::Names => json!([]),
@@ -182,7 +179,7 @@ fn schema_of(form: &Form) -> Vec<(String, Node)> {
             json!({ "type": "number", "minimum": least, "maximum": most })
         }
         Form::Number(least, _) => json!({ "type": "number", "minimum": least }),
-        Form::Time(_) => json!({ "$ref": "#/$defs/duration" }),
+        Form::Time { .. } => json!({ "$ref": "#/$defs/duration" }),
         Form::Size => json!({ "$ref": "#/$defs/someSize" }),
         Form::Text => text,
         Form::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
@@ -227,14 +224,14 @@ fn schema_of(form: &Form) -> Vec<(String, Node)> {
 }
 
 /// A table that asks by one of the keys, without those of the others.
-fn question(parts: &[Part], asked: &str) -> Vec<(String, Node)> {
-    let is_there = |part: &&Part| match part.name {
+fn question(parts: &[SubKey], asked: &str) -> Vec<(String, Node)> {
+    let is_there = |part: &&SubKey| match part.name {
         "tcp" | "http" | "exec" => part.name == asked,
         "host" | "status" => asked == "http",
         _ => true,
     };
-    let parts: Vec<Part> = parts.iter().filter(is_there).cloned().collect();
-    let parts = parts.into_iter().map(|part| Part { is_required: part.name == asked, ..part });
+    let parts: Vec<SubKey> = parts.iter().filter(is_there).cloned().collect();
+    let parts = parts.into_iter().map(|part| SubKey { is_required: part.name == asked, ..part });
     let mut found = table(None, &parts.collect::<Vec<_>>().iter().collect::<Vec<_>>());
     // An answer has a status.
     if let Some((_, Node::Rows(keys))) = found.iter_mut().find(|(key, _)| key == "properties")
@@ -287,8 +284,8 @@ fn named(description: &str, is_needed: bool, each: Vec<(String, Node)>) -> Node 
     Node::Rows(found)
 }
 
-fn parts<'r>(all: &'r [Row], section: &str) -> Vec<&'r Part> {
-    let of = |row: &&Row| row.path.rsplit_once('.').map_or("", |(section, _)| section) == section;
+fn parts<'r>(all: &'r [KeyRow], section: &str) -> Vec<&'r SubKey> {
+    let of = |row: &&KeyRow| row.path.rsplit_once('.').map_or("", |(section, _)| section) == section;
     all.iter().filter(of).map(|row| &row.part).collect()
 }
 
@@ -406,10 +403,10 @@ fn page() -> String {
     page
 }
 
-fn section(page: &mut String, head: &str, sentence: &str, all: &[Row], name: &str) {
+fn section(page: &mut String, head: &str, sentence: &str, all: &[KeyRow], name: &str) {
     write!(page, "\n{head}\n\n{sentence}\n\n").unwrap();
     *page += "| Key | Value | Default | A change takes | |\n|---|---|---|---|---|\n";
-    for Row { path, part, takes } in all {
+    for KeyRow { path, part, takes } in all {
         let (section, _) = path.rsplit_once('.').unwrap_or(("", path));
         if section == name {
             line(page, part.name, part, takes);
@@ -422,7 +419,7 @@ fn section(page: &mut String, head: &str, sentence: &str, all: &[Row], name: &st
     }
 }
 
-fn line(page: &mut String, name: &str, part: &Part, takes: &str) {
+fn line(page: &mut String, name: &str, part: &SubKey, takes: &str) {
     let default = match (&part.default, &part.form) {
         _ if part.is_required => "required".to_owned(),
         (None, _) | (_, Form::Table(_) | Form::TableOrFalse(_) | Form::Question(_)) => String::new(),
@@ -444,9 +441,8 @@ fn value(form: &Form) -> String {
         Form::Whole(least, most) => format!("{least} to {most}"),
         Form::Number(least, most) if most.is_finite() => format!("a number, {least} to {most}"),
         Form::Number(least, _) => format!("a number, at least {least}"),
-        Form::Time(Duration::ZERO) => "a time".to_owned(),
-        Form::Time(least) if *least == Duration::from_millis(1) => "a time, more than zero".to_owned(),
-        Form::Time(least) => format!("a time, at least {}", format_duration(*least)),
+        Form::Time { is_some: false } => "a time".to_owned(),
+        Form::Time { is_some: true } => "a time, more than zero".to_owned(),
         Form::Size => "a size, more than zero".to_owned(),
         Form::Text | Form::Pattern(_) => "a text".to_owned(),
         Form::Account => "a name or an id".to_owned(),
@@ -511,7 +507,7 @@ fn every_key_is_read_written_described_and_on_the_page() {
         texts.iter().map(|text| super::super::to_json(&super::super::parse(text).unwrap())).collect();
     let asked = super::asked(super::EVERY_KEY);
     let page = page();
-    for (prefix, Row { path, part, .. }) in all {
+    for (prefix, KeyRow { path, part, .. }) in all {
         assert!(asked.contains(&format!("{prefix}{path}")), "{path} is not read");
         let of_name =
             |json: &Json, name: &str| json.pointer(&format!("/{name}")).cloned().unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Whole files, right and wrong.
 
 mod arbitrary;
+mod foreign;
 mod generated;
 mod loaded;
 mod mistaken;
@@ -11,8 +12,8 @@ mod valid;
 
 use toml_edit::Document;
 
-use super::mistake::Mistakes;
 use super::root;
+use crate::config::text::mistake::Mistakes;
 
 /// What is said of a text, one mistake a line.
 fn said(text: &str) -> String {

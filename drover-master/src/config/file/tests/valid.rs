@@ -25,7 +25,7 @@ fn strings(strings: &[&str]) -> Vec<String> {
 }
 
 /// The one app of a file made by [`web`].
-fn whole(lines: &str) -> App {
+fn whole(lines: &str) -> AppTable {
     let text = web(lines);
     let mut config = parse(&text).unwrap_or_else(|error| panic!("{}", error.render("test", &text, false)));
     config.apps.remove(0)
@@ -36,11 +36,11 @@ fn app(lines: &str) -> AppSpec {
     whole(lines).spec
 }
 
-fn of(spec: AppSpec) -> App {
-    App { spec, sockets: vec![], env_files: vec![], of_machine: vec!["start.parallel", "workers"] }
+fn of(spec: AppSpec) -> AppTable {
+    AppTable { spec, sockets: vec![], env_files: vec![], of_machine: vec!["start.parallel", "workers"] }
 }
 
-fn plain_app() -> App {
+fn plain_app() -> AppTable {
     of(plain_spec())
 }
 
@@ -146,7 +146,7 @@ fn every_key_arrives_in_its_field() {
         },
         ..AppSpec::new("web", command)
     };
-    let web = App {
+    let web = AppTable {
         sockets: strings(&["admin", "http"]),
         env_files: vec!["a.env".into(), "/etc/b.env".into()],
         of_machine: vec![],
@@ -166,7 +166,7 @@ fn every_key_arrives_in_its_field() {
     };
     let second = of(second);
     let expected = Config {
-        master: Master {
+        master: MasterTable {
             name: Some("shop".into()),
             shutdown_timeout: seconds(90),
             strategy: Strategy::RestForOne(Intensity { count: 3, period: seconds(60) }),
@@ -180,7 +180,7 @@ fn every_key_arrives_in_its_field() {
 #[test]
 fn a_command_is_all_an_app_needs() {
     let config = parse("version = 1\n[app.web]\ncommand = [\"web\"]\n").unwrap();
-    assert_eq!(config, Config { master: Master::default(), sockets: vec![], apps: vec![plain_app()] });
+    assert_eq!(config, Config { master: MasterTable::default(), sockets: vec![], apps: vec![plain_app()] });
 }
 
 #[test]

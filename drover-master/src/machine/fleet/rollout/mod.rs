@@ -35,9 +35,9 @@ use std::sync::Arc;
 pub use request::Reload;
 
 use super::StartFailure;
+use crate::config::AppSpec;
 use crate::config::UpdatePolicy;
 use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
-use crate::machine::worker::Rules;
 
 /// What workers of one generation have in common.
 #[derive(Debug, Clone)]
@@ -45,13 +45,13 @@ pub struct Release {
     /// Its number.
     pub generation: Generation,
     /// How they live.
-    pub rules: Arc<Rules>,
+    pub spec: Arc<AppSpec>,
 }
 
 /// The same generation is the same release.
 impl PartialEq for Release {
     fn eq(&self, other: &Self) -> bool {
-        self.generation == other.generation && Arc::ptr_eq(&self.rules, &other.rules)
+        self.generation == other.generation && Arc::ptr_eq(&self.spec, &other.spec)
     }
 }
 

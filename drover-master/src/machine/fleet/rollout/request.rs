@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Aim, Drain, Release, ReloadFailure, Rollout, Stage};
+use crate::config::AppSpec;
 use crate::config::{Kind, UpdatePolicy};
 use crate::machine::deadlines::after;
 use crate::machine::fleet::waiting::Waiting;
 use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict};
 use crate::machine::gate::{DenyReason, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
-use crate::machine::worker::Rules;
 
 /// What a reload is to bring about.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,9 +30,9 @@ pub struct Reload {
 
 impl Reload {
     /// How many generations may live at once.
-    pub(in super::super) fn max_generations(&self, current: &Rules) -> u32 {
-        let rules = if self.is_new { &self.release.rules } else { current };
-        self.policy.as_ref().unwrap_or(&rules.update).max_generations
+    pub(in super::super) fn max_generations(&self, current: &AppSpec) -> u32 {
+        let spec = if self.is_new { &self.release.spec } else { current };
+        self.policy.as_ref().unwrap_or(&spec.update).max_generations
     }
 }
 
@@ -55,7 +55,7 @@ impl Fleet {
             }
             Doing::Starting | Doing::Started => {}
         }
-        if self.current.rules.kind == Kind::Oneshot || reload.release.rules.kind == Kind::Oneshot {
+        if self.current.spec.kind == Kind::Oneshot || reload.release.spec.kind == Kind::Oneshot {
             return self.answer(ticket, Verdict::Denied(DenyReason::Oneshot));
         }
         if self.slots.iter().any(|slot| slot.suspended) {
@@ -83,7 +83,7 @@ impl Fleet {
             (_, Err(reason)) => return self.answer(ticket, Verdict::Denied(reason)),
             (Doing::Starting | Doing::Started, Ok(slots)) => slots,
         };
-        if self.current.rules.kind == Kind::Oneshot {
+        if self.current.spec.kind == Kind::Oneshot {
             return self.answer(ticket, Verdict::Denied(DenyReason::Oneshot));
         }
         if slots.iter().any(|slot| self.slots[slot.0 as usize].suspended) {
@@ -95,7 +95,7 @@ impl Fleet {
         }
         let slots: BTreeSet<SlotIndex> =
             slots.into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
-        let policy = self.current.rules.update.clone();
+        let policy = self.current.spec.update.clone();
         // Each leaves some behind that drain, all of one generation: who does not wait would pile them up.
         if self.drains.len() >= policy.max_generations.max(2) as usize {
             return self.answer(ticket, Verdict::Denied(DenyReason::Draining));
@@ -118,7 +118,7 @@ impl Fleet {
             return;
         }
         let Reload { mut release, policy, canary, is_new } = reload;
-        if let Some(reload) = self.current.rules.reload.filter(|_| !is_new) {
+        if let Some(reload) = self.current.spec.reload.filter(|_| !is_new) {
             // The workers stay, so there are no new ones to be a canary; and what is held has both.
             let denied = match (canary, self.is_held()) {
                 (Some(_), _) => Some(DenyReason::ReloadsItself),
@@ -133,9 +133,9 @@ impl Fleet {
             };
         }
         if !is_new {
-            release.rules = Arc::clone(&self.current.rules);
+            release.spec = Arc::clone(&self.current.spec);
         }
-        let policy = policy.unwrap_or_else(|| release.rules.update.clone());
+        let policy = policy.unwrap_or_else(|| release.spec.update.clone());
         let pending = self.members().into_iter().filter(|slot| self.may_be_replaced(*slot)).collect();
         let (from, to) = (self.current.generation, release.generation);
         self.publish_app(EventKind::ReloadStarted { from, to, by: Arc::clone(by) });
@@ -181,7 +181,7 @@ impl Fleet {
             slot.is_member()
                 && slot.after_exit.is_none()
                 && slot.state != SlotState::Held
-                && (slot.state != SlotState::Completed || slot.release.rules.kind == Kind::Service)
+                && (slot.state != SlotState::Completed || slot.release.spec.kind == Kind::Service)
         })
     }
 
@@ -209,7 +209,7 @@ impl Fleet {
         }
         for worker in self.workers.values_mut() {
             if worker.identity().generation == current.generation {
-                worker.adjust(Arc::clone(&current.rules));
+                worker.adjust(Arc::clone(&current.spec));
             }
         }
         self.watch_all(now);

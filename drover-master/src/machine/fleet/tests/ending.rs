@@ -1,7 +1,7 @@
 //! The end of an app, as a whole.
 
 use super::super::*;
-use super::stage::{Manner, Stage, killed, rules, secs};
+use super::stage::{Manner, Stage, killed, secs, spec};
 use crate::config::{Protocol, RestartWhen};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
 use crate::machine::gate::{self, Admission, Request};
@@ -230,9 +230,9 @@ fn an_app_is_completed_once_every_worker_is() {
 #[test]
 fn an_app_that_is_completed_in_part_and_given_up_in_part_has_failed() {
     for crash_comes_first in [true, false] {
-        let mut rules = rules(Protocol::Drover);
-        rules.restart.when = RestartWhen::Never;
-        let mut stage = Stage::new(rules, 2, false).begun();
+        let mut spec = spec(Protocol::Drover);
+        spec.restart.when = RestartWhen::Never;
+        let mut stage = Stage::new(spec, 2, false).begun();
         let (first, second) = if crash_comes_first { (1, 0) } else { (0, 1) };
         stage.end_process(0, ExitStatus::Code(first));
         stage.end_process(1, ExitStatus::Code(second));

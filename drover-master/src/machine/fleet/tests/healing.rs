@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::super::*;
-use super::stage::{Manner, Stage, killed, rules, secs};
+use super::stage::{Manner, Stage, killed, secs, spec};
 use crate::config::{LimitReached, Protocol};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::Request;
@@ -14,10 +14,10 @@ const CRASH: ExitStatus = ExitStatus::Code(1);
 
 /// A started app of two whose slots may fail twice.
 fn limited(then: LimitReached, has_hook: bool) -> Stage {
-    let mut rules = rules(Protocol::Drover);
-    rules.restart.limit.count = NonZeroU32::new(2).unwrap();
-    rules.restart.limit.then = then;
-    Stage::new(rules, 2, has_hook).begun()
+    let mut spec = spec(Protocol::Drover);
+    spec.restart.limit.count = NonZeroU32::new(2).unwrap();
+    spec.restart.limit.then = then;
+    Stage::new(spec, 2, has_hook).begun()
 }
 
 fn hooked() -> Stage {
@@ -74,9 +74,9 @@ fn after_a_healthy_time_pauses_and_tries_count_anew() {
 
 #[test]
 fn without_a_pause_the_next_worker_is_created_in_the_same_step() {
-    let mut rules = rules(Protocol::Drover);
-    rules.restart.backoff.initial = Duration::ZERO;
-    let mut stage = Stage::new(rules, 1, false).begun();
+    let mut spec = spec(Protocol::Drover);
+    spec.restart.backoff.initial = Duration::ZERO;
+    let mut stage = Stage::new(spec, 1, false).begun();
     stage.end_process(0, killed(9));
     assert_eq!((stage.slot(0).phase, stage.pauses()), (Phase::Started, vec![(Duration::ZERO, 1)]));
 }

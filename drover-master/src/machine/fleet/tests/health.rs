@@ -4,20 +4,20 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::super::*;
-use super::stage::{Stage, rules, secs};
+use super::stage::{Stage, secs, spec};
 use crate::config::{HealthCheck, HealthPolicy, ProbeKind, Protocol, Share, UpdateOrder, UpdatePolicy};
 use crate::machine::exit::{ExitReason, KillCause};
 use crate::machine::worker::Question;
 
-/// Rules by which workers are asked every second, and one answer decides.
-fn asked(liveness: bool, readiness: bool) -> Rules {
+/// A description by which workers are asked every second, and one answer decides.
+fn asked(liveness: bool, readiness: bool) -> AppSpec {
     let mut check = HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() });
     check.probe.interval = secs(1);
     check.failures = NonZeroU32::MIN;
-    let mut rules = rules(Protocol::Drover);
-    rules.health.liveness = liveness.then(|| check.clone());
-    rules.health.readiness = readiness.then_some(check);
-    rules
+    let mut spec = spec(Protocol::Drover);
+    spec.health.liveness = liveness.then(|| check.clone());
+    spec.health.readiness = readiness.then_some(check);
+    spec
 }
 
 fn started(count: u32) -> Stage {
@@ -75,9 +75,9 @@ fn a_worker_that_fails_its_liveness_is_replaced_by_the_restart_policy() {
 
 #[test]
 fn a_start_waits_for_the_readiness_of_all_but_not_for_one_that_had_it() {
-    let mut rules = asked(false, true);
-    rules.start.parallel = NonZeroU32::new(3).unwrap();
-    let mut stage = Stage::new(rules, 3, false);
+    let mut spec = asked(false, true);
+    spec.start.parallel = NonZeroU32::new(3).unwrap();
+    let mut stage = Stage::new(spec, 3, false);
     stage.ailing.insert(SlotIndex(2), Question::Readiness);
     let start = stage.start();
     stage.settle();
@@ -159,6 +159,6 @@ fn an_unready_worker_is_the_first_to_go_when_the_app_shrinks() {
 
 #[test]
 fn rules_without_health_ask_nothing() {
-    assert_eq!(rules(Protocol::Drover).health, HealthPolicy::default());
+    assert_eq!(spec(Protocol::Drover).health, HealthPolicy::default());
     assert!(Stage::started(2).fleet.workers().all(|worker| worker.next_try().is_none()));
 }

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 
 use super::super::*;
-use super::stage::{Manner, Stage, killed, rules, secs};
+use super::stage::{Manner, Stage, killed, secs, spec};
 use crate::config::{OnStartFailure, Protocol, RestartWhen};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::Request;
@@ -59,14 +59,14 @@ const ENDS: [(End, [Fate; 3], [Fate; 3]); 5] = [
 
 /// An app of three; the workers of the slots 0 and 1 may fail, the one of slot 2 does not.
 fn stage(when: RestartWhen, app: AppIs) -> Stage {
-    let mut rules = rules(Protocol::Drover);
-    rules.start.parallel = NonZeroU32::new(3).unwrap();
-    rules.restart.when = when;
-    rules.restart.fatal_codes = vec![78];
+    let mut spec = spec(Protocol::Drover);
+    spec.start.parallel = NonZeroU32::new(3).unwrap();
+    spec.restart.when = when;
+    spec.restart.fatal_codes = vec![78];
     if app != AppIs::Starting {
-        rules.start.on_failure = OnStartFailure::KeepGoing;
+        spec.start.on_failure = OnStartFailure::KeepGoing;
     }
-    let mut stage = Stage::new(rules, 3, false);
+    let mut stage = Stage::new(spec, 3, false);
     match app {
         AppIs::Starting | AppIs::KeepingGoing => {
             stage = stage.script(0, [Manner::Dawdles]).script(1, [Manner::Dawdles]);

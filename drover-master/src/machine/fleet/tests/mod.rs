@@ -4,10 +4,12 @@
 mod ending;
 mod healing;
 mod health;
+mod histories;
 mod matrix;
 mod operations;
 mod properties;
 mod recycling;
+mod requests;
 mod rollback;
 mod rollout;
 mod scaling;

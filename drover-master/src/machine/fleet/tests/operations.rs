@@ -1,7 +1,7 @@
 //! Operations on some workers of an app that runs.
 
 use super::super::*;
-use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
+use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, RestartWhen};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
@@ -71,9 +71,9 @@ fn an_app_whose_slots_are_all_stopped_lives_and_a_start_of_it_brings_them_back()
 
 #[test]
 fn an_app_is_over_when_all_that_was_not_stopped_is_given_up() {
-    let mut rules = rules(Protocol::Drover);
-    rules.restart.when = RestartWhen::Never;
-    let mut stage = Stage::new(rules, 2, false).begun();
+    let mut spec = spec(Protocol::Drover);
+    spec.restart.when = RestartWhen::Never;
+    let mut stage = Stage::new(spec, 2, false).begun();
     stage.operate_on(SlotRequest::Stop, 0);
     stage.settle();
     assert_eq!(stage.fleet.doing(), Doing::Started);
@@ -104,9 +104,9 @@ fn a_start_does_not_wait_for_a_pending_try() {
 
 #[test]
 fn a_start_brings_back_what_was_given_up_with_a_fresh_budget() {
-    let mut rules = rules(Protocol::Drover);
-    rules.restart.when = RestartWhen::Never;
-    let mut stage = Stage::new(rules, 2, false).begun();
+    let mut spec = spec(Protocol::Drover);
+    spec.restart.when = RestartWhen::Never;
+    let mut stage = Stage::new(spec, 2, false).begun();
     stage.end_process(0, killed(11));
     assert_eq!(stage.slot(0).phase, Phase::Failed);
     let start = stage.operate_on(SlotRequest::Start, 0);

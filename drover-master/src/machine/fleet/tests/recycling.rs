@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::*;
-use super::stage::{Manner, Stage, killed, rules, secs};
+use super::stage::{Manner, Stage, killed, secs, spec};
 use crate::config::{Kind, Protocol, RecyclePolicy, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, SlotRequest};
@@ -23,9 +23,9 @@ fn by_requests(requests: u64) -> RecyclePolicy {
 }
 
 fn stage(recycle: RecyclePolicy, count: u32) -> Stage {
-    let mut rules = rules(Protocol::Drover);
-    rules.recycle = recycle;
-    Stage::new(rules, count, false)
+    let mut spec = spec(Protocol::Drover);
+    spec.recycle = recycle;
+    Stage::new(spec, count, false)
 }
 
 fn says(stage: &mut Stage, slot: u32, requests: u64) {
@@ -207,9 +207,9 @@ fn without_limits_and_for_oneshots_nothing_is_watched() {
     stage.settle();
     assert_eq!((ids(&stage), stage.fleet.next_deadline()), (vec![1, 2], None));
 
-    let mut rules = rules(Protocol::Drover);
-    (rules.kind, rules.recycle) = (Kind::Oneshot, by_age(60));
-    let stage = Stage::new(rules, 1, false).begun();
+    let mut spec = spec(Protocol::Drover);
+    (spec.kind, spec.recycle) = (Kind::Oneshot, by_age(60));
+    let stage = Stage::new(spec, 1, false).begun();
     assert_eq!(stage.fleet.next_deadline(), None);
 }
 

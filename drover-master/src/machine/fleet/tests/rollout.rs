@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::*;
-use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
+use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{OnUpdateFailure, Protocol, Share, UpdateOrder, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
@@ -82,8 +82,8 @@ fn a_second_reload_waits_and_equal_ones_that_wait_become_one() {
 fn a_newer_description_takes_the_place_of_one_that_waits() {
     let mut stage = Stage::started(2);
     stage.reload(policy(), None);
-    let older = stage.reload_to(rules(Protocol::Drover), policy(), None, true);
-    let newer = stage.reload_to(rules(Protocol::Drover), policy(), None, true);
+    let older = stage.reload_to(spec(Protocol::Drover), policy(), None, true);
+    let newer = stage.reload_to(spec(Protocol::Drover), policy(), None, true);
     assert_eq!(stage.verdict(older), interrupted("a test"));
     stage.settle();
     assert_eq!((stage.verdict(newer), stage.generations()), (Some(Verdict::Done), vec![4, 4]));
@@ -155,7 +155,7 @@ fn the_end_of_the_app_comes_before_every_reload() {
     for how in [Request::Shutdown, Request::Kill] {
         let mut stage = Stage::started(3);
         let reload = stage.reload(all_at_once(), None);
-        let waiting = stage.reload_to(rules(Protocol::Drover), policy(), None, true);
+        let waiting = stage.reload_to(spec(Protocol::Drover), policy(), None, true);
         let end = stage.end(how);
         stage.settle();
         assert_eq!(
@@ -200,7 +200,7 @@ fn an_app_that_does_not_run_takes_another_description_at_once_and_refuses_to_rel
     let mut stage = Stage::protocol(1);
     let own = stage.reload(policy(), None);
     assert_eq!(stage.verdict(own), Some(Verdict::Denied(DenyReason::NotRunning)));
-    let other = stage.reload_to(rules(Protocol::None), policy(), None, true);
+    let other = stage.reload_to(spec(Protocol::None), policy(), None, true);
     assert_eq!(stage.verdict(other), Some(Verdict::Done));
     stage.start();
     stage.settle();
@@ -228,7 +228,7 @@ fn a_suspended_slot_that_was_making_room_when_it_was_called_off_stays_suspended(
 fn a_reload_that_waits_lives_by_what_the_one_before_it_has_brought() {
     for fails in [false, true] {
         let mut stage = Stage::started(1);
-        let mut other = rules(Protocol::Drover);
+        let mut other = spec(Protocol::Drover);
         other.stop.drain_timeout = secs(77);
         if fails {
             stage = stage.script(0, [Manner::Ends(ExitStatus::Code(1))]);
@@ -237,7 +237,7 @@ fn a_reload_that_waits_lives_by_what_the_one_before_it_has_brought() {
         let second = stage.reload(policy(), None);
         stage.settle();
         assert_eq!(stage.verdict(second), Some(Verdict::Done));
-        let drains = stage.fleet.worker(stage.id_in(0)).unwrap().rules().stop.drain_timeout;
+        let drains = stage.fleet.worker(stage.id_in(0)).unwrap().spec().stop.drain_timeout;
         assert_eq!((stage.generations(), drains == secs(77)), (vec![3], !fails));
     }
 }

@@ -1,7 +1,7 @@
 //! More or fewer workers.
 
 use super::super::*;
-use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
+use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, RestartWhen, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus};
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
@@ -42,9 +42,9 @@ fn an_app_shrinks_by_draining_and_is_done_when_the_victims_are_gone() {
 
 #[test]
 fn victims_are_the_failed_then_the_unready_then_the_least_busy_then_the_youngest() {
-    let mut rules = rules(Protocol::Drover);
-    rules.restart.when = RestartWhen::Never;
-    let mut stage = Stage::new(rules, 6, false).begun();
+    let mut spec = spec(Protocol::Drover);
+    spec.restart.when = RestartWhen::Never;
+    let mut stage = Stage::new(spec, 6, false).begun();
     stage.end_process(1, killed(11));
     for (slot, in_flight) in [(0, 5), (2, 1), (3, 7), (4, 7), (5, 7)] {
         let id = stage.id_in(slot);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::*;
-use super::stage::{Stage, interrupted, killed, rules, secs};
+use super::stage::{Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, ReloadSignal, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
@@ -11,9 +11,9 @@ use crate::machine::worker::Notice;
 
 /// An app that has started, whose workers reload by SIGHUP.
 fn reloading(protocol: Protocol, count: u32) -> Stage {
-    let mut rules = rules(protocol);
-    rules.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: protocol == Protocol::Notify });
-    Stage::new(rules, count, false).begun()
+    let mut spec = spec(protocol);
+    spec.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: protocol == Protocol::Notify });
+    Stage::new(spec, count, false).begun()
 }
 
 fn reload(stage: &mut Stage) -> TicketId {
@@ -84,7 +84,7 @@ fn one_that_dies_of_it_fails_the_reload_and_is_healed() {
         let mut stage = reloading(protocol, 2);
         let ticket = reload(&mut stage);
         stage.end_process(0, ExitStatus::Code(1));
-        assert_eq!(failure(&stage, ticket), "worker 0 exited with code 1 while started");
+        assert_eq!(failure(&stage, ticket), "worker 0 exited with code 1 while ready");
         stage.pass(secs(60));
         assert_eq!((stage.fleet.status().ready, reloaded(&stage).len()), (2, 0));
     }
@@ -104,9 +104,9 @@ fn one_that_is_restarted_meanwhile_has_the_new_configuration_and_the_next_is_tol
 #[test]
 fn one_that_is_suspended_meanwhile_holds_nobody_up() {
     let mut stage = reloading(Protocol::Notify, 1);
-    let mut rules = (*stage.fleet.current.rules).clone();
-    rules.suspend = Some(crate::config::SuspendSignals { signal: 10, resume_signal: 12 });
-    stage.fleet.current.rules = Arc::new(rules);
+    let mut spec = (*stage.fleet.current.spec).clone();
+    spec.suspend = Some(crate::config::SuspendSignals { signal: 10, resume_signal: 12 });
+    stage.fleet.current.spec = Arc::new(spec);
     stage.adjust();
     let ticket = reload(&mut stage);
     stage.operate_on(SlotRequest::Suspend, 0);
@@ -151,8 +151,8 @@ fn a_second_one_waits_for_the_first_and_a_canary_is_denied() {
 #[test]
 fn another_description_replaces_the_workers_all_the_same() {
     let mut stage = reloading(Protocol::Notify, 2);
-    let mut other = rules(Protocol::Notify);
-    other.reload = stage.fleet.current.rules.reload;
+    let mut other = spec(Protocol::Notify);
+    other.reload = stage.fleet.current.spec.reload;
     let ticket = stage.reload_to(other, UpdatePolicy::default(), None, true);
     stage.settle();
     assert_eq!((stage.verdict(ticket), stage.generations()), (Some(Verdict::Done), vec![2, 2]));

@@ -1,15 +1,14 @@
 //! A fleet, its clock, and a kernel that plays the processes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::witness::{Wanted, Witness};
-use crate::config::{AppSpec, Backoff, Command, Protocol, UpdatePolicy};
+use super::witness::Witness;
+use crate::config::{AppSpec, Backoff, Command, Protocol};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
-use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::{Identity, Notice, Question, Said, WorkerAction};
 
 /// How a process behaves.
@@ -55,7 +54,7 @@ pub(super) struct Stage {
     /// What the hook was asked: who ended, and what the policy would do.
     pub(super) asked: Vec<(Identity, ExitDecision)>,
     pub(super) witness: Witness,
-    tickets: u64,
+    pub(super) tickets: u64,
     /// Whether workers take work again after they have drained.
     pub(super) can_resume: bool,
     /// Slots whose workers fail what they are asked of their health, and which question.
@@ -71,22 +70,22 @@ fn origin() -> Instant {
     Instant::now()
 }
 
-/// Rules without chance: pauses of 1, 2, 4 … 30 s, no heartbeat, `parallel` = 2, and everything else at its default.
-pub(super) fn rules(protocol: Protocol) -> Rules {
-    let mut rules = Rules::from(&AppSpec::new("app", Command::new("app")));
-    rules.heartbeat = None;
-    rules.protocol = protocol;
-    rules.start.parallel = NonZeroU32::new(2).unwrap();
-    rules.restart.backoff = Backoff { initial: Duration::from_secs(1), jitter: 0.0, ..rules.restart.backoff };
-    rules
+/// A description without chance: pauses of 1, 2, 4 … 30 s, no heartbeat, `parallel` = 2, and everything else at its default.
+pub(super) fn spec(protocol: Protocol) -> AppSpec {
+    let mut spec = AppSpec::new("app", Command::new("app"));
+    spec.heartbeat = None;
+    spec.protocol = protocol;
+    spec.start.parallel = NonZeroU32::new(2).unwrap();
+    spec.restart.backoff = Backoff { initial: Duration::from_secs(1), jitter: 0.0, ..spec.restart.backoff };
+    spec
 }
 
 impl Stage {
-    pub(super) fn new(rules: Rules, count: u32, has_hook: bool) -> Self {
-        let longest_pause = rules.restart.backoff.max;
+    pub(super) fn new(spec: AppSpec, count: u32, has_hook: bool) -> Self {
+        let longest_pause = spec.restart.backoff.max;
         let rng = fastrand::Rng::with_seed(1);
         Self {
-            fleet: Fleet::new(Arc::new(rules), count, has_hook, rng),
+            fleet: Fleet::new(Arc::new(spec), count, has_hook, rng),
             now: origin(),
             manners: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -105,11 +104,11 @@ impl Stage {
     }
 
     pub(super) fn protocol(count: u32) -> Self {
-        Self::new(rules(Protocol::Drover), count, false)
+        Self::new(spec(Protocol::Drover), count, false)
     }
 
     pub(super) fn plain(count: u32) -> Self {
-        Self::new(rules(Protocol::None), count, false)
+        Self::new(spec(Protocol::None), count, false)
     }
 
     /// An app of protocol workers that has started.
@@ -180,7 +179,7 @@ impl Stage {
         if let Manner::Ends(status) = manner {
             return self.ends_with(id, status);
         }
-        let protocol = self.fleet.workers.get(&id).map(|worker| worker.rules().protocol);
+        let protocol = self.fleet.workers.get(&id).map(|worker| worker.spec().protocol);
         if protocol == Some(Protocol::Notify) && manner != Manner::Dawdles {
             self.happens(id, WorkerInput::Notified(Notice::Ready));
         }
@@ -314,101 +313,9 @@ impl Stage {
         self.clock(until - self.now);
     }
 
-    fn ticket(&mut self, wanted: Wanted) -> TicketId {
-        self.tickets += 1;
-        let ticket = TicketId(self.tickets);
-        self.witness.will_wait(ticket, wanted);
-        ticket
-    }
-
-    /// Asks for a change of some workers.
-    pub(super) fn operate(&mut self, request: SlotRequest, target: Target) -> TicketId {
-        let ticket = self.ticket(Wanted::Workers(Some(request)));
-        self.feed(FleetInput::OperationRequested { ticket, request, target, by: "a test".into() });
-        ticket
-    }
-
-    /// The same of one slot.
-    pub(super) fn operate_on(&mut self, request: SlotRequest, slot: u32) -> TicketId {
-        self.operate(request, Target::Slot(SlotIndex(slot)))
-    }
-
-    pub(super) fn scale(&mut self, count: Count) -> TicketId {
-        self.scale_with(count, BTreeSet::new())
-    }
-
-    /// The same while connections wait in the queues of these slots.
-    pub(super) fn scale_with(&mut self, count: Count, queued: BTreeSet<SlotIndex>) -> TicketId {
-        let ticket = self.ticket(Wanted::Count);
-        self.feed(FleetInput::ScaleRequested { ticket, count, queued, by: "a test".into() });
-        ticket
-    }
-
-    /// Asks for a reload by these rules.
-    pub(super) fn reload(&mut self, policy: UpdatePolicy, canary: Option<u32>) -> TicketId {
-        self.reload_to(rules(self.fleet.current.rules.protocol), policy, canary, false)
-    }
-
-    pub(super) fn reload_to(
-        &mut self,
-        rules: Rules,
-        policy: UpdatePolicy,
-        canary: Option<u32>,
-        is_new: bool,
-    ) -> TicketId {
-        let ticket = self.ticket(Wanted::Replacement);
-        let release = Release { generation: self.fleet.next_generation(), rules: Arc::new(rules) };
-        let reload = Box::new(Reload { release, policy: Some(policy), canary, is_new });
-        self.feed(FleetInput::ReloadRequested { ticket, reload, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn renew(&mut self, target: Target) -> TicketId {
-        let ticket = self.ticket(Wanted::Replacement);
-        self.feed(FleetInput::RenewalRequested { ticket, target, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn promote(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::Replacement);
-        self.feed(FleetInput::PromotionRequested { ticket, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn abort(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::Word);
-        self.feed(FleetInput::AbortRequested { ticket, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn adjust(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::Word);
-        let release = self.fleet.current.clone();
-        self.feed(FleetInput::AdjustmentRequested { ticket, release });
-        ticket
-    }
-
     /// The generations of the slots' own workers.
     pub(super) fn generations(&self) -> Vec<u64> {
         self.fleet.slots().into_iter().map(|slot| self.slot(slot.0).generation.0).collect()
-    }
-
-    pub(super) fn send_signal(&mut self, target: Target, signal: i32) -> TicketId {
-        let ticket = self.ticket(Wanted::Workers(None));
-        self.feed(FleetInput::SignalRequested { ticket, target, signal, by: "a test".into() });
-        ticket
-    }
-
-    pub(super) fn start(&mut self) -> TicketId {
-        let ticket = self.ticket(Wanted::App(Request::Start));
-        self.feed(FleetInput::StartRequested { ticket });
-        ticket
-    }
-
-    pub(super) fn end(&mut self, how: Request) -> TicketId {
-        let ticket = self.ticket(Wanted::App(how));
-        self.feed(FleetInput::EndRequested { ticket, how, by: "a test".into() });
-        ticket
     }
 
     pub(super) fn verdict(&self, ticket: TicketId) -> Option<Verdict> {

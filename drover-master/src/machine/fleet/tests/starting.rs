@@ -1,7 +1,7 @@
 //! The start of an app, as a whole.
 
 use super::super::*;
-use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
+use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Kind, OnStartFailure, Protocol, RestartWhen};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep};
 use crate::machine::gate::{DenyReason, Request};
@@ -9,9 +9,9 @@ use crate::machine::gate::{DenyReason, Request};
 const CRASH: Manner = Manner::Ends(ExitStatus::Code(1));
 
 fn keep_going(count: u32) -> Stage {
-    let mut rules = rules(Protocol::Drover);
-    rules.start.on_failure = OnStartFailure::KeepGoing;
-    Stage::new(rules, count, false)
+    let mut spec = spec(Protocol::Drover);
+    spec.start.on_failure = OnStartFailure::KeepGoing;
+    Stage::new(spec, count, false)
 }
 
 /// The reason of a start that failed, and the slot.
@@ -105,9 +105,9 @@ fn a_start_fails_fast_with_every_kind_of_early_end() {
 #[test]
 fn a_plain_worker_that_completes_at_once_does_not_fail_the_start_unless_it_is_always_to_run() {
     for (when, verdict_is_done) in [(RestartWhen::OnFailure, true), (RestartWhen::Always, false)] {
-        let mut rules = rules(Protocol::None);
-        rules.restart.when = when;
-        let mut stage = Stage::new(rules, 2, false).script(0, [Manner::Ends(ExitStatus::Code(0))]);
+        let mut spec = spec(Protocol::None);
+        spec.restart.when = when;
+        let mut stage = Stage::new(spec, 2, false).script(0, [Manner::Ends(ExitStatus::Code(0))]);
         let start = stage.start();
         stage.settle();
         stage.pass(secs(2));
@@ -167,10 +167,10 @@ fn a_start_that_keeps_going_tries_again_until_every_worker_is_ready() {
 
 #[test]
 fn a_start_that_keeps_going_counts_a_slot_that_was_given_up_as_settled() {
-    let mut rules = rules(Protocol::Drover);
-    rules.start.on_failure = OnStartFailure::KeepGoing;
-    rules.restart.when = RestartWhen::Never;
-    let mut stage = Stage::new(rules, 2, false).script(0, [CRASH]);
+    let mut spec = spec(Protocol::Drover);
+    spec.start.on_failure = OnStartFailure::KeepGoing;
+    spec.restart.when = RestartWhen::Never;
+    let mut stage = Stage::new(spec, 2, false).script(0, [CRASH]);
     let start = stage.start();
     stage.settle();
     assert_eq!(stage.verdict(start), Some(Verdict::Done));
@@ -179,10 +179,10 @@ fn a_start_that_keeps_going_counts_a_slot_that_was_given_up_as_settled() {
 
 #[test]
 fn a_start_of_which_only_given_up_slots_are_left_is_not_done() {
-    let mut rules = rules(Protocol::Drover);
-    rules.start.on_failure = OnStartFailure::KeepGoing;
-    rules.restart.when = RestartWhen::Never;
-    let mut stage = Stage::new(rules, 2, false).script(0, [CRASH]).script(1, [Manner::NoSpawn]);
+    let mut spec = spec(Protocol::Drover);
+    spec.start.on_failure = OnStartFailure::KeepGoing;
+    spec.restart.when = RestartWhen::Never;
+    let mut stage = Stage::new(spec, 2, false).script(0, [CRASH]).script(1, [Manner::NoSpawn]);
     let start = stage.start();
     stage.settle();
     assert_eq!(stage.verdict(start), interrupted("failed: the restart policy says never"));
@@ -232,9 +232,9 @@ fn a_process_that_comes_to_be_after_the_shutdown_is_ended_at_once() {
 #[test]
 fn a_start_does_not_wait_for_a_process_that_outlives_sigkill() {
     for on_failure in [OnStartFailure::FailFast, OnStartFailure::KeepGoing] {
-        let mut rules = rules(Protocol::Drover);
-        rules.start.on_failure = on_failure;
-        let mut stage = Stage::new(rules, 1, false).script(0, [Manner::Stuck]);
+        let mut spec = spec(Protocol::Drover);
+        spec.start.on_failure = on_failure;
+        let mut stage = Stage::new(spec, 1, false).script(0, [Manner::Stuck]);
         let start = stage.start();
         stage.tell_one(0);
         // It is there, but never says that it is ready: 30 s, then 5 s after SIGTERM, then 10 s after SIGKILL.
@@ -251,10 +251,10 @@ fn a_start_does_not_wait_for_a_process_that_outlives_sigkill() {
 
 /// Plain workers that do one thing and end.
 fn oneshot(count: u32) -> Stage {
-    let mut rules = rules(Protocol::None);
-    rules.kind = Kind::Oneshot;
-    rules.start.timeout = secs(60);
-    Stage::new(rules, count, false)
+    let mut spec = spec(Protocol::None);
+    spec.kind = Kind::Oneshot;
+    spec.start.timeout = secs(60);
+    Stage::new(spec, count, false)
 }
 
 #[test]

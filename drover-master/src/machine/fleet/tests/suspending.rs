@@ -1,7 +1,7 @@
 //! Workers that take no work for a while.
 
 use super::super::*;
-use super::stage::{Manner, Stage, interrupted, killed, rules, secs};
+use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, SuspendSignals};
 use crate::machine::gate::{DenyReason, SlotRequest};
 
@@ -110,9 +110,9 @@ fn plain_workers_are_suspended_by_their_signals_or_not_at_all() {
     let mut stage = Stage::plain(1).begun();
     let refused = stage.operate_on(SlotRequest::Suspend, 0);
     assert_eq!(stage.verdict(refused), Some(Verdict::Denied(DenyReason::CantSuspend)));
-    let mut rules = rules(Protocol::None);
-    rules.suspend = Some(SuspendSignals { signal: 10, resume_signal: 12 });
-    let mut stage = Stage::new(rules, 1, false).begun();
+    let mut spec = spec(Protocol::None);
+    spec.suspend = Some(SuspendSignals { signal: 10, resume_signal: 12 });
+    let mut stage = Stage::new(spec, 1, false).begun();
     let suspend = stage.operate_on(SlotRequest::Suspend, 0);
     assert_eq!((stage.verdict(suspend), stage.slot(0).phase), (Some(Verdict::Done), Phase::Stopped));
     let resume = stage.operate_on(SlotRequest::Resume, 0);

@@ -157,11 +157,8 @@ impl Witness {
         let timed = fleet.workers().filter(|worker| worker.is_timed()).count();
         assert_eq!(fleet.counts.timed, timed, "how many have to do something in time");
         let starting = in_phase(Phase::Initialized) + in_phase(Phase::Starting);
-        if fleet.current.rules.protocol == Protocol::Drover {
-            assert!(
-                starting <= fleet.current.rules.start.parallel.get() as usize,
-                "{starting} start at once"
-            );
+        if fleet.current.spec.protocol == Protocol::Drover {
+            assert!(starting <= fleet.current.spec.start.parallel.get() as usize, "{starting} start at once");
         }
         for worker in fleet.workers() {
             let stays = matches!(worker.state(), State::Initialized { .. } | State::Started);

@@ -1,0 +1,116 @@
+//! Values with keys of their own, which are changed as a whole.
+
+#[cfg(feature = "file")]
+use toml_edit::{Item, value as item};
+
+use super::form::{Form, SubKey};
+use super::key::Key;
+use super::kind::{ValueFault, ValueKind};
+#[cfg(feature = "file")]
+use crate::config::text::{
+    mistake::Mistakes,
+    reader::KeyValue,
+    tables::{header, inline},
+};
+
+/// A value with keys of its own, which is changed as a whole.
+pub(super) struct SubTable<V: 'static> {
+    pub(super) keys: &'static [Key<V>],
+    /// The keys without which there is none, and what helps.
+    pub(super) required: &'static [(&'static str, &'static str)],
+    /// What it is unless it is set.
+    pub(super) default: fn() -> V,
+    /// Whether a key that is left out has a value of its own.
+    pub(super) has_defaults: bool,
+    /// Whether a file has it in one line.
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "only a file's writer asks"))]
+    pub(super) is_inline: bool,
+    pub(super) shown: fn(&V) -> Option<String>,
+    pub(super) form: fn(Vec<SubKey>) -> Form,
+}
+
+impl<V: Clone> ValueKind<V> for SubTable<V> {
+    fn shown(&self, value: &V) -> Option<String> {
+        (self.shown)(value)
+    }
+
+    fn form(&self) -> Form {
+        let default = self.has_defaults.then(self.default);
+        let part = |key: &Key<V>| SubKey {
+            name: key.path,
+            form: key.form(),
+            default: default.as_ref().and_then(|default| key.shown(default)),
+            is_required: self.required.iter().any(|(name, _)| *name == key.path),
+            sentence: key.sentence,
+        };
+        (self.form)(self.keys.iter().map(part).collect())
+    }
+
+    fn fault(&self, value: &V) -> Option<ValueFault> {
+        self.keys.iter().find_map(|key| {
+            let ValueFault { below, what } = key.fault(value)?;
+            Some(ValueFault { below: format!(".{}{below}", key.path), what })
+        })
+    }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(&self, now: Option<&V>, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<V> {
+        let mut value = now.cloned().unwrap_or_else(self.default);
+        let is_whole = entry.section(mistakes, |table| {
+            self.keys.iter().fold(true, |is_whole, key| {
+                let required = self.required.iter().find(|(name, _)| *name == key.path());
+                key.ask(table, key.path(), required.map(|(_, help)| *help), &mut value) && is_whole
+            })
+        });
+        // One that has to be there and is not leaves nothing to go on with.
+        (is_whole || self.required.is_empty()).then_some(value)
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, value: &V) -> Option<Item> {
+        let rows = self.keys.iter().filter_map(|key| Some((key.path(), key.write(value)?)));
+        Some(if self.is_inline { inline(rows) } else { header(rows) })
+    }
+}
+
+/// A table, or `false` for none.
+pub(super) struct OrFalse<V: 'static>(pub(super) SubTable<V>);
+
+impl<V: Clone> ValueKind<Option<V>> for OrFalse<V> {
+    fn shown(&self, value: &Option<V>) -> Option<String> {
+        self.0.shown(value.as_ref()?)
+    }
+
+    fn form(&self) -> Form {
+        self.0.form()
+    }
+
+    fn fault(&self, value: &Option<V>) -> Option<ValueFault> {
+        self.0.fault(value.as_ref()?)
+    }
+
+    #[cfg(feature = "file")]
+    fn read<'t>(
+        &self,
+        now: Option<&Option<V>>,
+        entry: &KeyValue<'t>,
+        mistakes: &mut Mistakes<'t>,
+    ) -> Option<Option<V>> {
+        match entry.item.as_bool() {
+            Some(false) => Some(None),
+            Some(true) => Some(Some((self.0.default)())),
+            None if !entry.item.is_table_like() => {
+                entry
+                    .mistype(mistakes, "a table or `false`")
+                    .help("write for example `heartbeat = { interval = \"5s\", misses = 3 }`");
+                None
+            }
+            None => self.0.read(now.and_then(Option::as_ref), entry, mistakes).map(Some),
+        }
+    }
+
+    #[cfg(feature = "file")]
+    fn write(&self, value: &Option<V>) -> Option<Item> {
+        value.as_ref().map_or_else(|| Some(item(false)), |value| self.0.write(value))
+    }
+}

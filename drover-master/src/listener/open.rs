@@ -1,0 +1,179 @@
+//! A listener that is open: one socket for all workers.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::error::ListenError;
+use super::host::{first_of_host, open_tcp};
+use super::socket::{Port, bind_udp, end, is_shut_down, listen_again, set_backlog};
+use super::unix_path::UnixPath;
+use crate::config::{ListenAddr, ListenSpec};
+
+/// A listener that is open.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub name: String,
+    /// Where it listens in truth: with the port that the kernel chose, if it was left to it.
+    pub addr: ListenAddr,
+    /// The one that new workers get.
+    socket: Mutex<Arc<OwnedFd>>,
+    backlog: AtomicU32,
+    /// Who opened it.
+    origin: Origin,
+}
+
+/// Who opened a listener, and so what becomes of it at its end.
+#[derive(Debug)]
+pub(super) enum Origin {
+    Own,
+    /// Unlinks the path on drop.
+    OwnPath(UnixPath),
+    /// A service manager, which may need it again.
+    Inherited,
+}
+
+impl Listener {
+    /// Opens a listener. A host name is resolved here, by the system's resolver, for which the caller waits at most 5 s: nothing
+    /// of the app runs yet.
+    pub(crate) fn open(spec: &ListenSpec) -> Result<Self, ListenError> {
+        match &spec.addr {
+            ListenAddr::Tcp(addr) => {
+                let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
+                Ok(Self::new(spec, addr.into(), Arc::new(socket), Origin::Own))
+            }
+            ListenAddr::Udp(addr) => {
+                let (socket, addr) = first_of_host(spec, addr, bind_udp)?;
+                let addr = ListenAddr::Udp(addr.to_string());
+                Ok(Self::new(spec, addr, Arc::new(socket), Origin::Own))
+            }
+            ListenAddr::Unix(path) => {
+                let failed = |source| ListenError::Path { name: spec.name.clone(), source };
+                let path = UnixPath::claim(path).map_err(failed)?;
+                let socket = path.listen(spec.backlog).map_err(failed)?;
+                Ok(Self::new(spec, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(path)))
+            }
+        }
+    }
+
+    pub(super) fn new(spec: &ListenSpec, addr: ListenAddr, socket: Arc<OwnedFd>, origin: Origin) -> Self {
+        let (name, backlog) = (spec.name.clone(), AtomicU32::new(spec.backlog));
+        Self { name, addr, socket: Mutex::new(socket), backlog, origin }
+    }
+
+    /// What new workers get.
+    pub(crate) fn socket(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.socket.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Listens again if somebody has shut it down: with TCP on the same socket, which all who have it serve on; with a Unix socket on
+    /// another. None if nobody has.
+    pub(super) fn renew(&self) -> Option<io::Result<()>> {
+        let socket = self.socket();
+        if !is_shut_down(&socket) {
+            return None;
+        }
+        Some(match (&self.addr, &self.origin) {
+            (ListenAddr::Tcp(addr), _) => match addr.parse() {
+                Ok(bound) => listen_again(&socket, bound, self.backlog()).map_err(io::Error::from),
+                Err(_) => Err(io::ErrorKind::InvalidInput.into()),
+            },
+            (ListenAddr::Unix(_), Origin::OwnPath(path)) => {
+                self.replace(path, || is_shut_down(&self.socket()))
+            }
+            (ListenAddr::Unix(_), _) => {
+                Err(io::Error::other("it was handed over; have the one who opened it open it again"))
+            }
+            (ListenAddr::Udp(_), _) => {
+                Err(io::Error::other("a UDP socket stays as it is; stop the app and start it again"))
+            }
+        })
+    }
+
+    /// The same if its path was taken away. Reads and writes the file system.
+    pub(super) fn restore(&self) -> Option<io::Result<()>> {
+        match &self.origin {
+            Origin::OwnPath(path) if !path.is_there() => Some(self.replace(path, || !path.is_there())),
+            _ => None,
+        }
+    }
+
+    /// Opens another socket, if one is still needed: the driver, which hears of a shutdown, and who looks after the path, which is
+    /// gone for a moment while it is made again, may come at the same time.
+    pub(super) fn replace(&self, path: &UnixPath, is_needed: impl Fn() -> bool) -> io::Result<()> {
+        let _turn = path.turn();
+        if !is_needed() {
+            return Ok(());
+        }
+        let new = path.listen_again(self.backlog()).map_err(io::Error::other)?;
+        *self.socket.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        Ok(())
+    }
+
+    /// The files that have to be there for it.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        match &self.origin {
+            Origin::OwnPath(path) => path.files(),
+            Origin::Own | Origin::Inherited => Vec::new(),
+        }
+    }
+
+    pub(super) fn backlog(&self) -> u32 {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_backlog(&self, backlog: u32) -> Result<(), ListenError> {
+        self.backlog.store(backlog, Ordering::Relaxed);
+        set_backlog(&self.socket(), backlog).map_err(|error| ListenError::Failed {
+            name: self.name.clone(),
+            addr: self.addr.clone(),
+            source: error.into(),
+        })
+    }
+}
+
+/// Nobody may queue where nobody serves any more. Closing alone would not do: a process that a worker left behind in a
+/// session of its own may hold the socket for ever, and a child that another thread is just making holds it for a moment.
+///
+/// Not so what was inherited: it would be ended for whoever has opened it, for ever.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if !matches!(self.origin, Origin::Inherited) {
+            end(&self.socket());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::os::fd::AsRawFd as _;
+
+    use nix::sys::socket::{Shutdown, shutdown};
+
+    use super::*;
+
+    #[test]
+    fn a_listener_that_somebody_shut_down_is_opened_again_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let unix = format!("unix:{}", dir.path().join("x.sock").display());
+        for (addr, is_same) in [("127.0.0.1:0", true), (&*unix, false)] {
+            for how in [Shutdown::Read, Shutdown::Both] {
+                let listener = Listener::open(&ListenSpec::new("http", addr.parse().unwrap())).unwrap();
+                let connects = || match &listener.addr {
+                    ListenAddr::Unix(path) => std::os::unix::net::UnixStream::connect(path).map(drop),
+                    addr => TcpStream::connect(addr.to_string()).map(drop),
+                };
+                assert!(listener.renew().is_none());
+                let socket = listener.socket();
+                shutdown(socket.as_raw_fd(), how).unwrap();
+                assert!(connects().is_err());
+                assert!(matches!(listener.renew(), Some(Ok(()))));
+                connects().unwrap();
+                assert_eq!(Arc::ptr_eq(&socket, &listener.socket()), is_same);
+            }
+        }
+    }
+}

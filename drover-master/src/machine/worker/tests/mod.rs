@@ -1,0 +1,10 @@
+//! One worker, on a simulated clock.
+
+mod ending;
+mod health;
+mod heartbeat;
+mod life;
+mod notified;
+mod remains;
+mod starting;
+mod transitions;

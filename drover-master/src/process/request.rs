@@ -1,0 +1,83 @@
+//! What is asked of the thread that makes processes, and what it answers.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::tree::Tree;
+use crate::config::{Command, Output};
+use crate::machine::exit::SpawnStep;
+
+/// A process to make.
+pub(crate) struct SpawnRequest {
+    pub app: Arc<str>,
+    pub command: Command,
+    pub output: Output,
+    /// The words of the master, `DROVER_…` and `LISTEN_…`.
+    pub words: Vec<(&'static str, OsString)>,
+    /// The listeners, to become descriptors 3, 4, ….
+    pub sockets: Vec<Arc<OwnedFd>>,
+    /// Its descriptor 0.
+    pub stdin: StdinSource,
+    pub notify: NotifyBy,
+    pub parent_death_signal: Option<i32>,
+    /// Called on the maker's thread. It has to be quick, and to take or drop what it is given.
+    pub done: Box<dyn FnOnce(Result<Spawned, SpawnFailure>) + Send>,
+}
+
+/// What a child reads as its standard input.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum StdinSource {
+    /// `/dev/null`.
+    #[default]
+    Null,
+    /// A pipe of its own that does not end.
+    Open,
+    Socket(Arc<OwnedFd>),
+}
+
+/// What only the child itself can be given of what it notifies the master by. Default: nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NotifyBy {
+    /// What it says by that it is ready, and the number it has there.
+    pub fd: Option<(Arc<OwnedFd>, u32)>,
+    /// Whether it is told by `WATCHDOG_PID` that it is the one who is watched.
+    pub tells_watchdog_pid: bool,
+}
+
+/// A process that was made.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    pub tree: Tree,
+    /// The reading ends of its stdout and stderr, where they are captured.
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
+}
+
+/// Why one could not be made.
+#[derive(Debug, Clone)]
+pub(crate) struct SpawnFailure {
+    pub step: SpawnStep,
+    pub errno: i32,
+    /// A sentence for people.
+    pub sentence: String,
+}
+
+impl SpawnFailure {
+    /// The request did not even reach a thread that makes processes.
+    pub(super) fn refused(error: &io::Error) -> Self {
+        Self {
+            step: SpawnStep::Prepare,
+            errno: error.raw_os_error().unwrap_or(libc::EAGAIN),
+            sentence: format!("the spawner can't take another request: {error}"),
+        }
+    }
+}
+
+impl fmt::Debug for SpawnRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnRequest").field("command", &self.command).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! What a handle is asked for: what runs, what another description would change, and that it be changed.
+
+use std::hash::BuildHasher as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::error::{ApplyError, PlanError};
+use super::reread::Reading;
+use super::step::Steps;
+use crate::config::{Change, ConfigError, Description, changes};
+use crate::supervision::handle::{Request, SupervisorHandle};
+
+/// How long it may take to read a description. A file on a dead disk does not hold a session.
+const READ: Duration = Duration::from_secs(10);
+
+/// What is to be changed, and what takes it: nothing has been done.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Planned {
+    /// Every difference.
+    pub changes: Vec<Change>,
+    /// Tells this plan from others of the same supervisor: equal ones have the same. Values of the environment, which are
+    /// not shown, tell too.
+    pub id: u64,
+    wanted: Description,
+}
+
+impl SupervisorHandle {
+    /// Everything as it runs: the descriptions that apps were brought to, with the numbers of workers that they were scaled to.
+    pub fn description(&self) -> Description {
+        self.roster.description()
+    }
+
+    /// Compares what runs with a description.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if that is invalid.
+    pub fn compare(&self, mut wanted: Description) -> Result<Planned, ConfigError> {
+        wanted.check()?;
+        // Here it may wait; where apps are made it may not.
+        for app in &mut wanted.apps {
+            app.look_up_account()?;
+        }
+        let changes = changes(&self.roster.description(), &wanted);
+        let environments: Vec<_> = wanted.apps.iter().map(|app| (&app.name, &app.command.env)).collect();
+        let id = self.hasher.hash_one((&changes, environments));
+        Ok(Planned { changes, id, wanted })
+    }
+
+    /// Reads a file, or the one that everything was started from, and compares.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`].
+    pub(crate) async fn reread(
+        &self,
+        file: Option<PathBuf>,
+        coloured: bool,
+    ) -> Result<(PathBuf, Planned), PlanError> {
+        let reader = self.reader.clone().ok_or(PlanError::NoFile)?;
+        let handle = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let Reading { file, description } =
+                reader.reread(file.as_deref(), coloured).map_err(|text| PlanError::Refused { text })?;
+            // The names of users may be asked of a network.
+            Ok((file, handle.compare(description)?))
+        });
+        match tokio::time::timeout(READ, read).await {
+            Ok(Ok(read)) => read,
+            // The reader has panicked, which the runtime has told.
+            Ok(Err(_)) => Err(PlanError::Refused { text: "the file could not be read".to_owned() }),
+            Err(_) => Err(PlanError::Slow { limit: READ }),
+        }
+    }
+
+    /// Brings everything to what was planned, with the least that each app needs; what has changed since is brought to it too.
+    /// Resolved means that it has begun: the verdicts come by the [`Steps`]. What only a restart of the master changes is left
+    /// as it is.
+    ///
+    /// An app that has to be stopped and started gets another [`Master`](crate::Master), without the hook of the first one.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`]: nothing has been touched.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels nothing.
+    pub async fn apply(&self, planned: Planned, by: impl Into<Arc<str>>) -> Result<Steps, ApplyError> {
+        let (begun, answer) = oneshot::channel();
+        let request = Request::Apply { wanted: Box::new(planned.wanted), by: by.into(), begun };
+        self.requests.send(request).await.map_err(|_| ApplyError::Gone)?;
+        answer.await.unwrap_or(Err(ApplyError::Gone))
+    }
+}
