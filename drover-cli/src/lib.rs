@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use drover_master::logging::LevelFilter;
+use drover_master::logging::Level;
 
 pub use drover_master::config::file as config;
 pub use exit_status::ExitStatus;
@@ -57,17 +57,17 @@ fn tell_where_a_command_stands(error: &mut clap::Error, args: &[OsString]) {
     let is_run = args.iter().any(|arg| arg == "run");
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return };
     if is_run && error.kind() == ErrorKind::UnknownArgument && !word.starts_with('-') {
-        let tip = format!("the command stands after `--`: drover run -- {word}");
+        let tip = format!("put the command after `--`: drover run -- {word}");
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
 }
 
 /// What `-v` asks for; `DROVER_LOG` overrules it.
-fn level(verbose: u8) -> LevelFilter {
+fn level(verbose: u8) -> Level {
     match verbose {
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+        0 => Level::Warn,
+        1 => Level::Debug,
+        _ => Level::Trace,
     }
 }
 

@@ -15,8 +15,8 @@
 //! use drover_conform::worker;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), worker::RunError> {
-//! let run = worker::Run {
+//! # async fn main() -> Result<(), worker::WorkerRunError> {
+//! let run = worker::WorkerRun {
 //!     settings: worker::Settings::new(["./my-worker", "--its", "args"]),
 //!     cases: worker::cases().filter(|case| case.group() == "LC").collect(),
 //!     jobs: 4,

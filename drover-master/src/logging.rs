@@ -12,15 +12,42 @@
 //! | `drover::control` | requests of the command line |
 //! | `drover::output` | trouble with what workers print |
 
+use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 
-pub use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::process::say_aside;
+
+/// How much is traced: this, and what is graver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// What is broken.
+    Error,
+    /// What somebody should know.
+    Warn,
+    /// What happens to apps.
+    Info,
+    /// What happens to workers.
+    Debug,
+    /// Every message.
+    Trace,
+}
+
+impl Level {
+    const fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
 
 /// Why traces can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -35,14 +62,14 @@ pub enum LoggingError {
         text: String,
         /// What is wrong with it.
         #[source]
-        source: ParseError,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The program has a subscriber already.
     #[error("traces are set up already")]
-    Twice(#[from] TryInitError),
+    Twice(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// Prints what `DROVER_LOG` and `DEBUG` ask for. Without `DROVER_LOG`, `default` and above; [`LevelFilter::WARN`] is quiet.
+/// Prints what `DROVER_LOG` and `DEBUG` ask for. Without `DROVER_LOG`, `default` and what is graver; [`Level::Warn`] is quiet.
 ///
 /// A trace never waits for a stderr that nobody reads: it is written by a thread of its own, and what that can't keep is counted.
 /// Call [`flush_output`](crate::flush_output) before the process ends.
@@ -50,20 +77,23 @@ pub enum LoggingError {
 /// # Errors
 ///
 /// [`LoggingError`]; the program can go on without traces.
-pub fn init(default: LevelFilter) -> Result<(), LoggingError> {
+pub fn init(default: Level) -> Result<(), LoggingError> {
     let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let targets = targets(default, read("DROVER_LOG").as_deref(), read("DEBUG").as_deref())?;
     let colour =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer().with_writer(|| Aside).with_ansi(colour);
-    tracing_subscriber::registry().with(lines).with(targets).try_init()?;
-    Ok(())
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| AsideWriter).with_ansi(colour);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(targets)
+        .try_init()
+        .map_err(|error| LoggingError::Twice(error.into()))
 }
 
 /// Hands each trace over whole.
-struct Aside;
+struct AsideWriter;
 
-impl Write for Aside {
+impl Write for AsideWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         say_aside(bytes);
         Ok(bytes.len())
@@ -74,15 +104,11 @@ impl Write for Aside {
     }
 }
 
-fn targets(
-    default: LevelFilter,
-    drover_log: Option<&str>,
-    debug: Option<&str>,
-) -> Result<Targets, LoggingError> {
+fn targets(default: Level, drover_log: Option<&str>, debug: Option<&str>) -> Result<Targets, LoggingError> {
     let mut targets = match drover_log {
         Some(text) => Targets::from_str(text)
-            .map_err(|source| LoggingError::Filter { text: text.to_owned(), source })?,
-        None => Targets::new().with_default(default),
+            .map_err(|source| LoggingError::Filter { text: text.to_owned(), source: source.into() })?,
+        None => Targets::new().with_default(default.filter()),
     };
     let asked = debug.unwrap_or_default().split([',', ' ']).filter_map(|word| {
         let rest = word.strip_prefix("drover")?;
@@ -99,8 +125,6 @@ fn targets(
 
 #[cfg(test)]
 mod tests {
-    use tracing::Level;
-
     use super::*;
 
     #[test]
@@ -116,9 +140,9 @@ mod tests {
             (Some("drover::worker=debug"), None, "drover::protocol", false),
         ];
         for (drover_log, debug, target, expected) in cases {
-            let targets = targets(LevelFilter::WARN, drover_log, debug).unwrap();
+            let targets = targets(Level::Warn, drover_log, debug).unwrap();
             assert_eq!(
-                targets.would_enable(target, &Level::DEBUG),
+                targets.would_enable(target, &tracing::Level::DEBUG),
                 expected,
                 "{drover_log:?} {debug:?} {target}"
             );
@@ -127,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_makes_no_sense_is_quoted() {
-        let error = targets(LevelFilter::WARN, Some("drover=loud"), None).unwrap_err();
+        let error = targets(Level::Warn, Some("drover=loud"), None).unwrap_err();
         assert!(error.to_string().contains("`drover=loud`"), "{error}");
     }
 }

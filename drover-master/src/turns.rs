@@ -84,7 +84,7 @@ mod watch {
 
     /// Shared between the thread of the runtime and the one that watches it.
     #[derive(Debug)]
-    struct Watched {
+    struct WatchedThread {
         /// Odd: in a turn. Every place that is entered or left counts up by two.
         turn: AtomicU64,
         place: Mutex<Option<&'static str>>,
@@ -92,24 +92,24 @@ mod watch {
 
     thread_local! {
         /// Of the thread of a runtime that is watched.
-        static OWN: Cell<Option<&'static Watched>> = const { Cell::new(None) };
+        static OWN: Cell<Option<&'static WatchedThread>> = const { Cell::new(None) };
     }
 
     /// The place in a turn, until it is dropped.
     #[derive(Debug)]
-    pub struct Place(Option<&'static Watched>);
+    pub struct PlaceGuard(Option<&'static WatchedThread>);
 
     /// Names what is being done until the value is dropped.
     #[must_use]
-    pub fn at(place: &'static str) -> Place {
+    pub fn at(place: &'static str) -> PlaceGuard {
         let own = OWN.get();
         if let Some(watched) = own {
             watched.enter(Some(place));
         }
-        Place(own)
+        PlaceGuard(own)
     }
 
-    impl Drop for Place {
+    impl Drop for PlaceGuard {
         fn drop(&mut self) {
             if let Some(watched) = self.0 {
                 watched.enter(None);
@@ -117,7 +117,7 @@ mod watch {
         }
     }
 
-    impl Watched {
+    impl WatchedThread {
         fn enter(&self, place: Option<&'static str>) {
             *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
             self.turn.fetch_add(2, Ordering::Relaxed);
@@ -131,8 +131,8 @@ mod watch {
     pub(super) fn begin(runtime: &mut Builder, report: impl Fn(&str) + Send + 'static) {
         // One for each runtime of a debug build; never freed, so that the hooks of the runtime can hold it.
         // What runs before the first wait is a turn too.
-        let watched: &'static Watched =
-            Box::leak(Box::new(Watched { turn: AtomicU64::new(1), place: Mutex::default() }));
+        let watched: &'static WatchedThread =
+            Box::leak(Box::new(WatchedThread { turn: AtomicU64::new(1), place: Mutex::default() }));
         OWN.set(Some(watched));
         let thread = gettid();
         runtime.on_thread_park(move || _ = watched.turn.fetch_add(1, Ordering::Relaxed));
@@ -142,7 +142,7 @@ mod watch {
         // The hooks live as long as the runtime.
         runtime.on_thread_stop(move || _ = &alive);
         let looks = move || {
-            let mut seen = Seen::default();
+            let mut seen = SeenTurn::default();
             while gone.strong_count() > 0 {
                 let before = now();
                 pause(TICK);
@@ -167,7 +167,7 @@ mod watch {
 
     /// What was seen of one turn.
     #[derive(Debug, Default)]
-    struct Seen {
+    struct SeenTurn {
         turn: u64,
         asleep: Duration,
         /// In a sleep that no signal ends.
@@ -177,8 +177,8 @@ mod watch {
         is_told: bool,
     }
 
-    impl Seen {
-        fn look(&mut self, watched: &Watched, thread: Pid, passed: Duration) -> Option<String> {
+    impl SeenTurn {
+        fn look(&mut self, watched: &WatchedThread, thread: Pid, passed: Duration) -> Option<String> {
             let turn = watched.turn.load(Ordering::Relaxed);
             if turn.is_multiple_of(2) || !ARMED.load(Ordering::Relaxed) {
                 return None;
@@ -189,8 +189,8 @@ mod watch {
                 *self = Self { turn, computed, is_told, ..Self::default() };
                 return None;
             }
-            self.asleep = if state == State::Asleep { self.asleep + passed } else { Duration::ZERO };
-            self.stuck = if state == State::Stuck { self.stuck + passed } else { Duration::ZERO };
+            self.asleep = if state == ThreadState::Asleep { self.asleep + passed } else { Duration::ZERO };
+            self.stuck = if state == ThreadState::Stuck { self.stuck + passed } else { Duration::ZERO };
             let place = watched.place();
             let computes = computed.saturating_sub(self.computed);
             // Where no place is named, a turn is the work of many tasks.
@@ -212,7 +212,7 @@ mod watch {
 
     /// What a thread does (`proc_pid_stat(5)`).
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    enum State {
+    enum ThreadState {
         /// R: it runs, or would if there were a CPU; or T.
         Running,
         /// S: until something comes, or a signal.
@@ -222,15 +222,15 @@ mod watch {
     }
 
     /// What a thread does, and how long it has computed (`proc_pid_stat(5)`, `/proc/PID/schedstat`).
-    fn state_of(thread: Pid) -> io::Result<(State, Duration)> {
+    fn state_of(thread: Pid) -> io::Result<(ThreadState, Duration)> {
         let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat"))?;
         let state = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         let schedstat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"))?;
         let computed = schedstat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
         let state = match state.as_bytes().first() {
-            Some(b'S') => State::Asleep,
-            Some(b'D') => State::Stuck,
-            _ => State::Running,
+            Some(b'S') => ThreadState::Asleep,
+            Some(b'D') => ThreadState::Stuck,
+            _ => ThreadState::Running,
         };
         Ok((state, Duration::from_nanos(computed)))
     }

@@ -97,9 +97,9 @@ impl Drop for Upkeep {
 }
 
 /// All that is looked after in this program.
-static LIST: Shared = Shared { list: Mutex::new(List::EMPTY), is_done: Condvar::new() };
+static LIST: SharedList = SharedList { list: Mutex::new(List::EMPTY), is_done: Condvar::new() };
 
-struct Shared {
+struct SharedList {
     list: Mutex<List>,
     /// Told when an entry has been looked at.
     is_done: Condvar,
@@ -113,7 +113,7 @@ struct List {
     bell: Option<Arc<EventFd>>,
 }
 
-impl Shared {
+impl SharedList {
     fn list(&self) -> MutexGuard<'_, List> {
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -146,7 +146,7 @@ mod tests {
             let error = parse(&[(variable, value)]).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("{variable} is {value:?}, which is no whole number from 0")
+                format!("{variable} is {value:?}, which is not a whole number from 0")
             );
         }
     }

@@ -66,7 +66,7 @@ pub enum EnvironmentError {
         variable: &'static str,
     },
     /// A number that is none, or too large.
-    #[error("{variable} is {value:?}, which is no whole number from 0")]
+    #[error("{variable} is {value:?}, which is not a whole number from 0")]
     NotANumber {
         /// The variable's name.
         variable: &'static str,
@@ -82,7 +82,7 @@ pub enum EnvironmentError {
 #[non_exhaustive]
 pub enum SendError {
     /// Misuse: each message is said once, and in order.
-    #[error("{message} cannot be said any more: {said} was said already")]
+    #[error("{message} cannot be sent any more: {said} was already sent")]
     TooLate {
         /// What the call wanted to say.
         message: &'static str,
@@ -90,7 +90,7 @@ pub enum SendError {
         said: &'static str,
     },
     /// Misuse: the message answers a request that has not come.
-    #[error("{message} answers {request}, which has not come")]
+    #[error("{message} answers {request}, which has not been received")]
     NotAsked {
         /// What the call wanted to say.
         message: &'static str,
@@ -98,7 +98,7 @@ pub enum SendError {
         request: &'static str,
     },
     /// Misuse: no deadline runs that could be extended.
-    #[error("more time can be asked for only while starting, stopping or shutting down")]
+    #[error("more time can be requested only while starting, stopping or shutting down")]
     NoDeadline,
     /// The master is gone, so nobody can grant more time.
     #[error("the master is gone")]
@@ -136,7 +136,7 @@ pub enum ListenerError {
         name: String,
     },
     /// Misuse: each listener is taken once.
-    #[error("the listener {name:?} was taken already")]
+    #[error("the listener {name:?} is already taken")]
     Taken {
         /// The name asked for.
         name: String,
@@ -186,7 +186,7 @@ pub enum ListenFdsError {
         pid: u32,
     },
     /// `LISTEN_FDS` is no number of file descriptors.
-    #[error("LISTEN_FDS is {value:?}, which is no number of sockets")]
+    #[error("LISTEN_FDS is {value:?}, which is not a number of sockets")]
     NotANumber {
         /// Its value.
         value: String,

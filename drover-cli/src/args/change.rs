@@ -12,7 +12,7 @@ pub struct DiffArgs {
     /// Another file for the master to read [default: the one that it was started with]
     #[arg(short, long)]
     pub file: Option<PathBuf>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
     /// End with 1 if there is any difference
@@ -29,7 +29,7 @@ pub struct ApplyArgs {
     /// Only show the plan
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask before anything is changed; without a terminal nothing is asked anyway
+    /// Do not ask before changing anything; without a terminal there is no question anyway
     #[arg(short, long)]
     pub yes: bool,
     /// How long to wait.

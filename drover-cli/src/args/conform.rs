@@ -19,11 +19,11 @@ pub struct ConformArgs {
 /// The side that is tested.
 #[derive(Debug, Subcommand)]
 pub enum Side {
-    /// Check a worker: plays the master's part against its program
+    /// Check a worker by playing the master's part
     Worker(ConformWorkerArgs),
-    /// Check a running master: plays workers' parts, for an app whose command is `drover conform stand-in`
+    /// Check a running master by playing the workers of an app whose command is `drover conform stand-in`
     Master(ConformMasterArgs),
-    /// The command of the app for `conform master`: a worker for which a case speaks
+    /// The command of the app for `conform master`: a worker whose part the cases play
     StandIn,
 }
 
@@ -33,16 +33,16 @@ pub struct CaseArgs {
     /// Only cases whose number matches, such as W-HS-* or M-KA-0?
     #[arg(long = "case", value_name = "GLOB")]
     pub only: Option<glob::Pattern>,
-    /// List the cases with their sentences, and play none
+    /// List the cases with the sentences they check, and run none
     #[arg(long)]
     pub list: bool,
-    /// As JSON, one object a line: a case each, then the summary
+    /// Print JSON, one object a line: one for each case, then the summary
     #[arg(long)]
     pub json: bool,
     /// How many mutated frames to send
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = mutations)]
     pub mutations: u32,
-    /// Where the mutations begin: the same seed makes the same ones [default: by chance; the summary tells it]
+    /// The seed of the mutations: the same one gives the same frames [default: random; the summary prints it]
     #[arg(long, value_name = "N", value_parser = number::<u64>)]
     pub seed: Option<u64>,
 }
@@ -70,16 +70,16 @@ pub struct ConformWorkerArgs {
     /// Which cases, and how.
     #[command(flatten)]
     pub cases: CaseArgs,
-    /// How many cases to play at once [default: one a CPU, 2 to 4]
+    /// How many cases to run at once [default: one per CPU, from 2 to 4]
     #[arg(long, value_name = "N", value_parser = number::<NonZeroUsize>)]
     pub jobs: Option<NonZeroUsize>,
-    /// How long the first start may take, until the worker connects and again until it is ready: it may install something
+    /// How long the first start may take to connect, and then to be ready: it may install something
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub first_start: Duration,
     /// How long every later start may take
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub start_timeout: Duration,
-    /// Hand over no socket, and skip the cases about it: for a worker that serves nobody
+    /// Pass no listening socket and skip the cases that need one: for a worker that does not serve
     #[arg(long)]
     pub no_listener: bool,
     /// The worker's command

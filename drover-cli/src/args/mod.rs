@@ -60,7 +60,7 @@ pub struct Global {
     /// Say less: no progress; of `status`, names only
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Say more: traces of every state change and message; twice, of everything
+    /// Say more: trace every state change and message; twice, everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// What the verb does to a master.
@@ -153,7 +153,7 @@ pub enum Verb {
     Stop(StopArgs),
     /// Drain apps and workers, and start new ones in their place
     Restart(RestartArgs),
-    /// Make apps and workers finish their work and take no more, without ending them
+    /// Drain apps and workers, and keep their processes
     Suspend(OperateArgs),
     /// Let suspended apps and workers take work again
     Resume(OperateArgs),
@@ -161,7 +161,7 @@ pub enum Verb {
     Reload(ReloadArgs),
     /// Change the number of workers
     Scale(ScaleArgs),
-    /// Show what an apply of drover.toml would change
+    /// Show what `drover apply` would change
     Diff(DiffArgs),
     /// Make the running apps match drover.toml, with the least disruption
     Apply(ApplyArgs),
@@ -173,7 +173,7 @@ pub enum Verb {
     Describe(DescribeArgs),
     /// Show what workers printed
     Logs(LogsArgs),
-    /// Wait until apps and workers are ready, stopped, or have ended
+    /// Wait until apps and workers are ready, stopped, suspended, or have ended
     Wait(WaitArgs),
     /// Check drover.toml, show every mistake, and start nothing
     Validate(ValidateArgs),
@@ -183,7 +183,7 @@ pub enum Verb {
     Schema,
     /// Print completions for a shell
     Completion(CompletionArgs),
-    /// Check that a worker, or a master, keeps to the protocol, case by case
+    /// Check case by case that a worker or a master follows the protocol
     Conform(ConformArgs),
     /// Show the version of this program, and of the master
     Version,
@@ -252,7 +252,7 @@ pub struct StatusArgs {
     /// Only these apps
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
     /// Refresh whenever something changes, until interrupted
@@ -278,7 +278,7 @@ pub struct EventsArgs {
     /// The drover.toml of the master to ask [default: the one in this directory]
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// As JSON, one object a line
+    /// Print JSON, one object a line
     #[arg(long)]
     pub json: bool,
 }

@@ -7,7 +7,7 @@ use drover_master::config::parse_duration;
 /// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
     /// Milliseconds since 1970.
     At(u64),

@@ -25,7 +25,7 @@ pub struct ConfigArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
     pub file: PathBuf,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
     /// Show the values of env too, which may be secrets
@@ -36,7 +36,7 @@ pub struct ConfigArgs {
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// What the app runs [default: guessed from what lies in the directory]
+    /// What the app runs [default: guessed from the files in this directory]
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
@@ -44,7 +44,7 @@ pub struct InitArgs {
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }

@@ -25,7 +25,7 @@ pub struct OperateArgs {
 /// Arguments of `scale`.
 #[derive(Debug, Args)]
 pub struct ScaleArgs {
-    /// How many workers an app should have: APP=N, APP=+N, APP=-N or APP=auto, one a CPU; in APP, `*`, `?` and `[abc]`
+    /// How many workers an app should have: APP=N, APP=+N, APP=-N or APP=auto (one per CPU); in APP, `*`, `?` and `[abc]`
     /// match any
     #[arg(required = true, value_name = "APP=COUNT")]
     pub targets: Vec<Scale>,
@@ -46,9 +46,9 @@ pub struct Scale {
 /// A number of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScaleCount {
-    /// So many.
+    /// This number.
     To(u32),
-    /// So many more, or fewer.
+    /// More or fewer by this number.
     By(i32),
     /// One a CPU that the master may use.
     Auto,
@@ -62,7 +62,7 @@ impl std::str::FromStr for Scale {
         let (app, count) = text.split_once('=').ok_or_else(wrong)?;
         let app: Name = app.parse().map_err(|error: NameError| error.to_string())?;
         if !app.is_of_apps() {
-            return Err(format!("only apps are scaled, and `{app}` is none"));
+            return Err(format!("only apps can be scaled, and `{app}` is not an app"));
         }
         let count = match count {
             "auto" => ScaleCount::Auto,
@@ -79,7 +79,7 @@ pub struct RestartArgs {
     /// What every operation has.
     #[command(flatten)]
     pub operate: OperateArgs,
-    /// Start the new worker first, and drain the old one once it is ready: no gap, for the memory of one more
+    /// Start the new worker first, and drain the old one once it is ready: no gap, at the cost of one more worker's memory
     #[arg(long)]
     pub surge: bool,
 }
@@ -90,7 +90,7 @@ pub struct StopArgs {
     /// What every operation has.
     #[command(flatten)]
     pub operate: OperateArgs,
-    /// Kill instead of draining; of whole apps only
+    /// Kill instead of draining; only for whole apps
     #[arg(long)]
     pub now: bool,
 }
@@ -101,7 +101,7 @@ pub struct Waiting {
     /// Return as soon as the master has accepted it, not when it is done
     #[arg(long, conflicts_with = "timeout")]
     pub no_wait: bool,
-    /// Wait at most this long, such as 30s; the operation goes on [default: until it is done]
+    /// Wait at most this long, such as 30s; the operation continues after that [default: until it is done]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
 }
@@ -109,7 +109,7 @@ pub struct Waiting {
 /// Whether the user has agreed already.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Consent {
-    /// Do not ask before ending whole apps; without a terminal nothing is asked anyway
+    /// Do not ask before ending whole apps; without a terminal there is no question anyway
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -134,7 +134,7 @@ pub struct SendArgs {
     /// Who gets it: APP is all its ready workers, APP/SLOT or APP@ID one of them; `*`, `?` and `[abc]` match any
     #[arg(value_name = "NAME")]
     pub name: Name,
-    /// The topic, a word of the app's own
+    /// The topic, a word that the app defines
     #[arg(value_name = "TOPIC")]
     pub topic: String,
     /// The payload, up to 1 MiB; `-` reads stdin [default: empty]
@@ -160,7 +160,7 @@ pub struct DescribeArgs {
     /// APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` match any
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<Name>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -223,7 +223,7 @@ pub struct WaitArgs {
     /// What to wait for
     #[arg(long = "for", value_name = "WHAT", default_value = "ready")]
     pub goal: Goal,
-    /// Wait at most this long, such as 30s [default: until it is so, or can't become so]
+    /// Wait at most this long, such as 30s [default: until it happens, or can't happen any more]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
 }

@@ -18,7 +18,7 @@ pub struct ReloadArgs {
     /// Replace N workers, then wait for --promote or --abort
     #[arg(long, value_name = "N", value_parser = canary, conflicts_with = "decision")]
     pub canary: Option<u32>,
-    /// Continue a reload that waits: with canaries, or paused
+    /// Continue a reload that waits with canaries, or is paused
     #[arg(long)]
     pub promote: bool,
     /// Roll back a reload that waits or is under way
@@ -50,9 +50,9 @@ pub struct ReloadArgs {
 /// What to do when a new worker fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnFailure {
-    /// Everything becomes as it was.
+    /// Bring the old workers back.
     Rollback,
-    /// Everything stays as it is, until somebody promotes or aborts it.
+    /// Leave everything as it is until somebody promotes or aborts the reload.
     Pause,
 }
 

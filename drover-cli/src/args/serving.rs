@@ -29,7 +29,7 @@ pub struct DemoArgs {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// How many workers; `auto`: one a CPU
+    /// How many workers; `auto`: one per CPU
     #[arg(short = 'n', long, value_name = "N|auto", default_value = "1")]
     pub workers: Workers,
     /// A socket that every worker inherits, as LISTEN_FDS from descriptor 3; HOST:PORT or unix:PATH
@@ -41,10 +41,10 @@ pub struct RunArgs {
     /// How workers say that they are ready
     #[arg(long, value_name = "PROTOCOL", default_value = "none")]
     pub protocol: Protocol,
-    /// Ready when this answers, instead of after 1 s: tcp=HOST:PORT, http=URL, or exec=COMMAND, which exits with 0
+    /// Ready when this succeeds, instead of after 1 s: tcp=HOST:PORT, http=URL, or exec=COMMAND
     #[arg(long, value_name = "KIND=WHAT")]
     pub probe: Option<ProbeArg>,
-    /// When to start an ended worker again
+    /// When to restart a worker that ended
     #[arg(long, value_name = "POLICY", default_value = "on-failure")]
     pub restart: Restart,
     /// The app's and the master's name [default: the command's, and for the master with -PID]
@@ -85,13 +85,13 @@ pub struct UpArgs {
     /// Run in the background, and return when every app is ready
     #[arg(short, long)]
     pub detach: bool,
-    /// The same as -d, which waits
+    /// The same as -d
     #[arg(long)]
     pub wait: bool,
     /// With -d: return as soon as the master answers
     #[arg(long, requires = "background", conflicts_with_all = ["wait", "timeout"])]
     pub no_wait: bool,
-    /// With -d: wait at most this long, such as 30s; the start goes on
+    /// With -d: wait at most this long, such as 30s; the start continues after that
     #[arg(long, requires = "background", value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
     /// With -d: the file that the master and its workers write to [default: beside the control socket, as NAME.log]
@@ -107,7 +107,7 @@ pub struct UpArgs {
 pub enum Workers {
     /// One a CPU.
     Auto,
-    /// So many.
+    /// This number.
     Count(u32),
 }
 
@@ -200,10 +200,10 @@ pub enum Protocol {
     Drover,
 }
 
-/// When to start an ended worker again.
+/// When to restart a worker that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Restart {
-    /// After every end.
+    /// Whenever it ends.
     Always,
     /// After failures.
     OnFailure,

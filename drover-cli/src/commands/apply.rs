@@ -34,11 +34,11 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> ExitStatus {
         () = patience::tell(global, is_changed) => ExitStatus::Done,
         () = super::deadline::passed(global.time.left()) => {
             let limit = args.waiting.timeout.unwrap_or_default();
-            message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
+            message::error_text(&format!("not done within {limit:?}; the master continues"));
             ExitStatus::TimedOut
         }
         () = interrupt.pressed() => {
-            message::note("interrupted; the master goes on with it");
+            message::note("interrupted; the master continues");
             ExitStatus::Interrupted
         }
     }
@@ -90,9 +90,9 @@ fn tell(step: &StepResult) -> ExitStatus {
         false => format!("{who}: {}", error.message),
     };
     let (rest, status) = match (step.is_rolled_back, step.class()) {
-        (true, ChangeClass::Add) => ("it is gone again", ExitStatus::RolledBack),
+        (true, ChangeClass::Add) => ("it was removed again", ExitStatus::RolledBack),
         (true, _) => ("it is as it was before", ExitStatus::RolledBack),
-        (false, _) => ("it is not as it should be", ExitStatus::Failed),
+        (false, _) => ("it is not as the file says", ExitStatus::Failed),
     };
     message::error_text(&format!("{named}; {rest}"));
     message::last_words(&step.last_words);
@@ -111,7 +111,10 @@ const fn done(class: ChangeClass) -> &'static str {
 
 fn tell_what_stays(plan: &Plan) {
     for change in plan.changes.iter().filter(|change| change.class() == ChangeClass::Master) {
-        message::note(&format!("{} stays until drover itself is started again: down, then up", change.key));
+        message::note(&format!(
+            "{} takes effect only when drover itself restarts: `drover down`, then `drover up`",
+            change.key
+        ));
     }
 }
 

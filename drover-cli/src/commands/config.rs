@@ -14,7 +14,7 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
     let mut config = match config::load(&args.file) {
         Ok(config) => config,
         Err(error) => {
-            message::plain(&error.render(message::is_stderr_coloured()));
+            message::plain(&message::load_error(&error, message::is_stderr_coloured()));
             return ExitStatus::Usage;
         }
     };

@@ -52,12 +52,12 @@ async fn of_worker(args: ConformWorkerArgs) -> ExitStatus {
     let jobs = args.jobs.map_or(cpus.clamp(*JOBS.start(), *JOBS.end()), NonZeroUsize::get);
     let mut report = Report::new(layout);
     let mut interrupt = Interrupt::new();
-    let run = worker::Run { settings, cases, jobs };
+    let run = worker::WorkerRun { settings, cases, jobs };
     match worker::run(run, |outcome| report.tell(outcome), interrupt.pressed()).await {
         Ok(played) => finish(report, played, seed),
         Err(error) => {
             message::error(&error);
-            if let worker::RunError::FirstStart { evidence, .. } = &error {
+            if let worker::WorkerRunError::FirstStart { evidence, .. } = &error {
                 evidence.iter().for_each(|line| message::plain(&format!("  {line}")));
             }
             ExitStatus::Failed
@@ -84,7 +84,7 @@ async fn of_master(global: &Global, args: ConformMasterArgs) -> ExitStatus {
     }
     let seed = args.cases.seed.unwrap_or_else(|| fastrand::u64(SEEDS));
     let app = args.app.unwrap_or_default();
-    let run = master::Run { control, app, cases, seed, mutations: args.cases.mutations };
+    let run = master::MasterRun { control, app, cases, seed, mutations: args.cases.mutations };
     let mut report = Report::new(layout);
     let mut interrupt = Interrupt::new();
     match master::run(run, |outcome| report.tell(outcome), interrupt.pressed()).await {
@@ -105,7 +105,9 @@ fn chosen(
     let cases: Vec<_> = cases.filter(|about| only.is_none_or(|only| only.matches(about.id))).collect();
     match only {
         Some(only) if cases.is_empty() => {
-            message::error_text(&format!("no case fits `{only}`; `drover conform {side} --list` shows them"));
+            message::error_text(&format!(
+                "no case matches `{only}`; `drover conform {side} --list` shows them"
+            ));
             Err(ExitStatus::Usage)
         }
         _ => Ok(cases),

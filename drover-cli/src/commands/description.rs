@@ -72,9 +72,9 @@ impl Reread for Source {
             _ => &self.file,
         };
         if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
-            return Err(format!("error: {} is no regular file", file.display()));
+            return Err(format!("error: {} is not a regular file", file.display()));
         }
-        let config = config::load(file).map_err(|error| error.render(coloured))?;
+        let config = config::load(file).map_err(|error| message::load_error(&error, coloured))?;
         // Whoever asks may be in another directory.
         let shown = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         Ok(Reading { file: shown, description: self.description(&config) })

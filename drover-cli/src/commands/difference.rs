@@ -48,14 +48,14 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
     };
     if !found.changes.is_empty() {
         message::error_text(&format!(
-            "a master of `{}` runs already (pid {pid}), and the file differs from what runs; `drover apply` changes that",
+            "a master of `{}` is already running (pid {pid}), but the file differs from what it runs; `drover apply` applies the file",
             args.file.display()
         ));
         message::plain(&plan::text(&found));
         return ExitStatus::Failed;
     }
     if !global.quiet {
-        message::note(&format!("master pid {pid} runs already, as {} says", args.file.display()));
+        message::note(&format!("master pid {pid} already runs what {} says", args.file.display()));
     }
     if args.no_wait || status.apps.iter().all(is_there) {
         return ExitStatus::Done;
@@ -86,7 +86,7 @@ pub(super) async fn tell_difference(global: &Global, concerns: impl Fn(&str) -> 
         }
         Err(ClientError::Refused { message, .. }) if message.contains(NOT_KEPT) => {}
         Err(ClientError::Refused { code: ErrorCode::InvalidArgument, .. }) => message::note(
-            "drover.toml has mistakes now, and is not looked at: the new workers get the settings that run; `drover diff` shows \
+            "drover.toml has mistakes now and is ignored: the new workers get the current settings; `drover diff` shows \
              the mistakes",
         ),
         // Without a file there is nothing to compare with.

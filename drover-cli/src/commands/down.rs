@@ -25,7 +25,7 @@ pub(super) async fn run(global: &Global, args: &DownArgs) -> ExitStatus {
         },
         () = patience::tell(global, |_| true) => ExitStatus::Done,
         () = interrupt.pressed() => {
-            message::note("interrupted; the master goes on ending");
+            message::note("interrupted; the shutdown continues");
             ExitStatus::Interrupted
         }
     }

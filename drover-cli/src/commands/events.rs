@@ -139,9 +139,7 @@ impl Printer<'_> {
 
     fn verdict(&self) -> ExitStatus {
         let Some(name) = self.unknown.first() else { return ExitStatus::Done };
-        message::error_text(&format!(
-            "there is no app or worker `{name}`, and none of the kept events is about one"
-        ));
+        message::error_text(&format!("there is no app or worker `{name}`, and no kept event mentions one"));
         ExitStatus::NotFound
     }
 }

@@ -35,7 +35,9 @@ impl Running {
         let who = match (self.pid, &self.socket) {
             (None, None) => "somewhere".to_owned(),
             (Some(pid), None) => {
-                format!("pid {pid}; its control socket is not where this looks, so end it with `kill {pid}`")
+                format!(
+                    "pid {pid}; its control socket is in none of the usual places, so end it with `kill {pid}`"
+                )
             }
             (pid, Some(socket)) => {
                 let pid = pid.map_or_else(String::new, |pid| format!("pid {pid}, "));
@@ -45,7 +47,7 @@ impl Running {
                 )
             }
         };
-        format!("a master of `{}` is running already: {who}", self.file.display())
+        format!("a master of `{}` is already running: {who}", self.file.display())
     }
 }
 

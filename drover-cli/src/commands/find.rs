@@ -60,7 +60,7 @@ async fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
                 return Ok(path);
             }
             message::error_text(&format!(
-                "no drover.toml lies here, and this would change the only master, {only}; say so with -s {}, or with -f FILE",
+                "there is no drover.toml here, and this would change the only running master, {only}; confirm it with -s {}, or name a file with -f FILE",
                 path.display()
             ));
             Err(ExitStatus::Usage)
@@ -78,7 +78,7 @@ async fn decide(global: &Global) -> Result<PathBuf, ExitStatus> {
             if let Some(pid) = file_lock::holder_of(&file) {
                 // "Start one" would be refused.
                 message::error_text(&format!(
-                    "the master of `{}` is pid {pid}, and its control socket is not where this looks; name it with -s, or end the \
+                    "the master of `{}` is pid {pid}, and its control socket is in none of the usual places; name it with -s, or end the \
                      master with `kill {pid}`",
                     file.display()
                 ));
@@ -178,7 +178,7 @@ async fn others(live: &[PathBuf]) -> String {
     if live.is_empty() {
         return String::new();
     }
-    format!("; of other files run:{}", listed(live).await)
+    format!("; masters of other files are running:{}", listed(live).await)
 }
 
 /// How each is named, and what it was started from.

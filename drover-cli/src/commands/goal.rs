@@ -61,7 +61,7 @@ impl<'n> Aim<'n> {
         and(together, self.judge_lost(reply))
     }
 
-    /// Whoever was named by a number, and is not there any more, never becomes ready.
+    /// Whoever was named by a number, and no longer exists, never becomes ready.
     fn judge_lost(&self, reply: &StatusReply) -> Verdict {
         let is_there = |name: &Name| {
             let mut workers =
@@ -70,7 +70,7 @@ impl<'n> Aim<'n> {
         };
         match self.names.iter().find(|name| !is_there(name)) {
             Some(name) if matches!(self.goal, Goal::Ready | Goal::Suspended) => {
-                Verdict::Never(format!("{name} is not there any more"))
+                Verdict::Never(format!("{name} no longer exists"))
             }
             _ => Verdict::Holds,
         }
@@ -101,7 +101,7 @@ impl<'n> Aim<'n> {
         match (self.goal, worker.phase()) {
             (Goal::Ready, _) if worker.role() == WorkerRole::Incoming => Verdict::NotYet,
             (Goal::Ready, _) if worker.role() == WorkerRole::Leaving => {
-                Verdict::Never(format!("{}@{} was replaced and leaves", app.name, worker.id))
+                Verdict::Never(format!("{}@{} was replaced and is quitting", app.name, worker.id))
             }
             (Goal::Ready, Phase::Started) if worker.unready.is_empty() => Verdict::Holds,
             (Goal::Ready, Phase::ShutDown) if has_succeeded(worker) => Verdict::Holds,
@@ -317,7 +317,7 @@ mod tests {
             assert_eq!(judged(Goal::Ready, "web", &reply), expected, "{reply:?}");
         }
         let replaced = web(Started, "", "", vec![worker(0, 8, 80, Started)]);
-        assert_eq!(judged(Goal::Ready, "web@7", &replaced), never("web@7 is not there any more"));
+        assert_eq!(judged(Goal::Ready, "web@7", &replaced), never("web@7 no longer exists"));
         assert_eq!(judged(Goal::Ready, "web/0", &replaced), Verdict::Holds);
     }
 
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(judged(Goal::Ready, "web/0", &taken), Verdict::Holds);
         assert_eq!(
             judged(Goal::Ready, "web@7", &taken),
-            Verdict::Never("web@7 was replaced and leaves".into())
+            Verdict::Never("web@7 was replaced and is quitting".into())
         );
         let stopped = web(Phase::Started, "", "", vec![worker(0, 0, 0, Phase::Stopped), leaving]);
         assert_eq!(judged(Goal::Stopped, "web/0", &stopped), Verdict::NotYet);

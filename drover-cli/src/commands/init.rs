@@ -23,12 +23,12 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> ExitStatus {
     match made.and_then(|mut made| made.write_all(text(&command).as_bytes())) {
         Ok(()) => {
             if !global.quiet {
-                message::note(&format!("{} is written; edit it, then run `drover up`", file.display()));
+                message::note(&format!("wrote {}; edit it, then run `drover up`", file.display()));
             }
             ExitStatus::Done
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            message::error_text(&format!("{} exists already, and is left as it is", file.display()));
+            message::error_text(&format!("{} already exists and was left unchanged", file.display()));
             ExitStatus::Failed
         }
         Err(error) => {

@@ -116,11 +116,11 @@ pub(super) async fn follow(
         () = patience::tell(global, |app| names.iter().any(|name| name.matches_app(&app.name))) => ExitStatus::Done,
         () = super::deadline::passed(global.time.left()) => {
             let limit = waiting.timeout.unwrap_or_default();
-            message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
+            message::error_text(&format!("not done within {limit:?}; the master continues"));
             ExitStatus::TimedOut
         }
         () = interrupt.pressed() => {
-            message::note("interrupted; the master goes on with it");
+            message::note("interrupted; the master continues");
             ExitStatus::Interrupted
         }
     }

@@ -20,7 +20,7 @@ pub(super) async fn connect(global: &Global, socket: &Path) -> Result<ControlCli
             return std::future::pending().await;
         }
         tokio::time::sleep(SOON).await;
-        message::note("still waiting: the master takes no connection; it is busy, or stopped (SIGSTOP)");
+        message::note("still waiting: the master accepts no connection; it is busy, or stopped (SIGSTOP)");
         std::future::pending().await
     };
     tokio::select! {

@@ -11,7 +11,7 @@ pub(super) fn report(error: &ClientError) -> ExitStatus {
         ClientError::Unreachable { path, .. } => message::error_with_remedy(
             error,
             &format!(
-                "start one there with `drover -s {} up`, or leave out -s to find the one that runs",
+                "start one there with `drover -s {} up`, or omit -s to find the one that is running",
                 path.display()
             ),
         ),

@@ -86,9 +86,9 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
     status.unwrap_or_else(|left| {
         match (left, args.waiting.timeout) {
             (ExitStatus::TimedOut, Some(limit)) => {
-                message::error_text(&format!("not done within {limit:?}; the master goes on with it"));
+                message::error_text(&format!("not done within {limit:?}; the master continues"));
             }
-            _ => message::note("interrupted; the master goes on with it"),
+            _ => message::note("interrupted; the master continues"),
         }
         left
     })

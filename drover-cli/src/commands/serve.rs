@@ -127,7 +127,7 @@ pub(super) async fn run(
                 (End::Hurried | End::Killed, _) if !global.quiet => message::note(end.sentence()),
                 // Nobody asked for it: a strategy that was used too often, or an essential app.
                 (End::Failed | End::Completed, Some(why)) if !global.quiet => {
-                    message::note(&format!("everything was ended: {why}"));
+                    message::note(&format!("everything was stopped: {why}"));
                 }
                 _ => {}
             }

@@ -41,7 +41,7 @@ async fn read_and_start(global: &Global, args: &UpArgs, handed_over: Option<Stri
     let text = match text {
         Ok(text) => text,
         Err(error) => {
-            message::plain(&error.render(message::is_coloured()));
+            message::plain(&message::load_error(&error, message::is_coloured()));
             return ExitStatus::Usage;
         }
     };
@@ -53,7 +53,7 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
     let config = match config::parse_file(&args.file, &text) {
         Ok(config) => config,
         Err(error) => {
-            message::plain(&error.render(message::is_coloured()));
+            message::plain(&message::load_error(&error, message::is_coloured()));
             return ExitStatus::Usage;
         }
     };

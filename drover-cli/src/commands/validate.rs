@@ -17,7 +17,7 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
     let (text, config) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
-            message::plain(&error.render(message::is_stderr_coloured()));
+            message::plain(&message::load_error(&error, message::is_stderr_coloured()));
             return ExitStatus::Usage;
         }
     };

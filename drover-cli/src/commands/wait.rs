@@ -68,7 +68,7 @@ async fn watch(global: &Global, args: &WaitArgs, mut client: ControlClient) -> R
     let reply = client.status(&[]).await.map_err(lost_or_told)?;
     let aim = Aim::new(args.goal, &args.names, &reply);
     if !global.quiet && aim.judge(&reply) == Verdict::NotYet {
-        message::note(&format!("waits until {}", aim.text()));
+        message::note(&format!("waiting until {}", aim.text()));
     }
     let master = pid_of_master(&reply);
     let mut reply = reply;

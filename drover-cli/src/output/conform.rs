@@ -105,7 +105,7 @@ fn human(outcome: &Outcome) -> String {
                 text.push_str(&format!("      {line}\n"));
             }
             if !outcome.printed.is_empty() {
-                text.push_str("      the last that it printed:\n");
+                text.push_str("      its last output:\n");
             }
             for line in &outcome.printed {
                 text.push_str(&format!("        {line}\n"));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
+use drover_master::config::file::LoadError;
 use drover_master::{Colours, Exit, Readable, SlotIndex, StartError, say_aside};
 
 use super::start_report::{self, StartReport};
@@ -61,6 +62,17 @@ pub(crate) fn error_with_remedy(error: &dyn Error, remedy: &str) {
 pub(crate) fn error_text(text: &str) {
     tell(&format!("{ERROR}error:{ERROR:#} {text}"));
     start_report::say(&StartReport::Error(text.to_owned()));
+}
+
+/// Why a file could not be loaded, as it is shown.
+pub(crate) fn load_error(error: &LoadError, is_coloured: bool) -> String {
+    match error {
+        LoadError::NoneHere { .. } => {
+            let text = format!("{ERROR}error:{ERROR:#} {error} with -f");
+            if is_coloured { text } else { strip_str(&text).to_string() }
+        }
+        _ => error.render(is_coloured),
+    }
 }
 
 /// Prints why a start failed, and the last words of the worker it failed by.

@@ -134,7 +134,7 @@ impl Narrator {
         if self.left_without_input(event) && self.hinted.insert(Arc::clone(app)) {
             let hint = "stdin = \"open\" in drover.toml, or run --stdin open";
             self.say(&format!(
-                "  it exited at once; if it leaves at the end of its standard input, keep that open: {hint}"
+                "  it exited at once; if it exits when its standard input ends, keep that open: {hint}"
             ));
         }
         if let (EventKind::AppStarted, Some(master)) =
@@ -201,12 +201,12 @@ fn line(event: &Event) -> Option<String> {
         EventKind::AppStopping { by } => format!("{who} stops, asked by {by}"),
         EventKind::AppEnded { outcome } => format!("{who} {outcome}"),
         EventKind::RestartScheduled { after, attempt } if after.is_zero() => {
-            format!("{who} is tried again at once (try {attempt})")
+            format!("{who} tries again at once (try {attempt})")
         }
         EventKind::RestartScheduled { after, attempt } => {
-            format!("{who} is tried again in {after:.1?} (try {attempt})")
+            format!("{who} tries again in {after:.1?} (try {attempt})")
         }
-        EventKind::GaveUp { reason } => format!("{who} is given up: {}", reason.text()),
+        EventKind::GaveUp { reason } => format!("{who} is not tried again: {}", reason.text()),
         EventKind::DeadlineMissed { missed } => format!("{who} is overdue: {missed}"),
         EventKind::FileDiffers { told } => told.to_string(),
         EventKind::Unkillable => format!("{who} does not end: {}", event.kind.detail()),

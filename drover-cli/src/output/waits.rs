@@ -63,7 +63,7 @@ fn under_way(app: &AppStatus, worker: &WorkerStatus) -> Option<String> {
             let why = word::of_last_exit(worker).unwrap_or("it ended");
             let next =
                 worker.next_try_ms.map_or_else(String::new, |left| format!(", next try in {}", uptime(left)));
-            Some(format!("{who} is tried again: {why}{next}"))
+            Some(format!("{who} is backing off: {why}{next}"))
         }
         // It waits with its app.
         Phase::Initialized if worker.id == 0 && !app.waits_for.is_empty() => None,
@@ -147,7 +147,7 @@ mod tests {
             [
                 "web: a reload waits",
                 "web/0, pid 70, is not ready yet: it stands still, 9.0 s left",
-                "web/1 is tried again: it ended, next try in 3.0 s",
+                "web/1 is backing off: it ended, next try in 3.0 s",
                 "web/3, pid 72, is quitting, 17 s left",
                 "api waits for db, which is running",
             ]
@@ -156,7 +156,7 @@ mod tests {
             without_times(&told)[1..4],
             [
                 "web/0, pid 70, is not ready yet: it stands still",
-                "web/1 is tried again: it ended",
+                "web/1 is backing off: it ended",
                 "web/3, pid 72, is quitting"
             ]
         );

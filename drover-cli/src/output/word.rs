@@ -41,7 +41,7 @@ pub(crate) fn of_event(name: &str) -> String {
     entered.map_or_else(|| name.replace('_', " "), |phase| phase.word().to_owned())
 }
 
-/// How a worker ended that is not there any more, without what would read as a failure of one that has done its work.
+/// How a worker ended that no longer exists, without what would read as a failure of one that has done its work.
 pub(crate) fn of_last_exit(worker: &WorkerStatus) -> Option<&str> {
     let text = worker.last_exit.as_ref()?.text.as_str();
     let is_all = worker.phase() == Phase::ShutDown && has_completed(worker);

@@ -77,7 +77,7 @@ fn a_plan_as_json_has_each_change_and_no_secret() {
     rewrite(&home, &format!("master.name = 'other'\n{WEB}"));
     let stays = home.run(&["apply"]);
     assert_eq!(stays.code, Some(0));
-    assert!(stays.stderr.contains("master.name stays until drover itself is started again"), "{stays:?}");
+    assert!(stays.stderr.contains("master.name takes effect only when drover itself restarts"), "{stays:?}");
     home.down(master);
 }
 
@@ -120,7 +120,7 @@ fn an_app_that_fails_by_its_change_is_as_it_was_and_the_code_says_so() {
     assert!(ended.stderr.contains("old was not touched: an earlier step failed"), "{ended:?}");
     assert_eq!(apps(&home), [("web".to_owned(), 2), ("old".to_owned(), 1)]);
     rewrite(&home, &format!("{WEB}{OLD}{}", NEW.replace("sleep 1002", "no-such-program")));
-    home.run(&["apply"]).failed(8, &["app `new`", "no-such-program", "it is gone again"]);
+    home.run(&["apply"]).failed(8, &["app `new`", "no-such-program", "it was removed again"]);
     assert_eq!(apps(&home).len(), 2);
     home.down(master);
 }

@@ -24,7 +24,7 @@ fn what_can_not_be_meant_is_a_usage_error() {
     let home = Home::new();
     assert_eq!(home.run(&["conform"]).code, Some(2));
     home.run(&["conform", "worker"]).failed(2, &["required"]);
-    home.run(&["conform", "worker", "--case", "X-*", "--", "true"]).failed(2, &["no case fits `X-*`"]);
+    home.run(&["conform", "worker", "--case", "X-*", "--", "true"]).failed(2, &["no case matches `X-*`"]);
     home.run(&["conform", "worker", "--mutations", "0", "--", "true"]).failed(2, &["'0'"]);
     home.run(&["conform", "master"]).failed(2, &["required"]);
 }

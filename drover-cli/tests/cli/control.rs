@@ -140,7 +140,7 @@ fn a_busy_master_is_waited_for_as_long_as_the_verb_says_and_is_not_absent() {
         home.run(&[verb, &["--timeout", "100ms"]].concat()).failed(124, &["is busy: for 100ms"]);
     }
     let restart = home.start(&["restart", "demo"]);
-    restart.says("still waiting: the master takes no connection; it is busy, or stopped (SIGSTOP)");
+    restart.says("still waiting: the master accepts no connection; it is busy, or stopped (SIGSTOP)");
     demo.signal(SIGCONT);
     drop(waiting);
     let restart = restart.end();

@@ -113,18 +113,18 @@ fn a_second_master_of_the_same_file_is_refused() {
     write(&home, SOON);
     assert_eq!(home.run(&["up", "--wait", "--log", "own.log"]).code, Some(0));
     let pid = master_pid(&home);
-    home.run(&["up"]).failed(1, &["drover.toml` is running already", &format!("pid {pid};")]);
+    home.run(&["up"]).failed(1, &["drover.toml` is already running", &format!("pid {pid};")]);
     // In the background it is there already, as it is to be.
     let again = home.run(&["up", "-d", "--log", "own.log"]);
     assert!(
-        again.code == Some(0) && again.stderr.contains(&format!("master pid {pid} runs already")),
+        again.code == Some(0) && again.stderr.contains(&format!("master pid {pid} already runs")),
         "{again:#?}"
     );
     write(&home, &SOON.replace("50ms", "60ms"));
     let changed = home.run(&["up", "-d", "--log", "own.log"]);
     changed.failed(
         1,
-        &[&format!("(pid {pid})"), "the file differs from what runs; `drover apply` changes that"],
+        &[&format!("(pid {pid})"), "the file differs from what it runs; `drover apply` applies the file"],
     );
     assert!(changed.stderr.contains("app.web.start.min_uptime"), "{changed:#?}");
     // Whatever makes new workers gives them what runs, and says so.
@@ -165,7 +165,7 @@ fn a_timeout_and_ctrl_c_end_the_waiting_and_not_the_start() {
     let home = Home::new();
     write(&home, LATE);
     home.run(&["up", "-d", "--timeout", "200ms"])
-        .failed(124, &["not ready within 200ms", "goes on starting"]);
+        .failed(124, &["not ready within 200ms", "the start continues"]);
     home.write("go", "");
     assert_eq!(home.run(&["wait", "*", "--for", "ready"]).code, Some(0));
     down(&home);
@@ -174,7 +174,7 @@ fn a_timeout_and_ctrl_c_end_the_waiting_and_not_the_start() {
     waiting.says("log ");
     waiting.signal(SIGINT);
     let ended = waiting.end();
-    assert!(ended.code == Some(130) && ended.stderr.contains("the master goes on starting"), "{ended:#?}");
+    assert!(ended.code == Some(130) && ended.stderr.contains("the start continues"), "{ended:#?}");
     home.write("go", "");
     assert_eq!(home.run(&["wait", "*", "--for", "ready"]).code, Some(0));
     down(&home);

@@ -76,7 +76,7 @@ fn a_down_that_is_interrupted_says_that_the_end_goes_on() {
     let down = down.end();
     assert_eq!(
         (down.code, down.stderr.as_str()),
-        (Some(130), "drover: interrupted; the master goes on ending\n")
+        (Some(130), "drover: interrupted; the shutdown continues\n")
     );
     home.write("may-leave", "");
     assert_eq!(master.end().code, Some(0));

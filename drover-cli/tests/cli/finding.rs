@@ -118,7 +118,7 @@ fn where_a_file_lies_no_other_files_master_is_touched() {
     if !are_strangers_alive() {
         let elsewhere = home.path("run");
         assert_eq!(ask(&elsewhere, &["status", "-q"]).stdout, "shop/0\n");
-        ask(&elsewhere, &["down"]).failed(2, &["no drover.toml lies here", "-s ", "-f FILE"]);
+        ask(&elsewhere, &["down"]).failed(2, &["there is no drover.toml here", "-s ", "-f FILE"]);
     }
     assert_eq!(ask(&shop, &["down"]).code, Some(0));
     assert_eq!(running.end().code, Some(0));
@@ -137,7 +137,7 @@ fn a_file_has_one_master_whatever_the_environment_says() {
         second.env("XDG_RUNTIME_DIR", &elsewhere);
         Running::start(&mut second)
             .end()
-            .failed(1, &["/shop/current/drover.toml` is running already", &format!("pid {}", running.pid())]);
+            .failed(1, &["/shop/current/drover.toml` is already running", &format!("pid {}", running.pid())]);
     }
     assert_eq!(Running::start(&mut in_dir(&home, &shop, &["down"])).end().code, Some(0));
     assert_eq!(running.end().code, Some(0));

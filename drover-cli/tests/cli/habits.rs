@@ -154,7 +154,7 @@ fn init_writes_a_file_that_runs_and_leaves_one_alone() {
     let home = Home::new();
     assert_eq!(home.run(&["init"]).code, Some(0));
     assert_eq!(home.run(&["validate", "--strict"]).code, Some(0));
-    home.run(&["init"]).failed(1, &["exists already"]);
+    home.run(&["init"]).failed(1, &["already exists"]);
     let master = home.start(&["up"]);
     master.says("web is running");
     home.down(master);

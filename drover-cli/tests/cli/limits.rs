@@ -21,7 +21,7 @@ fn give_up_leaves_the_slot_empty_and_the_others_running() {
     assert!(worker["pid"].is_null() && worker["next_try_ms"].is_null(), "{worker}");
     assert_eq!(worker["last_exit"]["code"], 5);
     assert_eq!(home.worker("app", 0, "started")["restarts"], 0);
-    master.says(&format!("app/1 is given up: {REASON}"));
+    master.says(&format!("app/1 is not tried again: {REASON}"));
     let table = home.run(&["status"]);
     assert_eq!(table.code, Some(3), "one is not ready: {table:#?}");
     assert!(table.stdout.contains("1 of 2 ready"), "{table:#?}");

@@ -97,7 +97,7 @@ fn a_strategy_that_was_used_too_often_is_why_everything_ended() {
          start.min_uptime = \"0s\"\ncommand = [\"sh\", \"-c\", \"sleep 0.2; exit 3\"]\nrestart = \"never\"\n");
     let ended = master.end();
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    assert!(ended.stderr.contains("everything was ended: app a failed for good"), "{ended:#?}");
+    assert!(ended.stderr.contains("everything was stopped: app a failed for good"), "{ended:#?}");
 }
 
 #[test]

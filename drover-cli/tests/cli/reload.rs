@@ -193,7 +193,7 @@ fn who_does_not_wait_or_is_interrupted_leaves_the_reload_to_the_master() {
     waiting.signal(SIGINT);
     let ended = waiting.end();
     assert_eq!(ended.code, Some(130), "{ended:#?}");
-    assert!(ended.stderr.contains("the master goes on with it"), "{ended:#?}");
+    assert!(ended.stderr.contains("the master continues"), "{ended:#?}");
     is_of(&home, 4);
     let late = home.run(&["reload", "web", "--soak", "20s", "--timeout", "200ms"]);
     late.failed(124, &["not done within 200ms"]);

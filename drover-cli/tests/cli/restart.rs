@@ -12,7 +12,7 @@ fn on_failure_starts_again_after_failures_and_completes_after_a_success() {
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert_eq!(std::fs::read_to_string(home.path("tries")).unwrap(), "x\nx\nx\n");
     assert_eq!(ended.stderr.matches("app/0 failed: exited with code 1 while ready").count(), 2, "{ended:#?}");
-    assert!(ended.stderr.contains("is tried again in "), "{ended:#?}");
+    assert!(ended.stderr.contains("tries again in "), "{ended:#?}");
 }
 
 #[test]

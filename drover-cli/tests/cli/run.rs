@@ -88,7 +88,7 @@ fn stdin_that_is_open_does_not_end_and_one_that_ended_a_program_is_told() {
     let ended = home.run(&["run", "--", "cat"]);
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(
-        ended.stderr.contains("it exited at once; if it leaves at the end of its standard input")
+        ended.stderr.contains("it exited at once; if it exits when its standard input ends")
             && ended.stderr.contains("--stdin open")
     );
     let open = home.start(&["run", "-n", "2", "--stdin", "open", "--name", "app", "--", "cat"]);

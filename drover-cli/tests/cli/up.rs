@@ -79,7 +79,7 @@ fn keep_going_leaves_the_others_running_and_tries_again() {
         "[app.good]\ncommand = \"sleep 1000\"\nworkers = 1\n[app.late]\ncommand = [\"sh\", \"-c\", \"[ -e ready ] && exec sleep 1000; exit 9\"]\nworkers = 1\n",
     );
     let master = home.start(&["up", "--keep-going"]);
-    master.says("late/0 is tried again in");
+    master.says("late/0 tries again in");
     home.worker("good", 0, "started");
     home.write("ready", "");
     let late = home.worker("late", 0, "started");

@@ -10,7 +10,7 @@ fn a_command_without_two_dashes_is_told_where_they_belong() {
     let ended = home.run(&["run", "sleep", "1"]);
     ended.failed(2, &["'sleep'"]);
     assert!(ended.stderr.contains("drover run [OPTIONS] -- <CMD>..."), "{ended:#?}");
-    assert!(ended.stderr.contains("the command stands after `--`"), "{ended:#?}");
+    assert!(ended.stderr.contains("put the command after `--`"), "{ended:#?}");
     home.run(&["run"]).failed(2, &["required"]);
     home.run(&["run", "-n", "none", "--", "true"]).failed(2, &["'none'", "`auto`"]);
     home.run(&["run", "--restart", "maybe", "--", "true"]).failed(2, &["'maybe'"]);

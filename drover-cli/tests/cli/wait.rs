@@ -47,9 +47,9 @@ fn it_waits_for_a_stop_and_so_does_the_masters_end() {
     let home = Home::new();
     let master = started(&home);
     let waiting = home.start(&["wait", "web/0", "--for", "stopped"]);
-    waiting.says("waits until web/0 is stopped");
+    waiting.says("waiting until web/0 is stopped");
     let for_all = home.start(&["wait", "*", "--for", "stopped"]);
-    for_all.says("waits until * is stopped");
+    for_all.says("waiting until * is stopped");
     let ready = home.start(&["wait", "slow@999", "--for", "ready"]);
     assert_eq!(ready.end().code, Some(4));
     assert_eq!(home.run(&["stop", "web/0"]).code, Some(0));
@@ -65,7 +65,7 @@ fn it_waits_for_the_end_of_the_processes_that_run_and_tells_how() {
     let master = started(&home);
     let worker = home.worker("web", 0, "started");
     let waiting = home.start(&["wait", "web/0", "--for", "exited"]);
-    waiting.says("waits until web/0 has ended");
+    waiting.says("waiting until web/0 has ended");
     signal(worker["pid"].as_u64().unwrap().try_into().unwrap(), SIGKILL);
     let ended = waiting.end();
     assert_eq!(
@@ -82,7 +82,7 @@ fn a_timeout_and_ctrl_c_end_it() {
     home.run(&["wait", "web", "--for", "stopped", "--timeout", "100ms"])
         .failed(124, &["web is not stopped within 100ms; `drover status` shows"]);
     let waiting = home.start(&["wait", "web", "--for", "exited"]);
-    waiting.says("waits until web has ended");
+    waiting.says("waiting until web has ended");
     waiting.signal(SIGINT);
     assert_eq!(waiting.end().code, Some(130));
     let quiet = home.run(&["-q", "wait", "web", "--for", "stopped", "--timeout", "10ms"]);
@@ -140,7 +140,7 @@ fn a_lost_connection_is_not_the_masters_end() {
     let path = home.path("between.sock");
     let between = Between::serve(&path, &home.socket());
     let waiting = Running::start(home.bare(&["wait", "web/0", "--for", "stopped"]).arg("-s").arg(&path));
-    waiting.says("waits until web/0 is stopped");
+    waiting.says("waiting until web/0 is stopped");
     between.cut();
     assert_eq!(home.run(&["stop", "web/0"]).code, Some(0));
     let ended = waiting.end();

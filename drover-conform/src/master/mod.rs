@@ -17,5 +17,5 @@ mod stage;
 mod stand_in;
 
 pub use cases::cases;
-pub use runner::{Run, RunError, run};
+pub use runner::{MasterRun, MasterRunError, run};
 pub use stand_in::{StandInError, stand_in};

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use super::cases::all;
-use super::stage::Stage;
+use super::stage::MasterStage;
 use crate::case::{About, Outcome, Played};
 use crate::runner;
 
@@ -13,7 +13,7 @@ const JOBS: usize = 1;
 
 /// What to play.
 #[derive(Debug)]
-pub struct Run {
+pub struct MasterRun {
     /// The master's control socket.
     pub control: PathBuf,
     /// The app of stand-ins.
@@ -29,7 +29,7 @@ pub struct Run {
 /// Why no case could be played.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RunError {
+pub enum MasterRunError {
     /// The app does not exist, or does not run stand-ins.
     #[error(
         "the app `{app}` can't be played with: {why}; its command is to be `drover conform stand-in`, its protocol `drover`"
@@ -49,13 +49,13 @@ pub enum RunError {
 ///
 /// The master has no app of stand-ins by that name, or does not answer.
 pub async fn run(
-    run: Run,
+    run: MasterRun,
     tell: impl FnMut(&Outcome),
     interrupted: impl Future<Output = ()>,
-) -> Result<Played, RunError> {
-    let stage = || Stage::new(run.control.clone(), run.app.clone(), run.seed, run.mutations);
+) -> Result<Played, MasterRunError> {
+    let stage = || MasterStage::new(run.control.clone(), run.app.clone(), run.seed, run.mutations);
     if let Err(fault) = stage().held().await {
-        return Err(RunError::NoStandIn { app: run.app, why: fault.why().to_owned() });
+        return Err(MasterRunError::NoStandIn { app: run.app, why: fault.why().to_owned() });
     }
     let cases = all().into_iter().filter(|case| run.cases.contains(&case.about)).collect();
     let interrupted = std::pin::pin!(interrupted);

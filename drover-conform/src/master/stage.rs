@@ -29,11 +29,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const CATCHES_HOLD: u64 = 1 << (Signal::SIGUSR1 as u64 - 1);
 
 /// A case that is played against a master.
-pub(super) type Case = case::Case<Stage>;
+pub(super) type MasterCase = case::Case<MasterStage>;
 
 /// Where one case is played.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct MasterStage {
     control: PathBuf,
     app: String,
     pub(super) log: Log,
@@ -57,7 +57,7 @@ impl StandIn {
     }
 }
 
-impl Stage {
+impl MasterStage {
     pub(super) fn new(control: PathBuf, app: String, seed: u64, mutations: u32) -> Self {
         Self { control, app, log: Log::new(), seed, mutations, held: None }
     }
@@ -204,7 +204,7 @@ impl Stage {
     }
 }
 
-impl runner::Stage for Stage {
+impl runner::Stage for MasterStage {
     fn log(&self) -> &Log {
         &self.log
     }

@@ -22,5 +22,5 @@ mod stage;
 mod tested;
 
 pub use cases::cases;
-pub use runner::{Run, RunError, run};
+pub use runner::{WorkerRun, WorkerRunError, run};
 pub use stage::Settings;

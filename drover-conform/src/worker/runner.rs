@@ -8,13 +8,13 @@ use super::cases::all;
 use super::directory::Directory;
 use super::process::orphans;
 use super::said::{reply, welcome};
-use super::stage::{Settings, Stage};
+use super::stage::{Settings, WorkerStage};
 use crate::case::{About, Fault, Outcome, Played, Tally};
 use crate::runner::{self, Stage as _};
 
 /// What to play.
 #[derive(Debug)]
-pub struct Run {
+pub struct WorkerRun {
     /// What holds for every case.
     pub settings: Settings,
     /// The cases, of those that [`cases`](super::cases) lists.
@@ -26,7 +26,7 @@ pub struct Run {
 /// Why no case could be played.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RunError {
+pub enum WorkerRunError {
     /// There is no place for the sockets.
     #[error("a private directory can't be made in {}", std::env::temp_dir().display())]
     Directory(#[source] io::Error),
@@ -53,30 +53,30 @@ pub enum RunError {
 ///
 /// The worker does not start, or this machine has no room for a run.
 pub async fn run(
-    run: Run,
+    run: WorkerRun,
     tell: impl FnMut(&Outcome),
     interrupted: impl Future<Output = ()>,
-) -> Result<Played, RunError> {
-    orphans::adopt().map_err(|error| RunError::Subreaper(error.into()))?;
+) -> Result<Played, WorkerRunError> {
+    orphans::adopt().map_err(|error| WorkerRunError::Subreaper(error.into()))?;
     let played = play(run, tell, interrupted).await;
     orphans::end().await;
     played
 }
 
 async fn play(
-    run: Run,
+    run: WorkerRun,
     tell: impl FnMut(&Outcome),
     interrupted: impl Future<Output = ()>,
-) -> Result<Played, RunError> {
-    let Run { settings, cases, jobs } = run;
-    let directory = Directory::make().map_err(RunError::Directory)?;
+) -> Result<Played, WorkerRunError> {
+    let WorkerRun { settings, cases, jobs } = run;
+    let directory = Directory::make().map_err(WorkerRunError::Directory)?;
     let mut interrupted = std::pin::pin!(interrupted);
     let Some(capabilities) = first_start(&settings, directory.path(), &mut interrupted).await? else {
         return Ok(Played { tally: Tally::default(), is_interrupted: true });
     };
     let cases = all().into_iter().filter(|case| cases.contains(&case.about)).collect();
     let stage = |about: &About| {
-        let mut stage = Stage::new(settings.clone(), directory.path(), about.id, settings.start)?;
+        let mut stage = WorkerStage::new(settings.clone(), directory.path(), about.id, settings.start)?;
         stage.capabilities.clone_from(&capabilities);
         Ok(stage)
     };
@@ -88,9 +88,10 @@ async fn first_start(
     settings: &Settings,
     directory: &Path,
     interrupted: impl Future<Output = ()>,
-) -> Result<Option<Vec<String>>, RunError> {
-    let fault = |fault: &Fault, evidence| RunError::FirstStart { why: fault.why().to_owned(), evidence };
-    let mut stage = Stage::new(settings.clone(), directory, "first", settings.first_start)
+) -> Result<Option<Vec<String>>, WorkerRunError> {
+    let fault =
+        |fault: &Fault, evidence| WorkerRunError::FirstStart { why: fault.why().to_owned(), evidence };
+    let mut stage = WorkerStage::new(settings.clone(), directory, "first", settings.first_start)
         .map_err(|failure| fault(&failure, Vec::new()))?;
     let introduced = tokio::select! {
         introduced = capabilities_of(&mut stage) => introduced.map(Some),
@@ -101,7 +102,7 @@ async fn first_start(
     introduced.map_err(|failure| fault(&failure, evidence))
 }
 
-async fn capabilities_of(stage: &mut Stage) -> Result<Vec<String>, Fault> {
+async fn capabilities_of(stage: &mut WorkerStage) -> Result<Vec<String>, Fault> {
     let (worker, hello) = stage.introduced().await?;
     // It is to be ready once, since its first work may take long too. What it does wrong here is a case's matter.
     let _ = worker.peer.send(&reply(welcome())).await;

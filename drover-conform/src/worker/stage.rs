@@ -22,7 +22,7 @@ use crate::transcript::Log;
 pub struct Settings {
     /// The worker's command: the program, then its arguments.
     pub command: Vec<OsString>,
-    /// How long the first start may take, until the worker connects and again until it is ready: it may install something.
+    /// How long the first start may take to connect, and then to be ready: it may install something.
     /// Default: 5 minutes.
     pub first_start: Duration,
     /// The same of every later start. Default: 10 s. Shorter blames a worker for a busy machine; longer holds up a run whose
@@ -51,11 +51,11 @@ impl Settings {
 }
 
 /// A case that is played against a worker.
-pub(super) type Case = case::Case<Stage>;
+pub(super) type WorkerCase = case::Case<WorkerStage>;
 
 /// Where one case is played.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct WorkerStage {
     pub(super) settings: Settings,
     /// What the worker names in its Hello, as its first start told.
     pub(super) capabilities: Vec<String>,
@@ -67,7 +67,7 @@ pub(super) struct Stage {
     worker: Option<Worker>,
 }
 
-impl Stage {
+impl WorkerStage {
     /// A stage whose socket is `name` in this directory.
     pub(super) fn new(
         settings: Settings,
@@ -206,7 +206,7 @@ impl Stage {
     }
 }
 
-impl runner::Stage for Stage {
+impl runner::Stage for WorkerStage {
     fn log(&self) -> &Log {
         &self.log
     }
@@ -224,7 +224,7 @@ impl runner::Stage for Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for WorkerStage {
     fn drop(&mut self) {
         self.close_socket();
     }

@@ -15,22 +15,22 @@ use crate::machine::ids::WorkerId;
 
 /// Every open request by the time it is over.
 #[derive(Debug, Default)]
-pub(super) struct Deadlines {
+pub(super) struct RequestDeadlines {
     inside: Mutex<Inside>,
     /// Another one is first now.
     changed: Arc<Notify>,
 }
 
 /// Bounded by the requests that workers may have open.
-type Requests = BTreeMap<(Instant, WorkerId, u64), (Weak<Peer>, Duration)>;
+type ByDeadline = BTreeMap<(Instant, WorkerId, u64), (Weak<Peer>, Duration)>;
 
 #[derive(Debug, Default)]
 struct Inside {
-    requests: Requests,
+    requests: ByDeadline,
     is_watched: bool,
 }
 
-impl Deadlines {
+impl RequestDeadlines {
     /// Answers the request of `asker` with DEADLINE when its time is over.
     pub(super) fn insert(self: &Arc<Self>, asker: &Arc<Peer>, seq: u64, at: Instant, after: Duration) {
         let mut inside = self.inside();
@@ -67,7 +67,7 @@ impl Deadlines {
     }
 
     /// The requests that are over, and when the next will be. Without one, nobody watches any more.
-    fn due(&self, now: Instant) -> (Requests, Option<Instant>) {
+    fn due(&self, now: Instant) -> (ByDeadline, Option<Instant>) {
         let mut inside = self.inside();
         // Whoever has the least id and number is the first of what is not over yet.
         let later = inside.requests.split_off(&(now + Duration::from_nanos(1), WorkerId(0), 0));
@@ -78,7 +78,7 @@ impl Deadlines {
     }
 }
 
-async fn watch(deadlines: Weak<Deadlines>) {
+async fn watch(deadlines: Weak<RequestDeadlines>) {
     let mut attention = Attention::default();
     loop {
         let Some(deadlines) = deadlines.upgrade() else { return };

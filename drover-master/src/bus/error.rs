@@ -141,18 +141,18 @@ impl RequestError {
 
 /// Why a worker's message is refused: the code and the sentence of the Error that it gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct MessageRefusal {
     pub code: ErrorCode,
     pub message: String,
 }
 
-impl Refusal {
+impl MessageRefusal {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }
 
-impl From<SendError> for Refusal {
+impl From<SendError> for MessageRefusal {
     fn from(error: SendError) -> Self {
         Self::new(error.code(), error.to_string())
     }

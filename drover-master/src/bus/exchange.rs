@@ -8,7 +8,7 @@ use bytes::Bytes;
 use drover_proto::bus::Refused;
 
 use super::answer::{Answer, NoReply};
-use super::deadlines::Deadlines;
+use super::deadlines::RequestDeadlines;
 use super::error::SendError;
 use super::handler::Handler;
 use super::ledger::Asker;
@@ -27,7 +27,7 @@ pub(crate) struct Exchange {
     table: RwLock<Table>,
     /// Counts the frames that may be answered, over all workers.
     last_seq: AtomicU64,
-    pub(super) deadlines: Arc<Deadlines>,
+    pub(super) deadlines: Arc<RequestDeadlines>,
     /// Messages that were refused.
     pub(super) refused: AtomicU64,
 }

@@ -173,7 +173,7 @@ impl Bus {
         let (asker, answer) = oneshot::channel();
         let seq = self.exchange.next_seq();
         peer.ledger().owe(seq, Asker::Program(asker));
-        let _waiting = Waiting { peer: Arc::downgrade(&peer), seq };
+        let _waiting = OpenRequest { peer: Arc::downgrade(&peer), seq };
         let timeout_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX).max(1);
         let body = OutboundBody::Message {
             topic,
@@ -306,12 +306,12 @@ fn one_way(topic: &str, scope: Scope) -> Outbound<'_> {
 }
 
 /// A request of the program. Dropped, nobody waits for its answer any more.
-struct Waiting {
+struct OpenRequest {
     peer: Weak<Peer>,
     seq: u64,
 }
 
-impl Drop for Waiting {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         if let Some(peer) = self.peer.upgrade() {
             peer.ledger().give_up(self.seq);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use drover_proto::latest::ErrorCode;
 
 use super::answer::{Answer, NoReply};
-use super::deadlines::Deadlines;
+use super::deadlines::RequestDeadlines;
 use super::keep::Keep;
 use super::peer::Peer;
 use crate::machine::worker::Identity;
@@ -62,13 +62,13 @@ impl<'a> Message<'a> {
 #[must_use = "dropped, it answers with an error"]
 pub struct Responder {
     /// Weak, as is who asked: a handler may keep this for as long as it likes.
-    deadlines: Weak<Deadlines>,
+    deadlines: Weak<RequestDeadlines>,
     asker: Weak<Peer>,
     seq: u64,
 }
 
 impl Responder {
-    pub(super) fn new(deadlines: Weak<Deadlines>, asker: Weak<Peer>, seq: u64) -> Self {
+    pub(super) fn new(deadlines: Weak<RequestDeadlines>, asker: Weak<Peer>, seq: u64) -> Self {
         Self { deadlines, asker, seq }
     }
 

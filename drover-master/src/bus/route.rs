@@ -10,7 +10,7 @@ use drover_proto::latest::{Accepted, ErrorCode, Scope, master_frame};
 use tokio::time::Instant;
 
 use super::answer::{Answer, NoReply};
-use super::error::{Refusal, check};
+use super::error::{MessageRefusal, check};
 use super::exchange::{Exchange, SUBSCRIPTIONS};
 use super::handler::{Message, Responder};
 use super::keep::Keep;
@@ -73,18 +73,19 @@ impl Exchange {
         let is_request = view.expects_reply && !message.confirm;
         let result = match message.scope() {
             _ if view.expects_reply && view.seq == 0 => {
-                Err(Refusal::new(ErrorCode::InvalidArgument, "a frame without seq can't be answered"))
+                Err(MessageRefusal::new(ErrorCode::InvalidArgument, "a frame without seq can't be answered"))
             }
             Scope::App => self.to_program(peer, view, message, keep, is_request),
             Scope::Worker | Scope::Slot => self.to_worker(peer, view, message, keep, is_request),
-            Scope::All | Scope::Subscribers if is_request => Err(Refusal::new(
+            Scope::All | Scope::Subscribers if is_request => Err(MessageRefusal::new(
                 ErrorCode::InvalidArgument,
                 "a request goes to one; set `confirm`, or send it without expects_reply",
             )),
             Scope::All | Scope::Subscribers => self.to_several(peer, message, keep),
-            Scope::Unspecified => {
-                Err(Refusal::new(ErrorCode::InvalidArgument, "the message has no scope that is known here"))
-            }
+            Scope::Unspecified => Err(MessageRefusal::new(
+                ErrorCode::InvalidArgument,
+                "the message has no scope that is known here",
+            )),
         };
         match result {
             Ok(_) if is_request || !view.expects_reply => FollowUp::Done,
@@ -110,11 +111,11 @@ impl Exchange {
         message: &MessageView<'_>,
         keep: Keep<'_>,
         is_request: bool,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, MessageRefusal> {
         check(message.topic, message.payload.len())?;
         let Some(handler) = &self.handler else {
             let message = format!("the program that embeds the master of {} takes no messages", self.app);
-            return Err(Refusal::new(ErrorCode::Unimplemented, message));
+            return Err(MessageRefusal::new(ErrorCode::Unimplemented, message));
         };
         let responder = if is_request {
             self.open(peer, view.seq, message.timeout_ms, None)?;
@@ -134,7 +135,7 @@ impl Exchange {
         message: &MessageView<'_>,
         keep: Keep<'_>,
         is_request: bool,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, MessageRefusal> {
         check(message.topic, message.payload.len())?;
         let to = match message.scope() {
             Scope::Slot => self.slot(SlotIndex(message.slot))?,
@@ -172,7 +173,7 @@ impl Exchange {
         peer: &Arc<Peer>,
         message: &MessageView<'_>,
         keep: Keep<'_>,
-    ) -> Result<Accepted, Refusal> {
+    ) -> Result<Accepted, MessageRefusal> {
         check(message.topic, message.payload.len())?;
         let peers = match message.scope() {
             Scope::Subscribers if message.topic.is_empty() => return Err(super::SendError::NoTopic.into()),
@@ -199,7 +200,7 @@ impl Exchange {
         seq: u64,
         timeout_ms: u64,
         asked: Option<(std::sync::Weak<Peer>, u64)>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), MessageRefusal> {
         let after =
             if timeout_ms == 0 { REQUEST_TIMEOUT } else { Duration::from_millis(timeout_ms).min(LONGEST) };
         let deadline = Instant::now() + after;
@@ -207,11 +208,11 @@ impl Exchange {
         opened.map_err(|not_opened| match not_opened {
             NotOpened::TooMany => {
                 let message = format!("{OPEN} requests of this worker are open already");
-                Refusal::new(ErrorCode::Busy, message)
+                MessageRefusal::new(ErrorCode::Busy, message)
             }
             NotOpened::Twice => {
                 let message = format!("a request with seq {seq} is open already");
-                Refusal::new(ErrorCode::InvalidArgument, message)
+                MessageRefusal::new(ErrorCode::InvalidArgument, message)
             }
         })?;
         // Nobody was asked yet, so it can't be answered before.
@@ -227,20 +228,20 @@ impl Exchange {
         }
     }
 
-    fn try_subscription(&self, peer: &Arc<Peer>, topic: &str, is_wanted: bool) -> Result<(), Refusal> {
+    fn try_subscription(&self, peer: &Arc<Peer>, topic: &str, is_wanted: bool) -> Result<(), MessageRefusal> {
         check(topic, 0)?;
         if topic.is_empty() {
-            return Err(Refusal::new(ErrorCode::InvalidArgument, "a subscription needs a topic"));
+            return Err(MessageRefusal::new(ErrorCode::InvalidArgument, "a subscription needs a topic"));
         }
         if !peer.takes {
             let message = "this worker takes no messages: it did not name the capability `bus`";
-            return Err(Refusal::new(ErrorCode::BadState, message));
+            return Err(MessageRefusal::new(ErrorCode::BadState, message));
         }
         if !is_wanted {
             self.unsubscribe(peer, topic);
         } else if !self.subscribe(peer, topic) {
             let message = format!("this worker has {SUBSCRIPTIONS} subscriptions already");
-            return Err(Refusal::new(ErrorCode::Busy, message));
+            return Err(MessageRefusal::new(ErrorCode::Busy, message));
         }
         Ok(())
     }

@@ -1,9 +1,8 @@
 //! Who a worker runs as.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
-
-use nix::errno::Errno;
 
 /// Somebody to run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,12 +65,12 @@ pub enum AccountError {
         own: u32,
     },
     /// The databases of users and groups can't be read.
-    #[error("`{name}` can't be looked up: {errno}")]
+    #[error("`{name}` can't be looked up: {}", io::Error::from_raw_os_error(*errno))]
     Lookup {
         /// Who was looked up.
         name: String,
-        /// What the C library said.
-        errno: Errno,
+        /// What the C library said (`errno(3)`).
+        errno: i32,
     },
 }
 

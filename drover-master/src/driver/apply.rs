@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Driver;
 use super::input::Input;
 use super::trace;
-use super::waiting::Waiting;
+use super::waiting::Waiter;
 use crate::handle::Request;
 use crate::handle::error::{OpenError, StartError};
 use crate::handle::hook::ExitContext;
@@ -56,13 +56,13 @@ impl Driver {
             Input::LookedUp(..) => {}
             Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
             Input::Requested(Request::Operate { request, target, by, reply }) => {
-                let ticket = self.wait(Waiting::Operation(reply.verdict));
+                let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 let input = FleetInput::OperationRequested { ticket, request, target, by };
                 self.fleet.handle(now, input);
             }
             Input::Requested(Request::Scale { count, by, reply }) => {
-                let ticket = self.wait(Waiting::Operation(reply.verdict));
+                let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 let queued = self.listeners.queued();
                 self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, queued, by });
@@ -71,7 +71,7 @@ impl Driver {
                 admitted = self.change(now, change, by, reply);
             }
             Input::Requested(Request::Signal { target, signal, by, reply }) => {
-                let ticket = self.wait(Waiting::Operation(reply.verdict));
+                let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
             }
@@ -88,7 +88,7 @@ impl Driver {
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by: name.into() });
             }
             Input::Requested(Request::End { how, by, reply }) => {
-                let ticket = self.wait(Waiting::End(reply.verdict));
+                let ticket = self.wait(Waiter::End(reply.verdict));
                 admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
             }
@@ -181,7 +181,7 @@ impl Driver {
             }
             self.outcome.send_replace(None);
         }
-        let ticket = self.wait(Waiting::Start(reply.verdict));
+        let ticket = self.wait(Waiter::Start(reply.verdict));
         self.fleet.handle(now, FleetInput::StartRequested { ticket });
         reply.gate
     }
@@ -210,7 +210,7 @@ impl Driver {
         self.close_listeners();
     }
 
-    pub(super) fn wait(&mut self, waiting: Waiting) -> TicketId {
+    pub(super) fn wait(&mut self, waiting: Waiter) -> TicketId {
         let ticket = self.next_ticket();
         self.waiting.insert(ticket, waiting);
         ticket

@@ -9,7 +9,7 @@ use crate::config::{AppSpec, Probe};
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Question, WorkerInput};
-use crate::probe::{Asker, Surroundings};
+use crate::probe::{Prober, Surroundings};
 
 impl Driver {
     /// Asks the worker from outside until it answers.
@@ -78,7 +78,7 @@ impl Driver {
         &self,
         id: WorkerId,
         probe: impl Fn(&AppSpec) -> Option<&Probe>,
-    ) -> Option<Result<Asker, Arc<str>>> {
+    ) -> Option<Result<Prober, Arc<str>>> {
         let contact = self.contacts.get(&id)?;
         let edition = self.editions.get(&contact.identity.generation)?;
         let probe = probe(&edition.spec)?;
@@ -101,6 +101,6 @@ impl Driver {
             words,
             turn: Arc::clone(&contact.probing),
         };
-        Some(Ok(Asker::new(probe, surroundings)))
+        Some(Ok(Prober::new(probe, surroundings)))
     }
 }

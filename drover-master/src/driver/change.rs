@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::edition::Edition;
-use super::{Driver, Waiting};
+use super::{Driver, Waiter};
 use crate::config::keys::take_live;
 use crate::config::{AppSpec, ConfigError};
 use crate::handle::change::{Change, Reload};
@@ -38,7 +38,7 @@ impl Driver {
             }
         };
         let Reply { verdict, gate } = reply;
-        let ticket = self.wait(Waiting::Operation(verdict));
+        let ticket = self.wait(Waiter::Operation(verdict));
         let input = match prepared {
             Prepared::Reload(reload) => FleetInput::ReloadRequested { ticket, reload, by },
             Prepared::Renewal(target) => FleetInput::RenewalRequested { ticket, target, by },
@@ -77,7 +77,7 @@ impl Driver {
         let generation = self.fleet.next_generation();
         self.editions.insert(generation, edition);
         let release = Release { generation, spec };
-        Ok(Prepared::Reload(Box::new(crate::machine::fleet::Reload { release, policy, canary, is_new })))
+        Ok(Prepared::Reload(Box::new(crate::machine::fleet::ReloadPlan { release, policy, canary, is_new })))
     }
 
     fn resolved(&self, mut spec: AppSpec) -> Result<AppSpec, ConfigError> {
@@ -112,7 +112,7 @@ impl Driver {
 /// A change that has been checked.
 #[derive(Debug)]
 enum Prepared {
-    Reload(Box<crate::machine::fleet::Reload>),
+    Reload(Box<crate::machine::fleet::ReloadPlan>),
     Renewal(Target),
     Promotion,
     Abort,

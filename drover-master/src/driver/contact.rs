@@ -7,7 +7,7 @@ use drover_proto::latest::RejectCode;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::link::{Admission, ConnectionId, Outgoing, Token};
+use crate::link::{ConnectionId, Outgoing, Token, WorkerAdmission};
 use crate::machine::exit::ExitStatus;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
@@ -47,9 +47,9 @@ pub(super) struct Contact {
     /// Whether it takes messages of the application, as it said last.
     pub takes_messages: bool,
     /// A Hello that was faster than the news of the process it comes from.
-    pub early: Option<(ConnectionId, Answer)>,
+    pub early: Option<(ConnectionId, HelloAnswer)>,
     /// The same of a Hello that was refused.
-    pub early_refusal: Option<Refusal>,
+    pub early_refusal: Option<HandshakeRefusal>,
     /// The end of its process, while what it said last may still be on its way.
     pub ended: Option<Ended>,
 }
@@ -90,11 +90,11 @@ impl Drop for AbortOnDrop {
 }
 
 /// Who waits to be let in.
-pub(super) type Answer = oneshot::Sender<Result<Admission, (RejectCode, String)>>;
+pub(super) type HelloAnswer = oneshot::Sender<Result<WorkerAdmission, (RejectCode, String)>>;
 
 /// Why a peer was turned away in its handshake.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct HandshakeRefusal {
     pub trouble: Arc<str>,
     /// It can't succeed by trying again.
     pub is_final: bool,

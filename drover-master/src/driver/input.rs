@@ -1,7 +1,7 @@
 //! What a driver waits for.
 
 use super::contact::ProcessNews;
-use super::lookup::Found;
+use super::lookup::FoundNames;
 use crate::handle::Request;
 use crate::link::LinkNews;
 
@@ -10,7 +10,7 @@ use crate::link::LinkNews;
 pub(super) enum Input {
     Requested(Request),
     /// What has to be known for it is.
-    LookedUp(Box<(Request, Found)>),
+    LookedUp(Box<(Request, FoundNames)>),
     HandlesDropped,
     Process(ProcessNews),
     Link(LinkNews),

@@ -13,14 +13,14 @@ use drover_proto::latest::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::Driver;
-use super::contact::{Answer, Refusal};
+use super::contact::{HandshakeRefusal, HelloAnswer};
 use crate::bus::Peer;
 use crate::frames::error_frame;
-use crate::link::{Admission, ConnectionId, ConnectionNews, LinkNews, Seat, Token, outgoing};
+use crate::link::{ConnectionId, ConnectionNews, LinkNews, Seat, Token, WorkerAdmission, outgoing};
 use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
-use crate::machine::worker::{Said, WorkerAction, WorkerInput};
+use crate::machine::worker::{WorkerAction, WorkerInput, WorkerReport};
 use crate::patience::within;
 
 /// How many refusals are kept for processes whose news has not come yet. Only workers in creation can need one, and
@@ -46,7 +46,7 @@ impl Driver {
                 }
             }
             ConnectionNews::Refused { token, peer, trouble, is_final } => {
-                let refusal = Refusal { trouble, is_final };
+                let refusal = HandshakeRefusal { trouble, is_final };
                 let by_token = token.and_then(|token| self.tokens.get(&token).copied());
                 let whose = by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid)));
                 match whose.and_then(|id| Some((id, self.contacts.get_mut(&id)?))) {
@@ -68,7 +68,7 @@ impl Driver {
                 let id = self.connections.get(&connection).copied();
                 // An Error about anything but what it was asked last is no matter.
                 let matters = |id: &WorkerId| match &said {
-                    Said::Failed { asked, .. } => {
+                    WorkerReport::Failed { asked, .. } => {
                         self.contacts.get(id).is_some_and(|contact| contact.asked == Some(*asked))
                     }
                     _ => true,
@@ -104,8 +104,8 @@ impl Driver {
     }
 
     /// A worker was turned away in the handshake.
-    pub(super) fn refused(&mut self, now: Instant, id: WorkerId, refusal: Refusal) {
-        let Refusal { trouble, is_final } = refusal;
+    pub(super) fn refused(&mut self, now: Instant, id: WorkerId, refusal: HandshakeRefusal) {
+        let HandshakeRefusal { trouble, is_final } = refusal;
         // Its own first word can't be understood, so it will never be ready: better told now than at the deadline.
         let never = is_final && self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Starting);
         let input = if never {
@@ -124,7 +124,7 @@ impl Driver {
         token: &Token,
         sdk: &str,
         takes_messages: bool,
-        answer: Answer,
+        answer: HelloAnswer,
     ) -> Option<WorkerId> {
         let Some(id) = self.tokens.get(token).copied() else {
             let message =
@@ -152,7 +152,13 @@ impl Driver {
         Some(id)
     }
 
-    pub(super) fn admit(&mut self, now: Instant, connection: ConnectionId, id: WorkerId, answer: Answer) {
+    pub(super) fn admit(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        id: WorkerId,
+        answer: HelloAnswer,
+    ) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
         let Some(edition) = self.editions.get(&contact.identity.generation) else { return };
         let spec = &edition.spec;
@@ -160,7 +166,7 @@ impl Driver {
         let is_ready = self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Started);
         let peer = Arc::new(Peer::new(contact.identity, contact.takes_messages, is_ready));
         let (start, stop) = (&spec.start, &spec.stop);
-        let admission = Admission {
+        let admission = WorkerAdmission {
             identity: WireIdentity {
                 app: spec.name.clone(),
                 slot: contact.identity.slot.0,
@@ -279,7 +285,7 @@ fn token_in_use() -> (RejectCode, String) {
 }
 
 /// An answer that becomes a refusal if it is not given in time.
-fn answer_in_time(answer: Answer) -> Answer {
+fn answer_in_time(answer: HelloAnswer) -> HelloAnswer {
     let (sender, mut given) = oneshot::channel();
     tokio::spawn(async move {
         let verdict = match within(OLD_CONNECTION, &mut given).await {
@@ -336,9 +342,9 @@ mod tests {
         (driver, token)
     }
 
-    type Answered = oneshot::Receiver<Result<Admission, (RejectCode, String)>>;
+    type HelloAnswered = oneshot::Receiver<Result<WorkerAdmission, (RejectCode, String)>>;
 
-    fn claim(driver: &mut Driver, connection: ConnectionId, token: &Token) -> Answered {
+    fn claim(driver: &mut Driver, connection: ConnectionId, token: &Token) -> HelloAnswered {
         let (answer, answered) = oneshot::channel();
         let news = ConnectionNews::Claimed {
             token: token.clone(),

@@ -22,12 +22,12 @@ const WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Lookup {
     request: Request,
-    answer: JoinHandle<Found>,
+    answer: JoinHandle<FoundNames>,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct FoundNames {
     pub(super) hosts: Hosts,
     /// The description of the request, with who its user is; or why there is none.
     spec: Option<Result<AppSpec, ConfigError>>,
@@ -51,13 +51,13 @@ impl Driver {
         let silent = Hosts::silent(&hosts, WITHIN);
         let looked_up = tokio::task::spawn_blocking(move || {
             let spec = spec.map(|mut spec| spec.look_up_account().map(|()| spec));
-            Found { hosts: Hosts::look_up(hosts), spec }
+            FoundNames { hosts: Hosts::look_up(hosts), spec }
         });
         let answer = tokio::spawn(async move {
             match timeout(WITHIN, looked_up).await {
                 Ok(Ok(found)) => found,
                 // A user that is not known yet is looked up where it is needed.
-                Ok(Err(_)) | Err(_) => Found { hosts: silent, spec: None },
+                Ok(Err(_)) | Err(_) => FoundNames { hosts: silent, spec: None },
             }
         });
         self.lookup = Some(Lookup { request, answer });
@@ -85,7 +85,7 @@ impl Lookup {
     /// # Cancel safety
     ///
     /// A dropped future loses nothing.
-    pub(super) async fn found(lookup: &mut Option<Self>) -> (Request, Found) {
+    pub(super) async fn found(lookup: &mut Option<Self>) -> (Request, FoundNames) {
         let Some(waiting) = lookup else { return std::future::pending().await };
         // It can't panic; without its answer names are looked up where they are needed.
         let found = (&mut waiting.answer).await.unwrap_or_default();
@@ -96,7 +96,7 @@ impl Lookup {
     }
 }
 
-impl Found {
+impl FoundNames {
     /// Fills in what was looked up.
     pub(super) fn complete(&mut self, request: &mut Request) -> Result<(), ConfigError> {
         let Some(found) = self.spec.take().transpose()? else { return Ok(()) };

@@ -31,14 +31,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use self::contact::{Contact, ProcessNews, Refusal};
+use self::contact::{Contact, HandshakeRefusal, ProcessNews};
 use self::edition::{Edition, Editions};
 use self::input::Input;
 use self::lookup::Lookup;
 use self::measuring::Measuring;
 use self::strangers::Strangers;
 use self::unlisten::Unlistening;
-use self::waiting::Waiting;
+use self::waiting::Waiter;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
 use crate::handle::event_log::EventLog;
@@ -87,7 +87,7 @@ pub(crate) struct Driver {
     tokens: HashMap<Token, WorkerId>,
     connections: HashMap<ConnectionId, WorkerId>,
     /// Refusals of processes that are not known; of workers, perhaps, that were faster than the news of their process.
-    early_refusals: Vec<(u32, Refusal)>,
+    early_refusals: Vec<(u32, HandshakeRefusal)>,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pool: ListenerPool,
     /// What its workers are known by to the next master, after a death of this one.
@@ -108,7 +108,7 @@ pub(crate) struct Driver {
     lookup: Option<Lookup>,
     last_ticket: u64,
     /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
-    waiting: HashMap<TicketId, Waiting>,
+    waiting: HashMap<TicketId, Waiter>,
 }
 
 /// The runtime goes and takes the driver with it, while the app runs: what others see is that nothing does any more.

@@ -24,7 +24,7 @@ use crate::upkeep::Teller;
 
 /// What a worker that is about to be made is told, so that it can notify the master.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct NotifySetup {
     /// Where its socket is.
     socket: Option<OsString>,
     /// How often it has to say that it makes progress.
@@ -37,7 +37,7 @@ pub(super) struct Told {
     stored: Vec<(String, Arc<OwnedFd>)>,
 }
 
-impl Told {
+impl NotifySetup {
     /// Makes what the worker notifies by; the master's end is kept in its contact until it is there.
     pub(super) fn of(
         edition: &mut Edition,

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Driver;
 use super::contact::{Contact, ProcessNews};
-use super::notifying::Told;
+use super::notifying::NotifySetup;
 use crate::config::{Output, Protocol, Stdin};
 use crate::link::Token;
 use crate::machine::exit::{ExitStatus, SpawnStep};
@@ -75,7 +75,7 @@ impl Driver {
             self.tokens.insert(token.clone(), id);
         }
         let mut contact = Contact::new(identity, token);
-        let told = match Told::of(edition, identity, &mut self.stores, &mut contact, &self.teller) {
+        let told = match NotifySetup::of(edition, identity, &mut self.stores, &mut contact, &self.teller) {
             Ok(told) => told,
             Err(failure) => {
                 self.forget_token(&contact);

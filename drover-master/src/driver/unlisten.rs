@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::Driver;
 use super::contact::{AbortOnDrop, ProcessNews};
 use crate::config::Protocol;
-use crate::machine::worker::{State, Worker};
+use crate::machine::worker::{Worker, WorkerState};
 use crate::process::{is_held, socket_numbers};
 
 /// How often is looked whether anybody serves, and so the least time that a worker has to hear of its stop before the listener is
@@ -97,13 +97,15 @@ impl Driver {
 /// Whether it may take new work.
 const fn serves(worker: &Worker) -> bool {
     match worker.state() {
-        State::Initialized { .. } | State::Starting | State::Checking | State::Started | State::Lingering => {
-            true
-        }
-        State::Stopping
-        | State::Stopped
-        | State::Resuming
-        | State::ShuttingDown { .. }
-        | State::Exited { .. } => false,
+        WorkerState::Initialized { .. }
+        | WorkerState::Starting
+        | WorkerState::Checking
+        | WorkerState::Started
+        | WorkerState::Lingering => true,
+        WorkerState::Stopping
+        | WorkerState::Stopped
+        | WorkerState::Resuming
+        | WorkerState::ShuttingDown { .. }
+        | WorkerState::Exited { .. } => false,
     }
 }

@@ -9,13 +9,13 @@ use crate::machine::fleet::Verdict;
 
 /// Who waits for an operation.
 #[derive(Debug)]
-pub(super) enum Waiting {
+pub(super) enum Waiter {
     Start(oneshot::Sender<Result<(), StartError>>),
     End(oneshot::Sender<Result<(), EndError>>),
     Operation(oneshot::Sender<Result<(), OperateError>>),
 }
 
-impl Waiting {
+impl Waiter {
     /// A dropped ticket is no reason to do anything else.
     pub(super) fn answer(self, app: Arc<str>, verdict: Verdict) {
         match self {

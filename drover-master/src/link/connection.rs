@@ -19,7 +19,7 @@ use tokio_util::codec::FramedRead;
 use super::Token;
 use super::carry::{Admitted, carry};
 use super::drained::Drained;
-use super::news::{Admission, ConnectionId, ConnectionNews, LinkNews, NewsSender};
+use super::news::{ConnectionId, ConnectionNews, LinkNews, NewsSender, WorkerAdmission};
 use crate::patience::within;
 use crate::sentence::sentence;
 
@@ -120,7 +120,7 @@ impl Handshake {
         self.news.tell(ConnectionNews::Claimed { token, sdk, can_resume, takes_messages, answer }).await;
         match answered.await {
             Ok(Ok(admission)) => {
-                let Admission { identity, limits, heartbeat_interval, capabilities, outgoing, seat } =
+                let WorkerAdmission { identity, limits, heartbeat_interval, capabilities, outgoing, seat } =
                     admission;
                 let (reply, _) = claim.offering(capabilities).accept(identity, limits, heartbeat_interval);
                 if send(&mut writer, &reply).await.is_err() {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Token;
 use super::seat::Seat;
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 /// Tells connections apart, in the whole process: a worker may come back on a new one, and late news of an app's last run may
 /// come in the next.
@@ -35,7 +35,7 @@ pub(crate) enum ConnectionNews {
         can_resume: bool,
         /// Whether it takes messages of the application.
         takes_messages: bool,
-        answer: oneshot::Sender<Result<Admission, (RejectCode, String)>>,
+        answer: oneshot::Sender<Result<WorkerAdmission, (RejectCode, String)>>,
     },
     /// The handshake failed before anybody was asked.
     Refused {
@@ -48,14 +48,14 @@ pub(crate) enum ConnectionNews {
         is_final: bool,
     },
     /// The worker said something. `taken`: dropped when that has had its effect, for what has to precede the frames after it.
-    Said { said: Said, seq: u64, taken: Option<oneshot::Sender<()>> },
+    Said { said: WorkerReport, seq: u64, taken: Option<oneshot::Sender<()>> },
     /// The connection has ended. With trouble, the peer is to blame.
     Lost { trouble: Option<Arc<str>> },
 }
 
 /// Lets a worker in.
 #[derive(Debug)]
-pub(crate) struct Admission {
+pub(crate) struct WorkerAdmission {
     pub identity: Identity,
     pub limits: Limits,
     /// How often it is asked for a sign of life; zero: never.

@@ -25,14 +25,14 @@ pub(super) struct LinkPlace {
     /// The user that workers run as. It may speak here, as the master's own and root may.
     pub(super) admitted: Arc<AtomicU32>,
     /// None once it is closed.
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<ServedSocket>>,
     /// Who accepts takes a new socket from here.
     fresh: mpsc::Sender<UnixListener>,
     teller: Teller,
 }
 
 #[derive(Debug)]
-struct Held {
+struct ServedSocket {
     // In this order: the socket file goes before its directory.
     socket: UnixPath,
     directory: Directory,
@@ -51,11 +51,11 @@ impl LinkPlace {
         teller: Teller,
     ) -> Self {
         let admitted = Arc::new(AtomicU32::new(nix::unistd::geteuid().as_raw()));
-        let held = Mutex::new(Some(Held { socket, directory, fault: None, is_untold: false }));
+        let held = Mutex::new(Some(ServedSocket { socket, directory, fault: None, is_untold: false }));
         Self { path, admitted, held, fresh, teller }
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+    fn held(&self) -> MutexGuard<'_, Option<ServedSocket>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -77,7 +77,7 @@ impl LinkPlace {
         Ok(())
     }
 
-    fn make_again(&self, held: &mut Held) -> Result<(), String> {
+    fn make_again(&self, held: &mut ServedSocket) -> Result<(), String> {
         held.directory.restore().map_err(|error| sentence(&error))?;
         let socket = held.socket.listen_again(BACKLOG).map_err(|error| sentence(&error))?;
         let serve = || {

@@ -16,7 +16,7 @@ use super::seat::Seat;
 use super::words::{line, name, said};
 use crate::bus::{FollowUp, Keep, NoReply};
 use crate::frames::error_frame;
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 use crate::sentence::sentence;
 
 /// After this many bytes of frames the reader lets others run: a worker that floods takes its turns like everybody.
@@ -107,17 +107,17 @@ impl<'a> Reader<'a> {
                 );
                 // The first, and then ever fewer: it may go on for ever.
                 if self.stray.is_power_of_two() {
-                    self.say(Said::Stray, 0).await;
+                    self.say(WorkerReport::Stray, 0).await;
                 }
             }
         }
     }
 
     /// Tells the driver what concerns the worker's life.
-    async fn say(&self, said: Said, seq: u64) {
+    async fn say(&self, said: WorkerReport, seq: u64) {
         // It may be answered by an Error.
         self.seat.peer.room().await;
-        if !matches!(said, Said::Started | Said::Stopped) {
+        if !matches!(said, WorkerReport::Started | WorkerReport::Stopped) {
             return self.news.tell(ConnectionNews::Said { said, seq, taken: None }).await;
         }
         // The worker is ready, or is not any more, for the frames behind this one.
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
                 let answer = Err(NoReply::Error(code, error.message));
                 let heard = self.seat.exchange.answered(&self.seat.peer, reply_to, answer);
                 if heard == FollowUp::Stray && code == ErrorCode::Failed && reply_to != 0 {
-                    self.say(Said::Failed { asked: reply_to, why }, seq).await;
+                    self.say(WorkerReport::Failed { asked: reply_to, why }, seq).await;
                 }
             }
             Some(worker_frame::Body::Subscribe(subscribe)) => {

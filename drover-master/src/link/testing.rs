@@ -10,7 +10,7 @@ use super::carry::{Admitted, carry};
 use super::news::{ConnectionId, ConnectionNews, LinkNews, NewsSender};
 use super::seat::Seat;
 use crate::bus::{Exchange, Peer};
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 /// The master's end. Dropped, it is gone.
 pub(crate) struct Carried {
@@ -36,7 +36,7 @@ pub(crate) fn carried(exchange: &Arc<Exchange>, peer: Arc<Peer>) -> (Carried, Un
 
 impl Carried {
     /// What the driver hears next of its life.
-    pub(crate) async fn said(&mut self) -> Said {
+    pub(crate) async fn said(&mut self) -> WorkerReport {
         match self.news.recv().await.map(|news| news.news) {
             Some(ConnectionNews::Said { said, .. }) => said,
             other => panic!("{other:?}"),

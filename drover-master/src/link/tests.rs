@@ -25,7 +25,7 @@ use crate::bus::{Exchange, Peer};
 use crate::frames::error_frame;
 use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::worker::Identity;
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 fn seat() -> Seat {
     let exchange = Arc::new(Exchange::new("web".into(), None));
@@ -92,8 +92,9 @@ async fn what_a_peer_said_before_it_went_is_heard_although_nothing_can_be_writte
         let news = NewsSender { id: ConnectionId(1), queue: news };
         let carried = carry(&news, reader, writer, Admitted { outgoing: frames, seat: seat() });
         assert_eq!(timeout(Duration::from_secs(60), carried).await.expect("it ends"), None);
-        let Ok(LinkNews { news: ConnectionNews::Said { said: Said::Status { text, .. }, .. }, .. }) =
-            told.try_recv()
+        let Ok(LinkNews {
+            news: ConnectionNews::Said { said: WorkerReport::Status { text, .. }, .. }, ..
+        }) = told.try_recv()
         else {
             panic!("its words are lost")
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drover_proto::latest::{WorkerFrame, worker_frame};
 
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 /// How much of a worker's status text is kept, in bytes. It is a line for people, kept for every worker.
 const STATUS_TEXT: usize = 4096;
@@ -16,19 +16,21 @@ pub(super) fn line(text: &str) -> &str {
 }
 
 /// What of a frame concerns the worker's life. An Error does not.
-pub(super) fn said(frame: &WorkerFrame) -> Option<Said> {
+pub(super) fn said(frame: &WorkerFrame) -> Option<WorkerReport> {
     Some(match frame.body.as_ref()? {
-        worker_frame::Body::Started(_) => Said::Started,
-        worker_frame::Body::Stopped(_) => Said::Stopped,
-        worker_frame::Body::ShutDown(_) => Said::ShutDown,
-        worker_frame::Body::Extend(extend) => Said::Extend { by: Duration::from_millis(extend.timeout_ms) },
-        worker_frame::Body::Status(status) => Said::Status {
+        worker_frame::Body::Started(_) => WorkerReport::Started,
+        worker_frame::Body::Stopped(_) => WorkerReport::Stopped,
+        worker_frame::Body::ShutDown(_) => WorkerReport::ShutDown,
+        worker_frame::Body::Extend(extend) => {
+            WorkerReport::Extend { by: Duration::from_millis(extend.timeout_ms) }
+        }
+        worker_frame::Body::Status(status) => WorkerReport::Status {
             text: line(&status.text).to_owned(),
             in_flight: status.in_flight,
             requests: status.requests,
         },
-        worker_frame::Body::Pong(_) => Said::Pong,
-        worker_frame::Body::Progress(_) => Said::Progress,
+        worker_frame::Body::Pong(_) => WorkerReport::Pong,
+        worker_frame::Body::Progress(_) => WorkerReport::Progress,
         worker_frame::Body::Error(_)
         | worker_frame::Body::Message(_)
         | worker_frame::Body::Reply(_)
@@ -67,7 +69,7 @@ mod tests {
     fn a_status_text_without_end_is_cut_at_a_whole_character() {
         let status = Status { text: format!("x{}", "ü".repeat(STATUS_TEXT)), in_flight: 3, requests: 9 };
         let frame = WorkerFrame { body: Some(worker_frame::Body::Status(status)), ..Default::default() };
-        let Some(Said::Status { text, in_flight: 3, requests: 9 }) = said(&frame) else {
+        let Some(WorkerReport::Status { text, in_flight: 3, requests: 9 }) = said(&frame) else {
             panic!("{frame:?}")
         };
         assert_eq!(text.len(), STATUS_TEXT - 1);

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::kept::Kept;
+use super::lasting::LastingListener;
 use super::slots::SlotSockets;
 use super::steering::Steering;
 use super::watch::Watch;
@@ -94,7 +94,7 @@ impl AppListeners {
                 let listener = pool.open(spec)?;
                 let socket = listener.socket();
                 let has_files = !listener.files().is_empty();
-                let kept = || Arc::new(Kept::new(Arc::clone(&listener), self.teller.clone()));
+                let kept = || Arc::new(LastingListener::new(Arc::clone(&listener), self.teller.clone()));
                 Opened::Shared { _upkeep: has_files.then(|| keep(kept())), socket, listener }
             }
         };

@@ -39,7 +39,7 @@ pub(super) fn holder_of(addr: &ListenAddr) -> Option<PortHolder> {
     }
     // Connections have the port too, and are none that listens: their peers have one.
     sockets.retain(|socket| socket.port == port && socket.peer_port == 0 && socket.inode != 0);
-    let is_exact = |socket: &Socket| wanted.is_some_and(|wanted| wanted == socket.ip);
+    let is_exact = |socket: &SocketLine| wanted.is_some_and(|wanted| wanted == socket.ip);
     // One at this very address, or else one that may be in its way.
     sockets.sort_by_key(|socket| !is_exact(socket));
     sockets.iter().find_map(|socket| process_with(socket.inode))
@@ -47,14 +47,14 @@ pub(super) fn holder_of(addr: &ListenAddr) -> Option<PortHolder> {
 
 /// A line of `/proc/net/tcp` or one like it, as in `proc_pid_net(5)`.
 #[derive(Debug, PartialEq, Eq)]
-struct Socket {
+struct SocketLine {
     ip: std::net::IpAddr,
     port: u16,
     peer_port: u16,
     inode: u64,
 }
 
-fn parse(line: &str) -> Option<Socket> {
+fn parse(line: &str) -> Option<SocketLine> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (ip, port) = words.get(1)?.split_once(':')?;
     let (_, peer_port) = words.get(2)?.split_once(':')?;
@@ -68,7 +68,7 @@ fn parse(line: &str) -> Option<Socket> {
         Ipv6Addr::from(bytes).into()
     };
     let number = |text: &str| u16::from_str_radix(text, 16).ok();
-    Some(Socket {
+    Some(SocketLine {
         ip,
         port: number(port)?,
         peer_port: number(peer_port)?,
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_line_of_the_kernels_table_is_understood() {
         let line = "  12: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 x";
-        let expected = Socket { ip: Ipv4Addr::LOCALHOST.into(), port: 8080, peer_port: 0, inode: 4711 };
+        let expected = SocketLine { ip: Ipv4Addr::LOCALHOST.into(), port: 8080, peer_port: 0, inode: 4711 };
         if cfg!(target_endian = "little") {
             assert_eq!(parse(line), Some(expected));
         }

@@ -30,7 +30,7 @@ pub struct InheritedSockets(Arc<[Inherited]>);
 #[derive(Debug)]
 struct Inherited {
     name: String,
-    kind: Kind,
+    kind: InheritedKind,
     /// Whether it takes what comes by IPv4 too: `[::]` without IPV6_V6ONLY, which is what systemd opens for a port alone.
     is_dual: bool,
     socket: Arc<OwnedFd>,
@@ -38,7 +38,7 @@ struct Inherited {
 
 /// What it is, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
+enum InheritedKind {
     Usable(ListenAddr),
     /// A socket that does not listen, one of another family, or no socket at all.
     Other,
@@ -117,7 +117,7 @@ impl InheritedSockets {
     ) -> Result<Option<(Arc<OwnedFd>, ListenAddr)>, &'static str> {
         let Some(found) = self.find(spec) else { return Ok(None) };
         match &found.kind {
-            Kind::Usable(addr) if same_kind(addr, &spec.addr) => {
+            InheritedKind::Usable(addr) if same_kind(addr, &spec.addr) => {
                 Ok(Some((Arc::clone(&found.socket), addr.clone())))
             }
             kind => Err(kind.name()),
@@ -133,10 +133,10 @@ impl InheritedSockets {
             ListenAddr::Unix(_) => None,
         };
         let is_there = |socket: &&Inherited| match &socket.kind {
-            Kind::Usable(addr) => {
+            InheritedKind::Usable(addr) => {
                 same_kind(addr, &spec.addr) && port(addr).is_some() && port(addr) == port(&spec.addr)
             }
-            Kind::Other => false,
+            InheritedKind::Other => false,
         };
         self.0.iter().find(is_there).map(ToString::to_string)
     }
@@ -156,13 +156,13 @@ impl InheritedSockets {
 
 impl Inherited {
     fn new(name: String, socket: OwnedFd) -> Self {
-        let kind = Kind::of(&socket).unwrap_or(Kind::Other);
+        let kind = InheritedKind::of(&socket).unwrap_or(InheritedKind::Other);
         let is_dual = getsockopt(&socket, sockopt::Ipv6V6Only).is_ok_and(|v6_only| !v6_only);
         Self { name, kind, is_dual, socket: Arc::new(socket) }
     }
 
     fn is_at(&self, wanted: &ListenAddr) -> bool {
-        let Kind::Usable(addr) = &self.kind else { return false };
+        let InheritedKind::Usable(addr) = &self.kind else { return false };
         match (addr, wanted) {
             (ListenAddr::Unix(path), ListenAddr::Unix(wanted)) => path == wanted,
             (ListenAddr::Tcp(addr), ListenAddr::Tcp(wanted))
@@ -181,13 +181,13 @@ impl Inherited {
 impl fmt::Display for Inherited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Usable(addr) => write!(f, "{} ({addr})", self.name),
-            kind @ Kind::Other => write!(f, "{} ({})", self.name, kind.name()),
+            InheritedKind::Usable(addr) => write!(f, "{} ({addr})", self.name),
+            kind @ InheritedKind::Other => write!(f, "{} ({})", self.name, kind.name()),
         }
     }
 }
 
-impl Kind {
+impl InheritedKind {
     fn of(socket: &OwnedFd) -> nix::Result<Self> {
         let (addr, kind) =
             (getsockname::<SockaddrStorage>(socket.as_raw_fd())?, getsockopt(socket, sockopt::SockType)?);

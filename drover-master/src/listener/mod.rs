@@ -10,7 +10,7 @@ mod group;
 mod holder;
 mod host;
 mod inherited;
-mod kept;
+mod lasting;
 mod open;
 mod path_lock;
 mod pool;

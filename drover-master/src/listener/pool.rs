@@ -7,12 +7,12 @@ use super::{InheritedSockets, ListenError, Listener};
 use crate::config::{ListenMode, ListenSpec};
 
 /// A listener that was opened, and perhaps still is.
-type Known = (ListenSpec, Weak<Listener>);
+type OpenListener = (ListenSpec, Weak<Listener>);
 
 /// The listeners of apps that belong together. A clone is the same pool.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ListenerPool {
-    open: Arc<Mutex<Vec<Known>>>,
+    open: Arc<Mutex<Vec<OpenListener>>>,
     inherited: InheritedSockets,
 }
 

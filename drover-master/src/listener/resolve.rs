@@ -51,17 +51,17 @@ impl Hosts {
 
     /// On this thread they are known until the value is dropped.
     #[must_use]
-    pub(crate) fn known(self) -> Known {
+    pub(crate) fn known(self) -> KnownAddresses {
         KNOWN.set(self);
-        Known
+        KnownAddresses
     }
 }
 
 /// Addresses are known on this thread.
 #[derive(Debug)]
-pub(crate) struct Known;
+pub(crate) struct KnownAddresses;
 
-impl Drop for Known {
+impl Drop for KnownAddresses {
     fn drop(&mut self) {
         KNOWN.take();
     }

@@ -23,14 +23,14 @@ use super::unix_path_error::{PATH_MAX, UnixPathError};
 pub(crate) struct UnixPath {
     path: PathBuf,
     lock_path: PathBuf,
-    held: Mutex<Held>,
+    held: Mutex<ClaimedFiles>,
     /// Of those who make the socket again.
     turn: Mutex<()>,
 }
 
 /// What is ours at the path.
 #[derive(Debug)]
-struct Held {
+struct ClaimedFiles {
     lock: Flock<File>,
     /// The socket made here.
     made: Option<FileId>,
@@ -46,8 +46,12 @@ impl UnixPath {
         refuse_what_is_no_socket(&path)?;
         let lock_path = lock_path_of(&path);
         let lock = lock(&path, &lock_path)?;
-        let claimed =
-            Self { path, lock_path, held: Mutex::new(Held { lock, made: None }), turn: Mutex::default() };
+        let claimed = Self {
+            path,
+            lock_path,
+            held: Mutex::new(ClaimedFiles { lock, made: None }),
+            turn: Mutex::default(),
+        };
         claimed.refuse_if_served()?;
         Ok(claimed)
     }
@@ -110,11 +114,11 @@ impl UnixPath {
         self.listen(backlog)
     }
 
-    fn is_locked_by(&self, held: &Held) -> bool {
+    fn is_locked_by(&self, held: &ClaimedFiles) -> bool {
         is_locked_at(&held.lock, &self.lock_path)
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, ClaimedFiles> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

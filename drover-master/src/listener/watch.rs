@@ -12,12 +12,12 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use tokio::io::unix::AsyncFd;
 
-use crate::sys::{self, Watched};
+use crate::sys::{self, SharedFd};
 
 /// The sockets that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    ends: Option<(Arc<Ends>, AsyncFd<Watched<Ends>>)>,
+    ends: Option<(Arc<Ends>, AsyncFd<SharedFd<Ends>>)>,
     /// By number. Held, so that no number is given to another meanwhile.
     watched: HashMap<RawFd, Arc<OwnedFd>>,
 }

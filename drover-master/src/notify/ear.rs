@@ -19,7 +19,7 @@ use super::hearing::{Hearing, LONGEST};
 use super::notification::Notification;
 use super::notifier::Notifier;
 use crate::machine::worker::Notice;
-use crate::sys::{Datagram, Watched, receive, watch_readable};
+use crate::sys::{Datagram, SharedFd, receive, watch_readable};
 
 /// How many datagrams of an ended worker are still read: twice what the kernel keeps for a socket by default
 /// (net.unix.max_dgram_qlen, 10; 512 where systemd has raised it). More come from what outlived it.
@@ -90,7 +90,7 @@ pub(crate) fn hear<T: Send + 'static>(
 /// A socket that is listened to.
 struct Heeded {
     socket: Arc<OwnedFd>,
-    ready: AsyncFd<Watched<OwnedFd>>,
+    ready: AsyncFd<SharedFd<OwnedFd>>,
 }
 
 impl Heeded {

@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use super::kinship::{is_a_word_of_a_script, is_of_tree};
-use super::message::{Message, Store, Watchdog};
+use super::message::{NotifyMessage, Store, WatchdogWord};
 use super::notification::Notification;
 use super::notifier::Notifier;
 use crate::config::NotifyAccess;
@@ -70,7 +70,7 @@ impl Hearing {
             let trouble = format!("a datagram of more than {LONGEST} bytes, or with too many descriptors");
             return self.refusals.refuse(trouble).into_iter().collect();
         }
-        let mut message = Message::parse(&buffer[..length]);
+        let mut message = NotifyMessage::parse(&buffer[..length]);
         let mut heard = Vec::new();
         if message.malformed > 0 {
             tracing::debug!(target: "drover::notify", pid = self.notifier.pid, lines = message.malformed, "passed over what can't be understood");
@@ -165,7 +165,7 @@ impl Hearing {
 
 /// What a message says about the worker's life. What is said beside READY holds before it: a status, a longer deadline, the beginning of
 /// the reload that READY ends.
-fn notices(message: Message) -> Vec<Notice> {
+fn notices(message: NotifyMessage) -> Vec<Notice> {
     let mut notices = Vec::new();
     notices.extend(message.status.map(|text| Notice::Status { text }));
     notices.extend(message.errno.map(|errno| Notice::Errno { errno }));
@@ -183,8 +183,8 @@ fn notices(message: Message) -> Vec<Notice> {
         notices.push(Notice::Stopping);
     }
     notices.extend(message.watchdog.map(|watchdog| match watchdog {
-        Watchdog::KeepAlive => Notice::KeepAlive,
-        Watchdog::Trigger => Notice::Trigger,
+        WatchdogWord::KeepAlive => Notice::KeepAlive,
+        WatchdogWord::Trigger => Notice::Trigger,
     }));
     notices
 }

@@ -17,7 +17,7 @@ const GENERATIONS: usize = 64;
 
 /// What `/proc/PID/stat` says of a process (`proc_pid_stat(5)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kin {
+struct ProcessStat {
     parent: u32,
     group: u32,
     session: u32,
@@ -65,16 +65,16 @@ pub(crate) fn is_in_group(pid: u32, group: u32) -> bool {
     kin(pid).is_some_and(|kin| kin.group == group)
 }
 
-fn kin(pid: u32) -> Option<Kin> {
+fn kin(pid: u32) -> Option<ProcessStat> {
     parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// "pid (name) state parent group session …", where the name may hold anything.
-fn parse(stat: &[u8]) -> Option<Kin> {
+fn parse(stat: &[u8]) -> Option<ProcessStat> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(&stat[end + 1..]).ok()?;
     let mut fields = rest.split_whitespace().skip(1).map(|field| field.parse().ok());
-    Some(Kin { parent: fields.next()??, group: fields.next()??, session: fields.next()?? })
+    Some(ProcessStat { parent: fields.next()??, group: fields.next()??, session: fields.next()?? })
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_name_with_anything_in_it_does_not_mislead() {
         let stat = b"7 (a) R 1 2 3) S 10 11 12 34816 7 4194304";
-        assert_eq!(parse(stat), Some(Kin { parent: 10, group: 11, session: 12 }));
+        assert_eq!(parse(stat), Some(ProcessStat { parent: 10, group: 11, session: 12 }));
         assert_eq!(name_and_state(stat), Some((&b"a) R 1 2 3"[..], b'S')));
         assert_eq!(name_and_state(b"7 (systemd-notify) Z 1"), Some((&b"systemd-notify"[..], b'Z')));
         assert_eq!(parse(b"7 (a"), None);

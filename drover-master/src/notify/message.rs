@@ -13,7 +13,7 @@ pub(crate) const UNNAMED: &str = "stored";
 
 /// One datagram, understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Message {
+pub(crate) struct NotifyMessage {
     /// READY=1.
     pub ready: bool,
     /// RELOADING=1.
@@ -27,7 +27,7 @@ pub(crate) struct Message {
     /// STATUS=.
     pub status: Option<String>,
     /// WATCHDOG=.
-    pub watchdog: Option<Watchdog>,
+    pub watchdog: Option<WatchdogWord>,
     /// WATCHDOG_USEC=; zero: no watchdog any more.
     pub watchdog_every: Option<Duration>,
     /// EXTEND_TIMEOUT_USEC=.
@@ -46,7 +46,7 @@ pub(crate) struct Message {
 
 /// What a worker says to its watchdog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Watchdog {
+pub(crate) enum WatchdogWord {
     /// It makes progress.
     KeepAlive,
     /// It asks to be ended.
@@ -70,7 +70,7 @@ pub(crate) enum Store {
     },
 }
 
-impl Message {
+impl NotifyMessage {
     /// Leaves only a barrier, and with `is_brief` also that it is ready and its status. What is left out is named.
     pub(crate) fn keep(&mut self, is_brief: bool) -> Vec<&'static str> {
         let whole = std::mem::take(self);
@@ -126,8 +126,8 @@ impl Message {
                     true
                 }
                 b"WATCHDOG" => match value {
-                    b"1" => put(&mut message.watchdog, Some(Watchdog::KeepAlive)),
-                    b"trigger" => put(&mut message.watchdog, Some(Watchdog::Trigger)),
+                    b"1" => put(&mut message.watchdog, Some(WatchdogWord::KeepAlive)),
+                    b"trigger" => put(&mut message.watchdog, Some(WatchdogWord::Trigger)),
                     _ => false,
                 },
                 b"WATCHDOG_USEC" => put(&mut message.watchdog_every, microseconds(value)),
@@ -208,47 +208,50 @@ mod tests {
     #[test]
     fn a_brief_word_keeps_readiness_and_status_and_names_the_rest() {
         let all = b"READY=1\nSTATUS=up\nSTOPPING=1\nWATCHDOG=1\nMAINPID=7\nFDSTORE=1\nBARRIER=1";
-        let (mut brief, mut none) = (Message::parse(all), Message::parse(all));
+        let (mut brief, mut none) = (NotifyMessage::parse(all), NotifyMessage::parse(all));
         assert_eq!(brief.keep(true), ["STOPPING=1", "WATCHDOG=", "MAINPID=", "FDSTORE=1"]);
-        assert_eq!(brief, Message::parse(b"READY=1\nSTATUS=up\nBARRIER=1"));
+        assert_eq!(brief, NotifyMessage::parse(b"READY=1\nSTATUS=up\nBARRIER=1"));
         assert_eq!(none.keep(false)[..3], ["READY=1", "STATUS=", "STOPPING=1"]);
-        assert_eq!(none, Message::parse(b"BARRIER=1"));
-        assert_eq!(Message::parse(b"READY=1\nSTATUS=up").keep(true), [""; 0]);
+        assert_eq!(none, NotifyMessage::parse(b"BARRIER=1"));
+        assert_eq!(NotifyMessage::parse(b"READY=1\nSTATUS=up").keep(true), [""; 0]);
     }
 
-    fn parsed(text: &str) -> Message {
-        Message::parse(text.as_bytes())
+    fn parsed(text: &str) -> NotifyMessage {
+        NotifyMessage::parse(text.as_bytes())
     }
 
     #[test]
     fn every_key_is_understood() {
-        let none = Message::default;
+        let none = NotifyMessage::default;
         let second = Some(Duration::from_secs(1));
         let keep = |name: &str, is_polled| Some(Store::Keep { name: name.to_owned(), is_polled });
         for (text, expected) in [
             ("", none()),
-            ("READY=1", Message { ready: true, ..none() }),
-            ("\nREADY=1\n\n", Message { ready: true, ..none() }),
-            ("RELOADING=1\nMONOTONIC_USEC=1000000", Message { reloading: true, monotonic: second, ..none() }),
-            ("STOPPING=1", Message { stopping: true, ..none() }),
-            ("STATUS=a=b\tc", Message { status: Some("a=b c".to_owned()), ..none() }),
-            ("STATUS=", Message { status: Some(String::new()), ..none() }),
-            ("WATCHDOG=1", Message { watchdog: Some(Watchdog::KeepAlive), ..none() }),
-            ("WATCHDOG=trigger", Message { watchdog: Some(Watchdog::Trigger), ..none() }),
-            ("WATCHDOG_USEC=1000000", Message { watchdog_every: second, ..none() }),
-            ("EXTEND_TIMEOUT_USEC=1000000", Message { extend: second, ..none() }),
-            ("MAINPID=4711", Message { main_pid: Some(4711), ..none() }),
-            ("ERRNO=13", Message { errno: Some(13), ..none() }),
-            ("EXIT_STATUS=3", Message { exit_status: Some(3), ..none() }),
-            ("BARRIER=1", Message { barrier: true, ..none() }),
-            ("FDSTORE=1", Message { store: keep("stored", true), ..none() }),
-            ("FDNAME=db 1\nFDPOLL=0\nFDSTORE=1", Message { store: keep("db 1", false), ..none() }),
+            ("READY=1", NotifyMessage { ready: true, ..none() }),
+            ("\nREADY=1\n\n", NotifyMessage { ready: true, ..none() }),
+            (
+                "RELOADING=1\nMONOTONIC_USEC=1000000",
+                NotifyMessage { reloading: true, monotonic: second, ..none() },
+            ),
+            ("STOPPING=1", NotifyMessage { stopping: true, ..none() }),
+            ("STATUS=a=b\tc", NotifyMessage { status: Some("a=b c".to_owned()), ..none() }),
+            ("STATUS=", NotifyMessage { status: Some(String::new()), ..none() }),
+            ("WATCHDOG=1", NotifyMessage { watchdog: Some(WatchdogWord::KeepAlive), ..none() }),
+            ("WATCHDOG=trigger", NotifyMessage { watchdog: Some(WatchdogWord::Trigger), ..none() }),
+            ("WATCHDOG_USEC=1000000", NotifyMessage { watchdog_every: second, ..none() }),
+            ("EXTEND_TIMEOUT_USEC=1000000", NotifyMessage { extend: second, ..none() }),
+            ("MAINPID=4711", NotifyMessage { main_pid: Some(4711), ..none() }),
+            ("ERRNO=13", NotifyMessage { errno: Some(13), ..none() }),
+            ("EXIT_STATUS=3", NotifyMessage { exit_status: Some(3), ..none() }),
+            ("BARRIER=1", NotifyMessage { barrier: true, ..none() }),
+            ("FDSTORE=1", NotifyMessage { store: keep("stored", true), ..none() }),
+            ("FDNAME=db 1\nFDPOLL=0\nFDSTORE=1", NotifyMessage { store: keep("db 1", false), ..none() }),
             (
                 "FDSTOREREMOVE=1\nFDNAME=db",
-                Message { store: Some(Store::Remove { name: "db".to_owned() }), ..none() },
+                NotifyMessage { store: Some(Store::Remove { name: "db".to_owned() }), ..none() },
             ),
             ("X_OWN=1\nNOTIFYACCESS=all\nBUSERROR=x", none()),
-            ("STATUS=a\nSTATUS=b", Message { status: Some("b".to_owned()), ..none() }),
+            ("STATUS=a\nSTATUS=b", NotifyMessage { status: Some("b".to_owned()), ..none() }),
         ] {
             assert_eq!(parsed(text), expected, "{text}");
         }
@@ -273,7 +276,7 @@ mod tests {
             "FDPOLL=x",
             "STATUS=a\0b",
         ] {
-            assert_eq!(parsed(text), Message { malformed: 1, ..Message::default() }, "{text:?}");
+            assert_eq!(parsed(text), NotifyMessage { malformed: 1, ..NotifyMessage::default() }, "{text:?}");
             let message = parsed(&format!("{text}\nREADY=1"));
             assert_eq!((message.ready, message.malformed), (true, 1), "{text:?}");
         }
@@ -294,7 +297,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_comes_is_read_and_nothing_of_it_can_break_a_line_or_a_list(datagram in vec(any::<u8>(), 0..200)) {
-            let message = Message::parse(&datagram);
+            let message = NotifyMessage::parse(&datagram);
             prop_assert!(!message.status.unwrap_or_default().contains(char::is_control));
             if let Some(Store::Keep { name, .. } | Store::Remove { name }) = message.store {
                 prop_assert!(!name.contains(':') && !name.is_empty() && name.len() <= LONGEST_NAME);

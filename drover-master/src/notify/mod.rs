@@ -10,8 +10,8 @@
 
 mod ear;
 mod hearing;
-mod kept;
 mod kinship;
+mod lasting;
 mod message;
 mod notification;
 mod notifier;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::kept::Kept;
+use super::lasting::LastingSockets;
 use crate::config::Account;
 use crate::link::{Directory, DirectoryError};
 use crate::machine::ids::WorkerId;
@@ -41,13 +41,13 @@ pub(crate) struct NotifyPath {
 #[derive(Debug)]
 struct House {
     _upkeep: Upkeep,
-    kept: Arc<Kept>,
+    kept: Arc<LastingSockets>,
 }
 
 impl House {
     fn keep(directory: Directory, teller: &Teller) -> Arc<Self> {
-        let kept = Arc::new(Kept::new(directory, teller.clone()));
-        Arc::new(Self { _upkeep: keep(Arc::<Kept>::clone(&kept)), kept })
+        let kept = Arc::new(LastingSockets::new(directory, teller.clone()));
+        Arc::new(Self { _upkeep: keep(Arc::<LastingSockets>::clone(&kept)), kept })
     }
 }
 

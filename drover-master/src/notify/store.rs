@@ -15,11 +15,11 @@ pub(crate) const MOST_KEPT: usize = 253;
 /// What is kept for a slot, in the order it came.
 #[derive(Debug, Default)]
 pub(crate) struct FdStore {
-    kept: Vec<Kept>,
+    kept: Vec<StoredFd>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct StoredFd {
     name: String,
     fd: Arc<OwnedFd>,
     about: Option<About>,
@@ -66,7 +66,7 @@ impl FdStore {
                 refused += 1;
                 continue;
             }
-            self.kept.push(Kept { name: name.to_owned(), fd: Arc::new(fd), about, is_polled });
+            self.kept.push(StoredFd { name: name.to_owned(), fd: Arc::new(fd), about, is_polled });
         }
         refused
     }
@@ -84,7 +84,7 @@ impl FdStore {
     }
 }
 
-impl Kept {
+impl StoredFd {
     /// Whether this is the file that is kept already; `compare` asks the kernel, which may not tell.
     fn is_same(
         &self,
@@ -147,7 +147,7 @@ mod tests {
         let fds = [reader, writer, socket, other, device(), device()];
         for (at, fd) in fds.iter().enumerate() {
             let (about, fd) = (About::of(fd), Arc::new(fd.try_clone().unwrap()));
-            let kept = Kept { name: String::new(), fd, about, is_polled: true };
+            let kept = StoredFd { name: String::new(), fd, about, is_polled: true };
             let same =
                 |other: &OwnedFd| kept.is_same(&other.try_clone().unwrap(), About::of(other), |_, _| None);
             let found: Vec<usize> = (0..fds.len()).filter(|other| same(&fds[*other])).collect();

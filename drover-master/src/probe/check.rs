@@ -178,7 +178,7 @@ impl Surroundings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Asker;
+    use super::super::Prober;
     use super::*;
     use crate::config::Probe;
 
@@ -196,7 +196,7 @@ mod tests {
     }
 
     async fn asked(probe: Probe) -> Result<(), String> {
-        let news = timeout(PATIENCE, async { Asker::new(probe, surroundings()).until_news().await });
+        let news = timeout(PATIENCE, async { Prober::new(probe, surroundings()).until_news().await });
         news.await.expect("it is asked").map_err(|reason| reason.to_string())
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let told = dir.path().join("pids");
         let around = surroundings();
         let turn = Arc::clone(&around.turn);
-        let mut asker = Asker::new(shell(&hanging(&told)), around);
+        let mut asker = Prober::new(shell(&hanging(&told)), around);
         let begun = async {
             while !told.exists() {
                 sleep(Duration::from_millis(5)).await;

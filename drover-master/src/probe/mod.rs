@@ -19,14 +19,14 @@ const LEFT_TO_END: Duration = Duration::from_millis(500);
 
 /// Asks one worker, try by try.
 #[derive(Debug)]
-pub(crate) struct Asker {
+pub(crate) struct Prober {
     probe: Probe,
     surroundings: Surroundings,
     /// Why it was not ready when it was asked last.
     last: Option<Arc<str>>,
 }
 
-impl Asker {
+impl Prober {
     pub(crate) fn new(probe: Probe, surroundings: Surroundings) -> Self {
         Self { probe, surroundings, last: None }
     }
@@ -98,8 +98,8 @@ mod tests {
     use super::*;
     use crate::config::Command;
 
-    fn asker(probe: Probe) -> Asker {
-        Asker::new(probe, Surroundings::of("app", Command::new("true")))
+    fn asker(probe: Probe) -> Prober {
+        Prober::new(probe, Surroundings::of("app", Command::new("true")))
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ const NO_SHELLS: [&str; 8] = [
 
 /// Who the master is.
 #[derive(Debug, Clone, Copy)]
-struct Own {
+struct MasterUser {
     uid: u32,
     gid: u32,
 }
@@ -36,7 +36,7 @@ impl Account {
         if command.user.is_none() && command.group.is_none() {
             return Ok(None);
         }
-        let own = Own { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        let own = MasterUser { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
         resolve(own, command.user.as_deref(), command.group.as_deref())
     }
 }
@@ -72,19 +72,23 @@ impl AppSpec {
     }
 }
 
-fn resolve(own: Own, user: Option<&str>, group: Option<&str>) -> Result<Option<Account>, AccountError> {
+fn resolve(
+    own: MasterUser,
+    user: Option<&str>,
+    group: Option<&str>,
+) -> Result<Option<Account>, AccountError> {
     let gid = group.map(find_group).transpose()?;
     let account = match (user, gid) {
         (None, None) => return Ok(None),
         (None, Some(gid)) => Account { uid: own.uid, gid, groups: vec![gid], is_another: true, login: None },
         (Some(name), gid) => match find_user(name)? {
-            Found::Entry(user) => {
+            FoundUser::Entry(user) => {
                 let gid = gid.unwrap_or(user.gid.as_raw());
                 let groups = groups_of(&user.name, gid)?;
                 let login = Some(login(user.name, user.dir, user.shell));
                 Account { uid: user.uid.as_raw(), gid, groups, is_another: true, login }
             }
-            Found::Bare(uid) => {
+            FoundUser::Bare(uid) => {
                 let gid = gid.ok_or(AccountError::GroupUnknown { uid })?;
                 Account { uid, gid, groups: vec![gid], is_another: true, login: Some(Login::default()) }
             }
@@ -101,29 +105,29 @@ fn resolve(own: Own, user: Option<&str>, group: Option<&str>) -> Result<Option<A
 }
 
 /// A user of the database, or an id that is not in it.
-enum Found {
+enum FoundUser {
     Entry(User),
     Bare(u32),
 }
 
 #[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
-fn find_user(name: &str) -> Result<Found, AccountError> {
-    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+fn find_user(name: &str) -> Result<FoundUser, AccountError> {
+    let failed = |errno: Errno| AccountError::Lookup { name: name.to_owned(), errno: errno as i32 };
     match id(name)? {
         Some(uid) => {
             let found = User::from_uid(Uid::from_raw(uid)).map_err(failed)?;
-            Ok(found.map_or(Found::Bare(uid), Found::Entry))
+            Ok(found.map_or(FoundUser::Bare(uid), FoundUser::Entry))
         }
         None => {
             let found = usable(name).then(|| User::from_name(name)).transpose().map_err(failed)?.flatten();
-            found.map(Found::Entry).ok_or_else(|| AccountError::NoUser { user: name.to_owned() })
+            found.map(FoundUser::Entry).ok_or_else(|| AccountError::NoUser { user: name.to_owned() })
         }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn find_group(name: &str) -> Result<u32, AccountError> {
-    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    let failed = |errno: Errno| AccountError::Lookup { name: name.to_owned(), errno: errno as i32 };
     if let Some(gid) = id(name)? {
         return Ok(gid);
     }
@@ -150,7 +154,7 @@ fn id(text: &str) -> Result<Option<u32>, AccountError> {
 /// The groups that a login gives, `gid` among them (`getgrouplist(3)`).
 #[expect(clippy::disallowed_methods, reason = "before the runtime is there, or on a thread that may wait")]
 fn groups_of(name: &str, gid: u32) -> Result<Vec<u32>, AccountError> {
-    let failed = |errno| AccountError::Lookup { name: name.to_owned(), errno };
+    let failed = |errno: Errno| AccountError::Lookup { name: name.to_owned(), errno: errno as i32 };
     let c_name = CString::new(name).map_err(|_| failed(Errno::EINVAL))?;
     let groups = getgrouplist(&c_name, Gid::from_raw(gid)).map_err(failed)?;
     Ok(groups.into_iter().map(Gid::as_raw).collect())
@@ -169,11 +173,11 @@ fn login(name: String, home: PathBuf, shell: PathBuf) -> Login {
 mod tests {
     use super::*;
 
-    const ROOT: Own = Own { uid: 0, gid: 0 };
+    const ROOT: MasterUser = MasterUser { uid: 0, gid: 0 };
     /// No host has a user with this id.
-    const STRANGER: Own = Own { uid: 3_999_999_999, gid: 3_999_999_999 };
+    const STRANGER: MasterUser = MasterUser { uid: 3_999_999_999, gid: 3_999_999_999 };
 
-    fn told(own: Own, user: Option<&str>, group: Option<&str>) -> String {
+    fn told(own: MasterUser, user: Option<&str>, group: Option<&str>) -> String {
         resolve(own, user, group).unwrap_err().to_string()
     }
 

@@ -37,7 +37,7 @@ pub(super) enum Tie {
 
 /// Which tree.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kin {
+pub(super) struct TreeKey {
     /// The number of its group and session. It has to be held, by its leader or by a member.
     pub leader: Option<i32>,
     /// What those are known by that have left both.
@@ -49,12 +49,12 @@ pub(super) struct Kin {
 /// # Errors
 ///
 /// /proc can't be read.
-pub(super) async fn members(kin: Kin, known: Option<i32>) -> io::Result<Vec<Member>> {
+pub(super) async fn members(kin: TreeKey, known: Option<i32>) -> io::Result<Vec<Member>> {
     for _ in 0..TRIES {
         let (answer, answered) = oneshot::channel();
         {
             let mut desk = desk();
-            desk.asked.push(Question { kin, known, answer });
+            desk.asked.push(CensusQuestion { kin, known, answer });
             if !desk.is_staffed {
                 desk.is_staffed = true;
                 tokio::task::spawn_blocking({
@@ -71,8 +71,8 @@ pub(super) async fn members(kin: Kin, known: Option<i32>) -> io::Result<Vec<Memb
 }
 
 #[derive(Debug)]
-struct Question {
-    kin: Kin,
+struct CensusQuestion {
+    kin: TreeKey,
     known: Option<i32>,
     answer: oneshot::Sender<io::Result<Vec<Member>>>,
 }
@@ -80,7 +80,7 @@ struct Question {
 /// One question for each worker whose process has just ended, at most.
 #[derive(Debug)]
 struct Desk {
-    asked: Vec<Question>,
+    asked: Vec<CensusQuestion>,
     is_staffed: bool,
     next_walk: Option<Instant>,
 }
@@ -145,7 +145,7 @@ impl Shift {
             desk().next_walk = Some(
                 now + (now.saturating_duration_since(began) * REST_AFTER_WALK).max(Duration::from_millis(1)),
             );
-            for (at, Question { answer, .. }) in open.into_iter().enumerate() {
+            for (at, CensusQuestion { answer, .. }) in open.into_iter().enumerate() {
                 let answered = match &mut found {
                     Ok(found) => Ok(std::mem::take(&mut found[at])),
                     Err(error) => Err(error.kind().into()),
@@ -158,7 +158,7 @@ impl Shift {
 
 /// Who lives of each of these.
 #[expect(clippy::disallowed_methods, reason = "on the thread of the walk")]
-pub(super) fn walk<'k>(kins: impl IntoIterator<Item = &'k Kin>) -> io::Result<Vec<Vec<Member>>> {
+pub(super) fn walk<'k>(kins: impl IntoIterator<Item = &'k TreeKey>) -> io::Result<Vec<Vec<Member>>> {
     let families = Families::of(kins);
     let mut found = vec![Vec::new(); families.count];
     for process in std::fs::read_dir("/proc")? {
@@ -179,7 +179,7 @@ struct Families {
 }
 
 impl Families {
-    fn of<'k>(kins: impl IntoIterator<Item = &'k Kin>) -> Self {
+    fn of<'k>(kins: impl IntoIterator<Item = &'k TreeKey>) -> Self {
         let mut families = Self::default();
         for kin in kins {
             families.leaders.extend(kin.leader.map(|leader| (leader, families.count)));

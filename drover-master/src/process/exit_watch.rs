@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::census::{Kin, Member, Tie, members};
+use super::census::{Member, Tie, TreeKey, members};
 use super::{Tail, Tree};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::sys::watch_readable;
@@ -104,7 +104,7 @@ pub(crate) async fn until_empty<F: Future<Output = ()>>(
             break;
         }
         let known = left.first().map(|member| member.pid);
-        left = match members(Kin { leader, stamp }, known).await {
+        left = match members(TreeKey { leader, stamp }, known).await {
             Ok(left) => left,
             Err(error) => {
                 // Nobody can tell when it is empty: as after a crash then.

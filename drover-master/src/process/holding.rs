@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::census::{Kin, walk};
+use super::census::{TreeKey, walk};
 
 /// The numbers of sockets, as /proc shows who has them open.
 ///
@@ -22,7 +22,8 @@ pub(crate) fn socket_numbers(sockets: &[impl AsFd]) -> io::Result<HashSet<u64>> 
 ///
 /// Reads /proc: not on the runtime's thread.
 pub(crate) fn is_held(leaders: &HashSet<i32>, sockets: &HashSet<u64>) -> bool {
-    let kins: Vec<Kin> = leaders.iter().map(|leader| Kin { leader: Some(*leader), stamp: None }).collect();
+    let kins: Vec<TreeKey> =
+        leaders.iter().map(|leader| TreeKey { leader: Some(*leader), stamp: None }).collect();
     let Ok(found) = walk(&kins) else { return true };
     found.into_iter().flatten().any(|member| {
         let directory = Path::new("/proc").join(member.pid.to_string());

@@ -11,14 +11,14 @@ use crate::sys::{PlannedLimit, SpawnError};
 
 /// The limits of one child.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct LimitPlan {
     /// As they are set, one after the other.
     pub limits: Vec<PlannedLimit>,
     /// What they are called and how high the master may go, in the same order.
     known: Vec<(Resource, u64)>,
 }
 
-impl Plan {
+impl LimitPlan {
     /// Limits as asked for, beside the master's own. `inherited`: the limit of open files that workers have where the master
     /// has raised its own.
     pub(super) fn of(limits: &Limits, inherited: Option<(u64, u64)>) -> io::Result<Self> {
@@ -101,7 +101,7 @@ impl Plan {
 #[must_use]
 pub fn limits_out_of_reach(limits: &Limits) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
-    let Ok(plan) = Plan::of(limits, None) else { return found };
+    let Ok(plan) = LimitPlan::of(limits, None) else { return found };
     let denied = |step, which| plan.sentence(limits, SpawnError { step, errno: libc::EPERM, which });
     let is_privileged = has_capability(CAP_SYS_RESOURCE);
     for (which, (planned, (resource, own_hard))) in plan.limits.iter().zip(&plan.known).enumerate() {
@@ -181,11 +181,11 @@ mod tests {
     use super::*;
     use crate::config::Limit;
 
-    fn planned(limits: &Limits, inherited: Option<(u64, u64)>) -> Plan {
-        Plan::beside(limits, inherited, |_| Ok(100)).unwrap()
+    fn planned(limits: &Limits, inherited: Option<(u64, u64)>) -> LimitPlan {
+        LimitPlan::beside(limits, inherited, |_| Ok(100)).unwrap()
     }
 
-    fn values(plan: &Plan) -> Vec<((u64, u64), (u64, u64))> {
+    fn values(plan: &LimitPlan) -> Vec<((u64, u64), (u64, u64))> {
         plan.limits.iter().map(|limit| (limit.wanted, limit.nearest)).collect()
     }
 

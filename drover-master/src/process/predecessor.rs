@@ -38,7 +38,7 @@ pub(crate) fn mark(line: &str) -> io::Result<Arc<str>> {
 /// left after the time given is killed. Blocks its thread.
 pub(crate) fn end_remnants(line: &str, time: Duration) -> io::Result<()> {
     let mut search = Search::of(line)?;
-    let mut held: HashMap<i32, Held> = HashMap::new();
+    let mut held: HashMap<i32, EndingProcess> = HashMap::new();
     let began = now();
     loop {
         let found = search.remnants()?;
@@ -65,7 +65,7 @@ pub(crate) fn end_remnants(line: &str, time: Duration) -> io::Result<()> {
 
 /// A process that was told to end.
 #[derive(Debug)]
-struct Held {
+struct EndingProcess {
     pidfd: OwnedFd,
     told: i32,
 }
@@ -144,7 +144,7 @@ impl<'l> Search<'l> {
     }
 
     /// Signals a process once, named so that no later one of its number is meant.
-    fn tell(&self, held: &mut HashMap<i32, Held>, pid: i32, process: &Stat, signal: i32) {
+    fn tell(&self, held: &mut HashMap<i32, EndingProcess>, pid: i32, process: &Stat, signal: i32) {
         let is_new = !held.contains_key(&pid);
         if is_new {
             let Ok(pidfd) = pidfd_open(pid) else { return };
@@ -152,7 +152,7 @@ impl<'l> Search<'l> {
             if stat_of(pid).is_none_or(|stat| stat.start != process.start) {
                 return;
             }
-            held.insert(pid, Held { pidfd, told: 0 });
+            held.insert(pid, EndingProcess { pidfd, told: 0 });
             tracing::warn!(
                 target: "drover::predecessor",
                 "ending `{}` (pid {pid}), which a master of {} that was killed has left",
@@ -171,7 +171,7 @@ impl<'l> Search<'l> {
 }
 
 /// A pidfd is readable once its process has ended (`pidfd_open(2)`).
-fn await_an_end(held: &HashMap<i32, Held>) {
+fn await_an_end(held: &HashMap<i32, EndingProcess>) {
     let mut ends: Vec<PollFd<'_>> =
         held.values().map(|held| PollFd::new(held.pidfd.as_fd(), PollFlags::POLLIN)).collect();
     // Interrupted: looked again a moment sooner.

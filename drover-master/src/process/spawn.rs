@@ -18,28 +18,28 @@ use super::tree::Tree;
 use super::warnings::Warnings;
 use crate::config::{Account, AccountError, Output};
 use crate::machine::exit::SpawnStep;
-use crate::sys::{Begun, Child, ChildPlan, Forge, Identity, SpawnError, Stdio, begin};
+use crate::sys::{Begun, Child, ChildPlan, ChildUser, Forge, SpawnError, Stdio, begin};
 
 /// A process in the making, or a failure that has not been told yet.
 #[derive(Debug)]
 pub(super) struct Spawn {
     request: SpawnRequest,
-    made: Result<Making, SpawnFailure>,
+    made: Result<NewChild, SpawnFailure>,
 }
 
 /// What is held of a child until it is a program.
 #[derive(Debug)]
-struct Making {
-    known: Known,
+struct NewChild {
+    known: FailureContext,
     /// What it and its descendants are known by.
     stamp: Option<Stamp>,
-    stage: Stage,
+    stage: SpawnStage,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum SpawnStage {
     Planned(Box<ChildPlan>),
     /// On its way to its exec.
     Forked(Begun),
@@ -48,9 +48,9 @@ enum Stage {
 
 /// What its failures are explained with.
 #[derive(Debug)]
-struct Known {
+struct FailureContext {
     candidates: Vec<PathBuf>,
-    limits: limits::Plan,
+    limits: limits::LimitPlan,
     /// Who it runs as, if not as the master.
     user: Option<Account>,
     /// What is passed to it, counted.
@@ -67,23 +67,23 @@ impl Spawn {
     /// Whether it gets a copy of the master's memory, and is not waited for at once.
     pub(super) fn is_forked(&self) -> bool {
         match &self.made {
-            Ok(Making { stage: Stage::Planned(plan), .. }) => plan.identity.is_some(),
+            Ok(NewChild { stage: SpawnStage::Planned(plan), .. }) => plan.identity.is_some(),
             _ => false,
         }
     }
 
     pub(super) fn fork(&mut self) {
-        self.advance(|plan| begin(plan).map(Stage::Forked));
+        self.advance(|plan| begin(plan).map(SpawnStage::Forked));
     }
 
     /// Makes the process, and waits until it is a program.
     pub(super) fn make(&mut self, forge: &mut Forge) {
-        self.advance(|plan| forge.make(plan).map(Stage::Made));
+        self.advance(|plan| forge.make(plan).map(SpawnStage::Made));
     }
 
-    fn advance(&mut self, by: impl FnOnce(&ChildPlan) -> Result<Stage, SpawnError>) {
+    fn advance(&mut self, by: impl FnOnce(&ChildPlan) -> Result<SpawnStage, SpawnError>) {
         let Ok(making) = &mut self.made else { return };
-        let Stage::Planned(plan) = &making.stage else { return };
+        let SpawnStage::Planned(plan) = &making.stage else { return };
         match by(plan) {
             // Drops the plan, and with it the master's copies of what the child writes to.
             Ok(stage) => making.stage = stage,
@@ -96,7 +96,9 @@ impl Spawn {
         let Ok(making) = &mut self.made else { return };
         let error = SpawnError::new(SpawnStep::Exec, &io::Error::from_raw_os_error(libc::ETIMEDOUT));
         let failure = making.known.failure(&self.request, error);
-        if let Ok(Making { stage: Stage::Made(child), .. }) = mem::replace(&mut self.made, Err(failure)) {
+        if let Ok(NewChild { stage: SpawnStage::Made(child), .. }) =
+            mem::replace(&mut self.made, Err(failure))
+        {
             // Reaps it.
             drop(Tree::new(child.pid, child.pidfd, None));
         }
@@ -105,11 +107,13 @@ impl Spawn {
     /// Waits until it is a program, and tells who asked for it.
     pub(super) fn finish(self, warnings: &mut Warnings) {
         let Self { request, made } = self;
-        let result = made.and_then(|Making { known, stamp, stage, stdout, stderr }| {
+        let result = made.and_then(|NewChild { known, stamp, stage, stdout, stderr }| {
             let child = match stage {
-                Stage::Made(child) => Ok(child),
-                Stage::Forked(begun) => begun.finish(),
-                Stage::Planned(_) => Err(SpawnError::new(SpawnStep::Fork, &io::Error::other("not begun"))),
+                SpawnStage::Made(child) => Ok(child),
+                SpawnStage::Forked(begun) => begun.finish(),
+                SpawnStage::Planned(_) => {
+                    Err(SpawnError::new(SpawnStep::Fork, &io::Error::other("not begun")))
+                }
             };
             let child = child.map_err(|error| known.failure(&request, error))?;
             for error in child.passed_over {
@@ -125,7 +129,7 @@ impl Spawn {
     }
 }
 
-impl Known {
+impl FailureContext {
     fn failure(&self, request: &SpawnRequest, error: SpawnError) -> SpawnFailure {
         let command = &request.command;
         let sentence = match self.limits.sentence(&command.limits, error) {
@@ -143,7 +147,7 @@ impl Known {
     }
 }
 
-fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailure> {
+fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<NewChild, SpawnFailure> {
     let command = &request.command;
     let account = match &command.account {
         Some(account) => Some(account.clone()),
@@ -153,13 +157,13 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
     let login = account.as_ref().and_then(|account| account.login.as_ref());
     let environment = environment(command, login, &request.words);
     let candidates = candidates(&command.program, &environment);
-    let limits = limits::Plan::of(&command.limits, crate::nofile::inherited());
+    let limits = limits::LimitPlan::of(&command.limits, crate::nofile::inherited());
     let (limits, limits_error) = match limits {
         Ok(limits) => (limits, None),
-        Err(error) => (limits::Plan::default(), Some(error)),
+        Err(error) => (limits::LimitPlan::default(), Some(error)),
     };
     let user = account.filter(|account| account.is_another);
-    let known = Known { candidates, limits, user, passed: Passed::of(command, &environment) };
+    let known = FailureContext { candidates, limits, user, passed: Passed::of(command, &environment) };
     let prepare = |error: io::Error| known.failure(request, SpawnError::new(SpawnStep::Prepare, &error));
     if let Some(error) = limits_error {
         return Err(prepare(error));
@@ -198,13 +202,13 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<Making, SpawnFailur
         limits: known.limits.limits.clone(),
         are_limits_required: command.limits.is_required,
         locks: stamp.and_then(Stamp::limit),
-        identity: user.map(|user| Identity { uid: user.uid, gid: user.gid, groups: user.groups.clone() }),
+        identity: user.map(|user| ChildUser { uid: user.uid, gid: user.gid, groups: user.groups.clone() }),
         cwd: command.cwd.as_ref().map(c_string),
         umask: command.umask,
         parent_death_signal: request.parent_death_signal,
     };
-    let stage = Stage::Planned(Box::new(plan));
-    Ok(Making { known, stamp, stage, stdout: stdout_reader, stderr: stderr_reader })
+    let stage = SpawnStage::Planned(Box::new(plan));
+    Ok(NewChild { known, stamp, stage, stdout: stdout_reader, stderr: stderr_reader })
 }
 
 fn unknown_account(error: AccountError) -> SpawnFailure {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::End;
-use super::handle::{Request, Requests, SupervisorHandle};
+use super::handle::{SupervisorHandle, SupervisorRequest, SupervisorRequests};
 use super::news::AppNews;
 use super::operation::{AppError, NotStarted};
 use super::roster::Entry;
@@ -48,7 +48,7 @@ pub struct SupervisorEnd {
 #[derive(Debug)]
 pub(crate) struct SupervisorTask {
     pub(crate) handle: SupervisorHandle,
-    pub(crate) requests: Requests,
+    pub(crate) requests: SupervisorRequests,
     pub(crate) signals: Option<Signals>,
     pub(crate) composite: Composite,
     pub(crate) workshop: Workshop,
@@ -216,25 +216,25 @@ impl Running {
         }
     }
 
-    fn input_of_request(&mut self, request: Request) -> Option<CompositeInput> {
+    fn input_of_request(&mut self, request: SupervisorRequest) -> Option<CompositeInput> {
         match request {
-            Request::End { how, by } => Some(CompositeInput::EndRequested { how, by }),
-            Request::Operate { reply, .. } if self.operations.len() >= OPERATIONS => {
+            SupervisorRequest::End { how, by } => Some(CompositeInput::EndRequested { how, by }),
+            SupervisorRequest::Operate { reply, .. } if self.operations.len() >= OPERATIONS => {
                 reply.answer(Err(AppError::Busy { limit: OPERATIONS }));
                 None
             }
-            Request::Operate { app, operation, by, reply } => {
+            SupervisorRequest::Operate { app, operation, by, reply } => {
                 self.last_ticket += 1;
                 let ticket = TicketId(self.last_ticket);
                 self.operations.insert(ticket, (app, reply));
                 Some(CompositeInput::OperationRequested { ticket, app, operation, by })
             }
-            Request::Apply { wanted, by, begun } => self.begin_change(*wanted, by, begun),
-            Request::Take(take) => {
+            SupervisorRequest::Apply { wanted, by, begun } => self.begin_change(*wanted, by, begun),
+            SupervisorRequest::Take(take) => {
                 self.take(take);
                 None
             }
-            Request::Replan { done } => {
+            SupervisorRequest::Replan { done } => {
                 // Whatever is asked after the answer comes to the composite after this.
                 let _ = done.send(());
                 self.replan()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::change::request::{Begun, Take};
+use super::change::request::{ApplyReply, Take};
 use super::change::reread::Reread;
 use super::operation::{AppError, AppRef, REQUESTS};
 use super::roster::Roster;
@@ -17,11 +17,11 @@ use crate::machine::composite::{AppIndex, AppOperation, Standing};
 use crate::machine::gate;
 use crate::process::OutputLog;
 
-pub(crate) type Requests = mpsc::Receiver<Request>;
+pub(crate) type SupervisorRequests = mpsc::Receiver<SupervisorRequest>;
 
 /// A request to the supervisor's task.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum SupervisorRequest {
     End {
         how: gate::Request,
         by: Arc<str>,
@@ -36,7 +36,7 @@ pub(crate) enum Request {
     Apply {
         wanted: Box<Description>,
         by: Arc<str>,
-        begun: Begun,
+        begun: ApplyReply,
     },
     /// An app is to be known by another description.
     Take(Take),
@@ -56,7 +56,7 @@ pub struct SupervisorHandle {
     pub(super) roster: Roster,
     events: EventLog,
     output: OutputLog,
-    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) requests: mpsc::Sender<SupervisorRequest>,
     /// Who reads the description anew, if there is a file.
     pub(super) reader: Option<Arc<dyn Reread>>,
     /// What plans are told apart by; nobody outside can tell a secret from it.
@@ -70,7 +70,7 @@ impl SupervisorHandle {
         events: EventLog,
         output: OutputLog,
         reader: Option<Arc<dyn Reread>>,
-    ) -> (Self, Requests) {
+    ) -> (Self, SupervisorRequests) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let since = tokio::time::Instant::now().into_std();
         let hasher = RandomState::new();
@@ -169,7 +169,7 @@ impl SupervisorHandle {
 
     pub(crate) async fn end(&self, how: gate::Request, by: impl Into<Arc<str>>) {
         // A supervisor that is gone has ended already.
-        let _ = self.requests.send(Request::End { how, by: by.into() }).await;
+        let _ = self.requests.send(SupervisorRequest::End { how, by: by.into() }).await;
     }
 
     /// The file that everything was started from, for people and for whoever compares; empty: none.
@@ -189,7 +189,7 @@ impl SupervisorHandle {
         };
         let Some(index) = found else { return Ticket::refused(self.unknown(app)) };
         let (ticket, reply) = Ticket::waiting();
-        match self.requests.try_send(Request::Operate { app: index, operation, by, reply }) {
+        match self.requests.try_send(SupervisorRequest::Operate { app: index, operation, by, reply }) {
             Ok(()) => ticket,
             Err(mpsc::error::TrySendError::Full(_)) => Ticket::refused(Unavailable::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => Ticket::refused(Unavailable::Gone),

@@ -42,7 +42,7 @@ pub(super) async fn reload_all(handle: SupervisorHandle, witness: Option<Arc<dyn
         // Of no app: the file is the master's own.
         handle.events().publish(&Arc::from(""), FleetEvent { worker: None, phase: Phase::Started, kind });
     }
-    let mut verdict = Verdict { differs, ..Verdict::default() };
+    let mut verdict = ReloadSummary { differs, ..ReloadSummary::default() };
     for (runs, reloaded) in asked {
         verdict.add(runs, reloaded.await);
     }
@@ -52,14 +52,14 @@ pub(super) async fn reload_all(handle: SupervisorHandle, witness: Option<Arc<dyn
 }
 
 #[derive(Debug, Default)]
-struct Verdict {
+struct ReloadSummary {
     reloaded: usize,
     failed: Vec<String>,
     /// What the file says otherwise.
     differs: Option<String>,
 }
 
-impl Verdict {
+impl ReloadSummary {
     fn add(&mut self, runs: bool, reloaded: Result<(), OperateError>) {
         match reloaded {
             Ok(()) => self.reloaded += 1,
@@ -111,12 +111,15 @@ mod tests {
                 "2 apps reloaded, 1 not: app `web`: workers of it are suspended; resume them first",
             ),
         ] {
-            let mut verdict = Verdict::default();
+            let mut verdict = ReloadSummary::default();
             results.into_iter().for_each(|(runs, result)| verdict.add(runs, result));
             assert_eq!(verdict.text(), text);
         }
-        let verdict =
-            Verdict { reloaded: 1, differs: Some("the file differs".to_owned()), ..Verdict::default() };
+        let verdict = ReloadSummary {
+            reloaded: 1,
+            differs: Some("the file differs".to_owned()),
+            ..ReloadSummary::default()
+        };
         assert_eq!(verdict.text(), "1 app reloaded; the file differs");
     }
 }

@@ -14,7 +14,7 @@ mod reuseport;
 mod signals;
 
 pub(crate) use child::{
-    Begun, Child, ChildPlan, DISCARD_WITHIN, EXEC_WITHIN, Forge, Identity, PlannedLimit, SpawnError, Stdio,
+    Begun, Child, ChildPlan, ChildUser, DISCARD_WITHIN, EXEC_WITHIN, Forge, PlannedLimit, SpawnError, Stdio,
     begin,
 };
 pub(crate) use datagram::{Datagram, Sender, is_same_file, receive};
@@ -24,7 +24,7 @@ pub(crate) use lease::{give_back, hold};
 pub use orphans::reap_strangers;
 pub(crate) use orphans::{MAKERS, in_the_making, own_child};
 pub(crate) use pidfd::{ended, group_signal, is_number_taken, pidfd_open, pidfd_signal, reap, stopped_by};
-pub(crate) use readiness::{Watched, watch_readable};
+pub(crate) use readiness::{SharedFd, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};
 pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals};
 pub use signals::{restore_child_signal, unblock_signals};

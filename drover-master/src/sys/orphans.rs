@@ -32,7 +32,7 @@ impl Making {
     }
 
     /// The child is entered in the table.
-    pub(crate) fn clear(&self, _own: &Own) {
+    pub(crate) fn clear(&self, _own: &OwnChildren) {
         self.0.store(0, Ordering::SeqCst);
     }
 
@@ -49,14 +49,14 @@ impl Making {
 }
 
 /// The children made here, locked.
-pub(crate) struct Own(MutexGuard<'static, Option<HashSet<i32>>>);
+pub(crate) struct OwnChildren(MutexGuard<'static, Option<HashSet<i32>>>);
 
 /// Locks the table of children.
-pub(crate) fn own_child() -> Own {
-    Own(OWN.lock().unwrap_or_else(PoisonError::into_inner))
+pub(crate) fn own_child() -> OwnChildren {
+    OwnChildren(OWN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-impl Own {
+impl OwnChildren {
     pub(crate) fn enter(&mut self, pid: i32) {
         self.0.get_or_insert_default().insert(pid);
     }

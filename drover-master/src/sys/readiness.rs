@@ -9,9 +9,9 @@ use tokio::io::unix::AsyncFd;
 
 /// A shared owner of a descriptor.
 #[derive(Debug)]
-pub(crate) struct Watched<T>(Arc<T>);
+pub(crate) struct SharedFd<T>(Arc<T>);
 
-impl<T: AsFd> AsRawFd for Watched<T> {
+impl<T: AsFd> AsRawFd for SharedFd<T> {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_fd().as_raw_fd()
     }
@@ -20,8 +20,8 @@ impl<T: AsFd> AsRawFd for Watched<T> {
 /// Watches for the descriptor to become readable.
 ///
 /// `T` has to lend the same descriptor at every call, as an owner of one does.
-pub(crate) fn watch_readable<T: AsFd>(owner: Arc<T>) -> io::Result<AsyncFd<Watched<T>>> {
+pub(crate) fn watch_readable<T: AsFd>(owner: Arc<T>) -> io::Result<AsyncFd<SharedFd<T>>> {
     // SAFETY: `owner` keeps the descriptor open for the life of the AsyncFd, which holds it, and lends the same one each
     // time; `Tree`, `OwnedFd` and the `Ends` of a watch, the only types used here, own theirs and never replace it.
-    unsafe { AsyncFd::register_with_interest(Watched(owner), Interest::READABLE) }.map_err(io::Error::from)
+    unsafe { AsyncFd::register_with_interest(SharedFd(owner), Interest::READABLE) }.map_err(io::Error::from)
 }

@@ -659,7 +659,7 @@ pub struct Status {
     #[prost(uint64, tag = "3")]
     pub requests: u64,
 }
-/// The application itself gets on with its work; for its watchdog. The newest counts.
+/// The application is making progress; for its watchdog. The newest counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Progress {
 }
@@ -1229,7 +1229,7 @@ pub struct LogsMissed {
     #[prost(uint64, tag = "1")]
     pub count: u64,
 }
-/// What would ApplyRequest change? Answered by one Plan; by INVALID_ARGUMENT with every mistake if the file can't be meant,
+/// What would ApplyRequest change? Answered by one Plan; by INVALID_ARGUMENT with every mistake if the file is invalid,
 /// and by BAD_STATE if the master has no file.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DiffRequest {
@@ -1332,7 +1332,7 @@ pub struct SendRequest {
     /// Every worker has to reply.
     #[prost(bool, tag = "4")]
     pub request: bool,
-    /// How long a reply is waited for, in milliseconds. 0: 30 s.
+    /// How long to wait for a reply, in milliseconds. 0: 30 s.
     #[prost(uint64, tag = "5")]
     pub timeout_ms: u64,
     /// Only to workers that have subscribed to the topic. All names are apps then, and nobody replies.

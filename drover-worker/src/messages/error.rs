@@ -77,7 +77,7 @@ pub enum RefusedError {
         topic: String,
     },
     /// Too much waits already: the queue to the receiver is full, or the master has too many requests of this worker. Try again.
-    #[error("too much waits already for {topic:?} to {to}: {message}")]
+    #[error("{topic:?} to {to} was refused, because too much already waits: {message}")]
     Busy {
         /// Who it was for.
         to: To,
@@ -253,7 +253,7 @@ pub enum SubscribeError {
 #[non_exhaustive]
 pub enum ReplyError {
     /// Misuse: who sent the message does not wait for an answer.
-    #[error("{topic:?} is no request, so nobody waits for an answer")]
+    #[error("{topic:?} is not a request, so nobody waits for an answer")]
     NotARequest {
         /// What it was about.
         topic: String,
@@ -268,7 +268,7 @@ pub enum ReplyError {
 
 /// A worker awaits so many answers of the master and of others at most: to requests, confirmations and subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{limit} answers are awaited already, the most there may be")]
+#[error("{limit} requests already wait for an answer, which is the maximum")]
 pub struct TooManyOpenError {
     /// The most there may be.
     pub limit: usize,

@@ -63,11 +63,11 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
         () = tell_waits(global, &socket) => ExitStatus::Done,
         () = deadline::passed(args.timeout) => {
             let limit = args.timeout.unwrap_or_default();
-            message::error_text(&format!("not ready within {limit:?}; the master goes on starting"));
+            message::error_text(&format!("not ready within {limit:?}; the start continues"));
             ExitStatus::TimedOut
         }
         () = interrupt.pressed() => {
-            message::note("interrupted; the master goes on starting");
+            message::note("interrupted; the start continues");
             ExitStatus::Interrupted
         }
     }
@@ -147,8 +147,8 @@ impl Background {
             message::note(&format!("log {}", self.log.path().display()));
             if goes_with_login(socket) {
                 message::note(
-                    "both lie where the end of the last login removes them; name another place with -s and --log, or keep the \
-                     login's directory (`loginctl enable-linger`)",
+                    "the end of your last login removes both; choose another place with -s and --log, or keep the login's \
+                     directory (`loginctl enable-linger`)",
                 );
             }
         }
@@ -173,7 +173,7 @@ impl Background {
         message::error_text(&format!("the master died before every app was ready{how}"));
         let (path, lines) = (self.log.path().display(), self.log.last_lines());
         if lines.is_empty() {
-            message::plain(&format!("its log {path} says nothing"));
+            message::plain(&format!("its log {path} is empty"));
         } else {
             message::plain(&format!("the last lines of its log {path}:"));
             lines.iter().for_each(|line| message::plain(&format!("  {line}")));

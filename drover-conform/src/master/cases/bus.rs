@@ -6,7 +6,7 @@ use drover_proto::latest::{
 };
 
 use crate::case::{Fault, failed};
-use crate::master::stage::{Case, Stage, StandIn, hello, said, welcome};
+use crate::master::stage::{MasterCase, MasterStage, StandIn, hello, said, welcome};
 use crate::peer::Peer;
 
 /// What the Welcome of a master that carries messages names, and the Hello of a worker that takes them.
@@ -14,26 +14,29 @@ const BUS: &str = "bus";
 
 const TOPIC: &str = "drover.conform.topic";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("M-BU-01", "a request to oneself, and its Reply", "it may be oneself", |stage| {
-        Box::pin(carries_a_request(stage))
-    })
+pub(super) const CASES: &[MasterCase] = &[
+    MasterCase::new(
+        "M-BU-01",
+        "a request to oneself, and its Reply",
+        "which may be the sender's own",
+        |stage| Box::pin(carries_a_request(stage)),
+    )
     .needs(BUS),
-    Case::new("M-BU-02", "a worker that there is not", "there is no worker with that id", |stage| {
+    MasterCase::new("M-BU-02", "a worker that there is not", "there is no worker with that id", |stage| {
         let nobody = Message { scope: Scope::Worker.into(), worker: u64::MAX, ..about_nothing() };
         Box::pin(refuses(stage, nobody, ErrorCode::NotFound))
     })
     .needs(BUS),
-    Case::new("M-BU-03", "a message without a scope", "no `scope`, a request to several", |stage| {
+    MasterCase::new("M-BU-03", "a message without a scope", "no `scope`, a request to several", |stage| {
         Box::pin(refuses(stage, about_nothing(), ErrorCode::InvalidArgument))
     })
     .needs(BUS),
-    Case::new("M-BU-04", "a request to all", "no `scope`, a request to several", |stage| {
+    MasterCase::new("M-BU-04", "a request to all", "no `scope`, a request to several", |stage| {
         let all = Message { scope: Scope::All.into(), ..about_nothing() };
         Box::pin(refuses(stage, all, ErrorCode::InvalidArgument))
     })
     .needs(BUS),
-    Case::new(
+    MasterCase::new(
         "M-BU-05",
         "a topic that is too long",
         "**Message** carries a `topic` of up to 255 bytes",
@@ -43,14 +46,14 @@ pub(super) const CASES: &[Case] = &[
         },
     )
     .needs(BUS),
-    Case::new(
+    MasterCase::new(
         "M-BU-06",
         "a subscription, twice",
-        "With `expects_reply` they are answered by `Accepted`; doing so twice is no error.",
+        "With `expects_reply` they are answered by `Accepted`; doing so twice is not an error.",
         |stage| Box::pin(accepts_a_subscription(stage)),
     )
     .needs(BUS),
-    Case::new(
+    MasterCase::new(
         "M-BU-07",
         "a message to be confirmed",
         "answered by `Accepted` once it is in the queue of each who gets it, or by `Error`",
@@ -64,7 +67,7 @@ fn about_nothing() -> Message {
 }
 
 /// A worker that is ready and takes messages; skipped where the master carries none.
-async fn attached(stage: &mut Stage) -> Result<(Peer, StandIn), Fault> {
+async fn attached(stage: &mut MasterStage) -> Result<(Peer, StandIn), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
     peer.send(&Hello { capabilities: vec![BUS.to_owned()], ..hello(&stand_in) }).await?;
     if !welcome(&mut peer).await?.capabilities.iter().any(|known| known == BUS) {
@@ -75,7 +78,7 @@ async fn attached(stage: &mut Stage) -> Result<(Peer, StandIn), Fault> {
     Ok((peer, stand_in))
 }
 
-async fn carries_a_request(stage: &mut Stage) -> Result<(), Fault> {
+async fn carries_a_request(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = attached(stage).await?;
     let to_oneself = Message { scope: Scope::Worker.into(), worker: stand_in.id, ..about_nothing() };
     let seq = (1 << 53) + 1;
@@ -110,7 +113,7 @@ async fn carries_a_request(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn refuses(stage: &mut Stage, message: Message, code: ErrorCode) -> Result<(), Fault> {
+async fn refuses(stage: &mut MasterStage, message: Message, code: ErrorCode) -> Result<(), Fault> {
     let (mut peer, _) = attached(stage).await?;
     ask(&mut peer, 3, Body::Message(message)).await?;
     match answer_to(&mut peer, 3).await? {
@@ -122,7 +125,7 @@ async fn refuses(stage: &mut Stage, message: Message, code: ErrorCode) -> Result
     }
 }
 
-async fn accepts_a_subscription(stage: &mut Stage) -> Result<(), Fault> {
+async fn accepts_a_subscription(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = attached(stage).await?;
     for seq in [3, 4] {
         ask(&mut peer, seq, Body::Subscribe(Subscribe { topic: TOPIC.to_owned() })).await?;
@@ -133,7 +136,7 @@ async fn accepts_a_subscription(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn confirms(stage: &mut Stage) -> Result<(), Fault> {
+async fn confirms(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = attached(stage).await?;
     let scope = Scope::Worker.into();
     let to_oneself = Message { scope, worker: stand_in.id, confirm: true, ..about_nothing() };

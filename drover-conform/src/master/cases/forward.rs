@@ -6,32 +6,32 @@ use super::framing::is_answered;
 use super::handshake::is_closed;
 use crate::case::{Fault, failed};
 use crate::frames::unknown;
-use crate::master::stage::{Case, Stage, said};
+use crate::master::stage::{MasterCase, MasterStage, said};
 use crate::peer::Peer;
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("M-FW-01", "an unknown body", "| no | no | ignore it |", |stage| {
+pub(super) const CASES: &[MasterCase] = &[
+    MasterCase::new("M-FW-01", "an unknown body", "| no | no | ignore it |", |stage| {
         Box::pin(ignores_an_unknown_body(stage))
     }),
-    Case::new(
+    MasterCase::new(
         "M-FW-02",
         "an unknown body that expects a reply",
         "| no | yes | answer with `Error`, code `UNIMPLEMENTED` |",
         |stage| Box::pin(refuses_an_unknown_request(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-FW-03",
         "an unknown body that must be understood",
         "| yes | either | close the connection |",
         |stage| Box::pin(closes_at_what_it_must_understand(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-FW-04",
         "an Error, and one with an unknown code",
         "An answer is never answered, and an `Error` never is.",
         |stage| Box::pin(bears_errors(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-FW-05",
         "a number of 64 bits",
         "Copy the `seq` you received into the `reply_to` of your answer, also when it is 0.",
@@ -39,14 +39,14 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn ignores_an_unknown_body(stage: &mut Stage) -> Result<(), Fault> {
+async fn ignores_an_unknown_body(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     peer.send_bytes(&unknown(7, false, false), "an unknown body").await?;
     peer.send_bytes(&unknown(0, false, false), "an unknown body").await?;
     is_answered(&mut peer).await
 }
 
-async fn refuses_an_unknown_request(stage: &mut Stage) -> Result<(), Fault> {
+async fn refuses_an_unknown_request(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     peer.send_bytes(&unknown(7, true, false), "an unknown body").await?;
     match answer_to(&mut peer, 7).await? {
@@ -57,7 +57,7 @@ async fn refuses_an_unknown_request(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn closes_at_what_it_must_understand(stage: &mut Stage) -> Result<(), Fault> {
+async fn closes_at_what_it_must_understand(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     peer.send_bytes(&unknown(7, false, true), "an unknown body").await?;
     loop {
@@ -68,7 +68,7 @@ async fn closes_at_what_it_must_understand(stage: &mut Stage) -> Result<(), Faul
     }
 }
 
-async fn bears_errors(stage: &mut Stage) -> Result<(), Fault> {
+async fn bears_errors(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     for code in [ErrorCode::Failed.into(), 4711] {
         let error = Error { code, message: "nothing to worry about".to_owned() };
@@ -78,7 +78,7 @@ async fn bears_errors(stage: &mut Stage) -> Result<(), Fault> {
     is_answered(&mut peer).await
 }
 
-async fn copies_numbers(stage: &mut Stage) -> Result<(), Fault> {
+async fn copies_numbers(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     for seq in [(1 << 53) + 1, (1 << 63) + 1, u64::MAX] {
         peer.send_bytes(&unknown(seq, true, false), "an unknown body").await?;

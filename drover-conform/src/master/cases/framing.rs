@@ -7,7 +7,7 @@ use drover_proto::latest::{
 
 use crate::case::{Fault, failed};
 use crate::frames::{TEXT, framed, header_over, no_message, of_length};
-use crate::master::stage::{Case, Stage, hello, said, welcome};
+use crate::master::stage::{MasterCase, MasterStage, hello, said, welcome};
 use crate::peer::Peer;
 
 /// How many frames come in one write.
@@ -16,39 +16,44 @@ const BULK: u64 = 1000;
 const ENDS: &str =
     "A master that can't decode what a worker sends closes the connection and ends the worker by SIGTERM.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new(
+pub(super) const CASES: &[MasterCase] = &[
+    MasterCase::new(
         "M-FR-01",
         "Hello, byte by byte",
         "A stream has no boundaries: read until you have them all.",
         |stage| Box::pin(reads_single_bytes(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-FR-02",
         "Started and a thousand Statuses in one write",
         "Several frames may come in one read.",
         |stage| Box::pin(reads_many_frames(stage)),
     ),
-    Case::new("M-FR-03", "a frame at the limit", "A frame may be at most 1,114,112 bytes long", |stage| {
-        Box::pin(takes_the_largest_frame(stage))
-    }),
-    Case::new("M-FR-04", "a frame over the limit", ENDS, |stage| {
+    MasterCase::new(
+        "M-FR-03",
+        "a frame at the limit",
+        "A frame may be at most 1,114,112 bytes long",
+        |stage| Box::pin(takes_the_largest_frame(stage)),
+    ),
+    MasterCase::new("M-FR-04", "a frame over the limit", ENDS, |stage| {
         Box::pin(ends(stage, header_over(FrameLimit::WORKER.bytes())))
     }),
-    Case::new("M-FR-05", "text instead of a frame", ENDS, |stage| Box::pin(ends(stage, TEXT.to_vec()))),
-    Case::new("M-FR-06", "bytes that are no message", ENDS, |stage| Box::pin(ends(stage, no_message()))),
-    Case::new("M-FR-07", "a frame of length 0", "It may be 0: a message with nothing set.", |stage| {
+    MasterCase::new("M-FR-05", "text instead of a frame", ENDS, |stage| Box::pin(ends(stage, TEXT.to_vec()))),
+    MasterCase::new("M-FR-06", "bytes that are no message", ENDS, |stage| {
+        Box::pin(ends(stage, no_message()))
+    }),
+    MasterCase::new("M-FR-07", "a frame of length 0", "It may be 0: a message with nothing set.", |stage| {
         Box::pin(takes_an_empty_frame(stage))
     }),
 ];
 
-async fn reads_single_bytes(stage: &mut Stage) -> Result<(), Fault> {
+async fn reads_single_bytes(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
     peer.send_one_by_one(&framed(&hello(&stand_in)), "one byte of Hello").await?;
     welcome(&mut peer).await.map(drop)
 }
 
-async fn reads_many_frames(stage: &mut Stage) -> Result<(), Fault> {
+async fn reads_many_frames(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in, _) = stage.welcomed().await?;
     let mut bytes = framed(&said(Body::Started(Started {})));
     for number in 1..=BULK {
@@ -60,14 +65,14 @@ async fn reads_many_frames(stage: &mut Stage) -> Result<(), Fault> {
     is_answered(&mut peer).await
 }
 
-async fn takes_the_largest_frame(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_the_largest_frame(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     let bytes = of_length(FrameLimit::WORKER.bytes());
     peer.send_bytes(&bytes, "an unknown body, as large as a frame may be").await?;
     is_answered(&mut peer).await
 }
 
-async fn ends(stage: &mut Stage, bytes: Vec<u8>) -> Result<(), Fault> {
+async fn ends(stage: &mut MasterStage, bytes: Vec<u8>) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     peer.send_bytes(&bytes, "what is no frame").await?;
     while let Some(heard) = peer.next::<MasterFrame>("the end of the connection").await? {
@@ -80,7 +85,7 @@ async fn ends(stage: &mut Stage, bytes: Vec<u8>) -> Result<(), Fault> {
     stage.is_ended(&stand_in).await
 }
 
-async fn takes_an_empty_frame(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_an_empty_frame(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     peer.send_bytes(&[0; 4], "a frame of length 0").await?;
     is_answered(&mut peer).await

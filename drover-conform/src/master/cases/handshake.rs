@@ -5,41 +5,44 @@ use std::time::Duration;
 use drover_proto::latest::{Hello, HelloReply, Phase, RejectCode, Started, hello_reply, worker_frame::Body};
 
 use crate::case::{Fault, failed};
-use crate::master::stage::{Case, Stage, StandIn, hello, said, welcome};
+use crate::master::stage::{MasterCase, MasterStage, StandIn, hello, said, welcome};
 use crate::peer::Peer;
 
 /// Until a silent connection is refused: the 5 s of the page, and what a busy machine adds.
 const SILENT: Duration = Duration::from_secs(8);
 
-pub(super) const CASES: &[Case] = &[
-    Case::new(
+pub(super) const CASES: &[MasterCase] = &[
+    MasterCase::new(
         "M-HS-01",
         "Welcome, with who and what",
         "`Welcome` repeats app, slot, generation and id.",
         |stage| Box::pin(welcomes(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-HS-02",
         "versions of a later age beside the one in common",
         "`version` is the highest that both sides speak",
         |stage| Box::pin(chooses_the_version(stage)),
     ),
-    Case::new("M-HS-03", "no Hello", "The worker sends `Hello` first, within 5 s of connecting.", |stage| {
-        Box::pin(refuses_silence(stage))
-    }),
-    Case::new(
+    MasterCase::new(
+        "M-HS-03",
+        "no Hello",
+        "The worker sends `Hello` first, within 5 s of connecting.",
+        |stage| Box::pin(refuses_silence(stage)),
+    ),
+    MasterCase::new(
         "M-HS-04",
         "a token that nobody has, and none",
         "| `UNKNOWN_TOKEN` | no token, or one that belongs to no living worker |",
         |stage| Box::pin(refuses_strangers(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-HS-05",
         "a token whose worker is connected",
         "A token with a live connection is refused a second one (`TOKEN_IN_USE`).",
         |stage| Box::pin(refuses_a_second_connection(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-HS-06",
         "no version in common",
         "| `UNSUPPORTED_VERSION` | no version in common |",
@@ -51,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
             ))
         },
     ),
-    Case::new(
+    MasterCase::new(
         "M-HS-07",
         "a range of versions that ends before it begins",
         "| `MALFORMED` | the first frame was no usable `Hello` |",
@@ -63,18 +66,18 @@ pub(super) const CASES: &[Case] = &[
             ))
         },
     ),
-    Case::new(
+    MasterCase::new(
         "M-HS-08",
         "text instead of Hello",
         "| `MALFORMED` | the first frame was no usable `Hello` |",
         |stage| Box::pin(refuses_text(stage)),
     ),
-    Case::new("M-HS-09", "unknown capabilities, and fields", "Unknown fields are ignored.", |stage| {
+    MasterCase::new("M-HS-09", "unknown capabilities, and fields", "Unknown fields are ignored.", |stage| {
         Box::pin(takes_what_it_does_not_know(stage))
     }),
 ];
 
-async fn welcomes(stage: &mut Stage) -> Result<(), Fault> {
+async fn welcomes(stage: &mut MasterStage) -> Result<(), Fault> {
     let (_peer, stand_in, welcome) = stage.welcomed().await?;
     let identity = welcome.identity.unwrap_or_default();
     for (name, told) in [
@@ -97,7 +100,7 @@ async fn welcomes(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn chooses_the_version(stage: &mut Stage) -> Result<(), Fault> {
+async fn chooses_the_version(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
     peer.send(&Hello { max_version: 100, ..hello(&stand_in) }).await?;
     match welcome(&mut peer).await?.version {
@@ -106,7 +109,7 @@ async fn chooses_the_version(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn refuses_silence(stage: &mut Stage) -> Result<(), Fault> {
+async fn refuses_silence(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
     if let Some(reply) = peer.next_within::<HelloReply>(SILENT, "the end of the connection").await?
         && !matches!(reply.reply, Some(hello_reply::Reply::Reject(_)))
@@ -119,7 +122,7 @@ async fn refuses_silence(stage: &mut Stage) -> Result<(), Fault> {
     welcome(&mut peer).await.map(drop)
 }
 
-async fn refuses_strangers(stage: &mut Stage) -> Result<(), Fault> {
+async fn refuses_strangers(stage: &mut MasterStage) -> Result<(), Fault> {
     let stand_in = stage.held().await?;
     for token in ["", "00112233445566778899aabbccddeeff"] {
         let mut peer = stage.connect(&stand_in).await?;
@@ -129,7 +132,7 @@ async fn refuses_strangers(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn refuses_a_second_connection(stage: &mut Stage) -> Result<(), Fault> {
+async fn refuses_a_second_connection(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut first, stand_in, _) = stage.welcomed().await?;
     let mut second = stage.connect(&stand_in).await?;
     second.send(&hello(&stand_in)).await?;
@@ -138,7 +141,7 @@ async fn refuses_a_second_connection(stage: &mut Stage) -> Result<(), Fault> {
     stage.is(&stand_in, Phase::Started).await
 }
 
-async fn refuses(stage: &mut Stage, change: fn(&mut Hello), code: RejectCode) -> Result<(), Fault> {
+async fn refuses(stage: &mut MasterStage, change: fn(&mut Hello), code: RejectCode) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
     let mut hello = hello(&stand_in);
     change(&mut hello);
@@ -146,13 +149,13 @@ async fn refuses(stage: &mut Stage, change: fn(&mut Hello), code: RejectCode) ->
     is_refused(&mut peer, code).await
 }
 
-async fn refuses_text(stage: &mut Stage) -> Result<(), Fault> {
+async fn refuses_text(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.connected().await?;
     peer.send_bytes(b"Listening on port 8080\n", "text").await?;
     is_refused(&mut peer, RejectCode::Malformed).await
 }
 
-async fn takes_what_it_does_not_know(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_what_it_does_not_know(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
     let capabilities = vec!["teleport".to_owned(), String::new()];
     let hello = Hello { capabilities, ..hello(&stand_in) };
@@ -191,7 +194,7 @@ pub(super) async fn is_closed(peer: &mut Peer) -> Result<(), Fault> {
 }
 
 /// The stand-in's own connection again.
-pub(super) async fn back(stage: &Stage, stand_in: &StandIn) -> Result<Peer, Fault> {
+pub(super) async fn back(stage: &MasterStage, stand_in: &StandIn) -> Result<Peer, Fault> {
     let mut peer = stage.connect(stand_in).await?;
     peer.send(&hello(stand_in)).await?;
     welcome(&mut peer).await?;

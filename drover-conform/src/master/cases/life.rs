@@ -9,7 +9,7 @@ use drover_proto::latest::{
 
 use super::framing::is_answered;
 use crate::case::{Fault, failed};
-use crate::master::stage::{Case, Stage, hello, said, welcome};
+use crate::master::stage::{MasterCase, MasterStage, hello, said, welcome};
 use crate::peer::Peer;
 
 const NO_PLACE: &str = "It is logged and counted. The connection and the state stay as they are";
@@ -17,38 +17,38 @@ const NO_PLACE: &str = "It is logged and counted. The connection and the state s
 /// How long a master may serve on before it says Stop (`stop.pre_delay`), and until the next Ping of any heartbeat.
 const SOON: Duration = Duration::from_secs(15);
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("M-LC-01", "Started", "**Started** is said once, when the worker serves.", |stage| {
+pub(super) const CASES: &[MasterCase] = &[
+    MasterCase::new("M-LC-01", "Started", "**Started** is said once, when the worker serves.", |stage| {
         Box::pin(takes_it_for_ready(stage))
     }),
-    Case::new("M-LC-02", "Started a second time", NO_PLACE, |stage| {
+    MasterCase::new("M-LC-02", "Started a second time", NO_PLACE, |stage| {
         Box::pin(refuses(stage, Body::Started(Started {})))
     }),
-    Case::new("M-LC-03", "Stopped, though nobody said Stop", NO_PLACE, |stage| {
+    MasterCase::new("M-LC-03", "Stopped, though nobody said Stop", NO_PLACE, |stage| {
         Box::pin(refuses(stage, Body::Stopped(Stopped {})))
     }),
-    Case::new("M-LC-04", "ShutDown, though nobody said Quit", NO_PLACE, |stage| {
+    MasterCase::new("M-LC-04", "ShutDown, though nobody said Quit", NO_PLACE, |stage| {
         Box::pin(refuses(stage, Body::ShutDown(ShutDown {})))
     }),
-    Case::new(
+    MasterCase::new(
         "M-LC-05",
         "Stop, Stopped, Quit, ShutDown, the end",
         "Say `ShutDown` when everything is released, and exit with 0.",
         |stage| Box::pin(follows_a_whole_life(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-LC-06",
         "Stop, and Started on the way",
         "Frames can cross. The master may not have seen your `Started` when it sends `Quit`, or your `Stopped`.",
         |stage| Box::pin(bears_what_crosses(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-LC-07",
         "Resume",
-        "It is sent only to a worker with the capability `resume`, which need not have it.",
+        "Only a worker with the capability `resume`, which is optional, gets it.",
         |stage| Box::pin(resumes(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-KA-01",
         "a Ping in every interval",
         "**Ping** asks whether the worker is alive, **Pong** answers it with the `seq` of the `Ping` in `reply_to`.",
@@ -56,7 +56,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn takes_it_for_ready(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_it_for_ready(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in, _) = stage.welcomed().await?;
     is_answered(&mut peer).await?;
     if stage.phase_of(&stand_in).await? != Phase::Starting {
@@ -68,7 +68,7 @@ async fn takes_it_for_ready(stage: &mut Stage) -> Result<(), Fault> {
     stage.is(&stand_in, Phase::Started).await
 }
 
-async fn refuses(stage: &mut Stage, body: Body) -> Result<(), Fault> {
+async fn refuses(stage: &mut MasterStage, body: Body) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     peer.send(&WorkerFrame { seq: 5, ..said(body) }).await?;
     loop {
@@ -93,7 +93,7 @@ async fn refuses(stage: &mut Stage, body: Body) -> Result<(), Fault> {
     }
 }
 
-async fn follows_a_whole_life(stage: &mut Stage) -> Result<(), Fault> {
+async fn follows_a_whole_life(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     stage.operate(Operation::Stop).await?;
     let stop = until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
@@ -108,7 +108,7 @@ async fn follows_a_whole_life(stage: &mut Stage) -> Result<(), Fault> {
     stage.is_ended(&stand_in).await
 }
 
-async fn bears_what_crosses(stage: &mut Stage) -> Result<(), Fault> {
+async fn bears_what_crosses(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in, _) = stage.welcomed().await?;
     stage.operate(Operation::Stop).await?;
     // Its end may begin with Stop or, before it was ready, with Quit.
@@ -141,7 +141,7 @@ async fn is_answered_without(peer: &mut Peer, refused: u64) -> Result<(), Fault>
     }
 }
 
-async fn resumes(stage: &mut Stage) -> Result<(), Fault> {
+async fn resumes(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.connected().await?;
     let capabilities = vec!["resume".to_owned()];
     peer.send(&Hello { capabilities, ..hello(&stand_in) }).await?;
@@ -158,7 +158,7 @@ async fn resumes(stage: &mut Stage) -> Result<(), Fault> {
     stage.is(&stand_in, Phase::Started).await
 }
 
-async fn asks_for_signs_of_life(stage: &mut Stage) -> Result<(), Fault> {
+async fn asks_for_signs_of_life(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in, welcome) = stage.welcomed().await?;
     let interval = Duration::from_millis(welcome.heartbeat_interval_ms);
     if interval.is_zero() || interval > SOON {

@@ -9,32 +9,32 @@ use drover_proto::latest::{
 use super::handshake::back;
 use super::life::until;
 use crate::case::{Fault, failed};
-use crate::master::stage::{Case, Stage, StandIn, said};
+use crate::master::stage::{MasterCase, MasterStage, StandIn, said};
 use crate::peer::Peer;
 
 /// The master may not have seen the end of the first connection yet, and refuse the second: so many tries.
 const TRIES: u32 = 50;
 
-pub(super) const CASES: &[Case] = &[
-    Case::new(
+pub(super) const CASES: &[MasterCase] = &[
+    MasterCase::new(
         "M-HC-01",
         "a worker that comes back with its token",
         "The master remembers where the worker stands: `Started` is said only if it had not been.",
         |stage| Box::pin(takes_it_back(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-HC-02",
         "a Stop is open when the connection is lost",
         "A `Stop` or `Quit` that is still open comes again, with what is left of its time.",
         |stage| Box::pin(says_it_again(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-HC-03",
         "the worker closes its writing half",
         "**Whoever reads the end of the stream closes at once.**",
         |stage| Box::pin(closes_after_half_a_close(stage)),
     ),
-    Case::new(
+    MasterCase::new(
         "M-HC-04",
         "a worker that does not come back",
         "A worker that was ready has 5 s to come back with its token, then it gets SIGTERM.",
@@ -42,14 +42,14 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn takes_it_back(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_it_back(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     peer.hang_up()?;
     let _peer = comes_back(stage, &stand_in).await?;
     stage.is(&stand_in, Phase::Started).await
 }
 
-async fn says_it_again(stage: &mut Stage) -> Result<(), Fault> {
+async fn says_it_again(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     stage.operate(Operation::Stop).await?;
     until(&mut peer, "Stop", |body| matches!(body, master_frame::Body::Stop(_))).await?;
@@ -63,20 +63,20 @@ async fn says_it_again(stage: &mut Stage) -> Result<(), Fault> {
     stage.is_ended(&stand_in).await
 }
 
-async fn closes_after_half_a_close(stage: &mut Stage) -> Result<(), Fault> {
+async fn closes_after_half_a_close(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, _) = stage.started().await?;
     peer.shut_down(Shutdown::Write)?;
     while peer.next::<MasterFrame>("the end of the connection").await?.is_some() {}
     Ok(())
 }
 
-async fn ends_who_does_not_return(stage: &mut Stage) -> Result<(), Fault> {
+async fn ends_who_does_not_return(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     peer.hang_up()?;
     stage.is_ended(&stand_in).await
 }
 
-async fn comes_back(stage: &Stage, stand_in: &StandIn) -> Result<Peer, Fault> {
+async fn comes_back(stage: &MasterStage, stand_in: &StandIn) -> Result<Peer, Fault> {
     let mut last = failed("it was never tried");
     for _ in 0..TRIES {
         match back(stage, stand_in).await {

@@ -8,7 +8,7 @@ mod life;
 mod link;
 mod mutation;
 
-use super::stage::Case;
+use super::stage::MasterCase;
 use crate::case::About;
 
 /// Every case, in the order of the groups.
@@ -16,7 +16,7 @@ pub fn cases() -> impl Iterator<Item = About> {
     all().into_iter().map(|case| case.about)
 }
 
-pub(super) fn all() -> Vec<Case> {
+pub(super) fn all() -> Vec<MasterCase> {
     [handshake::CASES, framing::CASES, forward::CASES, life::CASES, link::CASES, bus::CASES, mutation::CASES]
         .concat()
 }

@@ -7,21 +7,21 @@ use drover_proto::latest::{
 use prost::Message as _;
 
 use crate::case::Fault;
-use crate::master::stage::{Case, Stage, said};
+use crate::master::stage::{MasterCase, MasterStage, said};
 use crate::mutator::{Mutation, Mutator};
 use crate::peer::Peer;
 
 /// How long the answer to the question behind a mutation may take; without one, the mutation may have swallowed it.
 const ANSWER: std::time::Duration = std::time::Duration::from_millis(500);
 
-pub(super) const CASES: &[Case] = &[Case::new(
+pub(super) const CASES: &[MasterCase] = &[MasterCase::new(
     "M-FZ-01",
     "mutated frames",
     "bytes that can't be decoded, a frame over the limit, text",
     |stage| Box::pin(bears(stage)),
 )];
 
-async fn bears(stage: &mut Stage) -> Result<(), Fault> {
+async fn bears(stage: &mut MasterStage) -> Result<(), Fault> {
     let mut mutator = Mutator::new(stage.seed);
     let mut worker = None;
     let mut last = None;
@@ -54,7 +54,7 @@ async fn bears(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// One more worker, which the master takes whatever the last mutation was.
-async fn another(stage: &mut Stage, last: Option<&(u32, Mutation)>) -> Result<Peer, Fault> {
+async fn another(stage: &mut MasterStage, last: Option<&(u32, Mutation)>) -> Result<Peer, Fault> {
     match (stage.started().await, last) {
         (Ok((peer, _)), _) => Ok(peer),
         (Err(fault), Some((number, mutation))) => Err(mutation.blamed(*number, fault)),

@@ -9,7 +9,7 @@ use crate::case::{Fault, failed};
 use crate::frames::framed;
 use crate::transcript::Who;
 use crate::worker::said::{frame, ping};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 
 /// How many Pings are asked before the first answer is read: the answers are more than a socket's buffer holds (some 200
 /// KiB, of which the kernel takes a part for itself).
@@ -18,7 +18,7 @@ const FLOOD: u64 = 20_000;
 /// How long nothing is read.
 const DEAF: Duration = Duration::from_millis(1500);
 
-pub(super) const CASES: &[Case] = &[Case::new(
+pub(super) const CASES: &[WorkerCase] = &[WorkerCase::new(
     "W-BP-01",
     "the master does not read for 1.5 s",
     "Both sides read and write independently: a side that only reads once its write is through, and a peer that does the same, wait for each other for ever.",
@@ -26,7 +26,7 @@ pub(super) const CASES: &[Case] = &[Case::new(
 )];
 
 /// Where its writes are held up it may cease to read; once the master reads again, nothing may be missing.
-async fn outlives_a_deaf_master(stage: &mut Stage) -> Result<(), Fault> {
+async fn outlives_a_deaf_master(stage: &mut WorkerStage) -> Result<(), Fault> {
     let log = stage.log.clone();
     let worker = stage.started().await?;
     let bytes: Vec<u8> = (1..=FLOOD).flat_map(|seq| framed(&frame(seq, ping()))).collect();

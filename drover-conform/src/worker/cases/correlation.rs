@@ -6,32 +6,37 @@ use drover_proto::latest::{Pong, ShutDown, Stopped, WorkerFrame, worker_frame::B
 
 use crate::case::{Fault, failed};
 use crate::worker::said::{frame, ping, quit, stop};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 
 const COPY: &str = "Copy the `seq` you received into the `reply_to` of your answer, also when it is 0.";
 const BITS: &str = "`seq` has 64 bits. Copy it into `reply_to` as your library gave it to you, be it a number, a `Long` or a `BigInt`.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-RQ-01", "numbers beyond what a double holds", BITS, |stage| {
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-RQ-01", "numbers beyond what a double holds", BITS, |stage| {
         Box::pin(copies_numbers(stage, &[(1 << 53) + 1, (1 << 62) + 3]))
     }),
-    Case::new("W-RQ-02", "numbers beyond what a signed number holds", BITS, |stage| {
+    WorkerCase::new("W-RQ-02", "numbers beyond what a signed number holds", BITS, |stage| {
         Box::pin(copies_numbers(stage, &[(1 << 63) + 1, u64::MAX]))
     }),
-    Case::new("W-RQ-03", "a large number, in Stop and Quit", COPY, |stage| {
+    WorkerCase::new("W-RQ-03", "a large number, in Stop and Quit", COPY, |stage| {
         Box::pin(copies_them_all_its_life(stage))
     }),
-    Case::new("W-RQ-04", "numbers in no order", COPY, |stage| {
+    WorkerCase::new("W-RQ-04", "numbers in no order", COPY, |stage| {
         Box::pin(copies_numbers(stage, &[7, 3, 1000, 128, 127, 5, 16_384]))
     }),
-    Case::new("W-RQ-05", "Stop without a number", COPY, |stage| Box::pin(answers_without_a_number(stage))),
-    Case::new("W-RQ-06", "each request is answered once", "A request has exactly one answer.", |stage| {
-        Box::pin(answers_once(stage))
+    WorkerCase::new("W-RQ-05", "Stop without a number", COPY, |stage| {
+        Box::pin(answers_without_a_number(stage))
     }),
+    WorkerCase::new(
+        "W-RQ-06",
+        "each request is answered once",
+        "A request has exactly one answer.",
+        |stage| Box::pin(answers_once(stage)),
+    ),
 ];
 
 /// Answers of workers that read by several threads may come in any order.
-async fn copies_numbers(stage: &mut Stage, numbers: &[u64]) -> Result<(), Fault> {
+async fn copies_numbers(stage: &mut WorkerStage, numbers: &[u64]) -> Result<(), Fault> {
     let worker = stage.started().await?;
     for seq in numbers {
         worker.peer.send(&frame(*seq, ping())).await?;
@@ -53,7 +58,7 @@ async fn copies_numbers(stage: &mut Stage, numbers: &[u64]) -> Result<(), Fault>
     Ok(())
 }
 
-async fn copies_them_all_its_life(stage: &mut Stage) -> Result<(), Fault> {
+async fn copies_them_all_its_life(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let (first, second) = ((1 << 63) + 5, (1 << 63) + 9);
     worker.peer.send(&frame(first, stop())).await?;
@@ -62,14 +67,14 @@ async fn copies_them_all_its_life(stage: &mut Stage) -> Result<(), Fault> {
     worker.says(&Body::ShutDown(ShutDown {}), second).await
 }
 
-async fn answers_without_a_number(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_without_a_number(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.peer.send(&frame(0, stop())).await?;
     worker.says(&Body::Stopped(Stopped {}), 0).await?;
     worker.leaves().await
 }
 
-async fn answers_once(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_once(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let mut asked = Vec::new();
     for body in [ping(), ping(), stop(), ping()] {

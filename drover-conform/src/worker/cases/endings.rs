@@ -11,7 +11,7 @@ use crate::case::{Fault, failed};
 use crate::peer::PATIENCE;
 use crate::worker::deadlines::{DRAIN, QUIT, SLACK};
 use crate::worker::said::{frame, stop};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 const RESUME: &str = "resume";
@@ -21,35 +21,43 @@ const ROUNDS: usize = 3;
 
 const GOES_ON: &str = "**Resume** means: take work again, and say `Started`.";
 const LEAVES_AT_ONCE: &str =
-    "A worker need not handle SIGTERM of its master: the default action ends it, and that is what is wanted.";
+    "A worker need not handle SIGTERM from its master: the default action ends it, as it should.";
 const NO_PLACE: &str = "It is logged and counted. The connection and the state stay as they are";
 const DEADLINE: &str = "`deadline_ms` in `Stop`, `Resume` and `Quit` is how long the master waits from then on. It may be less than in `Welcome`.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-LC-20", "Resume after Stopped, three times", GOES_ON, |stage| Box::pin(goes_on(stage)))
-        .needs(RESUME),
-    Case::new("W-LC-21", "Quit after Resume", GOES_ON, |stage| Box::pin(leaves_after_it_went_on(stage)))
-        .needs(RESUME),
-    Case::new("W-LC-22", "a second Stop", NO_PLACE, |stage| Box::pin(takes_a_second_stop(stage, false))),
-    Case::new("W-LC-23", "a second Stop that expects a reply", NO_PLACE, |stage| {
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-LC-20", "Resume after Stopped, three times", GOES_ON, |stage| {
+        Box::pin(goes_on(stage))
+    })
+    .needs(RESUME),
+    WorkerCase::new("W-LC-21", "Quit after Resume", GOES_ON, |stage| {
+        Box::pin(leaves_after_it_went_on(stage))
+    })
+    .needs(RESUME),
+    WorkerCase::new("W-LC-22", "a second Stop", NO_PLACE, |stage| {
+        Box::pin(takes_a_second_stop(stage, false))
+    }),
+    WorkerCase::new("W-LC-23", "a second Stop that expects a reply", NO_PLACE, |stage| {
         Box::pin(takes_a_second_stop(stage, true))
     }),
-    Case::new("W-LC-24", "deadlines of the largest number", DEADLINE, |stage| {
+    WorkerCase::new("W-LC-24", "deadlines of the largest number", DEADLINE, |stage| {
         Box::pin(lives_by_deadlines(stage, u64::MAX))
     }),
-    Case::new("W-LC-25", "deadlines beyond what a signed number holds", DEADLINE, |stage| {
+    WorkerCase::new("W-LC-25", "deadlines beyond what a signed number holds", DEADLINE, |stage| {
         Box::pin(lives_by_deadlines(stage, 1 << 63))
     }),
-    Case::new("W-LC-26", "a Quit that leaves no time", DEADLINE, |stage| Box::pin(leaves_in_no_time(stage))),
-    Case::new("W-LC-27", "SIGTERM while started", LEAVES_AT_ONCE, |stage| {
+    WorkerCase::new("W-LC-26", "a Quit that leaves no time", DEADLINE, |stage| {
+        Box::pin(leaves_in_no_time(stage))
+    }),
+    WorkerCase::new("W-LC-27", "SIGTERM while started", LEAVES_AT_ONCE, |stage| {
         Box::pin(leaves_at_a_signal(stage, false))
     }),
-    Case::new("W-LC-28", "SIGTERM when stopped", LEAVES_AT_ONCE, |stage| {
+    WorkerCase::new("W-LC-28", "SIGTERM when stopped", LEAVES_AT_ONCE, |stage| {
         Box::pin(leaves_at_a_signal(stage, true))
     }),
 ];
 
-async fn goes_on(stage: &mut Stage) -> Result<(), Fault> {
+async fn goes_on(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     for _ in 0..ROUNDS {
         worker.stops().await?;
@@ -60,7 +68,7 @@ async fn goes_on(stage: &mut Stage) -> Result<(), Fault> {
     worker.leaves().await
 }
 
-async fn leaves_after_it_went_on(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_after_it_went_on(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
     resumes(worker).await?;
@@ -74,7 +82,7 @@ async fn resumes(worker: &mut Worker) -> Result<(), Fault> {
 }
 
 /// Whether it says Stopped again or that this has no place: it stays, and goes on.
-async fn takes_a_second_stop(stage: &mut Stage, expects_reply: bool) -> Result<(), Fault> {
+async fn takes_a_second_stop(stage: &mut WorkerStage, expects_reply: bool) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
     let seq = worker.next_seq();
@@ -94,7 +102,7 @@ async fn takes_a_second_stop(stage: &mut Stage, expects_reply: bool) -> Result<(
     worker.leaves().await
 }
 
-async fn lives_by_deadlines(stage: &mut Stage, deadline_ms: u64) -> Result<(), Fault> {
+async fn lives_by_deadlines(stage: &mut WorkerStage, deadline_ms: u64) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let seq = worker.ask(master_frame::Body::Stop(Stop { deadline_ms })).await?;
     worker.says(&Body::Stopped(Stopped {}), seq).await?;
@@ -104,7 +112,7 @@ async fn lives_by_deadlines(stage: &mut Stage, deadline_ms: u64) -> Result<(), F
 }
 
 /// By the default action or by itself, with whatever code.
-async fn leaves_at_a_signal(stage: &mut Stage, is_stopped: bool) -> Result<(), Fault> {
+async fn leaves_at_a_signal(stage: &mut WorkerStage, is_stopped: bool) -> Result<(), Fault> {
     let worker = stage.started().await?;
     if is_stopped {
         worker.stops().await?;
@@ -123,7 +131,7 @@ async fn leaves_at_a_signal(stage: &mut Stage, is_stopped: bool) -> Result<(), F
 }
 
 /// What is under way may be lost; but it leaves, and in time.
-async fn leaves_in_no_time(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_in_no_time(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.ask(master_frame::Body::Quit(Quit { deadline_ms: 0 })).await?;
     worker.ends(DRAIN + QUIT + SLACK).await.map(drop)

@@ -1,13 +1,13 @@
 //! EN: what the environment says, and what is a secret in it.
 
 use crate::case::{Fault, failed};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-EN-01", "the token is not printed", "A secret: never print it.", |stage| {
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-EN-01", "the token is not printed", "A secret: never print it.", |stage| {
         Box::pin(keeps_its_token_secret(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-EN-02",
         "an empty variable is none",
         "The master starts the worker's process with these variables. An empty one counts as absent.",
@@ -15,7 +15,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn keeps_its_token_secret(stage: &mut Stage) -> Result<(), Fault> {
+async fn keeps_its_token_secret(stage: &mut WorkerStage) -> Result<(), Fault> {
     let token = stage.token().to_owned();
     let worker = stage.started().await?;
     worker.stops().await?;
@@ -27,6 +27,6 @@ async fn keeps_its_token_secret(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// `DROVER_WATCHDOG_MS` is there without a value at every start.
-async fn takes_an_empty_variable_for_none(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_an_empty_variable_for_none(stage: &mut WorkerStage) -> Result<(), Fault> {
     stage.started().await?.answers_ping().await.map(drop)
 }

@@ -11,49 +11,49 @@ use crate::case::{Fault, failed};
 use crate::frames::{framed_bytes, unknown};
 use crate::worker::deadlines::{QUIT, SLACK};
 use crate::worker::said::{frame, ping, quit, reply, stop, welcome};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 
 const UNKNOWN_FIELDS: &str =
     "Unknown fields are ignored. An unknown value of an enum reads as its `…_UNSPECIFIED`.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-FW-01", "an unknown body", "| no | no | ignore it |", |stage| {
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-FW-01", "an unknown body", "| no | no | ignore it |", |stage| {
         Box::pin(ignores_an_unknown_body(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-FW-02",
         "an unknown body that expects a reply",
         "| no | yes | answer with `Error`, code `UNIMPLEMENTED` |",
         |stage| Box::pin(refuses_an_unknown_request(stage, true)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-FW-03",
         "an unknown body that must be understood",
         "| yes | either | close the connection |",
         |stage| Box::pin(closes_at_what_it_must_understand(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-FW-04",
         "no body at all, and a reply is expected",
         "The body is one of the messages below. If it is one you do not know, or there is none:",
         |stage| Box::pin(refuses_an_unknown_request(stage, false)),
     ),
-    Case::new("W-FW-05", "unknown fields in every message", UNKNOWN_FIELDS, |stage| {
+    WorkerCase::new("W-FW-05", "unknown fields in every message", UNKNOWN_FIELDS, |stage| {
         Box::pin(ignores_unknown_fields(stage))
     }),
-    Case::new("W-FW-06", "an Error", "An `Error` alone is no reason to exit.", |stage| {
+    WorkerCase::new("W-FW-06", "an Error", "An `Error` alone is not a reason to exit.", |stage| {
         Box::pin(survives_an_error(stage, ErrorCode::BadState.into()))
     }),
-    Case::new("W-FW-07", "an Error with an unknown code", UNKNOWN_FIELDS, |stage| {
+    WorkerCase::new("W-FW-07", "an Error with an unknown code", UNKNOWN_FIELDS, |stage| {
         Box::pin(survives_an_error(stage, 4711))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-FW-08",
         "unknown capabilities of the master",
         "`capabilities` names what the master does beyond the base",
         |stage| Box::pin(ignores_unknown_capabilities(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-FW-09",
         "an Error that asks for an answer",
         "An answer is never answered, and an `Error` never is.",
@@ -61,7 +61,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn ignores_an_unknown_body(stage: &mut Stage) -> Result<(), Fault> {
+async fn ignores_an_unknown_body(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let seq = worker.next_seq();
     for seq in [seq, 0] {
@@ -71,7 +71,7 @@ async fn ignores_an_unknown_body(stage: &mut Stage) -> Result<(), Fault> {
     no_error(&said, "it answered what expects no reply")
 }
 
-async fn refuses_an_unknown_request(stage: &mut Stage, has_body: bool) -> Result<(), Fault> {
+async fn refuses_an_unknown_request(stage: &mut WorkerStage, has_body: bool) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let seq = worker.next_seq();
     if has_body {
@@ -90,7 +90,7 @@ async fn refuses_an_unknown_request(stage: &mut Stage, has_body: bool) -> Result
     }
 }
 
-async fn closes_at_what_it_must_understand(stage: &mut Stage) -> Result<(), Fault> {
+async fn closes_at_what_it_must_understand(stage: &mut WorkerStage) -> Result<(), Fault> {
     for expects_reply in [false, true] {
         let worker = stage.started().await?;
         let seq = worker.next_seq();
@@ -102,7 +102,7 @@ async fn closes_at_what_it_must_understand(stage: &mut Stage) -> Result<(), Faul
 }
 
 /// A whole life, in which every message has fields of every kind that nobody knows.
-async fn ignores_unknown_fields(stage: &mut Stage) -> Result<(), Fault> {
+async fn ignores_unknown_fields(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     worker.peer.send_bytes(&framed_bytes(&welcome_with_more()), "Welcome with unknown fields").await?;
     worker.becomes_ready().await?;
@@ -124,7 +124,7 @@ async fn ignores_unknown_fields(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn survives_an_error(stage: &mut Stage, code: i32) -> Result<(), Fault> {
+async fn survives_an_error(stage: &mut WorkerStage, code: i32) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let error = Error { code, message: "nothing to worry about".to_owned() };
     let body = Some(master_frame::Body::Error(error));
@@ -133,13 +133,13 @@ async fn survives_an_error(stage: &mut Stage, code: i32) -> Result<(), Fault> {
     worker.leaves().await
 }
 
-async fn ignores_unknown_capabilities(stage: &mut Stage) -> Result<(), Fault> {
+async fn ignores_unknown_capabilities(stage: &mut WorkerStage) -> Result<(), Fault> {
     let capabilities = vec!["teleport".to_owned(), String::new(), "x".repeat(300)];
     let worker = stage.started_by(drover_proto::latest::Welcome { capabilities, ..welcome() }).await?;
     worker.answers_ping().await.map(drop)
 }
 
-async fn does_not_answer_an_error(stage: &mut Stage) -> Result<(), Fault> {
+async fn does_not_answer_an_error(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let seq = worker.next_seq();
     let error = Error { code: ErrorCode::Failed.into(), message: "an error that wants a reply".to_owned() };

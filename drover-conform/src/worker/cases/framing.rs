@@ -8,7 +8,7 @@ use super::master_death::master_dies;
 use crate::case::{Fault, failed};
 use crate::frames::{TEXT, framed, header_over, no_message, of_length};
 use crate::worker::said::{frame, ping, reply, welcome};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 /// How many frames come in one write.
@@ -22,56 +22,59 @@ const INSIDE: &str = "For a worker, an end inside a frame is an end like any oth
 const CLOSE: &str =
     "an `Error` `BAD_FRAME` if it can be sent, then close. The place of the next frame is unknown";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-FR-01", "Welcome and what follows, byte by byte", READ_ALL, |stage| {
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-FR-01", "Welcome and what follows, byte by byte", READ_ALL, |stage| {
         Box::pin(reads_single_bytes(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-FR-02",
         "Welcome and a hundred Pings in one write",
         "Several frames may come in one read.",
         |stage| Box::pin(reads_many_frames(stage)),
     ),
-    Case::new("W-FR-03", "the stream ends inside the header of a frame", INSIDE, |stage| {
+    WorkerCase::new("W-FR-03", "the stream ends inside the header of a frame", INSIDE, |stage| {
         Box::pin(takes_a_cut_for_the_end(stage, &[1, 2, 3]))
     }),
-    Case::new("W-FR-04", "the stream ends after the header of a frame", INSIDE, |stage| {
+    WorkerCase::new("W-FR-04", "the stream ends after the header of a frame", INSIDE, |stage| {
         Box::pin(takes_a_cut_for_the_end(stage, &[4, 5, 6]))
     }),
-    Case::new("W-FR-05", "the stream ends before the last bytes of a frame", INSIDE, |stage| {
+    WorkerCase::new("W-FR-05", "the stream ends before the last bytes of a frame", INSIDE, |stage| {
         Box::pin(takes_a_cut_for_the_end(stage, &[7, 8, 9]))
     }),
-    Case::new("W-FR-06", "a frame at the limit", "A frame may be at most 1,114,112 bytes long", |stage| {
-        Box::pin(takes_the_largest_frame(stage))
-    }),
-    Case::new("W-FR-07", "a frame over the limit", CLOSE, |stage| {
+    WorkerCase::new(
+        "W-FR-06",
+        "a frame at the limit",
+        "A frame may be at most 1,114,112 bytes long",
+        |stage| Box::pin(takes_the_largest_frame(stage)),
+    ),
+    WorkerCase::new("W-FR-07", "a frame over the limit", CLOSE, |stage| {
         Box::pin(refuses(
             stage,
             header_over(FrameLimit::WORKER.bytes()),
             "the header of a frame over the limit",
         ))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-FR-08",
         "a frame over the limit that Welcome names",
         "`Welcome.limits.max_frame_bytes` is what counts after the handshake.",
         |stage| Box::pin(keeps_the_limit_of_welcome(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-FR-09",
         "text instead of a frame",
         "Every limit is below 16 MiB, so the first byte of a frame is 0. Anything else is no frame",
         |stage| Box::pin(refuses(stage, TEXT.to_vec(), "text")),
     ),
-    Case::new("W-FR-10", "a frame of length 0", "It may be 0: a message with nothing set.", |stage| {
+    WorkerCase::new("W-FR-10", "a frame of length 0", "It may be 0: a message with nothing set.", |stage| {
         Box::pin(takes_an_empty_frame(stage))
     }),
-    Case::new("W-FR-11", "bytes that are no message", CLOSE, |stage| {
+    WorkerCase::new("W-FR-11", "bytes that are no message", CLOSE, |stage| {
         Box::pin(refuses(stage, no_message(), "a field without its value"))
     }),
 ];
 
-async fn reads_single_bytes(stage: &mut Stage) -> Result<(), Fault> {
+async fn reads_single_bytes(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     let seq = worker.next_seq();
     let mut bytes = framed(&reply(welcome()));
@@ -80,7 +83,7 @@ async fn reads_single_bytes(stage: &mut Stage) -> Result<(), Fault> {
     starts_and_answers(worker, seq).await
 }
 
-async fn reads_many_frames(stage: &mut Stage) -> Result<(), Fault> {
+async fn reads_many_frames(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     let mut bytes = framed(&reply(welcome()));
     let first = worker.next_seq();
@@ -97,7 +100,7 @@ async fn reads_many_frames(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn takes_a_cut_for_the_end(stage: &mut Stage, cuts: &[usize]) -> Result<(), Fault> {
+async fn takes_a_cut_for_the_end(stage: &mut WorkerStage, cuts: &[usize]) -> Result<(), Fault> {
     // A Ping of ten bytes: 4 of the header, 4 of seq 300 and expects_reply, 2 of the body.
     let whole = framed(&frame(300, ping()));
     for cut in cuts {
@@ -109,14 +112,14 @@ async fn takes_a_cut_for_the_end(stage: &mut Stage, cuts: &[usize]) -> Result<()
     Ok(())
 }
 
-async fn takes_the_largest_frame(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_the_largest_frame(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let bytes = of_length(FrameLimit::WORKER.bytes());
     worker.peer.send_bytes(&bytes, "an unknown body, as large as a frame may be").await?;
     worker.answers_ping().await.map(drop)
 }
 
-async fn keeps_the_limit_of_welcome(stage: &mut Stage) -> Result<(), Fault> {
+async fn keeps_the_limit_of_welcome(stage: &mut WorkerStage) -> Result<(), Fault> {
     let limits = Limits { max_frame_bytes: SMALL, ..welcome().limits.unwrap_or_default() };
     let worker = stage.started_by(Welcome { limits: Some(limits), ..welcome() }).await?;
     worker.peer.send_bytes(&of_length(SMALL), "a frame at the limit").await?;
@@ -125,13 +128,13 @@ async fn keeps_the_limit_of_welcome(stage: &mut Stage) -> Result<(), Fault> {
     closes_with_reason(worker).await
 }
 
-async fn refuses(stage: &mut Stage, bytes: Vec<u8>, what: &str) -> Result<(), Fault> {
+async fn refuses(stage: &mut WorkerStage, bytes: Vec<u8>, what: &str) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.peer.send_bytes(&bytes, what).await?;
     closes_with_reason(worker).await
 }
 
-async fn takes_an_empty_frame(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_an_empty_frame(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.peer.send_bytes(&[0; 4], "a frame of length 0").await?;
     match worker.answers_ping().await?.into_iter().find(|said| said.reply_to != 0 || is_error(said)) {

@@ -8,7 +8,7 @@ use drover_proto::latest::{HelloReply, Reject, RejectCode, hello_reply};
 use crate::case::{Fault, failed};
 use crate::frames::framed;
 use crate::worker::said::{reply, welcome};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 /// How long nothing may come that would be there at once.
@@ -27,50 +27,53 @@ const PRINT: &str = "Print the message to stderr and exit with a code other than
 const NO_REASON: &str =
     "An empty `HelloReply`, or the end of the stream instead of one, is a refusal without a reason.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new(
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new(
         "W-HS-01",
         "Hello is the first frame",
         "The worker sends `Hello` first, within 5 s of connecting.",
         |stage| Box::pin(says_hello(stage)),
     ),
-    Case::new("W-HS-02", "the versions of Hello", "the versions the worker speaks. Today 1 and 1", |stage| {
-        Box::pin(offers_versions(stage))
-    }),
-    Case::new("W-HS-03", "the token of Hello", "the value of `DROVER_TOKEN`", |stage| {
+    WorkerCase::new(
+        "W-HS-02",
+        "the versions of Hello",
+        "the versions the worker speaks. Today 1 and 1",
+        |stage| Box::pin(offers_versions(stage)),
+    ),
+    WorkerCase::new("W-HS-03", "the token of Hello", "the value of `DROVER_TOKEN`", |stage| {
         Box::pin(shows_its_token(stage))
     }),
-    Case::new("W-HS-04", "the pid of Hello", "the worker's own process id.", |stage| {
+    WorkerCase::new("W-HS-04", "the pid of Hello", "the worker's own process id.", |stage| {
         Box::pin(tells_its_pid(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-HS-05",
         "nothing follows Hello before the answer",
         "Nothing else is sent before it, by either side.",
         |stage| Box::pin(waits_for_the_answer(stage)),
     ),
-    Case::new("W-HS-06", "a Reject is printed, and ends it", PRINT, |stage| {
+    WorkerCase::new("W-HS-06", "a Reject is printed, and ends it", PRINT, |stage| {
         Box::pin(leaves_when_rejected(stage, RejectCode::UnknownToken.into()))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-HS-07",
         "a Reject with an unknown code is one too",
         "`UNSPECIFIED`, or a number you do not know",
         |stage| Box::pin(leaves_when_rejected(stage, 4711)),
     ),
-    Case::new("W-HS-08", "an empty reply is a refusal", NO_REASON, |stage| {
+    WorkerCase::new("W-HS-08", "an empty reply is a refusal", NO_REASON, |stage| {
         Box::pin(leaves_after_an_empty_reply(stage))
     }),
-    Case::new("W-HS-09", "the end instead of a reply is a refusal", NO_REASON, |stage| {
+    WorkerCase::new("W-HS-09", "the end instead of a reply is a refusal", NO_REASON, |stage| {
         Box::pin(leaves_after_the_end(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-HS-10",
         "a Welcome of a version that was not offered",
         "`version` is the highest that both sides speak; close if it is not one you offered.",
         |stage| Box::pin(closes_at_another_version(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-HS-11",
         "a Reject before Hello was read",
         "A master may refuse before it has read `Hello`. So if writing fails, read nevertheless: a `Reject` may be there.",
@@ -78,11 +81,11 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn says_hello(stage: &mut Stage) -> Result<(), Fault> {
+async fn says_hello(stage: &mut WorkerStage) -> Result<(), Fault> {
     stage.introduced().await.map(drop)
 }
 
-async fn offers_versions(stage: &mut Stage) -> Result<(), Fault> {
+async fn offers_versions(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (_, hello) = stage.introduced().await?;
     let (min, max) = (hello.min_version, hello.max_version);
     if min == 1 && max >= 1 {
@@ -91,7 +94,7 @@ async fn offers_versions(stage: &mut Stage) -> Result<(), Fault> {
     Err(failed(format!("its Hello offers the versions {min} to {max}; 1 was expected to be among them")))
 }
 
-async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
+async fn shows_its_token(stage: &mut WorkerStage) -> Result<(), Fault> {
     let token = stage.token().to_owned();
     let (_, hello) = stage.introduced().await?;
     match hello.token == token {
@@ -103,7 +106,7 @@ async fn shows_its_token(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn tells_its_pid(stage: &mut Stage) -> Result<(), Fault> {
+async fn tells_its_pid(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, hello) = stage.introduced().await?;
     let Some(started) = worker.process.pid() else {
         return Err(failed("it is gone; a worker that waits for an answer was expected"));
@@ -127,7 +130,7 @@ fn descends(pid: u32, from: u32) -> bool {
     std::iter::successors(Some(pid), |pid| parent(*pid)).take(DEPTH).any(|pid| pid == from)
 }
 
-async fn waits_for_the_answer(stage: &mut Stage) -> Result<(), Fault> {
+async fn waits_for_the_answer(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     if !worker.peer.is_silent(SILENCE).await {
         return Err(failed("it sent something, or closed, before it was answered; silence was expected"));
@@ -136,7 +139,7 @@ async fn waits_for_the_answer(stage: &mut Stage) -> Result<(), Fault> {
     worker.becomes_ready().await.map(drop)
 }
 
-async fn leaves_when_rejected(stage: &mut Stage, code: i32) -> Result<(), Fault> {
+async fn leaves_when_rejected(stage: &mut WorkerStage, code: i32) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     worker.peer.send(&reject(code)).await?;
     worker.peer.hang_up()?;
@@ -144,20 +147,20 @@ async fn leaves_when_rejected(stage: &mut Stage, code: i32) -> Result<(), Fault>
     has_told_why(worker)
 }
 
-async fn leaves_after_an_empty_reply(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_after_an_empty_reply(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     worker.peer.send(&HelloReply::default()).await?;
     worker.peer.hang_up()?;
     fails(worker).await
 }
 
-async fn leaves_after_the_end(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_after_the_end(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     worker.peer.hang_up()?;
     fails(worker).await
 }
 
-async fn closes_at_another_version(stage: &mut Stage) -> Result<(), Fault> {
+async fn closes_at_another_version(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, hello) = stage.introduced().await?;
     let version = hello.max_version.saturating_add(1);
     worker.peer.send(&reply(drover_proto::latest::Welcome { version, ..welcome() })).await?;
@@ -165,7 +168,7 @@ async fn closes_at_another_version(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// The master reads nothing: what the worker writes may fail, and the answer is there all the same.
-async fn reads_a_hasty_reject(stage: &mut Stage) -> Result<(), Fault> {
+async fn reads_a_hasty_reject(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.connected().await?;
     worker
         .peer

@@ -7,29 +7,29 @@ use crate::case::{Fault, failed};
 use crate::frames::framed;
 use crate::worker::client::Client;
 use crate::worker::said::{frame, ping, reply, stop, welcome};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 
 const BURST: u64 = 1000;
 
 const ANSWERS: &str = "**Ping** asks whether the worker is alive, **Pong** answers it with the `seq` of the `Ping` in `reply_to`.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-KA-01", "a Ping that comes with Welcome", ANSWERS, |stage| {
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-KA-01", "a Ping that comes with Welcome", ANSWERS, |stage| {
         Box::pin(answers_while_starting(stage))
     }),
-    Case::new("W-KA-02", "Pings while started and when stopped", ANSWERS, |stage| {
+    WorkerCase::new("W-KA-02", "Pings while started and when stopped", ANSWERS, |stage| {
         Box::pin(answers_in_its_later_states(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-KA-03",
         "a Ping while a client holds up the drain",
         "Go on answering `Ping` meanwhile.",
         |stage| Box::pin(answers_while_draining(stage)),
     ),
-    Case::new("W-KA-04", "a thousand Pings at once", ANSWERS, |stage| Box::pin(answers_a_burst(stage))),
+    WorkerCase::new("W-KA-04", "a thousand Pings at once", ANSWERS, |stage| Box::pin(answers_a_burst(stage))),
 ];
 
-async fn answers_while_starting(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_while_starting(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     let seq = worker.next_seq();
     let bytes = [framed(&reply(welcome())), framed(&frame(seq, ping()))].concat();
@@ -37,7 +37,7 @@ async fn answers_while_starting(stage: &mut Stage) -> Result<(), Fault> {
     starts_and_answers(worker, seq).await
 }
 
-async fn answers_in_its_later_states(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_in_its_later_states(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     for _ in 0..3 {
         worker.answers_ping().await?;
@@ -49,7 +49,7 @@ async fn answers_in_its_later_states(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn answers_while_draining(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_while_draining(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let client = Client::begun(worker).await?;
     let stop = worker.ask(stop()).await?;
@@ -62,7 +62,7 @@ async fn answers_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn answers_a_burst(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_a_burst(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let bytes: Vec<u8> = (1..=BURST).flat_map(|seq| framed(&frame(seq, ping()))).collect();
     worker.peer.send_bytes(&bytes, "1000 Pings in one write").await?;

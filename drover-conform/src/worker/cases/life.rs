@@ -9,7 +9,7 @@ use crate::frames::framed;
 use crate::worker::client::Client;
 use crate::worker::deadlines::{QUIT, SLACK};
 use crate::worker::said::{frame, quit, reply, stop, welcome};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 /// How many Pings follow Started, after each of which nothing else may have come.
@@ -21,33 +21,38 @@ const EARLY_STOP: &str =
 const QUIT_SAYS: &str = "Say `ShutDown` when everything is released, and exit with 0.";
 const ANY_STATE: &str = "**Quit** means: leave. It may come in any state.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-LC-01", "Started, once", "**Started** is said once, when the worker serves.", |stage| {
-        Box::pin(says_started_once(stage))
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new(
+        "W-LC-01",
+        "Started, once",
+        "**Started** is said once, when the worker serves.",
+        |stage| Box::pin(says_started_once(stage)),
+    ),
+    WorkerCase::new("W-LC-02", "Stop, and the worker stays", STOP, |stage| {
+        Box::pin(stays_when_stopped(stage))
     }),
-    Case::new("W-LC-02", "Stop, and the worker stays", STOP, |stage| Box::pin(stays_when_stopped(stage))),
-    Case::new("W-LC-03", "a Stop that comes with Welcome", EARLY_STOP, |stage| {
+    WorkerCase::new("W-LC-03", "a Stop that comes with Welcome", EARLY_STOP, |stage| {
         Box::pin(stops_before_it_has_started(stage))
     }),
-    Case::new("W-LC-04", "Stop, Quit, the end", QUIT_SAYS, |stage| Box::pin(lives_a_whole_life(stage))),
-    Case::new(
+    WorkerCase::new("W-LC-04", "Stop, Quit, the end", QUIT_SAYS, |stage| Box::pin(lives_a_whole_life(stage))),
+    WorkerCase::new(
         "W-LC-05",
         "Quit without Stop",
         "Without a `Stop` before it, it is one: finish what the time allows.",
         |stage| Box::pin(quits_at_once(stage)),
     ),
-    Case::new("W-LC-06", "a Quit that comes with Stop", ANY_STATE, |stage| {
+    WorkerCase::new("W-LC-06", "a Quit that comes with Stop", ANY_STATE, |stage| {
         Box::pin(quits_right_after_stop(stage))
     }),
-    Case::new("W-LC-07", "a Quit while a client holds up the drain", ANY_STATE, |stage| {
+    WorkerCase::new("W-LC-07", "a Quit while a client holds up the drain", ANY_STATE, |stage| {
         Box::pin(quits_while_draining(stage))
     }),
-    Case::new("W-LC-08", "a Quit that comes with Welcome", ANY_STATE, |stage| {
+    WorkerCase::new("W-LC-08", "a Quit that comes with Welcome", ANY_STATE, |stage| {
         Box::pin(quits_before_it_has_started(stage))
     }),
 ];
 
-async fn says_started_once(stage: &mut Stage) -> Result<(), Fault> {
+async fn says_started_once(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     for _ in 0..LOOKS {
         let said = worker.answers_ping().await?;
@@ -58,7 +63,7 @@ async fn says_started_once(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn stays_when_stopped(stage: &mut Stage) -> Result<(), Fault> {
+async fn stays_when_stopped(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
     worker.answers_ping().await?;
@@ -69,7 +74,7 @@ async fn stays_when_stopped(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// Its Started may be on the way already; behind Stopped it has no place.
-async fn stops_before_it_has_started(stage: &mut Stage) -> Result<(), Fault> {
+async fn stops_before_it_has_started(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     let seq = worker.next_seq();
     let bytes = [framed(&reply(welcome())), framed(&frame(seq, stop()))].concat();
@@ -82,17 +87,17 @@ async fn stops_before_it_has_started(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn lives_a_whole_life(stage: &mut Stage) -> Result<(), Fault> {
+async fn lives_a_whole_life(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
     worker.leaves().await
 }
 
-async fn quits_at_once(stage: &mut Stage) -> Result<(), Fault> {
+async fn quits_at_once(stage: &mut WorkerStage) -> Result<(), Fault> {
     stage.started().await?.leaves().await
 }
 
-async fn quits_right_after_stop(stage: &mut Stage) -> Result<(), Fault> {
+async fn quits_right_after_stop(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let (first, second) = (worker.next_seq(), worker.next_seq());
     let bytes = [framed(&frame(first, stop())), framed(&frame(second, quit()))].concat();
@@ -100,7 +105,7 @@ async fn quits_right_after_stop(stage: &mut Stage) -> Result<(), Fault> {
     left(worker, second).await
 }
 
-async fn quits_while_draining(stage: &mut Stage) -> Result<(), Fault> {
+async fn quits_while_draining(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     let client = Client::begun(worker).await?;
     worker.ask(stop()).await?;
@@ -111,7 +116,7 @@ async fn quits_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     left(worker, seq).await
 }
 
-async fn quits_before_it_has_started(stage: &mut Stage) -> Result<(), Fault> {
+async fn quits_before_it_has_started(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     let seq = worker.next_seq();
     let bytes = [framed(&reply(welcome())), framed(&frame(seq, quit()))].concat();

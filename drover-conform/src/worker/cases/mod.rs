@@ -15,7 +15,7 @@ mod requests;
 mod sending;
 mod serving;
 
-use super::stage::Case;
+use super::stage::WorkerCase;
 use crate::case::About;
 
 /// Every case, in the order of the groups.
@@ -23,7 +23,7 @@ pub fn cases() -> impl Iterator<Item = About> {
     all().into_iter().map(|case| case.about)
 }
 
-pub(super) fn all() -> Vec<Case> {
+pub(super) fn all() -> Vec<WorkerCase> {
     [
         handshake::CASES,
         framing::CASES,

@@ -13,7 +13,7 @@ use crate::case::{Fault, failed};
 use crate::mutator::{Mutation, Mutator};
 use crate::worker::deadlines::{ORPHAN, SLACK};
 use crate::worker::said::{frame, ping};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 /// How many cases share the mutations, so that they run side by side.
@@ -29,12 +29,12 @@ const GROWTH_KB: u64 = 256 * 1024;
 
 const SENTENCE: &str = "bytes that can't be decoded, a frame over the limit, text";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-FZ-01", "mutated frames, first part", SENTENCE, |stage| Box::pin(bears(stage, 0))),
-    Case::new("W-FZ-02", "mutated frames, second part", SENTENCE, |stage| Box::pin(bears(stage, 1))),
-    Case::new("W-FZ-03", "mutated frames, third part", SENTENCE, |stage| Box::pin(bears(stage, 2))),
-    Case::new("W-FZ-04", "mutated frames, fourth part", SENTENCE, |stage| Box::pin(bears(stage, 3))),
-    Case::new("W-FZ-05", "mutated frames, fifth part", SENTENCE, |stage| Box::pin(bears(stage, 4))),
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-FZ-01", "mutated frames, first part", SENTENCE, |stage| Box::pin(bears(stage, 0))),
+    WorkerCase::new("W-FZ-02", "mutated frames, second part", SENTENCE, |stage| Box::pin(bears(stage, 1))),
+    WorkerCase::new("W-FZ-03", "mutated frames, third part", SENTENCE, |stage| Box::pin(bears(stage, 2))),
+    WorkerCase::new("W-FZ-04", "mutated frames, fourth part", SENTENCE, |stage| Box::pin(bears(stage, 3))),
+    WorkerCase::new("W-FZ-05", "mutated frames, fifth part", SENTENCE, |stage| Box::pin(bears(stage, 4))),
 ];
 
 /// What a mutation did to a worker.
@@ -44,7 +44,7 @@ enum Effect {
     Gone,
 }
 
-async fn bears(stage: &mut Stage, part: u32) -> Result<(), Fault> {
+async fn bears(stage: &mut WorkerStage, part: u32) -> Result<(), Fault> {
     let total = stage.settings.mutations;
     let mine = total / PARTS + u32::from(part < total % PARTS);
     let mut mutator = Mutator::new(stage.settings.seed.wrapping_add(part.into()));
@@ -60,7 +60,11 @@ async fn bears(stage: &mut Stage, part: u32) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn bears_one(stage: &mut Stage, mutation: &Mutation, before: Option<u64>) -> Result<Effect, Fault> {
+async fn bears_one(
+    stage: &mut WorkerStage,
+    mutation: &Mutation,
+    before: Option<u64>,
+) -> Result<Effect, Fault> {
     let worker = stage.worker()?;
     worker.peer.send_bytes(&mutation.bytes, &mutation.text).await?;
     let seq = worker.next_seq() + (1 << 40);

@@ -9,7 +9,7 @@ use drover_proto::latest::{
 
 use crate::case::{Fault, failed};
 use crate::worker::said::{frame, welcome};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 /// The capability without which a worker takes no messages.
@@ -30,14 +30,14 @@ const MANY: u64 = 250;
 const ONCE: &str = "A request is answered exactly once";
 const COPIES: &str = "A worker that is asked copies the `seq` of the request into its `reply_to`";
 
-pub(super) const CASES: &[Case] = &[
+pub(super) const CASES: &[WorkerCase] = &[
     case("W-BU-01", "a request and its Reply", "**Reply** answers a request with a `payload`.", |stage| {
         Box::pin(echoes(stage, 3, 100))
     }),
     case(
         "W-BU-02",
         "a request that fails",
-        "or answers with `Error`, whose code and message are passed on to who asked.",
+        "or answers with `Error`, whose code and message are passed on to the asker.",
         |stage| Box::pin(tells_of_a_failure(stage)),
     ),
     case("W-BU-03", "a request on a topic that nobody knows", ONCE, |stage| {
@@ -69,13 +69,13 @@ pub(super) const fn case(
     id: &'static str,
     done: &'static str,
     sentence: &'static str,
-    play: for<'a> fn(&'a mut Stage) -> crate::case::Playing<'a>,
-) -> Case {
-    Case::new(id, done, sentence, play).needs(BUS)
+    play: for<'a> fn(&'a mut WorkerStage) -> crate::case::Playing<'a>,
+) -> WorkerCase {
+    WorkerCase::new(id, done, sentence, play).needs(BUS)
 }
 
 /// A worker that is started, under a master that carries messages.
-pub(super) async fn connected(stage: &mut Stage) -> Result<&mut Worker, Fault> {
+pub(super) async fn connected(stage: &mut WorkerStage) -> Result<&mut Worker, Fault> {
     let capabilities = vec![BUS.to_owned(), "app".to_owned()];
     stage.started_by(Welcome { capabilities, ..welcome() }).await
 }
@@ -116,7 +116,7 @@ pub(super) fn replied(frame: WorkerFrame) -> Result<Vec<u8>, Fault> {
     }
 }
 
-async fn echoes(stage: &mut Stage, seq: u64, length: usize) -> Result<(), Fault> {
+async fn echoes(stage: &mut WorkerStage, seq: u64, length: usize) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     let payload: Vec<u8> = (0..=255).cycle().take(length).collect();
     worker.peer.send(&request(seq, ECHO, payload.clone())).await?;
@@ -130,7 +130,7 @@ async fn echoes(stage: &mut Stage, seq: u64, length: usize) -> Result<(), Fault>
     }
 }
 
-async fn tells_of_a_failure(stage: &mut Stage) -> Result<(), Fault> {
+async fn tells_of_a_failure(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     match ask(worker, FAIL, b"").await?.body {
         Some(Body::Error(error)) if error.code() == ErrorCode::Failed => Ok(()),
@@ -141,7 +141,7 @@ async fn tells_of_a_failure(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn answers_unknown_topics(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_unknown_topics(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     match ask(worker, NOBODYS, b"hello").await?.body {
         Some(Body::Error(_)) => Ok(()),
@@ -149,7 +149,7 @@ async fn answers_unknown_topics(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn answers_many(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_many(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     let mut open = BTreeSet::new();
     for _ in 0..MANY {
@@ -175,7 +175,7 @@ async fn answers_many(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn leaves_messages_unanswered(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_messages_unanswered(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     for topic in [ECHO, FAIL, NOBODYS] {
         worker.peer.send(&frame(0, message(topic, b"one way".to_vec()))).await?;
@@ -194,7 +194,7 @@ async fn leaves_messages_unanswered(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn takes_any_topic(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_any_topic(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     for topic in [String::new(), "ü".repeat(127)] {
         worker.peer.send(&frame(0, message(&topic, b"hello".to_vec()))).await?;

@@ -9,7 +9,7 @@ use super::requests::{BUS, ECHO, ask, case, connected, message, replied, request
 use crate::case::{Fault, failed};
 use crate::frames::framed;
 use crate::worker::said::{frame, stop, welcome};
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 /// Sends a one-way message to the program, with the payload as its topic, then answers.
@@ -30,7 +30,7 @@ const WINDOWS: u64 = 4;
 const MAY_SEND: &str = "It may send them if `Welcome` names `bus`: at any time from `Welcome` to `ShutDown`.";
 const ASKS: &str = "answered by one **Reply** or one `Error`.";
 
-pub(super) const CASES: &[Case] = &[
+pub(super) const CASES: &[WorkerCase] = &[
     case("W-BU-20", "a message to the program", MAY_SEND, |stage| Box::pin(sends(stage))),
     case(
         "W-BU-21",
@@ -54,7 +54,7 @@ pub(super) const CASES: &[Case] = &[
     case(
         "W-BU-25",
         "more messages than its window holds",
-        "With a `window` in a `Consumed` before `Started`, the master sends no more than so many",
+        "With a `window` in a `Consumed` before `Started`, the master sends at most that many bytes",
         |stage| Box::pin(says_what_is_free(stage)),
     ),
     case("W-BU-26", "a master that carries no messages", MAY_SEND, |stage| Box::pin(keeps_quiet(stage))),
@@ -80,7 +80,7 @@ async fn attended(
     }
 }
 
-async fn sends(stage: &mut Stage) -> Result<(), Fault> {
+async fn sends(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     let seq = worker.next_seq();
     worker.peer.send(&request(seq, SEND, TOPIC.into())).await?;
@@ -108,7 +108,7 @@ async fn sends(stage: &mut Stage) -> Result<(), Fault> {
     }
 }
 
-async fn subscribes(stage: &mut Stage) -> Result<(), Fault> {
+async fn subscribes(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     let seq = worker.next_seq();
     worker.peer.send(&request(seq, SUBSCRIBE, TOPIC.into())).await?;
@@ -137,7 +137,7 @@ async fn subscribes(stage: &mut Stage) -> Result<(), Fault> {
     replied(ask(worker, ECHO, b"still there").await?).map(drop)
 }
 
-async fn asks(stage: &mut Stage, answer: master_frame::Body, expected: &[u8]) -> Result<(), Fault> {
+async fn asks(stage: &mut WorkerStage, answer: master_frame::Body, expected: &[u8]) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     let seq = worker.next_seq();
     worker.peer.send(&request(seq, ASK, TOPIC.into())).await?;
@@ -175,7 +175,7 @@ async fn asks(stage: &mut Stage, answer: master_frame::Body, expected: &[u8]) ->
     }
 }
 
-async fn answers_what_was_on_the_way(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers_what_was_on_the_way(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = connected(stage).await?;
     let (first, second) = (worker.next_seq(), worker.next_seq());
     let mut bytes = framed(&frame(first, stop()));
@@ -191,7 +191,7 @@ async fn answers_what_was_on_the_way(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// A master that keeps the window, and a worker that makes room again.
-async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
+async fn says_what_is_free(stage: &mut WorkerStage) -> Result<(), Fault> {
     let (worker, _) = stage.introduced().await?;
     let capabilities = vec![BUS.to_owned(), "app".to_owned()];
     let welcome = drover_proto::latest::Welcome { capabilities, ..welcome() };
@@ -233,7 +233,7 @@ async fn says_what_is_free(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn keeps_quiet(stage: &mut Stage) -> Result<(), Fault> {
+async fn keeps_quiet(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.welcomed().await?;
     let mut said = worker.becomes_ready().await?;
     said.extend(worker.answers_ping().await?);

@@ -13,7 +13,7 @@ use crate::worker::client::{Client, WATCHED};
 use crate::worker::deadlines::{AMPLE, ORPHAN, QUIT, SLACK};
 use crate::worker::said::{patient_welcome, ping, quit_within, reply, stop_within, welcome};
 use crate::worker::sockets::longest_queue;
-use crate::worker::stage::{Case, Stage};
+use crate::worker::stage::{WorkerCase, WorkerStage};
 use crate::worker::tested::Worker;
 
 /// How many clients wait at once: more than the backlog that a library asks for by habit (100, 50), and few descriptors.
@@ -22,49 +22,49 @@ const QUEUE: usize = 120;
 const ACCEPTS: &str = "A started worker accepts on the sockets, a stopping or stopped one does not";
 const FINISHES: &str = "take no new work, finish what you have, say `Stopped`, stay alive.";
 
-pub(super) const CASES: &[Case] = &[
-    Case::new("W-LI-01", "a client is taken and answered", ACCEPTS, |stage| Box::pin(answers(stage))),
-    Case::new("W-LI-02", "a client that comes while the worker drains", ACCEPTS, |stage| {
+pub(super) const CASES: &[WorkerCase] = &[
+    WorkerCase::new("W-LI-01", "a client is taken and answered", ACCEPTS, |stage| Box::pin(answers(stage))),
+    WorkerCase::new("W-LI-02", "a client that comes while the worker drains", ACCEPTS, |stage| {
         Box::pin(takes_nobody_while_draining(stage))
     }),
-    Case::new("W-LI-03", "a client that comes when the worker is stopped", ACCEPTS, |stage| {
+    WorkerCase::new("W-LI-03", "a client that comes when the worker is stopped", ACCEPTS, |stage| {
         Box::pin(takes_nobody_when_stopped(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-LI-04",
         "the socket of all still listens when a worker is stopped",
         "Do not call `shutdown(2)` on it: that ends the socket for every worker.",
         |stage| Box::pin(leaves_the_socket_alone(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-LI-05",
         "a hundred and twenty clients wait while the worker is stopped",
         "Do not call `listen(2)` again with a smaller backlog: it holds for every worker.",
         |stage| Box::pin(leaves_the_queue_its_length(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-LI-06",
         "a client that waits for Resume",
         "**Resume** means: take work again, and say `Started`.",
         |stage| Box::pin(takes_work_again(stage)),
     )
     .needs("resume"),
-    Case::new("W-LI-07", "a request that is under way at Stop", FINISHES, |stage| {
+    WorkerCase::new("W-LI-07", "a request that is under way at Stop", FINISHES, |stage| {
         Box::pin(finishes_at_stop(stage))
     }),
-    Case::new(
+    WorkerCase::new(
         "W-LI-08",
         "a request that is under way at Quit",
         "Without a `Stop` before it, it is one: finish what the time allows.",
         |stage| Box::pin(finishes_at_quit(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-LI-09",
         "a request that is under way when the master dies",
-        "So drain and exit by yourself, and within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs",
+        "So drain and exit on your own, within `drain_timeout_ms` + `quit_timeout_ms`, whatever hangs",
         |stage| Box::pin(finishes_without_its_master(stage)),
     ),
-    Case::new(
+    WorkerCase::new(
         "W-LI-10",
         "sockets that are for another process",
         "for which process they are. If it is not your own process id, leave them alone",
@@ -72,7 +72,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-async fn answers(stage: &mut Stage) -> Result<(), Fault> {
+async fn answers(stage: &mut WorkerStage) -> Result<(), Fault> {
     let mut client = Client::connect(stage.started().await?).await?;
     client.begins().await?;
     client.completes().await;
@@ -80,7 +80,7 @@ async fn answers(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// When exactly it ceases is its own matter, as long as it does.
-async fn takes_nobody_while_draining(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_nobody_while_draining(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started_by(patient_welcome()).await?;
     let mut busy = Client::connect(worker).await?;
     busy.begins().await?;
@@ -97,7 +97,7 @@ async fn takes_nobody_while_draining(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn takes_nobody_when_stopped(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_nobody_when_stopped(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
     match Client::connect(worker).await?.is_taken().await? {
@@ -109,7 +109,7 @@ async fn takes_nobody_when_stopped(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// Whoever connects then waits for another worker.
-async fn leaves_the_socket_alone(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_the_socket_alone(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
     if worker.process.shuts_socket(WATCHED).await {
@@ -118,7 +118,7 @@ async fn leaves_the_socket_alone(stage: &mut Stage) -> Result<(), Fault> {
     Client::connect(worker).await.map(drop)
 }
 
-async fn leaves_the_queue_its_length(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_the_queue_its_length(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     worker.stops().await?;
     let wanted = longest_queue().map_or(QUEUE, |longest| QUEUE.min(longest));
@@ -138,7 +138,7 @@ async fn leaves_the_queue_its_length(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn takes_work_again(stage: &mut Stage) -> Result<(), Fault> {
+async fn takes_work_again(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started().await?;
     for _ in 0..2 {
         worker.stops().await?;
@@ -152,13 +152,13 @@ async fn takes_work_again(stage: &mut Stage) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn finishes_at_stop(stage: &mut Stage) -> Result<(), Fault> {
+async fn finishes_at_stop(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started_by(patient_welcome()).await?;
     let seq = finishes_after(worker, stop_within(AMPLE)).await?;
     worker.says(&Body::Stopped(Stopped {}), seq).await
 }
 
-async fn finishes_at_quit(stage: &mut Stage) -> Result<(), Fault> {
+async fn finishes_at_quit(stage: &mut WorkerStage) -> Result<(), Fault> {
     let worker = stage.started_by(patient_welcome()).await?;
     let seq = finishes_after(worker, quit_within(AMPLE)).await?;
     worker.says(&Body::ShutDown(ShutDown {}), seq).await?;
@@ -195,7 +195,7 @@ async fn has_heard_and_goes_on(worker: &mut Worker) -> Result<(), Fault> {
 }
 
 /// Only the worker's direction is left open, so that its end tells when the worker has noticed.
-async fn finishes_without_its_master(stage: &mut Stage) -> Result<(), Fault> {
+async fn finishes_without_its_master(stage: &mut WorkerStage) -> Result<(), Fault> {
     let mut client = Client::connect(stage.started_by(patient_welcome()).await?).await?;
     client.begins().await?;
     stage.close_socket();
@@ -208,7 +208,7 @@ async fn finishes_without_its_master(stage: &mut Stage) -> Result<(), Fault> {
 }
 
 /// Behind a shell that stays in front, `LISTEN_PID` is the shell's. A worker that can't do without its sockets may leave.
-async fn leaves_the_sockets_of_others_alone(stage: &mut Stage) -> Result<(), Fault> {
+async fn leaves_the_sockets_of_others_alone(stage: &mut WorkerStage) -> Result<(), Fault> {
     if !stage.settings.has_listener {
         return Err(Fault::Skipped("the worker is handed no socket (--no-listener)".to_owned()));
     }

@@ -5,6 +5,7 @@ mod child;
 mod exit;
 pub(super) mod orphans;
 mod printed;
+mod program;
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
@@ -73,10 +74,14 @@ impl Process {
         socket: &Path,
         token: &str,
     ) -> Result<Self, Fault> {
+        let (program, args) = command.split_first().ok_or_else(|| failed("there is no command"))?;
+        if let Some(obstacle) = program::obstacle(program) {
+            return Err(failed(format!("it could not be started: {obstacle}")));
+        }
         let listener = has_listener.then(listen).transpose()?;
         let mut command = match &listener {
             Some((listener, _)) => with_listener(command, listener.try_clone().map_err(no_socket)?.into()),
-            None => without_listener(command)?,
+            None => without_listener(program, args),
         };
         for name in OF_OTHERS {
             command.env_remove(name);
@@ -160,11 +165,10 @@ fn listen() -> Result<(TcpListener, SocketAddr), Fault> {
     Ok((listener, address))
 }
 
-fn without_listener(command: &[OsString]) -> Result<Command, Fault> {
-    let (program, args) = command.split_first().ok_or_else(|| failed("there is no command"))?;
+fn without_listener(program: &OsString, args: &[OsString]) -> Command {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null());
-    Ok(command)
+    command
 }
 
 fn with_listener(command: &[OsString], listener: OwnedFd) -> Command {

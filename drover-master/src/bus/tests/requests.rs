@@ -11,7 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 
 use super::super::ledger::OPEN;
 use super::super::{RequestError, SendError};
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 use super::stage::*;
 
@@ -86,7 +86,7 @@ async fn a_request_that_is_not_answered_ends_at_its_deadline_and_a_late_answer_i
         asked.answer(seq, worker_frame::Body::Reply(Reply::default())).await;
     }
     // The first is late, the second one too many.
-    assert_eq!(asked.link.said().await, Said::Stray);
+    assert_eq!(asked.link.said().await, WorkerReport::Stray);
     worker.sync().await;
 }
 
@@ -137,7 +137,7 @@ async fn an_answer_to_nothing_is_told_and_not_answered() {
     }
     // The first, the second and the fourth.
     for _ in 0..3 {
-        assert_eq!(worker.link.said().await, Said::Stray);
+        assert_eq!(worker.link.said().await, WorkerReport::Stray);
     }
     worker.sync().await;
     // An Error may be about anything the master has said.

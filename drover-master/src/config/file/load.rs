@@ -72,7 +72,7 @@ pub fn parse_file(path: &Path, text: &str) -> Result<Config, LoadError> {
 #[non_exhaustive]
 pub enum LoadError {
     /// The directory has no `drover.toml`.
-    #[error("no drover.toml here: {}; write one, or name another file with -f", directory.display())]
+    #[error("no drover.toml here: {}; write one, or name another file", directory.display())]
     NoneHere {
         /// Where it was looked for.
         directory: PathBuf,

@@ -6,7 +6,8 @@ use super::field::{Computed, Joined, at};
 use super::form::Form;
 use super::key::{Key, Pointless};
 use super::kind::Maybe;
-use super::number::{Time, Whole};
+use super::number::Time;
+use super::whole::Whole;
 use super::words::Words;
 use crate::config::{ChangeClass, Description, Intensity, Strategy};
 

@@ -39,6 +39,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod whole;
 mod words;
 
 pub use form::{Form, LimitUnit, SubKey};

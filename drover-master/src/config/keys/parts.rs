@@ -5,10 +5,11 @@ use super::form::{Form, SubKey};
 use super::key::Key;
 use super::kind::Maybe;
 use super::limit::ResourceLimit;
-use super::number::{Number, One, Size, Time, Whole};
+use super::number::{Number, One, Size, Time};
 use super::shown;
 use super::table::SubTable;
 use super::text::{Flag, SignalName};
+use super::whole::Whole;
 use super::words::THENS;
 use crate::config::{
     Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, Probe, ProbeKind, RecyclePolicy, ReloadSignal,

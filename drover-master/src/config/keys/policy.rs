@@ -10,11 +10,12 @@ use super::field::{Field, at};
 use super::form::Form;
 use super::key::Key;
 use super::kind::{Maybe, ValueFault, ValueKind as _};
-use super::number::{ExitCodes, Shares, Time, Whole};
+use super::number::{ExitCodes, Shares, Time};
 use super::parts::{BACKOFF, LIMIT, LIVENESS, PROBE, READINESS, RECYCLE, START_LIMIT};
 use super::question::Asking;
 use super::shown;
 use super::text::{RestartWord, SignalName};
+use super::whole::Whole;
 use super::words::{ON_START_FAILURE, ON_UPDATE_FAILURE, ORDERS, RECEIVERS};
 #[cfg(feature = "file")]
 use crate::config::text::{mistake::Mistakes, reader::KeyValue};

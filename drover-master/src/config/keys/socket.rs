@@ -4,8 +4,8 @@ use ChangeClass::{Reload, Restart};
 
 use super::field::at;
 use super::key::Key;
-use super::number::Whole;
 use super::text::Address;
+use super::whole::Whole;
 use super::words::MODES;
 use crate::config::{ChangeClass, ListenSpec};
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::kind::ValueKind;
-use super::number::Whole;
+use super::whole::Whole;
 use super::words::POLICIES;
 use crate::config::text::mistake::{Mistakes, key_shown, shown};
 use crate::config::text::reader::KeyValue;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{App, AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, End, Fate, Next, State};
+use super::{
+    App, AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, CompositeState, End, Fate, Next,
+};
 use crate::machine::deadlines;
 use crate::machine::fleet::{FAILED_START, Outcome};
 use crate::machine::gate::Request;
@@ -25,10 +27,10 @@ impl Composite {
     /// Begins the end of everything, or hurries it.
     pub(super) fn end_all(&mut self, now: Instant, how: Request, by: &Arc<str>, end: End, why: String) {
         match &mut self.state {
-            State::Ended => return,
-            State::Ending { end: known, .. } => *known = known.or_worse(end),
-            State::Idle | State::Starting | State::Started => {
-                self.state = State::Ending { end, by: Arc::clone(by) };
+            CompositeState::Ended => return,
+            CompositeState::Ending { end: known, .. } => *known = known.or_worse(end),
+            CompositeState::Idle | CompositeState::Starting | CompositeState::Started => {
+                self.state = CompositeState::Ending { end, by: Arc::clone(by) };
                 self.why = Some(why.into());
                 self.deadline = Some(deadlines::after(now, self.rules.shutdown_timeout));
                 for app in self.plan.order().to_vec() {
@@ -61,7 +63,7 @@ impl Composite {
 
     /// At the end, asks every app that no living one depends on.
     pub(super) fn ask_to_end(&mut self) {
-        let State::Ending { by, .. } = &self.state else { return };
+        let CompositeState::Ending { by, .. } = &self.state else { return };
         let by = Arc::clone(by);
         for at in (0..self.plan.len()).rev() {
             let app = self.plan.order()[at];
@@ -207,15 +209,15 @@ impl Composite {
             return;
         }
         let end = match &self.state {
-            State::Idle | State::Ended => return,
-            State::Ending { end, .. } => *end,
-            State::Starting | State::Started if self.has_failures() => End::Failed,
-            State::Starting | State::Started => {
+            CompositeState::Idle | CompositeState::Ended => return,
+            CompositeState::Ending { end, .. } => *end,
+            CompositeState::Starting | CompositeState::Started if self.has_failures() => End::Failed,
+            CompositeState::Starting | CompositeState::Started => {
                 let was_asked = self.apps.values().any(|app| app.state == AppState::Ended(Fate::ShutDown));
                 if was_asked { End::ShutDown } else { End::Completed }
             }
         };
-        self.state = State::Ended;
+        self.state = CompositeState::Ended;
         self.deadline = None;
         self.actions.push(CompositeAction::Finish(end));
     }

@@ -80,7 +80,7 @@ pub struct Composite {
     plan: Plan,
     rules: CompositeRules,
     apps: Apps,
-    state: State,
+    state: CompositeState,
     /// What began the end.
     why: Option<Arc<str>>,
     /// When what has not ended is killed.
@@ -95,7 +95,7 @@ pub struct Composite {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum State {
+enum CompositeState {
     Idle,
     Starting,
     Started,
@@ -110,7 +110,7 @@ impl Composite {
             apps: Apps::new(plan.order().iter().copied()),
             plan,
             rules,
-            state: State::Idle,
+            state: CompositeState::Idle,
             why: None,
             deadline: None,
             failures: VecDeque::new(),
@@ -122,7 +122,7 @@ impl Composite {
 
     /// Takes one input and tells what is to be done. After [`Finish`](CompositeAction::Finish) nothing is any more.
     pub fn handle(&mut self, now: Instant, input: CompositeInput) -> Vec<CompositeAction> {
-        if self.state == State::Ended {
+        if self.state == CompositeState::Ended {
             return Vec::new();
         }
         if input.news_of().is_some_and(|app| !self.apps.contains(app)) {
@@ -195,7 +195,7 @@ impl Composite {
 
     /// Whether everything is being ended.
     pub const fn is_ending(&self) -> bool {
-        matches!(self.state, State::Ending { .. } | State::Ended)
+        matches!(self.state, CompositeState::Ending { .. } | CompositeState::Ended)
     }
 
     /// Whether one that depends on it, directly or by others, is not gone yet.

@@ -9,13 +9,13 @@ use crate::config::{AppSpec, Condition, ConfigError};
 /// The apps of a composite and their order.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    apps: BTreeMap<AppIndex, Planned>,
+    apps: BTreeMap<AppIndex, PlannedApp>,
     /// Dependencies before dependents, else in the order given.
     order: Vec<AppIndex>,
 }
 
 #[derive(Debug, Clone)]
-struct Planned {
+struct PlannedApp {
     name: Arc<str>,
     dependencies: Vec<(AppIndex, Condition)>,
     /// All that depend on it, directly or by others.
@@ -130,7 +130,7 @@ impl Plan {
             let mut all: Vec<AppIndex> = vec![app];
             all.extend(self.dependents(app));
             for (dependency, _) in self.dependencies(app).to_vec() {
-                if let Some(Planned { dependents: known, .. }) = self.apps.get_mut(&dependency) {
+                if let Some(PlannedApp { dependents: known, .. }) = self.apps.get_mut(&dependency) {
                     known.extend(&all);
                     known.sort_unstable();
                     known.dedup();
@@ -140,7 +140,7 @@ impl Plan {
     }
 }
 
-fn planned(spec: &AppSpec, specs: &BTreeMap<AppIndex, &AppSpec>) -> Result<Planned, ConfigError> {
+fn planned(spec: &AppSpec, specs: &BTreeMap<AppIndex, &AppSpec>) -> Result<PlannedApp, ConfigError> {
     let mut dependencies = Vec::with_capacity(spec.depends_on.len());
     for dependency in &spec.depends_on {
         let found = specs.iter().find(|(_, other)| other.name == dependency.app);
@@ -153,7 +153,7 @@ fn planned(spec: &AppSpec, specs: &BTreeMap<AppIndex, &AppSpec>) -> Result<Plann
         };
         dependencies.push((at, dependency.condition));
     }
-    Ok(Planned {
+    Ok(PlannedApp {
         name: spec.name.as_str().into(),
         dependencies,
         dependents: Vec::new(),

@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use super::{
-    App, AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, End, Fate, Missing, Next, State,
+    App, AppIndex, AppState, AppVerdict, Cause, Composite, CompositeAction, CompositeState, End, Fate,
+    Missing, Next,
 };
 use crate::config::Condition;
 use crate::machine::fleet::FAILED_START;
 use crate::machine::gate::Request;
 
 /// How a dependency stands.
-enum Dependency {
+enum DependencyState {
     Satisfied,
     /// It may come yet.
     Pending,
@@ -19,10 +20,10 @@ enum Dependency {
 
 impl Composite {
     pub(super) fn start_all(&mut self) {
-        if self.state != State::Idle {
+        if self.state != CompositeState::Idle {
             return;
         }
-        self.state = State::Starting;
+        self.state = CompositeState::Starting;
         for app in self.apps.values_mut() {
             if app.state == AppState::Idle {
                 app.state = AppState::Waiting;
@@ -44,9 +45,9 @@ impl Composite {
             let (mut missing, mut is_satisfied) = (None, true);
             for &(dependency, condition) in self.plan.dependencies(app) {
                 match self.dependency(dependency, condition) {
-                    Dependency::Satisfied => {}
-                    Dependency::Pending => is_satisfied = false,
-                    Dependency::Lost(fate) => missing = missing.or(Some(Missing { dependency, fate })),
+                    DependencyState::Satisfied => {}
+                    DependencyState::Pending => is_satisfied = false,
+                    DependencyState::Lost(fate) => missing = missing.or(Some(Missing { dependency, fate })),
                 }
             }
             if let Some(missing) = missing {
@@ -59,16 +60,16 @@ impl Composite {
         }
     }
 
-    fn dependency(&self, dependency: AppIndex, condition: Condition) -> Dependency {
+    fn dependency(&self, dependency: AppIndex, condition: Condition) -> DependencyState {
         let app = &self.apps[dependency];
         if app.next != Next::Judge {
-            return Dependency::Pending;
+            return DependencyState::Pending;
         }
         match (app.state, condition) {
             (AppState::Started, Condition::Ready) | (AppState::Ended(Fate::Completed), _) => {
-                Dependency::Satisfied
+                DependencyState::Satisfied
             }
-            (AppState::Ended(fate), _) => Dependency::Lost(fate),
+            (AppState::Ended(fate), _) => DependencyState::Lost(fate),
             (
                 AppState::Idle
                 | AppState::Waiting
@@ -77,14 +78,14 @@ impl Composite {
                 | AppState::Stopping
                 | AppState::Held,
                 _,
-            ) => Dependency::Pending,
+            ) => DependencyState::Pending,
         }
     }
 
     /// The dependencies that an app still waits for.
     pub(super) fn waits_on(&self, app: AppIndex) -> Vec<AppIndex> {
         let is_missing = |(dependency, condition): &(AppIndex, Condition)| {
-            !matches!(self.dependency(*dependency, *condition), Dependency::Satisfied)
+            !matches!(self.dependency(*dependency, *condition), DependencyState::Satisfied)
         };
         self.plan.dependencies(app).iter().filter(|known| is_missing(known)).map(|(at, _)| *at).collect()
     }
@@ -122,10 +123,10 @@ impl Composite {
     }
 
     pub(super) fn check_started(&mut self) {
-        if self.state != State::Starting || self.apps.values().any(App::is_coming) {
+        if self.state != CompositeState::Starting || self.apps.values().any(App::is_coming) {
             return;
         }
-        self.state = State::Started;
+        self.state = CompositeState::Started;
         let runs = self.apps.values().any(|app| app.state == AppState::Started);
         if runs || !self.has_failures() {
             self.actions.push(CompositeAction::ReportStarted);

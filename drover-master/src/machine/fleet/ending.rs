@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::slot::AfterExit;
 use super::{
-    EventKind, ExitDecision, FAILED_START, Fleet, FleetAction, FleetEvent, Outcome, SlotState, Standing,
-    StartFailure, Timer, Verdict,
+    EventKind, ExitDecision, FAILED_START, Fleet, FleetAction, FleetEvent, Outcome, SlotState, StartFailure,
+    Tenure, Timer, Verdict,
 };
 use crate::config::{OnStartFailure, RestartWhen};
 use crate::machine::deadlines;
@@ -103,11 +103,11 @@ impl Fleet {
         }
         let Some((exit, as_wished)) = worker.into_exit() else { return };
         let exit = Arc::new(exit);
-        let standing = self.standing(id, identity.slot);
+        let tenure = self.tenure(id, identity.slot);
         let mut after_exit = None;
         if let Some(slot) = self.slots.get_mut(identity.slot.0 as usize) {
             slot.record(Arc::clone(&exit), as_wished);
-            if standing == Standing::Occupant {
+            if tenure == Tenure::Occupant {
                 slot.state = SlotState::Undecided { ended: id, proposed: None };
                 after_exit = slot.after_exit.take();
             }
@@ -126,12 +126,12 @@ impl Fleet {
         let was_ready = started.is_some();
         let failure = || StartFailure { slot: identity.slot, worker: id, exit: Arc::clone(&exit) };
         match (self.doing, after_exit) {
-            (Doing::Starting | Doing::Started, _) if standing == Standing::Leaving => self.left(id),
-            (Doing::Starting | Doing::Started, _) if standing == Standing::Incoming => {
+            (Doing::Starting | Doing::Started, _) if tenure == Tenure::Leaving => self.left(id),
+            (Doing::Starting | Doing::Started, _) if tenure == Tenure::Incoming => {
                 self.incoming_ended(now, failure());
             }
             (Doing::Stopping | Doing::Killing | Doing::Idle, _) => {
-                if standing == Standing::Occupant {
+                if tenure == Tenure::Occupant {
                     self.slot_mut(identity.slot).state = SlotState::Empty;
                     self.slot_emptied(identity.slot);
                     if after_exit == Some(AfterExit::Retire) {

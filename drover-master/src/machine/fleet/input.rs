@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Count, Release, Reload, SocketRenewal, Target};
+use super::{Count, Release, ReloadPlan, SocketRenewal, Target};
 use crate::machine::gate;
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
@@ -45,7 +45,7 @@ pub enum FleetInput {
         /// Who waits.
         ticket: TicketId,
         /// How.
-        reload: Box<Reload>,
+        reload: Box<ReloadPlan>,
         /// Who asked, for people.
         by: Arc<str>,
     },

@@ -67,14 +67,14 @@ pub use recycle_reason::RecycleReason;
 pub use renewal::{SocketLoss, SocketRenewal};
 use repeats::Repeats;
 use rollout::{Drain, Rollout};
-pub use rollout::{Release, Reload, ReloadFailure};
+pub use rollout::{Release, ReloadFailure, ReloadPlan};
 pub use scale::Count;
 pub use self_reload::NotReloaded;
 use self_reload::SelfReload;
 use slot::History;
 pub use slot::{Slot, SlotState};
 pub use status::{AppStatus, Role, WorkerStatus};
-use waiting::Waiting;
+use waiting::WaitingRequest;
 
 use super::deadlines::Deadlines;
 use super::gate::Doing;
@@ -109,7 +109,7 @@ enum Place {
 
 /// What a living worker is to its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum Tenure {
     Occupant,
     Incoming,
     Leaving,
@@ -155,7 +155,7 @@ pub struct Fleet {
     /// Old workers of rollouts that are through; one entry for each, and each ends with its workers.
     drains: Vec<Drain>,
     /// One of each kind at the most.
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingRequest>,
     /// The slots in whose own queues connections waited when a change of scale was last asked for.
     queued: BTreeSet<SlotIndex>,
     recycling: Recycling,
@@ -330,14 +330,14 @@ impl Fleet {
         }
     }
 
-    fn standing(&self, id: WorkerId, slot: SlotIndex) -> Standing {
+    fn tenure(&self, id: WorkerId, slot: SlotIndex) -> Tenure {
         let occupant =
             self.slots.get(slot.0 as usize).map(|slot| slot.state) == Some(SlotState::Occupied(id));
         let incoming = || self.rollout.as_ref()?.incoming.get(&slot)?.at.worker();
         match occupant {
-            true => Standing::Occupant,
-            false if incoming() == Some(id) => Standing::Incoming,
-            false => Standing::Leaving,
+            true => Tenure::Occupant,
+            false if incoming() == Some(id) => Tenure::Incoming,
+            false => Tenure::Leaving,
         }
     }
 

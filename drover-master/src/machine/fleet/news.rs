@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{EventKind, Fleet, FleetAction, Standing, Timer};
+use super::{EventKind, Fleet, FleetAction, Tenure, Timer};
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
-use crate::machine::worker::{Said, WorkerAction, WorkerInput};
+use crate::machine::worker::{WorkerAction, WorkerInput, WorkerReport};
 
 impl Fleet {
     pub(super) fn worker_input(&mut self, now: Instant, id: WorkerId, input: WorkerInput) {
@@ -29,7 +29,8 @@ impl Fleet {
             }
             _ => None,
         };
-        let has_said_how_it_is = matches!(&input, WorkerInput::Said { said: Said::Status { .. }, .. });
+        let has_said_how_it_is =
+            matches!(&input, WorkerInput::Said { said: WorkerReport::Status { .. }, .. });
         let before = worker.phase();
         let was_ready = worker.is_ready();
         let was_timed = worker.is_timed();
@@ -61,17 +62,17 @@ impl Fleet {
                 self.publish_repeated(id);
                 self.worker_ended(now, id);
             }
-            Phase::Stopped if before != after && self.standing(id, slot) == Standing::Occupant => {
+            Phase::Stopped if before != after && self.tenure(id, slot) == Tenure::Occupant => {
                 self.slot_rested(slot);
                 self.check_started();
             }
-            Phase::Started if before != after => match self.standing(id, slot) {
-                Standing::Occupant => {
+            Phase::Started if before != after => match self.tenure(id, slot) {
+                Tenure::Occupant => {
                     self.slot_filled(slot);
                     self.check_started();
                 }
-                Standing::Incoming => self.incoming_ready(now, slot, id),
-                Standing::Leaving => {}
+                Tenure::Incoming => self.incoming_ready(now, slot, id),
+                Tenure::Leaving => {}
             },
             _ => {}
         }
@@ -105,7 +106,7 @@ impl Fleet {
                 self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);
                 if let Some(worker) = self.workers.get(&id) {
                     let (slot, pid) = (worker.identity().slot, worker.pid().unwrap_or(0));
-                    if self.standing(id, slot) == Standing::Occupant {
+                    if self.tenure(id, slot) == Tenure::Occupant {
                         self.slot_stuck(slot, pid);
                     }
                     self.rollout_stuck(now, id, pid);

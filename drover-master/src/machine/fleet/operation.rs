@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use super::slot::AfterExit;
 use super::{
-    EventKind, Fleet, FleetAction, Place, Rollout, Slot, SlotState, Standing, StartFailure, Timer, Verdict,
+    EventKind, Fleet, FleetAction, Place, Rollout, Slot, SlotState, StartFailure, Tenure, Timer, Verdict,
 };
 use crate::config::Kind;
 use crate::machine::gate::{self, Admission, DenyReason, Occupancy, SlotRequest};
@@ -44,13 +44,13 @@ pub enum Target {
 #[derive(Debug)]
 pub(super) struct Operation {
     pub(super) ticket: TicketId,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: SlotsGoal,
     pub(super) waits_for: BTreeSet<SlotIndex>,
 }
 
 /// What is to become of the slots that are waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum SlotsGoal {
     /// What was asked of each of them.
     Slots(SlotRequest),
     /// That newcomers are ready.
@@ -70,7 +70,7 @@ pub(super) struct Growth {
     pub(super) newcomers: Vec<SlotIndex>,
 }
 
-impl Wanted {
+impl SlotsGoal {
     /// Whether a slot is done when a worker is ready there; else when nothing is.
     pub(super) const fn fills(&self) -> bool {
         match self {
@@ -136,7 +136,7 @@ impl Fleet {
         if let Some(pid) = waits_for.iter().find_map(|slot| self.unkillable_in(*slot)) {
             return self.answer(ticket, Verdict::Unkillable { pid });
         }
-        self.operations.push(Operation { ticket, wanted: Wanted::Slots(request), waits_for });
+        self.operations.push(Operation { ticket, wanted: SlotsGoal::Slots(request), waits_for });
         for slot in changed {
             match request {
                 SlotRequest::Stop => self.stop_slot(now, slot, &by),
@@ -178,7 +178,7 @@ impl Fleet {
     /// is completed stays so.
     pub(super) fn start_missing(&mut self, ticket: TicketId) {
         let missing: BTreeSet<SlotIndex> = self.missing().into_iter().collect();
-        let wanted = Wanted::Slots(SlotRequest::Start);
+        let wanted = SlotsGoal::Slots(SlotRequest::Start);
         let operation = Operation { ticket, wanted, waits_for: missing.clone() };
         self.operations.push(operation);
         missing.into_iter().for_each(|slot| self.start_slot(slot));
@@ -202,7 +202,7 @@ impl Fleet {
             Target::Slot(slot) if self.worker_status(slot).is_some() => Ok(vec![slot]),
             Target::Slot(slot) => Err(DenyReason::NoSuchSlot { slot, count }),
             Target::Worker(id) => match self.workers.get(&id).map(|worker| worker.identity().slot) {
-                Some(slot) if self.standing(id, slot) == Standing::Leaving => Err(DenyReason::Leaving { id }),
+                Some(slot) if self.tenure(id, slot) == Tenure::Leaving => Err(DenyReason::Leaving { id }),
                 Some(slot) => Ok(vec![slot]),
                 None => Err(DenyReason::NoSuchWorker { id }),
             },
@@ -325,7 +325,7 @@ impl Fleet {
 
     /// A worker is ready there, or its work is completed.
     pub(super) fn slot_filled(&mut self, slot: SlotIndex) {
-        self.slot_done(slot, Wanted::fills);
+        self.slot_done(slot, SlotsGoal::fills);
     }
 
     /// Nothing is there any more.
@@ -351,7 +351,7 @@ impl Fleet {
         self.answer_operations(|operation| operation.wanted.fills(), &verdict);
     }
 
-    pub(super) fn slot_done(&mut self, slot: SlotIndex, concerns: impl Fn(&Wanted) -> bool) {
+    pub(super) fn slot_done(&mut self, slot: SlotIndex, concerns: impl Fn(&SlotsGoal) -> bool) {
         for operation in &mut self.operations {
             if concerns(&operation.wanted) {
                 operation.waits_for.remove(&slot);

@@ -16,11 +16,11 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// What one worker has repeated. One row for each kind, of which there are few.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    rows: Vec<Row>,
+    rows: Vec<Repeat>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct Repeat {
     what: &'static str,
     left: u32,
     told: Instant,
@@ -33,7 +33,7 @@ impl Repeats {
         let row = match self.rows.iter().position(|row| row.what == what) {
             Some(at) => &mut self.rows[at],
             None => {
-                self.rows.push(Row { what, left: AT_ONCE, told: now, untold: 0 });
+                self.rows.push(Repeat { what, left: AT_ONCE, told: now, untold: 0 });
                 self.rows.last_mut()?
             }
         };

@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::operation::{Growth, Operation, Wanted};
+use super::operation::{Growth, Operation, SlotsGoal};
 use super::slot::AfterExit;
-use super::waiting::Waiting;
+use super::waiting::WaitingRequest;
 use super::{EventKind, Fleet, Slot, SlotState, StartFailure, Verdict};
 use crate::config::MAX_WORKERS;
 use crate::machine::gate::{DenyReason, Doing, SlotRequest};
@@ -49,7 +49,7 @@ impl Fleet {
         if let Err(reason) = self.admit_scale(count) {
             return self.answer(ticket, Verdict::Denied(reason));
         }
-        self.wait_or_begin(now, Waiting::Scale { ticket, count, by: Arc::clone(by) });
+        self.wait_or_begin(now, WaitingRequest::Scale { ticket, count, by: Arc::clone(by) });
     }
 
     pub(super) fn begin_scale(&mut self, now: Instant, ticket: TicketId, count: Count, by: &Arc<str>) {
@@ -63,16 +63,16 @@ impl Fleet {
         if let Some(slot) = victims.iter().copied().find(|slot| self.is_waited_for(*slot)) {
             return self.answer(ticket, Verdict::Denied(DenyReason::Queued { slot }));
         }
-        let superseded = |operation: &Operation| !matches!(operation.wanted, Wanted::Slots(_));
+        let superseded = |operation: &Operation| !matches!(operation.wanted, SlotsGoal::Slots(_));
         self.answer_operations(superseded, &Verdict::Interrupted { by: Arc::clone(by) });
         self.publish_app(EventKind::Scaling { from, to, by: Arc::clone(by) });
         let (wanted, waits_for) = if to > from {
             let brought_back = self.bring_back(count);
             let newcomers = self.grow(to - from);
             let waits_for = newcomers.iter().copied().chain(brought_back).collect();
-            (Wanted::Growth(Growth { from, newcomers }), waits_for)
+            (SlotsGoal::Growth(Growth { from, newcomers }), waits_for)
         } else {
-            (Wanted::Shrinkage { from }, self.retire(now, &victims, by))
+            (SlotsGoal::Shrinkage { from }, self.retire(now, &victims, by))
         };
         let waits_for = if self.doing == Doing::Idle { BTreeSet::new() } else { waits_for };
         if let Some(pid) = waits_for.iter().find_map(|slot| self.unkillable_in(*slot)) {
@@ -113,12 +113,12 @@ impl Fleet {
     fn join_scale(&mut self, ticket: TicketId, count: Count) {
         let brought_back = self.bring_back(count);
         if !brought_back.is_empty() {
-            let wanted = Wanted::Slots(SlotRequest::Start);
+            let wanted = SlotsGoal::Slots(SlotRequest::Start);
             let waits_for = brought_back.into_iter().collect();
             return self.operations.push(Operation { ticket, wanted, waits_for });
         }
         let under_way =
-            self.operations.iter().find(|operation| !matches!(operation.wanted, Wanted::Slots(_)));
+            self.operations.iter().find(|operation| !matches!(operation.wanted, SlotsGoal::Slots(_)));
         match under_way.map(|operation| (operation.wanted.clone(), operation.waits_for.clone())) {
             Some((wanted, waits_for)) => self.operations.push(Operation { ticket, wanted, waits_for }),
             None => self.answer(ticket, Verdict::Done),
@@ -228,13 +228,13 @@ impl Fleet {
     pub(super) fn scale_failed(&mut self, now: Instant, failure: &StartFailure) -> bool {
         let waits = |operation: &Operation| operation.waits_for.contains(&failure.slot);
         let concerned = self.operations.iter().find_map(|operation| match &operation.wanted {
-            Wanted::Growth(growth) if growth.newcomers.contains(&failure.slot) || waits(operation) => {
+            SlotsGoal::Growth(growth) if growth.newcomers.contains(&failure.slot) || waits(operation) => {
                 Some(growth.clone())
             }
             _ => None,
         });
         let Some(Growth { from, newcomers }) = concerned else { return false };
-        let grows = |operation: &Operation| matches!(operation.wanted, Wanted::Growth(_));
+        let grows = |operation: &Operation| matches!(operation.wanted, SlotsGoal::Growth(_));
         self.answer_operations(grows, &Verdict::StartFailed(failure.clone()));
         self.slot_failed(failure);
         self.publish_app(EventKind::RolledBack { to: from, failure: Box::new(failure.clone()) });

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::rollout::Step;
+use super::rollout::ReplacementStep;
 use super::slot::History;
-use super::{Fleet, Outcome, SlotState, Standing};
+use super::{Fleet, Outcome, SlotState, Tenure};
 use crate::machine::exit::Exit;
 use crate::machine::gate::Doing;
 use crate::machine::ids::{Generation, SlotIndex, WorkerId};
@@ -171,10 +171,10 @@ impl Fleet {
 
     fn row_of(&self, slot: SlotIndex, id: WorkerId) -> Option<WorkerStatus> {
         let worker = self.workers.get(&id)?;
-        let role = match self.standing(id, slot) {
-            Standing::Occupant => return None,
-            Standing::Incoming => Role::Incoming,
-            Standing::Leaving => Role::Leaving,
+        let role = match self.tenure(id, slot) {
+            Tenure::Occupant => return None,
+            Tenure::Incoming => Role::Incoming,
+            Tenure::Leaving => Role::Leaving,
         };
         let (text, in_flight) = worker.said_status();
         Some(WorkerStatus {
@@ -212,7 +212,8 @@ impl Fleet {
             // Then each has its place as soon as it is ready.
             return 0;
         }
-        let proves = |step| matches!(step, Step::Soaking(id) if self.workers.get(&id).is_some_and(&is_so));
+        let proves =
+            |step| matches!(step, ReplacementStep::Soaking(id) if self.workers.get(&id).is_some_and(&is_so));
         rollout.incoming.values().filter(|incoming| proves(incoming.at)).count()
     }
 

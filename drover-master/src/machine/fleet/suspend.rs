@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::operation::Wanted;
+use super::operation::SlotsGoal;
 use super::slot::AfterExit;
 use super::{EventKind, Fleet, Slot, SlotState, Verdict};
 use crate::config::{Kind, Protocol};
@@ -44,7 +44,7 @@ impl Fleet {
     }
 
     pub(super) fn suspend_slot(&mut self, now: Instant, slot: SlotIndex, by: &Arc<str>) {
-        let in_vain = |wanted: &Wanted| wanted.fills();
+        let in_vain = |wanted: &SlotsGoal| wanted.fills();
         let verdict = Verdict::Interrupted { by: Arc::clone(by) };
         self.answer_operations(
             |operation| in_vain(&operation.wanted) && operation.waits_for.contains(&slot),
@@ -82,7 +82,7 @@ impl Fleet {
     pub(super) fn interrupt_suspension(&mut self, slot: SlotIndex, by: &Arc<str>) {
         if std::mem::take(&mut self.slot_mut(slot).suspended) {
             let verdict = Verdict::Interrupted { by: Arc::clone(by) };
-            let suspends = Wanted::Slots(SlotRequest::Suspend);
+            let suspends = SlotsGoal::Slots(SlotRequest::Suspend);
             self.answer_operations(
                 |operation| operation.wanted == suspends && operation.waits_for.contains(&slot),
                 &verdict,
@@ -92,6 +92,6 @@ impl Fleet {
 
     /// A worker has drained and stays.
     pub(super) fn slot_rested(&mut self, slot: SlotIndex) {
-        self.slot_done(slot, |wanted| *wanted == Wanted::Slots(SlotRequest::Suspend));
+        self.slot_done(slot, |wanted| *wanted == SlotsGoal::Slots(SlotRequest::Suspend));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::rollout::{Reload, Rollout, Stage};
+use super::rollout::{ReloadPlan, Rollout, RolloutStage};
 use super::self_reload::SelfReload;
 use super::{Count, Fleet, Timer, Verdict};
 use crate::machine::gate::Doing;
@@ -15,21 +15,22 @@ use crate::machine::ids::{Generation, TicketId};
 
 /// What waits.
 #[derive(Debug)]
-pub(super) enum Waiting {
-    Reload { tickets: Vec<TicketId>, reload: Box<Reload>, by: Arc<str> },
+pub(super) enum WaitingRequest {
+    Reload { tickets: Vec<TicketId>, reload: Box<ReloadPlan>, by: Arc<str> },
     Scale { ticket: TicketId, count: Count, by: Arc<str> },
 }
 
 impl Fleet {
-    pub(super) fn wait_or_begin(&mut self, now: Instant, mut newer: Waiting) {
-        let same_kind = |older: &Waiting| std::mem::discriminant(older) == std::mem::discriminant(&newer);
+    pub(super) fn wait_or_begin(&mut self, now: Instant, mut newer: WaitingRequest) {
+        let same_kind =
+            |older: &WaitingRequest| std::mem::discriminant(older) == std::mem::discriminant(&newer);
         if let Some(at) = self.waiting.iter().position(same_kind)
             && let Some(older) = self.waiting.remove(at)
         {
             match (older, &mut newer) {
                 (
-                    Waiting::Reload { tickets: older, reload: old, .. },
-                    Waiting::Reload { tickets, reload, .. },
+                    WaitingRequest::Reload { tickets: older, reload: old, .. },
+                    WaitingRequest::Reload { tickets, reload, .. },
                 ) if !old.is_new
                     && !reload.is_new
                     && old.canary == reload.canary
@@ -37,11 +38,17 @@ impl Fleet {
                 {
                     tickets.extend(older);
                 }
-                (Waiting::Reload { tickets, .. }, Waiting::Reload { by, .. } | Waiting::Scale { by, .. }) => {
+                (
+                    WaitingRequest::Reload { tickets, .. },
+                    WaitingRequest::Reload { by, .. } | WaitingRequest::Scale { by, .. },
+                ) => {
                     let verdict = Verdict::Interrupted { by: Arc::clone(by) };
                     tickets.into_iter().for_each(|ticket| self.answer(ticket, verdict.clone()));
                 }
-                (Waiting::Scale { ticket, .. }, Waiting::Reload { by, .. } | Waiting::Scale { by, .. }) => {
+                (
+                    WaitingRequest::Scale { ticket, .. },
+                    WaitingRequest::Reload { by, .. } | WaitingRequest::Scale { by, .. },
+                ) => {
                     self.answer(ticket, Verdict::Interrupted { by: Arc::clone(by) });
                 }
             }
@@ -57,35 +64,37 @@ impl Fleet {
                 return;
             }
             match self.waiting.pop_front() {
-                Some(Waiting::Reload { tickets, reload, by }) => {
+                Some(WaitingRequest::Reload { tickets, reload, by }) => {
                     self.begin_reload(now, tickets, *reload, &by)
                 }
-                Some(Waiting::Scale { ticket, count, by }) => self.begin_scale(now, ticket, count, &by),
+                Some(WaitingRequest::Scale { ticket, count, by }) => {
+                    self.begin_scale(now, ticket, count, &by)
+                }
                 None => {}
             }
         }
     }
 
-    fn must_wait(&self, next: &Waiting) -> bool {
+    fn must_wait(&self, next: &WaitingRequest) -> bool {
         match next {
-            Waiting::Reload { reload, .. } => {
+            WaitingRequest::Reload { reload, .. } => {
                 // What is held waits for a word, not for a drain.
                 self.is_busy()
                     || !self.is_held()
                         && self.generations() > reload.max_generations(&self.current.spec).max(2) as usize
             }
-            Waiting::Scale { .. } => self.rollout.as_ref().is_some_and(Rollout::is_active),
+            WaitingRequest::Scale { .. } => self.rollout.as_ref().is_some_and(Rollout::is_active),
         }
     }
 
     /// What waits and for what, for people.
     pub(super) fn queued(&self) -> Option<String> {
         let (what, generations) = match self.waiting.front() {
-            Some(Waiting::Reload { reload, .. }) => {
+            Some(WaitingRequest::Reload { reload, .. }) => {
                 ("a reload", reload.max_generations(&self.current.spec).max(2))
             }
             // It waits for nothing but what is under way.
-            Some(Waiting::Scale { .. }) => ("a change of scale", 2),
+            Some(WaitingRequest::Scale { .. }) => ("a change of scale", 2),
             // It is done but for the old workers, and somebody waits for them.
             None if self.drains.iter().any(|drain| !drain.tickets.is_empty()) => {
                 return Some("the old workers of the last change still drain".to_owned());
@@ -126,15 +135,15 @@ impl Fleet {
     pub(super) fn interrupt_waiting(&mut self, by: &Arc<str>) {
         let verdict = Verdict::Interrupted { by: Arc::clone(by) };
         let waiting = std::mem::take(&mut self.waiting).into_iter().flat_map(|waiting| match waiting {
-            Waiting::Reload { tickets, .. } => tickets,
-            Waiting::Scale { ticket, .. } => vec![ticket],
+            WaitingRequest::Reload { tickets, .. } => tickets,
+            WaitingRequest::Scale { ticket, .. } => vec![ticket],
         });
         let drained = std::mem::take(&mut self.drains).into_iter().flat_map(|drain| drain.tickets);
         let mut tickets: Vec<TicketId> = waiting.chain(drained).collect();
         tickets.extend(self.self_reload.take().into_iter().flat_map(SelfReload::into_tickets));
         if let Some(rollout) = self.rollout.take() {
             tickets.extend(rollout.tickets);
-            if let Stage::Back { aborted_by, .. } = rollout.stage {
+            if let RolloutStage::Back { aborted_by, .. } = rollout.stage {
                 tickets.extend(aborted_by);
             }
             for slot in rollout.incoming.keys() {
@@ -151,8 +160,8 @@ impl Fleet {
     pub fn uses(&self, generation: Generation) -> bool {
         let waits = || {
             self.waiting.iter().any(|waiting| match waiting {
-                Waiting::Reload { reload, .. } => reload.release.generation == generation,
-                Waiting::Scale { .. } => false,
+                WaitingRequest::Reload { reload, .. } => reload.release.generation == generation,
+                WaitingRequest::Scale { .. } => false,
             })
         };
         let aims = || self.rollout.as_ref().is_some_and(|rollout| rollout.aims_at(generation));

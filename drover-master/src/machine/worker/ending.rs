@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{DeadlineKind, Link, Rung, State, UNKILLABLE_AFTER, Worker, WorkerAction};
+use super::{DeadlineKind, LinkState, Rung, UNKILLABLE_AFTER, Worker, WorkerAction, WorkerState};
 use crate::config::{ListenMode, Protocol};
 use crate::machine::deadlines::after;
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
@@ -24,14 +24,17 @@ impl Worker {
     pub(super) fn shutdown_asked(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
         self.asked_by.get_or_insert(by);
         match self.state {
-            State::Initialized { doomed } => {
-                self.state = State::Initialized { doomed: doomed.max(Some(Rung::Asked)) };
+            WorkerState::Initialized { doomed } => {
+                self.state = WorkerState::Initialized { doomed: doomed.max(Some(Rung::Asked)) };
             }
-            State::Started => self.cease(now, out),
-            State::Starting | State::Checking | State::Stopped | State::Resuming => {
+            WorkerState::Started => self.cease(now, out),
+            WorkerState::Starting | WorkerState::Checking | WorkerState::Stopped | WorkerState::Resuming => {
                 self.ask_to_leave(now, out)
             }
-            State::Lingering | State::Stopping | State::ShuttingDown { .. } | State::Exited { .. } => {}
+            WorkerState::Lingering
+            | WorkerState::Stopping
+            | WorkerState::ShuttingDown { .. }
+            | WorkerState::Exited { .. } => {}
         }
     }
 
@@ -40,7 +43,7 @@ impl Worker {
         if self.spec.stop.pre_delay.is_zero() {
             return self.empty_queue(now, out);
         }
-        self.enter(State::Lingering, out);
+        self.enter(WorkerState::Lingering, out);
         self.set_deadline(DeadlineKind::PreStop, after(now, self.spec.stop.pre_delay));
     }
 
@@ -50,13 +53,13 @@ impl Worker {
         if !self.spec.listeners.iter().any(|listener| listener.mode == ListenMode::Reuseport) {
             return self.stop(now, out);
         }
-        self.enter(State::Lingering, out);
+        self.enter(WorkerState::Lingering, out);
         self.set_deadline(DeadlineKind::Queue, after(now, self.spec.stop.drain_timeout));
         out.push(WorkerAction::EmptyQueue);
     }
 
     pub(super) fn queue_emptied(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if matches!((&self.state, self.deadline), (State::Lingering, Some((DeadlineKind::Queue, _)))) {
+        if matches!((&self.state, self.deadline), (WorkerState::Lingering, Some((DeadlineKind::Queue, _)))) {
             self.stop(now, out);
         }
     }
@@ -66,7 +69,7 @@ impl Worker {
         if !self.speaks() {
             return self.ask_to_leave(now, out);
         }
-        self.enter(State::Stopping, out);
+        self.enter(WorkerState::Stopping, out);
         let until = after(now, self.spec.stop.drain_timeout);
         self.set_deadline(DeadlineKind::Drain, until);
         self.drained_by = Some(until);
@@ -83,7 +86,7 @@ impl Worker {
             let until = after(now, deadline);
             self.set_deadline(DeadlineKind::Quit, until);
             self.drained_by = Some(self.drained_by.map_or(until, |by| by.max(until)));
-            self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
+            self.enter(WorkerState::ShuttingDown { rung: Rung::Asked }, out);
             out.push(WorkerAction::SendQuit { deadline });
         } else if self.spec.protocol != Protocol::Drover {
             // Its stop signal is its drain, so the time to drain is what it gets.
@@ -91,7 +94,7 @@ impl Worker {
             let until = after(now, stop.drain_timeout);
             self.set_deadline(DeadlineKind::Drain, until);
             self.drained_by = Some(until);
-            self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
+            self.enter(WorkerState::ShuttingDown { rung: Rung::Asked }, out);
             self.intent.cause.get_or_insert(KillCause::StopSignal);
             self.signal_first(signal, out);
         } else {
@@ -102,49 +105,50 @@ impl Worker {
 
     pub(super) fn hurried(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
         self.asked_by.get_or_insert(by);
-        if let State::Initialized { doomed } = self.state {
-            self.state = State::Initialized { doomed: doomed.max(Some(Rung::Terminated)) };
+        if let WorkerState::Initialized { doomed } = self.state {
+            self.state = WorkerState::Initialized { doomed: doomed.max(Some(Rung::Terminated)) };
             self.hurry_creation(now);
         }
         self.blame(KillCause::Hurried);
         match self.state {
-            State::Initialized { .. } | State::ShuttingDown { rung: Rung::Killed } | State::Exited { .. } => {
-            }
-            State::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
+            WorkerState::Initialized { .. }
+            | WorkerState::ShuttingDown { rung: Rung::Killed }
+            | WorkerState::Exited { .. } => {}
+            WorkerState::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
             // It has had SIGTERM, alone, and who hurries knows that it has not helped.
-            State::ShuttingDown { rung: Rung::Asked }
+            WorkerState::ShuttingDown { rung: Rung::Asked }
                 if !self.is_dead && self.intent.sent.contains(&libc::SIGTERM) =>
             {
                 self.kill(now, out);
             }
-            State::Starting
-            | State::Checking
-            | State::Started
-            | State::Lingering
-            | State::Stopping
-            | State::Stopped
-            | State::Resuming
-            | State::ShuttingDown { rung: Rung::Asked } => self.terminate(now, out),
+            WorkerState::Starting
+            | WorkerState::Checking
+            | WorkerState::Started
+            | WorkerState::Lingering
+            | WorkerState::Stopping
+            | WorkerState::Stopped
+            | WorkerState::Resuming
+            | WorkerState::ShuttingDown { rung: Rung::Asked } => self.terminate(now, out),
         }
     }
 
     pub(super) fn kill_asked(&mut self, now: Instant, by: Arc<str>, out: &mut Vec<WorkerAction>) {
         self.asked_by.get_or_insert(by);
         match self.state {
-            State::ShuttingDown { rung: Rung::Killed } | State::Exited { .. } => {}
-            State::Initialized { .. } => {
+            WorkerState::ShuttingDown { rung: Rung::Killed } | WorkerState::Exited { .. } => {}
+            WorkerState::Initialized { .. } => {
                 self.blame(KillCause::HardShutdown);
-                self.state = State::Initialized { doomed: Some(Rung::Killed) };
+                self.state = WorkerState::Initialized { doomed: Some(Rung::Killed) };
                 self.hurry_creation(now);
             }
-            State::Starting
-            | State::Checking
-            | State::Started
-            | State::Lingering
-            | State::Stopping
-            | State::Stopped
-            | State::Resuming
-            | State::ShuttingDown { .. } => {
+            WorkerState::Starting
+            | WorkerState::Checking
+            | WorkerState::Started
+            | WorkerState::Lingering
+            | WorkerState::Stopping
+            | WorkerState::Stopped
+            | WorkerState::Resuming
+            | WorkerState::ShuttingDown { .. } => {
                 self.blame(KillCause::HardShutdown);
                 self.kill(now, out);
             }
@@ -153,22 +157,24 @@ impl Worker {
 
     pub(super) fn protocol_broken(&mut self, now: Instant, trouble: Arc<str>, out: &mut Vec<WorkerAction>) {
         self.trouble = Some(trouble);
-        self.link = Link::Lost;
+        self.link = LinkState::Lost;
         out.push(WorkerAction::CloseLink);
         match self.state {
             // Half a frame is what a process leaves that dies in the middle of it.
             _ if self.is_dead => {}
-            State::Starting
-            | State::Checking
-            | State::Started
-            | State::Lingering
-            | State::Stopping
-            | State::Stopped
-            | State::Resuming => {
+            WorkerState::Starting
+            | WorkerState::Checking
+            | WorkerState::Started
+            | WorkerState::Lingering
+            | WorkerState::Stopping
+            | WorkerState::Stopped
+            | WorkerState::Resuming => {
                 self.blame(KillCause::ProtocolError);
                 self.terminate(now, out);
             }
-            State::Initialized { .. } | State::ShuttingDown { .. } | State::Exited { .. } => {}
+            WorkerState::Initialized { .. }
+            | WorkerState::ShuttingDown { .. }
+            | WorkerState::Exited { .. } => {}
         }
     }
 
@@ -244,7 +250,7 @@ impl Worker {
 
     /// Whether it may be a program that knows nothing of the protocol.
     fn has_never_connected(&self) -> bool {
-        self.spec.protocol == Protocol::Drover && self.link == Link::Never
+        self.spec.protocol == Protocol::Drover && self.link == LinkState::Never
     }
 
     /// It is not ready in time.
@@ -261,14 +267,14 @@ impl Worker {
         if self.told_tree.contains(&libc::SIGTERM) {
             return self.kill(now, out);
         }
-        self.enter(State::ShuttingDown { rung: Rung::Terminated }, out);
+        self.enter(WorkerState::ShuttingDown { rung: Rung::Terminated }, out);
         self.set_deadline(DeadlineKind::Term, after(now, self.spec.stop.term_timeout));
         self.signal(libc::SIGTERM, out);
     }
 
     /// The third rung.
     pub(super) fn kill(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        self.enter(State::ShuttingDown { rung: Rung::Killed }, out);
+        self.enter(WorkerState::ShuttingDown { rung: Rung::Killed }, out);
         if self.is_dead {
             return self.kill_rest(now, out);
         }
@@ -314,8 +320,8 @@ impl Worker {
         self.deadline = None;
         self.watchdog.disarm();
         self.reloading = None;
-        self.link = Link::Lost;
-        self.state = State::Exited { exit, as_wished };
+        self.link = LinkState::Lost;
+        self.state = WorkerState::Exited { exit, as_wished };
     }
 
     /// As asked, or a success under the policy. A protocol worker that leaves before it was ready is none, whatever
@@ -369,6 +375,6 @@ impl Worker {
 
     /// Whether it can be asked over the protocol.
     fn speaks(&self) -> bool {
-        self.spec.protocol == Protocol::Drover && self.link == Link::Up
+        self.spec.protocol == Protocol::Drover && self.link == LinkState::Up
     }
 }

@@ -28,7 +28,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{DeadlineKind, Link, RECONNECT_WITHIN, State, Worker, WorkerAction};
+use super::{DeadlineKind, LinkState, RECONNECT_WITHIN, Worker, WorkerAction, WorkerState};
 use crate::config::{HealthCheck, Kind, Protocol};
 use crate::machine::deadlines::after;
 use crate::machine::exit::KillCause;
@@ -67,7 +67,7 @@ pub(super) struct Health {
 /// The tries of one question.
 #[derive(Debug, Default)]
 struct Tries {
-    step: Step,
+    step: CheckStep,
     /// In a row.
     passed: u32,
     /// In a row.
@@ -75,7 +75,7 @@ struct Tries {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Step {
+enum CheckStep {
     #[default]
     Off,
     Waiting {
@@ -104,15 +104,15 @@ impl Health {
     pub(super) fn move_by(&mut self, by: Duration) {
         for tries in [&mut self.liveness, &mut self.readiness] {
             match &mut tries.step {
-                Step::Off => {}
-                Step::Waiting { until } => *until = after(*until, by),
-                Step::Asking { is_void, .. } => *is_void = true,
+                CheckStep::Off => {}
+                CheckStep::Waiting { until } => *until = after(*until, by),
+                CheckStep::Asking { is_void, .. } => *is_void = true,
             }
         }
     }
 
     pub(super) fn is_asking(&self) -> bool {
-        [&self.liveness, &self.readiness].iter().any(|tries| matches!(tries.step, Step::Asking { .. }))
+        [&self.liveness, &self.readiness].iter().any(|tries| matches!(tries.step, CheckStep::Asking { .. }))
     }
 
     /// Anywhere within an interval.
@@ -132,8 +132,8 @@ impl Worker {
     /// When it has to be told that a try is due.
     pub fn next_try(&self) -> Option<Instant> {
         let until = |tries: &Tries| match tries.step {
-            Step::Waiting { until } => Some(until),
-            Step::Off | Step::Asking { .. } => None,
+            CheckStep::Waiting { until } => Some(until),
+            CheckStep::Off | CheckStep::Asking { .. } => None,
         };
         until(&self.health.liveness).into_iter().chain(until(&self.health.readiness)).min()
     }
@@ -146,20 +146,20 @@ impl Worker {
             Question::Readiness => &self.health.readiness,
         };
         match tries.step {
-            Step::Asking { number, .. } => Some(number),
-            Step::Off | Step::Waiting { .. } => None,
+            CheckStep::Asking { number, .. } => Some(number),
+            CheckStep::Off | CheckStep::Waiting { .. } => None,
         }
     }
 
     /// Whether it is started, and has not failed its readiness since.
     pub fn is_ready(&self) -> bool {
-        self.state == State::Started && self.health.unready.is_none()
+        self.state == WorkerState::Started && self.health.unready.is_none()
     }
 
     /// Why it takes no work though it is started, or what keeps it from that, as far as is known.
     pub fn unready(&self) -> Option<&Arc<str>> {
         match self.state {
-            State::Starting | State::Checking => self.unready.as_ref(),
+            WorkerState::Starting | WorkerState::Checking => self.unready.as_ref(),
             _ => self.health.unready.as_ref(),
         }
     }
@@ -169,7 +169,7 @@ impl Worker {
         if self.check(Question::Readiness).is_none() {
             return self.become_started(now, out);
         }
-        self.enter(State::Checking, out);
+        self.enter(WorkerState::Checking, out);
         if !matches!(self.deadline, Some((DeadlineKind::Start, _))) {
             // Its uptime was no limit but the aim, so the limit begins here.
             self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
@@ -178,31 +178,31 @@ impl Worker {
 
     /// Begins what is to be asked in this state, and ends what is not.
     pub(super) fn follow_health(&mut self, now: Instant) {
-        if self.state != State::Started {
+        if self.state != WorkerState::Started {
             self.health.unready = None;
         }
         for question in Question::ALL {
             let wanted = match question {
-                Question::Liveness => self.state == State::Started,
-                Question::Readiness => matches!(self.state, State::Started | State::Checking),
+                Question::Liveness => self.state == WorkerState::Started,
+                Question::Readiness => matches!(self.state, WorkerState::Started | WorkerState::Checking),
             };
             let check = self.check(question).filter(|_| wanted && !self.is_dead);
             match (
                 check.map(|check| (check.initial_delay, check.probe.interval)),
                 self.health.tries(question).step,
             ) {
-                (Some((delay, interval)), Step::Off) => {
+                (Some((delay, interval)), CheckStep::Off) => {
                     let offset = match self.state {
-                        State::Checking => Duration::ZERO,
+                        WorkerState::Checking => Duration::ZERO,
                         _ => self.health.within(interval),
                     };
                     let until = after(after(now, delay), offset);
-                    self.health.tries(question).step = Step::Waiting { until };
+                    self.health.tries(question).step = CheckStep::Waiting { until };
                 }
-                (None, Step::Waiting { .. } | Step::Asking { .. }) => {
+                (None, CheckStep::Waiting { .. } | CheckStep::Asking { .. }) => {
                     *self.health.tries(question) = Tries::default();
                 }
-                (Some(_), Step::Waiting { .. } | Step::Asking { .. }) | (None, Step::Off) => {}
+                (Some(_), CheckStep::Waiting { .. } | CheckStep::Asking { .. }) | (None, CheckStep::Off) => {}
             }
         }
     }
@@ -211,8 +211,8 @@ impl Worker {
         for question in Question::ALL {
             let number = self.health.last_try + 1;
             let tries = self.health.tries(question);
-            if matches!(tries.step, Step::Waiting { until } if until <= now) {
-                tries.step = Step::Asking { number, is_void: false };
+            if matches!(tries.step, CheckStep::Waiting { until } if until <= now) {
+                tries.step = CheckStep::Asking { number, is_void: false };
                 self.health.last_try = number;
                 out.push(WorkerAction::Ask { question, number });
             }
@@ -229,9 +229,9 @@ impl Worker {
         let Some(check) = self.check(question).cloned() else { return };
         let tries = self.health.tries(question);
         let is_void = match tries.step {
-            Step::Asking { number: asked, is_void } if asked == number => is_void,
+            CheckStep::Asking { number: asked, is_void } if asked == number => is_void,
             // Nobody waits for it any more.
-            Step::Off | Step::Waiting { .. } | Step::Asking { .. } => return,
+            CheckStep::Off | CheckStep::Waiting { .. } | CheckStep::Asking { .. } => return,
         };
         match &fault {
             None => (tries.passed, tries.failed) = (tries.passed.saturating_add(1), 0),
@@ -239,11 +239,11 @@ impl Worker {
             Some(_) => (tries.passed, tries.failed) = (0, tries.failed.saturating_add(1)),
         }
         let interval = match self.state {
-            State::Checking => check.probe.interval.min(WHILE_STARTING),
+            WorkerState::Checking => check.probe.interval.min(WHILE_STARTING),
             _ => check.probe.interval,
         };
         let until = after(now, self.health.about(interval));
-        self.health.tries(question).step = Step::Waiting { until };
+        self.health.tries(question).step = CheckStep::Waiting { until };
         match question {
             Question::Liveness => self.judge_liveness(now, &check, fault, out),
             Question::Readiness => self.judge_readiness(now, &check, fault, out),
@@ -275,20 +275,20 @@ impl Worker {
         let passes = self.health.readiness.passed >= check.successes.get();
         let fails = self.health.readiness.failed >= check.failures.get();
         match (&self.state, &self.health.unready, fault) {
-            (State::Checking, _, None) if passes => {
+            (WorkerState::Checking, _, None) if passes => {
                 self.become_started(now, out);
                 // From here on it is asked at another time than those that became ready with it.
                 let until = after(now, self.health.within(check.probe.interval));
-                self.health.readiness.step = Step::Waiting { until };
+                self.health.readiness.step = CheckStep::Waiting { until };
             }
             // Evidence, should its start deadline pass.
-            (State::Checking, _, Some(reason)) => self.unready = Some(reason),
-            (State::Started, None, Some(reason)) if fails => {
+            (WorkerState::Checking, _, Some(reason)) => self.unready = Some(reason),
+            (WorkerState::Started, None, Some(reason)) if fails => {
                 self.health.unready = Some(Arc::clone(&reason));
                 out.push(WorkerAction::ReportUnready { reason });
             }
-            (State::Started, Some(_), Some(reason)) => self.health.unready = Some(reason),
-            (State::Started, Some(_), None) if passes => {
+            (WorkerState::Started, Some(_), Some(reason)) => self.health.unready = Some(reason),
+            (WorkerState::Started, Some(_), None) if passes => {
                 self.health.unready = None;
                 out.push(WorkerAction::ReportReadyAgain);
             }
@@ -298,7 +298,10 @@ impl Worker {
 
     /// It was lost while it was checked, which its start deadline bounded until now.
     pub(super) fn wait_for_reconnect(&mut self, now: Instant) {
-        if self.spec.protocol == Protocol::Drover && self.link == Link::Lost && self.state == State::Started {
+        if self.spec.protocol == Protocol::Drover
+            && self.link == LinkState::Lost
+            && self.state == WorkerState::Started
+        {
             self.set_deadline(DeadlineKind::Reconnect, now + RECONNECT_WITHIN);
         }
     }

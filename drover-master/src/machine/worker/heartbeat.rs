@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use super::{DeadlineKind, Link, State, Worker, WorkerAction};
+use super::{DeadlineKind, LinkState, Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines;
 use crate::machine::exit::KillCause;
 
@@ -14,8 +14,8 @@ impl Worker {
     /// Sets the time of the next Ping, for a worker that is ready, connected, and to be asked at all.
     pub(super) fn arm_heartbeat(&mut self, now: Instant) {
         if let Some(heartbeat) = &self.spec.heartbeat
-            && self.state == State::Started
-            && self.link == Link::Up
+            && self.state == WorkerState::Started
+            && self.link == LinkState::Up
         {
             let at = deadlines::after(now, heartbeat.interval);
             self.set_deadline(DeadlineKind::Heartbeat, at);

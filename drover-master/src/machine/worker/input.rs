@@ -64,7 +64,7 @@ pub enum WorkerInput {
     /// It sent a message.
     Said {
         /// Which one.
-        said: Said,
+        said: WorkerReport,
         /// The number it gave the frame, to be named in an answer; 0 if it gave none.
         seq: u64,
     },
@@ -137,7 +137,7 @@ pub enum WorkerInput {
 
 /// A message of the worker that concerns its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum WorkerReport {
     /// It is ready.
     Started,
     /// It is drained.
@@ -221,14 +221,14 @@ pub enum Notice {
     },
 }
 
-impl From<Said> for WorkerInput {
+impl From<WorkerReport> for WorkerInput {
     /// A message without a number, as most are.
-    fn from(said: Said) -> Self {
+    fn from(said: WorkerReport) -> Self {
         Self::Said { said, seq: 0 }
     }
 }
 
-impl Said {
+impl WorkerReport {
     /// The message's name in the protocol.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{DeadlineKind, Identity, Rung, State, Worker};
+use super::{DeadlineKind, Identity, Rung, Worker, WorkerState};
 use crate::config::AppSpec;
 use crate::machine::exit::Exit;
 use crate::machine::phase::Phase;
@@ -12,16 +12,16 @@ impl Worker {
     /// How it ended, once it has, and whether as wished.
     pub fn into_exit(self) -> Option<(Exit, bool)> {
         match self.state {
-            State::Exited { exit, as_wished } => Some((exit, as_wished)),
-            State::Initialized { .. }
-            | State::Starting
-            | State::Checking
-            | State::Started
-            | State::Lingering
-            | State::Stopping
-            | State::Stopped
-            | State::Resuming
-            | State::ShuttingDown { .. } => None,
+            WorkerState::Exited { exit, as_wished } => Some((exit, as_wished)),
+            WorkerState::Initialized { .. }
+            | WorkerState::Starting
+            | WorkerState::Checking
+            | WorkerState::Started
+            | WorkerState::Lingering
+            | WorkerState::Stopping
+            | WorkerState::Stopped
+            | WorkerState::Resuming
+            | WorkerState::ShuttingDown { .. } => None,
         }
     }
 
@@ -41,7 +41,7 @@ impl Worker {
     }
 
     /// The state with its data.
-    pub const fn state(&self) -> &State {
+    pub const fn state(&self) -> &WorkerState {
         &self.state
     }
 
@@ -100,7 +100,7 @@ impl Worker {
 
     /// Whether its process is still there long after SIGKILL.
     pub fn is_unkillable(&self) -> bool {
-        matches!(self.state, State::ShuttingDown { rung: Rung::Killed })
+        matches!(self.state, WorkerState::ShuttingDown { rung: Rung::Killed })
             && self.deadline.is_none()
             && !self.is_dead
     }

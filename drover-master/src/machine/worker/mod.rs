@@ -50,11 +50,11 @@ use std::time::{Duration, Instant};
 pub use action::WorkerAction;
 use health::Health;
 pub use health::Question;
-pub use input::{Notice, Said, WorkerInput};
+pub use input::{Notice, WorkerInput, WorkerReport};
 use notified::Evidence;
 use reloading::Reloading;
 use resting::Wish;
-pub use state::{DeadlineKind, Link, Rung, State};
+pub use state::{DeadlineKind, LinkState, Rung, WorkerState};
 use watchdog::Watchdog;
 
 use super::deadlines::after;
@@ -87,8 +87,8 @@ pub struct Worker {
     identity: Identity,
     /// What all workers of the app have in common.
     spec: Arc<AppSpec>,
-    state: State,
-    link: Link,
+    state: WorkerState,
+    link: LinkState,
     /// It was ready before the news of its process came: the two come by different ways.
     early: bool,
     pid: Option<u32>,
@@ -139,8 +139,8 @@ impl Worker {
         Self {
             identity,
             spec,
-            state: State::Initialized { doomed: None },
-            link: Link::Never,
+            state: WorkerState::Initialized { doomed: None },
+            link: LinkState::Never,
             early: false,
             pid: None,
             created: now,
@@ -172,13 +172,13 @@ impl Worker {
 
     /// Takes one input; what is to be done is added to `out`.
     pub fn handle(&mut self, now: Instant, input: WorkerInput, out: &mut Vec<WorkerAction>) {
-        if matches!(self.state, State::Exited { .. }) {
+        if matches!(self.state, WorkerState::Exited { .. }) {
             return;
         }
         // What it said before it died may still make it ready, and changes nothing about what it left behind.
         let rest = self.deadline.filter(|_| self.is_dead && input != WorkerInput::DeadlinePassed);
         self.take(now, input, out);
-        if self.deadline.is_none() && !matches!(self.state, State::Exited { .. }) {
+        if self.deadline.is_none() && !matches!(self.state, WorkerState::Exited { .. }) {
             self.deadline = rest;
         }
         self.follow_health(now);
@@ -203,21 +203,21 @@ impl Worker {
                 if self.is_dead => {}
             // What a crash left behind has been killed.
             WorkerInput::Hurried { .. } | WorkerInput::KillAsked { .. }
-                if self.is_dead && !matches!(self.state, State::ShuttingDown { .. }) => {}
+                if self.is_dead && !matches!(self.state, WorkerState::ShuttingDown { .. }) => {}
             WorkerInput::Spawned { pid } => self.spawned(now, pid, out),
             WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
             // Only those without a connection reload by themselves.
             WorkerInput::Connected | WorkerInput::Disconnected if self.reloading.is_some() => {}
             WorkerInput::Connected => self.connected(now, out),
             WorkerInput::ProbePassed => {
-                if self.state == State::Starting {
+                if self.state == WorkerState::Starting {
                     out.push(WorkerAction::LookWhetherStopped);
                 }
             }
             WorkerInput::Looked { stopped_by } => self.looked(now, stopped_by, out),
             // Evidence only: its start deadline decides.
             WorkerInput::ProbeFailed { reason } => {
-                if self.state == State::Starting {
+                if self.state == WorkerState::Starting {
                     self.unready = Some(reason);
                 }
             }
@@ -234,7 +234,7 @@ impl Worker {
             WorkerInput::ProtocolBroken { trouble } => self.protocol_broken(now, trouble, out),
             // Of a worker that is connected, it is the second connection that was refused; of one that the master is
             // ending, that is why its handshake came to nothing. Neither explains its end.
-            WorkerInput::HandshakeRefused { .. } if self.link == Link::Up || self.is_ending() => {}
+            WorkerInput::HandshakeRefused { .. } if self.link == LinkState::Up || self.is_ending() => {}
             WorkerInput::HandshakeRefused { trouble } => self.trouble = Some(trouble),
             WorkerInput::SaidCapable { resume } => self.can_resume = resume,
             WorkerInput::SuspendAsked => self.suspend_asked(now, out),
@@ -251,20 +251,20 @@ impl Worker {
     }
 
     fn connected(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        self.link = Link::Up;
+        self.link = LinkState::Up;
         // It was refused before, and then it was not.
         self.trouble = None;
         match self.state {
-            State::Started => {
+            WorkerState::Started => {
                 self.deadline = None;
                 self.heard();
                 self.arm_heartbeat(now);
             }
             // It may have missed what was asked while it was away.
-            State::Stopped => self.deadline = None,
-            State::Resuming => out.push(WorkerAction::SendResume { deadline: self.time_left(now) }),
-            State::Stopping => out.push(WorkerAction::SendStop { deadline: self.time_left(now) }),
-            State::ShuttingDown { rung: Rung::Asked } if self.spec.protocol == Protocol::Drover => {
+            WorkerState::Stopped => self.deadline = None,
+            WorkerState::Resuming => out.push(WorkerAction::SendResume { deadline: self.time_left(now) }),
+            WorkerState::Stopping => out.push(WorkerAction::SendStop { deadline: self.time_left(now) }),
+            WorkerState::ShuttingDown { rung: Rung::Asked } if self.spec.protocol == Protocol::Drover => {
                 out.push(WorkerAction::SendQuit { deadline: self.time_left(now) });
             }
             _ => {}
@@ -272,53 +272,60 @@ impl Worker {
     }
 
     fn disconnected(&mut self, now: Instant) {
-        if self.link == Link::Up {
-            self.link = Link::Lost;
-            if matches!(self.state, State::Started | State::Stopped) {
+        if self.link == LinkState::Up {
+            self.link = LinkState::Lost;
+            if matches!(self.state, WorkerState::Started | WorkerState::Stopped) {
                 self.set_deadline(DeadlineKind::Reconnect, now + RECONNECT_WITHIN);
             }
         }
     }
 
-    fn said(&mut self, now: Instant, said: Said, seq: u64, out: &mut Vec<WorkerAction>) {
+    fn said(&mut self, now: Instant, said: WorkerReport, seq: u64, out: &mut Vec<WorkerAction>) {
         self.heard();
         match (said, &self.state) {
-            (Said::Pong, _) => {}
-            (Said::Progress, _) => self.arm_watchdog(now),
+            (WorkerReport::Pong, _) => {}
+            (WorkerReport::Progress, _) => self.arm_watchdog(now),
             // Not refused: an answer is never answered.
-            (said @ Said::Stray, _) => {
+            (said @ WorkerReport::Stray, _) => {
                 let (said, during) = (said.name(), self.phase());
                 out.push(WorkerAction::ReportOutOfOrder { said, during });
             }
-            (Said::Started, State::Initialized { .. }) if self.link == Link::Up => self.early = true,
-            (Said::Started, State::Starting) if self.link == Link::Up => self.come_up(now, out),
-            (Said::Stopped, State::Stopping) => {
+            (WorkerReport::Started, WorkerState::Initialized { .. }) if self.link == LinkState::Up => {
+                self.early = true
+            }
+            (WorkerReport::Started, WorkerState::Starting) if self.link == LinkState::Up => {
+                self.come_up(now, out)
+            }
+            (WorkerReport::Stopped, WorkerState::Stopping) => {
                 if self.asked_by.is_none() {
                     return self.rest(now, out);
                 }
-                self.enter(State::Stopped, out);
+                self.enter(WorkerState::Stopped, out);
                 self.ask_to_leave(now, out);
             }
-            (Said::Started, State::Resuming) => self.serve_again(now, out),
-            (Said::Failed { why, .. }, State::Stopping | State::Resuming)
-            | (Said::Failed { why, .. }, State::ShuttingDown { rung: Rung::Asked }) => {
+            (WorkerReport::Started, WorkerState::Resuming) => self.serve_again(now, out),
+            (WorkerReport::Failed { why, .. }, WorkerState::Stopping | WorkerState::Resuming)
+            | (WorkerReport::Failed { why, .. }, WorkerState::ShuttingDown { rung: Rung::Asked }) => {
                 self.refused_to(now, why, out);
             }
             // It is beyond what it was asked then.
-            (Said::Failed { .. }, _) => {}
-            (Said::ShutDown, State::ShuttingDown { .. }) => {}
+            (WorkerReport::Failed { .. }, _) => {}
+            (WorkerReport::ShutDown, WorkerState::ShuttingDown { .. }) => {}
             // They crossed with the master's own word on the way; that is nobody's mistake.
-            (Said::Started, State::Lingering | State::Stopping | State::ShuttingDown { .. })
-            | (Said::Stopped, State::ShuttingDown { .. }) => {}
             (
-                Said::Extend { by },
-                State::Starting
-                | State::Checking
-                | State::Stopping
-                | State::Resuming
-                | State::ShuttingDown { rung: Rung::Asked },
+                WorkerReport::Started,
+                WorkerState::Lingering | WorkerState::Stopping | WorkerState::ShuttingDown { .. },
+            )
+            | (WorkerReport::Stopped, WorkerState::ShuttingDown { .. }) => {}
+            (
+                WorkerReport::Extend { by },
+                WorkerState::Starting
+                | WorkerState::Checking
+                | WorkerState::Stopping
+                | WorkerState::Resuming
+                | WorkerState::ShuttingDown { rung: Rung::Asked },
             ) => self.extend(now, by),
-            (Said::Status { text, in_flight, requests }, _) => {
+            (WorkerReport::Status { text, in_flight, requests }, _) => {
                 self.status_text = text;
                 self.in_flight = Some(in_flight);
                 self.requests = requests;
@@ -331,7 +338,7 @@ impl Worker {
     }
 
     fn become_started(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        self.enter(State::Started, out);
+        self.enter(WorkerState::Started, out);
         self.started = Some(now);
         self.unready = None;
         self.serve_again(now, out);
@@ -345,9 +352,9 @@ impl Worker {
         }
     }
 
-    fn enter(&mut self, state: State, out: &mut Vec<WorkerAction>) {
+    fn enter(&mut self, state: WorkerState, out: &mut Vec<WorkerAction>) {
         let (from, to) = (self.phase(), state.phase());
-        if state != State::Started {
+        if state != WorkerState::Started {
             self.watchdog.disarm();
             self.reloading = None;
         }

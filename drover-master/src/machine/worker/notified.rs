@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{DeadlineKind, Notice, Rung, State, Worker, WorkerAction};
+use super::{DeadlineKind, Notice, Rung, Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines::after;
 
 /// What it told of what went wrong, to be shown with its exit.
@@ -37,8 +37,8 @@ impl Worker {
     pub(super) fn notified(&mut self, now: Instant, notice: Notice, out: &mut Vec<WorkerAction>) {
         match notice {
             Notice::Ready => match self.state {
-                State::Starting => self.come_up(now, out),
-                State::Started => self.reload_done(now, out),
+                WorkerState::Starting => self.come_up(now, out),
+                WorkerState::Started => self.reload_done(now, out),
                 _ => {}
             },
             Notice::Reloading { since } => self.reload_begun(since),
@@ -50,9 +50,9 @@ impl Worker {
             Notice::Trigger => self.watchdog_triggered(now, out),
             Notice::WatchdogEvery { every } => self.watch_every(now, every),
             Notice::Extend { by } => {
-                let is_starting = matches!(self.state, State::Starting | State::Checking);
+                let is_starting = matches!(self.state, WorkerState::Starting | WorkerState::Checking);
                 let is_reloading = matches!(self.deadline, Some((DeadlineKind::Reload, _)));
-                let leaves = matches!(self.state, State::ShuttingDown { rung: Rung::Asked });
+                let leaves = matches!(self.state, WorkerState::ShuttingDown { rung: Rung::Asked });
                 if is_starting || leaves || is_reloading {
                     self.extend(now, by);
                 }
@@ -61,7 +61,7 @@ impl Worker {
             Notice::ExitStatus { code } => self.evidence.exit_status = Some(code),
             // Evidence only: its start deadline decides.
             Notice::Unsaid { how } => {
-                if self.state == State::Starting {
+                if self.state == WorkerState::Starting {
                     self.unready = Some(how);
                 }
             }
@@ -71,13 +71,17 @@ impl Worker {
     /// It has the time that one has which is asked; its end is judged by its code, as one that nobody asked for.
     fn leaves_by_itself(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         match self.state {
-            State::Starting | State::Checking | State::Started | State::Lingering | State::Stopped => {}
+            WorkerState::Starting
+            | WorkerState::Checking
+            | WorkerState::Started
+            | WorkerState::Lingering
+            | WorkerState::Stopped => {}
             _ => return,
         }
         self.extendable_until = after(now, self.spec.stop.max_timeout);
         let until = after(now, self.spec.stop.drain_timeout);
         self.set_deadline(DeadlineKind::Drain, until);
         self.drained_by = Some(until);
-        self.enter(State::ShuttingDown { rung: Rung::Asked }, out);
+        self.enter(WorkerState::ShuttingDown { rung: Rung::Asked }, out);
     }
 }

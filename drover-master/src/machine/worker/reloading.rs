@@ -18,7 +18,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{DeadlineKind, State, Worker, WorkerAction};
+use super::{DeadlineKind, Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines::after;
 
 /// How much earlier than the signal the begin of a reload may seem to be, before it is another's: two clocks are read one after
@@ -29,11 +29,11 @@ const SLACK: Duration = Duration::from_millis(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reloading {
     asked: Instant,
-    pub(super) stage: Stage,
+    pub(super) stage: ReloadStage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ReloadStage {
     Signalled,
     /// It tells of a reload that was under way when the signal came.
     Stale,
@@ -45,16 +45,16 @@ pub(super) enum Stage {
 impl Worker {
     /// Sends the signal.
     pub(super) fn reload_asked(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        let Some(reload) = self.spec.reload.filter(|_| self.state == State::Started) else {
+        let Some(reload) = self.spec.reload.filter(|_| self.state == WorkerState::Started) else {
             return out.push(WorkerAction::ReportNotReloaded { why: "it is not ready" });
         };
         self.delivered(reload.signal, "to reload it".into());
         out.push(WorkerAction::Deliver { signal: reload.signal });
         let start = &self.spec.start;
         let (stage, within) = match reload.waits {
-            true => (Stage::Signalled, start.timeout),
+            true => (ReloadStage::Signalled, start.timeout),
             false if start.min_uptime.is_zero() => return out.push(WorkerAction::ReportReloaded),
-            false => (Stage::Trusted, start.min_uptime),
+            false => (ReloadStage::Trusted, start.min_uptime),
         };
         self.reloading = Some(Reloading { asked: now, stage });
         self.set_deadline(DeadlineKind::Reload, after(now, within));
@@ -62,18 +62,18 @@ impl Worker {
     }
 
     pub(super) fn reload_begun(&mut self, since: Option<Instant>) {
-        if let Some(Reloading { asked, stage: stage @ (Stage::Signalled | Stage::Stale) }) =
+        if let Some(Reloading { asked, stage: stage @ (ReloadStage::Signalled | ReloadStage::Stale) }) =
             &mut self.reloading
         {
             let is_older = since.is_some_and(|since| since + SLACK < *asked);
-            *stage = if is_older { Stage::Stale } else { Stage::Confirmed };
+            *stage = if is_older { ReloadStage::Stale } else { ReloadStage::Confirmed };
         }
     }
 
     /// It is ready again.
     pub(super) fn reload_done(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         match &mut self.reloading {
-            Some(Reloading { stage: stage @ Stage::Stale, .. }) => *stage = Stage::Signalled,
+            Some(Reloading { stage: stage @ ReloadStage::Stale, .. }) => *stage = ReloadStage::Signalled,
             Some(_) => {
                 self.reloading = None;
                 self.deadline = None;
@@ -90,8 +90,8 @@ impl Worker {
             return out.push(WorkerAction::LookWhetherStopped);
         }
         let why = match self.reloading.take().map(|reloading| reloading.stage) {
-            Some(Stage::Confirmed) => "it said RELOADING=1, and did not say READY=1 in time",
-            Some(Stage::Signalled | Stage::Stale | Stage::Trusted) | None => {
+            Some(ReloadStage::Confirmed) => "it said RELOADING=1, and did not say READY=1 in time",
+            Some(ReloadStage::Signalled | ReloadStage::Stale | ReloadStage::Trusted) | None => {
                 "it did not say in time that it has reloaded"
             }
         };

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{DeadlineKind, Rung, State, Worker, WorkerAction};
+use super::{DeadlineKind, Rung, Worker, WorkerAction, WorkerState};
 use crate::config::StopTo;
 use crate::machine::deadlines::after;
 use crate::machine::exit::ExitStatus;
@@ -27,7 +27,7 @@ impl Worker {
         let was_due = self.deadline.take().map(|(_, at)| at);
         self.watchdog.disarm();
         let rung = match self.state {
-            State::ShuttingDown { rung } => rung,
+            WorkerState::ShuttingDown { rung } => rung,
             _ if self.asked_by.is_some() => Rung::Asked,
             // One that leaves by itself with a success may be a daemon's launcher: what it left is looked at before it is killed.
             _ if status == ExitStatus::Code(0) => return,
@@ -35,7 +35,7 @@ impl Worker {
         };
         // Only here: one that nobody asked may have said before its end that it is ready, which is still on its way.
         self.died_during = Some(self.phase());
-        self.enter(State::ShuttingDown { rung }, out);
+        self.enter(WorkerState::ShuttingDown { rung }, out);
         let stop = &self.spec.stop;
         match rung {
             Rung::Asked => {
@@ -59,11 +59,12 @@ impl Worker {
     /// Whether it has ended though nobody wanted that. What it left behind may be meant to stay then, as what a daemon's launcher
     /// leaves, and is looked for everywhere.
     pub fn has_left_by_itself(&self) -> bool {
-        self.is_dead && !matches!(self.state, State::ShuttingDown { .. } | State::Exited { .. })
+        self.is_dead && !matches!(self.state, WorkerState::ShuttingDown { .. } | WorkerState::Exited { .. })
     }
 
     pub(super) fn rest_found(&mut self, now: Instant, pids: &[u32], out: &mut Vec<WorkerAction>) {
-        if !self.is_dead || matches!(self.state, State::ShuttingDown { .. }) || self.deadline.is_some() {
+        if !self.is_dead || matches!(self.state, WorkerState::ShuttingDown { .. }) || self.deadline.is_some()
+        {
             return;
         }
         let was_ended = if pids.len() == 1 { "which was ended" } else { "which were ended" };

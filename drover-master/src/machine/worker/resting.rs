@@ -13,7 +13,7 @@
 
 use std::time::Instant;
 
-use super::{DeadlineKind, State, Worker, WorkerAction};
+use super::{DeadlineKind, Worker, WorkerAction, WorkerState};
 use crate::config::Protocol;
 use crate::machine::deadlines::after;
 
@@ -27,7 +27,7 @@ pub(super) enum Wish {
 impl Worker {
     pub(super) fn suspend_asked(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.wish = Wish::Rest;
-        if self.state == State::Started && self.asked_by.is_none() {
+        if self.state == WorkerState::Started && self.asked_by.is_none() {
             self.suspend(now, out);
         }
     }
@@ -36,8 +36,8 @@ impl Worker {
         self.wish = Wish::Serve;
         match self.state {
             // It was not told yet.
-            State::Lingering if self.asked_by.is_none() => self.serve_again(now, out),
-            State::Stopped => self.resume(now, out),
+            WorkerState::Lingering if self.asked_by.is_none() => self.serve_again(now, out),
+            WorkerState::Stopped => self.resume(now, out),
             _ => {}
         }
     }
@@ -48,7 +48,7 @@ impl Worker {
             (Some(signals), Protocol::None | Protocol::Notify) => {
                 let signal = signals.signal;
                 self.deadline = None;
-                self.enter(State::Stopped, out);
+                self.enter(WorkerState::Stopped, out);
                 self.delivered(signal, "to suspend it".into());
                 out.push(WorkerAction::Deliver { signal });
             }
@@ -58,7 +58,7 @@ impl Worker {
 
     /// It has drained, and nobody wants it to leave.
     pub(super) fn rest(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        self.enter(State::Stopped, out);
+        self.enter(WorkerState::Stopped, out);
         self.deadline = None;
         if self.wish == Wish::Serve {
             self.resume(now, out);
@@ -75,7 +75,7 @@ impl Worker {
             }
             _ => {
                 let deadline = self.spec.start.timeout;
-                self.enter(State::Resuming, out);
+                self.enter(WorkerState::Resuming, out);
                 self.set_deadline(DeadlineKind::Start, after(now, deadline));
                 self.extendable_until = after(now, self.spec.start.max_timeout);
                 out.push(WorkerAction::SendResume { deadline });
@@ -85,7 +85,7 @@ impl Worker {
 
     /// It takes work again.
     pub(super) fn serve_again(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        self.enter(State::Started, out);
+        self.enter(WorkerState::Started, out);
         self.deadline = None;
         self.arm_heartbeat(now);
         self.arm_watchdog(now);
@@ -101,6 +101,6 @@ impl Worker {
 
     /// Whether it has drained, and stays.
     pub fn is_resting(&self) -> bool {
-        self.state == State::Stopped && self.wish == Wish::Rest && self.asked_by.is_none()
+        self.state == WorkerState::Stopped && self.wish == Wish::Rest && self.asked_by.is_none()
     }
 }

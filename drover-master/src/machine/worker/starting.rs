@@ -12,8 +12,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::reloading::Stage;
-use super::{DeadlineKind, Link, Rung, State, Worker, WorkerAction};
+use super::reloading::ReloadStage;
+use super::{DeadlineKind, LinkState, Rung, Worker, WorkerAction, WorkerState};
 use crate::config::{Kind, Protocol};
 use crate::machine::deadlines::after;
 use crate::signal_names::signal_name;
@@ -23,16 +23,16 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(super) fn spawned(&mut self, now: Instant, pid: u32, out: &mut Vec<WorkerAction>) {
-        let State::Initialized { doomed } = self.state else { return };
+        let WorkerState::Initialized { doomed } = self.state else { return };
         self.pid = Some(pid);
         self.spawned = Some(now);
-        self.enter(State::Starting, out);
+        self.enter(WorkerState::Starting, out);
         let start = &self.spec.start;
         match self.spec.protocol {
             Protocol::Drover => {
                 self.extendable_until = after(now, start.max_timeout);
                 self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
-                if self.early && self.link == Link::Up {
+                if self.early && self.link == LinkState::Up {
                     self.come_up(now, out);
                 }
             }
@@ -67,13 +67,13 @@ impl Worker {
     /// Somebody has looked whether its process is stopped by a signal.
     pub(super) fn looked(&mut self, now: Instant, stopped_by: Option<i32>, out: &mut Vec<WorkerAction>) {
         match (&self.state, stopped_by) {
-            (State::Starting, None) => self.come_up(now, out),
-            (State::Starting, Some(signal)) => self.found_stopped(now, signal, out),
-            (State::Started, None) if self.is_trusted() => {
+            (WorkerState::Starting, None) => self.come_up(now, out),
+            (WorkerState::Starting, Some(signal)) => self.found_stopped(now, signal, out),
+            (WorkerState::Started, None) if self.is_trusted() => {
                 self.reloading = None;
                 out.push(WorkerAction::ReportReloaded);
             }
-            (State::Started, Some(_)) if self.is_trusted() => {
+            (WorkerState::Started, Some(_)) if self.is_trusted() => {
                 self.reloading = None;
                 out.push(WorkerAction::ReportNotReloaded { why: "its process is stopped by a signal" });
             }
@@ -100,6 +100,6 @@ impl Worker {
 
     /// Whether it is taken to have reloaded if it lives.
     pub(super) fn is_trusted(&self) -> bool {
-        self.reloading.is_some_and(|reloading| reloading.stage == Stage::Trusted)
+        self.reloading.is_some_and(|reloading| reloading.stage == ReloadStage::Trusted)
     }
 }

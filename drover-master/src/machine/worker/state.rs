@@ -5,7 +5,7 @@ use crate::machine::phase::Phase;
 
 /// Where a worker stands, with the data that is legal there.
 #[derive(Debug, Clone, PartialEq)]
-pub enum State {
+pub enum WorkerState {
     /// The process is being created.
     Initialized {
         /// Its end was asked for before it was there: the rung to take as soon as it is.
@@ -39,7 +39,7 @@ pub enum State {
     },
 }
 
-impl State {
+impl WorkerState {
     /// The data-free twin.
     pub const fn phase(&self) -> Phase {
         match self {
@@ -68,7 +68,7 @@ pub enum Rung {
 
 /// The worker's end of the protocol, as far as its life is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Link {
+pub enum LinkState {
     /// It has not connected yet.
     Never,
     /// The handshake is done and the connection stands.

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{State, Worker, WorkerAction};
+use super::{Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines::after;
 use crate::machine::exit::KillCause;
 
@@ -39,7 +39,7 @@ impl Watchdog {
 impl Worker {
     /// The worker made progress, or has just become ready.
     pub(super) fn arm_watchdog(&mut self, now: Instant) {
-        let is_judged = self.state == State::Started && !self.is_dead;
+        let is_judged = self.state == WorkerState::Started && !self.is_dead;
         self.watchdog.due = self.watchdog.every.filter(|_| is_judged).map(|every| after(now, every));
     }
 
@@ -60,7 +60,9 @@ impl Worker {
 
     /// It asks to be ended: it knows that something is wrong.
     pub(super) fn watchdog_triggered(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if matches!(self.state, State::Starting | State::Checking | State::Started) && !self.is_dead {
+        if matches!(self.state, WorkerState::Starting | WorkerState::Checking | WorkerState::Started)
+            && !self.is_dead
+        {
             self.bite("it asked its watchdog to end it", out, now);
         }
     }

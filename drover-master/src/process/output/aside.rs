@@ -9,10 +9,10 @@ const WAITING: usize = 1024 * 1024;
 
 /// The buffer. Its lock is held for a copy in memory, never for a write.
 #[derive(Debug)]
-pub(super) struct Aside(Mutex<Held>);
+pub(super) struct Aside(Mutex<WaitingText>);
 
 #[derive(Debug)]
-struct Held {
+struct WaitingText {
     bytes: Vec<u8>,
     /// How many texts found no room.
     lost: u64,
@@ -22,7 +22,7 @@ struct Held {
 
 impl Aside {
     pub(super) const fn new() -> Self {
-        Self(Mutex::new(Held { bytes: Vec::new(), lost: 0, is_woken: false }))
+        Self(Mutex::new(WaitingText { bytes: Vec::new(), lost: 0, is_woken: false }))
     }
 
     /// Keeps a text until it is written; one for which there is no room is counted. `wake` tells the writer, if it can.

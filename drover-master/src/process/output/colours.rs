@@ -24,7 +24,7 @@ impl Colours {
 }
 
 /// A piece of a line.
-enum Piece<'a> {
+enum ColourPiece<'a> {
     /// Anything but colours.
     Text(&'a [u8]),
     /// A sequence that sets colours, weight and the like, and its parameters.
@@ -32,18 +32,18 @@ enum Piece<'a> {
 }
 
 /// The line in pieces.
-fn pieces(line: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+fn pieces(line: &[u8]) -> impl Iterator<Item = ColourPiece<'_>> {
     let mut rest = line;
     std::iter::from_fn(move || {
         if let Some(parameters) = style(rest) {
             // ESC, `[` and `m` are around them.
             rest = &rest[parameters.len() + 3..];
-            return Some(Piece::Style(parameters));
+            return Some(ColourPiece::Style(parameters));
         }
         let next = (1..rest.len()).find(|at| rest[*at] == 0x1b && style(&rest[*at..]).is_some());
         let (text, after) = rest.split_at(next.unwrap_or(rest.len()));
         rest = after;
-        (!text.is_empty()).then_some(Piece::Text(text))
+        (!text.is_empty()).then_some(ColourPiece::Text(text))
     })
 }
 
@@ -56,8 +56,8 @@ fn style(bytes: &[u8]) -> Option<&[u8]> {
 
 fn stripped(line: &[u8]) -> Vec<u8> {
     let text = pieces(line).filter_map(|piece| match piece {
-        Piece::Text(text) => Some(text),
-        Piece::Style(_) => None,
+        ColourPiece::Text(text) => Some(text),
+        ColourPiece::Style(_) => None,
     });
     text.collect::<Vec<_>>().concat()
 }
@@ -65,8 +65,8 @@ fn stripped(line: &[u8]) -> Vec<u8> {
 /// Whether the last style of a line is not that of the beginning.
 fn leaves_on(line: &[u8]) -> bool {
     let last = pieces(line).filter_map(|piece| match piece {
-        Piece::Text(_) => None,
-        Piece::Style(parameters) => Some(parameters),
+        ColourPiece::Text(_) => None,
+        ColourPiece::Style(parameters) => Some(parameters),
     });
     last.last().is_some_and(|parameters| parameters.iter().any(|byte| !matches!(byte, b'0' | b';')))
 }

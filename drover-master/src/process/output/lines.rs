@@ -21,13 +21,13 @@ const MARK: &str = "…";
 
 /// A line, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct LinePart {
     pub bytes: Vec<u8>,
     /// Its end is yet to come: it is too long, or silence came before it.
     pub goes_on: bool,
 }
 
-impl Part {
+impl LinePart {
     fn line(bytes: &[u8]) -> Self {
         Self { bytes: bytes.to_vec(), goes_on: false }
     }
@@ -53,11 +53,11 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Takes bytes, and calls `each` with every line that is complete, and with parts of one that is too long.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Part)) {
+    pub(super) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(LinePart)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = bytes.split_at(end);
             if self.begun.is_empty() && !self.is_continued && line.len() <= MAX {
-                each(Part::line(line));
+                each(LinePart::line(line));
             } else {
                 self.extend(line, &mut each);
                 self.end(&mut each);
@@ -68,14 +68,14 @@ impl Lines {
     }
 
     /// The stream has ended: what was begun is a line too.
-    pub(super) fn finish(&mut self, each: impl FnMut(Part)) {
+    pub(super) fn finish(&mut self, each: impl FnMut(LinePart)) {
         if !self.begun.is_empty() {
             self.end(each);
         }
     }
 
     /// Nothing more has come for a while: what was begun is handed on, whole characters of it.
-    pub(super) fn pause(&mut self, mut each: impl FnMut(Part)) {
+    pub(super) fn pause(&mut self, mut each: impl FnMut(LinePart)) {
         if self.has_begun() {
             self.cut(&mut each);
             self.begun.shrink_to_fit();
@@ -87,7 +87,7 @@ impl Lines {
         whole_characters(&self.begun) > 0
     }
 
-    fn extend(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Part)) {
+    fn extend(&mut self, mut bytes: &[u8], each: &mut impl FnMut(LinePart)) {
         loop {
             let room = self.limit(self.begun.len() + bytes.len()) - self.begun.len();
             let (fits, rest) = bytes.split_at(bytes.len().min(room));
@@ -109,21 +109,21 @@ impl Lines {
     }
 
     /// Hands on what was begun, but for the bytes of a character that is not whole.
-    fn cut(&mut self, each: &mut impl FnMut(Part)) {
+    fn cut(&mut self, each: &mut impl FnMut(LinePart)) {
         let rest = self.begun.split_off(whole_characters(&self.begun));
         let bytes = std::mem::replace(&mut self.begun, rest);
         self.is_continued = true;
         self.long = None;
-        each(Part { bytes, goes_on: true });
+        each(LinePart { bytes, goes_on: true });
     }
 
-    fn end(&mut self, mut each: impl FnMut(Part)) {
+    fn end(&mut self, mut each: impl FnMut(LinePart)) {
         let bytes = std::mem::take(&mut self.begun);
         let was_continued = std::mem::take(&mut self.is_continued);
         self.long = None;
         // Of a line whose parts were all handed on nothing is left to say.
         if !(was_continued && bytes.is_empty()) {
-            each(Part { bytes, goes_on: false });
+            each(LinePart { bytes, goes_on: false });
         }
     }
 }
@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    fn text(part: &Part) -> &str {
+    fn text(part: &LinePart) -> &str {
         std::str::from_utf8(&part.bytes).expect("no character is cut")
     }
 
@@ -218,7 +218,7 @@ mod tests {
             }
             lines.feed(b"\n", |part| parts.push(part));
             lines.feed(b"next\n", |part| parts.push(part));
-            assert_eq!(parts.pop(), Some(Part::line(b"next")));
+            assert_eq!(parts.pop(), Some(LinePart::line(b"next")));
             assert_eq!(parts.len(), expected, "{length}");
             assert!(parts.iter().all(|part| part.bytes.len() <= MAX));
             let (last, before) = parts.split_last().unwrap();
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!((parts.len(), text(&parts[1]), parts[1].goes_on), (2, "\u{e9}", false));
         lines.pause(|part| parts.push(part));
         lines.feed(b"\n\n", |part| parts.push(part));
-        assert_eq!(parts[2..], [Part { bytes: b"again".to_vec(), goes_on: true }, Part::line(b"")]);
+        assert_eq!(parts[2..], [LinePart { bytes: b"again".to_vec(), goes_on: true }, LinePart::line(b"")]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use super::Stream;
-use super::lines::Part;
+use super::lines::LinePart;
 use crate::machine::ids::{SlotIndex, WorkerId};
 
 /// How many bytes of an app's output are kept: some ten thousand lines, and less than a worker costs. What is older is in
@@ -142,11 +142,11 @@ pub(crate) struct AppLog {
 
 impl AppLog {
     /// Keeps lines that were read at once, as they are shown to people.
-    pub(super) fn keep(&self, from: Printer, lines: &[Part]) {
+    pub(super) fn keep(&self, from: Printer, lines: &[LinePart]) {
         if lines.is_empty() {
             return;
         }
-        let text = lines.iter().map(Part::shown).collect::<Vec<_>>().join(&b'\n');
+        let text = lines.iter().map(LinePart::shown).collect::<Vec<_>>().join(&b'\n');
         let mut kept = self.shared.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
@@ -174,12 +174,12 @@ pub(crate) struct LogStream {
     shared: Arc<Shared>,
     newest: watch::Receiver<u64>,
     /// In the ring of each app; none before the first look.
-    places: Vec<(Arc<str>, Option<Place>)>,
+    places: Vec<(Arc<str>, Option<LogPlace>)>,
 }
 
 /// The next line of a ring.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct LogPlace {
     /// The ring's number.
     ring: u64,
     /// The line's.
@@ -198,16 +198,16 @@ impl LogStream {
     /// The next piece, if there is one already.
     pub(crate) fn try_next(&mut self) -> Option<LogNext> {
         let kept = self.shared.lock();
-        let mut oldest: Option<(&mut Option<Place>, &Arc<Piece>)> = None;
+        let mut oldest: Option<(&mut Option<LogPlace>, &Arc<Piece>)> = None;
         for (app, place) in &mut self.places {
             let Some(ring) = kept.rings.get(app) else { continue };
             let first_kept = ring.pieces.front().map_or(ring.lines, |piece| piece.first);
             // Of another app by this name, everything that is kept is new.
             let next = match *place {
-                Some(Place { ring: number, next }) if number == ring.number => next,
+                Some(LogPlace { ring: number, next }) if number == ring.number => next,
                 _ => first_kept,
             };
-            *place = Some(Place { ring: ring.number, next: next.max(first_kept) });
+            *place = Some(LogPlace { ring: ring.number, next: next.max(first_kept) });
             if next < first_kept {
                 return Some(LogNext::Missed(first_kept - next));
             }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     fn keep_in(log: &AppLog, lines: &[&str]) {
-        let part = |line: &&str| Part { bytes: line.as_bytes().to_vec(), goes_on: false };
+        let part = |line: &&str| LinePart { bytes: line.as_bytes().to_vec(), goes_on: false };
         log.keep(printer(0), &lines.iter().map(part).collect::<Vec<_>>());
     }
 

@@ -10,7 +10,7 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::forward::{PIECE, write_lines, write_output};
-use super::lines::{Lines, Part};
+use super::lines::{LinePart, Lines};
 use super::prefix::prefix;
 use super::{AppLog, Colours, Line, Printer, Stream, Tail};
 use crate::config::Output;
@@ -104,7 +104,7 @@ impl OutputReader {
         }
     }
 
-    async fn hand_on(&self, stream: Stream, complete: Vec<Part>) {
+    async fn hand_on(&self, stream: Stream, complete: Vec<LinePart>) {
         if let Some(log) = &self.log {
             log.keep(Printer { slot: self.slot, worker: self.worker, stream }, &complete);
         }
@@ -116,7 +116,7 @@ impl OutputReader {
                 }
             }
             Output::Sink(sink) => {
-                for Part { bytes, goes_on } in complete {
+                for LinePart { bytes, goes_on } in complete {
                     let line = Line { app: &self.app, slot: self.slot.0, stream, bytes: &bytes, goes_on };
                     sink.take(line).await;
                 }
@@ -128,7 +128,7 @@ impl OutputReader {
 
 /// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other. A line that is
 /// longer with its prefix is a text of its own.
-fn prefixed(prefix: &str, colours: Colours, parts: &[Part]) -> impl Iterator<Item = Vec<u8>> {
+fn prefixed(prefix: &str, colours: Colours, parts: &[LinePart]) -> impl Iterator<Item = Vec<u8>> {
     let mut rest = parts;
     iter::from_fn(move || {
         let wanted: usize = rest.iter().map(|part| prefix.len() + part.bytes.len() + 1).sum();
@@ -195,8 +195,8 @@ mod tests {
     #[test]
     fn prefixed_lines_are_handed_over_whole_and_in_pieces_that_hold_the_bound() {
         let prefix = prefix("an-app-of-a-long-name", 12, Colours::Shown);
-        let line = |number: usize| Part { bytes: vec![b'x'; number % 40], goes_on: false };
-        let lines: Vec<Part> = (0..64 * 1024).map(line).collect();
+        let line = |number: usize| LinePart { bytes: vec![b'x'; number % 40], goes_on: false };
+        let lines: Vec<LinePart> = (0..64 * 1024).map(line).collect();
         let pieces: Vec<Vec<u8>> = prefixed(&prefix, Colours::Shown, &lines).collect();
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE && piece.ends_with(b"\n")));
         assert!(pieces.len() < 100, "{} pieces", pieces.len());

@@ -16,11 +16,11 @@ const BEGUN_LEN: usize = LINE_LEN + 4;
 /// The last lines, shared by the reader and who waits for the exit.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
-    kept: Mutex<Kept>,
+    kept: Mutex<TailLines>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct TailLines {
     lines: VecDeque<String>,
     begun: Vec<u8>,
 }
@@ -47,7 +47,7 @@ impl Tail {
     }
 }
 
-impl Kept {
+impl TailLines {
     fn begin(&mut self, bytes: &[u8]) {
         let room = BEGUN_LEN - self.begun.len();
         self.begun.extend_from_slice(&bytes[..bytes.len().min(room)]);

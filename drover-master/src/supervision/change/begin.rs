@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::error::{ApplyError, StepError};
 use super::order::Order;
-use super::request::{Begun, Take, TakeHow};
+use super::request::{ApplyReply, Take, TakeHow};
 use super::run::Runner;
 use super::step::{Step, StepOutcome, Steps};
 use crate::config::{AppSpec, ChangeClass, Description, changes};
@@ -21,7 +21,7 @@ impl Running {
         &mut self,
         wanted: Description,
         by: Arc<str>,
-        begun: Begun,
+        begun: ApplyReply,
     ) -> Option<CompositeInput> {
         let (answer, input) = match self.try_begin(wanted, by) {
             Ok((steps, input)) => (Ok(steps), Some(input)),

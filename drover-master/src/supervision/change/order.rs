@@ -8,7 +8,7 @@ use crate::machine::composite::Plan;
 
 /// An app to be brought to its description.
 #[derive(Debug, Clone)]
-pub(super) struct Task {
+pub(super) struct AppChange {
     /// What it takes.
     pub(super) class: ChangeClass,
     /// What it is to be.
@@ -19,7 +19,7 @@ pub(super) struct Task {
 #[derive(Debug, Default)]
 pub(super) struct Order {
     /// Wave after wave: the apps of one have nothing to do with each other, and need none of a later one.
-    pub(super) waves: Vec<Vec<Task>>,
+    pub(super) waves: Vec<Vec<AppChange>>,
     /// The apps that go, dependents first.
     pub(super) removals: Vec<String>,
 }
@@ -37,7 +37,7 @@ impl Order {
                 if order.waves.len() <= level {
                     order.waves.resize_with(level + 1, Vec::new);
                 }
-                order.waves[level].push(Task { class, spec: Arc::new(app.clone()) });
+                order.waves[level].push(AppChange { class, spec: Arc::new(app.clone()) });
             }
         }
         order.waves.retain(|wave| !wave.is_empty());
@@ -84,8 +84,8 @@ mod tests {
         let (old, wanted) = (of(old.to_vec()), of(wanted.to_vec()));
         let changes = changes(&old, &wanted);
         let order = Order::of(&old, &wanted, &changes);
-        let task = |task: &Task| format!("{} {}", task.class, task.spec.name);
-        let wave = |wave: &Vec<Task>| wave.iter().map(task).collect::<Vec<_>>().join(", ");
+        let task = |task: &AppChange| format!("{} {}", task.class, task.spec.name);
+        let wave = |wave: &Vec<AppChange>| wave.iter().map(task).collect::<Vec<_>>().join(", ");
         let mut waves: Vec<String> = order.waves.iter().map(wave).collect();
         waves.extend(order.removals.iter().map(|app| format!("remove {app}")));
         assert_eq!(order.len(), waves.iter().map(|wave| wave.split(", ").count()).sum::<usize>());

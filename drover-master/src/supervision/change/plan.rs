@@ -11,7 +11,7 @@ use super::error::{ApplyError, PlanError};
 use super::reread::Reading;
 use super::step::Steps;
 use crate::config::{Change, ConfigError, Description, changes};
-use crate::supervision::handle::{Request, SupervisorHandle};
+use crate::supervision::handle::{SupervisorHandle, SupervisorRequest};
 
 /// How long it may take to read a description. A file on a dead disk does not hold a session.
 const READ: Duration = Duration::from_secs(10);
@@ -92,7 +92,7 @@ impl SupervisorHandle {
     /// Dropping the future cancels nothing.
     pub async fn apply(&self, planned: Planned, by: impl Into<Arc<str>>) -> Result<Steps, ApplyError> {
         let (begun, answer) = oneshot::channel();
-        let request = Request::Apply { wanted: Box::new(planned.wanted), by: by.into(), begun };
+        let request = SupervisorRequest::Apply { wanted: Box::new(planned.wanted), by: by.into(), begun };
         self.requests.send(request).await.map_err(|_| ApplyError::Gone)?;
         answer.await.unwrap_or(Err(ApplyError::Gone))
     }

@@ -9,7 +9,7 @@ use super::step::Steps;
 use crate::config::AppSpec;
 
 /// Where the answer to an apply goes.
-pub(crate) type Begun = oneshot::Sender<Result<Steps, ApplyError>>;
+pub(crate) type ApplyReply = oneshot::Sender<Result<Steps, ApplyError>>;
 
 /// An app is to be known by another description.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StepError;
-use super::order::{Order, Task};
+use super::order::{AppChange, Order};
 use super::request::{Take, TakeHow};
 use super::seam;
 use super::step::{Step, StepOutcome};
@@ -13,7 +13,7 @@ use crate::config::{AppSpec, ChangeClass};
 use crate::handle::Ticket;
 use crate::machine::composite::{Fate, Standing};
 use crate::machine::gate;
-use crate::supervision::handle::{Request, SupervisorHandle};
+use crate::supervision::handle::{SupervisorHandle, SupervisorRequest};
 use crate::supervision::operation::AppError;
 
 pub(super) struct Runner {
@@ -27,9 +27,9 @@ pub(super) struct Runner {
 #[derive(Default)]
 struct Rest {
     /// New apps that did not start, and why.
-    failed: Vec<(Task, AppError)>,
+    failed: Vec<(AppChange, AppError)>,
     /// What was not tried.
-    skipped: Vec<Task>,
+    skipped: Vec<AppChange>,
     /// Whether a step has failed.
     is_stopped: bool,
 }
@@ -52,13 +52,13 @@ impl Runner {
     }
 
     /// New apps together, then the others one by one.
-    async fn wave(&self, wave: Vec<Task>, rest: &mut Rest) {
+    async fn wave(&self, wave: Vec<AppChange>, rest: &mut Rest) {
         if rest.is_stopped {
             return rest.skipped.extend(wave);
         }
-        let (new, known): (Vec<Task>, Vec<Task>) =
+        let (new, known): (Vec<AppChange>, Vec<AppChange>) =
             wave.into_iter().partition(|task| task.class == ChangeClass::Add);
-        let starts: Vec<(Task, Ticket<AppError>)> = new
+        let starts: Vec<(AppChange, Ticket<AppError>)> = new
             .into_iter()
             .map(|task| {
                 let start = self.handle.start_app(&task.spec.name, Arc::clone(&self.by));
@@ -85,7 +85,7 @@ impl Runner {
         }
     }
 
-    async fn change(&self, task: &Task) -> StepOutcome {
+    async fn change(&self, task: &AppChange) -> StepOutcome {
         let Some((entry, standing)) = self.handle.roster.find(&task.spec.name) else {
             return StepOutcome::Failed(AppError::Gone.into());
         };
@@ -104,7 +104,7 @@ impl Runner {
 
     /// Ends an app, has another master for it, and starts it; as it was before, if that does not work. Of one that does not
     /// run the processes are left alone, but what has ended by itself is tried as it is now.
-    async fn restart(&self, task: &Task, old: &Arc<AppSpec>, standing: &Standing) -> StepOutcome {
+    async fn restart(&self, task: &AppChange, old: &Arc<AppSpec>, standing: &Standing) -> StepOutcome {
         let (new, name) = (&task.spec, task.spec.name.as_str());
         let runs = matches!(standing, Standing::Starting | Standing::Started);
         if runs || *standing == Standing::Stopping {
@@ -190,13 +190,13 @@ impl Runner {
         let (taken, answer) = oneshot::channel();
         let take = Take { app: spec.name.clone(), spec: Arc::clone(spec), how, taken };
         let gone = || StepError::App(AppError::Gone);
-        self.handle.requests.send(Request::Take(take)).await.map_err(|_| gone())?;
+        self.handle.requests.send(SupervisorRequest::Take(take)).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     async fn replan(&self) {
         let (done, answer) = oneshot::channel();
-        if self.handle.requests.send(Request::Replan { done }).await.is_ok() {
+        if self.handle.requests.send(SupervisorRequest::Replan { done }).await.is_ok() {
             // Without an answer the supervisor is gone.
             let _ = answer.await;
         }

@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 
 use super::descriptors::{Moves, place_descriptors, unshare_table};
 use super::report::Memory;
-use super::{ChildPlan, Identity};
+use super::{ChildPlan, ChildUser};
 use crate::machine::exit::SpawnStep;
 
 /// Room for the digits of any pid, and the NUL after them.
@@ -40,7 +40,7 @@ pub(super) enum Report {
 }
 
 /// A step that failed: which, of the limits which one, and the errno.
-type Failure = (SpawnStep, u8, i32);
+type FailedStep = (SpawnStep, u8, i32);
 
 /// Becomes the program, or reports why not and ends.
 ///
@@ -74,7 +74,7 @@ unsafe fn report(to: Report, step: SpawnStep, which: u8, errno: i32, is_end: boo
 /// # Safety
 ///
 /// Only in the child, with all signals blocked.
-unsafe fn prepare_and_exec(launch: &Launch<'_>) -> Failure {
+unsafe fn prepare_and_exec(launch: &Launch<'_>) -> FailedStep {
     let plan = launch.plan;
     // SAFETY: every call below is async-signal-safe or a plain system call, on memory that was made before the fork.
     unsafe {
@@ -130,7 +130,7 @@ unsafe fn prepare_and_exec(launch: &Launch<'_>) -> Failure {
 /// # Safety
 ///
 /// Only in the child.
-unsafe fn exec(plan: &ChildPlan, argv: &[*const c_char], env: &[*const c_char]) -> Failure {
+unsafe fn exec(plan: &ChildPlan, argv: &[*const c_char], env: &[*const c_char]) -> FailedStep {
     let mut failure = libc::ENOENT;
     for candidate in &plan.candidates {
         // SAFETY: strings and arrays end in NUL and null, and outlive the call.
@@ -150,8 +150,8 @@ unsafe fn exec(plan: &ChildPlan, argv: &[*const c_char], env: &[*const c_char]) 
 /// # Safety
 ///
 /// Only in the child.
-unsafe fn set_limits(plan: &ChildPlan, to: Report) -> Result<(), Failure> {
-    let settle = |failure: Failure| {
+unsafe fn set_limits(plan: &ChildPlan, to: Report) -> Result<(), FailedStep> {
+    let settle = |failure: FailedStep| {
         if plan.are_limits_required {
             return Err(failure);
         }
@@ -238,7 +238,7 @@ const SETRESUID: libc::c_long = libc::SYS_setresuid;
 /// # Safety
 ///
 /// Only in the child.
-unsafe fn become_user(identity: &Identity) -> Result<(), SpawnStep> {
+unsafe fn become_user(identity: &ChildUser) -> Result<(), SpawnStep> {
     let (uid, gid) = (identity.uid, identity.gid);
     // SAFETY: plain system calls; the groups outlive them, and the ids are on this stack.
     unsafe {
@@ -310,7 +310,7 @@ fn write_digits(number: u32, into: &mut [u8]) {
     }
 }
 
-fn failed(step: SpawnStep) -> Failure {
+fn failed(step: SpawnStep) -> FailedStep {
     (step, 0, errno())
 }
 

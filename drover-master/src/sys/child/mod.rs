@@ -58,7 +58,7 @@ pub(crate) struct ChildPlan {
     pub are_limits_required: bool,
     /// The soft and the hard limit of file locks, which limit nothing; what can't be set is left out.
     pub locks: Option<(u64, u64)>,
-    pub identity: Option<Identity>,
+    pub identity: Option<ChildUser>,
     /// Entered as that user.
     pub cwd: Option<CString>,
     pub umask: Option<u32>,
@@ -78,7 +78,7 @@ pub(crate) struct PlannedLimit {
 
 /// Who the child becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct ChildUser {
     pub uid: u32,
     pub gid: u32,
     pub groups: Vec<u32>,

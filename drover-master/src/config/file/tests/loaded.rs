@@ -77,7 +77,7 @@ fn a_directory_without_a_file_is_named() {
     let error = load(&directory.path().join("drover.toml")).unwrap_err();
     assert_eq!(
         error.render(false),
-        format!("error: no drover.toml here: {}; write one, or name another file with -f", real.display())
+        format!("error: no drover.toml here: {}; write one, or name another file", real.display())
     );
     let other = directory.path().join("other.toml");
     assert_eq!(load(&other).unwrap_err().to_string(), format!("no such file: {}", other.display()));

@@ -5,19 +5,71 @@ mod foreign;
 mod generated;
 mod loaded;
 mod mistaken;
+mod mistaken_app;
 mod related;
 mod rendered;
 mod schema;
 mod valid;
+mod valid_app;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use toml_edit::Document;
 
-use super::root;
+use super::{AppTable, parse, root};
 use crate::config::text::mistake::Mistakes;
+use crate::config::{AppSpec, Command, Kind, Protocol, RestartPolicy};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn nonzero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
+}
+
+fn strings(strings: &[&str]) -> Vec<String> {
+    strings.iter().map(|string| (*string).to_owned()).collect()
+}
+
+/// The one app of a file made by [`web`].
+fn whole(lines: &str) -> AppTable {
+    let text = web(lines);
+    let mut config = parse(&text).unwrap_or_else(|error| panic!("{}", error.render("test", &text, false)));
+    config.apps.remove(0)
+}
+
+/// As a master runs it.
+fn app(lines: &str) -> AppSpec {
+    whole(lines).spec
+}
+
+fn of(spec: AppSpec) -> AppTable {
+    AppTable { spec, sockets: vec![], env_files: vec![], of_machine: vec!["start.parallel", "workers"] }
+}
+
+fn plain_app() -> AppTable {
+    of(plain_spec())
+}
+
+fn plain_spec() -> AppSpec {
+    AppSpec {
+        protocol: Protocol::None,
+        heartbeat: None,
+        restart: RestartPolicy::of(Kind::Service),
+        ..AppSpec::new("web", Command::new("web"))
+    }
+}
 
 /// What is said of a text, one mistake a line.
 fn said(text: &str) -> String {
-    super::parse(text).expect_err(text).to_string()
+    parse(text).expect_err(text).to_string()
+}
+
+/// What is said of the fourth line of a file made by [`web`], without the place's line.
+fn said_of_web(lines: &str) -> String {
+    said(&web(lines)).replace("line 4, column ", "")
 }
 
 /// Every key that was asked for while a text was read, as a path with `*` for names of the user's choice.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Aim, Incoming, ReloadFailure, Rollout, Stage, Step};
+use super::{Aim, Incoming, ReloadFailure, ReplacementStep, Rollout, RolloutStage};
 use crate::config::OnUpdateFailure;
 use crate::machine::fleet::slot::AfterExit;
 use crate::machine::fleet::{EventKind, Fleet, Place, SlotState, StartFailure, Timer, Verdict};
@@ -18,8 +18,8 @@ impl Fleet {
         let Some(rollout) = &mut self.rollout else { return };
         rollout.incoming.remove(&slot);
         match rollout.stage {
-            Stage::Back { .. } => self.not_back(slot),
-            Stage::Forward | Stage::Held(_) => {
+            RolloutStage::Back { .. } => self.not_back(slot),
+            RolloutStage::Forward | RolloutStage::Held(_) => {
                 rollout.pending.insert(slot);
                 self.occupy_again(slot);
                 self.returns(slot);
@@ -55,8 +55,8 @@ impl Fleet {
         let slot = failure.slot;
         let concerned = self.slots[slot.0 as usize].release.generation == release.generation;
         let fails = match (&rollout.stage, rollout.policy.on_failure) {
-            (Stage::Forward, _) | (Stage::Held(None), OnUpdateFailure::Rollback) => concerned,
-            (Stage::Held(_) | Stage::Back { .. }, _) => false,
+            (RolloutStage::Forward, _) | (RolloutStage::Held(None), OnUpdateFailure::Rollback) => concerned,
+            (RolloutStage::Held(_) | RolloutStage::Back { .. }, _) => false,
         };
         if !fails {
             return false;
@@ -83,15 +83,18 @@ impl Fleet {
         }
         let slot = rollout.incoming.iter().find_map(|(slot, incoming)| {
             let occupant = SlotState::Occupied(id);
-            let makes_room = incoming.at == Step::Emptying && self.slots[slot.0 as usize].state == occupant;
+            let makes_room =
+                incoming.at == ReplacementStep::Emptying && self.slots[slot.0 as usize].state == occupant;
             (incoming.at.worker() == Some(id) || makes_room).then_some(*slot)
         });
         let Some(slot) = slot else { return };
         match rollout.stage {
-            Stage::Back { .. } => {
+            RolloutStage::Back { .. } => {
                 self.call_off(now, slot);
             }
-            Stage::Forward | Stage::Held(_) => self.rollout_failed(now, ReloadFailure::Unkillable { pid }),
+            RolloutStage::Forward | RolloutStage::Held(_) => {
+                self.rollout_failed(now, ReloadFailure::Unkillable { pid })
+            }
         }
     }
 
@@ -106,7 +109,7 @@ impl Fleet {
         match (&rollout.aim, rollout.policy.on_failure) {
             (Aim::Reload(_), OnUpdateFailure::Rollback) => self.roll_back(now, failure, Vec::new()),
             (Aim::Reload(_), OnUpdateFailure::Pause) => {
-                rollout.stage = Stage::Held(Some(failure.clone()));
+                rollout.stage = RolloutStage::Held(Some(failure.clone()));
                 let tickets = std::mem::take(&mut rollout.tickets);
                 self.call_all_off(now);
                 self.publish_app(EventKind::ReloadPaused { failure: Box::new(failure.clone()) });
@@ -139,7 +142,7 @@ impl Fleet {
         self.timers.set(Timer::Rollout, None);
         let Some(rollout) = &mut self.rollout else { return };
         rollout.canary = None;
-        rollout.stage = Stage::Back { failure: failure.clone(), aborted_by };
+        rollout.stage = RolloutStage::Back { failure: failure.clone(), aborted_by };
         rollout.pending.clear();
         rollout.replaced.clear();
         self.publish_app(EventKind::RollingBack { failure: Box::new(failure) });
@@ -192,12 +195,12 @@ impl Fleet {
         let Some(Incoming { at, .. }) = rollout.incoming.remove(&slot) else { return };
         let by = Arc::clone(&rollout.by);
         match at {
-            Step::Emptying => {
+            ReplacementStep::Emptying => {
                 let place = self.slot_mut(slot);
                 place.after_exit = Some(if place.suspended { AfterExit::Hold } else { AfterExit::Refill });
             }
-            Step::Queued => self.queue.retain(|place| *place != Place::Incoming(slot)),
-            Step::Starting(id) | Step::Soaking(id) => {
+            ReplacementStep::Queued => self.queue.retain(|place| *place != Place::Incoming(slot)),
+            ReplacementStep::Starting(id) | ReplacementStep::Soaking(id) => {
                 rollout.leaving.insert(id);
                 self.worker_input(now, id, WorkerInput::ShutdownAsked { by });
             }

@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-pub use request::Reload;
+pub use request::ReloadPlan;
 
 use super::StartFailure;
 use crate::config::AppSpec;
@@ -63,7 +63,7 @@ pub(super) struct Rollout {
     pub(super) by: Arc<str>,
     pub(super) policy: UpdatePolicy,
     pub(super) aim: Aim,
-    pub(super) stage: Stage,
+    pub(super) stage: RolloutStage,
     /// Slots whose turn has not come.
     pub(super) pending: BTreeSet<SlotIndex>,
     pub(super) incoming: BTreeMap<SlotIndex, Incoming>,
@@ -90,7 +90,7 @@ pub(super) enum Aim {
 
 /// Where a rollout stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Stage {
+pub(super) enum RolloutStage {
     Forward,
     /// It waits for somebody to promote or abort it. With the failure that paused it; without one, canaries stand.
     Held(Option<ReloadFailure>),
@@ -104,14 +104,14 @@ pub(super) enum Stage {
 /// One that is to take its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Incoming {
-    pub(super) at: Step,
+    pub(super) at: ReplacementStep,
     /// Whether the slot's worker goes first.
     pub(super) stops_first: bool,
 }
 
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum ReplacementStep {
     /// The slot's worker leaves to make room.
     Emptying,
     /// It waits for its turn to start.
@@ -122,7 +122,7 @@ pub(super) enum Step {
     Soaking(WorkerId),
 }
 
-impl Step {
+impl ReplacementStep {
     pub(super) const fn worker(self) -> Option<WorkerId> {
         match self {
             Self::Starting(id) | Self::Soaking(id) => Some(id),
@@ -182,17 +182,17 @@ impl fmt::Display for ReloadFailure {
 impl Rollout {
     /// Whether it changes something by itself; not while it is held.
     pub(super) const fn is_active(&self) -> bool {
-        matches!(self.stage, Stage::Forward | Stage::Back { .. })
+        matches!(self.stage, RolloutStage::Forward | RolloutStage::Back { .. })
     }
 
     pub(super) const fn name(&self) -> &'static str {
         match (&self.stage, &self.aim) {
-            (Stage::Forward, Aim::Reload(_)) => "reload",
-            (Stage::Forward, Aim::Renewal) if self.recycles.is_some() => "recycle",
-            (Stage::Forward, Aim::Renewal) => "restart",
-            (Stage::Held(None), _) => "canary",
-            (Stage::Held(Some(_)), _) => "paused reload",
-            (Stage::Back { .. }, _) => "rollback",
+            (RolloutStage::Forward, Aim::Reload(_)) => "reload",
+            (RolloutStage::Forward, Aim::Renewal) if self.recycles.is_some() => "recycle",
+            (RolloutStage::Forward, Aim::Renewal) => "restart",
+            (RolloutStage::Held(None), _) => "canary",
+            (RolloutStage::Held(Some(_)), _) => "paused reload",
+            (RolloutStage::Back { .. }, _) => "rollback",
         }
     }
 }

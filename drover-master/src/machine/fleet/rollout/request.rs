@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Aim, Drain, Release, ReloadFailure, Rollout, Stage};
+use super::{Aim, Drain, Release, ReloadFailure, Rollout, RolloutStage};
 use crate::config::AppSpec;
 use crate::config::{Kind, UpdatePolicy};
 use crate::machine::deadlines::after;
-use crate::machine::fleet::waiting::Waiting;
+use crate::machine::fleet::waiting::WaitingRequest;
 use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict};
 use crate::machine::gate::{DenyReason, Doing};
 use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
@@ -16,7 +16,7 @@ use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 /// What a reload is to bring about.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Reload {
+pub struct ReloadPlan {
     /// What the new workers live by, if the app is described otherwise than before; its generation is newer than every other.
     pub release: Release,
     /// How to go about it; none: as the new workers' description says.
@@ -28,7 +28,7 @@ pub struct Reload {
     pub is_new: bool,
 }
 
-impl Reload {
+impl ReloadPlan {
     /// How many generations may live at once.
     pub(in super::super) fn max_generations(&self, current: &AppSpec) -> u32 {
         let spec = if self.is_new { &self.release.spec } else { current };
@@ -41,7 +41,7 @@ impl Fleet {
         &mut self,
         now: Instant,
         ticket: TicketId,
-        reload: Reload,
+        reload: ReloadPlan,
         by: &Arc<str>,
     ) {
         match self.doing {
@@ -63,7 +63,7 @@ impl Fleet {
         }
         self.wait_or_begin(
             now,
-            Waiting::Reload { tickets: vec![ticket], reload: Box::new(reload), by: Arc::clone(by) },
+            WaitingRequest::Reload { tickets: vec![ticket], reload: Box::new(reload), by: Arc::clone(by) },
         );
     }
 
@@ -107,7 +107,7 @@ impl Fleet {
         &mut self,
         now: Instant,
         tickets: Vec<TicketId>,
-        reload: Reload,
+        reload: ReloadPlan,
         by: &Arc<str>,
     ) {
         // It waited, and they were suspended meanwhile.
@@ -117,7 +117,7 @@ impl Fleet {
             }
             return;
         }
-        let Reload { mut release, policy, canary, is_new } = reload;
+        let ReloadPlan { mut release, policy, canary, is_new } = reload;
         if let Some(reload) = self.current.spec.reload.filter(|_| !is_new) {
             // The workers stay, so there are no new ones to be a canary; and what is held has both.
             let denied = match (canary, self.is_held()) {
@@ -163,7 +163,7 @@ impl Fleet {
             by: Arc::clone(by),
             policy,
             aim,
-            stage: Stage::Forward,
+            stage: RolloutStage::Forward,
             pending,
             incoming: BTreeMap::new(),
             replaced: BTreeSet::new(),
@@ -189,7 +189,7 @@ impl Fleet {
     pub fn may_adjust(&self) -> bool {
         // What is replaced because it has served enough gives way.
         self.rollout.as_ref().is_none_or(Rollout::is_recycling)
-            && !self.waiting.iter().any(|waiting| matches!(waiting, Waiting::Reload { .. }))
+            && !self.waiting.iter().any(|waiting| matches!(waiting, WaitingRequest::Reload { .. }))
     }
 
     pub(in super::super) fn adjustment_requested(
@@ -221,10 +221,12 @@ impl Fleet {
             return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
         };
         match &rollout.stage {
-            Stage::Back { .. } => return self.answer(ticket, Verdict::Denied(DenyReason::RollingBack)),
-            Stage::Forward => rollout.canary = None,
-            Stage::Held(_) => {
-                rollout.stage = Stage::Forward;
+            RolloutStage::Back { .. } => {
+                return self.answer(ticket, Verdict::Denied(DenyReason::RollingBack));
+            }
+            RolloutStage::Forward => rollout.canary = None,
+            RolloutStage::Held(_) => {
+                rollout.stage = RolloutStage::Forward;
                 rollout.canary = None;
                 let at = after(now, rollout.policy.timeout);
                 self.timers.set(Timer::Rollout, Some(at));
@@ -253,7 +255,7 @@ impl Fleet {
         let Some(rollout) = self.rollout.as_mut().filter(|rollout| !rollout.is_recycling()) else {
             return self.answer(ticket, Verdict::Denied(DenyReason::NoRollout));
         };
-        if let Stage::Back { aborted_by, .. } = &mut rollout.stage {
+        if let RolloutStage::Back { aborted_by, .. } = &mut rollout.stage {
             return aborted_by.push(ticket);
         }
         let failure = ReloadFailure::Aborted { by: Arc::clone(by) };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Aim, Incoming, Release, Rollout, Stage, Step};
+use super::{Aim, Incoming, Release, ReplacementStep, Rollout, RolloutStage};
 use crate::config::UpdateOrder;
 use crate::machine::deadlines::after;
 use crate::machine::fleet::slot::AfterExit;
@@ -24,12 +24,12 @@ impl Fleet {
             return;
         }
         if rollout.pending.is_empty() {
-            let goes_back = matches!(rollout.stage, Stage::Back { .. });
+            let goes_back = matches!(rollout.stage, RolloutStage::Back { .. });
             if goes_back && rollout.returning.iter().any(|slot| self.is_on_its_way(*slot)) {
                 return;
             }
             self.complete();
-        } else if rollout.stage == Stage::Forward && rollout.has_its_canaries() {
+        } else if rollout.stage == RolloutStage::Forward && rollout.has_its_canaries() {
             self.canaries_stand();
         }
     }
@@ -57,7 +57,7 @@ impl Fleet {
     }
 
     fn room_for(&self, rollout: &Rollout) -> Option<(SlotIndex, bool)> {
-        if !rollout.is_active() || rollout.stage == Stage::Forward && rollout.has_its_canaries() {
+        if !rollout.is_active() || rollout.stage == RolloutStage::Forward && rollout.has_its_canaries() {
             return None;
         }
         let desired = (self.members - self.counts.held) as u32;
@@ -149,7 +149,7 @@ impl Fleet {
             SlotState::Occupied(id) if stops_first && !is_stuck => Some(id),
             _ => None,
         };
-        let at = if occupant.is_some() { Step::Emptying } else { Step::Queued };
+        let at = if occupant.is_some() { ReplacementStep::Emptying } else { ReplacementStep::Queued };
         rollout.incoming.insert(slot, Incoming { at, stops_first });
         let by = Arc::clone(&rollout.by);
         if let Some(id) = occupant {
@@ -167,7 +167,7 @@ impl Fleet {
     pub(in super::super) fn vacated(&mut self, slot: SlotIndex) {
         self.slot_mut(slot).state = SlotState::Vacated;
         if let Some(incoming) = self.rollout.as_mut().and_then(|rollout| rollout.incoming.get_mut(&slot)) {
-            incoming.at = Step::Queued;
+            incoming.at = ReplacementStep::Queued;
             self.queue.push_back(Place::Incoming(slot));
         }
     }
@@ -175,7 +175,7 @@ impl Fleet {
     /// What a replacement in this slot lives by.
     pub(in super::super) fn release_for_incoming(&self, slot: SlotIndex) -> Release {
         match self.rollout.as_ref().map(|rollout| (&rollout.stage, &rollout.aim)) {
-            Some((Stage::Back { .. }, _)) => self.current.clone(),
+            Some((RolloutStage::Back { .. }, _)) => self.current.clone(),
             Some((_, Aim::Reload(release))) => release.clone(),
             Some((_, Aim::Renewal)) | None => self.slots[slot.0 as usize].release.clone(),
         }
@@ -185,9 +185,9 @@ impl Fleet {
     pub(in super::super) fn incoming_ready(&mut self, now: Instant, slot: SlotIndex, id: WorkerId) {
         let Some(rollout) = &mut self.rollout else { return };
         // Who goes back goes back to what has proved itself.
-        let soak = if rollout.stage == Stage::Forward { rollout.policy.soak } else { Duration::ZERO };
+        let soak = if rollout.stage == RolloutStage::Forward { rollout.policy.soak } else { Duration::ZERO };
         if let Some(incoming) = rollout.incoming.get_mut(&slot) {
-            incoming.at = Step::Soaking(id);
+            incoming.at = ReplacementStep::Soaking(id);
         }
         if soak.is_zero() {
             self.take_over(now, slot);
@@ -204,8 +204,12 @@ impl Fleet {
         let at =
             self.rollout.as_ref().and_then(|rollout| rollout.incoming.get(&slot)).map(|incoming| incoming.at);
         match at {
-            Some(Step::Soaking(soaking)) if soaking == id && is_ready => self.incoming_ready(now, slot, id),
-            Some(Step::Soaking(soaking)) if soaking == id => self.timers.set(Timer::Soak(slot), None),
+            Some(ReplacementStep::Soaking(soaking)) if soaking == id && is_ready => {
+                self.incoming_ready(now, slot, id)
+            }
+            Some(ReplacementStep::Soaking(soaking)) if soaking == id => {
+                self.timers.set(Timer::Soak(slot), None)
+            }
             _ => {}
         }
     }
@@ -213,7 +217,8 @@ impl Fleet {
     pub(in super::super) fn take_over(&mut self, now: Instant, slot: SlotIndex) {
         let release = self.release_for_incoming(slot);
         let Some(rollout) = &mut self.rollout else { return };
-        let Some(Incoming { at: Step::Soaking(id), .. }) = rollout.incoming.get(&slot).copied() else {
+        let Some(Incoming { at: ReplacementStep::Soaking(id), .. }) = rollout.incoming.get(&slot).copied()
+        else {
             return;
         };
         if self.workers.get(&id).is_none_or(|worker| !worker.is_ready() || worker.is_dead()) {
@@ -257,7 +262,7 @@ impl Fleet {
 
     fn canaries_stand(&mut self) {
         let Some(rollout) = &mut self.rollout else { return };
-        rollout.stage = Stage::Held(None);
+        rollout.stage = RolloutStage::Held(None);
         self.timers.set(Timer::Rollout, None);
         let canaries = rollout.replaced.len() as u32;
         let tickets = std::mem::take(&mut rollout.tickets);
@@ -271,7 +276,7 @@ impl Fleet {
         let Some(Rollout { tickets, aim, stage, leaving, .. }) = self.rollout.take() else { return };
         self.timers.set(Timer::Rollout, None);
         match (stage, aim) {
-            (Stage::Back { failure, aborted_by }, _) => {
+            (RolloutStage::Back { failure, aborted_by }, _) => {
                 let generation = self.current.generation;
                 // Those too whose worker stays because none of the old generation could take its place.
                 for index in 0..self.slots.len() {
@@ -291,13 +296,13 @@ impl Fleet {
                 }
                 self.let_drain(Vec::new(), leaving);
             }
-            (Stage::Forward | Stage::Held(_), Aim::Reload(release)) => {
+            (RolloutStage::Forward | RolloutStage::Held(_), Aim::Reload(release)) => {
                 self.current = release.clone();
                 self.everybody_is_of(&release);
                 self.publish_app(EventKind::Committed { generation: release.generation });
                 self.let_drain(tickets, leaving);
             }
-            (Stage::Forward | Stage::Held(_), Aim::Renewal) => self.let_drain(tickets, leaving),
+            (RolloutStage::Forward | RolloutStage::Held(_), Aim::Renewal) => self.let_drain(tickets, leaving),
         }
         self.check_started();
     }
@@ -316,7 +321,7 @@ impl Fleet {
         self.changed.push(slot);
         self.others.entry(slot).or_default().insert(id);
         if let Some(incoming) = self.rollout.as_mut().and_then(|rollout| rollout.incoming.get_mut(&slot)) {
-            incoming.at = Step::Starting(id);
+            incoming.at = ReplacementStep::Starting(id);
         }
     }
 }

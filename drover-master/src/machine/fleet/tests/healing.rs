@@ -8,7 +8,7 @@ use super::stage::{Manner, Stage, killed, secs, spec};
 use crate::config::{LimitReached, Protocol};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::Request;
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 const CRASH: ExitStatus = ExitStatus::Code(1);
 
@@ -247,11 +247,12 @@ fn a_worker_that_repeats_itself_out_of_order_is_told_once() {
         };
         stage.events.iter().filter_map(said).collect::<Vec<_>>()
     };
-    let say = |stage: &mut Stage, said: Said| {
+    let say = |stage: &mut Stage, said: WorkerReport| {
         let id = *stage.fleet.workers.keys().next().expect("a worker");
         stage.feed(FleetInput::Worker { id, input: said.into() });
     };
-    for said in [Said::Stopped, Said::ShutDown, Said::Stopped, Said::Stopped] {
+    for said in [WorkerReport::Stopped, WorkerReport::ShutDown, WorkerReport::Stopped, WorkerReport::Stopped]
+    {
         say(&mut stage, said);
     }
     assert_eq!(told(&stage), ["Stopped", "ShutDown"]);
@@ -259,7 +260,7 @@ fn a_worker_that_repeats_itself_out_of_order_is_told_once() {
     // The next worker in its place is another one.
     stage.end_process(0, CRASH);
     stage.pass(secs(5));
-    say(&mut stage, Said::Stopped);
+    say(&mut stage, WorkerReport::Stopped);
     assert_eq!(told(&stage), ["Stopped", "ShutDown", "Stopped"]);
     assert_eq!(stage.fleet.out_of_order.len(), 1);
 }

@@ -9,7 +9,7 @@ use crate::config::{
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
-use crate::machine::worker::{Notice, Question, Said};
+use crate::machine::worker::{Notice, Question, WorkerReport};
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -125,12 +125,12 @@ pub(super) fn noise() -> impl Strategy<Value = WorkerInput> {
         Just(WorkerInput::Disconnected),
         Just(WorkerInput::ProtocolBroken { trouble: "stray text".into() }),
         Just(WorkerInput::HandshakeRefused { trouble: "its version".into() }),
-        Just(WorkerInput::from(Said::Started)),
-        Just(WorkerInput::from(Said::Stopped)),
-        Just(WorkerInput::from(Said::ShutDown)),
-        (0..100u64).prop_map(|by| WorkerInput::from(Said::Extend { by: Duration::from_secs(by) })),
+        Just(WorkerInput::from(WorkerReport::Started)),
+        Just(WorkerInput::from(WorkerReport::Stopped)),
+        Just(WorkerInput::from(WorkerReport::ShutDown)),
+        (0..100u64).prop_map(|by| WorkerInput::from(WorkerReport::Extend { by: Duration::from_secs(by) })),
         (0..30u64).prop_map(|requests| {
-            WorkerInput::from(Said::Status { text: "busy".into(), in_flight: 1, requests })
+            WorkerInput::from(WorkerReport::Status { text: "busy".into(), in_flight: 1, requests })
         }),
     ]
 }

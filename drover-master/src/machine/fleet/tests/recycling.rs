@@ -7,7 +7,7 @@ use super::stage::{Manner, Stage, killed, secs, spec};
 use crate::config::{Kind, Protocol, RecyclePolicy, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, SlotRequest};
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 /// Limits without chance.
 fn policy() -> RecyclePolicy {
@@ -30,7 +30,7 @@ fn stage(recycle: RecyclePolicy, count: u32) -> Stage {
 
 fn says(stage: &mut Stage, slot: u32, requests: u64) {
     let id = stage.id_in(slot);
-    let status = Said::Status { text: String::new(), in_flight: 0, requests };
+    let status = WorkerReport::Status { text: String::new(), in_flight: 0, requests };
     stage.feed(FleetInput::Worker { id, input: status.into() });
 }
 

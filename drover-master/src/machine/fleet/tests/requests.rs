@@ -54,7 +54,7 @@ impl Stage {
     ) -> TicketId {
         let ticket = self.ticket(Wanted::Replacement);
         let release = Release { generation: self.fleet.next_generation(), spec: Arc::new(spec) };
-        let reload = Box::new(Reload { release, policy: Some(policy), canary, is_new });
+        let reload = Box::new(ReloadPlan { release, policy: Some(policy), canary, is_new });
         self.feed(FleetInput::ReloadRequested { ticket, reload, by: "a test".into() });
         ticket
     }

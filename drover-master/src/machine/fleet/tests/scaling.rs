@@ -5,7 +5,7 @@ use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, RestartWhen, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus};
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
-use crate::machine::worker::Said;
+use crate::machine::worker::WorkerReport;
 
 fn slots(stage: &Stage) -> Vec<u32> {
     stage.fleet.slots().into_iter().map(|slot| slot.0).collect()
@@ -48,7 +48,7 @@ fn victims_are_the_failed_then_the_unready_then_the_least_busy_then_the_youngest
     stage.end_process(1, killed(11));
     for (slot, in_flight) in [(0, 5), (2, 1), (3, 7), (4, 7), (5, 7)] {
         let id = stage.id_in(slot);
-        let status = Said::Status { text: String::new(), in_flight, requests: 0 };
+        let status = WorkerReport::Status { text: String::new(), in_flight, requests: 0 };
         stage.feed(FleetInput::Worker { id, input: status.into() });
     }
     for expected in [[0, 2, 3, 4, 5].as_slice(), &[0, 3, 4, 5], &[3, 4, 5], &[3, 4]] {

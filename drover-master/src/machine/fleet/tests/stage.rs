@@ -9,7 +9,7 @@ use super::super::*;
 use super::witness::Witness;
 use crate::config::{AppSpec, Backoff, Command, Protocol};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
-use crate::machine::worker::{Identity, Notice, Question, Said, WorkerAction};
+use crate::machine::worker::{Identity, Notice, Question, WorkerAction, WorkerReport};
 
 /// How a process behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl Stage {
             self.happens(id, WorkerInput::SaidCapable { resume: self.can_resume });
             self.happens(id, WorkerInput::Connected);
             if manner != Manner::Dawdles {
-                self.happens(id, WorkerInput::from(Said::Started));
+                self.happens(id, WorkerInput::from(WorkerReport::Started));
             }
         }
     }
@@ -207,10 +207,12 @@ impl Stage {
             (_, WorkerAction::Signal { signal } | WorkerAction::SignalMain { signal }) => {
                 self.ends_with(id, killed(*signal))
             }
-            (_, WorkerAction::SendStop { .. }) => self.happens(id, WorkerInput::from(Said::Stopped)),
-            (_, WorkerAction::SendResume { .. }) => self.happens(id, WorkerInput::from(Said::Started)),
+            (_, WorkerAction::SendStop { .. }) => self.happens(id, WorkerInput::from(WorkerReport::Stopped)),
+            (_, WorkerAction::SendResume { .. }) => {
+                self.happens(id, WorkerInput::from(WorkerReport::Started))
+            }
             (_, WorkerAction::SendQuit { .. }) => {
-                self.happens(id, WorkerInput::from(Said::ShutDown));
+                self.happens(id, WorkerInput::from(WorkerReport::ShutDown));
                 self.ends_with(id, ExitStatus::Code(0));
             }
             _ => {}

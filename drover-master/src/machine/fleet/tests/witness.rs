@@ -7,7 +7,7 @@ use super::super::*;
 use crate::config::Protocol;
 use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::WorkerAction;
-use crate::machine::worker::{Identity, State};
+use crate::machine::worker::{Identity, WorkerState};
 
 /// What somebody waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Witness {
             assert!(starting <= fleet.current.spec.start.parallel.get() as usize, "{starting} start at once");
         }
         for worker in fleet.workers() {
-            let stays = matches!(worker.state(), State::Initialized { .. } | State::Started);
+            let stays = matches!(worker.state(), WorkerState::Initialized { .. } | WorkerState::Started);
             let must_move = !stays && !worker.is_resting();
             let stuck = self.unkillable.contains(&worker.identity().id);
             // The dead wait for nothing but their exit, which always comes.

@@ -6,13 +6,14 @@ use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
 
 #[test]
 fn a_graceful_life_asks_drains_and_ends_normally() {
-    let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, said(Said::Started)]);
+    let life =
+        Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, said(WorkerReport::Started)]);
     assert_eq!(life.worker.phase(), Phase::Started);
     let life = life.feed([shutdown()]);
     assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);
-    let life = life.feed([said(Said::Stopped)]);
+    let life = life.feed([said(WorkerReport::Stopped)]);
     assert_eq!(life.done, [WorkerAction::SendQuit { deadline: Duration::from_secs(5) }]);
-    let life = life.feed([said(Said::ShutDown)]);
+    let life = life.feed([said(WorkerReport::ShutDown)]);
     assert_eq!(life.exit(ExitStatus::Code(0)), (ExitReason::NormalExit, Phase::ShutDown));
 }
 
@@ -58,7 +59,7 @@ fn a_worker_that_ignores_every_request_climbs_all_three_rungs_once() {
     let life = Life::new(Protocol::Drover).feed([
         spawned(),
         WorkerInput::Connected,
-        said(Said::Started),
+        said(WorkerReport::Started),
         shutdown(),
     ]);
     let life = life.overtaken();
@@ -133,7 +134,7 @@ fn an_end_that_was_asked_for_before_the_process_was_there_is_carried_out_once_it
 
 #[test]
 fn a_worker_that_comes_back_while_stopping_is_told_again() {
-    let started = [spawned(), WorkerInput::Connected, said(Said::Started)];
+    let started = [spawned(), WorkerInput::Connected, said(WorkerReport::Started)];
     let life = Life::new(Protocol::Drover).feed(started).feed([shutdown(), WorkerInput::Disconnected]);
     let life = life.feed([WorkerInput::Connected]);
     assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);

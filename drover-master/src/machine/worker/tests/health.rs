@@ -31,7 +31,7 @@ impl Asked {
         let mut asked = Self::new(Protocol::Drover, health, 1);
         asked.feed(WorkerInput::Spawned { pid: 4711 });
         asked.feed(WorkerInput::Connected);
-        asked.feed(WorkerInput::from(Said::Started));
+        asked.feed(WorkerInput::from(WorkerReport::Started));
         asked
     }
 
@@ -109,7 +109,7 @@ fn a_worker_that_fails_its_liveness_so_often_in_a_row_is_ended_with_the_last_rea
     assert!(asked.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", asked.done);
     let status = ExitStatus::Signal { number: libc::SIGTERM, core_dumped: false };
     asked.feed(WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() });
-    let State::Exited { exit: Exit { reason, detail, .. }, as_wished } = asked.worker.state() else {
+    let WorkerState::Exited { exit: Exit { reason, detail, .. }, as_wished } = asked.worker.state() else {
         panic!()
     };
     let cause = KillCause::Unhealthy;
@@ -144,11 +144,11 @@ const RELOAD: ReloadSignal = ReloadSignal { signal: libc::SIGHUP, waits: true };
 #[test]
 fn one_that_notifies_is_ready_when_it_has_said_so_and_passed_and_is_watched_from_then_on() {
     let mut asked = notified(readiness(3, 1));
-    assert_eq!((asked.worker.state(), asked.worker.watchdog.due()), (&State::Checking, None));
+    assert_eq!((asked.worker.state(), asked.worker.watchdog.due()), (&WorkerState::Checking, None));
     let by_start = asked.worker.deadline();
     for notice in [Notice::Ready, Notice::KeepAlive, Notice::Extend { by: Duration::from_secs(100) }] {
         asked.feed(WorkerInput::Notified(notice));
-        assert_eq!((asked.worker.state(), asked.done.len()), (&State::Checking, 0));
+        assert_eq!((asked.worker.state(), asked.done.len()), (&WorkerState::Checking, 0));
     }
     assert!(asked.worker.deadline() > by_start, "it may ask for more time");
     asked.tried(None);
@@ -186,18 +186,18 @@ fn a_worker_whose_readiness_never_passes_has_missed_its_start_deadline_for_that_
         asked.feed(WorkerInput::Spawned { pid: 4711 });
         asked.feed(WorkerInput::Connected);
         if protocol == Protocol::Drover {
-            asked.feed(WorkerInput::from(Said::Started));
+            asked.feed(WorkerInput::from(WorkerReport::Started));
         } else {
             asked.now = asked.worker.deadline().unwrap();
             asked.feed(WorkerInput::DeadlinePassed);
         }
-        assert_eq!(*asked.worker.state(), State::Checking);
+        assert_eq!(*asked.worker.state(), WorkerState::Checking);
         asked.tried(Some("GET / answered 503"));
         asked.now = asked.worker.deadline().unwrap();
         asked.feed(WorkerInput::DeadlinePassed);
         let status = ExitStatus::Signal { number: libc::SIGTERM, core_dumped: false };
         asked.feed(WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() });
-        let State::Exited { exit, .. } = asked.worker.state() else { panic!() };
+        let WorkerState::Exited { exit, .. } = asked.worker.state() else { panic!() };
         let reason = ExitReason::KilledByMaster { cause: KillCause::StartDeadline, status };
         assert_eq!(
             (exit.reason, exit.detail.as_deref()),
@@ -304,10 +304,10 @@ fn a_worker_that_rested_while_it_was_unready_is_asked_anew_when_it_serves_again(
     assert!(!asked.worker.is_ready());
     asked.feed(WorkerInput::SaidCapable { resume: true });
     asked.feed(WorkerInput::SuspendAsked);
-    asked.feed(WorkerInput::from(Said::Stopped));
+    asked.feed(WorkerInput::from(WorkerReport::Stopped));
     assert_eq!((asked.worker.phase(), asked.worker.unready()), (Phase::Stopped, None));
     asked.feed(WorkerInput::ResumeAsked);
-    asked.feed(WorkerInput::from(Said::Started));
+    asked.feed(WorkerInput::from(WorkerReport::Started));
     assert!(asked.worker.is_ready() && asked.worker.next_try().is_some());
 }
 
@@ -325,7 +325,9 @@ fn a_oneshot_is_asked_nothing_and_both_questions_have_their_own_numbers() {
     let both = HealthPolicy { liveness: Some(check(3, 1)), readiness: Some(check(3, 1)) };
     let mut oneshot = Asked::new(Protocol::Drover, both.clone(), 1);
     Arc::get_mut(&mut oneshot.worker.spec).unwrap().kind = Kind::Oneshot;
-    for input in [WorkerInput::Spawned { pid: 1 }, WorkerInput::Connected, WorkerInput::from(Said::Started)] {
+    for input in
+        [WorkerInput::Spawned { pid: 1 }, WorkerInput::Connected, WorkerInput::from(WorkerReport::Started)]
+    {
         oneshot.feed(input);
     }
     assert_eq!((oneshot.worker.phase(), oneshot.worker.next_try()), (Phase::Started, None));

@@ -14,7 +14,7 @@ fn a_worker_that_answers_its_heartbeats_is_left_in_peace() {
     for _ in 0..100 {
         life = life.overtaken();
         assert!(pinged(&life));
-        life = life.feed([said(Said::Pong)]);
+        life = life.feed([said(WorkerReport::Pong)]);
     }
     assert_eq!(life.worker.phase(), Phase::Started);
 }
@@ -23,7 +23,11 @@ fn a_worker_that_answers_its_heartbeats_is_left_in_peace() {
 fn whatever_a_worker_says_counts_as_a_sign_of_life() {
     let mut life = started();
     for _ in 0..10 {
-        life = life.overtaken().feed([said(Said::Status { text: String::new(), in_flight: 1, requests: 0 })]);
+        life = life.overtaken().feed([said(WorkerReport::Status {
+            text: String::new(),
+            in_flight: 1,
+            requests: 0,
+        })]);
     }
     assert_eq!(life.worker.phase(), Phase::Started);
 }

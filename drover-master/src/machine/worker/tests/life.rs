@@ -82,7 +82,9 @@ impl Life {
     pub(super) fn exit(self, status: ExitStatus) -> (ExitReason, Phase) {
         let life =
             self.feed([WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() }]);
-        let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
+        let WorkerState::Exited { exit, .. } = life.worker.state() else {
+            panic!("{:?}", life.worker.state())
+        };
         (exit.reason, life.worker.phase())
     }
 }
@@ -95,7 +97,7 @@ pub(super) fn spawned() -> WorkerInput {
     WorkerInput::Spawned { pid: 4711 }
 }
 
-pub(super) fn said(said: Said) -> WorkerInput {
+pub(super) fn said(said: WorkerReport) -> WorkerInput {
     said.into()
 }
 
@@ -124,7 +126,7 @@ pub(super) fn exited() -> WorkerInput {
 }
 
 pub(super) fn started() -> Life {
-    Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, said(Said::Started)])
+    Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected, said(WorkerReport::Started)])
 }
 
 /// A plain worker that is asked from outside.
@@ -145,7 +147,7 @@ pub(super) fn checking() -> Life {
     check.probe.interval = Duration::from_millis(100);
     Arc::get_mut(&mut life.worker.spec).unwrap().health =
         HealthPolicy { liveness: Some(check.clone()), readiness: Some(check) };
-    life.feed([spawned(), WorkerInput::Connected, said(Said::Started)]).tried()
+    life.feed([spawned(), WorkerInput::Connected, said(WorkerReport::Started)]).tried()
 }
 
 /// The same once it is ready, and was asked both questions: try 2 or 3.
@@ -196,7 +198,7 @@ pub(super) fn suspending() -> Life {
 
 /// A worker that rests.
 pub(super) fn resting() -> Life {
-    suspending().feed([said(Said::Stopped)])
+    suspending().feed([said(WorkerReport::Stopped)])
 }
 
 /// A worker that was told to take work again.
@@ -238,7 +240,7 @@ pub(super) fn reloading(waits: bool) -> Life {
 pub(super) fn lives() -> Vec<(&'static str, Life)> {
     let life = || Life::new(Protocol::Drover);
     let linked = || life().feed([spawned(), WorkerInput::Connected]);
-    let started = || linked().feed([said(Said::Started)]);
+    let started = || linked().feed([said(WorkerReport::Started)]);
     vec![
         ("initialized", life()),
         ("starting", life().feed([spawned()])),
@@ -260,7 +262,7 @@ pub(super) fn lives() -> Vec<(&'static str, Life)> {
         ("notify, reloading", reloading(true)),
         ("notify, leaving", noticed(notifying(), Notice::Stopping)),
         ("stopping", started().feed([shutdown()])),
-        ("asked", started().feed([shutdown(), said(Said::Stopped)])),
+        ("asked", started().feed([shutdown(), said(WorkerReport::Stopped)])),
         ("terminated", started().feed([hurry()])),
         ("killed", started().feed([kill()])),
         ("exited", started().feed([kill(), exited()])),

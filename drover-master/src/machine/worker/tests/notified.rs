@@ -27,7 +27,7 @@ fn a_worker_is_ready_when_it_says_so_and_ended_when_it_does_not_in_time() {
         usage: crate::machine::exit::Usage::default(),
         stderr_tail: Vec::new(),
     }]);
-    let State::Exited { exit, .. } = late.worker.state() else { panic!("{:?}", late.worker.state()) };
+    let WorkerState::Exited { exit, .. } = late.worker.state() else { panic!("{:?}", late.worker.state()) };
     assert_eq!(exit.to_string(), "was ended by SIGTERM: it was not ready in time: it hung up");
 }
 
@@ -119,11 +119,13 @@ fn a_worker_of_the_protocol_feeds_its_watchdog_by_progress_and_by_nothing_else()
     let life = || {
         let mut spec = AppSpec::new("app", crate::config::Command::new("app"));
         (spec.watchdog, spec.heartbeat) = (Some(TEN), None);
-        let mut life = Life::of(&spec).feed([spawned(), WorkerInput::Connected, Said::Started.into()]);
+        let mut life =
+            Life::of(&spec).feed([spawned(), WorkerInput::Connected, WorkerReport::Started.into()]);
         life.now += Duration::from_secs(9);
         life
     };
-    for (said, phase) in [(Said::Progress, Phase::Started), (Said::Pong, Phase::ShuttingDown)] {
+    for (said, phase) in [(WorkerReport::Progress, Phase::Started), (WorkerReport::Pong, Phase::ShuttingDown)]
+    {
         let mut life = life().feed([said.into()]);
         life.now += Duration::from_secs(1);
         assert_eq!(life.feed([WorkerInput::DeadlinePassed]).worker.phase(), phase);
@@ -195,7 +197,7 @@ fn a_worker_that_leaves_does_not_reload_any_more() {
 fn what_a_worker_told_of_what_went_wrong_is_shown_with_its_exit() {
     let life = noticed(noticed(ready(), Notice::Errno { errno: 13 }), Notice::ExitStatus { code: 4 });
     let life = life.feed([exited()]);
-    let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
+    let WorkerState::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
     let shown = "exited with code 1 while ready: it told of errno 13 (Permission denied) and exit status 4";
     assert_eq!(exit.to_string(), shown);
 }

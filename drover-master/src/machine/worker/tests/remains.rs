@@ -17,7 +17,7 @@ fn serving(protocol: Protocol, to: StopTo) -> Life {
     match protocol {
         Protocol::None => life.overtaken(),
         Protocol::Notify => life.feed([WorkerInput::Notified(Notice::Ready)]),
-        Protocol::Drover => life.feed([WorkerInput::Connected, Said::Started.into()]),
+        Protocol::Drover => life.feed([WorkerInput::Connected, WorkerReport::Started.into()]),
     }
 }
 
@@ -65,7 +65,7 @@ fn what_is_left_after_an_end_that_was_asked_for_is_told_and_has_the_rest_of_the_
         let until = life.now + Duration::from_secs(20);
         life.now += Duration::from_secs(3);
         if protocol == Protocol::Drover {
-            life = life.feed([Said::Stopped.into()]);
+            life = life.feed([WorkerReport::Stopped.into()]);
         }
         let life = life.feed([died(0), found()]);
         assert_eq!(life.worker.deadline(), Some(until), "{protocol:?}");
@@ -164,7 +164,7 @@ fn what_a_crashed_worker_said_before_its_end_counts_though_it_comes_after_the_ne
     let life = {
         let mut spec = AppSpec::new("app", Command::new("app"));
         spec.protocol = Protocol::Drover;
-        Life::of(&spec).feed([spawned(), WorkerInput::Connected, died(7), Said::Started.into()])
+        Life::of(&spec).feed([spawned(), WorkerInput::Connected, died(7), WorkerReport::Started.into()])
     };
     let exit = ended(life, ExitStatus::Code(7));
     assert_eq!((exit.reason, exit.during), (ExitReason::AbnormalExit { code: 7 }, Phase::Started));

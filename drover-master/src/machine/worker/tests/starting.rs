@@ -37,7 +37,9 @@ fn why_a_probe_failed_is_evidence_of_a_start_that_took_too_long_and_of_no_other_
         (ready(), exited(), "exited with code 1 while ready"),
     ] {
         let life = life.feed([end]);
-        let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
+        let WorkerState::Exited { exit, .. } = life.worker.state() else {
+            panic!("{:?}", life.worker.state())
+        };
         assert_eq!(exit.to_string(), sentence);
     }
 }
@@ -53,7 +55,9 @@ fn a_process_that_never_comes_to_be_is_given_up_and_sooner_by_force() {
         let start = life.now;
         let life = life.feed(input).overtaken();
         assert_eq!(life.now - start, within);
-        let State::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
+        let WorkerState::Exited { exit, .. } = life.worker.state() else {
+            panic!("{:?}", life.worker.state())
+        };
         assert_eq!(exit.reason, ExitReason::SpawnFailed { step: SpawnStep::Prepare, errno: libc::ETIMEDOUT });
     }
 }
@@ -80,7 +84,9 @@ fn a_process_that_is_stopped_by_a_signal_is_not_ready_until_it_goes_on() {
         life = life.overtaken();
     }
     assert_eq!(life.now - began, life.worker.spec.start.timeout, "a stopped process has the time to start");
-    let State::Exited { exit, .. } = life.feed([exited()]).worker.state().clone() else { panic!("it ended") };
+    let WorkerState::Exited { exit, .. } = life.feed([exited()]).worker.state().clone() else {
+        panic!("it ended")
+    };
     assert!(exit.detail.is_some_and(|detail| detail.contains("stopped by SIGTTIN")));
 }
 
@@ -96,17 +102,17 @@ fn leaving_with_code_0_before_it_was_ready_is_a_failure_of_a_protocol_worker_onl
 fn an_extension_moves_the_deadline_within_its_maximum_and_never_back() {
     let life = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected]);
     let (now, start) = (life.now, life.worker.spec.start.clone());
-    let life = life.feed([said(Said::Extend { by: Duration::from_secs(1) })]);
+    let life = life.feed([said(WorkerReport::Extend { by: Duration::from_secs(1) })]);
     assert_eq!(life.worker.deadline(), Some(now + start.timeout));
-    let life = life.feed([said(Said::Extend { by: Duration::from_secs(60) })]);
+    let life = life.feed([said(WorkerReport::Extend { by: Duration::from_secs(60) })]);
     assert_eq!(life.worker.deadline(), Some(now + Duration::from_secs(60)));
-    let life = life.feed([said(Said::Extend { by: Duration::MAX })]);
+    let life = life.feed([said(WorkerReport::Extend { by: Duration::MAX })]);
     assert_eq!(life.worker.deadline(), Some(now + start.max_timeout));
 }
 
 #[test]
 fn a_worker_that_is_ready_before_the_news_of_its_process_comes_is_ready_with_that_news() {
-    let ready = || Life::new(Protocol::Drover).feed([WorkerInput::Connected, said(Said::Started)]);
+    let ready = || Life::new(Protocol::Drover).feed([WorkerInput::Connected, said(WorkerReport::Started)]);
     let life = ready().feed([spawned()]);
     assert_eq!(life.worker.phase(), Phase::Started);
     let life = ready().feed([WorkerInput::Disconnected, spawned()]);
@@ -135,7 +141,7 @@ fn what_a_worker_said_before_it_died_still_counts() {
         WorkerInput::Connected,
         WorkerInput::Died { status: ExitStatus::Code(1) },
     ]);
-    let life = life.feed([said(Said::Started)]);
+    let life = life.feed([said(WorkerReport::Started)]);
     assert_eq!(life.worker.phase(), Phase::Started);
     // What it left behind is not waited for longer because of that.
     assert_eq!(life.overtaken().done, [WorkerAction::AbandonRest]);
@@ -153,7 +159,7 @@ fn a_timeout_that_is_meant_as_never_does_not_overflow_the_clock() {
         max_timeout: Duration::MAX,
         ..spec.stop.clone()
     };
-    let life = life.feed([spawned(), WorkerInput::Connected, said(Said::Started), shutdown()]);
-    let life = life.feed([said(Said::Stopped), hurry()]);
+    let life = life.feed([spawned(), WorkerInput::Connected, said(WorkerReport::Started), shutdown()]);
+    let life = life.feed([said(WorkerReport::Stopped), hurry()]);
     assert!(life.worker.deadline().unwrap() > life.now);
 }

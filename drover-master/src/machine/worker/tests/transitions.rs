@@ -26,15 +26,15 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("ReadinessFailed", answered(Question::Readiness, Some("GET / answered 500"))),
         ("QueueEmptied", WorkerInput::QueueEmptied),
         ("Died", WorkerInput::Died { status: ExitStatus::Code(1) }),
-        ("SaidStarted", said(Said::Started)),
-        ("SaidStopped", said(Said::Stopped)),
-        ("SaidShutDown", said(Said::ShutDown)),
-        ("SaidPong", said(Said::Pong)),
-        ("SaidStray", said(Said::Stray)),
-        ("SaidFailed", said(Said::Failed { asked: 1, why: "why".into() })),
-        ("SaidProgress", said(Said::Progress)),
-        ("SaidExtend", said(Said::Extend { by: Duration::from_secs(1) })),
-        ("SaidStatus", said(Said::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
+        ("SaidStarted", said(WorkerReport::Started)),
+        ("SaidStopped", said(WorkerReport::Stopped)),
+        ("SaidShutDown", said(WorkerReport::ShutDown)),
+        ("SaidPong", said(WorkerReport::Pong)),
+        ("SaidStray", said(WorkerReport::Stray)),
+        ("SaidFailed", said(WorkerReport::Failed { asked: 1, why: "why".into() })),
+        ("SaidProgress", said(WorkerReport::Progress)),
+        ("SaidExtend", said(WorkerReport::Extend { by: Duration::from_secs(1) })),
+        ("SaidStatus", said(WorkerReport::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
         ("NoticedReady", WorkerInput::Notified(Notice::Ready)),
         ("NoticedReloading", WorkerInput::Notified(Notice::Reloading { since: None })),
         ("NoticedStopping", WorkerInput::Notified(Notice::Stopping)),
@@ -77,19 +77,19 @@ fn every_state_meets_every_input() {
             }
             let life = life.feed([input]);
             let link = match life.worker.link {
-                Link::Up => "",
-                Link::Never => ", no link",
-                Link::Lost => ", link lost",
+                LinkState::Up => "",
+                LinkState::Never => ", no link",
+                LinkState::Lost => ", link lost",
             };
             let rung = match life.worker.state() {
-                State::ShuttingDown { rung } => format!("({rung:?})"),
-                State::Initialized { doomed: Some(rung) } => format!("(doomed {rung:?})"),
+                WorkerState::ShuttingDown { rung } => format!("({rung:?})"),
+                WorkerState::Initialized { doomed: Some(rung) } => format!("(doomed {rung:?})"),
                 _ => String::new(),
             };
             let deadline =
                 life.worker.deadline.map_or_else(String::new, |(kind, _)| format!(" until {kind:?}"));
             let phase = life.worker.phase().name();
-            let checking = if *life.worker.state() == State::Checking { "(Checking)" } else { "" };
+            let checking = if *life.worker.state() == WorkerState::Checking { "(Checking)" } else { "" };
             let unready = if life.worker.unready().is_some() { ", unready" } else { "" };
             write!(table, "{name} + {input_name}: {phase}{checking}{rung}{link}{unready}{deadline}").unwrap();
             writeln!(table, "{}", life.done.iter().map(|a| format!(" → {a:?}")).collect::<String>()).unwrap();

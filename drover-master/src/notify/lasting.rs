@@ -26,15 +26,15 @@ const TRIES: usize = 3;
 
 /// Sockets by their names.
 #[derive(Debug)]
-pub(super) struct Kept {
-    held: Mutex<Held>,
+pub(super) struct LastingSockets {
+    held: Mutex<SocketDirectory>,
     teller: Teller,
 }
 
 #[derive(Debug)]
-struct Held {
+struct SocketDirectory {
     directory: Directory,
-    sockets: HashMap<OsString, Socket>,
+    sockets: HashMap<OsString, NotifySocket>,
     /// Why they could not be made again, as it was told.
     fault: Option<String>,
     /// The news that the owner could not be told yet.
@@ -42,7 +42,7 @@ struct Held {
 }
 
 #[derive(Debug)]
-struct Socket {
+struct NotifySocket {
     /// The number of its file.
     file: u64,
     /// Whose it is, if not the master's.
@@ -51,13 +51,13 @@ struct Socket {
     fresh: mpsc::Sender<OwnedFd>,
 }
 
-impl Kept {
+impl LastingSockets {
     pub(super) fn new(directory: Directory, teller: Teller) -> Self {
-        let held = Held { directory, sockets: HashMap::new(), fault: None, untold: None };
+        let held = SocketDirectory { directory, sockets: HashMap::new(), fault: None, untold: None };
         Self { held: Mutex::new(held), teller }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, SocketDirectory> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -81,7 +81,7 @@ impl Kept {
         }
         let (fd, file) = made.map_err(|source| DirectoryError::Io { path: path.clone(), source })?;
         let (fresh, renewed) = mpsc::channel(1);
-        held.sockets.insert(name.into(), Socket { file, owner, fresh });
+        held.sockets.insert(name.into(), NotifySocket { file, owner, fresh });
         Ok((fd, path, renewed))
     }
 
@@ -95,11 +95,11 @@ impl Kept {
     }
 }
 
-impl Held {
+impl SocketDirectory {
     /// The sockets that are not where they were made.
     fn lost(&self) -> Vec<OsString> {
         let found = listed(self.directory.path()).unwrap_or_default();
-        let is_lost = |(name, socket): &(&OsString, &Socket)| found.get(*name) != Some(&socket.file);
+        let is_lost = |(name, socket): &(&OsString, &NotifySocket)| found.get(*name) != Some(&socket.file);
         self.sockets.iter().filter(is_lost).map(|(name, _)| name.clone()).collect()
     }
 
@@ -134,7 +134,7 @@ impl Held {
     }
 }
 
-impl Lasting for Kept {
+impl Lasting for LastingSockets {
     fn files(&self) -> Vec<PathBuf> {
         vec![self.held().directory.path().to_owned()]
     }

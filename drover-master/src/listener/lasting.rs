@@ -11,26 +11,26 @@ use crate::upkeep::{Lasting, Teller, UpkeepNews};
 
 /// The listener, and what was told of it.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct LastingListener {
     listener: Arc<Listener>,
     teller: Teller,
-    told: Mutex<Told>,
+    told: Mutex<LastReport>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct LastReport {
     socket: Arc<OwnedFd>,
     fault: Option<String>,
 }
 
-impl Kept {
+impl LastingListener {
     pub(super) fn new(listener: Arc<Listener>, teller: Teller) -> Self {
-        let told = Mutex::new(Told { socket: listener.socket(), fault: None });
+        let told = Mutex::new(LastReport { socket: listener.socket(), fault: None });
         Self { listener, teller, told }
     }
 }
 
-impl Lasting for Kept {
+impl Lasting for LastingListener {
     fn files(&self) -> Vec<PathBuf> {
         self.listener.files()
     }
