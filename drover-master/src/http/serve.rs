@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::guard::{self, Sender};
 use super::history::History;
-use super::metrics::{self, Counts, Measured};
+use super::metrics::{self, Counts, Measured, TextForm};
 use super::reply::{Reply, json, refusal, reply};
 use super::route::{Route, route};
 use super::spec::AdminSpec;
@@ -80,7 +80,7 @@ async fn answer(admin: &Arc<Admin>, request: &Request<Incoming>) -> Result<Reply
         Route::Page => page::reply(),
         Route::Live => health::live(),
         Route::Ready => health::ready(&admin.snapshots()),
-        Route::Metrics => measure(admin).await,
+        Route::Metrics => measure(admin, TextForm::of(text(headers, header::ACCEPT))).await,
         Route::Status => json(StatusCode::OK, stable::status(&status_of(&admin.supervisor))),
         Route::History => {
             json(StatusCode::OK, admin.history.lock().unwrap_or_else(PoisonError::into_inner).json())
@@ -105,7 +105,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     only.to_str().ok()
 }
 
-async fn measure(admin: &Arc<Admin>) -> Reply {
+async fn measure(admin: &Arc<Admin>, form: TextForm) -> Reply {
     let admin = Arc::clone(admin);
     // Reading a thousand processes takes 10 ms, writing the text a few more: not on the thread that supervises.
     let measured = tokio::task::spawn_blocking(move || {
@@ -114,10 +114,10 @@ async fn measure(admin: &Arc<Admin>) -> Reply {
         let usage: HashMap<u32, Usage> = usage_of(workers.filter_map(|worker| worker.pid));
         let uptime = admin.supervisor.uptime(tokio::time::Instant::now().into_std());
         let mut counts = admin.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::text(Measured { counts: &mut counts, snapshots, usage, uptime })
+        metrics::text(form, Measured { counts: &mut counts, snapshots, usage, uptime })
     });
     match measured.await {
-        Ok(Ok(text)) => reply(StatusCode::OK, metrics::CONTENT_TYPE, text),
+        Ok(Ok(text)) => reply(StatusCode::OK, form.content_type(), text),
         _ => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"),
     }
 }

@@ -71,7 +71,7 @@ async fn every_path_answers_what_it_is_for() {
     let served = Served::local().await;
     for (path, kind, part) in [
         ("/", "text/html", "<title>Drover</title>"),
-        ("/metrics", "application/openmetrics-text", "drover_workers_ready{app=\"web\"} 2"),
+        ("/metrics", "text/plain; version=0.0.4", "drover_workers_ready{app=\"web\"} 2"),
         ("/livez", "text/plain", "live"),
         ("/readyz", "text/plain", "ready"),
         ("/api/status", "application/json", r#""name":"web""#),

@@ -16,4 +16,4 @@ mod tests;
 mod text;
 
 pub(super) use count::Counts;
-pub(super) use text::{CONTENT_TYPE, Measured, text};
+pub(super) use text::{Measured, TextForm, text};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Counts, Measured, text};
+use super::{Counts, Measured, TextForm, text};
 use crate::config::AppSpec;
 use crate::handle::{Event, Occurrence, Snapshot};
 use crate::http::usage::Usage;
@@ -68,11 +68,20 @@ impl Web {
         self.worker(slot, id, Phase::ShutDown, EventKind::Exited { exit })
     }
 
+    /// The older form.
+    fn prometheus(&mut self) -> String {
+        let (snapshots, usage) = (vec![snapshot("web")], HashMap::new());
+        let measured = Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::ZERO };
+        text(TextForm::Prometheus, measured).unwrap()
+    }
+
     /// The text, with one worker whose process has used this much.
     fn text(&mut self, cpu: Duration) -> String {
         let snapshots = vec![snapshot("web")];
         let usage = HashMap::from([(1001, Usage { cpu, resident: 4096 })]);
-        text(Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::from_secs(7) }).unwrap()
+        let measured =
+            Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::from_secs(7) };
+        text(TextForm::OpenMetrics, measured).unwrap()
     }
 }
 
@@ -198,12 +207,24 @@ fn the_text_is_open_metrics_and_an_app_that_is_gone_has_no_series() {
     ] {
         assert!(text.contains(&format!("\n{series}")), "{series}\n{text}");
     }
+    assert!(!web.prometheus().contains("# EOF"));
     let measured = Measured {
         counts: &mut web.counts,
         snapshots: vec![snapshot("mail")],
         usage: HashMap::new(),
         uptime: Duration::ZERO,
     };
-    let text = super::text(measured).unwrap();
+    let text = super::text(TextForm::OpenMetrics, measured).unwrap();
     assert!(!text.contains(r#"app="web""#), "{text}");
+}
+
+#[test]
+fn a_scraper_gets_the_form_that_it_asks_for() {
+    for (accept, expected) in [
+        (None, TextForm::Prometheus),
+        (Some("*/*"), TextForm::Prometheus),
+        (Some("application/openmetrics-text;version=1.0.0,text/plain;q=0.5"), TextForm::OpenMetrics),
+    ] {
+        assert_eq!(TextForm::of(accept), expected, "{accept:?}");
+    }
 }

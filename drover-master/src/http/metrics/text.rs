@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{prometheus_text, text as open_metrics};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -19,8 +19,31 @@ use crate::http::usage::Usage;
 use crate::machine::fleet::WorkerStatus;
 use crate::machine::phase::Phase;
 
-/// As OpenMetrics 1.0 has it.
-pub(in crate::http) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The two forms that scrapers read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum TextForm {
+    /// OpenMetrics 1.0, for those who ask for it.
+    OpenMetrics,
+    /// The older one of Prometheus, which every tool reads.
+    Prometheus,
+}
+
+impl TextForm {
+    /// What a scraper accepts that says this in `Accept`.
+    pub(in crate::http) fn of(accept: Option<&str>) -> Self {
+        match accept {
+            Some(accept) if accept.contains("application/openmetrics-text") => Self::OpenMetrics,
+            _ => Self::Prometheus,
+        }
+    }
+
+    pub(in crate::http) const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
 
 /// All that is known at one moment.
 #[derive(Debug)]
@@ -32,7 +55,7 @@ pub(in crate::http) struct Measured<'m> {
 }
 
 /// The text that a scraper gets.
-pub(in crate::http) fn text(measured: Measured<'_>) -> Result<String, fmt::Error> {
+pub(in crate::http) fn text(form: TextForm, measured: Measured<'_>) -> Result<String, fmt::Error> {
     let Measured { counts, snapshots, usage, uptime } = measured;
     counts.retain(|app| snapshots.iter().any(|shot| *shot.app == *app));
     let rows = snapshots.iter().flat_map(|shot| shot.workers.iter().map(move |worker| (shot, worker)));
@@ -48,7 +71,10 @@ pub(in crate::http) fn text(measured: Measured<'_>) -> Result<String, fmt::Error
     let mut registry = Registry::default();
     registry.register_collector(Box::new(sheet));
     let mut text = String::new();
-    encode(&mut text, &registry)?;
+    match form {
+        TextForm::OpenMetrics => open_metrics::encode(&mut text, &registry)?,
+        TextForm::Prometheus => prometheus_text::encode(&mut text, &registry)?,
+    }
     Ok(text)
 }
 
@@ -232,6 +258,13 @@ impl Sheet {
                 Ok(())
             },
         )?;
+        let (name, help) = ("drover_app_operation", "1 for what is under way in the app, such as a reload.");
+        family(encoder, name, help, None, MetricType::Gauge, |metric| {
+            let mut busy = self.snapshots.iter().filter_map(|shot| Some((shot, shot.status.operation?)));
+            busy.try_for_each(|(shot, operation)| {
+                gauge(metric, &[("app", &*shot.app), ("operation", operation)], 1)
+            })
+        })?;
         family(
             encoder,
             "drover_workers",
