@@ -82,7 +82,7 @@ impl Nginx {
         let nginx = Self { child, addr };
         until("nginx", || (get(&nginx.addr, "/ops/drover/livez").0 == 200).then_some(()));
         // A page from elsewhere is refused behind it, too.
-        let foreign = "GET /ops/drover/api/status HTTP/1.0\r\nOrigin: http://evil.example.org\r\nX:";
+        let foreign = "GET /ops/drover/api/status\nOrigin: http://evil.example.org\r\n";
         assert_eq!(ask(&nginx.addr, foreign, "").0, 403);
         Some(nginx)
     }

@@ -5,7 +5,7 @@ mod prometheus;
 mod webdriver;
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -118,17 +118,39 @@ fn get(addr: &str, path: &str) -> (u16, String) {
 
 /// The same, of any request.
 fn ask(addr: &str, line: &str, body: &str) -> (u16, String) {
-    let Ok(mut stream) = TcpStream::connect(addr) else { return (0, String::new()) };
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    answer(addr, line, body).unwrap_or_default()
+}
+
+/// None: nobody is there, or it went before it had answered.
+fn answer(addr: &str, line: &str, body: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(addr).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let (target, more) = line.split_once('\n').unwrap_or((line, ""));
     let length = body.len();
-    let head = format!("{line} HTTP/1.0\r\nHost: {addr}\r\nContent-Length: {length}\r\n\r\n{body}");
-    stream.write_all(head.as_bytes()).unwrap();
+    let head = format!(
+        "{target} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n{more}Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut reader = BufReader::new(stream);
+    let (mut first, mut length) = (String::new(), None);
+    reader.read_line(&mut first).ok()?;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        assert!(
+            !name.eq_ignore_ascii_case("transfer-encoding"),
+            "an answer in pieces is not read here: {value}"
+        );
+        if name.eq_ignore_ascii_case("content-length") {
+            length = value.trim().parse::<u64>().ok();
+        }
+    }
     let mut answer = Vec::new();
-    // Whoever closes with an error has answered before.
-    let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    (status, answer.split_once("\r\n\r\n").map_or_else(String::new, |(_, body)| body.to_owned()))
+    // Not every server closes when it was asked to.
+    reader.take(length.unwrap_or(u64::MAX)).read_to_end(&mut answer).ok()?;
+    let status = first.split(' ').nth(1)?.parse().ok()?;
+    Some((status, String::from_utf8_lossy(&answer).into_owned()))
 }
 
 /// Where a program is; none says SKIPPED, which the gate does not accept.
