@@ -51,6 +51,7 @@ mod bus;
 pub mod config;
 pub mod control;
 mod driver;
+mod feed;
 mod frames;
 mod handle;
 #[cfg(feature = "http")]

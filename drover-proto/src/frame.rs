@@ -61,7 +61,7 @@ impl FrameLimit {
             [a, b, c, 0, ..] if *a != 0 => {
                 Err(FrameError::LittleEndian { length: u32::from_le_bytes([*a, *b, *c, 0]) })
             }
-            [first, ..] if *first != 0 => Err(FrameError::NotAFrame { text: Quoted::new(received) }),
+            [first, ..] if *first != 0 => Err(FrameError::NotAFrame { text: Quote::new(received) }),
             [a, b, c, d, ..] => {
                 let length = u32::from_be_bytes([*a, *b, *c, *d]);
                 self.check_length(length as usize)?;
@@ -101,7 +101,7 @@ pub enum FrameError {
     #[error("not a frame but text: {text}")]
     NotAFrame {
         /// What was received, quoted.
-        text: Quoted,
+        text: Quote,
     },
     /// The bytes of the length are in the wrong order.
     #[error(
@@ -133,23 +133,23 @@ pub enum FrameError {
         /// What the protobuf decoder said.
         reason: String,
         /// The first bytes, quoted.
-        head: Quoted,
+        head: Quote,
     },
 }
 
 impl FrameError {
     /// The error of a whole frame, without its header, that is no message.
     pub(crate) fn undecodable(frame: &[u8], reason: &impl fmt::Display) -> Self {
-        Self::Undecodable { length: frame.len(), reason: reason.to_string(), head: Quoted::new(frame) }
+        Self::Undecodable { length: frame.len(), reason: reason.to_string(), head: Quote::new(frame) }
     }
 }
 
 /// Received bytes made readable: printable ASCII as it is, the rest escaped, cut after 48 bytes, or before anything that may be a
 /// part of a token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Quoted(String);
+pub struct Quote(String);
 
-impl Quoted {
+impl Quote {
     /// Quotes the beginning of `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
         let cut = &bytes[..bytes.len().min(QUOTED).min(token_in(bytes))];
@@ -170,13 +170,13 @@ fn token_in(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-impl fmt::Display for Quoted {
+impl fmt::Display for Quote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for Quoted {
+impl fmt::Debug for Quote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -198,11 +198,11 @@ mod tests {
         let token = "0123456789abcdef0123456789abcdef";
         for before in 0..QUOTED + 2 {
             let bytes = [&vec![b'-'; before][..], token.as_bytes(), b" and more"].concat();
-            let quoted = Quoted::new(&bytes).to_string();
+            let quoted = Quote::new(&bytes).to_string();
             assert!(!quoted.contains("0123"), "{quoted}");
             assert_eq!(quoted.matches('-').count(), before.min(QUOTED));
         }
-        assert_eq!(Quoted::new(b"cafe 1234567").to_string(), r#""cafe 1234567""#);
+        assert_eq!(Quote::new(b"cafe 1234567").to_string(), r#""cafe 1234567""#);
     }
 
     #[test]

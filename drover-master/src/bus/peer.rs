@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use drover_proto::bus::{Batch, Direction, Encoded, Mailbox, Outbound, OutboundBody, Refused};
+use drover_proto::bus::{Batch, Direction, EncodedFrame, Mailbox, Outbound, OutboundBody, Refused};
 use drover_proto::codec::encode_frame;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{ErrorCode, MasterFrame, master_frame};
@@ -75,7 +75,7 @@ impl Peer {
     /// read either.
     pub(crate) async fn answer(&self, frame: Bytes) {
         // Without the connection there is nobody to answer.
-        let _ = self.mailbox.push_answer(&Encoded::of_frame(frame)).await;
+        let _ = self.mailbox.push_answer(&EncodedFrame::of_frame(frame)).await;
     }
 
     /// Resolves when the answers that were not read yet leave room for another.
@@ -85,7 +85,7 @@ impl Peer {
 
     /// Puts in a small answer, whether there is room or not.
     pub(super) fn owe(&self, frame: Bytes) {
-        let _ = self.mailbox.push_owed(&Encoded::of_frame(frame));
+        let _ = self.mailbox.push_owed(&EncodedFrame::of_frame(frame));
     }
 
     /// Answers a request of this worker.

@@ -7,11 +7,10 @@
 //! the time wipes out its own history and no other.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
-use tokio::sync::watch;
-
+use crate::feed::{Feed, FeedReader};
 use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
@@ -74,40 +73,33 @@ impl Event {
 /// The log. A clone is the same log; several masters may write to one.
 #[derive(Debug, Clone)]
 pub struct EventLog {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    kept: Mutex<Kept>,
-    /// The number of the newest event.
-    newest: watch::Sender<u64>,
+    feed: Arc<Feed<Events>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Events {
     /// In the order of their numbers, with gaps where some were forgotten.
     events: VecDeque<Arc<Event>>,
     last_seq: u64,
     /// What of it is whose.
-    shares: HashMap<Arc<str>, Share>,
+    shares: HashMap<Arc<str>, LogShare>,
     /// The size of the last words in all of them.
     words: usize,
 }
 
 /// What one app has in the log.
 #[derive(Debug, Clone, Copy, Default)]
-struct Share {
+struct LogShare {
     events: usize,
     words: usize,
 }
 
-impl Kept {
+impl Events {
     fn push(&mut self, event: Arc<Event>) {
         let words = event.words();
         self.words += words;
         let share = self.shares.entry(Arc::clone(&event.app)).or_default();
-        *share = Share { events: share.events + 1, words: share.words + words };
+        *share = LogShare { events: share.events + 1, words: share.words + words };
         self.events.push_back(event);
         while self.events.len() > KEPT {
             self.forget_of(|share| share.events, |_| true);
@@ -118,7 +110,7 @@ impl Kept {
     }
 
     /// Forgets the oldest of the app that has most of something: of those that have any of it.
-    fn forget_of(&mut self, size: impl Fn(Share) -> usize, has: impl Fn(&Event) -> bool) {
+    fn forget_of(&mut self, size: impl Fn(LogShare) -> usize, has: impl Fn(&Event) -> bool) {
         let largest = self.shares.iter().max_by_key(|(_, share)| size(**share));
         let Some(app) = largest.map(|(app, _)| Arc::clone(app)) else { return };
         let Some(at) = self.events.iter().position(|event| event.app == app && has(event)) else { return };
@@ -126,7 +118,7 @@ impl Kept {
         let words = event.words();
         self.words -= words;
         if let Some(share) = self.shares.get_mut(&app) {
-            *share = Share { events: share.events - 1, words: share.words - words };
+            *share = LogShare { events: share.events - 1, words: share.words - words };
             if share.events == 0 {
                 self.shares.remove(&app);
             }
@@ -137,7 +129,7 @@ impl Kept {
 impl EventLog {
     /// An empty log.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared { kept: Mutex::default(), newest: watch::Sender::new(0) }) }
+        Self { feed: Arc::default() }
     }
 
     /// The number of the newest event; 0 before the first.
@@ -149,8 +141,7 @@ impl EventLog {
     pub fn since(&self, seq: u64) -> EventStream {
         // Whoever asks for all that is kept has missed nothing of what came before.
         let missed_from = if seq == 0 { self.last_seq() } else { seq };
-        let (shared, newest) = (Arc::clone(&self.shared), self.shared.newest.subscribe());
-        EventStream { shared, newest, read: seq, missed_from }
+        EventStream { reader: self.feed.reader(), place: EventPlace { read: seq, missed_from } }
     }
 
     pub(crate) fn publish(&self, app: &Arc<str>, event: FleetEvent) -> Arc<Event> {
@@ -171,12 +162,12 @@ impl EventLog {
             kind: event.kind,
         });
         kept.push(Arc::clone(&event));
-        self.shared.newest.send_replace(kept.last_seq);
+        self.feed.announce(kept.last_seq);
         event
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.shared.lock()
+    fn lock(&self) -> MutexGuard<'_, Events> {
+        self.feed.lock()
     }
 }
 
@@ -186,17 +177,15 @@ impl Default for EventLog {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A reader's place in the log.
 #[derive(Debug)]
 pub struct EventStream {
-    shared: Arc<Shared>,
-    newest: watch::Receiver<u64>,
+    reader: FeedReader<Events>,
+    place: EventPlace,
+}
+
+#[derive(Debug)]
+struct EventPlace {
     /// The number of the last event that was read, or missed.
     read: u64,
     /// Gaps count as missed from this number on.
@@ -225,21 +214,19 @@ impl EventStream {
     ///
     /// A dropped future loses nothing.
     pub async fn next(&mut self) -> Result<Arc<Event>, Missed> {
-        loop {
-            self.newest.borrow_and_update();
-            if let Some(next) = self.try_next() {
-                return next;
-            }
-            // The sender lives in `shared`, which this stream holds.
-            if self.newest.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
+        let Self { reader, place } = self;
+        reader.next(|events| place.advance(events)).await
     }
 
     /// The next event, if there is one already.
     pub fn try_next(&mut self) -> Option<Result<Arc<Event>, Missed>> {
-        let kept = self.shared.lock();
+        let Self { reader, place } = self;
+        place.advance(&reader.lock())
+    }
+}
+
+impl EventPlace {
+    fn advance(&mut self, kept: &Events) -> Option<Result<Arc<Event>, Missed>> {
         let next = kept.events.get(kept.events.partition_point(|event| event.seq <= self.read))?;
         let counted_from = self.read.max(self.missed_from.min(next.seq - 1));
         let count = next.seq - 1 - counted_from;

@@ -7,13 +7,13 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::handshake::{HELLO_TIMEOUT, MasterSide, Refusal};
 use drover_proto::latest::{Hello, HelloReply, RejectCode};
 use drover_proto::version::SPOKEN;
+use futures_util::StreamExt as _;
 use nix::sys::socket::{setsockopt, sockopt};
 use prost::Message;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
-use tokio_stream::StreamExt as _;
 use tokio_util::codec::FramedRead;
 
 use super::Token;

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 
 use drover_proto::codec::{FrameCodec, encode_frame};
 use drover_proto::latest::{MasterFrame, Status, master_frame};
+use futures_util::StreamExt as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
-use tokio_stream::StreamExt as _;
 use tokio_util::codec::Decoder as _;
 
 use super::carry::{Admitted, carry};

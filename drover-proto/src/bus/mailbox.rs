@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::queue::Queue;
-use super::{Batch, Direction, Encoded, Outbound, OutboundBody};
+use super::{Batch, Direction, EncodedFrame, Outbound, OutboundBody};
 use crate::frame::HEADER_LEN;
 
 /// Frames for one peer, bounded in bytes. Many may send; one writes.
@@ -108,7 +108,7 @@ impl Mailbox {
     /// # Errors
     ///
     /// As [`try_push`](Self::try_push).
-    pub fn try_push_encoded(&self, frame: &Encoded) -> Result<(), Refused> {
+    pub fn try_push_encoded(&self, frame: &EncodedFrame) -> Result<(), Refused> {
         self.put(Lane::Messages, Some(self.limit), frame.length(), |queue| queue.push_encoded(frame))
     }
 
@@ -121,7 +121,7 @@ impl Mailbox {
     /// # Cancel safety
     ///
     /// As [`push`](Self::push).
-    pub async fn push_answer(&self, frame: &Encoded) -> Result<(), Closed> {
+    pub async fn push_answer(&self, frame: &EncodedFrame) -> Result<(), Closed> {
         self.when_room(|| {
             self.put(Lane::Answers, Some(self.limit), frame.length(), |queue| queue.push_encoded(frame))
         })
@@ -134,7 +134,7 @@ impl Mailbox {
     /// # Errors
     ///
     /// [`Closed`]; nothing was put in.
-    pub fn push_owed(&self, frame: &Encoded) -> Result<(), Closed> {
+    pub fn push_owed(&self, frame: &EncodedFrame) -> Result<(), Closed> {
         self.put(Lane::Answers, None, frame.length(), |queue| queue.push_encoded(frame)).map_err(|_| Closed)
     }
 

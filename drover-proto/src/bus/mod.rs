@@ -21,7 +21,7 @@ mod view;
 pub use incoming::{Frames, Incoming};
 pub use lull::Lull;
 pub use mailbox::{Closed, Mailbox, Refused};
-pub use outbound::{Encoded, Outbound, OutboundBody};
+pub use outbound::{EncodedFrame, Outbound, OutboundBody};
 pub use queue::Batch;
 pub use view::{MessageView, View, ViewBody};
 

@@ -44,13 +44,13 @@ pub enum OutboundBody<'a> {
 
 /// A frame that is encoded once, for any number of mailboxes.
 #[derive(Debug, Clone)]
-pub struct Encoded {
+pub struct EncodedFrame {
     /// Everything before the payload, with the frame's header.
     pub(super) head: Bytes,
     pub(super) payload: Bytes,
 }
 
-impl Encoded {
+impl EncodedFrame {
     /// A whole frame of any kind with its header, as [`encode_frame`](crate::codec::encode_frame) gives it.
     pub fn of_frame(frame: Bytes) -> Self {
         Self { head: frame, payload: Bytes::new() }
@@ -64,12 +64,12 @@ impl Encoded {
 
 impl Outbound<'_> {
     /// The whole frame, to be shared.
-    pub fn encode(&self, direction: Direction, payload: Bytes) -> Encoded {
+    pub fn encode(&self, direction: Direction, payload: Bytes) -> EncodedFrame {
         let mut head = BytesMut::new();
         let length = self.length(direction, payload.len());
         head.reserve(HEADER_LEN + length - payload.len());
         self.write_head(direction, payload.len(), length, &mut head);
-        Encoded { head: head.freeze(), payload }
+        EncodedFrame { head: head.freeze(), payload }
     }
 
     /// The length of the frame with a payload of that many bytes, without its header.

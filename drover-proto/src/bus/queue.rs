@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{Direction, Encoded, Outbound};
+use super::{Direction, EncodedFrame, Outbound};
 use crate::frame::HEADER_LEN;
 
 /// From so many bytes on, a payload is shared instead of copied. Below, a copy costs less than a piece of its own.
@@ -80,7 +80,7 @@ impl Queue {
         self.bytes += HEADER_LEN + length;
     }
 
-    pub(super) fn push_encoded(&mut self, frame: &Encoded) {
+    pub(super) fn push_encoded(&mut self, frame: &EncodedFrame) {
         let bytes = HEADER_LEN + frame.length();
         if bytes >= SHARED {
             return self.push_large(frame.clone());
@@ -92,7 +92,7 @@ impl Queue {
         self.bytes += bytes;
     }
 
-    fn push_large(&mut self, frame: Encoded) {
+    fn push_large(&mut self, frame: EncodedFrame) {
         self.seal();
         self.bytes += HEADER_LEN + frame.length();
         self.pieces.push_back(Piece { head: frame.head, payload: frame.payload, frames: 1 });

@@ -365,9 +365,9 @@ impl fmt::Debug for MessageBus {
     }
 }
 
-type Place<'a> = Result<mpsc::Permit<'a, Outgoing>, mpsc::error::SendError<()>>;
+type QueueSpace<'a> = Result<mpsc::Permit<'a, Outgoing>, mpsc::error::SendError<()>>;
 
-fn send(place: Place<'_>, message: Announcement, reply_to: u64, written: oneshot::Sender<()>) {
+fn send(place: QueueSpace<'_>, message: Announcement, reply_to: u64, written: oneshot::Sender<()>) {
     let Some(body) = message.body() else { return };
     // Without a place the link has ended, which the lifecycle hears of in the same moment.
     if let Ok(place) = place {

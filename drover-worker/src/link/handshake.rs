@@ -9,7 +9,7 @@ use drover_proto::frame::FrameLimit;
 use drover_proto::handshake::{WorkerSession, WorkerSide};
 use drover_proto::latest::{Hello, HelloReply, Sdk};
 use drover_proto::version::SPOKEN;
-use nix::sys::socket::{setsockopt, sockopt};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::codec::Decoder;
@@ -26,7 +26,7 @@ const IN_THE_KERNEL: usize = 1024 * 1024;
 
 /// A connection on which the master has welcomed the worker.
 #[derive(Debug)]
-pub(crate) struct Welcomed {
+pub(crate) struct MasterConnection {
     pub(crate) stream: UnixStream,
     pub(crate) session: WorkerSession,
     /// What arrived after Welcome: the first of the frames that follow it.
@@ -38,13 +38,13 @@ pub(crate) async fn connect(
     socket: &Path,
     token: &str,
     capabilities: &[&str],
-) -> Result<Welcomed, ConnectError> {
+) -> Result<MasterConnection, ConnectError> {
     let whole = async {
         let stream = UnixStream::connect(socket)
             .await
             .map_err(|source| ConnectError::Unreachable { socket: socket.to_owned(), source })?;
         // A system that does not allow it carries large messages in more and smaller pieces.
-        let _ = setsockopt(&stream, sockopt::SndBuf, &IN_THE_KERNEL);
+        let _ = SockRef::from(&stream).set_send_buffer_size(IN_THE_KERNEL);
         introduce(stream, token, capabilities).await
     };
     tokio::time::timeout(TIMEOUT, whole)
@@ -56,7 +56,7 @@ async fn introduce(
     mut stream: UnixStream,
     token: &str,
     capabilities: &[&str],
-) -> Result<Welcomed, ConnectError> {
+) -> Result<MasterConnection, ConnectError> {
     let sdk = Sdk {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -73,7 +73,7 @@ async fn introduce(
         if let Some(reply) = codec.decode(&mut received)? {
             let session = awaiting.reply_received(reply)?;
             sent.map_err(CodecError::from)?;
-            return Ok(Welcomed { stream, session, received });
+            return Ok(MasterConnection { stream, session, received });
         }
         if stream.read_buf(&mut received).await.map_err(CodecError::from)? == 0 {
             codec.decode_eof(&mut received)?;

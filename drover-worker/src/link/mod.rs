@@ -17,6 +17,7 @@ pub(crate) mod shared;
 mod topics;
 mod writer;
 
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
@@ -25,11 +26,10 @@ use std::time::Duration;
 use drover_proto::bus::Incoming;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{Consumed, WorkerFrame, worker_frame};
-use nix::sys::socket::{getsockopt, sockopt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
-use self::handshake::Welcomed;
+use self::handshake::MasterConnection;
 use self::outbox::{Outbox, Outgoing};
 use self::reader::Reader;
 use self::shared::Shared;
@@ -50,13 +50,13 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts the task of a welcomed connection, and the watch for its end.
 pub(crate) fn start(
-    welcomed: Welcomed,
+    welcomed: MasterConnection,
     identity: Identity,
     orphan_timeout: Duration,
     can_resume: bool,
     window: Option<u64>,
 ) -> Result<Arc<Shared>, ConnectError> {
-    let Welcomed { stream, session, received } = welcomed;
+    let MasterConnection { stream, session, received } = welcomed;
     let limit = frame_limit(session.limits.max_frame_bytes);
     let connection = stream.as_fd().try_clone_to_owned().map_err(ConnectError::OrphanWatch)?;
     let connection = Arc::new(StdUnixStream::from(connection));
@@ -74,8 +74,9 @@ pub(crate) fn start(
     let shared = Shared::under_master(identity, outbox, Arc::clone(&post), orphan_timeout, can_resume);
     let shared = Arc::new(shared);
     // Who listens at the other end: the master, whoever this process is a child of.
-    let master = getsockopt(&connection, sockopt::PeerCredentials).map(|master| master.pid());
-    let master = master.map_err(|error| ConnectError::OrphanWatch(error.into()))?;
+    let master = stream.peer_cred().map_err(ConnectError::OrphanWatch)?.pid();
+    // Linux tells it always.
+    let master = master.ok_or_else(|| ConnectError::OrphanWatch(io::ErrorKind::Unsupported.into()))?;
     let bell = sys::terminate_bell(master).map_err(ConnectError::OrphanWatch)?;
     let signalled = Arc::downgrade(&shared);
     let rung = move || {
@@ -141,7 +142,7 @@ impl Link {
             Ok(()) => tracing::debug!(target: "drover::worker", "the connection to the master ended"),
             Err(error) => tracing::warn!(
                 target: "drover::worker",
-                error = &error as &dyn std::error::Error,
+                ?error,
                 "the connection to the master failed"
             ),
         }

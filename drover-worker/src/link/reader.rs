@@ -18,7 +18,7 @@ use super::outbox::Outgoing;
 use super::shared::Shared;
 use super::topics::Topics;
 use crate::lifecycle::{Announcement, BadState};
-use crate::messages::{Answer, Post, Reach, Received, Sender};
+use crate::messages::{Answer, Parcel, Post, Reach, Sender};
 
 /// How long to wait for a last word to the master before the link is closed.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub(super) struct Reader<'a> {
     /// Where the small payloads of a burst are put, side by side.
     small: BytesMut,
     /// Messages that are not in the inbox yet: its lock is taken once for many.
-    batch: VecDeque<Received>,
+    batch: VecDeque<Parcel>,
 }
 
 impl<'a> Reader<'a> {
@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         length: usize,
     ) {
         tracing::trace!(target: "drover::protocol", seq, message.topic, "Message received");
-        self.batch.push_back(Received {
+        self.batch.push_back(Parcel {
             topic: self.topics.shared(message.topic),
             payload,
             from: if message.worker == 0 { Sender::App } else { Sender::Worker(message.worker) },

@@ -15,7 +15,8 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread;
 
@@ -23,7 +24,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::socket::{Shutdown, shutdown};
+use socket2::SockRef;
 use tokio::sync::Notify;
 
 /// The thread makes a few system calls and rings.
@@ -334,7 +335,7 @@ fn more_wait(socket: &impl AsFd) -> bool {
 /// `net/ipv4/af_inet.c`, `unix_shutdown` in `net/unix/af_unix.c`).
 fn wake_all(socket: &impl AsFd) {
     // Fails only for a socket that does not listen any more, and then nobody can be told anything.
-    let _ended = shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write);
+    let _ended = SockRef::from(socket).shutdown(Shutdown::Write);
 }
 
 #[cfg(test)]

@@ -2,14 +2,13 @@
 //! does with TCP.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net;
 use std::path::Path;
 use std::sync::Weak;
 
-use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixStream;
 use tokio::net::unix::SocketAddr;
 
@@ -115,11 +114,11 @@ pub(crate) fn bind(path: &Path) -> io::Result<OwnedFd> {
 fn is_left(path: &Path) -> bool {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     // Non-blocking: a server that is stopped and has a full queue would let a connect wait for ever.
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let refused = socket(AddressFamily::Unix, SockType::Stream, flags, None)
-        .and_then(|fd| connect(fd.as_raw_fd(), &UnixAddr::new(path)?))
-        .is_err_and(|error| error == Errno::ECONNREFUSED);
-    is_socket && refused
+    let connected = Socket::new(Domain::UNIX, Type::STREAM, None).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    });
+    is_socket && connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]
@@ -135,15 +134,15 @@ mod tests {
     const DEADLINE: Duration = Duration::from_secs(20);
 
     /// A path of its own for each test, removed at its end.
-    struct Place(PathBuf);
+    struct TempPath(PathBuf);
 
-    impl Place {
+    impl TempPath {
         fn new(name: &str) -> Self {
             Self(std::env::temp_dir().join(format!("drover-worker-{}-{name}.sock", std::process::id())))
         }
     }
 
-    impl Drop for Place {
+    impl Drop for TempPath {
         fn drop(&mut self) {
             let _ = std::fs::remove_file(&self.0);
         }
@@ -152,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn several_listeners_on_one_socket_take_every_connection_between_them() {
         const CONNECTIONS: usize = 200;
-        let place = Place::new("several");
+        let place = TempPath::new("several");
         let socket = net::UnixListener::bind(&place.0).unwrap();
         let (accepted, mut accepts) = tokio::sync::mpsc::channel(1);
         let mut tasks = JoinSet::new();
@@ -174,7 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_dead_program_left_is_replaced_and_a_live_server_is_not() {
-        let place = Place::new("left");
+        let place = TempPath::new("left");
         let listener = UnixListener::from_std(net::UnixListener::bind(&place.0).unwrap()).unwrap();
         assert_eq!(bind(&place.0).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(listener);

@@ -16,7 +16,7 @@ use super::{Reach, Sender};
 
 /// A message as it lies in the inbox.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct Parcel {
     pub(crate) topic: Arc<str>,
     pub(crate) payload: Bytes,
     pub(crate) from: Sender,
@@ -32,7 +32,7 @@ pub(crate) struct Received {
 pub(crate) struct Inbox {
     /// How many bytes of frames may be here and on their way.
     window: u64,
-    inside: Mutex<Inside>,
+    inside: Mutex<InboxState>,
     /// Tells who waits for a message.
     arrived: Notify,
     /// Tells the writer.
@@ -40,8 +40,8 @@ pub(crate) struct Inbox {
 }
 
 #[derive(Debug, Default)]
-struct Inside {
-    queue: VecDeque<Received>,
+struct InboxState {
+    queue: VecDeque<Parcel>,
     /// Of the queue.
     bytes: u64,
     /// Taken, and not told to the master yet.
@@ -62,7 +62,7 @@ impl Inbox {
     }
 
     /// Takes over all of `batch` that the window has room for. What is left broke the master's word: it keeps the window.
-    pub(crate) fn deliver(&self, batch: &mut VecDeque<Received>) {
+    pub(crate) fn deliver(&self, batch: &mut VecDeque<Parcel>) {
         let mut inside = self.inside();
         inside.is_resting = false;
         let mut fit = 0;
@@ -105,7 +105,7 @@ impl Inbox {
     /// # Cancel safety
     ///
     /// Cancel safe: a message is taken when this is ready, and not before.
-    pub(crate) async fn next(&self) -> Option<Received> {
+    pub(crate) async fn next(&self) -> Option<Parcel> {
         if let Some(received) = self.take() {
             return Some(received);
         }
@@ -134,18 +134,18 @@ impl Inbox {
     }
 
     /// The next message, if there is one.
-    pub(crate) fn take(&self) -> Option<Received> {
+    pub(crate) fn take(&self) -> Option<Parcel> {
         self.take_from(&mut self.inside())
     }
 
-    fn take_from(&self, inside: &mut Inside) -> Option<Received> {
+    fn take_from(&self, inside: &mut InboxState) -> Option<Parcel> {
         let received = inside.queue.pop_front()?;
         inside.bytes -= u64::from(received.length);
         self.consume(inside, received.length);
         Some(received)
     }
 
-    fn consume(&self, inside: &mut Inside, length: u32) {
+    fn consume(&self, inside: &mut InboxState, length: u32) {
         let before = inside.consumed;
         inside.consumed += u64::from(length);
         if before < self.half() && inside.consumed >= self.half() {
@@ -182,7 +182,7 @@ impl Inbox {
         self.arrived.notify_waiters();
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inside(&self) -> MutexGuard<'_, InboxState> {
         self.inside.lock().expect("never poisoned: nothing inside panics")
     }
 }
@@ -193,8 +193,8 @@ mod tests {
 
     use super::*;
 
-    fn received(number: u8, length: u32) -> Received {
-        Received {
+    fn received(number: u8, length: u32) -> Parcel {
+        Parcel {
             topic: "t".into(),
             payload: Bytes::copy_from_slice(&[number]),
             from: Sender::App,

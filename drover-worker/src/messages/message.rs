@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::ReplyError;
-use super::inbox::Received;
+use super::inbox::Parcel;
 use super::post::{Duty, Post};
 
 /// The most of a refusal's text that is sent, in bytes; what is longer is cut.
@@ -47,8 +47,8 @@ pub enum Reach {
 }
 
 impl Message {
-    pub(crate) fn new(received: Received, post: &Arc<Post>) -> Self {
-        let Received { topic, payload, from, reach, request, length: _ } = received;
+    pub(crate) fn new(received: Parcel, post: &Arc<Post>) -> Self {
+        let Parcel { topic, payload, from, reach, request, length: _ } = received;
         let duty = request.map(|seq| Duty::new(Arc::clone(post), seq));
         Self { topic, payload, from, reach, duty }
     }

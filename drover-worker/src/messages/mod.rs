@@ -21,7 +21,7 @@ pub use self::error::{
     InvalidMessageError, NoBusError, PublishError, RefusedError, ReplyError, RequestError, SendMessageError,
     SubscribeError, TooManyOpenError,
 };
-pub(crate) use self::inbox::Received;
+pub(crate) use self::inbox::Parcel;
 pub use self::message::{Message, Reach, Sender};
 pub(crate) use self::post::Post;
 pub(crate) use self::questions::Answer;

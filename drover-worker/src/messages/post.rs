@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use drover_proto::bus::{Direction, Encoded, Mailbox, Outbound, OutboundBody, PAYLOAD_LIMIT, TOPIC_LIMIT};
+use drover_proto::bus::{
+    Direction, EncodedFrame, Mailbox, Outbound, OutboundBody, PAYLOAD_LIMIT, TOPIC_LIMIT,
+};
 use drover_proto::codec::encode_frame;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::{Error, ErrorCode, Scope, WorkerFrame, worker_frame};
@@ -83,7 +85,7 @@ impl Post {
             // Only under a limit that no handshake fits into; the master answers when its time is over.
             return Ok(());
         };
-        self.mailbox.push_owed(&Encoded::of_frame(frame)).map_err(|_| NoBusError::MasterGone)
+        self.mailbox.push_owed(&EncodedFrame::of_frame(frame)).map_err(|_| NoBusError::MasterGone)
     }
 
     /// The connection has ended: nobody waits any longer.

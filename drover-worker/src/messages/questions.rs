@@ -22,10 +22,10 @@ pub(crate) enum Answer {
 
 /// The open questions of a connection, by the numbers of their frames.
 #[derive(Debug, Default)]
-pub(crate) struct Questions(Mutex<Inside>);
+pub(crate) struct Questions(Mutex<OpenQuestions>);
 
 #[derive(Debug, Default)]
-struct Inside {
+struct OpenQuestions {
     last_seq: u64,
     open: HashMap<u64, oneshot::Sender<Answer>>,
     is_closed: bool,
@@ -76,12 +76,12 @@ impl Questions {
         drop(open);
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn inside(&self) -> MutexGuard<'_, OpenQuestions> {
         self.0.lock().expect("never poisoned: nothing inside panics")
     }
 }
 
-impl Inside {
+impl OpenQuestions {
     fn remove(&mut self, seq: u64) -> Option<oneshot::Sender<Answer>> {
         let asked = self.open.remove(&seq);
         // Gives back the memory of a burst that is over.

@@ -24,7 +24,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 
-use self::peek::{Peeked, Seen};
+use self::peek::{ClientStream, Seen};
 use crate::handle::MessageBus;
 use crate::lifecycle::in_flight::{InFlight, Work};
 
@@ -104,7 +104,7 @@ impl MessageBus {
                 accepted = listener.accept() => accepted,
                 () = &mut closing => break,
             };
-            let (io, seen) = Peeked::new(io, &open);
+            let (io, seen) = ClientStream::new(io, &open);
             let (serving, connection) =
                 (served.subscribe(), self.clone().connection(io, seen, peer, app.clone()));
             tokio::spawn(async move {
@@ -125,8 +125,13 @@ impl MessageBus {
     }
 
     /// Serves one connection to its end.
-    async fn connection<I, P>(self, io: Peeked<I>, seen: Seen, peer: P, app: TowerToHyperService<Router>)
-    where
+    async fn connection<I, P>(
+        self,
+        io: ClientStream<I>,
+        seen: Seen,
+        peer: P,
+        app: TowerToHyperService<Router>,
+    ) where
         I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
         P: Clone + Send + Sync + 'static,
     {
@@ -146,8 +151,8 @@ impl MessageBus {
                     {
                         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                     }
-                    Ok::<Response<Attended>, Infallible>(
-                        response.map(|body| Attended { body, _under_way: under_way }),
+                    Ok::<Response<CountedBody>, Infallible>(
+                        response.map(|body| CountedBody { body, _under_way: under_way }),
                     )
                 }
             })
@@ -199,13 +204,13 @@ impl MessageBus {
 }
 
 /// A body whose request is under way until it is sent, or until its client has gone.
-struct Attended {
+struct CountedBody {
     body: Body,
     /// For the worker, and for the connection.
     _under_way: [InFlight; 2],
 }
 
-impl HttpBody for Attended {
+impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

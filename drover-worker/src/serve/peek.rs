@@ -13,13 +13,13 @@ use tokio::sync::{oneshot, watch};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection, counted until it is closed.
-pub(crate) struct Peeked<I> {
+pub(crate) struct ClientStream<I> {
     io: I,
     /// None once it is told, or once it is something else.
     is_http2: Option<oneshot::Sender<()>>,
     /// How much of the preface has come.
     matched: usize,
-    moved: Moved,
+    moved: Traffic,
     open: watch::Sender<usize>,
 }
 
@@ -27,14 +27,14 @@ pub(crate) struct Peeked<I> {
 pub(crate) struct Seen {
     /// Announcement when the client has introduced itself; closed if it speaks something else.
     pub(crate) is_http2: oneshot::Receiver<()>,
-    pub(crate) moved: Moved,
+    pub(crate) moved: Traffic,
 }
 
 /// How many bytes have moved on a connection, either way.
 #[derive(Clone, Default)]
-pub(crate) struct Moved(Arc<AtomicU64>);
+pub(crate) struct Traffic(Arc<AtomicU64>);
 
-impl Moved {
+impl Traffic {
     pub(crate) fn bytes(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -44,12 +44,12 @@ impl Moved {
     }
 }
 
-impl<I> Peeked<I> {
+impl<I> ClientStream<I> {
     /// Counts `io` in `open` from here on.
     pub(crate) fn new(io: I, open: &watch::Sender<usize>) -> (Self, Seen) {
         open.send_modify(|open| *open += 1);
         let (sender, is_http2) = oneshot::channel();
-        let moved = Moved::default();
+        let moved = Traffic::default();
         let seen = Seen { is_http2, moved: moved.clone() };
         (Self { io, is_http2: Some(sender), matched: 0, moved, open: open.clone() }, seen)
     }
@@ -74,13 +74,13 @@ impl<I> Peeked<I> {
     }
 }
 
-impl<I> Drop for Peeked<I> {
+impl<I> Drop for ClientStream<I> {
     fn drop(&mut self) {
         self.open.send_modify(|open| *open -= 1);
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Peeked<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for ClientStream<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -93,7 +93,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Peeked<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Peeked<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for ClientStream<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
         self.moved.add(written);
@@ -143,7 +143,7 @@ mod tests {
         ] {
             for cut in [1, 3, 23, 24, 25, 64] {
                 let open = watch::Sender::new(0);
-                let (mut connection, mut seen) = Peeked::new(said, &open);
+                let (mut connection, mut seen) = ClientStream::new(said, &open);
                 let mut part = vec![0; cut];
                 while connection.read(&mut part).await.unwrap() > 0 {}
                 assert_eq!(seen.is_http2.try_recv(), expected, "{said:?} in parts of {cut}");

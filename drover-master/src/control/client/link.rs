@@ -14,9 +14,8 @@ use drover_proto::latest::{
     RejectCode, StatusReply, StatusRequest, control_hello_reply, control_request, control_response,
 };
 use drover_proto::version::SPOKEN;
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::UnixStream;
-use tokio_stream::StreamExt as _;
 use tokio_util::codec::{Decoder, Framed};
 
 use super::error::ClientError;

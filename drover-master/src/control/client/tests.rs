@@ -9,9 +9,8 @@ use drover_proto::latest::{
     AppStatus, ControlHello, ControlHelloReply, ControlRequest, ControlWelcome, Error, Event, WorkerStatus,
     control_hello_reply,
 };
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use tokio_stream::StreamExt as _;
 use tokio_util::codec::{Decoder as _, Framed};
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use drover_proto::latest::{ApplyRequest, Done, Error, ErrorCode, Plan, StepResult, control_response};
-use tokio_stream::StreamExt as _;
+use futures_util::StreamExt as _;
 
 use super::operate::Failure;
 use super::{Gone, Session, over};

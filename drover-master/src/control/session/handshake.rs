@@ -7,8 +7,8 @@ use drover_proto::latest::{
     ControlHello, ControlHelloReply, ControlWelcome, RejectCode, control_hello_reply,
 };
 use drover_proto::version::SPOKEN;
+use futures_util::StreamExt as _;
 use tokio::net::UnixStream;
-use tokio_stream::StreamExt as _;
 use tokio_util::codec::Decoder;
 
 use super::places::{GIVEN_AWAY, Silence};

@@ -8,8 +8,8 @@ use drover_proto::latest::{
     OutputStream, Phase, Setting, StatusReply, StatusRequest, WorkerDescription, WorkerRole, WorkerStatus,
     control_response,
 };
+use futures_util::StreamExt as _;
 use prost::Message as _;
-use tokio_stream::StreamExt as _;
 
 use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session, over};

@@ -19,11 +19,10 @@ use drover_proto::latest::{
     ControlRequest, ControlResponse, Done, Error, ErrorCode, EventsMissed, EventsRequest, control_request,
     control_response,
 };
-use futures_sink::Sink;
+use futures_util::{Sink, StreamExt as _};
 use prost::Message as _;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
-use tokio_stream::StreamExt as _;
 use tokio_util::codec::Framed;
 
 use places::GIVEN_AWAY;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use drover_proto::latest::{
     Done, Error, ErrorCode, OperateRequest, Operation, OperationResult, SignalRequest, control_response,
 };
+use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_stream::StreamExt as _;
 
 use super::target::Target;
 use super::{Gone, Session};

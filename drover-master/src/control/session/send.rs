@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use drover_proto::bus::{REQUEST_TIMEOUT, TOPIC_LIMIT};
 use drover_proto::latest::{Done, Error, ErrorCode, SendRequest, SendResult, control_response};
+use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
-use tokio_stream::StreamExt as _;
 
 use super::target::Target;
 use super::{Gone, Session};

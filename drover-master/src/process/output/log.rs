@@ -4,13 +4,12 @@
 //! ring of its own, so that none pushes out another's. Readers pull, each with its own place, as in the event log.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
-
-use tokio::sync::watch;
 
 use super::Stream;
 use super::lines::LinePart;
+use crate::feed::{Feed, FeedReader};
 use crate::machine::ids::{SlotIndex, WorkerId};
 
 /// How many bytes of an app's output are kept: some ten thousand lines, and less than a worker costs. What is older is in
@@ -58,18 +57,11 @@ impl Piece {
 /// The last of the output of all apps that share it. A clone is the same log.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputLog {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    kept: Mutex<Kept>,
-    /// The order of the newest piece.
-    newest: watch::Sender<u64>,
+    feed: Arc<Feed<Rings>>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Rings {
     /// Of every app that there is.
     rings: BTreeMap<Arc<str>, Ring>,
     order: u64,
@@ -89,29 +81,29 @@ struct Ring {
 
 impl OutputLog {
     pub(crate) fn new() -> Self {
-        Self { shared: Arc::new(Shared { kept: Mutex::default(), newest: watch::Sender::new(0) }) }
+        Self { feed: Arc::default() }
     }
 
     /// Where the output of an app is kept from now on. One that has a place keeps it, whatever is made anew of it.
     pub(crate) fn of(&self, app: &str) -> AppLog {
         let app: Arc<str> = app.into();
-        let mut kept = self.shared.lock();
+        let mut kept = self.feed.lock();
         let new = kept.rings_made + 1;
         let ring = kept.rings.entry(Arc::clone(&app)).or_insert_with(|| Ring::new(new));
         let ring = ring.number;
         kept.rings_made = new.max(kept.rings_made);
-        AppLog { shared: Arc::clone(&self.shared), app, ring }
+        AppLog { feed: Arc::clone(&self.feed), app, ring }
     }
 
     /// The app is gone, and what it printed goes with it; what is left of it keeps nothing any more.
     pub(crate) fn forget(&self, app: &str) {
-        self.shared.lock().rings.remove(app);
+        self.feed.lock().rings.remove(app);
     }
 
     /// A reader of these apps that begins with the oldest line that is kept.
     pub(crate) fn read(&self, apps: impl IntoIterator<Item = Arc<str>>) -> LogStream {
         let places = apps.into_iter().map(|app| (app, None)).collect();
-        LogStream { shared: Arc::clone(&self.shared), newest: self.shared.newest.subscribe(), places }
+        LogStream { reader: self.feed.reader(), places: LogPlaces(places) }
     }
 }
 
@@ -135,7 +127,7 @@ impl Ring {
 /// Where the output of one app is kept. A clone is the same place.
 #[derive(Debug, Clone)]
 pub(crate) struct AppLog {
-    shared: Arc<Shared>,
+    feed: Arc<Feed<Rings>>,
     app: Arc<str>,
     ring: u64,
 }
@@ -147,7 +139,7 @@ impl AppLog {
             return;
         }
         let text = lines.iter().map(LinePart::shown).collect::<Vec<_>>().join(&b'\n');
-        let mut kept = self.shared.lock();
+        let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
         let Some(ring) = kept.rings.get_mut(&self.app).filter(|ring| ring.number == self.ring) else {
@@ -158,24 +150,20 @@ impl AppLog {
         ring.push(Piece { app, from, time, order, first: ring.lines, count, text });
         kept.order = order;
         drop(kept);
-        self.shared.newest.send_replace(order);
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.feed.announce(order);
     }
 }
 
 /// A reader's place in the log.
 #[derive(Debug)]
 pub(crate) struct LogStream {
-    shared: Arc<Shared>,
-    newest: watch::Receiver<u64>,
-    /// In the ring of each app; none before the first look.
-    places: Vec<(Arc<str>, Option<LogPlace>)>,
+    reader: FeedReader<Rings>,
+    places: LogPlaces,
 }
+
+/// In the ring of each app; none before the first look.
+#[derive(Debug)]
+struct LogPlaces(Vec<(Arc<str>, Option<LogPlace>)>);
 
 /// The next line of a ring.
 #[derive(Debug, Clone, Copy)]
@@ -197,9 +185,25 @@ pub(crate) enum LogNext {
 impl LogStream {
     /// The next piece, if there is one already.
     pub(crate) fn try_next(&mut self) -> Option<LogNext> {
-        let kept = self.shared.lock();
+        let Self { reader, places } = self;
+        places.advance(&reader.lock())
+    }
+
+    /// The next piece; waits for one.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future loses nothing.
+    pub(crate) async fn next(&mut self) -> LogNext {
+        let Self { reader, places } = self;
+        reader.next(|rings| places.advance(rings)).await
+    }
+}
+
+impl LogPlaces {
+    fn advance(&mut self, kept: &Rings) -> Option<LogNext> {
         let mut oldest: Option<(&mut Option<LogPlace>, &Arc<Piece>)> = None;
-        for (app, place) in &mut self.places {
+        for (app, place) in &mut self.0 {
             let Some(ring) = kept.rings.get(app) else { continue };
             let first_kept = ring.pieces.front().map_or(ring.lines, |piece| piece.first);
             // Of another app by this name, everything that is kept is new.
@@ -223,24 +227,6 @@ impl LogStream {
             place.next = piece.first + piece.count;
         }
         Some(LogNext::Piece(Arc::clone(piece)))
-    }
-
-    /// The next piece; waits for one.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future loses nothing.
-    pub(crate) async fn next(&mut self) -> LogNext {
-        loop {
-            self.newest.borrow_and_update();
-            if let Some(next) = self.try_next() {
-                return next;
-            }
-            // The sender lives in `shared`, which this stream holds.
-            if self.newest.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 }
 
@@ -298,7 +284,7 @@ mod tests {
         for _ in 0..500 {
             keep(&log, "chatty", &[&long, &long]);
         }
-        assert!(log.shared.lock().rings["chatty"].size <= KEPT);
+        assert!(log.feed.lock().rings["chatty"].size <= KEPT);
         let lines = read(&mut slow);
         let missed: usize = lines[0].trim_matches(['<', '>']).split(' ').next().unwrap().parse().unwrap();
         assert_eq!(missed + lines.len() - 1, 1000, "every line is read or counted");
@@ -322,7 +308,7 @@ mod tests {
         log.forget("web");
         // A process that it left behind prints on.
         keep_in(&first, &["late"]);
-        assert!(read(&mut log.read(["web".into()])).is_empty() && log.shared.lock().rings.len() == 1);
+        assert!(read(&mut log.read(["web".into()])).is_empty() && log.feed.lock().rings.len() == 1);
         let second = log.of("web");
         keep_in(&first, &["later"]);
         keep_in(&second, &["of the second"]);

@@ -29,8 +29,8 @@ const REPLY: Outbound<'static> =
 const HUNDRED: usize = 2 + 3 + 2 + 102;
 
 /// An answer that was encoded elsewhere.
-fn frame() -> Encoded {
-    Encoded::of_frame(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2]))
+fn frame() -> EncodedFrame {
+    EncodedFrame::of_frame(Bytes::from_static(&[0, 0, 0, 2, 0x10, 2]))
 }
 
 fn hundred() -> Bytes {

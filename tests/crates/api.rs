@@ -1,18 +1,16 @@
-//! The public API of each library crate, as a list that is checked in beside this file: one line an item, one line an
+//! The public API of each library crate, as a list that is checked in, in `api/`: one line an item, one line an
 //! implementation of a trait. A change of the API is so a change that a review sees.
 //!
 //! rustdoc describes the crates as JSON, which only a nightly may ask for, or whoever sets `RUSTC_BOOTSTRAP`; `public-api` makes the
 //! lines of it. It reads one version of that format, and the test is skipped where rustdoc writes another.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use public_api::Builder;
+
+use super::{cargo, output};
 
 /// The format of `public-api` 0.52.1, and of Rust 1.93 to 1.95.
 const FORMAT: u64 = 57;
@@ -36,7 +34,7 @@ fn the_public_api_is_the_one_that_is_written_down() {
     let changes: Vec<String> = CRATES.iter().filter_map(|(name, _)| changed(name, &described)).collect();
     assert!(
         changes.is_empty(),
-        "{}\n\nIf the API is to change so, write it down: DROVER_BLESS=1 cargo test -p drover-e2e --test public_api",
+        "{}\n\nIf the API is to change so, write it down: DROVER_BLESS=1 cargo test -p drover-e2e --test crates",
         changes.join("\n\n")
     );
 }
@@ -60,25 +58,18 @@ fn the_public_api_names_no_crate_but_these() {
 /// one of its own, because the cargo that runs this test holds the other.
 fn describe() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("public-api");
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo();
     cargo
         .args(["doc", "--quiet", "--locked", "--no-deps", "--lib", "--all-features"])
         .args(CRATES.iter().flat_map(|(name, _)| ["--package", name]))
         .arg("--target-dir")
         .arg(&target)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json")
         // Nobody reads these descriptions but this test.
         .env("CARGO_INCREMENTAL", "0")
-        .env_remove("CARGO_ENCODED_RUSTDOCFLAGS")
-        .stdin(Stdio::null());
-    let output = cargo.output().unwrap();
-    assert!(
-        output.status.success(),
-        "rustdoc can't describe the crates:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+        .env_remove("CARGO_ENCODED_RUSTDOCFLAGS");
+    output(&mut cargo);
     target.join("doc")
 }
 
@@ -102,7 +93,7 @@ fn changed(name: &str, described: &Path) -> Option<String> {
 
 /// Where the list of a crate is.
 fn list(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("public_api").join(format!("{name}.txt"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/api").join(format!("{name}.txt"))
 }
 
 /// What the list of a crate has to say; none where rustdoc writes a format that can't be read.
@@ -117,7 +108,7 @@ fn api(name: &str, json: &Path) -> Option<String> {
             std::env::var_os("CI").is_none(),
             "{skipped}: take the version of public-api in Cargo.toml that reads it"
         );
-        eprintln!("SKIPPED: the public API of {name}: {skipped}");
+        drover_e2e::complain(&format!("SKIPPED: the public API of {name}: {skipped}"));
         return None;
     }
     let all = lines(json, false);
