@@ -1,9 +1,10 @@
 //! What `demo`, `run` and `up` have in common: a supervisor in the foreground, its story on stderr, an exit status.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use drover_master::config::ListenAddr;
+use drover_master::config::{HttpSettings, ListenAddr};
 use drover_master::control::ControlPath;
 use drover_master::http::{AdminError, AdminServer, AdminSpec, ControlToken};
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
@@ -41,8 +42,26 @@ pub(super) fn admin(args: &AdminArgs) -> Result<Option<AdminSpec>, ExitStatus> {
     let Some(listen) = args.http.clone() else { return Ok(None) };
     let spec = AdminSpec::new(listen);
     let Some(file) = &args.http_token else { return Ok(Some(spec)) };
+    with_token(spec, file).map(Some)
+}
+
+/// The same, by the file; relative paths in it are seen from `home`.
+pub(super) fn admin_of(
+    settings: Option<&HttpSettings>,
+    home: &Path,
+) -> Result<Option<AdminSpec>, ExitStatus> {
+    let Some(settings) = settings else { return Ok(None) };
+    let spec =
+        settings.hosts.iter().fold(AdminSpec::new(settings.listen.clone()), |spec, host| spec.host(host));
+    match &settings.control_token_file {
+        Some(file) => with_token(spec, &home.join(file)).map(Some),
+        None => Ok(Some(spec)),
+    }
+}
+
+fn with_token(spec: AdminSpec, file: &Path) -> Result<AdminSpec, ExitStatus> {
     match ControlToken::read(file) {
-        Ok(token) => Ok(Some(spec.control_token(token))),
+        Ok(token) => Ok(spec.control_token(token)),
         Err(error) => {
             message::error(&error);
             Err(ExitStatus::Usage)

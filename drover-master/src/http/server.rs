@@ -92,7 +92,7 @@ impl AdminServer {
     ///
     /// [`AdminError`].
     pub fn open(spec: AdminSpec) -> Result<Self, AdminError> {
-        if !spec.is_local() {
+        if !spec.listen.is_local() {
             return Err(AdminError::NotLocal { listen: spec.listen });
         }
         let wanted = ListenSpec { backlog: BACKLOG, ..ListenSpec::new("http", spec.listen.clone()) };

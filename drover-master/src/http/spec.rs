@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::config::ListenAddr;
@@ -48,25 +47,6 @@ impl AdminSpec {
     pub fn control_token(mut self, token: ControlToken) -> Self {
         self.control_token = Some(token);
         self
-    }
-
-    /// Whether only this machine can reach it.
-    pub(super) fn is_local(&self) -> bool {
-        match &self.listen {
-            ListenAddr::Unix(_) => true,
-            ListenAddr::Tcp(addr) => match addr.parse::<SocketAddr>() {
-                Ok(addr) => is_loopback(addr.ip()),
-                Err(_) => addr.rsplit_once(':').is_some_and(|(host, _)| host == "localhost"),
-            },
-            ListenAddr::Udp(_) => false,
-        }
-    }
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
     }
 }
 
@@ -143,26 +123,6 @@ impl fmt::Debug for ControlToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_addresses_of_this_machine_are_local() {
-        for (listen, is_local) in [
-            ("127.0.0.1:9900", true),
-            ("127.3.2.1:0", true),
-            ("[::1]:9900", true),
-            ("[::ffff:127.0.0.1]:1", true),
-            ("localhost:9900", true),
-            ("unix:/run/admin.sock", true),
-            ("0.0.0.0:9900", false),
-            ("[::]:9900", false),
-            ("10.0.0.1:9900", false),
-            ("localhost.example.org:9900", false),
-            ("udp:127.0.0.1:9900", false),
-        ] {
-            let spec = AdminSpec::new(listen.parse().unwrap());
-            assert_eq!(spec.is_local(), is_local, "{listen}");
-        }
-    }
 
     #[test]
     fn a_token_is_long_enough_and_never_shown() {

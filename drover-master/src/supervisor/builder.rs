@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::builder::MasterBuilder;
-use crate::config::{ConfigError, Description, Strategy};
+use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
 use crate::listener::{InheritedSockets, ListenerPool};
@@ -25,7 +25,7 @@ pub struct SupervisorBuilder {
     shows_messages: bool,
     rules: CompositeRules,
     reader: Option<Arc<dyn Reread>>,
-    fixed: Vec<(&'static str, String)>,
+    fixed: FixedSettings,
     witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
     keeps_output: bool,
@@ -45,7 +45,7 @@ impl Default for SupervisorBuilder {
             rules,
             reader: None,
             witness: None,
-            fixed: Vec::new(),
+            fixed: FixedSettings::default(),
             line: None,
             keeps_output: false,
         }
@@ -159,7 +159,7 @@ impl SupervisorBuilder {
     /// Who reads anew what is to be run, for a control client that asks to [apply](SupervisorHandle::apply) it, and what
     /// only a restart changes of what is there now. Default: nobody, and such a client is refused.
     #[must_use]
-    pub fn reread(mut self, reader: impl Reread + 'static, fixed: Vec<(&'static str, String)>) -> Self {
+    pub fn reread(mut self, reader: impl Reread + 'static, fixed: FixedSettings) -> Self {
         self.reader = Some(Arc::new(reader));
         self.fixed = fixed;
         self

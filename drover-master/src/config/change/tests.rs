@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Command, Condition, Dependency, HealthCheck, Heartbeat, Intensity, Kind, Limits, ListenSpec,
-    NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin, StopTo,
-    Strategy, UpdateOrder,
+    Command, Condition, Dependency, FixedSettings, HealthCheck, Heartbeat, Intensity, Kind, Limits,
+    ListenSpec, NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin,
+    StopTo, Strategy, UpdateOrder,
 };
 use crate::{Output, Protocol, ReloadSignal};
 
@@ -14,7 +14,7 @@ fn of(apps: Vec<AppSpec>) -> Description {
         apps,
         strategy: Strategy::None,
         shutdown_timeout: Duration::from_secs(45),
-        fixed: vec![("master.name", "shop".to_owned())],
+        fixed: FixedSettings::default().named("shop"),
     }
 }
 
@@ -189,7 +189,7 @@ fn what_holds_for_all_is_told_first_and_apps_come_and_go() {
     new.apps[1].depends_on = vec![Dependency { app: "new".into(), condition: Condition::Completed }];
     new.shutdown_timeout = seconds(60);
     new.strategy = Strategy::OneForAll(Intensity::default());
-    new.fixed = vec![("master.name", "store".to_owned())];
+    new.fixed = FixedSettings::default().named("store");
     let found = changes(&old, &new);
     assert_eq!(
         found.iter().map(line).collect::<Vec<_>>(),

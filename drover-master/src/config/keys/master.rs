@@ -2,30 +2,33 @@
 
 use ChangeClass::{Live, Master};
 
-use super::field::{Computed, Joined, at};
-use super::form::Form;
+use super::field::{Joined, at};
+use super::http::HTTP;
 use super::key::{Key, Pointless};
 use super::kind::Maybe;
 use super::number::Time;
+use super::text::MasterName;
 use super::whole::Whole;
 use super::words::Words;
 use crate::config::{ChangeClass, Description, Intensity, Strategy};
+
+const AT_ITS_START: &str = "the master takes it when it starts";
 
 pub(super) static KEYS: &[Key<Description>] = &[
     Key::new(
         "name",
         Master,
-        &Computed {
-            is_same: |old: &Description, new| old.fixed == new.fixed,
-            take: |into, from| into.fixed.clone_from(&from.fixed),
-            shown: |all| {
-                all.fixed.iter().find(|(key, _)| *key == "master.name").map(|(_, name)| name.clone())
-            },
-            form: || Form::Pattern("^[A-Za-z0-9._-]{1,64}$"),
-        },
+        at!(Description, fixed.name, Maybe(MasterName)),
         "The name by which the other verbs find this master. Default: the directory's name.",
     )
-    .because("the master takes it when it starts"),
+    .because(AT_ITS_START),
+    Key::new(
+        "http",
+        Master,
+        at!(Description, fixed.http, Maybe(HTTP)),
+        "Where the master serves metrics, health, an API and a page for people. Default: nowhere.",
+    )
+    .because(AT_ITS_START),
     Key::new(
         "strategy",
         Live,

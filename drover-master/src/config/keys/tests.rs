@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Command, Condition, Dependency, HealthCheck, HealthPolicy, Heartbeat, Kind, Limits, NotifyAccess,
-    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy, RestartWhen, Share,
-    StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy, changes,
+    Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Heartbeat, Kind, Limits,
+    NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
+    RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
+    UpdatePolicy, changes,
 };
 use crate::{Protocol, ReloadSignal};
 
@@ -87,7 +88,7 @@ fn differing(old: &AppSpec, new: &AppSpec) -> Vec<(String, ChangeClass)> {
         apps: vec![app.clone()],
         strategy: Strategy::None,
         shutdown_timeout: SECOND,
-        fixed: Vec::new(),
+        fixed: FixedSettings::default(),
     };
     changes(&of(old), &of(new)).into_iter().map(|change| (change.key, change.class)).collect()
 }
