@@ -151,7 +151,7 @@ mod watch {
                 }
             }
         };
-        // Without it nothing is watched, which is no reason not to run.
+        // Without it nothing is watched, which is not a reason not to run.
         let _ = thread::Builder::new().name("drover-turns".into()).spawn(looks);
     }
 

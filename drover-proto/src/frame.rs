@@ -97,7 +97,7 @@ pub enum FrameError {
         /// The limit of the connection.
         limit: u32,
     },
-    /// The first byte is not 0, so this is no frame; most often a program prints on the socket.
+    /// The first byte is not 0, so this is not a frame; most often a program prints on the socket.
     #[error("not a frame but text: {text}")]
     NotAFrame {
         /// What was received, quoted.
@@ -138,7 +138,7 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The error of a whole frame, without its header, that is no message.
+    /// The error of a whole frame, without its header, that is not a message.
     pub(crate) fn undecodable(frame: &[u8], reason: &impl fmt::Display) -> Self {
         Self::Undecodable { length: frame.len(), reason: reason.to_string(), head: Quote::new(frame) }
     }

@@ -35,7 +35,7 @@ pub enum ConnectError {
     TimedOut {
         /// The master's socket.
         socket: PathBuf,
-        /// How long it was waited for.
+        /// How long the wait was.
         after: Duration,
     },
     /// The master closed the connection instead of answering.
@@ -59,7 +59,7 @@ pub enum ConnectError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvironmentError {
-    /// A text that is no UTF-8.
+    /// A text that is not UTF-8.
     #[error("{variable} is not valid UTF-8")]
     NotUnicode {
         /// The variable's name.
@@ -108,7 +108,7 @@ pub enum SendError {
     TimedOut {
         /// What the call wanted to say.
         message: &'static str,
-        /// How long it was waited for.
+        /// How long the wait was.
         after: Duration,
     },
 }
@@ -185,7 +185,7 @@ pub enum ListenFdsError {
         /// The id of this process.
         pid: u32,
     },
-    /// `LISTEN_FDS` is no number of file descriptors.
+    /// `LISTEN_FDS` is not a number of file descriptors.
     #[error("LISTEN_FDS is {value:?}, which is not a number of sockets")]
     NotANumber {
         /// Its value.

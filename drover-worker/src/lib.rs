@@ -48,7 +48,7 @@
 //!   [`letting_go`](MessageBus::letting_go) and [`in_flight`](MessageBus::in_flight) are for servers of one's own.
 //! - **Rest.** A stopped worker need not leave: one that runs by [`serve`](MessageBusBuilder::serve), or that announces it
 //!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
-//!   [resumed](MessageBus::resume_requested) takes the same sockets and begins anew, as often as it is asked.
+//!   [resumed](MessageBus::resume_requested) takes the same sockets and begins again, as often as it is asked.
 //! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
 //!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal, half a second later or more, ends the
 //!   process with 130 or 143.

@@ -283,6 +283,6 @@ async fn a_master_that_goes_after_shut_down_asks_for_nothing_more() {
     assert_eq!(within(bus.stop_requested()).await.cause, StopCause::Master);
     assert_eq!(
         bus.started().await.unwrap_err().to_string(),
-        "Started cannot be said any more: ShutDown was said already"
+        "Started cannot be sent any more: ShutDown was already sent"
     );
 }

@@ -14,7 +14,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that is no error of any call.
+    /// A failure that is not an error of any call.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
     }

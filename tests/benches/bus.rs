@@ -25,7 +25,7 @@ const SMALL: usize = 64;
 /// A large one.
 const LARGE: usize = 1024 * 1024;
 
-/// So many workers at once.
+/// This many workers at once.
 const MANY: u32 = 100;
 
 pub(crate) async fn all(options: &Options) {

@@ -32,7 +32,7 @@ impl Blocking {
         Self { stream, frame: Vec::new(), _others: others }
     }
 
-    /// Sends a frame of so many bytes, and reads it again.
+    /// Sends a frame of this many bytes, and reads it again.
     pub(crate) fn echo(&mut self, size: usize) {
         self.frame.resize(4 + size, b'x');
         self.frame[..4].copy_from_slice(&(size as u32).to_be_bytes());
@@ -65,7 +65,7 @@ impl Plain {
         assert_eq!(reply.len(), size);
     }
 
-    /// Has each send so many messages, and hears them all.
+    /// Has each send this many messages, and hears them all.
     pub(crate) async fn flood(&mut self, count: u64, size: usize) -> Duration {
         let begin = now();
         let mut hearing = Vec::new();
@@ -86,7 +86,7 @@ impl Plain {
         begin.elapsed()
     }
 
-    /// Sends so many messages to each, one after the other.
+    /// Sends this many messages to each, one after the other.
     pub(crate) async fn news(&mut self, count: u64, size: usize) -> Duration {
         let payload = Bytes::from(vec![b'x'; size]);
         let begin = now();

@@ -11,13 +11,13 @@ use crate::{PLAIN, SDK_WORKER, app};
 /// Nothing that is measured takes this long.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// So many plain workers.
+/// This many plain workers.
 pub(crate) fn plain(count: usize) -> MasterBuilder {
     let [program, argument] = PLAIN;
     described(Command::new(program).arg(argument), count).protocol(Protocol::None)
 }
 
-/// So many workers that link the library.
+/// This many workers that link the library.
 pub(crate) fn sdk(count: usize) -> MasterBuilder {
     described(Command::new(SDK_WORKER), count)
 }

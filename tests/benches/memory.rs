@@ -35,7 +35,7 @@ async fn kept(rounds: usize, kind: &str, counts: &[usize; 2], options: &[&str], 
     line(&format!("memory of each {kind} worker more"), Unit::Memory, &more, Aim::AtMost(aim));
 }
 
-/// What the floor and Drover take with so many workers.
+/// What the floor and Drover take with this many workers.
 async fn shares(count: usize, options: &[&str], command: &[&str]) -> [f64; 2] {
     let floor = Program::floor(count, command);
     let below = pss_kb(floor.pid());

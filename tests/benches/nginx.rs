@@ -24,7 +24,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// So many workers in front of a service; none if nginx is not installed.
+    /// This many workers in front of a service; none if nginx is not installed.
     pub(crate) async fn start(workers: u32, service: SocketAddr) -> Option<Self> {
         let dir = tempfile::tempdir().expect("there is room for a directory");
         // The port is free again when nginx binds it, unless somebody is very quick.

@@ -31,7 +31,7 @@ struct Talk {
 }
 
 impl Prefork {
-    /// So many workers, once each is ready.
+    /// This many workers, once each is ready.
     pub(crate) async fn start(workers: u32) -> Self {
         let dir = tempfile::tempdir().expect("there is room for a directory");
         let mut command = Command::new(PREFORK);

@@ -47,7 +47,7 @@ impl Program {
         panic!("{count} workers are not ready");
     }
 
-    /// The floor with so many of these, once it has started all.
+    /// The floor with this many of these, once it has started all.
     pub(crate) fn floor(count: usize, command: &[&str]) -> Self {
         let mut run = Command::new(FLOOR);
         let run = run.arg(count.to_string()).args(command).stdin(Stdio::null()).stdout(Stdio::piped());

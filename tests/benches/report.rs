@@ -22,11 +22,11 @@ pub(crate) enum Unit {
 /// What Drover is to reach.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Aim {
-    /// So many times the floor at most.
+    /// This many times the floor at most.
     Ratio(f64),
-    /// So much more than the floor at most.
+    /// This much more than the floor at most.
     Above(f64),
-    /// So much at most.
+    /// This much at most.
     AtMost(f64),
     /// The figure stands for itself.
     None,

@@ -101,12 +101,12 @@ async fn drover(count: usize) -> Costs {
     Costs { start: per_thousand(start), list: per_thousand(list), stop: per_thousand(stop) }
 }
 
-/// Seconds for 1,000 of so many.
+/// Seconds for 1,000 of this many.
 fn per_thousand(count: usize) -> impl Fn(Duration) -> f64 {
     move |took| took.as_secs_f64() * 1000.0 / count as f64
 }
 
-/// Whether the machine has room for so many processes at once, or what it lacks.
+/// Whether the machine has room for this many processes at once, or what it lacks.
 fn can_hold(count: u64) -> Result<(), String> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let number = |text: &str| text.trim().parse::<u64>().ok();

@@ -241,7 +241,7 @@ async fn strangers_are_turned_away_with_a_sentence_each_and_one_event() {
     let verdict = say(Hello { min_version: 0, ..hello("x") }).await.unwrap();
     assert_eq!(
         verdict.unwrap_err(),
-        "Malformed: the first frame is no usable Hello: version range 0 to 1 is not usable: it must begin at 1 or later and not end before it begins"
+        "Malformed: the first frame is not a usable Hello: version range 0 to 1 is not usable: it must begin at 1 or later and not end before it begins"
     );
     // The true token of a worker that is connected does not help either.
     let token = variable_of(app.pid(0), "DROVER_TOKEN").unwrap();

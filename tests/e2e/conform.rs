@@ -116,7 +116,7 @@ const CAUGHT: &[(&str, &[&str])] = &[
     ("drops what follows a frame in a read", &["W-FR-02", "W-KA-01", "W-LC-06", "W-LC-08", "W-BU-24"]),
     ("waits for the rest for ever", &["W-FR-03", "W-FR-04", "W-FR-05"]),
     ("has little room", &["W-FR-06"]),
-    ("goes on after what is no frame", &["W-FR-07", "W-FR-09", "W-FR-11"]),
+    ("goes on after what is not a frame", &["W-FR-07", "W-FR-09", "W-FR-11"]),
     ("has a limit of its own", &["W-FR-08"]),
     ("takes an empty frame for the end", &["W-FR-10"]),
     ("answers what asks nothing", &["W-FW-01"]),

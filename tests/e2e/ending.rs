@@ -6,7 +6,7 @@ use std::path::Path;
 
 use drover_e2e::harness::{App, PATIENCE, eventually, is_running, of_app, patiently, signal};
 use drover_master::config::{Protocol, StopPolicy, StopTo};
-use drover_master::{Command, ExitReason, MasterBuilder};
+use drover_master::{Command, ExitReason, MasterBuilder, Target};
 use nix::sys::signal::Signal;
 
 use crate::policies::SHORT;
@@ -212,7 +212,7 @@ async fn what_a_worker_that_is_replaced_leaves_behind_drains_too() {
     let line = format!("python3 {server} {port} & wait");
     let app = App::started(plain("sh", ["-c", &line])).await;
     let client = asking(port).await;
-    patiently("the restart", app.master().restart()).await.unwrap();
+    patiently("the restart", app.master().restart(Target::All)).await.unwrap();
     assert_eq!(answer(client), "done");
     // The port was free for the successor.
     let client = asking(port).await;

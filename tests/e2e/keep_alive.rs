@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drover_e2e::harness::{App, patiently};
-use drover_master::MasterBuilder;
+use drover_master::{MasterBuilder, Target};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -84,7 +84,7 @@ async fn no_request_is_lost(worker: MasterBuilder) {
         clients.spawn(client(to, Duration::from_millis(thinking), Arc::clone(&is_over)));
     }
     for _ in 0..RESTARTS {
-        patiently("the restart", app.master().restart()).await.unwrap();
+        patiently("the restart", app.master().restart(Target::All)).await.unwrap();
     }
     is_over.store(true, Ordering::Relaxed);
     let (mut answers, mut closed) = (0, 0);

@@ -195,7 +195,7 @@ async fn a_unix_path_that_is_held_or_is_no_socket_is_left_alone() {
     let (app, error) = App::failed(at(&notes)).await;
     assert_eq!(
         chain(&error).1,
-        format!("`{}` exists and is no socket; it is left alone, choose another path", notes.display())
+        format!("`{}` exists and is not a socket; it is left alone, choose another path", notes.display())
     );
     assert_eq!(std::fs::read_to_string(&notes).unwrap(), "dear diary");
     app.end().await;

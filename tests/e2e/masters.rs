@@ -136,20 +136,20 @@ async fn descriptions_that_can_not_be_meant_are_refused_before_anything_runs() {
         (App::builder(""), "command is empty"),
         (
             app().listen("http", "8080"),
-            "`8080` is no address to listen on: expected HOST:PORT, udp:HOST:PORT or unix:PATH",
+            "`8080` is not an address to listen on: expected HOST:PORT, udp:HOST:PORT or unix:PATH",
         ),
         (
             app().listen("http", ":8080"),
-            "`:8080` is no address to listen on: the host is empty; use 0.0.0.0 or [::] for all",
+            "`:8080` is not an address to listen on: the host is empty; use 0.0.0.0 or [::] for all",
         ),
         (
             app().listen("http", "localhost:http"),
-            "`localhost:http` is no address to listen on: the port must be a number from 0 to 65535",
+            "`localhost:http` is not an address to listen on: the port must be a number from 0 to 65535",
         ),
         (app().listen("a", "127.0.0.1:0").listen("a", "127.0.0.1:0"), "the listener name `a` is given twice"),
         (
             app().listen("a b", "127.0.0.1:0"),
-            "`a b` is no usable name: use 1 to 64 letters, digits, `-`, `_` and `.`",
+            "`a b` is not a usable name: use 1 to 64 letters, digits, `-`, `_` and `.`",
         ),
     ] {
         let error = builder.build().unwrap_err().to_string();

@@ -190,7 +190,7 @@ fn every_name_of_the_node_module_stands_in_the_page_once_and_no_other() {
         assert_eq!(count, 1, "rows for {name}");
     }
     for row in rows {
-        assert!(NAMES.contains(&row.first.as_str()), "{} is no name of the Node module", row.first);
+        assert!(NAMES.contains(&row.first.as_str()), "{} is not a name of the Node module", row.first);
     }
 }
 

@@ -151,7 +151,7 @@ async fn what_is_taken_back_is_not_handed_on() {
 async fn what_was_left_in_a_slot_that_the_app_has_lost_is_not_for_the_slots_next_life() {
     let worker = notifying("first slot 1 store a 1;say STATUS=[{names}]|READY=1").workers(2);
     let app = App::started(worker).await;
-    app.master().stop_worker(Target::Slot(SlotIndex(1))).await.unwrap();
+    app.master().stop_workers(Target::Slot(SlotIndex(1))).await.unwrap();
     app.master().scale(Count::To(1)).await.unwrap();
     app.master().scale(Count::To(2)).await.unwrap();
     says(&app, 1, "[]").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drover_e2e::harness::{App, patiently, variable_of};
 use drover_master::config::{AppSpec, ListenSpec};
-use drover_master::{Command, OperateError, Reload};
+use drover_master::{Command, OperateError, Reload, Target};
 
 fn spec_of(app: &App) -> AppSpec {
     (*app.master().spec()).clone()
@@ -75,7 +75,7 @@ async fn a_reload_to_another_backlog_that_comes_to_nothing_leaves_the_listener_a
         spec.command = Command::new(program!("worker_exits_at_start"));
         let failure = patiently("the reload", app.master().reload(Reload::to(spec))).await.unwrap_err();
         assert!(matches!(failure, OperateError::RolledBack { .. }), "{failure:?}");
-        patiently("a restart", app.master().restart()).await.unwrap();
+        patiently("a restart", app.master().restart(Target::All)).await.unwrap();
         assert_eq!(app.master().listener_addr("http"), Some(addr));
         TcpStream::connect(addr).unwrap();
         app.end().await;

@@ -100,13 +100,13 @@ async fn restarts_and_changes_of_the_number_of_workers_lose_no_connection() {
     let app = App::started(served_by(4)).await;
     let load = Load::of(6, app.master().listener_addr("http").unwrap());
     for round in 0..20 {
-        let restart = app.master().restart_worker(Target::Slot(SlotIndex(round % 4)));
+        let restart = app.master().restart(Target::Slot(SlotIndex(round % 4)));
         patiently("the restart", restart).await.unwrap();
     }
     for count in [2, 5, 1, 3, 6, 4, 2, 3, 1, 4] {
         patiently("the change", app.master().scale(Count::To(count))).await.unwrap();
     }
-    patiently("all at once", app.master().restart()).await.unwrap();
+    patiently("all at once", app.master().restart(Target::All)).await.unwrap();
     let (served, lost) = load.ended().await;
     assert_eq!(lost, [""; 0], "of {served} and these");
     assert!(served > 200, "{served}");
@@ -153,7 +153,7 @@ async fn the_only_worker_is_restarted_while_clients_wait() {
     let app = App::started(served_by(1)).await;
     let load = Load::of(3, app.master().listener_addr("http").unwrap());
     for _ in 0..5 {
-        patiently("the restart", app.master().restart()).await.unwrap();
+        patiently("the restart", app.master().restart(Target::All)).await.unwrap();
     }
     let (served, lost) = load.ended().await;
     assert_eq!(lost, [""; 0], "of {served} and these");

@@ -59,7 +59,7 @@ async fn a_listener_that_a_leaving_worker_shuts_down_is_opened_again_for_those_t
     );
     assert_eq!((asked(addr).await, app.pid(0)), (stays, stays));
     // Its successor has it too.
-    patiently("the restart", app.master().restart()).await.unwrap();
+    patiently("the restart", app.master().restart(Target::All)).await.unwrap();
     app.until("socket_renewed").await;
     assert_ne!(asked(addr).await, stays);
     app.end().await;
@@ -71,7 +71,7 @@ async fn a_slots_own_listener_that_its_worker_shuts_down_is_there_for_the_next()
     let mut app = App::started(serving(2, http)).await;
     let addr = app.master().listener_addr("http").unwrap();
     for slot in [0, 1] {
-        let restart = app.master().restart_worker(Target::Slot(SlotIndex(slot)));
+        let restart = app.master().restart(Target::Slot(SlotIndex(slot)));
         patiently("the restart", restart).await.unwrap();
         app.until("socket_renewed").await;
     }

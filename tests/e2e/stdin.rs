@@ -17,7 +17,7 @@ fn http() -> ListenSpec {
     ListenSpec::new("http", "127.0.0.1:0".parse().unwrap())
 }
 
-/// What workers say to so many connections, one after the other.
+/// What workers say to this many connections, one after the other.
 async fn said(app: &App, count: usize) -> Vec<String> {
     let ListenAddr::Tcp(addr) = app.master().snapshot().listeners[0].1.clone() else { panic!() };
     let mut all = Vec::new();

@@ -27,10 +27,10 @@ use std::time::Duration;
 ///
 /// # Panics
 ///
-/// If its value can't be meant.
+/// If its value is invalid.
 pub fn setting<T: FromStr>(name: &str) -> Option<T> {
     let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} can't be meant")))
+    Some(value.parse().unwrap_or_else(|_| panic!("{name}={value} is invalid")))
 }
 
 /// A duration in milliseconds; zero if it is not set.

@@ -56,7 +56,7 @@ impl Link {
         match std::env::var("E2E_WHEN").as_deref() {
             Err(_) | Ok("hello") => Self::connect(),
             Ok("started") => Self::started(),
-            Ok(other) => panic!("E2E_WHEN={other} can't be meant"),
+            Ok(other) => panic!("E2E_WHEN={other} is invalid"),
         }
     }
 
@@ -92,7 +92,7 @@ impl Link {
         }
     }
 
-    /// Sends a one-way frame. A master that does not listen any more is no reason to end.
+    /// Sends a one-way frame. A master that does not listen any more is not a reason to end.
     pub fn say(&mut self, body: worker_frame::Body) {
         let _ = self.send(&WorkerFrame { body: Some(body), ..Default::default() });
     }

@@ -61,7 +61,7 @@ pub(super) fn take(file: &Path) -> Result<FileLock, Running> {
     let (lock, holder) = match opened.map(|opened| Flock::lock(opened, FlockArg::LockExclusiveNonblock)) {
         Some(Ok(lock)) => (Some(lock), None),
         Some(Err((opened, Errno::EWOULDBLOCK))) => (None, holder(&opened).filter(|pid| is_trusted(*pid))),
-        // A file system without locks is no reason not to start.
+        // A file system without locks is not a reason not to start.
         Some(Err(_)) | None => (None, None),
     };
     if (holder, &socket) == (None, &None) {

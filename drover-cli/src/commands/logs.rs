@@ -160,7 +160,7 @@ impl Filter {
     }
 }
 
-/// Of both streams to stdout, byte by byte: what is no text here may be some to its reader.
+/// Of both streams to stdout, byte by byte: what is not text here may be some to its reader.
 fn print(line: &LogLine, with_time: bool) -> io::Result<()> {
     let colours = message::stdout_colours();
     let style = if colours == Colours::Shown { PREFIX } else { Style::new() };

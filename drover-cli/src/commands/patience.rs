@@ -14,7 +14,7 @@ use crate::output::{message, waits};
 /// How often the verb checks whether it waits for something else by now.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// After so many looks the same is told again, since its time goes on.
+/// After this many looks the same is told again, since its time goes on.
 const AGAIN: u32 = 15;
 
 /// Says what the verb waits for, for as long as it is polled; never ends.

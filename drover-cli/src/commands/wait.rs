@@ -54,7 +54,7 @@ async fn until_it_holds(global: &Global, args: &WaitArgs, client: ControlClient)
 enum Failure {
     /// The master ended while it was asked.
     Ended,
-    /// A connection is lost. That is no sign of the master's end: it closes those that are idle, or not read, for long.
+    /// A connection is lost. That is not a sign of the master's end: it closes those that are idle, or not read, for long.
     Lost,
     /// The user knows.
     Told(ExitStatus),

@@ -86,7 +86,7 @@ impl App {
         let mut connection = std::pin::pin!(connection);
         loop {
             tokio::select! {
-                // A client that went away is no news to a demo.
+                // A client that went away is not news to a demo.
                 _ = connection.as_mut() => return,
                 _ = draining.changed() => connection.as_mut().graceful_shutdown(),
             }

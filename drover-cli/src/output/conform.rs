@@ -27,7 +27,7 @@ impl Layout {
 #[derive(Debug)]
 pub(crate) struct Report {
     layout: Layout,
-    /// A reader that has gone is no error, a full disk is.
+    /// A reader that has gone is not an error, a full disk is.
     written: io::Result<()>,
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn plain(text: &str) {
     start_report::say(&StartReport::Plain(text.to_owned()));
 }
 
-/// Prints a result. A reader that has gone is no error to anybody.
+/// Prints a result. A reader that has gone is not an error to anybody.
 pub(crate) fn result(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", text.trim_end_matches('\n'))?;

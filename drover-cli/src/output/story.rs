@@ -66,7 +66,7 @@ struct Narrator {
     lines: String,
 }
 
-/// So much is handed over at once, though more may have happened by then: a write of the output's thread is not longer.
+/// This much is handed over at once, though more may have happened by then: a write of the output's thread is not longer.
 const AT_MOST: usize = 32 * 1024;
 
 /// A program that reads its standard input, and finds it at its end, leaves sooner than this.

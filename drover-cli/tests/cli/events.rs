@@ -42,7 +42,7 @@ fn since_shows_only_what_came_after() {
     assert_eq!(seqs, [last]);
     let none = home.run(&["events", "--since", &last.to_string()]);
     assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""));
-    // A number from the future is no reason to fail, nor to tell old news.
+    // A number from the future is not a reason to fail, nor to tell old news.
     let future = home.run(&["events", "--since", &(last + 1000).to_string()]);
     assert_eq!((future.code, future.stdout.as_str()), (Some(0), ""));
     home.down(demo);

@@ -309,7 +309,7 @@ fn a_file_in_the_way_is_left_alone() {
     let home = Home::new();
     let notes = home.write("notes", "dear diary");
     let run = |args: &[&str]| bare(&home, &[&["-s", notes.to_str().unwrap()], args].concat());
-    run(&["run", "--", "true"]).failed(1, &["`", "notes", "is no socket"]);
+    run(&["run", "--", "true"]).failed(1, &["`", "notes", "is not a socket"]);
     run(&["status"]).failed(6, &["no master answers at"]);
     assert_eq!(fs::read_to_string(notes).unwrap(), "dear diary");
 }

@@ -84,5 +84,5 @@ fn a_host_that_is_unknown_and_a_path_that_is_taken_are_named() {
         .failed(1, &["listener `a`", "no.such.host.invalid:80", "can't be resolved"]);
     let notes = home.write("notes", "dear diary");
     home.run_sh(&["-l", &format!("a=unix:{}", notes.display())], "exit 0")
-        .failed(1, &["listener `a`", "exists and is no socket"]);
+        .failed(1, &["listener `a`", "exists and is not a socket"]);
 }

@@ -126,7 +126,7 @@ impl Worker {
     }
 
     /// Its next frame that is more than a word about itself; that it closes is its fault. What it may say at any time, and for
-    /// ever, is no sign that `expected` will come.
+    /// ever, is not a sign that `expected` will come.
     pub(super) async fn heard(&mut self, expected: &str) -> Result<WorkerFrame, Fault> {
         let told = async {
             loop {

@@ -115,7 +115,7 @@ impl Exchange {
         }
     }
 
-    /// Gives an answer to who waits for it, if somebody still does.
+    /// Gives an answer to whoever waits for it, if somebody still does.
     pub(super) fn answer(&self, asker: Asker<Weak<Peer>>, answer: Answer) {
         match asker {
             // It may have stopped waiting at this very moment.

@@ -65,7 +65,7 @@ impl Peer {
         self.mailbox.close();
     }
 
-    /// The worker has room for so many bytes more, and, if it is not 0, for so many at once.
+    /// The worker has room for this many bytes more, and, if it is not 0, for this many at once.
     pub(crate) fn consumed(&self, bytes: u64, window: u64) {
         self.mailbox.set_window(window);
         self.mailbox.consumed(bytes);

@@ -43,7 +43,7 @@ pub enum AccountError {
         group: String,
     },
     /// A number that is no id.
-    #[error("`{id}` is no id of a user or a group; the largest is {}", u32::MAX - 1)]
+    #[error("`{id}` is not a user or group id; the largest is {}", u32::MAX - 1)]
     NoId {
         /// What was given.
         id: String,

@@ -139,8 +139,6 @@ mod tests {
         told.strip_prefix("app `web`: ").unwrap_or(&told).to_owned()
     }
 
-    type Change = fn(&mut AppSpec);
-
     const TCP: fn(&str) -> HealthCheck = |addr| HealthCheck::new(ProbeKind::Tcp { addr: addr.to_owned() });
     const HANG_UP: fn(bool) -> Option<ReloadSignal> =
         |waits| Some(ReloadSignal { signal: libc::SIGHUP, waits });
@@ -170,7 +168,7 @@ mod tests {
         for (limits, expected) in limits {
             assert_eq!(told(|app| app.command.limits = limits), format!("limits.{expected}"));
         }
-        let rows: &[(Change, &str)] = &[
+        let rows: &[(fn(&mut AppSpec), &str)] = &[
             (|app| app.command.program.clear(), "command is empty"),
             (|app| app.workers = 0, "workers is 0, but must be 1 to 100000"),
             (
@@ -251,7 +249,7 @@ mod tests {
 
     #[test]
     fn what_has_no_meaning_beside_other_values_is_refused_with_the_reason() {
-        let rows: &[(Change, &str)] = &[
+        let rows: &[(fn(&mut AppSpec), &str)] = &[
             (|app| app.notify_fd = Some(2), "notify_fd is 2, but must be 3 to 255"),
             (|app| app.notify_fd = Some(3), "notify_fd is 3, but must be 4 to 255: the standard streams"),
             (

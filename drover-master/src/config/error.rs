@@ -7,7 +7,7 @@ use super::{AccountError, PlaceholderError};
 #[non_exhaustive]
 pub enum ConfigError {
     /// A name with other characters, or none, or too many.
-    #[error("`{name}` is no usable name: use 1 to 64 letters, digits, `-`, `_` and `.`")]
+    #[error("`{name}` is not a usable name: use 1 to 64 letters, digits, `-`, `_` and `.`")]
     Name {
         /// The name as given.
         name: String,
@@ -45,7 +45,7 @@ pub enum ConfigError {
         name: String,
     },
     /// Not an address.
-    #[error("`{text}` is no address to listen on: {reason}")]
+    #[error("`{text}` is not an address to listen on: {reason}")]
     ListenAddr {
         /// What was given.
         text: String,
@@ -118,7 +118,7 @@ pub enum ConfigError {
         /// What it depends on.
         dependency: String,
     },
-    /// A dependency that is no app of the supervisor.
+    /// A dependency that is not an app of the supervisor.
     #[error("app `{app}` depends on `{dependency}`, which is none of the apps: {known}")]
     UnknownDependency {
         /// The app.

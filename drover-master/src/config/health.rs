@@ -39,7 +39,7 @@ impl HealthPolicy {
         self.liveness.is_some() || self.readiness.is_some()
     }
 
-    /// Checks the addresses of the probes of an app with so many workers.
+    /// Checks the addresses of the probes of an app with this many workers.
     pub(super) fn check(&self, app: &str, workers: u32) -> Result<(), ConfigError> {
         self.liveness.iter().chain(&self.readiness).try_for_each(|check| check.probe.check(app, workers))
     }

@@ -53,7 +53,7 @@ impl Default for StartPolicy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopPolicy {
     /// How long a worker that is ready serves on after its end was asked for, before it is told. Default 0. For a load
-    /// balancer that learns late: too low, and it sends requests to who is leaving; too high, and every stop takes that
+    /// balancer that learns late: too low, and it sends requests to whoever is leaving; too high, and every stop takes that
     /// long. Hurrying skips it.
     pub pre_delay: Duration,
     /// From Stop (or the stop signal, for workers without the protocol) to drained. Default 20 s. Too low: requests

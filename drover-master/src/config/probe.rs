@@ -85,7 +85,7 @@ impl Probe {
         Ok(Self { kind, ..*self })
     }
 
-    /// Checks every value of the probe of an app with so many workers.
+    /// Checks every value of the probe of an app with this many workers.
     pub(super) fn check(&self, app: &str, workers: u32) -> Result<(), ConfigError> {
         for slot in [0, workers.saturating_sub(1)] {
             self.of_worker(slot, ANY_PID)?.check_one(app)?;
@@ -250,7 +250,7 @@ fn tcp(host: &str) -> Result<HttpAt, &'static str> {
     let name = port.map_or(host, |(name, _)| name);
     let is_bracketed = name.starts_with('[') && name.ends_with(']');
     if !is_field(name) || (name.contains(':') && !is_bracketed) {
-        return Err("the host is no name and no address; an IPv6 address stands in brackets");
+        return Err("the host is neither a name nor an address; an IPv6 address stands in brackets");
     }
     let addr = match port {
         Some((_, port)) if port.parse().is_ok_and(|port: u16| port != 0) => host.to_owned(),

@@ -55,7 +55,7 @@ pub enum Strategy {
 /// How often a [`Strategy`] may be used before everything ends, as in OTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intensity {
-    /// So many failures within `period` are borne; one more ends everything. Default 1. Too low: a fault that would have
+    /// This many failures within `period` are borne; one more ends everything. Default 1. Too low: a fault that would have
     /// passed ends everything. Too high: a fault that stays is tried for long.
     pub count: u32,
     /// The window in which failures count. Default 5 s. Too low: an app that takes longer than this to fail is tried for

@@ -65,7 +65,7 @@ pub enum OnUpdateFailure {
     Pause,
 }
 
-/// So many workers, or a part of all.
+/// This many workers, or a part of all.
 ///
 /// # Example
 ///
@@ -79,9 +79,9 @@ pub enum OnUpdateFailure {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// So many.
+    /// This many.
     Count(u32),
-    /// So many of a hundred: 0 to 100.
+    /// This many of a hundred: 0 to 100.
     Percent(u32),
 }
 

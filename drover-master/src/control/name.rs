@@ -39,7 +39,7 @@ enum Part {
 /// A text that names nothing: the client's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is no name: {reason}; expected APP, APP/SLOT or APP@ID, where * ? [abc] stand for any that fit"
+    "`{text}` is not a name: {reason}; expected APP, APP/SLOT or APP@ID, where * ? [abc] stand for any that fit"
 )]
 pub struct NameError {
     text: String,
@@ -60,7 +60,7 @@ impl FromStr for Name {
         let (app, part) = if let Some((app, slot)) = text.split_once('/') {
             (app, Part::Slot(pattern(slot)?))
         } else if let Some((app, id)) = text.split_once('@') {
-            let id = id.parse().map_err(|_| wrong(format!("`{id}` is no worker's number")))?;
+            let id = id.parse().map_err(|_| wrong(format!("`{id}` is not a worker's number")))?;
             (app, Part::Worker(id))
         } else {
             (text, Part::Whole)
@@ -164,7 +164,7 @@ mod tests {
             ("", "a part of it is empty"),
             ("/1", "a part of it is empty"),
             ("web/", "a part of it is empty"),
-            ("web@x", "`x` is no worker's number"),
+            ("web@x", "`x` is not a worker's number"),
             ("we[b", "invalid range pattern"),
         ] {
             let error = text.parse::<Name>().unwrap_err().to_string();

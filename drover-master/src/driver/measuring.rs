@@ -12,7 +12,7 @@ use crate::machine::gate::Doing;
 use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 
-/// From the begin of one round to that of the next. Shorter wakes the master up for what grows in hours; longer lets a worker
+/// From the beginning of one round to that of the next. Shorter wakes the master up for what grows in hours; longer lets a worker
 /// that leaks fast get far beyond its limit.
 const ROUND: Duration = Duration::from_secs(10);
 

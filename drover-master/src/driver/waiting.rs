@@ -16,7 +16,7 @@ pub(super) enum Waiter {
 }
 
 impl Waiter {
-    /// A dropped ticket is no reason to do anything else.
+    /// A dropped ticket is not a reason to do anything else.
     pub(super) fn answer(self, app: Arc<str>, verdict: Verdict) {
         match self {
             Self::Start(answer) => drop(answer.send(StartError::of(app, verdict))),

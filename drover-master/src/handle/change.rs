@@ -52,7 +52,7 @@ impl Reload {
         self
     }
 
-    /// Replaces so many workers, 1 at least, then waits for [`Master::promote`](super::Master::promote) or [`Master::abort`](super::Master::abort).
+    /// Replaces this many workers, 1 at least, then waits for [`Master::promote`](super::Master::promote) or [`Master::abort`](super::Master::abort).
     #[must_use]
     pub fn canary(mut self, workers: u32) -> Self {
         self.canary = Some(workers.max(1));

@@ -166,7 +166,7 @@ impl Master {
     }
 
     /// Starts the app and waits until it has ended, whoever ended it: the whole life of a program whose purpose it is. An end
-    /// that is asked for during the start is no error.
+    /// that is asked for during the start is not an error.
     ///
     /// # Errors
     ///

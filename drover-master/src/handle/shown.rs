@@ -42,7 +42,7 @@ fn event(message: &Message<'_>, kind: EventKind) -> FleetEvent {
     FleetEvent { worker: Some((message.from(), None)), phase: Phase::Started, kind }
 }
 
-/// As a line: what is no text, and what would move a cursor, is escaped.
+/// As a line: what is not text, and what would move a cursor, is escaped.
 fn readable(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(SHOWN)];
     let mut text = String::new();
@@ -56,7 +56,7 @@ fn readable(bytes: &[u8]) -> String {
     text
 }
 
-/// So many at once, and then one from time to time.
+/// This many at once, and then one from time to time.
 #[derive(Debug)]
 struct Allowance {
     left: u32,

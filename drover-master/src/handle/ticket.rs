@@ -52,7 +52,7 @@ impl<E> Ticket<E> {
 }
 
 impl<E> Reply<E> {
-    /// It is let in. Who does not listen any more is no reason to do anything else.
+    /// It is let in. Who does not listen any more is not a reason to do anything else.
     pub(crate) fn admit(&mut self) {
         if let Some(gate) = self.gate.take() {
             let _ = gate.send(());
@@ -82,7 +82,7 @@ impl<E: Opening + Send + 'static> Reply<E> {
 }
 
 impl<E: From<Unavailable> + Clone + Unpin> Ticket<E> {
-    /// Waits until the operation was let in, not until it is done: for who does not want to wait for the verdict. The ticket
+    /// Waits until the operation was let in, not until it is done: for whoever does not want to wait for the verdict. The ticket
     /// can be awaited all the same, and asked again.
     ///
     /// # Errors

@@ -13,47 +13,41 @@ use crate::machine::gate;
 use crate::machine::ids::SlotIndex;
 
 impl Master {
-    /// Restarts every worker: each drains and leaves, and another takes its place as soon as it has. The listeners stay open
-    /// meanwhile. Resolved means that every new worker is ready. Joins a restart that is under way.
+    /// Restarts workers: each drains and leaves, and another takes its place as soon as it has. The listeners stay open
+    /// meanwhile. Resolved means that every new worker is ready. Joins a restart that is under way. [`renew`](Self::renew) has the
+    /// new workers ready first.
     ///
     /// # Errors
     ///
-    /// [`OperateError`]: a new worker failed before it was ready (the restart policy goes on trying), or the app does not run.
+    /// [`OperateError`]: a new worker failed before it was ready (the restart policy goes on trying), there is no such worker, or
+    /// the app does not run.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the ticket cancels nothing.
-    pub fn restart(&self) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Restart, Target::All, "restart()")
+    /// Dropping the ticket cancels nothing, as with all that follow.
+    pub fn restart(&self, target: Target) -> Ticket<OperateError> {
+        self.operate(gate::SlotRequest::Restart, target, "restart()")
     }
 
-    /// Restarts one worker, as [`restart`](Self::restart) does all.
-    ///
-    /// # Errors
-    ///
-    /// [`OperateError`]: as there, and if there is no such worker.
-    pub fn restart_worker(&self, target: Target) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Restart, target, "restart_worker()")
-    }
-
-    /// Ends a worker gracefully and leaves its slot empty until it is started again; a pending try is called off. Resolved
-    /// means that its process has been reaped. The app runs on, even without any worker.
+    /// Ends workers gracefully and leaves their slots empty until they are started again; a pending try is called off. Resolved
+    /// means that their processes have been reaped. The app runs on, even without any worker;
+    /// [`shutdown`](Self::shutdown) ends it too.
     ///
     /// # Errors
     ///
     /// [`OperateError`]: there is no such worker, or its process can't be killed.
-    pub fn stop_worker(&self, target: Target) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Stop, target, "stop_worker()")
+    pub fn stop_workers(&self, target: Target) -> Ticket<OperateError> {
+        self.operate(gate::SlotRequest::Stop, target, "stop_workers()")
     }
 
-    /// Starts a worker in a slot that was stopped, given up, or waits for its next try, with a fresh count of failures.
-    /// Resolved means that it is ready; of one that runs, at once.
+    /// Starts workers in slots that were stopped, given up, or wait for their next try, with a fresh count of failures.
+    /// Resolved means that they are ready; of those that run, at once.
     ///
     /// # Errors
     ///
-    /// [`OperateError`]: it failed before it was ready (the restart policy goes on trying), or there is no such slot.
-    pub fn start_worker(&self, target: Target) -> Ticket<OperateError> {
-        self.operate(gate::SlotRequest::Start, target, "start_worker()")
+    /// [`OperateError`]: one failed before it was ready (the restart policy goes on trying), or there is no such slot.
+    pub fn start_workers(&self, target: Target) -> Ticket<OperateError> {
+        self.operate(gate::SlotRequest::Start, target, "start_workers()")
     }
 
     /// Has workers take no work, and stay: each drains, and its process lives on. Connections wait in the queue of the listener
@@ -116,7 +110,7 @@ impl Master {
         self.request(|reply| Request::Operate { request, target, by, reply })
     }
 
-    /// As [`operate`](Self::operate), but waits for room instead of being refused: for who has thousands to ask.
+    /// As [`operate`](Self::operate), but waits for room instead of being refused: for whoever has thousands to ask.
     pub(crate) async fn operate_in_turn(
         &self,
         request: gate::SlotRequest,

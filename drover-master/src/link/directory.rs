@@ -202,7 +202,7 @@ fn ensure_private(base: &Path) -> Result<(), DirectoryError> {
     Ok(())
 }
 
-/// Removes the directories of masters that are gone: their locks are free. Only so many at each start, however many there are.
+/// Removes the directories of masters that are gone: their locks are free. Only this many at each start, however many there are.
 #[expect(clippy::disallowed_methods, reason = "no more than CLEARED of them are looked at")]
 fn clear_away(base: &Path) {
     let Ok(entries) = fs::read_dir(base) else { return };

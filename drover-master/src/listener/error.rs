@@ -31,7 +31,7 @@ pub enum ListenError {
         /// The process that has it, if that is known.
         holder: Option<PortHolder>,
     },
-    /// A socket that was handed over listens there, and is no listener's.
+    /// A socket that was handed over listens there, and is not a listener's.
     #[error(
         "listener `{name}`: {addr} is in use by the socket {socket}, which was handed over to this program; give it the listener's name \
          (FileDescriptorName={name}), or the listener its address"

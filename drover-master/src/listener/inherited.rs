@@ -48,8 +48,8 @@ enum InheritedKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InheritError {
-    /// `LISTEN_FDS` is no number of descriptors.
-    #[error("LISTEN_FDS is `{value}`, which is no number of sockets")]
+    /// `LISTEN_FDS` is not a number of descriptors.
+    #[error("LISTEN_FDS is `{value}`, which is not a number of sockets")]
     NotANumber {
         /// Its value.
         value: String,
@@ -233,7 +233,7 @@ fn parse(lookup: impl Fn(&str) -> Option<OsString>, pid: u32) -> Result<Vec<(Str
     let Some(names) = text("LISTEN_FDNAMES") else {
         return Ok(numbers.map(|fd| (NAMELESS.to_owned(), fd)).collect());
     };
-    // An empty text is no name, not one empty name.
+    // An empty text is not a name, not one empty name.
     let names: Vec<String> = names.split(':').filter(|_| !names.is_empty()).map(str::to_owned).collect();
     if names.len() != numbers.len() {
         return Err(InheritError::NamesDiffer { sockets: numbers.len(), names: names.len() });
@@ -278,9 +278,9 @@ mod tests {
         assert_eq!(parsed("0", Some(""), "42"), named(&[]));
         assert_eq!(parsed("", None, "42"), named(&[]));
         for (fds, names, error) in [
-            ("x", None, "LISTEN_FDS is `x`, which is no number of sockets"),
-            ("-1", None, "LISTEN_FDS is `-1`, which is no number of sockets"),
-            ("2147483647", None, "LISTEN_FDS is `2147483647`, which is no number of sockets"),
+            ("x", None, "LISTEN_FDS is `x`, which is not a number of sockets"),
+            ("-1", None, "LISTEN_FDS is `-1`, which is not a number of sockets"),
+            ("2147483647", None, "LISTEN_FDS is `2147483647`, which is not a number of sockets"),
             ("2", Some("a"), "LISTEN_FDS hands over 2 sockets, but LISTEN_FDNAMES has 1 names"),
         ] {
             assert_eq!(parsed(fds, names, "42"), Err(error.to_owned()));

@@ -25,7 +25,7 @@ pub enum UnixPathError {
         holder: Option<u32>,
     },
     /// Something else stands there.
-    #[error("`{}` exists and is no socket; it is left alone, choose another path", path.display())]
+    #[error("`{}` exists and is not a socket; it is left alone, choose another path", path.display())]
     NotASocket {
         /// The path.
         path: PathBuf,

@@ -113,7 +113,7 @@ mod tests {
         watch.follow(vec![Arc::clone(&tcp), Arc::clone(&unix)]).unwrap();
         let _client = TcpStream::connect(addr).unwrap();
         let quiet = tokio::time::timeout(Duration::from_millis(50), watch.until_shut_down());
-        quiet.await.expect_err("a connection is no end");
+        quiet.await.expect_err("a connection is not an end");
         for (ended, how) in [(&tcp, Shutdown::Both), (&unix, Shutdown::Read)] {
             shutdown(ended.as_raw_fd(), how).unwrap();
             tokio::time::timeout(Duration::from_secs(60), watch.until_shut_down()).await.expect("it is seen");

@@ -8,7 +8,7 @@ use crate::config::Backoff;
 /// `jitter` of itself to either side, and never over `max`.
 pub fn delay(backoff: &Backoff, attempt: u32, rng: &mut fastrand::Rng) -> Duration {
     if backoff.initial.is_zero() {
-        // Nothing grows to nothing: but zero times the infinity that a power ends in is no number.
+        // Nothing grows to nothing: but zero times the infinity that a power ends in is not a number.
         return Duration::ZERO;
     }
     let ceiling = backoff.max.as_secs_f64();

@@ -150,7 +150,7 @@ impl Hearing {
     }
 
     fn main_process(&mut self, pid: u32) -> Result<Notification, String> {
-        let refused = || format!("MAINPID={pid}, which is no process of the worker's");
+        let refused = || format!("MAINPID={pid}, which is not a process of the worker's");
         // Opened before it is looked at, so that it can't become another one in between.
         let pidfd = pidfd_open(pid.cast_signed()).map_err(|_| refused())?;
         match is_of_tree(pid, self.notifier.pid) {

@@ -106,7 +106,7 @@ fn obstacle(app: &AppSpec, directory: Option<&Path>) -> Option<(&'static str, St
     let named = cwd.display();
     match fs::metadata(&cwd) {
         Err(error) => return Some(("cwd", format!("the directory `{named}` can't be entered: {error}"))),
-        Ok(there) if !there.is_dir() => return Some(("cwd", format!("`{named}` is no directory"))),
+        Ok(there) if !there.is_dir() => return Some(("cwd", format!("`{named}` is not a directory"))),
         Ok(_) => {}
     }
     let program = app.command.program.to_str()?;
@@ -121,7 +121,7 @@ fn obstacle(app: &AppSpec, directory: Option<&Path>) -> Option<(&'static str, St
     let program = shown(program);
     let why = match inside.iter().find(|file| file.exists()) {
         Some(file) if file.is_file() => format!("`{}` is not executable", file.display()),
-        Some(file) => format!("`{}` is no regular file", file.display()),
+        Some(file) => format!("`{}` is not a regular file", file.display()),
         None if program.contains('/') => format!("`{program}` does not exist, seen from `{named}`"),
         None => format!("`{program}` is in no directory of the app's PATH"),
     };
@@ -289,8 +289,8 @@ mod tests {
             ("[app.a]\ncommand = '/etc/passwd'", "3: `/etc/passwd` is not executable"),
             ("[app.a]\ncommand = 'sh'\nuser = 'no-such-user'", "4: there is no user `no-such-user`"),
             ("[app.a]\ncommand = 'sh'\nuser = 0\ngroup = 'no-such'", "5: there is no group `no-such`"),
-            ("[app.a]\ncommand = '/etc'", "3: `/etc` is no regular file"),
-            ("[app.a]\ncommand = 'sh'\ncwd = '/etc/passwd'", "4: `/etc/passwd` is no directory"),
+            ("[app.a]\ncommand = '/etc'", "3: `/etc` is not a regular file"),
+            ("[app.a]\ncommand = 'sh'\ncwd = '/etc/passwd'", "4: `/etc/passwd` is not a directory"),
             (
                 "[app.a]\ncommand = 'nothing'\ncwd = '/nowhere'",
                 "4: the directory `/nowhere` can't be entered: No such file or directory (os error 2)",

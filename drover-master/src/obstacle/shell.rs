@@ -54,7 +54,7 @@ fn expansion(text: &str) -> String {
     if named.is_empty() { text.chars().take(2).collect() } else { format!("${named}") }
 }
 
-/// Whether a redirection begins here: at the begin of a word, after a descriptor's number or `&`.
+/// Whether a redirection begins here: at the beginning of a word, after a descriptor's number or `&`.
 fn is_redirection(before: &str) -> bool {
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
     word.chars().all(|c| c.is_ascii_digit() || c == '&' || c == '<' || c == '>')

@@ -80,7 +80,7 @@ impl Prober {
     }
 }
 
-/// Without a list, whatever is no error.
+/// Without a list, whatever is not an error.
 fn is_good(code: u16, wanted: &[u16]) -> bool {
     if wanted.is_empty() { (200..400).contains(&code) } else { wanted.contains(&code) }
 }
@@ -110,7 +110,7 @@ mod tests {
         let mut asker = asker(Probe::tcp(addr.to_string()));
         let reason = asker.until_news().await.unwrap_err();
         assert!(reason.starts_with(&format!("no connection to {addr}: ")), "{reason}");
-        // The same reason is no news.
+        // The same reason is not news.
         let waiting = tokio::spawn(async move { asker.until_news().await });
         let _listening = TcpListener::bind(addr).await.unwrap();
         timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap().unwrap();

@@ -140,7 +140,7 @@ fn usable(name: &str) -> bool {
     !name.is_empty() && !name.contains('\0')
 }
 
-/// The id that digits mean; none for a name. All ones means "no change" to the kernel (`setresuid(2)`), so it is no id.
+/// The id that digits mean; none for a name. All ones means "no change" to the kernel (`setresuid(2)`), so it is not an id.
 fn id(text: &str) -> Result<Option<u32>, AccountError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(None);
@@ -207,8 +207,8 @@ mod tests {
             (Some(""), None, "there is no user ``"),
             (Some("a\0b"), None, "there is no user"),
             (None, Some("no-such-group"), "there is no group `no-such-group`; create it"),
-            (Some("4294967295"), None, "`4294967295` is no id"),
-            (None, Some("99999999999"), "`99999999999` is no id"),
+            (Some("4294967295"), None, "`4294967295` is not a user or group id"),
+            (None, Some("99999999999"), "`99999999999` is not a user or group id"),
             (Some("3999999999"), None, "user 3999999999 has no entry"),
         ] {
             let told = told(ROOT, user, group);

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::stamp::{Stamp, stamp_of};
 
-/// After a walk, so many times as long as it took passes before the next one: however many processes there are, it takes a
+/// After a walk, this many times as long as it took passes before the next one: however many processes there are, it takes a
 /// fifth of one CPU at most.
 const REST_AFTER_WALK: u32 = 4;
 

@@ -34,7 +34,7 @@ fn is_ours(key: &OsStr) -> bool {
         .contains(&key)
 }
 
-/// What a login sets, and what of the master's own login is no worker's (`environ(7)`).
+/// What a login sets, and what of the master's own login is not a worker's (`environ(7)`).
 const LOGIN: [&str; 4] = ["USER", "LOGNAME", "HOME", "SHELL"];
 
 /// The environment of a worker: inherited or empty, then its user's, then the command's own, then the master's words.
@@ -88,7 +88,7 @@ pub(crate) struct Passed {
     all: usize,
 }
 
-/// One argument, or one variable with its name, has at most so many bytes, its NUL among them: 32 pages of 4 KiB (MAX_ARG_STRLEN).
+/// One argument, or one variable with its name, has at most this many bytes, its NUL among them: 32 pages of 4 KiB (MAX_ARG_STRLEN).
 const LONGEST: usize = 32 * 4096;
 
 impl Passed {

@@ -31,7 +31,7 @@ pub(crate) fn explain(
                 libc::ENOENT => {
                     format!("the working directory `{dir}` does not exist; make it, or name another")
                 }
-                libc::ENOTDIR => format!("the working directory `{dir}` is no directory; name another"),
+                libc::ENOTDIR => format!("the working directory `{dir}` is not a directory; name another"),
                 libc::EACCES => format!(
                     "the working directory `{dir}` can't be entered{by}; it and each directory above it has to let this \
                      user in"
@@ -87,7 +87,7 @@ pub(crate) fn explain(
             format!("the command `{program}` is a directory")
         }
         (SpawnStep::Exec, libc::EACCES, Some(file)) if file.exists() && !file.is_file() => {
-            format!("the command `{program}` is no regular file")
+            format!("the command `{program}` is not a regular file")
         }
         (SpawnStep::Exec, libc::EACCES, Some(file)) => match interpreter(file) {
             Some(interpreter) if is_executable(file) => {
@@ -166,7 +166,7 @@ mod tests {
             }
         });
         let text = told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
-        assert!(text.ends_with("is no regular file"), "{text}");
+        assert!(text.ends_with("is not a regular file"), "{text}");
         told.recv_timeout(Duration::from_secs(30)).expect("the FIFO was not opened");
     }
 

@@ -60,7 +60,7 @@ impl Tree {
     }
 
     /// Signals the whole group. SIGCONT follows whatever can be caught: a stopped process would not see it otherwise.
-    /// Signalling what is gone is no error.
+    /// Signalling what is gone is not an error.
     pub(crate) fn signal(&self, signal: i32) -> io::Result<()> {
         let hold = self.hold();
         // Also to those that have left its group, which do not hold the number.

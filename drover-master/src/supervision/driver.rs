@@ -127,7 +127,7 @@ pub(super) struct Running {
     /// Who has everything changed just now.
     pub(super) changed_by: Option<Arc<str>>,
     pub(super) tasks: JoinSet<AppNews>,
-    /// Why the last start of an app failed, for who asks for it.
+    /// Why the last start of an app failed, for whoever asks for it.
     pub(super) start_errors: HashMap<AppIndex, StartError>,
     /// Why masters did not do what was passed on to them, until that is answered.
     pub(super) operate_errors: HashMap<TicketId, OperateError>,

@@ -1,4 +1,4 @@
-//! What the composite's verdict on an operation means to who waits for it.
+//! What the composite's verdict on an operation means to whoever waits for it.
 
 use super::driver::Running;
 use super::operation::{AppError, NotStarted};

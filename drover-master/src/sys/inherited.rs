@@ -10,7 +10,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 /// EBADF: there is none of this number. `AlreadyExists`: it was opened by this program, or taken before. Whatever Rust opens is
 /// closed by an exec, and what survived one is not, by that they are told apart.
 pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_GETFD takes no argument and touches no memory; a number that is no open descriptor gives EBADF.
+    // SAFETY: F_GETFD takes no argument and touches no memory; a number that is not an open descriptor gives EBADF.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
     if flags == -1 {
         return Err(io::Error::last_os_error());

@@ -51,7 +51,7 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// What comes next is no frame, or over the limit. Whole frames before it come first, by an earlier call,
+    /// What comes next is not a frame, or over the limit. Whole frames before it come first, by an earlier call,
     /// so who stops at some may wait for ever for a peer that has said its last.
     pub fn frames(&mut self) -> Result<Frames, FrameError> {
         if !self.wire.is_empty() && self.wire.len() == self.wire.capacity() {

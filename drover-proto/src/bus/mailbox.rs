@@ -22,7 +22,7 @@ pub struct Mailbox {
     inside: Mutex<Inside>,
     /// Tells the writer.
     filled: Notify,
-    /// Tells who waits for room.
+    /// Tells whoever waits for room.
     emptied: Notify,
 }
 
@@ -229,7 +229,7 @@ impl Mailbox {
         }
     }
 
-    /// From now on, no more than so many bytes are on the way before the peer has [`consumed`](Self::consumed) some; 0 changes
+    /// From now on, at most this many bytes are on the way before the peer has [`consumed`](Self::consumed) some; 0 changes
     /// nothing.
     pub fn set_window(&self, bytes: u64) {
         if bytes > 0 {
@@ -242,7 +242,7 @@ impl Mailbox {
         }
     }
 
-    /// The peer has room for so many bytes more.
+    /// The peer has room for this many bytes more.
     pub fn consumed(&self, bytes: u64) {
         if let Some(window) = &mut self.inside().window {
             window.on_the_way -= usize::try_from(bytes).unwrap_or(usize::MAX).min(window.on_the_way);

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::{Direction, EncodedFrame, Outbound};
 use crate::frame::HEADER_LEN;
 
-/// From so many bytes on, a payload is shared instead of copied. Below, a copy costs less than a piece of its own.
+/// From this many bytes on, a payload is shared instead of copied. Below, a copy costs less than a piece of its own.
 pub(super) const SHARED: usize = 4096;
 
 /// Frames in their order.
@@ -98,7 +98,7 @@ impl Queue {
         self.pieces.push_back(Piece { head: frame.head, payload: frame.payload, frames: 1 });
     }
 
-    /// Makes room for so many bytes, and for as many again as are there, so that a burst is copied few times.
+    /// Makes room for this many bytes, and for as many again as are there, so that a burst is copied few times.
     fn grow(&mut self, bytes: usize) {
         if self.open.capacity() - self.open.len() < bytes {
             self.open.reserve(bytes.max(3 * self.open.len()));

@@ -686,7 +686,7 @@ pub struct Consumed {
     /// By so much has become free: the lengths of the frames that brought the messages, without their headers.
     #[prost(uint64, tag = "1")]
     pub bytes: u64,
-    /// So many bytes of messages may be on the way, from now on. Said once, before Started. 0: as before; never said: any
+    /// This many bytes of messages may be on the way, from now on. Said once, before Started. 0: as before; never said: any
     /// number.
     #[prost(uint64, tag = "2")]
     pub window: u64,
@@ -1065,7 +1065,7 @@ pub struct ReloadRequest {
     pub apps: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(enumeration = "ReloadStep", tag = "2")]
     pub step: i32,
-    /// BEGIN only: replace so many workers, then wait for a promotion or an abort. Absent: all of them.
+    /// BEGIN only: replace this many workers, then wait for a promotion or an abort. Absent: all of them.
     #[prost(uint32, optional, tag = "3")]
     pub canary: ::core::option::Option<u32>,
     /// BEGIN only: what is to be otherwise than the app's own policy says.
@@ -1093,7 +1093,7 @@ pub struct UpdateChange {
     #[prost(enumeration = "UpdateFailure", tag = "5")]
     pub on_failure: i32,
 }
-/// So many workers, or so many of a hundred.
+/// This many workers, or this many of a hundred.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Share {
     #[prost(oneof = "share::Amount", tags = "1, 2")]
@@ -1135,7 +1135,7 @@ pub mod scale_target {
         /// So many.
         #[prost(uint32, tag = "2")]
         To(u32),
-        /// So many more, or fewer.
+        /// This many more, or fewer.
         #[prost(sint32, tag = "3")]
         By(i32),
         /// One a CPU that the master may use.
@@ -1200,7 +1200,7 @@ pub struct LogsRequest {
     /// What is meant, as in OperateRequest; empty: all.
     #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Only so many of the kept lines; absent: all of them.
+    /// Only this many of the kept lines; absent: all of them.
     #[prost(uint32, optional, tag = "2")]
     pub lines: ::core::option::Option<u32>,
     /// Go on with what is written from now on.

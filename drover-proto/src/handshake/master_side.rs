@@ -120,7 +120,7 @@ pub fn negotiate_control(spoken: VersionRange, hello: &ControlHello) -> Result<u
 fn common_version(spoken: VersionRange, min: u32, max: u32) -> Result<u32, Refusal> {
     let theirs = VersionRange::new(min, max).map_err(|error| Refusal {
         code: RejectCode::Malformed,
-        message: format!("the first frame is no usable Hello: {error}"),
+        message: format!("the first frame is not a usable Hello: {error}"),
         spoken,
     })?;
     spoken.negotiate(theirs).map_err(|_| Refusal {

@@ -96,7 +96,7 @@ impl MessageBusBuilder {
     }
 
     /// Announces that this worker can be suspended and resumed: after [`stopped`](MessageBus::stopped) it awaits
-    /// [`resume_requested`](MessageBus::resume_requested), and begins anew when that says so. Default: it does not, and a
+    /// [`resume_requested`](MessageBus::resume_requested), and begins again when that says so. Default: it does not, and a
     /// master has to replace it instead.
     ///
     /// [`serve`](Self::serve) does all of this. The sockets that were handed over stay open, but for the time of a rest nothing is
@@ -113,7 +113,7 @@ impl MessageBusBuilder {
         self
     }
 
-    /// Takes [`messages`](Self::messages), of which no more than so many bytes wait in this process, or are on their way to it, for the app to take
+    /// Takes [`messages`](Self::messages), of which at most this many bytes wait in this process, or are on their way to it, for the app to take
     /// them. Default: 1 MiB. What is beyond that waits at the master, up to 1 MiB, and is refused from there on, so that who sends
     /// hears of it.
     ///

@@ -72,7 +72,7 @@ impl MessageBus {
     /// # Errors
     ///
     /// [`SendError::TooLate`] if it was said before: misuse. A request to stop that came in the meantime, or the
-    /// end of the master, is no error; then nothing is sent. [`SendError::TimedOut`] after 5 s if the master takes
+    /// end of the master, is not an error; then nothing is sent. [`SendError::TimedOut`] after 5 s if the master takes
     /// nothing off the connection. So for every other message.
     ///
     /// # Cancel safety
@@ -267,7 +267,7 @@ impl MessageBus {
     /// # Errors
     ///
     /// Misuse: [`SendError::NotAsked`] before a request to leave, [`SendError::TooLate`] if it was said before.
-    /// A master that is gone is no error.
+    /// A master that is gone is not an error.
     ///
     /// # Cancel safety
     ///

@@ -66,7 +66,7 @@ impl MessageBus {
 
     /// Has this worker get what is [published](Self::publish) under the topic, from when this returns until
     /// [`unsubscribe`](Self::unsubscribe) or the end of the connection. Topics are compared byte by byte; the protocol allows 256 at a
-    /// time. Doing it twice is no error.
+    /// time. Doing it twice is not an error.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl MessageBus {
             .await
     }
 
-    /// Ends a subscription. One that there is not is no error.
+    /// Ends a subscription. One that there is not is not an error.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@
 //!  Stopped               the master is gone ─────────────► ShuttingDown
 //! ```
 //!
-//! A message that crosses a request on the wire is no misuse: the worker could not know. It is taken, and kept
+//! A message that crosses a request on the wire is not misuse: the worker could not know. It is taken, and kept
 //! quiet if the master waits for it no longer: Started after a Stop, Stopped after a Quit without a Stop.
 
 pub(crate) mod in_flight;

@@ -52,7 +52,7 @@ pub(crate) struct Requests {
     pub(crate) quit: Option<QuitRequest>,
     /// How often the worker was resumed.
     pub(crate) round: u64,
-    /// The newest of any round: for who waited for the end of a round that is over.
+    /// The newest of any round: for whoever waited for the end of a round that is over.
     last_stop: Option<StopRequest>,
     /// When it came.
     stop_came: Option<tokio::time::Instant>,
@@ -64,7 +64,7 @@ impl Requests {
         if self.round > round { self.last_stop } else { self.stop }
     }
 
-    /// So long after the newest request to stop; now, if there was none.
+    /// This long after the newest request to stop; now, if there was none.
     pub(crate) fn after_stop(&self, pause: Duration) -> tokio::time::Instant {
         self.stop_came.unwrap_or_else(tokio::time::Instant::now) + pause
     }

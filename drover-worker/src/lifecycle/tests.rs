@@ -197,8 +197,8 @@ fn every_standalone_state_answers_every_input() {
 fn misuse_says_what_stands_against_it() {
     let mut state = Lifecycle::under_master();
     let error = state.say(Announcement::Stopped).unwrap_err();
-    assert_eq!(error.to_string(), "Stopped answers Stop, which has not come");
+    assert_eq!(error.to_string(), "Stopped answers Stop, which has not been received");
     state.say(Announcement::Started).unwrap();
     let error = state.say(Announcement::Started).unwrap_err();
-    assert_eq!(error.to_string(), "Started cannot be said any more: Started was said already");
+    assert_eq!(error.to_string(), "Started cannot be sent any more: Started was already sent");
 }

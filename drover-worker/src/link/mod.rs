@@ -45,7 +45,7 @@ use crate::sys;
 const QUEUED: usize = 32;
 
 /// How long is read to the end when nothing can be written any more. What lies in the socket is there at once; a master that only does
-/// not read is no master.
+/// not read is not a master.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts the task of a welcomed connection, and the watch for its end.

@@ -1,4 +1,4 @@
-//! From the socket: what the master asks into the lifecycle, messages into the inbox, answers to who awaits them.
+//! From the socket: what the master asks into the lifecycle, messages into the inbox, answers to whoever awaits them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,10 +28,10 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 const NEIGHBOUR: usize = 256;
 const NEIGHBOURS: usize = 4096;
 
-/// Less than so many bytes are no burst: their memory is given back at once, without a timer that would wake an idle worker.
+/// Less than this many bytes are no burst: their memory is given back at once, without a timer that would wake an idle worker.
 const SMALL: usize = 4096;
 
-/// After so many reads in a row, others are let run even if none of them filled the buffer.
+/// After this many reads in a row, others are let run even if none of them filled the buffer.
 const READS_IN_A_ROW: u32 = 8;
 
 /// Frames of the master into what they are for.
@@ -197,7 +197,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Hands an answer to who waits for it.
+    /// Hands an answer to whoever waits for it.
     fn answered(&self, reply_to: u64, answer: Answer) {
         if let Err(late) = self.post.questions.answer(reply_to, answer) {
             match late {

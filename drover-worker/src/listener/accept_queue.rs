@@ -121,7 +121,7 @@ impl<S: AsFd + fmt::Debug + Send + 'static> AcceptQueue<S> {
         self.0.give_up().expect("it is closed when this is dropped")
     }
 
-    /// The same place, for who decides when it is left. It lives no longer than this.
+    /// The same place, for whoever decides when it is left. It lives no longer than this.
     pub(crate) fn leaver(&self) -> Weak<dyn Leave> {
         let queue: Arc<dyn Leave> = Arc::<Queue<S>>::clone(&self.0);
         Arc::downgrade(&queue)

@@ -131,7 +131,7 @@ fn parse(
     let Some(names) = text("LISTEN_FDNAMES") else {
         return Ok(numbers.map(|fd| (NAMELESS.to_owned(), fd)).collect());
     };
-    // An empty text is no name, not one empty name.
+    // An empty text is not a name, not one empty name.
     let names: Vec<String> = names.split(':').filter(|_| !names.is_empty()).map(str::to_owned).collect();
     if names.len() != numbers.len() {
         return Err(ListenFdsError::NamesDiffer { fds: numbers.len(), names: names.len() });
@@ -245,7 +245,7 @@ mod tests {
         ] {
             assert_eq!(sockets.take(name, expected, false).unwrap_err().to_string(), message);
         }
-        // What was refused is still to be had.
+        // What was refused is still available.
         sockets.take("unix", SocketKind::UnixListener, false).unwrap();
         sockets.take("udp", SocketKind::Udp, false).unwrap();
     }

@@ -133,7 +133,7 @@ pub enum SendMessageError {
         to: To,
         /// What it was about.
         topic: String,
-        /// How long it was waited for.
+        /// How long the wait was.
         after: Duration,
     },
 }
@@ -171,7 +171,7 @@ pub enum RequestError {
         to: To,
         /// What it was about.
         topic: String,
-        /// How long the reply was waited for.
+        /// How long the wait for the reply was.
         after: Duration,
     },
 }
@@ -204,7 +204,7 @@ pub enum PublishError {
     TimedOut {
         /// What it was about.
         topic: String,
-        /// How long it was waited for.
+        /// How long the wait was.
         after: Duration,
     },
 }
@@ -243,7 +243,7 @@ pub enum SubscribeError {
     TimedOut {
         /// The topic.
         topic: String,
-        /// How long it was waited for.
+        /// How long the wait was.
         after: Duration,
     },
 }

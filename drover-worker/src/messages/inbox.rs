@@ -33,7 +33,7 @@ pub(crate) struct Inbox {
     /// How many bytes of frames may be here and on their way.
     window: u64,
     inside: Mutex<InboxState>,
-    /// Tells who waits for a message.
+    /// Tells whoever waits for a message.
     arrived: Notify,
     /// Tells the writer.
     due: Notify,

@@ -67,7 +67,7 @@ impl fmt::Display for To {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// How many workers it goes to. 0 is no error: there may be no other, or no subscriber.
+    /// How many workers it goes to. 0 is not an error: there may be no other, or no subscriber.
     pub delivered: u32,
     /// How many it does not go to, because their queues are full.
     pub refused: u32,

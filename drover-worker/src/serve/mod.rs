@@ -167,7 +167,7 @@ impl MessageBus {
         let letting_go = self.letting_go();
         let told_at_once = async {
             self.asked_to_stop().await;
-            // An error: it is no HTTP/2, or over.
+            // An error: it is not HTTP/2, or over.
             if is_http2.await.is_err() {
                 std::future::pending().await
             }

@@ -43,7 +43,7 @@ impl SocketKind {
 
 /// Marks an inherited file descriptor close-on-exec, so that no child of this process gets it.
 pub(crate) fn close_on_exec(fd: RawFd) -> io::Result<()> {
-    // SAFETY: F_SETFD takes an integer and touches no memory; a number that is no open descriptor gives EBADF.
+    // SAFETY: F_SETFD takes an integer and touches no memory; a number that is not an open descriptor gives EBADF.
     if unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
         return Err(io::Error::last_os_error());
     }

@@ -8,7 +8,7 @@ if [ -e mistake ]; then
     exit 78
 fi
 
-sleep 100000 3>&- & # what is still there when the script has left is told to leave, too
+sleep 100000 3>&- & # what is still there when the script has exited gets the signal too
 
 echo >&3
 exec 3>&-

@@ -71,7 +71,7 @@ async fn a_port_that_is_taken_is_named() {
 async fn an_address_that_is_none_is_shown() {
     let end = Program::start(Path::new(SINGLE_APP_CLUSTER.main), [("LISTEN", "nowhere")]).end().await;
     assert_eq!(end.code, Some(1), "{end:#?}");
-    assert!(end.stderr.starts_with("Error: `nowhere` is no address to listen on"), "{end:#?}");
+    assert!(end.stderr.starts_with("Error: `nowhere` is not an address to listen on"), "{end:#?}");
 }
 
 #[tokio::test]

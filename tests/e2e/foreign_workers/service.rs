@@ -77,7 +77,7 @@ impl Service {
         workers.iter().map(|worker| worker["pid"].as_u64().unwrap().try_into().unwrap()).collect()
     }
 
-    /// Waits until the workers have accepted so many connections: whoever waits in the queue is not under way.
+    /// Waits until the workers have accepted this many connections: whoever waits in the queue is not under way.
     pub(super) async fn until_accepted(&self, count: usize) {
         let local = format!("0100007F:{:04X}", self.addr.port());
         eventually("connections that were accepted", || {

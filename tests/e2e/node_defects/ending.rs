@@ -105,10 +105,10 @@ async fn defect_06_restarts_and_stops_at_the_same_time_do_not_interleave() {
     let app = App::started(App::builder(program!("worker_good")).workers(2)).await;
     let master = app.master();
     for _ in 0..3 {
-        let all = master.restart();
-        let first = master.restart_worker(Target::Slot(SlotIndex(0)));
-        let stop = master.stop_worker(Target::Slot(SlotIndex(1)));
-        let refused = master.restart();
+        let all = master.restart(Target::All);
+        let first = master.restart(Target::Slot(SlotIndex(0)));
+        let stop = master.stop_workers(Target::Slot(SlotIndex(1)));
+        let refused = master.restart(Target::All);
         let error = patiently("the restart of all", all).await.unwrap_err();
         assert!(matches!(error, OperateError::Interrupted { .. }), "{error:?}");
         let error = patiently("the refusal", refused).await.unwrap_err();
@@ -119,7 +119,7 @@ async fn defect_06_restarts_and_stops_at_the_same_time_do_not_interleave() {
         patiently("the start", master.start()).await.unwrap();
         assert_eq!((told(&app).len(), running(&app)), (2, told(&app)));
     }
-    let (restart, shutdown) = (master.restart(), master.shutdown());
+    let (restart, shutdown) = (master.restart(Target::All), master.shutdown());
     let error = patiently("the last restart", restart).await.unwrap_err();
     assert!(matches!(error, OperateError::Interrupted { .. }), "{error:?}");
     patiently("the shutdown", shutdown).await.unwrap();
@@ -134,7 +134,7 @@ async fn defect_07_a_worker_that_is_stopped_by_itself_finishes_what_is_under_way
     let mut app = App::started(worker).await;
     let (mut client, slot) = client(app.master().listener_addr("http").unwrap());
     client.get_mut().write_all(b"half a ").unwrap();
-    let stop = app.master().stop_worker(Target::Slot(slot));
+    let stop = app.master().stop_workers(Target::Slot(slot));
     app.until("stopping").await;
     client.get_mut().write_all(b"request\n").unwrap();
     let mut answer = String::new();

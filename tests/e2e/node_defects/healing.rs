@@ -53,12 +53,12 @@ async fn defect_05_a_restart_by_id_leaves_one_process_however_often_it_is_asked_
             let event = events.next().await.unwrap();
             if event.name() == "exited" {
                 let id = event.worker.and_then(|worker| worker.id).unwrap();
-                return master.restart_worker(Target::Worker(id)).await;
+                return master.restart(Target::Worker(id)).await;
             }
         }
     });
     let (id, old, neighbour) = (app.worker(0).id.unwrap(), app.pid(0), app.pid(1));
-    for ticket in [(); 3].map(|()| app.master().restart_worker(Target::Worker(id))) {
+    for ticket in [(); 3].map(|()| app.master().restart(Target::Worker(id))) {
         patiently("a restart", ticket).await.unwrap();
     }
     let refused = patiently("the reaction", reacts).await.unwrap().unwrap_err();

@@ -36,7 +36,7 @@ async fn defect_06_reloads_scales_and_restarts_at_the_same_time_do_not_interleav
     let first = master.reload(Reload::new());
     let scale = master.scale(Count::To(3));
     let second = master.reload(Reload::new());
-    let restart = master.restart();
+    let restart = master.restart(Target::All);
     for (what, ticket) in [("the first", first), ("the scale", scale), ("the second", second)] {
         patiently(what, ticket).await.unwrap();
     }
@@ -78,7 +78,7 @@ async fn defect_17_a_reload_by_another_description_leaves_one_master_with_the_ne
     assert_eq!(other.spec().update.soak, Duration::from_millis(1));
     assert_eq!(other.snapshot().status.generation.0, 2);
     // The clone and the first are one: what one asks for the other shows.
-    patiently("the restart", other.restart_worker(Target::All)).await.unwrap();
+    patiently("the restart", other.restart(Target::All)).await.unwrap();
     assert_eq!(running(&app), told(&app));
     drop(other);
     app.end().await;

@@ -19,10 +19,10 @@ async fn defect_04_a_restart_that_fails_leaves_no_process_that_the_master_does_n
     let script = format!("[ -e {} ] && exit 3; exec sleep 300", broken.display());
     let app = App::started(scripted(&script).protocol(Protocol::None).start_policy(soon())).await;
     std::fs::write(&broken, "").unwrap();
-    let failed = patiently("the restart", app.master().restart()).await;
+    let failed = patiently("the restart", app.master().restart(Target::All)).await;
     assert!(matches!(failed, Err(OperateError::Worker { .. })), "{failed:?}");
     std::fs::remove_file(&broken).unwrap();
-    patiently("the start", app.master().restart()).await.unwrap();
+    patiently("the start", app.master().restart(Target::All)).await.unwrap();
     assert_eq!((running(&app).len(), running(&app)), (2, told(&app)));
     app.end().await;
 }
@@ -33,7 +33,7 @@ async fn defect_04_a_restart_that_fails_leaves_no_process_that_the_master_does_n
 async fn defect_06_scales_and_restarts_at_the_same_time_do_not_interleave() {
     let app = App::started(App::builder(program!("worker_good")).workers(2)).await;
     for count in [4, 1, 3] {
-        let restart = app.master().restart();
+        let restart = app.master().restart(Target::All);
         let scale = app.master().scale(Count::To(count));
         let again = app.master().scale(Count::To(count));
         // A restart of a worker that leaves with its slot is interrupted; nothing is lost by that.
@@ -81,8 +81,8 @@ async fn defect_07_a_worker_that_a_scale_takes_away_finishes_what_is_under_way()
 #[tokio::test]
 async fn defect_08_a_scale_takes_away_what_does_not_run_and_then_the_youngest() {
     let app = App::started(App::builder(program!("worker_good")).workers(4)).await;
-    app.master().stop_worker(Target::Slot(SlotIndex(1))).await.unwrap();
-    app.master().restart_worker(Target::Slot(SlotIndex(0))).await.unwrap();
+    app.master().stop_workers(Target::Slot(SlotIndex(1))).await.unwrap();
+    app.master().restart(Target::Slot(SlotIndex(0))).await.unwrap();
     let warm = [app.pid(2), app.pid(3)];
     app.master().scale(Count::By(-1)).await.unwrap();
     assert_eq!(app.master().snapshot().status.ready, 3, "the one that did not run went");

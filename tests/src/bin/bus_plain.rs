@@ -1,6 +1,6 @@
 //! The other end of what the bus is measured against: `bus_plain blocking|tokio SOCKET`.
 //!
-//! `blocking` echoes what it reads: a length, then so many bytes. `tokio` is what one writes first: tokio-util's
+//! `blocking` echoes what it reads: a length, then this many bytes. `tokio` is what one writes first: tokio-util's
 //! `LengthDelimitedCodec` and prost, a message at a time. Both end when the other side does.
 
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! The floor of a reload, as a program: `prefork WORKER COUNT` keeps so many workers on one listener, says "ready PORT", and with
+//! The floor of a reload, as a program: `prefork WORKER COUNT` keeps this many workers on one listener, says "ready PORT", and with
 //! each line on its stdin starts so many new ones, waits until each has said "ready", asks the old ones to leave, waits for
 //! their end, and says "reloaded". It ends with its stdin.
 //!

@@ -3,9 +3,9 @@
 //! | topic | payload | does |
 //! | --- | --- | --- |
 //! | `echo` | anything | replies it |
-//! | `flood` | `COUNT SIZE` | sends so many messages of so many bytes to the program |
+//! | `flood` | `COUNT SIZE` | sends this many messages of this many bytes to the program |
 //! | `news` | anything | counts it |
-//! | `count` | | replies how many `news` came, and begins anew |
+//! | `count` | | replies how many `news` came, and begins again |
 //! | `subscribe` | a topic | subscribes, then replies |
 //! | `publish` | a topic | publishes under it, replies to how many |
 //! | `tell` | a word | sends the word to the program, under the topic `told`; then asks it something, and replies what came of it |

@@ -1,4 +1,4 @@
-//! Is ready, closes its connection and stays; with `E2E_RETURN` it comes back, so many times, says so and serves.
+//! Is ready, closes its connection and stays; with `E2E_RETURN` it comes back, this many times, says so and serves.
 
 use drover_e2e::raw::Link;
 use drover_proto::latest::Status;

@@ -37,7 +37,7 @@ impl App {
     ///
     /// # Panics
     ///
-    /// If the description can't be meant.
+    /// If the description is invalid.
     pub fn new(builder: MasterBuilder) -> Self {
         let master = builder.build().expect("the description can be meant");
         let (name, events) = (master.spec().name.clone(), master.events());

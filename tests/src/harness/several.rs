@@ -47,7 +47,7 @@ impl Names {
     ///
     /// # Panics
     ///
-    /// If the description can't be meant.
+    /// If the description is invalid.
     pub fn run(self, builder: SupervisorBuilder) -> Several {
         let supervisor = builder.build().expect("the description can be meant");
         let handle = supervisor.handle();

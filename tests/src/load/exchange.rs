@@ -27,7 +27,7 @@ pub struct Answer {
     pub keeps: bool,
 }
 
-/// How far an exchange has come. It outlives the exchange, for who gives up on it.
+/// How far an exchange has come. It outlives the exchange, for whoever gives up on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// How far.

@@ -17,7 +17,7 @@ use super::tally::{Failure, Fault, Stage, Tally};
 /// What a request waits for at most; whoever waits longer has lost it.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// So many requests of a steady load are under way at most. Beyond that the service is far behind, and more would only fill
+/// This many requests of a steady load are under way at most. Beyond that the service is far behind, and more would only fill
 /// its queue.
 const UNDER_WAY: usize = 4096;
 
@@ -93,7 +93,7 @@ impl Load {
         load
     }
 
-    /// So many requests a second, whatever becomes of them, each on a connection of its own. A latency counts from the
+    /// This many requests a second, whatever becomes of them, each on a connection of its own. A latency counts from the
     /// moment at which the request was due: who sends late has made somebody wait.
     ///
     /// # Panics

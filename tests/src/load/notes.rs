@@ -115,7 +115,7 @@ impl Notes {
         self.append(LIFE)?.write_all(format!("{} {}\n", micros(), life.text()).as_bytes())
     }
 
-    /// A pen for who took which connection.
+    /// A pen for whoever took which connection.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Notes {
     ///
     /// # Panics
     ///
-    /// If a line can't be meant.
+    /// If a line is invalid.
     pub fn lives(&self) -> Vec<Life> {
         self.timeline().into_iter().map(|(_, life)| life).collect()
     }
@@ -148,7 +148,7 @@ impl Notes {
     ///
     /// # Panics
     ///
-    /// If a line can't be meant.
+    /// If a line is invalid.
     pub fn timeline(&self) -> Vec<(SystemTime, Life)> {
         let parse = |line: &str| {
             let (micros, life) = line.split_once(' ')?;
@@ -161,7 +161,7 @@ impl Notes {
     ///
     /// # Panics
     ///
-    /// If a line can't be meant.
+    /// If a line is invalid.
     pub fn all_accepts(&self) -> Vec<Accept> {
         let accept = |line: &str| {
             let mut words = line.split(' ');

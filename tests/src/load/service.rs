@@ -122,7 +122,7 @@ impl Service {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// Waits until exactly so many workers serve.
+    /// Waits until exactly this many workers serve.
     ///
     /// # Panics
     ///

@@ -9,9 +9,9 @@ use crate::harness::eventually;
 /// What is done with the service, and what it may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// So many workers.
+    /// This many workers.
     Scale(u32),
-    /// So many workers, of a version that can't be had: nothing changes.
+    /// This many workers, of a version that can't be had: nothing changes.
     ScaleInVain(u32, Version),
     /// The worker in a slot is replaced; it leaves first.
     Restart(u32),
@@ -65,7 +65,7 @@ const ROLLED_BACK: i32 = 8;
 const SOAK: &str = "300ms";
 
 impl Wanted {
-    /// So many workers that all serve.
+    /// This many workers that all serve.
     pub const fn serving(workers: u32) -> Self {
         Self { workers, resting: BTreeMap::new() }
     }

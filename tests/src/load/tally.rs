@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::client::Kind;
 use super::histogram::Histogram;
 
-/// So many failures are kept with all that is known of them; beyond that they are only counted.
+/// This many failures are kept with all that is known of them; beyond that they are only counted.
 const KEPT: usize = 1000;
 
 /// How a request failed.

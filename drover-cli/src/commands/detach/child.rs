@@ -41,7 +41,7 @@ pub(super) fn arguments(global: &Global, args: &UpArgs, is_handed_over: bool) ->
 ///
 /// # Errors
 ///
-/// Stdin is no socket: nobody but `drover up -d` starts it like this.
+/// Stdin is not a socket: nobody but `drover up -d` starts it like this.
 pub(in crate::commands) fn become_master() -> io::Result<Option<String>> {
     // The copy is closed by an exec, so that no worker keeps it open.
     let mut listener = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);

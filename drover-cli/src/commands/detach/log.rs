@@ -8,10 +8,10 @@ use std::process::Stdio;
 
 use super::whole;
 
-/// So much of the end of a log is read for its last lines.
+/// This much of the end of a log is read for its last lines.
 const TAIL: u64 = 8 * 1024;
 
-/// So many last lines are shown.
+/// This many last lines are shown.
 const LINES: usize = 20;
 
 /// A log that is open, and where this master's part of it begins.

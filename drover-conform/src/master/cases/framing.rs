@@ -74,7 +74,7 @@ async fn takes_the_largest_frame(stage: &mut MasterStage) -> Result<(), Fault> {
 
 async fn ends(stage: &mut MasterStage, bytes: Vec<u8>) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
-    peer.send_bytes(&bytes, "what is no frame").await?;
+    peer.send_bytes(&bytes, "what is not a frame").await?;
     while let Some(heard) = peer.next::<MasterFrame>("the end of the connection").await? {
         if let Some(master_frame::Body::Error(error)) = &heard.body
             && error.code() != ErrorCode::BadFrame

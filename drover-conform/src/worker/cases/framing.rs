@@ -63,7 +63,7 @@ pub(super) const CASES: &[WorkerCase] = &[
     WorkerCase::new(
         "W-FR-09",
         "text instead of a frame",
-        "Every limit is below 16 MiB, so the first byte of a frame is 0. Anything else is no frame",
+        "Every limit is below 16 MiB, so the first byte of a frame is 0. Anything else is not a frame",
         |stage| Box::pin(refuses(stage, TEXT.to_vec(), "text")),
     ),
     WorkerCase::new("W-FR-10", "a frame of length 0", "It may be 0: a message with nothing set.", |stage| {

@@ -53,9 +53,12 @@ pub(super) const CASES: &[WorkerCase] = &[
         Box::pin(echoes(stage, (1 << 63) + 1, 10))
     }),
     case("W-BU-07", "250 requests at once", ONCE, |stage| Box::pin(answers_many(stage))),
-    case("W-BU-08", "a message that is no request", "0: a one-way frame, which is never answered", |stage| {
-        Box::pin(leaves_messages_unanswered(stage))
-    }),
+    case(
+        "W-BU-08",
+        "a message that is not a request",
+        "0: a one-way frame, which is never answered",
+        |stage| Box::pin(leaves_messages_unanswered(stage)),
+    ),
     case(
         "W-BU-09",
         "a message without a topic",

@@ -79,7 +79,7 @@ fn content(path: &Path) -> Result<String, Unusable> {
     let metadata = std::fs::metadata(path).map_err(Unusable::Io)?;
     // Before it is opened: to open a FIFO is to wait for its writer (fifo(7)).
     if !metadata.is_file() {
-        return Err(Unusable::Because("is no regular file".to_owned()));
+        return Err(Unusable::Because("is not a regular file".to_owned()));
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(Unusable::Io)?;
@@ -176,7 +176,7 @@ impl RestOfFile<'_> {
             key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_inside);
         if !is_name && !key.contains('\0') {
             return Err((
-                "what stands before the `=` is no name of a variable",
+                "what stands before the `=` is not a name of a variable",
                 "a name begins with a letter or `_`; a `\\` at the end of the line above continues that one",
             ));
         }
@@ -287,8 +287,8 @@ mod tests {
             ("=secret", 1, "no name stands before the `=`"),
             ("\n\nexport A=secret", 3, "the name before the `=` has a space in it"),
             ("A=sec\0ret", 1, "this line contains a NUL character"),
-            ("JAVA_OPTS=-Xms1g\n-Dfoo=secret", 2, "what stands before the `=` is no name of a variable"),
-            ("1A=secret", 1, "what stands before the `=` is no name of a variable"),
+            ("JAVA_OPTS=-Xms1g\n-Dfoo=secret", 2, "what stands before the `=` is not a name of a variable"),
+            ("1A=secret", 1, "what stands before the `=` is not a name of a variable"),
             ("A=1 \\\n2\nsecret", 3, "this line has no `=`"),
             ("A=\"secret", 1, "a quote is not closed"),
             ("\nA='sec\nret", 2, "a quote is not closed"),

@@ -2,11 +2,9 @@
 
 use std::ffi::OsString;
 
-use ChangeClass::{Live, Reload, Restart};
-
-use super::field::{Computed, Joined, at};
+use super::field::{Computed, Lens};
 use super::form::Form;
-use super::key::Key;
+use super::key::{Key, keys};
 use super::kind::Maybe;
 use super::number::{Time, WorkerCount};
 use super::parts::{HEARTBEAT, LIMITS, RELOAD, SUSPEND};
@@ -15,228 +13,149 @@ use super::table::OrFalse;
 use super::text::{AccountName, CommandLine, DirectoryPath, Flag, Mask, StandardInput, Variables};
 use super::whole::Whole;
 use super::words::{ACCESSES, APP_KINDS, PROTOCOLS};
-use crate::config::{AppSpec, ChangeClass, Command, Limits, Protocol, Stdin};
+use crate::config::{AppSpec, Command, Limits, Protocol, Stdin};
 use crate::signal_names::signal_name;
 
-pub(super) static KEYS: &[Key<AppSpec>] = &[
-    Key::new(
-        "command",
-        Reload,
-        &Joined {
-            of: |app: &AppSpec| {
-                let Command { program, args, .. } = &app.command;
-                std::iter::once(program).chain(args).cloned().collect()
-            },
-            set: |app, words: Vec<OsString>| {
-                let mut words = words.into_iter();
-                app.command.program = words.next().unwrap_or_default();
-                app.command.args = words.collect();
-            },
-            kind: CommandLine,
-        },
-        "The program and its arguments. No shell is involved; a text is split into words as a shell would, without expansion.",
-    ),
-    Key::new(
-        "workers",
-        Live,
-        at!(AppSpec, workers, WorkerCount),
-        "How many workers to run. `auto`: one for each CPU that the CPU quota allows. Default of a oneshot: 1.",
-    ),
-    Key::new(
-        "sockets",
-        Reload,
-        &Computed {
-            is_same: |old: &AppSpec, new| names_of_sockets(old) == names_of_sockets(new),
-            take: |into, from| into.listeners.clone_from(&from.listeners),
-            shown: names_of_sockets,
-            form: || Form::Names,
-        },
-        "Names of the sockets that its workers receive, in this order.",
-    )
-    .told_as(|app| {
-        let shown = app.listeners.iter().map(|listener| format!("{}={}", listener.name, listener.addr));
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        Some(shown).filter(|text| !text.is_empty())
-    }),
-    Key::new(
-        "stdin",
-        Reload,
-        at!(AppSpec, stdin, StandardInput),
-        "The workers' standard input: `null`; `open`, a pipe that never ends; or `socket:NAME`, one of the app's sockets.",
-    )
-    .where_(|app| app.stdin != Stdin::Null),
-    Key::new(
-        "protocol",
-        Reload,
-        at!(AppSpec, protocol, PROTOCOLS),
-        "How workers talk to the master. `none`: any program. `notify`: sd_notify(3), or a newline on `notify_fd`. `drover`: drover.v1.",
-    ),
-    Key::new(
-        "notify_fd",
-        Reload,
-        at!(AppSpec, notify_fd, Maybe(Whole(3, 255))),
-        "The descriptor on which a worker writes a newline when it is ready, as s6 has it; above those of its sockets. Only with `protocol = \"notify\"`. Default: by sd_notify(3).",
-    )
-    .needing(|app| {
-        let fault = "has no meaning without the protocol that it belongs to";
-        (app.protocol != Protocol::Notify).then_some((fault, SET_NOTIFY))
-    }),
-    Key::new(
-        "notify_access",
-        Reload,
-        at!(AppSpec, notify_access, ACCESSES),
-        "Which processes of a worker may speak for it by sd_notify(3). `main`: its main process; READY=1 and STATUS= also a `systemd-notify`. `all`: every process of its tree. Only with `protocol = \"notify\"`, and not with `notify_fd`.",
-    )
-    .needing(|app| {
-        let fault = "has no meaning without the socket of sd_notify(3)";
-        match (app.protocol, app.notify_fd) {
-            (Protocol::Notify, None) => None,
-            (Protocol::Notify, Some(_)) => {
-                Some((fault, "leave it out; with `notify_fd` whoever holds that may speak"))
+pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
+    "command" Reload (&COMMAND)
+        "The program and its arguments. No shell is involved; a text is split into words as a shell would, without expansion.";
+    "workers" Live (workers: WorkerCount)
+        "How many workers to run. `auto`: one for each CPU that the CPU quota allows. Default of a oneshot: 1.";
+    "sockets" Reload (&SOCKETS)
+        "Names of the sockets that its workers receive, in this order."
+        .told_as(|app| {
+            let shown = app.listeners.iter().map(|listener| format!("{}={}", listener.name, listener.addr));
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            Some(shown).filter(|text| !text.is_empty())
+        });
+    "stdin" Reload (stdin: StandardInput)
+        "The workers' standard input: `null`; `open`, a pipe that never ends; or `socket:NAME`, one of the app's sockets."
+        .where_(|app| app.stdin != Stdin::Null);
+    "protocol" Reload (protocol: PROTOCOLS)
+        "How workers talk to the master. `none`: any program. `notify`: sd_notify(3), or a newline on `notify_fd`. `drover`: drover.v1.";
+    "notify_fd" Reload (notify_fd: Maybe(Whole(3, 255)))
+        "The descriptor on which a worker writes a newline when it is ready, as s6 has it; above those of its sockets. Only with `protocol = \"notify\"`. Default: by sd_notify(3)."
+        .needing(|app| {
+            let fault = "has no meaning without the protocol that it belongs to";
+            (app.protocol != Protocol::Notify).then_some((fault, SET_NOTIFY))
+        });
+    "notify_access" Reload (notify_access: ACCESSES)
+        "Which processes of a worker may speak for it by sd_notify(3). `main`: its main process; READY=1 and STATUS= also a `systemd-notify`. `all`: every process of its tree. Only with `protocol = \"notify\"`, and not with `notify_fd`."
+        .needing(|app| {
+            let fault = "has no meaning without the socket of sd_notify(3)";
+            match (app.protocol, app.notify_fd) {
+                (Protocol::Notify, None) => None,
+                (Protocol::Notify, Some(_)) => {
+                    Some((fault, "leave it out; with `notify_fd` whoever holds that may speak"))
+                }
+                _ => Some((fault, SET_NOTIFY)),
             }
-            _ => Some((fault, SET_NOTIFY)),
-        }
-    }),
-    Key::new(
-        "kind",
-        Restart,
-        at!(AppSpec, kind, APP_KINDS),
-        "What the app is for. `service`: it serves until it is asked to end. `oneshot`: it does one thing and exits, and is ready once it has.",
-    )
-    .because("its workers are ready, and its end is judged, by other rules"),
-    Key::new(
-        "essential",
-        Live,
-        at!(AppSpec, essential, Flag),
-        "Whether all apps end when this one ends unasked.",
-    )
-    .where_(|app| app.essential),
-    Key::new(
-        "depends_on",
-        Live,
-        &Computed {
-            is_same: |old: &AppSpec, new| old.depends_on == new.depends_on,
-            take: |into, from| into.depends_on.clone_from(&from.depends_on),
-            shown: |app| shown::dependencies(&app.depends_on),
-            form: || Form::Conditions,
-        },
-        "Apps that must be there before this one starts, and that stop only after it. `ready`: every worker is ready. `completed`: exited with success.",
-    ),
-    Key::new(
-        "heartbeat",
-        Live,
-        at!(AppSpec, heartbeat, OrFalse(HEARTBEAT)),
-        "How often a worker of the protocol is asked for a sign of life; `false`: never.",
-    )
-    .needing(|app| {
-        let fault = "has no meaning for a worker that does not speak `drover`";
-        let help = "leave it out, or set `protocol = \"drover\"`";
-        (app.protocol != Protocol::Drover).then_some((fault, help))
-    })
-    .told_as(|app| {
-        let shown = app.heartbeat.as_ref().and_then(shown::heartbeat);
-        Some(shown.unwrap_or_else(|| "none".to_owned()))
-    }),
+        });
+    "kind" Restart (kind: APP_KINDS)
+        "What the app is for. `service`: it serves until it is asked to end. `oneshot`: it does one thing and exits, and is ready once it has."
+        .because("its workers are ready, and its end is judged, by other rules");
+    "essential" Live (essential: Flag)
+        "Whether all apps end when this one ends unasked."
+        .where_(|app| app.essential);
+    "depends_on" Live (&DEPENDS_ON)
+        "Apps that must be there before this one starts, and that stop only after it. `ready`: every worker is ready. `completed`: exited with success.";
+    "heartbeat" Live (heartbeat: OrFalse(HEARTBEAT))
+        "How often a worker of the protocol is asked for a sign of life; `false`: never."
+        .needing(|app| {
+            let fault = "has no meaning for a worker that does not speak `drover`";
+            let help = "leave it out, or set `protocol = \"drover\"`";
+            (app.protocol != Protocol::Drover).then_some((fault, help))
+        })
+        .told_as(|app| {
+            let shown = app.heartbeat.as_ref().and_then(shown::heartbeat);
+            Some(shown.unwrap_or_else(|| "none".to_owned()))
+        });
     // Told to a worker when it starts.
-    Key::new(
-        "watchdog",
-        Reload,
-        at!(AppSpec, watchdog, Maybe(Time::SOME)),
-        "How often a ready worker must say that it makes progress; one that does not is ended. Default: never. Too short ends a worker that is busy for a moment, too long finds a hung one late. Not with `protocol = \"none\"`.",
-    )
-    .needing(|app| match (app.protocol, app.notify_fd) {
-        (Protocol::None, _) => Some((
-            "has no meaning for a worker without a protocol",
-            "leave it out, or set `protocol = \"notify\"`, if it says WATCHDOG=1",
-        )),
-        (_, Some(_)) => Some((
-            "has no meaning with `notify_fd`, which only tells of readiness",
-            "leave one of them out",
-        )),
-        (Protocol::Notify | Protocol::Drover, None) => None,
-    }),
-    Key::new(
-        "reload",
-        Live,
-        at!(AppSpec, reload, Maybe(RELOAD)),
-        "The signal that makes a worker read its configuration again: `drover reload` then sends it to one worker after the other. Default: a reload replaces the workers.",
-    )
-    .needing(|app| {
-        let fault = "has no meaning for workers of the protocol, which are replaced";
-        (app.protocol == Protocol::Drover).then_some((fault, "leave it out"))
-    }),
-    Key::new(
-        "suspend",
-        Live,
-        at!(AppSpec, suspend, Maybe(SUSPEND)),
-        "The signals that make a worker without a protocol pause and go on.",
-    )
-    .needing(|app| {
-        let fault = "has no meaning for a worker of the protocol, which is told";
-        (app.protocol == Protocol::Drover).then_some((fault, SET_NONE))
-    })
-    .told_as(|app| {
-        let signals = app.suspend?;
-        Some(format!(
-            "by {}, resumed by {}",
-            signal_name(signals.signal),
-            signal_name(signals.resume_signal)
-        ))
-    }),
-    Key::new(
-        "env_clear",
-        Reload,
-        at!(AppSpec, command.env_clear, Flag),
-        "Whether workers start from an empty environment instead of the master's.",
-    )
-    .where_(|app| app.command.env_clear),
-    Key::new(
-        "cwd",
-        Reload,
-        at!(AppSpec, command.cwd, Maybe(DirectoryPath)),
-        "The workers' working directory. Default: the directory of this file.",
-    ),
-    Key::new(
-        "umask",
-        Reload,
-        at!(AppSpec, command.umask, Maybe(Mask)),
-        "The workers' file mode creation mask, in octal digits, at most 0777. Default: the master's.",
-    ),
-    Key::new(
-        "user",
-        Reload,
-        at!(AppSpec, command.user, Maybe(AccountName)),
-        "The user to run workers as, a name or an id. Default: the master's.",
-    ),
-    Key::new(
-        "group",
-        Reload,
-        at!(AppSpec, command.group, Maybe(AccountName)),
-        "The group to run workers as, a name or an id. Default: the user's.",
-    ),
-    Key::new(
-        "env",
-        Reload,
-        at!(AppSpec, command.env, Variables),
-        "Variables added to its workers' environment.",
-    )
-    .secret(),
-    Key::new(
-        "env_file",
-        Reload,
-        // What they hold is in `env` once they have been read.
-        &Computed { is_same: |_: &AppSpec, _| true, take: |_, _| {}, shown: |_| None, form: || Form::Paths },
-        "Files with KEY=VALUE lines, as systemd's EnvironmentFile, relative to this file's directory; a later one overrides an earlier one, and `env` overrides all.",
-    )
-    .secret(),
-    Key::new(
-        "limits",
-        Reload,
-        at!(AppSpec, command.limits, LIMITS),
-        "Resource limits of the workers. A limit that is not named is inherited from the master.",
-    )
-    .where_(|app| app.command.limits != Limits::default()),
-];
+    "watchdog" Reload (watchdog: Maybe(Time::SOME))
+        "How often a ready worker must say that it makes progress; one that does not is ended. Default: never. Too short ends a worker that is busy for a moment, too long finds a hung one late. Not with `protocol = \"none\"`."
+        .needing(|app| match (app.protocol, app.notify_fd) {
+            (Protocol::None, _) => Some((
+                "has no meaning for a worker without a protocol",
+                "leave it out, or set `protocol = \"notify\"`, if it says WATCHDOG=1",
+            )),
+            (_, Some(_)) => Some((
+                "has no meaning with `notify_fd`, which only tells of readiness",
+                "leave one of them out",
+            )),
+            (Protocol::Notify | Protocol::Drover, None) => None,
+        });
+    "reload" Live (reload: Maybe(RELOAD))
+        "The signal that makes a worker read its configuration again: `drover reload` then sends it to one worker after the other. Default: a reload replaces the workers."
+        .needing(|app| {
+            let fault = "has no meaning for workers of the protocol, which are replaced";
+            (app.protocol == Protocol::Drover).then_some((fault, "leave it out"))
+        });
+    "suspend" Live (suspend: Maybe(SUSPEND))
+        "The signals that make a worker without a protocol pause and go on."
+        .needing(|app| {
+            let fault = "has no meaning for a worker of the protocol, which is told";
+            (app.protocol == Protocol::Drover).then_some((fault, SET_NONE))
+        })
+        .told_as(|app| {
+            let signals = app.suspend?;
+            Some(format!(
+                "by {}, resumed by {}",
+                signal_name(signals.signal),
+                signal_name(signals.resume_signal)
+            ))
+        });
+    "env_clear" Reload (command.env_clear: Flag)
+        "Whether workers start from an empty environment instead of the master's."
+        .where_(|app| app.command.env_clear);
+    "cwd" Reload (command.cwd: Maybe(DirectoryPath))
+        "The workers' working directory. Default: the directory of this file.";
+    "umask" Reload (command.umask: Maybe(Mask))
+        "The workers' file mode creation mask, in octal digits, at most 0777. Default: the master's.";
+    "user" Reload (command.user: Maybe(AccountName))
+        "The user to run workers as, a name or an id. Default: the master's.";
+    "group" Reload (command.group: Maybe(AccountName))
+        "The group to run workers as, a name or an id. Default: the user's.";
+    "env" Reload (command.env: Variables)
+        "Variables added to its workers' environment."
+        .secret();
+    // What they hold is in `env` once they have been read.
+    "env_file" Reload (&ENV_FILE)
+        "Files with KEY=VALUE lines, as systemd's EnvironmentFile, relative to this file's directory; a later one overrides an earlier one, and `env` overrides all."
+        .secret();
+    "limits" Reload (command.limits: LIMITS)
+        "Resource limits of the workers. A limit that is not named is inherited from the master."
+        .where_(|app| app.command.limits != Limits::default());
+};
+
+const COMMAND: Lens<AppSpec, Vec<OsString>, CommandLine> = Lens {
+    of: |app: &AppSpec| {
+        let Command { program, args, .. } = &app.command;
+        std::iter::once(program).chain(args).cloned().collect()
+    },
+    set: |app, words: Vec<OsString>| {
+        let mut words = words.into_iter();
+        app.command.program = words.next().unwrap_or_default();
+        app.command.args = words.collect();
+    },
+    kind: CommandLine,
+};
+
+const SOCKETS: Computed<AppSpec> = Computed {
+    is_same: |old: &AppSpec, new| names_of_sockets(old) == names_of_sockets(new),
+    take: |into, from| into.listeners.clone_from(&from.listeners),
+    shown: names_of_sockets,
+    form: || Form::Names,
+};
+
+const DEPENDS_ON: Computed<AppSpec> = Computed {
+    is_same: |old: &AppSpec, new| old.depends_on == new.depends_on,
+    take: |into, from| into.depends_on.clone_from(&from.depends_on),
+    shown: |app| shown::dependencies(&app.depends_on),
+    form: || Form::Conditions,
+};
+
+const ENV_FILE: Computed<AppSpec> =
+    Computed { is_same: |_: &AppSpec, _| true, take: |_, _| {}, shown: |_| None, form: || Form::Paths };
 
 const SET_NOTIFY: &str = "leave it out, or set `protocol = \"notify\"`";
 pub(super) const SET_NONE: &str = "leave it out, or set `protocol = \"none\"`";

@@ -34,66 +34,29 @@ pub(super) trait Field<S>: Sync {
     fn write(&self, of: &S) -> Option<Item>;
 }
 
-/// One value of a kind, reached by its name. Made by [`at`].
-pub(super) struct Lens<S: 'static, V: 'static, K> {
-    pub(super) of: fn(&S) -> &V,
-    pub(super) of_mut: fn(&mut S) -> &mut V,
-    pub(super) kind: K,
-}
-
-impl<S, V: PartialEq + Clone, K: ValueKind<V> + Sync> Field<S> for Lens<S, V, K> {
-    fn is_same(&self, old: &S, new: &S) -> bool {
-        (self.of)(old) == (self.of)(new)
-    }
-
-    fn take(&self, into: &mut S, from: &S) {
-        (self.of_mut)(into).clone_from((self.of)(from));
-    }
-
-    fn shown(&self, of: &S) -> Option<String> {
-        self.kind.shown((self.of)(of))
-    }
-
-    fn form(&self) -> Form {
-        self.kind.form()
-    }
-
-    fn fault(&self, of: &S) -> Option<ValueFault> {
-        self.kind.fault((self.of)(of))
-    }
-
-    #[cfg(feature = "file")]
-    fn read<'t>(&self, into: &mut S, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> bool {
-        let read = self.kind.read(Some((self.of)(into)), entry, mistakes);
-        read.map(|value| *(self.of_mut)(into) = value).is_some()
-    }
-
-    #[cfg(feature = "file")]
-    fn write(&self, of: &S) -> Option<Item> {
-        self.kind.write((self.of)(of))
-    }
-}
-
-/// The place of a value by the names of its fields: `at!(AppSpec, stop.drain_timeout, Time::ANY)`.
-macro_rules! at {
-    ($of:ty, $($field:ident).+, $kind:expr) => {
+/// The place of a value: the names of its fields and its kind, as in `stop.drain_timeout: Time::ANY`, or another field.
+macro_rules! place {
+    ($of:ty, & $field:expr) => {
+        &$field
+    };
+    ($of:ty, $($field:ident).+: $kind:expr) => {
         &$crate::config::keys::field::Lens {
-            of: |of: &$of| &of.$($field).+,
-            of_mut: |of: &mut $of| &mut of.$($field).+,
+            of: |of: &$of| Clone::clone(&of.$($field).+),
+            set: |of: &mut $of, value| of.$($field).+ = value,
             kind: $kind,
         }
     };
 }
-pub(super) use at;
+pub(super) use place;
 
-/// A value of a kind that is made of several fields.
-pub(super) struct Joined<S: 'static, V: 'static, K> {
+/// One value of a kind: how it is had and set. Made by [`place`] where it is one field.
+pub(super) struct Lens<S: 'static, V: 'static, K> {
     pub(super) of: fn(&S) -> V,
     pub(super) set: fn(&mut S, V),
     pub(super) kind: K,
 }
 
-impl<S, V: PartialEq, K: ValueKind<V> + Sync> Field<S> for Joined<S, V, K> {
+impl<S, V: PartialEq, K: ValueKind<V> + Sync> Field<S> for Lens<S, V, K> {
     fn is_same(&self, old: &S, new: &S) -> bool {
         (self.of)(old) == (self.of)(new)
     }

@@ -43,7 +43,8 @@ enum Setting<S: 'static> {
 }
 
 impl<S> Key<S> {
-    pub(super) const fn new(
+    /// One that is shown, and in a file, and has a meaning everywhere. Made by [`keys`].
+    pub(super) const fn row(
         path: &'static str,
         takes: ChangeClass,
         field: &'static dyn Field<S>,
@@ -61,15 +62,6 @@ impl<S> Key<S> {
             is_of_machine: false,
             sentence,
         }
-    }
-
-    /// One of the keys of a table that is changed as a whole.
-    pub(super) const fn part(
-        path: &'static str,
-        field: &'static dyn Field<S>,
-        sentence: &'static str,
-    ) -> Self {
-        Self::new(path, ChangeClass::Live, field, sentence)
     }
 
     /// Says why its change takes so much.
@@ -242,3 +234,18 @@ impl<S> fmt::Debug for Key<S> {
         f.debug_struct("Key").field("path", &self.path).field("takes", &self.takes).finish_non_exhaustive()
     }
 }
+
+/// Rows of the table of keys: a path, what a change of it takes, where it lies with its kind, and a sentence for people.
+///
+/// A key of a table that is changed as a whole says nothing of a change.
+macro_rules! keys {
+    ($of:ty; $($path:literal $($takes:ident)? ($($place:tt)+) $sentence:literal $(.$set:ident($($with:tt)*))*;)+) => {
+        &[$($crate::config::keys::key::Key::<$of>::row(
+            $path,
+            [$($crate::config::ChangeClass::$takes,)? $crate::config::ChangeClass::Live][0],
+            $crate::config::keys::field::place!($of, $($place)+),
+            $sentence,
+        )$(.$set($($with)*))*),+]
+    };
+}
+pub(super) use keys;

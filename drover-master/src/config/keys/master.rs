@@ -1,17 +1,24 @@
 //! The keys of what holds for all apps.
 
-use ChangeClass::{Live, Master};
+use std::time::Duration;
 
+<<<<<<< HEAD
 use super::field::{Joined, at};
 use super::http::HTTP;
 use super::key::{Key, Pointless};
+=======
+use super::field::{Computed, Lens};
+use super::form::Form;
+use super::key::{Key, Pointless, keys};
+>>>>>>> main
 use super::kind::Maybe;
 use super::number::Time;
 use super::text::MasterName;
 use super::whole::Whole;
 use super::words::Words;
-use crate::config::{ChangeClass, Description, Intensity, Strategy};
+use crate::config::{Description, Intensity, Strategy};
 
+<<<<<<< HEAD
 const AT_ITS_START: &str = "the master takes it when it starts";
 
 pub(super) static KEYS: &[Key<Description>] = &[
@@ -77,6 +84,56 @@ pub(super) static KEYS: &[Key<Description>] = &[
         "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill first.",
     ),
 ];
+=======
+pub(super) static KEYS: &[Key<Description>] = keys! { Description;
+    "name" Master (&NAME)
+        "The name by which the other verbs find this master. Default: the directory's name."
+        .because("the master takes it when it starts");
+    "strategy" Live (&STRATEGY)
+        "What to start again when an app fails for good while it runs. `one-for-one`: that app. `one-for-all`: all apps. `rest-for-one`: that app and those after it.";
+    "intensity" Live (&INTENSITY)
+        "How many failures within `period` are tolerated; one more ends everything."
+        .needing(needs_strategy);
+    "period" Live (&PERIOD)
+        "The window in which failures count; more than zero."
+        .needing(needs_strategy);
+    "shutdown_timeout" Live (shutdown_timeout: Time::SOME)
+        "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill first.";
+};
+
+const NAME: Computed<Description> = Computed {
+    is_same: |old: &Description, new| old.fixed == new.fixed,
+    take: |into, from| into.fixed.clone_from(&from.fixed),
+    shown: |all| all.fixed.iter().find(|(key, _)| *key == "master.name").map(|(_, name)| name.clone()),
+    form: || Form::Pattern("^[A-Za-z0-9._-]{1,64}$"),
+};
+
+const STRATEGY: Lens<Description, Strategy, Words<Strategy>> = Lens {
+    of: |all: &Description| all.strategy.with(Intensity::DEFAULT),
+    set: |all, strategy: Strategy| {
+        all.strategy = strategy.with(all.strategy.intensity().unwrap_or_default());
+    },
+    kind: STRATEGIES,
+};
+
+const INTENSITY: Lens<Description, Option<u32>, Maybe<Whole>> = Lens {
+    of: |all: &Description| all.strategy.intensity().map(|known| known.count),
+    set: |all, count| {
+        let known = all.strategy.intensity().unwrap_or_default();
+        all.strategy = all.strategy.with(Intensity { count: count.unwrap_or(known.count), ..known });
+    },
+    kind: Maybe(Whole(0, 100_000)),
+};
+
+const PERIOD: Lens<Description, Option<Duration>, Maybe<Time>> = Lens {
+    of: |all: &Description| all.strategy.intensity().map(|known| known.period),
+    set: |all, period| {
+        let known = all.strategy.intensity().unwrap_or_default();
+        all.strategy = all.strategy.with(Intensity { period: period.unwrap_or(known.period), ..known });
+    },
+    kind: Maybe(Time::SOME),
+};
+>>>>>>> main
 
 const STRATEGIES: Words<Strategy> = Words(&[
     ("none", Strategy::None),

@@ -1,8 +1,7 @@
 //! The tables within an app that have keys of their own and are changed as a whole.
 
-use super::field::at;
 use super::form::{Form, SubKey};
-use super::key::Key;
+use super::key::keys;
 use super::kind::Maybe;
 use super::limit::ResourceLimit;
 use super::number::{Number, One, Size, Time};
@@ -16,267 +15,155 @@ use crate::config::{
     Resource, SuspendSignals,
 };
 
-pub(super) const HEARTBEAT: SubTable<Heartbeat> = SubTable {
-    keys: &[
-        Key::part(
-            "interval",
-            at!(Heartbeat, interval, Time::SOME),
-            "The pause between two questions; more than zero. Too short costs CPU, too long finds a hung worker late.",
-        ),
-        Key::part(
-            "misses",
-            at!(Heartbeat, misses, Whole(1, 100)),
-            "How many answers in a row may be missing.",
-        ),
-    ],
-    required: &[],
-    default: Heartbeat::default,
-    has_defaults: true,
-    is_inline: true,
-    shown: shown::heartbeat,
-    form: Form::TableOrFalse,
-};
+pub(super) const HEARTBEAT: SubTable<Heartbeat> = SubTable::new(
+    keys! { Heartbeat;
+        "interval" (interval: Time::SOME)
+            "The pause between two questions; more than zero. Too short costs CPU, too long finds a hung worker late.";
+        "misses" (misses: Whole(1, 100))
+            "How many answers in a row may be missing.";
+    },
+    Heartbeat::default,
+    shown::heartbeat,
+)
+.of_form(Form::TableOrFalse);
 
-pub(super) const RELOAD: SubTable<ReloadSignal> = SubTable {
-    keys: &[
-        Key::part(
-            "signal",
-            at!(ReloadSignal, signal, SignalName(false)),
-            "The signal, with or without `SIG`.",
-        ),
-        Key::part(
-            "wait",
-            at!(ReloadSignal, waits, Flag),
-            "Whether the worker says RELOADING=1 and READY=1, within `start.timeout`. Default: yes with `protocol = \"notify\"`, unless it has a `notify_fd`. Otherwise it has reloaded if it is alive after `start.min_uptime`.",
-        ),
-    ],
-    required: &[("signal", "name it, for example `reload = { signal = \"HUP\" }`")],
-    default: || ReloadSignal { signal: libc::SIGHUP, waits: false },
-    has_defaults: false,
-    is_inline: true,
-    shown: shown::reload,
-    form: Form::Table,
-};
+pub(super) const RELOAD: SubTable<ReloadSignal> = SubTable::new(
+    keys! { ReloadSignal;
+        "signal" (signal: SignalName(false))
+            "The signal, with or without `SIG`.";
+        "wait" (waits: Flag)
+            "Whether the worker says RELOADING=1 and READY=1, within `start.timeout`. Default: yes with `protocol = \"notify\"`, unless it has a `notify_fd`. Otherwise it has reloaded if it is alive after `start.min_uptime`.";
+    },
+    || ReloadSignal { signal: libc::SIGHUP, waits: false },
+    shown::reload,
+)
+.requiring(&[("signal", "name it, for example `reload = { signal = \"HUP\" }`")]);
 
 const NAME_BOTH: &str = "name both, for example `suspend = { signal = \"USR1\", resume_signal = \"USR2\" }`";
 
-pub(super) const SUSPEND: SubTable<SuspendSignals> = SubTable {
-    keys: &[
-        Key::part(
-            "signal",
-            at!(SuspendSignals, signal, SignalName(true)),
-            "Tells it to take no new work. `STOP` halts any program, with what it has in flight.",
-        ),
-        Key::part(
-            "resume_signal",
-            at!(SuspendSignals, resume_signal, SignalName(true)),
-            "Tells it to go on; `CONT` after `STOP`.",
-        ),
-    ],
-    required: &[("signal", NAME_BOTH), ("resume_signal", NAME_BOTH)],
-    default: || SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 },
-    has_defaults: false,
-    is_inline: true,
-    shown: shown::suspend,
-    form: Form::Table,
-};
+pub(super) const SUSPEND: SubTable<SuspendSignals> = SubTable::new(
+    keys! { SuspendSignals;
+        "signal" (signal: SignalName(true))
+            "Tells it to take no new work. `STOP` halts any program, with what it has in flight.";
+        "resume_signal" (resume_signal: SignalName(true))
+            "Tells it to go on; `CONT` after `STOP`.";
+    },
+    || SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 },
+    shown::suspend,
+)
+.requiring(&[("signal", NAME_BOTH), ("resume_signal", NAME_BOTH)]);
 
-pub(super) const RECYCLE: SubTable<RecyclePolicy> = SubTable {
-    keys: &[
-        Key::part(
-            "age",
-            at!(RecyclePolicy, age, Maybe(Time::SOME)),
-            "How old a worker may get; more than zero. Too short keeps the app busy starting workers.",
-        ),
-        Key::part(
-            "rss",
-            at!(RecyclePolicy, rss, Maybe(Size)),
-            "How much memory its process may hold; checked every 10 s. Too low replaces workers that are merely warm, too high leaves it to the kernel.",
-        ),
-        Key::part(
-            "requests",
-            at!(RecyclePolicy, requests, Maybe(Whole(1, u32::MAX as i64))),
-            "How many requests a worker may answer, by its own count. Only with `protocol = \"drover\"`.",
-        ),
-        Key::part(
-            "jitter",
-            at!(RecyclePolicy, jitter, Number(0.0, 1.0)),
-            "The random part of each limit, to either side, so that workers do not reach it together.",
-        ),
-    ],
-    required: &[],
-    default: RecyclePolicy::default,
-    has_defaults: true,
-    is_inline: false,
-    shown: shown::recycling,
-    form: Form::Table,
-};
+pub(super) const RECYCLE: SubTable<RecyclePolicy> = SubTable::new(
+    keys! { RecyclePolicy;
+        "age" (age: Maybe(Time::SOME))
+            "How old a worker may get; more than zero. Too short keeps the app busy starting workers.";
+        "rss" (rss: Maybe(Size))
+            "How much memory its process may hold; checked every 10 s. Too low replaces workers that are merely warm, too high leaves it to the kernel.";
+        "requests" (requests: Maybe(Whole(1, u32::MAX as i64)))
+            "How many requests a worker may answer, by its own count. Only with `protocol = \"drover\"`.";
+        "jitter" (jitter: Number(0.0, 1.0))
+            "The random part of each limit, to either side, so that workers do not reach it together.";
+    },
+    RecyclePolicy::default,
+    shown::recycling,
+)
+.with_header();
 
-pub(super) const BACKOFF: SubTable<Backoff> = SubTable {
-    keys: &[
-        Key::part("initial", at!(Backoff, initial, Time::ANY), "The first pause."),
-        Key::part("max", at!(Backoff, max, Time::ANY), "The longest pause; not below the first."),
-        Key::part(
-            "factor",
-            at!(Backoff, factor, Number(1.0, f64::INFINITY)),
-            "How many times longer each pause is than the one before.",
-        ),
-        Key::part("jitter", at!(Backoff, jitter, Number(0.0, 1.0)), "The random part of each pause."),
-    ],
-    required: &[],
-    default: Backoff::default,
-    has_defaults: true,
-    is_inline: true,
-    shown: shown::backoff,
-    form: Form::Table,
-};
+pub(super) const BACKOFF: SubTable<Backoff> = SubTable::new(
+    keys! { Backoff;
+        "initial" (initial: Time::ANY)
+            "The first pause.";
+        "max" (max: Time::ANY)
+            "The longest pause; not below the first.";
+        "factor" (factor: Number(1.0, f64::INFINITY))
+            "How many times longer each pause is than the one before.";
+        "jitter" (jitter: Number(0.0, 1.0))
+            "The random part of each pause.";
+    },
+    Backoff::default,
+    shown::backoff,
+);
 
-const FAILURE_LIMIT: &[Key<FailureLimit>] = &[
-    Key::part("count", at!(FailureLimit, count, Whole(1, 100_000)), "How many failures are tolerated."),
-    Key::part(
-        "within",
-        at!(FailureLimit, within, Time::SOME),
-        "The window in which they count; more than zero.",
-    ),
-    Key::part(
-        "then",
-        at!(FailureLimit, then, THENS),
-        "What to do then: give up the worker, stop its app, or stop all apps.",
-    ),
-];
-
-pub(super) const LIMIT: SubTable<FailureLimit> = SubTable {
-    keys: FAILURE_LIMIT,
-    required: &[],
-    default: FailureLimit::default,
-    has_defaults: true,
-    is_inline: true,
-    shown: shown::failure_limit,
-    form: Form::Table,
-};
+pub(super) const LIMIT: SubTable<FailureLimit> = SubTable::new(
+    keys! { FailureLimit;
+        "count" (count: Whole(1, 100_000))
+            "How many failures are tolerated.";
+        "within" (within: Time::SOME)
+            "The window in which they count; more than zero.";
+        "then" (then: THENS)
+            "What to do then: give up the worker, stop its app, or stop all apps.";
+    },
+    FailureLimit::default,
+    shown::failure_limit,
+);
 
 /// What it leaves out is as in `limit`.
-pub(super) const START_LIMIT: SubTable<FailureLimit> = SubTable { has_defaults: false, ..LIMIT };
+pub(super) const START_LIMIT: SubTable<FailureLimit> = LIMIT.without_defaults();
 
-pub(super) const LIMITS: SubTable<Limits> = SubTable {
-    keys: &[
-        limit("as", &ResourceLimit(Resource::AddressSpace), "Address space."),
-        limit("core", &ResourceLimit(Resource::Core), "The size of a core dump; 0: none."),
-        limit("cpu", &ResourceLimit(Resource::Cpu), "CPU time, in whole seconds."),
-        limit("data", &ResourceLimit(Resource::Data), "Initialised data and heap."),
-        limit("fsize", &ResourceLimit(Resource::FileSize), "The size of a file it writes."),
-        limit("memlock", &ResourceLimit(Resource::Memlock), "Memory that it may lock."),
-        limit("msgqueue", &ResourceLimit(Resource::MessageQueues), "POSIX message queues of its user."),
-        limit("nofile", &ResourceLimit(Resource::OpenFiles), "Descriptors."),
-        limit(
-            "nproc",
-            &ResourceLimit(Resource::Processes),
-            "Processes and threads of its user on the whole host.",
-        ),
-        limit("rtprio", &ResourceLimit(Resource::RealtimePriority), "The highest real-time priority."),
-        limit("sigpending", &ResourceLimit(Resource::PendingSignals), "Queued signals of its user."),
-        limit("stack", &ResourceLimit(Resource::Stack), "The stack of its first thread."),
-        Key::part(
-            "nice",
-            at!(Limits, nice, Maybe(Whole(-20, 19))),
-            "Its share of the CPU beside others, from -20 (most) to 19 (least).",
-        ),
-        Key::part(
-            "oom_score_adj",
-            at!(Limits, oom_score_adj, Maybe(Whole(-1000, 1000))),
-            "How early the kernel takes it when memory runs out, from -1000 (never) to 1000 (first).",
-        ),
-        Key::part(
-            "required",
-            at!(Limits, is_required, Flag),
-            "Whether a limit that can't be set fails the start; otherwise the worker gets the nearest possible.",
-        ),
-    ],
-    required: &[],
-    default: Limits::default,
-    has_defaults: true,
-    is_inline: false,
-    shown: shown::limits,
-    form: Form::Table,
-};
+pub(super) const LIMITS: SubTable<Limits> = SubTable::new(
+    keys! { Limits;
+        "as" (&ResourceLimit(Resource::AddressSpace)) "Address space.";
+        "core" (&ResourceLimit(Resource::Core)) "The size of a core dump; 0: none.";
+        "cpu" (&ResourceLimit(Resource::Cpu)) "CPU time, in whole seconds.";
+        "data" (&ResourceLimit(Resource::Data)) "Initialised data and heap.";
+        "fsize" (&ResourceLimit(Resource::FileSize)) "The size of a file it writes.";
+        "memlock" (&ResourceLimit(Resource::Memlock)) "Memory that it may lock.";
+        "msgqueue" (&ResourceLimit(Resource::MessageQueues)) "POSIX message queues of its user.";
+        "nofile" (&ResourceLimit(Resource::OpenFiles)) "Descriptors.";
+        "nproc" (&ResourceLimit(Resource::Processes)) "Processes and threads of its user on the whole host.";
+        "rtprio" (&ResourceLimit(Resource::RealtimePriority)) "The highest real-time priority.";
+        "sigpending" (&ResourceLimit(Resource::PendingSignals)) "Queued signals of its user.";
+        "stack" (&ResourceLimit(Resource::Stack)) "The stack of its first thread.";
+        "nice" (nice: Maybe(Whole(-20, 19)))
+            "Its share of the CPU beside others, from -20 (most) to 19 (least).";
+        "oom_score_adj" (oom_score_adj: Maybe(Whole(-1000, 1000)))
+            "How early the kernel takes it when memory runs out, from -1000 (never) to 1000 (first).";
+        "required" (is_required: Flag)
+            "Whether a limit that can't be set fails the start; otherwise the worker gets the nearest possible.";
+    },
+    Limits::default,
+    shown::limits,
+)
+.with_header();
 
-const fn limit(path: &'static str, of: &'static ResourceLimit, sentence: &'static str) -> Key<Limits> {
-    Key::part(path, of, sentence)
+pub(super) const PROBE: SubTable<Probe> = SubTable::new(
+    keys! { Probe;
+        "interval" (interval: Time::SOME)
+            "The pause between two tries; more than zero. Too short keeps a slow start busy answering, too long notices readiness late.";
+        "timeout" (timeout: Time::SOME)
+            "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long and a try that hangs keeps the next one waiting.";
+    },
+    || Probe::tcp(""),
+    |probe| Some(probe.to_string()),
+)
+.of_form(asking);
+
+/// The same for both, but for what `successes` may be.
+macro_rules! check {
+    ($successes:expr, $sentence:literal) => {
+        SubTable::new(
+            keys! { HealthCheck;
+                "interval" (probe.interval: Time::SOME)
+                    "The pause between two tries, a tenth longer or shorter by chance; more than zero. Too short keeps workers busy answering, too long notices a failure late.";
+                "timeout" (probe.timeout: Time::SOME)
+                    "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long notices late what hangs.";
+                "failures" (failures: Whole(1, 100))
+                    "How many tries in a row must fail.";
+                "successes" (successes: $successes) $sentence;
+                "initial_delay" (initial_delay: Time::ANY)
+                    "The pause before the first try. Too short and the first tries fail though nothing is wrong, too long notices a failure late.";
+            },
+            || HealthCheck::new(ProbeKind::Tcp { addr: String::new() }),
+            |check| Some(check.to_string()),
+        )
+        .of_form(asking)
+    };
 }
 
-pub(super) const PROBE: SubTable<Probe> = SubTable {
-    keys: &[
-        Key::part(
-            "interval",
-            at!(Probe, interval, Time::SOME),
-            "The pause between two tries; more than zero. Too short keeps a slow start busy answering, too long notices readiness late.",
-        ),
-        Key::part(
-            "timeout",
-            at!(Probe, timeout, Time::SOME),
-            "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long and a try that hangs keeps the next one waiting.",
-        ),
-    ],
-    required: &[],
-    default: || Probe::tcp(""),
-    has_defaults: true,
-    is_inline: true,
-    shown: |probe| Some(probe.to_string()),
-    form: asking,
-};
-
-const INTERVAL: Key<HealthCheck> = Key::part(
-    "interval",
-    at!(HealthCheck, probe.interval, Time::SOME),
-    "The pause between two tries, a tenth longer or shorter by chance; more than zero. Too short keeps workers busy answering, too long notices a failure late.",
-);
-const TIMEOUT: Key<HealthCheck> = Key::part(
-    "timeout",
-    at!(HealthCheck, probe.timeout, Time::SOME),
-    "How long one try may take; more than zero. Too short and an answer that takes its time never counts, too long notices late what hangs.",
-);
-const FAILURES: Key<HealthCheck> =
-    Key::part("failures", at!(HealthCheck, failures, Whole(1, 100)), "How many tries in a row must fail.");
-const DELAY: Key<HealthCheck> = Key::part(
-    "initial_delay",
-    at!(HealthCheck, initial_delay, Time::ANY),
-    "The pause before the first try. Too short and the first tries fail though nothing is wrong, too long notices a failure late.",
-);
-
-pub(super) const READINESS: SubTable<HealthCheck> = SubTable {
-    keys: &[
-        INTERVAL,
-        TIMEOUT,
-        FAILURES,
-        Key::part(
-            "successes",
-            at!(HealthCheck, successes, Whole(1, 100)),
-            "How many tries in a row must pass before a worker is ready.",
-        ),
-        DELAY,
-    ],
-    required: &[],
-    default: || HealthCheck::new(ProbeKind::Tcp { addr: String::new() }),
-    has_defaults: true,
-    is_inline: true,
-    shown: |check| Some(check.to_string()),
-    form: asking,
-};
-
-pub(super) const LIVENESS: SubTable<HealthCheck> = SubTable {
-    keys: &[
-        INTERVAL,
-        TIMEOUT,
-        FAILURES,
-        Key::part(
-            "successes",
-            at!(HealthCheck, successes, One),
-            "Only 1: a worker that failed is ended and never asked again.",
-        ),
-        DELAY,
-    ],
-    ..READINESS
-};
+pub(super) const READINESS: SubTable<HealthCheck> =
+    check!(Whole(1, 100), "How many tries in a row must pass before a worker is ready.");
+pub(super) const LIVENESS: SubTable<HealthCheck> =
+    check!(One, "Only 1: a worker that failed is ended and never asked again.");
 
 /// A table that asks something, beside these keys of its own.
 fn asking(own: Vec<SubKey>) -> Form {

@@ -157,7 +157,7 @@ pub(super) fn umask<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Op
         mistakes
             .add(
                 entry.span.clone(),
-                format!("{} is no file mode from 0 to 0777: `{}`", entry.path, shown(text)),
+                format!("{} is not a file mode from 0 to 0777: `{}`", entry.path, shown(text)),
             )
             .help(HELP);
     }

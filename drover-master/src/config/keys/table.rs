@@ -17,16 +17,50 @@ use crate::config::text::{
 pub(super) struct SubTable<V: 'static> {
     pub(super) keys: &'static [Key<V>],
     /// The keys without which there is none, and what helps.
-    pub(super) required: &'static [(&'static str, &'static str)],
+    required: &'static [(&'static str, &'static str)],
     /// What it is unless it is set.
     pub(super) default: fn() -> V,
     /// Whether a key that is left out has a value of its own.
-    pub(super) has_defaults: bool,
+    has_defaults: bool,
     /// Whether a file has it in one line.
-    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "only a file's writer asks"))]
-    pub(super) is_inline: bool,
-    pub(super) shown: fn(&V) -> Option<String>,
-    pub(super) form: fn(Vec<SubKey>) -> Form,
+    is_inline: bool,
+    shown: fn(&V) -> Option<String>,
+    form: fn(Vec<SubKey>) -> Form,
+}
+
+impl<V> SubTable<V> {
+    /// One that a file has in one line, with a default for every key.
+    pub(super) const fn new(
+        keys: &'static [Key<V>],
+        default: fn() -> V,
+        shown: fn(&V) -> Option<String>,
+    ) -> Self {
+        Self { keys, required: &[], default, has_defaults: true, is_inline: true, shown, form: Form::Table }
+    }
+
+    /// Names the keys without which there is none, and what helps.
+    pub(super) const fn requiring(mut self, required: &'static [(&'static str, &'static str)]) -> Self {
+        self.required = required;
+        self.without_defaults()
+    }
+
+    /// What it leaves out has no value of its own.
+    pub(super) const fn without_defaults(mut self) -> Self {
+        self.has_defaults = false;
+        self
+    }
+
+    /// A file has it under a header of its own.
+    pub(super) const fn with_header(mut self) -> Self {
+        self.is_inline = false;
+        self
+    }
+
+    /// Says what values it takes.
+    pub(super) const fn of_form(mut self, form: fn(Vec<SubKey>) -> Form) -> Self {
+        self.form = form;
+        self
+    }
 }
 
 impl<V: Clone> ValueKind<V> for SubTable<V> {

@@ -4,124 +4,177 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
+<<<<<<< HEAD
     Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Heartbeat, Kind, Limits,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
     UpdatePolicy, changes,
+=======
+    Change, Command, Condition, Dependency, HealthCheck, HealthPolicy, Kind, Limits, NotifyAccess,
+    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy, RestartWhen, Share,
+    StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy, changes,
+>>>>>>> main
 };
 use crate::{Protocol, ReloadSignal};
 
-type SetKey = fn(&mut AppSpec);
+type Alter = fn(&mut AppSpec);
 
-const SECOND: Duration = Duration::from_secs(1);
-
-/// For each key a value that an app does not have by itself.
-const OTHER: &[(&str, SetKey)] = &[
-    ("command", |app| app.command.program = "other".into()),
-    ("workers", |app| app.workers = 90_000),
-    ("sockets", |app| app.listeners = vec![ListenSpec::new("http", "h:1".parse().unwrap())]),
-    ("stdin", |app| app.stdin = Stdin::Open),
-    ("protocol", |app| app.protocol = Protocol::Notify),
-    ("notify_fd", |app| app.notify_fd = Some(9)),
-    ("notify_access", |app| app.notify_access = NotifyAccess::All),
-    ("kind", |app| app.kind = Kind::Oneshot),
-    ("essential", |app| app.essential = true),
-    ("depends_on", |app| {
-        app.depends_on = vec![Dependency { app: "db".into(), condition: Condition::Ready }];
-    }),
-    ("heartbeat", |app| app.heartbeat = Some(Heartbeat { interval: SECOND, ..Heartbeat::default() })),
-    ("watchdog", |app| app.watchdog = Some(SECOND)),
-    ("reload", |app| app.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: false })),
-    ("suspend", |app| {
-        app.suspend = Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 });
-    }),
-    ("env_clear", |app| app.command.env_clear = true),
-    ("cwd", |app| app.command.cwd = Some("/srv".into())),
-    ("umask", |app| app.command.umask = Some(0o77)),
-    ("user", |app| app.command.user = Some("www".into())),
-    ("group", |app| app.command.group = Some("www".into())),
-    ("env", |app| app.command = app.command.clone().env("PASSWORD", "hunter2")),
-    ("limits", |app| app.command.limits = Limits { nice: Some(5), ..Limits::default() }),
-    ("health.liveness", |app| {
-        app.health.liveness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() }));
-    }),
-    ("health.readiness", |app| {
-        app.health.readiness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() }));
-    }),
-    ("start.timeout", |app| app.start.timeout = SECOND),
-    ("start.max_timeout", |app| app.start.max_timeout = SECOND),
-    ("start.min_uptime", |app| app.start.min_uptime = 2 * SECOND),
-    ("start.probe", |app| app.start.probe = Some(Probe::tcp("a:1"))),
-    ("start.parallel", |app| app.start.parallel = NonZeroU32::MAX),
-    ("start.on_failure", |app| app.start.on_failure = OnStartFailure::KeepGoing),
-    ("stop.pre_delay", |app| app.stop.pre_delay = SECOND),
-    ("stop.drain_timeout", |app| app.stop.drain_timeout = SECOND),
-    ("stop.quit_timeout", |app| app.stop.quit_timeout = SECOND),
-    ("stop.term_timeout", |app| app.stop.term_timeout = SECOND),
-    ("stop.max_timeout", |app| app.stop.max_timeout = SECOND),
-    ("stop.signal", |app| app.stop.signal = libc::SIGQUIT),
-    ("stop.to", |app| app.stop.to = StopTo::Group),
-    ("restart.policy", |app| app.restart.when = RestartWhen::Never),
-    ("restart.backoff", |app| app.restart.backoff.factor = 3.0),
-    ("restart.limit", |app| app.restart.limit.count = NonZeroU32::MIN),
-    ("restart.start_limit", |app| app.restart.start_limit = Some(app.restart.limit.clone())),
-    ("restart.reset_after", |app| app.restart.reset_after = SECOND),
-    ("restart.success_codes", |app| app.restart.success_codes = vec![3]),
-    ("restart.fatal_codes", |app| app.restart.fatal_codes = vec![9]),
-    ("update.max_surge", |app| app.update.max_surge = Share::Percent(50)),
-    ("update.max_unavailable", |app| app.update.max_unavailable = Share::Count(1)),
-    ("update.soak", |app| app.update.soak = SECOND),
-    ("update.order", |app| app.update.order = UpdateOrder::StopFirst),
-    ("update.on_failure", |app| app.update.on_failure = OnUpdateFailure::Pause),
-    ("update.timeout", |app| app.update.timeout = SECOND),
-    ("update.max_generations", |app| app.update.max_generations = 2),
-    ("recycle", |app| app.recycle.requests = Some(7)),
+/// For each key a value that an app does not have by itself, and how its change is shown.
+const OTHER: &[(&str, Alter, &str)] = &[
+    ("command", |app| app.command.program = "other".into(), "web -v → other -v"),
+    ("workers", |app| app.workers = 3, "2 → 3"),
+    ("sockets", |app| app.listeners.clear(), "http → -"),
+    ("stdin", |app| app.stdin = Stdin::Socket("http".into()), "null → socket:http"),
+    ("protocol", |app| app.protocol = Protocol::None, "drover → none"),
+    ("notify_fd", |app| app.notify_fd = Some(5), "- → 5"),
+    ("notify_access", |app| app.notify_access = NotifyAccess::All, "main → all"),
+    ("kind", |app| app.kind = Kind::Oneshot, "service → oneshot"),
+    ("essential", |app| app.essential = true, "false → true"),
+    (
+        "depends_on",
+        |app| {
+            app.depends_on = vec![Dependency { app: "db".into(), condition: Condition::Ready }];
+        },
+        "- → db ready",
+    ),
+    ("heartbeat", |app| app.heartbeat = None, "every 5s, 3 misses → -"),
+    ("watchdog", |app| app.watchdog = Some(seconds(9)), "- → 9s"),
+    (
+        "reload",
+        |app| app.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true }),
+        "- → by SIGHUP, until it says so",
+    ),
+    (
+        "suspend",
+        |app| {
+            app.suspend = Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 });
+        },
+        "- → SIGUSR1, SIGUSR2",
+    ),
+    ("env_clear", |app| app.command.env_clear = true, "false → true"),
+    ("cwd", |app| app.command.cwd = Some("/srv".into()), "- → /srv"),
+    ("umask", |app| app.command.umask = Some(0o77), "- → 077"),
+    ("user", |app| app.command.user = Some("www".into()), "- → www"),
+    ("group", |app| app.command.group = Some("www".into()), "- → www"),
+    ("env", |app| app.command = app.command.clone().env("PASSWORD", "hunter2"), "- → (hidden)"),
+    ("limits", |app| app.command.limits = Limits { nice: Some(5), ..Limits::default() }, "- → nice 5"),
+    (
+        "health.liveness",
+        |app| app.health.liveness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() })),
+        "- → tcp a:1, every 10s, at most 1s a try, 3 failures, 1 successes, first after 0s",
+    ),
+    (
+        "health.readiness",
+        |app| app.health.readiness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "a:1".into() })),
+        "- → tcp a:1, every 10s, at most 1s a try, 3 failures, 1 successes, first after 0s",
+    ),
+    ("start.timeout", |app| app.start.timeout = seconds(1), "30s → 1s"),
+    ("start.max_timeout", |app| app.start.max_timeout = seconds(1), "5m → 1s"),
+    ("start.min_uptime", |app| app.start.min_uptime = seconds(2), "1s → 2s"),
+    (
+        "start.probe",
+        |app| app.start.probe = Some(Probe::tcp("a:1")),
+        "- → tcp a:1, every 100ms, at most 1s a try",
+    ),
+    ("start.parallel", |app| app.start.parallel = NonZeroU32::MAX, "1 → 4294967295"),
+    ("start.on_failure", |app| app.start.on_failure = OnStartFailure::KeepGoing, "fail-fast → keep-going"),
+    ("stop.pre_delay", |app| app.stop.pre_delay = seconds(1), "0s → 1s"),
+    ("stop.drain_timeout", |app| app.stop.drain_timeout = seconds(1), "20s → 1s"),
+    ("stop.quit_timeout", |app| app.stop.quit_timeout = seconds(1), "5s → 1s"),
+    ("stop.term_timeout", |app| app.stop.term_timeout = seconds(1), "5s → 1s"),
+    ("stop.max_timeout", |app| app.stop.max_timeout = seconds(1), "5m → 1s"),
+    ("stop.signal", |app| app.stop.signal = libc::SIGQUIT, "SIGTERM → SIGQUIT"),
+    ("stop.to", |app| app.stop.to = StopTo::Group, "process → group"),
+    ("restart.policy", |app| app.restart.when = RestartWhen::Never, "on-failure → never"),
+    (
+        "restart.backoff",
+        |app| app.restart.backoff.initial = seconds(1),
+        "200ms to 30s, factor 2, jitter 0.2 → 1s to 30s, factor 2, jitter 0.2",
+    ),
+    (
+        "restart.limit",
+        |app| app.restart.limit.count = NonZeroU32::MIN,
+        "10 within 5m, then give-up → 1 within 5m, then give-up",
+    ),
+    (
+        "restart.start_limit",
+        |app| app.restart.start_limit = Some(app.restart.limit.clone()),
+        "- → 10 within 5m, then give-up",
+    ),
+    ("restart.reset_after", |app| app.restart.reset_after = seconds(1), "1m → 1s"),
+    ("restart.success_codes", |app| app.restart.success_codes = vec![0, 3], "[0] → [0, 3]"),
+    ("restart.fatal_codes", |app| app.restart.fatal_codes = vec![9], "[] → [9]"),
+    ("update.max_surge", |app| app.update.max_surge = Share::Percent(50), "1 → 50%"),
+    ("update.max_unavailable", |app| app.update.max_unavailable = Share::Count(1), "0 → 1"),
+    ("update.soak", |app| app.update.soak = seconds(5), "0s → 5s"),
+    ("update.order", |app| app.update.order = UpdateOrder::StopFirst, "start-first → stop-first"),
+    ("update.on_failure", |app| app.update.on_failure = OnUpdateFailure::Pause, "rollback → pause"),
+    ("update.timeout", |app| app.update.timeout = seconds(60), "10m → 1m"),
+    ("update.max_generations", |app| app.update.max_generations = 2, "4 → 2"),
+    ("recycle", |app| app.recycle.age = Some(seconds(86_400)), "- → age 1d, jitter 0.1"),
 ];
 
-fn web() -> AppSpec {
-    AppSpec::new("web", Command::new("web"))
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
-/// What is different, with the number of workers left aside.
-fn differing(old: &AppSpec, new: &AppSpec) -> Vec<(String, ChangeClass)> {
+fn web() -> AppSpec {
+    let mut web = AppSpec::new("web", Command::new("web").arg("-v"));
+    (web.workers, web.start.parallel) = (2, NonZeroU32::MIN);
+    web.listeners = vec![ListenSpec::new("http", "127.0.0.1:80".parse().unwrap())];
+    web
+}
+
+/// What is different: the class, the key, and what is shown.
+fn differing(old: &AppSpec, new: &AppSpec) -> Vec<String> {
     let of = |app: &AppSpec| Description {
         apps: vec![app.clone()],
         strategy: Strategy::None,
+<<<<<<< HEAD
         shutdown_timeout: SECOND,
         fixed: FixedSettings::default(),
+=======
+        shutdown_timeout: seconds(1),
+        fixed: Vec::new(),
+>>>>>>> main
     };
-    changes(&of(old), &of(new)).into_iter().map(|change| (change.key, change.class)).collect()
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let line = |change: Change| {
+        format!("{} {}: {} → {}", change.class, change.key, shown(change.from), shown(change.to))
+    };
+    changes(&of(old), &of(new)).into_iter().map(line).collect()
 }
 
 #[test]
 fn every_key_is_compared_and_only_live_ones_are_taken_over_without_new_workers() {
     for key in of_app().filter(|key| key.path != "env_file") {
-        let known = OTHER.iter().find(|(path, _)| *path == key.path);
-        let (_, set) = known.unwrap_or_else(|| panic!("write another value for {}", key.path));
+        let known = OTHER.iter().find(|(path, ..)| *path == key.path);
+        let (_, set, shown) = known.unwrap_or_else(|| panic!("write another value for {}", key.path));
         let mut other = web();
         set(&mut other);
         let told = match key.path {
             "env" => "app.web.env.PASSWORD".to_owned(),
             path => format!("app.web.{path}"),
         };
-        assert_eq!(differing(&web(), &other), [(told.clone(), key.takes)]);
+        let told = format!("{} {told}: {shown}", key.takes);
+        assert_eq!(differing(&web(), &other), [told.clone()]);
         let mut merged = web();
         take_live(&mut merged, &other);
         let is_left = key.takes != ChangeClass::Live || key.path == "workers";
-        assert_eq!(differing(&merged, &other), if is_left { vec![(told, key.takes)] } else { vec![] });
+        assert_eq!(differing(&merged, &other), if is_left { vec![told] } else { vec![] });
         assert_eq!(differing(&web(), &merged).is_empty(), is_left, "{}", key.path);
         // Taken as a whole it makes them the same, so it lies where it says.
         key.field.take(&mut merged, &other);
-        assert_eq!(differing(&merged, &other), [], "{}", key.path);
+        assert_eq!(differing(&merged, &other), [""; 0], "{}", key.path);
     }
-    assert!(OTHER.iter().all(|(path, _)| of_app().any(|key| key.path == *path)));
+    assert!(OTHER.iter().all(|(path, ..)| of_app().any(|key| key.path == *path)));
 }
 
 #[test]
 fn every_key_is_shown_among_the_settings_of_an_app_that_has_use_for_it() {
     let mut shown = BTreeSet::new();
     for protocol in [Protocol::None, Protocol::Notify, Protocol::Drover] {
-        for (path, set) in OTHER {
+        for (path, set, _) in OTHER {
             let mut app = web();
             app.protocol = protocol;
             set(&mut app);

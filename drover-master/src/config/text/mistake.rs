@@ -137,7 +137,7 @@ impl ParseError {
 }
 
 impl ParseError {
-    /// Shows what is no mistake as one is shown, but as warnings.
+    /// Shows what is not a mistake as one is shown, but as warnings.
     #[must_use]
     pub fn render_warnings(warnings: &[Mistake], path: &str, text: &str, colour: bool) -> String {
         let renderer = renderer(colour);

@@ -237,7 +237,7 @@ impl<'t> KeyValue<'t> {
         TableReader::section(table, self.path.clone(), self.key_span.clone(), mistakes, read)
     }
 
-    /// The entries of this table; none, and a mistake, if it is no table.
+    /// The entries of this table; none, and a mistake, if it is not a table.
     pub(crate) fn rows(&self, mistakes: &mut Mistakes<'t>) -> Vec<Self> {
         self.table(mistakes).map(|rows| rows.entries(&self.path).collect()).unwrap_or_default()
     }

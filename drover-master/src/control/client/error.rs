@@ -25,7 +25,7 @@ pub enum ClientError {
     Busy {
         /// Where it listens.
         path: PathBuf,
-        /// How long it was waited for.
+        /// How long the wait was.
         limit: Duration,
     },
     /// This user may not.
@@ -59,7 +59,7 @@ pub enum ClientError {
         "the master does not answer within {limit:?}; it may be stopped (SIGSTOP), or too many ask at once"
     )]
     Silent {
-        /// How long it was waited for.
+        /// How long the wait was.
         limit: Duration,
     },
     /// The answer is not of the kind that was asked for: the peer's fault.

@@ -103,7 +103,7 @@ impl Session {
             typed.parse().ok().or_else(|| signal_number(typed)).filter(|number| (1..=64).contains(number));
         let Some(signal) = number else {
             let message = format!(
-                "`{typed}` is no signal; expected a name such as USR1 or SIGUSR1, or a number from 1 to 64"
+                "`{typed}` is not a signal; expected a name such as USR1 or SIGUSR1, or a number from 1 to 64"
             );
             return self.refuse(seq, ErrorCode::InvalidArgument, message).await;
         };

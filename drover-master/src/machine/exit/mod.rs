@@ -94,7 +94,7 @@ pub struct Exit {
     pub stderr_tail: Vec<String>,
     /// Who asked for the end; none if nobody did.
     pub asked_by: Option<Arc<str>>,
-    /// Of a signal that ended it and is no rung of its ending: on what occasion the master sent it, as "at the request of X".
+    /// Of a signal that ended it and is not a rung of its ending: on what occasion the master sent it, as "at the request of X".
     pub sent: Option<Arc<str>>,
     /// What is known beyond the status, such as the reason of a refused handshake or why a command can't be run.
     pub detail: Option<Arc<str>>,

@@ -175,7 +175,7 @@ pub enum EventKind {
         /// From whom, with its process, if one was there.
         old: Option<(WorkerId, u32)>,
     },
-    /// So many new workers stand, and nothing more happens until somebody promotes or aborts the reload.
+    /// This many new workers stand, and nothing more happens until somebody promotes or aborts the reload.
     CanaryReady {
         /// How many.
         workers: u32,

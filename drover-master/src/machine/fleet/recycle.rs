@@ -290,7 +290,7 @@ impl Rollout {
     }
 }
 
-/// Where a limit lies for who drew this; at least 1.
+/// Where a limit lies for whoever drew this; at least 1.
 fn drawn(limit: u64, policy: &RecyclePolicy, draw: f64) -> u64 {
     // What no f64 holds exactly is off by less than any jitter.
     ((limit as f64 * policy.jitter.mul_add(draw, 1.0)) as u64).max(1)

@@ -38,9 +38,9 @@ const PAST: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Count {
-    /// So many.
+    /// This many.
     To(u32),
-    /// So many more, or fewer.
+    /// This many more, or fewer.
     By(i32),
 }
 

@@ -65,7 +65,7 @@ pub enum WorkerAction {
         /// The signal's number.
         signal: i32,
     },
-    /// Send a signal that somebody asked for to the process alone. It is no rung of its ending.
+    /// Send a signal that somebody asked for to the process alone. It is not a rung of its ending.
     Deliver {
         /// The signal's number.
         signal: i32,

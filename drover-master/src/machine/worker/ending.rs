@@ -362,7 +362,7 @@ impl Worker {
         out.push(WorkerAction::Signal { signal });
     }
 
-    /// It is sent a signal that is no rung of its ending, and that may end it all the same.
+    /// It is sent a signal that is not a rung of its ending, and that may end it all the same.
     pub fn delivered(&mut self, signal: i32, occasion: Arc<str>) {
         // One for each signal there is.
         self.delivered.retain(|(known, _)| *known != signal);

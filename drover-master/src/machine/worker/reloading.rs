@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use super::{DeadlineKind, Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines::after;
 
-/// How much earlier than the signal the begin of a reload may seem to be, before it is another's: two clocks are read one after
+/// How much earlier than the signal the beginning of a reload may seem to be, before it is another's: two clocks are read one after
 /// the other, and microseconds are cut.
 const SLACK: Duration = Duration::from_millis(1);
 

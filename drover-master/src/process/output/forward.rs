@@ -212,7 +212,7 @@ impl Losses {
     fn note(&mut self, stream: Stream, written: Result<(), Lost>) {
         match written {
             Ok(()) => {}
-            // A pager that was quit: whoever closed it wants no more, and it is no reason to end workers.
+            // A pager that was quit: whoever closed it wants no more, and it is not a reason to end workers.
             Err((_, error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err((bytes, error)) => {
                 let is_first = self.bytes == 0;

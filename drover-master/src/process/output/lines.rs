@@ -100,7 +100,7 @@ impl Lines {
         }
     }
 
-    /// How much may be begun of a line that has so many bytes by now.
+    /// How much may be begun of a line that has this many bytes by now.
     fn limit(&mut self, length: usize) -> usize {
         if length > SHORT && self.long.is_none() {
             self.long = Long::claim();
@@ -147,7 +147,7 @@ impl Drop for Long {
     }
 }
 
-/// How many of the bytes do not belong to a character of UTF-8 that has only begun. What is no UTF-8 is whole.
+/// How many of the bytes do not belong to a character of UTF-8 that has only begun. What is not UTF-8 is whole.
 fn whole_characters(bytes: &[u8]) -> usize {
     for back in 1..=bytes.len().min(3) {
         let at = bytes.len() - back;

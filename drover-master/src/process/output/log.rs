@@ -178,7 +178,7 @@ struct LogPlace {
 #[derive(Debug, Clone)]
 pub(crate) enum LogNext {
     Piece(Arc<Piece>),
-    /// So many lines were gone before they were read.
+    /// This many lines were gone before they were read.
     Missed(u64),
 }
 

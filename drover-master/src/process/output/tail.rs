@@ -62,7 +62,7 @@ impl TailLines {
     }
 }
 
-/// At most [`LINE_LEN`] bytes and a mark. Cut after decoding: a byte that is no UTF-8 becomes a character of three.
+/// At most [`LINE_LEN`] bytes and a mark. Cut after decoding: a byte that is not UTF-8 becomes a character of three.
 fn text(line: &[u8]) -> String {
     let line = String::from_utf8_lossy(line);
     if line.len() <= LINE_LEN {

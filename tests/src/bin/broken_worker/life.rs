@@ -173,7 +173,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Some leave at what is no reason to.
+    /// Some leave at what is not a reason to.
     fn bear(&self, body: Option<&master_frame::Body>) -> Result<(), String> {
         use master_frame::Body::{Error, Message, Quit, Stop};
         let why = match body {

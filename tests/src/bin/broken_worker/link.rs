@@ -135,7 +135,7 @@ impl Reading {
                 }
                 Ok(Some(message))
             }
-            Err(_) if self.vice.is("goes on after what is no frame") => {
+            Err(_) if self.vice.is("goes on after what is not a frame") => {
                 self.received.clear();
                 Ok(None)
             }

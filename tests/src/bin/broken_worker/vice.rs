@@ -18,7 +18,7 @@ pub(crate) const VICES: &[&str] = &[
     "drops what follows a frame in a read",
     "waits for the rest for ever",
     "has little room",
-    "goes on after what is no frame",
+    "goes on after what is not a frame",
     "has a limit of its own",
     "takes an empty frame for the end",
     "answers what asks nothing",

@@ -49,7 +49,7 @@ async fn failures(kind: Kind, requests: u64, act: Act) -> Tally {
     tally
 }
 
-/// So many requests by one client.
+/// This many requests by one client.
 async fn some(service: Service, kind: Kind, requests: u64) -> Tally {
     let load = Load::new(service);
     let mut client = load.shared.client(kind);

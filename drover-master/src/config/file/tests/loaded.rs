@@ -59,7 +59,7 @@ fn a_file_of_variables_that_can_not_be_used_is_told_where_it_is_named() {
              from the directory of this file"
         ),
         format!("line 4, column 23: {dir}/wrong.env:2: this line has no `=`; write KEY=VALUE, one a line"),
-        format!("line 4, column 36: `{dir}/.` is no regular file"),
+        format!("line 4, column 36: `{dir}/.` is not a regular file"),
         format!(
             "line 4, column 41: `{dir}/binary.env` is not UTF-8 text: line 2 has bytes that are no character"
         ),

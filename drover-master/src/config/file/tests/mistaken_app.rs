@@ -142,10 +142,10 @@ fn every_wrong_line_of_an_app_is_told() {
             "35: app.web.reload.wait is true, but such a worker can't say that it has reloaded; leave it out, or set `protocol = \"notify\"` without `notify_fd`",
         ),
         ("umask = 23", &format!("9: app.web.umask is an integer, not a string; {OCTAL}")),
-        ("umask = '0028'", &format!("9: app.web.umask is no file mode from 0 to 0777: `0028`; {OCTAL}")),
-        ("umask = '1000'", &format!("9: app.web.umask is no file mode from 0 to 0777: `1000`; {OCTAL}")),
-        ("umask = '+27'", &format!("9: app.web.umask is no file mode from 0 to 0777: `+27`; {OCTAL}")),
-        ("umask = ''", &format!("9: app.web.umask is no file mode from 0 to 0777: ``; {OCTAL}")),
+        ("umask = '0028'", &format!("9: app.web.umask is not a file mode from 0 to 0777: `0028`; {OCTAL}")),
+        ("umask = '1000'", &format!("9: app.web.umask is not a file mode from 0 to 0777: `1000`; {OCTAL}")),
+        ("umask = '+27'", &format!("9: app.web.umask is not a file mode from 0 to 0777: `+27`; {OCTAL}")),
+        ("umask = ''", &format!("9: app.web.umask is not a file mode from 0 to 0777: ``; {OCTAL}")),
         (
             "start.timeout = 45",
             &format!(

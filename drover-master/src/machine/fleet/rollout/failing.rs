@@ -78,7 +78,7 @@ impl Fleet {
         self.answer_drained();
         let Some(rollout) = &mut self.rollout else { return };
         if rollout.leaving.contains(&id) {
-            // Told to who waits for the drain, at its turn.
+            // Told to whoever waits for the drain, at its turn.
             return;
         }
         let slot = rollout.incoming.iter().find_map(|(slot, incoming)| {

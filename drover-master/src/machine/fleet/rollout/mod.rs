@@ -73,7 +73,7 @@ pub(super) struct Rollout {
     pub(super) returning: BTreeSet<SlotIndex>,
     /// Those that drain since they were replaced.
     pub(super) leaving: BTreeSet<WorkerId>,
-    /// So many are replaced, then it holds.
+    /// This many are replaced, then it holds.
     pub(super) canary: Option<u32>,
     /// The worker that has served enough, if that is why.
     pub(super) recycles: Option<WorkerId>,

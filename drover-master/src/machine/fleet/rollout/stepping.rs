@@ -196,7 +196,7 @@ impl Fleet {
         }
     }
 
-    /// One fails its readiness, or passes it again. One that proves itself begins anew with that: it has to be ready for so long
+    /// One fails its readiness, or passes it again. One that proves itself begins again with that: it has to be ready for so long
     /// at a stretch. What bounds it is the time for all.
     pub(in super::super) fn readiness_changed(&mut self, now: Instant, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };

@@ -44,10 +44,10 @@ pub(super) enum Op {
     Echo(usize, WorkerInput),
     /// The hook answers a question that it was asked at any time before.
     Decide(usize, ExitDecision),
-    /// The clock reaches the next deadline, or goes beyond it by so many milliseconds.
+    /// The clock reaches the next deadline, or goes beyond it by this many milliseconds.
     Deadline(u64),
     Wait(u64),
-    /// So many milliseconds pass in which the master is away.
+    /// This many milliseconds pass in which the master is away.
     Away(u64),
 }
 

@@ -120,7 +120,7 @@ fn a_replacement_that_fails_leaves_the_worker_and_is_tried_again_after_growing_p
     let told = told(&stage, "recycling_failed");
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told.iter().zip(expected).all(|(told, pause)| told.ends_with(&pause)), "{told:?}");
-    assert_eq!(stage.pauses(), [], "that is no failure of the slot");
+    assert_eq!(stage.pauses(), [], "that is not a failure of the slot");
 }
 
 #[test]

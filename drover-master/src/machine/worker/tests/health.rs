@@ -249,7 +249,7 @@ fn a_failure_that_a_master_which_was_away_heard_of_late_counts_for_nothing() {
     asked.feed(WorkerInput::MasterWasAway { by: Duration::from_secs(60) });
     asked.answer(tries[0], Some("took longer than 1s"));
     asked.tried(Some("truly"));
-    assert_eq!(asked.worker.phase(), Phase::Started, "it begins anew");
+    assert_eq!(asked.worker.phase(), Phase::Started, "it begins again");
     asked.tried(Some("truly"));
     assert_eq!(asked.worker.phase(), Phase::ShuttingDown);
 }
