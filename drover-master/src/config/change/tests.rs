@@ -1,17 +1,10 @@
 use std::time::Duration;
 
 use super::*;
-<<<<<<< HEAD
-use crate::config::{
-    Command, Condition, Dependency, FixedSettings, HealthCheck, Heartbeat, Intensity, Kind, Limits,
-    ListenSpec, NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RestartWhen, Share, Stdin,
-    StopTo, Strategy, UpdateOrder,
-};
-use crate::{Output, Protocol, ReloadSignal};
-=======
 use crate::Output;
-use crate::config::{Command, Condition, Dependency, Heartbeat, Intensity, ListenSpec, Strategy};
->>>>>>> main
+use crate::config::{
+    Command, Condition, Dependency, FixedSettings, Heartbeat, Intensity, ListenSpec, Strategy,
+};
 
 fn of(apps: Vec<AppSpec>) -> Description {
     Description {

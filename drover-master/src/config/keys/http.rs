@@ -5,9 +5,8 @@ use toml_edit::{Array, value as item};
 
 #[cfg(feature = "file")]
 use super::address;
-use super::field::at;
 use super::form::Form;
-use super::key::Key;
+use super::key::keys;
 use super::kind::{Maybe, ValueFault, kinds};
 use super::table::SubTable;
 use super::text::{Address, DirectoryPath};
@@ -15,31 +14,19 @@ use super::text::{Address, DirectoryPath};
 use crate::config::text::value;
 use crate::config::{HttpSettings, ListenAddr};
 
-pub(super) const HTTP: SubTable<HttpSettings> = SubTable {
-    keys: &[
-        Key::part(
-            "listen",
-            at!(HttpSettings, listen, LocalAddress),
-            "Where: HOST:PORT with a loopback address, or unix:PATH. A proxy before it decides who else may see it.",
-        ),
-        Key::part(
-            "hosts",
-            at!(HttpSettings, hosts, HostNames),
-            "The hosts under which a proxy makes it known, without a port; a request over TCP that names another one is refused.",
-        ),
-        Key::part(
-            "control_token_file",
-            at!(HttpSettings, control_token_file, Maybe(DirectoryPath)),
-            "The file that holds a token of 16 characters or more. Whoever shows it may start, stop, reload and scale by HTTP. Default: nobody may.",
-        ),
-    ],
-    required: &[("listen", "write for example `http = { listen = \"127.0.0.1:9900\" }`")],
-    default: || HttpSettings::new(ListenAddr::Tcp("127.0.0.1:9900".to_owned())),
-    has_defaults: false,
-    is_inline: true,
-    shown: |http| Some(http.listen.to_string()),
-    form: Form::Table,
-};
+pub(super) const HTTP: SubTable<HttpSettings> = SubTable::new(
+    keys! { HttpSettings;
+        "listen" (listen: LocalAddress)
+            "Where: HOST:PORT with a loopback address, or unix:PATH. A proxy before it decides who else may see it.";
+        "hosts" (hosts: HostNames)
+            "The hosts under which a proxy makes it known, without a port; a request over TCP that names another one is refused.";
+        "control_token_file" (control_token_file: Maybe(DirectoryPath))
+            "The file that holds a token of 16 characters or more. Whoever shows it may start, stop, reload and scale by HTTP. Default: nobody may.";
+    },
+    || HttpSettings::new(ListenAddr::Tcp("127.0.0.1:9900".to_owned())),
+    |http| Some(http.listen.to_string()),
+)
+.requiring(&[("listen", "write for example `http = { listen = \"127.0.0.1:9900\" }`")]);
 
 /// Where to listen so that no other machine gets there.
 struct LocalAddress;

@@ -2,15 +2,9 @@
 
 use std::time::Duration;
 
-<<<<<<< HEAD
-use super::field::{Joined, at};
+use super::field::Lens;
 use super::http::HTTP;
-use super::key::{Key, Pointless};
-=======
-use super::field::{Computed, Lens};
-use super::form::Form;
 use super::key::{Key, Pointless, keys};
->>>>>>> main
 use super::kind::Maybe;
 use super::number::Time;
 use super::text::MasterName;
@@ -18,77 +12,15 @@ use super::whole::Whole;
 use super::words::Words;
 use crate::config::{Description, Intensity, Strategy};
 
-<<<<<<< HEAD
 const AT_ITS_START: &str = "the master takes it when it starts";
 
-pub(super) static KEYS: &[Key<Description>] = &[
-    Key::new(
-        "name",
-        Master,
-        at!(Description, fixed.name, Maybe(MasterName)),
-        "The name by which the other verbs find this master. Default: the directory's name.",
-    )
-    .because(AT_ITS_START),
-    Key::new(
-        "http",
-        Master,
-        at!(Description, fixed.http, Maybe(HTTP)),
-        "Where the master serves metrics, health, an API and a page for people. Default: nowhere.",
-    )
-    .because(AT_ITS_START),
-    Key::new(
-        "strategy",
-        Live,
-        &Joined {
-            of: |all: &Description| all.strategy.with(Intensity::DEFAULT),
-            set: |all, strategy: Strategy| {
-                all.strategy = strategy.with(all.strategy.intensity().unwrap_or_default());
-            },
-            kind: STRATEGIES,
-        },
-        "What to start again when an app fails for good while it runs. `one-for-one`: that app. `one-for-all`: all apps. `rest-for-one`: that app and those after it.",
-    ),
-    Key::new(
-        "intensity",
-        Live,
-        &Joined {
-            of: |all: &Description| all.strategy.intensity().map(|known| known.count),
-            set: |all, count| {
-                let known = all.strategy.intensity().unwrap_or_default();
-                all.strategy = all.strategy.with(Intensity { count: count.unwrap_or(known.count), ..known });
-            },
-            kind: Maybe(Whole(0, 100_000)),
-        },
-        "How many failures within `period` are tolerated; one more ends everything.",
-    )
-    .needing(needs_strategy),
-    Key::new(
-        "period",
-        Live,
-        &Joined {
-            of: |all: &Description| all.strategy.intensity().map(|known| known.period),
-            set: |all, period| {
-                let known = all.strategy.intensity().unwrap_or_default();
-                all.strategy =
-                    all.strategy.with(Intensity { period: period.unwrap_or(known.period), ..known });
-            },
-            kind: Maybe(Time::SOME),
-        },
-        "The window in which failures count; more than zero.",
-    )
-    .needing(needs_strategy),
-    Key::new(
-        "shutdown_timeout",
-        Live,
-        at!(Description, shutdown_timeout, Time::SOME),
-        "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill first.",
-    ),
-];
-=======
 pub(super) static KEYS: &[Key<Description>] = keys! { Description;
-    "name" Master (&NAME)
+    "name" Master (fixed.name: Maybe(MasterName))
         "The name by which the other verbs find this master. Default: the directory's name."
-        .because("the master takes it when it starts");
+        .because(AT_ITS_START);
+    "http" Master (fixed.http: Maybe(HTTP))
+        "Where the master serves metrics, health, an API and a page for people. Default: nowhere."
+        .because(AT_ITS_START);
     "strategy" Live (&STRATEGY)
         "What to start again when an app fails for good while it runs. `one-for-one`: that app. `one-for-all`: all apps. `rest-for-one`: that app and those after it.";
     "intensity" Live (&INTENSITY)
@@ -99,13 +31,6 @@ pub(super) static KEYS: &[Key<Description>] = keys! { Description;
         .needing(needs_strategy);
     "shutdown_timeout" Live (shutdown_timeout: Time::SOME)
         "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill first.";
-};
-
-const NAME: Computed<Description> = Computed {
-    is_same: |old: &Description, new| old.fixed == new.fixed,
-    take: |into, from| into.fixed.clone_from(&from.fixed),
-    shown: |all| all.fixed.iter().find(|(key, _)| *key == "master.name").map(|(_, name)| name.clone()),
-    form: || Form::Pattern("^[A-Za-z0-9._-]{1,64}$"),
 };
 
 const STRATEGY: Lens<Description, Strategy, Words<Strategy>> = Lens {
@@ -133,7 +58,6 @@ const PERIOD: Lens<Description, Option<Duration>, Maybe<Time>> = Lens {
     },
     kind: Maybe(Time::SOME),
 };
->>>>>>> main
 
 const STRATEGIES: Words<Strategy> = Words(&[
     ("none", Strategy::None),

@@ -4,16 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-<<<<<<< HEAD
-    Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Heartbeat, Kind, Limits,
+    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
     UpdatePolicy, changes,
-=======
-    Change, Command, Condition, Dependency, HealthCheck, HealthPolicy, Kind, Limits, NotifyAccess,
-    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy, RestartWhen, Share,
-    StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy, changes,
->>>>>>> main
 };
 use crate::{Protocol, ReloadSignal};
 
@@ -130,13 +124,8 @@ fn differing(old: &AppSpec, new: &AppSpec) -> Vec<String> {
     let of = |app: &AppSpec| Description {
         apps: vec![app.clone()],
         strategy: Strategy::None,
-<<<<<<< HEAD
-        shutdown_timeout: SECOND,
-        fixed: FixedSettings::default(),
-=======
         shutdown_timeout: seconds(1),
-        fixed: Vec::new(),
->>>>>>> main
+        fixed: FixedSettings::default(),
     };
     let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let line = |change: Change| {
