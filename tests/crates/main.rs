@@ -1,10 +1,12 @@
-//! What the crates are to whoever depends on them: their public API, how many crates they bring along, what crates.io shows.
+//! What the crates are to whoever depends on them: their public API, how many crates they bring along, what crates.io shows; and that
+//! they name each type once.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
 mod api;
 mod dependencies;
 mod metadata;
+mod names;
 
 use std::process::{Command, Stdio};
 

@@ -9,7 +9,7 @@ use super::Driver;
 use super::input::Input;
 use super::trace;
 use super::waiting::Waiter;
-use crate::handle::Request;
+use crate::handle::DriverRequest;
 use crate::handle::error::{OpenError, StartError};
 use crate::handle::hook::ExitContext;
 use crate::handle::ticket::Reply;
@@ -42,7 +42,7 @@ impl Driver {
                 match found.complete(&mut request) {
                     Ok(()) => (Input::Requested(request), Some(found.hosts.known())),
                     Err(fault) => {
-                        if let Request::Change { reply, .. } = request {
+                        if let DriverRequest::Change { reply, .. } = request {
                             let _ = reply.verdict.send(Err(fault.into()));
                         }
                         return away.is_some();
@@ -54,32 +54,32 @@ impl Driver {
         match input {
             // It was let in above.
             Input::LookedUp(..) => {}
-            Input::Requested(Request::Start { reply }) => admitted = self.start(now, reply),
-            Input::Requested(Request::Operate { request, target, by, reply }) => {
+            Input::Requested(DriverRequest::Start { reply }) => admitted = self.start(now, reply),
+            Input::Requested(DriverRequest::Operate { request, target, by, reply }) => {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 let input = FleetInput::OperationRequested { ticket, request, target, by };
                 self.fleet.handle(now, input);
             }
-            Input::Requested(Request::Scale { count, by, reply }) => {
+            Input::Requested(DriverRequest::Scale { count, by, reply }) => {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 let queued = self.listeners.queued();
                 self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, queued, by });
             }
-            Input::Requested(Request::Change { change, by, reply }) => {
+            Input::Requested(DriverRequest::Change { change, by, reply }) => {
                 admitted = self.change(now, change, by, reply);
             }
-            Input::Requested(Request::Signal { target, signal, by, reply }) => {
+            Input::Requested(DriverRequest::Signal { target, signal, by, reply }) => {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
             }
-            Input::Requested(Request::History { slot, answer }) => {
+            Input::Requested(DriverRequest::History { slot, answer }) => {
                 // Who asked may be gone.
                 let _ = answer.send(self.fleet.history(slot));
             }
-            Input::Requested(Request::Signalled { name }) => {
+            Input::Requested(DriverRequest::Signalled { name }) => {
                 let how = match self.fleet.doing() {
                     Doing::Stopping | Doing::Killing => gate::Request::Hurry,
                     Doing::Idle | Doing::Starting | Doing::Started => gate::Request::Shutdown,
@@ -87,7 +87,7 @@ impl Driver {
                 let ticket = self.next_ticket();
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by: name.into() });
             }
-            Input::Requested(Request::End { how, by, reply }) => {
+            Input::Requested(DriverRequest::End { how, by, reply }) => {
                 let ticket = self.wait(Waiter::End(reply.verdict));
                 admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });

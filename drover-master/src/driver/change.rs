@@ -9,7 +9,7 @@ use super::edition::Edition;
 use super::{Driver, Waiter};
 use crate::config::keys::take_live;
 use crate::config::{AppSpec, ConfigError};
-use crate::handle::change::{Change, Reload};
+use crate::handle::change::{ChangeRequest, Reload};
 use crate::handle::error::OperateError;
 use crate::handle::ticket::Reply;
 use crate::machine::fleet::{FleetInput, Release, Target};
@@ -19,16 +19,16 @@ impl Driver {
     pub(super) fn change(
         &mut self,
         now: Instant,
-        change: Change,
+        change: ChangeRequest,
         by: Arc<str>,
         reply: Reply<OperateError>,
     ) -> Option<oneshot::Sender<()>> {
         let prepared = match change {
-            Change::Reload(reload) => self.prepare_reload(reload),
-            Change::Adjust(spec) => self.adjusted(*spec).map(Prepared::Adjustment),
-            Change::Renew(target) => Ok(Prepared::Renewal(target)),
-            Change::Promote => Ok(Prepared::Promotion),
-            Change::Abort => Ok(Prepared::Abort),
+            ChangeRequest::Reload(reload) => self.prepare_reload(reload),
+            ChangeRequest::Adjust(spec) => self.adjusted(*spec).map(Prepared::Adjustment),
+            ChangeRequest::Renew(target) => Ok(Prepared::Renewal(target)),
+            ChangeRequest::Promote => Ok(Prepared::Promotion),
+            ChangeRequest::Abort => Ok(Prepared::Abort),
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,

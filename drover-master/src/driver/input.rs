@@ -2,15 +2,15 @@
 
 use super::contact::ProcessNews;
 use super::lookup::FoundNames;
-use crate::handle::Request;
+use crate::handle::DriverRequest;
 use crate::link::LinkNews;
 
 /// One thing that happened.
 #[derive(Debug)]
 pub(super) enum Input {
-    Requested(Request),
+    Requested(DriverRequest),
     /// What has to be known for it is.
-    LookedUp(Box<(Request, FoundNames)>),
+    LookedUp(Box<(DriverRequest, FoundNames)>),
     HandlesDropped,
     Process(ProcessNews),
     Link(LinkNews),

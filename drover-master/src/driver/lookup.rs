@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::Driver;
 use crate::config::{AppSpec, ConfigError};
-use crate::handle::Request;
-use crate::handle::change::{Change, Reload};
+use crate::handle::DriverRequest;
+use crate::handle::change::{ChangeRequest, Reload};
 use crate::listener::Hosts;
 use crate::machine::gate::Doing;
 
@@ -21,7 +21,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// A request whose names are being looked up.
 #[derive(Debug)]
 pub(super) struct Lookup {
-    request: Request,
+    request: DriverRequest,
     answer: JoinHandle<FoundNames>,
 }
 
@@ -35,10 +35,10 @@ pub(super) struct FoundNames {
 
 impl Driver {
     /// Gives a request back that can be let in at once.
-    pub(super) fn look_up_first(&mut self, request: Request) -> Option<Request> {
+    pub(super) fn look_up_first(&mut self, request: DriverRequest) -> Option<DriverRequest> {
         let spec = match &request {
-            Request::Change {
-                change: Change::Reload(Reload { spec: Some(spec), .. }) | Change::Adjust(spec),
+            DriverRequest::Change {
+                change: ChangeRequest::Reload(Reload { spec: Some(spec), .. }) | ChangeRequest::Adjust(spec),
                 ..
             } => Some((**spec).clone())
                 .filter(|spec| spec.command.user.is_some() || spec.command.group.is_some()),
@@ -65,12 +65,12 @@ impl Driver {
     }
 
     /// The hosts of the listeners that this request opens.
-    fn hosts_of(&self, request: &Request) -> Vec<String> {
+    fn hosts_of(&self, request: &DriverRequest) -> Vec<String> {
         let current = || self.editions.get(&self.fleet.generation()).map(|edition| Arc::clone(&edition.spec));
         let is_idle = self.fleet.doing() == Doing::Idle;
         let spec = match request {
-            Request::Start { .. } if is_idle => current(),
-            Request::Change { change: Change::Reload(reload), .. } if !is_idle => {
+            DriverRequest::Start { .. } if is_idle => current(),
+            DriverRequest::Change { change: ChangeRequest::Reload(reload), .. } if !is_idle => {
                 reload.spec.as_ref().map(|spec| Arc::new((**spec).clone())).or_else(current)
             }
             _ => None,
@@ -85,7 +85,7 @@ impl Lookup {
     /// # Cancel safety
     ///
     /// A dropped future loses nothing.
-    pub(super) async fn found(lookup: &mut Option<Self>) -> (Request, FoundNames) {
+    pub(super) async fn found(lookup: &mut Option<Self>) -> (DriverRequest, FoundNames) {
         let Some(waiting) = lookup else { return std::future::pending().await };
         // It can't panic; without its answer names are looked up where they are needed.
         let found = (&mut waiting.answer).await.unwrap_or_default();
@@ -98,10 +98,10 @@ impl Lookup {
 
 impl FoundNames {
     /// Fills in what was looked up.
-    pub(super) fn complete(&mut self, request: &mut Request) -> Result<(), ConfigError> {
+    pub(super) fn complete(&mut self, request: &mut DriverRequest) -> Result<(), ConfigError> {
         let Some(found) = self.spec.take().transpose()? else { return Ok(()) };
-        if let Request::Change {
-            change: Change::Reload(Reload { spec: Some(spec), .. }) | Change::Adjust(spec),
+        if let DriverRequest::Change {
+            change: ChangeRequest::Reload(Reload { spec: Some(spec), .. }) | ChangeRequest::Adjust(spec),
             ..
         } = request
         {

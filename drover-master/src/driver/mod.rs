@@ -44,7 +44,7 @@ use crate::config::AppSpec;
 use crate::handle::event_log::EventLog;
 use crate::handle::hook::Hook;
 use crate::handle::view::View;
-use crate::handle::{Master, REQUESTS, Request};
+use crate::handle::{DriverRequest, Master, REQUESTS};
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::attention::Attention;
@@ -74,7 +74,7 @@ pub(crate) struct Driver {
     shown: Generation,
     outcome: watch::Sender<Option<Outcome>>,
 
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<DriverRequest>,
     /// Nobody holds a handle any more.
     is_orphaned: bool,
     process_news: mpsc::Receiver<ProcessNews>,

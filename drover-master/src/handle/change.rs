@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::error::OperateError;
 use super::ticket::Ticket;
-use super::{Master, Request};
+use super::{DriverRequest, Master};
 use crate::config::{AppSpec, UpdatePolicy};
 use crate::machine::fleet::Target;
 
@@ -62,7 +62,7 @@ impl Reload {
 
 /// A change of the app as a whole.
 #[derive(Debug)]
-pub(crate) enum Change {
+pub(crate) enum ChangeRequest {
     Reload(Reload),
     Renew(Target),
     Promote,
@@ -90,7 +90,7 @@ impl Master {
     }
 
     pub(crate) fn reload_for(&self, reload: Reload, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
-        self.change(Change::Reload(reload), by)
+        self.change(ChangeRequest::Reload(reload), by)
     }
 
     /// Goes on with a reload that is held: with canaries, or paused by a failure. Resolved as the reload would have been.
@@ -103,7 +103,7 @@ impl Master {
     }
 
     pub(crate) fn promote_for(&self, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
-        self.change(Change::Promote, by)
+        self.change(ChangeRequest::Promote, by)
     }
 
     /// Takes a reload back that is held or under way. Resolved means that every worker is of the old generation again.
@@ -116,7 +116,7 @@ impl Master {
     }
 
     pub(crate) fn abort_for(&self, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
-        self.change(Change::Abort, by)
+        self.change(ChangeRequest::Abort, by)
     }
 
     /// Replaces workers by others of the same description, as a reload does: a restart without a gap.
@@ -129,7 +129,7 @@ impl Master {
     }
 
     pub(crate) fn renew_for(&self, target: Target, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
-        self.change(Change::Renew(target), by)
+        self.change(ChangeRequest::Renew(target), by)
     }
 
     /// Takes over what of a description needs no new worker: policies of start, stop, restart, update and heartbeat, with
@@ -144,11 +144,11 @@ impl Master {
     }
 
     pub(crate) fn adjust_for(&self, spec: AppSpec, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
-        self.change(Change::Adjust(Box::new(spec)), by)
+        self.change(ChangeRequest::Adjust(Box::new(spec)), by)
     }
 
-    fn change(&self, change: Change, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
+    fn change(&self, change: ChangeRequest, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         let by = by.into();
-        self.request(|reply| Request::Change { change, by, reply })
+        self.request(|reply| DriverRequest::Change { change, by, reply })
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::change::Change;
+use self::change::ChangeRequest;
 pub use self::change::Reload;
 pub use self::error::{BuildError, EndError, OperateError, StartError, Unavailable};
 pub use self::event_log::{Event, EventLog, EventStream, Missed, Occurrence};
@@ -59,7 +59,7 @@ pub(crate) const REQUESTS: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Master {
     pub(crate) bus: Arc<Exchange>,
-    pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) requests: mpsc::Sender<DriverRequest>,
     pub(crate) view: Arc<View>,
     pub(crate) events: EventLog,
     pub(crate) outcome: watch::Receiver<Option<Outcome>>,
@@ -67,7 +67,7 @@ pub struct Master {
 
 /// A request to the driver.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum DriverRequest {
     Start {
         reply: Reply<StartError>,
     },
@@ -86,7 +86,7 @@ pub(crate) enum Request {
     },
     /// Workers are to be replaced, or what replaces them is to go on or to be called off.
     Change {
-        change: Change,
+        change: ChangeRequest,
         by: Arc<str>,
         reply: Reply<OperateError>,
     },
@@ -125,7 +125,7 @@ impl Master {
     ///
     /// Dropping the ticket cancels nothing.
     pub fn start(&self) -> Ticket<StartError> {
-        self.request(|reply| Request::Start { reply })
+        self.request(|reply| DriverRequest::Start { reply })
     }
 
     /// Ends the app gracefully: every worker drains and leaves, within the deadlines of its stop policy. Resolved means
@@ -162,7 +162,7 @@ impl Master {
 
     pub(crate) fn end(&self, how: gate::Request, by: impl Into<Arc<str>>) -> Ticket<EndError> {
         let by = by.into();
-        self.request(|reply| Request::End { how, by, reply })
+        self.request(|reply| DriverRequest::End { how, by, reply })
     }
 
     /// Starts the app and waits until it has ended, whoever ended it: the whole life of a program whose purpose it is. An end
@@ -244,7 +244,7 @@ impl Master {
     /// Hands on a signal. What it means the driver says, who knows what is under way: two signals at once are two. More than
     /// it keeps are no more than enough.
     pub(crate) fn signalled(&self, name: &'static str) {
-        let _ = self.requests.try_send(Request::Signalled { name });
+        let _ = self.requests.try_send(DriverRequest::Signalled { name });
     }
 
     /// This master without holding it.
@@ -258,7 +258,10 @@ impl Master {
         }
     }
 
-    pub(crate) fn request<E: From<Unavailable>>(&self, make: impl FnOnce(Reply<E>) -> Request) -> Ticket<E> {
+    pub(crate) fn request<E: From<Unavailable>>(
+        &self,
+        make: impl FnOnce(Reply<E>) -> DriverRequest,
+    ) -> Ticket<E> {
         let (ticket, reply) = Ticket::waiting();
         match self.requests.try_send(make(reply)) {
             Ok(()) => ticket,
@@ -272,7 +275,7 @@ impl Master {
 #[derive(Debug)]
 pub(crate) struct WeakMaster {
     bus: Arc<Exchange>,
-    requests: mpsc::WeakSender<Request>,
+    requests: mpsc::WeakSender<DriverRequest>,
     view: Arc<View>,
     events: EventLog,
     outcome: watch::Receiver<Option<Outcome>>,

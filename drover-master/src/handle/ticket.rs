@@ -14,14 +14,14 @@ use super::error::{Opening, Unavailable};
 #[derive(Debug)]
 #[must_use = "the operation runs without it, but its verdict is lost"]
 pub struct Ticket<E> {
-    verdict: Verdict<E>,
+    verdict: PendingVerdict<E>,
     /// Closed once the operation was let in, or refused; none once that is known.
     gate: Option<oneshot::Receiver<()>>,
     is_let_in: bool,
 }
 
 #[derive(Debug)]
-enum Verdict<E> {
+enum PendingVerdict<E> {
     Awaited(oneshot::Receiver<Result<(), E>>),
     Known(Result<(), E>),
 }
@@ -40,14 +40,17 @@ impl<E> Ticket<E> {
     pub(crate) fn waiting() -> (Self, Reply<E>) {
         let (verdict, verdict_received) = oneshot::channel();
         let (gate, gate_passed) = oneshot::channel();
-        let ticket =
-            Self { verdict: Verdict::Awaited(verdict_received), gate: Some(gate_passed), is_let_in: false };
+        let ticket = Self {
+            verdict: PendingVerdict::Awaited(verdict_received),
+            gate: Some(gate_passed),
+            is_let_in: false,
+        };
         (ticket, Reply { verdict, gate: Some(gate) })
     }
 
     /// The ticket of what was not even asked.
     pub(crate) fn refused(why: impl Into<E>) -> Self {
-        Self { verdict: Verdict::Known(Err(why.into())), gate: None, is_let_in: false }
+        Self { verdict: PendingVerdict::Known(Err(why.into())), gate: None, is_let_in: false }
     }
 }
 
@@ -102,8 +105,8 @@ impl<E: From<Unavailable> + Clone + Unpin> Ticket<E> {
             return Ok(());
         }
         let verdict = match &mut self.verdict {
-            Verdict::Known(verdict) => return verdict.clone(),
-            Verdict::Awaited(verdict) => match verdict.try_recv() {
+            PendingVerdict::Known(verdict) => return verdict.clone(),
+            PendingVerdict::Awaited(verdict) => match verdict.try_recv() {
                 Ok(verdict) => verdict,
                 Err(oneshot::error::TryRecvError::Empty) => {
                     self.is_let_in = true;
@@ -112,7 +115,7 @@ impl<E: From<Unavailable> + Clone + Unpin> Ticket<E> {
                 Err(oneshot::error::TryRecvError::Closed) => Err(Unavailable::Gone.into()),
             },
         };
-        self.verdict = Verdict::Known(verdict.clone());
+        self.verdict = PendingVerdict::Known(verdict.clone());
         verdict
     }
 }
@@ -122,12 +125,12 @@ impl<E: From<Unavailable> + Clone + Unpin> Future for Ticket<E> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let waiting = match &mut self.verdict {
-            Verdict::Known(verdict) => return Poll::Ready(verdict.clone()),
-            Verdict::Awaited(verdict) => Pin::new(verdict).poll(context),
+            PendingVerdict::Known(verdict) => return Poll::Ready(verdict.clone()),
+            PendingVerdict::Awaited(verdict) => Pin::new(verdict).poll(context),
         };
         waiting.map(|answer| {
             let verdict = answer.unwrap_or_else(|_| Err(Unavailable::Gone.into()));
-            self.verdict = Verdict::Known(verdict.clone());
+            self.verdict = PendingVerdict::Known(verdict.clone());
             verdict
         })
     }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{OperateError, Unavailable};
 use super::ticket::Ticket;
-use super::{Master, Request};
+use super::{DriverRequest, Master};
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Target};
 use crate::machine::gate;
@@ -87,7 +87,7 @@ impl Master {
 
     pub(crate) fn scale_for(&self, count: Count, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
         let by = by.into();
-        self.request(|reply| Request::Scale { count, by, reply })
+        self.request(|reply| DriverRequest::Scale { count, by, reply })
     }
 
     /// Sends a signal to the processes of the workers that are meant, and to nothing that they started. What follows is the
@@ -107,7 +107,7 @@ impl Master {
         by: impl Into<Arc<str>>,
     ) -> Ticket<OperateError> {
         let by = by.into();
-        self.request(|reply| Request::Operate { request, target, by, reply })
+        self.request(|reply| DriverRequest::Operate { request, target, by, reply })
     }
 
     /// As [`operate`](Self::operate), but waits for room instead of being refused: for whoever has thousands to ask.
@@ -119,7 +119,7 @@ impl Master {
     ) -> Ticket<OperateError> {
         let by = by.into();
         let (ticket, reply) = Ticket::waiting();
-        match self.requests.send(Request::Operate { request, target, by, reply }).await {
+        match self.requests.send(DriverRequest::Operate { request, target, by, reply }).await {
             Ok(()) => ticket,
             Err(_) => Ticket::refused(Unavailable::Gone),
         }
@@ -132,7 +132,7 @@ impl Master {
         by: impl Into<Arc<str>>,
     ) -> Ticket<OperateError> {
         let by = by.into();
-        self.request(|reply| Request::Signal { target, signal, by, reply })
+        self.request(|reply| DriverRequest::Signal { target, signal, by, reply })
     }
 
     /// How the last workers of a slot ended, oldest first; at most 8. Empty if there is no such slot.
@@ -142,7 +142,7 @@ impl Master {
     /// [`Unavailable`] if the master's task can't be asked.
     pub async fn history(&self, slot: SlotIndex) -> Result<Vec<Arc<Exit>>, Unavailable> {
         let (answer, history) = oneshot::channel();
-        self.requests.try_send(Request::History { slot, answer }).map_err(|error| match error {
+        self.requests.try_send(DriverRequest::History { slot, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Unavailable::Busy,
             mpsc::error::TrySendError::Closed(_) => Unavailable::Gone,
         })?;

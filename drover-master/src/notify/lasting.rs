@@ -34,7 +34,7 @@ pub(super) struct LastingSockets {
 #[derive(Debug)]
 struct SocketDirectory {
     directory: Directory,
-    sockets: HashMap<OsString, NotifySocket>,
+    sockets: HashMap<OsString, LastingSocket>,
     /// Why they could not be made again, as it was told.
     fault: Option<String>,
     /// The news that the owner could not be told yet.
@@ -42,7 +42,7 @@ struct SocketDirectory {
 }
 
 #[derive(Debug)]
-struct NotifySocket {
+struct LastingSocket {
     /// The number of its file.
     file: u64,
     /// Whose it is, if not the master's.
@@ -81,7 +81,7 @@ impl LastingSockets {
         }
         let (fd, file) = made.map_err(|source| DirectoryError::Io { path: path.clone(), source })?;
         let (fresh, renewed) = mpsc::channel(1);
-        held.sockets.insert(name.into(), NotifySocket { file, owner, fresh });
+        held.sockets.insert(name.into(), LastingSocket { file, owner, fresh });
         Ok((fd, path, renewed))
     }
 
@@ -99,7 +99,7 @@ impl SocketDirectory {
     /// The sockets that are not where they were made.
     fn lost(&self) -> Vec<OsString> {
         let found = listed(self.directory.path()).unwrap_or_default();
-        let is_lost = |(name, socket): &(&OsString, &NotifySocket)| found.get(*name) != Some(&socket.file);
+        let is_lost = |(name, socket): &(&OsString, &LastingSocket)| found.get(*name) != Some(&socket.file);
         self.sockets.iter().filter(is_lost).map(|(name, _)| name.clone()).collect()
     }
 

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::target::Target;
+use super::target::NamedTarget;
 use super::{Gone, Session};
 use crate::handle::{Master, OperateError, Snapshot, StartError, Unavailable};
 use crate::machine::fleet::{self, WorkerStatus};
@@ -113,7 +113,7 @@ impl Session {
         };
         let (name, shown) = (signal_name(signal), request.names.join(" "));
         tracing::info!(target: "drover::control", client = self.client, names = shown, signal = name, "signal");
-        for Target { name, master, whom } in targets {
+        for NamedTarget { name, master, whom } in targets {
             let sent = master.send_signal(whom, signal, self.client.as_str()).await;
             let result = result(name, &master, whom, sent.map_err(Failure::from));
             self.send(seq, true, control_response::Body::Operation(result)).await?;
@@ -142,7 +142,7 @@ impl Wanted {
 
 /// One app or worker to be changed.
 struct Task {
-    target: Target,
+    target: NamedTarget,
     wanted: Wanted,
     /// How hard an app is stopped.
     how: gate::Request,
@@ -161,7 +161,7 @@ impl Task {
             (Wanted::Life(wanted), whom) => self.change_workers(wanted, whom).await.map_err(Failure::from),
             (Wanted::Renewal, whom) => self.renew(whom).await.map_err(Failure::from),
         };
-        let Target { name, master, whom } = self.target;
+        let NamedTarget { name, master, whom } = self.target;
         result(name, &master, whom, outcome)
     }
 

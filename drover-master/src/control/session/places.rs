@@ -48,11 +48,11 @@ pub(in crate::control) struct Places {
 #[derive(Debug, Default)]
 struct Silent {
     last: u64,
-    rows: VecDeque<Row>,
+    rows: VecDeque<SilentRow>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct SilentRow {
     number: u64,
     since: Instant,
     gives_way: oneshot::Sender<()>,
@@ -114,7 +114,7 @@ impl Places {
         let mut silent = self.lock();
         silent.last += 1;
         let number = silent.last;
-        silent.rows.push_back(Row { number, since: Instant::now(), gives_way });
+        silent.rows.push_back(SilentRow { number, since: Instant::now(), gives_way });
         Silence { places: self, number, told }
     }
 

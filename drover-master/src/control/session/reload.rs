@@ -9,7 +9,7 @@ use drover_proto::latest::{
 use tokio::task::JoinSet;
 
 use super::operate::{Failure, result};
-use super::target::Target;
+use super::target::NamedTarget;
 use super::{Gone, Session};
 use crate::config::{AppSpec, OnUpdateFailure, Share, UpdatePolicy};
 use crate::handle::{Master, OperateError, Reload, Ticket};
@@ -37,7 +37,7 @@ impl Session {
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
         let mut running = JoinSet::new();
-        for (Target { name, master, whom }, reload) in reloads {
+        for (NamedTarget { name, master, whom }, reload) in reloads {
             let step = request.step();
             tracing::info!(target: "drover::control", client = self.client, app = name, ?step, "reload");
             let mut ticket = begin(&master, reload, step, &self.client);
@@ -54,11 +54,11 @@ impl Session {
         self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
     }
 
-    fn apps_to_reload(&self, names: &[String]) -> Result<Vec<Target>, Error> {
+    fn apps_to_reload(&self, names: &[String]) -> Result<Vec<NamedTarget>, Error> {
         let targets = self.targets(names)?;
         match targets.iter().find(|target| target.whom != fleet::Target::All) {
             None => Ok(targets),
-            Some(Target { name, .. }) => {
+            Some(NamedTarget { name, .. }) => {
                 let message = format!(
                     "only whole apps are reloaded, and `{name}` is none; `drover restart --surge {name}` replaces a worker"
                 );

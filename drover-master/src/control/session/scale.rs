@@ -6,7 +6,7 @@ use drover_proto::latest::{
 use tokio::task::JoinSet;
 
 use super::operate::{Failure, result};
-use super::target::Target;
+use super::target::NamedTarget;
 use super::{Gone, Session};
 use crate::machine::fleet::{self, Count};
 
@@ -17,7 +17,7 @@ impl Session {
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
         let mut running = JoinSet::new();
-        for (Target { name, master, whom }, count) in wanted {
+        for (NamedTarget { name, master, whom }, count) in wanted {
             tracing::info!(target: "drover::control", client = self.client, app = name, ?count, "scale");
             let mut ticket = master.scale_for(count, self.client.as_str());
             let no_wait = request.no_wait;
@@ -36,12 +36,12 @@ impl Session {
     }
 
     /// Each app that is meant, once, with its count: all of them or none.
-    fn apps_to_scale(&self, targets: &[ScaleTarget]) -> Result<Vec<(Target, Count)>, Error> {
+    fn apps_to_scale(&self, targets: &[ScaleTarget]) -> Result<Vec<(NamedTarget, Count)>, Error> {
         let wrong = |message| Error { code: ErrorCode::InvalidArgument.into(), message };
         if targets.is_empty() {
             return Err(wrong("no app is named".to_owned()));
         }
-        let mut wanted: Vec<(Target, Count)> = Vec::new();
+        let mut wanted: Vec<(NamedTarget, Count)> = Vec::new();
         for ScaleTarget { app, count } in targets {
             let count = match *count {
                 Some(scale_target::Count::To(to)) => Count::To(to),

@@ -8,7 +8,7 @@ use drover_proto::latest::{Done, Error, ErrorCode, SendRequest, SendResult, cont
 use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
 
-use super::target::Target;
+use super::target::NamedTarget;
 use super::{Gone, Session};
 use crate::bus::{Bus, Recipient, RequestError};
 use crate::machine::fleet;
@@ -86,7 +86,7 @@ impl Session {
             return Err(wrong("a publication has no reply"));
         }
         let mut letters = Vec::new();
-        for Target { name, master, whom } in self.targets(&request.names)? {
+        for NamedTarget { name, master, whom } in self.targets(&request.names)? {
             let bus = master.bus();
             let letter = |name, to| Letter {
                 bus: bus.clone(),

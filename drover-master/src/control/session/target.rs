@@ -9,7 +9,7 @@ use crate::machine::fleet::{self, Role};
 
 /// An app or a worker that a request means.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct NamedTarget {
     /// `APP` or `APP/SLOT`.
     pub name: String,
     pub master: Master,
@@ -26,7 +26,7 @@ impl Session {
     /// # Errors
     ///
     /// A name that is none, or that fits nothing: then nothing is meant at all.
-    pub(super) fn targets(&self, names: &[String]) -> Result<Vec<Target>, Error> {
+    pub(super) fn targets(&self, names: &[String]) -> Result<Vec<NamedTarget>, Error> {
         let names = parse(names)?;
         let masters = self.supervisor.masters();
         let snapshots: Vec<Snapshot> = masters.iter().map(Master::snapshot).collect();
@@ -38,7 +38,7 @@ impl Session {
             let app = &*snapshot.app;
             if names.iter().any(|name| name.is_of_apps() && name.matches_app(app)) {
                 let (name, master) = (app.to_owned(), master.clone());
-                targets.push(Target { name, master, whom: fleet::Target::All });
+                targets.push(NamedTarget { name, master, whom: fleet::Target::All });
                 continue;
             }
             for worker in &snapshot.workers {
@@ -56,7 +56,7 @@ impl Session {
                     _ => fleet::Target::Slot(worker.slot),
                 };
                 let name = format!("{app}/{}", worker.slot);
-                targets.push(Target { name, master: master.clone(), whom });
+                targets.push(NamedTarget { name, master: master.clone(), whom });
             }
         }
         Ok(targets)
