@@ -12,7 +12,7 @@ use crate::supervisor::{End, SupervisorHandle};
 
 /// Where clients within the program connect.
 #[derive(Debug)]
-pub(crate) struct Inside {
+pub(crate) struct OwnClients {
     supervisor: SupervisorHandle,
     places: Arc<Places>,
     /// Who asks, as it is told to others.
@@ -21,7 +21,7 @@ pub(crate) struct Inside {
     over: watch::Sender<Option<End>>,
 }
 
-impl Inside {
+impl OwnClients {
     pub(crate) fn new(supervisor: SupervisorHandle, name: &'static str) -> Self {
         Self { supervisor, places: Places::new(), name, over: watch::Sender::new(None) }
     }

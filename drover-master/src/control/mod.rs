@@ -29,7 +29,7 @@ pub(crate) use convert::event as event_of;
 pub use drover_proto::latest as wire;
 pub use error::ControlError;
 #[cfg(feature = "http")]
-pub(crate) use inside::Inside;
+pub(crate) use inside::OwnClients;
 pub use name::{Name, NameError};
 #[cfg(feature = "http")]
 pub(crate) use overview::status as status_of;

@@ -1,4 +1,4 @@
-//! Counts events as they come, and takes a reading now and then.
+//! EventCounts events as they come, and takes a reading now and then.
 
 use std::sync::Arc;
 use std::sync::PoisonError;

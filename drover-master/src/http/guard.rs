@@ -38,14 +38,14 @@ impl Intrusion {
 
 /// What of a request says who sends it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sender<'r> {
+pub(super) struct Requester<'r> {
     pub(super) host: Option<&'r str>,
     pub(super) origin: Option<&'r str>,
     pub(super) authorization: Option<&'r str>,
 }
 
 /// Whether it may look.
-pub(super) fn may_look(spec: &AdminSpec, sender: Sender<'_>) -> Result<(), Intrusion> {
+pub(super) fn may_look(spec: &AdminSpec, sender: Requester<'_>) -> Result<(), Intrusion> {
     // No browser reaches a Unix socket but through a proxy, which has its own rules.
     if let ListenAddr::Tcp(own) = &spec.listen
         && !sender.host.is_some_and(|host| is_known(host, own, &spec.hosts))
@@ -59,7 +59,7 @@ pub(super) fn may_look(spec: &AdminSpec, sender: Sender<'_>) -> Result<(), Intru
 }
 
 /// Whether it may change something, as far as that is more than looking.
-pub(super) fn may_change(spec: &AdminSpec, sender: Sender<'_>) -> Result<(), Intrusion> {
+pub(super) fn may_change(spec: &AdminSpec, sender: Requester<'_>) -> Result<(), Intrusion> {
     let Some(token) = &spec.control_token else { return Err(Intrusion::ReadOnly) };
     let shown = sender.authorization.and_then(|value| {
         let (scheme, shown) = value.split_once(' ')?;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn looks(listen: &str, host: Option<&str>, origin: Option<&str>) -> Result<(), Intrusion> {
-        may_look(&spec(listen), Sender { host, origin, authorization: None })
+        may_look(&spec(listen), Requester { host, origin, authorization: None })
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn only_the_token_lets_something_be_changed() {
-        let with = |authorization| Sender { authorization, ..Sender::default() };
+        let with = |authorization| Requester { authorization, ..Requester::default() };
         let closed = spec("127.0.0.1:1");
         assert_eq!(may_change(&closed, with(Some("Bearer 0123456789abcdef"))), Err(Intrusion::ReadOnly));
         let open = closed.control_token(ControlToken::new("0123456789abcdef").unwrap());

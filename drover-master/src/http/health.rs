@@ -2,19 +2,19 @@
 
 use hyper::StatusCode;
 
-use super::reply::{Reply, reply};
+use super::reply::{HttpReply, reply};
 use crate::handle::Snapshot;
 use crate::machine::phase::Phase;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// An answer is all that it takes.
-pub(super) fn live() -> Reply {
+pub(super) fn live() -> HttpReply {
     reply(StatusCode::OK, TEXT, "live\n")
 }
 
 /// Not ready from the first moment of an end: whoever leads traffic here is to lead it elsewhere before anybody drains.
-pub(super) fn ready(snapshots: &[Snapshot]) -> Reply {
+pub(super) fn ready(snapshots: &[Snapshot]) -> HttpReply {
     let lacks: Vec<String> = snapshots.iter().filter_map(lack).collect();
     if lacks.is_empty() {
         return reply(StatusCode::OK, TEXT, "ready\n");

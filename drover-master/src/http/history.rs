@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::usage::Usage;
+use super::usage::ProcessUsage;
 use crate::handle::Snapshot;
 
 /// Between two readings. Shorter wakes the supervisor up more often, and costs CPU with the number of workers.
@@ -17,20 +17,20 @@ const KEPT: usize = 60;
 
 /// The last readings of every app.
 #[derive(Debug, Default)]
-pub(super) struct History {
+pub(super) struct RecentHistory {
     apps: BTreeMap<Arc<str>, AppHistory>,
 }
 
 #[derive(Debug, Default)]
 struct AppHistory {
-    readings: VecDeque<Reading>,
+    readings: VecDeque<AppSample>,
     /// The CPU time of each process when it was read last.
     cpu: HashMap<u32, Duration>,
 }
 
 /// An app at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Reading {
+struct AppSample {
     /// The part of one CPU that it used since the reading before, in percent.
     cpu: f64,
     resident: u64,
@@ -38,9 +38,14 @@ struct Reading {
     ready: u32,
 }
 
-impl History {
+impl RecentHistory {
     /// Takes a reading. `passed`: the time since the one before.
-    pub(super) fn read(&mut self, snapshots: &[Snapshot], usage: &HashMap<u32, Usage>, passed: Duration) {
+    pub(super) fn read(
+        &mut self,
+        snapshots: &[Snapshot],
+        usage: &HashMap<u32, ProcessUsage>,
+        passed: Duration,
+    ) {
         self.apps.retain(|app, _| snapshots.iter().any(|shot| shot.app == *app));
         for shot in snapshots {
             self.apps.entry(Arc::clone(&shot.app)).or_default().read(shot, usage, passed);
@@ -50,7 +55,7 @@ impl History {
     /// All of it, oldest first.
     pub(super) fn json(&self) -> String {
         let apps = self.apps.iter().map(|(app, history)| {
-            let of = |read: fn(&Reading) -> Value| history.readings.iter().map(read).collect::<Vec<_>>();
+            let of = |read: fn(&AppSample) -> Value| history.readings.iter().map(read).collect::<Vec<_>>();
             json!({
                 "name": &**app,
                 "cpu_percent": of(|reading| json!((reading.cpu * 10.0).round() / 10.0)),
@@ -64,15 +69,15 @@ impl History {
 }
 
 impl AppHistory {
-    fn read(&mut self, shot: &Snapshot, usage: &HashMap<u32, Usage>, passed: Duration) {
+    fn read(&mut self, shot: &Snapshot, usage: &HashMap<u32, ProcessUsage>, passed: Duration) {
         let pids = shot.workers.iter().filter_map(|worker| worker.pid);
-        let used: Vec<(u32, Usage)> = pids.filter_map(|pid| Some((pid, *usage.get(&pid)?))).collect();
+        let used: Vec<(u32, ProcessUsage)> = pids.filter_map(|pid| Some((pid, *usage.get(&pid)?))).collect();
         // What a process had used before it was seen first is of no moment that is known.
-        let since = |(pid, now): &(u32, Usage)| {
+        let since = |(pid, now): &(u32, ProcessUsage)| {
             self.cpu.get(pid).map_or(Duration::ZERO, |before| now.cpu.saturating_sub(*before))
         };
         let cpu: Duration = used.iter().map(since).sum();
-        let reading = Reading {
+        let reading = AppSample {
             cpu: cpu.as_secs_f64() / passed.as_secs_f64().max(0.001) * 100.0,
             resident: used.iter().map(|(_, usage)| usage.resident).sum(),
             in_flight: shot.workers.iter().filter_map(|worker| worker.in_flight).reduce(|a, b| a + b),

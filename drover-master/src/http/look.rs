@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::reply::{Reply, refusal, stream};
+use super::reply::{HttpReply, refusal, stream};
 use super::serve::Admin;
-use super::stream::{Feed, ReaderGone, SILENCE, feed};
+use super::stream::{ReaderGone, SILENCE, SseFeed, feed};
 use crate::config::Stream;
 use crate::control::{Name, event_of, json as stable};
 use crate::process::{LogNext, Piece};
@@ -18,7 +18,7 @@ use hyper::StatusCode;
 const LINES: u32 = 200;
 
 /// Events as they come; those that are kept first. `since`: the number of the last one that the reader has.
-pub(super) fn events(admin: &Arc<Admin>, since: u64) -> Reply {
+pub(super) fn events(admin: &Arc<Admin>, since: u64) -> HttpReply {
     let Some(place) = admin.place() else { return full() };
     let (mut feed, body) = feed();
     let mut events = admin.supervisor.events().since(since);
@@ -44,7 +44,7 @@ pub(super) fn events(admin: &Arc<Admin>, since: u64) -> Reply {
 }
 
 /// What is printed; first the last lines of those that are kept.
-pub(super) fn logs(admin: &Arc<Admin>, names: &[String], lines: Option<u32>) -> Reply {
+pub(super) fn logs(admin: &Arc<Admin>, names: &[String], lines: Option<u32>) -> HttpReply {
     let mut parsed = Vec::with_capacity(names.len());
     for name in names {
         match name.parse::<Name>() {
@@ -54,7 +54,7 @@ pub(super) fn logs(admin: &Arc<Admin>, names: &[String], lines: Option<u32>) -> 
     }
     let Some(place) = admin.place() else { return full() };
     let (feed, body) = feed();
-    let reader = Reader { admin: Arc::clone(admin), names: parsed, feed };
+    let reader = LineReader { admin: Arc::clone(admin), names: parsed, feed };
     let wanted = lines.unwrap_or(LINES);
     tokio::spawn(async move {
         let _place = place;
@@ -63,7 +63,7 @@ pub(super) fn logs(admin: &Arc<Admin>, names: &[String], lines: Option<u32>) -> 
     stream(body)
 }
 
-fn full() -> Reply {
+fn full() -> HttpReply {
     refusal(
         StatusCode::SERVICE_UNAVAILABLE,
         "too many readers follow already; close another page and try again",
@@ -71,14 +71,14 @@ fn full() -> Reply {
 }
 
 /// Who reads lines.
-struct Reader {
+struct LineReader {
     admin: Arc<Admin>,
     /// None: everything.
     names: Vec<Name>,
-    feed: Feed,
+    feed: SseFeed,
 }
 
-impl Reader {
+impl LineReader {
     async fn run(mut self, wanted: u32) -> Result<(), ReaderGone> {
         let apps = self.admin.snapshots().into_iter().map(|shot| shot.app);
         let apps: Vec<_> = apps

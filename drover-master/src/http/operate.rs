@@ -9,13 +9,13 @@ use drover_proto::latest::{
 use hyper::StatusCode;
 use serde_json::json;
 
-use super::reply::{Reply, json as answer, refusal};
+use super::reply::{HttpReply, json as answer, refusal};
 use super::route::Deed;
 use super::serve::Admin;
 use crate::control::{Answers, ClientError, ControlClient, json as stable};
 
 /// Everything about apps and workers, as `drover describe --json` has it; about all without a name.
-pub(super) async fn describe(admin: &Admin, names: &[String]) -> Reply {
+pub(super) async fn describe(admin: &Admin, names: &[String]) -> HttpReply {
     let all = ["*".to_owned()];
     let names = if names.is_empty() { &all } else { names };
     let described = async { admin.inside.client().await?.describe(names).await };
@@ -26,7 +26,7 @@ pub(super) async fn describe(admin: &Admin, names: &[String]) -> Reply {
 }
 
 /// Does it, and answers when it is done. Of a client that goes, what it asked for goes on.
-pub(super) async fn operate(admin: &Arc<Admin>, names: Vec<String>, deed: Deed) -> Reply {
+pub(super) async fn operate(admin: &Arc<Admin>, names: Vec<String>, deed: Deed) -> HttpReply {
     match results(admin, names, deed).await {
         Ok(results) => {
             let failed = results.iter().find_map(|result| result.error.as_ref());
@@ -75,7 +75,7 @@ async fn begin(
     client.operate(OperateRequest { operation: operation.into(), names, ..Default::default() }).await
 }
 
-fn failure(error: &ClientError) -> Reply {
+fn failure(error: &ClientError) -> HttpReply {
     let status = match error {
         ClientError::Refused { code, .. } => status_of(*code),
         _ => StatusCode::INTERNAL_SERVER_ERROR,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
-use super::reply::{Reply, refusal, reply as answer};
+use super::reply::{HttpReply, refusal, reply as answer};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -13,7 +13,7 @@ const PAGE: &str = include_str!("page.html");
 const NONCE: &str = "NONCE";
 
 /// The page, and what it may do: run its own script and style, and ask where it came from.
-pub(super) fn reply() -> Reply {
+pub(super) fn reply() -> HttpReply {
     let Some(nonce) = nonce() else {
         return refusal(StatusCode::SERVICE_UNAVAILABLE, "the kernel gives no random numbers");
     };

@@ -13,7 +13,7 @@ use super::route::Miss;
 /// A body that is there, or one that comes bit by bit.
 pub(super) type Body = Either<Full<Bytes>, channel::Channel<Bytes, Infallible>>;
 
-pub(super) type Reply = Response<Body>;
+pub(super) type HttpReply = Response<Body>;
 
 /// What every answer says: keep none of it, take it for nothing else, show it in no frame, and tell nobody where one was.
 const HEADERS: [(HeaderName, &str); 4] = [
@@ -24,16 +24,16 @@ const HEADERS: [(HeaderName, &str); 4] = [
 ];
 
 /// An answer of this kind.
-pub(super) fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Reply {
+pub(super) fn reply(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> HttpReply {
     with_headers(status, content_type, Either::Left(Full::new(body.into())))
 }
 
 /// An answer that goes on.
-pub(super) fn stream(body: channel::Channel<Bytes, Infallible>) -> Reply {
+pub(super) fn stream(body: channel::Channel<Bytes, Infallible>) -> HttpReply {
     with_headers(StatusCode::OK, "text/event-stream", Either::Right(body))
 }
 
-fn with_headers(status: StatusCode, content_type: &'static str, body: Body) -> Reply {
+fn with_headers(status: StatusCode, content_type: &'static str, body: Body) -> HttpReply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
@@ -44,16 +44,16 @@ fn with_headers(status: StatusCode, content_type: &'static str, body: Body) -> R
     reply
 }
 
-pub(super) fn json(status: StatusCode, text: String) -> Reply {
+pub(super) fn json(status: StatusCode, text: String) -> HttpReply {
     reply(status, "application/json", text)
 }
 
 /// A sentence, for people and programs alike.
-pub(super) fn refusal(status: StatusCode, message: &str) -> Reply {
+pub(super) fn refusal(status: StatusCode, message: &str) -> HttpReply {
     json(status, serde_json::json!({ "error": message }).to_string())
 }
 
-impl From<Intrusion> for Reply {
+impl From<Intrusion> for HttpReply {
     fn from(intrusion: Intrusion) -> Self {
         let status = match intrusion {
             Intrusion::Host => StatusCode::MISDIRECTED_REQUEST,
@@ -68,7 +68,7 @@ impl From<Intrusion> for Reply {
     }
 }
 
-impl From<Miss> for Reply {
+impl From<Miss> for HttpReply {
     fn from(miss: Miss) -> Self {
         match miss {
             Miss::Path => {

@@ -9,15 +9,15 @@ use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::guard::{self, Sender};
-use super::history::History;
-use super::metrics::{self, Counts, Measured, TextForm};
-use super::reply::{Reply, json, refusal, reply};
+use super::guard::{self, Requester};
+use super::history::RecentHistory;
+use super::metrics::{self, EventCounts, Measured, TextForm};
+use super::reply::{HttpReply, json, refusal, reply};
 use super::route::{Route, route};
 use super::spec::AdminSpec;
-use super::usage::{Usage, usage_of};
+use super::usage::{ProcessUsage, usage_of};
 use super::{health, look, operate, page};
-use crate::control::{Inside, json as stable, status_of};
+use crate::control::{OwnClients, json as stable, status_of};
 use crate::handle::{Master, Snapshot};
 use crate::supervisor::SupervisorHandle;
 
@@ -30,9 +30,9 @@ const FOLLOWING: usize = 256;
 pub(super) struct Admin {
     pub(super) spec: AdminSpec,
     pub(super) supervisor: SupervisorHandle,
-    pub(super) counts: Mutex<Counts>,
-    pub(super) history: Mutex<History>,
-    pub(super) inside: Inside,
+    pub(super) counts: Mutex<EventCounts>,
+    pub(super) history: Mutex<RecentHistory>,
+    pub(super) inside: OwnClients,
     following: Arc<Semaphore>,
 }
 
@@ -40,7 +40,7 @@ impl Admin {
     pub(super) fn new(spec: AdminSpec, supervisor: SupervisorHandle) -> Self {
         Self {
             spec,
-            inside: Inside::new(supervisor.clone(), "the admin HTTP"),
+            inside: OwnClients::new(supervisor.clone(), "the admin HTTP"),
             supervisor,
             counts: Mutex::default(),
             history: Mutex::default(),
@@ -59,13 +59,13 @@ impl Admin {
 }
 
 /// Answers a request.
-pub(super) async fn serve(admin: Arc<Admin>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+pub(super) async fn serve(admin: Arc<Admin>, request: Request<Incoming>) -> Result<HttpReply, Infallible> {
     Ok(answer(&admin, &request).await.unwrap_or_else(|refused| refused))
 }
 
-async fn answer(admin: &Arc<Admin>, request: &Request<Incoming>) -> Result<Reply, Reply> {
+async fn answer(admin: &Arc<Admin>, request: &Request<Incoming>) -> Result<HttpReply, HttpReply> {
     let headers = request.headers();
-    let sender = Sender {
+    let sender = Requester {
         host: text(headers, header::HOST)
             .or_else(|| request.uri().authority().map(|authority| authority.as_str())),
         origin: text(headers, header::ORIGIN),
@@ -105,13 +105,13 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     only.to_str().ok()
 }
 
-async fn measure(admin: &Arc<Admin>, form: TextForm) -> Reply {
+async fn measure(admin: &Arc<Admin>, form: TextForm) -> HttpReply {
     let admin = Arc::clone(admin);
-    // Reading a thousand processes takes 10 ms, writing the text a few more: not on the thread that supervises.
+    // AppSample a thousand processes takes 10 ms, writing the text a few more: not on the thread that supervises.
     let measured = tokio::task::spawn_blocking(move || {
         let snapshots = admin.snapshots();
         let workers = snapshots.iter().flat_map(|shot| &shot.workers);
-        let usage: HashMap<u32, Usage> = usage_of(workers.filter_map(|worker| worker.pid));
+        let usage: HashMap<u32, ProcessUsage> = usage_of(workers.filter_map(|worker| worker.pid));
         let uptime = admin.supervisor.uptime(tokio::time::Instant::now().into_std());
         let mut counts = admin.counts.lock().unwrap_or_else(PoisonError::into_inner);
         metrics::text(form, Measured { counts: &mut counts, snapshots, usage, uptime })

@@ -132,9 +132,9 @@ enum Socket {
 }
 
 /// A connection of either kind.
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection for S {}
 
 impl Socket {
     fn of(listener: &Listener) -> io::Result<Self> {
@@ -153,7 +153,7 @@ impl Socket {
         })
     }
 
-    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+    async fn accept(&self) -> io::Result<Box<dyn Connection>> {
         Ok(match self {
             Self::Tcp(listener) => {
                 let stream = listener.accept().await?.0;
@@ -190,7 +190,7 @@ async fn accept(admin: Arc<Admin>, socket: Socket) {
 }
 
 /// Answers the requests of one connection.
-async fn converse(admin: Arc<Admin>, stream: Box<dyn Stream>) {
+async fn converse(admin: Arc<Admin>, stream: Box<dyn Connection>) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALL));
     let mut http = http1::Builder::new();

@@ -23,18 +23,18 @@ pub(super) const SILENCE: Duration = Duration::from_secs(20);
 
 /// One reader.
 #[derive(Debug)]
-pub(super) struct Feed(channel::Sender<Bytes>);
+pub(super) struct SseFeed(channel::Sender<Bytes>);
 
 /// The reader is gone, or reads nothing.
 #[derive(Debug)]
 pub(super) struct ReaderGone;
 
-pub(super) fn feed() -> (Feed, channel::Channel<Bytes, Infallible>) {
+pub(super) fn feed() -> (SseFeed, channel::Channel<Bytes, Infallible>) {
     let (sender, body) = channel::Channel::new(FRAMES);
-    (Feed(sender), body)
+    (SseFeed(sender), body)
 }
 
-impl Feed {
+impl SseFeed {
     /// Sends a message, with the number from which the reader goes on after a break.
     pub(super) async fn message(
         &mut self,

@@ -9,7 +9,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 /// What a process uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Usage {
+pub(super) struct ProcessUsage {
     /// Its own, and that of children it has waited for.
     pub(super) cpu: Duration,
     /// Its resident set, in bytes; pages that it shares count in full.
@@ -17,7 +17,7 @@ pub(super) struct Usage {
 }
 
 /// What each of these uses. Reads `/proc`, some 10 µs for each: not for a thread that others wait for.
-pub(super) fn usage_of(pids: impl IntoIterator<Item = u32>) -> HashMap<u32, Usage> {
+pub(super) fn usage_of(pids: impl IntoIterator<Item = u32>) -> HashMap<u32, ProcessUsage> {
     let (ticks, page) = (conf(SysconfVar::CLK_TCK, 100), conf(SysconfVar::PAGE_SIZE, 4096));
     pids.into_iter().filter_map(|pid| Some((pid, read(pid, ticks, page)?))).collect()
 }
@@ -32,7 +32,7 @@ fn conf(variable: SysconfVar, usual: u64) -> u64 {
 }
 
 /// `proc_pid_stat(5)`: utime, stime, cutime and cstime are fields 14 to 17, rss, in pages, is field 24.
-fn read(pid: u32, ticks: u64, page: u64) -> Option<Usage> {
+fn read(pid: u32, ticks: u64, page: u64) -> Option<ProcessUsage> {
     // 52 numbers of at most 20 digits, and a name of 64 bytes.
     let mut text = [0; 1200];
     let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
@@ -42,7 +42,7 @@ fn read(pid: u32, ticks: u64, page: u64) -> Option<Usage> {
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     let used = field(14)? + field(15)? + field(16)? + field(17)?;
     let cpu = Duration::from_nanos(used.saturating_mul(1_000_000_000 / ticks));
-    Some(Usage { cpu, resident: field(24)? * page })
+    Some(ProcessUsage { cpu, resident: field(24)? * page })
 }
 
 #[cfg(test)]

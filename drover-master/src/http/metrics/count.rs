@@ -1,4 +1,4 @@
-//! Counts what happens. No clock and no I/O: each event comes with its time.
+//! EventCounts what happens. No clock and no I/O: each event comes with its time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const RELOAD_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 3
 
 /// What has happened since the supervisor began.
 #[derive(Debug, Default)]
-pub(in crate::http) struct Counts {
+pub(in crate::http) struct EventCounts {
     pub(super) apps: BTreeMap<Arc<str>, AppCounts>,
     pub(super) events: u64,
     pub(super) missed: u64,
@@ -65,7 +65,7 @@ impl Default for AppCounts {
     }
 }
 
-impl Counts {
+impl EventCounts {
     /// Something happened.
     pub(in crate::http) fn happened(&mut self, event: &Event, now: Instant) {
         self.events += 1;

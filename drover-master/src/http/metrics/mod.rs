@@ -1,7 +1,7 @@
 //! What can be measured of apps and workers.
 //!
 //! ```text
-//!  event log ──► follow ──► Counts (pure: what happened, and how long it took)  ──┐
+//!  event log ──► follow ──► EventCounts (pure: what happened, and how long it took)  ──┐
 //!  snapshots ─────────────────────────────────────────────────────────────────────┼──► text, when somebody asks
 //!  /proc ───────► usage of every worker, read on a thread when somebody asks ─────┘
 //! ```
@@ -15,5 +15,5 @@ mod slot;
 mod tests;
 mod text;
 
-pub(super) use count::Counts;
+pub(super) use count::EventCounts;
 pub(super) use text::{Measured, TextForm, text};

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Counts, Measured, TextForm, text};
+use super::{EventCounts, Measured, TextForm, text};
 use crate::config::AppSpec;
 use crate::handle::{Event, Occurrence, Snapshot};
-use crate::http::usage::Usage;
+use crate::http::usage::ProcessUsage;
 use crate::machine::exit::{Exit, ExitReason, Usage as Used};
 use crate::machine::fleet::{EventKind, ReloadFailure};
 use crate::machine::ids::{Generation, SlotIndex, WorkerId};
@@ -16,7 +16,7 @@ use crate::{Command, Master};
 
 /// An app `web` whose events come at times that a test chooses.
 struct Web {
-    counts: Counts,
+    counts: EventCounts,
     begun: Instant,
     at: Duration,
 }
@@ -24,7 +24,7 @@ struct Web {
 impl Web {
     fn new() -> Self {
         let begun = tokio::time::Instant::now().into_std();
-        Self { counts: Counts::default(), begun, at: Duration::ZERO }
+        Self { counts: EventCounts::default(), begun, at: Duration::ZERO }
     }
 
     fn wait(&mut self, ms: u64) -> &mut Self {
@@ -78,7 +78,7 @@ impl Web {
     /// The text, with one worker whose process has used this much.
     fn text(&mut self, cpu: Duration) -> String {
         let snapshots = vec![snapshot("web")];
-        let usage = HashMap::from([(1001, Usage { cpu, resident: 4096 })]);
+        let usage = HashMap::from([(1001, ProcessUsage { cpu, resident: 4096 })]);
         let measured =
             Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::from_secs(7) };
         text(TextForm::OpenMetrics, measured).unwrap()

@@ -13,9 +13,9 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Counts;
+use super::EventCounts;
 use crate::handle::Snapshot;
-use crate::http::usage::Usage;
+use crate::http::usage::ProcessUsage;
 use crate::machine::fleet::WorkerStatus;
 use crate::machine::phase::Phase;
 
@@ -48,9 +48,9 @@ impl TextForm {
 /// All that is known at one moment.
 #[derive(Debug)]
 pub(in crate::http) struct Measured<'m> {
-    pub(in crate::http) counts: &'m mut Counts,
+    pub(in crate::http) counts: &'m mut EventCounts,
     pub(in crate::http) snapshots: Vec<Snapshot>,
-    pub(in crate::http) usage: HashMap<u32, Usage>,
+    pub(in crate::http) usage: HashMap<u32, ProcessUsage>,
     pub(in crate::http) uptime: Duration,
 }
 
@@ -59,7 +59,7 @@ pub(in crate::http) fn text(form: TextForm, measured: Measured<'_>) -> Result<St
     let Measured { counts, snapshots, usage, uptime } = measured;
     counts.retain(|app| snapshots.iter().any(|shot| *shot.app == *app));
     let rows = snapshots.iter().flat_map(|shot| shot.workers.iter().map(move |worker| (shot, worker)));
-    let rows = rows.map(|(shot, worker)| Row::of(shot, worker, &usage)).collect();
+    let rows = rows.map(|(shot, worker)| WorkerSample::of(shot, worker, &usage)).collect();
     let sheet = Sheet {
         apps: apps(counts, &snapshots, &usage),
         rows,
@@ -80,7 +80,7 @@ pub(in crate::http) fn text(form: TextForm, measured: Measured<'_>) -> Result<St
 
 /// A worker as it is measured.
 #[derive(Debug)]
-struct Row {
+struct WorkerSample {
     app: String,
     slot: String,
     ready: bool,
@@ -88,8 +88,8 @@ struct Row {
     in_flight: Option<u64>,
 }
 
-impl Row {
-    fn of(shot: &Snapshot, worker: &WorkerStatus, usage: &HashMap<u32, Usage>) -> Self {
+impl WorkerSample {
+    fn of(shot: &Snapshot, worker: &WorkerStatus, usage: &HashMap<u32, ProcessUsage>) -> Self {
         let used = worker.pid.and_then(|pid| usage.get(&pid));
         Self {
             app: shot.app.to_string(),
@@ -117,7 +117,11 @@ struct AppSheet {
     reload: Histogram,
 }
 
-fn apps(counts: &mut Counts, snapshots: &[Snapshot], usage: &HashMap<u32, Usage>) -> Vec<AppSheet> {
+fn apps(
+    counts: &mut EventCounts,
+    snapshots: &[Snapshot],
+    usage: &HashMap<u32, ProcessUsage>,
+) -> Vec<AppSheet> {
     let mut sheets = Vec::with_capacity(counts.apps.len());
     for (app, counted) in &mut counts.apps {
         let workers = snapshots.iter().filter(|shot| shot.app == *app).flat_map(|shot| &shot.workers);
@@ -155,7 +159,7 @@ fn apps(counts: &mut Counts, snapshots: &[Snapshot], usage: &HashMap<u32, Usage>
 #[derive(Debug)]
 struct Sheet {
     snapshots: Vec<Snapshot>,
-    rows: Vec<Row>,
+    rows: Vec<WorkerSample>,
     apps: Vec<AppSheet>,
     uptime: Duration,
     events: u64,
@@ -227,8 +231,8 @@ impl Sheet {
     }
 
     fn gauges_of_apps(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        type Reading = fn(&Snapshot) -> u64;
-        let readings: [(&str, &str, Reading); 3] = [
+        type AppSample = fn(&Snapshot) -> u64;
+        let readings: [(&str, &str, AppSample); 3] = [
             ("drover_workers_desired", "Workers that the app should have.", |shot| {
                 shot.status.desired.into()
             }),
@@ -376,8 +380,8 @@ impl Sheet {
                 Ok(())
             },
         )?;
-        type Reading = fn(&Row) -> Option<u64>;
-        let readings: [(&str, &str, Option<Unit>, Reading); 3] = [
+        type AppSample = fn(&WorkerSample) -> Option<u64>;
+        let readings: [(&str, &str, Option<Unit>, AppSample); 3] = [
             (
                 "drover_worker_ready",
                 "How many workers in the slot are ready: two for a moment while one takes the place of another.",
