@@ -138,3 +138,49 @@ fn every_link_on_a_page_leads_to_a_file_and_a_heading() {
     }
     assert!(links > 100, "{links}");
 }
+
+/// Phrases that a reader has to translate back; each has a plain way to say it.
+const FOREIGN: &[&str] = &[
+    " is waited",
+    " are waited",
+    " was waited",
+    " were waited",
+    "can't be meant",
+    " to be had",
+    "is it meant",
+    " is no id",
+    " the begin of",
+    " for who ",
+    " gets on with",
+];
+
+/// Every page, source and definition of the repository, but for what is generated or was written by others.
+fn texts(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_own = !name.starts_with('.') && !["target", "gen", "node_modules"].contains(&&*name);
+        if is_own && path.is_dir() && !path.is_symlink() {
+            texts(&path, found);
+        } else if is_own && [".md", ".rs", ".proto", ".toml"].iter().any(|end| name.ends_with(end)) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn no_page_or_message_or_comment_has_a_phrase_that_has_to_be_read_twice() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut files, mut faults) = (Vec::new(), Vec::new());
+    texts(&root, &mut files);
+    assert!(files.len() > 300, "{}", files.len());
+    // This file has to name them, and what was is told as it was.
+    for path in files.iter().filter(|path| !path.ends_with("pages.rs") && !path.ends_with("CHANGELOG.md")) {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        for (number, line) in text.lines().enumerate() {
+            let phrases = FOREIGN.iter().filter(|phrase| line.contains(**phrase));
+            faults.extend(phrases.map(|phrase| format!("{}:{}: `{phrase}`", path.display(), number + 1)));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

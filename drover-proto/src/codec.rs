@@ -100,7 +100,7 @@ impl<Out, In: Message + Default> Decoder for FrameCodec<Out, In> {
     }
 }
 
-/// How many fields a message has, and those in it this many levels deep. What can't be decoded ends the count.
+/// How many fields a message has, counting nested messages down to this many levels. What can't be decoded ends the count.
 fn parts(mut message: &[u8], levels: u32) -> usize {
     let mut count = 0;
     while let Ok((tag, kind)) = decode_key(&mut message) {

@@ -116,7 +116,7 @@
 //! | [`publish`](MessageBus::publish) | those that have [subscribed](MessageBus::subscribe) to the topic | as above |
 //!
 //! - A message arrives at most once, and those of one sender to one receiver in their order. Nothing is kept for a worker that is not there.
-//! - A [request](Message::is_request) has exactly one answer, whatever becomes of who was asked.
+//! - A [request](Message::is_request) has exactly one answer, whatever becomes of the worker that was asked.
 //! - A slow app costs bounded memory: what it does not take waits at the master ([`message_window`](MessageBusBuilder::message_window)), and
 //!   senders are told when the queue there is full. The worker hears Stop and answers pings all the same.
 //! - Topics have up to 255 bytes, payloads up to 1 MiB, and 1,024 answers may be awaited at a time. More is an error before anything is sent.

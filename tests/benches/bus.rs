@@ -189,7 +189,7 @@ async fn many(rounds: usize) {
     counted.app.end().await;
 }
 
-/// The same to every worker; who has no room is waited for.
+/// The same to every worker; waits for those without room.
 async fn broadcast(bus: &Bus, count: u64) -> Duration {
     let payload = Bytes::from(vec![b'x'; SMALL]);
     let begin = now();

@@ -11,7 +11,7 @@ const MANY = 100;
 const TO_PARENT = 100_000; // of one child
 const EACH_TO_PARENT = 2_000; // of many
 const BROADCASTS = 500;
-const AT_ONCE = 1_000; // sent before the pipe is waited for
+const AT_ONCE = 1_000; // sent before it waits for the pipe
 const TOO_LONG_MS = 300_000;
 
 if (process.argv[2] === 'child') child();
@@ -27,7 +27,7 @@ function child() {
   process.send({ ready: true });
 }
 
-/** So many messages to each, one after the other; that the last one is written is waited for now and then, lest all pile up. */
+/** This many messages to each, one after the other; now and then it waits until the last one is written, lest all pile up. */
 async function send(channels, count) {
   const last = channels.at(-1);
   for (let sent = 1; sent <= count; sent += 1) {

@@ -33,7 +33,7 @@ fn set_env(app: &mut AppSpec, key: &str, value: &str) {
 
 async fn begin(apps: &Several, wanted: Description) -> Result<Steps, ApplyError> {
     let planned = apps.handle().compare(wanted).expect("it can be meant");
-    patiently("the begin", apps.handle().apply(planned, "a test")).await
+    patiently("the beginning", apps.handle().apply(planned, "a test")).await
 }
 
 /// Every step, as `web done`.

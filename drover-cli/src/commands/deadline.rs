@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What takes longer than this is told of. Most of what is asked for is done by then.
+/// A verb that takes longer than this says what it waits for. Most are done by then.
 pub(super) const SOON: Duration = Duration::from_secs(3);
 
 /// Waits for a time to pass; without one, for ever.

@@ -156,7 +156,7 @@ impl<'n> Aim<'n> {
         is_concerned && self.names_worker(app, worker)
     }
 
-    /// Whether a name means this worker by itself; an app's workers that are stopped are not waited for with it.
+    /// Whether a name means this worker on its own; waiting for an app does not include its stopped workers.
     fn names_worker(&self, app: &AppStatus, worker: &WorkerStatus) -> bool {
         let mut names = self.names.iter().filter(|name| self.goal == Goal::Stopped || !name.is_of_apps());
         names.any(|name| matches(name, app, worker))

@@ -25,7 +25,7 @@ pub(super) async fn say(global: &Global, socket: &Path, client: &mut ControlClie
     if !is_named && wanted.is_none() {
         return;
     }
-    // Who does not answer this is asked again by the verb itself, which says so.
+    // If the master does not answer this, the verb asks again and reports it.
     let file = client.status(&[]).await.map(|reply| file_of(&reply).to_owned()).unwrap_or_default();
     if is_named {
         message::note(&format!("the master is {}", described(socket, &file)));

@@ -9,7 +9,7 @@ use super::deadline::SOON;
 use crate::args::Global;
 use crate::output::message;
 
-/// A master that is asked for longer than this, and takes no connection, is told of.
+/// If the master accepts no connection and the verb may wait longer than this, it says so.
 const TO_BE_TOLD: Duration = Duration::from_secs(10);
 
 /// Connects to a master, which may be busy for as long as the verb waits.

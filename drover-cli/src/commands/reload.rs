@@ -22,7 +22,7 @@ use crate::output::progress::{Mode, Progress};
 /// How often the line of a terminal is written again without any news: its time goes on.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// How many lines about what is waited for may wait to be written: those of one look at a few apps. More are left out.
+/// How many lines about the wait may queue up to be written: those of one look at a few apps. More are left out.
 const WAITS: usize = 64;
 
 /// How long the events before a verdict may take to come after it. They are on their way already.
@@ -154,7 +154,7 @@ fn share(share: Share) -> WireShare {
     WireShare { amount: Some(amount) }
 }
 
-/// A reload that is waited for.
+/// A reload under way, for which the verb waits.
 struct Watch<'a> {
     results: Answers<'a, OperationResult>,
     /// None once nothing more comes: the reload goes on without its story.

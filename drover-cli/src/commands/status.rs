@@ -45,7 +45,7 @@ fn show(global: &Global, reply: &StatusReply) -> String {
 /// Every app and each of its workers is ready, or has ended as wished; anything else is "not ready" to a script.
 fn judge(reply: &StatusReply) -> ExitStatus {
     let is_fine = |phase| matches!(phase, Phase::Started | Phase::ShutDown);
-    // Who is on its way in, or out, is not missed.
+    // A worker on its way in or out does not count as missing.
     let is_ready = |worker: &WorkerStatus| is_fine(worker.phase()) && worker.unready.is_empty();
     let is_fine_or_other = |worker: &WorkerStatus| is_ready(worker) || !worker.role().is_occupant();
     let is_ready = |app: &AppStatus| is_fine(app.phase()) && app.workers.iter().all(is_fine_or_other);

@@ -38,7 +38,7 @@ pub(crate) fn never_wait() {
     }));
 }
 
-/// A line on stderr. That it can't be written is told nobody: this is where it would be told.
+/// A line on stderr. If it can't be written, there is nowhere to say so.
 fn tell(text: &str) {
     let text = if is_stderr_coloured() { format!("{text}\n") } else { format!("{}\n", strip_str(text)) };
     if IS_MASTER.load(Ordering::Relaxed) {

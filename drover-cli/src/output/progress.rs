@@ -1,4 +1,4 @@
-//! How a reload goes, told on stderr while it is waited for, and its verdict.
+//! The progress of a reload, shown on stderr while the verb waits, and its result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::{json, message, word};
 use crate::exit_status::ExitStatus;
 
-/// Back to the line's begin, and clears it (ECMA-48 EL).
+/// Returns to the start of the line, and clears it (ECMA-48 EL).
 const CLEAR_LINE: &str = "\r\x1b[2K";
 
-/// How it is told.
+/// How it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Only the verdict.
@@ -88,7 +88,7 @@ impl Progress {
         }
     }
 
-    /// Nothing is told any more.
+    /// No more news will come.
     pub(crate) fn untold(&mut self) {
         self.is_whole = false;
     }
@@ -115,7 +115,7 @@ impl Progress {
     /// Tells a verdict, and what it means to a script.
     pub(crate) fn verdict(&mut self, result: &OperationResult) -> ExitStatus {
         self.clear();
-        // It is told; what others do from now on is not.
+        // Its news is shown; what others do from now on is not.
         let app = self.apps.remove(&result.name).unwrap_or_default();
         let status = match &result.error {
             None => ExitStatus::Done,

@@ -27,7 +27,7 @@ pub(crate) enum StartReport {
     Ended(u8),
 }
 
-/// How long a listener that does not read (one that is stopped) is waited for, for each line and at the end for the rest.
+/// How long to wait for a listener that does not read (a stopped one), for each line and at the end for the rest.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many lines may wait for a listener. A start that fails says two for each of its apps; of a thousand apps each with last

@@ -166,7 +166,7 @@ impl Narrator {
     }
 }
 
-/// The line of an event; none for what is told by another one.
+/// The line of an event; none if another event says it.
 fn line(event: &Event) -> Option<String> {
     let who = match event.worker {
         Some(worker) => format!("{}/{}", event.app, worker.slot),
@@ -175,7 +175,7 @@ fn line(event: &Event) -> Option<String> {
     };
     let pid = event.worker.and_then(|worker| worker.pid);
     Some(match &event.kind {
-        // A worker that ends closes its connection first; one that lives on without it misses a deadline, which is told.
+        // A worker that ends closes its connection first; one that lives on without it misses a deadline, which has an event.
         EventKind::Spawned | EventKind::Handshaken | EventKind::Disconnected => return None,
         EventKind::Entered { .. } => match (event.phase, pid) {
             (Phase::Starting, Some(pid)) => format!("{who} {} (pid {pid})", event.phase.word()),
@@ -195,7 +195,7 @@ fn line(event: &Event) -> Option<String> {
         },
         EventKind::AppStarted => format!("{who} is running: every worker is ready"),
         EventKind::AppStarting => format!("{who} starts"),
-        // Why a start failed is told once, at the end, with the worker's last words.
+        // The end shows once why a start failed, with the worker's last words.
         EventKind::AppStopping { by } if **by == *FAILED_START => return None,
         EventKind::AppEnded { outcome } if matches!(**outcome, Outcome::StartFailed(_)) => return None,
         EventKind::AppStopping { by } => format!("{who} stops, asked by {by}"),

@@ -33,8 +33,8 @@ pub(crate) fn waits(reply: &StatusReply, is_meant: impl Fn(&AppStatus) -> bool) 
     lines
 }
 
-/// The same for whoever waits until apps are as he wants them. What has started and is not ready counts too; and where nothing is under
-/// way, how the apps stand.
+/// The same for a verb that waits for a state. Workers that run and are not ready count too; and where nothing is under
+/// way, the state of the apps.
 pub(crate) fn waits_or_stands(reply: &StatusReply, is_meant: impl Fn(&AppStatus) -> bool) -> Vec<String> {
     let mut lines = waits(reply, &is_meant);
     for app in reply.apps.iter().filter(|app| is_meant(app)) {
@@ -160,7 +160,7 @@ mod tests {
                 "web/3, pid 72, is quitting"
             ]
         );
-        // Who has asked for nothing is told how it stands.
+        // A verb that has asked for nothing shows the state.
         let ails =
             WorkerStatus { unready: "GET / answered 503".into(), ..worker(0, 80, Phase::Started, None) };
         let well = WorkerStatus { unready: String::new(), ..ails.clone() };

@@ -87,7 +87,7 @@ fn a_timeout_and_ctrl_c_end_it() {
     assert_eq!(waiting.end().code, Some(130));
     let quiet = home.run(&["-q", "wait", "web", "--for", "stopped", "--timeout", "10ms"]);
     assert!(quiet.code == Some(124) && !quiet.stderr.contains("waits"), "{quiet:#?}");
-    // Without a word about what is waited for, ready is meant.
+    // Without a goal, it waits until it is ready.
     assert_eq!(home.run(&["wait", "web"]).stdout, "web is ready\n");
     home.run(&["wait", "web", "--for", "running"]).failed(2, &["'running'"]);
     home.down(master);

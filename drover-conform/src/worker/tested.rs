@@ -13,7 +13,7 @@ use crate::describe::Describe;
 use crate::peer::{PATIENCE, Peer};
 use crate::transcript::Log;
 
-/// How many frames are kept of what a worker says before it says what is waited for: far more than one has to say then.
+/// How many frames of a worker are kept while a case waits for another one: far more than a worker has to say then.
 const KEPT: usize = 1000;
 
 /// A worker that has connected.

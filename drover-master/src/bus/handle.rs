@@ -99,7 +99,7 @@ impl Bus {
         result.map_err(|refused| self.refused(&peer, refused))
     }
 
-    /// Sends a message as soon as there is room for it, which is waited for no longer than `within`.
+    /// Sends a message as soon as there is room for it, and waits for that no longer than `within`.
     ///
     /// # Errors
     ///

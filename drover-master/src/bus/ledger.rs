@@ -28,7 +28,7 @@ pub(super) const OPEN: usize = 1024;
 /// How many requests are remembered whose answers would come too late. Fewer: such an answer looks like a worker's mistake.
 const LATE: usize = 1024;
 
-/// Who waits for the answer to a request.
+/// Whoever waits for the answer to a request.
 #[derive(Debug)]
 pub(super) enum Asker<P> {
     /// The program.
@@ -45,6 +45,9 @@ pub(super) struct Open<P> {
     /// Whom it was put to, and how it is called there. None: the program.
     pub(super) asked: Option<(P, u64)>,
 }
+
+/// An open request with its number.
+type Opened<P> = (u64, Open<P>);
 
 /// Why a request can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,7 +143,7 @@ impl<P> Ledger<P> {
     }
 
     /// The worker is gone: whoever waits for it, and what it waited for.
-    pub(super) fn settle(&mut self) -> (Vec<Asker<P>>, Vec<(u64, Open<P>)>) {
+    pub(super) fn settle(&mut self) -> (Vec<Asker<P>>, Vec<Opened<P>>) {
         let (owed, open) = (std::mem::take(&mut self.owed), std::mem::take(&mut self.open));
         (owed.into_values().collect(), open.into_iter().collect())
     }

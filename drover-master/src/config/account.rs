@@ -42,7 +42,7 @@ pub enum AccountError {
         /// The name.
         group: String,
     },
-    /// A number that is no id.
+    /// A number that is not an id.
     #[error("`{id}` is not a user or group id; the largest is {}", u32::MAX - 1)]
     NoId {
         /// What was given.

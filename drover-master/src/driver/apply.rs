@@ -118,7 +118,7 @@ impl Driver {
         away.is_some()
     }
 
-    /// Does what the fleet wants done. Who waits is answered last, when everything is as the answer says.
+    /// Does what the fleet wants done. Answers go out last, when everything is as they say.
     pub(super) fn carry_out(&mut self, now: Instant) {
         let (mut answers, mut ended) = (Vec::new(), None);
         while let Some(action) = self.fleet.poll_action() {

@@ -73,7 +73,7 @@ impl Driver {
         }
     }
 
-    /// Who asks this worker what its description says; or why nobody can.
+    /// Whoever asks this worker what its description says; or why nobody can.
     fn asker(
         &self,
         id: WorkerId,

@@ -20,9 +20,9 @@ use crate::upkeep::UpkeepNews;
 pub(super) struct Contact {
     pub identity: Identity,
     pub token: Option<Token>,
-    /// Who asks it from outside whether it is ready; ends with the contact.
+    /// Whoever asks it from outside whether it is ready; ends with the contact.
     pub probe: Option<AbortOnDrop>,
-    /// Who asks about its health, by [`Question`]; ends with the contact.
+    /// Whoever asks about its health, by [`Question`]; ends with the contact.
     pub asking: [Option<AbortOnDrop>; Question::ALL.len()],
     /// A permit for each question, held as long as there is a process of it; closed when the worker is dead. The probe of its
     /// start takes one of them, before any other is asked.
@@ -35,7 +35,7 @@ pub(super) struct Contact {
     pub main: Option<(u32, OwnedFd)>,
     /// Descriptors of its that there was no room for.
     pub not_kept: Refusals,
-    /// Who waits until its queues are empty.
+    /// Whoever waits until its queues are empty.
     pub emptying: Option<AbortOnDrop>,
     /// Its process, once it is made.
     pub tree: Option<Arc<Tree>>,
@@ -89,7 +89,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Who waits to be let in.
+/// A connection that waits to be accepted.
 pub(super) type HelloAnswer = oneshot::Sender<Result<WorkerAdmission, (RejectCode, String)>>;
 
 /// Why a peer was turned away in its handshake.
@@ -111,7 +111,7 @@ pub(super) enum ProcessNews {
     Died {
         id: WorkerId,
         status: ExitStatus,
-        /// Who is to be told whether it has left by itself; only of one that may have.
+        /// Whoever asks whether it has left by itself; only of one that may have.
         by_itself: Option<oneshot::Sender<bool>>,
     },
     /// Others of its tree live on.
@@ -152,7 +152,7 @@ pub(super) enum ProcessNews {
     Upkeep(UpkeepNews),
     /// No worker has a socket open any more that the app listens on.
     SocketsLetGo,
-    /// Enough was waited for what an ended worker had to say.
+    /// The wait for what an ended worker had to say is over.
     SaidNoMore {
         id: WorkerId,
     },

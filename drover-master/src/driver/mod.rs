@@ -107,7 +107,7 @@ pub(crate) struct Driver {
     /// The request that is let in once its names are known; those behind it wait.
     lookup: Option<Lookup>,
     last_ticket: u64,
-    /// Who waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
+    /// Whoever waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
     waiting: HashMap<TicketId, Waiter>,
 }
 

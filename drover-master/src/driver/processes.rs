@@ -123,7 +123,7 @@ impl Driver {
                 self.lead_away_from_dead(id);
                 self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died { status } });
                 if let Some(asked) = by_itself {
-                    // Who asks may be gone.
+                    // Whoever asked may be gone.
                     let _ = asked.send(self.fleet.worker(id).is_some_and(Worker::has_left_by_itself));
                 }
             }

@@ -57,11 +57,7 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-    fn origin() -> Instant {
-        Instant::now()
-    }
+    use crate::machine::testing::origin;
 
     #[test]
     fn the_first_is_told_at_once_and_the_rest_as_a_count_after_a_pause() {

@@ -29,7 +29,7 @@ pub(super) struct Unlistening {
     next: Option<Instant>,
     /// As of the last look.
     nobody_serves: bool,
-    /// Who waits until no worker has the sockets open.
+    /// Whoever waits until no worker has the sockets open.
     waiting: Option<AbortOnDrop>,
 }
 

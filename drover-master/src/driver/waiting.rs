@@ -1,4 +1,4 @@
-//! Who waits for an operation.
+//! Whoever waits for an operation.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::handle::error::{EndError, OperateError, StartError};
 use crate::machine::fleet::Verdict;
 
-/// Who waits for an operation.
+/// Whoever waits for an operation.
 #[derive(Debug)]
 pub(super) enum Waiter {
     Start(oneshot::Sender<Result<(), StartError>>),

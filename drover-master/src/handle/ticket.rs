@@ -55,7 +55,7 @@ impl<E> Ticket<E> {
 }
 
 impl<E> Reply<E> {
-    /// It is let in. Who does not listen any more is not a reason to do anything else.
+    /// Accepts it. If nobody listens any more, nothing changes.
     pub(crate) fn admit(&mut self) {
         if let Some(gate) = self.gate.take() {
             let _ = gate.send(());
@@ -70,7 +70,7 @@ impl<E> Reply<E> {
 }
 
 impl<E: Opening + Send + 'static> Reply<E> {
-    /// Refuses. Who has a port that is in use is looked up first, by a thread that may walk over `/proc`.
+    /// Refuses. If a port is in use, a thread that may walk over `/proc` looks up by which process first.
     pub(crate) fn refuse(self, error: E) {
         let Some(in_use) = error.lacking_holder() else { return self.answer(Err(error)) };
         tokio::spawn(async move {

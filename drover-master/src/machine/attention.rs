@@ -54,11 +54,7 @@ impl Attention {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-    fn origin() -> Instant {
-        Instant::now()
-    }
+    use crate::machine::testing::origin;
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)

@@ -27,5 +27,7 @@ pub mod ids;
 pub mod phase;
 pub mod readable;
 pub mod restart;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod wish;
 pub mod worker;

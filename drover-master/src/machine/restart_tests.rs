@@ -6,6 +6,7 @@ use super::*;
 use crate::config::{Backoff, FailureLimit};
 use crate::machine::exit::{ExitStatus, KillCause, Usage};
 use crate::machine::phase::Phase;
+use crate::machine::testing::origin;
 
 fn exit(reason: ExitReason) -> Exit {
     Exit {
@@ -29,11 +30,6 @@ fn policy(when: RestartWhen) -> RestartPolicy {
         fatal_codes: vec![78],
         ..RestartPolicy::default()
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-fn origin() -> Instant {
-    Instant::now()
 }
 
 const FIRST: Decision = Decision::Restart { after: Duration::from_millis(200) };

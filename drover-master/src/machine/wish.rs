@@ -15,7 +15,7 @@ pub struct Wishes {
 
 impl Wishes {
     /// Takes a signal, of whatever kind, and tells whether it is a wish of its own. Counted from the last one that was, so that whoever
-    /// keeps pressing gets on.
+    /// keeps pressing makes progress.
     pub fn is_new(&mut self, now: Instant) -> bool {
         let is_new = self.last.is_none_or(|last| now.saturating_duration_since(last) >= SAME_WISH);
         if is_new {

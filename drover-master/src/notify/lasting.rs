@@ -47,7 +47,7 @@ struct LastingSocket {
     file: u64,
     /// Whose it is, if not the master's.
     owner: Option<u32>,
-    /// Who reads it takes a new one from here.
+    /// The reader takes a new one from here.
     fresh: mpsc::Sender<OwnedFd>,
 }
 

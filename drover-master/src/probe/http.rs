@@ -95,7 +95,7 @@ mod tests {
                 assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
             }
             let (first, rest) = answer.split_at(answer.len() / 2);
-            // Who has read enough does not wait for the rest.
+            // Once it has read enough, it does not wait for the rest.
             let _ = stream.write_all(first).await;
             tokio::task::yield_now().await;
             let _ = stream.write_all(rest).await;

@@ -137,7 +137,7 @@ impl Shift {
             if let Some(at) = desk().next_walk {
                 std::thread::sleep(at.saturating_duration_since(Instant::now()));
             }
-            // Who has asked meanwhile shares the walk.
+            // Those who have asked meanwhile share the walk.
             open.append(&mut desk().asked);
             let began = Instant::now();
             let mut found = walk(open.iter().map(|question| &question.kin));

@@ -85,7 +85,7 @@ pub(crate) async fn until_ended(tree: &Arc<Tree>) -> Death {
 }
 
 /// Resolves once nothing lives of the tree whose main process has ended, and reaps that; or once nobody wants to wait any more,
-/// with those that live on. Who is found first is told. Of one that has `left_by_itself` those are looked for, too, that have left its
+/// with those that live on. The first ones found are reported. Of one that has `left_by_itself` those are looked for, too, that have left its
 /// group and its session.
 pub(crate) async fn until_empty<F: Future<Output = ()>>(
     tree: &Tree,

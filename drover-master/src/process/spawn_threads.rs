@@ -45,7 +45,7 @@ pub(super) struct SpawnThreads {
     requests: Mutex<Receiver<Box<SpawnRequest>>>,
     succession: Mutex<Succession>,
     is_turn: Condvar,
-    /// Set while a child is waited for: it costs no wakeup unless that takes too long.
+    /// Set during the wait for a child: it costs no wakeup unless that takes too long.
     timer: TimerFd,
     /// Kills the child that a maker waits for.
     kill: fn(usize),

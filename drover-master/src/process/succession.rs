@@ -122,6 +122,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::machine::testing::origin;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -136,14 +137,9 @@ mod tests {
         succession.look(*now)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "any instant does, to count from")]
-    fn start() -> Instant {
-        Instant::now()
-    }
-
     #[test]
     fn who_is_done_in_time_is_left_alone() {
-        let (mut succession, now) = (Succession::default(), start());
+        let (mut succession, now) = (Succession::default(), origin());
         assert_eq!(succession.fill(), Need::Start(0));
         succession.begin(now);
         assert!(!succession.end(0));
@@ -154,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_child_that_dies_of_the_kill_costs_no_thread() {
-        let (mut succession, now) = (Succession::default(), start());
+        let (mut succession, now) = (Succession::default(), origin());
         succession.fill();
         succession.begin(now);
         assert_eq!(succession.look(now + EXEC_WITHIN), Need::Kill(0));
@@ -165,7 +161,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_is_the_next_to_take_over() {
-        let (mut succession, mut now) = (Succession::default(), start());
+        let (mut succession, mut now) = (Succession::default(), origin());
         succession.fill();
         assert_eq!(hang(&mut succession, &mut now), Need::Start(1));
         assert!(succession.end(0));
@@ -176,7 +172,7 @@ mod tests {
 
     #[test]
     fn threads_are_bounded_and_the_first_to_come_back_goes_on() {
-        let (mut succession, mut now) = (Succession::default(), start());
+        let (mut succession, mut now) = (Succession::default(), origin());
         succession.fill();
         for place in 1..MAKERS {
             assert_eq!(hang(&mut succession, &mut now), Need::Start(place));

@@ -79,10 +79,10 @@ pub(crate) enum Received {
 }
 
 impl Received {
-    /// Who asks for a reload.
+    /// Whoever asks for a reload.
     pub(crate) const HANGUP: &'static str = "SIGHUP";
 
-    /// Who asks for the end because nobody sits at the terminal any more.
+    /// Whoever asks for the end because nobody sits at the terminal any more.
     const TERMINAL_GONE: &'static str = "SIGHUP: its terminal is gone";
 
     /// What an end by a signal is asked for as, the `count`th since the start.

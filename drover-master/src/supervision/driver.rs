@@ -124,7 +124,7 @@ pub(super) struct Running {
     pub(super) apps: BTreeMap<AppIndex, Entry>,
     pub(super) last_index: AppIndex,
     pub(super) workshop: Workshop,
-    /// Who has everything changed just now.
+    /// Who asked for the change under way.
     pub(super) changed_by: Option<Arc<str>>,
     pub(super) tasks: JoinSet<AppNews>,
     /// Why the last start of an app failed, for whoever asks for it.
@@ -189,7 +189,7 @@ impl Running {
         let _place = turns::at("the supervisor");
         let mut end = None;
         let actions = self.composite.handle(now, input);
-        // Who is answered finds everything as the answer says.
+        // When an answer arrives, everything is as it says.
         self.handle.roster.show(&self.composite);
         for action in actions {
             match action {

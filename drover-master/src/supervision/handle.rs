@@ -57,7 +57,7 @@ pub struct SupervisorHandle {
     events: EventLog,
     output: OutputLog,
     pub(super) requests: mpsc::Sender<SupervisorRequest>,
-    /// Who reads the description anew, if there is a file.
+    /// Whoever reads the description anew, if there is a file.
     pub(super) reader: Option<Arc<dyn Reread>>,
     /// What plans are told apart by; nobody outside can tell a secret from it.
     pub(super) hasher: RandomState,
@@ -158,11 +158,19 @@ impl SupervisorHandle {
     }
 
     /// Ends everything gracefully. [`Supervisor::run`](crate::supervisor::Supervisor::run) tells when it is done.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has asked for it, or has not.
     pub async fn shutdown(&self) {
         self.end(gate::Request::Shutdown, "shutdown()").await;
     }
 
     /// Ends everything by SIGKILL.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`shutdown`](Self::shutdown).
     pub async fn kill(&self) {
         self.end(gate::Request::Kill, "kill()").await;
     }

@@ -24,7 +24,7 @@ pub trait ReloadWitness: fmt::Debug + Send + Sync {
 /// Reloads every app that runs, and tells the witness. That takes as long as the slowest. Whoever believes that the file is read again is
 /// told if that would change something.
 pub(super) async fn reload_all(handle: SupervisorHandle, witness: Option<Arc<dyn ReloadWitness>>) {
-    // All begin at once, and are waited for one after the other.
+    // All begin at once; the wait is for one after the other.
     let asked: Vec<_> = handle
         .masters()
         .iter()

@@ -156,7 +156,7 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Who reads anew what is to be run, for a control client that asks to [apply](SupervisorHandle::apply) it, and what
+    /// Whoever reads anew what is to be run, for a control client that asks to [apply](SupervisorHandle::apply) it, and what
     /// only a restart changes of what is there now. Default: nobody, and such a client is refused.
     #[must_use]
     pub fn reread(mut self, reader: impl Reread + 'static, fixed: FixedSettings) -> Self {

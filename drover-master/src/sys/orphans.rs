@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The children made here and not reaped yet. Whoever looks for strangers must never take one of them for one: the lock is held
-/// from before a fork until its child is entered. Of a child that is waited for until its exec, see [`Making`].
+/// from before a fork until its child is entered. For the wait until a child's exec, see [`Making`].
 static OWN: Mutex<Option<HashSet<i32>>> = Mutex::new(None);
 
 /// How many threads may make processes: one, and those that are stuck with a child.

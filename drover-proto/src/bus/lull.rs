@@ -17,7 +17,7 @@ pub struct Lull {
 }
 
 impl Lull {
-    /// Waits for what comes next. `None`: nothing has come for a while; the event goes on being waited for by another call.
+    /// Waits for what comes next. `None`: nothing has come for a while; another call goes on waiting for the event.
     ///
     /// # Cancel safety
     ///

@@ -893,7 +893,7 @@ pub struct AppStatus {
     /// The apps that have to be there before this one is started; empty unless it waits for them.
     #[prost(string, repeated, tag = "10")]
     pub waits_for: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// What was let in and can't begin yet, and what it waits for, for people: "a reload waits until old workers are gone"; empty:
+    /// What was accepted and can't begin yet, and what it waits for, for people: "a reload waits until old workers are gone"; empty:
     /// nothing.
     #[prost(string, tag = "11")]
     pub queued: ::prost::alloc::string::String,
@@ -1021,7 +1021,7 @@ pub struct OperateRequest {
     /// What is meant: APP, APP/SLOT or APP@ID, where `*`, `?` and `\[abc\]` in APP and SLOT stand for any that fit.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Answer as soon as each is let in, not when it is done.
+    /// Answer as soon as each is accepted, not when it is done.
     #[prost(bool, tag = "3")]
     pub no_wait: bool,
     /// Stop of apps only: by SIGKILL instead of draining.
@@ -1071,7 +1071,7 @@ pub struct ReloadRequest {
     /// BEGIN only: what is to be otherwise than the app's own policy says.
     #[prost(message, optional, tag = "4")]
     pub change: ::core::option::Option<UpdateChange>,
-    /// Answer as soon as each is let in, not when it is done.
+    /// Answer as soon as each is accepted, not when it is done.
     #[prost(bool, tag = "5")]
     pub no_wait: bool,
 }
@@ -1114,7 +1114,7 @@ pub mod share {
 pub struct ScaleRequest {
     #[prost(message, repeated, tag = "1")]
     pub targets: ::prost::alloc::vec::Vec<ScaleTarget>,
-    /// Answer as soon as each is let in, not when it is done.
+    /// Answer as soon as each is accepted, not when it is done.
     #[prost(bool, tag = "2")]
     pub no_wait: bool,
 }
@@ -1539,7 +1539,7 @@ impl OutputStream {
 #[repr(i32)]
 pub enum ChangeClass {
     Unspecified = 0,
-    /// No process that goes on is touched.
+    /// No running process is touched.
     Live = 1,
     /// New workers take the place of the old ones.
     Reload = 2,

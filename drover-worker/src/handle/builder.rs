@@ -22,7 +22,11 @@ impl MessageBus {
     ///
     /// # Errors
     ///
-    /// As [`MessageBusBuilder::connect`], as are its panics and its cancel safety.
+    /// As [`MessageBusBuilder::connect`], as are its panics.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
     pub async fn connect() -> Result<Self, ConnectError> {
         Self::builder().connect().await
     }
@@ -114,7 +118,7 @@ impl MessageBusBuilder {
     }
 
     /// Takes [`messages`](Self::messages), of which at most this many bytes wait in this process, or are on their way to it, for the app to take
-    /// them. Default: 1 MiB. What is beyond that waits at the master, up to 1 MiB, and is refused from there on, so that who sends
+    /// them. Default: 1 MiB. The rest waits at the master, up to 1 MiB, and is refused beyond that, so that whoever sends
     /// hears of it.
     ///
     /// Too low, below 64 KiB, say: the master waits for this worker more often than it need, and messages come in small batches. Too high: a
@@ -143,7 +147,7 @@ impl MessageBusBuilder {
     /// Dropping the future closes the connection; the master may count the token as used until it reads that.
     pub async fn connect(self) -> Result<MessageBus, ConnectError> {
         let environment = Environment::read()?;
-        // What is wrong with them is told to whoever asks for a listener; a worker without one need not care.
+        // Whoever asks for a listener gets the error; a worker without one need not care.
         let _checked_later = ListenFds::of_process();
         let Some(socket) = self.socket.or_else(|| environment.socket.clone()) else {
             let shared = Arc::new(Shared::standalone(

@@ -166,7 +166,7 @@ impl MessageBus {
     /// the master: at most four times a second, and not at all while they do not change. What is done is what the master replaces
     /// workers by that have answered enough (`recycle.requests`). The text is that of the last [`status`](Self::status).
     ///
-    /// A drain is not extended by itself, however much is under way: how long it may take is the operator's word. An app that knows
+    /// The library does not extend a drain, however much is under way: the operator decides how long it may take. An app that knows
     /// better asks by [`extend`](Self::extend).
     ///
     /// # Panics

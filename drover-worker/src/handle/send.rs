@@ -23,8 +23,8 @@ impl MessageBus {
     /// Sends a message, at most once.
     ///
     /// To the [program of the master](To::App) it returns when the message is in the queue to the master, and waits while that is full
-    /// (256 KiB): who sends faster than the master reads is slowed down. To a worker it returns when the message is in that
-    /// worker's queue at the master. That the receiver takes it is promised by neither; [`request`](Self::request) tells.
+    /// (256 KiB), which slows down a sender that is faster than the master reads. To a worker it returns when the message is in that
+    /// worker's queue at the master. Neither says that the receiver handles it; [`request`](Self::request) does.
     ///
     /// # Errors
     ///

@@ -200,7 +200,7 @@ impl Lifecycle {
         Ok((self.said == Announcement::ShutDown).then_some(Announcement::ShutDown))
     }
 
-    /// A signal asks the worker to leave: one without a master, or one whose master did not send it. Who is to stop already knows.
+    /// A signal asks the worker to leave: one without a master, or one whose master did not send it. A worker that is to stop already knows.
     pub(crate) fn signalled(&mut self) {
         self.signalled |= self.stop == Demand::No && self.master == Master::Present;
         self.imply_stop();

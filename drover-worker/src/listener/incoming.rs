@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::{Listener, UnixListener};
 
-/// The pause after an error that will not pass by itself, as axum makes it for tokio's listener.
+/// The pause after an error that persists, as in axum for tokio's listener.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The connections that a [`Listener`] or a [`UnixListener`] takes, as a [`Stream`]; from [`Listener::incoming`] and
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 ///
 /// It never ends: once the worker is asked to stop it has nothing to give, as [`Listener::accept`] says. Dropping it drops the listener.
 ///
-/// Errors are those of `accept`. After one that will not pass by itself, such as `EMFILE`, the next try is made 1 s later, so that a
+/// Errors are those of `accept`. After one that persists, such as `EMFILE`, the next try follows 1 s later, so that a
 /// server which only logs it does not spin.
 #[must_use = "nothing is taken until it is polled"]
 pub struct Incoming<S> {

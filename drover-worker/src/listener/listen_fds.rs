@@ -40,7 +40,7 @@ impl ListenFds {
             .get_or_init(|| {
                 let sockets = parse(|name| std::env::var_os(name), std::process::id())?;
                 for (_, fd) in &sockets {
-                    // One that is not there is told to whoever asks for it.
+                    // If one is missing, whoever asks for it gets the error.
                     let _absent = sys::close_on_exec(*fd);
                 }
                 Ok(Arc::new(Self::new(sockets)))

@@ -123,7 +123,7 @@ pub enum SendMessageError {
         /// How many bytes may wait.
         limit: usize,
     },
-    /// Too many answers are awaited already.
+    /// Too many requests already wait for an answer.
     #[error(transparent)]
     TooManyOpen(#[from] TooManyOpenError),
     /// The master did not say whether it passed the message on.
@@ -151,23 +151,23 @@ pub enum RequestError {
     /// The master did not pass it on.
     #[error(transparent)]
     Refused(#[from] RefusedError),
-    /// Who was asked refused, dropped the request unanswered, or has ended. The request may have been carried out.
+    /// The receiver refused, dropped the request unanswered, or has ended. The request may have been carried out.
     #[error("{to} failed to answer {topic:?}: {message}")]
     Failed {
-        /// Who was asked.
+        /// The receiver.
         to: To,
         /// What it was about.
         topic: String,
-        /// The words of who was asked, or the master's.
+        /// The receiver's words, or the master's.
         message: String,
     },
-    /// Too many answers are awaited already.
+    /// Too many requests already wait for an answer.
     #[error(transparent)]
     TooManyOpen(#[from] TooManyOpenError),
     /// No reply in time. The request may have been carried out.
     #[error("{to} did not answer {topic:?} within {} ms", after.as_millis())]
     TimedOut {
-        /// Who was asked.
+        /// The receiver.
         to: To,
         /// What it was about.
         topic: String,
@@ -196,7 +196,7 @@ pub enum PublishError {
         /// The master's words.
         message: String,
     },
-    /// Too many answers are awaited already.
+    /// Too many requests already wait for an answer.
     #[error(transparent)]
     TooManyOpen(#[from] TooManyOpenError),
     /// The master did not say whom it reached.
@@ -235,7 +235,7 @@ pub enum SubscribeError {
         /// The master's words.
         message: String,
     },
-    /// Too many answers are awaited already.
+    /// Too many requests already wait for an answer.
     #[error(transparent)]
     TooManyOpen(#[from] TooManyOpenError),
     /// The master did not answer.
@@ -258,7 +258,7 @@ pub enum ReplyError {
         /// What it was about.
         topic: String,
     },
-    /// Misuse. Who asked is told that the request failed.
+    /// Misuse. The asker learns that the request failed.
     #[error(transparent)]
     Invalid(#[from] InvalidMessageError),
     /// The connection has ended, and with it who asked has its answer.
@@ -266,7 +266,7 @@ pub enum ReplyError {
     NoBus(#[from] NoBusError),
 }
 
-/// A worker awaits so many answers of the master and of others at most: to requests, confirmations and subscriptions.
+/// At most this many answers may be open in a worker: to requests, confirmations and subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{limit} requests already wait for an answer, which is the maximum")]
 pub struct TooManyOpenError {

@@ -176,7 +176,7 @@ impl Inbox {
         self.window.div_ceil(2).max(1)
     }
 
-    /// No more is waited for: who waits gets what is there, and then nothing.
+    /// Ends the waiting: whoever waits gets what is there, and then nothing.
     pub(crate) fn end(&self) {
         self.inside().has_ended = true;
         self.arrived.notify_waiters();

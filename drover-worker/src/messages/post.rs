@@ -16,7 +16,7 @@ use super::error::{InvalidMessageError, NoBusError};
 use super::inbox::Inbox;
 use super::questions::Questions;
 
-/// How many bytes may wait for the connection. Too low: who sends waits often. Too high: a Pong waits until as much is
+/// How many bytes may wait for the connection. Too low: senders wait often. Too high: a Pong waits until as much is
 /// written as was taken off the queue at once, which may be all of it.
 pub(crate) const QUEUE_LIMIT: usize = 256 * 1024;
 

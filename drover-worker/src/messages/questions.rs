@@ -57,7 +57,7 @@ impl Questions {
 
     /// Answers a question. The answer back: nobody waits for it.
     pub(crate) fn answer(&self, seq: u64, answer: Answer) -> Result<(), Answer> {
-        // A statement of its own: who waits is not woken under the lock.
+        // A statement of its own, so that the waiter is not woken under the lock.
         let asked = self.inside().remove(seq);
         match asked {
             Some(tell) => tell.send(answer),
@@ -72,7 +72,7 @@ impl Questions {
             inside.is_closed = true;
             std::mem::take(&mut inside.open)
         };
-        // Wakes who waits, so not under the lock.
+        // Wakes the waiter, so not under the lock.
         drop(open);
     }
 

@@ -8,7 +8,7 @@ use tokio::net::{TcpStream, UnixStream};
 use crate::listener::pause_after;
 use crate::{Listener, UnixListener};
 
-/// Errors are waited out: one of a single connection not at all, one such as `EMFILE` for 1 s. Each of the latter is
+/// Errors do not end it: after one of a single connection it goes on at once, after one such as `EMFILE` in 1 s. Each of the latter is
 /// logged.
 ///
 /// For handlers that take `ConnectInfo<SocketAddr>` the listener is tapped, because axum knows the address of tokio's listener and of

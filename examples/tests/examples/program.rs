@@ -68,7 +68,7 @@ impl Program {
             }
             panic!("it ended, after {:#?} and {}", self.printed, self.stderr());
         };
-        within("the line that was waited for", lines).await
+        within("the expected line", lines).await
     }
 
     /// Reads on until these workers and no others are all STARTED at the same time.

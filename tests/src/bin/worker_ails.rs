@@ -29,7 +29,7 @@ fn main() {
             unanswered.push(stream);
             continue;
         }
-        // Who asks may leave at any time.
+        // Whoever asks may leave at any time.
         let request = BufReader::new(&stream).lines().map_while(Result::ok);
         let _ = request.take_while(|line| !line.is_empty()).count();
         let _ = write!(stream, "HTTP/1.1 {status} As Told\r\nContent-Length: 0\r\n\r\n");

@@ -1,5 +1,5 @@
 //! No vice. Greets each connection on "http" with its slot and pid, then echoes lines; drains before it leaves. Says every
-//! `E2E_PROGRESS_EVERY_MS`, if that is set, that it gets on.
+//! `E2E_PROGRESS_EVERY_MS`, if that is set, that it makes progress.
 
 use std::error::Error;
 use std::io;

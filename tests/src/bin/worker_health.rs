@@ -16,7 +16,7 @@ fn main() {
         if statuses.len() > 1 {
             statuses.pop();
         }
-        // Who asks may leave at any time.
+        // Whoever asks may leave at any time.
         let request = BufReader::new(&stream).lines().map_while(Result::ok);
         let _ = request.take_while(|line| !line.is_empty()).count();
         let _ = write!(stream, "HTTP/1.1 {status} As Told\r\nContent-Length: 0\r\n\r\n");

@@ -13,7 +13,7 @@ fn main() {
     let stdin = std::io::stdin().as_fd().try_clone_to_owned().expect("standard input is open");
     for stream in TcpListener::from(stdin).incoming() {
         let mut stream = stream.expect("a connection can be accepted");
-        // Who asks may leave at any time.
+        // Whoever asks may leave at any time.
         let _ = writeln!(stream, "{slot} {is_same}");
     }
 }

@@ -114,7 +114,7 @@ async fn a_master_that_was_away_reads_the_answers_before_it_calls_a_request_over
     asked.answer(seq, worker_frame::Body::Reply(Reply::default())).await;
     tokio::time::advance(Duration::from_secs(600)).await;
     assert_eq!(worker.reply().await.0, 1);
-    // Who has not answered has the time that was left, and no more.
+    // A worker that has not answered has the time that was left, and no more.
     worker.ask(2, to(&asked, "", "")).await;
     asked.message().await;
     tokio::time::advance(Duration::from_secs(600)).await;

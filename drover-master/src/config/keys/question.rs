@@ -49,7 +49,7 @@ impl<V: Clone + Asks> ValueKind<V> for Asking<V> {
     }
 }
 
-/// Who asks something.
+/// Whoever asks something.
 #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "only a file's reader and writer ask what"))]
 pub(super) trait Asks {
     /// What it asks.

@@ -194,7 +194,7 @@ impl Task {
     }
 
     async fn renew(&self, whom: fleet::Target) -> Result<(), OperateError> {
-        // Who does not wait is told of the refusal.
+        // A client that does not wait still learns of the refusal.
         let _turn = if self.waits { self.turn.acquire().await.ok() } else { None };
         let mut ticket = self.target.master.renew_for(whom, self.by.as_str());
         if self.waits { ticket.await } else { ticket.admitted().await }

@@ -49,7 +49,7 @@ impl Session {
                     .filter(|name| may_mean(name) && name.matches(app, worker.slot, worker.id))
                     .collect();
                 let Some(first) = meant.first() else { continue };
-                // Who names a worker by its number means no other, whoever is in its slot by then.
+                // A worker's number means that worker, whichever one is in its slot by then.
                 let by_id = meant.iter().all(|name| name.worker().is_some());
                 let whom = match first.worker() {
                     Some(id) if by_id => fleet::Target::Worker(id),

@@ -25,7 +25,7 @@ pub enum CompositeAction {
     /// [`Admit`](Self::Admit); answer with
     /// [`AppOperated`](super::CompositeInput::AppOperated).
     OperateApp {
-        /// Who waits for it.
+        /// Whoever waits for it.
         ticket: TicketId,
         /// Which one.
         app: AppIndex,

@@ -9,11 +9,11 @@ pub(super) struct App {
     pub(super) next: Next,
     /// Why it is, or was last, started.
     pub(super) cause: Cause,
-    /// Who waits for it to be started.
+    /// Whoever waits for it to be started.
     pub(super) starts: Vec<TicketId>,
-    /// Who waits for what was passed on to its master while it runs.
+    /// Whoever waits for what was passed on to its master while it runs.
     pub(super) passed: Vec<TicketId>,
-    /// Who waits for its end.
+    /// Whoever waits for its end.
     pub(super) ends: Vec<TicketId>,
     /// Its last start was asked for and failed. As with a held one, the whole lives on, so that it can be asked for again.
     pub(super) is_kept: bool,

@@ -10,7 +10,7 @@ use crate::machine::deadlines;
 use crate::machine::fleet::{FAILED_START, Outcome};
 use crate::machine::gate::Request;
 
-/// Who asks when the shutdown timeout has passed.
+/// Whoever asks when the shutdown timeout has passed.
 const TIMEOUT: &str = "the shutdown timeout";
 
 impl Composite {
@@ -51,7 +51,7 @@ impl Composite {
             self.deadline = None;
         }
         if matches!(how, Request::Hurry | Request::Kill) {
-            // Who is impatient does not wait for the order.
+            // A second request does not wait for the order.
             for at in (0..self.plan.len()).rev() {
                 let app = self.plan.order()[at];
                 if self.apps[app].is_alive() {
@@ -187,7 +187,7 @@ impl Composite {
         }
     }
 
-    /// Who asks for the end when an essential app has ended.
+    /// Whoever asks for the end when an essential app has ended.
     pub(super) fn essential(&self, app: AppIndex) -> Arc<str> {
         format!("the end of {}, which is essential", self.plan.name(app)).into()
     }

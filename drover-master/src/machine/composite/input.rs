@@ -21,7 +21,7 @@ pub enum CompositeInput {
     AppEnded(AppIndex, Outcome),
     /// The master of an app has answered what was [passed on](super::CompositeAction::OperateApp) to it.
     AppOperated {
-        /// Who waits for it.
+        /// Whoever waits for it.
         ticket: TicketId,
         /// Which one.
         app: AppIndex,
@@ -37,7 +37,7 @@ pub enum CompositeInput {
     },
     /// Somebody wants something done to one app.
     OperationRequested {
-        /// Who waits for the verdict.
+        /// Whoever waits for the verdict.
         ticket: TicketId,
         /// Which one.
         app: AppIndex,

@@ -87,9 +87,9 @@ pub struct Composite {
     deadline: Option<Instant>,
     /// The recent failures that the strategy has answered: at most one more than its intensity.
     failures: VecDeque<Instant>,
-    /// Who asks the apps to end that are recycled.
+    /// Whoever asks the apps to end that are recycled.
     recycled_by: Arc<str>,
-    /// Who asks the apps to end that are to go.
+    /// Whoever asks the apps to end that are to go.
     removed_by: Arc<str>,
     actions: Vec<CompositeAction>,
 }

@@ -99,7 +99,7 @@ impl Composite {
         self.interrupt_dependents(app, &interrupted);
     }
 
-    /// Who waits for the start of an app that needs this one would wait for ever.
+    /// Whoever waits for the start of an app that needs this one would wait for ever.
     fn interrupt_dependents(&mut self, app: AppIndex, interrupted: &AppVerdict) {
         for other in self.plan.dependents(app).to_vec() {
             if !self.apps[other].is_coming() || !self.needs(other).contains(&app) {

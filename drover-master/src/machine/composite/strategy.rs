@@ -7,7 +7,7 @@ use super::{AppIndex, AppState, Cause, Composite, End, Fate, Next};
 use crate::config::Strategy;
 use crate::machine::gate::Request;
 
-/// Who asks for the end when the strategy has been used too often.
+/// Whoever asks for the end when the strategy has been used too often.
 const LIMIT: &str = "the limit of the strategy";
 
 impl Composite {

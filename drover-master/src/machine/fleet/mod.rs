@@ -187,7 +187,7 @@ struct Counts {
     /// Workers that were, and fail their readiness for now.
     unready: usize,
     /// Workers that take no work by request, and are alive.
-    resting: usize,
+    suspended: usize,
     /// Slots whose worker ended with a success that the policy leaves at that.
     completed: usize,
     /// Slots that are not tried any more.

@@ -63,7 +63,7 @@ impl Fleet {
                 self.worker_ended(now, id);
             }
             Phase::Stopped if before != after && self.tenure(id, slot) == Tenure::Occupant => {
-                self.slot_rested(slot);
+                self.slot_suspended(slot);
                 self.check_started();
             }
             Phase::Started if before != after => match self.tenure(id, slot) {
@@ -153,7 +153,7 @@ impl Fleet {
                 Phase::Starting => &mut self.counts.starting,
                 Phase::Started if is_ready => &mut self.counts.ready,
                 Phase::Started => &mut self.counts.unready,
-                Phase::Stopped => &mut self.counts.resting,
+                Phase::Stopped => &mut self.counts.suspended,
                 _ => continue,
             };
             if entered {

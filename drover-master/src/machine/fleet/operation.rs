@@ -48,7 +48,7 @@ pub(super) struct Operation {
     pub(super) waits_for: BTreeSet<SlotIndex>,
 }
 
-/// What is to become of the slots that are waited for.
+/// What is to become of the slots that an operation waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SlotsGoal {
     /// What was asked of each of them.
@@ -212,7 +212,7 @@ impl Fleet {
     fn occupancy(&self, slot: SlotIndex) -> Occupancy {
         let slot = &self.slots[slot.0 as usize];
         if slot.suspended {
-            return self.rest_of(slot);
+            return self.suspension_of(slot);
         }
         match (slot.state, slot.after_exit) {
             (

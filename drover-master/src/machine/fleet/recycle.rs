@@ -29,7 +29,7 @@ use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::Worker;
 
-/// Who asks a worker to leave that has served enough, or its replacement that was called off.
+/// Whoever asks a worker to leave that has served enough, or its replacement that was called off.
 const BY: &str = "recycling";
 
 /// The least pause after a replacement that failed, whatever the restart policy says: nothing is broken that would have to be
@@ -43,7 +43,7 @@ const TOO_SOON: Duration = Duration::from_secs(60);
 /// The longest pause between two replacements that are in vain.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
-/// Who is to be replaced, and when that is looked at again.
+/// Which worker to replace, and when to look again.
 #[derive(Debug, Default)]
 pub(super) struct Recycling {
     /// What chance gave each worker that was ready, -1 to 1: where in the jitter its limits lie.

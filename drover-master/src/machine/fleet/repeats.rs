@@ -84,11 +84,7 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-    fn origin() -> Instant {
-        Instant::now()
-    }
+    use crate::machine::testing::origin;
 
     #[test]
     fn what_a_worker_repeats_is_told_the_first_times_and_then_counted() {

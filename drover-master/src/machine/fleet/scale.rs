@@ -28,7 +28,7 @@ use crate::machine::ids::{SlotIndex, TicketId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::{Worker, WorkerInput};
 
-/// Who asks the other newcomers to leave when one has failed.
+/// Whoever asks the other newcomers to leave when one has failed.
 const FAILED_NEWCOMER: &str = "a newcomer that failed";
 
 /// Of how many slots that the app has lost the past is kept. More than anybody looks at; some 10 KiB each at most.
@@ -149,7 +149,7 @@ impl Fleet {
         newcomers
     }
 
-    /// Who is missed least: what does not run, then what is not ready, then of an older generation, then the least busy, then
+    /// The least useful workers first: what does not run, then what is not ready, then of an older generation, then the least busy, then
     /// the youngest.
     fn victims(&self, count: usize) -> Vec<SlotIndex> {
         let mut members: Vec<&Slot> = self.slots.iter().filter(|slot| slot.is_member()).collect();

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! One after the other, so that a configuration with a mistake costs one worker and not the app. One that is in creation, or
-//! comes later, reads the new configuration anyway; one that is starting may have read the old one already, and is waited for.
+//! comes later, reads the new configuration anyway; one that is starting may have read the old one already, so the reload waits for it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,7 +25,7 @@ use crate::machine::worker::WorkerInput;
 #[derive(Debug)]
 pub(super) struct SelfReload {
     tickets: Vec<TicketId>,
-    /// Who has still to be told.
+    /// The workers that still have to get the signal.
     pending: VecDeque<(SlotIndex, WorkerId)>,
     told: Option<(SlotIndex, WorkerId)>,
 }

@@ -99,11 +99,11 @@ impl Fleet {
         // One that is unready now was ready: the start does not wait for it, which might be for ever.
         let settled = self.ready()
             + self.unready()
-            + self.counts.resting
+            + self.counts.suspended
             + self.counts.completed
             + self.counts.given_up
             + self.counts.held;
-        let in_vain = self.ready() + self.unready() + self.counts.resting == 0 && self.counts.given_up > 0;
+        let in_vain = self.ready() + self.unready() + self.counts.suspended == 0 && self.counts.given_up > 0;
         if self.doing == Doing::Starting && settled >= self.members && !in_vain {
             self.doing = Doing::Started;
             self.publish_app(EventKind::AppStarted);

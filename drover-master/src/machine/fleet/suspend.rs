@@ -29,7 +29,7 @@ impl Fleet {
     }
 
     /// How far the suspension of a slot has come.
-    pub(super) fn rest_of(&self, slot: &Slot) -> Occupancy {
+    pub(super) fn suspension_of(&self, slot: &Slot) -> Occupancy {
         let worker = match slot.state {
             SlotState::Occupied(id) => self.workers.get(&id),
             SlotState::Held => return Occupancy::Suspended,
@@ -38,7 +38,7 @@ impl Fleet {
         match slot.after_exit {
             Some(AfterExit::Hold | AfterExit::Retire) => Occupancy::Leaving,
             Some(AfterExit::Refill | AfterExit::MakeRoom) => Occupancy::Restarting,
-            None if worker.is_some_and(Worker::is_resting) => Occupancy::Suspended,
+            None if worker.is_some_and(Worker::is_suspended) => Occupancy::Suspended,
             None => Occupancy::Suspending,
         }
     }
@@ -91,7 +91,7 @@ impl Fleet {
     }
 
     /// A worker has drained and stays.
-    pub(super) fn slot_rested(&mut self, slot: SlotIndex) {
+    pub(super) fn slot_suspended(&mut self, slot: SlotIndex) {
         self.slot_done(slot, |wanted| *wanted == SlotsGoal::Slots(SlotRequest::Suspend));
     }
 }

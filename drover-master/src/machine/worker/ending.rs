@@ -193,7 +193,7 @@ impl Worker {
         self.spawn_failed(now, SpawnStep::Prepare, libc::ETIMEDOUT, Some(sentence.into()));
     }
 
-    /// Who is in a hurry does not wait long for a process that may never be there.
+    /// A hurried stop does not wait long for a process that may never exist.
     fn hurry_creation(&mut self, now: Instant) {
         let soon = after(now, CREATION_WHEN_HURRIED);
         let at = self.deadline().map_or(soon, |at| at.min(soon));

@@ -20,7 +20,7 @@
 //!                                                        ShuttingDown(Terminated)
 //! ```
 //!
-//! Liveness is wanted of a worker that is started, readiness from the check before it on. Whoever drains, rests or leaves is
+//! Liveness is wanted of a worker that is started, readiness from the check before it on. Whoever drains, is suspended or leaves is
 //! not judged: those have deadlines of their own. Every answer comes within the time of one try, and none is asked before the
 //! one before it is answered. A master that was away meanwhile does not know how long an answer took, so its failure counts
 //! for nothing.
@@ -33,7 +33,7 @@ use crate::config::{HealthCheck, Kind, Protocol};
 use crate::machine::deadlines::after;
 use crate::machine::exit::KillCause;
 
-/// The pause between two tries of a worker that is about to be ready, if its interval is longer: it is waited for.
+/// The pause between two tries of a worker that is about to be ready, if its interval is longer: somebody waits for it.
 const WHILE_STARTING: Duration = Duration::from_secs(1);
 
 /// How much an interval may be longer or shorter, so that workers that were started together are not asked together for ever.

@@ -105,7 +105,7 @@ impl Worker {
             && !self.is_dead
     }
 
-    /// Whether its process has ended, and only the evidence is waited for.
+    /// Whether its process has ended, and only the evidence is missing.
     pub const fn is_dead(&self) -> bool {
         self.is_dead
     }

@@ -37,9 +37,9 @@ mod look;
 mod notified;
 mod reloading;
 mod remains;
-mod resting;
 mod starting;
 mod state;
+mod suspending;
 #[cfg(test)]
 mod tests;
 mod watchdog;
@@ -53,8 +53,8 @@ pub use health::Question;
 pub use input::{Notice, WorkerInput, WorkerReport};
 use notified::Evidence;
 use reloading::Reloading;
-use resting::Wish;
 pub use state::{DeadlineKind, LinkState, Rung, WorkerState};
+use suspending::Wish;
 use watchdog::Watchdog;
 
 use super::deadlines::after;
@@ -99,7 +99,7 @@ pub struct Worker {
     /// How far the deadline may be extended.
     extendable_until: Instant,
     intent: Intent,
-    /// Who wants it to leave.
+    /// Whoever wants it to leave.
     asked_by: Option<Arc<str>>,
     wish: Wish,
     /// It said that it can take work again after it has drained.
@@ -298,7 +298,7 @@ impl Worker {
             }
             (WorkerReport::Stopped, WorkerState::Stopping) => {
                 if self.asked_by.is_none() {
-                    return self.rest(now, out);
+                    return self.suspended(now, out);
                 }
                 self.enter(WorkerState::Stopped, out);
                 self.ask_to_leave(now, out);

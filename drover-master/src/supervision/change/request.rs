@@ -25,6 +25,6 @@ pub(crate) struct Take {
 pub(super) enum TakeHow {
     /// Its master has it already.
     Record,
-    /// By another master, in place of the one that rests.
+    /// By another master, in place of the one that is held.
     Replace,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Description;
 
-/// Who reads what is to be run, again.
+/// Whoever reads what is to be run, again.
 pub trait Reread: fmt::Debug + Send + Sync {
     /// Reads a file, or the one that it was read from first. It may wait for the disk: it has a thread of its own.
     ///

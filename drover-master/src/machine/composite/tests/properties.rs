@@ -217,7 +217,7 @@ proptest! {
         stage.feed(CompositeInput::StartRequested);
         for _ in 0..stage.masters.len() {
             stage.settle();
-            // What is waited for till its end comes to it.
+            // What the composite waits for ends at last.
             let waited_for: Vec<AppIndex> = (0..stage.masters.len())
                 .filter(|app| stage.specs.iter().flat_map(|spec| &spec.depends_on).any(|dependency| {
                     dependency.condition == Condition::Completed && dependency.app == stage.specs[*app].name

@@ -58,7 +58,7 @@ impl PartialEq for Release {
 /// Replacements under way.
 #[derive(Debug)]
 pub(super) struct Rollout {
-    /// Who waits for the verdict.
+    /// Whoever waits for the verdict.
     pub(super) tickets: Vec<TicketId>,
     pub(super) by: Arc<str>,
     pub(super) policy: UpdatePolicy,

@@ -9,6 +9,7 @@ use super::super::*;
 use super::witness::Witness;
 use crate::config::{AppSpec, Backoff, Command, Protocol};
 use crate::machine::exit::{Exit, ExitStatus, SpawnStep, Usage};
+use crate::machine::testing::origin;
 use crate::machine::worker::{Identity, Notice, Question, WorkerAction, WorkerReport};
 
 /// How a process behaves.
@@ -63,11 +64,6 @@ pub(super) struct Stage {
     late: u64,
     /// How often a process was looked at.
     looks: u64,
-}
-
-#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-fn origin() -> Instant {
-    Instant::now()
 }
 
 /// A description without chance: pauses of 1, 2, 4 … 30 s, no heartbeat, `parallel` = 2, and everything else at its default.

@@ -14,7 +14,7 @@ fn a_suspended_worker_drains_lives_on_and_comes_back_by_the_same_process() {
         stage.settle();
         assert_eq!((stage.verdict(suspend), stage.slot(1).phase), (Some(Verdict::Done), Phase::Stopped));
         assert_eq!((stage.fleet.status().ready, stage.fleet.status().desired), (1, 2));
-        assert_eq!(stage.fleet.next_deadline(), None, "it may rest for as long as somebody wishes");
+        assert_eq!(stage.fleet.next_deadline(), None, "it may be suspended for as long as somebody wishes");
         let resume = stage.operate_on(SlotRequest::Resume, 1);
         stage.settle();
         assert_eq!((stage.verdict(resume), stage.slot(1).phase), (Some(Verdict::Done), Phase::Started));
@@ -49,7 +49,7 @@ fn a_worker_that_ends_while_it_is_suspended_is_replaced_only_when_it_is_resumed(
 }
 
 #[test]
-fn a_worker_that_does_not_drain_in_time_is_ended_and_its_slot_rests() {
+fn a_worker_that_does_not_drain_in_time_is_ended_and_its_slot_stays_suspended() {
     let mut stage = Stage::protocol(1).script(0, [Manner::Deaf]).begun();
     let suspend = stage.operate_on(SlotRequest::Suspend, 0);
     stage.pass(secs(60));

@@ -162,7 +162,7 @@ impl Witness {
         }
         for worker in fleet.workers() {
             let stays = matches!(worker.state(), WorkerState::Initialized { .. } | WorkerState::Started);
-            let must_move = !stays && !worker.is_resting();
+            let must_move = !stays && !worker.is_suspended();
             let stuck = self.unkillable.contains(&worker.identity().id);
             // The dead wait for nothing but their exit, which always comes.
             let stuck = stuck || worker.is_dead();

@@ -6,6 +6,7 @@ use super::super::*;
 use crate::config::{Command, HealthCheck, HealthPolicy, Kind, ProbeKind, ReloadSignal};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, Usage};
 use crate::machine::phase::Phase;
+use crate::machine::testing::origin;
 
 const LIVENESS: Question = Question::Liveness;
 const READINESS: Question = Question::Readiness;
@@ -69,11 +70,6 @@ impl Asked {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-fn origin() -> Instant {
-    Instant::now()
-}
-
 fn check(failures: u32, successes: u32) -> HealthCheck {
     let number = |count| NonZeroU32::new(count).unwrap();
     let check = HealthCheck::new(ProbeKind::Tcp { addr: "127.0.0.1:1".into() });
@@ -123,7 +119,10 @@ fn a_worker_is_ready_only_after_its_readiness_has_passed_so_often_in_a_row() {
     for fault in [Some("no"), None, Some("no"), None] {
         let pause = asked.tried(fault);
         assert_eq!((asked.worker.phase(), asked.worker.is_ready()), (Phase::Starting, false), "{fault:?}");
-        assert!(pause <= Duration::from_millis(1100), "who is waited for is asked more often: {pause:?}");
+        assert!(
+            pause <= Duration::from_millis(1100),
+            "while somebody waits, tries come more often: {pause:?}"
+        );
     }
     asked.tried(None);
     assert!(asked.worker.is_ready());

@@ -8,11 +8,7 @@ use crate::config::{
 };
 use crate::machine::exit::{ExitReason, ExitStatus, Usage};
 use crate::machine::phase::Phase;
-
-#[expect(clippy::disallowed_methods, reason = "any instant will do as the origin of a simulated clock")]
-fn origin() -> Instant {
-    Instant::now()
-}
+use crate::machine::testing::origin;
 
 /// A worker and its clock.
 pub(super) struct Life {
@@ -191,22 +187,22 @@ pub(super) fn queued() -> Life {
     life.feed([shutdown()])
 }
 
-/// A worker that drains in order to rest.
+/// A worker that drains in order to be suspended.
 pub(super) fn suspending() -> Life {
     started().feed([WorkerInput::SuspendAsked])
 }
 
-/// A worker that rests.
-pub(super) fn resting() -> Life {
+/// A worker that is suspended.
+pub(super) fn suspended() -> Life {
     suspending().feed([said(WorkerReport::Stopped)])
 }
 
 /// A worker that was told to take work again.
 pub(super) fn resuming() -> Life {
-    resting().feed([WorkerInput::ResumeAsked])
+    suspended().feed([WorkerInput::ResumeAsked])
 }
 
-/// A plain worker that rests by a signal.
+/// A plain worker that is suspended by a signal.
 pub(super) fn halted() -> Life {
     let mut life = Life::new(Protocol::None);
     let spec = Arc::get_mut(&mut life.worker.spec).unwrap();
@@ -254,7 +250,7 @@ pub(super) fn lives() -> Vec<(&'static str, Life)> {
         ("lingering", lingering()),
         ("lingering, queued", queued()),
         ("suspending", suspending()),
-        ("resting", resting()),
+        ("suspended", suspended()),
         ("resuming", resuming()),
         ("halted", halted()),
         ("notify, starting", notifying()),

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What was wished last holds: a worker that is still draining when it is resumed goes on as soon as it has drained, one that is
-//! suspended before it is ready rests as soon as it is. A request to leave beats both.
+//! suspended before it is ready is so as soon as it is ready. A request to leave beats both.
 
 use std::time::Instant;
 
@@ -21,12 +21,12 @@ use crate::machine::deadlines::after;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
     Serve,
-    Rest,
+    Suspend,
 }
 
 impl Worker {
     pub(super) fn suspend_asked(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        self.wish = Wish::Rest;
+        self.wish = Wish::Suspend;
         if self.state == WorkerState::Started && self.asked_by.is_none() {
             self.suspend(now, out);
         }
@@ -42,7 +42,7 @@ impl Worker {
         }
     }
 
-    /// It is ready, and is wished to rest.
+    /// It is ready, and somebody wants it suspended.
     pub(super) fn suspend(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         match (&self.spec.suspend, self.spec.protocol) {
             (Some(signals), Protocol::None | Protocol::Notify) => {
@@ -57,7 +57,7 @@ impl Worker {
     }
 
     /// It has drained, and nobody wants it to leave.
-    pub(super) fn rest(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+    pub(super) fn suspended(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.enter(WorkerState::Stopped, out);
         self.deadline = None;
         if self.wish == Wish::Serve {
@@ -89,7 +89,7 @@ impl Worker {
         self.deadline = None;
         self.arm_heartbeat(now);
         self.arm_watchdog(now);
-        if self.wish == Wish::Rest && self.asked_by.is_none() {
+        if self.wish == Wish::Suspend && self.asked_by.is_none() {
             self.suspend(now, out);
         }
     }
@@ -100,7 +100,7 @@ impl Worker {
     }
 
     /// Whether it has drained, and stays.
-    pub fn is_resting(&self) -> bool {
-        self.state == WorkerState::Stopped && self.wish == Wish::Rest && self.asked_by.is_none()
+    pub fn is_suspended(&self) -> bool {
+        self.state == WorkerState::Stopped && self.wish == Wish::Suspend && self.asked_by.is_none()
     }
 }
