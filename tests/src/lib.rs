@@ -7,6 +7,12 @@
 //! - [`floor`]: processes without a master, for the benchmarks to measure against.
 //! - `e2e/`: the tests, a file a behaviour; `benches/`: what things cost.
 
+#![expect(
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    reason = "a test ends where what it needs is not there"
+)]
+
 pub mod accepts;
 pub mod floor;
 pub mod harness;

@@ -197,6 +197,10 @@ impl Master {
     /// Waits until the app has ended, whoever ended it, and tells how. Resolves at once if it has ended and was not started
     /// again; waits for the first end if it was never started.
     ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] if the runtime of the master's task is gone.
+    ///
     /// # Cancel safety
     ///
     /// A dropped future changes nothing.

@@ -140,6 +140,10 @@ impl Master {
     /// # Errors
     ///
     /// [`Unavailable`] if the master's task can't be asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future changes nothing.
     pub async fn history(&self, slot: SlotIndex) -> Result<Vec<Arc<Exit>>, Unavailable> {
         let (answer, history) = oneshot::channel();
         self.requests.try_send(DriverRequest::History { slot, answer }).map_err(|error| match error {

@@ -158,11 +158,19 @@ impl SupervisorHandle {
     }
 
     /// Ends everything gracefully. [`Supervisor::run`](crate::supervisor::Supervisor::run) tells when it is done.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has asked for it, or has not.
     pub async fn shutdown(&self) {
         self.end(gate::Request::Shutdown, "shutdown()").await;
     }
 
     /// Ends everything by SIGKILL.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`shutdown`](Self::shutdown).
     pub async fn kill(&self) {
         self.end(gate::Request::Kill, "kill()").await;
     }

@@ -22,7 +22,11 @@ impl MessageBus {
     ///
     /// # Errors
     ///
-    /// As [`MessageBusBuilder::connect`], as are its panics and its cancel safety.
+    /// As [`MessageBusBuilder::connect`], as are its panics.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
     pub async fn connect() -> Result<Self, ConnectError> {
         Self::builder().connect().await
     }

@@ -85,7 +85,11 @@ impl MessageBus {
     ///
     /// # Errors
     ///
-    /// As [`subscribe`](Self::subscribe), as is its cancel safety.
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
     pub async fn unsubscribe(&self, topic: impl AsRef<str>) -> Result<(), SubscribeError> {
         let topic = topic.as_ref();
         let body = worker_frame::Body::Unsubscribe(Unsubscribe { topic: topic.to_owned() });

@@ -125,6 +125,10 @@ impl ControlClient {
     /// # Errors
     ///
     /// That the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As if its [`Answers`] had been dropped.
     pub async fn events(&mut self, since: u64, follow: bool) -> Result<Answers<'_, Follow>, ClientError> {
         let request = EventsRequest { since_seq: since, follow };
         self.ask(control_request::Body::Events(request), |body| match body {
@@ -140,6 +144,10 @@ impl ControlClient {
     /// # Errors
     ///
     /// That the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`events`](Self::events).
     pub async fn logs(&mut self, request: LogsRequest) -> Result<Answers<'_, LogFollow>, ClientError> {
         self.ask(control_request::Body::Logs(request), |body| match body {
             control_response::Body::Log(line) => Some(LogFollow::Line(line)),
