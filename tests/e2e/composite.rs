@@ -249,7 +249,7 @@ async fn apps_that_wait_for_each_other_are_refused_before_anything_runs() {
         ),
         (
             Supervisor::builder().app(app("a", "b")),
-            format!("app `{a}` depends on `{b}`, which is none of the apps: {a}"),
+            format!("app `{a}` depends on `{b}`, which is not one of the apps: {a}"),
         ),
         (Supervisor::builder().app(app("a", "a")), format!("app `{a}` depends on itself")),
         (

@@ -53,7 +53,7 @@ async fn a_stdin_that_is_none_of_the_apps_sockets_is_refused() {
     let builder = workers(program!("worker_of_stdin"), http()).stdin(Stdin::Socket("admin".into()));
     let error = builder.build().unwrap_err().to_string();
     assert!(
-        error.ends_with("stdin names the socket `admin`, which is none of the app's listeners"),
+        error.ends_with("stdin names the socket `admin`, which is not one of the app's listeners"),
         "{error}"
     );
 }

@@ -63,8 +63,10 @@ impl AppSpec {
         if let Some(name) = self.stdin.socket()
             && !self.listeners.iter().any(|listener| listener.name == name)
         {
-            return self
-                .refuse("stdin", format!("names the socket `{name}`, which is none of the app's listeners"));
+            return self.refuse(
+                "stdin",
+                format!("names the socket `{name}`, which is not one of the app's listeners"),
+            );
         }
         let lowest = lowest_notify_fd(self.listeners.len());
         if let Some(number) = self.notify_fd.filter(|number| *number < lowest) {
@@ -139,6 +141,8 @@ mod tests {
         told.strip_prefix("app `web`: ").unwrap_or(&told).to_owned()
     }
 
+    type Misuse = fn(&mut AppSpec);
+
     const TCP: fn(&str) -> HealthCheck = |addr| HealthCheck::new(ProbeKind::Tcp { addr: addr.to_owned() });
     const HANG_UP: fn(bool) -> Option<ReloadSignal> =
         |waits| Some(ReloadSignal { signal: libc::SIGHUP, waits });
@@ -168,7 +172,7 @@ mod tests {
         for (limits, expected) in limits {
             assert_eq!(told(|app| app.command.limits = limits), format!("limits.{expected}"));
         }
-        let rows: &[(fn(&mut AppSpec), &str)] = &[
+        let rows: &[(Misuse, &str)] = &[
             (|app| app.command.program.clear(), "command is empty"),
             (|app| app.workers = 0, "workers is 0, but must be 1 to 100000"),
             (
@@ -227,7 +231,7 @@ mod tests {
             ),
             (
                 |app| app.stdin = Stdin::Socket("admin".into()),
-                "stdin names the socket `admin`, which is none of the app's listeners",
+                "stdin names the socket `admin`, which is not one of the app's listeners",
             ),
         ];
         for (change, expected) in rows {
@@ -249,7 +253,7 @@ mod tests {
 
     #[test]
     fn what_has_no_meaning_beside_other_values_is_refused_with_the_reason() {
-        let rows: &[(fn(&mut AppSpec), &str)] = &[
+        let rows: &[(Misuse, &str)] = &[
             (|app| app.notify_fd = Some(2), "notify_fd is 2, but must be 3 to 255"),
             (|app| app.notify_fd = Some(3), "notify_fd is 3, but must be 4 to 255: the standard streams"),
             (

@@ -61,7 +61,7 @@ pub enum ConfigError {
         fault: String,
     },
     /// Neither nothing, nor open, nor a socket.
-    #[error("`{text}` is no standard input: write `null`, `open` or `socket:NAME`")]
+    #[error("`{text}` is not a standard input: write `null`, `open` or `socket:NAME`")]
     Stdin {
         /// What was given.
         text: String,
@@ -89,7 +89,7 @@ pub enum ConfigError {
         name: String,
     },
     /// A URL that a probe can't ask at.
-    #[error("`{text}` is no URL for a probe: {reason}")]
+    #[error("`{text}` is not a URL for a probe: {reason}")]
     ProbeUrl {
         /// The text as given.
         text: String,
@@ -119,7 +119,7 @@ pub enum ConfigError {
         dependency: String,
     },
     /// A dependency that is not an app of the supervisor.
-    #[error("app `{app}` depends on `{dependency}`, which is none of the apps: {known}")]
+    #[error("app `{app}` depends on `{dependency}`, which is not one of the apps: {known}")]
     UnknownDependency {
         /// The app.
         app: String,

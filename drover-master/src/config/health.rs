@@ -82,7 +82,7 @@ mod tests {
         let liveness = |check| HealthPolicy { liveness: Some(check), readiness: None };
         let two = NonZeroU32::new(2).unwrap();
         for (policy, fault) in [
-            (liveness(tcp("a:{x}")), "`{x}` is no placeholder"),
+            (liveness(tcp("a:{x}")), "`{x}` is not a placeholder"),
             (liveness(tcp("a:{65530+slot}")), "`a:65537`"),
             (HealthPolicy { readiness: Some(tcp("a:0")), liveness: None }, "port"),
         ] {

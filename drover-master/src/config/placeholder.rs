@@ -7,7 +7,7 @@ use std::borrow::Cow;
 #[non_exhaustive]
 pub enum PlaceholderError {
     /// In braces stands something else.
-    #[error("`{{{name}}}` is no placeholder; there are `{{slot}}`, `{{NUMBER+slot}}` and `{{pid}}`")]
+    #[error("`{{{name}}}` is not a placeholder; there are `{{slot}}`, `{{NUMBER+slot}}` and `{{pid}}`")]
     Unknown {
         /// What stands there.
         name: String,

@@ -105,12 +105,10 @@ impl Probe {
                 }
             },
             ProbeKind::Http { host: Some(host), .. } if !is_field(host) => {
-                fault(format!("its host `{}` can't stand in a request", host.escape_debug()))
+                fault(format!("its host `{}` can't be part of a request", host.escape_debug()))
             }
             ProbeKind::Http { status, .. } => match status.iter().find(|code| !STATUS.contains(code)) {
-                Some(code) => {
-                    fault(format!("its status {code} is none that ends an answer, which are 200 to 599"))
-                }
+                Some(code) => fault(format!("its status {code} can't end an answer: only 200 to 599 do")),
                 None => Ok(()),
             },
             ProbeKind::Exec { program, .. } if program.is_empty() => fault("its command is empty".to_owned()),
@@ -216,7 +214,9 @@ impl HttpUrl {
                 None => (rest, "/"),
             };
             if socket.is_empty() || socket.contains('\0') {
-                return Err(invalid("the socket's path is empty or no path; write unix:SOCKET:/PATH"));
+                return Err(invalid(
+                    "the socket's path is empty or has a NUL in it; write unix:SOCKET:/PATH",
+                ));
             }
             (HttpAt::Unix(PathBuf::from(socket)), path)
         } else if let Some(rest) = text.strip_prefix("http://") {
@@ -250,7 +250,7 @@ fn tcp(host: &str) -> Result<HttpAt, &'static str> {
     let name = port.map_or(host, |(name, _)| name);
     let is_bracketed = name.starts_with('[') && name.ends_with(']');
     if !is_field(name) || (name.contains(':') && !is_bracketed) {
-        return Err("the host is neither a name nor an address; an IPv6 address stands in brackets");
+        return Err("the host is neither a name nor an address; write an IPv6 address in brackets");
     }
     let addr = match port {
         Some((_, port)) if port.parse().is_ok_and(|port: u16| port != 0) => host.to_owned(),
@@ -313,7 +313,7 @@ mod tests {
             ("http://a/b\r\nX: 1", "blanks"),
             ("http://a/#b", "`#`"),
             ("unix::/health", "empty"),
-            ("http://a:{port}/", "`{port}` is no placeholder"),
+            ("http://a:{port}/", "`{port}` is not a placeholder"),
         ] {
             let error = text.parse::<HttpUrl>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");

@@ -85,7 +85,7 @@ impl SizeError {
                 "use a whole number and one of the units B, KiB, MiB, GiB and TiB; kB, MB, GB and TB count by 1000"
                     .to_owned()
             }
-            Self::TooLarge => "write `\"unlimited\"` if that is what is meant".to_owned(),
+            Self::TooLarge => "write `\"unlimited\"` for no limit".to_owned(),
         }
     }
 }

@@ -71,7 +71,7 @@ mod tests {
             let error = text.parse::<Stdin>().unwrap_err().to_string();
             assert_eq!(
                 error,
-                format!("`{text}` is no standard input: write `null`, `open` or `socket:NAME`")
+                format!("`{text}` is not a standard input: write `null`, `open` or `socket:NAME`")
             );
         }
     }

@@ -66,7 +66,7 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
                 .add(
                     at,
                     format!(
-                        "`{}` is for a shell, and none is involved: it is passed on as it is",
+                        "`{}` is for a shell, but no shell is involved: the program gets it as it is",
                         shown(&piece)
                     ),
                 )
@@ -114,7 +114,10 @@ fn obstacle(app: &AppSpec, directory: Option<&Path>) -> Option<(&'static str, St
     let inside: Vec<PathBuf> = places.iter().map(|place| cwd.join(place)).collect();
     if let Some(file) = inside.iter().find(|file| is_program(file)) {
         let why = || {
-            format!("`{}` has Windows line ends, which belong to the name of its interpreter", file.display())
+            format!(
+                "`{}` has Windows line ends, which become part of the name of its interpreter",
+                file.display()
+            )
         };
         return has_windows_line_ends(file).then(|| ("command", why()));
     }
@@ -169,7 +172,7 @@ impl<'a> InVain<'a> {
 }
 
 fn too_long(app: &AppSpec) -> Option<InVain<'_>> {
-    let bare = || crate::Command::new(&app.command.program).args(&app.command.args);
+    let bare = || crate::config::Command::new(&app.command.program).args(&app.command.args);
     if let Some(why) = passed_in_vain(&bare()) {
         return Some(InVain { why, variable: None });
     }
@@ -186,7 +189,7 @@ fn for_a_shell(text: &str, piece: &str) -> String {
     }
     let short = if text.chars().count() <= 60 { shown(text) } else { "…".to_owned() };
     format!(
-        "for a shell write `[\"sh\", \"-c\", {}]`; to pass it on as it is, put it in quotes",
+        "for a shell write `[\"sh\", \"-c\", {}]`; to give it to the program as it is, put it in quotes",
         toml_edit::Value::from(short)
     )
 }
@@ -257,7 +260,8 @@ mod tests {
         let told = told(&format!("[app.a]\ncommand = '{}'", script.display()));
         assert!(
             told.len() == 1
-                && told[0].ends_with("has Windows line ends, which belong to the name of its interpreter")
+                && told[0]
+                    .ends_with("has Windows line ends, which become part of the name of its interpreter")
         );
     }
 
@@ -305,8 +309,8 @@ mod tests {
             ),
             (
                 "[app.a]\ncommand = 'sh a | tee b'",
-                "3: `|` is for a shell, and none is involved: it is passed on as it is; for a shell write `[\"sh\", \"-c\", \"sh a | tee b\"]`; \
-                 to pass it on as it is, put it in quotes",
+                "3: `|` is for a shell, but no shell is involved: the program gets it as it is; for a shell write `[\"sh\", \"-c\", \"sh a | tee b\"]`; \
+                 to give it to the program as it is, put it in quotes",
             ),
             (
                 "[app.a]\ncommand = 'sh'\nlimits = { nofile = 9000000000000000000, required = true }",

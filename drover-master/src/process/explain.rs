@@ -55,7 +55,7 @@ pub(crate) fn explain(
         (SpawnStep::Exec, libc::ENOENT, None) => format!("the command `{program}` was not found in PATH"),
         (SpawnStep::Exec, libc::ENOENT, Some(file)) => match interpreter(file) {
             Some(interpreter) if interpreter.ends_with('\r') => format!(
-                "the command `{program}` has Windows line ends, which belong to the name of its interpreter, `{}`; write it \
+                "the command `{program}` has Windows line ends, which become part of the name of its interpreter, `{}`; write it \
                  with Unix ones: sed -i 's/\\r$//' {}",
                 interpreter.escape_debug(),
                 file.display()
@@ -177,7 +177,9 @@ mod tests {
         std::fs::write(&script, "#! /bin/sh\r\necho\r\n").unwrap();
         let text = explain(&Command::new(&script), SpawnStep::Exec, libc::ENOENT, Some(&script), None);
         assert!(
-            text.contains(r"has Windows line ends, which belong to the name of its interpreter, `/bin/sh\r`"),
+            text.contains(
+                r"has Windows line ends, which become part of the name of its interpreter, `/bin/sh\r`"
+            ),
             "{text}"
         );
         assert!(text.ends_with(&format!(r"sed -i 's/\r$//' {}", script.display())), "{text}");

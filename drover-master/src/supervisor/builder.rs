@@ -59,7 +59,7 @@ pub enum SupervisorError {
     /// An app's description is invalid: the caller's fault.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The control socket can't be had.
+    /// The control socket can't be served.
     #[error(transparent)]
     Control(#[from] ControlError),
 }
@@ -96,7 +96,7 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Who is told of each reload that SIGHUP asks for ([`Signals::reload_on_hangup`]). Default: nobody.
+    /// Who hears of each reload that SIGHUP asks for ([`Signals::reload_on_hangup`]). Default: nobody.
     #[must_use]
     pub fn reload_witness(mut self, witness: impl ReloadWitness + 'static) -> Self {
         self.witness = Some(Arc::new(witness));
@@ -250,7 +250,7 @@ impl Supervisor {
     }
 
     /// Starts every app and runs until nothing is left: everything completed, failed for good, or was asked to end. An app
-    /// that was [stopped](SupervisorHandle::stop_app) individually is held, and keeps it alive.
+    /// that was [stopped](SupervisorHandle::stop_app) on its own is held, and keeps it alive.
     ///
     /// # Errors
     ///

@@ -38,9 +38,11 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
+type Edit = fn(&mut AppSpec);
+
 #[test]
 fn a_key_may_change_in_several_ways() {
-    let rows: &[(fn(&mut AppSpec), &str)] = &[
+    let rows: &[(Edit, &str)] = &[
         (|app| app.command.args.clear(), "reload app.web.command: web -v → web"),
         (|app| app.listeners.clear(), "reload app.web.sockets: http → -"),
         (

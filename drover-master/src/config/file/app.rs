@@ -153,7 +153,8 @@ impl Checked<'_, '_> {
                 None => "add it to the app's `sockets`".to_owned(),
             };
             let path = self.path;
-            let message = format!("{path}.stdin names `{}`, which is none of the app's sockets", shown(name));
+            let message =
+                format!("{path}.stdin names `{}`, which is not one of the app's sockets", shown(name));
             self.mistakes.add(place.span, message).help(help);
         }
         let lowest = lowest_notify_fd(self.own.len());

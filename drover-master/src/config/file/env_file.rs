@@ -90,7 +90,7 @@ fn content(path: &Path) -> Result<String, Unusable> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Unusable::Because(format!("is not UTF-8 text: line {line} has bytes that are no character"))
+        Unusable::Because(format!("is not UTF-8 text: line {line} has bytes that are not characters"))
     })
 }
 
@@ -162,7 +162,7 @@ impl RestOfFile<'_> {
         }
         key.truncate(key.trim_end().len());
         if key.is_empty() {
-            return Err(("no name stands before the `=`", HELP));
+            return Err(("there is no name before the `=`", HELP));
         }
         if key.contains(char::is_whitespace) {
             return Err((
@@ -176,7 +176,7 @@ impl RestOfFile<'_> {
             key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && key.chars().all(is_inside);
         if !is_name && !key.contains('\0') {
             return Err((
-                "what stands before the `=` is not a name of a variable",
+                "the text before the `=` is not the name of a variable",
                 "a name begins with a letter or `_`; a `\\` at the end of the line above continues that one",
             ));
         }
@@ -221,7 +221,7 @@ impl RestOfFile<'_> {
                 None => {
                     return Err((
                         "a quote is not closed",
-                        "close it; a quote within a value stands after a backslash, in double quotes",
+                        "close it; write a quote within a value after a backslash, in double quotes",
                     ));
                 }
                 end if end == quote => break,
@@ -237,7 +237,7 @@ impl RestOfFile<'_> {
         match self.next() {
             None | Some('\n') => Ok(text),
             Some(_) => Err((
-                "something stands after the closing quote",
+                "there is something after the closing quote",
                 "put all of the value in quotes, or none of it",
             )),
         }
@@ -284,17 +284,17 @@ mod tests {
     fn a_wrong_line_is_told_by_its_number_and_not_shown() {
         for (text, line, what) in [
             ("A=1\nsecret", 2, "this line has no `=`"),
-            ("=secret", 1, "no name stands before the `=`"),
+            ("=secret", 1, "there is no name before the `=`"),
             ("\n\nexport A=secret", 3, "the name before the `=` has a space in it"),
             ("A=sec\0ret", 1, "this line contains a NUL character"),
-            ("JAVA_OPTS=-Xms1g\n-Dfoo=secret", 2, "what stands before the `=` is not a name of a variable"),
-            ("1A=secret", 1, "what stands before the `=` is not a name of a variable"),
+            ("JAVA_OPTS=-Xms1g\n-Dfoo=secret", 2, "the text before the `=` is not the name of a variable"),
+            ("1A=secret", 1, "the text before the `=` is not the name of a variable"),
             ("A=1 \\\n2\nsecret", 3, "this line has no `=`"),
             ("A=\"secret", 1, "a quote is not closed"),
             ("\nA='sec\nret", 2, "a quote is not closed"),
             ("A=\"secret\\\"", 1, "a quote is not closed"),
-            ("A='sec'ret", 1, "something stands after the closing quote"),
-            ("A='secret' # comment", 1, "something stands after the closing quote"),
+            ("A='sec'ret", 1, "there is something after the closing quote"),
+            ("A='secret' # comment", 1, "there is something after the closing quote"),
         ] {
             let fault = parse(text).unwrap_err();
             assert_eq!((fault.line, fault.what), (line, what), "{text}");

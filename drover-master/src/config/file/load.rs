@@ -92,7 +92,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The file is not text.
-    #[error("{} is not UTF-8 text: line {line} has bytes that are no character", path.display())]
+    #[error("{} is not UTF-8 text: line {line} has bytes that are not characters", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,

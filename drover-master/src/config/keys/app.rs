@@ -22,7 +22,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "workers" Live (workers: WorkerCount)
         "How many workers to run. `auto`: one for each CPU that the CPU quota allows. Default of a oneshot: 1.";
     "sockets" Reload (&SOCKETS)
-        "Names of the sockets that its workers receive, in this order."
+        "Names of the sockets that the workers receive, in this order."
         .told_as(|app| {
             let shown = app.listeners.iter().map(|listener| format!("{}={}", listener.name, listener.addr));
             let shown = shown.collect::<Vec<_>>().join(", ");
@@ -52,15 +52,15 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
             }
         });
     "kind" Restart (kind: APP_KINDS)
-        "What the app is for. `service`: it serves until it is asked to end. `oneshot`: it does one thing and exits, and is ready once it has."
+        "What the app is for. `service`: it serves until it is told to stop. `oneshot`: it does one thing and exits, and is ready once it has exited."
         .because("its workers are ready, and its end is judged, by other rules");
     "essential" Live (essential: Flag)
-        "Whether all apps end when this one ends unasked."
+        "Whether all apps stop when this one ends by itself."
         .where_(|app| app.essential);
     "depends_on" Live (&DEPENDS_ON)
         "Apps that must be there before this one starts, and that stop only after it. `ready`: every worker is ready. `completed`: exited with success.";
     "heartbeat" Live (heartbeat: OrFalse(HEARTBEAT))
-        "How often a worker of the protocol is asked for a sign of life; `false`: never."
+        "How often the master asks a worker of the protocol for a sign of life; `false`: never."
         .needing(|app| {
             let fault = "has no meaning for a worker that does not speak `drover`";
             let help = "leave it out, or set `protocol = \"drover\"`";
@@ -116,7 +116,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "group" Reload (command.group: Maybe(AccountName))
         "The group to run workers as, a name or an id. Default: the user's.";
     "env" Reload (command.env: Variables)
-        "Variables added to its workers' environment."
+        "Variables to add to the workers' environment."
         .secret();
     // What they hold is in `env` once they have been read.
     "env_file" Reload (&ENV_FILE)

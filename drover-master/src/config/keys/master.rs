@@ -30,7 +30,7 @@ pub(super) static KEYS: &[Key<Description>] = keys! { Description;
         "The window in which failures count; more than zero."
         .needing(needs_strategy);
     "shutdown_timeout" Live (shutdown_timeout: Time::SOME)
-        "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill first.";
+        "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill it first.";
 };
 
 const STRATEGY: Lens<Description, Strategy, Words<Strategy>> = Lens {

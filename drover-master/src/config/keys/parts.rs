@@ -44,9 +44,9 @@ const NAME_BOTH: &str = "name both, for example `suspend = { signal = \"USR1\", 
 pub(super) const SUSPEND: SubTable<SuspendSignals> = SubTable::new(
     keys! { SuspendSignals;
         "signal" (signal: SignalName(true))
-            "Tells it to take no new work. `STOP` halts any program, with what it has in flight.";
+            "Tells the worker to take no new work. `STOP` halts any program, with what it has in flight.";
         "resume_signal" (resume_signal: SignalName(true))
-            "Tells it to go on; `CONT` after `STOP`.";
+            "Tells the worker to go on; `CONT` after `STOP`.";
     },
     || SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 },
     shown::suspend,
@@ -103,10 +103,10 @@ pub(super) const START_LIMIT: SubTable<FailureLimit> = LIMIT.without_defaults();
 pub(super) const LIMITS: SubTable<Limits> = SubTable::new(
     keys! { Limits;
         "as" (&ResourceLimit(Resource::AddressSpace)) "Address space.";
-        "core" (&ResourceLimit(Resource::Core)) "The size of a core dump; 0: none.";
+        "core" (&ResourceLimit(Resource::Core)) "The largest core dump; 0: none.";
         "cpu" (&ResourceLimit(Resource::Cpu)) "CPU time, in whole seconds.";
         "data" (&ResourceLimit(Resource::Data)) "Initialised data and heap.";
-        "fsize" (&ResourceLimit(Resource::FileSize)) "The size of a file it writes.";
+        "fsize" (&ResourceLimit(Resource::FileSize)) "The largest file that it may write.";
         "memlock" (&ResourceLimit(Resource::Memlock)) "Memory that it may lock.";
         "msgqueue" (&ResourceLimit(Resource::MessageQueues)) "POSIX message queues of its user.";
         "nofile" (&ResourceLimit(Resource::OpenFiles)) "Descriptors.";
@@ -115,9 +115,9 @@ pub(super) const LIMITS: SubTable<Limits> = SubTable::new(
         "sigpending" (&ResourceLimit(Resource::PendingSignals)) "Queued signals of its user.";
         "stack" (&ResourceLimit(Resource::Stack)) "The stack of its first thread.";
         "nice" (nice: Maybe(Whole(-20, 19)))
-            "Its share of the CPU beside others, from -20 (most) to 19 (least).";
+            "The worker's share of the CPU, from -20 (most) to 19 (least).";
         "oom_score_adj" (oom_score_adj: Maybe(Whole(-1000, 1000)))
-            "How early the kernel takes it when memory runs out, from -1000 (never) to 1000 (first).";
+            "How early the kernel kills it when memory runs out, from -1000 (never) to 1000 (first).";
         "required" (is_required: Flag)
             "Whether a limit that can't be set fails the start; otherwise the worker gets the nearest possible.";
     },
@@ -163,13 +163,13 @@ macro_rules! check {
 pub(super) const READINESS: SubTable<HealthCheck> =
     check!(Whole(1, 100), "How many tries in a row must pass before a worker is ready.");
 pub(super) const LIVENESS: SubTable<HealthCheck> =
-    check!(One, "Only 1: a worker that failed is ended and never asked again.");
+    check!(One, "Only 1: the master ends a worker that fails, so none passes again.");
 
 /// A table that asks something, beside these keys of its own.
 fn asking(own: Vec<SubKey>) -> Form {
     let asks = |name, form, sentence| SubKey { name, form, default: None, is_required: false, sentence };
     let mut parts = vec![
-        asks("tcp", Form::Pattern(r"^.+:([0-9]|\{[^{}]+\})+$"), "HOST:PORT at which it answers."),
+        asks("tcp", Form::Pattern(r"^.+:([0-9]|\{[^{}]+\})+$"), "HOST:PORT that accepts a connection."),
         asks(
             "http",
             Form::Pattern("^(http://[^/?#@]+([/?].*)?|unix:.+)$"),

@@ -25,8 +25,8 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "health",
         "Probes of workers while they serve. Default: none. In addresses, `{slot}`, `{9000+slot}` and `{pid}` stand for each worker's own.",
     ),
-    ("start", "How a worker is started."),
-    ("stop", "How a worker is stopped."),
+    ("start", "How workers start."),
+    ("stop", "How workers stop."),
     ("restart", "Whether and how to start an ended worker again: a policy, or a table."),
     ("update", "How a reload replaces workers."),
 ];
@@ -34,9 +34,9 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
 pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     // Workers are asked as long as they live what they were started with.
     "health.liveness" Reload (health.liveness: Maybe(Asking(LIVENESS)))
-        "A probe of ready workers; a worker that fails it is ended, and `restart` follows. One of `tcp`, `http` and `exec`.";
+        "A probe of ready workers; the master ends a worker that fails it, and `restart` decides what follows. One of `tcp`, `http` and `exec`.";
     "health.readiness" Reload (health.readiness: Maybe(Asking(READINESS)))
-        "A probe of every worker, first before it is ready; a worker that fails it later is not ready until it passes again, and is left alive. One of `tcp`, `http` and `exec`.";
+        "A probe of every worker, first before it is ready; a worker that fails it later is not ready until it passes again, and stays alive. One of `tcp`, `http` and `exec`.";
     "start.timeout" Live (start.timeout: Time::SOME)
         "From spawn to ready; more than zero. Too short kills slow starts, too long hides hung ones.";
     "start.max_timeout" Live (start.max_timeout: Time::SOME)
@@ -68,7 +68,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
         .where_(|app| app.protocol == Protocol::Drover)
         .of_programs();
     "stop.term_timeout" Live (stop.term_timeout: Time::ANY)
-        "How long from SIGTERM to SIGKILL.";
+        "The time from SIGTERM to SIGKILL.";
     "stop.max_timeout" Live (stop.max_timeout: Time::ANY)
         "How far a worker may extend `drain_timeout` or `quit_timeout` itself."
         .where_(speaks)
@@ -80,7 +80,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
         "Who gets the signal first: the main process alone, and what it leaves behind once it is gone; or its whole process group at once."
         .where_(|app| app.protocol != Protocol::Drover);
     "restart.policy" Live (restart.when: RestartWord)
-        "When to start an ended worker again. By default a oneshot is after failures only.";
+        "When to start an ended worker again. Default of a oneshot: `on-failure`.";
     "restart.backoff" Live (restart.backoff: BACKOFF)
         "The pauses before a failed worker is tried again.";
     "restart.limit" Live (restart.limit: LIMIT)
@@ -109,7 +109,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
         "Who goes first in a slot. With `stop-first`, `max_surge` has no meaning."
         .where_(serves);
     "update.on_failure" Live (update.on_failure: ON_UPDATE_FAILURE)
-        "What to do when a new worker fails: roll back to the old ones, or pause until somebody promotes or aborts it."
+        "What to do when a new worker fails: roll back to the old ones, or pause until somebody promotes or aborts the reload."
         .where_(serves);
     "update.timeout" Live (update.timeout: Time::SOME)
         "How long all replacements may take together, without the drain of the last ones; more than zero."

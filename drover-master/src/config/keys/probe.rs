@@ -29,7 +29,7 @@ pub(super) fn question(table: &mut TableReader<'_, '_>) -> Option<ProbeKind> {
         table.miss(
             "tcp",
             format!("missing key `tcp`, `http` or `exec` in {}", table.path()),
-            "say what is asked, for example `tcp = \"127.0.0.1:8080\"`",
+            "say what to ask, for example `tcp = \"127.0.0.1:8080\"`",
         );
     }
     let host = of_http(table, "host", http.is_some(), host);
@@ -55,7 +55,10 @@ fn peer<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<String>
             Some(if text == first { addr } else { text.to_owned() })
         }
         Err(fault) => {
-            let message = format!("{} can't be filled in: {fault}", entry.path);
+            let message = format!(
+                "{} has a placeholder that has a placeholder that can't be filled in: {fault}",
+                entry.path
+            );
             mistakes.add(entry.span.clone(), message).help("write for example `127.0.0.1:{9000+slot}`");
             None
         }
@@ -89,7 +92,7 @@ fn url<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<HttpUrl>
                 error => error.to_string(),
             };
             mistakes
-                .add(entry.span.clone(), format!("{} is no URL to ask at: {fault}", entry.path))
+                .add(entry.span.clone(), format!("{} is not a URL that a probe can ask: {fault}", entry.path))
                 .help("write for example `http://127.0.0.1:8080/health` or `unix:/run/web.sock:/health`");
             None
         }
@@ -99,7 +102,7 @@ fn url<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<HttpUrl>
 fn host<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
     let text = value::filled_string(entry, mistakes)?;
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let message = format!("{} can't stand in a request: `{}`", entry.path, shown(text));
+        let message = format!("{} can't be part of a request: `{}`", entry.path, shown(text));
         mistakes.add(entry.span.clone(), message).help("write a name without blanks, such as `shop.example`");
         return None;
     }
@@ -113,7 +116,7 @@ fn status<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<u
     let codes = value::elements(entry, mistakes, ("status codes", "a status code from 200 to 599"), code)?;
     if entry.item.as_array().is_some_and(Array::is_empty) {
         mistakes
-            .add(entry.span.clone(), format!("{} is empty: no answer would do", entry.path))
+            .add(entry.span.clone(), format!("{} is empty: no answer would pass", entry.path))
             .help("leave it out for 200 to 399");
     }
     Some(codes.into_iter().map(|(code, _)| code).collect())

@@ -181,7 +181,7 @@ pub(super) fn share<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Op
             None
         }
         Err(_) => {
-            let message = format!("{} is no percentage from 0% to 100%: `{}`", entry.path, shown(text));
+            let message = format!("{} is not a percentage from 0% to 100%: `{}`", entry.path, shown(text));
             mistakes.add(entry.span.clone(), message).help(HELP);
             None
         }

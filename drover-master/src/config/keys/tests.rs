@@ -146,7 +146,7 @@ fn every_key_is_compared_and_only_live_ones_are_taken_over_without_new_workers()
             path => format!("app.web.{path}"),
         };
         let told = format!("{} {told}: {shown}", key.takes);
-        assert_eq!(differing(&web(), &other), [told.clone()]);
+        assert_eq!(differing(&web(), &other), [told.as_str()]);
         let mut merged = web();
         take_live(&mut merged, &other);
         let is_left = key.takes != ChangeClass::Live || key.path == "workers";

@@ -132,7 +132,7 @@ pub(crate) const APP: Foreign = &[
         &["port", "ports", "listen", "bind", "address", "socket", "usesockets"],
         Key("sockets", "sockets = [\"http\"]` beside `[sockets.http]` with its `listen"),
     ),
-    (&["type"], Advice("`kind` is `service` or `oneshot`; how it says that it is ready is its `protocol`")),
+    (&["type"], Advice("`kind` is `service` or `oneshot`; its `protocol` is how it says that it is ready")),
     (&["oneshot"], Key("kind", "kind = \"oneshot\"")),
     (&["watchdogsec"], Key("watchdog", "watchdog = \"20s\"")),
     (&["limitnofile", "nofile", "maxopenfiles"], Key("limits.nofile", "limits.nofile = 4096")),

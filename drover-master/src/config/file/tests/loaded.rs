@@ -61,7 +61,7 @@ fn a_file_of_variables_that_can_not_be_used_is_told_where_it_is_named() {
         format!("line 4, column 23: {dir}/wrong.env:2: this line has no `=`; write KEY=VALUE, one a line"),
         format!("line 4, column 36: `{dir}/.` is not a regular file"),
         format!(
-            "line 4, column 41: `{dir}/binary.env` is not UTF-8 text: line 2 has bytes that are no character"
+            "line 4, column 41: `{dir}/binary.env` is not UTF-8 text: line 2 has bytes that are not characters"
         ),
         format!("line 4, column 55: `{dir}/large.env` is larger than 1048576 bytes; is it the right file?"),
         "line 4, column 68: `/no/such.env` can't be read: No such file or directory (os error 2)".to_owned(),
@@ -101,7 +101,7 @@ fn a_file_that_is_no_text_is_told_by_its_line() {
     let error = load(&path).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("{} is not UTF-8 text: line 2 has bytes that are no character", path.display())
+        format!("{} is not UTF-8 text: line 2 has bytes that are not characters", path.display())
     );
 }
 

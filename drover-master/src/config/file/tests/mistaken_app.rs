@@ -326,7 +326,7 @@ fn what_an_update_can_not_be_is_told() {
     const SHARE: &str =
         "write a number of workers, for example `2`, or a part of them, for example `\"25%\"`";
     for (line, expected) in [
-        ("update.max_surge = '101%'", format!("app.web.update.max_surge is no percentage from 0% to 100%: `101%`; {SHARE}")),
+        ("update.max_surge = '101%'", format!("app.web.update.max_surge is not a percentage from 0% to 100%: `101%`; {SHARE}")),
         (
             "update.max_surge = '2'",
             "app.web.update.max_surge is a string, not an integer or a percentage; write it without the quotes".into(),

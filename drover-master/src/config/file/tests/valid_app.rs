@@ -132,9 +132,12 @@ fn a_probe_names_where_a_plain_worker_is_asked() {
         ("start.probe = { tcp = \"h:1\", exec = \"x\" }", "asks by `tcp` and by `exec`"),
         ("start.probe = { tcp = \"h:1\", status = [200] }", "status has no meaning without `http`"),
         ("start.probe = { exec = \"x\", host = \"a\" }", "host has no meaning without `http`"),
-        ("start.probe = { http = \"h:1\" }", "http is no URL to ask at: expected http://HOST:PORT/PATH"),
+        (
+            "start.probe = { http = \"h:1\" }",
+            "http is not a URL that a probe can ask: expected http://HOST:PORT/PATH",
+        ),
         ("start.probe = { http = \"https://h/\" }", "speaks no TLS"),
-        ("start.probe = { http = \"http://h/\", host = \"a b\" }", "can't stand in a request"),
+        ("start.probe = { http = \"http://h/\", host = \"a b\" }", "can't be part of a request"),
         ("start.probe = { http = \"http://h/\", status = [200, 100] }", "not a status code from 200 to 599"),
         ("start.probe = { http = \"http://h/\", status = [] }", "is empty"),
         ("start.probe = { exec = [] }", "app.web.start.probe.exec is empty"),
@@ -177,8 +180,8 @@ fn health_names_what_workers_are_asked_while_they_serve() {
         ("health.liveness = { tcp = 'h:1', http = 'http://h/' }", "asks by `tcp` and by `http`"),
         ("health.liveness = { tcp = 'h:1', failures = 0 }", "failures is 0, but must be 1 to 100"),
         ("health.liveness = { tcp = 'h:1', successes = 2 }", "successes is 2, and can only be 1"),
-        ("health.liveness = { tcp = 'h:{port}' }", "`{port}` is no placeholder"),
-        ("health.liveness = { http = 'http://h:{port}/' }", "`{port}` is no placeholder"),
+        ("health.liveness = { tcp = 'h:{port}' }", "`{port}` is not a placeholder"),
+        ("health.liveness = { http = 'http://h:{port}/' }", "`{port}` is not a placeholder"),
         ("health.readiness = { tcp = 'h:1', timeout = '0s' }", "must be more than zero"),
         ("kind = 'oneshot'\nhealth.liveness = { tcp = 'h:1' }", "has no meaning for a oneshot"),
     ] {
@@ -205,12 +208,12 @@ fn stdin_is_nothing_or_one_of_the_apps_sockets() {
         ("stdin = 'socket:'", neither("socket:")),
         (
             "stdin = 'socket:http'",
-            "app.web.stdin names `http`, which is none of the app's sockets; add it to the app's `sockets`"
+            "app.web.stdin names `http`, which is not one of the app's sockets; add it to the app's `sockets`"
                 .into(),
         ),
         (
             "sockets = ['http']\nstdin = 'socket:htp'",
-            "app.web.stdin names `htp`, which is none of the app's sockets; did you mean `http`?".into(),
+            "app.web.stdin names `htp`, which is not one of the app's sockets; did you mean `http`?".into(),
         ),
         ("stdin = 0", "app.web.stdin is an integer, not a string".into()),
     ] {

@@ -35,7 +35,7 @@ fn what_can_not_be_ordered_is_refused_with_what_is_wrong() {
         ),
         (
             vec![app("web", &["dbs"]), app("db", &[])],
-            "app `web` depends on `dbs`, which is none of the apps: web, db",
+            "app `web` depends on `dbs`, which is not one of the apps: web, db",
         ),
     ] {
         assert_eq!(Plan::of(&specs).unwrap_err().to_string(), expected);
