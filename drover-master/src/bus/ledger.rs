@@ -99,7 +99,7 @@ impl<P> Ledger<P> {
         self.open.remove(&seq)
     }
 
-    /// What is open by this number and until this time has so much longer; whether there is such a one.
+    /// Moves the deadline of the request with this number, if it is this one; tells whether it was.
     pub(super) fn postpone(&mut self, seq: u64, until: Instant, by: Duration) -> bool {
         let open = self.open.get_mut(&seq).filter(|open| open.deadline == until);
         open.is_some_and(|open| {
