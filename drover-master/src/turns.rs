@@ -241,7 +241,7 @@ mod watch {
 
         use super::*;
 
-        /// What is told of a runtime that does this.
+        /// What is reported of a runtime that does this.
         fn told_of(work: impl Future<Output = ()>) -> Vec<String> {
             let (tell, told) = mpsc::sync_channel(16);
             ARMED.store(true, Ordering::Relaxed);

@@ -140,7 +140,7 @@ impl SharedList {
 impl List {
     const EMPTY: Self = Self { entries: BTreeMap::new(), last_id: 0, looked_at: None, bell: None };
 
-    /// Has the thread look; the first time, there is none yet. One that can't be had is tried again with the next entry.
+    /// Has the thread look; the first time, there is none yet. One that can't be started is tried again with the next entry.
     fn ring(&mut self) {
         if let Some(bell) = &self.bell {
             // A counter at its maximum would refuse, and then the thread is awake.

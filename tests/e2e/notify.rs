@@ -229,7 +229,7 @@ async fn one_that_says_that_it_leaves_is_judged_by_its_code() {
     app.until("shutting_down").await;
     let exit = app.exit().await;
     assert_eq!((exit.reason, exit.during), (ExitReason::AbnormalExit { code: 4 }, Phase::ShuttingDown));
-    assert!(exit.to_string().ends_with("it told of errno 28 (No space left on device)"), "{exit}");
+    assert!(exit.to_string().ends_with("it reported errno 28 (No space left on device)"), "{exit}");
     app.outcome().await;
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Open<P> {
 }
 
 /// An open request with its number.
-type Opened<P> = (u64, Open<P>);
+type NumberedOpen<P> = (u64, Open<P>);
 
 /// Why a request can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl<P> Ledger<P> {
         self.open.remove(&seq)
     }
 
-    /// What is open by this number and until this time has so much longer; whether there is such a one.
+    /// Moves the deadline of the request with this number, if it is this one; tells whether it was.
     pub(super) fn postpone(&mut self, seq: u64, until: Instant, by: Duration) -> bool {
         let open = self.open.get_mut(&seq).filter(|open| open.deadline == until);
         open.is_some_and(|open| {
@@ -143,7 +143,7 @@ impl<P> Ledger<P> {
     }
 
     /// The worker is gone: whoever waits for it, and what it waited for.
-    pub(super) fn settle(&mut self) -> (Vec<Asker<P>>, Vec<Opened<P>>) {
+    pub(super) fn settle(&mut self) -> (Vec<Asker<P>>, Vec<NumberedOpen<P>>) {
         let (owed, open) = (std::mem::take(&mut self.owed), std::mem::take(&mut self.open));
         (owed.into_values().collect(), open.into_iter().collect())
     }

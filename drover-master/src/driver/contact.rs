@@ -111,7 +111,7 @@ pub(super) enum ProcessNews {
     Died {
         id: WorkerId,
         status: ExitStatus,
-        /// Whoever asks whether it has left by itself; only of one that may have.
+        /// Whoever asks whether it has left on its own; only of one that may have.
         by_itself: Option<oneshot::Sender<bool>>,
     },
     /// Others of its tree live on.

@@ -183,7 +183,7 @@ impl Driver {
         self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::NoticeRefused { trouble } });
     }
 
-    /// A rung of its ending reaches the whole group. A main process that has left that gets it by itself, and no other does twice:
+    /// A rung of its ending reaches the whole group. A main process that has left that gets it individually, and no other does twice:
     /// many programs take a second SIGTERM for haste.
     pub(super) fn signal_main(&self, id: WorkerId, signal: i32, group: u32) {
         if let Some((pid, _)) = self.main_of(id)

@@ -161,7 +161,7 @@ fn second_base() -> PathBuf {
 }
 
 impl DirectoryError {
-    /// Another place, where nothing can be made in the first one. If neither will do, people are told of the first.
+    /// Another place, where nothing can be made in the first one. If neither will do, the error is that of the first.
     fn or_below(self, base: &Path) -> Result<Directory, Self> {
         match self {
             Self::Io { .. } => Directory::create_below(base).map_err(|_| self),

@@ -1,4 +1,4 @@
-//! A socket on the first address of a host that can be had.
+//! A socket on the first address of a host that can be opened.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -10,7 +10,7 @@ use super::resolve;
 use super::socket::{Port, listen_tcp};
 use crate::config::{ListenAddr, ListenSpec};
 
-/// Listens on the first address of the host that can be had.
+/// Listens on the first address of the host that can be opened.
 pub(super) fn open_tcp(
     spec: &ListenSpec,
     addr: &str,
@@ -19,7 +19,7 @@ pub(super) fn open_tcp(
     first_of_host(spec, addr, |addr| listen_tcp(addr, spec.backlog, port))
 }
 
-/// Opens a socket on the first address of the host that can be had.
+/// Opens a socket on the first address of the host that can be opened.
 pub(super) fn first_of_host(
     spec: &ListenSpec,
     addr: &str,

@@ -4,7 +4,7 @@
 //!        looked          planned look                        looked, late
 //!  ────────┼──────────────────┼─────────────────────────────────┼──────────► time
 //!          │◄──── planned ───►│◄─────────── late ──────────────►│
-//!          │ counted │◄─────────────── away ───────────────────►│   by so much every deadline is moved
+//!          │ counted │◄─────────────── away ───────────────────►│   every deadline is moved by that
 //! ```
 //!
 //! A process that is stopped does not know it, and `CLOCK_MONOTONIC` goes on meanwhile. How late the planned look came tells it. Where
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// deadline; shorter wakes the master up more often.
 const STEP: Duration = Duration::from_secs(1);
 
-/// A look that comes so much too late was late. Some hundred milliseconds go by on a machine that is busy.
+/// A look that comes this much too late was late. Some hundred milliseconds go by on a machine that is busy.
 const LATE: Duration = Duration::from_millis(250);
 
 /// A step that is shorter counts in full, or a deadline would be approached for ever and never reached.

@@ -82,7 +82,7 @@ pub enum DenyReason {
     ShuttingDown,
     /// A worker was meant, of an app that does not run.
     #[error(
-        "the app does not run, so none of its workers can be started by itself; start the app by its own name"
+        "the app does not run, so none of its workers can be started individually; start the app by its own name"
     )]
     NotRunning,
     /// A start or restart came while the worker is being stopped.
@@ -163,8 +163,8 @@ pub enum DenyReason {
         /// Which one.
         slot: SlotIndex,
     },
-    /// A worker that was replaced ends by itself.
-    #[error("worker {id} was replaced and drains; it leaves by itself")]
+    /// A worker that was replaced ends on its own.
+    #[error("worker {id} was replaced and drains; it leaves on its own")]
     Leaving {
         /// Which one.
         id: WorkerId,

@@ -24,14 +24,14 @@ const BETWEEN_REFUSALS: Duration = Duration::from_secs(10);
 /// What names another process as the main one.
 const MAIN_PID: &[u8] = b"MAINPID";
 
-/// What is known of whom is heard.
+/// What is known of the worker that notifies.
 #[derive(Debug)]
 pub(super) struct Hearing {
     notifier: Notifier,
     /// The process that it has named as the one that does the work.
     main: Option<u32>,
     refusals: Refusals,
-    /// A helper goes on for as long as it lives, so it is told of once.
+    /// A helper goes on for as long as it lives, so it is reported once.
     has_told_of_helpers: bool,
 }
 

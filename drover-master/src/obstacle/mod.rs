@@ -172,7 +172,7 @@ impl<'a> InVain<'a> {
 }
 
 fn too_long(app: &AppSpec) -> Option<InVain<'_>> {
-    let bare = || crate::Command::new(&app.command.program).args(&app.command.args);
+    let bare = || crate::config::Command::new(&app.command.program).args(&app.command.args);
     if let Some(why) = passed_in_vain(&bare()) {
         return Some(InVain { why, variable: None });
     }

@@ -88,7 +88,7 @@ impl Surroundings {
             Ok(Err(Unended::NotMade(failure))) => return Err(not_made(failure)),
             Ok(Err(Unended::TooLong)) => format!("took longer than {within:?}"),
             // The runtime is going.
-            Err(_) => "was not waited for".to_owned(),
+            Err(_) => "can't be waited for".to_owned(),
         };
         Err(match last.text() {
             Some(said) => format!("{fault}: {said}"),

@@ -198,7 +198,7 @@ impl Families {
         }
         let led = |number, tie| Some((*self.leaders.get(&number)?, Member { pid, tie }));
         led(group, Tie::Group).or_else(|| led(session, Tie::Session)).or_else(|| {
-            // One more file of each process, which only those ask for whose worker has left by itself.
+            // One more file of each process, which only those ask for whose worker has left on its own.
             let stamp = if self.stamps.is_empty() { None } else { stamp_of(pid) };
             Some((*self.stamps.get(&stamp?)?, Member { pid, tie: Tie::Stamp }))
         })

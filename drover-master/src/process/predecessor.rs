@@ -1,6 +1,6 @@
 //! What a master that was killed has left, ended before the next one of its line starts anything.
 //!
-//! Workers of the protocol drain and leave by themselves, the first process of others is killed by the kernel with its master
+//! Workers of the protocol drain and leave on their own, the first process of others is killed by the kernel with its master
 //! (`PR_SET_PDEATHSIG`); what those have started lives on, answers the probes of the next master and holds its ports. So every
 //! worker bears a mark in its environment, which its children inherit: the line of its master, and which process that was.
 

@@ -91,7 +91,7 @@ impl Spawn {
         }
     }
 
-    /// The child was killed, because it took too long. A step that has failed by itself counts more.
+    /// The child was killed, because it took too long. A step that has failed on its own counts more.
     pub(super) fn time_out(&mut self) {
         let Ok(making) = &mut self.made else { return };
         let error = SpawnError::new(SpawnStep::Exec, &io::Error::from_raw_os_error(libc::ETIMEDOUT));

@@ -101,7 +101,7 @@ impl Tree {
             Tie::Stamp => self.stamp.is_some() && stamp_of(stray.pid) == self.stamp,
         };
         if is_ours {
-            // One of another user is told of as a survivor.
+            // One of another user is reported as a survivor.
             let _ = pidfd_signal(pidfd.as_fd(), signal);
             if signal != libc::SIGKILL {
                 let _ = pidfd_signal(pidfd.as_fd(), libc::SIGCONT);

@@ -41,7 +41,7 @@ const USELESS: [i32; 8] = [
 /// error of the write. SIGTTIN, SIGTTOU: a master in the background is not stopped because it writes to its terminal.
 const IGNORED: [i32; 3] = [libc::SIGXFSZ, libc::SIGTTIN, libc::SIGTTOU];
 
-/// Which signals end the app, or reload it: opt-in, because a library installs no handler by itself.
+/// Which signals end the app, or reload it: opt-in, because a library installs no handler on its own.
 ///
 /// The first signal shuts down, the second hurries, the third kills. What follows a signal within half a second is the same wish, as a
 /// Ctrl-C that a wrapper passes on once more. While the app does not run they are caught and do nothing: a program that waits for

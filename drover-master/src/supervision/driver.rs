@@ -35,7 +35,7 @@ const OPERATIONS: usize = 1024;
 pub struct SupervisorEnd {
     /// How.
     pub end: End,
-    /// What began the end, in words: "asked by SIGTERM". None if every app ended by itself.
+    /// What began the end, in words: "asked by SIGTERM". None if every app ended on its own.
     pub why: Option<Arc<str>>,
     /// The apps that did not start and were not started again since, and why; an app whose task is gone is among them,
     /// whenever it went.

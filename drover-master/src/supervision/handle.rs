@@ -127,7 +127,7 @@ impl SupervisorHandle {
 
     /// Ends an app, as hard as `how` says, and holds it: it stays down, and the supervisor lives, until somebody starts it
     /// or ends everything. Those that depend on it are left alone. Done means that every process has been reaped. An app
-    /// that has ended by itself is left as it is.
+    /// that has ended on its own is left as it is.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use crate::machine::gate::DenyReason;
 use crate::machine::phase::Phase;
 use crate::signals::Received;
 
-/// Who is told of reloads by SIGHUP: a service manager, which waits for the end of one that it has asked for
+/// Who hears of reloads by SIGHUP: a service manager, which waits for the end of one that it has asked for
 /// (`Type=notify-reload`, `systemd.service(5)`). Called by the supervisor's task, so it must not wait.
 pub trait ReloadWitness: fmt::Debug + Send + Sync {
     /// A reload begins.

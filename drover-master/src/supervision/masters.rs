@@ -139,7 +139,7 @@ impl Running {
                 self.failures.push((app, error));
                 Some(CompositeInput::AppNotStarted(app))
             }
-            // A life that began has an end, and its outcome tells what this means. Whoever waits is told of a process that
+            // A life that began has an end, and its outcome tells what this means. Whoever waits hears of a process that
             // does not end.
             StartError::Unkillable { pid, .. } => {
                 self.watch(app);

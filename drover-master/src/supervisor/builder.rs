@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::builder::MasterBuilder;
-use crate::config::{ConfigError, Description, Strategy};
+use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
 use crate::listener::{InheritedSockets, ListenerPool};
@@ -25,9 +25,10 @@ pub struct SupervisorBuilder {
     shows_messages: bool,
     rules: CompositeRules,
     reader: Option<Arc<dyn Reread>>,
-    fixed: Vec<(&'static str, String)>,
+    fixed: FixedSettings,
     witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
+    keeps_output: bool,
 }
 
 impl Default for SupervisorBuilder {
@@ -44,8 +45,9 @@ impl Default for SupervisorBuilder {
             rules,
             reader: None,
             witness: None,
-            fixed: Vec::new(),
+            fixed: FixedSettings::default(),
             line: None,
+            keeps_output: false,
         }
     }
 }
@@ -57,7 +59,7 @@ pub enum SupervisorError {
     /// An app's description is invalid: the caller's fault.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The control socket can't be had.
+    /// The control socket can't be served.
     #[error(transparent)]
     Control(#[from] ControlError),
 }
@@ -94,7 +96,7 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Who is told of each reload that SIGHUP asks for ([`Signals::reload_on_hangup`]). Default: nobody.
+    /// Who hears of each reload that SIGHUP asks for ([`Signals::reload_on_hangup`]). Default: nobody.
     #[must_use]
     pub fn reload_witness(mut self, witness: impl ReloadWitness + 'static) -> Self {
         self.witness = Some(Arc::new(witness));
@@ -118,6 +120,15 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn line(mut self, line: impl Into<Arc<str>>) -> Self {
         self.line = Some(line.into());
+        self
+    }
+
+    /// Keeps the last of what workers print, also without a [control socket](Self::control): for the
+    /// [admin HTTP](crate::http::AdminServer). Default: only with a control socket. Up to 1 MiB for each app.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn keep_output(mut self) -> Self {
+        self.keeps_output = true;
         self
     }
 
@@ -148,7 +159,7 @@ impl SupervisorBuilder {
     /// Whoever reads anew what is to be run, for a control client that asks to [apply](SupervisorHandle::apply) it, and what
     /// only a restart changes of what is there now. Default: nobody, and such a client is refused.
     #[must_use]
-    pub fn reread(mut self, reader: impl Reread + 'static, fixed: Vec<(&'static str, String)>) -> Self {
+    pub fn reread(mut self, reader: impl Reread + 'static, fixed: FixedSettings) -> Self {
         self.reader = Some(Arc::new(reader));
         self.fixed = fixed;
         self
@@ -179,8 +190,8 @@ impl SupervisorBuilder {
         let pool = ListenerPool::of(self.inherited);
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
-        // Only a client of the control socket can ask for it.
-        let kept = control.is_some().then(|| output.clone());
+        // Otherwise nobody can ask for it.
+        let kept = (control.is_some() || self.keeps_output).then(|| output.clone());
         let mark = self.line.as_deref().and_then(|line| match mark(line) {
             Ok(mark) => Some(mark),
             Err(error) => {
@@ -239,7 +250,7 @@ impl Supervisor {
     }
 
     /// Starts every app and runs until nothing is left: everything completed, failed for good, or was asked to end. An app
-    /// that was [stopped](SupervisorHandle::stop_app) individually is held, and keeps it alive.
+    /// that was [stopped](SupervisorHandle::stop_app) on its own is held, and keeps it alive.
     ///
     /// # Errors
     ///

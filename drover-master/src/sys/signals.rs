@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use nix::sys::signal::SigSet;
 
-/// Whether the kernel reaps children by itself (`sigaction(2)`: SIGCHLD ignored, or SA_NOCLDWAIT), which loses their exits.
+/// Whether the kernel reaps children on its own (`sigaction(2)`: SIGCHLD ignored, or SA_NOCLDWAIT), which loses their exits.
 /// Such a disposition is inherited over an exec.
 pub(crate) fn is_child_signal_ignored() -> bool {
     let found = disposition(libc::SIGCHLD);

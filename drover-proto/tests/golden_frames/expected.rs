@@ -68,7 +68,7 @@ fn handshake(name: &str) -> Option<AnyMessage> {
         "reject_permission_denied" => {
             reject(RejectCode::PermissionDenied, "user 1000 may not speak for web", 1..=1)
         }
-        "reject_malformed" => reject(RejectCode::Malformed, "the first frame is not a usable Hello", 1..=1),
+        "reject_malformed" => reject(RejectCode::Malformed, "the first frame is no usable Hello", 1..=1),
         "unknown_reject_code" => {
             let reject = Reject { code: 99, message: "later".into(), ..Default::default() };
             HelloReply { reply: Some(hello_reply::Reply::Reject(reject)) }.into()

@@ -93,7 +93,7 @@ pub enum AppVerdict {
     },
 }
 
-/// A dependency that can't be had.
+/// A dependency that will not be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
     /// Which app.
@@ -154,7 +154,7 @@ pub enum Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// Every app completed by itself, or one that is essential did.
+    /// Every app completed on its own, or one that is essential did.
     Completed,
     /// It was asked to end, and every app drained and left.
     ShutDown,

@@ -157,7 +157,7 @@ impl Composite {
         self.deadline
     }
 
-    /// What began the end, in words; none while it lives, and when every app ended by itself.
+    /// What began the end, in words; none while it lives, and when every app ended on its own.
     pub const fn why(&self) -> Option<&Arc<str>> {
         self.why.as_ref()
     }

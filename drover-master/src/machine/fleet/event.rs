@@ -158,7 +158,7 @@ pub enum EventKind {
     RecyclingFailed {
         /// Why.
         failure: Box<ReloadFailure>,
-        /// None is replaced until so much later.
+        /// None is replaced until this much later.
         pause: Duration,
     },
     /// A worker is over its limit of memory so soon after it was ready that another in its place will be too.
@@ -167,7 +167,7 @@ pub enum EventKind {
         why: RecycleReason,
         /// How long it has served.
         served: Duration,
-        /// None is replaced for its memory until so much later.
+        /// None is replaced for its memory until this much later.
         pause: Duration,
     },
     /// A worker has taken its slot over.

@@ -174,7 +174,7 @@ impl Fleet {
         self.answer(ticket, if reached == 0 { denied } else { Verdict::Done });
     }
 
-    /// A start of an app that runs brings back what was stopped, given up, or left by itself; the work of a oneshot that
+    /// A start of an app that runs brings back what was stopped, given up, or left on its own; the work of a oneshot that
     /// is completed stays so.
     pub(super) fn start_missing(&mut self, ticket: TicketId) {
         let missing: BTreeSet<SlotIndex> = self.missing().into_iter().collect();

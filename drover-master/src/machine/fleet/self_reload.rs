@@ -117,7 +117,7 @@ impl Fleet {
         }
     }
 
-    /// One that somebody asked to leave makes room for one with the new configuration. One that left by itself most likely could
+    /// One that somebody asked to leave makes room for one with the new configuration. One that left on its own most likely could
     /// not live with it.
     fn told_has_ended(&mut self, slot: SlotIndex, worker: WorkerId) {
         let exit = self.slots.get(slot.0 as usize).and_then(|slot| slot.last_exit()).cloned();

@@ -114,7 +114,7 @@ impl Fleet {
         self.check_over();
     }
 
-    /// The app is over once no slot will have a worker again by itself; unless that is because somebody stopped them all,
+    /// The app is over once no slot will have a worker again on its own; unless that is because somebody stopped them all,
     /// who may start them again.
     fn check_over(&mut self) {
         let ended = self.counts.completed + self.counts.given_up;

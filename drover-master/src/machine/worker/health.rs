@@ -1,6 +1,6 @@
 //! Whether a worker still lives, and whether it can take work: asked from outside, try by try.
 //!
-//! Each of the two questions by itself:
+//! Each of the two questions on its own:
 //!
 //! ```text
 //!         wanted              due              answered: counted, in a row

@@ -75,7 +75,7 @@ pub enum WorkerInput {
         /// Why.
         trouble: Arc<str>,
     },
-    /// Somebody wants it to read its configuration again, by itself.
+    /// Somebody wants it to read its configuration again, without a new process.
     ReloadAsked,
     /// What it sent can't be understood.
     ProtocolBroken {
@@ -196,7 +196,7 @@ pub enum Notice {
     Trigger,
     /// How often it will say that it makes progress.
     WatchdogEvery {
-        /// At least so often; zero: not any more.
+        /// At least this often; zero: no longer.
         every: Duration,
     },
     /// It needs longer.

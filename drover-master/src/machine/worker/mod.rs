@@ -206,7 +206,7 @@ impl Worker {
                 if self.is_dead && !matches!(self.state, WorkerState::ShuttingDown { .. }) => {}
             WorkerInput::Spawned { pid } => self.spawned(now, pid, out),
             WorkerInput::SpawnFailed { step, errno, detail } => self.spawn_failed(now, step, errno, detail),
-            // Only those without a connection reload by themselves.
+            // Only those without a connection reload on their own.
             WorkerInput::Connected | WorkerInput::Disconnected if self.reloading.is_some() => {}
             WorkerInput::Connected => self.connected(now, out),
             WorkerInput::ProbePassed => {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::{DeadlineKind, Notice, Rung, Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines::after;
 
-/// What it told of what went wrong, to be shown with its exit.
+/// What it reported of what went wrong, to be shown with its exit.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     errno: Option<i32>,
@@ -29,7 +29,7 @@ impl Evidence {
         });
         let status = self.exit_status.map(|code| format!("exit status {code}"));
         let told: Vec<String> = errno.into_iter().chain(status).collect();
-        (!told.is_empty()).then(|| format!("it told of {}", told.join(" and ")).into())
+        (!told.is_empty()).then(|| format!("it reported {}", told.join(" and ")).into())
     }
 }
 

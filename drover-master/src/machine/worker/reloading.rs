@@ -1,4 +1,4 @@
-//! A worker that reads its configuration again by itself, on a signal.
+//! A worker that reads its configuration again on a signal, without a new process.
 //!
 //! ```text
 //!                 ReloadAsked                RELOADING                     READY

@@ -29,7 +29,7 @@ impl Worker {
         let rung = match self.state {
             WorkerState::ShuttingDown { rung } => rung,
             _ if self.asked_by.is_some() => Rung::Asked,
-            // One that leaves by itself with a success may be a daemon's launcher: what it left is looked at before it is killed.
+            // One that leaves on its own with a success may be a daemon's launcher: what it left is looked at before it is killed.
             _ if status == ExitStatus::Code(0) => return,
             _ => return self.kill_rest(now, out),
         };

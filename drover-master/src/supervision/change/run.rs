@@ -103,7 +103,7 @@ impl Runner {
     }
 
     /// Ends an app, has another master for it, and starts it; as it was before, if that does not work. Of one that does not
-    /// run the processes are left alone, but what has ended by itself is tried as it is now.
+    /// run the processes are left alone, but what has ended on its own is tried as it is now.
     async fn restart(&self, task: &AppChange, old: &Arc<AppSpec>, standing: &Standing) -> StepOutcome {
         let (new, name) = (&task.spec, task.spec.name.as_str());
         let runs = matches!(standing, Standing::Starting | Standing::Started);

@@ -110,7 +110,7 @@ pub(super) unsafe fn place_descriptors(moves: &Moves) -> bool {
 }
 
 /// Marks every descriptor from `first` close-on-exec: `close_range(2)`, CLOSE_RANGE_CLOEXEC since Linux 5.11. On older
-/// kernels each is marked by itself, up to a bound; the master opens all of its own close-on-exec anyway.
+/// kernels each is marked individually, up to a bound; the master opens all of its own close-on-exec anyway.
 ///
 /// # Safety
 ///

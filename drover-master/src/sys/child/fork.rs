@@ -29,7 +29,7 @@ pub(crate) struct Begun {
     until: Instant,
 }
 
-/// Forks. The child goes on to its exec by itself.
+/// Forks. The child goes on to its exec on its own.
 ///
 /// Call it from a thread that lives as long as the master and has all signals blocked: the parent-death signal
 /// follows the thread, and a handler of the master's must not run in the child.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!             ┌──────────────── promoted ─────────────────┐
-//!             ▼     so many canaries stand; or paused     │
+//!             ▼   the canaries are ready; or paused     │
 //!  begun ──► Forward ─────────────────────────────────► Held
 //!             │ │                                         │ aborted; a canary failed
 //!             │ │ one failed, the time is over, aborted   ▼
@@ -180,7 +180,7 @@ impl fmt::Display for ReloadFailure {
 }
 
 impl Rollout {
-    /// Whether it changes something by itself; not while it is held.
+    /// Whether it changes something on its own; not while it is held.
     pub(super) const fn is_active(&self) -> bool {
         matches!(self.stage, RolloutStage::Forward | RolloutStage::Back { .. })
     }

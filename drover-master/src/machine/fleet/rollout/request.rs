@@ -21,7 +21,7 @@ pub struct ReloadPlan {
     pub release: Release,
     /// How to go about it; none: as the new workers' description says.
     pub policy: Option<UpdatePolicy>,
-    /// Replace so many, then wait for a promotion or an abort.
+    /// Replace this many, then wait for a promotion or an abort.
     pub canary: Option<u32>,
     /// Whether the app is described otherwise than before. Else the new workers live by what it is described by when their turn
     /// comes: a reload before this one may have brought something else.

@@ -82,7 +82,7 @@ impl Fleet {
         (stopping < unavailable && spared).then_some((slot, true))
     }
 
-    /// How many slots serve, or are about to. Those that will not serve again by themselves, or that fail again and again, are
+    /// How many slots serve, or are about to. Those that will not serve again on their own, or that fail again and again, are
     /// not waited for.
     fn expected(&self) -> u32 {
         self.slots.iter().filter(|slot| slot.is_member() && self.may_serve(slot.index)).count() as u32
@@ -196,7 +196,7 @@ impl Fleet {
         }
     }
 
-    /// One fails its readiness, or passes it again. One that proves itself begins again with that: it has to be ready for so long
+    /// One fails its readiness, or passes it again. One that proves itself begins again with that: it has to be ready for that long
     /// at a stretch. What bounds it is the time for all.
     pub(in super::super) fn readiness_changed(&mut self, now: Instant, id: WorkerId) {
         let Some(worker) = self.workers.get(&id) else { return };

@@ -32,7 +32,7 @@ pub(super) enum Op {
     Tell(usize),
     /// The driver hears of all that happened.
     Settle,
-    /// A process ends by itself.
+    /// A process ends on its own.
     Exit(usize, ExitStatus),
     /// A worker, or somebody who knew one, says something.
     Noise(usize, WorkerInput),

@@ -160,7 +160,7 @@ fn a_worker_that_leaves_with_its_slot_can_not_be_restarted() {
     assert_eq!(stage.verdict(restart), Some(Verdict::Denied(reason)));
 }
 
-/// Whoever is promised this many workers gets them, also where one of a service has left by itself with a success.
+/// Whoever is promised this many workers gets them, also where one of a service has left on its own with a success.
 #[test]
 fn a_service_that_a_worker_left_is_whole_again_after_every_operation_that_promises_it() {
     type Operation = fn(&mut Stage) -> TicketId;

@@ -60,7 +60,7 @@ pub(super) struct Stage {
     pub(super) can_resume: bool,
     /// Slots whose workers fail what they are asked of their health, and which question.
     pub(super) ailing: BTreeMap<SlotIndex, Question>,
-    /// News told of workers that were gone.
+    /// News of workers that were gone.
     late: u64,
     /// How often a process was looked at.
     looks: u64,
@@ -248,7 +248,7 @@ impl Stage {
         while self.tell_one(0) {}
     }
 
-    /// The process in a slot ends by itself, or by the hand of a stranger.
+    /// The process in a slot ends on its own, or by the hand of a stranger.
     pub(super) fn end_process(&mut self, slot: u32, status: ExitStatus) {
         let id = self.id_in(slot);
         self.ends_with(id, status);

@@ -87,7 +87,7 @@ impl Witness {
 
     fn see_event(&mut self, event: &FleetEvent) {
         if let Some((identity, _)) = event.worker {
-            // A slot without a worker is told of with the id 0.
+            // A slot without a worker is reported with the id 0.
             assert!(
                 identity.id == WorkerId(0) || self.is_living(identity.id),
                 "{event:?} of one that is gone"

@@ -198,7 +198,7 @@ fn what_a_worker_told_of_what_went_wrong_is_shown_with_its_exit() {
     let life = noticed(noticed(ready(), Notice::Errno { errno: 13 }), Notice::ExitStatus { code: 4 });
     let life = life.feed([exited()]);
     let WorkerState::Exited { exit, .. } = life.worker.state() else { panic!("{:?}", life.worker.state()) };
-    let shown = "exited with code 1 while ready: it told of errno 13 (Permission denied) and exit status 4";
+    let shown = "exited with code 1 while ready: it reported errno 13 (Permission denied) and exit status 4";
     assert_eq!(exit.to_string(), shown);
 }
 
