@@ -54,6 +54,8 @@ mod driver;
 mod feed;
 mod frames;
 mod handle;
+#[cfg(feature = "http")]
+pub mod http;
 mod link;
 mod listener;
 #[cfg(feature = "logging")]

@@ -10,6 +10,7 @@ macro_rules! program {
 }
 
 mod activation;
+mod admin;
 mod apply;
 mod bad_workers;
 mod bus;

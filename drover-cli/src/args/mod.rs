@@ -18,7 +18,7 @@ pub use online::{
     SignalArgs, StopArgs, StreamArg, TopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
-pub use serving::{DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
+pub use serving::{AdminArgs, DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
 pub(crate) use time::Time;
 
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
-use drover_master::config::{ConfigError, Probe, Stdin};
+use drover_master::config::{ConfigError, ListenAddr, Probe, Stdin};
 
 use super::online::duration;
 
@@ -21,6 +21,9 @@ pub struct DemoArgs {
     /// The master's name, by which the other verbs find it [default: demo-PID]
     #[arg(long, value_parser = name)]
     pub name: Option<String>,
+    /// What is served over HTTP
+    #[command(flatten)]
+    pub admin: AdminArgs,
 }
 
 /// Arguments of `run`.
@@ -47,9 +50,23 @@ pub struct RunArgs {
     /// The app's and the master's name [default: the command's, and for the master with -PID]
     #[arg(long, value_parser = name)]
     pub name: Option<String>,
+    /// What is served over HTTP
+    #[command(flatten)]
+    pub admin: AdminArgs,
     /// The command and its arguments; no shell is involved
     #[arg(required = true, last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+/// What a master without a file serves over HTTP.
+#[derive(Debug, Args)]
+pub struct AdminArgs {
+    /// Serve metrics, health and a page for people at this address of this machine: HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<ListenAddr>,
+    /// Whoever shows the token in this file may also change something by HTTP
+    #[arg(long, value_name = "FILE", requires = "http")]
+    pub http_token: Option<PathBuf>,
 }
 
 /// Arguments of `up`.
@@ -130,7 +147,7 @@ pub struct Listen {
     /// Its name.
     pub name: String,
     /// Where.
-    pub addr: drover_master::config::ListenAddr,
+    pub addr: ListenAddr,
 }
 
 impl std::str::FromStr for Listen {

@@ -18,7 +18,7 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
             return ExitStatus::Usage;
         }
     };
-    config.master.name = Some(name_of_file(&config, &args.file));
+    config.master.fixed.name = Some(name_of_file(&config, &args.file));
     for app in &mut config.apps {
         // Read from another directory, it would mean another one.
         if let Some(cwd) = app.spec.command.cwd().and_then(|cwd| std::path::absolute(cwd).ok()) {

@@ -26,6 +26,10 @@ pub(super) async fn run(global: &Global, args: &DemoArgs) -> ExitStatus {
         .workers(args.workers.count())
         .listen("http", &args.listen)
         .output(Output::Prefixed { colours: message::colours() });
+    let admin = match serve::admin(&args.admin) {
+        Ok(admin) => admin,
+        Err(status) => return status,
+    };
     let name = args.name.clone().unwrap_or_else(|| format!("demo-{}", std::process::id()));
     let control = serve::control_path(global, name);
     let hints = [
@@ -34,5 +38,5 @@ pub(super) async fn run(global: &Global, args: &DemoArgs) -> ExitStatus {
         "  kill -9 PID                a worker, and it comes back".to_owned(),
         "  Ctrl-C                     ends it gracefully; again: hurries; again: kills".to_owned(),
     ];
-    serve::run(global, Supervisor::builder().app(app), control, &hints).await
+    serve::run(global, Supervisor::builder().app(app), control, admin, &hints).await
 }

@@ -52,12 +52,9 @@ impl Source {
     /// Everything that is to be run.
     pub(super) fn description(&self, config: &Config) -> Description {
         let apps = wanted(config, &self.only).into_iter();
-        let name = config.master.name.clone().unwrap_or_else(|| self.name.clone());
-        Description {
-            apps: apps.map(|app| spec(app, self)).collect(),
-            fixed: vec![("master.name", name)],
-            ..config.description()
-        }
+        let mut all = Description { apps: apps.map(|app| spec(app, self)).collect(), ..config.description() };
+        all.fixed.name.get_or_insert_with(|| self.name.clone());
+        all
     }
 }
 

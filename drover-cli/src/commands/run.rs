@@ -49,6 +49,10 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
     if let Err(error) = spec.check() {
         return usage(&error);
     }
+    let admin = match serve::admin(&args.admin) {
+        Ok(admin) => admin,
+        Err(status) => return status,
+    };
     let control = args.name.unwrap_or_else(|| format!("{name}-{}", std::process::id()));
     let control = serve::control_path(global, control);
     let inherited = match serve::inherited() {
@@ -61,7 +65,7 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
         .app(MasterBuilder::from_spec(spec))
         .inherited(inherited)
         .messages_as_events();
-    serve::run(global, supervisor, control, &[]).await
+    serve::run(global, supervisor, control, admin, &[]).await
 }
 
 fn usage(error: &ConfigError) -> ExitStatus {

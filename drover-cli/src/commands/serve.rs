@@ -1,16 +1,19 @@
 //! What `demo`, `run` and `up` have in common: a supervisor in the foreground, its story on stderr, an exit status.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
+use drover_master::config::{HttpSettings, ListenAddr};
 use drover_master::control::ControlPath;
+use drover_master::http::{AdminError, AdminServer, AdminSpec, ControlToken};
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
 use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signals, flush_output, turns};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::service_manager;
-use crate::args::Global;
+use crate::args::{AdminArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::message::{self, AppFailure, LAST_LINES};
 use crate::output::start_report::{self, StartReport};
@@ -34,11 +37,44 @@ pub(super) fn inherited() -> Result<InheritedSockets, ExitStatus> {
     })
 }
 
+/// What is to be served over HTTP, by the arguments.
+pub(super) fn admin(args: &AdminArgs) -> Result<Option<AdminSpec>, ExitStatus> {
+    let Some(listen) = args.http.clone() else { return Ok(None) };
+    let spec = AdminSpec::new(listen);
+    let Some(file) = &args.http_token else { return Ok(Some(spec)) };
+    with_token(spec, file).map(Some)
+}
+
+/// The same, by the file; relative paths in it are seen from `home`.
+pub(super) fn admin_of(
+    settings: Option<&HttpSettings>,
+    home: &Path,
+) -> Result<Option<AdminSpec>, ExitStatus> {
+    let Some(settings) = settings else { return Ok(None) };
+    let spec =
+        settings.hosts.iter().fold(AdminSpec::new(settings.listen.clone()), |spec, host| spec.host(host));
+    match &settings.control_token_file {
+        Some(file) => with_token(spec, &home.join(file)).map(Some),
+        None => Ok(Some(spec)),
+    }
+}
+
+fn with_token(spec: AdminSpec, file: &Path) -> Result<AdminSpec, ExitStatus> {
+    match ControlToken::read(file) {
+        Ok(token) => Ok(spec.control_token(token)),
+        Err(error) => {
+            message::error(&error);
+            Err(ExitStatus::Usage)
+        }
+    }
+}
+
 /// Runs to the end.
 pub(super) async fn run(
     global: &Global,
     builder: SupervisorBuilder,
     control: ControlPath,
+    admin: Option<AdminSpec>,
     hints: &[String],
 ) -> ExitStatus {
     message::never_wait();
@@ -58,11 +94,32 @@ pub(super) async fn run(
             return ExitStatus::Failed;
         }
     };
+    let mut admin = match admin.map(AdminServer::open).transpose() {
+        Ok(admin) => admin,
+        Err(error) => {
+            message::error(&error);
+            return match error {
+                AdminError::NotLocal { .. } => ExitStatus::Usage,
+                _ => ExitStatus::Failed,
+            };
+        }
+    };
+    if let Some(admin) = &mut admin {
+        if let Err(error) = admin.serve(supervisor.handle()) {
+            message::error(&error);
+            return ExitStatus::Failed;
+        }
+        if !global.quiet {
+            message::note(&format!("metrics, health and a page for people are at {}", place(admin.addr())));
+        }
+    }
     let events = supervisor.handle().events().clone();
     let start = tell_start(&supervisor);
     let watchdog = service_manager::feed_watchdog();
     let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
     let ended = supervisor_run(supervisor).await;
+    // Up to here it has told that nothing is ready any more.
+    drop(admin);
     start.abort();
     service_manager::say("STOPPING=1\nSTATUS=every app has ended");
     watchdog.iter().for_each(JoinHandle::abort);
@@ -96,6 +153,14 @@ pub(super) async fn run(
             exit_status(end)
         }
         Err(status) => status,
+    }
+}
+
+/// Where a browser finds it.
+fn place(addr: &ListenAddr) -> String {
+    match addr {
+        ListenAddr::Tcp(addr) => format!("http://{addr}/"),
+        other => other.to_string(),
     }
 }
 

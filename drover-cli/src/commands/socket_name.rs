@@ -41,7 +41,13 @@ pub(super) fn served_as(config: &config::Config, file: &Path) -> String {
 
 /// The master's name: the file's, else its directory's.
 pub(super) fn name_of_file(config: &config::Config, file: &Path) -> String {
-    config.master.name.clone().or_else(|| name_of_directory(file)).unwrap_or_else(|| "drover".to_owned())
+    config
+        .master
+        .fixed
+        .name
+        .clone()
+        .or_else(|| name_of_directory(file))
+        .unwrap_or_else(|| "drover".to_owned())
 }
 
 /// The name of the directory that a file is in, made fit for a name.

@@ -76,13 +76,18 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
         .shutdown_timeout(description.shutdown_timeout)
         .strategy(description.strategy)
         .line(args.file.display().to_string())
-        .reread(source, description.fixed);
+        .reread(source, description.fixed.clone());
     for app in description.apps {
         builder = builder.app(MasterBuilder::from_spec(app));
     }
     let name = served_as(&config, &args.file);
     let inherited = match serve::inherited() {
         Ok(inherited) => inherited,
+        Err(status) => return status,
+    };
+    let home = args.file.parent().unwrap_or(Path::new(""));
+    let admin = match serve::admin_of(description.fixed.http.as_ref(), home) {
+        Ok(admin) => admin,
         Err(status) => return status,
     };
     let in_background = args.detach || args.wait;
@@ -109,7 +114,7 @@ async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) ->
         true => serve::lasting_path(global, name),
         false => serve::control_path(global, name),
     };
-    let ended = serve::run(global, builder.inherited(inherited), control, &[]).await;
+    let ended = serve::run(global, builder.inherited(inherited), control, admin, &[]).await;
     drop(lock);
     ended
 }

@@ -3,7 +3,7 @@
 pub(crate) mod clock;
 pub(crate) mod conform;
 pub(crate) mod describe;
-pub(crate) mod json;
+pub(crate) use drover_master::control::json;
 pub(crate) mod message;
 pub(crate) mod plan;
 pub(crate) mod progress;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{AppSpec, Strategy};
+use super::{AppSpec, FixedSettings, Strategy};
 
 /// Everything that a supervisor is to run: the apps, and what holds for all of them.
 #[derive(Debug, Clone)]
@@ -14,8 +14,8 @@ pub struct Description {
     pub strategy: Strategy,
     /// From the start of shutdown to SIGKILL for all that is left.
     pub shutdown_timeout: Duration,
-    /// What only a restart of the master changes, by key: its name, say. It is compared and told, no more.
-    pub fixed: Vec<(&'static str, String)>,
+    /// What only a restart of the master changes. It is compared and told, no more.
+    pub fixed: FixedSettings,
 }
 
 /// What it takes to bring a change about. A later one takes more than an earlier one, and does all that those do.

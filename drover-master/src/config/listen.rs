@@ -1,7 +1,7 @@
 //! Where an app listens.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -96,6 +96,18 @@ pub enum ListenAddr {
 }
 
 impl ListenAddr {
+    /// Whether only this machine can reach it.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(addr) => match addr.parse::<SocketAddr>() {
+                Ok(addr) => is_loopback(addr.ip()),
+                Err(_) => addr.rsplit_once(':').is_some_and(|(host, _)| host == "localhost"),
+            },
+            Self::Udp(_) => false,
+        }
+    }
+
     /// What has to be resolved before it can be listened on: `HOST:PORT` with a name.
     pub(crate) fn host(&self) -> Option<String> {
         match self {
@@ -104,6 +116,13 @@ impl ListenAddr {
             }
             Self::Unix(_) => None,
         }
+    }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
     }
 }
 
@@ -147,6 +166,31 @@ impl fmt::Display for ListenAddr {
             Self::Tcp(addr) => f.write_str(addr),
             Self::Udp(addr) => write!(f, "udp:{addr}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_local() {
+        for (listen, is_local) in [
+            ("127.0.0.1:9900", true),
+            ("127.3.2.1:0", true),
+            ("[::1]:9900", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("localhost:9900", true),
+            ("unix:/run/admin.sock", true),
+            ("0.0.0.0:9900", false),
+            ("[::]:9900", false),
+            ("10.0.0.1:9900", false),
+            ("localhost.example.org:9900", false),
+            ("udp:127.0.0.1:9900", false),
+        ] {
+            let addr: ListenAddr = listen.parse().unwrap();
+            assert_eq!(addr.is_local(), is_local, "{listen}");
         }
     }
 }

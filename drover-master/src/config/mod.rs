@@ -11,6 +11,7 @@ mod duration;
 mod error;
 #[cfg(feature = "file")]
 pub mod file;
+mod fixed;
 mod health;
 pub mod keys;
 pub(crate) mod limits;
@@ -39,6 +40,7 @@ pub use cpus::cpus;
 pub use description::{ChangeClass, Description};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::ConfigError;
+pub use fixed::{FixedSettings, HttpSettings};
 pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};

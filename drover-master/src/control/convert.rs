@@ -135,7 +135,7 @@ pub(super) fn whole_exit(ended: &Exit) -> wire::Exit {
     exit(ended, ended.stderr_tail.clone())
 }
 
-pub(super) fn event(event: &Event) -> wire::Event {
+pub(crate) fn event(event: &Event) -> wire::Event {
     wire::Event {
         seq: event.seq,
         time_ms: event.time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, milliseconds),

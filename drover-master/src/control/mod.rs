@@ -6,13 +6,20 @@
 mod client;
 mod convert;
 mod error;
+#[cfg(feature = "http")]
+mod inside;
+#[cfg(feature = "json")]
+pub mod json;
 mod name;
+mod overview;
 mod path;
 mod place;
 mod server;
 mod session;
 
 pub use client::{Answers, ClientError, ControlClient, Follow, LogFollow};
+#[cfg(feature = "http")]
+pub(crate) use convert::event as event_of;
 /// The messages that a [`ControlClient`] takes and gives: those of the protocol, `proto/drover/v1/control.proto`, in the latest
 /// version that this crate speaks.
 ///
@@ -21,6 +28,10 @@ pub use client::{Answers, ClientError, ControlClient, Follow, LogFollow};
 /// an enum a branch.
 pub use drover_proto::latest as wire;
 pub use error::ControlError;
+#[cfg(feature = "http")]
+pub(crate) use inside::OwnClients;
 pub use name::{Name, NameError};
+#[cfg(feature = "http")]
+pub(crate) use overview::status as status_of;
 pub use path::{ControlPath, ControlPathError, goes_with_login};
 pub(crate) use server::ControlServer;

@@ -114,7 +114,7 @@ async fn accept(
                 let (supervisor, is_over) = (supervisor.clone(), is_over.clone());
                 let places = Arc::clone(&places);
                 sessions.spawn(async move {
-                    session::serve(stream, supervisor, is_over, places).await;
+                    session::serve(stream, supervisor, is_over, places, None).await;
                     drop(place);
                 });
             },

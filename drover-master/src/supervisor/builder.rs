@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::builder::MasterBuilder;
-use crate::config::{ConfigError, Description, Strategy};
+use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
 use crate::listener::{InheritedSockets, ListenerPool};
@@ -25,9 +25,10 @@ pub struct SupervisorBuilder {
     shows_messages: bool,
     rules: CompositeRules,
     reader: Option<Arc<dyn Reread>>,
-    fixed: Vec<(&'static str, String)>,
+    fixed: FixedSettings,
     witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
+    keeps_output: bool,
 }
 
 impl Default for SupervisorBuilder {
@@ -44,8 +45,9 @@ impl Default for SupervisorBuilder {
             rules,
             reader: None,
             witness: None,
-            fixed: Vec::new(),
+            fixed: FixedSettings::default(),
             line: None,
+            keeps_output: false,
         }
     }
 }
@@ -121,6 +123,15 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Keeps the last of what workers print, also without a [control socket](Self::control): for the
+    /// [admin HTTP](crate::http::AdminServer). Default: only with a control socket. Up to 1 MiB for each app.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn keep_output(mut self) -> Self {
+        self.keeps_output = true;
+        self
+    }
+
     /// Goes on with the other apps when one fails to start; those that depend on it are not started. Default: a failed start
     /// ends everything.
     #[must_use]
@@ -148,7 +159,7 @@ impl SupervisorBuilder {
     /// Whoever reads anew what is to be run, for a control client that asks to [apply](SupervisorHandle::apply) it, and what
     /// only a restart changes of what is there now. Default: nobody, and such a client is refused.
     #[must_use]
-    pub fn reread(mut self, reader: impl Reread + 'static, fixed: Vec<(&'static str, String)>) -> Self {
+    pub fn reread(mut self, reader: impl Reread + 'static, fixed: FixedSettings) -> Self {
         self.reader = Some(Arc::new(reader));
         self.fixed = fixed;
         self
@@ -179,8 +190,8 @@ impl SupervisorBuilder {
         let pool = ListenerPool::of(self.inherited);
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
-        // Only a client of the control socket can ask for it.
-        let kept = control.is_some().then(|| output.clone());
+        // Otherwise nobody can ask for it.
+        let kept = (control.is_some() || self.keeps_output).then(|| output.clone());
         let mark = self.line.as_deref().and_then(|line| match mark(line) {
             Ok(mark) => Some(mark),
             Err(error) => {

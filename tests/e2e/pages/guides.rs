@@ -52,6 +52,11 @@ fn succeeds(place: &Place, guide: &str, line: &str) {
         );
         return;
     }
+    if let Some(url) = line.strip_prefix("curl http://127.0.0.1:9900") {
+        let answer = place.answer(9900, url);
+        assert!(answer == "ready\n" || answer.contains("drover_workers_ready"), "{guide}: {line}: {answer}");
+        return;
+    }
     let Output { status, stdout, stderr } = match line.strip_prefix("drover ") {
         Some(_) => place.run(line),
         None => {
@@ -112,4 +117,9 @@ fn several_apps_start_in_order_and_are_operated_one_by_one() {
 #[test]
 fn a_deploy_migrates_reloads_and_waits() {
     assert_eq!(follow(&Place::new(7), "deploy-with-migration.md"), 6);
+}
+
+#[test]
+fn a_master_is_watched_as_the_guide_says() {
+    assert_eq!(follow(&Place::new(8), "monitoring.md"), 6);
 }

@@ -63,7 +63,7 @@ impl Place {
     /// The body of an answer.
     pub(super) fn answer(&self, port: u16, path: &str) -> String {
         let mut stream = TcpStream::connect((self.host, port)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut said = String::new();
         stream.read_to_string(&mut said).unwrap();
         assert!(said.starts_with("HTTP/1.1 200 "), "{said}");

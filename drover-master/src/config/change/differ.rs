@@ -14,20 +14,12 @@ const OPEN_BY_ANOTHER_NAME: &str = "its address is open by another name, and can
 
 /// What is different of what holds for all apps.
 pub(super) fn of_all(old: &Description, new: &Description) -> Vec<Change> {
-    // What only a restart changes is told last, by the names that the program has given it.
-    let live = keys::of_master().filter(|key| key.takes() != ChangeClass::Master);
+    // What only a restart changes is told last.
+    let (fixed, live): (Vec<_>, Vec<_>) =
+        keys::of_master().partition(|key| key.takes() == ChangeClass::Master);
     // A strategy that comes or goes is one difference, not three.
-    let live = live.filter(|key| key.needs(old).is_none() && key.needs(new).is_none());
-    let mut found: Vec<Change> = live.filter_map(|key| of_key(key, None, "master", old, new)).collect();
-    for (key, value) in &new.fixed {
-        let known = old.fixed.iter().find(|(other, _)| other == key).map(|(_, value)| value.clone());
-        if known.as_ref() != Some(value) {
-            let why = Some("the master takes it when it starts");
-            let (class, to) = (ChangeClass::Master, Some(value.clone()));
-            found.push(Change { app: None, key: (*key).to_owned(), class, from: known, to, why });
-        }
-    }
-    found
+    let live = live.into_iter().filter(|key| key.needs(old).is_none() && key.needs(new).is_none());
+    live.chain(fixed).filter_map(|key| of_key(key, None, "master", old, new)).collect()
 }
 
 /// What is different of an app. `all`: the apps as they run, to know whose address is whose.

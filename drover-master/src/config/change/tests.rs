@@ -2,14 +2,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::Output;
-use crate::config::{Command, Condition, Dependency, Heartbeat, Intensity, ListenSpec, Strategy};
+use crate::config::{
+    Command, Condition, Dependency, FixedSettings, Heartbeat, Intensity, ListenSpec, Strategy,
+};
 
 fn of(apps: Vec<AppSpec>) -> Description {
     Description {
         apps,
         strategy: Strategy::None,
         shutdown_timeout: Duration::from_secs(45),
-        fixed: vec![("master.name", "shop".to_owned())],
+        fixed: FixedSettings::default().named("shop"),
     }
 }
 
@@ -103,7 +105,7 @@ fn what_holds_for_all_is_told_first_and_apps_come_and_go() {
     new.apps[1].depends_on = vec![Dependency { app: "new".into(), condition: Condition::Completed }];
     new.shutdown_timeout = seconds(60);
     new.strategy = Strategy::OneForAll(Intensity::default());
-    new.fixed = vec![("master.name", "store".to_owned())];
+    new.fixed = FixedSettings::default().named("store");
     let found = changes(&old, &new);
     assert_eq!(
         found.iter().map(line).collect::<Vec<_>>(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::keys;
-use crate::config::{AppSpec, Description, ListenSpec, Strategy};
+use crate::config::{AppSpec, Description, FixedSettings, ListenSpec, Strategy};
 
 /// A whole, valid `drover.toml`.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +35,9 @@ impl Config {
 /// `[master]`: what holds for all apps together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MasterTable {
-    /// The master's name; that of the file's directory when absent.
-    pub name: Option<String>,
+    /// What the master takes when it starts: its name, which is that of the file's directory when absent, and what it serves over
+    /// HTTP.
+    pub fixed: FixedSettings,
     /// From the start of shutdown to SIGKILL for all that is left; more than zero, default 45 s. Too short cuts off apps
     /// that drain one after the other, too long lets a container's runtime kill first.
     pub shutdown_timeout: Duration,
@@ -46,15 +47,18 @@ pub struct MasterTable {
 
 impl Default for MasterTable {
     fn default() -> Self {
-        Self { name: None, shutdown_timeout: Duration::from_secs(45), strategy: Strategy::None }
+        Self {
+            fixed: FixedSettings::default(),
+            shutdown_timeout: Duration::from_secs(45),
+            strategy: Strategy::None,
+        }
     }
 }
 
 impl MasterTable {
     /// What it says of apps that are not there yet.
     pub(super) fn description(&self) -> Description {
-        let Self { name, shutdown_timeout, strategy } = self.clone();
-        let fixed = name.map(|name| ("master.name", name)).into_iter().collect();
+        let Self { fixed, shutdown_timeout, strategy } = self.clone();
         Description { apps: Vec::new(), strategy, shutdown_timeout, fixed }
     }
 }

@@ -38,8 +38,7 @@ fn document(config: &Config) -> DocumentMut {
 
 fn master(master: &MasterTable) -> Item {
     let all = master.description();
-    let name = master.name.iter().map(|name| ("name", value(name)));
-    header(name.chain(keys::of_master().filter_map(|key| Some((key.path(), key.write(&all)?)))))
+    header(keys::of_master().filter_map(|key| Some((key.path(), key.write(&all)?))))
 }
 
 fn socket(socket: &ListenSpec) -> Item {

@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
-use super::field::{Computed, Lens};
-use super::form::Form;
+use super::field::Lens;
+use super::http::HTTP;
 use super::key::{Key, Pointless, keys};
 use super::kind::Maybe;
 use super::number::Time;
+use super::text::MasterName;
 use super::whole::Whole;
 use super::words::Words;
 use crate::config::{Description, Intensity, Strategy};
 
+const AT_ITS_START: &str = "the master takes it when it starts";
+
 pub(super) static KEYS: &[Key<Description>] = keys! { Description;
-    "name" Master (&NAME)
+    "name" Master (fixed.name: Maybe(MasterName))
         "The name by which the other verbs find this master. Default: the directory's name."
-        .because("the master takes it when it starts");
+        .because(AT_ITS_START);
+    "http" Master (fixed.http: Maybe(HTTP))
+        "Where the master serves metrics, health, an API and a page for people. Default: nowhere."
+        .because(AT_ITS_START);
     "strategy" Live (&STRATEGY)
         "What to start again when an app fails for good while it runs. `one-for-one`: that app. `one-for-all`: all apps. `rest-for-one`: that app and those after it.";
     "intensity" Live (&INTENSITY)
@@ -25,13 +31,6 @@ pub(super) static KEYS: &[Key<Description>] = keys! { Description;
         .needing(needs_strategy);
     "shutdown_timeout" Live (shutdown_timeout: Time::SOME)
         "How long the whole shutdown may take until what is left gets SIGKILL; more than zero. Too short cuts off apps that drain one after the other, too long lets a container's runtime kill it first.";
-};
-
-const NAME: Computed<Description> = Computed {
-    is_same: |old: &Description, new| old.fixed == new.fixed,
-    take: |into, from| into.fixed.clone_from(&from.fixed),
-    shown: |all| all.fixed.iter().find(|(key, _)| *key == "master.name").map(|(_, name)| name.clone()),
-    form: || Form::Pattern("^[A-Za-z0-9._-]{1,64}$"),
 };
 
 const STRATEGY: Lens<Description, Strategy, Words<Strategy>> = Lens {

@@ -18,6 +18,7 @@ mod address;
 mod app;
 mod field;
 mod form;
+mod http;
 mod key;
 mod kind;
 mod limit;

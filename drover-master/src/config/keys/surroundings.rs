@@ -75,6 +75,15 @@ pub(super) fn workers<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> 
 }
 
 /// What is its standard input; whether it is one of the app's sockets is known once these are.
+pub(super) fn master_name<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<String> {
+    let name = value::string(entry, mistakes)?;
+    if let Some((fault, help)) = crate::config::name_fault(name) {
+        entry.refuse(mistakes, fault).help(help);
+        return None;
+    }
+    Some(name.to_owned())
+}
+
 pub(super) fn stdin<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<Stdin> {
     let text = value::string(entry, mistakes)?;
     let stdin = text.parse().ok();

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Change, Command, Condition, Dependency, HealthCheck, HealthPolicy, Kind, Limits, NotifyAccess,
-    OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy, RestartWhen, Share,
-    StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy, changes,
+    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits,
+    NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
+    RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
+    UpdatePolicy, changes,
 };
 use crate::{Protocol, ReloadSignal};
 
@@ -124,7 +125,7 @@ fn differing(old: &AppSpec, new: &AppSpec) -> Vec<String> {
         apps: vec![app.clone()],
         strategy: Strategy::None,
         shutdown_timeout: seconds(1),
-        fixed: Vec::new(),
+        fixed: FixedSettings::default(),
     };
     let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let line = |change: Change| {

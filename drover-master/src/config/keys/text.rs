@@ -31,6 +31,9 @@ pub(super) struct Mask;
 /// A signal that a program can act on; whether it may also be SIGSTOP.
 pub(super) struct SignalName(pub(super) bool);
 
+/// The name of a master, which becomes part of a path.
+pub(super) struct MasterName;
+
 /// A standard input.
 pub(super) struct StandardInput;
 
@@ -84,6 +87,12 @@ kinds! {
     };
     read |this, entry, mistakes| surroundings::signal(this.0, entry, mistakes);
     write |number| item(signal_name(*number));
+
+    MasterName, String:
+    shown |name| Some(name.clone());
+    form |_this| Form::Pattern("^[A-Za-z0-9._-]{1,64}$");
+    read |_this, entry, mistakes| surroundings::master_name(entry, mistakes);
+    write |name| item(name);
 
     StandardInput, Stdin:
     shown |stdin| Some(stdin.to_string());

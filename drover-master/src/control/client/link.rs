@@ -61,6 +61,15 @@ impl Link {
             Ok(stream) => stream?,
             Err(_) => return Err(ClientError::Busy { path: path.to_owned(), limit }),
         };
+        Self::greet(stream, begun, limit).await
+    }
+
+    /// Shakes hands with whoever is at the other end, within a time that has begun.
+    pub(super) async fn greet(
+        stream: UnixStream,
+        begun: tokio::time::Instant,
+        limit: Duration,
+    ) -> Result<(Self, ControlWelcome), ClientError> {
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let process = pid.and_then(|pid| pidfd_open(pid).ok()).map(Arc::new);
         let codec = FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL);

@@ -76,6 +76,13 @@ impl ControlClient {
         Ok(Self { link, master_version: welcome.master_version })
     }
 
+    /// Shakes hands with a master within this program, within 5 s.
+    #[cfg(feature = "http")]
+    pub(crate) async fn over(stream: tokio::net::UnixStream) -> Result<Self, ClientError> {
+        let (link, welcome) = Link::greet(stream, tokio::time::Instant::now(), WELCOME).await?;
+        Ok(Self { link, master_version: welcome.master_version })
+    }
+
     /// The master's program version.
     pub fn master_version(&self) -> &str {
         &self.master_version

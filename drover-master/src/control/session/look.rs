@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use drover_proto::latest::{
     AppDescription, DescribeReply, DescribeRequest, Done, Error, LogLine, LogsMissed, LogsRequest,
-    MasterStatus, OutputStream, Phase, Setting, StatusReply, StatusRequest, WorkerDescription, WorkerRole,
-    WorkerStatus, control_response,
+    OutputStream, Phase, Setting, StatusReply, StatusRequest, WorkerDescription, WorkerRole, WorkerStatus,
+    control_response,
 };
 use futures_util::StreamExt as _;
 use prost::Message as _;
@@ -14,8 +14,8 @@ use prost::Message as _;
 use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session, over};
 use crate::config::Stream;
-use crate::control::convert;
 use crate::control::name::Name;
+use crate::control::{convert, overview};
 use crate::handle::{Master, Snapshot};
 use crate::process::{LogNext, LogStream};
 
@@ -40,12 +40,7 @@ impl Session {
             shot.workers.retain(|worker| names.iter().any(|name| name.matches(&app, worker.slot, worker.id)));
         }
         wanted.retain(|shot| names.iter().any(|name| fits(name, shot)));
-        let master = MasterStatus {
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_ms: u64::try_from(self.supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
-            file: self.supervisor.file(),
-        };
+        let master = overview::master(&self.supervisor);
         let last_seq = wanted.iter().map(|shot| shot.last_seq).max().unwrap_or(0);
         let mut parts = convert::StatusParts::new(wanted, self.supervisor.waits(), now);
         loop {

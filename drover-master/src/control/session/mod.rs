@@ -47,15 +47,17 @@ type Requests = Framed<UnixStream, FrameCodec<ControlResponse, ControlRequest>>;
 /// Why a session ends early: the client is to blame, or gone.
 struct Gone;
 
+/// Serves one client. `name`: who asks, where that is not a process that connects.
 pub(super) async fn serve(
     stream: UnixStream,
     supervisor: SupervisorHandle,
     is_over: watch::Receiver<Option<End>>,
     places: Arc<Places>,
+    name: Option<String>,
 ) {
     let peer = stream.peer_cred().ok();
     let (uid, pid) = peer.map_or((u32::MAX, 0), |peer| (peer.uid(), peer.pid().unwrap_or(0)));
-    let client = format!("drover (pid {pid}, user {uid})");
+    let client = name.unwrap_or_else(|| format!("drover (pid {pid}, user {uid})"));
     let silence = places.silence();
     let welcomed = handshake::welcome(stream, uid, silence).await;
     if let Some(requests) = welcomed {

@@ -18,7 +18,7 @@ pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
 use log::Printer;
-pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog};
+pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece};
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
 

@@ -26,7 +26,7 @@ impl Description {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{AppSpec, Command, Condition, Dependency, Strategy};
+    use crate::config::{AppSpec, Command, Condition, Dependency, FixedSettings, Strategy};
 
     #[test]
     fn apps_that_wait_for_each_other_are_refused() {
@@ -36,7 +36,7 @@ mod tests {
             app
         };
         let (strategy, shutdown_timeout) = (Strategy::None, std::time::Duration::from_secs(45));
-        let of = |apps| Description { apps, strategy, shutdown_timeout, fixed: Vec::new() };
+        let of = |apps| Description { apps, strategy, shutdown_timeout, fixed: FixedSettings::default() };
         assert!(matches!(of(vec![]).check(), Err(ConfigError::NoApp)));
         let twice = of(vec![app("a", "a"), app("a", "a")]).check();
         assert!(matches!(twice, Err(ConfigError::SelfDependency { .. })), "{twice:?}");

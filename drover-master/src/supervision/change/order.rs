@@ -66,7 +66,7 @@ fn in_order(apps: &[AppSpec]) -> Vec<&AppSpec> {
 mod tests {
     use super::*;
     use crate::config::Command;
-    use crate::config::{Condition, Dependency, Strategy, changes};
+    use crate::config::{Condition, Dependency, FixedSettings, Strategy, changes};
 
     fn app(name: &str, depends_on: &[&str]) -> AppSpec {
         let mut app = AppSpec::new(name, Command::new(name));
@@ -77,7 +77,7 @@ mod tests {
 
     fn of(apps: Vec<AppSpec>) -> Description {
         let (strategy, shutdown_timeout) = (Strategy::None, std::time::Duration::from_secs(45));
-        Description { apps, strategy, shutdown_timeout, fixed: Vec::new() }
+        Description { apps, strategy, shutdown_timeout, fixed: FixedSettings::default() }
     }
 
     fn shown(old: &[AppSpec], wanted: &[AppSpec]) -> String {

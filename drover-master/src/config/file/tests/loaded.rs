@@ -14,7 +14,7 @@ fn a_file_is_loaded() {
     fs::write(directory.path().join("a.env"), "NODE_ENV=test\nA=a\nB=a\n").unwrap();
     fs::write(directory.path().join("b.env"), "B='of b'\n").unwrap();
     let config = load(&path).unwrap();
-    assert_eq!(config.master.name.as_deref(), Some("shop"));
+    assert_eq!(config.master.fixed.name.as_deref(), Some("shop"));
     // A later one wins: a file over one before it, the key `env` over all files.
     let env = config.apps[0].spec.command.env.iter();
     let env: Vec<_> = env.map(|(key, value)| (key.to_str().unwrap(), value.to_str().unwrap())).collect();

@@ -90,6 +90,7 @@ shutdown_timeout = "1m30s"
 strategy = "rest-for-one"
 intensity = 3
 period = "1m"
+http = { listen = "127.0.0.1:9900", hosts = ["ops.example.org"], control_token_file = "token" }
 
 [sockets.http]
 listen = "0.0.0.0:8080"

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use crate::config::{
-    AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, HealthCheck, HealthPolicy, Heartbeat,
-    Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, OnUpdateFailure, Probe, ProbeKind, Protocol,
-    RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo,
-    Strategy, SuspendSignals, UpdateOrder, UpdatePolicy,
+    AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, FixedSettings, HealthCheck, HealthPolicy,
+    Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, OnUpdateFailure,
+    Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy,
+    Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 
 use super::super::*;
@@ -124,7 +124,14 @@ fn every_key_arrives_in_its_field() {
     let second = of(second);
     let expected = Config {
         master: MasterTable {
-            name: Some("shop".into()),
+            fixed: FixedSettings {
+                name: Some("shop".into()),
+                http: Some(HttpSettings {
+                    listen: "127.0.0.1:9900".parse().unwrap(),
+                    hosts: strings(&["ops.example.org"]),
+                    control_token_file: Some("token".into()),
+                }),
+            },
             shutdown_timeout: seconds(90),
             strategy: Strategy::RestForOne(Intensity { count: 3, period: seconds(60) }),
         },

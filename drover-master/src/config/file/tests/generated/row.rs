@@ -3,7 +3,7 @@
 use super::super::super::MasterTable;
 use crate::Command;
 use crate::config::keys::{self, Form, Key, SubKey};
-use crate::config::{Description, Intensity, ListenSpec, Strategy};
+use crate::config::{Description, FixedSettings, Intensity, ListenSpec, Strategy};
 
 /// A key as the schema and the page have it.
 pub(super) struct KeyRow {
@@ -43,7 +43,7 @@ pub(super) fn of_master() -> Vec<KeyRow> {
         apps: Vec::new(),
         strategy,
         shutdown_timeout: MasterTable::default().shutdown_timeout,
-        fixed: Vec::new(),
+        fixed: FixedSettings::default(),
     };
     let (none, some) = (all(Strategy::None), all(Strategy::OneForOne(intensity)));
     let plain = |key: &Key<Description>| match key.path() {

@@ -1,13 +1,13 @@
-//! The stable JSON: fields are only ever added.
+//! The stable JSON of what a master tells: fields are only ever added.
 
 use drover_proto::latest::{
-    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, Plan, SendResult,
-    StatusReply, WorkerDescription, WorkerStatus,
+    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, OperationResult, Plan,
+    SendResult, StatusReply, WorkerDescription, WorkerStatus,
 };
 use serde_json::{Value, json};
 
-/// `status --json`.
-pub(crate) fn status(reply: &StatusReply) -> String {
+/// What `status --json` prints.
+pub fn status(reply: &StatusReply) -> String {
     let master = reply.master.clone().unwrap_or_default();
     json!({
         "master": {
@@ -58,7 +58,7 @@ fn worker(worker: &WorkerStatus) -> Value {
 }
 
 /// One line of `send --json`. A reply that is not text is shown in hexadecimal.
-pub(crate) fn sent(sent: &SendResult, is_request: bool) -> String {
+pub fn sent(sent: &SendResult, is_request: bool) -> String {
     let reply = str::from_utf8(&sent.reply).ok().filter(|_| is_request && sent.error.is_none());
     let hex = || sent.reply.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     json!({
@@ -75,7 +75,7 @@ pub(crate) fn sent(sent: &SendResult, is_request: bool) -> String {
 }
 
 /// `describe --json`.
-pub(crate) fn description(reply: &DescribeReply) -> String {
+pub fn description(reply: &DescribeReply) -> String {
     json!({
         "apps": reply.apps.iter().map(described_app).collect::<Vec<_>>(),
         "workers": reply.workers.iter().map(described_worker).collect::<Vec<_>>(),
@@ -100,8 +100,20 @@ fn described_worker(described: &WorkerDescription) -> Value {
     value
 }
 
+/// How an operation went for one app or worker.
+pub fn result(result: &OperationResult) -> Value {
+    json!({
+        "name": result.name,
+        "pid": number(result.pid.into()),
+        "desired": result.desired,
+        "generation": result.generation,
+        "error": result.error.as_ref().map(|error| error.message.as_str()),
+        "last_words": result.last_words,
+    })
+}
+
 /// `diff --json`.
-pub(crate) fn plan(plan: &Plan) -> String {
+pub fn plan(plan: &Plan) -> String {
     let change = |change: &Change| {
         json!({
             "app": text(&change.app),
@@ -121,7 +133,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
 }
 
 /// One line of `events --json`.
-pub(crate) fn event(event: &Event) -> String {
+pub fn event(event: &Event) -> String {
     json!({
         "seq": event.seq,
         "time_ms": event.time_ms,
@@ -141,7 +153,7 @@ pub(crate) fn event(event: &Event) -> String {
 }
 
 /// The line that stands for events that are gone.
-pub(crate) fn missed(missed: &EventsMissed) -> String {
+pub fn missed(missed: &EventsMissed) -> String {
     json!({ "event": "missed", "count": missed.count, "next_seq": missed.next_seq }).to_string()
 }
 

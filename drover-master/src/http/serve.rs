@@ -1,0 +1,123 @@
+//! One request, from its head to the answer.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderName};
+use hyper::{Method, Request, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::guard::{self, Requester};
+use super::history::RecentHistory;
+use super::metrics::{self, EventCounts, Measured, TextForm};
+use super::reply::{HttpReply, json, refusal, reply};
+use super::route::{Route, route};
+use super::spec::AdminSpec;
+use super::usage::{ProcessUsage, usage_of};
+use super::{health, look, operate, page};
+use crate::control::{OwnClients, json as stable, status_of};
+use crate::handle::{Master, Snapshot};
+use crate::supervisor::SupervisorHandle;
+
+/// How many readers may follow at once. Each costs a task, a descriptor and some 20 KiB: a screen for each person of a large team,
+/// and a few tabs.
+const FOLLOWING: usize = 256;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(super) struct Admin {
+    pub(super) spec: AdminSpec,
+    pub(super) supervisor: SupervisorHandle,
+    pub(super) counts: Mutex<EventCounts>,
+    pub(super) history: Mutex<RecentHistory>,
+    pub(super) inside: OwnClients,
+    following: Arc<Semaphore>,
+}
+
+impl Admin {
+    pub(super) fn new(spec: AdminSpec, supervisor: SupervisorHandle) -> Self {
+        Self {
+            spec,
+            inside: OwnClients::new(supervisor.clone(), "the admin HTTP"),
+            supervisor,
+            counts: Mutex::default(),
+            history: Mutex::default(),
+            following: Arc::new(Semaphore::new(FOLLOWING)),
+        }
+    }
+
+    pub(super) fn snapshots(&self) -> Vec<Snapshot> {
+        self.supervisor.masters().iter().map(Master::snapshot).collect()
+    }
+
+    /// A place for a reader that follows; none if all are taken.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.following).try_acquire_owned().ok()
+    }
+}
+
+/// Answers a request.
+pub(super) async fn serve(admin: Arc<Admin>, request: Request<Incoming>) -> Result<HttpReply, Infallible> {
+    Ok(answer(&admin, &request).await.unwrap_or_else(|refused| refused))
+}
+
+async fn answer(admin: &Arc<Admin>, request: &Request<Incoming>) -> Result<HttpReply, HttpReply> {
+    let headers = request.headers();
+    let sender = Requester {
+        host: text(headers, header::HOST)
+            .or_else(|| request.uri().authority().map(|authority| authority.as_str())),
+        origin: text(headers, header::ORIGIN),
+        authorization: text(headers, header::AUTHORIZATION),
+    };
+    guard::may_look(&admin.spec, sender)?;
+    let found = route(request.method(), request.uri().path(), request.uri().query())?;
+    if matches!(found, Route::Events { .. } | Route::Logs { .. }) && request.method() == Method::HEAD {
+        return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "a stream is read by GET"));
+    }
+    Ok(match found {
+        Route::Page => page::reply(),
+        Route::Live => health::live(),
+        Route::Ready => health::ready(&admin.snapshots()),
+        Route::Metrics => measure(admin, TextForm::of(text(headers, header::ACCEPT))).await,
+        Route::Status => json(StatusCode::OK, stable::status(&status_of(&admin.supervisor))),
+        Route::History => {
+            json(StatusCode::OK, admin.history.lock().unwrap_or_else(PoisonError::into_inner).json())
+        }
+        Route::Description(names) => operate::describe(admin, &names).await,
+        Route::Events { since } => {
+            let last = text(headers, HeaderName::from_static("last-event-id")).and_then(|id| id.parse().ok());
+            look::events(admin, last.or(since).unwrap_or(0))
+        }
+        Route::Logs { names, lines } => look::logs(admin, &names, lines),
+        Route::Operate { names, deed } => {
+            guard::may_change(&admin.spec, sender)?;
+            operate::operate(admin, names, deed).await
+        }
+    })
+}
+
+/// A header; none where it is not there once, or no text.
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let only = values.next().filter(|_| values.next().is_none())?;
+    only.to_str().ok()
+}
+
+async fn measure(admin: &Arc<Admin>, form: TextForm) -> HttpReply {
+    let admin = Arc::clone(admin);
+    // AppSample a thousand processes takes 10 ms, writing the text a few more: not on the thread that supervises.
+    let measured = tokio::task::spawn_blocking(move || {
+        let snapshots = admin.snapshots();
+        let workers = snapshots.iter().flat_map(|shot| &shot.workers);
+        let usage: HashMap<u32, ProcessUsage> = usage_of(workers.filter_map(|worker| worker.pid));
+        let uptime = admin.supervisor.uptime(tokio::time::Instant::now().into_std());
+        let mut counts = admin.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics::text(form, Measured { counts: &mut counts, snapshots, usage, uptime })
+    });
+    match measured.await {
+        Ok(Ok(text)) => reply(StatusCode::OK, form.content_type(), text),
+        _ => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written"),
+    }
+}
