@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, NotifyAccess, Output, RecyclePolicy,
-    ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy, WatchPolicy,
 };
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
@@ -53,6 +53,9 @@ pub struct AppSpec {
     pub recycle: RecyclePolicy,
     /// The signals by which workers without the protocol are suspended and resumed. Default: none; then they can't be.
     pub suspend: Option<SuspendSignals>,
+    /// The files of which a change restarts or reloads it, for whoever works on them. Default: none. It has a meaning under a
+    /// [`Supervisor`](crate::supervisor::Supervisor) only.
+    pub watch: Option<WatchPolicy>,
     /// Where what they print goes.
     pub output: Output,
     /// What it is for. Default: a service.
@@ -99,6 +102,7 @@ impl AppSpec {
             update: UpdatePolicy::default(),
             recycle: RecyclePolicy::default(),
             suspend: None,
+            watch: None,
             output: Output::Forward,
             kind: Kind::Service,
             depends_on: Vec::new(),

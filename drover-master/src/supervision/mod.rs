@@ -12,6 +12,7 @@ mod news;
 mod operation;
 mod roster;
 mod verdict;
+mod watching;
 mod workshop;
 
 pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};

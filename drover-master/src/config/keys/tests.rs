@@ -7,7 +7,7 @@ use crate::config::{
     Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
-    UpdatePolicy, changes,
+    UpdatePolicy, WatchPolicy, changes,
 };
 use crate::{Protocol, ReloadSignal};
 
@@ -44,6 +44,11 @@ const OTHER: &[(&str, Alter, &str)] = &[
             app.suspend = Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 });
         },
         "- → SIGUSR1, SIGUSR2",
+    ),
+    (
+        "watch",
+        |app| app.watch = Some(WatchPolicy { ignore: vec!["*.md".into()], ..WatchPolicy::default() }),
+        "- → its directory but *.md, then restart after 300ms",
     ),
     ("env_clear", |app| app.command.env_clear = true, "false → true"),
     ("cwd", |app| app.command.cwd = Some("/srv".into()), "- → /srv"),
@@ -220,6 +225,7 @@ fn every_field_has_its_key() {
         update,
         recycle,
         suspend: _,
+        watch,
         // Of the program that started the master.
         output: _,
         kind: _,
@@ -269,6 +275,12 @@ fn every_field_has_its_key() {
         timeout: _,
         max_generations: _,
     } = update;
+    let _: Option<WatchPolicy> = watch.map(|WatchPolicy { paths, ignore, debounce, action }| WatchPolicy {
+        paths,
+        ignore,
+        debounce,
+        action,
+    });
     let RecyclePolicy { age: _, rss: _, requests: _, jitter: _ } = recycle;
 }
 

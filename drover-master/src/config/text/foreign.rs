@@ -159,7 +159,8 @@ pub(crate) const APP: Foreign = &[
         ],
         Advice("leave it out: the master hands on what workers print, and `drover logs` shows it"),
     ),
-    (&["watch", "ignorewatch", "logs", "cronrestart"], Advice("it is not supported yet")),
+    (&["ignorewatch"], Key("watch", "watch = { ignore = [\"*.md\"] }")),
+    (&["logs", "cronrestart"], Advice("it is not supported yet")),
     (
         &["image", "build", "containername", "volumes", "networks"],
         Advice("Drover runs programs, not containers: name the program in `command`"),

@@ -4,7 +4,7 @@ use crate::config::{
     AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, FixedSettings, HealthCheck, HealthPolicy,
     Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, OnUpdateFailure,
     Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy,
-    Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy,
+    Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy, WatchAction, WatchPolicy,
 };
 
 use super::super::*;
@@ -113,6 +113,12 @@ fn every_key_arrives_in_its_field() {
         name: "b.2".into(),
         command: Command::new("redis-server").args(["--save", "", "a b"]),
         suspend: Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 }),
+        watch: Some(WatchPolicy {
+            paths: vec!["src".into(), "web.toml".into()],
+            ignore: strings(&["*.md"]),
+            debounce: seconds(1),
+            action: WatchAction::Restart,
+        }),
         stop: StopPolicy { signal: libc::SIGINT, ..StopPolicy::default() },
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::of(Kind::Service) },
         kind: Kind::Oneshot,
