@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::admin::Admin;
 use super::reply::{HttpReply, refusal, stream};
-use super::serve::Admin;
 use super::stream::{ReaderGone, SILENCE, SseFeed, feed};
 use crate::config::Stream;
 use crate::control::{Name, event_of, json as stable};

@@ -17,8 +17,10 @@ mod tail;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
+#[cfg(feature = "http")]
+pub(crate) use log::Piece;
 use log::Printer;
-pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece};
+pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog};
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
 
