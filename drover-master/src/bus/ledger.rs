@@ -47,7 +47,7 @@ pub(super) struct Open<P> {
 }
 
 /// An open request with its number.
-type Opened<P> = (u64, Open<P>);
+type NumberedOpen<P> = (u64, Open<P>);
 
 /// Why a request can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl<P> Ledger<P> {
     }
 
     /// The worker is gone: whoever waits for it, and what it waited for.
-    pub(super) fn settle(&mut self) -> (Vec<Asker<P>>, Vec<Opened<P>>) {
+    pub(super) fn settle(&mut self) -> (Vec<Asker<P>>, Vec<NumberedOpen<P>>) {
         let (owed, open) = (std::mem::take(&mut self.owed), std::mem::take(&mut self.open));
         (owed.into_values().collect(), open.into_iter().collect())
     }

@@ -55,10 +55,7 @@ fn peer<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<String>
             Some(if text == first { addr } else { text.to_owned() })
         }
         Err(fault) => {
-            let message = format!(
-                "{} has a placeholder that has a placeholder that can't be filled in: {fault}",
-                entry.path
-            );
+            let message = format!("{} has a placeholder that can't be filled in: {fault}", entry.path);
             mistakes.add(entry.span.clone(), message).help("write for example `127.0.0.1:{9000+slot}`");
             None
         }
