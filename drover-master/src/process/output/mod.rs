@@ -17,10 +17,8 @@ mod tail;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
-#[cfg(feature = "http")]
-pub(crate) use log::Piece;
-use log::Printer;
-pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog};
+use log::WorkerLog;
+pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece, Printer};
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
 
