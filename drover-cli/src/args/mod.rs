@@ -145,6 +145,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Look for what is wrong, or will be, with the machine, drover.toml and the master; each with a remedy
     Doctor(DoctorArgs),
+    /// Tell by the exit code, 0 or 1, whether every app is ready or has completed
+    Healthcheck(HealthcheckArgs),
     /// Show every running master of this user; for root, of all users
     List(ListArgs),
     /// Show how much CPU and memory workers use, and refresh it
@@ -262,6 +264,14 @@ pub struct StatusArgs {
     /// Refresh whenever something changes, until interrupted
     #[arg(short, long, conflicts_with = "json")]
     pub watch: bool,
+}
+
+/// Arguments of `healthcheck`.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Only these apps
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
 }
 
 /// Arguments of `events`.

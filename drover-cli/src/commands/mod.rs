@@ -19,6 +19,7 @@ mod events;
 mod file_lock;
 mod find;
 mod goal;
+mod healthcheck;
 mod init;
 mod interrupt;
 mod introduce;
@@ -60,6 +61,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(&global, &args),
         Verb::Doctor(args) => doctor::run(&global, &args).await,
+        Verb::Healthcheck(args) => healthcheck::run(&global, &args).await,
         Verb::List(args) => list::run(&global, &args).await,
         Verb::Top(args) => top::run(&global, &args).await,
         Verb::Version => version::run(&global).await,
