@@ -70,7 +70,7 @@ mod patience;
 mod probe;
 mod process;
 mod sentence;
-mod signal_names;
+mod signal;
 mod signals;
 mod supervision;
 pub mod supervisor;
@@ -105,6 +105,6 @@ pub use nofile::raise_nofile;
 #[cfg(feature = "file")]
 pub use obstacle::obstacles;
 pub use process::{flush_output, limits_out_of_reach, passed_in_vain, say_aside, write_output};
-pub use signal_names::{signal_name, signal_number};
+pub use signal::{Signal, SignalError};
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

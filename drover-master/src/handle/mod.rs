@@ -1,5 +1,6 @@
 //! What a program holds of an app: its handle, the tickets of what it asked for, what it sees.
 
+use crate::Signal;
 pub(crate) mod change;
 pub(crate) mod error;
 pub(crate) mod event_log;
@@ -93,7 +94,7 @@ pub(crate) enum DriverRequest {
     /// Some workers are to be signalled.
     Signal {
         target: Target,
-        signal: i32,
+        signal: Signal,
         by: Arc<str>,
         reply: Reply<OperateError>,
     },

@@ -1,5 +1,6 @@
 //! What a handle asks of single workers of a running app, and of their number.
 
+use crate::Signal;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -96,7 +97,7 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError::Denied`] if no process is meant.
-    pub fn signal(&self, target: Target, signal: i32) -> Ticket<OperateError> {
+    pub fn signal(&self, target: Target, signal: Signal) -> Ticket<OperateError> {
         self.send_signal(target, signal, "signal()")
     }
 
@@ -128,7 +129,7 @@ impl Master {
     pub(crate) fn send_signal(
         &self,
         target: Target,
-        signal: i32,
+        signal: Signal,
         by: impl Into<Arc<str>>,
     ) -> Ticket<OperateError> {
         let by = by.into();

@@ -1,5 +1,6 @@
 //! What can happen to an app: facts, in the past tense.
 
+use crate::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +87,7 @@ pub enum FleetInput {
         /// Which workers.
         target: Target,
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
         /// Who asked, for people.
         by: Arc<str>,
     },

@@ -13,6 +13,7 @@
 //! What follows the exit of a worker that was asked to leave its slot stands in the slot: [`AfterExit`]. The restart
 //! policy has no say then, and the exit counts nowhere.
 
+use crate::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -151,7 +152,13 @@ impl Fleet {
         self.check_started();
     }
 
-    pub(super) fn signal_requested(&mut self, ticket: TicketId, target: Target, signal: i32, by: &Arc<str>) {
+    pub(super) fn signal_requested(
+        &mut self,
+        ticket: TicketId,
+        target: Target,
+        signal: Signal,
+        by: &Arc<str>,
+    ) {
         let slots = match self.slots_of(target) {
             Ok(slots) => slots,
             Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),
