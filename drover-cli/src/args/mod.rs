@@ -14,7 +14,7 @@ pub use change::{ApplyArgs, DiffArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use logs::{LogsArgs, StreamArg};
 pub use moment::{Moment, Since};
-pub use offline::{CompletionArgs, ConfigArgs, InitArgs, ListArgs, ValidateArgs};
+pub use offline::{CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ValidateArgs};
 pub use online::{
     Consent, DescribeArgs, Goal, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
     SignalArgs, StopArgs, TopArgs, WaitArgs, Waiting,
@@ -143,6 +143,8 @@ pub enum Verb {
     /// Show apps and workers
     #[command(visible_aliases = ["ps", "ls"])]
     Status(StatusArgs),
+    /// Look for what is wrong, or will be, with the machine, drover.toml and the master; each with a remedy
+    Doctor(DoctorArgs),
     /// Show every running master of this user; for root, of all users
     List(ListArgs),
     /// Show how much CPU and memory workers use, and refresh it
