@@ -56,6 +56,7 @@ mod frames;
 mod handle;
 #[cfg(feature = "http")]
 pub mod http;
+mod ids;
 mod link;
 mod listener;
 #[cfg(feature = "logging")]
@@ -89,6 +90,7 @@ pub use handle::{
     BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, Missed, Occurrence,
     OperateError, Reload, Snapshot, StartError, Ticket, Unavailable,
 };
+pub use ids::{Generation, SlotIndex, WorkerId};
 pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
 pub use machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
@@ -97,7 +99,6 @@ pub use machine::fleet::{
     SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
 };
 pub use machine::gate::{DenyReason, Request};
-pub use machine::ids::{Generation, SlotIndex, WorkerId};
 pub use machine::phase::Phase;
 pub use machine::readable::Readable;
 pub use machine::wish::SAME_WISH;

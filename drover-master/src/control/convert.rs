@@ -268,9 +268,9 @@ mod tests {
     use drover_proto::frame::FrameLimit;
 
     use super::*;
+    use crate::ids::{Generation, SlotIndex};
     use crate::machine::exit::Usage;
     use crate::machine::fleet::AppStatus;
-    use crate::machine::ids::{Generation, SlotIndex};
 
     fn now() -> Instant {
         tokio::time::Instant::now().into_std()

@@ -12,10 +12,10 @@ use super::Driver;
 use super::contact::{Contact, ProcessNews};
 use super::notifying::NotifySetup;
 use crate::config::{Output, Protocol, Stdin};
+use crate::ids::WorkerId;
 use crate::link::Token;
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
-use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
     Ended, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail,

@@ -27,10 +27,10 @@ pub use self::view::Snapshot;
 use self::view::View;
 use crate::bus::{Bus, Exchange};
 use crate::config::{AppSpec, ListenAddr};
+use crate::ids::SlotIndex;
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Outcome, Target};
 use crate::machine::gate;
-use crate::machine::ids::SlotIndex;
 
 /// How many requests may wait for the driver. It takes each at once, so a full queue means that the program asks faster
 /// than it lets the runtime run.

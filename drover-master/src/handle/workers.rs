@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{OperateError, Unavailable};
 use super::ticket::Ticket;
 use super::{DriverRequest, Master};
+use crate::ids::SlotIndex;
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Target};
 use crate::machine::gate;
-use crate::machine::ids::SlotIndex;
 
 impl Master {
     /// Restarts workers: each drains and leaves, and another takes its place as soon as it has. The listeners stay open

@@ -14,8 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Command, Line, Output, OutputSink};
+use crate::ids::SlotIndex;
 use crate::machine::exit::ExitStatus;
-use crate::machine::ids::SlotIndex;
 use crate::process::{NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone};
 
 /// How long to wait for the last output after an exit. Usually it is there at once; a grandchild may hold the pipe open for

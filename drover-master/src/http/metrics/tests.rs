@@ -9,9 +9,9 @@ use super::{EventCounts, Measured, TextForm, text};
 use crate::config::AppSpec;
 use crate::handle::{Event, Occurrence, Snapshot};
 use crate::http::usage::ProcessUsage;
+use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::exit::{Exit, ExitReason, Usage as Used};
 use crate::machine::fleet::{EventKind, ReloadFailure};
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::{Command, Master};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, SocketRenewal, StartFailure};
+use crate::ids::{Generation, WorkerId};
 use crate::machine::exit::Exit;
-use crate::machine::ids::{Generation, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::readable::Readable;
 use crate::machine::restart::LeaveReason;

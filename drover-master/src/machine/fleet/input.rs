@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Count, Release, ReloadPlan, SocketRenewal, Target};
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::gate;
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
 use crate::machine::worker::{Identity, WorkerInput};
 

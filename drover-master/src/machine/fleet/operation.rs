@@ -23,8 +23,8 @@ use super::{
     EventKind, Fleet, FleetAction, Place, Rollout, Slot, SlotState, StartFailure, Tenure, Timer, Verdict,
 };
 use crate::config::Kind;
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::gate::{self, Admission, DenyReason, Occupancy, SlotRequest};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::RestartTracker;
 use crate::machine::worker::{WorkerAction, WorkerInput};

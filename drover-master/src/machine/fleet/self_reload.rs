@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{EventKind, Fleet, SlotState, Verdict};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::WorkerInput;
 

@@ -60,9 +60,9 @@ use watchdog::Watchdog;
 
 use super::deadlines::after;
 use super::exit::Intent;
-use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
 use crate::config::{AppSpec, Protocol};
+use crate::ids::{Generation, SlotIndex, WorkerId};
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
 /// reconnects slowly; longer leaves one running that the master can neither ask to stop nor see ready.
