@@ -30,6 +30,7 @@ mod patience;
 mod reach;
 mod refusal;
 mod reload;
+mod reset;
 mod results;
 mod rollback;
 mod run;
@@ -78,6 +79,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Diff(args) => diff::run(&global, &args).await,
         Verb::Apply(args) => apply::run(&global, &args).await,
+        Verb::Reset(args) => reset::run(&global, &args).await,
         Verb::Rollback(args) => rollback::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Send(args) => send::run(&global, &args).await,
