@@ -20,6 +20,7 @@ mod finding;
 mod habits;
 mod limits;
 mod listen;
+mod log_files;
 mod logs;
 mod lookups;
 mod master_killed;

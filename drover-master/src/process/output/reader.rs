@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::forward::{PIECE, write_lines, write_output};
 use super::lines::{LineBlock, Lines, MARK};
 use super::prefix::prefix;
-use super::{Colours, Line, Stream, Tail, WorkerLog};
+use super::{Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::machine::ids::SlotIndex;
 
@@ -23,6 +23,9 @@ const READ: usize = PIECE;
 /// long that a line that is printed in pieces, on a busy machine too, stays one line.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// How long the end of the output waits for a disk to have it.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
 /// The pipes of one worker.
 #[derive(Debug)]
 pub(crate) struct OutputReader {
@@ -31,6 +34,8 @@ pub(crate) struct OutputReader {
     pub output: Output,
     /// Keeps the last of it, if somebody may ask.
     pub log: Option<WorkerLog>,
+    /// Writes it to files, and who printed it.
+    pub files: Option<(FileLog, Printer)>,
     pub tail: Arc<Tail>,
 }
 
@@ -38,6 +43,10 @@ impl OutputReader {
     /// Reads until both pipes have ended.
     pub(crate) async fn run(self, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) {
         tokio::join!(self.read(Stream::Stdout, stdout), self.read(Stream::Stderr, stderr));
+        // So that what it printed is there once its end is told. A disk that takes longer does not hold that up.
+        if let Some((files, _)) = &self.files {
+            let _ = timeout(LAST_LINES, files.written()).await;
+        }
     }
 
     async fn read(&self, stream: Stream, pipe: Option<OwnedFd>) {
@@ -85,8 +94,9 @@ impl OutputReader {
         if stream == Stream::Stderr {
             self.tail.feed(&bytes);
         }
-        let wants_lines =
-            self.log.is_some() || matches!(self.output, Output::Prefixed { .. } | Output::Sink(_));
+        let wants_lines = self.log.is_some()
+            || self.files.is_some()
+            || matches!(self.output, Output::Prefixed { .. } | Output::Sink(_));
         if wants_lines {
             let mut complete = Vec::new();
             lines.feed(&bytes, |block| complete.push(block));
@@ -101,6 +111,9 @@ impl OutputReader {
         for block in &complete {
             if let Some(log) = &self.log {
                 log.keep(stream, block);
+            }
+            if let Some((files, printer)) = &self.files {
+                files.put(*printer, stream, block).await;
             }
         }
         match &self.output {
@@ -176,6 +189,7 @@ mod tests {
             slot: SlotIndex(0),
             output,
             log: None,
+            files: None,
             tail: Arc::clone(&tail),
         };
         let (read, write) = io::pipe().unwrap();
