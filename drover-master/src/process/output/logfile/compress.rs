@@ -1,14 +1,13 @@
-//! Compresses old log files, on a thread that gets what time is left over.
+//! Compresses old log files, on a thread that gets what time is left over. Without the feature `compress` they stay as they are.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
+use std::path::PathBuf;
+#[cfg(feature = "compress")]
+use std::thread;
+use std::thread::JoinHandle;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-
+#[cfg(feature = "compress")]
+use super::gzip::compress;
+#[cfg(feature = "compress")]
 use crate::sys::priority;
 
 /// At most one file at a time; the next rotation waits for it, as the file would get another name.
@@ -21,6 +20,7 @@ impl Compressor {
     }
 
     /// Begins with a file that was rotated.
+    #[cfg(feature = "compress")]
     pub(super) fn begin(&mut self, rotated: Option<PathBuf>) {
         let Some(path) = rotated else { return };
         // The encoder is made on the stack.
@@ -34,32 +34,9 @@ impl Compressor {
         // Without a thread it stays as it is.
         self.0 = spawned.ok();
     }
-}
 
-/// What is not finished has another name, and the next one of it takes its place.
-fn compress(path: &Path) -> io::Result<()> {
-    let with = |end: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name)
-    };
-    let (unfinished, finished) = (with(".gz.tmp"), with(".gz"));
-    let done = write_compressed(path, &unfinished).and_then(|()| fs::rename(&unfinished, &finished));
-    match done {
-        Ok(()) => fs::remove_file(path),
-        Err(error) => {
-            // It may never have been made.
-            let _ = fs::remove_file(&unfinished);
-            Err(error)
-        }
+    #[cfg(not(feature = "compress"))]
+    pub(super) fn begin(&mut self, _: Option<PathBuf>) {
+        self.0 = None;
     }
-}
-
-fn write_compressed(path: &Path, to: &Path) -> io::Result<()> {
-    let mut from = File::open(path)?;
-    let mode = from.metadata()?.mode() & 0o777;
-    let into = File::options().write(true).create(true).truncate(true).mode(mode).open(to)?;
-    let mut encoder = GzEncoder::new(into, Compression::default());
-    io::copy(&mut from, &mut encoder)?;
-    encoder.finish()?.flush()
 }

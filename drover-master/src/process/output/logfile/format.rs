@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::SystemTime;
 
-use super::queue::Entry;
+use super::queue::LogEntry;
 use crate::config::{LogFiles, LogFormat, LogOwner, Stream};
 use crate::machine::ids::SlotIndex;
 
@@ -13,7 +13,7 @@ pub(super) fn is_plain(wish: &LogFiles) -> bool {
 }
 
 /// Lines that were read at once.
-pub(super) fn entry(wish: &LogFiles, app: &str, entry: &Entry, into: &mut Vec<u8>) {
+pub(super) fn entry(wish: &LogFiles, app: &str, entry: &LogEntry, into: &mut Vec<u8>) {
     if is_plain(wish) {
         return into.extend_from_slice(&entry.text);
     }

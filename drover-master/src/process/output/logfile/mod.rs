@@ -5,13 +5,11 @@
 //!   readers of pipes ──put──► queue (4 MiB) ──► thread ──► one file, or one a slot ──► compressor, after a rotation
 //! ```
 
-#[cfg(feature = "compress")]
-mod compress;
-#[cfg(not(feature = "compress"))]
-#[path = "uncompressed.rs"]
 mod compress;
 mod file;
 mod format;
+#[cfg(feature = "compress")]
+mod gzip;
 mod queue;
 mod rotate;
 

@@ -15,14 +15,14 @@ use crate::machine::ids::SlotIndex;
 const WAITING: usize = 4 * 1024 * 1024;
 
 /// What an entry costs besides its text.
-const OVERHEAD: usize = size_of::<Entry>();
+const OVERHEAD: usize = size_of::<LogEntry>();
 
 /// How long a worker waits for a disk that takes nothing at all: the pause of a busy one, and no time for a service to stand still.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Lines that were read at once.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct LogEntry {
     pub from: Printer,
     pub stream: Stream,
     pub time: SystemTime,
@@ -34,7 +34,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub wish: Arc<LogFiles>,
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LogEntry>,
     /// How many lines of each slot found no room behind them.
     pub lost: BTreeMap<SlotIndex, u64>,
     pub time: SystemTime,
@@ -47,7 +47,7 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Queue {
     app: Arc<str>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingLines>,
     /// There is something to do.
     work: Condvar,
     /// There is room.
@@ -57,9 +57,9 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingLines {
     wish: Arc<LogFiles>,
-    entries: Vec<Entry>,
+    entries: Vec<LogEntry>,
     size: usize,
     lost: BTreeMap<SlotIndex, u64>,
     /// Somebody has waited for room in vain: until something is written, nobody waits.
@@ -75,7 +75,7 @@ struct Waiting {
 impl Queue {
     /// An empty one, with one who holds it.
     pub(super) fn new(app: Arc<str>, wish: LogFiles) -> Self {
-        let waiting = Waiting {
+        let waiting = WaitingLines {
             wish: Arc::new(wish),
             entries: Vec::new(),
             size: 0,
@@ -141,7 +141,7 @@ impl Queue {
                     text.push(b'\n');
                     waiting.size += text.len() + OVERHEAD;
                     waiting.count += 1;
-                    waiting.entries.push(Entry { from, stream, time: SystemTime::now(), text });
+                    waiting.entries.push(LogEntry { from, stream, time: SystemTime::now(), text });
                     if waiting.entries.len() == 1 {
                         self.work.notify_one();
                     }
@@ -197,7 +197,7 @@ impl Queue {
         let _ = written.wait_for(|until| *until >= wanted).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, WaitingLines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
