@@ -41,6 +41,7 @@ mod storm;
 mod surroundings;
 mod suspend;
 mod terminal;
+mod top;
 mod traces;
 mod unread;
 mod up;
