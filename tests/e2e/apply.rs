@@ -289,7 +289,7 @@ async fn what_can_not_be_meant_is_refused_and_nothing_is_touched() {
     assert_eq!(refused(&|all| all.apps.clear()), "no app is given");
     let on = |app: &str| vec![Dependency { app: app.to_owned(), condition: Condition::Ready }];
     let unknown = refused(&|all| of(all, &name).depends_on = on("nobody"));
-    assert!(unknown.contains("depends on `nobody`, which is none of the apps"), "{unknown}");
+    assert!(unknown.contains("depends on `nobody`, which is not one of the apps"), "{unknown}");
     let twice = refused(&|all| all.apps.push(all.apps[0].clone()));
     assert_eq!(twice, format!("the app name `{name}` is given twice"));
     assert!(refused(&|all| of(all, &name).workers = 0).contains("workers is 0"));

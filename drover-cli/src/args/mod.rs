@@ -2,6 +2,7 @@
 
 mod change;
 mod conform;
+mod logs;
 mod moment;
 mod offline;
 mod online;
@@ -11,11 +12,12 @@ mod time;
 
 pub use change::{ApplyArgs, DiffArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
+pub use logs::{LogsArgs, StreamArg};
 pub use moment::{Moment, Since};
-pub use offline::{CompletionArgs, ConfigArgs, InitArgs, ListArgs, ValidateArgs};
+pub use offline::{CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
-    SignalArgs, StopArgs, StreamArg, TopArgs, WaitArgs, Waiting,
+    Consent, DescribeArgs, Goal, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
+    SignalArgs, StopArgs, TopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{AdminArgs, DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
@@ -141,6 +143,8 @@ pub enum Verb {
     /// Show apps and workers
     #[command(visible_aliases = ["ps", "ls"])]
     Status(StatusArgs),
+    /// Look for what is wrong, or will be, with the machine, drover.toml and the master; each with a remedy
+    Doctor(DoctorArgs),
     /// Show every running master of this user; for root, of all users
     List(ListArgs),
     /// Show how much CPU and memory workers use, and refresh it

@@ -6,8 +6,6 @@ use clap::{Args, ValueEnum};
 use drover_master::config::parse_duration;
 use drover_master::control::{Name, NameError};
 
-use super::moment::Moment;
-
 /// Arguments of `start`, `restart` and the like.
 #[derive(Debug, Args)]
 pub struct OperateArgs {
@@ -163,47 +161,6 @@ pub struct DescribeArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Arguments of `logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// APP, APP/SLOT or APP@ID, or a pattern [default: all]
-    #[arg(value_name = "NAME")]
-    pub names: Vec<Name>,
-    /// Keep showing new lines
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Only the last N of the kept lines
-    #[arg(short = 'n', long = "tail", visible_alias = "lines", value_name = "N", value_parser = number::<u32>)]
-    pub lines: Option<u32>,
-    /// Only lines since then: how long ago, such as 5m, or when in UTC, such as 2026-03-01T09:30:00Z
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<Moment>,
-    /// Only lines until then
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<Moment>,
-    /// Only lines of this stream
-    #[arg(long, value_name = "STREAM")]
-    pub stream: Option<StreamArg>,
-    /// The same as --stream err
-    #[arg(long, conflicts_with = "stream")]
-    pub err: bool,
-    /// Print before each line the time at which the master read it, in UTC
-    #[arg(short, long)]
-    pub timestamps: bool,
-    /// The drover.toml of the master to ask [default: the one in this directory]
-    #[arg(long, value_name = "FILE")]
-    pub file: Option<std::path::PathBuf>,
-}
-
-/// One of a worker's two streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StreamArg {
-    /// Its standard output.
-    Out,
-    /// Its standard error.
-    Err,
 }
 
 /// Arguments of `top`.

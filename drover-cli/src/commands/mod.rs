@@ -13,6 +13,7 @@ mod description;
 mod detach;
 mod diff;
 mod difference;
+mod doctor;
 mod down;
 mod events;
 mod file_lock;
@@ -58,6 +59,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Up(args) => up::run(&global, &args).await,
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(&global, &args),
+        Verb::Doctor(args) => doctor::run(&global, &args).await,
         Verb::List(args) => list::run(&global, &args).await,
         Verb::Top(args) => top::run(&global, &args).await,
         Verb::Version => version::run(&global).await,

@@ -14,6 +14,7 @@ mod control;
 mod demo;
 mod describe;
 mod detach;
+mod doctor;
 mod down;
 mod events;
 mod finding;

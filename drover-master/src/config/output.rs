@@ -30,7 +30,8 @@ pub enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Colours {
-    /// What stands before a line is coloured, and workers may colour their lines: for a terminal.
+    /// What stands before a line is coloured, and workers may colour their lines: for a terminal. Other control characters are shown
+    /// as `^[`.
     Shown,
     /// Nothing is coloured but what workers colour: for a file or a pipe.
     #[default]

@@ -96,7 +96,6 @@ impl Driver {
         let surroundings = Surroundings {
             app: Arc::clone(&self.app),
             slot,
-            worker: id,
             command: edition.spec.command.clone(),
             words,
             turn: Arc::clone(&contact.probing),

@@ -17,8 +17,8 @@ use crate::machine::fleet::FleetInput;
 use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
-    Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail, aftermath, spawn,
-    until_empty, until_ended,
+    Ended, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail,
+    aftermath, spawn, until_empty, until_ended,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -201,7 +201,7 @@ impl Driver {
         let (identity, pid) = (contact.identity, tree.pid());
         let (probing, is_abandoned) = (Arc::clone(&contact.probing), Arc::clone(&contact.is_abandoned));
         let ear = self.hear(id, pid);
-        let output = self.read_output(identity, stdout, stderr);
+        let output = self.read_output(identity, pid, stdout, stderr);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
             let death = until_ended(&tree).await;
@@ -253,6 +253,7 @@ impl Driver {
     fn read_output(
         &self,
         worker: Identity,
+        pid: u32,
         stdout: Option<OwnedFd>,
         stderr: Option<OwnedFd>,
     ) -> Option<(tokio::task::JoinHandle<()>, Arc<Tail>)> {
@@ -261,12 +262,13 @@ impl Driver {
             return None;
         }
         let tail = Arc::new(Tail::default());
+        let Identity { slot, generation, id: worker, .. } = worker;
+        let printer = Printer { slot, generation, worker, pid };
         let reader = OutputReader {
             app: Arc::clone(&self.app),
-            slot: worker.slot,
-            worker: worker.id,
+            slot,
             output: spec.output.clone(),
-            log: self.output_log.clone(),
+            log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))

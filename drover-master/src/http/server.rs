@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
+use super::admin::Admin;
 use super::follow;
-use super::serve::{Admin, serve};
+use super::serve::serve;
 use super::spec::AdminSpec;
 use crate::config::{ListenAddr, ListenSpec};
 use crate::listener::{ListenError, Listener};

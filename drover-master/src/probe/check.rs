@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::{Command, Line, Output, OutputSink};
 use crate::machine::exit::ExitStatus;
-use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::machine::ids::SlotIndex;
 use crate::process::{NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone};
 use crate::signal_names::signal_name;
 
@@ -27,7 +27,6 @@ const LAST_OUTPUT: Duration = Duration::from_millis(100);
 pub(crate) struct Surroundings {
     pub app: Arc<str>,
     pub slot: SlotIndex,
-    pub worker: WorkerId,
     /// The worker's own command: its user, directory, limits and environment are the check's.
     pub command: Command,
     /// The words of the master.
@@ -68,7 +67,6 @@ impl Surroundings {
         let reader = OutputReader {
             app: Arc::clone(&self.app),
             slot: self.slot,
-            worker: self.worker,
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             log: None,
             tail: Arc::default(),
@@ -168,7 +166,6 @@ impl Surroundings {
         Self {
             app: app.into(),
             slot: SlotIndex(0),
-            worker: WorkerId(1),
             command,
             words: Vec::new(),
             turn: Arc::new(Semaphore::new(1)),

@@ -1206,6 +1206,15 @@ pub struct LogsRequest {
     /// Go on with what is written from now on.
     #[prost(bool, tag = "3")]
     pub follow: bool,
+    /// Only lines that the master read at this time or later: milliseconds since 1970. Absent: from the oldest on.
+    #[prost(uint64, optional, tag = "4")]
+    pub since_ms: ::core::option::Option<u64>,
+    /// Only lines that it read at this time or earlier; then follow has an end. Absent: to the newest.
+    #[prost(uint64, optional, tag = "5")]
+    pub until_ms: ::core::option::Option<u64>,
+    /// Only lines of this stream. Unspecified: of both.
+    #[prost(enumeration = "OutputStream", tag = "6")]
+    pub stream: i32,
 }
 /// A line; or a part of one, which ends in `…`: it is too long, or its end has not come yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1222,6 +1231,15 @@ pub struct LogLine {
     /// Without the line's end. Not necessarily UTF-8.
     #[prost(bytes = "vec", tag = "5")]
     pub text: ::prost::alloc::vec::Vec<u8>,
+    /// Of the worker that wrote it; 0: not known.
+    #[prost(uint64, tag = "6")]
+    pub generation: u64,
+    /// The worker's id.
+    #[prost(uint64, tag = "7")]
+    pub worker: u64,
+    /// Its process.
+    #[prost(uint32, tag = "8")]
+    pub pid: u32,
 }
 /// Lines that are gone, because the reader was slower than they came.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod handshake;
+mod logs;
 mod look;
 mod operate;
 mod places;

@@ -17,8 +17,8 @@ mod tail;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
-use log::Printer;
-pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece};
+use log::WorkerLog;
+pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece, Printer};
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
 

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use super::forward::{PIECE, write_lines, write_output};
 use super::lines::{LinePart, Lines};
 use super::prefix::prefix;
-use super::{AppLog, Colours, Line, Printer, Stream, Tail};
+use super::{Colours, Line, Stream, Tail, WorkerLog};
 use crate::config::Output;
-use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::machine::ids::SlotIndex;
 
 /// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
 const READ: usize = PIECE;
@@ -32,10 +32,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub(crate) struct OutputReader {
     pub app: Arc<str>,
     pub slot: SlotIndex,
-    pub worker: WorkerId,
     pub output: Output,
     /// Keeps the last of it, if somebody may ask.
-    pub log: Option<AppLog>,
+    pub log: Option<WorkerLog>,
     pub tail: Arc<Tail>,
 }
 
@@ -106,7 +105,7 @@ impl OutputReader {
 
     async fn hand_on(&self, stream: Stream, complete: Vec<LinePart>) {
         if let Some(log) = &self.log {
-            log.keep(Printer { slot: self.slot, worker: self.worker, stream }, &complete);
+            log.keep(stream, &complete);
         }
         match &self.output {
             Output::Prefixed { colours } => {
@@ -174,7 +173,6 @@ mod tests {
         let reader = OutputReader {
             app: "app".into(),
             slot: SlotIndex(0),
-            worker: WorkerId(1),
             output,
             log: None,
             tail: Arc::clone(&tail),

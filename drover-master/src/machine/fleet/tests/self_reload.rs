@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::*;
-use super::stage::{Stage, interrupted, killed, secs, spec};
+use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, ReloadSignal, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
@@ -71,7 +71,7 @@ fn one_that_does_not_come_back_fails_the_reload_and_those_after_it_are_not_told(
     let ticket = reload(&mut stage);
     says(&mut stage, 0, Notice::Ready);
     stage.pass(secs(30));
-    assert_eq!(failure(&stage, ticket), "worker 1 it did not say in time that it has reloaded");
+    assert_eq!(failure(&stage, ticket), "worker 1 did not say in time that it has reloaded");
     assert_eq!((reloaded(&stage), stage.fleet.status().ready, stage.spawned.len()), (vec![0], 3, 3));
     let again = reload(&mut stage);
     (0..3).for_each(|slot| says(&mut stage, slot, Notice::Ready));
@@ -99,6 +99,17 @@ fn one_that_is_restarted_meanwhile_has_the_new_configuration_and_the_next_is_tol
     assert_eq!((stage.verdict(restart), stage.verdict(ticket)), (Some(Verdict::Done), None));
     says(&mut stage, 1, Notice::Ready);
     assert_eq!(stage.verdict(ticket), Some(Verdict::Done));
+}
+
+#[test]
+fn one_that_outlives_sigkill_fails_the_reload_instead_of_holding_it_up_for_ever() {
+    let mut spec = spec(Protocol::Notify);
+    spec.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true });
+    let mut stage = Stage::new(spec, 2, false).script(0, [Manner::Stuck]).begun();
+    let ticket = reload(&mut stage);
+    stage.operate_on(SlotRequest::Restart, 0);
+    stage.pass(secs(60));
+    assert_eq!(failure(&stage, ticket), "worker 0 does not end, even by SIGKILL");
 }
 
 #[test]
