@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{EventKind, Fleet, FleetAction, Tenure, Timer};
-use crate::machine::ids::WorkerId;
+use crate::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::{WorkerAction, WorkerInput, WorkerReport};
 

@@ -14,7 +14,7 @@ use super::lines::{LinePart, Lines};
 use super::prefix::prefix;
 use super::{Colours, Line, Stream, Tail, WorkerLog};
 use crate::config::Output;
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
 const READ: usize = PIECE;
@@ -116,7 +116,7 @@ impl OutputReader {
             }
             Output::Sink(sink) => {
                 for LinePart { bytes, goes_on } in complete {
-                    let line = Line { app: &self.app, slot: self.slot.0, stream, bytes: &bytes, goes_on };
+                    let line = Line { app: &self.app, slot: self.slot, stream, bytes: &bytes, goes_on };
                     sink.take(line).await;
                 }
             }

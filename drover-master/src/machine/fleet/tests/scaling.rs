@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
+use crate::Signal;
 use crate::config::{Protocol, RestartWhen, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus};
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
@@ -45,7 +46,7 @@ fn victims_are_the_failed_then_the_unready_then_the_least_busy_then_the_youngest
     let mut spec = spec(Protocol::Drover);
     spec.restart.when = RestartWhen::Never;
     let mut stage = Stage::new(spec, 6, false).begun();
-    stage.end_process(1, killed(11));
+    stage.end_process(1, killed(Signal::SEGV));
     for (slot, in_flight) in [(0, 5), (2, 1), (3, 7), (4, 7), (5, 7)] {
         let id = stage.id_in(slot);
         let status = WorkerReport::Status { text: String::new(), in_flight, requests: 0 };
@@ -61,7 +62,7 @@ fn victims_are_the_failed_then_the_unready_then_the_least_busy_then_the_youngest
 #[test]
 fn slots_that_are_free_are_filled_first() {
     let mut stage = Stage::started(4);
-    stage.end_process(1, killed(11));
+    stage.end_process(1, killed(Signal::SEGV));
     stage.scale(Count::To(3));
     stage.settle();
     assert_eq!(slots(&stage), [0, 2, 3]);

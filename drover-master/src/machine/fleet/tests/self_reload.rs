@@ -1,5 +1,6 @@
 //! Workers that are told by a signal to read their configuration again.
 
+use crate::Signal;
 use std::time::Duration;
 
 use super::super::*;
@@ -12,7 +13,7 @@ use crate::machine::worker::Notice;
 /// An app that has started, whose workers reload by SIGHUP.
 fn reloading(protocol: Protocol, count: u32) -> Stage {
     let mut spec = spec(protocol);
-    spec.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: protocol == Protocol::Notify });
+    spec.reload = Some(ReloadSignal { signal: Signal::HUP, waits: protocol == Protocol::Notify });
     Stage::new(spec, count, false).begun()
 }
 
@@ -104,7 +105,7 @@ fn one_that_is_restarted_meanwhile_has_the_new_configuration_and_the_next_is_tol
 #[test]
 fn one_that_outlives_sigkill_fails_the_reload_instead_of_holding_it_up_for_ever() {
     let mut spec = spec(Protocol::Notify);
-    spec.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true });
+    spec.reload = Some(ReloadSignal { signal: Signal::HUP, waits: true });
     let mut stage = Stage::new(spec, 2, false).script(0, [Manner::Stuck]).begun();
     let ticket = reload(&mut stage);
     stage.operate_on(SlotRequest::Restart, 0);
@@ -116,7 +117,7 @@ fn one_that_outlives_sigkill_fails_the_reload_instead_of_holding_it_up_for_ever(
 fn one_that_is_suspended_meanwhile_holds_nobody_up() {
     let mut stage = reloading(Protocol::Notify, 1);
     let mut spec = (*stage.fleet.current.spec).clone();
-    spec.suspend = Some(crate::config::SuspendSignals { signal: 10, resume_signal: 12 });
+    spec.suspend = Some(crate::config::SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
     stage.fleet.current.spec = Arc::new(spec);
     stage.adjust();
     let ticket = reload(&mut stage);
@@ -128,7 +129,7 @@ fn one_that_is_suspended_meanwhile_holds_nobody_up() {
 #[test]
 fn one_that_is_starting_is_waited_for() {
     let mut stage = reloading(Protocol::None, 1);
-    stage.end_process(0, killed(9));
+    stage.end_process(0, killed(Signal::KILL));
     // Its pause, and then it is starting.
     stage.tick();
     assert_eq!(stage.slot(0).phase, Phase::Starting);
