@@ -99,7 +99,8 @@ async fn lines_once(
     news: &Sender<Input>,
 ) -> Result<(), ClientError> {
     let mut client = ControlClient::connect(path).await?;
-    let request = LogsRequest { names: vec![name], lines: Some(LINES_BEFORE), follow: true };
+    let request =
+        LogsRequest { names: vec![name], lines: Some(LINES_BEFORE), follow: true, ..LogsRequest::default() };
     let mut lines = client.logs(request).await?;
     while let Some(next) = lines.next().await? {
         let input = match next {
