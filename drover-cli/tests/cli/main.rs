@@ -31,6 +31,7 @@ mod patience;
 mod relations;
 mod reload;
 mod restart;
+mod rollback;
 mod run;
 mod scale;
 mod schema;
