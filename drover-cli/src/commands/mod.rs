@@ -19,6 +19,7 @@ mod events;
 mod file_lock;
 mod find;
 mod goal;
+mod healthcheck;
 mod init;
 mod interrupt;
 mod introduce;
@@ -30,6 +31,7 @@ mod reach;
 mod refusal;
 mod reload;
 mod results;
+mod rollback;
 mod run;
 mod scale;
 mod schema;
@@ -60,6 +62,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(&global, &args),
         Verb::Doctor(args) => doctor::run(&global, &args).await,
+        Verb::Healthcheck(args) => healthcheck::run(&global, &args).await,
         Verb::List(args) => list::run(&global, &args).await,
         Verb::Top(args) => top::run(&global, &args).await,
         Verb::Version => version::run(&global).await,
@@ -75,6 +78,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Diff(args) => diff::run(&global, &args).await,
         Verb::Apply(args) => apply::run(&global, &args).await,
+        Verb::Rollback(args) => rollback::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Send(args) => send::run(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
