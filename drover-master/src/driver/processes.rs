@@ -1,6 +1,6 @@
 //! The driver's dealings with processes: made, read, signalled, forgotten.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

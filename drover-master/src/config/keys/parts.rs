@@ -10,11 +10,11 @@ use super::table::SubTable;
 use super::text::{Flag, SignalName};
 use super::whole::Whole;
 use super::words::THENS;
-use crate::Signal;
 use crate::config::{
     Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, Probe, ProbeKind, RecyclePolicy, ReloadSignal,
     Resource, SuspendSignals,
 };
+use crate::signal::Signal;
 
 pub(super) const HEARTBEAT: SubTable<Heartbeat> = SubTable::new(
     keys! { Heartbeat;

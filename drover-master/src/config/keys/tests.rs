@@ -1,4 +1,4 @@
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;

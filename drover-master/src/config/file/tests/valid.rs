@@ -1,4 +1,4 @@
-use crate::Signal;
+use crate::signal::Signal;
 use std::time::Duration;
 
 use crate::config::{
