@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use drover_master::Signal;
 use drover_master::config::parse_duration;
 use drover_master::control::{Name, NameError};
 
@@ -169,6 +170,9 @@ pub struct TopArgs {
     /// Only these apps
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
+    /// Only look: no key changes anything
+    #[arg(long)]
+    pub read_only: bool,
 }
 
 /// Arguments of `wait`.
@@ -210,10 +214,9 @@ pub(super) fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
 
 /// A signal's name with or without `SIG`, or its number.
 fn signal(text: &str) -> Result<String, String> {
-    let number = text.parse().ok().or_else(|| drover_master::signal_number(&text.to_uppercase()));
-    match number {
-        Some(1..=64) => Ok(text.to_uppercase()),
-        _ => {
+    match text.parse::<Signal>() {
+        Ok(_) => Ok(text.to_uppercase()),
+        Err(_) => {
             Err("expected a name as in signal(7), such as HUP or SIGUSR1, or a number from 1 to 64"
                 .to_owned())
         }

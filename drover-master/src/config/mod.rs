@@ -35,6 +35,7 @@ pub use account::AccountError;
 pub(crate) use account::{Account, Login};
 pub(crate) use app::MAX_WORKERS;
 pub use app::{AppSpec, Protocol};
+pub(crate) use change::is_same_app;
 pub use change::{Change, changes, class_of};
 pub use command::Command;
 pub use cpus::cpus;

@@ -1,5 +1,6 @@
 //! Where the output of workers goes.
 
+use crate::ids::SlotIndex;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -58,7 +59,7 @@ pub struct Line<'a> {
     /// The app.
     pub app: &'a str,
     /// The worker's slot.
-    pub slot: u32,
+    pub slot: SlotIndex,
     /// The stream.
     pub stream: Stream,
     /// The bytes, without the line's end. Not necessarily UTF-8.

@@ -13,10 +13,10 @@ use crate::handle::DriverRequest;
 use crate::handle::error::{OpenError, StartError};
 use crate::handle::hook::ExitContext;
 use crate::handle::ticket::Reply;
+use crate::ids::TicketId;
 use crate::listener::AppListeners;
 use crate::machine::fleet::{EventKind, FleetAction, FleetEvent, FleetInput, Verdict};
 use crate::machine::gate::{self, Doing};
-use crate::machine::ids::TicketId;
 use crate::machine::phase::Phase;
 use crate::turns;
 

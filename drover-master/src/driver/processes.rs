@@ -1,5 +1,6 @@
 //! The driver's dealings with processes: made, read, signalled, forgotten.
 
+use crate::signal::Signal;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +12,10 @@ use super::Driver;
 use super::contact::{Contact, ProcessNews};
 use super::notifying::NotifySetup;
 use crate::config::{Output, Protocol, Stdin};
+use crate::ids::WorkerId;
 use crate::link::Token;
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
-use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
     Ended, FileLog, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail,
@@ -279,25 +280,25 @@ impl Driver {
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
     }
 
-    pub(super) fn signal(&self, id: WorkerId, signal: i32) {
+    pub(super) fn signal(&self, id: WorkerId, signal: Signal) {
         let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
-        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), signal, "signal");
+        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), %signal, "signal");
         if let Err(error) = tree.signal(signal) {
-            tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+            tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), %signal, "can't signal");
         }
         self.signal_main(id, signal, tree.pid());
     }
 
     /// The first rung: to the main process alone, which is the one that it named, if it has named another that lives.
-    pub(super) fn signal_first(&self, id: WorkerId, signal: i32) {
+    pub(super) fn signal_first(&self, id: WorkerId, signal: Signal) {
         let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
-        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), signal, "signal to the main process");
+        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), %signal, "signal to the main process");
         if self.signal_named(id, signal) {
             return;
         }
         match tree.signal_first(signal) {
             Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
-                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), %signal, "can't signal");
             }
             Ok(()) | Err(_) => {}
         }
@@ -311,11 +312,11 @@ impl Driver {
     }
 
     /// Sends a signal that somebody asked for to the process alone, and to the one that it named as its main process.
-    pub(super) fn deliver(&self, id: WorkerId, signal: i32) {
+    pub(super) fn deliver(&self, id: WorkerId, signal: Signal) {
         let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
         match tree.deliver(signal) {
             Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
-                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), %signal, "can't signal");
             }
             // ESRCH: it ended a moment ago, which its exit tells.
             Ok(()) | Err(_) => {}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::admin::Admin;
 use super::reply::{HttpReply, refusal, stream};
-use super::serve::Admin;
 use super::stream::{ReaderGone, SILENCE, SseFeed, feed};
 use crate::control::{Name, event_of, json as stable, log_line};
 use crate::process::LogNext;

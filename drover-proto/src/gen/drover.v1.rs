@@ -761,7 +761,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -792,6 +792,8 @@ pub mod control_request {
         Apply(super::ApplyRequest),
         #[prost(message, tag = "42")]
         Send(super::SendRequest),
+        #[prost(message, tag = "44")]
+        Rollback(super::RollbackRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -1312,6 +1314,23 @@ pub struct Change {
     /// Why it takes that much; empty where it needs no reason.
     #[prost(string, tag = "6")]
     pub why: ::prost::alloc::string::String,
+}
+/// Have apps as they were described before the last apply that changed them. Answered as ApplyRequest is; with BAD_STATE where
+/// nothing earlier is kept. Each way back takes one of the descriptions that are kept, of which there are 3 for each app.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackRequest {
+    /// What is meant, as in OperateRequest; apps only.
+    #[prost(string, repeated, tag = "1")]
+    pub apps: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Answer with the Plan alone, and change nothing.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+    /// Answer as soon as it has begun, without any StepResult.
+    #[prost(bool, tag = "3")]
+    pub no_wait: bool,
+    /// As in ApplyRequest.
+    #[prost(uint64, optional, tag = "4")]
+    pub plan_id: ::core::option::Option<u64>,
 }
 /// How the change of one app went.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -14,7 +14,6 @@ use super::text::{AccountName, CommandLine, DirectoryPath, Flag, Mask, StandardI
 use super::whole::Whole;
 use super::words::{ACCESSES, APP_KINDS, PROTOCOLS};
 use crate::config::{AppSpec, Command, Limits, Protocol, Stdin};
-use crate::signal_names::signal_name;
 
 pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "command" Reload (&COMMAND)
@@ -98,11 +97,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
         })
         .told_as(|app| {
             let signals = app.suspend?;
-            Some(format!(
-                "by {}, resumed by {}",
-                signal_name(signals.signal),
-                signal_name(signals.resume_signal)
-            ))
+            Some(format!("by {}, resumed by {}", signals.signal, signals.resume_signal))
         });
     "env_clear" Reload (command.env_clear: Flag)
         "Whether workers start from an empty environment instead of the master's."

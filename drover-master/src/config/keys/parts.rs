@@ -14,6 +14,7 @@ use crate::config::{
     Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, LogFiles, Probe, ProbeKind, RecyclePolicy,
     ReloadSignal, Resource, SuspendSignals,
 };
+use crate::signal::Signal;
 
 pub(super) const HEARTBEAT: SubTable<Heartbeat> = SubTable::new(
     keys! { Heartbeat;
@@ -34,7 +35,7 @@ pub(super) const RELOAD: SubTable<ReloadSignal> = SubTable::new(
         "wait" (waits: Flag)
             "Whether the worker says RELOADING=1 and READY=1, within `start.timeout`. Default: yes with `protocol = \"notify\"`, unless it has a `notify_fd`. Otherwise it has reloaded if it is alive after `start.min_uptime`.";
     },
-    || ReloadSignal { signal: libc::SIGHUP, waits: false },
+    || ReloadSignal { signal: Signal::HUP, waits: false },
     shown::reload,
 )
 .requiring(&[("signal", "name it, for example `reload = { signal = \"HUP\" }`")]);
@@ -48,7 +49,7 @@ pub(super) const SUSPEND: SubTable<SuspendSignals> = SubTable::new(
         "resume_signal" (resume_signal: SignalName(true))
             "Tells the worker to go on; `CONT` after `STOP`.";
     },
-    || SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 },
+    || SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 },
     shown::suspend,
 )
 .requiring(&[("signal", NAME_BOTH), ("resume_signal", NAME_BOTH)]);

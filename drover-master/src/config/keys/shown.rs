@@ -8,7 +8,6 @@ use crate::config::{
     Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, LogFiles, RecyclePolicy, ReloadSignal,
     Resource, SuspendSignals,
 };
-use crate::signal_names::signal_name;
 
 pub(super) fn recycling(policy: &RecyclePolicy) -> Option<String> {
     let RecyclePolicy { age, rss, requests, jitter } = policy;
@@ -65,11 +64,11 @@ pub(super) fn heartbeat(Heartbeat { interval, misses }: &Heartbeat) -> Option<St
 
 pub(super) fn reload(ReloadSignal { signal, waits }: &ReloadSignal) -> Option<String> {
     let told = if *waits { "until it says so" } else { "which it need not confirm" };
-    Some(format!("by {}, {told}", signal_name(*signal)))
+    Some(format!("by {}, {told}", signal))
 }
 
 pub(super) fn suspend(SuspendSignals { signal, resume_signal }: &SuspendSignals) -> Option<String> {
-    Some(format!("{}, {}", signal_name(*signal), signal_name(*resume_signal)))
+    Some(format!("{}, {}", signal, resume_signal))
 }
 
 pub(super) fn dependencies(dependencies: &[Dependency]) -> Option<String> {

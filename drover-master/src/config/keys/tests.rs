@@ -1,3 +1,4 @@
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -35,13 +36,13 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("watchdog", |app| app.watchdog = Some(seconds(9)), "- → 9s"),
     (
         "reload",
-        |app| app.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true }),
+        |app| app.reload = Some(ReloadSignal { signal: Signal::HUP, waits: true }),
         "- → by SIGHUP, until it says so",
     ),
     (
         "suspend",
         |app| {
-            app.suspend = Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 });
+            app.suspend = Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
         },
         "- → SIGUSR1, SIGUSR2",
     ),
@@ -77,7 +78,7 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("stop.quit_timeout", |app| app.stop.quit_timeout = seconds(1), "5s → 1s"),
     ("stop.term_timeout", |app| app.stop.term_timeout = seconds(1), "5s → 1s"),
     ("stop.max_timeout", |app| app.stop.max_timeout = seconds(1), "5m → 1s"),
-    ("stop.signal", |app| app.stop.signal = libc::SIGQUIT, "SIGTERM → SIGQUIT"),
+    ("stop.signal", |app| app.stop.signal = Signal::QUIT, "SIGTERM → SIGQUIT"),
     ("stop.to", |app| app.stop.to = StopTo::Group, "process → group"),
     ("restart.policy", |app| app.restart.when = RestartWhen::Never, "on-failure → never"),
     (

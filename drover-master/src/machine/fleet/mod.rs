@@ -78,11 +78,11 @@ use waiting::WaitingRequest;
 
 use super::deadlines::Deadlines;
 use super::gate::Doing;
-use super::ids::{Generation, SlotIndex, TicketId, WorkerId};
 use super::phase::Phase;
 use super::restart::LeaveReason;
 use super::worker::{Worker, WorkerInput};
 use crate::config::AppSpec;
+use crate::ids::{Generation, SlotIndex, TicketId, WorkerId};
 
 /// What a deadline belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

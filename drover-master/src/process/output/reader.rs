@@ -14,7 +14,7 @@ use super::lines::{LineBlock, Lines, MARK};
 use super::prefix::prefix;
 use super::{Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
 use crate::config::Output;
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
 const READ: usize = PIECE;
@@ -127,7 +127,7 @@ impl OutputReader {
                 for block in complete {
                     let goes_on = block.goes_on;
                     for bytes in block.lines() {
-                        let line = Line { app: &self.app, slot: self.slot.0, stream, bytes, goes_on };
+                        let line = Line { app: &self.app, slot: self.slot, stream, bytes, goes_on };
                         sink.take(line).await;
                     }
                 }

@@ -89,6 +89,10 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
             let file = "/srv/drover.toml".into();
             Body::Apply(ApplyRequest { file, color: true, no_wait: true, plan_id: Some(77) })
         }),
+        "rollback_request" => asks(21, {
+            let apps = vec!["web".to_owned()];
+            Body::Rollback(RollbackRequest { apps, dry_run: true, no_wait: true, plan_id: Some(77) })
+        }),
         "apply_request_of_the_first_file" => asks(13, Body::Apply(ApplyRequest::default())),
         "describe_request" => asks(10, Body::Describe(DescribeRequest { names: vec!["web".into()] })),
         "logs_request" => asks(11, Body::Logs(LogsRequest::default())),

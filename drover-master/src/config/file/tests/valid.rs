@@ -1,3 +1,4 @@
+use crate::signal::Signal;
 use std::time::Duration;
 
 use crate::config::{
@@ -51,7 +52,7 @@ fn every_key_arrives_in_its_field() {
             pre_delay: Duration::from_millis(500),
             drain_timeout: seconds(5400),
             term_timeout: Duration::ZERO,
-            signal: libc::SIGQUIT,
+            signal: Signal::QUIT,
             to: StopTo::Group,
             ..StopPolicy::default()
         },
@@ -123,8 +124,8 @@ fn every_key_arrives_in_its_field() {
     let second = AppSpec {
         name: "b.2".into(),
         command: Command::new("redis-server").args(["--save", "", "a b"]),
-        suspend: Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 }),
-        stop: StopPolicy { signal: libc::SIGINT, ..StopPolicy::default() },
+        suspend: Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 }),
+        stop: StopPolicy { signal: Signal::INT, ..StopPolicy::default() },
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::of(Kind::Service) },
         kind: Kind::Oneshot,
         start: StartPolicy { timeout: Duration::MAX, ..StartPolicy::default() },
@@ -164,7 +165,7 @@ fn defaults_are_those_of_the_interface() {
     assert_eq!((start.timeout, start.max_timeout, start.min_uptime), (seconds(30), seconds(300), seconds(1)));
     assert_eq!(
         (stop.pre_delay, stop.drain_timeout, stop.term_timeout, stop.signal),
-        (seconds(0), seconds(20), seconds(5), libc::SIGTERM)
+        (seconds(0), seconds(20), seconds(5), Signal::TERM)
     );
     let RestartPolicy { when, backoff, limit, start_limit, reset_after, success_codes, fatal_codes } =
         restart;

@@ -1,5 +1,6 @@
 //! What a stage asks of its fleet.
 
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -84,7 +85,7 @@ impl Stage {
         ticket
     }
 
-    pub(super) fn send_signal(&mut self, target: Target, signal: i32) -> TicketId {
+    pub(super) fn send_signal(&mut self, target: Target, signal: Signal) -> TicketId {
         let ticket = self.ticket(Wanted::Workers(None));
         self.feed(FleetInput::SignalRequested { ticket, target, signal, by: "a test".into() });
         ticket

@@ -13,7 +13,7 @@ use self::ring::Rings;
 use super::Stream;
 use super::lines::LineBlock;
 use crate::feed::{Feed, FeedReader};
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
+use crate::ids::{Generation, SlotIndex, WorkerId};
 
 /// Who printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Piece;
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// How many bytes of a slot's output are kept: some ten thousand lines, and less than a worker costs. What is older is in whatever
 /// the master's own output goes to.

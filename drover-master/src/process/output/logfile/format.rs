@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::queue::LogEntry;
 use crate::config::{LogFiles, LogFormat, LogOwner, Stream};
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// Whether lines stand there just as they were printed.
 pub(super) fn is_plain(wish: &LogFiles) -> bool {

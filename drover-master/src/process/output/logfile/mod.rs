@@ -22,7 +22,7 @@ use self::queue::{Batch, Queue};
 use super::lines::LineBlock;
 use super::{Printer, Stream};
 use crate::config::{LogFiles, LogOwner};
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// Where the lines of an app's workers are written to files. A clone is the same; with the last of them the thread ends, after
 /// it has written everything.

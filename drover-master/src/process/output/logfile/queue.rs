@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::super::lines::LineBlock;
 use super::super::{Printer, Stream};
 use crate::config::LogFiles;
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// How many bytes may wait: what sixty-four reads of pipes bring, so that readers and the disk take turns rarely.
 const WAITING: usize = 4 * 1024 * 1024;

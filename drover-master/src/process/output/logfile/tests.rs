@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::LogFormat;
-use crate::machine::ids::{Generation, WorkerId};
+use crate::ids::{Generation, WorkerId};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
