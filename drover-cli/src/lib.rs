@@ -14,6 +14,9 @@ mod output;
 #[cfg(test)]
 mod pages;
 mod path;
+#[cfg(feature = "tui")]
+mod top;
+mod usage;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};

@@ -183,6 +183,8 @@ pub enum Verb {
     Describe(DescribeArgs),
     /// Show what workers printed
     Logs(LogsArgs),
+    /// Have the master open its log files again, after a rotation has moved them
+    ReopenLogs,
     /// Wait until apps and workers are ready, stopped, suspended, or have ended
     Wait(WaitArgs),
     /// Check drover.toml, show every mistake, and start nothing
@@ -222,6 +224,7 @@ impl Verb {
             | Self::Scale(_)
             | Self::Signal(_)
             | Self::Send(_)
+            | Self::ReopenLogs
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
         }

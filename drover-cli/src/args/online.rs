@@ -178,6 +178,9 @@ pub struct TopArgs {
     /// Only these apps
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
+    /// Only look: no key changes anything
+    #[arg(long)]
+    pub read_only: bool,
 }
 
 /// Arguments of `wait`.

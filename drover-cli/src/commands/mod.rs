@@ -30,6 +30,7 @@ mod patience;
 mod reach;
 mod refusal;
 mod reload;
+mod reopen_logs;
 mod reset;
 mod results;
 mod rollback;
@@ -85,6 +86,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Send(args) => send::run(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,
+        Verb::ReopenLogs => reopen_logs::run(&global).await,
         Verb::Wait(args) => wait::run(&global, &args).await,
         Verb::Validate(args) => validate::run(&global, &args),
         Verb::Config(args) => config::run(&global, &args),

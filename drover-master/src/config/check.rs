@@ -127,11 +127,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::Signal;
     use crate::config::{
         HealthCheck, Limit, Limits, ListenSpec, NotifyAccess, Probe, ProbeKind, RecyclePolicy, Resource,
         Share, Stdin, SuspendSignals,
     };
+    use crate::signal::Signal;
 
     /// What is said of an app that was changed so, after its name.
     fn told(change: impl FnOnce(&mut AppSpec)) -> String {

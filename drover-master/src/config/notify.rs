@@ -1,6 +1,6 @@
 //! What workers that notify their master are held to, and how programs reload that do it by themselves.
 
-use crate::Signal;
+use crate::signal::Signal;
 /// Which processes of a worker may speak for it by `sd_notify(3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
 //! The policies of an app: how its workers start, stop and come back.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use drover_proto::latest::StatusReply;
 use super::convert::StatusParts;
 #[cfg(feature = "http")]
 use crate::handle::{Master, Snapshot};
-use crate::supervisor::SupervisorHandle;
+use crate::supervision::SupervisorHandle;
 
 /// The master itself.
 pub(super) fn master(supervisor: &SupervisorHandle) -> MasterStatus {

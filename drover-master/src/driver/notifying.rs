@@ -1,6 +1,6 @@
 //! The driver's dealings with workers that notify it: told where, heard, and their descriptors kept.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};

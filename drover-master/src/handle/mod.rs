@@ -1,6 +1,6 @@
 //! What a program holds of an app: its handle, the tickets of what it asked for, what it sees.
 
-use crate::Signal;
+use crate::signal::Signal;
 pub(crate) mod change;
 pub(crate) mod error;
 pub(crate) mod event_log;

@@ -1,6 +1,6 @@
 //! What a handle asks of single workers of a running app, and of their number.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};

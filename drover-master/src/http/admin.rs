@@ -9,7 +9,7 @@ use super::metrics::EventCounts;
 use super::spec::AdminSpec;
 use crate::control::OwnClients;
 use crate::handle::{Master, Snapshot};
-use crate::supervisor::SupervisorHandle;
+use crate::supervision::SupervisorHandle;
 
 /// How many readers may follow at once. Each costs a task, a descriptor and some 20 KiB: a screen for each person of a large team,
 /// and a few tabs.

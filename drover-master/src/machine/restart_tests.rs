@@ -1,6 +1,6 @@
 //! The restart policy as tables.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::*;

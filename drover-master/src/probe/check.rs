@@ -2,7 +2,7 @@
 //!
 //! Its process is owned by a task of its own, which ends it and reaps it even if who asked does not wait any more.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::future::{Future, ready};
@@ -69,6 +69,7 @@ impl Surroundings {
             slot: self.slot,
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             log: None,
+            files: None,
             tail: Arc::default(),
         };
         // Dropped with this future.

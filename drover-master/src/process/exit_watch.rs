@@ -1,6 +1,6 @@
 //! Waits for the end of one process, of what it left behind, and for what it wrote last.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 

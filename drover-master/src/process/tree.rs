@@ -11,7 +11,7 @@
 //! and after that as long as the number is seen to be taken: for another to get it, the last member would have to go and the counter of
 //! pids to come round in the moment between the look and the signal. A lock keeps a signal and the end apart.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};

@@ -186,7 +186,7 @@ impl Caught {
         match signal(kind) {
             Ok(stream) => Some(Self { kind, means, stream, remarked: None }),
             Err(error) => {
-                let signal = crate::Signal::of_kernel(kind.as_raw_value());
+                let signal = crate::signal::Signal::of_kernel(kind.as_raw_value());
                 tracing::error!(target: "drover::master", %error, %signal, "can't handle a signal");
                 None
             }
@@ -216,7 +216,7 @@ impl fmt::Display for Shown {
         if self.0 >= first {
             write!(f, "SIGRTMIN+{}", self.0 - first)
         } else {
-            crate::Signal::of_kernel(self.0).fmt(f)
+            crate::signal::Signal::of_kernel(self.0).fmt(f)
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `pidfd_open(2)` Linux 5.3, `pidfd_send_signal(2)` 5.1, `waitid(P_PIDFD)` 5.4.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

@@ -1,6 +1,6 @@
 //! How values of `[app.NAME]` are read that are no plain numbers, times or words.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::ffi::OsString;
 
 use super::kind::ValueKind;

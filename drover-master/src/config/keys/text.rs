@@ -1,6 +1,6 @@
 //! Kinds of values that are texts, words or lists of them.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::ffi::OsString;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 //!
 //! The client may go at any moment: what it asked for goes on.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What is counted, and how it reads.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};

@@ -5,7 +5,7 @@ mod sentence;
 mod spawn_step;
 
 use super::phase::Phase;
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -63,8 +63,8 @@ mod tests {
 
     use super::super::{Intent, Usage};
     use super::*;
-    use crate::Signal;
     use crate::machine::phase::Phase;
+    use crate::signal::Signal;
 
     const TERM: Signal = Signal::TERM;
     const KILL: Signal = Signal::KILL;

@@ -1,6 +1,6 @@
 //! What has happened to an app, for whoever watches.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! What can happen to an app: facts, in the past tense.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,7 +13,7 @@
 //! What follows the exit of a worker that was asked to leave its slot stands in the slot: [`AfterExit`]. The restart
 //! policy has no say then, and the exit counts nowhere.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;

@@ -11,7 +11,7 @@
 //! One after the other, so that a configuration with a mistake costs one worker and not the app. One that is in creation, or
 //! comes later, reads the new configuration anyway; one that is starting may have read the old one already, so the reload waits for it.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! What a worker's machine wants done: imperatives.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! How a worker is brought to its end, rung by rung, and what its end is called.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

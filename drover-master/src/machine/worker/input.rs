@@ -1,6 +1,6 @@
 //! What can happen to a worker: facts, in the past tense.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

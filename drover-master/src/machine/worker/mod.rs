@@ -27,7 +27,7 @@
 //!
 //! The exit of the process is valid in every state and always the last word; what the socket said counts less.
 
-use crate::Signal;
+use crate::signal::Signal;
 mod action;
 mod away;
 mod ending;

@@ -10,7 +10,7 @@
 //! A wrapper (`npm start`, `sh -c`) often ends at once while the server behind it drains. So what is left after an end that
 //! was asked for has the rest of the time. After a crash nothing may stay: the port has to be free for the successor.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -9,7 +9,7 @@
 //!
 //! A process that is stopped does nothing, though it is alive, and though the kernel still completes handshakes for it.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Right values of an app.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 use std::time::Duration;
 

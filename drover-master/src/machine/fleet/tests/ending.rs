@@ -2,10 +2,10 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, killed, secs, spec};
-use crate::Signal;
 use crate::config::{Protocol, RestartWhen};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
 use crate::machine::gate::{self, Admission, Request};
+use crate::signal::Signal;
 
 const ALL: [Request; 3] = [Request::Shutdown, Request::Hurry, Request::Kill];
 

@@ -1,6 +1,6 @@
 //! What follows the end of a worker that nobody asked for.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 use std::time::Duration;
 

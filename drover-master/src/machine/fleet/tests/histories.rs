@@ -2,7 +2,6 @@
 
 use super::super::*;
 use super::stage::{Manner, exited, killed, spec};
-use crate::Signal;
 use crate::config::{
     Backoff, FailureLimit, HealthCheck, HealthPolicy, Kind, LimitReached, OnStartFailure, OnUpdateFailure,
     ProbeKind, Protocol, RecyclePolicy, ReloadSignal, RestartWhen, Share, SuspendSignals, UpdateOrder,
@@ -11,6 +10,7 @@ use crate::config::{
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::{Notice, Question, WorkerReport};
+use crate::signal::Signal;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The matrix that OTP tests its supervisors by: every kind of end, under every restart policy, in every state of the
 //! app, alone and while another worker fails too.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::super::*;

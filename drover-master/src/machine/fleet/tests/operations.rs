@@ -2,10 +2,10 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
-use crate::Signal;
 use crate::config::{Protocol, RestartWhen};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
+use crate::signal::Signal;
 
 const REQUESTS: [SlotRequest; 5] =
     [SlotRequest::Start, SlotRequest::Stop, SlotRequest::Restart, SlotRequest::Suspend, SlotRequest::Resume];

@@ -1,6 +1,6 @@
 //! Workers that have served enough.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::time::Duration;
 
 use super::super::*;

@@ -1,6 +1,6 @@
 //! What a stage asks of its fleet.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 use super::super::*;
 use super::rollout::{all_at_once, events, policy};
 use super::stage::{Manner, Stage, exited, killed, secs};
-use crate::Signal;
 use crate::config::{OnUpdateFailure, UpdateOrder, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, SlotRequest};
+use crate::signal::Signal;
 
 #[test]
 fn a_replacement_that_fails_at_any_moment_before_the_commit_rolls_everything_back() {

@@ -1,6 +1,6 @@
 //! Workers are replaced by others: how it goes on, what waits for it, and what comes between.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::time::Duration;
 
 use super::super::*;

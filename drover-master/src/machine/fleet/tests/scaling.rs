@@ -2,11 +2,11 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
-use crate::Signal;
 use crate::config::{Protocol, RestartWhen, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus};
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
 use crate::machine::worker::WorkerReport;
+use crate::signal::Signal;
 
 fn slots(stage: &Stage) -> Vec<u32> {
     stage.fleet.slots().into_iter().map(|slot| slot.0).collect()

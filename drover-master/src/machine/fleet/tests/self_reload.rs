@@ -1,6 +1,6 @@
 //! Workers that are told by a signal to read their configuration again.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::time::Duration;
 
 use super::super::*;

@@ -1,6 +1,6 @@
 //! A fleet, its clock, and a kernel that plays the processes.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;

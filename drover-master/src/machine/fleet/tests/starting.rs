@@ -2,10 +2,10 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
-use crate::Signal;
 use crate::config::{Kind, OnStartFailure, Protocol, RestartWhen};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep};
 use crate::machine::gate::{DenyReason, Request};
+use crate::signal::Signal;
 
 const CRASH: Manner = Manner::Ends(ExitStatus::Code(1));
 

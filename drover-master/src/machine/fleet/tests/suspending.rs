@@ -2,9 +2,9 @@
 
 use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
-use crate::Signal;
 use crate::config::{Protocol, SuspendSignals};
 use crate::machine::gate::{DenyReason, SlotRequest};
+use crate::signal::Signal;
 
 #[test]
 fn a_suspended_worker_drains_lives_on_and_comes_back_by_the_same_process() {

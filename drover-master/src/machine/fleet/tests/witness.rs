@@ -1,6 +1,6 @@
 //! What must hold after every step of every test.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

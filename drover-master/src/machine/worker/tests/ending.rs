@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::life::*;
-use crate::Signal;
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
+use crate::signal::Signal;
 
 #[test]
 fn a_graceful_life_asks_drains_and_ends_normally() {

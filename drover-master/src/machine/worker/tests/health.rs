@@ -1,6 +1,6 @@
 //! What answers about its health do to a worker, on a simulated clock.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::super::*;

@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::life::*;
-use crate::Signal;
 use crate::machine::exit::{ExitReason, KillCause};
+use crate::signal::Signal;
 
 fn pinged(life: &Life) -> bool {
     life.done.contains(&WorkerAction::SendPing)

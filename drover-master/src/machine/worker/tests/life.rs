@@ -1,6 +1,6 @@
 //! A worker and its clock, and a worker in each of its states.
 
-use crate::Signal;
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::super::*;

@@ -2,9 +2,9 @@
 
 use super::super::*;
 use super::life::*;
-use crate::Signal;
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
 use crate::machine::phase::Phase;
+use crate::signal::Signal;
 
 const TEN: Duration = Duration::from_secs(10);
 

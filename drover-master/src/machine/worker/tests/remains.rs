@@ -2,10 +2,10 @@
 
 use super::super::*;
 use super::life::{Life, killed_by, shutdown, spawned};
-use crate::Signal;
 use crate::config::{Command, StopTo};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, Usage};
 use crate::machine::phase::Phase;
+use crate::signal::Signal;
 
 const TERM: Signal = Signal::TERM;
 const KILL: Signal = Signal::KILL;

@@ -2,9 +2,9 @@
 
 use super::super::*;
 use super::life::*;
-use crate::Signal;
 use crate::config::{StartPolicy, StopPolicy};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
+use crate::signal::Signal;
 
 #[test]
 fn a_probed_worker_is_ready_when_it_answers_and_failed_when_it_does_not_in_time() {
