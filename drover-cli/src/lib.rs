@@ -9,10 +9,14 @@ pub mod args;
 mod commands;
 mod demo;
 mod exit_status;
+mod foreign;
 mod output;
 #[cfg(test)]
 mod pages;
 mod path;
+#[cfg(feature = "tui")]
+mod top;
+mod usage;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
@@ -44,11 +48,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::try_parse_from(&args) {
         Ok(cli) => run(cli).into(),
         Err(mut error) => {
+            if let Some(answer) = of_foreign_word(&error) {
+                message::error_text(&answer);
+                return ExitStatus::Usage.into();
+            }
             tell_where_a_command_stands(&mut error, &args);
             // Help and version are asked for, and are results; anything else is a mistake.
             let printed = error.print();
             if error.use_stderr() { ExitStatus::Usage.into() } else { message::written(printed).into() }
         }
+    }
+}
+
+/// What does here what a verb of another program does there.
+fn of_foreign_word(error: &clap::Error) -> Option<String> {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => foreign::answer(word),
+        _ => None,
     }
 }
 

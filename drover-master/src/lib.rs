@@ -57,6 +57,7 @@ mod frames;
 mod handle;
 #[cfg(feature = "http")]
 pub mod http;
+mod ids;
 mod link;
 mod listener;
 #[cfg(feature = "logging")]
@@ -71,7 +72,7 @@ mod patience;
 mod probe;
 mod process;
 mod sentence;
-mod signal_names;
+mod signal;
 mod signals;
 mod supervision;
 pub mod supervisor;
@@ -90,6 +91,7 @@ pub use handle::{
     BuildError, EndError, Event, EventLog, EventStream, ExitContext, Master, Missed, Occurrence,
     OperateError, Reload, Snapshot, StartError, Ticket, Unavailable,
 };
+pub use ids::{Generation, SlotIndex, WorkerId};
 pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
 pub use machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
@@ -98,7 +100,6 @@ pub use machine::fleet::{
     SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
 };
 pub use machine::gate::{DenyReason, Request};
-pub use machine::ids::{Generation, SlotIndex, WorkerId};
 pub use machine::phase::Phase;
 pub use machine::readable::Readable;
 pub use machine::wish::SAME_WISH;
@@ -106,6 +107,6 @@ pub use nofile::raise_nofile;
 #[cfg(feature = "file")]
 pub use obstacle::obstacles;
 pub use process::{flush_output, limits_out_of_reach, passed_in_vain, say_aside, write_output};
-pub use signal_names::{signal_name, signal_number};
+pub use signal::{Signal, SignalError};
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

@@ -268,7 +268,7 @@ async fn what_they_leave_behind_is_killed_when_its_time_is_over_or_after_a_crash
         assert!(!is_running(child.trim().parse().unwrap()), "{protocol}: {exit}");
         if crashes {
             assert!(
-                matches!(exit.reason, ExitReason::ExternalSignal { signal: 6, .. }),
+                matches!(exit.reason, ExitReason::ExternalSignal { signal: drover_master::Signal::ABRT, .. }),
                 "{protocol}: {exit}"
             );
             patiently("the shutdown", app.master().kill()).await.unwrap();
@@ -314,7 +314,10 @@ async fn what_a_crash_leaves_behind_is_killed_at_once_wherever_it_is() {
         let child = eventually("the child", || std::fs::read_to_string(&pids).ok()).await;
         signal(app.pid(0), Signal::SIGSEGV);
         let exit = app.exit().await;
-        assert!(matches!(exit.reason, ExitReason::ExternalSignal { signal: 11, .. }), "{exit}");
+        assert!(
+            matches!(exit.reason, ExitReason::ExternalSignal { signal: drover_master::Signal::SEGV, .. }),
+            "{exit}"
+        );
         assert!(!is_running(child.trim().parse().unwrap()), "{line}");
         patiently("the shutdown", app.master().kill()).await.unwrap();
     }

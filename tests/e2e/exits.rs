@@ -2,7 +2,7 @@
 
 use drover_e2e::harness::{App, patiently, signal};
 use drover_master::config::{Protocol, StopPolicy};
-use drover_master::{Exit, ExitReason, ExitStatus, KillCause, MasterBuilder, Phase};
+use drover_master::{Exit, ExitReason, ExitStatus, KillCause, MasterBuilder, Phase, Signal};
 use nix::sys::signal::{SIGKILL, SIGTERM, SIGUSR1};
 
 use crate::policies::{SHORT, keep_going, never, short_drain, soon};
@@ -14,12 +14,19 @@ fn has_used_something(exit: &Exit) {
     assert!(!exit.uptime.is_zero(), "{exit:?}");
 }
 
-fn ended_by(cause: KillCause, signal: i32) -> ExitReason {
-    ExitReason::KilledByMaster { cause, status: ExitStatus::Signal { number: signal, core_dumped: false } }
+fn ended_by(cause: KillCause, number: i32) -> ExitReason {
+    ExitReason::KilledByMaster {
+        cause,
+        status: ExitStatus::Signal { signal: of(number), core_dumped: false },
+    }
 }
 
-fn from_outside(signal: i32) -> ExitReason {
-    ExitReason::ExternalSignal { signal, core_dumped: false }
+fn of(number: i32) -> Signal {
+    Signal::new(number).unwrap()
+}
+
+fn from_outside(number: i32) -> ExitReason {
+    ExitReason::ExternalSignal { signal: of(number), core_dumped: false }
 }
 
 #[tokio::test]

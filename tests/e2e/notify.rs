@@ -259,7 +259,7 @@ async fn the_end_of_the_notification_descriptor_without_a_newline_is_told_with_t
 }
 
 fn by_hangup(worker: MasterBuilder, on_hangup: &str) -> MasterBuilder {
-    let reload = ReloadSignal { signal: libc::SIGHUP, waits: true };
+    let reload = ReloadSignal { signal: drover_master::Signal::HUP, waits: true };
     worker.workers(3).reload_signal(Some(reload)).env("E2E_ON_HUP", on_hangup)
 }
 
@@ -351,7 +351,7 @@ async fn who_says_ready_is_ready_when_its_readiness_passes_too_and_reloads_by_it
     check.probe = Probe { interval: Duration::from_millis(20), timeout: PATIENCE, ..probe };
     let health = HealthPolicy { liveness: None, readiness: Some(check) };
     let worker = notifying("say READY=1|STATUS=up").health(health).watchdog(Some(PATIENCE));
-    let reload = ReloadSignal { signal: Signal::SIGHUP as i32, waits: true };
+    let reload = ReloadSignal { signal: drover_master::Signal::HUP, waits: true };
     let mut app = App::new(worker.env("E2E_ON_HUP", "say READY=1|STATUS=anew").reload_signal(Some(reload)));
     let start = app.master().start();
     says(&app, 0, "up").await;

@@ -166,11 +166,11 @@ async fn a_signal_goes_to_the_process_and_not_to_what_it_started() {
     let sink = Captured::default();
     let mut app = App::started(script(text, &sink)).await;
     assert_eq!(sink.line(0).await, "up");
-    app.master().signal(slot(0), libc::SIGUSR1).await.unwrap();
+    app.master().signal(slot(0), drover_master::Signal::USR1).await.unwrap();
     assert_eq!(sink.line(1).await, "heard");
     let told = app.until("signalled").await;
     let EventKind::Signalled { signal, by } = &told.kind else { panic!("{told:?}") };
-    assert_eq!((*signal, &**by), (libc::SIGUSR1, "signal()"));
+    assert_eq!((*signal, &**by), (drover_master::Signal::USR1, "signal()"));
     assert_eq!(sink.lines(Stream::Stdout).len(), 2, "the child heard nothing");
     app.end().await;
 }

@@ -157,7 +157,7 @@ async fn a_hurry_skips_the_drain_and_a_second_one_the_patience() {
     patiently("the hurry", app.master().hurry()).await.unwrap();
     patiently("the shutdown", shutdown).await.unwrap();
     let exit = app.exit().await;
-    let status = ExitStatus::Signal { number: 15, core_dumped: false };
+    let status = ExitStatus::Signal { signal: drover_master::Signal::TERM, core_dumped: false };
     assert_eq!(exit.reason, ExitReason::KilledByMaster { cause: KillCause::Hurried, status });
     assert_eq!(exit.to_string(), "was ended by SIGTERM: its end was hurried");
     assert_eq!(exit.asked_by.as_deref(), Some("shutdown()"));

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use drover_master::control::Name;
+
 use super::online::Waiting;
 
 /// Arguments of `diff`.
@@ -29,6 +31,26 @@ pub struct ApplyArgs {
     /// Only show the plan
     #[arg(long)]
     pub dry_run: bool,
+    /// Do not ask before changing anything; without a terminal there is no question anyway
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long to wait.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The apps; `*`, `?` and `[abc]` match any
+    #[arg(required = true, value_name = "APP")]
+    pub apps: Vec<Name>,
+    /// Only show what it would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print what it changes as JSON, as `diff --json` does
+    #[arg(long)]
+    pub json: bool,
     /// Do not ask before changing anything; without a terminal there is no question anyway
     #[arg(short, long)]
     pub yes: bool,

@@ -2,6 +2,7 @@
 
 mod change;
 mod conform;
+mod logs;
 mod moment;
 mod offline;
 mod online;
@@ -9,13 +10,14 @@ mod reload;
 mod serving;
 mod time;
 
-pub use change::{ApplyArgs, DiffArgs};
+pub use change::{ApplyArgs, DiffArgs, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
+pub use logs::{LogsArgs, StreamArg};
 pub use moment::{Moment, Since};
-pub use offline::{CompletionArgs, ConfigArgs, InitArgs, ListArgs, ValidateArgs};
+pub use offline::{CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, LogsArgs, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
-    SignalArgs, StopArgs, StreamArg, TopArgs, WaitArgs, Waiting,
+    Consent, DescribeArgs, Goal, OperateArgs, ResetArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
+    SignalArgs, StopArgs, TopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{AdminArgs, DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
@@ -141,6 +143,10 @@ pub enum Verb {
     /// Show apps and workers
     #[command(visible_aliases = ["ps", "ls"])]
     Status(StatusArgs),
+    /// Look for what is wrong, or will be, with the machine, drover.toml and the master; each with a remedy
+    Doctor(DoctorArgs),
+    /// Tell by the exit code, 0 or 1, whether every app is ready or has completed
+    Healthcheck(HealthcheckArgs),
     /// Show every running master of this user; for root, of all users
     List(ListArgs),
     /// Show how much CPU and memory workers use, and refresh it
@@ -165,6 +171,10 @@ pub enum Verb {
     Diff(DiffArgs),
     /// Make the running apps match drover.toml, with the least disruption
     Apply(ApplyArgs),
+    /// Bring apps back to what they were before the last apply
+    Rollback(RollbackArgs),
+    /// Forget what failed before, and try again what was given up
+    Reset(ResetArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
     /// Send a message to workers that speak the protocol, and show their replies
@@ -173,6 +183,8 @@ pub enum Verb {
     Describe(DescribeArgs),
     /// Show what workers printed
     Logs(LogsArgs),
+    /// Have the master open its log files again, after a rotation has moved them
+    ReopenLogs,
     /// Wait until apps and workers are ready, stopped, suspended, or have ended
     Wait(WaitArgs),
     /// Check drover.toml, show every mistake, and start nothing
@@ -201,6 +213,8 @@ impl Verb {
         match self {
             Self::Diff(_) | Self::Apply(_) => Intent::Applies,
             Self::Down(_)
+            | Self::Rollback(_)
+            | Self::Reset(_)
             | Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
@@ -210,6 +224,7 @@ impl Verb {
             | Self::Scale(_)
             | Self::Signal(_)
             | Self::Send(_)
+            | Self::ReopenLogs
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
         }
@@ -230,6 +245,7 @@ impl Verb {
             Self::Reload(args) => args.waiting.timeout,
             Self::Scale(args) => args.waiting.timeout,
             Self::Apply(args) => args.waiting.timeout,
+            Self::Rollback(args) => args.waiting.timeout,
             Self::Wait(args) => args.timeout,
             Self::Send(args) => args.timeout,
             Self::Up(args) => args.timeout,
@@ -258,6 +274,14 @@ pub struct StatusArgs {
     /// Refresh whenever something changes, until interrupted
     #[arg(short, long, conflicts_with = "json")]
     pub watch: bool,
+}
+
+/// Arguments of `healthcheck`.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Only these apps
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
 }
 
 /// Arguments of `events`.

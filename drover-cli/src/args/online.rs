@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use drover_master::Signal;
 use drover_master::config::parse_duration;
 use drover_master::control::{Name, NameError};
-
-use super::moment::Moment;
 
 /// Arguments of `start`, `restart` and the like.
 #[derive(Debug, Args)]
@@ -114,6 +113,14 @@ pub struct Consent {
     pub yes: bool,
 }
 
+/// Arguments of `reset`.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` match any
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+}
+
 /// Arguments of `signal`.
 #[derive(Debug, Args)]
 pub struct SignalArgs {
@@ -165,53 +172,15 @@ pub struct DescribeArgs {
     pub json: bool,
 }
 
-/// Arguments of `logs`.
-#[derive(Debug, Args)]
-pub struct LogsArgs {
-    /// APP, APP/SLOT or APP@ID, or a pattern [default: all]
-    #[arg(value_name = "NAME")]
-    pub names: Vec<Name>,
-    /// Keep showing new lines
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Only the last N of the kept lines
-    #[arg(short = 'n', long = "tail", visible_alias = "lines", value_name = "N", value_parser = number::<u32>)]
-    pub lines: Option<u32>,
-    /// Only lines since then: how long ago, such as 5m, or when in UTC, such as 2026-03-01T09:30:00Z
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<Moment>,
-    /// Only lines until then
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<Moment>,
-    /// Only lines of this stream
-    #[arg(long, value_name = "STREAM")]
-    pub stream: Option<StreamArg>,
-    /// The same as --stream err
-    #[arg(long, conflicts_with = "stream")]
-    pub err: bool,
-    /// Print before each line the time at which the master read it, in UTC
-    #[arg(short, long)]
-    pub timestamps: bool,
-    /// The drover.toml of the master to ask [default: the one in this directory]
-    #[arg(long, value_name = "FILE")]
-    pub file: Option<std::path::PathBuf>,
-}
-
-/// One of a worker's two streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StreamArg {
-    /// Its standard output.
-    Out,
-    /// Its standard error.
-    Err,
-}
-
 /// Arguments of `top`.
 #[derive(Debug, Args)]
 pub struct TopArgs {
     /// Only these apps
     #[arg(value_name = "APP")]
     pub apps: Vec<String>,
+    /// Only look: no key changes anything
+    #[arg(long)]
+    pub read_only: bool,
 }
 
 /// Arguments of `wait`.
@@ -253,10 +222,9 @@ pub(super) fn number<N: std::str::FromStr>(text: &str) -> Result<N, String> {
 
 /// A signal's name with or without `SIG`, or its number.
 fn signal(text: &str) -> Result<String, String> {
-    let number = text.parse().ok().or_else(|| drover_master::signal_number(&text.to_uppercase()));
-    match number {
-        Some(1..=64) => Ok(text.to_uppercase()),
-        _ => {
+    match text.parse::<Signal>() {
+        Ok(_) => Ok(text.to_uppercase()),
+        Err(_) => {
             Err("expected a name as in signal(7), such as HUP or SIGUSR1, or a number from 1 to 64"
                 .to_owned())
         }

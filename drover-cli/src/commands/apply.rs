@@ -65,7 +65,7 @@ async fn apply(global: &Global, args: &ApplyArgs, file: String, shown: &Plan) ->
     status
 }
 
-async fn tell_steps(mut steps: Answers<'_, StepResult>) -> ExitStatus {
+pub(super) async fn tell_steps(mut steps: Answers<'_, StepResult>) -> ExitStatus {
     let mut worst = ExitStatus::Done;
     loop {
         match steps.next().await {

@@ -1,8 +1,12 @@
 //! `drover completion`: a script for a shell, made from the arguments themselves, and the names that it asks for.
 
+use std::path::Path;
+use std::time::Duration;
+
 use clap::{ArgGroup, Command, CommandFactory};
 use clap_complete::Shell;
 use drover_master::control::{ControlClient, ControlPath};
+use drover_proto::latest::StatusReply;
 
 use super::find;
 use crate::args::{Cli, CompletionArgs, Global};
@@ -10,8 +14,7 @@ use crate::exit_status::ExitStatus;
 use crate::output::message;
 
 /// The verbs whose words are names of apps and workers.
-const VERBS_OF_NAMES: &str =
-    "status ps ls top events start stop restart suspend resume reload scale signal send describe logs wait";
+const VERBS_OF_NAMES: &str = "status ps ls top events start stop restart suspend resume reload scale signal send describe logs wait healthcheck rollback reset";
 
 pub(super) fn run(args: &CompletionArgs) -> ExitStatus {
     let mut script = Vec::new();
@@ -20,11 +23,13 @@ pub(super) fn run(args: &CompletionArgs) -> ExitStatus {
     message::whole_result(&with_names(args.shell, &script))
 }
 
+/// How long a shell waits for names: nobody notices, and a master that is dead or busy holds nobody up.
+const BUDGET: Duration = Duration::from_millis(100);
+
 /// The apps and workers of the master that a verb would look at, one a line. Of what is wrong a person who types knows nothing.
 pub(super) async fn names(global: &Global) -> ExitStatus {
     if let Some(path) = find::meant_silently(global, &ControlPath::live())
-        && let Ok(mut client) = ControlClient::connect(&path).await
-        && let Ok(reply) = client.status(&[]).await
+        && let Ok(Some(reply)) = tokio::time::timeout(BUDGET, ask(&path)).await
     {
         let apps = reply.apps.iter().map(|app| app.name.clone());
         let workers = reply.apps.iter().flat_map(|app| {
@@ -35,6 +40,10 @@ pub(super) async fn names(global: &Global) -> ExitStatus {
         let _ = message::result(&all.join("\n"));
     }
     ExitStatus::Done
+}
+
+async fn ask(path: &Path) -> Option<StatusReply> {
+    ControlClient::connect(path).await.ok()?.status(&[]).await.ok()
 }
 
 /// The script, which knows no names, with those of what runs.

@@ -10,9 +10,9 @@ use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
 use super::interrupt::Interrupt;
 use super::{find, refusal::report};
-use crate::args::{Global, LogsArgs, StreamArg};
+use crate::args::{Global, LogsArgs, Moment, StreamArg};
 use crate::exit_status::ExitStatus;
-use crate::output::{clock, message};
+use crate::output::{clock, json, message};
 
 /// Targets each line, as in the master's own output.
 const PREFIX: Style = AnsiColor::Cyan.on_default();
@@ -34,32 +34,29 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
         Ok(client) => client,
         Err(status) => return status,
     };
-    let filter = Filter::of(args);
-    // The master knows how many lines there are, and nothing of which are wanted.
-    if let Some(count) = args.lines.filter(|_| !filter.is_everything()) {
-        return last_that_match(global, args, client, &filter, count).await;
+    let wish = Wish { args, since_ms: args.since.map(Moment::ms), until_ms: args.until.map(Moment::ms) };
+    if args.last_exit {
+        return last_words(&wish, client).await;
     }
-    let lines = match client.logs(request(args, args.lines, args.follow)).await {
-        Ok(lines) => lines,
-        Err(error) => return report(&error),
-    };
-    follow(lines, |line| match filter.has(line) {
-        true => print(line, args.timestamps),
-        false => Ok(()),
-    })
-    .await
+    // The master knows how many lines there are, and nothing of which ones match.
+    if let Some(count) = args.lines.filter(|_| args.grep.is_some()) {
+        return last_that_match(global, &wish, client, count).await;
+    }
+    match client.logs(wish.request(args.lines, args.follow)).await {
+        Ok(lines) => follow(lines, &wish, |line| wish.print_if_it_matches(line)).await,
+        Err(error) => report(&error),
+    }
 }
 
-/// Only the last lines of those that are wanted, and then, if asked for, those that come.
+/// Only the last lines of those that match, and then, if asked for, those that come.
 async fn last_that_match(
     global: &Global,
-    args: &LogsArgs,
+    wish: &Wish<'_>,
     mut client: ControlClient,
-    filter: &Filter,
     count: u32,
 ) -> ExitStatus {
     // From before the lines that are there are asked for, so that none is lost in between.
-    let mut second = match args.follow {
+    let mut second = match wish.args.follow {
         true => match find::connect(global).await {
             Ok(second) => Some(second),
             Err(status) => return status,
@@ -67,19 +64,19 @@ async fn last_that_match(
         false => None,
     };
     let next = match &mut second {
-        Some(second) => match second.logs(request(args, Some(0), true)).await {
+        Some(second) => match second.logs(wish.request(Some(0), true)).await {
             Ok(next) => Some(next),
             Err(error) => return report(&error),
         },
         None => None,
     };
-    let kept = match client.logs(request(args, None, false)).await {
+    let kept = match client.logs(wish.request(None, false)).await {
         Ok(kept) => kept,
         Err(error) => return report(&error),
     };
     let (mut last, mut seen) = (VecDeque::new(), VecDeque::new());
-    let status = follow(kept, |line| {
-        if filter.has(line) {
+    let status = follow(kept, wish, |line| {
+        if wish.matches(line) {
             last.push_back(line.clone());
             last.drain(..last.len().saturating_sub(count as usize));
         }
@@ -88,108 +85,128 @@ async fn last_that_match(
         Ok(())
     })
     .await;
-    let printed = last.iter().try_for_each(|line| print(line, args.timestamps));
+    let printed = last.iter().try_for_each(|line| wish.print(line));
     if printed.is_err() {
         return message::written(printed);
     }
     let Some(next) = next.filter(|_| status == ExitStatus::Done) else { return status };
-    follow(next, |line| {
+    follow(next, wish, |line| {
         if let Some(at) = seen.iter().position(|shown| shown == line) {
             seen.remove(at);
             return Ok(());
         }
-        if filter.has(line) { print(line, args.timestamps) } else { Ok(()) }
+        wish.print_if_it_matches(line)
     })
     .await
 }
 
-fn request(args: &LogsArgs, lines: Option<u32>, follow: bool) -> LogsRequest {
-    LogsRequest { names: args.names.iter().map(ToString::to_string).collect(), lines, follow }
+/// What the last worker of each slot that ended wrote to stderr before.
+async fn last_words(wish: &Wish<'_>, mut client: ControlClient) -> ExitStatus {
+    let names = wish.names();
+    let names = if names.is_empty() { vec!["*".to_owned()] } else { names };
+    let described = match client.describe(&names).await {
+        Ok(described) => described,
+        Err(error) => return report(&error),
+    };
+    for worker in &described.workers {
+        let slot = worker.status.as_ref().map_or(0, |status| status.slot);
+        let Some(last) = worker.history.last() else { continue };
+        message::note(&format!("{}/{slot} {}", worker.app, last.text));
+        for text in &last.stderr_tail {
+            let line = LogLine {
+                app: worker.app.clone(),
+                slot,
+                stream: OutputStream::Stderr.into(),
+                time_ms: last.time_ms,
+                text: text.clone().into_bytes(),
+                ..LogLine::default()
+            };
+            let printed = wish.print_if_it_matches(&line);
+            if printed.is_err() {
+                return message::written(printed);
+            }
+        }
+    }
+    ExitStatus::Done
 }
 
 /// Hands on each line, until the last.
 async fn follow(
     mut lines: Answers<'_, LogFollow>,
+    wish: &Wish<'_>,
     mut take: impl FnMut(&LogLine) -> io::Result<()>,
 ) -> ExitStatus {
     loop {
-        match lines.next().await {
-            Ok(Some(LogFollow::Line(line))) => {
-                let taken = take(&line);
-                if taken.is_err() {
-                    return message::written(taken);
-                }
+        let taken = match lines.next().await {
+            Ok(Some(LogFollow::Line(line))) => take(&line),
+            Ok(Some(LogFollow::Missed(missed))) if wish.args.json => {
+                message::result(&json::logs_missed(&missed))
             }
             Ok(Some(LogFollow::Missed(missed))) => {
                 message::note(&format!("{} lines were missed", missed.count));
+                Ok(())
             }
             // What a later master adds to the stream.
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => Ok(()),
             Ok(None) => return ExitStatus::Done,
             Err(error) => return report(&error),
-        }
-    }
-}
-
-/// Which lines are shown.
-struct Filter {
-    /// In milliseconds since 1970.
-    since: Option<u64>,
-    until: Option<u64>,
-    stream: Option<StreamArg>,
-}
-
-impl Filter {
-    fn of(args: &LogsArgs) -> Self {
-        let stream = if args.err { Some(StreamArg::Err) } else { args.stream };
-        Self { since: args.since.map(|since| since.ms()), until: args.until.map(|until| until.ms()), stream }
-    }
-
-    const fn is_everything(&self) -> bool {
-        matches!(self, Self { since: None, until: None, stream: None })
-    }
-
-    fn has(&self, line: &LogLine) -> bool {
-        let stream = match line.stream() {
-            OutputStream::Stderr => StreamArg::Err,
-            OutputStream::Stdout | OutputStream::Unspecified => StreamArg::Out,
         };
-        self.since.is_none_or(|since| line.time_ms >= since)
-            && self.until.is_none_or(|until| line.time_ms <= until)
-            && self.stream.is_none_or(|wanted| wanted == stream)
+        if taken.is_err() {
+            return message::written(taken);
+        }
     }
 }
 
-/// Of both streams to stdout, byte by byte: what is not text here may be some to its reader.
-fn print(line: &LogLine, with_time: bool) -> io::Result<()> {
-    let colours = message::stdout_colours();
-    let style = if colours == Colours::Shown { PREFIX } else { Style::new() };
-    let time = if with_time { format!("{} ", clock::timestamp(line.time_ms)) } else { String::new() };
-    let mut bytes = format!("{time}{style}{}/{} |{style:#} ", line.app, line.slot).into_bytes();
-    bytes.extend_from_slice(&colours.line(&line.text));
-    bytes.push(b'\n');
-    io::stdout().lock().write_all(&bytes)
+/// Which lines are wanted, and how.
+struct Wish<'a> {
+    args: &'a LogsArgs,
+    /// In milliseconds since 1970.
+    since_ms: Option<u64>,
+    until_ms: Option<u64>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Wish<'_> {
+    fn names(&self) -> Vec<String> {
+        self.args.names.iter().map(ToString::to_string).collect()
+    }
 
-    #[test]
-    fn lines_are_wanted_by_their_time_and_stream() {
-        let line =
-            |time_ms, stream: OutputStream| LogLine { time_ms, stream: stream.into(), ..Default::default() };
-        let filter = |since, until, stream| Filter { since, until, stream };
-        for (chosen, line, has) in [
-            (filter(None, None, None), line(5, OutputStream::Stderr), true),
-            (filter(Some(5), Some(5), None), line(5, OutputStream::Stdout), true),
-            (filter(Some(6), None, None), line(5, OutputStream::Stdout), false),
-            (filter(None, Some(4), None), line(5, OutputStream::Stdout), false),
-            (filter(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stderr), true),
-            (filter(None, None, Some(StreamArg::Err)), line(5, OutputStream::Stdout), false),
-            (filter(None, None, Some(StreamArg::Out)), line(5, OutputStream::Stderr), false),
-        ] {
-            assert_eq!(chosen.has(&line), has, "{line:?}");
+    fn request(&self, lines: Option<u32>, follow: bool) -> LogsRequest {
+        let stream = match self.args.stream {
+            Some(StreamArg::Out) => OutputStream::Stdout,
+            Some(StreamArg::Err) => OutputStream::Stderr,
+            None if self.args.err => OutputStream::Stderr,
+            None => OutputStream::Unspecified,
+        };
+        LogsRequest {
+            names: self.names(),
+            lines,
+            follow,
+            since_ms: self.since_ms,
+            until_ms: self.until_ms,
+            stream: stream.into(),
         }
+    }
+
+    fn matches(&self, line: &LogLine) -> bool {
+        self.args.grep.as_ref().is_none_or(|grep| grep.is_match(&line.text))
+    }
+
+    fn print_if_it_matches(&self, line: &LogLine) -> io::Result<()> {
+        if self.matches(line) { self.print(line) } else { Ok(()) }
+    }
+
+    /// Of both streams to stdout, byte by byte: what is not text here may be some to its reader.
+    fn print(&self, line: &LogLine) -> io::Result<()> {
+        if self.args.json {
+            return message::result(&json::log_line(line));
+        }
+        let colours = message::stdout_colours();
+        let style = if colours == Colours::Shown { PREFIX } else { Style::new() };
+        let time =
+            if self.args.timestamps { format!("{} ", clock::timestamp(line.time_ms)) } else { String::new() };
+        let mut bytes = format!("{time}{style}{}/{} |{style:#} ", line.app, line.slot).into_bytes();
+        bytes.extend_from_slice(&colours.line(&line.text));
+        bytes.push(b'\n');
+        io::stdout().lock().write_all(&bytes)
     }
 }

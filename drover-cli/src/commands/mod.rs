@@ -13,11 +13,13 @@ mod description;
 mod detach;
 mod diff;
 mod difference;
+mod doctor;
 mod down;
 mod events;
 mod file_lock;
 mod find;
 mod goal;
+mod healthcheck;
 mod init;
 mod interrupt;
 mod introduce;
@@ -28,7 +30,10 @@ mod patience;
 mod reach;
 mod refusal;
 mod reload;
+mod reopen_logs;
+mod reset;
 mod results;
+mod rollback;
 mod run;
 mod scale;
 mod schema;
@@ -58,6 +63,8 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Up(args) => up::run(&global, &args).await,
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(&global, &args),
+        Verb::Doctor(args) => doctor::run(&global, &args).await,
+        Verb::Healthcheck(args) => healthcheck::run(&global, &args).await,
         Verb::List(args) => list::run(&global, &args).await,
         Verb::Top(args) => top::run(&global, &args).await,
         Verb::Version => version::run(&global).await,
@@ -73,10 +80,13 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Diff(args) => diff::run(&global, &args).await,
         Verb::Apply(args) => apply::run(&global, &args).await,
+        Verb::Reset(args) => reset::run(&global, &args).await,
+        Verb::Rollback(args) => rollback::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Send(args) => send::run(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,
+        Verb::ReopenLogs => reopen_logs::run(&global).await,
         Verb::Wait(args) => wait::run(&global, &args).await,
         Verb::Validate(args) => validate::run(&global, &args),
         Verb::Config(args) => config::run(&global, &args),

@@ -59,7 +59,8 @@ fn worker(described: &WorkerDescription) -> String {
     text
 }
 
-fn end(exit: &Exit, now_ms: u64) -> String {
+/// One end, and its evidence.
+pub(crate) fn end(exit: &Exit, now_ms: u64) -> String {
     // An older master does not tell.
     let when = match exit.time_ms {
         0 => String::new(),

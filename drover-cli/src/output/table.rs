@@ -75,7 +75,8 @@ pub(crate) fn names(reply: &StatusReply) -> String {
         .collect()
 }
 
-pub(super) fn headline(app: &AppStatus, colour: bool) -> String {
+/// An app in one line.
+pub(crate) fn headline(app: &AppStatus, colour: bool) -> String {
     let style = if colour { style(app.phase()) } else { Style::new() };
     let word = word::of_app(app);
     let mut line = format!("{} {style}{word}{style:#}", app.name);
@@ -126,7 +127,7 @@ fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
 }
 
 /// Whether the worker has to come to something else, or is ended.
-pub(super) const fn is_under_way(phase: Phase) -> bool {
+pub(crate) const fn is_under_way(phase: Phase) -> bool {
     matches!(phase, Phase::Initialized | Phase::Starting | Phase::Stopping | Phase::ShuttingDown)
 }
 

@@ -116,3 +116,63 @@ fn the_output_of_a_removed_app_is_not_that_of_a_later_one_of_its_name() {
     assert_eq!(home.run(&["logs", "stays"]).stdout, "stays/0 | here\n");
     home.down(master);
 }
+
+#[test]
+fn lines_are_chosen_by_stream_time_and_text_and_told_as_json() {
+    let home = Home::new();
+    let master = home.up(APPS);
+    master.says("web is running");
+    master.says("mail is running");
+    eventually("all lines are kept", || (home.run(&["logs"]).stdout.lines().count() == 3).then_some(()));
+    for (words, lines) in [
+        ("--err", &["web/0 | two"][..]),
+        ("--stream out web", &["web/0 | one"]),
+        ("--since 1h --until 0s --err", &["web/0 | two"]),
+        ("--since 2099-01-01", &[]),
+        ("--until 1h", &[]),
+        ("--grep ^(one|MAIL)$", &["web/0 | one"]),
+        ("--grep (?i)^(one|MAIL)$", &["mail/0 | mail", "web/0 | one"]),
+        ("--grep o -n 1 web --stream err", &["web/0 | two"]),
+    ] {
+        let shown = home.run(&["logs"].into_iter().chain(words.split(' ')).collect::<Vec<_>>());
+        assert_eq!((shown.code, sorted(&shown.stdout)), (Some(0), lines.to_vec()), "{words}: {shown:#?}");
+    }
+    home.run(&["logs", "--grep", "("]).failed(2, &["--grep", "unclosed group"]);
+    let told = home.run(&["logs", "--json", "--err"]).stdout;
+    let line: serde_json::Value = serde_json::from_str(told.trim()).unwrap();
+    let status: serde_json::Value =
+        serde_json::from_str(&home.run(&["status", "web", "--json"]).stdout).unwrap();
+    let worker = &status["apps"][0]["workers"][0];
+    for (key, value) in [
+        ("app", &"web".into()),
+        ("slot", &0.into()),
+        ("stream", &"stderr".into()),
+        ("text", &"two".into()),
+        ("generation", &worker["generation"]),
+        ("worker", &worker["id"]),
+        ("pid", &worker["pid"]),
+    ] {
+        assert_eq!(&line[key], value, "{key}: {line}");
+    }
+    assert!(line["time_ms"].as_u64().is_some_and(|time| time > 1_700_000_000_000), "{line}");
+    home.down(master);
+}
+
+#[test]
+fn what_a_worker_said_last_is_shown_after_its_slot_is_gone() {
+    let home = Home::new();
+    let script = "echo here is $DROVER_SLOT; echo bye from $DROVER_SLOT >&2; exec sleep 1000";
+    let master = home.up(&format!("[app.web]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 2\n"));
+    master.says("web is running");
+    eventually("all lines are kept", || (home.run(&["logs"]).stdout.lines().count() == 4).then_some(()));
+    let none_yet = home.run(&["logs", "--last-exit"]);
+    assert_eq!((none_yet.code, none_yet.stdout.as_str()), (Some(0), ""), "nobody has ended");
+    assert_eq!(home.run(&["scale", "web=1"]).code, Some(0));
+    let shown = home.run(&["logs", "web/1"]);
+    assert_eq!(sorted(&shown.stdout), ["web/1 | bye from 1", "web/1 | here is 1"], "{shown:#?}");
+    let last = home.run(&["logs", "web/1", "--last-exit"]);
+    assert_eq!(last.stdout, "web/1 | bye from 1\n", "{last:#?}");
+    assert!(last.stderr.contains("web/1 "), "{last:#?}");
+    home.run(&["logs", "web/2"]).failed(4, &["no worker `web/2`"]);
+    home.down(master);
+}

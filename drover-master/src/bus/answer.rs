@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use drover_proto::latest::ErrorCode;
 
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// The end of a request.
 pub(crate) type Answer = Result<Bytes, NoReply>;

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answer::NoReply;
 use super::peer::Peer;
+use crate::ids::WorkerId;
 use crate::machine::attention::Attention;
-use crate::machine::ids::WorkerId;
 
 /// Every open request by the time it is over.
 #[derive(Debug, Default)]

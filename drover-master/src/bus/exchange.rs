@@ -13,7 +13,7 @@ use super::error::SendError;
 use super::handler::Handler;
 use super::ledger::Asker;
 use super::peer::Peer;
-use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::ids::{SlotIndex, WorkerId};
 
 /// How many topics a worker may subscribe to. Each costs about 300 bytes.
 pub(super) const SUBSCRIPTIONS: usize = 256;

@@ -14,7 +14,7 @@ use super::error::{RequestError, SendError, check};
 use super::exchange::Exchange;
 use super::ledger::Asker;
 use super::peer::Peer;
-use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::ids::{SlotIndex, WorkerId};
 use crate::patience;
 
 /// Sends messages to the workers of an app. A clone is the same bus.

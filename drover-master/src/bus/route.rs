@@ -17,7 +17,7 @@ use super::keep::Keep;
 use super::ledger::{Answered, Asker, NotOpened, OPEN, Open};
 use super::peer::{Peer, answer_frame};
 use crate::frames::error_frame;
-use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::ids::{SlotIndex, WorkerId};
 
 /// The longest deadline of a request: a day. More than a master can mean, and far below what a clock can add.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, NotifyAccess, Output, RecyclePolicy,
-    ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy, WatchPolicy,
+    Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, LogFiles, NotifyAccess, Output,
+    RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    WatchPolicy,
 };
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
@@ -58,6 +59,8 @@ pub struct AppSpec {
     pub watch: Option<WatchPolicy>,
     /// Where what they print goes.
     pub output: Output,
+    /// The files that it is written to besides; none with [`Output::Inherit`]. Default: none.
+    pub logs: Option<LogFiles>,
     /// What it is for. Default: a service.
     pub kind: Kind,
     /// What has to be there before it starts, and ends only after it. Default: nothing. It has a meaning under a
@@ -104,6 +107,7 @@ impl AppSpec {
             suspend: None,
             watch: None,
             output: Output::Forward,
+            logs: None,
             kind: Kind::Service,
             depends_on: Vec::new(),
             essential: false,

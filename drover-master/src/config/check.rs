@@ -136,6 +136,7 @@ mod tests {
         HealthCheck, Limit, Limits, ListenSpec, NotifyAccess, Probe, ProbeKind, RecyclePolicy, Resource,
         Share, Stdin, SuspendSignals,
     };
+    use crate::signal::Signal;
 
     /// What is said of an app that was changed so, after its name.
     fn told(change: impl FnOnce(&mut AppSpec)) -> String {
@@ -150,7 +151,7 @@ mod tests {
 
     const TCP: fn(&str) -> HealthCheck = |addr| HealthCheck::new(ProbeKind::Tcp { addr: addr.to_owned() });
     const HANG_UP: fn(bool) -> Option<ReloadSignal> =
-        |waits| Some(ReloadSignal { signal: libc::SIGHUP, waits });
+        |waits| Some(ReloadSignal { signal: Signal::HUP, waits });
 
     #[test]
     fn a_value_that_its_key_does_not_take_is_refused_by_the_name_of_the_key() {
@@ -185,13 +186,11 @@ mod tests {
                 "heartbeat.interval must be more than zero",
             ),
             (|app| app.start.timeout = Duration::ZERO, "start.timeout must be more than zero"),
-            (|app| app.stop.signal = libc::SIGKILL, "stop.signal is SIGKILL, which no program can catch"),
-            (|app| app.stop.signal = libc::SIGSTOP, "stop.signal is SIGSTOP, which no program can catch"),
-            (|app| app.stop.signal = 65, "stop.signal is 65, which is the number of no signal"),
+            (|app| app.stop.signal = Signal::KILL, "stop.signal is SIGKILL, which no program can catch"),
+            (|app| app.stop.signal = Signal::STOP, "stop.signal is SIGSTOP, which no program can catch"),
             (
                 |app| {
-                    app.suspend =
-                        Some(SuspendSignals { signal: libc::SIGSTOP, resume_signal: libc::SIGKILL });
+                    app.suspend = Some(SuspendSignals { signal: Signal::STOP, resume_signal: Signal::KILL });
                 },
                 "suspend.resume_signal is SIGKILL, which no program can catch",
             ),
@@ -289,7 +288,7 @@ mod tests {
             (|app| (app.protocol, app.reload) = (Protocol::None, HANG_UP(true)), "reload waits for a word"),
             (|app| (app.notify_fd, app.reload) = (Some(4), HANG_UP(true)), "reload waits for a word"),
             (
-                |app| app.reload = Some(ReloadSignal { signal: libc::SIGKILL, waits: false }),
+                |app| app.reload = Some(ReloadSignal { signal: Signal::KILL, waits: false }),
                 "reload.signal is SIGKILL, which no program can catch",
             ),
             (|app| (app.kind, app.reload) = (Kind::Oneshot, HANG_UP(false)), "a oneshot is not reloaded"),

@@ -124,6 +124,16 @@ impl Command {
         self.user.is_some()
     }
 
+    /// The user that workers run as; none: the master's.
+    pub fn user_name(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The group that workers run as; none: the user's.
+    pub fn group_name(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
     /// The program as it was given.
     pub fn program(&self) -> &OsStr {
         &self.program

@@ -1,5 +1,6 @@
 //! What workers that notify their master are held to, and how programs reload that do it by themselves.
 
+use crate::signal::Signal;
 /// Which processes of a worker may speak for it by `sd_notify(3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -16,7 +17,7 @@ pub enum NotifyAccess {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReloadSignal {
     /// The signal, such as SIGHUP. Sent to the worker's process alone, and to its main process if it has named another.
-    pub signal: i32,
+    pub signal: Signal,
     /// Whether it says that it is through (`RELOADING=1`, then `READY=1`), within `start.timeout`. Without, a worker that lives
     /// when the signal is sent has reloaded as far as the master can know. Only with [`Protocol::Notify`](super::Protocol::Notify).
     pub waits: bool,

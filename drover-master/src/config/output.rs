@@ -1,5 +1,6 @@
 //! Where the output of workers goes.
 
+use crate::ids::SlotIndex;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,7 +31,8 @@ pub enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Colours {
-    /// What stands before a line is coloured, and workers may colour their lines: for a terminal.
+    /// What stands before a line is coloured, and workers may colour their lines: for a terminal. Other control characters are shown
+    /// as `^[`.
     Shown,
     /// Nothing is coloured but what workers colour: for a file or a pipe.
     #[default]
@@ -57,7 +59,7 @@ pub struct Line<'a> {
     /// The app.
     pub app: &'a str,
     /// The worker's slot.
-    pub slot: u32,
+    pub slot: SlotIndex,
     /// The stream.
     pub stream: Stream,
     /// The bytes, without the line's end. Not necessarily UTF-8.

@@ -1,5 +1,6 @@
 //! The policies of an app: how its workers start, stop and come back.
 
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub struct StopPolicy {
     /// How far a worker may extend `drain_timeout` or `quit_timeout` by itself. Default 5 min.
     pub max_timeout: Duration,
     /// The signal that asks a worker without the protocol to drain and leave. Default SIGTERM (15).
-    pub signal: i32,
+    pub signal: Signal,
     /// Who gets `signal` first. Default: the main process alone.
     pub to: StopTo,
 }
@@ -101,7 +102,7 @@ impl Default for StopPolicy {
             quit_timeout: Duration::from_secs(5),
             term_timeout: Duration::from_secs(5),
             max_timeout: Duration::from_secs(5 * 60),
-            signal: libc::SIGTERM,
+            signal: Signal::TERM,
             to: StopTo::default(),
         }
     }
@@ -129,9 +130,9 @@ impl Default for Heartbeat {
 pub struct SuspendSignals {
     /// Tells a worker to take no new work, such as SIGUSR1, if it knows that; SIGSTOP halts any program, with what it has in
     /// flight.
-    pub signal: i32,
+    pub signal: Signal,
     /// Tells it to take work again, such as SIGUSR2; SIGCONT after SIGSTOP.
-    pub resume_signal: i32,
+    pub resume_signal: Signal,
 }
 
 /// Whether and when an ended worker is started again.

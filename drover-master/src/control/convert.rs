@@ -10,7 +10,6 @@ use crate::handle::{Event, Snapshot};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause};
 use crate::machine::fleet::{EventKind, Role, WorkerStatus};
 use crate::machine::phase::Phase;
-use crate::signal_names::signal_name;
 
 /// How many of a dead worker's last lines go into its row. A row is an overview, and every worker of a large app may have
 /// crashed; the event of the exit has them all.
@@ -203,7 +202,7 @@ fn exit(exit: &Exit, stderr_tail: Vec<String>) -> wire::Exit {
     wire::Exit {
         kind: kind.into(),
         code: exit.reason.code(),
-        signal: exit.reason.signal().map(signal_name).unwrap_or_default(),
+        signal: exit.reason.signal().map_or_else(String::new, |signal| signal.to_string()),
         core_dumped,
         kill_cause: cause.map_or(wire::KillCause::Unspecified, kill_cause).into(),
         during: phase(exit.during).into(),
@@ -269,9 +268,9 @@ mod tests {
     use drover_proto::frame::FrameLimit;
 
     use super::*;
+    use crate::ids::{Generation, SlotIndex};
     use crate::machine::exit::Usage;
     use crate::machine::fleet::AppStatus;
-    use crate::machine::ids::{Generation, SlotIndex};
 
     fn now() -> Instant {
         tokio::time::Instant::now().into_std()

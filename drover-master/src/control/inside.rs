@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::client::{ClientError, ControlClient};
 use super::session::{self, Places};
-use crate::supervisor::{End, SupervisorHandle};
+use crate::supervision::{End, SupervisorHandle};
 
 /// Where clients within the program connect.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! The stable JSON of what a master tells: fields are only ever added.
 
 use drover_proto::latest::{
-    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, OperationResult, Plan,
-    SendResult, StatusReply, WorkerDescription, WorkerStatus,
+    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, LogLine, LogsMissed,
+    OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription, WorkerStatus,
 };
 use serde_json::{Value, json};
 
@@ -155,6 +155,29 @@ pub fn event(event: &Event) -> String {
 /// The line that stands for events that are gone.
 pub fn missed(missed: &EventsMissed) -> String {
     json!({ "event": "missed", "count": missed.count, "next_seq": missed.next_seq }).to_string()
+}
+
+/// One line of `logs --json`. Bytes that are not UTF-8 become `\u{fffd}`.
+pub fn log_line(line: &LogLine) -> String {
+    json!({
+        "app": line.app,
+        "slot": line.slot,
+        "generation": number(line.generation),
+        "worker": number(line.worker),
+        "pid": number(line.pid.into()),
+        "stream": match line.stream() {
+            OutputStream::Stderr => "stderr",
+            OutputStream::Stdout | OutputStream::Unspecified => "stdout",
+        },
+        "time_ms": number(line.time_ms),
+        "text": String::from_utf8_lossy(&line.text),
+    })
+    .to_string()
+}
+
+/// The line that stands for lines that are gone.
+pub fn logs_missed(missed: &LogsMissed) -> String {
+    json!({ "missed": missed.count }).to_string()
 }
 
 fn exit(exit: &Exit) -> Value {

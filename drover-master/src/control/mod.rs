@@ -11,6 +11,7 @@ mod inside;
 #[cfg(feature = "json")]
 pub mod json;
 mod name;
+mod output;
 mod overview;
 mod path;
 mod place;
@@ -31,6 +32,8 @@ pub use error::ControlError;
 #[cfg(feature = "http")]
 pub(crate) use inside::OwnClients;
 pub use name::{Name, NameError};
+#[cfg(feature = "http")]
+pub(crate) use output::log_line;
 #[cfg(feature = "http")]
 pub(crate) use overview::status as status_of;
 pub use path::{ControlPath, ControlPathError, goes_with_login};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use glob::Pattern;
 
-use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::ids::{SlotIndex, WorkerId};
 
 /// `APP`, `APP/SLOT` or `APP@ID`. In APP and SLOT `*`, `?` and `[abc]` stand for any that fit, as in a shell.
 ///

@@ -1,10 +1,14 @@
 //! What there is, in one piece: for whoever asks within the program.
 
-use drover_proto::latest::{MasterStatus, StatusReply};
+use drover_proto::latest::MasterStatus;
+#[cfg(feature = "http")]
+use drover_proto::latest::StatusReply;
 
+#[cfg(feature = "http")]
 use super::convert::StatusParts;
+#[cfg(feature = "http")]
 use crate::handle::{Master, Snapshot};
-use crate::supervisor::SupervisorHandle;
+use crate::supervision::SupervisorHandle;
 
 /// The master itself.
 pub(super) fn master(supervisor: &SupervisorHandle) -> MasterStatus {

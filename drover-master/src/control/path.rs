@@ -110,6 +110,12 @@ impl ControlPath {
         served_in(places_to_look())
     }
 
+    /// The sockets in the user's directories that nobody listens on: what masters that were killed have left.
+    pub fn stale() -> Vec<PathBuf> {
+        let sockets = places_to_look().into_iter().flat_map(|dir| sockets_in(&dir));
+        sockets.filter(|path| !is_served(path)).collect()
+    }
+
     /// Every master of other users that is alive, in the places where they serve unless told otherwise. For root alone, which
     /// may ask all of them; for others there is none.
     #[expect(clippy::disallowed_methods, reason = "for the command, which has no runtime to hold up")]

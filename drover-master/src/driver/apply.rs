@@ -13,10 +13,10 @@ use crate::handle::DriverRequest;
 use crate::handle::error::{OpenError, StartError};
 use crate::handle::hook::ExitContext;
 use crate::handle::ticket::Reply;
+use crate::ids::TicketId;
 use crate::listener::AppListeners;
 use crate::machine::fleet::{EventKind, FleetAction, FleetEvent, FleetInput, Verdict};
 use crate::machine::gate::{self, Doing};
-use crate::machine::ids::TicketId;
 use crate::machine::phase::Phase;
 use crate::turns;
 
@@ -74,6 +74,11 @@ impl Driver {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
+            }
+            Input::Requested(DriverRequest::Reset { target, by, reply }) => {
+                let ticket = self.wait(Waiter::Operation(reply.verdict));
+                admitted = reply.gate;
+                self.fleet.handle(now, FleetInput::ResetRequested { ticket, target, by });
             }
             Input::Requested(DriverRequest::History { slot, answer }) => {
                 // Who asked may be gone.

@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::Driver;
 use super::contact::{AbortOnDrop, ProcessNews};
 use crate::config::{AppSpec, Probe};
+use crate::ids::WorkerId;
 use crate::machine::fleet::FleetInput;
-use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Question, WorkerInput};
 use crate::probe::{Prober, Surroundings};
 
@@ -96,7 +96,6 @@ impl Driver {
         let surroundings = Surroundings {
             app: Arc::clone(&self.app),
             slot,
-            worker: id,
             command: edition.spec.command.clone(),
             words,
             turn: Arc::clone(&contact.probing),

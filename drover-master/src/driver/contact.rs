@@ -7,9 +7,9 @@ use drover_proto::latest::RejectCode;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::ids::WorkerId;
 use crate::link::{ConnectionId, Outgoing, Token, WorkerAdmission};
 use crate::machine::exit::ExitStatus;
-use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question};
 use crate::notify::{Notification, NotifyPath, Refusals, Source};
 use crate::process::{Ended, SpawnFailure, Spawned, Tree};

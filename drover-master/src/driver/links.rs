@@ -16,9 +16,9 @@ use super::Driver;
 use super::contact::{HandshakeRefusal, HelloAnswer};
 use crate::bus::Peer;
 use crate::frames::error_frame;
+use crate::ids::WorkerId;
 use crate::link::{ConnectionId, ConnectionNews, LinkNews, Seat, Token, WorkerAdmission, outgoing};
 use crate::machine::fleet::FleetInput;
-use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::{WorkerAction, WorkerInput, WorkerReport};
 use crate::patience::within;
@@ -316,8 +316,8 @@ mod tests {
     use crate::config::AppSpec;
     use crate::config::Command;
     use crate::handle::event_log::EventLog;
+    use crate::ids::{Generation, SlotIndex};
     use crate::listener::ListenerPool;
-    use crate::machine::ids::{Generation, SlotIndex};
     use crate::machine::worker::Identity;
 
     const OLD: ConnectionId = ConnectionId(1);

@@ -7,9 +7,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Driver;
+use crate::ids::WorkerId;
 use crate::machine::fleet::FleetInput;
 use crate::machine::gate::Doing;
-use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 
 /// From the beginning of one round to that of the next. Shorter wakes the master up for what grows in hours; longer lets a worker

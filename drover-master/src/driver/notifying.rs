@@ -1,5 +1,6 @@
 //! The driver's dealings with workers that notify it: told where, heard, and their descriptors kept.
 
+use crate::signal::Signal;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,9 +14,9 @@ use super::contact::{Contact, ProcessNews};
 use super::edition::Edition;
 use crate::config::{AppSpec, Protocol};
 use crate::handle::error::OpenError;
+use crate::ids::{SlotIndex, WorkerId};
 use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
-use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::worker::{Identity, WorkerInput};
 use crate::notify::{Ear, FdStore, Notification, Notifier, Source, hear, is_in_group};
 use crate::process::SpawnFailure;
@@ -185,7 +186,7 @@ impl Driver {
 
     /// A rung of its ending reaches the whole group. A main process that has left that gets it individually, and no other does twice:
     /// many programs take a second SIGTERM for haste.
-    pub(super) fn signal_main(&self, id: WorkerId, signal: i32, group: u32) {
+    pub(super) fn signal_main(&self, id: WorkerId, signal: Signal, group: u32) {
         if let Some((pid, _)) = self.main_of(id)
             && !is_in_group(*pid, group)
         {
@@ -194,25 +195,25 @@ impl Driver {
     }
 
     /// Signals the main process that the worker has named, as the first rung of its ending; whether there is one.
-    pub(super) fn signal_named(&self, id: WorkerId, signal: i32) -> bool {
+    pub(super) fn signal_named(&self, id: WorkerId, signal: Signal) -> bool {
         self.main_of(id).is_some_and(|(_, pidfd)| {
-            let is_told = pidfd_signal(pidfd.as_fd(), signal).is_ok();
+            let is_told = pidfd_signal(pidfd.as_fd(), signal.number()).is_ok();
             is_told && pidfd_signal(pidfd.as_fd(), libc::SIGCONT).is_ok()
         })
     }
 
-    pub(super) fn deliver_to_main(&self, id: WorkerId, signal: i32) {
+    pub(super) fn deliver_to_main(&self, id: WorkerId, signal: Signal) {
         if let Some((pid, pidfd)) = self.main_of(id)
-            && let Err(error) = pidfd_signal(pidfd.as_fd(), signal)
+            && let Err(error) = pidfd_signal(pidfd.as_fd(), signal.number())
             && error.raw_os_error() != Some(libc::ESRCH)
         {
-            tracing::error!(target: "drover::notify", %error, worker = id.0, pid, signal, "can't signal the main process");
+            tracing::error!(target: "drover::notify", %error, worker = id.0, pid, %signal, "can't signal the main process");
         }
     }
 
     /// The worker is what the master has made, and it is over with that. What it named must not outlive it.
     pub(super) fn end_main(&mut self, id: WorkerId) {
-        self.deliver_to_main(id, libc::SIGKILL);
+        self.deliver_to_main(id, Signal::KILL);
     }
 
     fn main_of(&self, id: WorkerId) -> Option<&(u32, OwnedFd)> {

@@ -1,5 +1,6 @@
 //! The driver's dealings with processes: made, read, signalled, forgotten.
 
+use crate::signal::Signal;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,14 +12,14 @@ use super::Driver;
 use super::contact::{Contact, ProcessNews};
 use super::notifying::NotifySetup;
 use crate::config::{Output, Protocol, Stdin};
+use crate::ids::WorkerId;
 use crate::link::Token;
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
-use crate::machine::ids::WorkerId;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
-    Ended, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail, aftermath, spawn,
-    until_empty, until_ended,
+    Ended, FileLog, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail,
+    aftermath, spawn, until_empty, until_ended,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -201,7 +202,7 @@ impl Driver {
         let (identity, pid) = (contact.identity, tree.pid());
         let (probing, is_abandoned) = (Arc::clone(&contact.probing), Arc::clone(&contact.is_abandoned));
         let ear = self.hear(id, pid);
-        let output = self.read_output(identity, stdout, stderr);
+        let output = self.read_output(identity, pid, stdout, stderr);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
             let death = until_ended(&tree).await;
@@ -253,6 +254,7 @@ impl Driver {
     fn read_output(
         &self,
         worker: Identity,
+        pid: u32,
         stdout: Option<OwnedFd>,
         stderr: Option<OwnedFd>,
     ) -> Option<(tokio::task::JoinHandle<()>, Arc<Tail>)> {
@@ -261,36 +263,42 @@ impl Driver {
             return None;
         }
         let tail = Arc::new(Tail::default());
+        let Identity { slot, generation, id: worker, .. } = worker;
+        let printer = Printer { slot, generation, worker, pid };
         let reader = OutputReader {
             app: Arc::clone(&self.app),
-            slot: worker.slot,
-            worker: worker.id,
+            slot,
             output: spec.output.clone(),
-            log: self.output_log.clone(),
+            files: spec
+                .logs
+                .as_ref()
+                .and_then(|logs| FileLog::of(&self.app, logs))
+                .map(|files| (files, printer)),
+            log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
     }
 
-    pub(super) fn signal(&self, id: WorkerId, signal: i32) {
+    pub(super) fn signal(&self, id: WorkerId, signal: Signal) {
         let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
-        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), signal, "signal");
+        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), %signal, "signal");
         if let Err(error) = tree.signal(signal) {
-            tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+            tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), %signal, "can't signal");
         }
         self.signal_main(id, signal, tree.pid());
     }
 
     /// The first rung: to the main process alone, which is the one that it named, if it has named another that lives.
-    pub(super) fn signal_first(&self, id: WorkerId, signal: i32) {
+    pub(super) fn signal_first(&self, id: WorkerId, signal: Signal) {
         let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
-        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), signal, "signal to the main process");
+        tracing::debug!(target: "drover::process", worker = id.0, pid = tree.pid(), %signal, "signal to the main process");
         if self.signal_named(id, signal) {
             return;
         }
         match tree.signal_first(signal) {
             Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
-                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), %signal, "can't signal");
             }
             Ok(()) | Err(_) => {}
         }
@@ -304,11 +312,11 @@ impl Driver {
     }
 
     /// Sends a signal that somebody asked for to the process alone, and to the one that it named as its main process.
-    pub(super) fn deliver(&self, id: WorkerId, signal: i32) {
+    pub(super) fn deliver(&self, id: WorkerId, signal: Signal) {
         let Some(tree) = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref()) else { return };
         match tree.deliver(signal) {
             Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
-                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), signal, "can't signal");
+                tracing::error!(target: "drover::process", %error, worker = id.0, pid = tree.pid(), %signal, "can't signal");
             }
             // ESRCH: it ended a moment ago, which its exit tells.
             Ok(()) | Err(_) => {}

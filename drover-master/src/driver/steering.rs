@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use super::Driver;
 use super::contact::{AbortOnDrop, ProcessNews};
+use crate::ids::{SlotIndex, WorkerId};
 use crate::listener::{Renewed, until_empty};
 use crate::machine::fleet::{EventKind, FleetEvent, FleetInput};
 use crate::machine::gate::Doing;
-use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::WorkerInput;
 use crate::upkeep::{Teller, UpkeepNews};

@@ -32,13 +32,16 @@ impl Site {
 
     /// Changes a file until it is seen: the thread may not watch yet. Then waits until nothing more is told of it.
     async fn until_watched(&mut self, path: &str) {
-        loop {
-            self.write(path);
-            let news = timeout(Duration::from_millis(200), self.watch.next()).await;
-            if matches!(news, Ok(FileNews::Changed(changed)) if changed.file == Path::new(path)) {
-                break;
+        let is_seen = async {
+            loop {
+                self.write(path);
+                let news = timeout(Duration::from_millis(200), self.watch.next()).await;
+                if matches!(news, Ok(FileNews::Changed(changed)) if changed.file == Path::new(path)) {
+                    break;
+                }
             }
-        }
+        };
+        timeout(PATIENCE, is_seen).await.expect("it is seen");
         while timeout(Duration::from_millis(200), self.watch.next()).await.is_ok() {}
     }
 

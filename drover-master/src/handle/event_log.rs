@@ -11,8 +11,8 @@ use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use crate::feed::{Feed, FeedReader};
+use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::fleet::{EventKind, FleetEvent};
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 
 /// How many events are kept: some 20 for each life of a worker, so the recent history of a few hundred lives, in some 2 MB

@@ -1,5 +1,6 @@
 //! What a program holds of an app: its handle, the tickets of what it asked for, what it sees.
 
+use crate::signal::Signal;
 pub(crate) mod change;
 pub(crate) mod error;
 pub(crate) mod event_log;
@@ -26,10 +27,10 @@ pub use self::view::Snapshot;
 use self::view::View;
 use crate::bus::{Bus, Exchange};
 use crate::config::{AppSpec, ListenAddr};
+use crate::ids::SlotIndex;
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Outcome, Target};
 use crate::machine::gate;
-use crate::machine::ids::SlotIndex;
 
 /// How many requests may wait for the driver. It takes each at once, so a full queue means that the program asks faster
 /// than it lets the runtime run.
@@ -93,7 +94,13 @@ pub(crate) enum DriverRequest {
     /// Some workers are to be signalled.
     Signal {
         target: Target,
-        signal: i32,
+        signal: Signal,
+        by: Arc<str>,
+        reply: Reply<OperateError>,
+    },
+    /// What failed before is to be forgotten.
+    Reset {
+        target: Target,
         by: Arc<str>,
         reply: Reply<OperateError>,
     },

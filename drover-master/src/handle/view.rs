@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{AppSpec, ListenAddr};
+use crate::ids::SlotIndex;
 use crate::machine::fleet::{AppStatus, Fleet, WorkerStatus};
-use crate::machine::ids::SlotIndex;
 use crate::machine::phase::Phase;
 
 /// An app at one moment.

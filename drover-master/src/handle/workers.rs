@@ -1,5 +1,6 @@
 //! What a handle asks of single workers of a running app, and of their number.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -7,10 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::{OperateError, Unavailable};
 use super::ticket::Ticket;
 use super::{DriverRequest, Master};
+use crate::ids::SlotIndex;
 use crate::machine::exit::Exit;
 use crate::machine::fleet::{Count, Target};
 use crate::machine::gate;
-use crate::machine::ids::SlotIndex;
 
 impl Master {
     /// Restarts workers: each drains and leaves, and another takes its place as soon as it has. The listeners stay open
@@ -96,8 +97,23 @@ impl Master {
     /// # Errors
     ///
     /// [`OperateError::Denied`] if no process is meant.
-    pub fn signal(&self, target: Target, signal: i32) -> Ticket<OperateError> {
+    pub fn signal(&self, target: Target, signal: Signal) -> Ticket<OperateError> {
         self.send_signal(target, signal, "signal()")
+    }
+
+    /// Forgets what failed before: how often workers were restarted, the pause before the next try, and that a slot was given up,
+    /// which is tried again. Resolved means that it is forgotten, not that anything is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Denied`] if the app does not run, or is being reloaded.
+    pub fn reset(&self, target: Target) -> Ticket<OperateError> {
+        self.reset_for(target, "reset()")
+    }
+
+    pub(crate) fn reset_for(&self, target: Target, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
+        let by = by.into();
+        self.request(|reply| DriverRequest::Reset { target, by, reply })
     }
 
     pub(crate) fn operate(
@@ -128,7 +144,7 @@ impl Master {
     pub(crate) fn send_signal(
         &self,
         target: Target,
-        signal: i32,
+        signal: Signal,
         by: impl Into<Arc<str>>,
     ) -> Ticket<OperateError> {
         let by = by.into();

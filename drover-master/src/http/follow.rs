@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::admin::Admin;
 use super::history::EVERY;
-use super::serve::Admin;
 use super::usage::usage_of;
 
 /// Until it is dropped with its runtime, or aborted.

@@ -1,17 +1,15 @@
 //! What the API shows.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use serde_json::json;
 use tokio::time::timeout;
 
+use super::admin::Admin;
 use super::reply::{HttpReply, refusal, stream};
-use super::serve::Admin;
 use super::stream::{ReaderGone, SILENCE, SseFeed, feed};
-use crate::config::Stream;
-use crate::control::{Name, event_of, json as stable};
-use crate::process::{LogNext, Piece};
+use crate::control::{Name, event_of, json as stable, log_line};
+use crate::process::LogNext;
 use hyper::StatusCode;
 
 /// How many lines a reader gets that does not say how many it wants: a screen or two.
@@ -117,23 +115,10 @@ impl LineReader {
             }
             LogNext::Piece(piece) => {
                 for line in piece.lines().skip(skipped) {
-                    self.feed.message(None, "line", &line_json(piece, line)).await?;
+                    self.feed.message(None, "line", &stable::log_line(&log_line(piece, line))).await?;
                 }
                 Ok(())
             }
         }
     }
-}
-
-/// As `logs --json` has it.
-fn line_json(piece: &Piece, text: &[u8]) -> String {
-    let time = piece.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    json!({
-        "app": &*piece.app,
-        "slot": piece.from.slot.0,
-        "stream": match piece.from.stream { Stream::Stdout => "stdout", Stream::Stderr => "stderr" },
-        "time_ms": u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-        "text": String::from_utf8_lossy(text),
-    })
-    .to_string()
 }

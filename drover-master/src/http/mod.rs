@@ -12,6 +12,7 @@
 //! It reads what everybody may read and asks as a control client does, so it can't make the supervisor wait. It serves on a
 //! loopback address or a Unix socket only: who may reach that is the machine's or a proxy's business.
 
+mod admin;
 mod follow;
 mod guard;
 mod health;

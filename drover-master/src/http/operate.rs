@@ -9,9 +9,9 @@ use drover_proto::latest::{
 use hyper::StatusCode;
 use serde_json::json;
 
+use super::admin::Admin;
 use super::reply::{HttpReply, json as answer, refusal};
 use super::route::Deed;
-use super::serve::Admin;
 use crate::control::{Answers, ClientError, ControlClient, json as stable};
 
 /// Everything about apps and workers, as `drover describe --json` has it; about all without a name.

@@ -2,61 +2,20 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Method, Request, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::admin::Admin;
 use super::guard::{self, Requester};
-use super::history::RecentHistory;
-use super::metrics::{self, EventCounts, Measured, TextForm};
+use super::metrics::{self, Measured, TextForm};
 use super::reply::{HttpReply, json, refusal, reply};
 use super::route::{Route, route};
-use super::spec::AdminSpec;
 use super::usage::{ProcessUsage, usage_of};
 use super::{health, look, operate, page};
-use crate::control::{OwnClients, json as stable, status_of};
-use crate::handle::{Master, Snapshot};
-use crate::supervisor::SupervisorHandle;
-
-/// How many readers may follow at once. Each costs a task, a descriptor and some 20 KiB: a screen for each person of a large team,
-/// and a few tabs.
-const FOLLOWING: usize = 256;
-
-/// What all requests share.
-#[derive(Debug)]
-pub(super) struct Admin {
-    pub(super) spec: AdminSpec,
-    pub(super) supervisor: SupervisorHandle,
-    pub(super) counts: Mutex<EventCounts>,
-    pub(super) history: Mutex<RecentHistory>,
-    pub(super) inside: OwnClients,
-    following: Arc<Semaphore>,
-}
-
-impl Admin {
-    pub(super) fn new(spec: AdminSpec, supervisor: SupervisorHandle) -> Self {
-        Self {
-            spec,
-            inside: OwnClients::new(supervisor.clone(), "the admin HTTP"),
-            supervisor,
-            counts: Mutex::default(),
-            history: Mutex::default(),
-            following: Arc::new(Semaphore::new(FOLLOWING)),
-        }
-    }
-
-    pub(super) fn snapshots(&self) -> Vec<Snapshot> {
-        self.supervisor.masters().iter().map(Master::snapshot).collect()
-    }
-
-    /// A place for a reader that follows; none if all are taken.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.following).try_acquire_owned().ok()
-    }
-}
+use crate::control::{json as stable, status_of};
 
 /// Answers a request.
 pub(super) async fn serve(admin: Arc<Admin>, request: Request<Incoming>) -> Result<HttpReply, Infallible> {

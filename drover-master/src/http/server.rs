@@ -14,12 +14,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
+use super::admin::Admin;
 use super::follow;
-use super::serve::{Admin, serve};
+use super::serve::serve;
 use super::spec::AdminSpec;
 use crate::config::{ListenAddr, ListenSpec};
 use crate::listener::{ListenError, Listener};
-use crate::supervisor::SupervisorHandle;
+use crate::supervision::SupervisorHandle;
 
 /// How many connections there may be at once; more wait in the kernel's queue. Readers that follow take most of them; the rest is
 /// for scrapers, probes and pages that load.

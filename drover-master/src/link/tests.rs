@@ -23,7 +23,7 @@ use super::news::{ConnectionId, ConnectionNews, LinkNews, NewsSender};
 use super::seat::Seat;
 use crate::bus::{Exchange, Peer};
 use crate::frames::error_frame;
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
+use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::worker::Identity;
 use crate::machine::worker::WorkerReport;
 

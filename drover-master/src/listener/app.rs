@@ -12,8 +12,8 @@ use super::steering::Steering;
 use super::watch::Watch;
 use super::{ListenError, Listener, ListenerPool};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
+use crate::ids::{SlotIndex, WorkerId};
 use crate::machine::fleet::{SocketLoss, SocketRenewal};
-use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The open listeners of an app: of each of its generations that is alive.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 
 /// What the kernel has of one port.
 #[derive(Debug, Default)]

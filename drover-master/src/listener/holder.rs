@@ -23,6 +23,15 @@ impl fmt::Display for PortHolder {
     }
 }
 
+impl PortHolder {
+    /// Who holds an address. None where it can't be seen: a process of another user, or in another namespace.
+    ///
+    /// It walks over all processes, so call it where nobody else waits.
+    pub fn of(addr: &ListenAddr) -> Option<Self> {
+        holder_of(addr)
+    }
+}
+
 /// Who holds the address. None where it can't be seen: a process of another user, or in another namespace.
 pub(super) fn holder_of(addr: &ListenAddr) -> Option<PortHolder> {
     let (tables, addr) = match addr {

@@ -14,7 +14,7 @@ use super::group::{Group, Leave};
 use super::host::open_tcp;
 use super::socket::{Port, end, is_shut_down, listen_again, listen_tcp, set_backlog};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
-use crate::machine::ids::SlotIndex;
+use crate::ids::SlotIndex;
 use crate::sys;
 
 /// The slot whose socket is open from the first moment on, so that a port in use is found before anything has been started,

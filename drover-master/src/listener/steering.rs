@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::machine::ids::{SlotIndex, WorkerId};
+use crate::ids::{SlotIndex, WorkerId};
 
 /// The workers of an app that are ready, by their slots.
 #[derive(Debug, Default)]

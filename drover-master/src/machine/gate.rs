@@ -29,7 +29,7 @@
 //! A suspension and a resumption of an app that is idle or ending are refused like a start.
 //! A stop of a slot pre-empts the restart that is under way there; nothing pre-empts a stop but the end of the app.
 
-use super::ids::{SlotIndex, WorkerId};
+use crate::ids::{SlotIndex, WorkerId};
 
 /// What an app is doing, as far as requests are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,6 @@ pub mod deadlines;
 pub mod exit;
 pub mod fleet;
 pub mod gate;
-pub mod ids;
 pub mod phase;
 pub mod readable;
 pub mod restart;

@@ -1,5 +1,6 @@
 //! The restart policy as tables.
 
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::*;
@@ -38,7 +39,7 @@ const FIRST: Decision = Decision::Restart { after: Duration::from_millis(200) };
 fn every_policy_meets_every_kind_of_exit() {
     use RestartWhen::{Always, Never, OnFailure};
     let code = |code| ExitReason::AbnormalExit { code };
-    let signal = ExitReason::ExternalSignal { signal: 9, core_dumped: false };
+    let signal = ExitReason::ExternalSignal { signal: Signal::KILL, core_dumped: false };
     let killed = ExitReason::KilledByMaster { cause: KillCause::StartDeadline, status: ExitStatus::Code(0) };
     let spawn = ExitReason::SpawnFailed { step: crate::machine::exit::SpawnStep::Exec, errno: 2 };
     let completed = Decision::Leave(LeaveReason::Completed);

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::lasting::LastingSockets;
 use crate::config::Account;
+use crate::ids::WorkerId;
 use crate::link::{Directory, DirectoryError};
-use crate::machine::ids::WorkerId;
 use crate::upkeep::{Teller, Upkeep, keep};
 
 /// The directory of the sockets of one generation. Dropped, it is removed once the last of its sockets is gone.

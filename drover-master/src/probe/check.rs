@@ -2,6 +2,7 @@
 //!
 //! Its process is owned by a task of its own, which ends it and reaps it even if who asked does not wait any more.
 
+use crate::signal::Signal;
 use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::future::{Future, ready};
@@ -13,10 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Command, Line, Output, OutputSink};
+use crate::ids::SlotIndex;
 use crate::machine::exit::ExitStatus;
-use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::process::{NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone};
-use crate::signal_names::signal_name;
 
 /// How long to wait for the last output after an exit. Usually it is there at once; a grandchild may hold the pipe open for
 /// ever.
@@ -27,7 +27,6 @@ const LAST_OUTPUT: Duration = Duration::from_millis(100);
 pub(crate) struct Surroundings {
     pub app: Arc<str>,
     pub slot: SlotIndex,
-    pub worker: WorkerId,
     /// The worker's own command: its user, directory, limits and environment are the check's.
     pub command: Command,
     /// The words of the master.
@@ -68,9 +67,9 @@ impl Surroundings {
         let reader = OutputReader {
             app: Arc::clone(&self.app),
             slot: self.slot,
-            worker: self.worker,
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             log: None,
+            files: None,
             tail: Arc::default(),
         };
         // Dropped with this future.
@@ -81,7 +80,7 @@ impl Surroundings {
         let fault = match verdict {
             Ok(Ok(ExitStatus::Code(0))) => return Ok(()),
             Ok(Ok(ExitStatus::Code(code))) => format!("exited with code {code}"),
-            Ok(Ok(ExitStatus::Signal { number, .. })) => format!("was ended by {}", signal_name(number)),
+            Ok(Ok(ExitStatus::Signal { signal, .. })) => format!("was ended by {signal}"),
             Ok(Ok(ExitStatus::Taken)) => {
                 "ended, but another part of this program took its exit status".to_owned()
             }
@@ -125,7 +124,7 @@ async fn until_ended(
     let (death, is_own) = match in_time {
         Some(death) => (death, true),
         None => {
-            if let Err(error) = tree.signal(libc::SIGKILL) {
+            if let Err(error) = tree.signal(Signal::KILL) {
                 tracing::error!(target: "drover::process", %error, pid = tree.pid(), "can't end the program of a probe");
             }
             (death.await, false)
@@ -168,7 +167,6 @@ impl Surroundings {
         Self {
             app: app.into(),
             slot: SlotIndex(0),
-            worker: WorkerId(1),
             command,
             words: Vec::new(),
             turn: Arc::new(Semaphore::new(1)),

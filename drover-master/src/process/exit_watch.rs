@@ -1,5 +1,6 @@
 //! Waits for the end of one process, of what it left behind, and for what it wrote last.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,8 +63,8 @@ pub(crate) async fn until_ended(tree: &Arc<Tree>) -> Death {
         Ok(watched) => watched,
         Err(error) => {
             tracing::error!(target: "drover::process", %error, pid = tree.pid(), "can't watch a process; ending it");
-            let _ = tree.signal(libc::SIGKILL);
-            return (ExitStatus::Signal { number: libc::SIGKILL, core_dumped: false }, Usage::default());
+            let _ = tree.signal(Signal::KILL);
+            return (ExitStatus::Signal { signal: Signal::KILL, core_dumped: false }, Usage::default());
         }
     };
     loop {
@@ -109,7 +110,7 @@ pub(crate) async fn until_empty<F: Future<Output = ()>>(
             Err(error) => {
                 // Nobody can tell when it is empty: as after a crash then.
                 tracing::error!(target: "drover::process", %error, pid = tree.pid(), "can't see what a process left behind; ending it");
-                let _ = tree.signal(libc::SIGKILL);
+                let _ = tree.signal(Signal::KILL);
                 Vec::new()
             }
         };
@@ -138,7 +139,7 @@ pub(crate) async fn until_empty<F: Future<Output = ()>>(
 
 /// Kills what an ended process left in its group, reaps it, and resolves once the group is gone, or after a bound.
 pub(crate) async fn until_gone(tree: &Tree) {
-    if let Err(error) = tree.signal(libc::SIGKILL) {
+    if let Err(error) = tree.signal(Signal::KILL) {
         tracing::error!(target: "drover::process", %error, pid = tree.pid(), "can't end what a process left behind");
     }
     tree.reap();

@@ -11,6 +11,7 @@
 //! and after that as long as the number is seen to be taken: for another to get it, the last member would have to go and the counter of
 //! pids to come round in the moment between the look and the signal. A lock keeps a signal and the end apart.
 
+use crate::signal::Signal;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -61,24 +62,24 @@ impl Tree {
 
     /// Signals the whole group. SIGCONT follows whatever can be caught: a stopped process would not see it otherwise.
     /// Signalling what is gone is not an error.
-    pub(crate) fn signal(&self, signal: i32) -> io::Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         let hold = self.hold();
         // Also to those that have left its group, which do not hold the number.
-        self.told.store(signal, Ordering::Relaxed);
+        self.told.store(signal.number(), Ordering::Relaxed);
         if !self.is_held(*hold) {
             return Ok(());
         }
-        self.signal_group(signal)?;
-        if signal != libc::SIGKILL {
+        self.signal_group(signal.number())?;
+        if signal != Signal::KILL {
             self.signal_group(libc::SIGCONT)?;
         }
         Ok(())
     }
 
     /// Signals the process alone, as a rung of its ending: SIGCONT follows.
-    pub(crate) fn signal_first(&self, signal: i32) -> io::Result<()> {
+    pub(crate) fn signal_first(&self, signal: Signal) -> io::Result<()> {
         self.deliver(signal)?;
-        self.deliver(libc::SIGCONT)
+        self.deliver(Signal::CONT)
     }
 
     /// What the whole tree was told last.
@@ -110,13 +111,13 @@ impl Tree {
     }
 
     /// Signals the process alone. A pidfd never means another process, so what is gone is not signalled.
-    pub(crate) fn deliver(&self, signal: i32) -> io::Result<()> {
-        pidfd_signal(self.pidfd.as_fd(), signal)
+    pub(crate) fn deliver(&self, signal: Signal) -> io::Result<()> {
+        pidfd_signal(self.pidfd.as_fd(), signal.number())
     }
 
     /// The signal that has stopped the process itself, if it is stopped.
-    pub(crate) fn stopped_by(&self) -> Option<i32> {
-        stopped_by(self.pidfd.as_fd())
+    pub(crate) fn stopped_by(&self) -> Option<Signal> {
+        stopped_by(self.pidfd.as_fd()).map(Signal::of_kernel)
     }
 
     /// How many bytes of memory the process itself holds; none once it is reaped, when its number may be another's.

@@ -16,7 +16,6 @@ use crate::handle::{Master, Reload};
 use crate::machine::gate;
 use crate::machine::wish::Wishes;
 use crate::process::{remember_files, reopen_files};
-use crate::signal_names::signal_name;
 use crate::sys::{ignore, is_ignored, real_time_signals};
 
 /// How many signals may wait to be acted on. The kernel merges equal ones itself; three climb every rung.
@@ -187,8 +186,8 @@ impl Caught {
         match signal(kind) {
             Ok(stream) => Some(Self { kind, means, stream, remarked: None }),
             Err(error) => {
-                let signal = signal_name(kind.as_raw_value());
-                tracing::error!(target: "drover::master", %error, signal, "can't handle a signal");
+                let signal = crate::signal::Signal::of_kernel(kind.as_raw_value());
+                tracing::error!(target: "drover::master", %error, %signal, "can't handle a signal");
                 None
             }
         }
@@ -217,7 +216,7 @@ impl fmt::Display for Shown {
         if self.0 >= first {
             write!(f, "SIGRTMIN+{}", self.0 - first)
         } else {
-            f.write_str(&signal_name(self.0))
+            crate::signal::Signal::of_kernel(self.0).fmt(f)
         }
     }
 }

@@ -30,7 +30,8 @@ pub(super) async fn look(handle: &SupervisorHandle) -> Option<String> {
             let keys = planned.changes.iter().map(|change| change.key.as_str());
             difference(&file.display().to_string(), keys)
         }
-        Err(PlanError::NoFile) => None,
+        // Only whoever goes back is told that there is nothing earlier.
+        Err(PlanError::NoFile | PlanError::NothingEarlier { .. }) => None,
         Err(PlanError::Refused { .. } | PlanError::Config(_)) => Some(format!(
             "{running} has mistakes now, and is not looked at: the new workers get the settings that run; `drover diff` shows the \
              mistakes"

@@ -6,10 +6,10 @@ use super::driver::Running;
 use super::hangup;
 use super::news::AppNews;
 use crate::handle::{EndError, StartError, Unavailable};
+use crate::ids::TicketId;
 use crate::machine::composite::{AppIndex, AppOperation, CompositeInput};
 use crate::machine::fleet::{Outcome, Target};
 use crate::machine::gate;
-use crate::machine::ids::TicketId;
 use crate::machine::restart::LeaveReason;
 
 impl Running {

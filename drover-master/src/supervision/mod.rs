@@ -10,6 +10,7 @@ mod hangup;
 mod masters;
 mod news;
 mod operation;
+mod past;
 mod roster;
 mod verdict;
 mod watching;
@@ -22,6 +23,7 @@ pub(crate) use driver::{SupervisorTask, run};
 pub use handle::SupervisorHandle;
 pub use hangup::ReloadWitness;
 pub use operation::{AppError, AppRef, NotStarted};
+pub(crate) use past::Past;
 pub(crate) use roster::{Entry, Roster};
 pub(crate) use workshop::Workshop;
 

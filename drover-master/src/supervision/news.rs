@@ -1,9 +1,9 @@
 //! What the tasks of a supervisor bring.
 
 use crate::handle::{OperateError, StartError, Ticket};
+use crate::ids::TicketId;
 use crate::machine::composite::AppIndex;
 use crate::machine::fleet::Outcome;
-use crate::machine::ids::TicketId;
 
 /// News of one app.
 pub(super) enum AppNews {

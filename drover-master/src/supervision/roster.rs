@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::past::Past;
 use crate::config::{AppSpec, Description};
 use crate::handle::Master;
 use crate::machine::composite::{AppIndex, Composite, Fate, Standing};
@@ -24,6 +25,8 @@ pub(crate) struct Entry {
     pub(crate) index: AppIndex,
     pub(crate) master: Master,
     pub(crate) spec: Arc<AppSpec>,
+    /// What it was described as before.
+    pub(crate) past: Past,
 }
 
 impl Roster {

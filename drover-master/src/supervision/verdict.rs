@@ -3,9 +3,9 @@
 use super::driver::Running;
 use super::operation::{AppError, NotStarted};
 use crate::handle::{EndError, OperateError, StartError, Unavailable};
+use crate::ids::TicketId;
 use crate::machine::composite::{AppIndex, AppVerdict, Missing};
 use crate::machine::gate::DenyReason;
-use crate::machine::ids::TicketId;
 
 impl Running {
     pub(super) fn answer(&mut self, ticket: TicketId, verdict: AppVerdict) {

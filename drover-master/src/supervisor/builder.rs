@@ -12,7 +12,8 @@ use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
 use crate::signals::Signals;
 use crate::supervision::{
-    Entry, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorTask, Workshop, run,
+    Entry, Past, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorTask, Workshop,
+    run,
 };
 
 /// Describes apps that belong together.
@@ -213,7 +214,7 @@ impl SupervisorBuilder {
         let mut apps = Vec::with_capacity(self.apps.len());
         for (index, app) in self.apps.into_iter().enumerate() {
             let spec = Arc::new(app.spec().clone());
-            apps.push(Entry { index, master: workshop.finish(app)?, spec });
+            apps.push(Entry { index, master: workshop.finish(app)?, spec, past: Past::default() });
         }
         let CompositeRules { strategy, shutdown_timeout, .. } = self.rules;
         let settings = Description { apps: Vec::new(), strategy, shutdown_timeout, fixed: self.fixed };

@@ -2,6 +2,7 @@
 //!
 //! `pidfd_open(2)` Linux 5.3, `pidfd_send_signal(2)` 5.1, `waitid(P_PIDFD)` 5.4.
 
+use crate::signal::Signal;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -73,7 +74,9 @@ fn wait(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<(ExitStatus, Usa
     }
     let status = match info.si_code {
         libc::CLD_EXITED => ExitStatus::Code(status),
-        code => ExitStatus::Signal { number: status, core_dumped: code == libc::CLD_DUMPED },
+        code => {
+            ExitStatus::Signal { signal: Signal::of_kernel(status), core_dumped: code == libc::CLD_DUMPED }
+        }
     };
     Ok(Some((status, Usage { max_rss_kb: usage.ru_maxrss.unsigned_abs(), cpu: cpu_time(&usage) })))
 }

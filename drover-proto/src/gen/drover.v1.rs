@@ -761,7 +761,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44, 45")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -792,6 +792,10 @@ pub mod control_request {
         Apply(super::ApplyRequest),
         #[prost(message, tag = "42")]
         Send(super::SendRequest),
+        #[prost(message, tag = "44")]
+        Rollback(super::RollbackRequest),
+        #[prost(message, tag = "45")]
+        Reset(super::ResetRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -1153,6 +1157,14 @@ pub struct SignalRequest {
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Forget what failed before: how often workers were restarted, the pause before the next try, and that a slot was given up, which is
+/// tried again. Answered as OperateRequest is, without waiting for what becomes of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetRequest {
+    /// What is meant, as in OperateRequest.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// Everything about apps and workers. Answered by one DescribeReply or more.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DescribeRequest {
@@ -1206,6 +1218,15 @@ pub struct LogsRequest {
     /// Go on with what is written from now on.
     #[prost(bool, tag = "3")]
     pub follow: bool,
+    /// Only lines that the master read at this time or later: milliseconds since 1970. Absent: from the oldest on.
+    #[prost(uint64, optional, tag = "4")]
+    pub since_ms: ::core::option::Option<u64>,
+    /// Only lines that it read at this time or earlier; then follow has an end. Absent: to the newest.
+    #[prost(uint64, optional, tag = "5")]
+    pub until_ms: ::core::option::Option<u64>,
+    /// Only lines of this stream. Unspecified: of both.
+    #[prost(enumeration = "OutputStream", tag = "6")]
+    pub stream: i32,
 }
 /// A line; or a part of one, which ends in `…`: it is too long, or its end has not come yet.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1222,6 +1243,15 @@ pub struct LogLine {
     /// Without the line's end. Not necessarily UTF-8.
     #[prost(bytes = "vec", tag = "5")]
     pub text: ::prost::alloc::vec::Vec<u8>,
+    /// Of the worker that wrote it; 0: not known.
+    #[prost(uint64, tag = "6")]
+    pub generation: u64,
+    /// The worker's id.
+    #[prost(uint64, tag = "7")]
+    pub worker: u64,
+    /// Its process.
+    #[prost(uint32, tag = "8")]
+    pub pid: u32,
 }
 /// Lines that are gone, because the reader was slower than they came.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1294,6 +1324,23 @@ pub struct Change {
     /// Why it takes that much; empty where it needs no reason.
     #[prost(string, tag = "6")]
     pub why: ::prost::alloc::string::String,
+}
+/// Have apps as they were described before the last apply that changed them. Answered as ApplyRequest is; with BAD_STATE where
+/// nothing earlier is kept. Each way back takes one of the descriptions that are kept, of which there are 3 for each app.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackRequest {
+    /// What is meant, as in OperateRequest; apps only.
+    #[prost(string, repeated, tag = "1")]
+    pub apps: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Answer with the Plan alone, and change nothing.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+    /// Answer as soon as it has begun, without any StepResult.
+    #[prost(bool, tag = "3")]
+    pub no_wait: bool,
+    /// As in ApplyRequest.
+    #[prost(uint64, optional, tag = "4")]
+    pub plan_id: ::core::option::Option<u64>,
 }
 /// How the change of one app went.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -9,12 +9,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drover_e2e::harness::signal;
 use nix::sys::signal::{SIGKILL, SIGTERM};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// A browser on a machine that does other things takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -35,7 +35,7 @@ impl Browser {
         });
         let args = [
             "--headless=new".to_owned(),
-            // As root, and in a container, there are no namespaces and little shared memory to be had.
+            // As root, and in a container, there are no namespaces and little shared memory available.
             "--no-sandbox".to_owned(),
             "--disable-dev-shm-usage".to_owned(),
             "--disable-gpu".to_owned(),

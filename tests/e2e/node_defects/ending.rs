@@ -14,7 +14,8 @@ use nix::sys::signal::{SIGKILL, SIGTERM};
 use super::{running, told};
 use crate::policies::{at_once, short_drain};
 
-const KILLED: ExitReason = ExitReason::ExternalSignal { signal: 9, core_dumped: false };
+const KILLED: ExitReason =
+    ExitReason::ExternalSignal { signal: drover_master::Signal::KILL, core_dumped: false };
 
 /// A client that has been greeted by a worker, and the slot of that worker.
 pub(super) fn client(addr: SocketAddr) -> (BufReader<TcpStream>, SlotIndex) {

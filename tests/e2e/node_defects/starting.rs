@@ -109,7 +109,10 @@ async fn defect_15_a_process_that_can_not_be_made_is_an_error_first_and_a_failur
     let (killed, neighbour) = (app.pid(0), app.pid(1));
     std::fs::remove_file(&program).unwrap();
     signal(killed, SIGKILL);
-    assert_eq!(app.exit().await.reason, ExitReason::ExternalSignal { signal: 9, core_dumped: false });
+    assert_eq!(
+        app.exit().await.reason,
+        ExitReason::ExternalSignal { signal: drover_master::Signal::KILL, core_dumped: false }
+    );
     assert_eq!(app.exit().await.reason, missing);
     let scheduled = app.until("restart_scheduled").await;
     assert!(matches!(scheduled.kind, EventKind::RestartScheduled { attempt: 2.., .. }), "{scheduled:?}");

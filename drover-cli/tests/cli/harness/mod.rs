@@ -8,6 +8,7 @@ mod running;
 #[expect(unsafe_code, reason = "what has no safe function")]
 mod sys;
 mod terminal;
+mod tmux;
 
 pub(crate) use captured::Captured;
 pub(crate) use home::{Ended, Home, events_of};
@@ -15,6 +16,7 @@ pub(crate) use http::{body, get, request};
 pub(crate) use patience::eventually;
 pub(crate) use running::Running;
 pub(crate) use terminal::Terminal;
+pub(crate) use tmux::Tmux;
 
 /// Whether a process runs; one that only waits to be reaped does not.
 pub(crate) fn is_running(pid: u32) -> bool {

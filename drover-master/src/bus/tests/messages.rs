@@ -16,8 +16,8 @@ use tokio_util::codec::Framed;
 
 use super::super::exchange::SUBSCRIPTIONS;
 use super::super::{Peer, SendError};
+use crate::ids::WorkerId;
 use crate::link::testing::carried;
-use crate::machine::ids::WorkerId;
 use crate::machine::worker::Identity;
 
 use super::stage::*;

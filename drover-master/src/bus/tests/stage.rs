@@ -16,8 +16,8 @@ use tokio::net::UnixStream;
 use tokio_util::codec::Framed;
 
 use super::super::{Bus, Exchange, Handler, Message, Peer};
+use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::link::testing::{Carried, carried};
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::worker::Identity;
 
 pub(super) const SOON: Duration = Duration::from_secs(20);

@@ -51,6 +51,11 @@ pub fn class_of(changes: &[Change], app: &str) -> Option<ChangeClass> {
     changes.iter().filter(|change| change.app.as_deref() == Some(app)).map(|change| change.class).max()
 }
 
+/// Whether two descriptions of an app say the same.
+pub(crate) fn is_same_app(one: &AppSpec, other: &AppSpec) -> bool {
+    differ::of_app(one, other, &[]).is_empty()
+}
+
 /// An app that comes or goes as a whole.
 fn whole(app: &AppSpec, class: ChangeClass) -> Change {
     let workers = if app.workers == 1 { "worker" } else { "workers" };

@@ -57,6 +57,9 @@ pub(super) fn read<'t>(
         for path in spec.watch.iter_mut().flat_map(|watch| &mut watch.paths) {
             *path = directory.join(&path);
         }
+        if let Some(logs) = &mut spec.logs {
+            logs.dir = directory.join(&logs.dir);
+        }
         let from_files = env_file::read(&env_files, directory, table.mistakes()).into_iter();
         let from_files = from_files.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         spec.command.env.splice(0..0, from_files);

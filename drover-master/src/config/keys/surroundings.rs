@@ -1,5 +1,6 @@
 //! How values of `[app.NAME]` are read that are no plain numbers, times or words.
 
+use crate::signal::Signal;
 use std::ffi::OsString;
 
 use super::kind::ValueKind;
@@ -9,7 +10,6 @@ use crate::config::text::mistake::{Mistakes, key_shown, shown};
 use crate::config::text::reader::KeyValue;
 use crate::config::text::{suggest, value};
 use crate::config::{MAX_WORKERS, RestartWhen, Share, Stdin};
-use crate::signal_names::signal_number;
 
 /// Reads a program and its arguments: an array, or a text that is split into words.
 pub(super) fn command<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<Vec<String>> {
@@ -212,11 +212,15 @@ pub(super) fn exit_codes<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) 
 }
 
 /// A signal by its name, with or without `SIG`. SIGSTOP, where it may be one, halts a program that knows of nothing.
-pub(super) fn signal<'t>(may_halt: bool, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<i32> {
+pub(super) fn signal<'t>(
+    may_halt: bool,
+    entry: &KeyValue<'t>,
+    mistakes: &mut Mistakes<'t>,
+) -> Option<Signal> {
     let text = value::string(entry, mistakes)?;
     let name = text.strip_prefix("SIG").unwrap_or(text);
     if SIGNALS.contains(&name) || (may_halt && name == "STOP") {
-        return signal_number(name);
+        return name.parse().ok();
     }
     let (path, text) = (&entry.path, shown(text));
     if matches!(name, "KILL" | "STOP") {

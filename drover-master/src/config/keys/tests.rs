@@ -1,10 +1,11 @@
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits,
+    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits, LogFiles,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
     UpdatePolicy, WatchPolicy, changes,
@@ -35,13 +36,13 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("watchdog", |app| app.watchdog = Some(seconds(9)), "- → 9s"),
     (
         "reload",
-        |app| app.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: true }),
+        |app| app.reload = Some(ReloadSignal { signal: Signal::HUP, waits: true }),
         "- → by SIGHUP, until it says so",
     ),
     (
         "suspend",
         |app| {
-            app.suspend = Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 });
+            app.suspend = Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
         },
         "- → SIGUSR1, SIGUSR2",
     ),
@@ -82,7 +83,7 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("stop.quit_timeout", |app| app.stop.quit_timeout = seconds(1), "5s → 1s"),
     ("stop.term_timeout", |app| app.stop.term_timeout = seconds(1), "5s → 1s"),
     ("stop.max_timeout", |app| app.stop.max_timeout = seconds(1), "5m → 1s"),
-    ("stop.signal", |app| app.stop.signal = libc::SIGQUIT, "SIGTERM → SIGQUIT"),
+    ("stop.signal", |app| app.stop.signal = Signal::QUIT, "SIGTERM → SIGQUIT"),
     ("stop.to", |app| app.stop.to = StopTo::Group, "process → group"),
     ("restart.policy", |app| app.restart.when = RestartWhen::Never, "on-failure → never"),
     (
@@ -110,6 +111,14 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("update.on_failure", |app| app.update.on_failure = OnUpdateFailure::Pause, "rollback → pause"),
     ("update.timeout", |app| app.update.timeout = seconds(60), "10m → 1m"),
     ("update.max_generations", |app| app.update.max_generations = 2, "4 → 2"),
+    (
+        "logs",
+        |app| {
+            app.logs =
+                Some(LogFiles { max_age: Some(seconds(3600)), compress: true, ..LogFiles::in_dir("/l") })
+        },
+        "- → in /l, one per app, text, up to 64MiB, or 1h, 5 old ones, compressed",
+    ),
     ("recycle", |app| app.recycle.age = Some(seconds(86_400)), "- → age 1d, jitter 0.1"),
 ];
 
@@ -228,6 +237,7 @@ fn every_field_has_its_key() {
         watch,
         // Of the program that started the master.
         output: _,
+        logs: _,
         kind: _,
         depends_on: _,
         essential: _,

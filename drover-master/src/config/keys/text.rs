@@ -1,5 +1,6 @@
 //! Kinds of values that are texts, words or lists of them.
 
+use crate::signal::Signal;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,7 +15,6 @@ use super::{address, surroundings};
 #[cfg(feature = "file")]
 use crate::config::text::{tables::header, value};
 use crate::config::{ListenAddr, RestartWhen, Stdin};
-use crate::signal_names::signal_name;
 
 /// `true` or `false`.
 pub(super) struct Flag;
@@ -74,19 +74,18 @@ kinds! {
     read |_this, entry, mistakes| surroundings::umask(entry, mistakes);
     write |mask| item(format!("{mask:04o}"));
 
-    SignalName, i32:
-    shown |signal| Some(signal_name(*signal));
+    SignalName, Signal:
+    shown |signal| Some(signal.to_string());
     form |this| Form::Signal(this.0);
     fault |this, signal| match *signal {
-        libc::SIGSTOP if this.0 => None,
-        libc::SIGKILL | libc::SIGSTOP => {
-            Some(ValueFault::new(format!("is {}, which no program can catch", signal_name(*signal))))
+        Signal::STOP if this.0 => None,
+        Signal::KILL | Signal::STOP => {
+            Some(ValueFault::new(format!("is {signal}, which no program can catch")))
         }
-        1..=64 => None,
-        other => Some(ValueFault::new(format!("is {other}, which is the number of no signal"))),
+        _ => None,
     };
     read |this, entry, mistakes| surroundings::signal(this.0, entry, mistakes);
-    write |number| item(signal_name(*number));
+    write |signal| item(signal.to_string());
 
     MasterName, String:
     shown |name| Some(name.clone());

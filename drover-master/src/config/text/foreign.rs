@@ -157,10 +157,10 @@ pub(crate) const APP: Foreign = &[
             "redirectstderr",
             "mergelogs",
         ],
-        Advice("leave it out: the master hands on what workers print, and `drover logs` shows it"),
+        Key("logs", "logs = { dir = \"logs\" }"),
     ),
     (&["ignorewatch"], Key("watch", "watch = { ignore = [\"*.md\"] }")),
-    (&["logs", "cronrestart"], Advice("it is not supported yet")),
+    (&["cronrestart"], Advice("it is not supported yet")),
     (
         &["image", "build", "containername", "volumes", "networks"],
         Advice("Drover runs programs, not containers: name the program in `command`"),

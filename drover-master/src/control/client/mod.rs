@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use drover_proto::latest::{
     ApplyRequest, ControlResponse, DescribeReply, DescribeRequest, DiffRequest, DownRequest, ErrorCode,
-    EventsRequest, LogsRequest, OperateRequest, OperationResult, Plan, ReloadRequest, ScaleRequest,
-    SendRequest, SendResult, SignalRequest, StatusReply, StepResult, control_request, control_response,
+    EventsRequest, LogsRequest, OperateRequest, OperationResult, Plan, ReloadRequest, ResetRequest,
+    RollbackRequest, ScaleRequest, SendRequest, SendResult, SignalRequest, StatusReply, StepResult,
+    control_request, control_response,
 };
 
 pub use self::answers::{Answers, Follow, LogFollow};
@@ -280,6 +281,61 @@ impl ControlClient {
         request: ApplyRequest,
     ) -> Result<(Plan, Answers<'_, StepResult>), ClientError> {
         let request = control_request::Body::Apply(request);
+        let steps = self.ask(request, |body| match body {
+            control_response::Body::Step(step) => Some(step),
+            _ => None,
+        });
+        let mut steps = steps.await?;
+        let plan = steps.plan().await?;
+        Ok((plan, steps))
+    }
+
+    /// Forgets what failed before of these apps and workers: restarts, pauses between tries, and that a slot was given up.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `NotFound` if a name fits nothing; or that the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has asked for it, or has not.
+    pub async fn reset(&mut self, names: Vec<String>) -> Result<Answers<'_, OperationResult>, ClientError> {
+        self.ask(control_request::Body::Reset(ResetRequest { names }), operated).await
+    }
+
+    /// What a way back to the descriptions before the last apply would change.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `BadState` where nothing earlier is kept; or that the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future loses nothing but its own answer.
+    pub async fn earlier(&mut self, request: RollbackRequest) -> Result<Plan, ClientError> {
+        let request = RollbackRequest { dry_run: true, ..request };
+        let seq = self.link.send(control_request::Body::Rollback(request)).await?;
+        match self.link.receive(seq).await?.body {
+            Some(control_response::Body::Plan(plan)) => Ok(plan),
+            _ => Err(ClientError::Unexpected),
+        }
+    }
+
+    /// Has apps as they were described before the last apply. Once it has begun: what that changes, and then how each of the apps
+    /// came out.
+    ///
+    /// # Errors
+    ///
+    /// As [`earlier`](Self::earlier), and `Busy` while an apply is under way: nothing is touched then.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has asked for it, or has not.
+    pub async fn roll_back(
+        &mut self,
+        request: RollbackRequest,
+    ) -> Result<(Plan, Answers<'_, StepResult>), ClientError> {
+        let request = control_request::Body::Rollback(RollbackRequest { dry_run: false, ..request });
         let steps = self.ask(request, |body| match body {
             control_response::Body::Step(step) => Some(step),
             _ => None,

@@ -37,15 +37,7 @@ impl Session {
         tracing::info!(target: "drover::control", client = self.client, file = plan.file, "apply");
         let steps = match self.supervisor.apply(planned, self.client.as_str()).await {
             Ok(steps) => steps,
-            Err(error) => {
-                let code = match &error {
-                    ApplyError::Busy { .. } => ErrorCode::Busy,
-                    ApplyError::Ending => ErrorCode::BadState,
-                    ApplyError::Build(_) => ErrorCode::InvalidArgument,
-                    ApplyError::Gone => ErrorCode::Failed,
-                };
-                return self.refuse(seq, code, error.to_string()).await;
-            }
+            Err(error) => return self.refuse(seq, refusal_of_apply(&error), error.to_string()).await,
         };
         self.send(seq, true, control_response::Body::Plan(plan)).await?;
         if !request.no_wait && !self.tell_steps(seq, steps).await? {
@@ -57,23 +49,15 @@ impl Session {
 
     async fn read(&self, file: &str, coloured: bool) -> Result<(Plan, Planned), Error> {
         let path = Some(file).filter(|file| !file.is_empty()).map(PathBuf::from);
-        let (file, planned) = self.supervisor.reread(path, coloured).await.map_err(|error| {
-            let (code, message) = match &error {
-                PlanError::NoFile => (ErrorCode::BadState, error.to_string()),
-                PlanError::Refused { text } => (ErrorCode::InvalidArgument, text.clone()),
-                // As the mistakes of a text are shown.
-                PlanError::Config(mistake) => (ErrorCode::InvalidArgument, format!("error: {mistake}")),
-                PlanError::Slow { .. } => (ErrorCode::Deadline, error.to_string()),
-            };
-            Error { code: code.into(), message }
-        })?;
+        let (file, planned) =
+            self.supervisor.reread(path, coloured).await.map_err(|error| plan_error(&error))?;
         let changes = planned.changes.iter().map(convert::change).collect();
         let (file, running_file) = (file.display().to_string(), self.supervisor.file());
         Ok((Plan { file, changes, id: planned.id, running_file }, planned))
     }
 
     /// Tells each step as it is done; and whether all were.
-    async fn tell_steps(&mut self, seq: u64, mut steps: Steps) -> Result<bool, Gone> {
+    pub(super) async fn tell_steps(&mut self, seq: u64, mut steps: Steps) -> Result<bool, Gone> {
         while steps.left() > 0 {
             let step = tokio::select! {
                 biased;
@@ -89,6 +73,26 @@ impl Session {
         }
         Ok(true)
     }
+}
+
+pub(super) const fn refusal_of_apply(error: &ApplyError) -> ErrorCode {
+    match error {
+        ApplyError::Busy { .. } => ErrorCode::Busy,
+        ApplyError::Ending => ErrorCode::BadState,
+        ApplyError::Build(_) => ErrorCode::InvalidArgument,
+        ApplyError::Gone => ErrorCode::Failed,
+    }
+}
+
+pub(super) fn plan_error(error: &PlanError) -> Error {
+    let (code, message) = match error {
+        PlanError::NoFile | PlanError::NothingEarlier { .. } => (ErrorCode::BadState, error.to_string()),
+        PlanError::Refused { text } => (ErrorCode::InvalidArgument, text.clone()),
+        // As the mistakes of a text are shown.
+        PlanError::Config(mistake) => (ErrorCode::InvalidArgument, format!("error: {mistake}")),
+        PlanError::Slow { .. } => (ErrorCode::Deadline, error.to_string()),
+    };
+    Error { code: code.into(), message }
 }
 
 fn result(step: Step) -> StepResult {

@@ -1,23 +1,18 @@
 //! Verbs that only look.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use drover_proto::latest::{
-    AppDescription, DescribeReply, DescribeRequest, Done, Error, LogLine, LogsMissed, LogsRequest,
-    OutputStream, Phase, Setting, StatusReply, StatusRequest, WorkerDescription, WorkerRole, WorkerStatus,
-    control_response,
+    AppDescription, DescribeReply, DescribeRequest, Error, Phase, Setting, StatusReply, StatusRequest,
+    WorkerDescription, WorkerRole, WorkerStatus, control_response,
 };
-use futures_util::StreamExt as _;
 use prost::Message as _;
 
 use super::target::{fits, nothing_fits, parse};
-use super::{Gone, Session, over};
-use crate::config::Stream;
+use super::{Gone, Session};
 use crate::control::name::Name;
 use crate::control::{convert, overview};
 use crate::handle::{Master, Snapshot};
-use crate::process::{LogNext, LogStream};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
 /// it, whose last words are bounded far below.
@@ -104,72 +99,6 @@ impl Session {
         }
         self.send(seq, false, control_response::Body::Description(part)).await.map(drop)
     }
-
-    pub(super) async fn logs(&mut self, seq: u64, request: &LogsRequest) -> Result<(), Gone> {
-        let names = match names_or_all(&request.names) {
-            Ok(names) => names,
-            Err(error) => return self.refuse(seq, error.code(), error.message).await,
-        };
-        let snapshots = self.snapshots();
-        // A worker that is gone may be meant: of it there may be lines still.
-        let is_meant = |name: &Name| {
-            let mut shots = snapshots.iter();
-            shots.any(|shot| fits(name, shot) || name.worker().is_some() && name.matches_app(&shot.app))
-        };
-        if let Some(unknown) = names.iter().find(|name| !is_meant(name)) {
-            let error = nothing_fits(unknown, &snapshots);
-            return self.refuse(seq, error.code(), error.message).await;
-        }
-        let _place = match self.places.follow(request.follow) {
-            Ok(place) => place,
-            Err(error) => return self.refuse(seq, error.code(), error.message).await,
-        };
-        let apps = snapshots.iter().map(|shot| Arc::clone(&shot.app));
-        let apps: Vec<_> = apps.filter(|app| names.iter().any(|name| name.matches_app(app))).collect();
-        let mut stream = self.supervisor.output().read(apps);
-        // The pieces and not their lines: an answer to each of a million empty lines takes hundreds of times their memory.
-        let kept: Vec<LogNext> =
-            std::iter::from_fn(|| stream.try_next()).filter(|next| is_of(next, &names)).collect();
-        let count: u64 = kept.iter().map(answers).sum();
-        let wanted = request.lines.map_or(u64::MAX, u64::from);
-        let mut skipped = count.saturating_sub(wanted);
-        for next in kept {
-            let skips = skipped.min(answers(&next));
-            skipped -= skips;
-            // A piece has some 4 KiB.
-            for body in lines(&next, &names).into_iter().skip(usize::try_from(skips).unwrap_or(usize::MAX)) {
-                self.send(seq, true, body).await?;
-            }
-        }
-        if request.follow {
-            self.follow(seq, stream, &names).await?;
-        }
-        self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
-    }
-
-    /// Sends what is printed from now on, until all is over.
-    async fn follow(&mut self, seq: u64, mut stream: LogStream, names: &[Name]) -> Result<(), Gone> {
-        loop {
-            let next = tokio::select! {
-                next = stream.next() => next,
-                asked = self.requests.next() => {
-                    self.asked_beside(asked).await?;
-                    continue;
-                }
-                is_over = over(&mut self.is_over) => match is_over {
-                    true => match stream.try_next() {
-                        Some(next) => next,
-                        None => return Ok(()),
-                    },
-                    // The supervisor was let go without an end; nothing would ever be over.
-                    false => return Err(Gone),
-                },
-            };
-            for body in lines(&next, names) {
-                self.send(seq, true, body).await?;
-            }
-        }
-    }
 }
 
 /// What is remembered of a slot that apps have lost by a change of scale.
@@ -197,53 +126,6 @@ async fn past_of(name: &Name, masters: impl Iterator<Item = &Master>) -> Vec<Wor
 }
 
 /// The names as they are meant; none mean all.
-fn names_or_all(names: &[String]) -> Result<Vec<Name>, Error> {
+pub(super) fn names_or_all(names: &[String]) -> Result<Vec<Name>, Error> {
     if names.is_empty() { parse(&["*".to_owned()]) } else { parse(names) }
-}
-
-/// Whether it may be of those that are named.
-fn is_of(next: &LogNext, names: &[Name]) -> bool {
-    match next {
-        LogNext::Missed(_) => true,
-        LogNext::Piece(piece) => {
-            names.iter().any(|name| name.matches(&piece.app, piece.from.slot, Some(piece.from.worker)))
-        }
-    }
-}
-
-/// How many answers it makes.
-fn answers(next: &LogNext) -> u64 {
-    match next {
-        LogNext::Missed(_) => 1,
-        LogNext::Piece(piece) => piece.count(),
-    }
-}
-
-/// What of it was asked for, line by line.
-fn lines(next: &LogNext, names: &[Name]) -> Vec<control_response::Body> {
-    let piece = match next {
-        LogNext::Missed(count) => {
-            return vec![control_response::Body::LogsMissed(LogsMissed { count: *count })];
-        }
-        LogNext::Piece(piece) => piece,
-    };
-    if !is_of(next, names) {
-        return Vec::new();
-    }
-    let from = piece.from;
-    let stream = match from.stream {
-        Stream::Stdout => OutputStream::Stdout,
-        Stream::Stderr => OutputStream::Stderr,
-    };
-    let time_ms = piece.time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, convert::milliseconds);
-    let line = |text: &[u8]| {
-        control_response::Body::Log(LogLine {
-            app: piece.app.to_string(),
-            slot: from.slot.0,
-            stream: stream.into(),
-            time_ms,
-            text: text.to_vec(),
-        })
-    };
-    piece.lines().map(line).collect()
 }

@@ -2,10 +2,13 @@
 
 mod apply;
 mod handshake;
+mod logs;
 mod look;
 mod operate;
 mod places;
 mod reload;
+mod reset;
+mod rollback;
 mod scale;
 mod send;
 mod target;
@@ -112,6 +115,8 @@ impl Session {
             Some(control_request::Body::Signal(request)) => self.signal(seq, &request).await,
             Some(control_request::Body::Diff(request)) => self.diff(seq, &request.file, request.color).await,
             Some(control_request::Body::Apply(request)) => self.apply(seq, &request).await,
+            Some(control_request::Body::Reset(request)) => self.reset(seq, &request).await,
+            Some(control_request::Body::Rollback(request)) => self.roll_back(seq, &request).await,
             Some(control_request::Body::Down(request)) => {
                 tracing::info!(target: "drover::control", client = self.client, now = request.now, "down");
                 let how = if request.now { gate::Request::Kill } else { gate::Request::Shutdown };

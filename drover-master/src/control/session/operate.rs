@@ -2,6 +2,7 @@
 //!
 //! The client may go at any moment: what it asked for goes on.
 
+use crate::signal::Signal;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -17,7 +18,6 @@ use super::{Gone, Session};
 use crate::handle::{Master, OperateError, Snapshot, StartError, Unavailable};
 use crate::machine::fleet::{self, WorkerStatus};
 use crate::machine::gate::{self, DenyReason, SlotRequest};
-use crate::signal_names::{signal_name, signal_number};
 use crate::supervision::{AppError, SupervisorHandle};
 
 /// Why one of the targets was not changed.
@@ -98,21 +98,16 @@ impl Session {
     }
 
     pub(super) async fn signal(&mut self, seq: u64, request: &SignalRequest) -> Result<(), Gone> {
-        let typed = &request.signal;
-        let number =
-            typed.parse().ok().or_else(|| signal_number(typed)).filter(|number| (1..=64).contains(number));
-        let Some(signal) = number else {
-            let message = format!(
-                "`{typed}` is not a signal; expected a name such as USR1 or SIGUSR1, or a number from 1 to 64"
-            );
-            return self.refuse(seq, ErrorCode::InvalidArgument, message).await;
+        let signal: Signal = match request.signal.parse() {
+            Ok(signal) => signal,
+            Err(error) => return self.refuse(seq, ErrorCode::InvalidArgument, error.to_string()).await,
         };
         let targets = match self.targets(&request.names) {
             Ok(targets) => targets,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
-        let (name, shown) = (signal_name(signal), request.names.join(" "));
-        tracing::info!(target: "drover::control", client = self.client, names = shown, signal = name, "signal");
+        let shown = request.names.join(" ");
+        tracing::info!(target: "drover::control", client = self.client, names = shown, %signal, "signal");
         for NamedTarget { name, master, whom } in targets {
             let sent = master.send_signal(whom, signal, self.client.as_str()).await;
             let result = result(name, &master, whom, sent.map_err(Failure::from));

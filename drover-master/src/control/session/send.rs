@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use super::target::NamedTarget;
 use super::{Gone, Session};
 use crate::bus::{Bus, Recipient, RequestError};
+use crate::ids::{SlotIndex, WorkerId};
 use crate::machine::fleet;
-use crate::machine::ids::{SlotIndex, WorkerId};
 
 /// How long a message may wait for room in a worker's queue. People and scripts send few; a queue that is full for so long belongs to
 /// a worker that does not read.

@@ -8,8 +8,8 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::slot::SlotCounts;
 use crate::handle::{Event, Occurrence};
+use crate::ids::WorkerId;
 use crate::machine::fleet::EventKind;
-use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 
 /// The bounds of starts and drains, in seconds: from a small program to one that warms up for minutes.

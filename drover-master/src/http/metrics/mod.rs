@@ -10,6 +10,7 @@
 //! that a slot has.
 
 mod count;
+mod sheet;
 mod slot;
 #[cfg(test)]
 mod tests;

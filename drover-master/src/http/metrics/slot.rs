@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::ids::WorkerId;
 use crate::machine::exit::{Exit, ExitReason};
-use crate::machine::ids::WorkerId;
 
 /// How an exit is counted: its kind as in JSON, and whether somebody asked for it.
 pub(super) type ExitClass = (&'static str, bool);

@@ -1,5 +1,6 @@
 //! What is counted, and how it reads.
 
+use crate::signal::Signal;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -8,9 +9,9 @@ use super::{EventCounts, Measured, TextForm, text};
 use crate::config::AppSpec;
 use crate::handle::{Event, Occurrence, Snapshot};
 use crate::http::usage::ProcessUsage;
+use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::exit::{Exit, ExitReason, Usage as Used};
 use crate::machine::fleet::{EventKind, ReloadFailure};
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::{Command, Master};
 
@@ -106,7 +107,7 @@ fn value(text: &str, series: &str) -> Option<f64> {
 fn a_worker_that_comes_back_is_a_restart_by_how_the_one_before_ended() {
     let mut web = Web::new();
     web.worker(0, 1, Phase::Starting, EventKind::Spawned);
-    web.exited(0, 1, ExitReason::ExternalSignal { signal: 9, core_dumped: false }, None);
+    web.exited(0, 1, ExitReason::ExternalSignal { signal: Signal::KILL, core_dumped: false }, None);
     web.worker(0, 2, Phase::Starting, EventKind::Spawned);
     web.exited(0, 2, ExitReason::NormalExit, Some("drover"));
     web.worker(0, 3, Phase::Starting, EventKind::Spawned);

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{AppIndex, AppOperation};
+use crate::ids::TicketId;
 use crate::machine::gate::{DenyReason, Request};
-use crate::machine::ids::TicketId;
 
 /// What a composite wants done.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! One app, as the composite sees it.
 
 use super::{Fate, Missing};
-use crate::machine::ids::TicketId;
+use crate::ids::TicketId;
 
 #[derive(Debug)]
 pub(super) struct App {

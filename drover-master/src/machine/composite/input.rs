@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{AppIndex, CompositeRules, Plan};
+use crate::ids::TicketId;
 use crate::machine::fleet::Outcome;
 use crate::machine::gate::Request;
-use crate::machine::ids::TicketId;
 
 /// What can happen to a composite.
 #[derive(Debug, Clone)]

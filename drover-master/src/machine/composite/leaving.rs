@@ -14,8 +14,8 @@
 use std::sync::Arc;
 
 use super::{AppIndex, AppState, AppVerdict, Composite, CompositeAction, CompositeRules, Next, Plan};
+use crate::ids::TicketId;
 use crate::machine::gate::Request;
-use crate::machine::ids::TicketId;
 
 impl Composite {
     pub(super) fn reconfigured(&mut self, plan: Plan, rules: CompositeRules) {

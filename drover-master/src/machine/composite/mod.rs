@@ -57,8 +57,8 @@ pub use plan::Plan;
 use self::app::{App, AppState, Cause, Next};
 use self::apps::Apps;
 use super::deadlines::after;
-use super::ids::TicketId;
 use crate::config::Strategy;
+use crate::ids::TicketId;
 
 /// Which app, by a number that is never given twice. Of those that are there from the start it is the place in the order given.
 pub type AppIndex = usize;

@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{AppIndex, AppOperation, AppState, AppVerdict, Cause, Composite, CompositeAction, Next};
+use crate::ids::TicketId;
 use crate::machine::gate::{DenyReason, Request};
-use crate::machine::ids::TicketId;
 
 impl Composite {
     pub(super) fn operation_requested(

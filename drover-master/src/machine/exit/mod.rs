@@ -5,6 +5,7 @@ mod sentence;
 mod spawn_step;
 
 use super::phase::Phase;
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ pub enum ExitStatus {
     /// A signal ended it.
     Signal {
         /// The signal's number.
-        number: i32,
+        signal: Signal,
         /// Whether a core file was written.
         core_dumped: bool,
     },
@@ -53,7 +54,7 @@ pub enum ExitReason {
     /// A signal ended it that the master had not sent.
     ExternalSignal {
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
         /// Whether a core file was written.
         core_dumped: bool,
     },
@@ -106,7 +107,7 @@ pub struct Intent {
     /// Why the master signals, once it does.
     pub cause: Option<KillCause>,
     /// The signals it has sent.
-    pub sent: Vec<i32>,
+    pub sent: Vec<Signal>,
 }
 
 impl ExitReason {
@@ -116,12 +117,10 @@ impl ExitReason {
     /// overtaken was killed by the master even if it then left with a code: a timeout is never a success.
     pub fn classify(status: ExitStatus, intent: &Intent) -> Self {
         match (status, intent.cause) {
-            (ExitStatus::Signal { number, .. }, Some(cause)) if intent.sent.contains(&number) => {
+            (ExitStatus::Signal { signal, .. }, Some(cause)) if intent.sent.contains(&signal) => {
                 Self::KilledByMaster { cause, status }
             }
-            (ExitStatus::Signal { number, core_dumped }, _) => {
-                Self::ExternalSignal { signal: number, core_dumped }
-            }
+            (ExitStatus::Signal { signal, core_dumped }, _) => Self::ExternalSignal { signal, core_dumped },
             (ExitStatus::Code(_), Some(cause)) if cause != KillCause::StopSignal => {
                 Self::KilledByMaster { cause, status }
             }
@@ -146,10 +145,10 @@ impl ExitReason {
     }
 
     /// The signal that ended it, where one did.
-    pub const fn signal(self) -> Option<i32> {
+    pub const fn signal(self) -> Option<Signal> {
         match self {
             Self::ExternalSignal { signal, .. } => Some(signal),
-            Self::KilledByMaster { status: ExitStatus::Signal { number, .. }, .. } => Some(number),
+            Self::KilledByMaster { status: ExitStatus::Signal { signal, .. }, .. } => Some(signal),
             Self::KilledByMaster { .. }
             | Self::StatusTaken
             | Self::NormalExit

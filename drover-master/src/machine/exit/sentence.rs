@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::{Exit, ExitReason, ExitStatus, KillCause};
 use crate::machine::readable::Readable;
-use crate::signal_names::signal_name;
 
 const TAKEN: &str = "another part of this program waits for all children, and took its exit status";
 
@@ -15,7 +14,7 @@ impl fmt::Display for Exit {
             ExitReason::NormalExit => f.write_str("exited with code 0")?,
             ExitReason::AbnormalExit { code } => write!(f, "exited with code {code}")?,
             ExitReason::ExternalSignal { signal, core_dumped } => {
-                write!(f, "was ended by {}", signal_name(signal))?;
+                write!(f, "was ended by {}", signal)?;
                 match &self.sent {
                     Some(occasion) => write!(f, ", which the master had sent {occasion},")?,
                     None => f.write_str(" from outside")?,
@@ -30,11 +29,11 @@ impl fmt::Display for Exit {
             // Where it stood adds nothing here: it was on its way out, and the cause tells what came before.
             ExitReason::KilledByMaster { cause, status } => {
                 match (cause, status) {
-                    (KillCause::StopSignal, ExitStatus::Signal { number, .. }) => {
-                        write!(f, "was ended by {}, {cause}", signal_name(number))?;
+                    (KillCause::StopSignal, ExitStatus::Signal { signal, .. }) => {
+                        write!(f, "was ended by {signal}, {cause}")?;
                     }
-                    (_, ExitStatus::Signal { number, .. }) => {
-                        write!(f, "was ended by {}: {cause}", signal_name(number))?;
+                    (_, ExitStatus::Signal { signal, .. }) => {
+                        write!(f, "was ended by {signal}: {cause}")?;
                     }
                     (KillCause::StopSignal, ExitStatus::Taken) => write!(f, "ended, {cause}")?,
                     (_, ExitStatus::Taken) => write!(f, "was ended by the master: {cause}")?,
@@ -65,16 +64,17 @@ mod tests {
     use super::super::{Intent, Usage};
     use super::*;
     use crate::machine::phase::Phase;
+    use crate::signal::Signal;
 
-    const TERM: i32 = 15;
-    const KILL: i32 = 9;
+    const TERM: Signal = Signal::TERM;
+    const KILL: Signal = Signal::KILL;
 
     fn killed(cause: KillCause, status: ExitStatus) -> ExitReason {
         ExitReason::KilledByMaster { cause, status }
     }
 
-    fn signal(number: i32) -> ExitStatus {
-        ExitStatus::Signal { number, core_dumped: false }
+    fn signal(signal: Signal) -> ExitStatus {
+        ExitStatus::Signal { signal, core_dumped: false }
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
             assert_eq!(exit.to_string(), sentence);
         }
         let exit = Exit {
-            reason: ExitReason::ExternalSignal { signal: 12, core_dumped: false },
+            reason: ExitReason::ExternalSignal { signal: Signal::USR2, core_dumped: false },
             during: Phase::Started,
             at: tokio::time::Instant::now().into_std(),
             uptime: Duration::ZERO,
@@ -166,7 +166,7 @@ mod tests {
             (ExitStatus::Code(0), Some(StopSignal), vec![TERM], ExitReason::NormalExit),
             (ExitStatus::Code(143), Some(StopSignal), vec![TERM], ExitReason::AbnormalExit { code: 143 }),
             // A crash while it is being ended is still a crash.
-            (signal(11), Some(StopSignal), vec![TERM], external(11)),
+            (signal(Signal::SEGV), Some(StopSignal), vec![TERM], external(Signal::SEGV)),
             // The master sent TERM only, so this KILL came from elsewhere, the kernel's OOM killer perhaps.
             (signal(KILL), Some(StopDeadline), vec![TERM], external(KILL)),
             (ExitStatus::Code(0), Some(StopDeadline), vec![TERM], killed(StopDeadline, ExitStatus::Code(0))),

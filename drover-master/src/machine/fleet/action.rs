@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{ExitDecision, FleetEvent, NotReloaded, ReloadFailure};
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::exit::Exit;
 use crate::machine::gate::DenyReason;
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::restart::LeaveReason;
 use crate::machine::worker::{Identity, WorkerAction};
 

@@ -10,10 +10,10 @@ use super::{
     Tenure, Timer, Verdict,
 };
 use crate::config::{OnStartFailure, RestartWhen};
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::deadlines;
 use crate::machine::exit::Exit;
 use crate::machine::gate::{self, Admission, Doing};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::{Decision, LeaveReason};
 use crate::machine::worker::{Identity, Worker, WorkerInput};

@@ -1,16 +1,16 @@
 //! What has happened to an app, for whoever watches.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, SocketRenewal, StartFailure};
+use crate::ids::{Generation, WorkerId};
 use crate::machine::exit::Exit;
-use crate::machine::ids::{Generation, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::readable::Readable;
 use crate::machine::restart::LeaveReason;
 use crate::machine::worker::Identity;
-use crate::signal_names::signal_name;
 
 /// Something that happened, without number and time.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +131,7 @@ pub enum EventKind {
     /// Workers are told by a signal, one after the other, to read their configuration again.
     SelfReloadStarted {
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
         /// Who asked.
         by: Arc<str>,
     },
@@ -261,7 +261,12 @@ pub enum EventKind {
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// What failed before was forgotten by request.
+    Reset {
         /// Who asked.
         by: Arc<str>,
     },
@@ -335,6 +340,7 @@ impl EventKind {
             Self::WatchFailed { .. } => "watch_failed",
             Self::FileDiffers { .. } => "file_differs",
             Self::Signalled { .. } => "signalled",
+            Self::Reset { .. } => "reset",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
             Self::RestartScheduled { .. } => "restart_scheduled",
@@ -351,7 +357,7 @@ impl EventKind {
             | Self::ProtocolBroken { trouble }
             | Self::NotifyRefused { trouble } => Readable(trouble).to_string(),
             Self::SelfReloadStarted { signal, by } => {
-                format!("by {}, one worker after the other, asked by {by}", signal_name(*signal))
+                format!("by {}, one worker after the other, asked by {by}", signal)
             }
             Self::SelfReloadFailed { failure } => failure.to_string(),
             Self::OutOfOrder { said } => format!("it said {said}, which has no place here"),
@@ -394,7 +400,8 @@ impl EventKind {
             }
             Self::WatchFailed { trouble } => Readable(trouble).to_string(),
             Self::FileDiffers { told } => told.to_string(),
-            Self::Signalled { signal, by } => format!("{}, asked by {by}", signal_name(*signal)),
+            Self::Signalled { signal, by } => format!("{}, asked by {by}", signal),
+            Self::Reset { by } => format!("asked by {by}"),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),
             Self::RestartScheduled { after, attempt } => format!("try {attempt} in {after:.1?}"),

@@ -1,12 +1,13 @@
 //! What can happen to an app: facts, in the past tense.
 
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Count, Release, ReloadPlan, SocketRenewal, Target};
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::gate;
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::restart::{Decision, LeaveReason};
 use crate::machine::worker::{Identity, WorkerInput};
 
@@ -86,7 +87,16 @@ pub enum FleetInput {
         /// Which workers.
         target: Target,
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
+    /// Somebody wants what failed before to be forgotten.
+    ResetRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// Which slots.
+        target: Target,
         /// Who asked, for people.
         by: Arc<str>,
     },

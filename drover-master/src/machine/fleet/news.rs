@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{EventKind, Fleet, FleetAction, Tenure, Timer};
-use crate::machine::ids::WorkerId;
+use crate::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::{WorkerAction, WorkerInput, WorkerReport};
 
@@ -104,6 +104,7 @@ impl Fleet {
             }
             WorkerAction::ReportUnkillable => {
                 self.publish_worker(id, Phase::ShuttingDown, EventKind::Unkillable);
+                self.not_reloaded(id, "does not end, even by SIGKILL");
                 if let Some(worker) = self.workers.get(&id) {
                     let (slot, pid) = (worker.identity().slot, worker.pid().unwrap_or(0));
                     if self.tenure(id, slot) == Tenure::Occupant {

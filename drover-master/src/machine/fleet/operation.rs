@@ -13,6 +13,7 @@
 //! What follows the exit of a worker that was asked to leave its slot stands in the slot: [`AfterExit`]. The restart
 //! policy has no say then, and the exit counts nowhere.
 
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,8 +23,8 @@ use super::{
     EventKind, Fleet, FleetAction, Place, Rollout, Slot, SlotState, StartFailure, Tenure, Timer, Verdict,
 };
 use crate::config::Kind;
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::gate::{self, Admission, DenyReason, Occupancy, SlotRequest};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::RestartTracker;
 use crate::machine::worker::{WorkerAction, WorkerInput};
@@ -151,7 +152,13 @@ impl Fleet {
         self.check_started();
     }
 
-    pub(super) fn signal_requested(&mut self, ticket: TicketId, target: Target, signal: i32, by: &Arc<str>) {
+    pub(super) fn signal_requested(
+        &mut self,
+        ticket: TicketId,
+        target: Target,
+        signal: Signal,
+        by: &Arc<str>,
+    ) {
         let slots = match self.slots_of(target) {
             Ok(slots) => slots,
             Err(reason) => return self.answer(ticket, Verdict::Denied(reason)),

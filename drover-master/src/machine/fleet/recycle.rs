@@ -22,10 +22,10 @@ use super::recycle_reason::RecycleReason;
 use super::rollout::Aim;
 use super::{EventKind, Fleet, ReloadFailure, Rollout, SlotState};
 use crate::config::{Kind, RecyclePolicy};
+use crate::ids::WorkerId;
 use crate::machine::backoff;
 use crate::machine::deadlines::{Deadlines, after};
 use crate::machine::gate::Doing;
-use crate::machine::ids::WorkerId;
 use crate::machine::phase::Phase;
 use crate::machine::worker::Worker;
 

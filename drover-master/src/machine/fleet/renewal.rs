@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{EventKind, Fleet, RecycleReason};
+use crate::ids::WorkerId;
 use crate::machine::gate::Doing;
-use crate::machine::ids::WorkerId;
 
 /// What became of a socket of the app that was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{EventKind, Fleet};
-use crate::machine::ids::WorkerId;
+use crate::ids::WorkerId;
 use crate::machine::phase::Phase;
 
 /// How many of a kind are told one by one.

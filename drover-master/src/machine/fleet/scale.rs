@@ -23,8 +23,8 @@ use super::slot::AfterExit;
 use super::waiting::WaitingRequest;
 use super::{EventKind, Fleet, Slot, SlotState, StartFailure, Verdict};
 use crate::config::MAX_WORKERS;
+use crate::ids::{SlotIndex, TicketId};
 use crate::machine::gate::{DenyReason, Doing, SlotRequest};
-use crate::machine::ids::{SlotIndex, TicketId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::{Worker, WorkerInput};
 

@@ -11,13 +11,14 @@
 //! One after the other, so that a configuration with a mistake costs one worker and not the app. One that is in creation, or
 //! comes later, reads the new configuration anyway; one that is starting may have read the old one already, so the reload waits for it.
 
+use crate::signal::Signal;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::{EventKind, Fleet, SlotState, Verdict};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::WorkerInput;
 
@@ -61,7 +62,7 @@ impl Fleet {
         &mut self,
         now: Instant,
         tickets: Vec<TicketId>,
-        signal: i32,
+        signal: Signal,
         by: &Arc<str>,
     ) {
         let occupants =

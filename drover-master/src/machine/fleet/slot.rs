@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Release;
+use crate::ids::{SlotIndex, WorkerId};
 use crate::machine::exit::Exit;
-use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::{Decision, RestartTracker};
 

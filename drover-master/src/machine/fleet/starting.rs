@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::{EventKind, Fleet, FleetAction, Outcome, Place, Rollout, SlotState, Timer, Verdict};
 use crate::config::AppSpec;
 use crate::config::Protocol;
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::gate::{self, Admission, Doing};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::worker::{Identity, Worker};
 
 /// How many processes of an app may be in creation at once. The spawner works them off one by one, so more would only

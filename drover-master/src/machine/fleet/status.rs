@@ -6,9 +6,9 @@ use std::time::Instant;
 use super::rollout::ReplacementStep;
 use super::slot::History;
 use super::{Fleet, Outcome, SlotState, Tenure};
+use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::exit::Exit;
 use crate::machine::gate::Doing;
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::worker::Worker;
 

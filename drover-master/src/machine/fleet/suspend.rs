@@ -10,8 +10,8 @@ use super::operation::SlotsGoal;
 use super::slot::AfterExit;
 use super::{EventKind, Fleet, Slot, SlotState, Verdict};
 use crate::config::{Kind, Protocol};
+use crate::ids::SlotIndex;
 use crate::machine::gate::{DenyReason, Occupancy, SlotRequest};
-use crate::machine::ids::SlotIndex;
 use crate::machine::worker::{Worker, WorkerInput};
 
 impl Fleet {

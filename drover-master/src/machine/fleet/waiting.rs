@@ -10,8 +10,8 @@ use std::time::Instant;
 use super::rollout::{ReloadPlan, Rollout, RolloutStage};
 use super::self_reload::SelfReload;
 use super::{Count, Fleet, Timer, Verdict};
+use crate::ids::{Generation, TicketId};
 use crate::machine::gate::Doing;
-use crate::machine::ids::{Generation, TicketId};
 
 /// What waits.
 #[derive(Debug)]

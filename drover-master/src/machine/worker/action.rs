@@ -1,5 +1,6 @@
 //! What a worker's machine wants done: imperatives.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,19 +57,19 @@ pub enum WorkerAction {
     /// Signal the main process alone, as the first rung of its ending.
     SignalMain {
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
     },
     /// The process itself is gone: let what it left behind be, and take its end as it is.
     AbandonRest,
     /// Signal the process and its tree.
     Signal {
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
     },
     /// Send a signal that somebody asked for to the process alone. It is not a rung of its ending.
     Deliver {
         /// The signal's number.
-        signal: i32,
+        signal: Signal,
     },
     /// Tell that it is in another phase now. Not for the end, which its exit tells.
     ReportPhase {

@@ -1,5 +1,6 @@
 //! How a worker is brought to its end, rung by rung, and what its end is called.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -117,7 +118,7 @@ impl Worker {
             WorkerState::ShuttingDown { rung: Rung::Terminated } => self.kill(now, out),
             // It has had SIGTERM, alone, and who hurries knows that it has not helped.
             WorkerState::ShuttingDown { rung: Rung::Asked }
-                if !self.is_dead && self.intent.sent.contains(&libc::SIGTERM) =>
+                if !self.is_dead && self.intent.sent.contains(&Signal::TERM) =>
             {
                 self.kill(now, out);
             }
@@ -264,12 +265,12 @@ impl Worker {
 
     /// The second rung; the third, if SIGTERM was what its whole tree was asked by.
     pub(super) fn terminate(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
-        if self.told_tree.contains(&libc::SIGTERM) {
+        if self.told_tree.contains(&Signal::TERM) {
             return self.kill(now, out);
         }
         self.enter(WorkerState::ShuttingDown { rung: Rung::Terminated }, out);
         self.set_deadline(DeadlineKind::Term, after(now, self.spec.stop.term_timeout));
-        self.signal(libc::SIGTERM, out);
+        self.signal(Signal::TERM, out);
     }
 
     /// The third rung.
@@ -279,7 +280,7 @@ impl Worker {
             return self.kill_rest(now, out);
         }
         self.set_deadline(DeadlineKind::Kill, now + UNKILLABLE_AFTER);
-        self.signal(libc::SIGKILL, out);
+        self.signal(Signal::KILL, out);
     }
 
     pub(super) fn spawn_failed(
@@ -336,7 +337,8 @@ impl Worker {
             return asked;
         }
         // What a shell, or a runtime that traps its stop signal, makes of it.
-        let by_stop_signal = self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal));
+        let by_stop_signal =
+            self.intent.sent.iter().any(|signal| reason.code() == Some(128 + signal.number()));
         let too_early = match self.spec.protocol {
             Protocol::None => false,
             Protocol::Drover => self.died_during.unwrap_or_else(|| self.phase()) == Phase::Starting,
@@ -353,7 +355,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn signal(&mut self, signal: i32, out: &mut Vec<WorkerAction>) {
+    pub(super) fn signal(&mut self, signal: Signal, out: &mut Vec<WorkerAction>) {
         self.told_tree.push(signal);
         // What the rest is told has not ended the process itself.
         if !self.is_dead {
@@ -363,13 +365,13 @@ impl Worker {
     }
 
     /// It is sent a signal that is not a rung of its ending, and that may end it all the same.
-    pub fn delivered(&mut self, signal: i32, occasion: Arc<str>) {
+    pub fn delivered(&mut self, signal: Signal, occasion: Arc<str>) {
         // One for each signal there is.
         self.delivered.retain(|(known, _)| *known != signal);
         self.delivered.push((signal, occasion));
     }
 
-    fn occasion_of(&self, signal: i32) -> Option<Arc<str>> {
+    fn occasion_of(&self, signal: Signal) -> Option<Arc<str>> {
         self.delivered.iter().find(|(known, _)| *known == signal).map(|(_, occasion)| Arc::clone(occasion))
     }
 

@@ -1,5 +1,6 @@
 //! What can happen to a worker: facts, in the past tense.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,7 @@ pub enum WorkerInput {
     /// Its process was looked at.
     Looked {
         /// The signal that has stopped it, if it is stopped.
-        stopped_by: Option<i32>,
+        stopped_by: Option<Signal>,
     },
     /// It was asked from outside, and is not ready.
     ProbeFailed {

@@ -27,6 +27,7 @@
 //!
 //! The exit of the process is valid in every state and always the last word; what the socket said counts less.
 
+use crate::signal::Signal;
 mod action;
 mod away;
 mod ending;
@@ -59,9 +60,9 @@ use watchdog::Watchdog;
 
 use super::deadlines::after;
 use super::exit::Intent;
-use super::ids::{Generation, SlotIndex, WorkerId};
 use super::phase::Phase;
 use crate::config::{AppSpec, Protocol};
+use crate::ids::{Generation, SlotIndex, WorkerId};
 
 /// How long a worker that closed its connection may take to come back with its token. Shorter ends a worker that
 /// reconnects slowly; longer leaves one running that the master can neither ask to stop nor see ready.
@@ -118,9 +119,9 @@ pub struct Worker {
     /// The phase in which its process ended.
     died_during: Option<Phase>,
     /// The signals beside those, and on what occasion it was last sent each.
-    delivered: Vec<(i32, Arc<str>)>,
+    delivered: Vec<(Signal, Arc<str>)>,
     /// What its whole tree was told.
-    told_tree: Vec<i32>,
+    told_tree: Vec<Signal>,
     /// When the time to drain is over, also for what its process leaves behind.
     drained_by: Option<Instant>,
     /// Pings since it last said something.

@@ -90,9 +90,9 @@ impl Worker {
             return out.push(WorkerAction::LookWhetherStopped);
         }
         let why = match self.reloading.take().map(|reloading| reloading.stage) {
-            Some(ReloadStage::Confirmed) => "it said RELOADING=1, and did not say READY=1 in time",
+            Some(ReloadStage::Confirmed) => "said RELOADING=1, and did not say READY=1 in time",
             Some(ReloadStage::Signalled | ReloadStage::Stale | ReloadStage::Trusted) | None => {
-                "it did not say in time that it has reloaded"
+                "did not say in time that it has reloaded"
             }
         };
         out.push(WorkerAction::ReportNotReloaded { why });

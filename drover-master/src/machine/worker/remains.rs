@@ -10,6 +10,7 @@
 //! A wrapper (`npm start`, `sh -c`) often ends at once while the server behind it drains. So what is left after an end that
 //! was asked for has the rest of the time. After a crash nothing may stay: the port has to be free for the successor.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -84,13 +85,13 @@ impl Worker {
     /// SIGKILL to what is left, which is gone then, or told.
     pub(super) fn kill_rest(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
         self.set_deadline(DeadlineKind::Kill, after(now, GONE_AFTER_KILL));
-        if !self.told_tree.contains(&libc::SIGKILL) {
-            self.signal(libc::SIGKILL, out);
+        if !self.told_tree.contains(&Signal::KILL) {
+            self.signal(Signal::KILL, out);
         }
     }
 
     /// The stop signal, to whom it goes first.
-    pub(super) fn signal_first(&mut self, signal: i32, out: &mut Vec<WorkerAction>) {
+    pub(super) fn signal_first(&mut self, signal: Signal, out: &mut Vec<WorkerAction>) {
         match self.spec.stop.to {
             StopTo::Process => {
                 self.intent.sent.push(signal);

@@ -9,6 +9,7 @@
 //!
 //! A process that is stopped does nothing, though it is alive, and though the kernel still completes handshakes for it.
 
+use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,6 @@ use super::reloading::ReloadStage;
 use super::{DeadlineKind, LinkState, Rung, Worker, WorkerAction, WorkerState};
 use crate::config::{Kind, Protocol};
 use crate::machine::deadlines::after;
-use crate::signal_names::signal_name;
 
 /// How long after it was found stopped a process is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ impl Worker {
     }
 
     /// Somebody has looked whether its process is stopped by a signal.
-    pub(super) fn looked(&mut self, now: Instant, stopped_by: Option<i32>, out: &mut Vec<WorkerAction>) {
+    pub(super) fn looked(&mut self, now: Instant, stopped_by: Option<Signal>, out: &mut Vec<WorkerAction>) {
         match (&self.state, stopped_by) {
             (WorkerState::Starting, None) => self.come_up(now, out),
             (WorkerState::Starting, Some(signal)) => self.found_stopped(now, signal, out),
@@ -81,8 +81,7 @@ impl Worker {
         }
     }
 
-    fn found_stopped(&mut self, now: Instant, signal: i32, out: &mut Vec<WorkerAction>) {
-        let signal = signal_name(signal);
+    fn found_stopped(&mut self, now: Instant, signal: Signal, out: &mut Vec<WorkerAction>) {
         let why: Arc<str> = format!(
             "its process is stopped by {signal} and does nothing; `kill -CONT {}` lets it go on, and what sent the signal is to be found",
             self.pid.unwrap_or(0)

@@ -14,6 +14,7 @@ use crate::handle::BuildError;
 use crate::machine::composite::{AppIndex, CompositeInput, CompositeRules, Plan, Standing};
 use crate::supervision::driver::Running;
 use crate::supervision::news::AppNews;
+use crate::supervision::past::Past;
 use crate::supervision::roster::Entry;
 
 impl Running {
@@ -88,7 +89,12 @@ impl Running {
         let new = wanted.apps.iter().filter(|app| !is_known(app));
         let entry = |(at, app): (usize, &AppSpec)| {
             let master = self.workshop.build(app.clone())?;
-            Ok(Entry { index: self.last_index + 1 + at, master, spec: Arc::new(app.clone()) })
+            Ok(Entry {
+                index: self.last_index + 1 + at,
+                master,
+                spec: Arc::new(app.clone()),
+                past: Past::default(),
+            })
         };
         new.enumerate().map(entry).collect()
     }
@@ -127,6 +133,10 @@ impl Running {
             TakeHow::Record => None,
         };
         if let Some(entry) = self.apps.get_mut(&index) {
+            // As it ran, with the number of workers that it was scaled to.
+            let ran =
+                AppSpec { workers: entry.master.snapshot().status.desired, ..AppSpec::clone(&entry.spec) };
+            entry.past.go(ran, &spec);
             entry.spec = spec;
             entry.master = master.unwrap_or_else(|| entry.master.clone());
         }

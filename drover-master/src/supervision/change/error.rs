@@ -23,6 +23,14 @@ pub enum PlanError {
     /// What the file says can't be run: the user's fault.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// No description was applied to it since this master started: there is none to go back to.
+    #[error(
+        "app `{app}` has no earlier description to go back to: none was applied since this master started"
+    )]
+    NothingEarlier {
+        /// The app.
+        app: String,
+    },
     /// The disk, or who knows the users, does not answer.
     #[error("the file and what it names could not be read within {limit:?}")]
     Slow {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::error::{ApplyError, PlanError};
 use super::reread::Reading;
 use super::step::Steps;
-use crate::config::{Change, ConfigError, Description, changes};
+use crate::config::{AppSpec, Change, ConfigError, Description, changes};
 use crate::supervision::handle::{SupervisorHandle, SupervisorRequest};
 
 /// How long it may take to read a description. A file on a dead disk does not hold a session.
@@ -73,6 +73,33 @@ impl SupervisorHandle {
             Ok(Ok(read)) => read,
             // The reader has panicked, which the runtime has told.
             Ok(Err(_)) => Err(PlanError::Refused { text: "the file could not be read".to_owned() }),
+            Err(_) => Err(PlanError::Slow { limit: READ }),
+        }
+    }
+
+    /// Compares what runs with what these apps were described as before the last apply.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError`].
+    pub(crate) async fn earlier(&self, apps: Vec<String>) -> Result<Planned, PlanError> {
+        let mut wanted = self.description();
+        for app in apps {
+            let last = self.roster.find(&app).and_then(|(entry, _)| entry.past.last().cloned());
+            let last = last.ok_or_else(|| PlanError::NothingEarlier { app: app.clone() })?;
+            if let Some(known) = wanted.apps.iter_mut().find(|known| known.name == app) {
+                *known = AppSpec::clone(&last);
+            }
+        }
+        let handle = self.clone();
+        // The names of users may be asked of a network.
+        let compared = tokio::task::spawn_blocking(move || handle.compare(wanted));
+        match tokio::time::timeout(READ, compared).await {
+            Ok(Ok(compared)) => Ok(compared?),
+            // A panic, which the runtime has told.
+            Ok(Err(_)) => {
+                Err(PlanError::Refused { text: "the descriptions could not be compared".to_owned() })
+            }
             Err(_) => Err(PlanError::Slow { limit: READ }),
         }
     }

@@ -89,11 +89,29 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
             let file = "/srv/drover.toml".into();
             Body::Apply(ApplyRequest { file, color: true, no_wait: true, plan_id: Some(77) })
         }),
+        "reset_request" => asks(22, Body::Reset(ResetRequest { names: vec!["web/0".into()] })),
+        "rollback_request" => asks(21, {
+            let apps = vec!["web".to_owned()];
+            Body::Rollback(RollbackRequest { apps, dry_run: true, no_wait: true, plan_id: Some(77) })
+        }),
         "apply_request_of_the_first_file" => asks(13, Body::Apply(ApplyRequest::default())),
         "describe_request" => asks(10, Body::Describe(DescribeRequest { names: vec!["web".into()] })),
         "logs_request" => asks(11, Body::Logs(LogsRequest::default())),
         "logs_request_to_follow_without_kept_lines" => asks(12, {
-            Body::Logs(LogsRequest { names: vec!["web/0".into()], lines: Some(0), follow: true })
+            Body::Logs(LogsRequest {
+                names: vec!["web/0".into()],
+                lines: Some(0),
+                follow: true,
+                ..Default::default()
+            })
+        }),
+        "logs_request_of_a_time_and_a_stream" => asks(14, {
+            Body::Logs(LogsRequest {
+                since_ms: Some(1_767_225_600_000),
+                until_ms: Some(1_767_225_660_000),
+                stream: OutputStream::Stderr.into(),
+                ..Default::default()
+            })
         }),
         "unknown_body_in_a_request" => ControlRequest { seq: 6, body: None },
         _ => return None,

@@ -180,6 +180,17 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             stream: OutputStream::Stdout.into(),
             time_ms: 1_767_225_600_000,
             text: "request 7: größer".into(),
+            ..Default::default()
+        }),
+        "log_line_of_a_known_worker" => log(LogLine {
+            app: "web".into(),
+            slot: 2,
+            stream: OutputStream::Stdout.into(),
+            time_ms: 1_767_225_600_002,
+            text: "hello".into(),
+            generation: 3,
+            worker: 17,
+            pid: 4711,
         }),
         "log_line_that_is_not_utf8" => log(LogLine {
             app: "web".into(),
@@ -187,6 +198,7 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             stream: OutputStream::Stderr.into(),
             time_ms: 1_767_225_600_001,
             text: vec![0x00, 0xff, 0xfe, b'!'],
+            ..Default::default()
         }),
         "logs_missed" => ControlResponse {
             reply_to: 11,

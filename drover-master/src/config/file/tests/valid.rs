@@ -1,10 +1,12 @@
+use crate::signal::Signal;
 use std::time::Duration;
 
 use crate::config::{
     AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, FixedSettings, HealthCheck, HealthPolicy,
-    Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, OnUpdateFailure,
-    Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy,
-    Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy, WatchAction, WatchPolicy,
+    Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, LogFiles, LogFormat,
+    LogOwner, OnUpdateFailure, Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy,
+    RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
+    UpdatePolicy, WatchAction, WatchPolicy,
 };
 
 use super::super::*;
@@ -50,7 +52,7 @@ fn every_key_arrives_in_its_field() {
             pre_delay: Duration::from_millis(500),
             drain_timeout: seconds(5400),
             term_timeout: Duration::ZERO,
-            signal: libc::SIGQUIT,
+            signal: Signal::QUIT,
             to: StopTo::Group,
             ..StopPolicy::default()
         },
@@ -101,6 +103,16 @@ fn every_key_arrives_in_its_field() {
             requests: Some(100_000),
             jitter: 0.25,
         },
+        logs: Some(LogFiles {
+            dir: "/var/log/shop".into(),
+            per: LogOwner::Worker,
+            format: LogFormat::Json,
+            timestamps: true,
+            max_size: 1 << 20,
+            max_age: Some(seconds(86_400)),
+            keep: 9,
+            compress: true,
+        }),
         ..AppSpec::new("web", command)
     };
     let web = AppTable {
@@ -112,14 +124,14 @@ fn every_key_arrives_in_its_field() {
     let second = AppSpec {
         name: "b.2".into(),
         command: Command::new("redis-server").args(["--save", "", "a b"]),
-        suspend: Some(SuspendSignals { signal: libc::SIGUSR1, resume_signal: libc::SIGUSR2 }),
+        suspend: Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 }),
+        stop: StopPolicy { signal: Signal::INT, ..StopPolicy::default() },
         watch: Some(WatchPolicy {
             paths: vec!["src".into(), "web.toml".into()],
             ignore: strings(&["*.md"]),
             debounce: seconds(1),
             action: WatchAction::Restart,
         }),
-        stop: StopPolicy { signal: libc::SIGINT, ..StopPolicy::default() },
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::of(Kind::Service) },
         kind: Kind::Oneshot,
         start: StartPolicy { timeout: Duration::MAX, ..StartPolicy::default() },
@@ -159,7 +171,7 @@ fn defaults_are_those_of_the_interface() {
     assert_eq!((start.timeout, start.max_timeout, start.min_uptime), (seconds(30), seconds(300), seconds(1)));
     assert_eq!(
         (stop.pre_delay, stop.drain_timeout, stop.term_timeout, stop.signal),
-        (seconds(0), seconds(20), seconds(5), libc::SIGTERM)
+        (seconds(0), seconds(20), seconds(5), Signal::TERM)
     );
     let RestartPolicy { when, backoff, limit, start_limit, reset_after, success_codes, fatal_codes } =
         restart;

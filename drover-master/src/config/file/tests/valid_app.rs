@@ -1,5 +1,6 @@
 //! Right values of an app.
 
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ fn every_word_has_its_meaning() {
         assert_eq!(app(&format!("protocol = '{word}'")).protocol, protocol);
     }
     for word in ["USR1", "SIGUSR1"] {
-        assert_eq!(app(&format!("stop.signal = '{word}'")).stop.signal, libc::SIGUSR1);
+        assert_eq!(app(&format!("stop.signal = '{word}'")).stop.signal, Signal::USR1);
     }
 }
 
@@ -47,7 +48,7 @@ fn a_reload_by_signal_waits_for_the_word_of_a_worker_that_can_say_it() {
         ("protocol = 'notify'\nnotify_fd = 3\nreload = { signal = 'HUP' }", false),
         ("reload = { signal = 'SIGHUP' }", false),
     ] {
-        let expected = ReloadSignal { signal: libc::SIGHUP, waits: wait };
+        let expected = ReloadSignal { signal: Signal::HUP, waits: wait };
         assert_eq!(app(lines).reload, Some(expected), "{lines}");
     }
     assert_eq!(app("protocol = 'notify'\nnotify_fd = 7").notify_fd, Some(7));

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::config::{AppSpec, Command, Condition, Dependency, Intensity};
+use crate::ids::{SlotIndex, WorkerId};
 use crate::machine::exit::{Exit, ExitReason, Usage};
 use crate::machine::fleet::{Outcome, StartFailure};
 use crate::machine::gate::Request;
-use crate::machine::ids::{SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::LeaveReason;
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::{Aim, Incoming, ReloadFailure, ReplacementStep, Rollout, RolloutStage};
 use crate::config::OnUpdateFailure;
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::fleet::slot::AfterExit;
 use crate::machine::fleet::{EventKind, Fleet, Place, SlotState, StartFailure, Timer, Verdict};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::worker::WorkerInput;
 
 impl Fleet {

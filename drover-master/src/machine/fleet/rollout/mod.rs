@@ -37,7 +37,7 @@ pub use request::ReloadPlan;
 use super::StartFailure;
 use crate::config::AppSpec;
 use crate::config::UpdatePolicy;
-use crate::machine::ids::{Generation, SlotIndex, TicketId, WorkerId};
+use crate::ids::{Generation, SlotIndex, TicketId, WorkerId};
 
 /// What workers of one generation have in common.
 #[derive(Debug, Clone)]

@@ -7,11 +7,11 @@ use std::time::Instant;
 use super::{Aim, Drain, Release, ReloadFailure, Rollout, RolloutStage};
 use crate::config::AppSpec;
 use crate::config::{Kind, UpdatePolicy};
+use crate::ids::{SlotIndex, TicketId, WorkerId};
 use crate::machine::deadlines::after;
 use crate::machine::fleet::waiting::WaitingRequest;
 use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict};
 use crate::machine::gate::{DenyReason, Doing};
-use crate::machine::ids::{SlotIndex, TicketId, WorkerId};
 
 /// What a reload is to bring about.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Aim, Incoming, Release, ReplacementStep, Rollout, RolloutStage};
 use crate::config::UpdateOrder;
+use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::deadlines::after;
 use crate::machine::fleet::slot::AfterExit;
 use crate::machine::fleet::{EventKind, Fleet, Place, SlotState, Timer, Verdict};
-use crate::machine::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::phase::Phase;
 use crate::machine::restart::RestartTracker;
 use crate::machine::worker::{Worker, WorkerInput};

@@ -5,6 +5,7 @@ use super::stage::{Manner, Stage, killed, secs, spec};
 use crate::config::{Protocol, RestartWhen};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
 use crate::machine::gate::{self, Admission, Request};
+use crate::signal::Signal;
 
 const ALL: [Request; 3] = [Request::Shutdown, Request::Hurry, Request::Kill];
 
@@ -18,7 +19,7 @@ fn doings() -> Vec<(&'static str, Stage)> {
     starting.start();
     starting.settle();
     let mut failing = Stage::started(2);
-    failing.end_process(0, killed(11));
+    failing.end_process(0, killed(Signal::SEGV));
     let mut stopping = Stage::started(2);
     stopping.end(Request::Shutdown);
     let mut killing = Stage::started(2);
@@ -89,7 +90,7 @@ fn a_second_shutdown_joins_the_first_and_hurries_nothing() {
     assert_eq!((stage.verdict(first), stage.verdict(second)), (None, None));
     stage.pass(secs(1));
     assert_eq!((stage.verdict(first), stage.verdict(second)), (Some(Verdict::Done), Some(Verdict::Done)));
-    let status = killed(libc::SIGKILL);
+    let status = killed(Signal::KILL);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StopDeadline, status };
     assert_eq!(stage.last_exit(0).reason, reason);
 }
@@ -124,7 +125,7 @@ fn kill_pre_empts_a_shutdown_and_is_how_it_ended() {
         assert_eq!(stage.verdict(ticket), Some(Verdict::Done));
     }
     assert_eq!(stage.ends, [Outcome::Killed { by: "a test".into() }]);
-    let status = killed(libc::SIGKILL);
+    let status = killed(Signal::KILL);
     let reason = ExitReason::KilledByMaster { cause: KillCause::HardShutdown, status };
     assert_eq!(stage.last_exit(0).reason, reason);
 }
@@ -146,7 +147,7 @@ fn what_began_the_end_stays_the_outcome_whatever_hurries_it() {
 
 #[test]
 fn a_worker_that_ends_while_the_app_is_ending_completes_the_end() {
-    for status in [ExitStatus::Code(0), ExitStatus::Code(1), killed(9), killed(11)] {
+    for status in [ExitStatus::Code(0), ExitStatus::Code(1), killed(Signal::KILL), killed(Signal::SEGV)] {
         let mut stage = Stage::protocol(1).script(0, [Manner::Deaf]).begun();
         let end = stage.end(Request::Shutdown);
         stage.end_process(0, status);

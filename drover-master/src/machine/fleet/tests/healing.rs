@@ -1,5 +1,6 @@
 //! What follows the end of a worker that nobody asked for.
 
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ fn without_a_pause_the_next_worker_is_created_in_the_same_step() {
     let mut spec = spec(Protocol::Drover);
     spec.restart.backoff.initial = Duration::ZERO;
     let mut stage = Stage::new(spec, 1, false).begun();
-    stage.end_process(0, killed(9));
+    stage.end_process(0, killed(Signal::KILL));
     assert_eq!((stage.slot(0).phase, stage.pauses()), (Phase::Started, vec![(Duration::ZERO, 1)]));
 }
 

@@ -10,6 +10,7 @@ use crate::config::{
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
 use crate::machine::worker::{Notice, Question, WorkerReport};
+use crate::signal::Signal;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub(super) enum Op {
     End(Request),
     /// Somebody wants some workers changed: all, one slot (perhaps none that there is), or one that was ever created.
     Operate(SlotRequest, Whom),
-    Signal(Whom, i32),
+    Signal(Whom, Signal),
     Scale(Count),
     Reload(UpdatePolicy, Option<u32>, bool),
     Renew(Whom),
@@ -80,7 +81,7 @@ pub(super) fn status() -> impl Strategy<Value = ExitStatus> {
     prop_oneof![
         (0..4i32).prop_map(ExitStatus::Code),
         Just(ExitStatus::Code(143)),
-        prop_oneof![Just(9), Just(11), Just(15)].prop_map(killed),
+        prop_oneof![Just(Signal::KILL), Just(Signal::SEGV), Just(Signal::TERM)].prop_map(killed),
     ]
 }
 
@@ -222,7 +223,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Promote),
         2 => Just(Op::Abort),
         1 => Just(Op::Adjust),
-        1 => (whom(), Just(10)).prop_map(|(whom, signal)| Op::Signal(whom, signal)),
+        1 => (whom(), Just(Signal::USR1)).prop_map(|(whom, signal)| Op::Signal(whom, signal)),
         12 => which().prop_map(Op::Tell),
         4 => Just(Op::Settle),
         4 => (which(), status()).prop_map(|(which, status)| Op::Exit(which, status)),
@@ -256,7 +257,7 @@ prop_compose! {
         update in update().boxed(),
         recycle in recycle().boxed(),
         health in health(),
-        suspend in proptest::option::of(Just(SuspendSignals { signal: 10, resume_signal: 12 })),
+        suspend in proptest::option::of(Just(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 })),
         reload in proptest::option::of(any::<bool>()),
         watchdog in proptest::option::of(Just(Duration::from_secs(3))),
     ) -> AppSpec {
@@ -282,7 +283,7 @@ prop_compose! {
         spec.suspend = suspend;
         let is_told = protocol == Protocol::Notify;
         let reload = reload.filter(|_| protocol != Protocol::Drover && kind == Kind::Service);
-        spec.reload = reload.map(|waits| ReloadSignal { signal: 1, waits: waits && is_told });
+        spec.reload = reload.map(|waits| ReloadSignal { signal: Signal::HUP, waits: waits && is_told });
         spec.watchdog = watchdog.filter(|_| protocol != Protocol::None);
         spec
     }

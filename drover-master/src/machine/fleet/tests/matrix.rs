@@ -1,6 +1,7 @@
 //! The matrix that OTP tests its supervisors by: every kind of end, under every restart policy, in every state of the
 //! app, alone and while another worker fails too.
 
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::super::*;
@@ -50,7 +51,7 @@ const ENDS: [(End, [Fate; 3], [Fate; 3]); 5] = [
     (End::Itself(ExitStatus::Code(1)), [Retried, Retried, GivenUp], [Retried, Retried, GivenUp]),
     (End::Itself(ExitStatus::Code(78)), [GivenUp, GivenUp, GivenUp], [GivenUp, GivenUp, GivenUp]),
     (
-        End::Itself(ExitStatus::Signal { number: 9, core_dumped: false }),
+        End::Itself(ExitStatus::Signal { signal: Signal::KILL, core_dumped: false }),
         [Retried, Retried, GivenUp],
         [Retried, Retried, GivenUp],
     ),
@@ -91,7 +92,7 @@ fn end(stage: &mut Stage, slot: u32, end: End) {
             stage.feed(FleetInput::Worker { id: stage.id_in(slot), input });
             // One that is being ended anyway is not asked once more; by now it obeys.
             if stage.slot(slot).id.is_some() {
-                stage.end_process(slot, killed(libc::SIGTERM));
+                stage.end_process(slot, killed(Signal::TERM));
             }
         }
     }

@@ -5,6 +5,7 @@ use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, RestartWhen};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
+use crate::signal::Signal;
 
 const REQUESTS: [SlotRequest; 5] =
     [SlotRequest::Start, SlotRequest::Stop, SlotRequest::Restart, SlotRequest::Suspend, SlotRequest::Resume];
@@ -77,14 +78,14 @@ fn an_app_is_over_when_all_that_was_not_stopped_is_given_up() {
     stage.operate_on(SlotRequest::Stop, 0);
     stage.settle();
     assert_eq!(stage.fleet.doing(), Doing::Started);
-    stage.end_process(1, killed(11));
+    stage.end_process(1, killed(Signal::SEGV));
     assert!(matches!(stage.ends[..], [Outcome::Failed { .. }]), "{:?}", stage.ends);
 }
 
 #[test]
 fn a_stop_beats_a_pending_try() {
     let mut stage = Stage::started(1);
-    stage.end_process(0, killed(11));
+    stage.end_process(0, killed(Signal::SEGV));
     assert_eq!(stage.slot(0).phase, Phase::BackingOff);
     let stop = stage.operate_on(SlotRequest::Stop, 0);
     assert_eq!(stage.verdict(stop), Some(Verdict::Done));
@@ -95,7 +96,7 @@ fn a_stop_beats_a_pending_try() {
 #[test]
 fn a_start_does_not_wait_for_a_pending_try() {
     let mut stage = Stage::started(1);
-    stage.end_process(0, killed(11));
+    stage.end_process(0, killed(Signal::SEGV));
     let start = stage.operate_on(SlotRequest::Start, 0);
     stage.settle();
     assert_eq!((stage.verdict(start), stage.spawned.len()), (Some(Verdict::Done), 2));
@@ -107,14 +108,14 @@ fn a_start_brings_back_what_was_given_up_with_a_fresh_budget() {
     let mut spec = spec(Protocol::Drover);
     spec.restart.when = RestartWhen::Never;
     let mut stage = Stage::new(spec, 2, false).begun();
-    stage.end_process(0, killed(11));
+    stage.end_process(0, killed(Signal::SEGV));
     assert_eq!(stage.slot(0).phase, Phase::Failed);
     let start = stage.operate_on(SlotRequest::Start, 0);
     stage.settle();
     assert_eq!((stage.verdict(start), stage.slot(0).phase), (Some(Verdict::Done), Phase::Started));
     // Whose failure counts as it did before.
-    stage.end_process(0, killed(11));
-    stage.end_process(1, killed(11));
+    stage.end_process(0, killed(Signal::SEGV));
+    stage.end_process(1, killed(Signal::SEGV));
     assert_eq!(stage.fleet.doing(), Doing::Idle);
 }
 
@@ -209,7 +210,7 @@ fn who_is_not_there_is_named() {
         let reason = DenyReason::NoSuchSlot { slot: SlotIndex(7), count: 1 };
         assert_eq!(denied(&stage, ticket), Some(reason));
         let first = stage.id_in(0);
-        stage.end_process(0, killed(11));
+        stage.end_process(0, killed(Signal::SEGV));
         stage.pass(secs(5));
         let ticket = stage.operate(request, Target::Worker(first));
         assert_eq!(denied(&stage, ticket), Some(DenyReason::NoSuchWorker { id: first }));
@@ -249,10 +250,10 @@ fn a_signal_reaches_the_living_and_is_told() {
     let mut stage = Stage::started(2);
     stage.operate_on(SlotRequest::Stop, 1);
     stage.settle();
-    let sent = stage.send_signal(Target::All, 10);
+    let sent = stage.send_signal(Target::All, Signal::USR1);
     assert_eq!(stage.verdict(sent), Some(Verdict::Done));
-    let told = |event: &&FleetEvent| matches!(event.kind, EventKind::Signalled { signal: 10, .. });
+    let told = |event: &&FleetEvent| matches!(event.kind, EventKind::Signalled { signal: Signal::USR1, .. });
     assert_eq!(stage.events.iter().filter(told).count(), 1);
-    let sent = stage.send_signal(Target::Slot(SlotIndex(1)), 10);
+    let sent = stage.send_signal(Target::Slot(SlotIndex(1)), Signal::USR1);
     assert_eq!(denied(&stage, sent), Some(DenyReason::NoProcess));
 }

@@ -1,5 +1,6 @@
 //! Workers that have served enough.
 
+use crate::signal::Signal;
 use std::time::Duration;
 
 use super::super::*;
@@ -193,7 +194,7 @@ fn one_that_ends_by_itself_is_due_no_more() {
 fn the_death_of_a_worker_that_is_replaced_leaves_its_place_to_the_new_one() {
     let mut stage = stage(by_age(60), 1).begun();
     stage.clock(secs(60));
-    stage.end_process(0, killed(9));
+    stage.end_process(0, killed(Signal::KILL));
     assert_eq!(stage.fleet.status().ready, 1);
     assert_eq!(stage.fleet.status().operation, None);
 }

@@ -1,5 +1,6 @@
 //! What a stage asks of its fleet.
 
+use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -84,9 +85,15 @@ impl Stage {
         ticket
     }
 
-    pub(super) fn send_signal(&mut self, target: Target, signal: i32) -> TicketId {
+    pub(super) fn send_signal(&mut self, target: Target, signal: Signal) -> TicketId {
         let ticket = self.ticket(Wanted::Workers(None));
         self.feed(FleetInput::SignalRequested { ticket, target, signal, by: "a test".into() });
+        ticket
+    }
+
+    pub(super) fn reset(&mut self, target: Target) -> TicketId {
+        let ticket = self.ticket(Wanted::Word);
+        self.feed(FleetInput::ResetRequested { ticket, target, by: "a test".into() });
         ticket
     }
 

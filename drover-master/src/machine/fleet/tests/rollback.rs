@@ -6,6 +6,7 @@ use super::stage::{Manner, Stage, exited, killed, secs};
 use crate::config::{OnUpdateFailure, UpdateOrder, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, SlotRequest};
+use crate::signal::Signal;
 
 #[test]
 fn a_replacement_that_fails_at_any_moment_before_the_commit_rolls_everything_back() {
@@ -39,7 +40,7 @@ fn a_new_worker_that_ends_before_all_are_replaced_rolls_back_and_its_slot_gets_t
     stage.settle();
     stage.pass(secs(6));
     assert_eq!(stage.generations(), [2, 1]);
-    stage.end_process(0, killed(11));
+    stage.end_process(0, killed(Signal::SEGV));
     assert!(matches!(stage.verdict(reload), Some(Verdict::RolledBack(ReloadFailure::Worker(_)))));
     stage.pass(secs(5));
     assert_eq!((stage.generations(), stage.fleet.status().ready), (vec![1, 1], 2));
@@ -99,7 +100,7 @@ fn a_canary_that_ends_is_the_end_of_all_canaries() {
     let mut stage = Stage::started(3);
     stage.reload(policy(), Some(2));
     stage.settle();
-    stage.end_process(1, killed(11));
+    stage.end_process(1, killed(Signal::SEGV));
     stage.settle();
     assert_eq!((stage.generations(), stage.fleet.status().ready), (vec![1, 1, 1], 3));
     let promote = stage.promote();
@@ -175,7 +176,7 @@ fn a_slot_that_could_not_go_back_gets_the_old_generation_next_time() {
     stage.settle();
     assert!(matches!(stage.verdict(reload), Some(Verdict::RolledBack(_))));
     assert_eq!(stage.generations(), [2, 1], "what serves stays");
-    stage.end_process(0, killed(11));
+    stage.end_process(0, killed(Signal::SEGV));
     stage.pass(secs(5));
     assert_eq!(stage.generations(), [1, 1]);
     assert!(!stage.fleet.uses(Generation(2)));

@@ -1,5 +1,6 @@
 //! Workers are replaced by others: how it goes on, what waits for it, and what comes between.
 
+use crate::signal::Signal;
 use std::time::Duration;
 
 use super::super::*;
@@ -145,7 +146,7 @@ fn an_old_worker_that_crashes_meanwhile_is_healed_until_its_slot_is_replaced() {
     let mut stage = Stage::started(2).script(0, [Manner::Dawdles]);
     stage.reload(UpdatePolicy { timeout: secs(600), ..policy() }, None);
     stage.settle();
-    stage.end_process(1, killed(9));
+    stage.end_process(1, killed(Signal::KILL));
     stage.pass(secs(2));
     assert_eq!((stage.slot(1).phase, stage.slot(1).generation.0), (Phase::Started, 1));
 }

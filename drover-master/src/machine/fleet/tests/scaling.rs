@@ -6,6 +6,7 @@ use crate::config::{Protocol, RestartWhen, UpdatePolicy};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus};
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
 use crate::machine::worker::WorkerReport;
+use crate::signal::Signal;
 
 fn slots(stage: &Stage) -> Vec<u32> {
     stage.fleet.slots().into_iter().map(|slot| slot.0).collect()
@@ -45,7 +46,7 @@ fn victims_are_the_failed_then_the_unready_then_the_least_busy_then_the_youngest
     let mut spec = spec(Protocol::Drover);
     spec.restart.when = RestartWhen::Never;
     let mut stage = Stage::new(spec, 6, false).begun();
-    stage.end_process(1, killed(11));
+    stage.end_process(1, killed(Signal::SEGV));
     for (slot, in_flight) in [(0, 5), (2, 1), (3, 7), (4, 7), (5, 7)] {
         let id = stage.id_in(slot);
         let status = WorkerReport::Status { text: String::new(), in_flight, requests: 0 };
@@ -61,7 +62,7 @@ fn victims_are_the_failed_then_the_unready_then_the_least_busy_then_the_youngest
 #[test]
 fn slots_that_are_free_are_filled_first() {
     let mut stage = Stage::started(4);
-    stage.end_process(1, killed(11));
+    stage.end_process(1, killed(Signal::SEGV));
     stage.scale(Count::To(3));
     stage.settle();
     assert_eq!(slots(&stage), [0, 2, 3]);

@@ -1,9 +1,10 @@
 //! Workers that are told by a signal to read their configuration again.
 
+use crate::signal::Signal;
 use std::time::Duration;
 
 use super::super::*;
-use super::stage::{Stage, interrupted, killed, secs, spec};
+use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, ReloadSignal, UpdatePolicy};
 use crate::machine::exit::ExitStatus;
 use crate::machine::gate::{DenyReason, Request, SlotRequest};
@@ -12,7 +13,7 @@ use crate::machine::worker::Notice;
 /// An app that has started, whose workers reload by SIGHUP.
 fn reloading(protocol: Protocol, count: u32) -> Stage {
     let mut spec = spec(protocol);
-    spec.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits: protocol == Protocol::Notify });
+    spec.reload = Some(ReloadSignal { signal: Signal::HUP, waits: protocol == Protocol::Notify });
     Stage::new(spec, count, false).begun()
 }
 
@@ -71,7 +72,7 @@ fn one_that_does_not_come_back_fails_the_reload_and_those_after_it_are_not_told(
     let ticket = reload(&mut stage);
     says(&mut stage, 0, Notice::Ready);
     stage.pass(secs(30));
-    assert_eq!(failure(&stage, ticket), "worker 1 it did not say in time that it has reloaded");
+    assert_eq!(failure(&stage, ticket), "worker 1 did not say in time that it has reloaded");
     assert_eq!((reloaded(&stage), stage.fleet.status().ready, stage.spawned.len()), (vec![0], 3, 3));
     let again = reload(&mut stage);
     (0..3).for_each(|slot| says(&mut stage, slot, Notice::Ready));
@@ -102,10 +103,21 @@ fn one_that_is_restarted_meanwhile_has_the_new_configuration_and_the_next_is_tol
 }
 
 #[test]
+fn one_that_outlives_sigkill_fails_the_reload_instead_of_holding_it_up_for_ever() {
+    let mut spec = spec(Protocol::Notify);
+    spec.reload = Some(ReloadSignal { signal: Signal::HUP, waits: true });
+    let mut stage = Stage::new(spec, 2, false).script(0, [Manner::Stuck]).begun();
+    let ticket = reload(&mut stage);
+    stage.operate_on(SlotRequest::Restart, 0);
+    stage.pass(secs(60));
+    assert_eq!(failure(&stage, ticket), "worker 0 does not end, even by SIGKILL");
+}
+
+#[test]
 fn one_that_is_suspended_meanwhile_holds_nobody_up() {
     let mut stage = reloading(Protocol::Notify, 1);
     let mut spec = (*stage.fleet.current.spec).clone();
-    spec.suspend = Some(crate::config::SuspendSignals { signal: 10, resume_signal: 12 });
+    spec.suspend = Some(crate::config::SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
     stage.fleet.current.spec = Arc::new(spec);
     stage.adjust();
     let ticket = reload(&mut stage);
@@ -117,7 +129,7 @@ fn one_that_is_suspended_meanwhile_holds_nobody_up() {
 #[test]
 fn one_that_is_starting_is_waited_for() {
     let mut stage = reloading(Protocol::None, 1);
-    stage.end_process(0, killed(9));
+    stage.end_process(0, killed(Signal::KILL));
     // Its pause, and then it is starting.
     stage.tick();
     assert_eq!(stage.slot(0).phase, Phase::Starting);

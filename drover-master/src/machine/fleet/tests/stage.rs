@@ -1,5 +1,6 @@
 //! A fleet, its clock, and a kernel that plays the processes.
 
+use crate::signal::Signal;
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -191,8 +192,8 @@ impl Stage {
     fn act(&mut self, id: WorkerId, action: &WorkerAction) {
         let Some(process) = self.processes.get_mut(&id).filter(|process| process.alive) else { return };
         match (process.manner, action) {
-            (Manner::Stuck, WorkerAction::Signal { signal: libc::SIGKILL }) => process.killed = true,
-            (_, WorkerAction::Signal { signal: libc::SIGKILL }) => self.ends_with(id, killed(libc::SIGKILL)),
+            (Manner::Stuck, WorkerAction::Signal { signal: Signal::KILL }) => process.killed = true,
+            (_, WorkerAction::Signal { signal: Signal::KILL }) => self.ends_with(id, killed(Signal::KILL)),
             (_, WorkerAction::Ask { question, number }) => {
                 let ails = self.slot_of(id).and_then(|slot| self.ailing.get(&slot)) == Some(question);
                 let fault = ails.then(|| "GET / answered 500".into());
@@ -270,7 +271,7 @@ impl Stage {
                 process.manner = Manner::Deaf;
             }
             if process.killed {
-                self.ends_with(id, killed(libc::SIGKILL));
+                self.ends_with(id, killed(Signal::KILL));
             }
         }
         self.manners.clear();
@@ -348,8 +349,8 @@ impl Stage {
     }
 }
 
-pub(super) fn killed(number: i32) -> ExitStatus {
-    ExitStatus::Signal { number, core_dumped: false }
+pub(super) fn killed(signal: Signal) -> ExitStatus {
+    ExitStatus::Signal { signal, core_dumped: false }
 }
 
 pub(super) fn exited(status: ExitStatus) -> WorkerInput {

@@ -5,6 +5,7 @@ use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Kind, OnStartFailure, Protocol, RestartWhen};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep};
 use crate::machine::gate::{DenyReason, Request};
+use crate::signal::Signal;
 
 const CRASH: Manner = Manner::Ends(ExitStatus::Code(1));
 
@@ -83,9 +84,12 @@ fn a_start_fails_fast_with_every_kind_of_early_end() {
     let cases = [
         (Manner::Ends(ExitStatus::Code(0)), ExitReason::NormalExit),
         (CRASH, ExitReason::AbnormalExit { code: 1 }),
-        (Manner::Ends(killed(11)), ExitReason::ExternalSignal { signal: 11, core_dumped: false }),
+        (
+            Manner::Ends(killed(Signal::SEGV)),
+            ExitReason::ExternalSignal { signal: Signal::SEGV, core_dumped: false },
+        ),
         (Manner::NoSpawn, ExitReason::SpawnFailed { step: SpawnStep::Exec, errno: 2 }),
-        (Manner::Dawdles, killed_by_master(KillCause::StartDeadline, killed(15))),
+        (Manner::Dawdles, killed_by_master(KillCause::StartDeadline, killed(Signal::TERM))),
     ];
     for (manner, reason) in cases {
         // The one before it is ready, the one beside it is not.
@@ -216,7 +220,9 @@ fn a_shutdown_interrupts_a_start_and_tells_who_asked() {
 
 #[test]
 fn a_process_that_comes_to_be_after_the_shutdown_is_ended_at_once() {
-    for (how, signal) in [(Request::Shutdown, 15), (Request::Hurry, 15), (Request::Kill, 9)] {
+    for (how, signal) in
+        [(Request::Shutdown, Signal::TERM), (Request::Hurry, Signal::TERM), (Request::Kill, Signal::KILL)]
+    {
         let mut stage = Stage::protocol(1);
         stage.start();
         let end = stage.end(how);

@@ -4,6 +4,7 @@ use super::super::*;
 use super::stage::{Manner, Stage, interrupted, killed, secs, spec};
 use crate::config::{Protocol, SuspendSignals};
 use crate::machine::gate::{DenyReason, SlotRequest};
+use crate::signal::Signal;
 
 #[test]
 fn a_suspended_worker_drains_lives_on_and_comes_back_by_the_same_process() {
@@ -40,7 +41,7 @@ fn a_worker_that_ends_while_it_is_suspended_is_replaced_only_when_it_is_resumed(
     let mut stage = Stage::started(1);
     stage.operate_on(SlotRequest::Suspend, 0);
     stage.settle();
-    stage.end_process(0, killed(9));
+    stage.end_process(0, killed(Signal::KILL));
     stage.pass(secs(60));
     assert_eq!((stage.slot(0).id, stage.fleet.doing()), (None, Doing::Started));
     let resume = stage.operate_on(SlotRequest::Resume, 0);
@@ -111,7 +112,7 @@ fn plain_workers_are_suspended_by_their_signals_or_not_at_all() {
     let refused = stage.operate_on(SlotRequest::Suspend, 0);
     assert_eq!(stage.verdict(refused), Some(Verdict::Denied(DenyReason::CantSuspend)));
     let mut spec = spec(Protocol::None);
-    spec.suspend = Some(SuspendSignals { signal: 10, resume_signal: 12 });
+    spec.suspend = Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
     let mut stage = Stage::new(spec, 1, false).begun();
     let suspend = stage.operate_on(SlotRequest::Suspend, 0);
     assert_eq!((stage.verdict(suspend), stage.slot(0).phase), (Some(Verdict::Done), Phase::Stopped));

@@ -1,5 +1,6 @@
 //! What must hold after every step of every test.
 
+use crate::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ pub(super) struct Witness {
     living: BTreeMap<WorkerId, SlotIndex>,
     gone: BTreeSet<WorkerId>,
     /// The signals each worker was sent.
-    sent: BTreeMap<WorkerId, Vec<i32>>,
+    sent: BTreeMap<WorkerId, Vec<Signal>>,
     /// Who waits, and for what.
     open: BTreeMap<TicketId, Wanted>,
     pub(super) verdicts: BTreeMap<TicketId, Verdict>,
@@ -67,7 +68,7 @@ impl Witness {
                 if let WorkerAction::Signal { signal } = action {
                     let sent = self.sent.entry(*id).or_default();
                     assert!(!sent.contains(signal), "{id} is sent signal {signal} twice");
-                    assert!(!sent.contains(&libc::SIGKILL), "{id} is sent signal {signal} after SIGKILL");
+                    assert!(!sent.contains(&Signal::KILL), "{id} is sent signal {signal} after SIGKILL");
                     sent.push(*signal);
                 }
             }

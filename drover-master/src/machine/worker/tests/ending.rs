@@ -3,6 +3,7 @@
 use super::super::*;
 use super::life::*;
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
+use crate::signal::Signal;
 
 #[test]
 fn a_graceful_life_asks_drains_and_ends_normally() {
@@ -25,12 +26,12 @@ fn the_pre_stop_delay_comes_before_the_drain_and_is_skipped_in_a_hurry() {
     let life = life.feed([shutdown()]).overtaken();
     assert_eq!(life.done, [WorkerAction::SendStop { deadline: Duration::from_secs(20) }]);
     let hurried = lingering().feed([hurry()]);
-    assert_eq!(hurried.done, [WorkerAction::Signal { signal: libc::SIGTERM }]);
+    assert_eq!(hurried.done, [WorkerAction::Signal { signal: Signal::TERM }]);
     let mut plain = Life::new(Protocol::None);
     Arc::get_mut(&mut plain.worker.spec).unwrap().stop.pre_delay = Duration::from_secs(3);
     let plain = plain.feed([spawned()]).overtaken().feed([shutdown()]);
     assert!(plain.done.is_empty(), "{:?}", plain.done);
-    assert_eq!(plain.overtaken().done, [WorkerAction::SignalMain { signal: libc::SIGTERM }]);
+    assert_eq!(plain.overtaken().done, [WorkerAction::SignalMain { signal: Signal::TERM }]);
 }
 
 #[test]
@@ -63,13 +64,13 @@ fn a_worker_that_ignores_every_request_climbs_all_three_rungs_once() {
         shutdown(),
     ]);
     let life = life.overtaken();
-    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", life.done);
+    assert!(life.done.contains(&WorkerAction::Signal { signal: Signal::TERM }), "{:?}", life.done);
     let life = life.overtaken();
-    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGKILL }), "{:?}", life.done);
+    assert!(life.done.contains(&WorkerAction::Signal { signal: Signal::KILL }), "{:?}", life.done);
     let life = life.overtaken();
     assert_eq!(life.done, [WorkerAction::ReportUnkillable]);
-    assert_eq!(life.worker.intent.sent, [libc::SIGTERM, libc::SIGKILL]);
-    let status = killed_by(libc::SIGKILL);
+    assert_eq!(life.worker.intent.sent, [Signal::TERM, Signal::KILL]);
+    let status = killed_by(Signal::KILL);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StopDeadline, status };
     assert_eq!(life.exit(status), (reason, Phase::Failed));
 }
@@ -79,8 +80,8 @@ fn a_plain_worker_is_ready_by_uptime_and_leaves_by_its_stop_signal() {
     let life = Life::new(Protocol::None).feed([spawned()]).overtaken();
     assert_eq!(life.worker.phase(), Phase::Started);
     let life = life.feed([shutdown()]);
-    assert_eq!(life.done, [WorkerAction::SignalMain { signal: libc::SIGTERM }]);
-    let status = killed_by(libc::SIGTERM);
+    assert_eq!(life.done, [WorkerAction::SignalMain { signal: Signal::TERM }]);
+    let status = killed_by(Signal::TERM);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status };
     assert_eq!(life.exit(status), (reason, Phase::ShutDown));
 }
@@ -92,10 +93,10 @@ fn a_plain_worker_that_ignores_its_stop_signal_is_told_with_its_tree_after_the_t
     let drain = life.worker.spec.stop.drain_timeout;
     assert_eq!(life.worker.deadline(), Some(life.now + drain));
     let life = life.overtaken();
-    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", life.done);
+    assert!(life.done.contains(&WorkerAction::Signal { signal: Signal::TERM }), "{:?}", life.done);
     let life = life.overtaken();
-    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGKILL }), "{:?}", life.done);
-    let status = killed_by(libc::SIGKILL);
+    assert!(life.done.contains(&WorkerAction::Signal { signal: Signal::KILL }), "{:?}", life.done);
+    let status = killed_by(Signal::KILL);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StopDeadline, status };
     assert_eq!(life.exit(status), (reason, Phase::Failed));
 }
@@ -124,7 +125,7 @@ fn an_end_whose_status_was_taken_is_a_success_if_it_was_asked_for() {
 
 #[test]
 fn an_end_that_was_asked_for_before_the_process_was_there_is_carried_out_once_it_is() {
-    for (input, signal) in [(shutdown(), libc::SIGTERM), (hurry(), libc::SIGTERM), (kill(), libc::SIGKILL)] {
+    for (input, signal) in [(shutdown(), Signal::TERM), (hurry(), Signal::TERM), (kill(), Signal::KILL)] {
         let life = Life::new(Protocol::Drover).feed([input]);
         assert_eq!((life.worker.phase(), life.done.len()), (Phase::Initialized, 0));
         let life = life.feed([spawned()]);

@@ -1,5 +1,6 @@
 //! What answers about its health do to a worker, on a simulated clock.
 
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::super::*;
@@ -102,8 +103,8 @@ fn a_worker_that_fails_its_liveness_so_often_in_a_row_is_ended_with_the_last_rea
         assert_eq!(asked.worker.phase(), Phase::Started, "{fault:?}");
     }
     asked.tried(Some("GET / answered 500"));
-    assert!(asked.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", asked.done);
-    let status = ExitStatus::Signal { number: libc::SIGTERM, core_dumped: false };
+    assert!(asked.done.contains(&WorkerAction::Signal { signal: Signal::TERM }), "{:?}", asked.done);
+    let status = ExitStatus::Signal { signal: Signal::TERM, core_dumped: false };
     asked.feed(WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() });
     let WorkerState::Exited { exit: Exit { reason, detail, .. }, as_wished } = asked.worker.state() else {
         panic!()
@@ -138,7 +139,7 @@ fn notified(health: HealthPolicy) -> Asked {
     asked
 }
 
-const RELOAD: ReloadSignal = ReloadSignal { signal: libc::SIGHUP, waits: true };
+const RELOAD: ReloadSignal = ReloadSignal { signal: Signal::HUP, waits: true };
 
 #[test]
 fn one_that_notifies_is_ready_when_it_has_said_so_and_passed_and_is_watched_from_then_on() {
@@ -174,7 +175,7 @@ fn a_worker_whose_liveness_fails_while_it_reloads_is_ended() {
     let mut asked = notified(liveness(1));
     asked.feed(WorkerInput::ReloadAsked);
     asked.tried(Some("no"));
-    assert!(asked.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", asked.done);
+    assert!(asked.done.contains(&WorkerAction::Signal { signal: Signal::TERM }), "{:?}", asked.done);
     assert!(!asked.worker.is_reloading());
 }
 
@@ -194,7 +195,7 @@ fn a_worker_whose_readiness_never_passes_has_missed_its_start_deadline_for_that_
         asked.tried(Some("GET / answered 503"));
         asked.now = asked.worker.deadline().unwrap();
         asked.feed(WorkerInput::DeadlinePassed);
-        let status = ExitStatus::Signal { number: libc::SIGTERM, core_dumped: false };
+        let status = ExitStatus::Signal { signal: Signal::TERM, core_dumped: false };
         asked.feed(WorkerInput::Exited { status, usage: Usage::default(), stderr_tail: Vec::new() });
         let WorkerState::Exited { exit, .. } = asked.worker.state() else { panic!() };
         let reason = ExitReason::KilledByMaster { cause: KillCause::StartDeadline, status };

@@ -3,6 +3,7 @@
 use super::super::*;
 use super::life::*;
 use crate::machine::exit::{ExitReason, KillCause};
+use crate::signal::Signal;
 
 fn pinged(life: &Life) -> bool {
     life.done.contains(&WorkerAction::SendPing)
@@ -37,8 +38,8 @@ fn a_worker_that_answers_no_heartbeat_is_ended_as_unresponsive() {
     let life = started().overtaken().overtaken().overtaken();
     assert!(pinged(&life));
     let life = life.overtaken();
-    assert!(life.done.contains(&WorkerAction::Signal { signal: libc::SIGTERM }), "{:?}", life.done);
-    let status = killed_by(libc::SIGTERM);
+    assert!(life.done.contains(&WorkerAction::Signal { signal: Signal::TERM }), "{:?}", life.done);
+    let status = killed_by(Signal::TERM);
     let reason = ExitReason::KilledByMaster { cause: KillCause::Unresponsive, status };
     assert_eq!(life.exit(status), (reason, Phase::Failed));
 }

@@ -1,5 +1,6 @@
 //! A worker and its clock, and a worker in each of its states.
 
+use crate::signal::Signal;
 use std::num::NonZeroU32;
 
 use super::super::*;
@@ -16,7 +17,7 @@ pub(super) struct Life {
     pub(super) now: Instant,
     pub(super) done: Vec<WorkerAction>,
     /// What its process is found stopped by.
-    pub(super) stopped_by: Option<i32>,
+    pub(super) stopped_by: Option<Signal>,
 }
 
 impl Life {
@@ -60,7 +61,7 @@ impl Life {
 
     /// The same, with its process stopped by a signal.
     pub(super) fn overtaken_while_stopped(mut self) -> Self {
-        self.stopped_by = Some(libc::SIGTTIN);
+        self.stopped_by = Signal::new(libc::SIGTTIN);
         self.overtaken()
     }
 
@@ -113,8 +114,8 @@ pub(super) fn away() -> WorkerInput {
     WorkerInput::MasterWasAway { by: Duration::from_secs(60) }
 }
 
-pub(super) fn killed_by(number: i32) -> ExitStatus {
-    ExitStatus::Signal { number, core_dumped: false }
+pub(super) fn killed_by(signal: Signal) -> ExitStatus {
+    ExitStatus::Signal { signal, core_dumped: false }
 }
 
 pub(super) fn exited() -> WorkerInput {
@@ -206,7 +207,7 @@ pub(super) fn resuming() -> Life {
 pub(super) fn halted() -> Life {
     let mut life = Life::new(Protocol::None);
     let spec = Arc::get_mut(&mut life.worker.spec).unwrap();
-    spec.suspend = Some(SuspendSignals { signal: 10, resume_signal: 12 });
+    spec.suspend = Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
     spec.start.min_uptime = Duration::ZERO;
     life.feed([spawned(), WorkerInput::SuspendAsked])
 }
@@ -226,9 +227,9 @@ pub(super) fn noticed(life: Life, notice: Notice) -> Life {
 pub(super) fn reloading(waits: bool) -> Life {
     let mut life = noticed(notifying(), Notice::Ready);
     let spec = Arc::get_mut(&mut life.worker.spec).unwrap();
-    spec.reload = Some(ReloadSignal { signal: libc::SIGHUP, waits });
+    spec.reload = Some(ReloadSignal { signal: Signal::HUP, waits });
     let life = life.feed([WorkerInput::ReloadAsked]);
-    assert_eq!(life.done, [WorkerAction::Deliver { signal: libc::SIGHUP }]);
+    assert_eq!(life.done, [WorkerAction::Deliver { signal: Signal::HUP }]);
     life
 }
 

@@ -4,6 +4,7 @@ use super::super::*;
 use super::life::*;
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause};
 use crate::machine::phase::Phase;
+use crate::signal::Signal;
 
 const TEN: Duration = Duration::from_secs(10);
 
@@ -12,7 +13,7 @@ fn ready() -> Life {
 }
 
 fn ended_by(cause: KillCause) -> ExitReason {
-    ExitReason::KilledByMaster { cause, status: killed_by(libc::SIGTERM) }
+    ExitReason::KilledByMaster { cause, status: killed_by(Signal::TERM) }
 }
 
 #[test]
@@ -21,9 +22,9 @@ fn a_worker_is_ready_when_it_says_so_and_ended_when_it_does_not_in_time() {
     let life = ready();
     assert_eq!((life.worker.phase(), life.done.len()), (Phase::Started, 0));
     let late = noticed(notifying(), Notice::Unsaid { how: "it hung up".into() }).overtaken();
-    assert_eq!(late.done.last(), Some(&WorkerAction::Signal { signal: libc::SIGTERM }));
+    assert_eq!(late.done.last(), Some(&WorkerAction::Signal { signal: Signal::TERM }));
     let late = late.feed([WorkerInput::Exited {
-        status: killed_by(libc::SIGTERM),
+        status: killed_by(Signal::TERM),
         usage: crate::machine::exit::Usage::default(),
         stderr_tail: Vec::new(),
     }]);
@@ -45,9 +46,9 @@ fn one_that_says_that_it_leaves_is_judged_by_its_code_and_ended_if_it_does_not_l
     assert_eq!(leaving().exit(ExitStatus::Code(0)), (ExitReason::NormalExit, Phase::ShutDown));
     assert_eq!(leaving().exit(ExitStatus::Code(3)), (ExitReason::AbnormalExit { code: 3 }, Phase::Failed));
     let stuck = leaving().overtaken();
-    assert_eq!(stuck.done.last(), Some(&WorkerAction::Signal { signal: libc::SIGTERM }));
+    assert_eq!(stuck.done.last(), Some(&WorkerAction::Signal { signal: Signal::TERM }));
     let reason = ended_by(KillCause::StopDeadline);
-    assert_eq!(stuck.exit(killed_by(libc::SIGTERM)), (reason, Phase::Failed));
+    assert_eq!(stuck.exit(killed_by(Signal::TERM)), (reason, Phase::Failed));
 }
 
 #[test]
@@ -81,12 +82,12 @@ fn a_worker_that_does_not_is_ended_by_its_watchdog() {
     let life = ready();
     assert_eq!(life.worker.deadline(), Some(life.now + TEN));
     let life = life.overtaken();
-    assert_eq!(life.done.last(), Some(&WorkerAction::Signal { signal: libc::SIGTERM }));
+    assert_eq!(life.done.last(), Some(&WorkerAction::Signal { signal: Signal::TERM }));
     let reason = ended_by(KillCause::Watchdog);
-    assert_eq!(life.exit(killed_by(libc::SIGTERM)), (reason, Phase::Failed));
+    assert_eq!(life.exit(killed_by(Signal::TERM)), (reason, Phase::Failed));
     for life in [notifying(), ready()] {
         let life = noticed(life, Notice::Trigger);
-        assert_eq!(life.exit(killed_by(libc::SIGTERM)), (reason, Phase::Failed));
+        assert_eq!(life.exit(killed_by(Signal::TERM)), (reason, Phase::Failed));
     }
 }
 
@@ -181,7 +182,7 @@ fn one_that_need_not_say_anything_has_reloaded_if_it_lives_for_its_min_uptime() 
     assert_eq!(life.worker.deadline(), Some(life.now + Duration::from_secs(1)));
     assert_eq!(life.overtaken().done, [WorkerAction::ReportReloaded]);
     let mut stopped = reloading(false);
-    stopped.stopped_by = Some(libc::SIGSTOP);
+    stopped.stopped_by = Some(Signal::STOP);
     assert!(matches!(&stopped.overtaken().done[..], [WorkerAction::ReportNotReloaded { .. }]));
 }
 
@@ -205,7 +206,7 @@ fn what_a_worker_told_of_what_went_wrong_is_shown_with_its_exit() {
 #[test]
 fn a_worker_that_notifies_is_asked_to_leave_by_its_stop_signal() {
     let life = ready().feed([shutdown()]);
-    assert_eq!(life.done, [WorkerAction::SignalMain { signal: libc::SIGTERM }]);
-    let asked = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status: killed_by(libc::SIGTERM) };
-    assert_eq!(life.exit(killed_by(libc::SIGTERM)), (asked, Phase::ShutDown));
+    assert_eq!(life.done, [WorkerAction::SignalMain { signal: Signal::TERM }]);
+    let asked = ExitReason::KilledByMaster { cause: KillCause::StopSignal, status: killed_by(Signal::TERM) };
+    assert_eq!(life.exit(killed_by(Signal::TERM)), (asked, Phase::ShutDown));
 }

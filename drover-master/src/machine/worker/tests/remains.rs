@@ -5,14 +5,15 @@ use super::life::{Life, killed_by, shutdown, spawned};
 use crate::config::{Command, StopTo};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause, Usage};
 use crate::machine::phase::Phase;
+use crate::signal::Signal;
 
-const TERM: i32 = libc::SIGTERM;
-const KILL: i32 = libc::SIGKILL;
+const TERM: Signal = Signal::TERM;
+const KILL: Signal = Signal::KILL;
 
 fn serving(protocol: Protocol, to: StopTo) -> Life {
     let mut spec = AppSpec::new("app", Command::new("app"));
     spec.protocol = protocol;
-    (spec.stop.signal, spec.stop.to) = (libc::SIGQUIT, to);
+    (spec.stop.signal, spec.stop.to) = (Signal::QUIT, to);
     let life = Life::of(&spec).feed([spawned()]);
     match protocol {
         Protocol::None => life.overtaken(),
@@ -29,7 +30,7 @@ fn found() -> WorkerInput {
     WorkerInput::RestFound { pids: [7, 8].into() }
 }
 
-fn tree(signal: i32) -> WorkerAction {
+fn tree(signal: Signal) -> WorkerAction {
     WorkerAction::Signal { signal }
 }
 
@@ -53,8 +54,8 @@ fn rungs(mut life: Life) -> Vec<WorkerAction> {
 fn the_main_process_is_told_first_and_alone_unless_the_group_is_to_be() {
     for protocol in [Protocol::None, Protocol::Notify] {
         let first = |to| serving(protocol, to).feed([shutdown()]).done;
-        assert_eq!(first(StopTo::Process), [WorkerAction::SignalMain { signal: libc::SIGQUIT }]);
-        assert_eq!(first(StopTo::Group), [tree(libc::SIGQUIT)]);
+        assert_eq!(first(StopTo::Process), [WorkerAction::SignalMain { signal: Signal::QUIT }]);
+        assert_eq!(first(StopTo::Group), [tree(Signal::QUIT)]);
     }
 }
 
@@ -70,7 +71,7 @@ fn what_is_left_after_an_end_that_was_asked_for_is_told_and_has_the_rest_of_the_
         let life = life.feed([died(0), found()]);
         assert_eq!(life.worker.deadline(), Some(until), "{protocol:?}");
         let life = serving(protocol, StopTo::Process).feed([shutdown(), died(0)]);
-        assert_eq!(life.done, [tree(libc::SIGQUIT)], "{protocol:?}");
+        assert_eq!(life.done, [tree(Signal::QUIT)], "{protocol:?}");
         assert_eq!(rungs(life), [tree(TERM), tree(KILL), WorkerAction::AbandonRest], "{protocol:?}");
     }
     let told = serving(Protocol::None, StopTo::Group).feed([shutdown(), died(0)]);

@@ -4,6 +4,7 @@ use super::super::*;
 use super::life::*;
 use crate::config::{StartPolicy, StopPolicy};
 use crate::machine::exit::{ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
+use crate::signal::Signal;
 
 #[test]
 fn a_probed_worker_is_ready_when_it_answers_and_failed_when_it_does_not_in_time() {
@@ -11,7 +12,7 @@ fn a_probed_worker_is_ready_when_it_answers_and_failed_when_it_does_not_in_time(
     assert_eq!((life.worker.phase(), &life.done[..]), (Phase::Starting, &[WorkerAction::StartProbe][..]));
     assert_eq!(life.feed([WorkerInput::ProbePassed]).worker.phase(), Phase::Started);
     let life = probed().overtaken();
-    let status = killed_by(libc::SIGTERM);
+    let status = killed_by(Signal::TERM);
     let reason = ExitReason::KilledByMaster { cause: KillCause::StartDeadline, status };
     assert_eq!(life.exit(status), (reason, Phase::Failed));
 }
@@ -21,7 +22,7 @@ fn why_a_probe_failed_is_evidence_of_a_start_that_took_too_long_and_of_no_other_
     let failed = |reason: &str| WorkerInput::ProbeFailed { reason: reason.into() };
     let asked = || probed().feed([failed("GET / answered 404"), failed("GET / answered 500")]);
     let term = WorkerInput::Exited {
-        status: killed_by(libc::SIGTERM),
+        status: killed_by(Signal::TERM),
         usage: Usage::default(),
         stderr_tail: Vec::new(),
     };
@@ -67,7 +68,7 @@ fn a_process_that_is_stopped_by_a_signal_is_not_ready_until_it_goes_on() {
     let plain = || Life::new(Protocol::None).feed([spawned()]);
     for mut life in [plain().overtaken_while_stopped(), {
         let mut life = probed();
-        life.stopped_by = Some(libc::SIGTTIN);
+        life.stopped_by = Signal::new(libc::SIGTTIN);
         life.feed([WorkerInput::ProbePassed])
     }] {
         let why = life.worker.unready().expect("a reason").to_string();

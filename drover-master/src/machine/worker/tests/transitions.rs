@@ -18,7 +18,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("Connected", WorkerInput::Connected),
         ("Disconnected", WorkerInput::Disconnected),
         ("ProbePassed", WorkerInput::ProbePassed),
-        ("FoundStopped", WorkerInput::Looked { stopped_by: Some(libc::SIGTTIN) }),
+        ("FoundStopped", WorkerInput::Looked { stopped_by: Signal::new(libc::SIGTTIN) }),
         ("ProbeFailed", WorkerInput::ProbeFailed { reason: "GET / answered 500".into() }),
         ("TryDue", WorkerInput::TryDue),
         ("LivenessFailed", answered(Question::Liveness, Some("GET / answered 500"))),

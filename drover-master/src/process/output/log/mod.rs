@@ -1,30 +1,27 @@
 //! The last of what workers printed, kept for those who ask later.
 //!
-//! Lines are kept in the pieces that they were read in: a chatty worker costs one allocation for many lines. Each app has a
-//! ring of its own, so that none pushes out another's. Readers pull, each with its own place, as in the event log.
+//! Lines are kept in the pieces that they were read in: a chatty worker costs one allocation for many lines. Each slot has a
+//! share of its own, so that none pushes out another's, and what a slot printed outlives it. Readers pull, each with its own place, as in
+//! the event log.
 
-use std::collections::{BTreeMap, VecDeque};
+mod ring;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use self::ring::Rings;
 use super::Stream;
-use super::lines::LinePart;
+use super::lines::LineBlock;
 use crate::feed::{Feed, FeedReader};
-use crate::machine::ids::{SlotIndex, WorkerId};
-
-/// How many bytes of an app's output are kept: some ten thousand lines, and less than a worker costs. What is older is in
-/// whatever the master's own output goes to.
-const KEPT: usize = 1024 * 1024;
-
-/// What a piece costs besides its text.
-const OVERHEAD: usize = size_of::<Piece>() + 64;
+use crate::ids::{Generation, SlotIndex, WorkerId};
 
 /// Who printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Printer {
     pub slot: SlotIndex,
+    pub generation: Generation,
     pub worker: WorkerId,
-    pub stream: Stream,
+    pub pid: u32,
 }
 
 /// Lines that were read at once.
@@ -32,6 +29,7 @@ pub(crate) struct Printer {
 pub(crate) struct Piece {
     pub app: Arc<str>,
     pub from: Printer,
+    pub stream: Stream,
     pub time: SystemTime,
     /// The place among the pieces of all apps.
     order: u64,
@@ -60,25 +58,6 @@ pub(crate) struct OutputLog {
     feed: Arc<Feed<Rings>>,
 }
 
-#[derive(Debug, Default)]
-struct Rings {
-    /// Of every app that there is.
-    rings: BTreeMap<Arc<str>, Ring>,
-    order: u64,
-    /// How many rings there ever were.
-    rings_made: u64,
-}
-
-#[derive(Debug)]
-struct Ring {
-    /// Tells it from that of an earlier app of the same name.
-    number: u64,
-    pieces: VecDeque<Arc<Piece>>,
-    size: usize,
-    /// How many lines there ever were.
-    lines: u64,
-}
-
 impl OutputLog {
     pub(crate) fn new() -> Self {
         Self { feed: Arc::default() }
@@ -87,40 +66,24 @@ impl OutputLog {
     /// Where the output of an app is kept from now on. One that has a place keeps it, whatever is made anew of it.
     pub(crate) fn of(&self, app: &str) -> AppLog {
         let app: Arc<str> = app.into();
-        let mut kept = self.feed.lock();
-        let new = kept.rings_made + 1;
-        let ring = kept.rings.entry(Arc::clone(&app)).or_insert_with(|| Ring::new(new));
-        let ring = ring.number;
-        kept.rings_made = new.max(kept.rings_made);
+        let ring = self.feed.lock().ring_of(&app);
         AppLog { feed: Arc::clone(&self.feed), app, ring }
     }
 
     /// The app is gone, and what it printed goes with it; what is left of it keeps nothing any more.
     pub(crate) fn forget(&self, app: &str) {
-        self.feed.lock().rings.remove(app);
+        self.feed.lock().forget(app);
+    }
+
+    /// The slots of an app of which something is kept, also of those that it has no more.
+    pub(crate) fn slots(&self, app: &str) -> Vec<SlotIndex> {
+        self.feed.lock().rings.get(app).map_or_else(Vec::new, |ring| ring.slots().collect())
     }
 
     /// A reader of these apps that begins with the oldest line that is kept.
     pub(crate) fn read(&self, apps: impl IntoIterator<Item = Arc<str>>) -> LogStream {
         let places = apps.into_iter().map(|app| (app, None)).collect();
         LogStream { reader: self.feed.reader(), places: LogPlaces(places) }
-    }
-}
-
-impl Ring {
-    fn new(number: u64) -> Self {
-        Self { number, pieces: VecDeque::new(), size: 0, lines: 0 }
-    }
-
-    fn push(&mut self, piece: Piece) {
-        self.lines += piece.count;
-        self.size += piece.text.len() + OVERHEAD;
-        self.pieces.push_back(Arc::new(piece));
-        while self.size > KEPT
-            && let Some(oldest) = self.pieces.pop_front()
-        {
-            self.size -= oldest.text.len() + OVERHEAD;
-        }
     }
 }
 
@@ -132,25 +95,38 @@ pub(crate) struct AppLog {
     ring: u64,
 }
 
+/// Where the output of one worker is kept.
+#[derive(Debug)]
+pub(crate) struct WorkerLog {
+    log: AppLog,
+    from: Printer,
+}
+
 impl AppLog {
-    /// Keeps lines that were read at once, as they are shown to people.
-    pub(super) fn keep(&self, from: Printer, lines: &[LinePart]) {
-        if lines.is_empty() {
-            return;
-        }
-        let text = lines.iter().map(LinePart::shown).collect::<Vec<_>>().join(&b'\n');
+    /// Where the output of one of its workers is kept.
+    pub(crate) const fn by(self, from: Printer) -> WorkerLog {
+        WorkerLog { log: self, from }
+    }
+
+    fn keep(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
+        let (count, text) = (lines.count(), lines.shown().into_owned());
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
-        let Some(ring) = kept.rings.get_mut(&self.app).filter(|ring| ring.number == self.ring) else {
+        let Some(ring) = kept.rings.get(&self.app).filter(|ring| ring.number == self.ring) else {
             return;
         };
-        let count = lines.len() as u64;
-        let (app, time) = (Arc::clone(&self.app), SystemTime::now());
-        ring.push(Piece { app, from, time, order, first: ring.lines, count, text });
-        kept.order = order;
+        let (app, time, first) = (Arc::clone(&self.app), SystemTime::now(), ring.lines);
+        kept.push(Piece { app, from, stream, time, order, first, count, text });
         drop(kept);
         self.feed.announce(order);
+    }
+}
+
+impl WorkerLog {
+    /// Keeps lines that were read at once, as they are shown to people.
+    pub(super) fn keep(&self, stream: Stream, lines: &LineBlock<'_>) {
+        self.log.keep(self.from, stream, lines);
     }
 }
 
@@ -172,6 +148,8 @@ struct LogPlace {
     ring: u64,
     /// The line's.
     next: u64,
+    /// Gaps count as missed from this line on: whoever comes late has missed nothing of what it could not have had.
+    missed_from: u64,
 }
 
 /// What a reader finds.
@@ -205,18 +183,19 @@ impl LogPlaces {
         let mut oldest: Option<(&mut Option<LogPlace>, &Arc<Piece>)> = None;
         for (app, place) in &mut self.0 {
             let Some(ring) = kept.rings.get(app) else { continue };
-            let first_kept = ring.pieces.front().map_or(ring.lines, |piece| piece.first);
             // Of another app by this name, everything that is kept is new.
-            let next = match *place {
-                Some(LogPlace { ring: number, next }) if number == ring.number => next,
-                _ => first_kept,
+            let LogPlace { next, missed_from, .. } = match *place {
+                Some(known) if known.ring == ring.number => known,
+                _ => LogPlace { ring: ring.number, next: 0, missed_from: ring.lines },
             };
-            *place = Some(LogPlace { ring: ring.number, next: next.max(first_kept) });
-            if next < first_kept {
-                return Some(LogNext::Missed(first_kept - next));
+            let found = ring.pieces.range(next..).next().map(|(_, piece)| piece);
+            let reached = found.map_or(ring.lines, |piece| piece.first).max(next);
+            *place = Some(LogPlace { ring: ring.number, next: reached, missed_from });
+            let missed = reached.saturating_sub(next.max(missed_from));
+            if missed > 0 {
+                return Some(LogNext::Missed(missed));
             }
-            let begun = ring.pieces.partition_point(|piece| piece.first < next);
-            if let Some(piece) = ring.pieces.get(begun)
+            if let Some(piece) = found
                 && oldest.as_ref().is_none_or(|(_, other)| piece.order < other.order)
             {
                 oldest = Some((place, piece));
@@ -232,10 +211,11 @@ impl LogPlaces {
 
 #[cfg(test)]
 mod tests {
+    use super::ring::{KEPT, KEPT_OF_SLOT};
     use super::*;
 
     fn printer(slot: u32) -> Printer {
-        Printer { slot: SlotIndex(slot), worker: WorkerId(1), stream: Stream::Stdout }
+        Printer { slot: SlotIndex(slot), generation: Generation(1), worker: WorkerId(1), pid: 7 }
     }
 
     fn keep(log: &OutputLog, app: &str, lines: &[&str]) {
@@ -243,8 +223,12 @@ mod tests {
     }
 
     fn keep_in(log: &AppLog, lines: &[&str]) {
-        let part = |line: &&str| LinePart { bytes: line.as_bytes().to_vec(), goes_on: false };
-        log.keep(printer(0), &lines.iter().map(part).collect::<Vec<_>>());
+        keep_of(log, 0, lines);
+    }
+
+    fn keep_of(log: &AppLog, slot: u32, lines: &[&str]) {
+        let bytes = lines.join("\n").into_bytes().into();
+        log.keep(printer(slot), Stream::Stdout, &LineBlock { bytes, goes_on: false });
     }
 
     fn read(stream: &mut LogStream) -> Vec<String> {
@@ -284,7 +268,7 @@ mod tests {
         for _ in 0..500 {
             keep(&log, "chatty", &[&long, &long]);
         }
-        assert!(log.feed.lock().rings["chatty"].size <= KEPT);
+        assert!(log.feed.lock().size() <= KEPT_OF_SLOT + 1000);
         let lines = read(&mut slow);
         let missed: usize = lines[0].trim_matches(['<', '>']).split(' ').next().unwrap().parse().unwrap();
         assert_eq!(missed + lines.len() - 1, 1000, "every line is read or counted");
@@ -295,6 +279,42 @@ mod tests {
             lines.len() - 1,
             "who comes late has missed nothing of what it could have had"
         );
+    }
+
+    #[test]
+    fn a_chatty_worker_pushes_out_its_own_lines_and_all_together_keep_a_bound() {
+        let log = OutputLog::new();
+        let web = log.of("web");
+        keep_of(&web, 900, &["of a slot that is gone"]);
+        let mut slow = log.read(["web".into()]);
+        assert_eq!(read(&mut slow).len(), 1);
+        let long = "x".repeat(10_000);
+        let mut written = 0;
+        for slot in 0..40 {
+            for _ in 0..150 {
+                keep_of(&web, slot, &[&long]);
+                written += 1;
+            }
+            keep_of(&log.of("db"), slot, &["a line of db"]);
+            assert!(log.feed.lock().size() <= KEPT);
+        }
+        let kept = read(&mut log.read(["web".into()]));
+        assert_eq!(kept[0], "of a slot that is gone");
+        assert!(kept.len() > KEPT / 10_000 * 9 / 10, "{}", kept.len());
+        assert_eq!(read(&mut log.read(["db".into()])).len(), 40);
+        assert_eq!(log.slots("web").len(), 41, "each slot has something left");
+        let missed = |line: &String| line.strip_prefix('<')?.split(' ').next()?.parse::<usize>().ok();
+        let lines = read(&mut slow);
+        let (gaps, lines): (Vec<_>, Vec<_>) = lines.iter().partition(|line| missed(line).is_some());
+        assert_eq!(
+            gaps.into_iter().filter_map(missed).sum::<usize>() + lines.len(),
+            written,
+            "every line is read or counted"
+        );
+        log.forget("web");
+        assert!(log.feed.lock().size() < 40 * 1000 && log.slots("web").is_empty());
+        log.forget("db");
+        assert_eq!(log.feed.lock().size(), 0);
     }
 
     #[test]

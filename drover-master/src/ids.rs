@@ -16,7 +16,7 @@ pub struct WorkerId(pub u64);
 
 /// An operation that somebody waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TicketId(pub u64);
+pub(crate) struct TicketId(pub u64);
 
 impl fmt::Display for SlotIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,129 @@
+//! What is kept of the output: by app, and in it by slot, so that a chatty worker pushes out its own lines and no other's.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::Piece;
+use crate::ids::SlotIndex;
+
+/// How many bytes of a slot's output are kept: some ten thousand lines, and less than a worker costs. What is older is in whatever
+/// the master's own output goes to.
+pub(super) const KEPT_OF_SLOT: usize = 1024 * 1024;
+
+/// How many bytes are kept of all slots of all apps: of sixteen that print as much as they can, or of a thousand with a screen or
+/// two of each. What goes is the oldest of the slot that has most.
+pub(super) const KEPT: usize = 16 * 1024 * 1024;
+
+/// What a piece costs besides its text: itself, and its places in two tables.
+const OVERHEAD: usize = size_of::<Piece>() + 96;
+
+/// Of every app that there is.
+#[derive(Debug, Default)]
+pub(super) struct Rings {
+    pub rings: BTreeMap<Arc<str>, Ring>,
+    /// The number of the newest piece.
+    pub order: u64,
+    /// How many rings there ever were.
+    rings_made: u64,
+    size: usize,
+    /// Every slot with its size, the largest last.
+    by_size: BTreeSet<(usize, Arc<str>, SlotIndex)>,
+}
+
+/// Of one app.
+#[derive(Debug)]
+pub(super) struct Ring {
+    /// Tells it from that of an earlier app of the same name.
+    pub number: u64,
+    /// By the numbers of their first lines.
+    pub pieces: BTreeMap<u64, Arc<Piece>>,
+    /// How many lines there ever were.
+    pub lines: u64,
+    slots: BTreeMap<SlotIndex, SlotShare>,
+}
+
+/// What is a slot's of it.
+#[derive(Debug, Default)]
+struct SlotShare {
+    /// Its pieces, oldest first.
+    pieces: VecDeque<u64>,
+    size: usize,
+}
+
+impl Rings {
+    /// The number of the ring of an app, which is made if there is none.
+    pub(super) fn ring_of(&mut self, app: &Arc<str>) -> u64 {
+        let Self { rings, rings_made, .. } = self;
+        let ring = rings.entry(Arc::clone(app)).or_insert_with(|| {
+            *rings_made += 1;
+            Ring { number: *rings_made, pieces: BTreeMap::new(), lines: 0, slots: BTreeMap::new() }
+        });
+        ring.number
+    }
+
+    /// Keeps a piece in the ring of its app, which there is, and forgets what is too much.
+    pub(super) fn push(&mut self, piece: Piece) {
+        let (app, slot) = (Arc::clone(&piece.app), piece.from.slot);
+        let Some(ring) = self.rings.get_mut(&app) else { return };
+        self.order = piece.order;
+        ring.lines += piece.count;
+        let cost = cost(&piece);
+        let share = ring.slots.entry(slot).or_default();
+        self.by_size.remove(&(share.size, Arc::clone(&app), slot));
+        share.size += cost;
+        share.pieces.push_back(piece.first);
+        self.size += cost;
+        self.by_size.insert((share.size, Arc::clone(&app), slot));
+        ring.pieces.insert(piece.first, Arc::new(piece));
+        while self.size_of(&app, slot) > KEPT_OF_SLOT {
+            self.forget_oldest(&app, slot);
+        }
+        while self.size > KEPT
+            && let Some((_, app, slot)) = self.by_size.last().cloned()
+        {
+            self.forget_oldest(&app, slot);
+        }
+    }
+
+    /// The app is gone.
+    pub(super) fn forget(&mut self, app: &str) {
+        let Some(ring) = self.rings.remove(app) else { return };
+        self.size -= ring.slots.values().map(|share| share.size).sum::<usize>();
+        self.by_size.retain(|(_, of, _)| &**of != app);
+    }
+
+    fn size_of(&self, app: &str, slot: SlotIndex) -> usize {
+        self.rings.get(app).and_then(|ring| ring.slots.get(&slot)).map_or(0, |share| share.size)
+    }
+
+    fn forget_oldest(&mut self, app: &Arc<str>, slot: SlotIndex) {
+        let Some(ring) = self.rings.get_mut(app) else { return };
+        let Some(share) = ring.slots.get_mut(&slot) else { return };
+        self.by_size.remove(&(share.size, Arc::clone(app), slot));
+        let oldest = share.pieces.pop_front().and_then(|first| ring.pieces.remove(&first));
+        let cost = oldest.map_or(0, |piece| cost(&piece));
+        share.size -= cost;
+        self.size -= cost;
+        if share.pieces.is_empty() {
+            ring.slots.remove(&slot);
+        } else {
+            self.by_size.insert((share.size, Arc::clone(app), slot));
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+}
+
+impl Ring {
+    /// The slots of which something is kept.
+    pub(super) fn slots(&self) -> impl Iterator<Item = SlotIndex> {
+        self.slots.keys().copied()
+    }
+}
+
+fn cost(piece: &Piece) -> usize {
+    piece.text.len() + OVERHEAD
+}
