@@ -31,6 +31,7 @@ mod reach;
 mod refusal;
 mod reload;
 mod reopen_logs;
+mod reset;
 mod results;
 mod rollback;
 mod run;
@@ -79,6 +80,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Diff(args) => diff::run(&global, &args).await,
         Verb::Apply(args) => apply::run(&global, &args).await,
+        Verb::Reset(args) => reset::run(&global, &args).await,
         Verb::Rollback(args) => rollback::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Send(args) => send::run(&global, &args).await,

@@ -31,6 +31,7 @@ mod output;
 mod patience;
 mod relations;
 mod reload;
+mod reset;
 mod restart;
 mod rollback;
 mod run;
