@@ -16,6 +16,7 @@ mod health;
 pub mod keys;
 pub(crate) mod limits;
 mod listen;
+mod logs;
 mod name;
 mod notify;
 mod output;
@@ -29,6 +30,7 @@ mod stdin;
 #[cfg(feature = "file")]
 pub(crate) mod text;
 mod update;
+mod watch;
 
 pub use account::AccountError;
 pub(crate) use account::{Account, Login};
@@ -45,6 +47,7 @@ pub use fixed::{FixedSettings, HttpSettings};
 pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
+pub use logs::{LogFiles, LogFormat, LogOwner};
 pub use name::name_fault;
 pub use notify::{NotifyAccess, ReloadSignal};
 pub use output::{Colours, Line, Output, OutputSink, Stream};
@@ -60,3 +63,4 @@ pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
 pub use size::{SizeError, format_size, parse_size};
 pub use stdin::Stdin;
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};
+pub use watch::{WatchAction, WatchPolicy};

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits,
+    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits, LogFiles,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
-    UpdatePolicy, changes,
+    UpdatePolicy, WatchPolicy, changes,
 };
 use crate::{Protocol, ReloadSignal};
 
@@ -45,6 +45,11 @@ const OTHER: &[(&str, Alter, &str)] = &[
             app.suspend = Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
         },
         "- → SIGUSR1, SIGUSR2",
+    ),
+    (
+        "watch",
+        |app| app.watch = Some(WatchPolicy { ignore: vec!["*.md".into()], ..WatchPolicy::default() }),
+        "- → its directory but *.md, then restart after 300ms",
     ),
     ("env_clear", |app| app.command.env_clear = true, "false → true"),
     ("cwd", |app| app.command.cwd = Some("/srv".into()), "- → /srv"),
@@ -106,6 +111,14 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("update.on_failure", |app| app.update.on_failure = OnUpdateFailure::Pause, "rollback → pause"),
     ("update.timeout", |app| app.update.timeout = seconds(60), "10m → 1m"),
     ("update.max_generations", |app| app.update.max_generations = 2, "4 → 2"),
+    (
+        "logs",
+        |app| {
+            app.logs =
+                Some(LogFiles { max_age: Some(seconds(3600)), compress: true, ..LogFiles::in_dir("/l") })
+        },
+        "- → in /l, one per app, text, up to 64MiB, or 1h, 5 old ones, compressed",
+    ),
     ("recycle", |app| app.recycle.age = Some(seconds(86_400)), "- → age 1d, jitter 0.1"),
 ];
 
@@ -221,8 +234,10 @@ fn every_field_has_its_key() {
         update,
         recycle,
         suspend: _,
+        watch,
         // Of the program that started the master.
         output: _,
+        logs: _,
         kind: _,
         depends_on: _,
         essential: _,
@@ -270,6 +285,12 @@ fn every_field_has_its_key() {
         timeout: _,
         max_generations: _,
     } = update;
+    let _: Option<WatchPolicy> = watch.map(|WatchPolicy { paths, ignore, debounce, action }| WatchPolicy {
+        paths,
+        ignore,
+        debounce,
+        action,
+    });
     let RecyclePolicy { age: _, rss: _, requests: _, jitter: _ } = recycle;
 }
 

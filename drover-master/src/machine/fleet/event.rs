@@ -239,6 +239,20 @@ pub enum EventKind {
         /// Which one, and how.
         renewal: Box<SocketRenewal>,
     },
+    /// Files of the app have changed, and it is restarted or reloaded.
+    WatchFired {
+        /// The first one, as seen from the app's directory.
+        file: Arc<str>,
+        /// Whether others have changed, too.
+        has_more: bool,
+        /// What follows: `restart` or `reload`.
+        action: &'static str,
+    },
+    /// Files of the app are not watched, though they should be. It runs on.
+    WatchFailed {
+        /// Why, and what to do.
+        trouble: Arc<str>,
+    },
     /// Apps are reloaded whose file differs from what runs, or is invalid.
     FileDiffers {
         /// What is different, and what to do.
@@ -248,6 +262,11 @@ pub enum EventKind {
     Signalled {
         /// The signal's number.
         signal: Signal,
+        /// Who asked.
+        by: Arc<str>,
+    },
+    /// What failed before was forgotten by request.
+    Reset {
         /// Who asked.
         by: Arc<str>,
     },
@@ -317,8 +336,11 @@ impl EventKind {
             Self::Message { .. } => "message",
             Self::SocketRenewed { renewal } if renewal.fault.is_some() => "socket_lost",
             Self::SocketRenewed { .. } => "socket_renewed",
+            Self::WatchFired { .. } => "watch_fired",
+            Self::WatchFailed { .. } => "watch_failed",
             Self::FileDiffers { .. } => "file_differs",
             Self::Signalled { .. } => "signalled",
+            Self::Reset { .. } => "reset",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
             Self::RestartScheduled { .. } => "restart_scheduled",
@@ -372,8 +394,14 @@ impl EventKind {
                 format!("{topic}: {text} ({missed} before it are not shown)")
             }
             Self::SocketRenewed { renewal } => renewal.to_string(),
+            Self::WatchFired { file, has_more, action } => {
+                let others = if *has_more { " and others" } else { "" };
+                format!("{}{others} changed: {action}", Readable(file))
+            }
+            Self::WatchFailed { trouble } => Readable(trouble).to_string(),
             Self::FileDiffers { told } => told.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal),
+            Self::Reset { by } => format!("asked by {by}"),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),
             Self::RestartScheduled { after, attempt } => format!("try {attempt} in {after:.1?}"),

@@ -14,7 +14,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
-use super::files;
+use super::tended::Tending;
+use super::{files, logfile};
 
 /// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
@@ -85,6 +86,7 @@ pub fn say_aside(text: &[u8]) {
 ///
 /// A dropped future changes nothing.
 pub async fn flush_output(within: Duration) {
+    logfile::flush_log_files(within).await;
     let Some(Some(queue)) = QUEUE.get() else { return };
     let (tell, written) = oneshot::channel();
     let flushed = async {
@@ -96,8 +98,9 @@ pub async fn flush_output(within: Duration) {
     let _ = tokio::time::timeout(within, flushed).await;
 }
 
-/// Has the files that stdout and stderr are opened again, by the thread that writes to them.
+/// Has the files that stdout and stderr are, and those of apps, opened again, each by the thread that writes to it.
 pub(crate) fn reopen_files() {
+    APPS_HAVE_FILES.store(logfile::reopen_log_files() > 0, Ordering::Relaxed);
     let Some(queue) = queue() else { return };
     REOPEN.store(true, Ordering::Relaxed);
     // A full queue is no matter, as above.
@@ -105,6 +108,8 @@ pub(crate) fn reopen_files() {
 }
 
 static REOPEN: AtomicBool = AtomicBool::new(false);
+
+static APPS_HAVE_FILES: AtomicBool = AtomicBool::new(false);
 
 static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
 
@@ -118,16 +123,18 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
     let (queue, mut jobs) = mpsc::channel(WAITING);
     let run = move || {
         let (mut stdout, mut stderr) = (Losses::default(), Losses::default());
+        let mut tending = Tending::default();
         let mut next = None;
         while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
-            if REOPEN.swap(false, Ordering::Relaxed) {
+            if REOPEN.swap(false, Ordering::Relaxed) || tending.rotates() {
                 reopen(&mut stdout, &mut stderr);
             }
-            put_aside(&mut stderr);
+            put_aside(&mut tending, &mut stderr);
             match job {
                 Job::Write(stream, mut bytes) => {
                     let is_long = bytes.len() > PIECE;
                     next = gather(&mut jobs, stream, &mut bytes);
+                    let bytes = tending.stamped(stream, &bytes);
                     match stream {
                         Stream::Stdout => {
                             let written = write(&mut io::stdout().lock(), &bytes);
@@ -144,7 +151,7 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
                     stdout.tell(Stream::Stdout);
                     stderr.tell(Stream::Stderr);
                     // What was just told.
-                    put_aside(&mut stderr);
+                    put_aside(&mut tending, &mut stderr);
                     let _ = teller.send(());
                 }
             }
@@ -169,8 +176,8 @@ fn gather(jobs: &mut mpsc::Receiver<Job>, stream: Stream, bytes: &mut Vec<u8>) -
 
 fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
     let reopened = files::reopen();
-    if reopened.is_empty() {
-        tracing::warn!(target: "drover::output", "SIGUSR1 opens log files again; neither stdout nor stderr is one");
+    if reopened.is_empty() && !APPS_HAVE_FILES.load(Ordering::Relaxed) {
+        tracing::warn!(target: "drover::output", "SIGUSR1 opens log files again; neither stdout nor stderr is one, and no app has any");
     }
     for stream in reopened {
         match stream {
@@ -185,10 +192,10 @@ fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
     }
 }
 
-fn put_aside(losses: &mut Losses) {
+fn put_aside(tending: &mut Tending, losses: &mut Losses) {
     let said = ASIDE.take();
     if !said.is_empty() {
-        put(&said, losses);
+        put(&tending.stamped(Stream::Stderr, &said), losses);
     }
 }
 
