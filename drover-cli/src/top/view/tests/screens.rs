@@ -87,3 +87,11 @@ fn screens_of_every_size_can_be_drawn() {
         }
     }
 }
+
+#[test]
+fn the_screen_on_the_guides_page_is_one_of_these() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../docs/guides/top.md")).unwrap();
+    let screen = fs::read_to_string(root.join("src/top/view/screens/logs-80x24.txt")).unwrap();
+    assert!(page.contains(&format!("```text\n{}\n```", screen.trim_end())), "the page shows another screen");
+}
