@@ -43,7 +43,7 @@ const WORDS: &[(&[&str], &str)] = &[
         &["save", "dump", "resurrect", "set", "get", "edit"],
         "what runs is written in drover.toml: edit it, then `drover apply`",
     ),
-    (&["reset-failed", "clear"], "`drover start NAME` tries what has failed again"),
+    (&["reset-failed", "clear"], "`drover reset NAME` forgets what failed before, and tries it again"),
     (
         &["flush"],
         "there is nothing to flush: the last lines of each app are kept, and `drover logs -n 100` shows the newest",

@@ -16,7 +16,7 @@ pub use logs::{LogsArgs, StreamArg};
 pub use moment::{Moment, Since};
 pub use offline::{CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ValidateArgs};
 pub use online::{
-    Consent, DescribeArgs, Goal, OperateArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
+    Consent, DescribeArgs, Goal, OperateArgs, ResetArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
     SignalArgs, StopArgs, TopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
@@ -173,6 +173,8 @@ pub enum Verb {
     Apply(ApplyArgs),
     /// Bring apps back to what they were before the last apply
     Rollback(RollbackArgs),
+    /// Forget what failed before, and try again what was given up
+    Reset(ResetArgs),
     /// Send a signal to workers
     Signal(SignalArgs),
     /// Send a message to workers that speak the protocol, and show their replies
@@ -181,6 +183,8 @@ pub enum Verb {
     Describe(DescribeArgs),
     /// Show what workers printed
     Logs(LogsArgs),
+    /// Have the master open its log files again, after a rotation has moved them
+    ReopenLogs,
     /// Wait until apps and workers are ready, stopped, suspended, or have ended
     Wait(WaitArgs),
     /// Check drover.toml, show every mistake, and start nothing
@@ -210,6 +214,7 @@ impl Verb {
             Self::Diff(_) | Self::Apply(_) => Intent::Applies,
             Self::Down(_)
             | Self::Rollback(_)
+            | Self::Reset(_)
             | Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
@@ -219,6 +224,7 @@ impl Verb {
             | Self::Scale(_)
             | Self::Signal(_)
             | Self::Send(_)
+            | Self::ReopenLogs
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
         }

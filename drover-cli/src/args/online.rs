@@ -113,6 +113,14 @@ pub struct Consent {
     pub yes: bool,
 }
 
+/// Arguments of `reset`.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    /// APP, APP/SLOT or APP@ID; `*`, `?` and `[abc]` match any
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<Name>,
+}
+
 /// Arguments of `signal`.
 #[derive(Debug, Args)]
 pub struct SignalArgs {

@@ -14,7 +14,7 @@ use crate::exit_status::ExitStatus;
 use crate::output::message;
 
 /// The verbs whose words are names of apps and workers.
-const VERBS_OF_NAMES: &str = "status ps ls top events start stop restart suspend resume reload scale signal send describe logs wait healthcheck rollback";
+const VERBS_OF_NAMES: &str = "status ps ls top events start stop restart suspend resume reload scale signal send describe logs wait healthcheck rollback reset";
 
 pub(super) fn run(args: &CompletionArgs) -> ExitStatus {
     let mut script = Vec::new();

@@ -31,6 +31,7 @@ fn question(deed: Deed, names: &[Name], extent: &str) -> String {
         Deed::Resume => "resume",
         Deed::Scale => "scale",
         Deed::Signal => "signal",
+        Deed::Reset => "reset",
     };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     format!("{verb} {}, {extent}? [y/N] ", names.join(" "))

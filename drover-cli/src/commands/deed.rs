@@ -11,6 +11,8 @@ pub(super) enum Deed {
     Suspend,
     Resume,
     Scale,
+    /// What failed before does not count any more.
+    Reset,
     /// With the signal's number in the request.
     Signal,
 }

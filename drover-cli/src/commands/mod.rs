@@ -30,6 +30,8 @@ mod patience;
 mod reach;
 mod refusal;
 mod reload;
+mod reopen_logs;
+mod reset;
 mod results;
 mod rollback;
 mod run;
@@ -78,11 +80,13 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Scale(args) => scale::run(&global, &args).await,
         Verb::Diff(args) => diff::run(&global, &args).await,
         Verb::Apply(args) => apply::run(&global, &args).await,
+        Verb::Reset(args) => reset::run(&global, &args).await,
         Verb::Rollback(args) => rollback::run(&global, &args).await,
         Verb::Signal(args) => operate::signal(&global, &args).await,
         Verb::Send(args) => send::run(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,
+        Verb::ReopenLogs => reopen_logs::run(&global).await,
         Verb::Wait(args) => wait::run(&global, &args).await,
         Verb::Validate(args) => validate::run(&global, &args),
         Verb::Config(args) => config::run(&global, &args),

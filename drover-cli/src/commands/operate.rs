@@ -54,7 +54,7 @@ async fn operate(global: &Global, args: &OperateArgs, deed: Deed, now: bool) -> 
         Deed::Renew => Operation::Renew,
         Deed::Suspend => Operation::Suspend,
         Deed::Resume => Operation::Resume,
-        Deed::Restart | Deed::Scale | Deed::Signal => Operation::Restart,
+        Deed::Restart | Deed::Scale | Deed::Reset | Deed::Signal => Operation::Restart,
     };
     if matches!(deed, Deed::Start | Deed::Restart | Deed::Renew) {
         let concerns = |app: &str| args.names.iter().any(|name| name.matches_app(app));

@@ -39,6 +39,7 @@ fn line(result: &OperationResult, deed: Deed, only_begun: bool, old: Option<u32>
         (Deed::Stop, false) => "stopped",
         (Deed::Restart | Deed::Renew, false) => "restarted",
         (Deed::Signal, _) => "signalled",
+        (Deed::Reset, _) => return format!("{name} reset"),
     };
     match (deed, old, new) {
         (Deed::Restart | Deed::Renew, Some(old), Some(new)) => format!("{name} {done}, pid {old} → {new}"),

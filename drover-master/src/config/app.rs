@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, NotifyAccess, Output, RecyclePolicy,
-    ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, LogFiles, NotifyAccess, Output,
+    RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
@@ -55,6 +55,8 @@ pub struct AppSpec {
     pub suspend: Option<SuspendSignals>,
     /// Where what they print goes.
     pub output: Output,
+    /// The files that it is written to besides; none with [`Output::Inherit`]. Default: none.
+    pub logs: Option<LogFiles>,
     /// What it is for. Default: a service.
     pub kind: Kind,
     /// What has to be there before it starts, and ends only after it. Default: nothing. It has a meaning under a
@@ -100,6 +102,7 @@ impl AppSpec {
             recycle: RecyclePolicy::default(),
             suspend: None,
             output: Output::Forward,
+            logs: None,
             kind: Kind::Service,
             depends_on: Vec::new(),
             essential: false,

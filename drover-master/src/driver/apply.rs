@@ -75,6 +75,11 @@ impl Driver {
                 admitted = reply.gate;
                 self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
             }
+            Input::Requested(DriverRequest::Reset { target, by, reply }) => {
+                let ticket = self.wait(Waiter::Operation(reply.verdict));
+                admitted = reply.gate;
+                self.fleet.handle(now, FleetInput::ResetRequested { ticket, target, by });
+            }
             Input::Requested(DriverRequest::History { slot, answer }) => {
                 // Who asked may be gone.
                 let _ = answer.send(self.fleet.history(slot));

@@ -18,7 +18,7 @@ use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
-    Ended, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail,
+    Ended, FileLog, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail,
     aftermath, spawn, until_empty, until_ended,
 };
 
@@ -269,6 +269,11 @@ impl Driver {
             app: Arc::clone(&self.app),
             slot,
             output: spec.output.clone(),
+            files: spec
+                .logs
+                .as_ref()
+                .and_then(|logs| FileLog::of(&self.app, logs))
+                .map(|files| (files, printer)),
             log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
         };

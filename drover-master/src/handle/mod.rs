@@ -98,6 +98,12 @@ pub(crate) enum DriverRequest {
         by: Arc<str>,
         reply: Reply<OperateError>,
     },
+    /// What failed before is to be forgotten.
+    Reset {
+        target: Target,
+        by: Arc<str>,
+        reply: Reply<OperateError>,
+    },
     /// Somebody wants to see how the last workers of a slot ended.
     History {
         slot: SlotIndex,

@@ -101,6 +101,21 @@ impl Master {
         self.send_signal(target, signal, "signal()")
     }
 
+    /// Forgets what failed before: how often workers were restarted, the pause before the next try, and that a slot was given up,
+    /// which is tried again. Resolved means that it is forgotten, not that anything is ready.
+    ///
+    /// # Errors
+    ///
+    /// [`OperateError::Denied`] if the app does not run, or is being reloaded.
+    pub fn reset(&self, target: Target) -> Ticket<OperateError> {
+        self.reset_for(target, "reset()")
+    }
+
+    pub(crate) fn reset_for(&self, target: Target, by: impl Into<Arc<str>>) -> Ticket<OperateError> {
+        let by = by.into();
+        self.request(|reply| DriverRequest::Reset { target, by, reply })
+    }
+
     pub(crate) fn operate(
         &self,
         request: gate::SlotRequest,

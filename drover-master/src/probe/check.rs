@@ -69,6 +69,7 @@ impl Surroundings {
             slot: self.slot,
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             log: None,
+            files: None,
             tail: Arc::default(),
         };
         // Dropped with this future.

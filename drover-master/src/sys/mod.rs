@@ -9,6 +9,8 @@ mod inherited;
 mod lease;
 mod orphans;
 mod pidfd;
+#[cfg(feature = "compress")]
+pub(crate) mod priority;
 mod readiness;
 mod reuseport;
 mod signals;

@@ -761,7 +761,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44, 45")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -794,6 +794,8 @@ pub mod control_request {
         Send(super::SendRequest),
         #[prost(message, tag = "44")]
         Rollback(super::RollbackRequest),
+        #[prost(message, tag = "45")]
+        Reset(super::ResetRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -1153,6 +1155,14 @@ pub struct SignalRequest {
     pub signal: ::prost::alloc::string::String,
     /// What is meant, as in OperateRequest; an app means all its workers.
     #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Forget what failed before: how often workers were restarted, the pause before the next try, and that a slot was given up, which is
+/// tried again. Answered as OperateRequest is, without waiting for what becomes of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResetRequest {
+    /// What is meant, as in OperateRequest.
+    #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Everything about apps and workers. Answered by one DescribeReply or more.

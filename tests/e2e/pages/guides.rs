@@ -120,6 +120,11 @@ fn a_deploy_migrates_reloads_and_waits() {
 }
 
 #[test]
+fn logs_are_shown_and_written_to_files_as_the_guide_says() {
+    assert_eq!(follow(&Place::new(9), "logs.md"), 9);
+}
+
+#[test]
 fn a_master_is_watched_as_the_guide_says() {
     assert_eq!(follow(&Place::new(8), "monitoring.md"), 6);
 }

@@ -54,6 +54,9 @@ pub(super) fn read<'t>(
     checked.all();
     if let Some(directory) = directory {
         spec.command.cwd = spec.command.cwd.map(|cwd| directory.join(cwd));
+        if let Some(logs) = &mut spec.logs {
+            logs.dir = directory.join(&logs.dir);
+        }
         let from_files = env_file::read(&env_files, directory, table.mistakes()).into_iter();
         let from_files = from_files.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         spec.command.env.splice(0..0, from_files);

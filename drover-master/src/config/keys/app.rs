@@ -7,7 +7,7 @@ use super::form::Form;
 use super::key::{Key, keys};
 use super::kind::Maybe;
 use super::number::{Time, WorkerCount};
-use super::parts::{HEARTBEAT, LIMITS, RELOAD, SUSPEND};
+use super::parts::{HEARTBEAT, LIMITS, LOGS, RELOAD, SUSPEND};
 use super::shown;
 use super::table::OrFalse;
 use super::text::{AccountName, CommandLine, DirectoryPath, Flag, Mask, StandardInput, Variables};
@@ -117,6 +117,8 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "env_file" Reload (&ENV_FILE)
         "Files with KEY=VALUE lines, as systemd's EnvironmentFile, relative to this file's directory; a later one overrides an earlier one, and `env` overrides all."
         .secret();
+    "logs" Reload (logs: Maybe(LOGS))
+        "Files for what the workers print, besides the master's own output. A disk that is too slow costs lines, which are counted in the file, and never holds up a worker for long. Default: none.";
     "limits" Reload (command.limits: LIMITS)
         "Resource limits of the workers. A limit that is not named is inherited from the master."
         .where_(|app| app.command.limits != Limits::default());

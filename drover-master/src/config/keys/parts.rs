@@ -7,12 +7,12 @@ use super::limit::ResourceLimit;
 use super::number::{Number, One, Size, Time};
 use super::shown;
 use super::table::SubTable;
-use super::text::{Flag, SignalName};
+use super::text::{DirectoryPath, Flag, SignalName};
 use super::whole::Whole;
-use super::words::THENS;
+use super::words::{LOG_FORMATS, LOG_OWNERS, THENS};
 use crate::config::{
-    Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, Probe, ProbeKind, RecyclePolicy, ReloadSignal,
-    Resource, SuspendSignals,
+    Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, LogFiles, Probe, ProbeKind, RecyclePolicy,
+    ReloadSignal, Resource, SuspendSignals,
 };
 use crate::signal::Signal;
 
@@ -69,6 +69,30 @@ pub(super) const RECYCLE: SubTable<RecyclePolicy> = SubTable::new(
     shown::recycling,
 )
 .with_header();
+
+pub(super) const LOGS: SubTable<LogFiles> = SubTable::new(
+    keys! { LogFiles;
+        "dir" (dir: DirectoryPath)
+            "The directory, relative to this file's; it is created if it is missing. It holds `APP.log`, or `APP/SLOT.log`.";
+        "per" (per: LOG_OWNERS)
+            "What has a file of its own: the `app`, whose lines begin with `app/slot | `, or each `worker`'s slot. Default: `app`.";
+        "format" (format: LOG_FORMATS)
+            "`text`: lines as they were printed. `json`: one object a line, as `drover logs --json` prints it. Default: `text`.";
+        "timestamps" (timestamps: Flag)
+            "Whether lines of text begin with the time at which the master read them, in UTC. Default: `false`.";
+        "max_size" (max_size: Size)
+            "How large a file may get before it becomes an old one. Default: 64 MiB.";
+        "max_age" (max_age: Maybe(Time::SOME))
+            "How old a file may get before the next line makes it an old one. Default: no limit.";
+        "keep" (keep: Whole(0, 1000))
+            "How many old files to keep, as `APP.log.1` and so on, the newest first. Default: 5.";
+        "compress" (compress: Flag)
+            "Whether to compress old files by gzip, on a thread of low priority. Default: `false`.";
+    },
+    || LogFiles::in_dir(""),
+    shown::log_files,
+)
+.requiring(&[("dir", "name it, for example `logs = { dir = \"logs\" }`")]);
 
 pub(super) const BACKOFF: SubTable<Backoff> = SubTable::new(
     keys! { Backoff;

@@ -1,12 +1,12 @@
 //! Values for people, as they stand in `drover.toml` where they can.
 
-use super::words::{CONDITIONS, THENS};
+use super::words::{CONDITIONS, LOG_FORMATS, LOG_OWNERS, THENS};
 use crate::config::duration::shown_duration as duration;
 pub(super) use crate::config::limits::shown as amount;
 use crate::config::size::format_size;
 use crate::config::{
-    Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, RecyclePolicy, ReloadSignal, Resource,
-    SuspendSignals,
+    Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, LogFiles, RecyclePolicy, ReloadSignal,
+    Resource, SuspendSignals,
 };
 
 pub(super) fn recycling(policy: &RecyclePolicy) -> Option<String> {
@@ -16,6 +16,18 @@ pub(super) fn recycling(policy: &RecyclePolicy) -> Option<String> {
     parts.extend(requests.map(|count| format!("{count} requests")));
     parts.push(format!("jitter {jitter}"));
     policy.is_set().then(|| parts.join(", "))
+}
+
+pub(super) fn log_files(files: &LogFiles) -> Option<String> {
+    let LogFiles { dir, per, format, timestamps, max_size, max_age, keep, compress } = files;
+    let mut parts = vec![format!("in {}", dir.display())];
+    parts.extend(LOG_OWNERS.of(per).map(|owner| format!("one per {owner}")));
+    parts.extend(LOG_FORMATS.of(format).map(str::to_owned));
+    parts.extend(timestamps.then(|| "timestamps".to_owned()));
+    parts.push(format!("up to {}", format_size(*max_size)));
+    parts.extend(max_age.map(|age| format!("or {}", duration(age))));
+    parts.push(format!("{keep} old ones{}", if *compress { ", compressed" } else { "" }));
+    Some(parts.join(", "))
 }
 
 pub(super) fn limits(limits: &Limits) -> Option<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits,
+    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits, LogFiles,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
     UpdatePolicy, changes,
@@ -106,6 +106,14 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("update.on_failure", |app| app.update.on_failure = OnUpdateFailure::Pause, "rollback → pause"),
     ("update.timeout", |app| app.update.timeout = seconds(60), "10m → 1m"),
     ("update.max_generations", |app| app.update.max_generations = 2, "4 → 2"),
+    (
+        "logs",
+        |app| {
+            app.logs =
+                Some(LogFiles { max_age: Some(seconds(3600)), compress: true, ..LogFiles::in_dir("/l") })
+        },
+        "- → in /l, one per app, text, up to 64MiB, or 1h, 5 old ones, compressed",
+    ),
     ("recycle", |app| app.recycle.age = Some(seconds(86_400)), "- → age 1d, jitter 0.1"),
 ];
 
@@ -223,6 +231,7 @@ fn every_field_has_its_key() {
         suspend: _,
         // Of the program that started the master.
         output: _,
+        logs: _,
         kind: _,
         depends_on: _,
         essential: _,

@@ -1,8 +1,8 @@
 //! The words of keys, each with its meaning.
 
 use crate::config::{
-    Condition, Kind, LimitReached, ListenMode, NotifyAccess, OnStartFailure, OnUpdateFailure, Protocol,
-    RestartWhen, StopTo, UpdateOrder,
+    Condition, Kind, LimitReached, ListenMode, LogFormat, LogOwner, NotifyAccess, OnStartFailure,
+    OnUpdateFailure, Protocol, RestartWhen, StopTo, UpdateOrder,
 };
 
 /// One of a few words, each with its meaning.
@@ -37,6 +37,9 @@ pub(super) const THENS: Words<LimitReached> = Words(&[
     ("stop-app", LimitReached::StopApp),
     ("stop-all", LimitReached::StopAll),
 ]);
+pub(super) const LOG_OWNERS: Words<LogOwner> = Words(&[("app", LogOwner::App), ("worker", LogOwner::Worker)]);
+pub(super) const LOG_FORMATS: Words<LogFormat> =
+    Words(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
 pub(super) const ORDERS: Words<UpdateOrder> =
     Words(&[("start-first", UpdateOrder::StartFirst), ("stop-first", UpdateOrder::StopFirst)]);
 pub(super) const ON_UPDATE_FAILURE: Words<OnUpdateFailure> =

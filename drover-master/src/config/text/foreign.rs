@@ -157,9 +157,9 @@ pub(crate) const APP: Foreign = &[
             "redirectstderr",
             "mergelogs",
         ],
-        Advice("leave it out: the master hands on what workers print, and `drover logs` shows it"),
+        Key("logs", "logs = { dir = \"logs\" }"),
     ),
-    (&["watch", "ignorewatch", "logs", "cronrestart"], Advice("it is not supported yet")),
+    (&["watch", "ignorewatch", "cronrestart"], Advice("it is not supported yet")),
     (
         &["image", "build", "containername", "volumes", "networks"],
         Advice("Drover runs programs, not containers: name the program in `command`"),

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use drover_proto::latest::{
     ApplyRequest, ControlResponse, DescribeReply, DescribeRequest, DiffRequest, DownRequest, ErrorCode,
-    EventsRequest, LogsRequest, OperateRequest, OperationResult, Plan, ReloadRequest, RollbackRequest,
-    ScaleRequest, SendRequest, SendResult, SignalRequest, StatusReply, StepResult, control_request,
-    control_response,
+    EventsRequest, LogsRequest, OperateRequest, OperationResult, Plan, ReloadRequest, ResetRequest,
+    RollbackRequest, ScaleRequest, SendRequest, SendResult, SignalRequest, StatusReply, StepResult,
+    control_request, control_response,
 };
 
 pub use self::answers::{Answers, Follow, LogFollow};
@@ -288,6 +288,19 @@ impl ControlClient {
         let mut steps = steps.await?;
         let plan = steps.plan().await?;
         Ok((plan, steps))
+    }
+
+    /// Forgets what failed before of these apps and workers: restarts, pauses between tries, and that a slot was given up.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Refused`] with `NotFound` if a name fits nothing; or that the connection failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has asked for it, or has not.
+    pub async fn reset(&mut self, names: Vec<String>) -> Result<Answers<'_, OperationResult>, ClientError> {
+        self.ask(control_request::Body::Reset(ResetRequest { names }), operated).await
     }
 
     /// What a way back to the descriptions before the last apply would change.

@@ -55,10 +55,7 @@ impl Session {
         for next in kept {
             let skips = skipped.min(answers(&next));
             skipped -= skips;
-            // A piece has some 4 KiB.
-            for body in lines(&next).into_iter().skip(usize::try_from(skips).unwrap_or(usize::MAX)) {
-                self.send(seq, true, body).await?;
-            }
+            self.tell(seq, &next, skips).await?;
         }
         if request.follow {
             self.follow(seq, stream, &wish).await?;
@@ -87,11 +84,27 @@ impl Session {
                 },
             };
             if wish.may_mean(&next) {
-                for body in lines(&next) {
-                    self.send(seq, true, body).await?;
+                self.tell(seq, &next, 0).await?;
+            }
+        }
+    }
+
+    /// Sends it line by line, but for some of the first.
+    async fn tell(&mut self, seq: u64, next: &LogNext, skipped: u64) -> Result<(), Gone> {
+        match next {
+            LogNext::Missed(count) if skipped == 0 => {
+                let missed = LogsMissed { count: *count };
+                self.send(seq, true, control_response::Body::LogsMissed(missed)).await?;
+            }
+            LogNext::Missed(_) => {}
+            LogNext::Piece(piece) => {
+                for text in piece.lines().skip(usize::try_from(skipped).unwrap_or(usize::MAX)) {
+                    let line = output::log_line(piece, text);
+                    self.send(seq, true, control_response::Body::Log(line)).await?;
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -145,15 +158,5 @@ fn answers(next: &LogNext) -> u64 {
     match next {
         LogNext::Missed(_) => 1,
         LogNext::Piece(piece) => piece.count(),
-    }
-}
-
-/// It line by line.
-fn lines(next: &LogNext) -> Vec<control_response::Body> {
-    match next {
-        LogNext::Missed(count) => vec![control_response::Body::LogsMissed(LogsMissed { count: *count })],
-        LogNext::Piece(piece) => {
-            piece.lines().map(|text| control_response::Body::Log(output::log_line(piece, text))).collect()
-        }
     }
 }

@@ -251,6 +251,11 @@ pub enum EventKind {
         /// Who asked.
         by: Arc<str>,
     },
+    /// What failed before was forgotten by request.
+    Reset {
+        /// Who asked.
+        by: Arc<str>,
+    },
     /// A process is still there long after SIGKILL.
     Unkillable,
     /// A worker ended.
@@ -319,6 +324,7 @@ impl EventKind {
             Self::SocketRenewed { .. } => "socket_renewed",
             Self::FileDiffers { .. } => "file_differs",
             Self::Signalled { .. } => "signalled",
+            Self::Reset { .. } => "reset",
             Self::Unkillable => "unkillable",
             Self::Exited { .. } => "exited",
             Self::RestartScheduled { .. } => "restart_scheduled",
@@ -374,6 +380,7 @@ impl EventKind {
             Self::SocketRenewed { renewal } => renewal.to_string(),
             Self::FileDiffers { told } => told.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal),
+            Self::Reset { by } => format!("asked by {by}"),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),
             Self::Exited { exit } => exit.to_string(),
             Self::RestartScheduled { after, attempt } => format!("try {attempt} in {after:.1?}"),

@@ -91,6 +91,15 @@ pub enum FleetInput {
         /// Who asked, for people.
         by: Arc<str>,
     },
+    /// Somebody wants what failed before to be forgotten.
+    ResetRequested {
+        /// Who waits.
+        ticket: TicketId,
+        /// Which slots.
+        target: Target,
+        /// Who asked, for people.
+        by: Arc<str>,
+    },
     /// Somebody wants it ended.
     EndRequested {
         /// Who waits.

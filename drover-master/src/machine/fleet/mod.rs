@@ -42,6 +42,7 @@ mod recycle;
 mod recycle_reason;
 mod renewal;
 mod repeats;
+mod reset;
 mod rollout;
 mod scale;
 mod self_reload;
@@ -263,6 +264,7 @@ impl Fleet {
             FleetInput::SignalRequested { ticket, target, signal, by } => {
                 self.signal_requested(ticket, target, signal, &by);
             }
+            FleetInput::ResetRequested { ticket, target, by } => self.reset_requested(ticket, target, &by),
             FleetInput::EndRequested { ticket, how, by } => self.end_requested(now, ticket, how, by),
             FleetInput::Worker { id, input } => self.worker_input(now, id, input),
             FleetInput::Measured { worker, rss } => self.measured(now, worker, rss),

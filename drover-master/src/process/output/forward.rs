@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
-use super::files;
+use super::{files, logfile};
 
 /// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
@@ -85,6 +85,7 @@ pub fn say_aside(text: &[u8]) {
 ///
 /// A dropped future changes nothing.
 pub async fn flush_output(within: Duration) {
+    logfile::flush_log_files(within).await;
     let Some(Some(queue)) = QUEUE.get() else { return };
     let (tell, written) = oneshot::channel();
     let flushed = async {
@@ -96,8 +97,9 @@ pub async fn flush_output(within: Duration) {
     let _ = tokio::time::timeout(within, flushed).await;
 }
 
-/// Has the files that stdout and stderr are opened again, by the thread that writes to them.
+/// Has the files that stdout and stderr are, and those of apps, opened again, each by the thread that writes to it.
 pub(crate) fn reopen_files() {
+    APPS_HAVE_FILES.store(logfile::reopen_log_files() > 0, Ordering::Relaxed);
     let Some(queue) = queue() else { return };
     REOPEN.store(true, Ordering::Relaxed);
     // A full queue is no matter, as above.
@@ -105,6 +107,8 @@ pub(crate) fn reopen_files() {
 }
 
 static REOPEN: AtomicBool = AtomicBool::new(false);
+
+static APPS_HAVE_FILES: AtomicBool = AtomicBool::new(false);
 
 static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
 
@@ -169,8 +173,8 @@ fn gather(jobs: &mut mpsc::Receiver<Job>, stream: Stream, bytes: &mut Vec<u8>) -
 
 fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
     let reopened = files::reopen();
-    if reopened.is_empty() {
-        tracing::warn!(target: "drover::output", "SIGUSR1 opens log files again; neither stdout nor stderr is one");
+    if reopened.is_empty() && !APPS_HAVE_FILES.load(Ordering::Relaxed) {
+        tracing::warn!(target: "drover::output", "SIGUSR1 opens log files again; neither stdout nor stderr is one, and no app has any");
     }
     for stream in reopened {
         match stream {

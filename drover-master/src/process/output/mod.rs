@@ -10,6 +10,7 @@ mod files;
 mod forward;
 mod lines;
 mod log;
+mod logfile;
 mod prefix;
 mod reader;
 mod tail;
@@ -19,6 +20,7 @@ pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
 use log::WorkerLog;
 pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece, Printer};
+pub(crate) use logfile::FileLog;
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
 

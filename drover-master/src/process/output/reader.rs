@@ -10,22 +10,21 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::forward::{PIECE, write_lines, write_output};
-use super::lines::{LinePart, Lines};
+use super::lines::{LineBlock, Lines, MARK};
 use super::prefix::prefix;
-use super::{Colours, Line, Stream, Tail, WorkerLog};
+use super::{Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
 
 /// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
 const READ: usize = PIECE;
 
-/// How much of it is cut into lines at once. Empty lines with their prefixes take a hundred times the memory of what was
-/// read, and so they take it of this.
-const CUT: usize = 4 * 1024;
-
 /// After so long a silence what was begun is handed on, though its line has not ended: a question, or `waiting… ` before what hangs. So
 /// long that a line that is printed in pieces, on a busy machine too, stays one line.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long the end of the output waits for a disk to have it.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The pipes of one worker.
 #[derive(Debug)]
@@ -35,6 +34,8 @@ pub(crate) struct OutputReader {
     pub output: Output,
     /// Keeps the last of it, if somebody may ask.
     pub log: Option<WorkerLog>,
+    /// Writes it to files, and who printed it.
+    pub files: Option<(FileLog, Printer)>,
     pub tail: Arc<Tail>,
 }
 
@@ -42,6 +43,10 @@ impl OutputReader {
     /// Reads until both pipes have ended.
     pub(crate) async fn run(self, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) {
         tokio::join!(self.read(Stream::Stdout, stdout), self.read(Stream::Stderr, stderr));
+        // So that what it printed is there once its end is told. A disk that takes longer does not hold that up.
+        if let Some((files, _)) = &self.files {
+            let _ = timeout(LAST_LINES, files.written()).await;
+        }
     }
 
     async fn read(&self, stream: Stream, pipe: Option<OwnedFd>) {
@@ -61,7 +66,7 @@ impl OutputReader {
                     Ok(readable) => readable?,
                     Err(_) => {
                         let mut begun = Vec::new();
-                        lines.pause(|part| begun.push(part));
+                        lines.pause(|block| begun.push(block));
                         self.hand_on(stream, begun).await;
                         continue;
                     }
@@ -79,7 +84,7 @@ impl OutputReader {
             }
         }
         let mut last = Vec::new();
-        lines.finish(|part| last.push(part));
+        lines.finish(|block| last.push(block));
         self.hand_on(stream, last).await;
         Ok(())
     }
@@ -89,23 +94,27 @@ impl OutputReader {
         if stream == Stream::Stderr {
             self.tail.feed(&bytes);
         }
-        let wants_lines =
-            self.log.is_some() || matches!(self.output, Output::Prefixed { .. } | Output::Sink(_));
+        let wants_lines = self.log.is_some()
+            || self.files.is_some()
+            || matches!(self.output, Output::Prefixed { .. } | Output::Sink(_));
         if wants_lines {
-            for part in bytes.chunks(CUT) {
-                let mut complete = Vec::new();
-                lines.feed(part, |part| complete.push(part));
-                self.hand_on(stream, complete).await;
-            }
+            let mut complete = Vec::new();
+            lines.feed(&bytes, |block| complete.push(block));
+            self.hand_on(stream, complete).await;
         }
         if matches!(self.output, Output::Forward) {
             write_output(stream, bytes).await;
         }
     }
 
-    async fn hand_on(&self, stream: Stream, complete: Vec<LinePart>) {
-        if let Some(log) = &self.log {
-            log.keep(stream, &complete);
+    async fn hand_on(&self, stream: Stream, complete: Vec<LineBlock<'_>>) {
+        for block in &complete {
+            if let Some(log) = &self.log {
+                log.keep(stream, block);
+            }
+            if let Some((files, printer)) = &self.files {
+                files.put(*printer, stream, block).await;
+            }
         }
         match &self.output {
             Output::Prefixed { colours } => {
@@ -115,9 +124,12 @@ impl OutputReader {
                 }
             }
             Output::Sink(sink) => {
-                for LinePart { bytes, goes_on } in complete {
-                    let line = Line { app: &self.app, slot: self.slot, stream, bytes: &bytes, goes_on };
-                    sink.take(line).await;
+                for block in complete {
+                    let goes_on = block.goes_on;
+                    for bytes in block.lines() {
+                        let line = Line { app: &self.app, slot: self.slot, stream, bytes, goes_on };
+                        sink.take(line).await;
+                    }
                 }
             }
             Output::Forward | Output::Inherit | Output::Discard => {}
@@ -125,23 +137,25 @@ impl OutputReader {
     }
 }
 
-/// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other. A line that is
-/// longer with its prefix is a text of its own.
-fn prefixed(prefix: &str, colours: Colours, parts: &[LinePart]) -> impl Iterator<Item = Vec<u8>> {
-    let mut rest = parts;
+/// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other: empty lines with
+/// their prefixes take a hundred times the memory of what was read. A line that is longer with its prefix is a text of its own.
+fn prefixed(prefix: &str, colours: Colours, blocks: &[LineBlock<'_>]) -> impl Iterator<Item = Vec<u8>> {
+    let lines = blocks.iter().flat_map(|block| block.lines().map(|line| (line, block.goes_on)));
+    let mut rest = lines.peekable();
     iter::from_fn(move || {
-        let wanted: usize = rest.iter().map(|part| prefix.len() + part.bytes.len() + 1).sum();
-        let mut text = Vec::with_capacity(wanted.min(PIECE));
-        while let [part, after @ ..] = rest {
-            let shown = part.shown();
-            let line = colours.line(&shown);
+        let mut text = Vec::new();
+        while let Some((line, goes_on)) = rest.peek() {
+            let mut line = colours.line(line);
+            if *goes_on {
+                line.to_mut().extend_from_slice(MARK.as_bytes());
+            }
             if !text.is_empty() && text.len() + prefix.len() + line.len() + 1 > PIECE {
                 break;
             }
             text.extend_from_slice(prefix.as_bytes());
             text.extend_from_slice(&line);
             text.push(b'\n');
-            rest = after;
+            rest.next();
         }
         (!text.is_empty()).then_some(text)
     })
@@ -175,6 +189,7 @@ mod tests {
             slot: SlotIndex(0),
             output,
             log: None,
+            files: None,
             tail: Arc::clone(&tail),
         };
         let (read, write) = io::pipe().unwrap();
@@ -193,12 +208,14 @@ mod tests {
     #[test]
     fn prefixed_lines_are_handed_over_whole_and_in_pieces_that_hold_the_bound() {
         let prefix = prefix("an-app-of-a-long-name", 12, Colours::Shown);
-        let line = |number: usize| LinePart { bytes: vec![b'x'; number % 40], goes_on: false };
-        let lines: Vec<LinePart> = (0..64 * 1024).map(line).collect();
-        let pieces: Vec<Vec<u8>> = prefixed(&prefix, Colours::Shown, &lines).collect();
+        let lines: Vec<Vec<u8>> = (0..64 * 1024).map(|number| vec![b'x'; number % 40]).collect();
+        let text = lines.join(&b'\n');
+        let (first, rest) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap());
+        let blocks = [first, &rest[1..]].map(|bytes| LineBlock { bytes: bytes.into(), goes_on: false });
+        let pieces: Vec<Vec<u8>> = prefixed(&prefix, Colours::Shown, &blocks).collect();
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE && piece.ends_with(b"\n")));
         assert!(pieces.len() < 100, "{} pieces", pieces.len());
-        let expected: usize = lines.iter().map(|line| prefix.len() + line.bytes.len() + 1).sum();
+        let expected: usize = lines.iter().map(|line| prefix.len() + line.len() + 1).sum();
         assert_eq!(pieces.concat().len(), expected);
     }
 }

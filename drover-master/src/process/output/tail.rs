@@ -29,6 +29,12 @@ impl Tail {
     /// Takes what was printed next.
     pub(crate) fn feed(&self, mut bytes: &[u8]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // What would be pushed out at once is not looked at.
+        let ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+        if let Some((end, _)) = ends.skip(LINES).next() {
+            kept.begun.clear();
+            bytes = &bytes[end + 1..];
+        }
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             kept.begin(&bytes[..end]);
             kept.end();

@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use crate::config::{
     AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, FixedSettings, HealthCheck, HealthPolicy,
-    Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, OnUpdateFailure,
-    Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy, RestartWhen, Share, StartPolicy,
-    Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder, UpdatePolicy,
+    Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, LogFiles, LogFormat,
+    LogOwner, OnUpdateFailure, Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy,
+    RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
+    UpdatePolicy,
 };
 
 use super::super::*;
@@ -102,6 +103,16 @@ fn every_key_arrives_in_its_field() {
             requests: Some(100_000),
             jitter: 0.25,
         },
+        logs: Some(LogFiles {
+            dir: "/var/log/shop".into(),
+            per: LogOwner::Worker,
+            format: LogFormat::Json,
+            timestamps: true,
+            max_size: 1 << 20,
+            max_age: Some(seconds(86_400)),
+            keep: 9,
+            compress: true,
+        }),
         ..AppSpec::new("web", command)
     };
     let web = AppTable {

@@ -10,6 +10,7 @@ mod operations;
 mod properties;
 mod recycling;
 mod requests;
+mod resetting;
 mod rollback;
 mod rollout;
 mod scaling;

@@ -91,6 +91,12 @@ impl Stage {
         ticket
     }
 
+    pub(super) fn reset(&mut self, target: Target) -> TicketId {
+        let ticket = self.ticket(Wanted::Word);
+        self.feed(FleetInput::ResetRequested { ticket, target, by: "a test".into() });
+        ticket
+    }
+
     pub(super) fn start(&mut self) -> TicketId {
         let ticket = self.ticket(Wanted::App(Request::Start));
         self.feed(FleetInput::StartRequested { ticket });

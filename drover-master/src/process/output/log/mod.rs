@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use self::ring::Rings;
 use super::Stream;
-use super::lines::LinePart;
+use super::lines::LineBlock;
 use crate::feed::{Feed, FeedReader};
 use crate::ids::{Generation, SlotIndex, WorkerId};
 
@@ -108,11 +108,8 @@ impl AppLog {
         WorkerLog { log: self, from }
     }
 
-    fn keep(&self, from: Printer, stream: Stream, lines: &[LinePart]) {
-        if lines.is_empty() {
-            return;
-        }
-        let text = lines.iter().map(LinePart::shown).collect::<Vec<_>>().join(&b'\n');
+    fn keep(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
+        let (count, text) = (lines.count(), lines.shown().into_owned());
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
@@ -120,7 +117,7 @@ impl AppLog {
             return;
         };
         let (app, time, first) = (Arc::clone(&self.app), SystemTime::now(), ring.lines);
-        kept.push(Piece { app, from, stream, time, order, first, count: lines.len() as u64, text });
+        kept.push(Piece { app, from, stream, time, order, first, count, text });
         drop(kept);
         self.feed.announce(order);
     }
@@ -128,7 +125,7 @@ impl AppLog {
 
 impl WorkerLog {
     /// Keeps lines that were read at once, as they are shown to people.
-    pub(super) fn keep(&self, stream: Stream, lines: &[LinePart]) {
+    pub(super) fn keep(&self, stream: Stream, lines: &LineBlock<'_>) {
         self.log.keep(self.from, stream, lines);
     }
 }
@@ -230,8 +227,8 @@ mod tests {
     }
 
     fn keep_of(log: &AppLog, slot: u32, lines: &[&str]) {
-        let part = |line: &&str| LinePart { bytes: line.as_bytes().to_vec(), goes_on: false };
-        log.keep(printer(slot), Stream::Stdout, &lines.iter().map(part).collect::<Vec<_>>());
+        let bytes = lines.join("\n").into_bytes().into();
+        log.keep(printer(slot), Stream::Stdout, &LineBlock { bytes, goes_on: false });
     }
 
     fn read(stream: &mut LogStream) -> Vec<String> {

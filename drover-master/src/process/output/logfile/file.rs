@@ -1,0 +1,163 @@
+//! One log file: opened when there is something to write, rotated, and opened again where it was moved or removed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::compress::Compressor;
+use super::{format, rotate};
+use crate::config::LogFiles;
+
+/// How often it is looked whether the file still has its name, while it is written to.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    open: Option<OpenFile>,
+    /// What it did not take.
+    fault: Option<Fault>,
+    compressor: Compressor,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    size: u64,
+    /// When it was made.
+    since: SystemTime,
+    /// When it was looked after last.
+    looked: Instant,
+}
+
+/// It is told once, and again when it is over.
+#[derive(Debug, Default)]
+struct Fault {
+    lines: u64,
+    /// The last line that it took has no end.
+    is_torn: bool,
+}
+
+impl LogFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, open: None, fault: None, compressor: Compressor::default() }
+    }
+
+    /// Writes whole lines. What can't be written is counted, and told where it is missing.
+    pub(super) fn put(&mut self, lines: &[u8], wish: &LogFiles) {
+        let pending = self.fault.as_ref().map(|fault| {
+            let torn = if fault.is_torn { "\n" } else { "" };
+            format!("{torn}{}", format::not_taken(wish, fault.lines, SystemTime::now()))
+        });
+        let written = self.ready(lines.len() as u64, wish).map_err(|error| (0, error));
+        let written = written.and_then(|file| {
+            if let Some(pending) = &pending {
+                file.write(pending.as_bytes()).map_err(|(_, error)| (0, error))?;
+            }
+            file.write(lines)
+        });
+        match written {
+            Ok(()) if self.fault.take().is_some() => {
+                tracing::info!(target: "drover::output", path = %self.path.display(), "a log file is written again");
+            }
+            Ok(()) => {}
+            Err((taken, error)) => self.fail(&lines[taken..], taken > 0 && lines[taken - 1] != b'\n', &error),
+        }
+    }
+
+    fn fail(&mut self, missing: &[u8], is_torn: bool, error: &io::Error) {
+        if self.fault.is_none() {
+            tracing::error!(
+                target: "drover::output",
+                %error,
+                "`{}` can't be written; its lines are lost and counted until it can",
+                self.path.display(),
+            );
+        }
+        let fault = self.fault.get_or_insert_default();
+        fault.lines += missing.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        fault.is_torn |= is_torn;
+    }
+
+    /// The file, open and with room for so much.
+    fn ready(&mut self, more: u64, wish: &LogFiles) -> io::Result<&mut OpenFile> {
+        let now = Instant::now();
+        if let Some(open) = self.open.take_if(|open| now.duration_since(open.looked) >= LOOK) {
+            let is_there = open.has_name(&self.path);
+            self.open = is_there.then_some(OpenFile { looked: now, ..open });
+        }
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => OpenFile::open(&self.path)?,
+        };
+        if !open.is_over(more, wish) || !self.compressor.is_idle() {
+            return Ok(self.open.insert(open));
+        }
+        match rotate::rotate(&self.path, wish.keep) {
+            Ok(rotated) => {
+                if wish.compress {
+                    self.compressor.begin(rotated);
+                }
+            }
+            Err(error) => {
+                let path = self.path.display();
+                tracing::error!(target: "drover::output", %error, "`{path}` can't be rotated, and grows");
+            }
+        }
+        Ok(self.open.insert(OpenFile::open(&self.path)?))
+    }
+}
+
+impl OpenFile {
+    /// What is not a regular file is refused: to open a FIFO that nobody reads, or to write to it, would block.
+    fn open(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(there) if !there.is_file() => return Err(io::Error::other("it is not a regular file")),
+            Ok(_) => {}
+            Err(_) => path.parent().map_or(Ok(()), fs::create_dir_all)?,
+        }
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path)?;
+        let there = file.metadata()?;
+        if !there.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let since = there.created().or_else(|_| there.modified())?;
+        Ok(Self { file, size: there.len(), since, looked: Instant::now() })
+    }
+
+    /// Writes all of it; otherwise tells how much it took.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            match self.file.write(&bytes[taken..]) {
+                Ok(0) => return Err((taken, io::ErrorKind::WriteZero.into())),
+                Ok(count) => {
+                    taken += count;
+                    self.size += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((taken, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether another file should take its place before so much more comes.
+    fn is_over(&self, more: u64, wish: &LogFiles) -> bool {
+        let age = || SystemTime::now().duration_since(self.since).unwrap_or_default();
+        self.size > 0 && (self.size + more > wish.max_size || wish.max_age.is_some_and(|most| age() > most))
+    }
+
+    /// Whether the file at this path is still this one; a rotation by somebody else has moved it.
+    fn has_name(&self, path: &Path) -> bool {
+        match (self.file.metadata(), fs::metadata(path)) {
+            (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What waits to be written to the files of an app.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, watch};
+
+use super::super::lines::LineBlock;
+use super::super::{Printer, Stream};
+use crate::config::LogFiles;
+use crate::ids::SlotIndex;
+
+/// How many bytes may wait: what sixty-four reads of pipes bring, so that readers and the disk take turns rarely.
+const WAITING: usize = 4 * 1024 * 1024;
+
+/// What an entry costs besides its text.
+const OVERHEAD: usize = size_of::<LogEntry>();
+
+/// How long a worker waits for a disk that takes nothing at all: the pause of a busy one, and no time for a service to stand still.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Lines that were read at once.
+#[derive(Debug)]
+pub(super) struct LogEntry {
+    pub from: Printer,
+    pub stream: Stream,
+    pub time: SystemTime,
+    /// The lines, each with its end.
+    pub text: Vec<u8>,
+}
+
+/// What is to be written next.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub wish: Arc<LogFiles>,
+    pub entries: Vec<LogEntry>,
+    /// How many lines of each slot found no room behind them.
+    pub lost: BTreeMap<SlotIndex, u64>,
+    pub time: SystemTime,
+    /// Whether the files are opened again before.
+    pub reopens: bool,
+    /// The number of its last entry.
+    pub until: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    app: Arc<str>,
+    waiting: Mutex<WaitingLines>,
+    /// There is something to do.
+    work: Condvar,
+    /// There is room.
+    room: Notify,
+    /// The number of the last entry that has been written.
+    written: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct WaitingLines {
+    wish: Arc<LogFiles>,
+    entries: Vec<LogEntry>,
+    size: usize,
+    lost: BTreeMap<SlotIndex, u64>,
+    /// Somebody has waited for room in vain: until something is written, nobody waits.
+    is_stuck: bool,
+    reopens: bool,
+    /// How many entries there ever were.
+    count: u64,
+    /// Who may still bring something.
+    holders: usize,
+    has_ended: bool,
+}
+
+impl Queue {
+    /// An empty one, with one who holds it.
+    pub(super) fn new(app: Arc<str>, wish: LogFiles) -> Self {
+        let waiting = WaitingLines {
+            wish: Arc::new(wish),
+            entries: Vec::new(),
+            size: 0,
+            lost: BTreeMap::new(),
+            is_stuck: false,
+            reopens: false,
+            count: 0,
+            holders: 1,
+            has_ended: false,
+        };
+        Self {
+            app,
+            waiting: Mutex::new(waiting),
+            work: Condvar::new(),
+            room: Notify::new(),
+            written: watch::Sender::new(0),
+        }
+    }
+
+    pub(super) fn app(&self) -> Arc<str> {
+        Arc::clone(&self.app)
+    }
+
+    /// Whether it is that of this app and directory, and its thread still goes on; then one more holds it, and it is written as is
+    /// wished now.
+    pub(super) fn join(&self, app: &str, wish: &LogFiles) -> bool {
+        let mut waiting = self.lock();
+        let joins = !waiting.has_ended && *self.app == *app && waiting.wish.dir == wish.dir;
+        if joins {
+            waiting.holders += 1;
+            if *waiting.wish != *wish {
+                // Its files may have other names now.
+                waiting.reopens = true;
+                waiting.wish = Arc::new(wish.clone());
+            }
+        }
+        joins
+    }
+
+    pub(super) fn hold(&self) {
+        self.lock().holders += 1;
+    }
+
+    pub(super) fn let_go(&self) {
+        self.lock().holders -= 1;
+        self.work.notify_one();
+    }
+
+    pub(super) fn reopen(&self) {
+        self.lock().reopens = true;
+        self.work.notify_one();
+    }
+
+    /// Adds lines, as soon as there is room for them.
+    pub(super) async fn put(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
+        loop {
+            let room = self.room.notified();
+            {
+                let mut waiting = self.lock();
+                if waiting.size == 0 || waiting.size + lines.bytes.len() + OVERHEAD <= WAITING {
+                    let mut text = Vec::with_capacity(lines.bytes.len() + 4);
+                    text.extend_from_slice(&lines.shown());
+                    text.push(b'\n');
+                    waiting.size += text.len() + OVERHEAD;
+                    waiting.count += 1;
+                    waiting.entries.push(LogEntry { from, stream, time: SystemTime::now(), text });
+                    if waiting.entries.len() == 1 {
+                        self.work.notify_one();
+                    }
+                    return;
+                }
+                if waiting.is_stuck {
+                    *waiting.lost.entry(from.slot).or_default() += lines.count();
+                    return;
+                }
+            }
+            // `notify_waiters` reaches everybody who has called `notified` before it.
+            if tokio::time::timeout(PATIENCE, room).await.is_err() {
+                self.lock().is_stuck = true;
+            }
+        }
+    }
+
+    /// What there is to write; waits for it. None: nothing more comes.
+    pub(super) fn take(&self) -> Option<Batch> {
+        let mut waiting = self.lock();
+        while waiting.entries.is_empty() && waiting.lost.is_empty() && !waiting.reopens {
+            if waiting.holders == 0 {
+                waiting.has_ended = true;
+                return None;
+            }
+            waiting = self.work.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let batch = Batch {
+            wish: Arc::clone(&waiting.wish),
+            entries: std::mem::take(&mut waiting.entries),
+            lost: std::mem::take(&mut waiting.lost),
+            time: SystemTime::now(),
+            reopens: std::mem::take(&mut waiting.reopens),
+            until: waiting.count,
+        };
+        waiting.size = 0;
+        waiting.is_stuck = false;
+        drop(waiting);
+        self.room.notify_waiters();
+        Some(batch)
+    }
+
+    /// Everything up to this entry is in the files, or counted there.
+    pub(super) fn is_written(&self, until: u64) {
+        self.written.send_replace(until);
+    }
+
+    /// Resolves once everything so far has been written.
+    pub(super) async fn written(&self) {
+        let wanted = self.lock().count;
+        let mut written = self.written.subscribe();
+        // The sender lives in the queue.
+        let _ = written.wait_for(|until| *until >= wanted).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WaitingLines> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
