@@ -52,6 +52,7 @@ pub mod config;
 pub mod control;
 mod driver;
 mod feed;
+mod file_watch;
 mod frames;
 mod handle;
 #[cfg(feature = "http")]
@@ -105,7 +106,9 @@ pub use machine::wish::SAME_WISH;
 pub use nofile::raise_nofile;
 #[cfg(feature = "file")]
 pub use obstacle::obstacles;
-pub use process::{flush_output, limits_out_of_reach, passed_in_vain, say_aside, write_output};
+pub use process::{
+    flush_output, limits_out_of_reach, passed_in_vain, say_aside, tend_output_files, write_output,
+};
 pub use signal::{Signal, SignalError};
 pub use signals::Signals;
 pub use sys::{reap_strangers, restore_child_signal, unblock_signals};

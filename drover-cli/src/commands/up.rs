@@ -15,11 +15,20 @@ use crate::output::message;
 use crate::output::start_report;
 use crate::path::whole;
 
+/// How large the log of a master in the background gets: some hundred thousand lines.
+const LOG_SIZE: u64 = 16 * 1024 * 1024;
+
+/// How many old ones of it are kept.
+const LOGS_KEPT: u32 = 4;
+
 pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
     let mut handed_over = None;
     if args.detached {
         match detach::become_master() {
-            Ok(text) => handed_over = text,
+            Ok(text) => {
+                drover_master::tend_output_files(LOG_SIZE, LOGS_KEPT);
+                handed_over = text;
+            }
             Err(error) => {
                 message::error_text(&format!("--detached is for `drover up -d` itself: {error}"));
                 return ExitStatus::Usage;

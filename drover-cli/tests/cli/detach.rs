@@ -96,6 +96,26 @@ fn its_log_is_opened_again_after_a_rotation() {
 }
 
 #[test]
+fn its_log_has_times_and_is_bounded() {
+    let home = Home::new();
+    // A little more than one file may have.
+    let script = "yes $(printf %01000d 7) | head -c 20000000; echo; echo all; exec sleep 1000";
+    write(&home, &format!("[app.a]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"));
+    assert_eq!(home.run(&["up", "-d", "--log", "own.log"]).code, Some(0));
+    crate::harness::eventually("all is written", || {
+        fs::read_to_string(home.path("own.log")).is_ok_and(|text| text.contains("a/0 | all\n")).then_some(())
+    });
+    down(&home);
+    let size = |name: &str| fs::metadata(home.path(name)).map_or(0, |file| file.len());
+    let sizes = ["own.log", "own.log.1", "own.log.2"].map(size);
+    assert!((1..10 << 20).contains(&sizes[0]) && (16 << 20..18 << 20).contains(&sizes[1]), "{sizes:?}");
+    assert_eq!(sizes[2], 0);
+    let text = fs::read_to_string(home.path("own.log")).unwrap();
+    let line = text.lines().find(|line| line.ends_with("a/0 | all")).unwrap();
+    assert!(line.starts_with("20") && line[..25].ends_with("Z "), "{line}");
+}
+
+#[test]
 fn a_worker_that_starts_a_master_in_the_background_leaves_it_to_itself() {
     let home = Home::new();
     write(&home, SOON);
@@ -248,7 +268,7 @@ fn a_master_that_dies_is_told_with_the_last_lines_of_its_log() {
     let ended = waiting.end();
     ended.failed(1, &["the master died before every app was ready", "SIGKILL"]);
     assert!(
-        ended.stderr.contains("the last lines of its log ") && ended.stderr.contains("  late/0 | waits\n"),
+        ended.stderr.contains("the last lines of its log ") && ended.stderr.contains(" late/0 | waits\n"),
         "{ended:#?}"
     );
     // Whoever comes next clears away what it has left.

@@ -27,7 +27,7 @@ pub(crate) use output::{
     AppLog, FileLog, LogNext, LogStream, OutputLog, OutputReader, Piece, Printer, Tail, remember_files,
     reopen_files,
 };
-pub use output::{flush_output, say_aside, write_output};
+pub use output::{flush_output, say_aside, tend_output_files, write_output};
 pub(crate) use predecessor::{MARK, end_remnants, mark};
 pub(crate) use request::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource};
 pub(crate) use spawner::spawn;

@@ -18,6 +18,11 @@ pub(crate) fn remember_files() {
     NAMES.get_or_init(|| [name(io::stdout().as_fd()), name(io::stderr().as_fd())]);
 }
 
+/// The names of those that are files; both may have the same.
+pub(super) fn names() -> impl Iterator<Item = &'static PathBuf> {
+    NAMES.get().into_iter().flatten().flatten()
+}
+
 /// Why a file was not opened again. It is written to as before.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` can't be opened again; {stream:?} goes where it went before", path.display())]

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
+use super::tended::Tending;
 use super::{files, logfile};
 
 /// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
@@ -122,16 +123,18 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
     let (queue, mut jobs) = mpsc::channel(WAITING);
     let run = move || {
         let (mut stdout, mut stderr) = (Losses::default(), Losses::default());
+        let mut tending = Tending::default();
         let mut next = None;
         while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
-            if REOPEN.swap(false, Ordering::Relaxed) {
+            if REOPEN.swap(false, Ordering::Relaxed) || tending.rotates() {
                 reopen(&mut stdout, &mut stderr);
             }
-            put_aside(&mut stderr);
+            put_aside(&mut tending, &mut stderr);
             match job {
                 Job::Write(stream, mut bytes) => {
                     let is_long = bytes.len() > PIECE;
                     next = gather(&mut jobs, stream, &mut bytes);
+                    let bytes = tending.stamped(stream, &bytes);
                     match stream {
                         Stream::Stdout => {
                             let written = write(&mut io::stdout().lock(), &bytes);
@@ -148,7 +151,7 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
                     stdout.tell(Stream::Stdout);
                     stderr.tell(Stream::Stderr);
                     // What was just told.
-                    put_aside(&mut stderr);
+                    put_aside(&mut tending, &mut stderr);
                     let _ = teller.send(());
                 }
             }
@@ -189,10 +192,10 @@ fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
     }
 }
 
-fn put_aside(losses: &mut Losses) {
+fn put_aside(tending: &mut Tending, losses: &mut Losses) {
     let said = ASIDE.take();
     if !said.is_empty() {
-        put(&said, losses);
+        put(&tending.stamped(Stream::Stderr, &said), losses);
     }
 }
 

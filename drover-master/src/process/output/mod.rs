@@ -14,6 +14,7 @@ mod logfile;
 mod prefix;
 mod reader;
 mod tail;
+mod tended;
 
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
@@ -23,5 +24,6 @@ pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece, Printer};
 pub(crate) use logfile::FileLog;
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
+pub use tended::tend_output_files;
 
 use crate::config::{Colours, Line, Stream};

@@ -30,8 +30,8 @@ impl Tail {
     pub(crate) fn feed(&self, mut bytes: &[u8]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // What would be pushed out at once is not looked at.
-        let ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
-        if let Some((end, _)) = ends.skip(LINES).next() {
+        let mut ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
+        if let Some((end, _)) = ends.nth(LINES) {
             kept.begun.clear();
             bytes = &bytes[end + 1..];
         }

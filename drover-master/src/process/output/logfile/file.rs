@@ -97,7 +97,7 @@ impl LogFile {
         if !open.is_over(more, wish) || !self.compressor.is_idle() {
             return Ok(self.open.insert(open));
         }
-        match rotate::rotate(&self.path, wish.keep) {
+        match rotate(&self.path, wish.keep) {
             Ok(rotated) => {
                 if wish.compress {
                     self.compressor.begin(rotated);

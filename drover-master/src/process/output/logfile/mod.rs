@@ -18,7 +18,9 @@ use std::time::Duration;
 use std::{collections::BTreeMap, thread};
 
 use self::file::LogFile;
+pub(super) use self::format::timestamp;
 use self::queue::{Batch, Queue};
+pub(super) use self::rotate::rotate;
 use super::lines::LineBlock;
 use super::{Printer, Stream};
 use crate::config::{LogFiles, LogOwner};

@@ -14,7 +14,7 @@ fn old(path: &Path, number: u32) -> [PathBuf; 2] {
 }
 
 /// Moves the file out of the way, and all old ones one further; those that are too many are removed. The answer is its new name.
-pub(super) fn rotate(path: &Path, keep: u32) -> io::Result<Option<PathBuf>> {
+pub(in crate::process::output) fn rotate(path: &Path, keep: u32) -> io::Result<Option<PathBuf>> {
     // Also those that an earlier, larger number has left.
     let mut number = keep.max(1);
     while remove(path, number)? {
