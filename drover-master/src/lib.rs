@@ -52,6 +52,7 @@ pub mod config;
 pub mod control;
 mod driver;
 mod feed;
+mod file_watch;
 mod frames;
 mod handle;
 #[cfg(feature = "http")]

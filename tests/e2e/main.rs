@@ -62,3 +62,4 @@ mod stdin;
 mod surroundings;
 mod suspend;
 mod users;
+mod watch;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, LogFiles, NotifyAccess, Output,
     RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    WatchPolicy,
 };
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
@@ -53,6 +54,9 @@ pub struct AppSpec {
     pub recycle: RecyclePolicy,
     /// The signals by which workers without the protocol are suspended and resumed. Default: none; then they can't be.
     pub suspend: Option<SuspendSignals>,
+    /// The files of which a change restarts or reloads it, for whoever works on them. Default: none. It has a meaning under a
+    /// [`Supervisor`](crate::supervisor::Supervisor) only.
+    pub watch: Option<WatchPolicy>,
     /// Where what they print goes.
     pub output: Output,
     /// The files that it is written to besides; none with [`Output::Inherit`]. Default: none.
@@ -101,6 +105,7 @@ impl AppSpec {
             update: UpdatePolicy::default(),
             recycle: RecyclePolicy::default(),
             suspend: None,
+            watch: None,
             output: Output::Forward,
             logs: None,
             kind: Kind::Service,

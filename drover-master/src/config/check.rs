@@ -3,7 +3,9 @@
 use super::keys::{self, ValueFault};
 use super::name::name_fault;
 use super::notify::lowest_notify_fd;
-use super::{AppSpec, Command, ConfigError, Dependency, Kind, Protocol, ReloadSignal, RestartWhen};
+use super::{
+    AppSpec, Command, ConfigError, Dependency, Kind, Protocol, ReloadSignal, RestartWhen, WatchAction,
+};
 
 /// Keys that a program has no reason to set where they have no meaning.
 const WITH_A_MEANING: [&str; 4] = ["notify_fd", "notify_access", "watchdog", "reload"];
@@ -84,6 +86,9 @@ impl AppSpec {
             _ if self.health.is_set() => "has no health to ask about: it is ready when it is done",
             _ if self.recycle.is_set() => "is not recycled: it ends by itself",
             _ if self.reload.is_some() => "is not reloaded: it ends by itself",
+            _ if self.watch.as_ref().is_some_and(|watch| watch.action == WatchAction::Reload) => {
+                "is not reloaded when a file changes, as it ends by itself; it can be restarted"
+            }
             (RestartWhen::OnFailure | RestartWhen::Never, None) => return Ok(()),
         };
         Err(ConfigError::Oneshot { app: self.name.clone(), reason })

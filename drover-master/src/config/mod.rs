@@ -30,6 +30,7 @@ mod stdin;
 #[cfg(feature = "file")]
 pub(crate) mod text;
 mod update;
+mod watch;
 
 pub use account::AccountError;
 pub(crate) use account::{Account, Login};
@@ -62,3 +63,4 @@ pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
 pub use size::{SizeError, format_size, parse_size};
 pub use stdin::Stdin;
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};
+pub use watch::{WatchAction, WatchPolicy};

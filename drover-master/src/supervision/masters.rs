@@ -84,6 +84,7 @@ impl Running {
         match news {
             AppNews::WayMade => {
                 self.has_begun = true;
+                self.watch_files();
                 Some(CompositeInput::StartRequested)
             }
             AppNews::Started(app, Ok(())) => {

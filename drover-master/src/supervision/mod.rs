@@ -13,6 +13,7 @@ mod operation;
 mod past;
 mod roster;
 mod verdict;
+mod watching;
 mod workshop;
 
 pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};

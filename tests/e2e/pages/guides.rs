@@ -125,6 +125,13 @@ fn logs_are_shown_and_written_to_files_as_the_guide_says() {
 }
 
 #[test]
+fn an_app_is_restarted_when_a_file_changes_as_the_guide_says() {
+    let place = Place::new(10);
+    fs::create_dir(place.path("src")).unwrap();
+    assert_eq!(follow(&place, "development.md"), 5);
+}
+
+#[test]
 fn a_master_is_watched_as_the_guide_says() {
     assert_eq!(follow(&Place::new(8), "monitoring.md"), 6);
 }

@@ -13,7 +13,7 @@ use crate::config::text::mistake::{KeyPlace, Mistakes, shown};
 use crate::config::text::reader::{KeyValue, TableReader};
 use crate::config::text::{suggest, value};
 use crate::config::{
-    AppSpec, Command, Heartbeat, Kind, ListenSpec, Protocol, ReloadSignal, RestartPolicy, Stdin,
+    AppSpec, Command, Heartbeat, Kind, ListenSpec, Protocol, ReloadSignal, RestartPolicy, Stdin, WatchAction,
 };
 
 /// Reads one app, all but its relations to others; `declared` are the names of the sockets that the file has, `sockets` those of
@@ -54,6 +54,9 @@ pub(super) fn read<'t>(
     checked.all();
     if let Some(directory) = directory {
         spec.command.cwd = spec.command.cwd.map(|cwd| directory.join(cwd));
+        for path in spec.watch.iter_mut().flat_map(|watch| &mut watch.paths) {
+            *path = directory.join(&path);
+        }
         if let Some(logs) = &mut spec.logs {
             logs.dir = directory.join(&logs.dir);
         }
@@ -140,6 +143,7 @@ impl Checked<'_, '_> {
         self.codes();
         self.requests();
         self.reload();
+        self.watch();
     }
 
     fn place(&self, key: &str) -> Option<KeyPlace> {
@@ -234,6 +238,18 @@ impl Checked<'_, '_> {
                 self.mistakes.add(place.span, message).help(help);
             }
             Some(_) => {}
+        }
+    }
+
+    /// What a change of files brings about, which not every app can do.
+    fn watch(&mut self) {
+        let is_reload = self.spec.watch.as_ref().is_some_and(|watch| watch.action == WatchAction::Reload);
+        if let (Kind::Oneshot, true, Some(place)) = (self.spec.kind, is_reload, self.place("watch.action")) {
+            let message = format!(
+                "{}.watch.action is `reload`, but a oneshot can't be reloaded: it ends by itself",
+                self.path
+            );
+            self.mistakes.add(place.span, message).help("leave it out: a change starts it again");
         }
     }
 }

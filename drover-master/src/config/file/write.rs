@@ -141,6 +141,7 @@ kind = "service"
 essential = false
 depends_on = {}
 heartbeat = false
+watch = false
 env_clear = false
 
 [app.web.env]

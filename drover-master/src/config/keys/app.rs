@@ -11,6 +11,7 @@ use super::parts::{HEARTBEAT, LIMITS, LOGS, RELOAD, SUSPEND};
 use super::shown;
 use super::table::OrFalse;
 use super::text::{AccountName, CommandLine, DirectoryPath, Flag, Mask, StandardInput, Variables};
+use super::watch::WATCH;
 use super::whole::Whole;
 use super::words::{ACCESSES, APP_KINDS, PROTOCOLS};
 use crate::config::{AppSpec, Command, Limits, Protocol, Stdin};
@@ -58,7 +59,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
         .where_(|app| app.essential);
     "depends_on" Live (&DEPENDS_ON)
         "Apps that must be there before this one starts, and that stop only after it. `ready`: every worker is ready. `completed`: exited with success.";
-    "heartbeat" Live (heartbeat: OrFalse(HEARTBEAT))
+    "heartbeat" Live (heartbeat: OrFalse(HEARTBEAT, "heartbeat = { interval = \"5s\", misses = 3 }"))
         "How often the master asks a worker of the protocol for a sign of life; `false`: never."
         .needing(|app| {
             let fault = "has no meaning for a worker that does not speak `drover`";
@@ -99,6 +100,8 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
             let signals = app.suspend?;
             Some(format!("by {}, resumed by {}", signals.signal, signals.resume_signal))
         });
+    "watch" Live (watch: OrFalse(WATCH, "watch = { paths = [\"src\"] }"))
+        "The files of which a change restarts or reloads the app while you work on it; `true` watches its directory.";
     "env_clear" Reload (command.env_clear: Flag)
         "Whether workers start from an empty environment instead of the master's."
         .where_(|app| app.command.env_clear);

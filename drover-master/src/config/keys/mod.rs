@@ -40,6 +40,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod watch;
 mod whole;
 mod words;
 

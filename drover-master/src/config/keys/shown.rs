@@ -1,12 +1,14 @@
 //! Values for people, as they stand in `drover.toml` where they can.
 
+use std::path::PathBuf;
+
 use super::words::{CONDITIONS, LOG_FORMATS, LOG_OWNERS, THENS};
 use crate::config::duration::shown_duration as duration;
 pub(super) use crate::config::limits::shown as amount;
 use crate::config::size::format_size;
 use crate::config::{
     Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, LogFiles, RecyclePolicy, ReloadSignal,
-    Resource, SuspendSignals,
+    Resource, SuspendSignals, WatchPolicy,
 };
 
 pub(super) fn recycling(policy: &RecyclePolicy) -> Option<String> {
@@ -69,6 +71,18 @@ pub(super) fn reload(ReloadSignal { signal, waits }: &ReloadSignal) -> Option<St
 
 pub(super) fn suspend(SuspendSignals { signal, resume_signal }: &SuspendSignals) -> Option<String> {
     Some(format!("{}, {}", signal, resume_signal))
+}
+
+pub(super) fn watch(policy: &WatchPolicy) -> Option<String> {
+    let WatchPolicy { paths: watched, ignore, debounce, action } = policy;
+    let watched = paths(watched).unwrap_or_else(|| "its directory".to_owned());
+    let but = if ignore.is_empty() { String::new() } else { format!(" but {}", ignore.join(", ")) };
+    Some(format!("{watched}{but}, then {} after {}", action.name(), duration(*debounce)))
+}
+
+pub(super) fn paths(paths: &[PathBuf]) -> Option<String> {
+    let shown = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    (!shown.is_empty()).then_some(shown)
 }
 
 pub(super) fn dependencies(dependencies: &[Dependency]) -> Option<String> {

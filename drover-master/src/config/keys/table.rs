@@ -107,8 +107,8 @@ impl<V: Clone> ValueKind<V> for SubTable<V> {
     }
 }
 
-/// A table, or `false` for none.
-pub(super) struct OrFalse<V: 'static>(pub(super) SubTable<V>);
+/// A table, or `false` for none; and how it is written, for example.
+pub(super) struct OrFalse<V: 'static>(pub(super) SubTable<V>, pub(super) &'static str);
 
 impl<V: Clone> ValueKind<Option<V>> for OrFalse<V> {
     fn shown(&self, value: &Option<V>) -> Option<String> {
@@ -134,9 +134,7 @@ impl<V: Clone> ValueKind<Option<V>> for OrFalse<V> {
             Some(false) => Some(None),
             Some(true) => Some(Some((self.0.default)())),
             None if !entry.item.is_table_like() => {
-                entry
-                    .mistype(mistakes, "a table or `false`")
-                    .help("write for example `heartbeat = { interval = \"5s\", misses = 3 }`");
+                entry.mistype(mistakes, "a table or `false`").help(format!("write for example `{}`", self.1));
                 None
             }
             None => self.0.read(now.and_then(Option::as_ref), entry, mistakes).map(Some),

@@ -8,7 +8,7 @@ use crate::config::{
     Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits, LogFiles,
     NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
-    UpdatePolicy, changes,
+    UpdatePolicy, WatchPolicy, changes,
 };
 use crate::{Protocol, ReloadSignal};
 
@@ -45,6 +45,11 @@ const OTHER: &[(&str, Alter, &str)] = &[
             app.suspend = Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 });
         },
         "- → SIGUSR1, SIGUSR2",
+    ),
+    (
+        "watch",
+        |app| app.watch = Some(WatchPolicy { ignore: vec!["*.md".into()], ..WatchPolicy::default() }),
+        "- → its directory but *.md, then restart after 300ms",
     ),
     ("env_clear", |app| app.command.env_clear = true, "false → true"),
     ("cwd", |app| app.command.cwd = Some("/srv".into()), "- → /srv"),
@@ -229,6 +234,7 @@ fn every_field_has_its_key() {
         update,
         recycle,
         suspend: _,
+        watch,
         // Of the program that started the master.
         output: _,
         logs: _,
@@ -279,6 +285,12 @@ fn every_field_has_its_key() {
         timeout: _,
         max_generations: _,
     } = update;
+    let _: Option<WatchPolicy> = watch.map(|WatchPolicy { paths, ignore, debounce, action }| WatchPolicy {
+        paths,
+        ignore,
+        debounce,
+        action,
+    });
     let RecyclePolicy { age: _, rss: _, requests: _, jitter: _ } = recycle;
 }
 

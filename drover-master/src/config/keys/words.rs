@@ -2,7 +2,7 @@
 
 use crate::config::{
     Condition, Kind, LimitReached, ListenMode, LogFormat, LogOwner, NotifyAccess, OnStartFailure,
-    OnUpdateFailure, Protocol, RestartWhen, StopTo, UpdateOrder,
+    OnUpdateFailure, Protocol, RestartWhen, StopTo, UpdateOrder, WatchAction,
 };
 
 /// One of a few words, each with its meaning.
@@ -44,3 +44,5 @@ pub(super) const ORDERS: Words<UpdateOrder> =
     Words(&[("start-first", UpdateOrder::StartFirst), ("stop-first", UpdateOrder::StopFirst)]);
 pub(super) const ON_UPDATE_FAILURE: Words<OnUpdateFailure> =
     Words(&[("rollback", OnUpdateFailure::Rollback), ("pause", OnUpdateFailure::Pause)]);
+pub(super) const WATCH_ACTIONS: Words<WatchAction> =
+    Words(&[("restart", WatchAction::Restart), ("reload", WatchAction::Reload)]);

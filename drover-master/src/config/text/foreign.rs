@@ -159,7 +159,8 @@ pub(crate) const APP: Foreign = &[
         ],
         Key("logs", "logs = { dir = \"logs\" }"),
     ),
-    (&["watch", "ignorewatch", "cronrestart"], Advice("it is not supported yet")),
+    (&["ignorewatch"], Key("watch", "watch = { ignore = [\"*.md\"] }")),
+    (&["cronrestart"], Advice("it is not supported yet")),
     (
         &["image", "build", "containername", "volumes", "networks"],
         Advice("Drover runs programs, not containers: name the program in `command`"),

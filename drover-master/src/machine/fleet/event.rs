@@ -239,6 +239,20 @@ pub enum EventKind {
         /// Which one, and how.
         renewal: Box<SocketRenewal>,
     },
+    /// Files of the app have changed, and it is restarted or reloaded.
+    WatchFired {
+        /// The first one, as seen from the app's directory.
+        file: Arc<str>,
+        /// Whether others have changed, too.
+        has_more: bool,
+        /// What follows: `restart` or `reload`.
+        action: &'static str,
+    },
+    /// Files of the app are not watched, though they should be. It runs on.
+    WatchFailed {
+        /// Why, and what to do.
+        trouble: Arc<str>,
+    },
     /// Apps are reloaded whose file differs from what runs, or is invalid.
     FileDiffers {
         /// What is different, and what to do.
@@ -322,6 +336,8 @@ impl EventKind {
             Self::Message { .. } => "message",
             Self::SocketRenewed { renewal } if renewal.fault.is_some() => "socket_lost",
             Self::SocketRenewed { .. } => "socket_renewed",
+            Self::WatchFired { .. } => "watch_fired",
+            Self::WatchFailed { .. } => "watch_failed",
             Self::FileDiffers { .. } => "file_differs",
             Self::Signalled { .. } => "signalled",
             Self::Reset { .. } => "reset",
@@ -378,6 +394,11 @@ impl EventKind {
                 format!("{topic}: {text} ({missed} before it are not shown)")
             }
             Self::SocketRenewed { renewal } => renewal.to_string(),
+            Self::WatchFired { file, has_more, action } => {
+                let others = if *has_more { " and others" } else { "" };
+                format!("{}{others} changed: {action}", Readable(file))
+            }
+            Self::WatchFailed { trouble } => Readable(trouble).to_string(),
             Self::FileDiffers { told } => told.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal),
             Self::Reset { by } => format!("asked by {by}"),

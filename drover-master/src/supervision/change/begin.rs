@@ -154,7 +154,8 @@ impl Running {
         self.list();
     }
 
-    fn list(&self) {
+    fn list(&mut self) {
+        self.watch_files();
         self.handle.roster.list(self.apps.values().cloned().collect(), &self.composite);
     }
 }

@@ -17,7 +17,7 @@ fn every_wrong_line_of_an_app_is_told() {
             "kill_timeout = 5000",
             "1: unknown key `kill_timeout` in app.web; here it is `stop.drain_timeout`, for example `stop.drain_timeout = \"20s\"`",
         ),
-        ("watch = true", "1: unknown key `watch` in app.web; it is not supported yet"),
+        ("cron_restart = '@daily'", "1: unknown key `cron_restart` in app.web; it is not supported yet"),
         (
             "restart = 'unless-stopped'",
             "11: unknown word `unless-stopped` for app.web.restart; here it is `always`",
@@ -346,5 +346,32 @@ fn what_an_update_can_not_be_is_told() {
     ] {
         let told = said(&web(line));
         assert_eq!(told.split_once(": ").unwrap().1, expected, "{line}");
+    }
+}
+
+#[test]
+fn what_can_not_be_watched_is_told() {
+    for (lines, expected) in [
+        (
+            "watch.ignore = ['src/[a']",
+            "app.web.watch.ignore holds `src/[a`, which is not a glob: invalid range pattern",
+        ),
+        ("watch.paths = ''", "app.web.watch.paths is empty"),
+        ("watch.paths = ['']", "app.web.watch.paths holds an empty path; write `.` for the directory itself"),
+        (
+            "watch = 'src'",
+            "app.web.watch is a string, not a table or `false`; write for example `watch = { paths = [\"src\"] }`",
+        ),
+        (
+            "watch.action = 'reboot'",
+            "unknown word `reboot` for app.web.watch.action; write `restart` or `reload`",
+        ),
+        (
+            "watch.action = 'reload'\nkind = 'oneshot'",
+            "app.web.watch.action is `reload`, but a oneshot can't be reloaded: it ends by itself; leave it out: a change starts it again",
+        ),
+    ] {
+        let said = said_of_web(lines);
+        assert!(said.ends_with(expected), "{lines}: {said}");
     }
 }

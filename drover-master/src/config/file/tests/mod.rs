@@ -177,6 +177,7 @@ essential = true
 depends_on = { web = "ready" }
 stop.signal = "INT"
 suspend = { signal = "USR1", resume_signal = "SIGUSR2" }
+watch = { paths = ["src", "web.toml"], ignore = ["*.md"], debounce = "1s", action = "restart" }
 restart = "never"
 "#;
 

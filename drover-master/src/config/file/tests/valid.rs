@@ -6,7 +6,7 @@ use crate::config::{
     Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, LogFiles, LogFormat,
     LogOwner, OnUpdateFailure, Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy,
     RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
-    UpdatePolicy,
+    UpdatePolicy, WatchAction, WatchPolicy,
 };
 
 use super::super::*;
@@ -126,6 +126,12 @@ fn every_key_arrives_in_its_field() {
         command: Command::new("redis-server").args(["--save", "", "a b"]),
         suspend: Some(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 }),
         stop: StopPolicy { signal: Signal::INT, ..StopPolicy::default() },
+        watch: Some(WatchPolicy {
+            paths: vec!["src".into(), "web.toml".into()],
+            ignore: strings(&["*.md"]),
+            debounce: seconds(1),
+            action: WatchAction::Restart,
+        }),
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::of(Kind::Service) },
         kind: Kind::Oneshot,
         start: StartPolicy { timeout: Duration::MAX, ..StartPolicy::default() },
