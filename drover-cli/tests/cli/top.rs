@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{SIGKILL, SIGTERM};
 
-use crate::harness::{Home, Tmux, eventually, is_running, signal};
+use crate::harness::{Home, Terminal, Tmux, eventually, is_running, signal};
 
 /// The pid that a row of the list shows.
 fn pid(screen: &str, name: &str) -> Option<u32> {
@@ -122,5 +122,16 @@ fn the_live_view_is_a_table_on_a_terminal_that_shows_lines_alone() {
     let screen = tmux.shows("status 0");
     assert!(screen.contains("MEMORY") && screen.contains("demo/0"), "{screen}");
     tmux.end();
+    home.down(demo);
+}
+
+#[test]
+fn the_live_view_ends_with_its_terminal() {
+    let home = Home::new();
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let mut terminal = Terminal::start(&home.drover(&["top"]));
+    terminal.shows("demo/0");
+    terminal.close();
+    assert_eq!(terminal.end().code(), Some(0));
     home.down(demo);
 }

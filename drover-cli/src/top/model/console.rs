@@ -38,7 +38,7 @@ impl Pane {
 
 /// What keys go to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Mode {
+pub(crate) enum Focus {
     /// The list, or the pane.
     #[default]
     Look,
@@ -80,7 +80,7 @@ pub(crate) struct Console {
     pub(crate) skipped: usize,
     /// Whether the pane has the whole screen.
     pub(crate) is_zoomed: bool,
-    pub(crate) mode: Mode,
+    pub(crate) focus: Focus,
     /// What came of the last order.
     pub(crate) told: Option<String>,
     /// Why there is no news.

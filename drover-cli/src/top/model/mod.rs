@@ -14,7 +14,7 @@ mod reload;
 mod timeline;
 mod wrap;
 
-pub(crate) use console::{Console, Mode, Pane};
+pub(crate) use console::{Console, Focus, Pane};
 pub(crate) use input::{Act, Clock, Input, Use, Wanted};
 pub(crate) use key::Key;
 pub(crate) use level::LineLevel;

@@ -1,6 +1,6 @@
 //! What keys do.
 
-use super::console::{Console, Mode, Pane};
+use super::console::{Console, Focus, Pane};
 use super::input::Act;
 use super::key::Key;
 use super::order::{Order, OrderKind};
@@ -9,6 +9,9 @@ use super::timeline::Look;
 
 /// At most so many workers more or fewer at once: a key that repeats itself is not meant as a thousand.
 const AT_ONCE: i32 = 64;
+
+/// So many characters a long line moves at a press.
+const SIDEWAYS: isize = 20;
 
 /// A pattern that is longer is not typed by fingers.
 const LONGEST_PATTERN: usize = 200;
@@ -21,12 +24,12 @@ impl Console {
             Key::Ctrl('l') => return Some(Act::Repaint),
             _ => {}
         }
-        match std::mem::take(&mut self.mode) {
-            Mode::Look => return self.look_on(key),
-            Mode::Help => {}
-            Mode::Confirm(order) => return self.confirm(order, key),
-            Mode::Search { before } => self.type_search(before, key),
-            Mode::Filter { before } => self.type_filter(before, key),
+        match std::mem::take(&mut self.focus) {
+            Focus::Look => return self.look_on(key),
+            Focus::Help => {}
+            Focus::Confirm(order) => return self.confirm(order, key),
+            Focus::Search { before } => self.type_search(before, key),
+            Focus::Filter { before } => self.type_filter(before, key),
         }
         None
     }
@@ -35,7 +38,7 @@ impl Console {
         self.told = None;
         match key {
             Key::Char('q') => return Some(Act::Quit),
-            Key::Char('?' | 'h') => self.mode = Mode::Help,
+            Key::Char('?' | 'h') => self.focus = Focus::Help,
             Key::Char(digit @ '1'..='4') => {
                 self.pane = Pane::ALL[digit as usize - '1' as usize];
                 self.skipped = 0;
@@ -55,6 +58,8 @@ impl Console {
             Key::Home | Key::Char('g') => self.move_by(isize::MIN),
             Key::End | Key::Char('G') => self.move_by(isize::MAX),
             Key::Enter => self.fold(None),
+            Key::Right if self.is_pane_moved() => self.timeline.shift(SIDEWAYS),
+            Key::Left if self.is_pane_moved() => self.timeline.shift(-SIDEWAYS),
             Key::Right => self.fold(Some(true)),
             Key::Left => self.fold(Some(false)),
             Key::Char(letter) => {
@@ -142,7 +147,7 @@ impl Console {
             return;
         }
         let name = if what.is_of_apps() { place.app.clone() } else { place.name() };
-        self.mode = Mode::Confirm(Order { what, name });
+        self.focus = Focus::Confirm(Order { what, name });
     }
 
     fn confirm(&mut self, mut order: Order, key: Key) -> Option<Act> {
@@ -156,10 +161,10 @@ impl Console {
                 // From one more to one fewer: none more is no order.
                 let next = if *by + step == 0 { step } else { *by + step };
                 *by = next.clamp(-AT_ONCE, AT_ONCE);
-                self.mode = Mode::Confirm(order);
+                self.focus = Focus::Confirm(order);
             }
             (Key::Char('n' | 'q') | Key::Escape, _) => {}
-            _ => self.mode = Mode::Confirm(order),
+            _ => self.focus = Focus::Confirm(order),
         }
         None
     }
@@ -171,9 +176,9 @@ impl Console {
         if !self.is_pane_shown() {
             self.is_zoomed = true;
         }
-        self.mode = match is_search {
-            true => Mode::Search { before: std::mem::take(&mut self.timeline.search).typed },
-            false => Mode::Filter { before: std::mem::take(&mut self.timeline.filter).typed },
+        self.focus = match is_search {
+            true => Focus::Search { before: std::mem::take(&mut self.timeline.search).typed },
+            false => Focus::Filter { before: std::mem::take(&mut self.timeline.filter).typed },
         };
         self.timeline.hit = None;
     }
@@ -181,7 +186,7 @@ impl Console {
     fn type_search(&mut self, before: String, key: Key) {
         let typed = match edited(&self.timeline.search.typed, key) {
             Edit::Typed(typed) => {
-                self.mode = Mode::Search { before };
+                self.focus = Focus::Search { before };
                 typed
             }
             Edit::Done => {
@@ -199,7 +204,7 @@ impl Console {
     fn type_filter(&mut self, before: String, key: Key) {
         let typed = match edited(&self.timeline.filter.typed, key) {
             Edit::Typed(typed) => {
-                self.mode = Mode::Filter { before };
+                self.focus = Focus::Filter { before };
                 typed
             }
             Edit::Done => return,

@@ -46,6 +46,8 @@ pub(crate) struct Timeline {
     count: u64,
     /// The last entry that is shown; none while the newest one is.
     pub(crate) bottom: Option<Mark>,
+    /// How many characters of each text are left of the screen.
+    pub(crate) shift: usize,
     /// The entry that the search stands on.
     pub(crate) hit: Option<Mark>,
     pub(crate) search: Pattern,
@@ -78,7 +80,7 @@ impl Timeline {
     /// Lines of others come from now on.
     pub(crate) fn clear_lines(&mut self) {
         self.lines.clear();
-        (self.bottom, self.hit) = (None, None);
+        (self.bottom, self.hit, self.shift) = (None, None, 0);
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
@@ -136,6 +138,12 @@ impl Timeline {
         let (above, _) = self.edge(&shown, height);
         let to = above.saturating_add_signed(rows).max(height.min(shown.len()));
         self.bottom = if to >= shown.len() { None } else { shown.get(to - 1).map(|entry| entry.mark) };
+    }
+
+    /// Moves the texts sideways, as far as the longest may be.
+    pub(crate) const fn shift(&mut self, characters: isize) {
+        let shift = self.shift.saturating_add_signed(characters);
+        self.shift = if shift > LONGEST { LONGEST } else { shift };
     }
 
     /// To the newest entry, and those that come.

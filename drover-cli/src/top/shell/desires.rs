@@ -18,7 +18,7 @@ const STANDS_STILL: Duration = Duration::from_millis(150);
 const SOON: Duration = Duration::from_millis(250);
 const IN_FLIGHT: Duration = Duration::from_secs(2);
 
-/// Orders that are not done yet: each has a connection of its own, of the few that a master has for who waits.
+/// Orders that are not done yet: each has a connection of its own, of the few that a master has for clients that wait.
 const ORDERS: usize = 8;
 
 /// Asks for what is wanted.

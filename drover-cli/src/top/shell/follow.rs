@@ -81,7 +81,7 @@ async fn watch_once(
     }
 }
 
-/// Follows the lines of an app or a worker. That the master is gone is noticed by who follows its events; a worker that is gone
+/// Follows the lines of an app or a worker. The follower of the events notices when the master is gone; a worker that is gone
 /// prints nothing more.
 pub(super) async fn lines(path: PathBuf, name: String, following: u64, news: Sender<Input>) {
     if news.send(Input::LinesBegin(following)).await.is_err() {

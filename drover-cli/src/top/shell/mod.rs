@@ -14,14 +14,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::model::{Act, Console, Input};
-use super::terminal::{Keyboard, Screen, Terminal};
+use super::terminal::{FullScreen, Keyboard, Terminal};
 use super::view::view;
 use crate::args::TopArgs;
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 use desires::Desires;
 use signals::{Caught, Signals};
-use time::Time;
+use time::Clocks;
 
 /// News that wait to be shown: a burst waits in the sockets, and then with the master, which counts what it lets go of.
 const NEWS: usize = 256;
@@ -46,18 +46,18 @@ pub(crate) async fn run(terminal: Terminal, path: PathBuf, args: &TopArgs) -> Ex
     let console = Console::new(args.apps.clone(), args.read_only, screen.size());
     let desires = Desires::new(path, args.apps.clone(), news);
     let shell =
-        Shell { screen, keyboard, signals, inputs, desires, console, time: Time::new(), is_paused: false };
+        Shell { screen, keyboard, signals, inputs, desires, console, time: Clocks::new(), is_paused: false };
     shell.run().await
 }
 
 struct Shell {
-    screen: Screen,
+    screen: FullScreen,
     keyboard: Keyboard,
     signals: Signals,
     inputs: mpsc::Receiver<Input>,
     desires: Desires,
     console: Console,
-    time: Time,
+    time: Clocks,
     /// Whether the terminal is wanted back by the shell.
     is_paused: bool,
 }

@@ -8,9 +8,9 @@ use crate::top::model::Clock;
 
 /// Clocks that begin with the view.
 #[derive(Debug)]
-pub(super) struct Time(Instant);
+pub(super) struct Clocks(Instant);
 
-impl Time {
+impl Clocks {
     pub(super) fn new() -> Self {
         Self(Instant::now())
     }

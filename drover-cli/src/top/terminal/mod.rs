@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use nix::fcntl::OFlag;
 
 pub(crate) use keyboard::Keyboard;
-pub(crate) use screen::Screen;
+pub(crate) use screen::FullScreen;
 
 /// A terminal that can show more than lines.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ impl Terminal {
     /// # Errors
     ///
     /// If the terminal does not let itself be set up.
-    pub(crate) fn take(self) -> io::Result<(Screen, Keyboard)> {
-        let screen = Screen::take(self.tty.try_clone()?)?;
+    pub(crate) fn take(self) -> io::Result<(FullScreen, Keyboard)> {
+        let screen = FullScreen::take(self.tty.try_clone()?)?;
         Ok((screen, Keyboard::new(self.tty)?))
     }
 }

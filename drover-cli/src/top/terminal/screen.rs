@@ -22,7 +22,7 @@ static BEFORE: Mutex<Option<(File, Termios)>> = Mutex::new(None);
 
 /// The screen, from taking it to giving it back; dropped, it is given back.
 #[derive(Debug)]
-pub(crate) struct Screen {
+pub(crate) struct FullScreen {
     tty: File,
     desk: Arc<Desk>,
 }
@@ -44,7 +44,7 @@ struct Next {
     leave: Option<oneshot::Sender<()>>,
 }
 
-impl Screen {
+impl FullScreen {
     pub(super) fn take(tty: File) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
         let writer = Arc::clone(&desk);
@@ -111,7 +111,7 @@ impl Screen {
     }
 }
 
-impl Drop for Screen {
+impl Drop for FullScreen {
     fn drop(&mut self) {
         if is_taken() {
             drop(self.begin_to_leave());
@@ -145,7 +145,7 @@ fn write(desk: &Desk) {
             bytes.push_str(LEAVE);
             shown = None;
         }
-        // One that is gone is noticed by who reads its keys.
+        // One that is gone is noticed by the reader of its keys.
         let _ = put(&bytes);
         if let Some(done) = next.leave {
             let _ = done.send(());

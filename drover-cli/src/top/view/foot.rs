@@ -4,7 +4,7 @@ use ratatui_core::buffer::Buffer;
 
 use super::put_right;
 use super::style::{PLAIN, QUIET};
-use crate::top::model::{Console, Mode};
+use crate::top::model::{Console, Focus};
 
 /// From the most useful on: a narrow terminal shows the first ones.
 const KEYS: &str =
@@ -13,9 +13,9 @@ const KEYS: &str =
 pub(super) fn draw(console: &Console, screen: &mut Buffer, y: u16) {
     let width = usize::from(console.size.0);
     let (search, filter) = (&console.timeline.search, &console.timeline.filter);
-    let (text, style) = match (&console.mode, &console.told) {
-        (Mode::Search { .. }, _) => (format!("/{}", search.typed), PLAIN),
-        (Mode::Filter { .. }, _) => (format!("&{}", filter.typed), PLAIN),
+    let (text, style) = match (&console.focus, &console.told) {
+        (Focus::Search { .. }, _) => (format!("/{}", search.typed), PLAIN),
+        (Focus::Filter { .. }, _) => (format!("&{}", filter.typed), PLAIN),
         (_, Some(told)) => (told.clone(), PLAIN),
         _ if !search.is_empty() => {
             (format!("/{}  n newer  N older  Esc ends the search", search.typed), QUIET)
@@ -23,14 +23,14 @@ pub(super) fn draw(console: &Console, screen: &mut Buffer, y: u16) {
         _ => (KEYS.to_owned(), QUIET),
     };
     let (x, _) = screen.set_stringn(0, y, &text, width, style);
-    match &console.mode {
-        Mode::Search { .. } | Mode::Filter { .. } => {
+    match &console.focus {
+        Focus::Search { .. } | Focus::Filter { .. } => {
             // The cursor of the terminal is hidden.
             screen.set_stringn(x, y, "▏", width.saturating_sub(usize::from(x)), PLAIN);
             if !search.is_valid() || !filter.is_valid() {
                 put_right(screen, y, "not a regular expression", usize::from(x) + 2, QUIET);
             }
         }
-        Mode::Look | Mode::Confirm(_) | Mode::Help => {}
+        Focus::Look | Focus::Confirm(_) | Focus::Help => {}
     }
 }

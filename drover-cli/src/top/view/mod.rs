@@ -12,7 +12,7 @@ mod tests;
 use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Rect;
 
-use super::model::{Console, Mode};
+use super::model::{Console, Focus};
 use style::{HEAD, LOST};
 
 /// The whole screen.
@@ -29,10 +29,10 @@ pub(super) fn view(console: &Console) -> Buffer {
         pane::draw(console, &mut screen, Rect::new(0, 1 + list, columns, rows - 2 - list));
     }
     foot::draw(console, &mut screen, rows - 1);
-    match &console.mode {
-        Mode::Help => popup::draw(&mut screen, &popup::keys(console.is_read_only)),
-        Mode::Confirm(order) => popup::draw(&mut screen, &popup::question(order)),
-        Mode::Look | Mode::Search { .. } | Mode::Filter { .. } => {}
+    match &console.focus {
+        Focus::Help => popup::draw(&mut screen, &popup::keys(console.is_read_only)),
+        Focus::Confirm(order) => popup::draw(&mut screen, &popup::question(order)),
+        Focus::Look | Focus::Search { .. } | Focus::Filter { .. } => {}
     }
     screen
 }

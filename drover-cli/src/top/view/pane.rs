@@ -87,18 +87,21 @@ fn put(console: &Console, screen: &mut Buffer, entry: &Entry, area: Rect) {
     }
     let left = |x: u16| width.saturating_sub(usize::from(x));
     (x, _) = screen.set_stringn(x, area.y, mark, left(x), QUIET);
-    screen.set_stringn(x, area.y, &entry.text, left(x), style::entry(entry.what));
-    highlight(console, screen, entry, (x, area.y));
+    let shift = entry.text.char_indices().nth(console.timeline.shift).map_or(entry.text.len(), |(at, _)| at);
+    screen.set_stringn(x, area.y, &entry.text[shift..], left(x), style::entry(entry.what));
+    highlight(console, screen, entry, shift, (x, area.y));
 }
 
-/// What the search found in it, in a text that begins there.
-fn highlight(console: &Console, screen: &mut Buffer, entry: &Entry, (begin, y): (u16, u16)) {
+/// What the search found in it, in a text that is shown there from this byte on.
+fn highlight(console: &Console, screen: &mut Buffer, entry: &Entry, shift: usize, (begin, y): (u16, u16)) {
     let width = screen.area.width;
     let is_hit = console.timeline.hit == Some(entry.mark);
     let style = if is_hit { FOUND.patch(SELECTED) } else { FOUND };
     for (from, to) in console.timeline.search.places(&entry.text) {
         let columns = |text: &str| u16::try_from(Span::raw(text).width()).unwrap_or(width);
-        let (x, wide) = (begin.saturating_add(columns(&entry.text[..from])), columns(&entry.text[from..to]));
+        let (from, to) = (from.max(shift), to.max(shift));
+        let (x, wide) =
+            (begin.saturating_add(columns(&entry.text[shift..from])), columns(&entry.text[from..to]));
         if x < width {
             screen.set_style(Rect::new(x, y, wide.min(width - x), 1), style);
         }

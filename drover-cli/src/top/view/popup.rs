@@ -9,7 +9,7 @@ use crate::top::model::{Order, OrderKind, wrapped};
 /// The keys that only look.
 const LOOK: [&str; 13] = [
     "↑ ↓ j k      move; PgUp PgDn, g G: to the ends",
-    "Enter → ←    open or fold an app",
+    "Enter → ←    open or fold an app; move long lines",
     "Tab          move in the list or in the pane",
     "1 2 3 4      logs, events, ends, reload",
     "z            the pane alone, or both",

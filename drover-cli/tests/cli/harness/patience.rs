@@ -6,16 +6,20 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often is looked again where no event can be awaited.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The moment at which patience ends.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    #[expect(clippy::disallowed_methods, reason = "a test waits in real time")]
     pub(crate) fn new() -> Self {
-        Self(Instant::now() + PATIENCE)
+        Self::after(PATIENCE)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test waits in real time")]
+    pub(super) fn after(patience: Duration) -> Self {
+        Self(Instant::now() + patience)
     }
 
     /// What is left; none when it has passed.

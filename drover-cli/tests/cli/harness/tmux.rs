@@ -2,10 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::home::Home;
-use super::patience::eventually;
+use super::patience::{Deadline, LOOK_AGAIN, eventually};
 use super::{is_running, skipped};
+
+/// The view, its shell and tmux each have their turn on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A shell in a terminal of tmux's, with a server of its own.
 #[derive(Debug)]
@@ -79,14 +83,15 @@ impl<'h> Tmux<'h> {
 
     /// Waits until the screen is as wanted.
     pub(crate) fn until(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
-        let mut last = String::new();
-        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            eventually(what, || {
-                last = self.screen();
-                is_so(&last).then(|| last.clone())
-            })
-        }));
-        seen.unwrap_or_else(|_| panic!("{what} is not shown:\n{}", self.screen()))
+        let deadline = Deadline::after(PATIENCE);
+        loop {
+            let screen = self.screen();
+            if is_so(&screen) {
+                return screen;
+            }
+            assert!(deadline.left().is_some(), "{what}: not within {PATIENCE:?}:\n{screen}");
+            std::thread::park_timeout(LOOK_AGAIN);
+        }
     }
 
     /// Waits until the screen shows this.

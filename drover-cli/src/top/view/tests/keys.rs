@@ -173,3 +173,23 @@ fn only_what_is_shown_is_asked_for() {
     console.apply(Input::Resized(80, 10), at(0));
     assert_eq!(console.wanted().evidence, None);
 }
+
+#[test]
+fn a_long_line_moves_sideways_and_what_was_found_in_it_too() {
+    let mut console = console(80, 24);
+    let text_of_line = format!("{}needle in the hay", "x".repeat(60));
+    console.apply(Input::Line(1, line("mail", 0, 60, &text_of_line)), at(60));
+    press(&mut console, "/needle⏎");
+    assert!(!text(&view(&console)).contains("needle in the hay"));
+    press(&mut console, "→→");
+    let screen = view(&console);
+    let shown = text(&screen);
+    assert!(shown.contains("│ xxxxxxxxxxxxxxxxxxxxneedle in the hay"), "{shown}");
+    let found: String =
+        screen.content().iter().filter(|cell| cell.bg == Color::Yellow).map(|cell| cell.symbol()).collect();
+    assert_eq!(found, "needle");
+    press(&mut console, "→→→→→");
+    assert!(!text(&view(&console)).contains("in the hay"));
+    press(&mut console, "←←←←←←←←");
+    assert!(text(&view(&console)).contains("│ xxx"));
+}

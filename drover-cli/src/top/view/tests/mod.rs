@@ -147,6 +147,8 @@ fn press(console: &mut Console, keys: &str) -> Option<Act> {
             '⎋' => Key::Escape,
             '↑' => Key::Up,
             '↓' => Key::Down,
+            '→' => Key::Right,
+            '←' => Key::Left,
             '⇥' => Key::Tab,
             '⌫' => Key::Backspace,
             '⇞' => Key::PageUp,
