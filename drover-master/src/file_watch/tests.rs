@@ -88,7 +88,9 @@ async fn a_file_is_watched_by_its_name_and_a_directory_though_it_is_not_there_ye
     std::fs::rename(site.dir.path().join("app.toml.new"), site.dir.path().join("app.toml")).unwrap();
     assert_eq!(site.next().await, "app.toml");
     site.until_watched("conf/d/x.toml").await;
-    std::fs::remove_dir_all(site.dir.path().join("conf")).unwrap();
+    std::fs::remove_file(site.dir.path().join("conf/d/x.toml")).unwrap();
+    std::fs::remove_dir(site.dir.path().join("conf/d")).unwrap();
+    std::fs::remove_dir(site.dir.path().join("conf")).unwrap();
     site.until_watched("conf/d/y.toml").await;
 }
 

@@ -59,7 +59,7 @@ fn chosen<'t>(file: &'t Table, name: &str) -> Result<&'t dyn TableLike, NoProfil
     }))
 }
 
-fn rows<'t>(table: Option<&'t dyn TableLike>) -> impl Iterator<Item = (&'t Key, &'t Item)> {
+fn rows(table: Option<&dyn TableLike>) -> impl Iterator<Item = (&Key, &Item)> {
     table.into_iter().flat_map(|table| table.iter().filter_map(|(key, _)| table.get_key_value(key)))
 }
 

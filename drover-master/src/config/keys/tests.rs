@@ -285,12 +285,7 @@ fn every_field_has_its_key() {
         timeout: _,
         max_generations: _,
     } = update;
-    let _: Option<WatchPolicy> = watch.map(|WatchPolicy { paths, ignore, debounce, action }| WatchPolicy {
-        paths,
-        ignore,
-        debounce,
-        action,
-    });
+    let WatchPolicy { paths: _, ignore: _, debounce: _, action: _ } = watch.unwrap_or_default();
     let RecyclePolicy { age: _, rss: _, requests: _, jitter: _ } = recycle;
 }
 
