@@ -46,7 +46,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["reset-failed", "clear"], "`drover reset NAME` forgets what failed before, and tries it again"),
     (
         &["flush"],
-        "there is nothing to flush: the last lines of each app are kept, and `drover logs -n 100` shows the newest",
+        "what workers print is kept within bounds by itself, and `drover logs -n 100` shows the newest",
     ),
     (
         &["exec"],
@@ -66,6 +66,7 @@ const WORDS: &[(&[&str], &str)] = &[
     ),
     (&["pause", "freeze"], "`drover suspend NAME` drains workers and keeps their processes"),
     (&["unpause", "thaw"], "`drover resume NAME` lets suspended workers work again"),
+    (&["reloadlogs", "logrotate"], "`drover reopen-logs` opens log files again after a rotation"),
     (&["history"], "`drover events` shows what happened"),
     (&["cat", "convert", "conf"], "`drover config` shows what drover.toml means"),
     (&["check", "verify", "lint", "test"], "`drover validate` checks drover.toml"),

@@ -14,7 +14,9 @@ pub use change::{ApplyArgs, DiffArgs, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use logs::{LogsArgs, StreamArg};
 pub use moment::{Moment, Since};
-pub use offline::{CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ValidateArgs};
+pub use offline::{
+    BlameArgs, CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ManArgs, ValidateArgs,
+};
 pub use online::{
     Consent, DescribeArgs, Goal, OperateArgs, ResetArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
     SignalArgs, StopArgs, TopArgs, WaitArgs, Waiting,
@@ -153,6 +155,8 @@ pub enum Verb {
     Top(TopArgs),
     /// Show what happened
     Events(EventsArgs),
+    /// Show what the start waited for: how long each app and worker took, and the chain that took longest
+    Blame(BlameArgs),
     /// Start stopped apps and workers, and wait until they are ready
     Start(OperateArgs),
     /// Drain and end apps and workers
@@ -195,6 +199,8 @@ pub enum Verb {
     Schema,
     /// Print completions for a shell
     Completion(CompletionArgs),
+    /// Write a manual page for each verb
+    Man(ManArgs),
     /// Check case by case that a worker or a master follows the protocol
     Conform(ConformArgs),
     /// Show the version of this program, and of the master

@@ -100,7 +100,7 @@ const ZSH: &str = r#"_drover_names() {
 "#;
 
 /// A script offers all that there is, also verbs and options that nobody is to type.
-fn without_what_is_hidden(whole: &Command) -> Command {
+pub(super) fn without_what_is_hidden(whole: &Command) -> Command {
     let verbs = whole.get_subcommands().filter(|verb| !verb.is_hide_set());
     let shown = || whole.get_arguments().filter(|option| !option.is_hide_set());
     let group = |group: &ArgGroup| {

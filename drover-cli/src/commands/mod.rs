@@ -1,6 +1,7 @@
 //! One file a verb.
 
 mod apply;
+mod blame;
 mod completion;
 mod config;
 mod conform;
@@ -25,6 +26,7 @@ mod interrupt;
 mod introduce;
 mod list;
 mod logs;
+mod man;
 mod operate;
 mod patience;
 mod reach;
@@ -63,6 +65,8 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Up(args) => up::run(&global, &args).await,
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(&global, &args),
+        Verb::Blame(args) => blame::run(&global, &args).await,
+        Verb::Man(args) => man::run(&global, &args),
         Verb::Doctor(args) => doctor::run(&global, &args).await,
         Verb::Healthcheck(args) => healthcheck::run(&global, &args).await,
         Verb::List(args) => list::run(&global, &args).await,

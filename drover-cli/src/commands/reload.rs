@@ -17,7 +17,7 @@ use super::{difference, find, patience, refusal::report};
 use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::output::progress::{Mode, Progress};
+use crate::output::progress::{Progress, ProgressMode};
 
 /// How often the line of a terminal is written again without any news: its time goes on.
 const REFRESH: Duration = Duration::from_millis(200);
@@ -107,10 +107,10 @@ fn all(before: &StatusReply, step: ReloadStep) -> Vec<Name> {
 fn progress(global: &Global, args: &ReloadArgs) -> Progress {
     let step = step(args);
     let shown = match () {
-        () if args.json => Mode::Json,
-        () if global.quiet => Mode::Nothing,
-        () if io::stderr().is_terminal() => Mode::Live,
-        () => Mode::Lines,
+        () if args.json => ProgressMode::Json,
+        () if global.quiet => ProgressMode::Nothing,
+        () if io::stderr().is_terminal() => ProgressMode::Live,
+        () => ProgressMode::Lines,
     };
     Progress::new(shown, step, args.waiting.no_wait)
 }

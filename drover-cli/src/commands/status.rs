@@ -53,14 +53,14 @@ fn judge(reply: &StatusReply) -> ExitStatus {
 }
 
 /// What a watched status is shown on.
-enum Screen {
+enum StatusScreen {
     /// Cleared for each.
     Terminal,
     /// A pipe or a file, of which only text is wanted: one after the other, with an empty line between two.
     Stream { is_first: bool },
 }
 
-impl Screen {
+impl StatusScreen {
     fn fill(&mut self, status: String) -> String {
         match self {
             Self::Terminal => format!("{HOME_AND_CLEAR}{status}"),
@@ -75,8 +75,11 @@ impl Screen {
 /// Shows the status again at every event, until the master ends or the user has seen enough.
 async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) -> ExitStatus {
     let mut interrupt = Interrupt::new();
-    let mut screen =
-        if io::stdout().is_terminal() { Screen::Terminal } else { Screen::Stream { is_first: true } };
+    let mut screen = if io::stdout().is_terminal() {
+        StatusScreen::Terminal
+    } else {
+        StatusScreen::Stream { is_first: true }
+    };
     let first = tokio::select! {
         reply = client.status(&args.apps) => reply,
         () = interrupt.pressed() => return ExitStatus::Done,

@@ -17,7 +17,7 @@ const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub(crate) enum ProgressMode {
     /// Only the verdict.
     Nothing,
     /// A line an event.
@@ -31,7 +31,7 @@ pub(crate) enum Mode {
 /// What has happened so far.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    mode: Mode,
+    mode: ProgressMode,
     step: ReloadStep,
     only_begun: bool,
     since: Instant,
@@ -54,22 +54,22 @@ struct AppProgress {
 }
 
 impl Progress {
-    pub(crate) fn new(mode: Mode, step: ReloadStep, only_begun: bool) -> Self {
+    pub(crate) fn new(mode: ProgressMode, step: ReloadStep, only_begun: bool) -> Self {
         let apps = BTreeMap::new();
         Self { mode, step, only_begun, since: Instant::now(), apps, is_whole: true, is_drawn: false }
     }
 
     pub(crate) fn is_live(&self) -> bool {
-        self.mode == Mode::Live
+        self.mode == ProgressMode::Live
     }
 
     /// Takes in what happened, and tells it.
     pub(crate) fn event(&mut self, event: &Event) {
         self.apps.entry(event.app.clone()).or_default().take_in(event);
         match self.mode {
-            Mode::Nothing => {}
-            Mode::Json => drop(message::result(&json::event(event))),
-            Mode::Lines | Mode::Live => {
+            ProgressMode::Nothing => {}
+            ProgressMode::Json => drop(message::result(&json::event(event))),
+            ProgressMode::Lines | ProgressMode::Live => {
                 if let Some(line) = line(event) {
                     self.clear();
                     message::note(&line);
@@ -83,7 +83,7 @@ impl Progress {
     pub(crate) fn missed(&mut self, count: u64) {
         self.is_whole = false;
         self.clear();
-        if !matches!(self.mode, Mode::Nothing | Mode::Json) {
+        if !matches!(self.mode, ProgressMode::Nothing | ProgressMode::Json) {
             message::note(&format!("{count} events were missed"));
         }
     }
@@ -95,7 +95,7 @@ impl Progress {
 
     /// Writes the line of a terminal again.
     pub(crate) fn draw(&mut self) {
-        if self.mode != Mode::Live || self.apps.is_empty() {
+        if self.mode != ProgressMode::Live || self.apps.is_empty() {
             return;
         }
         let parts: Vec<String> = self.apps.iter().map(|(name, app)| app.summary(name)).collect();
@@ -121,7 +121,7 @@ impl Progress {
             None => ExitStatus::Done,
             Some(error) => ExitStatus::of_refusal(error.code()),
         };
-        if self.mode == Mode::Json {
+        if self.mode == ProgressMode::Json {
             let written = message::whole_result(&self.json(result, &app));
             return if status == ExitStatus::Done { written } else { status };
         }
@@ -285,7 +285,7 @@ mod tests {
     }
 
     fn progress(step: ReloadStep, only_begun: bool) -> Progress {
-        Progress::new(Mode::Nothing, step, only_begun)
+        Progress::new(ProgressMode::Nothing, step, only_begun)
     }
 
     #[test]

@@ -223,3 +223,21 @@ fn healthcheck_says_by_its_exit_code_whether_everything_is_ready() {
     home.run(&["healthcheck", "nosuch"]).failed(1, &["`nosuch`"]);
     home.down(master);
 }
+
+#[test]
+fn blame_tells_what_the_start_waited_for() {
+    let home = Home::new();
+    let master = home.up(TWO);
+    master.says("mail is running");
+    let ended = home.run(&["blame", "--json"]);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let blame: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(blame["chain"], serde_json::json!(["web", "mail"]), "{blame}");
+    let mail =
+        blame["apps"].as_array().expect("a list").iter().find(|app| app["name"] == "mail").expect("it");
+    assert_eq!(mail["depends_on"], serde_json::json!(["web"]));
+    assert!(mail["workers"][0]["took_ms"].is_u64() && mail["took_ms"].is_u64(), "{mail}");
+    let text = home.run(&["blame"]).stdout;
+    assert!(text.starts_with("everything was ready after ") && text.contains("web/0"), "{text}");
+    home.down(master);
+}

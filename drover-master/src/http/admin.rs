@@ -13,7 +13,7 @@ use crate::supervision::SupervisorHandle;
 
 /// How many readers may follow at once. Each costs a task, a descriptor and some 20 KiB: a screen for each person of a large team,
 /// and a few tabs.
-const FOLLOWING: usize = 256;
+pub(super) const FOLLOWING: usize = 256;
 
 /// What all requests share.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use super::admin::FOLLOWING;
 use super::{AdminError, AdminServer, AdminSpec, ControlToken};
 use crate::config::{ListenAddr, StartPolicy};
 use crate::supervisor::{Supervisor, SupervisorHandle};
@@ -56,9 +57,36 @@ impl Served {
         answer
     }
 
+    /// An answer that goes on.
+    async fn follow(&self, line: &str, headers: &str) -> Follower {
+        let mut stream = BufReader::new(self.connect().await);
+        let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        Follower(stream)
+    }
+
     async fn end(self) {
         self.handle.kill().await;
         self.running.await.unwrap();
+    }
+}
+
+/// Who reads an answer that goes on.
+struct Follower(BufReader<TcpStream>);
+
+impl Follower {
+    /// What follows this at the start of a line.
+    async fn until(&mut self, begin: &str) -> String {
+        let found = async {
+            loop {
+                let mut line = String::new();
+                assert_ne!(self.0.read_line(&mut line).await.unwrap(), 0, "it ends without `{begin}`");
+                if let Some(rest) = line.strip_prefix(begin) {
+                    return rest.trim_end().to_owned();
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap()
     }
 }
 
@@ -169,31 +197,39 @@ async fn who_shows_the_token_can_do_what_the_command_does() {
 #[tokio::test]
 async fn events_and_lines_come_as_they_happen_and_go_on_after_a_break() {
     let served = Served::local().await;
+    let mut lines = served.follow("GET /api/logs?name=web/1", "").await;
+    lines.until("data: ").await;
     let last = served.handle.events().last_seq();
-    let mut stream = BufReader::new(served.connect().await);
-    let head = format!("GET /api/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {last}\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut events = served.follow("GET /api/events", &format!("Last-Event-ID: {last}\r\n")).await;
     let operation = served.handle.restart_app("web", "test");
-    let mut line = String::new();
-    while !line.starts_with("id: ") {
-        line.clear();
-        tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await.unwrap().unwrap();
-    }
-    assert_eq!(line.trim(), format!("id: {}", last + 1));
+    assert_eq!(events.until("id: ").await, (last + 1).to_string());
     operation.await.unwrap();
+    // The next life of the worker prints, too.
+    let line = lines.until("data: ").await;
+    assert!(line.contains(r#""app":"web""#) && line.contains(r#""slot":1"#), "{line}");
+    assert!(line.contains(r#""text":"hello""#) && line.contains(r#""stream":"stdout""#), "{line}");
+    served.end().await;
+}
 
-    // Both lives of the worker have printed.
-    let mut stream = BufReader::new(served.connect().await);
-    stream.write_all(b"GET /api/logs?name=web/1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-    for _ in 0..2 {
-        let mut line = String::new();
-        while !line.starts_with("data: ") {
-            line.clear();
-            tokio::time::timeout(PATIENCE, stream.read_line(&mut line)).await.unwrap().unwrap();
-        }
-        assert!(line.contains(r#""app":"web""#) && line.contains(r#""slot":1"#), "{line}");
-        assert!(line.contains(r#""text":"hello""#) && line.contains(r#""stream":"stdout""#), "{line}");
+#[tokio::test]
+async fn readers_beyond_the_bound_are_refused_and_others_are_served() {
+    let served = Served::local().await;
+    let mut readers = Vec::new();
+    for _ in 0..FOLLOWING {
+        let mut reader = served.follow("GET /api/events", "").await;
+        assert!(reader.until("HTTP/1.1 ").await.starts_with("200 "));
+        readers.push(reader);
     }
+    let refused = served.ask("GET /api/logs", "").await;
+    assert_eq!(status(&refused), 503, "{refused}");
+    assert_eq!(status(&served.ask("GET /metrics", "").await), 200);
+    // The place of one that goes is another's.
+    drop(readers.pop());
+    let events = served.handle.events();
+    let (mut news, last) = (events.since(events.last_seq()), events.last_seq());
+    served.handle.restart_app("web", "test").await.unwrap();
+    assert!(news.next().await.unwrap().seq > last);
+    while !served.follow("GET /api/events", "").await.until("HTTP/1.1 ").await.starts_with("200 ") {}
     served.end().await;
 }
 
