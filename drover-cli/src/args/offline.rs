@@ -14,6 +14,9 @@ pub struct ValidateArgs {
     /// The same as -f FILE
     #[arg(value_name = "FILE", conflicts_with = "file")]
     pub named: Option<PathBuf>,
+    /// Lay this profile of the file over it
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Also refuse what would not work on this machine, such as a missing command
     #[arg(long)]
     pub strict: bool,
@@ -25,6 +28,9 @@ pub struct ConfigArgs {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
     pub file: PathBuf,
+    /// Lay this profile of the file over it
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

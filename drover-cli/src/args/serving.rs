@@ -76,6 +76,9 @@ pub struct UpArgs {
     /// The configuration; `-` is standard input
     #[arg(short, long, value_name = "FILE", default_value = "drover.toml")]
     pub file: PathBuf,
+    /// Lay this profile of the file over it
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Run only these apps, and what they depend on
     #[arg(long, value_name = "APP", value_delimiter = ',')]
     pub only: Vec<String>,

@@ -11,7 +11,7 @@ use crate::output::message;
 const HIDDEN: &str = "(hidden)";
 
 pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
-    let mut config = match config::load(&args.file) {
+    let mut config = match config::load_profile(&args.file, args.profile.as_deref()) {
         Ok(config) => config,
         Err(error) => {
             message::plain(&message::load_error(&error, message::is_stderr_coloured()));

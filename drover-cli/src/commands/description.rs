@@ -16,6 +16,7 @@ use crate::output::message;
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     file: PathBuf,
+    profile: Option<String>,
     only: Vec<String>,
     keep_going: bool,
     /// The master's name, where a file names none.
@@ -34,6 +35,7 @@ impl Source {
         let name = name_of_file(config, &args.file);
         Self {
             file: args.file.clone(),
+            profile: args.profile.clone(),
             only: args.only.clone(),
             keep_going: args.keep_going,
             name,
@@ -71,7 +73,8 @@ impl Reread for Source {
         if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
             return Err(format!("error: {} is not a regular file", file.display()));
         }
-        let config = config::load(file).map_err(|error| message::load_error(&error, coloured))?;
+        let config = config::load_profile(file, self.profile.as_deref())
+            .map_err(|error| message::load_error(&error, coloured))?;
         // Whoever asks may be in another directory.
         let shown = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         Ok(Reading { file: shown, description: self.description(&config) })

@@ -59,7 +59,7 @@ async fn read_and_start(global: &Global, args: &UpArgs, handed_over: Option<Stri
 }
 
 async fn start(global: &Global, args: &UpArgs, text: String, is_stream: bool) -> ExitStatus {
-    let config = match config::parse_file(&args.file, &text) {
+    let config = match config::parse_profile(&args.file, &text, args.profile.as_deref()) {
         Ok(config) => config,
         Err(error) => {
             message::plain(&message::load_error(&error, message::is_coloured()));

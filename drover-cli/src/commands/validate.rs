@@ -11,7 +11,7 @@ use crate::output::message;
 pub(super) fn run(global: &Global, args: &ValidateArgs) -> ExitStatus {
     let path = args.named.as_ref().unwrap_or(&args.file);
     let loaded = config::read(path).and_then(|text| {
-        let config = config::parse_file(path, &text)?;
+        let config = config::parse_profile(path, &text, args.profile.as_deref())?;
         Ok((text, config))
     });
     let (text, config) = match loaded {

@@ -30,6 +30,9 @@ pub(super) fn arguments(global: &Global, args: &UpArgs, is_handed_over: bool) ->
     for name in &args.only {
         words.extend(["--only".into(), name.into()]);
     }
+    if let Some(profile) = &args.profile {
+        words.extend(["--profile".into(), profile.into()]);
+    }
     words.extend(args.keep_going.then(|| "--keep-going".into()));
     words
 }
@@ -100,14 +103,14 @@ mod tests {
             let Verb::Up(args) = cli.verb else { panic!() };
             (cli.global, args)
         };
-        let typed = "-s /x/y.sock -vv -q --color never up -d -f shop.toml --only a,b --keep-going --timeout 3s --log l";
+        let typed = "-s /x/y.sock -vv -q --color never up -d -f shop.toml --only a,b --profile p --keep-going --timeout 3s --log l";
         let (global, args) = parse(typed.split(' ').map(OsString::from).collect());
         let (again, as_master) = parse(arguments(&global, &args, false));
         assert_eq!((again.socket, again.verbose, again.quiet), (global.socket, global.verbose, global.quiet));
         assert_eq!(again.color, global.color);
         assert_eq!(
-            (as_master.file, as_master.only, as_master.keep_going),
-            (args.file, args.only, args.keep_going)
+            (as_master.file, as_master.only, as_master.profile, as_master.keep_going),
+            (args.file, args.only, args.profile, args.keep_going)
         );
         assert!(as_master.detached && !as_master.detach && as_master.log.is_none());
     }

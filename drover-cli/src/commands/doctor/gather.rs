@@ -51,10 +51,7 @@ fn read(path: PathBuf) -> File {
 
 fn machine(live: &[PathBuf]) -> Machine {
     let uid = geteuid();
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "on a thread of its own, and the user waits for the answer"
-    )]
+    // It may ask a name server: on a thread of its own, and the user waits for the answer.
     let user = User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
     let cgroup = Cgroup::own();
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);

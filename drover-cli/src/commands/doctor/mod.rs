@@ -29,14 +29,11 @@ pub(super) async fn run(global: &Global, args: &DoctorArgs) -> ExitStatus {
     let file = global.file.as_deref().map(whole).or_else(file_here);
     let master = ask(global).await;
     let looked = tokio::task::spawn_blocking(move || gather::facts(file, master));
-    let facts = match tokio::time::timeout(LOOK, looked).await {
-        Ok(Ok(facts)) => facts,
-        Ok(Err(_)) | Err(_) => {
-            message::error_text(&format!(
-                "this machine could not be looked at within {LOOK:?}: a disk, a name server or systemd does not answer"
-            ));
-            return ExitStatus::Failed;
-        }
+    let Ok(Ok(facts)) = tokio::time::timeout(LOOK, looked).await else {
+        message::error_text(&format!(
+            "this machine could not be looked at within {LOOK:?}: a disk, a name server or systemd does not answer"
+        ));
+        return ExitStatus::Failed;
     };
     let found = judge::findings(&facts);
     let text = if args.json { as_json(&facts, &found) } else { as_text(&facts, &found, global.quiet) };

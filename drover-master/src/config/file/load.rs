@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::layers::NoProfile;
 use super::model::Config;
-use super::parse::parse_in;
+use super::parse::{Unread, parse_in};
 use crate::config::text::mistake::{ParseError, render_title};
 
 /// Reads and parses the file, and the files of variables that it names. Relative paths of these and of `cwd` are taken from
@@ -17,7 +18,16 @@ use crate::config::text::mistake::{ParseError, render_title};
 ///
 /// [`LoadError`]: the file is not there, cannot be read, is not UTF-8, or has mistakes; a file that it names and that can't be read is one.
 pub fn load(path: &Path) -> Result<Config, LoadError> {
-    parse_file(path, &read(path)?)
+    load_profile(path, None)
+}
+
+/// As [`load`], with the profile of this name laid over the file.
+///
+/// # Errors
+///
+/// As [`load`], and [`LoadError::NoProfile`].
+pub fn load_profile(path: &Path, profile: Option<&str>) -> Result<Config, LoadError> {
+    parse_profile(path, &read(path)?, profile)
 }
 
 /// Reads the text of the file.
@@ -58,12 +68,24 @@ pub fn is_stream(path: &Path) -> bool {
 ///
 /// [`LoadError::Invalid`] with every mistake.
 pub fn parse_file(path: &Path, text: &str) -> Result<Config, LoadError> {
+    parse_profile(path, text, None)
+}
+
+/// As [`parse_file`], with the profile of this name laid over the file.
+///
+/// # Errors
+///
+/// As [`parse_file`], and [`LoadError::NoProfile`].
+pub fn parse_profile(path: &Path, text: &str, profile: Option<&str>) -> Result<Config, LoadError> {
     // What comes by a stream is seen from where it is read.
     let directory = if is_stream(path) { Path::new("") } else { path.parent().unwrap_or(Path::new("")) };
-    parse_in(text, Some(directory)).map_err(|error| LoadError::Invalid {
-        path: path.to_owned(),
-        text: text.to_owned(),
-        error,
+    parse_in(text, Some(directory), profile).map_err(|error| match error {
+        Unread::Mistaken(error) => LoadError::Invalid { path: path.to_owned(), text: text.to_owned(), error },
+        Unread::NoProfile(NoProfile(help)) => LoadError::NoProfile {
+            path: path.to_owned(),
+            profile: profile.unwrap_or_default().to_owned(),
+            help,
+        },
     })
 }
 
@@ -99,6 +121,16 @@ pub enum LoadError {
         /// The first line that is not text, from 1.
         line: usize,
     },
+    /// The file has no such profile.
+    #[error("{} has no profile `{profile}`; {help}", path.display())]
+    NoProfile {
+        /// The file.
+        path: PathBuf,
+        /// The profile.
+        profile: String,
+        /// What to do.
+        help: String,
+    },
     /// The file has mistakes.
     #[error("{} has mistakes", path.display())]
     Invalid {
@@ -119,7 +151,7 @@ impl LoadError {
         match self {
             Self::Invalid { path, text, error } => error.render(&path.display().to_string(), text, colour),
             Self::Unreadable { source, .. } => render_title(&format!("{self}: {source}"), colour),
-            Self::NoneHere { .. } | Self::Missing { .. } | Self::NotUtf8 { .. } => {
+            Self::NoneHere { .. } | Self::Missing { .. } | Self::NotUtf8 { .. } | Self::NoProfile { .. } => {
                 render_title(&self.to_string(), colour)
             }
         }

@@ -58,6 +58,7 @@
 mod app;
 mod env_file;
 mod json;
+mod layers;
 mod load;
 mod master;
 mod model;
@@ -69,7 +70,7 @@ mod socket;
 mod tests;
 mod write;
 
-pub use self::load::{LoadError, STDIN, is_stream, load, parse_file, read};
+pub use self::load::{LoadError, STDIN, is_stream, load, load_profile, parse_file, parse_profile, read};
 pub use self::model::{AppTable, Config, MasterTable};
 pub use self::parse::parse;
 pub use self::write::{to_json, to_toml};

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use toml_edit::Document;
 
+use super::layers::{Layers, NoProfile};
 use super::model::Config;
 use super::root;
 use crate::config::text::mistake::{Mistakes, ParseError, shown};
@@ -15,11 +16,25 @@ use crate::config::text::mistake::{Mistakes, ParseError, shown};
 ///
 /// [`ParseError`] with every mistake, in file order. When the text is not TOML at all it holds that one mistake.
 pub fn parse(text: &str) -> Result<Config, ParseError> {
-    parse_in(text, None)
+    parse_in(text, None, None).map_err(|error| match error {
+        Unread::Mistaken(error) => error,
+        Unread::NoProfile(_) => unreachable!("none was asked for"),
+    })
+}
+
+/// Why a text was not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    Mistaken(ParseError),
+    NoProfile(NoProfile),
 }
 
 /// Reads the text of a file that lies in a directory, and what it names there.
-pub(super) fn parse_in(text: &str, directory: Option<&Path>) -> Result<Config, ParseError> {
+pub(super) fn parse_in(
+    text: &str,
+    directory: Option<&Path>,
+    profile: Option<&str>,
+) -> Result<Config, Unread> {
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -35,12 +50,13 @@ pub(super) fn parse_in(text: &str, directory: Option<&Path>) -> Result<Config, P
             if let Some(help) = help {
                 mistake.help(help);
             }
-            return mistakes.or(None);
+            return mistakes.or(None).map_err(Unread::Mistaken);
         }
     };
-    let mut mistakes = Mistakes::new(text);
-    let config = root::read(document.as_table(), directory, &mut mistakes);
-    mistakes.or(config)
+    let layers = Layers::of(document.as_table(), profile).map_err(Unread::NoProfile)?;
+    let mut mistakes = Mistakes::new(text).with_defaults(layers.defaults);
+    let config = root::read(&layers.table, directory, &mut mistakes);
+    mistakes.or(config).map_err(Unread::Mistaken)
 }
 
 /// What helps with a number that begins with a zero, as octal ones do in other languages: TOML has none such, and its parser does not

@@ -19,6 +19,7 @@ pub(super) fn read<'t>(
 ) -> Option<Config> {
     TableReader::root(table, mistakes, |root| {
         root.required("version", "begin the file with `version = 1`", version);
+        check_layers(root);
         let master = root.table("master", master::read);
 
         let mut declared = Vec::new();
@@ -40,6 +41,7 @@ pub(super) fn read<'t>(
             app.spec.depends_on = depends_on;
             Some(app)
         });
+        root.mistakes().tell_defaults_once(&named);
         relation::check(root.mistakes(), &relations, &named);
         let specs_of_apps = || apps.iter().flatten().map(|app| &app.spec);
         let always = specs_of_apps().filter(|app| app.restart.when == RestartWhen::Always);
@@ -52,6 +54,23 @@ pub(super) fn read<'t>(
 
         Some(Config { master, sockets: specs, apps: apps.into_iter().collect::<Option<_>>()? })
     })
+}
+
+/// Notes what is laid under or over other tables, and is none.
+fn check_layers(root: &mut TableReader<'_, '_>) {
+    if let Some(defaults) = root.entry("defaults") {
+        defaults.rows(root.mistakes());
+    }
+    if let Some(profiles) = root.entry("profiles") {
+        for profile in profiles.rows(root.mistakes()) {
+            for key in profile.rows(root.mistakes()) {
+                if matches!(key.name, "version" | "profiles") {
+                    let message = format!("{} has no meaning in a profile", key.path);
+                    root.mistakes().add(key.key_span, message).help("leave it out");
+                }
+            }
+        }
+    }
 }
 
 /// The version of the file's format that is read here.

@@ -203,6 +203,10 @@ impl<S> Key<S> {
             }
             return required.is_none();
         };
+        // What is under every app concerns those for which it has a meaning.
+        if self.needs(into).is_some() && table.mistakes().is_default(&entry.key_span) {
+            return true;
+        }
         // To say that there is none is right wherever it has no meaning.
         if let Some((fault, help)) = self.needs(into).filter(|_| !entry.item.is_bool()) {
             let message = format!("{} {fault}", entry.path);

@@ -178,6 +178,8 @@ pub(crate) struct Mistakes<'t> {
     found: Vec<Mistake>,
     /// Where the keys stand that have been read, by their paths.
     places: HashMap<String, KeyPlace>,
+    /// Where keys stand that are under every app.
+    defaults: Vec<Range<usize>>,
     /// The keys that were asked for: those that there are.
     #[cfg(test)]
     pub(crate) asked: Vec<String>,
@@ -189,8 +191,45 @@ impl<'t> Mistakes<'t> {
             text,
             found: Vec::new(),
             places: HashMap::new(),
+            defaults: Vec::new(),
             #[cfg(test)]
             asked: Vec::new(),
+        }
+    }
+
+    /// Knows where keys stand that are under every app.
+    pub(crate) fn with_defaults(self, defaults: Vec<Range<usize>>) -> Self {
+        Self { defaults, ..self }
+    }
+
+    /// Whether this stands under every app.
+    pub(crate) fn is_default(&self, span: &Range<usize>) -> bool {
+        self.defaults.iter().any(|place| place.contains(&span.start))
+    }
+
+    /// What is wrong with a key under every app was noted for each: tells it once, and by its own name.
+    pub(crate) fn tell_defaults_once(&mut self, apps: &[&str]) {
+        let mut told: Vec<(Range<usize>, String)> = Vec::new();
+        for mut mistake in std::mem::take(&mut self.found) {
+            if self.is_default(&mistake.span) {
+                for app in apps {
+                    let path = format!("app.{}", key_shown(app));
+                    let is_of_it =
+                        |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || "_-".contains(c));
+                    if let Some((before, rest)) =
+                        mistake.message.split_once(&path).filter(|(_, rest)| is_of_it(rest))
+                    {
+                        mistake.message = format!("{before}defaults{rest}");
+                        break;
+                    }
+                }
+                let this = (mistake.span.clone(), mistake.message.clone());
+                if told.contains(&this) {
+                    continue;
+                }
+                told.push(this);
+            }
+            self.found.push(mistake);
         }
     }
 

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod foreign;
 mod generated;
+mod layered;
 mod loaded;
 mod mistaken;
 mod mistaken_app;
@@ -91,6 +92,9 @@ strategy = "rest-for-one"
 intensity = 3
 period = "1m"
 http = { listen = "127.0.0.1:9900", hosts = ["ops.example.org"], control_token_file = "token" }
+
+[defaults]
+heartbeat = false
 
 [sockets.http]
 listen = "0.0.0.0:8080"

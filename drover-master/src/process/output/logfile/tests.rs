@@ -195,6 +195,6 @@ async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
 
 #[test]
 fn a_time_is_told_as_rfc_3339_has_it() {
-    assert_eq!(format::timestamp(951_782_400_001), "2000-02-29T00:00:00.001Z");
-    assert_eq!(format::timestamp(1_795_944_600_250), "2026-11-29T09:30:00.250Z");
+    assert_eq!(timestamp(951_782_400_001), "2000-02-29T00:00:00.001Z");
+    assert_eq!(timestamp(1_795_944_600_250), "2026-11-29T09:30:00.250Z");
 }

@@ -21,6 +21,9 @@ What `drover apply` needs to bring a change about:
 * `master`: Drover itself must be ended and started.
 
 The file begins with `version = 1`.
+
+Keys in `[defaults]` are those of every app that does not say otherwise. `--profile NAME` lays the tables of `[profiles.NAME]` over the file.
+[What a drover.toml can say](../guides/configuration.md#defaults-and-profiles) tells how.
 ";
 
 pub(super) fn page() -> String {

@@ -265,6 +265,18 @@ pub(super) fn schema() -> String {
                     ),
                 ),
                 ("app", named("The apps.", true, app)),
+                (
+                    "defaults",
+                    json!({ "description": "Keys of every app, unless the app says otherwise.", "type": "object" }).into(),
+                ),
+                (
+                    "profiles",
+                    named(
+                        "Tables that `--profile NAME` lays over the file.",
+                        false,
+                        rows([("description", word("What the profile says otherwise.")), ("type", word("object"))]),
+                    ),
+                ),
             ])),
         ),
         (
