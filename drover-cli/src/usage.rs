@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::sync::OnceLock;
 
 use tokio::time::Instant;
 
@@ -53,11 +54,14 @@ fn used(pid: u32) -> Option<(u64, u64)> {
     Some((field(14)? + field(15)?, field(24)? * page_size()))
 }
 
-/// The kernel tells it with every mapping (`proc_pid_smaps(5)`).
+/// The kernel tells it with every mapping (`proc_pid_smaps(5)`). Read once: that takes longer than all the rest of a look.
 fn page_size() -> u64 {
-    let smaps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
-    let line = smaps.lines().find_map(|line| line.strip_prefix("KernelPageSize:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(4) * 1024
+    static SIZE: OnceLock<u64> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        let smaps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+        let line = smaps.lines().find_map(|line| line.strip_prefix("KernelPageSize:"));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(4) * 1024
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub use online::{
 };
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{AdminArgs, DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
-pub(crate) use time::Time;
+pub(crate) use time::VerbTime;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -78,7 +78,7 @@ pub struct Global {
     pub(crate) located: std::sync::OnceLock<PathBuf>,
     /// How long the verb waits.
     #[arg(skip)]
-    pub(crate) time: Time,
+    pub(crate) time: VerbTime,
     /// Whether the user was told which master that is.
     #[arg(skip)]
     pub(crate) introduced: std::sync::OnceLock<()>,
@@ -237,9 +237,9 @@ impl Verb {
     }
 
     /// How long it waits.
-    pub(crate) fn time(&self) -> Time {
+    pub(crate) fn time(&self) -> VerbTime {
         let is_patient = self.intent() != Intent::Looks || matches!(self, Self::Wait(_) | Self::Up(_));
-        Time::new(self.timeout(), is_patient)
+        VerbTime::new(self.timeout(), is_patient)
     }
 
     /// The timeout that was typed.

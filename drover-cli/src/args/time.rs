@@ -14,7 +14,7 @@ const TO_CHANGE: Duration = Duration::from_secs(30);
 
 /// The time of a verb. It begins with the first look at it.
 #[derive(Debug)]
-pub(crate) struct Time {
+pub(crate) struct VerbTime {
     /// What was typed.
     limit: Option<Duration>,
     /// How long the master may take to answer, where nothing was typed.
@@ -22,13 +22,13 @@ pub(crate) struct Time {
     begun: Mutex<Option<Instant>>,
 }
 
-impl Default for Time {
+impl Default for VerbTime {
     fn default() -> Self {
         Self { limit: None, to_reach: TO_LOOK, begun: Mutex::default() }
     }
 }
 
-impl Time {
+impl VerbTime {
     /// That of a verb with this timeout; `is_patient`: it changes something, or waits for it.
     pub(super) fn new(limit: Option<Duration>, is_patient: bool) -> Self {
         let to_reach = if is_patient { TO_CHANGE } else { TO_LOOK };
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_verb_has_one_time_for_all_its_waits_and_it_begins_again_after_a_question() {
-        let time = Time { limit: Some(Duration::from_secs(60)), ..Time::default() };
+        let time = VerbTime { limit: Some(Duration::from_secs(60)), ..VerbTime::default() };
         *time.begun.lock().unwrap() = Instant::now().checked_sub(Duration::from_secs(59));
         assert!(time.to_reach() <= Duration::from_secs(1));
         *time.begun.lock().unwrap() = Instant::now().checked_sub(Duration::from_secs(61));

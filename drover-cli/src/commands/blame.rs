@@ -26,10 +26,10 @@ pub(super) async fn run(global: &Global, args: &BlameArgs) -> ExitStatus {
 }
 
 /// When the master began, in milliseconds since 1970; its apps with what they depend on; all events that are kept.
-async fn ask(client: &mut ControlClient) -> Result<(u64, Vec<App>, Vec<Event>), ClientError> {
+async fn ask(client: &mut ControlClient) -> Result<(u64, Vec<AppNeeds>, Vec<Event>), ClientError> {
     let status = client.status(&[]).await?;
     let described = client.describe(&["*".to_owned()]).await?;
-    let apps = described.apps.iter().map(App::of).collect();
+    let apps = described.apps.iter().map(AppNeeds::of).collect();
     let mut answers = client.events(0, false).await?;
     let mut events = Vec::new();
     while let Some(next) = answers.next().await? {
@@ -48,12 +48,12 @@ fn beginning(status: &StatusReply) -> u64 {
 
 /// An app, and the apps that have to be there before it is started.
 #[derive(Debug)]
-struct App {
+struct AppNeeds {
     name: String,
     needs: Vec<String>,
 }
 
-impl App {
+impl AppNeeds {
     fn of(described: &AppDescription) -> Self {
         let name = described.status.as_ref().map_or_else(String::new, |status| status.name.clone());
         let setting = described.settings.iter().find(|setting| setting.key.ends_with("depends_on"));
@@ -105,7 +105,7 @@ impl WorkerStart {
 }
 
 impl Blame {
-    fn of(begun: u64, apps: &[App], events: &[Event]) -> Self {
+    fn of(begun: u64, apps: &[AppNeeds], events: &[Event]) -> Self {
         let mut apps: Vec<AppStart> = apps.iter().map(|app| start_of(app, begun, events)).collect();
         let chain = chain(&apps);
         apps.sort_by_key(|app| std::cmp::Reverse(app.took()));
@@ -179,7 +179,7 @@ impl Blame {
 }
 
 /// The first start of an app, and of the first worker in each of its slots. One that did not get ready counts until the next try did.
-fn start_of(app: &App, begun: u64, events: &[Event]) -> AppStart {
+fn start_of(app: &AppNeeds, begun: u64, events: &[Event]) -> AppStart {
     let own = || events.iter().filter(|event| event.app == app.name);
     let since = |event: &Event| event.time_ms.saturating_sub(begun);
     let first = |names: &[&str], from: u64| {
@@ -240,8 +240,8 @@ mod tests {
         Event { seq, time_ms, app: app.into(), slot, name: name.into(), ..Default::default() }
     }
 
-    fn app(name: &str, needs: &[&str]) -> App {
-        App { name: name.into(), needs: needs.iter().map(|need| (*need).to_owned()).collect() }
+    fn app(name: &str, needs: &[&str]) -> AppNeeds {
+        AppNeeds { name: name.into(), needs: needs.iter().map(|need| (*need).to_owned()).collect() }
     }
 
     #[test]

@@ -104,7 +104,7 @@ async fn a_first_app_in_python_starts_answers_and_is_reloaded() {
 
 #[test]
 fn a_reload_a_quick_one_and_a_canary_go_as_the_guide_says() {
-    assert_eq!(follow(&Place::new(5), "reload.md"), 7);
+    assert_eq!(follow(&Place::new(5), "reload.md"), 11);
 }
 
 #[test]
