@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  FileWatch ◄── what changed, first file and whether there are more ◄── Pause ◄── thread "drover-files" ◄── inotify
-//!     next()                                                          (debounce)      Tree: a watch for each directory
+//!     next()                                                          (debounce)      WatchTree: a watch for each directory
 //! ```
 //!
 //! A thread, because directories are walked. It sleeps until something changes, so it costs no wakeup while nobody works.
@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 pub(crate) use pause::FilesChanged;
 use pause::Pause;
 use rules::Rules;
-use tree::Tree;
+use tree::WatchTree;
 
 /// The walk keeps a list of its own; this is for strings of paths.
 const STACK_BYTES: usize = 256 * 1024;
@@ -78,7 +78,7 @@ impl FileWatch {
         let rules = Rules::new(ignore);
         let told = Arc::clone(&shared);
         let thread = thread::Builder::new().name("drover-files".to_owned()).stack_size(STACK_BYTES);
-        thread.spawn(move || match Tree::new(base, paths, rules) {
+        thread.spawn(move || match WatchTree::new(base, paths, rules) {
             Ok(tree) => watch(&told, tree, debounce),
             Err(error) => told.tell(|found| {
                 let remedy = "raise fs.inotify.max_user_instances";
@@ -130,7 +130,7 @@ impl Found {
 }
 
 /// The thread.
-fn watch(shared: &Shared, mut tree: Tree, debounce: Duration) {
+fn watch(shared: &Shared, mut tree: WatchTree, debounce: Duration) {
     let mut pause = Pause::new(debounce);
     while !shared.found().is_dropped {
         let changed = tree.read();

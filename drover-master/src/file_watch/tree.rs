@@ -23,20 +23,20 @@ const CHANGES: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_ONLYDIR);
 
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(super) struct WatchTree {
     inotify: Inotify,
     rules: Rules,
     /// Files are told as seen from here.
     base: PathBuf,
     roots: Vec<PathBuf>,
-    watched: HashMap<WatchDescriptor, Directory>,
+    watched: HashMap<WatchDescriptor, WatchedDirectory>,
     trouble: Option<String>,
     /// The kernel takes no more watches. It is told once.
     is_full: bool,
 }
 
 #[derive(Debug)]
-struct Directory {
+struct WatchedDirectory {
     path: PathBuf,
     /// The path that was to be watched, of which it is a part; none: it lies above.
     root: Option<PathBuf>,
@@ -44,7 +44,7 @@ struct Directory {
     steps: BTreeSet<OsString>,
 }
 
-impl Tree {
+impl WatchTree {
     pub(super) fn new(base: PathBuf, paths: Vec<PathBuf>, rules: Rules) -> Result<Self, Errno> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let roots: Vec<PathBuf> = paths.into_iter().map(absolute).collect();
@@ -193,7 +193,7 @@ impl Tree {
     fn watch(&mut self, path: &Path, root: Option<&Path>, step: Option<&OsStr>) -> bool {
         match self.inotify.add_watch(path, CHANGES) {
             Ok(watch) => {
-                let known = self.watched.entry(watch).or_insert_with(|| Directory {
+                let known = self.watched.entry(watch).or_insert_with(|| WatchedDirectory {
                     path: path.to_owned(),
                     root: None,
                     steps: BTreeSet::new(),

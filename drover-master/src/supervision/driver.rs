@@ -14,7 +14,7 @@ use super::handle::{SupervisorHandle, SupervisorRequest, SupervisorRequests};
 use super::news::AppNews;
 use super::operation::{AppError, NotStarted};
 use super::roster::Entry;
-use super::watching::AppWatch;
+use super::watching::AppWatches;
 use super::workshop::Workshop;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
@@ -129,7 +129,7 @@ pub(super) struct Running {
     pub(super) changed_by: Option<Arc<str>>,
     pub(super) tasks: JoinSet<AppNews>,
     /// The apps whose files are watched.
-    pub(super) watches: BTreeMap<AppIndex, AppWatch>,
+    pub(super) watches: AppWatches,
     /// Why the last start of an app failed, for whoever asks for it.
     pub(super) start_errors: HashMap<AppIndex, StartError>,
     /// Why masters did not do what was passed on to them, until that is answered.
@@ -164,7 +164,7 @@ impl Running {
             workshop,
             changed_by: None,
             tasks: JoinSet::new(),
-            watches: BTreeMap::new(),
+            watches: AppWatches::default(),
             start_errors: HashMap::new(),
             operate_errors: HashMap::new(),
             failures: Vec::new(),

@@ -13,6 +13,13 @@ use crate::machine::gate;
 use crate::machine::restart::LeaveReason;
 
 impl Running {
+    /// Watches the files of apps as they say by now. None are watched before the apps are started.
+    pub(super) fn watch_files(&mut self) {
+        if self.has_begun {
+            self.watches.follow(&self.apps, &self.handle);
+        }
+    }
+
     /// Those that do not run, and oneshots, refuse.
     pub(super) fn reload_all(&mut self) {
         let witness = self.workshop.witness.clone();

@@ -3,13 +3,14 @@
 //! Each has one task that waits for a change, asks for what is to follow as anybody would, and waits for its verdict. So there is never
 //! more than one under way, and what changes meanwhile is one more.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::driver::Running;
 use super::handle::SupervisorHandle;
+use super::roster::Entry;
 use crate::config::{AppSpec, WatchAction, WatchPolicy};
 use crate::file_watch::{FileNews, FileWatch, FilesChanged};
 use crate::handle::{Master, Reload};
@@ -18,45 +19,46 @@ use crate::machine::fleet::{EventKind, FleetEvent};
 
 /// An app whose files are watched until this is dropped.
 #[derive(Debug)]
-pub(super) struct AppWatch {
-    wanted: Wanted,
+struct AppWatch {
+    wanted: WatchOrder,
     _task: JoinSet<()>,
 }
 
 /// What is to be watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wanted {
+struct WatchOrder {
     policy: WatchPolicy,
     /// The app's directory.
     base: PathBuf,
 }
 
-impl Wanted {
+impl WatchOrder {
     fn of(spec: &AppSpec) -> Option<Self> {
         let base = spec.command.cwd.clone().unwrap_or_else(|| PathBuf::from("."));
         Some(Self { policy: spec.watch.clone()?, base })
     }
 }
 
-impl Running {
-    /// Watches what the apps say by now. Nothing is, before they are started.
-    pub(super) fn watch_files(&mut self) {
-        if !self.has_begun {
-            return;
-        }
-        let wanted = |app: &AppIndex| self.apps.get(app).and_then(|entry| Wanted::of(&entry.spec));
-        self.watches.retain(|app, watch| wanted(app).as_ref() == Some(&watch.wanted));
-        for (app, entry) in &self.apps {
-            if let (Some(wanted), false) = (Wanted::of(&entry.spec), self.watches.contains_key(app)) {
+/// The apps whose files are watched.
+#[derive(Debug, Default)]
+pub(super) struct AppWatches(BTreeMap<AppIndex, AppWatch>);
+
+impl AppWatches {
+    /// Watches what the apps say by now.
+    pub(super) fn follow(&mut self, apps: &BTreeMap<AppIndex, Entry>, handle: &SupervisorHandle) {
+        let wanted = |app: &AppIndex| apps.get(app).and_then(|entry| WatchOrder::of(&entry.spec));
+        self.0.retain(|app, watch| wanted(app).as_ref() == Some(&watch.wanted));
+        for (app, entry) in apps {
+            if let (Some(wanted), false) = (WatchOrder::of(&entry.spec), self.0.contains_key(app)) {
                 let mut task = JoinSet::new();
-                task.spawn(follow(self.handle.clone(), entry.spec.name.clone(), wanted.clone()));
-                self.watches.insert(*app, AppWatch { wanted, _task: task });
+                task.spawn(follow(handle.clone(), entry.spec.name.clone(), wanted.clone()));
+                self.0.insert(*app, AppWatch { wanted, _task: task });
             }
         }
     }
 }
 
-async fn follow(handle: SupervisorHandle, app: String, Wanted { policy, base }: Wanted) {
+async fn follow(handle: SupervisorHandle, app: String, WatchOrder { policy, base }: WatchOrder) {
     let WatchPolicy { paths, ignore, debounce, action } = policy;
     let paths = if paths.is_empty() { vec![base.clone()] } else { paths };
     let mut files = match FileWatch::begin(base, paths, &ignore, debounce) {

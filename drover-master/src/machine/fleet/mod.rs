@@ -35,6 +35,7 @@
 mod action;
 mod ending;
 mod event;
+mod event_detail;
 mod input;
 mod news;
 mod operation;
