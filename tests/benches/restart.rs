@@ -36,7 +36,9 @@ pub(crate) async fn killed(kills: usize) {
     // Ready at once, and back at once, however often.
     let ready = StartPolicy { min_uptime: Duration::from_millis(1), ..StartPolicy::default() };
     let backoff = Backoff { initial: Duration::ZERO, ..Backoff::default() };
-    let limit = FailureLimit { count: NonZeroU32::MAX, ..FailureLimit::default() };
+    // As many as a description may have: more crashes than a run has.
+    let count = NonZeroU32::new(100_000).expect("it is not zero");
+    let limit = FailureLimit { count, ..FailureLimit::default() };
     let back = RestartPolicy { backoff, limit, ..RestartPolicy::default() };
     let described = library::plain(WORKERS).start_policy(ready).restart_policy(back);
     let (mut app, _) = App::start(described, is_ready).await;
