@@ -3,8 +3,7 @@
 use drover_master::control::Answers;
 use drover_proto::latest::{AppStatus, ApplyRequest, ChangeClass, Plan, StepResult};
 
-use super::interrupt::Interrupt;
-use super::{consent, diff, find, patience, refusal::report};
+use super::{change, consent, diff, find, refusal::report};
 use crate::args::{ApplyArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, plan};
@@ -26,22 +25,9 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> ExitStatus {
         return ExitStatus::Failed;
     }
     global.time.begin_again();
-    let mut interrupt = Interrupt::new();
     let done = apply(global, args, file, &found);
     let is_changed = |app: &AppStatus| found.changes.iter().any(|change| change.app == app.name);
-    tokio::select! {
-        status = done => status,
-        () = patience::tell(global, is_changed) => ExitStatus::Done,
-        () = super::deadline::passed(global.time.left()) => {
-            let limit = args.waiting.timeout.unwrap_or_default();
-            message::error_text(&format!("not done within {limit:?}; the master continues"));
-            ExitStatus::TimedOut
-        }
-        () = interrupt.pressed() => {
-            message::note("interrupted; the master continues");
-            ExitStatus::Interrupted
-        }
-    }
+    change::carried_out(global, args.waiting.timeout, is_changed, done).await
 }
 
 /// What was shown is applied, or nothing.

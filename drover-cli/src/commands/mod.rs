@@ -2,6 +2,7 @@
 
 mod apply;
 mod blame;
+mod change;
 mod completion;
 mod config;
 mod conform;

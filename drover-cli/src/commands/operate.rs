@@ -1,12 +1,11 @@
 //! `drover start`, `stop`, `restart`, `suspend` and `resume`: apps and workers, one by one or many.
 
 use drover_master::control::{Answers, Name};
-use drover_proto::latest::{OperateRequest, Operation, OperationResult, SignalRequest};
+use drover_proto::latest::{AppStatus, OperateRequest, Operation, OperationResult, SignalRequest};
 
 use super::deed::Deed;
-use super::interrupt::Interrupt;
 use super::targets::Targets;
-use super::{consent, difference, find, patience, refusal::report, results};
+use super::{change, consent, difference, find, refusal::report, results};
 use crate::args::{Global, OperateArgs, RestartArgs, SignalArgs, StopArgs, Waiting};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -109,21 +108,9 @@ pub(super) async fn follow(
     waiting: Waiting,
     (targets, names): (&Targets, &[Name]),
 ) -> ExitStatus {
-    let mut interrupt = Interrupt::new();
+    let is_named = |app: &AppStatus| names.iter().any(|name| name.matches_app(&app.name));
     let told = tell_results(results, deed, waiting, targets);
-    tokio::select! {
-        status = told => status,
-        () = patience::tell(global, |app| names.iter().any(|name| name.matches_app(&app.name))) => ExitStatus::Done,
-        () = super::deadline::passed(global.time.left()) => {
-            let limit = waiting.timeout.unwrap_or_default();
-            message::error_text(&format!("not done within {limit:?}; the master continues"));
-            ExitStatus::TimedOut
-        }
-        () = interrupt.pressed() => {
-            message::note("interrupted; the master continues");
-            ExitStatus::Interrupted
-        }
-    }
+    change::carried_out(global, waiting.timeout, is_named, told).await
 }
 
 async fn tell_results(

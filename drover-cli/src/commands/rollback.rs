@@ -3,8 +3,7 @@
 use drover_master::control::Name;
 use drover_proto::latest::{AppStatus, Plan, RollbackRequest};
 
-use super::interrupt::Interrupt;
-use super::{apply, consent, diff, find, patience, refusal::report};
+use super::{apply, change, consent, diff, find, refusal::report};
 use crate::args::{Global, RollbackArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::{json, message, plan};
@@ -27,21 +26,8 @@ pub(super) async fn run(global: &Global, args: &RollbackArgs) -> ExitStatus {
         return ExitStatus::Failed;
     }
     global.time.begin_again();
-    let mut interrupt = Interrupt::new();
     let is_changed = |app: &AppStatus| found.changes.iter().any(|change| change.app == app.name);
-    tokio::select! {
-        status = roll_back(global, args, &found) => status,
-        () = patience::tell(global, is_changed) => ExitStatus::Done,
-        () = super::deadline::passed(global.time.left()) => {
-            let limit = args.waiting.timeout.unwrap_or_default();
-            message::error_text(&format!("not done within {limit:?}; the master continues"));
-            ExitStatus::TimedOut
-        }
-        () = interrupt.pressed() => {
-            message::note("interrupted; the master continues");
-            ExitStatus::Interrupted
-        }
-    }
+    change::carried_out(global, args.waiting.timeout, is_changed, roll_back(global, args, &found)).await
 }
 
 fn request(args: &RollbackArgs) -> RollbackRequest {
