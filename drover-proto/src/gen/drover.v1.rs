@@ -901,6 +901,63 @@ pub struct AppStatus {
     /// nothing.
     #[prost(string, tag = "11")]
     pub queued: ::prost::alloc::string::String,
+    /// How it runs by its schedule. Absent: it has none. With one, `desired` and `ready` are 1 while the schedule is on.
+    #[prost(message, optional, tag = "12")]
+    pub cron: ::core::option::Option<CronStatus>,
+}
+/// An app that runs by a schedule. Times are those of the wall clock, in milliseconds since 1970.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CronStatus {
+    /// As it is configured, such as "30 3 * * *" or "@every 90s".
+    #[prost(string, tag = "1")]
+    pub schedule: ::prost::alloc::string::String,
+    /// Whose time that is, such as "local" or "Europe/Berlin".
+    #[prost(string, tag = "2")]
+    pub timezone: ::prost::alloc::string::String,
+    /// When the next run is due. Absent: the schedule is held, or the app does not run.
+    #[prost(uint64, optional, tag = "3")]
+    pub next_ms: ::core::option::Option<u64>,
+    /// When the run was due that waits for the end of the one under way. Absent: none waits.
+    #[prost(uint64, optional, tag = "4")]
+    pub waiting_ms: ::core::option::Option<u64>,
+    /// How many runs have begun, how many of them failed, and how many were skipped.
+    #[prost(uint64, tag = "5")]
+    pub runs: u64,
+    #[prost(uint64, tag = "6")]
+    pub failed: u64,
+    #[prost(uint64, tag = "7")]
+    pub skipped: u64,
+    /// The newest, whatever became of it. Absent: none was due yet.
+    #[prost(message, optional, tag = "8")]
+    pub last: ::core::option::Option<CronRun>,
+}
+/// One run; or runs that were due one after the other and were skipped for the same reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CronRun {
+    /// Counts those that began, from 1; 0: it was skipped.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// When it was due, of several the last one. Absent: somebody asked for it.
+    #[prost(uint64, optional, tag = "2")]
+    pub due_ms: ::core::option::Option<u64>,
+    /// When it began; 0: it was skipped.
+    #[prost(uint64, tag = "3")]
+    pub began_ms: u64,
+    /// When it ended. Absent: it is under way, or was skipped.
+    #[prost(uint64, optional, tag = "4")]
+    pub ended_ms: ::core::option::Option<u64>,
+    /// How it ended.
+    #[prost(message, optional, tag = "5")]
+    pub exit: ::core::option::Option<Exit>,
+    /// Whether that was a failure. An end that somebody asked for is none.
+    #[prost(bool, tag = "6")]
+    pub failed: bool,
+    /// Why it was skipped, for people; empty: it was not.
+    #[prost(string, tag = "7")]
+    pub skipped: ::prost::alloc::string::String,
+    /// How many were skipped.
+    #[prost(uint64, tag = "8")]
+    pub count: u64,
 }
 /// A slot and what is in it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1187,6 +1244,9 @@ pub struct AppDescription {
     /// How it is configured, by the keys of drover.toml. Values of the environment are left out.
     #[prost(message, repeated, tag = "2")]
     pub settings: ::prost::alloc::vec::Vec<Setting>,
+    /// The last runs of an app that runs by a schedule, oldest first, with the one under way.
+    #[prost(message, repeated, tag = "3")]
+    pub runs: ::prost::alloc::vec::Vec<CronRun>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Setting {

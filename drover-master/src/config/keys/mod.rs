@@ -16,6 +16,7 @@
 #[cfg(feature = "file")]
 mod address;
 mod app;
+mod cron;
 mod field;
 mod form;
 mod http;
