@@ -1,5 +1,8 @@
 //! The stable JSON of what a master tells: fields are only ever added.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use drover_proto::latest::{
     AppDescription, AppStatus, Change, CronRun, CronStatus, DescribeReply, Event, EventsMissed, Exit,
     LogLine, LogsMissed, OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription,
@@ -7,8 +10,10 @@ use drover_proto::latest::{
 };
 use serde_json::{Value, json};
 
-/// What `status --json` prints.
-pub fn status(reply: &StatusReply) -> String {
+use crate::usage::ProcessUsage;
+
+/// What `status --json` prints. `usage`: what the workers' processes use, as far as that is known.
+pub fn status(reply: &StatusReply, usage: &HashMap<u32, ProcessUsage>) -> String {
     let master = reply.master.clone().unwrap_or_default();
     json!({
         "master": {
@@ -17,10 +22,27 @@ pub fn status(reply: &StatusReply) -> String {
             "uptime_ms": master.uptime_ms,
             "file": text(&master.file),
         },
-        "apps": reply.apps.iter().map(app).collect::<Vec<_>>(),
+        "apps": reply.apps.iter().map(|status| app_in_use(status, usage)).collect::<Vec<_>>(),
         "last_seq": reply.last_seq,
     })
     .to_string()
+}
+
+/// An app, and what each of its workers uses.
+fn app_in_use(status: &AppStatus, usage: &HashMap<u32, ProcessUsage>) -> Value {
+    let mut value = app(status);
+    value["workers"] = status.workers.iter().map(|status| worker_in_use(status, usage)).collect();
+    value
+}
+
+fn worker_in_use(status: &WorkerStatus, usage: &HashMap<u32, ProcessUsage>) -> Value {
+    let used = usage.get(&status.pid).filter(|_| status.pid != 0);
+    let lived = Duration::from_millis(status.uptime_ms);
+    let mut value = worker(status);
+    value["cpu_ms"] = json!(used.map(|used| u64::try_from(used.cpu.as_millis()).unwrap_or(u64::MAX)));
+    value["cpu_percent"] = json!(used.map(|used| (used.cpu_percent(lived) * 10.0).round() / 10.0));
+    value["resident_bytes"] = json!(used.map(|used| used.resident));
+    value
 }
 
 fn app(app: &AppStatus) -> Value {
@@ -266,7 +288,7 @@ mod tests {
             }],
             last_seq: 3,
         };
-        let value: Value = serde_json::from_str(&status(&reply)).unwrap();
+        let value: Value = serde_json::from_str(&status(&reply, &HashMap::new())).unwrap();
         assert_eq!(
             value["master"],
             json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml"})
@@ -279,6 +301,24 @@ mod tests {
             (&Value::Null, &Value::Null, &Value::Null)
         );
         assert_eq!((&worker["phase"], &worker["next_try_ms"]), (&json!("backing_off"), &json!(5)));
+    }
+
+    #[test]
+    fn what_a_worker_uses_is_told_as_far_as_it_is_known() {
+        let worker = |pid| WorkerStatus { pid, uptime_ms: 2000, ..Default::default() };
+        let workers = vec![worker(7), worker(8), worker(0)];
+        let reply =
+            StatusReply { apps: vec![AppStatus { workers, ..Default::default() }], ..Default::default() };
+        let used = ProcessUsage { cpu: Duration::from_millis(250), own_cpu: Duration::ZERO, resident: 4096 };
+        let value: Value =
+            serde_json::from_str(&status(&reply, &HashMap::from([(7, used), (0, used)]))).unwrap();
+        let workers = &value["apps"][0]["workers"];
+        let of = |worker: usize| {
+            ["cpu_ms", "cpu_percent", "resident_bytes"].map(|field| workers[worker][field].clone())
+        };
+        assert_eq!(of(0), [json!(250), json!(12.5), json!(4096)]);
+        assert_eq!(of(1), [Value::Null, Value::Null, Value::Null]);
+        assert_eq!(of(2), [Value::Null, Value::Null, Value::Null]);
     }
 
     #[test]

@@ -14,9 +14,9 @@ use prometheus_client::registry::Unit;
 
 use super::EventCounts;
 use crate::handle::Snapshot;
-use crate::http::usage::ProcessUsage;
 use crate::machine::fleet::WorkerStatus;
 use crate::machine::phase::Phase;
+use crate::usage::ProcessUsage;
 
 /// A worker as it is measured.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{EventCounts, Measured, TextForm, text};
 use crate::config::AppSpec;
 use crate::handle::{Event, Occurrence, Snapshot};
-use crate::http::usage::ProcessUsage;
 use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::exit::{Exit, ExitReason, Usage as Used};
 use crate::machine::fleet::{EventKind, ReloadFailure};
 use crate::machine::phase::Phase;
+use crate::usage::ProcessUsage;
 use crate::{Command, Master};
 
 /// An app `web` whose events come at times that a test chooses.
@@ -79,7 +79,7 @@ impl Web {
     /// The text, with one worker whose process has used this much.
     fn text(&mut self, cpu: Duration) -> String {
         let snapshots = vec![snapshot("web")];
-        let usage = HashMap::from([(1001, ProcessUsage { cpu, resident: 4096 })]);
+        let usage = HashMap::from([(1001, ProcessUsage { cpu, own_cpu: cpu, resident: 4096 })]);
         let measured =
             Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::from_secs(7) };
         text(TextForm::OpenMetrics, measured).unwrap()
