@@ -41,6 +41,8 @@ pub(crate) fn of_row(app: &AppStatus, worker: &WorkerStatus) -> &'static str {
         (Some(cron), Phase::Initialized) if worker.pid == 0 && cron.next_ms.is_some() => "scheduled",
         (Some(_), Phase::Starting) => "running",
         (Some(_), Phase::ShutDown) if app.phase() == Phase::Started => "held",
+        // Its runs are done, but never all of them.
+        (Some(_), Phase::ShutDown) => "stopped",
         _ => of_worker(worker),
     }
 }

@@ -87,7 +87,11 @@ pub(super) fn cell(
         StatusColumn::Memory => usage.map(|(_, bytes)| memory(bytes)),
         StatusColumn::InFlight => worker.in_flight.map(|count| count.to_string()),
         StatusColumn::Generation => is_there.then(|| worker.generation.to_string()),
-        StatusColumn::LastExit => word::of_last_exit(worker).map(str::to_owned),
+        StatusColumn::LastExit => word::of_last_exit(worker).map(|text| {
+            // A run is not expected to come to anything but its end.
+            let text = if app.cron.is_some() { text.trim_end_matches(" while starting") } else { text };
+            text.to_owned()
+        }),
     };
     told.unwrap_or_else(|| "-".to_owned())
 }

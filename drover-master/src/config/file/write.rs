@@ -3,7 +3,6 @@
 use serde_json::Value as Json;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
-use super::cron;
 use super::json;
 use super::model::{AppTable, Config, MasterTable};
 use crate::config::keys::{self, CONDITIONS};
@@ -60,7 +59,7 @@ fn app(app: &AppTable) -> Item {
         // What has no meaning can be `false` at most.
         let has_meaning = |item: &Item| {
             let is_wanted = key.needs(&app.spec).is_none() || item.as_bool() == Some(false);
-            is_wanted && cron::pointless(key.path(), &app.spec).is_none()
+            is_wanted && keys::pointless_for_cron(key.path(), &app.spec).is_none()
         };
         let Some(item) = written.filter(has_meaning) else { continue };
         match key.section() {

@@ -45,6 +45,8 @@ mod watch;
 mod whole;
 mod words;
 
+#[cfg(feature = "file")]
+pub(in crate::config) use cron::pointless_for_cron;
 pub use form::{Form, LimitUnit, SubKey};
 pub use key::Key;
 pub(super) use kind::ValueFault;
