@@ -7,7 +7,7 @@ use drover_proto::latest::{
     AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, LogLine, LogsMissed,
     OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription, WorkerStatus,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::usage::ProcessUsage;
 
@@ -77,6 +77,8 @@ fn worker(worker: &WorkerStatus) -> Value {
         "unready": text(&worker.unready),
         "left_ms": worker.left_ms,
         "in_flight": worker.in_flight,
+        "gauges": worker.gauges.iter().map(|gauge| (gauge.name.clone(), json!(gauge.value))).collect::<Map<_, _>>(),
+        "gauges_refused": worker.gauges_refused,
     })
 }
 
@@ -235,7 +237,7 @@ fn number(number: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::{ExitKind, MasterStatus, Phase};
+    use drover_proto::latest::{ExitKind, Gauge, MasterStatus, Phase};
 
     use super::*;
 
@@ -256,6 +258,8 @@ mod tests {
                 workers: vec![WorkerStatus {
                     phase: Phase::BackingOff.into(),
                     next_try_ms: Some(5),
+                    gauges: vec![Gauge { name: "lag".into(), value: -0.5 }],
+                    gauges_refused: 1,
                     ..Default::default()
                 }],
                 ..Default::default()
@@ -275,6 +279,7 @@ mod tests {
             (&Value::Null, &Value::Null, &Value::Null)
         );
         assert_eq!((&worker["phase"], &worker["next_try_ms"]), (&json!("backing_off"), &json!(5)));
+        assert_eq!((&worker["gauges"], &worker["gauges_refused"]), (&json!({"lag": -0.5}), &json!(1)));
     }
 
     #[test]

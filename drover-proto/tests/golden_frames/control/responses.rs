@@ -53,6 +53,12 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let web = unready();
             Body::Status(StatusReply { apps: vec![web], ..Default::default() })
         }),
+        "status_reply_of_an_app_with_gauges" => last(2, {
+            let gauges = vec![Gauge { name: "queue_length".into(), value: 12.5 }];
+            let worker = WorkerStatus { id: 7, gauges, gauges_refused: 3, ..Default::default() };
+            let web = AppStatus { name: "web".into(), workers: vec![worker], ..Default::default() };
+            Body::Status(StatusReply { apps: vec![web], ..Default::default() })
+        }),
         "event" => {
             event(Event { slot: Some(0), worker: 7, pid: 4711, ..of_web(18, "started", Phase::Started) })
         }
