@@ -79,6 +79,7 @@ pub mod supervisor;
 mod sys;
 pub mod turns;
 mod upkeep;
+pub mod usage;
 
 pub use builder::MasterBuilder;
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};

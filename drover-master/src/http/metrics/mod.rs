@@ -15,6 +15,7 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod text;
+mod told;
 
 pub(super) use count::EventCounts;
 pub(super) use text::{Measured, TextForm, text};

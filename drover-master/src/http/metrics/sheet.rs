@@ -14,18 +14,20 @@ use prometheus_client::registry::Unit;
 
 use super::EventCounts;
 use crate::handle::Snapshot;
-use crate::http::usage::ProcessUsage;
 use crate::machine::fleet::WorkerStatus;
 use crate::machine::phase::Phase;
+use crate::machine::worker::WorkerGauges;
+use crate::usage::ProcessUsage;
 
 /// A worker as it is measured.
 #[derive(Debug)]
 pub(super) struct WorkerSample {
-    app: String,
-    slot: String,
+    pub(super) app: String,
+    pub(super) slot: String,
     ready: bool,
     resident: Option<u64>,
     in_flight: Option<u64>,
+    pub(super) gauges: WorkerGauges,
 }
 
 impl WorkerSample {
@@ -37,6 +39,7 @@ impl WorkerSample {
             ready: worker.phase == Phase::Started && worker.unready.is_none(),
             resident: used.map(|used| used.resident),
             in_flight: worker.in_flight,
+            gauges: worker.gauges.clone(),
         }
     }
 }
@@ -113,12 +116,13 @@ impl Collector for Sheet {
         self.supervisor(encoder)?;
         self.gauges_of_apps(encoder)?;
         self.counters_of_apps(encoder)?;
-        self.workers(encoder)
+        self.workers(encoder)?;
+        self.told_by_workers(encoder)
     }
 }
 
 /// One family: its name, its help, and a closure that writes its series.
-fn family(
+pub(super) fn family(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -137,7 +141,7 @@ fn count<const N: usize>(
     ConstCounter::new(count).encode(metric.encode_family(labels)?)
 }
 
-fn gauge<const N: usize>(
+pub(super) fn gauge<const N: usize>(
     metric: &mut MetricEncoder<'_>,
     labels: &[(&str, &str); N],
     value: u64,

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{EventCounts, Measured, TextForm, text};
 use crate::config::AppSpec;
 use crate::handle::{Event, Occurrence, Snapshot};
-use crate::http::usage::ProcessUsage;
 use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::exit::{Exit, ExitReason, Usage as Used};
 use crate::machine::fleet::{EventKind, ReloadFailure};
 use crate::machine::phase::Phase;
+use crate::machine::worker::WorkerGauges;
+use crate::usage::ProcessUsage;
 use crate::{Command, Master};
 
 /// An app `web` whose events come at times that a test chooses.
@@ -79,7 +80,7 @@ impl Web {
     /// The text, with one worker whose process has used this much.
     fn text(&mut self, cpu: Duration) -> String {
         let snapshots = vec![snapshot("web")];
-        let usage = HashMap::from([(1001, ProcessUsage { cpu, resident: 4096 })]);
+        let usage = HashMap::from([(1001, ProcessUsage { cpu, own_cpu: cpu, resident: 4096 })]);
         let measured =
             Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::from_secs(7) };
         text(TextForm::OpenMetrics, measured).unwrap()
@@ -217,6 +218,26 @@ fn the_text_is_open_metrics_and_an_app_that_is_gone_has_no_series() {
     };
     let text = super::text(TextForm::OpenMetrics, measured).unwrap();
     assert!(!text.contains(r#"app="web""#), "{text}");
+}
+
+#[test]
+fn readings_of_workers_are_summed_by_slot_and_no_process_is_told_apart() {
+    let mut shot = snapshot("web");
+    let gauges = |value| WorkerGauges::of([("queue_length", value), ("lag", f64::NAN)]);
+    shot.workers[0].gauges = gauges(2.5);
+    let mut incoming = shot.workers[0].clone();
+    (incoming.pid, incoming.gauges) = (Some(1002), gauges(4.0));
+    shot.workers.push(incoming);
+    let measured = Measured {
+        counts: &mut EventCounts::default(),
+        snapshots: vec![shot],
+        usage: HashMap::new(),
+        uptime: Duration::ZERO,
+    };
+    let text = text(TextForm::OpenMetrics, measured).unwrap();
+    assert_eq!(value(&text, r#"drover_worker_gauge{app="web",slot="0",name="queue_length"}"#), Some(6.5));
+    assert_eq!(value(&text, r#"drover_worker_gauges_refused{app="web",slot="0"}"#), Some(2.0));
+    assert!(!text.contains("NaN") && !text.contains("lag"), "{text}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 use super::EventCounts;
 use super::sheet::{Sheet, WorkerSample, apps};
 use crate::handle::Snapshot;
-use crate::http::usage::ProcessUsage;
+use crate::usage::ProcessUsage;
 
 /// The two forms that scrapers read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! terminal. Supervision never waits for either.
 
 mod aside;
+mod awaited;
 mod colours;
 mod files;
 mod forward;
@@ -16,6 +17,7 @@ mod reader;
 mod tail;
 mod tended;
 
+pub(crate) use awaited::AwaitedText;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};

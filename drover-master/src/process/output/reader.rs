@@ -3,7 +3,7 @@
 use std::io;
 use std::iter;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::net::unix::pipe;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::forward::{PIECE, write_lines, write_output};
 use super::lines::{LineBlock, Lines, MARK};
 use super::prefix::prefix;
-use super::{Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
+use super::{AwaitedText, Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
 
@@ -37,6 +37,8 @@ pub(crate) struct OutputReader {
     /// Writes it to files, and who printed it.
     pub files: Option<(FileLog, Printer)>,
     pub tail: Arc<Tail>,
+    /// Listens for a text, as long as somebody waits for that.
+    pub awaited: Weak<AwaitedText>,
 }
 
 impl OutputReader {
@@ -96,6 +98,7 @@ impl OutputReader {
         }
         let wants_lines = self.log.is_some()
             || self.files.is_some()
+            || self.awaited.strong_count() > 0
             || matches!(self.output, Output::Prefixed { .. } | Output::Sink(_));
         if wants_lines {
             let mut complete = Vec::new();
@@ -108,6 +111,9 @@ impl OutputReader {
     }
 
     async fn hand_on(&self, stream: Stream, complete: Vec<LineBlock<'_>>) {
+        if let Some(awaited) = self.awaited.upgrade() {
+            complete.iter().for_each(|block| awaited.hear(stream, block));
+        }
         for block in &complete {
             if let Some(log) = &self.log {
                 log.keep(stream, block);
@@ -191,6 +197,7 @@ mod tests {
             log: None,
             files: None,
             tail: Arc::clone(&tail),
+            awaited: Weak::new(),
         };
         let (read, write) = io::pipe().unwrap();
         (&write).write_all(b"first\nlast words").unwrap();
