@@ -20,6 +20,7 @@ pub fn status(reply: &StatusReply, usage: &HashMap<u32, ProcessUsage>) -> String
             "version": master.version,
             "uptime_ms": master.uptime_ms,
             "file": text(&master.file),
+            "profile": text(&master.profile),
         },
         "apps": reply.apps.iter().map(|status| app_in_use(status, usage)).collect::<Vec<_>>(),
         "last_seq": reply.last_seq,
@@ -151,6 +152,7 @@ pub fn plan(plan: &Plan) -> String {
     json!({
         "file": plan.file,
         "running_file": text(&plan.running_file),
+        "profile": text(&plan.profile),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
     })
     .to_string()
@@ -247,6 +249,7 @@ mod tests {
                 version: "0.1.0".into(),
                 uptime_ms: 12,
                 file: "/srv/drover.toml".into(),
+                profile: String::new(),
             }),
             apps: vec![AppStatus {
                 name: "web".into(),
@@ -266,7 +269,7 @@ mod tests {
         let value: Value = serde_json::from_str(&status(&reply, &HashMap::new())).unwrap();
         assert_eq!(
             value["master"],
-            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml"})
+            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml", "profile": null})
         );
         let app = &value["apps"][0];
         assert_eq!((&app["phase"], &app["operation"]), (&json!("started"), &Value::Null));

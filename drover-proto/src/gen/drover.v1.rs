@@ -884,6 +884,9 @@ pub struct MasterStatus {
     /// again, or it is too old to say.
     #[prost(string, tag = "4")]
     pub file: ::prost::alloc::string::String,
+    /// The profile that was laid over that file; empty: none, or it is too old to say.
+    #[prost(string, tag = "5")]
+    pub profile: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppStatus {
@@ -1289,6 +1292,10 @@ pub struct DiffRequest {
     /// Whether the text of mistakes may have colours.
     #[prost(bool, tag = "2")]
     pub color: bool,
+    /// The profile to lay over the file; empty: none. Absent: the one that the master was started with. Plan.profile tells whether
+    /// the master has understood it.
+    #[prost(string, optional, tag = "3")]
+    pub profile: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Have everything as a drover.toml says, with the least that each app needs. Answered by the Plan, then by a StepResult for
 /// each app as it is done, and then by Done; or as DiffRequest is, and then nothing is touched. BUSY: another one is under way.
@@ -1306,6 +1313,9 @@ pub struct ApplyRequest {
     /// Only if the plan is still the one with this id; otherwise BAD_STATE, and nothing is touched. Absent: whatever it is.
     #[prost(uint64, optional, tag = "4")]
     pub plan_id: ::core::option::Option<u64>,
+    /// As in DiffRequest.
+    #[prost(string, optional, tag = "5")]
+    pub profile: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// What is different between what runs and a file.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1323,6 +1333,9 @@ pub struct Plan {
     /// whichever path it was named.
     #[prost(string, tag = "4")]
     pub running_file: ::prost::alloc::string::String,
+    /// The profile that was laid over the file; empty: none.
+    #[prost(string, tag = "5")]
+    pub profile: ::prost::alloc::string::String,
 }
 /// One difference.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
