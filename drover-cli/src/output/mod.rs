@@ -5,6 +5,7 @@ pub(crate) mod conform;
 pub(crate) mod describe;
 pub(crate) use drover_master::control::json;
 pub(crate) mod message;
+pub(crate) mod origin;
 pub(crate) mod plan;
 pub(crate) mod progress;
 mod runs;

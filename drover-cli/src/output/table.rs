@@ -22,7 +22,10 @@ pub(crate) struct StatusLook<'u> {
 /// Everything there is, for people.
 pub(crate) fn status(reply: &StatusReply, look: &StatusLook<'_>) -> String {
     let master = reply.master.clone().unwrap_or_default();
-    let from = if master.file.is_empty() { String::new() } else { format!(", from {}", master.file) };
+    let mut from = if master.file.is_empty() { String::new() } else { format!(", from {}", master.file) };
+    if !master.profile.is_empty() {
+        let _ = write!(from, ", profile {}", master.profile);
+    }
     let (pid, version, up) = (master.pid, &master.version, uptime(master.uptime_ms));
     let mut text = format!("master pid {pid}, version {version}, up {up}{from}\n");
     for app in &reply.apps {

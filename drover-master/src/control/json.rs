@@ -8,7 +8,7 @@ use drover_proto::latest::{
     LogLine, LogsMissed, OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription,
     WorkerStatus,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::usage::ProcessUsage;
 
@@ -21,6 +21,7 @@ pub fn status(reply: &StatusReply, usage: &HashMap<u32, ProcessUsage>) -> String
             "version": master.version,
             "uptime_ms": master.uptime_ms,
             "file": text(&master.file),
+            "profile": text(&master.profile),
         },
         "apps": reply.apps.iter().map(|status| app_in_use(status, usage)).collect::<Vec<_>>(),
         "last_seq": reply.last_seq,
@@ -104,6 +105,8 @@ fn worker(worker: &WorkerStatus) -> Value {
         "unready": text(&worker.unready),
         "left_ms": worker.left_ms,
         "in_flight": worker.in_flight,
+        "gauges": worker.gauges.iter().map(|gauge| (gauge.name.clone(), json!(gauge.value))).collect::<Map<_, _>>(),
+        "gauges_refused": worker.gauges_refused,
     })
 }
 
@@ -178,6 +181,7 @@ pub fn plan(plan: &Plan) -> String {
     json!({
         "file": plan.file,
         "running_file": text(&plan.running_file),
+        "profile": text(&plan.profile),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
     })
     .to_string()
@@ -262,7 +266,7 @@ fn number(number: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::{ExitKind, MasterStatus, Phase};
+    use drover_proto::latest::{ExitKind, Gauge, MasterStatus, Phase};
 
     use super::*;
 
@@ -274,6 +278,7 @@ mod tests {
                 version: "0.1.0".into(),
                 uptime_ms: 12,
                 file: "/srv/drover.toml".into(),
+                profile: String::new(),
             }),
             apps: vec![AppStatus {
                 name: "web".into(),
@@ -282,6 +287,8 @@ mod tests {
                 workers: vec![WorkerStatus {
                     phase: Phase::BackingOff.into(),
                     next_try_ms: Some(5),
+                    gauges: vec![Gauge { name: "lag".into(), value: -0.5 }],
+                    gauges_refused: 1,
                     ..Default::default()
                 }],
                 ..Default::default()
@@ -291,7 +298,7 @@ mod tests {
         let value: Value = serde_json::from_str(&status(&reply, &HashMap::new())).unwrap();
         assert_eq!(
             value["master"],
-            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml"})
+            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml", "profile": null})
         );
         let app = &value["apps"][0];
         assert_eq!((&app["phase"], &app["operation"]), (&json!("started"), &Value::Null));
@@ -301,6 +308,7 @@ mod tests {
             (&Value::Null, &Value::Null, &Value::Null)
         );
         assert_eq!((&worker["phase"], &worker["next_try_ms"]), (&json!("backing_off"), &json!(5)));
+        assert_eq!((&worker["gauges"], &worker["gauges_refused"]), (&json!({"lag": -0.5}), &json!(1)));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(crate) use output::{
     AppLog, AwaitedText, FileLog, LogNext, LogStream, OutputLog, OutputReader, Piece, Printer, Tail,
     remember_files, reopen_files,
 };
+#[cfg(feature = "http")]
+pub(crate) use output::{LogCounts, lost_lines};
 pub use output::{flush_output, say_aside, tend_output_files, write_output};
 pub(crate) use predecessor::{MARK, end_remnants, mark};
 pub(crate) use request::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource};

@@ -24,7 +24,7 @@ pub fn to_json(config: &Config) -> Json {
     json::of_item(document(config).as_item())
 }
 
-fn document(config: &Config) -> DocumentMut {
+pub(super) fn document(config: &Config) -> DocumentMut {
     let Config { master: overall, sockets, apps } = config;
     let mut root = DocumentMut::new();
     root["version"] = value(1);
