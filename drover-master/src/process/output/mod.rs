@@ -13,6 +13,7 @@ mod log;
 mod logfile;
 mod prefix;
 mod reader;
+mod rush;
 mod tail;
 mod tended;
 

@@ -9,6 +9,8 @@ mod ring;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use self::ring::Rings;
 use super::Stream;
 use super::lines::LineBlock;
@@ -37,7 +39,7 @@ pub(crate) struct Piece {
     first: u64,
     count: u64,
     /// The lines, with a line's end between two.
-    text: Vec<u8>,
+    text: Bytes,
 }
 
 impl Piece {
@@ -108,8 +110,8 @@ impl AppLog {
         WorkerLog { log: self, from }
     }
 
-    fn keep(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
-        let (count, text) = (lines.count(), lines.shown().into_owned());
+    fn keep(&self, from: Printer, stream: Stream, lines: &LineBlock) {
+        let (count, text) = (lines.count(), lines.shown());
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
@@ -125,7 +127,7 @@ impl AppLog {
 
 impl WorkerLog {
     /// Keeps lines that were read at once, as they are shown to people.
-    pub(super) fn keep(&self, stream: Stream, lines: &LineBlock<'_>) {
+    pub(super) fn keep(&self, stream: Stream, lines: &LineBlock) {
         self.log.keep(self.from, stream, lines);
     }
 }
@@ -227,8 +229,7 @@ mod tests {
     }
 
     fn keep_of(log: &AppLog, slot: u32, lines: &[&str]) {
-        let bytes = lines.join("\n").into_bytes().into();
-        log.keep(printer(slot), Stream::Stdout, &LineBlock { bytes, goes_on: false });
+        log.keep(printer(slot), Stream::Stdout, &LineBlock::whole(lines.join("\n").as_bytes()));
     }
 
     fn read(stream: &mut LogStream) -> Vec<String> {
