@@ -25,7 +25,7 @@ pub(crate) use holding::{is_held, socket_numbers};
 pub use limits::limits_out_of_reach;
 pub(crate) use output::{
     AppLog, FileLog, LogNext, LogStream, OutputLog, OutputReader, Piece, Printer, Tail, remember_files,
-    reopen_files,
+    reopen_files, reopen_files_of,
 };
 pub use output::{flush_output, say_aside, tend_output_files, write_output};
 pub(crate) use predecessor::{MARK, end_remnants, mark};

@@ -22,7 +22,7 @@ pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
 use log::WorkerLog;
 pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece, Printer};
-pub(crate) use logfile::FileLog;
+pub(crate) use logfile::{FileLog, reopen_files_of};
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
 pub use tended::tend_output_files;

@@ -4,7 +4,7 @@ use std::io;
 use std::iter;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use tokio::net::unix::pipe;
@@ -173,12 +173,14 @@ impl OutputReader {
     }
 
     async fn hand_on(&self, stream: Stream, complete: Vec<LineBlock>) {
+        // The same for both: by it readers of the files know what is kept of them.
+        let time = SystemTime::now();
         for block in &complete {
             if let Some(log) = &self.log {
-                log.keep(stream, block);
+                log.keep(stream, time, block);
             }
             if let Some((files, printer)) = &self.files {
-                files.put(*printer, stream, block).await;
+                files.put(*printer, stream, time, block).await;
             }
         }
         match &self.output {

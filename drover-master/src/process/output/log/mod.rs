@@ -110,7 +110,7 @@ impl AppLog {
         WorkerLog { log: self, from }
     }
 
-    fn keep(&self, from: Printer, stream: Stream, lines: &LineBlock) {
+    fn keep(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
         let (count, text) = (lines.count(), lines.shown());
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
@@ -118,7 +118,7 @@ impl AppLog {
         let Some(ring) = kept.rings.get(&self.app).filter(|ring| ring.number == self.ring) else {
             return;
         };
-        let (app, time, first) = (Arc::clone(&self.app), SystemTime::now(), ring.lines);
+        let (app, first) = (Arc::clone(&self.app), ring.lines);
         kept.push(Piece { app, from, stream, time, order, first, count, text });
         drop(kept);
         self.feed.announce(order);
@@ -127,8 +127,8 @@ impl AppLog {
 
 impl WorkerLog {
     /// Keeps lines that were read at once, as they are shown to people.
-    pub(super) fn keep(&self, stream: Stream, lines: &LineBlock) {
-        self.log.keep(self.from, stream, lines);
+    pub(super) fn keep(&self, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        self.log.keep(self.from, stream, time, lines);
     }
 }
 
@@ -229,7 +229,12 @@ mod tests {
     }
 
     fn keep_of(log: &AppLog, slot: u32, lines: &[&str]) {
-        log.keep(printer(slot), Stream::Stdout, &LineBlock::whole(lines.join("\n").as_bytes()));
+        log.keep(
+            printer(slot),
+            Stream::Stdout,
+            SystemTime::now(),
+            &LineBlock::whole(lines.join("\n").as_bytes()),
+        );
     }
 
     fn read(stream: &mut LogStream) -> Vec<String> {

@@ -14,7 +14,7 @@ mod queue;
 mod rotate;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::{collections::BTreeMap, thread};
 
 use bytes::Bytes;
@@ -51,6 +51,11 @@ pub(super) fn reopen_log_files() -> usize {
     all.len()
 }
 
+/// Has the files of an app opened again by their names.
+pub(crate) fn reopen_files_of(app: &str) {
+    all().iter().filter(|queue| *queue.app() == *app).for_each(|queue| queue.reopen());
+}
+
 /// Waits until everything so far is in the files, at most for so long.
 pub(super) async fn flush_log_files(within: Duration) {
     let written = async {
@@ -83,8 +88,8 @@ impl FileLog {
     /// Has lines written that were read at once.
     ///
     /// Waits while the queue is full, and only as long as the disk makes progress; what finds no room is counted.
-    pub(super) async fn put(&self, from: Printer, stream: Stream, lines: &LineBlock) {
-        self.queue.put(from, stream, lines).await;
+    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        self.queue.put(from, stream, time, lines).await;
     }
 
     /// Resolves once everything so far is in the files.

@@ -131,7 +131,7 @@ impl Queue {
     }
 
     /// Adds lines, as soon as there is room for them.
-    pub(super) async fn put(&self, from: Printer, stream: Stream, lines: &LineBlock) {
+    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
         let text = lines.ended();
         loop {
             let room = self.room.notified();
@@ -140,7 +140,7 @@ impl Queue {
                 if waiting.size == 0 || waiting.size + text.len() + OVERHEAD <= WAITING {
                     waiting.size += text.len() + OVERHEAD;
                     waiting.count += 1;
-                    waiting.entries.push(LogEntry { from, stream, time: SystemTime::now(), text });
+                    waiting.entries.push(LogEntry { from, stream, time, text });
                     if waiting.entries.len() == 1 {
                         self.work.notify_one();
                     }
