@@ -79,6 +79,7 @@ pub mod supervisor;
 mod sys;
 pub mod turns;
 mod upkeep;
+pub mod usage;
 
 pub use builder::MasterBuilder;
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};
@@ -111,4 +112,4 @@ pub use process::{
 };
 pub use signal::{Signal, SignalError};
 pub use signals::Signals;
-pub use sys::{reap_strangers, restore_child_signal, unblock_signals};
+pub use sys::{reap_strangers, release_startup_pages, restore_child_signal, unblock_signals};

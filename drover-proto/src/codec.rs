@@ -175,7 +175,7 @@ mod tests {
 
     fn frame(text: String) -> WorkerFrame {
         WorkerFrame {
-            body: Some(Body::Status(Status { text, in_flight: 3, requests: 9 })),
+            body: Some(Body::Status(Status { text, in_flight: 3, requests: 9, gauges: Vec::new() })),
             ..Default::default()
         }
     }

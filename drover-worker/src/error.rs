@@ -201,6 +201,34 @@ pub enum ListenFdsError {
     },
 }
 
+/// Why a reading can't be reported.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GaugeError {
+    /// A name is a letter or an underscore, then letters, digits and underscores, at most 100 in all.
+    #[error(
+        "{name:?} is no name for a gauge: it takes letters, digits and underscores, 100 at most, and begins with no digit"
+    )]
+    Name {
+        /// The name, or its beginning.
+        name: String,
+    },
+    /// NaN and the infinities say nothing.
+    #[error("gauge {name} is {value}, which is not a finite number")]
+    NotFinite {
+        /// The name.
+        name: String,
+        /// The value.
+        value: f64,
+    },
+    /// There are 64 other names.
+    #[error("gauge {name} is one too many: a worker has at most 64")]
+    TooMany {
+        /// The name.
+        name: String,
+    },
+}
+
 fn names(offered: &[String]) -> String {
     if offered.is_empty() {
         return "none".to_owned();

@@ -156,7 +156,7 @@ pub mod testing;
 mod text;
 
 pub use child::command;
-pub use error::{ConnectError, EnvironmentError, ListenFdsError, ListenerError, SendError};
+pub use error::{ConnectError, EnvironmentError, GaugeError, ListenFdsError, ListenerError, SendError};
 pub use handle::{MessageBus, MessageBusBuilder};
 pub use identity::Identity;
 pub use lifecycle::in_flight::InFlight;

@@ -53,7 +53,7 @@ async fn next_count(link: &mut FakeLink) -> u64 {
 /// How many are under way, and how many are done.
 async fn next_counts(link: &mut FakeLink) -> (u64, u64) {
     match link.body().await.unwrap() {
-        Some(Body::Status(Status { in_flight, text, requests })) => {
+        Some(Body::Status(Status { in_flight, text, requests, .. })) => {
             assert_eq!(text, "warm");
             (in_flight, requests)
         }

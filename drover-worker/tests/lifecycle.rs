@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use drover_worker::testing::messages::worker_frame::Body;
 use drover_worker::testing::messages::{
-    Extend, Identity, Limits, ShutDown, Started, Status, Stopped, Welcome,
+    Extend, Gauge, Identity, Limits, ShutDown, Started, Status, Stopped, Welcome,
 };
 use drover_worker::testing::{FakeLink, FakeMaster};
-use drover_worker::{MessageBus, SendError, StopCause};
+use drover_worker::{GaugeError, MessageBus, SendError, StopCause};
 use tokio::time::{Instant, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -193,6 +193,32 @@ async fn of_many_statuses_the_newest_is_sent() {
     let newest = Status { text: "serving 999".into(), in_flight: 999, ..Default::default() };
     assert_eq!(link.body().await.unwrap(), Some(Body::Status(newest)));
     nothing_was_said(&mut link).await;
+}
+
+#[tokio::test]
+async fn readings_go_with_every_status_and_what_is_none_is_refused() {
+    let (_master, bus, mut link) = connected().await;
+    let gauge = |name: &str, value| Gauge { name: name.to_owned(), value };
+    bus.gauge("queue_length", 3.0).unwrap();
+    bus.gauge("queue_length", 12.5).unwrap();
+    bus.status("warm", 1);
+    bus.gauge("lag_seconds", -1.0).unwrap();
+    let gauges = vec![gauge("queue_length", 12.5), gauge("lag_seconds", -1.0)];
+    let newest = Status { text: "warm".into(), in_flight: 1, requests: 0, gauges };
+    assert_eq!(link.body().await.unwrap(), Some(Body::Status(newest)));
+    for name in ["", "1st", "a b", "größe", "x".repeat(101).as_str()] {
+        assert!(matches!(bus.gauge(name, 1.0), Err(GaugeError::Name { .. })), "{name}");
+    }
+    for value in [f64::NAN, f64::NEG_INFINITY] {
+        assert!(matches!(bus.gauge("lag_seconds", value), Err(GaugeError::NotFinite { .. })));
+    }
+    for number in 2..64 {
+        bus.gauge(&format!("g{number}"), 0.0).unwrap();
+    }
+    assert_eq!(bus.gauge("late", 0.0), Err(GaugeError::TooMany { name: "late".to_owned() }));
+    bus.gauge("g63", 1.0).unwrap();
+    let Some(Body::Status(status)) = link.body().await.unwrap() else { panic!("no status") };
+    assert_eq!((status.gauges.len(), &status.gauges[63]), (64, &gauge("g63", 1.0)));
 }
 
 #[tokio::test]

@@ -160,6 +160,10 @@ async fn a_flood_of_statuses_ends_with_the_newest_and_hinders_nobody() {
     App::started(App::builder(program!("worker_good"))).await.end().await;
     eventually("the last status", || (app.worker(0).status_text == "status 20000").then_some(())).await;
     assert_eq!(app.worker(0).in_flight, Some(20_000));
+    let gauges = || Some(app.worker(0).gauges).filter(|gauges| gauges.refused() > 0);
+    let gauges = eventually("its readings", gauges).await;
+    assert_eq!((gauges.kept().count(), gauges.refused()), (64, 10_002 - 64));
+    assert_eq!(gauges.kept().last(), Some(("gauge_0063", 0.5)));
     app.end().await;
 }
 

@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use drover_e2e::harness::{App, eventually, is_running, patiently, signal};
+use drover_e2e::harness::{App, Captured, eventually, is_running, patiently, signal};
 use drover_master::config::{Probe, StartPolicy};
-use drover_master::{MasterBuilder, OperateError, Phase, Protocol, Reload};
+use drover_master::{MasterBuilder, OperateError, Output, Phase, Protocol, Reload, Stream};
 use nix::sys::signal::Signal;
 
 /// One worker that is asked every 10 ms, and has this long.
@@ -14,6 +14,13 @@ fn asked(program: &str, probe: Probe, timeout: Duration) -> MasterBuilder {
     let probe = Some(Probe { interval: Duration::from_millis(10), ..probe });
     let start = StartPolicy { probe, timeout, ..StartPolicy::default() };
     App::builder(program).protocol(Protocol::None).start_policy(start)
+}
+
+/// The same with words for the program, of which one line tells that it is ready.
+fn heard(program: &str, words: &[&str], text: &str, timeout: Duration) -> MasterBuilder {
+    let mut spec = asked(program, Probe::log(text), timeout).spec().clone();
+    spec.command = spec.command.args(words);
+    MasterBuilder::from_spec(spec)
 }
 
 fn http(socket: &Path) -> Probe {
@@ -152,4 +159,62 @@ async fn a_stop_does_not_wait_for_a_check_that_hangs() {
     let check = pid_in(&told).await;
     app.end().await;
     assert!(!is_running(check));
+}
+
+#[tokio::test]
+async fn an_unmodified_server_is_ready_once_it_has_printed_its_line_and_so_is_each_one_after_it() {
+    if std::process::Command::new("python3").arg("--version").output().is_err() {
+        drover_e2e::complain("SKIPPED: there is no python3 on this machine");
+        return;
+    }
+    let (dir, printed) = (tempfile::tempdir().unwrap(), Captured::default());
+    let dir = dir.path().to_str().unwrap();
+    let args = ["-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", dir, "0"];
+    let worker = heard("python3", &args, "Serving HTTP on 127.0.0.1", LONG);
+    let app = App::started(worker.output_sink(printed.clone())).await;
+    // `… port 41234 (http://…) ...`: one line for each worker that was ready by it.
+    let serves = |lines: usize| {
+        let printed = printed.lines(Stream::Stdout);
+        assert_eq!(printed.len(), lines, "{printed:?}");
+        let port = printed[lines - 1].split(' ').nth(5).unwrap().parse().unwrap();
+        std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+    };
+    assert!(serves(1), "it is ready because it serves");
+    patiently("the reload", app.master().reload(Reload::new())).await.unwrap();
+    assert!(serves(2));
+    let second = app.pid(0);
+    signal(second, Signal::SIGKILL);
+    let ready = || {
+        let status = app.master().snapshot().status;
+        (status.ready == 1 && app.pid(0) != second).then_some(())
+    };
+    eventually("another one that is ready", ready).await;
+    assert!(serves(3));
+    app.end().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_never_prints_the_line_fails_the_start_with_what_it_printed() {
+    let script = "echo loading; echo 'no database yet' >&2; printf 'waiting…'; exec sleep 1000";
+    let worker = heard("/bin/sh", &["-c", script], "listening on", SHORT);
+    let (mut app, error) = App::failed(worker.output(Output::Inherit)).await;
+    let reason = error.to_string();
+    let awaited =
+        "it was not ready in time: it has printed no line with \"listening on\" in it; its last lines: ";
+    let (_, lines) = reason.split_once(awaited).unwrap_or_else(|| panic!("{reason}"));
+    // The two streams are read side by side.
+    let mut lines: Vec<&str> = lines.split(" | ").collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["loading", "no database yet", "waiting…"], "{reason}");
+    app.is_gone().await;
+}
+
+#[tokio::test]
+async fn a_question_that_waits_in_its_line_makes_a_worker_ready() {
+    let script = "printf 'Your password: '; exec sleep 1000";
+    let worker = heard("/bin/sh", &["-c", script], "password:", LONG);
+    // What goes nowhere is read all the same.
+    let app = App::started(worker.output(Output::Discard)).await;
+    assert_eq!(app.master().snapshot().status.ready, 1);
+    app.end().await;
 }

@@ -14,6 +14,9 @@ pub struct DiffArgs {
     /// Another file for the master to read [default: the one that it was started with]
     #[arg(short, long)]
     pub file: Option<PathBuf>,
+    /// What is laid over the file.
+    #[command(flatten)]
+    pub profile: ProfileChoice,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -22,12 +25,33 @@ pub struct DiffArgs {
     pub exit_code: bool,
 }
 
+/// Which profile is laid over the file that a master reads again.
+#[derive(Debug, Args)]
+pub struct ProfileChoice {
+    /// Lay this profile over the file [default: the one that the master was started with]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Lay no profile over the file
+    #[arg(long, conflicts_with = "profile")]
+    pub no_profile: bool,
+}
+
+impl ProfileChoice {
+    /// As a master is asked: none for its own, empty for none at all.
+    pub(crate) fn asked(&self) -> Option<String> {
+        if self.no_profile { Some(String::new()) } else { self.profile.clone() }
+    }
+}
+
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// Another file for the master to read [default: the one that it was started with]
     #[arg(short, long)]
     pub file: Option<PathBuf>,
+    /// What is laid over the file.
+    #[command(flatten)]
+    pub profile: ProfileChoice,
     /// Only show the plan
     #[arg(long)]
     pub dry_run: bool,

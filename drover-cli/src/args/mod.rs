@@ -10,7 +10,7 @@ mod reload;
 mod serving;
 mod time;
 
-pub use change::{ApplyArgs, DiffArgs, RollbackArgs};
+pub use change::{ApplyArgs, DiffArgs, ProfileChoice, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
 pub use logs::{LogsArgs, ReopenLogsArgs, StreamArg};
 pub use moment::{Moment, Since};

@@ -34,6 +34,9 @@ pub struct ConfigArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Show each value in a line, with what it comes from
+    #[arg(long)]
+    pub origin: bool,
     /// Show the values of env too, which may be secrets
     #[arg(long)]
     pub show_env: bool,

@@ -41,7 +41,8 @@ pub struct RunArgs {
     /// How workers say that they are ready
     #[arg(long, value_name = "PROTOCOL", default_value = "none")]
     pub protocol: Protocol,
-    /// Ready when this succeeds, instead of after 1 s: tcp=HOST:PORT, http=URL, or exec=COMMAND
+    /// Ready when this succeeds, instead of after 1 s: tcp=HOST:PORT, http=URL, exec=COMMAND, or log=TEXT for a
+    /// line of its output with this text in it
     #[arg(long, value_name = "KIND=WHAT")]
     pub probe: Option<ProbeArg>,
     /// When to restart a worker that ended
@@ -181,9 +182,10 @@ impl std::str::FromStr for ProbeArg {
                     .into_iter();
                 Probe::exec(words.next().unwrap_or_default(), words)
             }
+            Some(("log", text)) => Probe::log(text),
             _ => {
                 return Err(
-                    "expected tcp=HOST:PORT, http=URL or exec=COMMAND, for example tcp=127.0.0.1:8080"
+                    "expected tcp=HOST:PORT, http=URL, exec=COMMAND or log=TEXT, for example tcp=127.0.0.1:8080"
                         .to_owned(),
                 );
             }

@@ -11,7 +11,7 @@ use crate::path::seen_from_anywhere;
 
 pub(super) async fn run(global: &Global, args: &ApplyArgs) -> ExitStatus {
     let file = seen_from_anywhere(args.file.as_deref());
-    let found = match diff::ask(global, file.clone()).await {
+    let found = match diff::ask(global, file.clone(), args.profile.asked()).await {
         Ok(found) => found,
         Err(status) => return status,
     };
@@ -38,7 +38,8 @@ async fn apply(global: &Global, args: &ApplyArgs, file: String, shown: &Plan) ->
         Err(status) => return status,
     };
     let (color, no_wait) = (message::is_stderr_coloured(), args.waiting.no_wait);
-    let request = ApplyRequest { file, color, no_wait, plan_id: Some(shown.id) };
+    let profile = args.profile.asked();
+    let request = ApplyRequest { file, color, no_wait, plan_id: Some(shown.id), profile };
     let (_, steps) = match client.apply(request).await {
         Ok(begun) => begun,
         Err(error) => return diff::refused(&error),

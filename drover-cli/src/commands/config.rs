@@ -5,14 +5,18 @@ use drover_master::config::file as config;
 use super::socket_name::name_of_file;
 use crate::args::{ConfigArgs, Global};
 use crate::exit_status::ExitStatus;
-use crate::output::message;
+use crate::output::{message, origin};
 
 /// Stands for a value that may be a secret.
 const HIDDEN: &str = "(hidden)";
 
 pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
-    let mut config = match config::load_profile(&args.file, args.profile.as_deref()) {
-        Ok(config) => config,
+    let read = config::read(&args.file).and_then(|text| {
+        let config = config::parse_profile(&args.file, &text, args.profile.as_deref())?;
+        Ok((config, text))
+    });
+    let (mut config, source) = match read {
+        Ok(read) => read,
         Err(error) => {
             message::plain(&message::load_error(&error, message::is_stderr_coloured()));
             return ExitStatus::Usage;
@@ -33,6 +37,11 @@ pub(super) fn run(global: &Global, args: &ConfigArgs) -> ExitStatus {
                 _ => format!("{hidden} values of env are hidden; --show-env shows them"),
             });
         }
+    }
+    if args.origin {
+        let values = config::origins(&config, &args.file, &source, args.profile.as_deref());
+        let shown = if args.json { origin::json(args, &values) } else { origin::text(args, &values) };
+        return message::whole_result(&shown);
     }
     let text = if args.json { config::to_json(&config).to_string() } else { config::to_toml(&config) };
     message::whole_result(&text)

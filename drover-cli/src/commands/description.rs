@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use drover_master::Output;
 use drover_master::config::file::{self as config, AppTable, Config};
 use drover_master::config::{AppSpec, Description, OnStartFailure};
-use drover_master::supervisor::{Reading, Reread};
+use drover_master::supervisor::{Reading, Reread, RereadRequest};
 
 use super::socket_name::name_of_file;
 use crate::args::UpArgs;
@@ -61,8 +61,8 @@ impl Source {
 }
 
 impl Reread for Source {
-    fn reread(&self, file: Option<&Path>, coloured: bool) -> Result<Reading, String> {
-        let file = match file {
+    fn reread(&self, asked: &RereadRequest) -> Result<Reading, String> {
+        let file = match asked.file.as_deref() {
             // The same one by another path is read by the first: relative paths in it are seen from there.
             Some(file) if !is_same(file, &self.file) => file,
             _ if self.is_stream => {
@@ -73,15 +73,21 @@ impl Reread for Source {
         if fs::metadata(file).is_ok_and(|there| !there.is_file()) {
             return Err(format!("error: {} is not a regular file", file.display()));
         }
-        let config = config::load_profile(file, self.profile.as_deref())
-            .map_err(|error| message::load_error(&error, coloured))?;
+        // Whoever names none means what runs here.
+        let profile = asked.profile.as_ref().or(self.profile.as_ref()).filter(|name| !name.is_empty());
+        let config = config::load_profile(file, profile.map(String::as_str))
+            .map_err(|error| message::load_error(&error, asked.coloured))?;
         // Whoever asks may be in another directory.
         let shown = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        Ok(Reading { file: shown, description: self.description(&config) })
+        Ok(Reading { file: shown, profile: profile.cloned(), description: self.description(&config) })
     }
 
     fn file(&self) -> Option<&Path> {
         (!self.is_stream).then_some(&self.file)
+    }
+
+    fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 }
 

@@ -41,7 +41,9 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         message::error_text(&running.sentence());
         return ExitStatus::Failed;
     }
-    let request = DiffRequest { file: args.file.display().to_string(), color: message::is_stderr_coloured() };
+    let (file, color) = (args.file.display().to_string(), message::is_stderr_coloured());
+    // Without a profile the file as it is would be run.
+    let request = DiffRequest { file, color, profile: Some(args.profile.clone().unwrap_or_default()) };
     let found = match client.diff(request).await {
         Ok(found) => found,
         Err(error) => return super::diff::refused(&error),
@@ -77,7 +79,7 @@ pub(super) async fn tell_difference(global: &Global, concerns: impl Fn(&str) -> 
         return;
     }
     let Ok(mut client) = find::connect(global).await else { return };
-    let request = DiffRequest { file: String::new(), color: message::is_stderr_coloured() };
+    let request = DiffRequest { color: message::is_stderr_coloured(), ..Default::default() };
     match client.diff(request).await {
         Ok(found) => {
             if let Some(told) = difference(&found, concerns) {

@@ -10,7 +10,9 @@ use super::interrupt::Interrupt;
 use super::{find, refusal::report};
 use crate::args::{Global, StatusArgs};
 use crate::exit_status::ExitStatus;
+use crate::output::table::StatusLook;
 use crate::output::{json, message, table};
+use crate::usage::Sample;
 
 /// Moves the cursor home and clears to the end of the screen (ECMA-48 CUP, ED).
 const HOME_AND_CLEAR: &str = "\x1b[H\x1b[J";
@@ -28,7 +30,13 @@ pub(super) async fn run(global: &Global, args: &StatusArgs) -> ExitStatus {
     }
     match client.status(&args.apps).await {
         Ok(reply) => {
-            let text = if args.json { json::status(&reply) } else { show(global, &reply) };
+            let mut usage = WorkerUsage::of_master(&client);
+            let text = if args.json {
+                usage.look(&reply);
+                json::status(&reply, usage.last.used())
+            } else {
+                show(global, &reply, &mut usage)
+            };
             match message::whole_result(&text) {
                 ExitStatus::Done => judge(&reply),
                 failed => failed,
@@ -38,8 +46,43 @@ pub(super) async fn run(global: &Global, args: &StatusArgs) -> ExitStatus {
     }
 }
 
-fn show(global: &Global, reply: &StatusReply) -> String {
-    if global.quiet { table::names(reply) } else { table::status(reply, message::is_stdout_coloured()) }
+fn show(global: &Global, reply: &StatusReply, usage: &mut WorkerUsage) -> String {
+    if global.quiet {
+        return table::names(reply);
+    }
+    usage.look(reply);
+    let usage = |worker: &WorkerStatus| usage.of(worker);
+    let (colour, width) = (message::is_stdout_coloured(), message::stdout_width());
+    table::status(reply, &StatusLook { colour, width, usage: &usage })
+}
+
+/// What workers use, by looks at their processes.
+#[derive(Debug)]
+struct WorkerUsage {
+    /// The number that the master's process has here.
+    master: Option<u32>,
+    before: Sample,
+    last: Sample,
+}
+
+impl WorkerUsage {
+    fn of_master(client: &ControlClient) -> Self {
+        Self { master: client.master_pid(), before: Sample::default(), last: Sample::default() }
+    }
+
+    /// Looks, once in a while. The processes of a master in another namespace have other numbers here, or none.
+    fn look(&mut self, reply: &StatusReply) {
+        let is_seen = self.master == reply.master.as_ref().map(|master| master.pid);
+        if is_seen && self.last.is_older_than(REFRESH) {
+            let workers = reply.apps.iter().flat_map(|app| &app.workers);
+            self.before = std::mem::replace(&mut self.last, Sample::of(workers.map(|worker| worker.pid)));
+        }
+    }
+
+    /// Since the last look; at the first one since the worker began.
+    fn of(&self, worker: &WorkerStatus) -> Option<(f64, u64)> {
+        self.last.usage_of_life(&self.before, worker.pid, Duration::from_millis(worker.uptime_ms))
+    }
 }
 
 /// Every app and each of its workers is ready, or has ended as wished; anything else is "not ready" to a script.
@@ -75,6 +118,7 @@ impl StatusScreen {
 /// Shows the status again at every event, until the master ends or the user has seen enough.
 async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) -> ExitStatus {
     let mut interrupt = Interrupt::new();
+    let mut usage = WorkerUsage::of_master(&client);
     let mut screen = if io::stdout().is_terminal() {
         StatusScreen::Terminal
     } else {
@@ -93,7 +137,7 @@ async fn watch(global: &Global, args: &StatusArgs, mut client: ControlClient) ->
         Err(error) => return report(&error),
     };
     loop {
-        let shown = message::result(&screen.fill(show(global, &reply)));
+        let shown = message::result(&screen.fill(show(global, &reply, &mut usage)));
         if shown.is_err() {
             return message::written(shown);
         }

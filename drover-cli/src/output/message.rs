@@ -182,6 +182,13 @@ pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
+/// How many columns the terminal has that results go to; none where that is no terminal.
+pub(crate) fn stdout_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout())
+        .map(|(columns, _)| columns.0.into())
+        .filter(|width| *width > 0)
+}
+
 /// Whether a result may be coloured.
 pub(crate) fn is_stdout_coloured() -> bool {
     anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never

@@ -5,7 +5,9 @@ use drover_proto::latest::{Change, Plan};
 /// One line a change.
 pub(crate) fn text(plan: &Plan) -> String {
     if plan.changes.is_empty() {
-        return format!("no change: everything runs as {} says", plan.file);
+        let with =
+            if plan.profile.is_empty() { String::new() } else { format!(" with profile {}", plan.profile) };
+        return format!("no change: everything runs as {} says{with}", plan.file);
     }
     let lines: Vec<String> = plan.changes.iter().map(line).collect();
     lines.join("\n")

@@ -4,27 +4,33 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, presets};
-use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerRole, WorkerStatus};
+use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
-use super::word;
+use super::status_column::StatusColumn;
+use super::{word, worker_rows};
+
+/// How a status is to look.
+pub(crate) struct StatusLook<'u> {
+    /// Whether states are coloured.
+    pub(crate) colour: bool,
+    /// How many columns a terminal has; none where lines may be as long as they are.
+    pub(crate) width: Option<usize>,
+    /// What a worker uses: the part of a CPU in percent, and memory in bytes.
+    pub(crate) usage: &'u dyn Fn(&WorkerStatus) -> Option<(f64, u64)>,
+}
 
 /// Everything there is, for people.
-pub(crate) fn status(reply: &StatusReply, colour: bool) -> String {
+pub(crate) fn status(reply: &StatusReply, look: &StatusLook<'_>) -> String {
     let master = reply.master.clone().unwrap_or_default();
-    let from = if master.file.is_empty() { String::new() } else { format!(", from {}", master.file) };
+    let mut from = if master.file.is_empty() { String::new() } else { format!(", from {}", master.file) };
+    if !master.profile.is_empty() {
+        let _ = write!(from, ", profile {}", master.profile);
+    }
     let (pid, version, up) = (master.pid, &master.version, uptime(master.uptime_ms));
     let mut text = format!("master pid {pid}, version {version}, up {up}{from}\n");
     for app in &reply.apps {
-        let _ = writeln!(text, "\n{}", headline(app, colour));
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING);
-        table.set_header(["WORKER", "STATE", "PID", "UPTIME", "RESTARTS", "LAST EXIT"]);
-        for worker in &app.workers {
-            table.add_row(row(app, worker));
-        }
-        let shown = table.trim_fmt();
-        text.push_str(&if colour { paint(&shown, app) } else { shown });
-        text.push('\n');
+        let _ = writeln!(text, "\n{}", headline(app, look.colour));
+        text.push_str(&worker_rows::of(app, look));
     }
     text
 }
@@ -47,21 +53,19 @@ pub(crate) fn usage(reply: &StatusReply, of: impl Fn(u32) -> Option<(f64, u64)>)
     table.set_header(["WORKER", "STATE", "PID", "CPU", "MEMORY", "UPTIME", "RESTARTS"]);
     for (app, worker) in reply.apps.iter().flat_map(|app| app.workers.iter().map(move |worker| (app, worker)))
     {
-        let [name, state, pid, up, restarts, _] = row(app, worker);
-        let (cpu, memory) = match of(worker.pid) {
-            Some((percent, bytes)) => (format!("{percent:.1}%"), memory(bytes)),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        table.add_row([name, state, pid, cpu, memory, up, restarts]);
+        let usage = of(worker.pid);
+        let cell = |column| worker_rows::cell(column, app, worker, usage);
+        table.add_row([
+            cell(StatusColumn::Worker),
+            cell(StatusColumn::State),
+            cell(StatusColumn::Pid),
+            cell(StatusColumn::Cpu),
+            cell(StatusColumn::Memory),
+            cell(StatusColumn::Uptime),
+            cell(StatusColumn::Restarts),
+        ]);
     }
     table.trim_fmt()
-}
-
-fn memory(bytes: u64) -> String {
-    match bytes / 1024 {
-        kib @ ..10_240 => format!("{kib} KiB"),
-        kib => format!("{} MiB", kib / 1024),
-    }
 }
 
 /// Names only: one worker a line.
@@ -107,56 +111,12 @@ pub(crate) fn headline(app: &AppStatus, colour: bool) -> String {
     line
 }
 
-fn row(app: &AppStatus, worker: &WorkerStatus) -> [String; 6] {
-    let state = match worker.next_try_ms {
-        Some(left) => format!("{}, next try in {}", word::of_worker(worker), uptime(left)),
-        None => match worker.left_ms.filter(|_| is_under_way(worker.phase())) {
-            Some(left) => format!("{}, {} left", word::of_worker(worker), uptime(left)),
-            None => word::of_worker(worker).to_owned(),
-        },
-    };
-    let dash = || "-".to_owned();
-    [
-        format!("{}/{}{}", app.name, worker.slot, mark(worker.role())),
-        state,
-        if worker.pid == 0 { dash() } else { worker.pid.to_string() },
-        if worker.pid == 0 { dash() } else { uptime(worker.uptime_ms) },
-        worker.restarts.to_string(),
-        word::of_last_exit(worker).map_or_else(dash, str::to_owned),
-    ]
-}
-
 /// Whether the worker has to come to something else, or is ended.
 pub(crate) const fn is_under_way(phase: Phase) -> bool {
     matches!(phase, Phase::Initialized | Phase::Starting | Phase::Stopping | Phase::ShuttingDown)
 }
 
-/// Tells those in a slot apart while they are replaced.
-const fn mark(role: WorkerRole) -> &'static str {
-    match role {
-        WorkerRole::Unspecified | WorkerRole::Occupant => "",
-        WorkerRole::Incoming => " ↑ new",
-        WorkerRole::Leaving => " ↓ old",
-    }
-}
-
-/// Colours the states in a table that is laid out already: escape codes would count as width.
-fn paint(table: &str, app: &AppStatus) -> String {
-    let mut lines = table.lines();
-    let mut painted = lines.next().unwrap_or_default().to_owned();
-    for (line, worker) in lines.zip(&app.workers) {
-        let (state, style) = (word::of_worker(worker), style_of_worker(worker));
-        // An app may be called as a state is.
-        let name = format!("{}/{}", app.name, worker.slot);
-        let (before, after) = line.split_at(line.find(&name).map_or(0, |at| at + name.len()));
-        painted.push('\n');
-        painted.push_str(before);
-        painted.push_str(&after.replacen(state, &format!("{style}{state}{style:#}"), 1));
-    }
-    painted
-}
-
-fn style_of_worker(worker: &WorkerStatus) -> Style {
+pub(super) fn style_of_worker(worker: &WorkerStatus) -> Style {
     if worker.phase() == Phase::Started && !worker.unready.is_empty() {
         return AnsiColor::Yellow.on_default();
     }
@@ -189,6 +149,8 @@ pub(crate) fn uptime(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use drover_proto::latest::WorkerRole;
+
     use super::*;
 
     fn reply() -> StatusReply {
@@ -207,17 +169,21 @@ mod tests {
         }
     }
 
+    fn shown(reply: &StatusReply, colour: bool) -> String {
+        status(reply, &StatusLook { colour, width: None, usage: &|_| None })
+    }
+
     #[test]
     fn an_unready_worker_is_shown_as_such() {
         let mut reply = reply();
         reply.apps[0].workers[0].unready = "GET / answered 503".into();
-        let plain = status(&reply, false);
+        let plain = shown(&reply, false);
         assert!(plain.contains(" web/0   not ready    4711"), "{plain}");
     }
 
     #[test]
     fn the_table_shows_each_worker_in_a_line_and_colours_change_no_column() {
-        let plain = status(&reply(), false);
+        let plain = shown(&reply(), false);
         assert!(plain.contains("web running, 1 of 2 ready"), "{plain}");
         assert!(
             plain
@@ -225,7 +191,7 @@ mod tests {
                 .any(|line| line.contains("web/0") && line.contains("ready") && line.contains("4711"))
         );
         assert!(!plain.contains('\x1b'));
-        let coloured = status(&reply(), true);
+        let coloured = shown(&reply(), true);
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
         assert!(coloured.contains('\x1b'));
     }
@@ -234,7 +200,7 @@ mod tests {
     fn an_app_that_is_called_as_a_state_keeps_its_name_as_it_is() {
         let mut reply = reply();
         reply.apps[0].name = "ready".into();
-        let coloured = status(&reply, true);
+        let coloured = shown(&reply, true);
         assert!(coloured.contains(" ready/0  \x1b[32mready\x1b[0m        4711"), "{coloured:?}");
     }
 
@@ -255,13 +221,13 @@ mod tests {
         let app = &mut reply.apps[0];
         app.operation = "reload".into();
         app.workers.splice(1..1, [other(WorkerRole::Incoming, 4712), other(WorkerRole::Leaving, 4713)]);
-        let shown = status(&reply, false);
-        assert!(shown.contains("1 of 2 ready, reload under way"), "{shown}");
+        let text = shown(&reply, false);
+        assert!(text.contains("1 of 2 ready, reload under way"), "{text}");
         for words in [["web/0 ↑ new", "4712"], ["web/0 ↓ old", "4713"]] {
-            assert!(shown.lines().any(|line| words.iter().all(|word| line.contains(word))), "{shown}");
+            assert!(text.lines().any(|line| words.iter().all(|word| line.contains(word))), "{text}");
         }
         assert_eq!(names(&reply), "web/0\nweb/1\n");
         reply.apps[0].operation = "canary".into();
-        assert!(status(&reply, false).contains("promote or abort"));
+        assert!(shown(&reply, false).contains("promote or abort"));
     }
 }

@@ -167,3 +167,36 @@ fn another_file_is_read_where_the_client_says_and_a_master_without_one_has_none(
     home.run(&["apply", "-f", "other.toml"]).failed(1, &["this master was not started from a file"]);
     home.down(master);
 }
+
+#[test]
+fn the_profile_that_a_master_was_started_with_stays_unless_another_is_named() {
+    let home = Home::new();
+    let profiles = "[profiles.dev.app.web]\nworkers = 1\n[profiles.wide.app.web]\nworkers = 3\n";
+    rewrite(&home, &format!("{WEB}{profiles}"));
+    let master = home.start(&["up", "--profile", "dev"]);
+    master.says("web is running");
+    assert_eq!(
+        (&home.status()["master"]["profile"], apps(&home)),
+        (&"dev".into(), vec![("web".to_owned(), 1)])
+    );
+    let told = "profile `dev` is laid over the file, because the master was started with it";
+    let same = home.run(&["diff"]);
+    assert!(
+        same.stdout.starts_with("no change: ") && same.stdout.ends_with("says with profile dev\n"),
+        "{same:?}"
+    );
+    assert!(same.stderr.contains(told), "{same:?}");
+    let of = |args: &[&str]| home.run(&[&["diff"], args].concat()).stdout;
+    assert_eq!(of(&["--profile", "wide"]), "live     app.web.workers: 1 → 3\n");
+    assert_eq!(of(&["--no-profile"]), "live     app.web.workers: 1 → 2\n");
+    home.run(&["diff", "--profile", "dve"]).failed(2, &["no profile `dve`", "did you mean `dev`"]);
+    let json: Value = serde_json::from_str(&of(&["--json", "--profile", "wide"])).expect("it is JSON");
+    assert_eq!(json["profile"], "wide");
+    assert_eq!(home.run(&["apply", "--profile", "wide"]).code, Some(0));
+    assert_eq!(apps(&home), [("web".to_owned(), 3)]);
+    // One that names none is back at that of the start, and says so.
+    let back = home.run(&["apply"]);
+    assert!(back.code == Some(0) && back.stderr.contains(told), "{back:?}");
+    assert_eq!(apps(&home), [("web".to_owned(), 1)]);
+    home.down(master);
+}

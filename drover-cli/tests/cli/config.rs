@@ -51,3 +51,41 @@ fn a_file_with_mistakes_is_refused_with_all_of_them() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("2 mistakes in drover.toml"), "{}", ended.stderr);
 }
+
+#[test]
+fn each_value_is_shown_with_what_it_comes_from_and_no_secret() {
+    let home = Home::new();
+    home.write("web.env", "KEY=s3cret\n");
+    home.write(
+        "drover.toml",
+        &format!("{FILE}env_file = \"web.env\"\n[profiles.dev]\napp.web.workers = 7\n"),
+    );
+    let ended = home.run(&["config", "--origin", "--profile", "dev"]);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    for (value, origin) in [
+        ("app.web.workers = 7", "drover.toml:7, profile dev"),
+        ("app.web.command = [\"sh\", \"-c\", \"true\"]", "drover.toml:3"),
+        ("app.web.env.TOKEN = \"(hidden)\"", "drover.toml:4"),
+        ("app.web.env.KEY = \"(hidden)\"", "web.env"),
+        ("app.web.stop.drain_timeout = \"20s\"", "default"),
+        ("master.name = ", "the name of its directory"),
+    ] {
+        let line = ended.stdout.lines().find(|line| line.starts_with(value));
+        let line = line.unwrap_or_else(|| panic!("{value} is not in {ended:#?}"));
+        assert!(line.ends_with(&format!("  # {origin}")), "{line}");
+    }
+    let json = home.run(&["config", "--origin", "--json"]);
+    assert!(!(ended.stdout + &json.stdout).contains("s3cret"));
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    let of = |key: &str| {
+        json["values"].as_array().unwrap().iter().find(|value| value["key"] == key).unwrap().clone()
+    };
+    assert_eq!(
+        of("version"),
+        serde_json::json!({ "key": "version", "value": 1, "from": "file", "file": "drover.toml", "line": 1 })
+    );
+    assert_eq!(
+        (&of("app.web.env.KEY")["from"], &of("app.web.env.KEY")["file"]),
+        (&"env_file".into(), &"web.env".into())
+    );
+}

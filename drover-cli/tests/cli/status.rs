@@ -89,6 +89,12 @@ fn the_json_has_the_promised_fields() {
     for field in promised {
         assert!(worker.contains_key(field), "{field} is not in {worker:?}");
     }
+    // What its process uses is seen by whoever may look at it.
+    assert!(worker["resident_bytes"].as_u64().is_some_and(|bytes| bytes > 100_000), "{worker:?}");
+    assert!(worker["cpu_ms"].is_u64() && worker["cpu_percent"].is_f64(), "{worker:?}");
+    let table = home.run(&["status"]).stdout;
+    let row = table.lines().find(|line| line.contains("demo/0")).expect("it has a row");
+    assert!(row.contains('%') && row.contains("iB"), "{row}");
     home.down(demo);
 }
 

@@ -33,15 +33,22 @@ pub struct HealthCheck {
     pub initial_delay: Duration,
 }
 
+/// Why a probe of a worker that serves can't listen to it.
+const NOT_ITS_HEALTH: &str =
+    "a line of its output tells when it was ready, and not how it is; `log` is for start.probe alone";
+
 impl HealthPolicy {
     /// Whether anything is asked.
     pub const fn is_set(&self) -> bool {
         self.liveness.is_some() || self.readiness.is_some()
     }
 
-    /// Checks the addresses of the probes of an app with this many workers.
+    /// Checks the probes of an app with this many workers.
     pub(super) fn check(&self, app: &str, workers: u32) -> Result<(), ConfigError> {
-        self.liveness.iter().chain(&self.readiness).try_for_each(|check| check.probe.check(app, workers))
+        self.liveness.iter().chain(&self.readiness).try_for_each(|check| match check.probe.text() {
+            Some(_) => Err(ConfigError::Probe { app: app.to_owned(), fault: NOT_ITS_HEALTH.to_owned() }),
+            None => check.probe.check(app, workers),
+        })
     }
 }
 
@@ -85,6 +92,7 @@ mod tests {
             (liveness(tcp("a:{x}")), "`{x}` is not a placeholder"),
             (liveness(tcp("a:{65530+slot}")), "`a:65537`"),
             (HealthPolicy { readiness: Some(tcp("a:0")), liveness: None }, "port"),
+            (liveness(HealthCheck::new(ProbeKind::Log { text: "ok".to_owned() })), "for start.probe alone"),
         ] {
             let error = policy.check("web", 8).unwrap_err().to_string();
             assert!(error.contains(fault), "{error}");

@@ -48,6 +48,12 @@ pub enum ProbeKind {
         /// Its arguments.
         args: Vec<OsString>,
     },
+    /// Has it printed a line with this text in it, to either stream? The master listens instead of trying, so that the times of the
+    /// probe mean nothing. What is printed is read for it, wherever it goes. Only for a start.
+    Log {
+        /// A text within a line, as it stands there without colours.
+        text: String,
+    },
 }
 
 impl Probe {
@@ -67,6 +73,19 @@ impl Probe {
         Self::new(ProbeKind::Exec { program: program.into(), args })
     }
 
+    /// Passes once the worker has printed a line with this text in it.
+    pub fn log(text: impl Into<String>) -> Self {
+        Self::new(ProbeKind::Log { text: text.into() })
+    }
+
+    /// The text that it listens for, if it listens.
+    pub(crate) const fn text(&self) -> Option<&String> {
+        match &self.kind {
+            ProbeKind::Log { text } => Some(text),
+            _ => None,
+        }
+    }
+
     /// Asks for this, with the default times.
     pub fn new(kind: ProbeKind) -> Self {
         Self { kind, interval: Duration::from_millis(100), timeout: Duration::from_secs(1) }
@@ -80,7 +99,7 @@ impl Probe {
                 let url = url.of_worker(slot, pid)?;
                 ProbeKind::Http { url, host: host.clone(), status: status.clone() }
             }
-            ProbeKind::Exec { .. } => self.kind.clone(),
+            ProbeKind::Exec { .. } | ProbeKind::Log { .. } => self.kind.clone(),
         };
         Ok(Self { kind, ..*self })
     }
@@ -113,7 +132,22 @@ impl Probe {
             },
             ProbeKind::Exec { program, .. } if program.is_empty() => fault("its command is empty".to_owned()),
             ProbeKind::Exec { .. } => Ok(()),
+            ProbeKind::Log { text } => match text_fault(text) {
+                Some(what) => fault(format!("its text {what}")),
+                None => Ok(()),
+            },
         }
+    }
+}
+
+/// What keeps a text from ever standing in a line; follows "its text".
+pub(super) fn text_fault(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        Some("is empty: every line would pass")
+    } else if text.contains(['\n', '\r', '\x1b']) {
+        Some("has a line's end or an escape in it, which no line has")
+    } else {
+        None
     }
 }
 
@@ -137,6 +171,9 @@ fn is_field(text: &str) -> bool {
 impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, interval, timeout } = self;
+        if self.text().is_some() {
+            return write!(f, "{kind}");
+        }
         let (interval, timeout) = (shown_duration(*interval), shown_duration(*timeout));
         write!(f, "{kind}, every {interval}, at most {timeout} a try")
     }
@@ -161,6 +198,7 @@ impl fmt::Display for ProbeKind {
                 write!(f, "exec {}", program.display())?;
                 args.iter().try_for_each(|arg| write!(f, " {}", arg.display()))
             }
+            Self::Log { text } => write!(f, "log {text:?}"),
         }
     }
 }
@@ -333,6 +371,8 @@ mod tests {
             (http("a", &[200, 100]), "status 100"),
             (Probe::exec("", never), "empty"),
             (Probe::tcp("a:0"), "port"),
+            (Probe::log(""), "its text is empty"),
+            (Probe::log("a\nb"), "its text has a line's end"),
         ] {
             let error = probe.check("web", 2).unwrap_err().to_string();
             assert!(error.contains(fault), "{error}");

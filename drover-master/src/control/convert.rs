@@ -105,6 +105,12 @@ pub(super) fn worker_status(worker: &WorkerStatus, now: Instant) -> wire::Worker
         last_exit: worker.last_exit.as_deref().map(|ended| exit(ended, row_lines(&ended.stderr_tail))),
         status_text: worker.status_text.clone(),
         in_flight: worker.in_flight,
+        gauges: worker
+            .gauges
+            .kept()
+            .map(|(name, value)| wire::Gauge { name: name.to_owned(), value })
+            .collect(),
+        gauges_refused: worker.gauges.refused(),
         role: role(worker.role).into(),
         unready: worker.unready.as_deref().unwrap_or_default().to_owned(),
         left_ms: worker.waited_for_until.map(|at| milliseconds(at.saturating_duration_since(now))),
@@ -303,6 +309,7 @@ mod tests {
             status_text: String::new(),
             unready: None,
             in_flight: None,
+            gauges: Default::default(),
             waited_for_until: None,
         };
         Snapshot {

@@ -1,13 +1,18 @@
 //! The stable JSON of what a master tells: fields are only ever added.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use drover_proto::latest::{
     AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, LogLine, LogsMissed,
     OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription, WorkerStatus,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// What `status --json` prints.
-pub fn status(reply: &StatusReply) -> String {
+use crate::usage::ProcessUsage;
+
+/// What `status --json` prints. `usage`: what the workers' processes use, as far as that is known.
+pub fn status(reply: &StatusReply, usage: &HashMap<u32, ProcessUsage>) -> String {
     let master = reply.master.clone().unwrap_or_default();
     json!({
         "master": {
@@ -15,11 +20,29 @@ pub fn status(reply: &StatusReply) -> String {
             "version": master.version,
             "uptime_ms": master.uptime_ms,
             "file": text(&master.file),
+            "profile": text(&master.profile),
         },
-        "apps": reply.apps.iter().map(app).collect::<Vec<_>>(),
+        "apps": reply.apps.iter().map(|status| app_in_use(status, usage)).collect::<Vec<_>>(),
         "last_seq": reply.last_seq,
     })
     .to_string()
+}
+
+/// An app, and what each of its workers uses.
+fn app_in_use(status: &AppStatus, usage: &HashMap<u32, ProcessUsage>) -> Value {
+    let mut value = app(status);
+    value["workers"] = status.workers.iter().map(|status| worker_in_use(status, usage)).collect();
+    value
+}
+
+fn worker_in_use(status: &WorkerStatus, usage: &HashMap<u32, ProcessUsage>) -> Value {
+    let used = usage.get(&status.pid).filter(|_| status.pid != 0);
+    let lived = Duration::from_millis(status.uptime_ms);
+    let mut value = worker(status);
+    value["cpu_ms"] = json!(used.map(|used| u64::try_from(used.cpu.as_millis()).unwrap_or(u64::MAX)));
+    value["cpu_percent"] = json!(used.map(|used| (used.cpu_percent(lived) * 10.0).round() / 10.0));
+    value["resident_bytes"] = json!(used.map(|used| used.resident));
+    value
 }
 
 fn app(app: &AppStatus) -> Value {
@@ -54,6 +77,8 @@ fn worker(worker: &WorkerStatus) -> Value {
         "unready": text(&worker.unready),
         "left_ms": worker.left_ms,
         "in_flight": worker.in_flight,
+        "gauges": worker.gauges.iter().map(|gauge| (gauge.name.clone(), json!(gauge.value))).collect::<Map<_, _>>(),
+        "gauges_refused": worker.gauges_refused,
     })
 }
 
@@ -127,6 +152,7 @@ pub fn plan(plan: &Plan) -> String {
     json!({
         "file": plan.file,
         "running_file": text(&plan.running_file),
+        "profile": text(&plan.profile),
         "changes": plan.changes.iter().map(change).collect::<Vec<_>>(),
     })
     .to_string()
@@ -211,7 +237,7 @@ fn number(number: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::{ExitKind, MasterStatus, Phase};
+    use drover_proto::latest::{ExitKind, Gauge, MasterStatus, Phase};
 
     use super::*;
 
@@ -223,6 +249,7 @@ mod tests {
                 version: "0.1.0".into(),
                 uptime_ms: 12,
                 file: "/srv/drover.toml".into(),
+                profile: String::new(),
             }),
             apps: vec![AppStatus {
                 name: "web".into(),
@@ -231,16 +258,18 @@ mod tests {
                 workers: vec![WorkerStatus {
                     phase: Phase::BackingOff.into(),
                     next_try_ms: Some(5),
+                    gauges: vec![Gauge { name: "lag".into(), value: -0.5 }],
+                    gauges_refused: 1,
                     ..Default::default()
                 }],
                 ..Default::default()
             }],
             last_seq: 3,
         };
-        let value: Value = serde_json::from_str(&status(&reply)).unwrap();
+        let value: Value = serde_json::from_str(&status(&reply, &HashMap::new())).unwrap();
         assert_eq!(
             value["master"],
-            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml"})
+            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml", "profile": null})
         );
         let app = &value["apps"][0];
         assert_eq!((&app["phase"], &app["operation"]), (&json!("started"), &Value::Null));
@@ -250,6 +279,25 @@ mod tests {
             (&Value::Null, &Value::Null, &Value::Null)
         );
         assert_eq!((&worker["phase"], &worker["next_try_ms"]), (&json!("backing_off"), &json!(5)));
+        assert_eq!((&worker["gauges"], &worker["gauges_refused"]), (&json!({"lag": -0.5}), &json!(1)));
+    }
+
+    #[test]
+    fn what_a_worker_uses_is_told_as_far_as_it_is_known() {
+        let worker = |pid| WorkerStatus { pid, uptime_ms: 2000, ..Default::default() };
+        let workers = vec![worker(7), worker(8), worker(0)];
+        let reply =
+            StatusReply { apps: vec![AppStatus { workers, ..Default::default() }], ..Default::default() };
+        let used = ProcessUsage { cpu: Duration::from_millis(250), own_cpu: Duration::ZERO, resident: 4096 };
+        let value: Value =
+            serde_json::from_str(&status(&reply, &HashMap::from([(7, used), (0, used)]))).unwrap();
+        let workers = &value["apps"][0]["workers"];
+        let of = |worker: usize| {
+            ["cpu_ms", "cpu_percent", "resident_bytes"].map(|field| workers[worker][field].clone())
+        };
+        assert_eq!(of(0), [json!(250), json!(12.5), json!(4096)]);
+        assert_eq!(of(1), [Value::Null, Value::Null, Value::Null]);
+        assert_eq!(of(2), [Value::Null, Value::Null, Value::Null]);
     }
 
     #[test]

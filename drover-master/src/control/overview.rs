@@ -18,6 +18,7 @@ pub(super) fn master(supervisor: &SupervisorHandle) -> MasterStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_ms: u64::try_from(supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
         file: supervisor.file(),
+        profile: supervisor.profile(),
     }
 }
 

@@ -10,11 +10,13 @@ use crate::ids::WorkerId;
 use crate::machine::fleet::FleetInput;
 use crate::machine::worker::{Question, WorkerInput};
 use crate::probe::{Prober, Surroundings};
+use crate::process::AwaitedText;
 
 impl Driver {
     /// Asks the worker from outside until it answers.
     pub(super) fn start_probe(&mut self, id: WorkerId) {
-        let Some(asker) = self.asker(id, |spec| spec.start.probe.as_ref()) else { return };
+        let awaited = self.contacts.get_mut(&id).and_then(|contact| contact.awaited.take());
+        let Some(asker) = self.asker(id, awaited, |spec| spec.start.probe.as_ref()) else { return };
         let sender = self.process_sender.clone();
         let asking = tokio::spawn(async move {
             let mut asker = match asker {
@@ -43,7 +45,7 @@ impl Driver {
 
     /// Asks the worker about its health, once.
     pub(super) fn ask(&mut self, id: WorkerId, question: Question, number: u64) {
-        let asker = self.asker(id, |spec| {
+        let asker = self.asker(id, None, |spec| {
             let check = match question {
                 Question::Liveness => &spec.health.liveness,
                 Question::Readiness => &spec.health.readiness,
@@ -77,6 +79,7 @@ impl Driver {
     fn asker(
         &self,
         id: WorkerId,
+        awaited: Option<Arc<AwaitedText>>,
         probe: impl Fn(&AppSpec) -> Option<&Probe>,
     ) -> Option<Result<Prober, Arc<str>>> {
         let contact = self.contacts.get(&id)?;
@@ -96,10 +99,10 @@ impl Driver {
         let surroundings = Surroundings {
             app: Arc::clone(&self.app),
             slot,
-            command: edition.spec.command.clone(),
+            command: edition.spec.command.of_slot(slot.0),
             words,
             turn: Arc::clone(&contact.probing),
         };
-        Some(Ok(Prober::new(probe, surroundings)))
+        Some(Ok(Prober::new(probe, surroundings, awaited)))
     }
 }

@@ -12,7 +12,7 @@ use crate::link::{ConnectionId, Outgoing, Token, WorkerAdmission};
 use crate::machine::exit::ExitStatus;
 use crate::machine::worker::{Identity, Question};
 use crate::notify::{Notification, NotifyPath, Refusals, Source};
-use crate::process::{Ended, SpawnFailure, Spawned, Tree};
+use crate::process::{AwaitedText, Ended, SpawnFailure, Spawned, Tree};
 use crate::upkeep::UpkeepNews;
 
 /// The process, the token and the connection of one worker.
@@ -22,6 +22,8 @@ pub(super) struct Contact {
     pub token: Option<Token>,
     /// Whoever asks it from outside whether it is ready; ends with the contact.
     pub probe: Option<AbortOnDrop>,
+    /// What listens for a text that it is to print, until it is made and somebody waits for that.
+    pub awaited: Option<Arc<AwaitedText>>,
     /// Whoever asks about its health, by [`Question`]; ends with the contact.
     pub asking: [Option<AbortOnDrop>; Question::ALL.len()],
     /// A permit for each question, held as long as there is a process of it; closed when the worker is dead. The probe of its
@@ -60,6 +62,7 @@ impl Contact {
             identity,
             token,
             probe: None,
+            awaited: None,
             asking: [None, None],
             probing: Arc::new(Semaphore::new(Question::ALL.len())),
             notified_by: None,

@@ -2,7 +2,7 @@
 
 use crate::signal::Signal;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -11,15 +11,15 @@ use tokio::time::timeout;
 use super::Driver;
 use super::contact::{Contact, ProcessNews};
 use super::notifying::NotifySetup;
-use crate::config::{Output, Protocol, Stdin};
+use crate::config::{Output, Probe, Protocol, Stdin};
 use crate::ids::WorkerId;
 use crate::link::Token;
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
-    Ended, FileLog, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned, StdinSource, Tail,
-    aftermath, spawn, until_empty, until_ended,
+    AwaitedText, Ended, FileLog, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned,
+    StdinSource, Tail, aftermath, spawn, until_empty, until_ended,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -76,6 +76,13 @@ impl Driver {
             self.tokens.insert(token.clone(), id);
         }
         let mut contact = Contact::new(identity, token);
+        let text = spec.start.probe.as_ref().and_then(Probe::text);
+        contact.awaited = text.map(|text| Arc::new(AwaitedText::new(text.clone())));
+        let output = match &spec.output {
+            // It is read, to be listened to.
+            Output::Inherit | Output::Discard if contact.awaited.is_some() => Output::Forward,
+            output => output.clone(),
+        };
         let told = match NotifySetup::of(edition, identity, &mut self.stores, &mut contact, &self.teller) {
             Ok(told) => told,
             Err(failure) => {
@@ -89,8 +96,8 @@ impl Driver {
         let sender = self.process_sender.clone();
         let request = SpawnRequest {
             app: Arc::clone(&self.app),
-            command: spec.command.clone(),
-            output: spec.output.clone(),
+            command: spec.command.of_slot(identity.slot.0),
+            output,
             words,
             sockets,
             notify: NotifyBy { fd: told.pipe, tells_watchdog_pid: told.watchdog.is_some() },
@@ -201,8 +208,9 @@ impl Driver {
         let mut refused = contact.early_refusal.take();
         let (identity, pid) = (contact.identity, tree.pid());
         let (probing, is_abandoned) = (Arc::clone(&contact.probing), Arc::clone(&contact.is_abandoned));
+        let awaited = contact.awaited.as_ref().map_or_else(Weak::new, Arc::downgrade);
         let ear = self.hear(id, pid);
-        let output = self.read_output(identity, pid, stdout, stderr);
+        let output = self.read_output(identity, pid, [stdout, stderr], awaited);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
             let death = until_ended(&tree).await;
@@ -255,20 +263,23 @@ impl Driver {
         &self,
         worker: Identity,
         pid: u32,
-        stdout: Option<OwnedFd>,
-        stderr: Option<OwnedFd>,
+        [stdout, stderr]: [Option<OwnedFd>; 2],
+        awaited: Weak<AwaitedText>,
     ) -> Option<(tokio::task::JoinHandle<()>, Arc<Tail>)> {
         let spec = &self.editions.get(&worker.generation)?.spec;
-        if matches!(spec.output, Output::Inherit) {
-            return None;
-        }
+        let output = match &spec.output {
+            Output::Inherit if stdout.is_none() && stderr.is_none() => return None,
+            // It is read because somebody listens, and goes where it would go otherwise.
+            Output::Inherit => Output::Forward,
+            output => output.clone(),
+        };
         let tail = Arc::new(Tail::default());
         let Identity { slot, generation, id: worker, .. } = worker;
         let printer = Printer { slot, generation, worker, pid };
         let reader = OutputReader {
             app: Arc::clone(&self.app),
             slot,
-            output: spec.output.clone(),
+            output,
             files: spec
                 .logs
                 .as_ref()
@@ -276,6 +287,7 @@ impl Driver {
                 .map(|files| (files, printer)),
             log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
+            awaited,
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
     }

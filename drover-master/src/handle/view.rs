@@ -7,6 +7,7 @@ use crate::config::{AppSpec, ListenAddr};
 use crate::ids::SlotIndex;
 use crate::machine::fleet::{AppStatus, Fleet, WorkerStatus};
 use crate::machine::phase::Phase;
+use crate::machine::worker::WorkerGauges;
 
 /// An app at one moment.
 #[derive(Debug, Clone)]
@@ -95,6 +96,7 @@ impl View {
                 row.phase = Phase::Failed;
             }
             (row.since, row.next_try, row.in_flight) = (None, None, None);
+            row.gauges = WorkerGauges::default();
         }
     }
 

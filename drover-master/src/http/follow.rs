@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::admin::Admin;
 use super::history::EVERY;
-use super::usage::usage_of;
+use crate::usage::usage_of;
 
 /// Until it is dropped with its runtime, or aborted.
 pub(super) async fn events(admin: Arc<Admin>) {

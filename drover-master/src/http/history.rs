@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::usage::ProcessUsage;
 use crate::handle::Snapshot;
+use crate::usage::ProcessUsage;
 
 /// Between two readings. Shorter wakes the supervisor up more often, and costs CPU with the number of workers.
 pub(super) const EVERY: Duration = Duration::from_secs(10);

@@ -29,7 +29,6 @@ mod spec;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod usage;
 
 pub use server::{AdminError, AdminServer};
 pub use spec::{AdminSpec, ControlToken, TokenError};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drover_proto::latest::{WorkerFrame, worker_frame};
 
-use crate::machine::worker::WorkerReport;
+use crate::machine::worker::{WorkerGauges, WorkerReport};
 
 /// How much of a worker's status text is kept, in bytes. It is a line for people, kept for every worker.
 const STATUS_TEXT: usize = 4096;
@@ -28,6 +28,7 @@ pub(super) fn said(frame: &WorkerFrame) -> Option<WorkerReport> {
             text: line(&status.text).to_owned(),
             in_flight: status.in_flight,
             requests: status.requests,
+            gauges: WorkerGauges::of(status.gauges.iter().map(|gauge| (&*gauge.name, gauge.value))),
         },
         worker_frame::Body::Pong(_) => WorkerReport::Pong,
         worker_frame::Body::Progress(_) => WorkerReport::Progress,
@@ -61,18 +62,21 @@ pub(super) fn name(frame: &WorkerFrame) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::Status;
+    use drover_proto::latest::{Gauge, Status};
 
     use super::*;
 
     #[test]
     fn a_status_text_without_end_is_cut_at_a_whole_character() {
-        let status = Status { text: format!("x{}", "ü".repeat(STATUS_TEXT)), in_flight: 3, requests: 9 };
+        let text = format!("x{}", "ü".repeat(STATUS_TEXT));
+        let gauges = vec![Gauge { name: "queue_length".into(), value: 12.5 }];
+        let status = Status { text, in_flight: 3, requests: 9, gauges };
         let frame = WorkerFrame { body: Some(worker_frame::Body::Status(status)), ..Default::default() };
-        let Some(WorkerReport::Status { text, in_flight: 3, requests: 9 }) = said(&frame) else {
+        let Some(WorkerReport::Status { text, in_flight: 3, requests: 9, gauges }) = said(&frame) else {
             panic!("{frame:?}")
         };
         assert_eq!(text.len(), STATUS_TEXT - 1);
         assert!(text.ends_with('ü'));
+        assert_eq!(gauges.kept().collect::<Vec<_>>(), [("queue_length", 12.5)]);
     }
 }

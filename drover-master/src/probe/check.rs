@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
 use std::future::{Future, ready};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -71,6 +71,7 @@ impl Surroundings {
             log: None,
             files: None,
             tail: Arc::default(),
+            awaited: Weak::new(),
         };
         // Dropped with this future.
         let (asker, gone) = oneshot::channel::<Infallible>();
@@ -194,7 +195,7 @@ mod tests {
     }
 
     async fn asked(probe: Probe) -> Result<(), String> {
-        let news = timeout(PATIENCE, async { Prober::new(probe, surroundings()).until_news().await });
+        let news = timeout(PATIENCE, async { Prober::new(probe, surroundings(), None).until_news().await });
         news.await.expect("it is asked").map_err(|reason| reason.to_string())
     }
 
@@ -244,7 +245,7 @@ mod tests {
         let told = dir.path().join("pids");
         let around = surroundings();
         let turn = Arc::clone(&around.turn);
-        let mut asker = Prober::new(shell(&hanging(&told)), around);
+        let mut asker = Prober::new(shell(&hanging(&told)), around, None);
         let begun = async {
             while !told.exists() {
                 sleep(Duration::from_millis(5)).await;

@@ -101,7 +101,7 @@ mod tests {
             let _ = stream.write_all(rest).await;
             String::from_utf8(request).unwrap()
         };
-        let mut asker = Prober::new(Probe::http(url.parse().unwrap()), surroundings());
+        let mut asker = Prober::new(Probe::http(url.parse().unwrap()), surroundings(), None);
         let (verdict, request) = tokio::join!(asker.until_news(), serving);
         (verdict.map_err(|reason| reason.to_string()), request)
     }
@@ -156,7 +156,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let probe = Probe { timeout: Duration::from_millis(20), ..Probe::http(url) };
-        let reason = Prober::new(probe, surroundings()).until_news().await.unwrap_err();
+        let reason = Prober::new(probe, surroundings(), None).until_news().await.unwrap_err();
         assert_eq!(&*reason, "GET /: took longer than 20ms");
     }
 

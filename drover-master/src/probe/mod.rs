@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 pub(crate) use self::check::Surroundings;
 use crate::config::{Probe, ProbeKind};
+use crate::process::AwaitedText;
 
 /// How long the program of a try may take to end at its timeout, before the try has failed without that.
 const LEFT_TO_END: Duration = Duration::from_millis(500);
@@ -22,20 +23,25 @@ const LEFT_TO_END: Duration = Duration::from_millis(500);
 pub(crate) struct Prober {
     probe: Probe,
     surroundings: Surroundings,
+    /// What listens to it, of a probe that listens.
+    awaited: Option<Arc<AwaitedText>>,
     /// Why it was not ready when it was asked last.
     last: Option<Arc<str>>,
 }
 
 impl Prober {
-    pub(crate) fn new(probe: Probe, surroundings: Surroundings) -> Self {
-        Self { probe, surroundings, last: None }
+    pub(crate) fn new(probe: Probe, surroundings: Surroundings, awaited: Option<Arc<AwaitedText>>) -> Self {
+        Self { probe, surroundings, awaited, last: None }
     }
 
     /// Resolves once the probe has passed, or fails for another reason than before.
     pub(crate) async fn until_news(&mut self) -> Result<(), Arc<str>> {
         loop {
             if self.last.is_some() {
-                sleep(self.probe.interval).await;
+                match &self.awaited {
+                    Some(awaited) => awaited.until_heard(self.probe.interval).await,
+                    None => sleep(self.probe.interval).await,
+                }
             }
             let Err(reason) = self.ask().await else { return Ok(()) };
             if self.last.as_deref() != Some(&*reason) {
@@ -76,6 +82,10 @@ impl Prober {
                 let failed = |trouble| format!("{} {trouble}", program.display());
                 self.surroundings.check(program, args, within).await.map_err(failed)
             }
+            ProbeKind::Log { .. } => match &self.awaited {
+                Some(awaited) => awaited.verdict(),
+                None => Err("it was started before anybody listened to it".to_owned()),
+            },
         }
     }
 }
@@ -99,7 +109,7 @@ mod tests {
     use crate::config::Command;
 
     fn asker(probe: Probe) -> Prober {
-        Prober::new(probe, Surroundings::of("app", Command::new("true")))
+        Prober::new(probe, Surroundings::of("app", Command::new("true")), None)
     }
 
     #[tokio::test]

@@ -24,9 +24,11 @@ pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_go
 pub(crate) use holding::{is_held, socket_numbers};
 pub use limits::limits_out_of_reach;
 pub(crate) use output::{
-    AppLog, FileLog, LogNext, LogStream, OutputLog, OutputReader, Piece, Printer, Tail, remember_files,
-    reopen_files, reopen_files_of,
+    AppLog, AwaitedText, FileLog, LogNext, LogStream, OutputLog, OutputReader, Piece, Printer, Tail,
+    remember_files, reopen_files, reopen_files_of,
 };
+#[cfg(feature = "http")]
+pub(crate) use output::{LogCounts, lost_lines};
 pub use output::{flush_output, say_aside, tend_output_files, write_output};
 pub(crate) use predecessor::{MARK, end_remnants, mark};
 pub(crate) use request::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource};

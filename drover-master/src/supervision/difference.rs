@@ -1,6 +1,6 @@
 //! What the file says otherwise than what runs, for whoever has workers replaced and may believe that they get what the file says.
 
-use super::change::PlanError;
+use super::change::{PlanError, RereadRequest};
 use super::handle::SupervisorHandle;
 
 /// That a file differs from what runs, in a sentence; none where no key does.
@@ -25,8 +25,8 @@ pub(super) async fn look(handle: &SupervisorHandle) -> Option<String> {
     if running.is_empty() {
         return None;
     }
-    match handle.reread(None, false).await {
-        Ok((file, planned)) => {
+    match handle.reread(RereadRequest::default()).await {
+        Ok((file, _, planned)) => {
             let keys = planned.changes.iter().map(|change| change.key.as_str());
             difference(&file.display().to_string(), keys)
         }

@@ -186,6 +186,11 @@ impl SupervisorHandle {
         file.map_or_else(String::new, |file| file.display().to_string())
     }
 
+    /// The profile that was laid over it; empty: none.
+    pub(crate) fn profile(&self) -> String {
+        self.reader.as_ref().and_then(|reader| reader.profile()).unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn uptime(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since)
     }

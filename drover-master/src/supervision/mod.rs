@@ -16,7 +16,9 @@ mod verdict;
 mod watching;
 mod workshop;
 
-pub use change::{ApplyError, PlanError, Planned, Reading, Reread, Step, StepError, StepOutcome, Steps};
+pub use change::{
+    ApplyError, PlanError, Planned, Reading, Reread, RereadRequest, Step, StepError, StepOutcome, Steps,
+};
 pub use difference::difference;
 pub use driver::SupervisorEnd;
 pub(crate) use driver::{SupervisorTask, run};

@@ -8,5 +8,6 @@ pub use builder::{Supervisor, SupervisorBuilder, SupervisorError};
 
 pub use crate::supervision::{
     AppError, AppRef, ApplyError, End, Fate, NotStarted, PlanError, Planned, Reading, ReloadWitness, Reread,
-    Standing, Step, StepError, StepOutcome, Steps, SupervisorEnd, SupervisorHandle, difference,
+    RereadRequest, Standing, Step, StepError, StepOutcome, Steps, SupervisorEnd, SupervisorHandle,
+    difference,
 };

@@ -247,6 +247,16 @@ pub struct Exit {
     #[prost(uint64, tag = "15")]
     pub time_ms: u64,
 }
+/// One reading of a worker's own, such as the length of a queue.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Gauge {
+    /// A letter or an underscore, then letters, digits and underscores, all ASCII; at most 100 bytes.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Any number but NaN and the infinities.
+    #[prost(double, tag = "2")]
+    pub value: f64,
+}
 /// Where a worker, a slot or an app stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -578,7 +588,7 @@ impl Scope {
     }
 }
 /// Worker to master. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerFrame {
     /// Counts the sender's frames that may be answered, from 1. 0: a one-way message, never answered.
     #[prost(uint64, tag = "1")]
@@ -597,7 +607,7 @@ pub struct WorkerFrame {
 }
 /// Nested message and enum types in `WorkerFrame`.
 pub mod worker_frame {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Body {
         #[prost(message, tag = "10")]
         Started(super::Started),
@@ -647,7 +657,7 @@ pub struct Extend {
     pub timeout_ms: u64,
 }
 /// How the worker is, at any time after Welcome. The newest counts.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Status {
     /// One line for people.
     #[prost(string, tag = "1")]
@@ -658,6 +668,10 @@ pub struct Status {
     /// Requests or jobs that are done, since the process began. Never falls. 0: none, or they are not counted.
     #[prost(uint64, tag = "3")]
     pub requests: u64,
+    /// What the application measures of itself, all of it: what is not there is not measured any more. The master keeps 64 readings of a
+    /// worker, of one name the last; of more, and of those that are not as Gauge says, it keeps the number.
+    #[prost(message, repeated, tag = "4")]
+    pub gauges: ::prost::alloc::vec::Vec<Gauge>,
 }
 /// The application is making progress; for its watchdog. The newest counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -872,6 +886,9 @@ pub struct MasterStatus {
     /// again, or it is too old to say.
     #[prost(string, tag = "4")]
     pub file: ::prost::alloc::string::String,
+    /// The profile that was laid over that file; empty: none, or it is too old to say.
+    #[prost(string, tag = "5")]
+    pub profile: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppStatus {
@@ -905,7 +922,7 @@ pub struct AppStatus {
     pub queued: ::prost::alloc::string::String,
 }
 /// A slot and what is in it.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerStatus {
     /// 0: the slot has had no worker yet.
     #[prost(uint64, tag = "1")]
@@ -944,6 +961,12 @@ pub struct WorkerStatus {
     /// nothing, or the time is not limited.
     #[prost(uint64, optional, tag = "14")]
     pub left_ms: ::core::option::Option<u64>,
+    /// What the worker last measured of itself, by the order of the names.
+    #[prost(message, repeated, tag = "15")]
+    pub gauges: ::prost::alloc::vec::Vec<Gauge>,
+    /// How many readings of its last Status were not kept.
+    #[prost(uint64, tag = "16")]
+    pub gauges_refused: u64,
 }
 /// What happened? Answered by kept events, and with follow by later ones, until the client closes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1297,6 +1320,10 @@ pub struct DiffRequest {
     /// Whether the text of mistakes may have colours.
     #[prost(bool, tag = "2")]
     pub color: bool,
+    /// The profile to lay over the file; empty: none. Absent: the one that the master was started with. Plan.profile tells whether
+    /// the master has understood it.
+    #[prost(string, optional, tag = "3")]
+    pub profile: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Have everything as a drover.toml says, with the least that each app needs. Answered by the Plan, then by a StepResult for
 /// each app as it is done, and then by Done; or as DiffRequest is, and then nothing is touched. BUSY: another one is under way.
@@ -1314,6 +1341,9 @@ pub struct ApplyRequest {
     /// Only if the plan is still the one with this id; otherwise BAD_STATE, and nothing is touched. Absent: whatever it is.
     #[prost(uint64, optional, tag = "4")]
     pub plan_id: ::core::option::Option<u64>,
+    /// As in DiffRequest.
+    #[prost(string, optional, tag = "5")]
+    pub profile: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// What is different between what runs and a file.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1331,6 +1361,9 @@ pub struct Plan {
     /// whichever path it was named.
     #[prost(string, tag = "4")]
     pub running_file: ::prost::alloc::string::String,
+    /// The profile that was laid over the file; empty: none.
+    #[prost(string, tag = "5")]
+    pub profile: ::prost::alloc::string::String,
 }
 /// One difference.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -127,9 +127,14 @@ fn worker(name: &str) -> Option<WorkerFrame> {
         "extend" => says(0, Body::Extend(Extend { timeout_ms: 60_000 })),
         "status" => {
             let text = "caches 40 % warm, größer → bald".into();
-            says(0, Body::Status(Status { text, in_flight: 300, requests: 100_123 }))
+            says(0, Body::Status(Status { text, in_flight: 300, requests: 100_123, gauges: vec![] }))
         }
         "status_with_nothing_in_it" => says(0, Body::Status(Status::default())),
+        "status_with_gauges" => {
+            let gauge = |name: &str, value| Gauge { name: name.into(), value };
+            let gauges = vec![gauge("queue_length", 12.5), gauge("lag_seconds", -0.25)];
+            says(0, Body::Status(Status { text: "ok".into(), gauges, ..Default::default() }))
+        }
         "unknown_field_in_a_body" => {
             says(0, Body::Status(Status { text: "ok".into(), ..Default::default() }))
         }

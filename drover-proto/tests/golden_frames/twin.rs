@@ -24,6 +24,7 @@ fn json_of_value(field: &FieldDescriptor, value: &Value) -> Json {
         Value::U32(value) => (*value).into(),
         Value::I32(value) => (*value).into(),
         Value::U64(value) => value.to_string().into(),
+        Value::F64(value) => (*value).into(),
         Value::String(value) => value.as_str().into(),
         Value::Bytes(bytes) => base64(bytes).into(),
         Value::EnumNumber(number) => {

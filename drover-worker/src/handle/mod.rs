@@ -2,6 +2,7 @@
 //! beside it, one file each.
 
 mod builder;
+mod gauge;
 mod publish;
 mod receive;
 mod rounds;
@@ -309,7 +310,14 @@ impl MessageBus {
         match &self.shared.outbox {
             Some(outbox) => {
                 let requests = self.shared.work.done();
-                outbox.status.send_replace(worker_frame::Body::Status(Status { text, in_flight, requests }));
+                outbox.status.send_modify(|body| {
+                    // What was measured stays.
+                    let gauges = match body {
+                        worker_frame::Body::Status(status) => std::mem::take(&mut status.gauges),
+                        _ => Vec::new(),
+                    };
+                    *body = worker_frame::Body::Status(Status { text, in_flight, requests, gauges });
+                });
             }
             None => tracing::debug!(target: "drover::worker", text, in_flight, "status"),
         }

@@ -128,9 +128,9 @@ func (w *Worker) Listener(name, otherwise string) (net.Listener, error) {
 	return nil, fmt.Errorf("the master has handed over no socket %q (LISTEN_FDNAMES is %q)", name, os.Getenv("LISTEN_FDNAMES"))
 }
 
-// Status says how this worker is: a line for people, requests under way, requests done since the process began.
-func (w *Worker) Status(text string, inFlight, requests uint64) {
-	w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Status{Status: &pb.Status{Text: text, InFlight: inFlight, Requests: requests}}})
+// Status says how this worker is: a line for people, requests under way, requests done since the process began, and readings of its own.
+func (w *Worker) Status(text string, inFlight, requests uint64, gauges ...*pb.Gauge) {
+	w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Status{Status: &pb.Status{Text: text, InFlight: inFlight, Requests: requests, Gauges: gauges}}})
 }
 
 // Progress is for the watchdog (DROVER_WATCHDOG_MS): the work goes on.

@@ -9,6 +9,7 @@ import drover.v1.MessageOuterClass.Reply;
 import drover.v1.MessageOuterClass.Scope;
 import drover.v1.Types.Error;
 import drover.v1.Types.ErrorCode;
+import drover.v1.Types.Gauge;
 import drover.v1.Worker.*;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -139,9 +140,10 @@ public final class DroverWorker {
         if (master != null) master.close();
     }
 
-    /** How this worker is: a line for people, requests under way, requests done since the process began. */
-    public void status(String text, long inFlight, long requests) {
-        tell(WorkerFrame.newBuilder().setStatus(Status.newBuilder().setText(text).setInFlight(inFlight).setRequests(requests)));
+    /** How this worker is: a line for people, requests under way, requests done since the process began, and readings of its own. */
+    public void status(String text, long inFlight, long requests, Gauge... gauges) {
+        tell(WorkerFrame.newBuilder().setStatus(
+            Status.newBuilder().setText(text).setInFlight(inFlight).setRequests(requests).addAllGauges(List.of(gauges))));
     }
 
     /** For the watchdog (DROVER_WATCHDOG_MS): the work goes on. */

@@ -105,8 +105,10 @@ class MessageBus extends EventEmitter {
 
   sendShuttedDown() { return this.#say('shutDown'); }
 
-  /** How this worker is: a line for people, requests under way, requests done since the process began. */
-  status(text, inFlight = 0, requests = 0) { return this.#tell({ status: { text, inFlight, requests } }); }
+  /** How this worker is: a line for people, requests under way, requests done since the process began, readings by name. */
+  status(text, inFlight = 0, requests = 0, gauges = {}) {
+    return this.#tell({ status: { text, inFlight, requests, gauges: Object.entries(gauges).map(([name, value]) => ({ name, value })) } });
+  }
 
   /** For the watchdog (`DROVER_WATCHDOG_MS`): the work goes on. */
   progress() { return this.#tell({ progress: {} }); }

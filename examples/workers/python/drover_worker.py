@@ -133,9 +133,10 @@ class MessageBus:
         listener.close()
         return tasks
 
-    def status(self, text, in_flight=0, requests=0):
-        """How this worker is: a line for people, requests under way, requests done since the process began."""
-        self._write(status=Status(text=text, in_flight=in_flight, requests=requests))
+    def status(self, text, in_flight=0, requests=0, gauges={}):
+        """How this worker is: a line for people, requests under way, requests done since the process began, readings by name."""
+        gauges = [{"name": name, "value": value} for name, value in gauges.items()]
+        self._write(status=Status(text=text, in_flight=in_flight, requests=requests, gauges=gauges))
 
     def progress(self):
         """For the watchdog (DROVER_WATCHDOG_MS): the work goes on."""

@@ -57,7 +57,12 @@ async fn reads_many_frames(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in, _) = stage.welcomed().await?;
     let mut bytes = framed(&said(Body::Started(Started {})));
     for number in 1..=BULK {
-        let status = Status { text: format!("status {number}"), in_flight: number, requests: number };
+        let status = Status {
+            text: format!("status {number}"),
+            in_flight: number,
+            requests: number,
+            gauges: Vec::new(),
+        };
         bytes.extend(framed(&said(Body::Status(status))));
     }
     peer.send_bytes(&bytes, "Started and 1000 Statuses in one write").await?;

@@ -1,7 +1,7 @@
 //! FZ: mutated frames. Whatever a worker sends, the master serves on.
 
 use drover_proto::latest::{
-    Error, Extend, MasterFrame, Message, Pong, Progress, Reply, Status, Stopped, WorkerFrame,
+    Error, Extend, Gauge, MasterFrame, Message, Pong, Progress, Reply, Status, Stopped, WorkerFrame,
     worker_frame::Body,
 };
 use prost::Message as _;
@@ -65,9 +65,10 @@ async fn another(stage: &mut MasterStage, last: Option<&(u32, Mutation)>) -> Res
 /// A frame that keeps the rules.
 fn legal(chance: &mut fastrand::Rng) -> (&'static str, Vec<u8>) {
     let text = "a sentence for people, of some length".to_owned();
+    let gauge = Gauge { name: "queue_length".to_owned(), value: 12.5 };
     let (name, body) = match chance.u8(..8) {
         0 => ("a Pong", Body::Pong(Pong {})),
-        1 => ("a Status", Body::Status(Status { text, in_flight: 3, requests: 9 })),
+        1 => ("a Status", Body::Status(Status { text, in_flight: 3, requests: 9, gauges: vec![gauge] })),
         2 => ("an Error", Body::Error(Error { code: 6, message: text })),
         3 => ("a Reply", Body::Reply(Reply { payload: vec![0xff; 30].into() })),
         4 => ("a Progress", Body::Progress(Progress {})),

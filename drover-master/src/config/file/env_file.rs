@@ -70,6 +70,12 @@ pub(super) fn read(files: &[EnvFile], base: &Path, mistakes: &mut Mistakes<'_>) 
     variables
 }
 
+/// The names of the variables that a file has; none if it can't be read.
+pub(super) fn names(path: &Path) -> Vec<String> {
+    let found = content(path).ok().and_then(|text| parse(&text).ok()).unwrap_or_default();
+    found.into_iter().map(|(name, _)| name).collect()
+}
+
 enum Unusable {
     Io(io::Error),
     Because(String),

@@ -15,6 +15,8 @@ pub(super) struct Layers {
     pub(super) table: Table,
     /// Where in the text the keys stand that are under every app.
     pub(super) defaults: Vec<Range<usize>>,
+    /// Where those of the profile stand.
+    pub(super) profile: Vec<Range<usize>>,
 }
 
 /// There is no such profile: what to do.
@@ -24,12 +26,17 @@ pub(super) struct NoProfile(pub(super) String);
 impl Layers {
     /// Lays the tables of a file over each other.
     pub(super) fn of(file: &Table, profile: Option<&str>) -> Result<Self, NoProfile> {
+        let mut of_profile = Vec::new();
         let mut table = match profile {
-            Some(name) => over(file, chosen(file, name)?),
+            Some(name) => {
+                let upper = chosen(file, name)?;
+                places(upper, &mut of_profile);
+                over(file, upper)
+            }
             None => file.clone(),
         };
         let Some(defaults) = table.get("defaults").and_then(Item::as_table_like) else {
-            return Ok(Self { table, defaults: Vec::new() });
+            return Ok(Self { table, defaults: Vec::new(), profile: of_profile });
         };
         let mut ranges = Vec::new();
         places(defaults, &mut ranges);
@@ -41,7 +48,7 @@ impl Layers {
         if let Some(apps) = table.get_mut("app").filter(|apps| apps.is_table_like()) {
             *apps = Item::Table(laid);
         }
-        Ok(Self { table, defaults: ranges })
+        Ok(Self { table, defaults: ranges, profile: of_profile })
     }
 }
 

@@ -77,9 +77,7 @@ pub fn parse_file(path: &Path, text: &str) -> Result<Config, LoadError> {
 ///
 /// As [`parse_file`], and [`LoadError::NoProfile`].
 pub fn parse_profile(path: &Path, text: &str, profile: Option<&str>) -> Result<Config, LoadError> {
-    // What comes by a stream is seen from where it is read.
-    let directory = if is_stream(path) { Path::new("") } else { path.parent().unwrap_or(Path::new("")) };
-    parse_in(text, Some(directory), profile).map_err(|error| match error {
+    parse_in(text, Some(directory(path)), profile).map_err(|error| match error {
         Unread::Mistaken(error) => LoadError::Invalid { path: path.to_owned(), text: text.to_owned(), error },
         Unread::NoProfile(NoProfile(help)) => LoadError::NoProfile {
             path: path.to_owned(),
@@ -87,6 +85,11 @@ pub fn parse_profile(path: &Path, text: &str, profile: Option<&str>) -> Result<C
             help,
         },
     })
+}
+
+/// Where relative paths in a file are seen from. What comes by a stream is seen from where it is read.
+pub(super) fn directory(path: &Path) -> &Path {
+    if is_stream(path) { Path::new("") } else { path.parent().unwrap_or(Path::new("")) }
 }
 
 /// Why a `drover.toml` could not be loaded.

@@ -62,6 +62,7 @@ mod layers;
 mod load;
 mod master;
 mod model;
+mod origin;
 mod parse;
 mod relation;
 mod root;
@@ -72,6 +73,7 @@ mod write;
 
 pub use self::load::{LoadError, STDIN, is_stream, load, load_profile, parse_file, parse_profile, read};
 pub use self::model::{AppTable, Config, MasterTable};
+pub use self::origin::{Origin, Originated, origins};
 pub use self::parse::parse;
 pub use self::write::{to_json, to_toml};
 pub use super::text::mistake::{Mistake, ParseError};

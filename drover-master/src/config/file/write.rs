@@ -24,7 +24,7 @@ pub fn to_json(config: &Config) -> Json {
     json::of_item(document(config).as_item())
 }
 
-fn document(config: &Config) -> DocumentMut {
+pub(super) fn document(config: &Config) -> DocumentMut {
     let Config { master: overall, sockets, apps } = config;
     let mut root = DocumentMut::new();
     root["version"] = value(1);
@@ -110,9 +110,12 @@ mod tests {
         let any = web("protocol = 'notify'\nnotify_access = 'all'");
         let http = web("start.probe = { http = 'http://h/', host = 'a', status = [204], interval = '1s' }");
         let exec = web("start.probe = { exec = \"./check 'a b'\", timeout = '1m' }");
+        let log = web("start.probe.log = 'listening on {port}'");
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
         let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
-        for text in [EVERY_KEY, &web(""), &probe, &halted, &notify, &any, &http, &exec, &quiet, &oneshot] {
+        for text in
+            [EVERY_KEY, &web(""), &probe, &halted, &notify, &any, &http, &exec, &log, &quiet, &oneshot]
+        {
             let config = super::super::parse::parse(text).unwrap();
             let written = to_toml(&config);
             let again = super::super::parse::parse(&written)

@@ -49,7 +49,7 @@ pub enum Form {
     Table(Vec<SubKey>),
     /// The same, or `false`.
     TableOrFalse(Vec<SubKey>),
-    /// One of these tables, by which of `tcp`, `http` and `exec` it has.
+    /// One of these tables, by which of `tcp`, `http`, `exec` and `log` it has.
     Question(Vec<SubKey>),
 }
 

@@ -161,7 +161,7 @@ pub(super) const PROBE: SubTable<Probe> = SubTable::new(
     || Probe::tcp(""),
     |probe| Some(probe.to_string()),
 )
-.of_form(asking);
+.of_form(asking_or_listening);
 
 /// The same for both, but for what `successes` may be.
 macro_rules! check {
@@ -189,6 +189,22 @@ pub(super) const READINESS: SubTable<HealthCheck> =
     check!(Whole(1, 100), "How many tries in a row must pass before a worker is ready.");
 pub(super) const LIVENESS: SubTable<HealthCheck> =
     check!(One, "Only 1: the master ends a worker that fails, so none passes again.");
+
+/// The same of a start, which may also listen.
+fn asking_or_listening(own: Vec<SubKey>) -> Form {
+    let form = asking(own);
+    if let Form::Question(mut parts) = form {
+        parts.push(SubKey {
+            name: "log",
+            form: Form::Pattern(r"^[^\n\r]+$"),
+            default: None,
+            is_required: false,
+            sentence: "A text that a line of its stdout or stderr contains, as it stands there: neither a pattern nor a placeholder. Without `interval` and `timeout`.",
+        });
+        return Form::Question(parts);
+    }
+    form
+}
 
 /// A table that asks something, beside these keys of its own.
 fn asking(own: Vec<SubKey>) -> Form {

@@ -46,7 +46,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
         "A worker that ends sooner than this has failed to start."
         .where_(|app| app.protocol == Protocol::None && app.start.probe.is_none());
     "start.probe" Live (start.probe: Maybe(Asking(PROBE)))
-        "A probe that decides when a worker without a protocol is ready. Default: its uptime decides. One of `tcp`, `http` and `exec`."
+        "A probe that decides when a worker without a protocol is ready. Default: its uptime decides. One of `tcp`, `http`, `exec` and `log`."
         .needing(|app| {
             let fault = "has no meaning for a worker that says when it is ready";
             (app.protocol != Protocol::None).then_some((fault, SET_NONE))

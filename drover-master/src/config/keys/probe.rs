@@ -6,18 +6,19 @@ use toml_edit::{Array, Value};
 
 use super::address::peer_of;
 use super::surroundings::command;
+use crate::config::probe::text_fault;
 use crate::config::text::mistake::{Mistakes, shown};
 use crate::config::text::reader::{KeyValue, TableReader};
 use crate::config::text::value;
 use crate::config::{ConfigError, HttpUrl, ProbeKind, fill_in};
 
 /// What can be asked; a probe has one of these.
-const KINDS: [&str; 3] = ["tcp", "http", "exec"];
+const KINDS: [&str; 4] = ["tcp", "http", "exec", "log"];
 
-/// Reads what is asked, the same of every probe.
-pub(super) fn question(table: &mut TableReader<'_, '_>) -> Option<ProbeKind> {
-    let kinds = KINDS.map(|key| table.entry(key));
-    let [tcp, http, exec] = &kinds;
+/// Reads what is asked; a probe of a start may also listen.
+pub(super) fn question(table: &mut TableReader<'_, '_>, may_listen: bool) -> Option<ProbeKind> {
+    let kinds = KINDS.map(|key| if may_listen || key != "log" { table.entry(key) } else { None });
+    let [tcp, http, exec, log] = &kinds;
     let spans: Vec<(&str, Range<usize>)> =
         kinds.iter().flatten().map(|kind| (kind.name, kind.key_span.clone())).collect();
     if let [(first, at), (other, again), ..] = &spans[..] {
@@ -26,14 +27,26 @@ pub(super) fn question(table: &mut TableReader<'_, '_>) -> Option<ProbeKind> {
         mistake.label(at.clone(), "the first of them").help("leave one: a probe asks one thing");
     }
     if spans.is_empty() {
+        let keys = if may_listen { "`tcp`, `http`, `exec` or `log`" } else { "`tcp`, `http` or `exec`" };
         table.miss(
             "tcp",
-            format!("missing key `tcp`, `http` or `exec` in {}", table.path()),
+            format!("missing key {keys} in {}", table.path()),
             "say what to ask, for example `tcp = \"127.0.0.1:8080\"`",
         );
     }
     let host = of_http(table, "host", http.is_some(), host);
     let status = of_http(table, "status", http.is_some(), status).unwrap_or_default();
+    if log.is_some() {
+        for key in ["interval", "timeout"] {
+            if let Some(entry) = table.entry(key) {
+                let message = format!("{} has no meaning with `log`: nothing is tried again", entry.path);
+                table
+                    .mistakes()
+                    .add(entry.key_span, message)
+                    .help("leave it out; start.timeout bounds the wait");
+            }
+        }
+    }
     let mistakes = table.mistakes();
     match (tcp, http, exec) {
         (Some(tcp), ..) => peer(tcp, mistakes).map(|addr| ProbeKind::Tcp { addr }),
@@ -42,8 +55,20 @@ pub(super) fn question(table: &mut TableReader<'_, '_>) -> Option<ProbeKind> {
             let mut words = words.into_iter().map(Into::into);
             ProbeKind::Exec { program: words.next().unwrap_or_default(), args: words.collect() }
         }),
-        (None, None, None) => None,
+        (None, None, None) => log.as_ref().and_then(|log| awaited(log, mistakes)),
     }
+}
+
+/// The text that is to stand in a line.
+fn awaited<'t>(entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<ProbeKind> {
+    let text = value::string(entry, mistakes)?;
+    if let Some(fault) = text_fault(text) {
+        entry
+            .refuse(mistakes, fault)
+            .help("write what the program prints once it serves, such as `listening on`");
+        return None;
+    }
+    Some(ProbeKind::Log { text: text.to_owned() })
 }
 
 /// An address to connect to; with placeholders it has to be one for the first slot.
@@ -137,5 +162,6 @@ pub(super) fn written(kind: &ProbeKind) -> Vec<(&'static str, Value)> {
             let words = std::iter::once(program).chain(args).map(|word| word.to_string_lossy().into_owned());
             vec![("exec", Array::from_iter(words).into())]
         }
+        ProbeKind::Log { text } => vec![("log", text.into())],
     }
 }

@@ -32,7 +32,7 @@ impl<V: Clone + Asks> ValueKind<V> for Asking<V> {
     fn read<'t>(&self, now: Option<&V>, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<V> {
         let mut value = now.cloned().unwrap_or_else(self.0.default);
         let is_whole = entry.section(mistakes, |table| {
-            let asked = question(table);
+            let asked = question(table, V::MAY_LISTEN);
             self.0.keys.iter().for_each(|key| {
                 key.ask(table, key.path(), None, &mut value);
             });
@@ -43,8 +43,12 @@ impl<V: Clone + Asks> ValueKind<V> for Asking<V> {
 
     #[cfg(feature = "file")]
     fn write(&self, value: &V) -> Option<Item> {
-        let asked = written(value.clone().asked()).into_iter().map(|(key, value)| (key, item(value)));
-        let rows = self.0.keys.iter().filter_map(|key| Some((key.path(), key.write(value)?)));
+        let mut whole = value.clone();
+        let asked = whole.asked();
+        // Whoever listens does not try, and has no times for it.
+        let own = if matches!(asked, ProbeKind::Log { .. }) { &[] } else { self.0.keys };
+        let asked = written(asked).into_iter().map(|(key, value)| (key, item(value)));
+        let rows = own.iter().filter_map(|key| Some((key.path(), key.write(value)?)));
         Some(inline(asked.chain(rows)))
     }
 }
@@ -52,17 +56,24 @@ impl<V: Clone + Asks> ValueKind<V> for Asking<V> {
 /// Whoever asks something.
 #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "only a file's reader and writer ask what"))]
 pub(super) trait Asks {
+    /// Whether it may also listen to what the worker prints.
+    const MAY_LISTEN: bool;
+
     /// What it asks.
     fn asked(&mut self) -> &mut ProbeKind;
 }
 
 impl Asks for Probe {
+    const MAY_LISTEN: bool = true;
+
     fn asked(&mut self) -> &mut ProbeKind {
         &mut self.kind
     }
 }
 
 impl Asks for HealthCheck {
+    const MAY_LISTEN: bool = false;
+
     fn asked(&mut self) -> &mut ProbeKind {
         &mut self.probe.kind
     }

@@ -44,6 +44,8 @@ pub(super) struct Link {
     row: Option<Row>,
     /// The master's process, to wait for its end; none where the kernel does not tell it.
     process: Option<Arc<OwnedFd>>,
+    /// Its number, as it is seen from here.
+    peer: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Link {
         limit: Duration,
     ) -> Result<(Self, ControlWelcome), ClientError> {
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let peer = pid.and_then(|pid| u32::try_from(pid).ok());
         let process = pid.and_then(|pid| pidfd_open(pid).ok()).map(Arc::new);
         let codec = FrameCodec::<ControlHello, ControlHelloReply>::new(FrameLimit::CONTROL);
         let mut hellos = codec.framed(stream);
@@ -91,7 +94,11 @@ impl Link {
         };
         let welcome = welcomed(reply)?;
         let frames = hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL));
-        Ok((Self { frames, last_seq: 0, row: None, process }, welcome))
+        Ok((Self { frames, last_seq: 0, row: None, process, peer }, welcome))
+    }
+
+    pub(super) const fn peer(&self) -> Option<u32> {
+        self.peer
     }
 
     pub(super) async fn status(&mut self, apps: &[String]) -> Result<StatusReply, ClientError> {

@@ -90,6 +90,13 @@ impl ControlClient {
         &self.master_version
     }
 
+    /// The master's process, as it is seen from here. Another number than the master's own
+    /// ([`MasterStatus::pid`](super::wire::MasterStatus)) means that it lives in another namespace of processes, as in a container:
+    /// the numbers of its workers mean nothing here. `None` where the kernel does not tell.
+    pub fn master_pid(&self) -> Option<u32> {
+        self.link.peer()
+    }
+
     /// What there is: all apps, or only these.
     ///
     /// # Errors

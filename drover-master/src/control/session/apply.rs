@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
-use drover_proto::latest::{ApplyRequest, Done, Error, ErrorCode, Plan, StepResult, control_response};
+use drover_proto::latest::{
+    ApplyRequest, DiffRequest, Done, Error, ErrorCode, Plan, StepResult, control_response,
+};
 use futures_util::StreamExt as _;
 
 use super::operate::Failure;
 use super::{Gone, Session, over};
 use crate::control::convert;
-use crate::supervision::{ApplyError, PlanError, Planned, Step, StepError, StepOutcome, Steps};
+use crate::supervision::{
+    ApplyError, PlanError, Planned, RereadRequest, Step, StepError, StepOutcome, Steps,
+};
 
 impl Session {
-    pub(super) async fn diff(&mut self, seq: u64, file: &str, coloured: bool) -> Result<(), Gone> {
-        match self.read(file, coloured).await {
+    pub(super) async fn diff(&mut self, seq: u64, request: DiffRequest) -> Result<(), Gone> {
+        match self.read(request).await {
             Ok((plan, _)) => self.send(seq, false, control_response::Body::Plan(plan)).await.map(drop),
             Err(error) => self.refuse(seq, error.code(), error.message).await,
         }
@@ -23,7 +27,8 @@ impl Session {
             Ok(place) => place,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
-        let (plan, planned) = match self.read(&request.file, request.color).await {
+        let (file, color, profile) = (request.file.clone(), request.color, request.profile.clone());
+        let (plan, planned) = match self.read(DiffRequest { file, color, profile }).await {
             Ok(read) => read,
             Err(error) => return self.refuse(seq, error.code(), error.message).await,
         };
@@ -47,13 +52,16 @@ impl Session {
         self.send(seq, false, control_response::Body::Done(Done::default())).await.map(drop)
     }
 
-    async fn read(&self, file: &str, coloured: bool) -> Result<(Plan, Planned), Error> {
-        let path = Some(file).filter(|file| !file.is_empty()).map(PathBuf::from);
-        let (file, planned) =
-            self.supervisor.reread(path, coloured).await.map_err(|error| plan_error(&error))?;
+    async fn read(&self, request: DiffRequest) -> Result<(Plan, Planned), Error> {
+        let DiffRequest { file, color, profile } = request;
+        let file = Some(file).filter(|file| !file.is_empty()).map(PathBuf::from);
+        let asked = RereadRequest { file, profile, coloured: color };
+        let read = self.supervisor.reread(asked).await;
+        let (file, profile, planned) = read.map_err(|error| plan_error(&error))?;
         let changes = planned.changes.iter().map(convert::change).collect();
         let (file, running_file) = (file.display().to_string(), self.supervisor.file());
-        Ok((Plan { file, changes, id: planned.id, running_file }, planned))
+        let profile = profile.unwrap_or_default();
+        Ok((Plan { file, changes, id: planned.id, running_file, profile }, planned))
     }
 
     /// Tells each step as it is done; and whether all were.

@@ -114,7 +114,7 @@ impl Session {
             Some(control_request::Body::Scale(request)) => self.scale(seq, &request).await,
             Some(control_request::Body::Reload(request)) => self.reload(seq, &request).await,
             Some(control_request::Body::Signal(request)) => self.signal(seq, &request).await,
-            Some(control_request::Body::Diff(request)) => self.diff(seq, &request.file, request.color).await,
+            Some(control_request::Body::Diff(request)) => self.diff(seq, request).await,
             Some(control_request::Body::Apply(request)) => self.apply(seq, &request).await,
             Some(control_request::Body::Reset(request)) => self.reset(seq, &request).await,
             Some(control_request::Body::ReopenLogs(request)) => self.reopen_logs(seq, &request).await,

@@ -49,6 +49,6 @@ impl Session {
         let planned = self.supervisor.earlier(apps).await.map_err(|error| plan_error(&error))?;
         let changes = planned.changes.iter().map(convert::change).collect();
         let running_file = self.supervisor.file();
-        Ok((Plan { file: String::new(), changes, id: planned.id, running_file }, planned))
+        Ok((Plan { changes, id: planned.id, running_file, ..Default::default() }, planned))
     }
 }

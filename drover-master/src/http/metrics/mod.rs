@@ -15,6 +15,9 @@ mod slot;
 #[cfg(test)]
 mod tests;
 mod text;
+mod told;
+mod traffic;
 
 pub(super) use count::EventCounts;
 pub(super) use text::{Measured, TextForm, text};
+pub(super) use traffic::AppTraffic;

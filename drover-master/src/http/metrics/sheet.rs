@@ -12,20 +12,22 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
-use super::EventCounts;
+use super::{AppTraffic, EventCounts};
 use crate::handle::Snapshot;
-use crate::http::usage::ProcessUsage;
 use crate::machine::fleet::WorkerStatus;
 use crate::machine::phase::Phase;
+use crate::machine::worker::WorkerGauges;
+use crate::usage::ProcessUsage;
 
 /// A worker as it is measured.
 #[derive(Debug)]
 pub(super) struct WorkerSample {
-    app: String,
-    slot: String,
+    pub(super) app: String,
+    pub(super) slot: String,
     ready: bool,
     resident: Option<u64>,
     in_flight: Option<u64>,
+    pub(super) gauges: WorkerGauges,
 }
 
 impl WorkerSample {
@@ -37,6 +39,7 @@ impl WorkerSample {
             ready: worker.phase == Phase::Started && worker.unready.is_none(),
             resident: used.map(|used| used.resident),
             in_flight: worker.in_flight,
+            gauges: worker.gauges.clone(),
         }
     }
 }
@@ -102,6 +105,7 @@ pub(super) struct Sheet {
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) rows: Vec<WorkerSample>,
     pub(super) apps: Vec<AppSheet>,
+    pub(super) traffic: Vec<AppTraffic>,
     pub(super) uptime: Duration,
     pub(super) events: u64,
     pub(super) missed: u64,
@@ -113,12 +117,14 @@ impl Collector for Sheet {
         self.supervisor(encoder)?;
         self.gauges_of_apps(encoder)?;
         self.counters_of_apps(encoder)?;
-        self.workers(encoder)
+        self.workers(encoder)?;
+        self.told_by_workers(encoder)?;
+        self.sent_and_printed(encoder)
     }
 }
 
 /// One family: its name, its help, and a closure that writes its series.
-fn family(
+pub(super) fn family(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -129,7 +135,7 @@ fn family(
     write(&mut encoder.encode_descriptor(name, help, unit, kind)?)
 }
 
-fn count<const N: usize>(
+pub(super) fn count<const N: usize>(
     metric: &mut MetricEncoder<'_>,
     labels: &[(&str, &str); N],
     count: u64,
@@ -137,7 +143,7 @@ fn count<const N: usize>(
     ConstCounter::new(count).encode(metric.encode_family(labels)?)
 }
 
-fn gauge<const N: usize>(
+pub(super) fn gauge<const N: usize>(
     metric: &mut MetricEncoder<'_>,
     labels: &[(&str, &str); N],
     value: u64,

@@ -10,7 +10,7 @@ use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::exit::Exit;
 use crate::machine::gate::Doing;
 use crate::machine::phase::Phase;
-use crate::machine::worker::Worker;
+use crate::machine::worker::{Worker, WorkerGauges};
 
 /// An app as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub struct WorkerStatus {
     pub unready: Option<Arc<str>>,
     /// Requests under way, if the worker says.
     pub in_flight: Option<u64>,
+    /// What the worker measures of itself.
+    pub gauges: WorkerGauges,
     /// Until when the master waits for what the worker is to do next, if it waits.
     pub waited_for_until: Option<Instant>,
 }
@@ -156,6 +158,7 @@ impl Fleet {
             status_text: worker.map_or_else(String::new, |worker| worker.said_status().0.to_owned()),
             unready: worker.and_then(Worker::unready).cloned(),
             in_flight: worker.and_then(|worker| worker.said_status().1),
+            gauges: worker.map(|worker| worker.said_gauges().clone()).unwrap_or_default(),
             waited_for_until: worker.and_then(Worker::waited_for_until),
         })
     }
@@ -191,6 +194,7 @@ impl Fleet {
             status_text: text.to_owned(),
             unready: worker.unready().cloned(),
             in_flight,
+            gauges: worker.said_gauges().clone(),
             waited_for_until: worker.waited_for_until(),
         })
     }

@@ -4,7 +4,7 @@ use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Question;
+use super::{Question, WorkerGauges};
 use crate::machine::exit::{ExitStatus, SpawnStep, Usage};
 
 /// One fact about a worker.
@@ -171,6 +171,8 @@ pub enum WorkerReport {
         in_flight: u64,
         /// Requests done since its process began.
         requests: u64,
+        /// What it measures of itself.
+        gauges: WorkerGauges,
     },
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{DeadlineKind, Identity, Rung, Worker, WorkerState};
+use super::{DeadlineKind, Identity, Rung, Worker, WorkerGauges, WorkerState};
 use crate::config::AppSpec;
 use crate::machine::exit::Exit;
 use crate::machine::phase::Phase;
@@ -91,6 +91,11 @@ impl Worker {
     /// What it last said of itself, and how much it has in flight.
     pub fn said_status(&self) -> (&str, Option<u64>) {
         (&self.status_text, self.in_flight)
+    }
+
+    /// What it last measured of itself.
+    pub const fn said_gauges(&self) -> &WorkerGauges {
+        &self.gauges
     }
 
     /// How many requests it has answered since its process began, as it said.

@@ -31,6 +31,7 @@ use crate::signal::Signal;
 mod action;
 mod away;
 mod ending;
+mod gauges;
 mod health;
 mod heartbeat;
 mod input;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use action::WorkerAction;
+pub use gauges::WorkerGauges;
 use health::Health;
 pub use health::Question;
 pub use input::{Notice, WorkerInput, WorkerReport};
@@ -111,6 +113,7 @@ pub struct Worker {
     unready: Option<Arc<str>>,
     status_text: String,
     in_flight: Option<u64>,
+    gauges: WorkerGauges,
     /// How many requests it has answered, as it said.
     requests: u64,
     /// Its process has ended; what it said before may still come, and its exit will. If it was on its way out, the state tells
@@ -157,6 +160,7 @@ impl Worker {
             unready: None,
             status_text: String::new(),
             in_flight: None,
+            gauges: WorkerGauges::default(),
             requests: 0,
             is_dead: false,
             died_during: None,
@@ -326,10 +330,11 @@ impl Worker {
                 | WorkerState::Resuming
                 | WorkerState::ShuttingDown { rung: Rung::Asked },
             ) => self.extend(now, by),
-            (WorkerReport::Status { text, in_flight, requests }, _) => {
+            (WorkerReport::Status { text, in_flight, requests, gauges }, _) => {
                 self.status_text = text;
                 self.in_flight = Some(in_flight);
                 self.requests = requests;
+                self.gauges = gauges;
             }
             (said, _) => {
                 let (said, during) = (said.name(), self.phase());

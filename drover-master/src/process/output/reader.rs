@@ -3,7 +3,7 @@
 use std::io;
 use std::iter;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -15,7 +15,7 @@ use super::forward::{PIECE, goes_nowhere, write_lines, write_output};
 use super::lines::{LineBlock, Lines, MARK};
 use super::prefix::prefix;
 use super::rush::{self, Look, Pace, Rush};
-use super::{Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
+use super::{AwaitedText, Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
 
@@ -40,6 +40,8 @@ pub(crate) struct OutputReader {
     /// Writes it to files, and who printed it.
     pub files: Option<(FileLog, Printer)>,
     pub tail: Arc<Tail>,
+    /// Listens for a text, as long as somebody waits for that.
+    pub awaited: Weak<AwaitedText>,
 }
 
 impl OutputReader {
@@ -155,6 +157,7 @@ impl OutputReader {
         }
         let wants_lines = self.log.is_some()
             || self.files.is_some()
+            || self.awaited.strong_count() > 0
             || matches!(self.output, Output::Sink(_))
             || self.prefixes(stream);
         if wants_lines {
@@ -173,6 +176,9 @@ impl OutputReader {
     }
 
     async fn hand_on(&self, stream: Stream, complete: Vec<LineBlock>) {
+        if let Some(awaited) = self.awaited.upgrade() {
+            complete.iter().for_each(|block| awaited.hear(stream, block));
+        }
         // The same for both: by it readers of the files know what is kept of them.
         let time = SystemTime::now();
         for block in &complete {
@@ -259,6 +265,7 @@ mod tests {
             log: None,
             files: None,
             tail: Arc::clone(&tail),
+            awaited: Weak::new(),
         };
         let (read, write) = io::pipe().unwrap();
         (&write).write_all(b"first\nlast words").unwrap();
@@ -295,6 +302,7 @@ mod tests {
             output: Output::Sink(Arc::clone(&sink) as Arc<dyn OutputSink>),
             log: None,
             files: None,
+            awaited: Weak::new(),
             tail: Arc::default(),
         };
         let (read, write) = io::pipe().unwrap();

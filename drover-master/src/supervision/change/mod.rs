@@ -23,5 +23,5 @@ mod step;
 
 pub use error::{ApplyError, PlanError, StepError};
 pub use plan::Planned;
-pub use reread::{Reading, Reread};
+pub use reread::{Reading, Reread, RereadRequest};
 pub use step::{Step, StepOutcome, Steps};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::error::{ApplyError, PlanError};
-use super::reread::Reading;
+use super::reread::{Reading, RereadRequest};
 use super::step::Steps;
 use crate::config::{AppSpec, Change, ConfigError, Description, changes};
 use crate::supervision::handle::{SupervisorHandle, SupervisorRequest};
@@ -51,23 +51,22 @@ impl SupervisorHandle {
         Ok(Planned { changes, id, wanted })
     }
 
-    /// Reads a file, or the one that everything was started from, and compares.
+    /// Reads a file again, and compares. With the plan come the file and the profile that were read.
     ///
     /// # Errors
     ///
     /// [`PlanError`].
     pub(crate) async fn reread(
         &self,
-        file: Option<PathBuf>,
-        coloured: bool,
-    ) -> Result<(PathBuf, Planned), PlanError> {
+        asked: RereadRequest,
+    ) -> Result<(PathBuf, Option<String>, Planned), PlanError> {
         let reader = self.reader.clone().ok_or(PlanError::NoFile)?;
         let handle = self.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let Reading { file, description } =
-                reader.reread(file.as_deref(), coloured).map_err(|text| PlanError::Refused { text })?;
+            let Reading { file, profile, description } =
+                reader.reread(&asked).map_err(|text| PlanError::Refused { text })?;
             // The names of users may be asked of a network.
-            Ok((file, handle.compare(description)?))
+            Ok((file, profile, handle.compare(description)?))
         });
         match tokio::time::timeout(READ, read).await {
             Ok(Ok(read)) => read,

@@ -84,10 +84,18 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
         }),
         "reload_request_to_promote" => asks(16, Body::Reload(reload_of_web(ReloadStep::Promote))),
         "reload_request_to_abort" => asks(17, Body::Reload(reload_of_web(ReloadStep::Abort))),
-        "diff_request" => asks(11, Body::Diff(DiffRequest { file: "/srv/drover.toml".into(), color: true })),
+        "diff_request" => {
+            asks(11, Body::Diff(DiffRequest { file: "/srv/drover.toml".into(), color: true, profile: None }))
+        }
+        "diff_request_without_a_profile" => {
+            asks(11, Body::Diff(DiffRequest { profile: Some(String::new()), ..Default::default() }))
+        }
+        "apply_request_with_a_profile" => {
+            asks(12, Body::Apply(ApplyRequest { profile: Some("dev".into()), ..Default::default() }))
+        }
         "apply_request" => asks(12, {
             let file = "/srv/drover.toml".into();
-            Body::Apply(ApplyRequest { file, color: true, no_wait: true, plan_id: Some(77) })
+            Body::Apply(ApplyRequest { file, color: true, no_wait: true, plan_id: Some(77), profile: None })
         }),
         "reset_request" => asks(22, Body::Reset(ResetRequest { names: vec!["web/0".into()] })),
         "reopen_logs_request" => {

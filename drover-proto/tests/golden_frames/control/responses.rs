@@ -32,6 +32,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let master = MasterStatus { pid: 4700, version: "0.1.0".into(), file, ..Default::default() };
             Body::Status(StatusReply { master: Some(master), ..Default::default() })
         }),
+        "status_reply_of_a_master_with_a_profile" => last(1, {
+            let master = MasterStatus { profile: "dev".into(), ..Default::default() };
+            Body::Status(StatusReply { master: Some(master), ..Default::default() })
+        }),
         "status_reply_of_an_app_that_waits" => last(2, {
             let waits_for = vec!["db".into(), "web".into()];
             let mail = AppStatus { name: "mail".into(), waits_for, ..Default::default() };
@@ -47,6 +51,12 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
         }),
         "status_reply_of_an_app_with_an_unready_worker" => last(2, {
             let web = unready();
+            Body::Status(StatusReply { apps: vec![web], ..Default::default() })
+        }),
+        "status_reply_of_an_app_with_gauges" => last(2, {
+            let gauges = vec![Gauge { name: "queue_length".into(), value: 12.5 }];
+            let worker = WorkerStatus { id: 7, gauges, gauges_refused: 3, ..Default::default() };
+            let web = AppStatus { name: "web".into(), workers: vec![worker], ..Default::default() };
             Body::Status(StatusReply { apps: vec![web], ..Default::default() })
         }),
         "event" => {
@@ -149,6 +159,7 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let (file, running_file) = ("/srv/blog/drover.toml".into(), "/srv/shop/drover.toml".into());
             Body::Plan(Plan { file, running_file, id: 79, ..Default::default() })
         }),
+        "plan_with_a_profile" => last(11, Body::Plan(Plan { profile: "dev".into(), ..Default::default() })),
         "plan" => ControlResponse { more: true, ..last(12, Body::Plan(full_plan())) },
         "plan_without_a_change" => {
             last(11, Body::Plan(Plan { file: "drover.toml".into(), id: 78, ..Default::default() }))

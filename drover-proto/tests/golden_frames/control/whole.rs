@@ -33,6 +33,7 @@ pub(super) fn full_status() -> StatusReply {
         role: WorkerRole::Unspecified.into(),
         unready: String::new(),
         left_ms: None,
+        ..Default::default()
     };
     let backing_off = WorkerStatus {
         id: 8,

@@ -48,6 +48,7 @@ fn status(apps: Vec<AppStatus>) -> Input {
         version: "0.1.0".into(),
         uptime_ms: 3_720_000,
         file: "/srv/shop/drover.toml".into(),
+        ..Default::default()
     };
     Input::Status(StatusReply { master: Some(master), apps, last_seq: 9 })
 }

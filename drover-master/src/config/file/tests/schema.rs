@@ -129,13 +129,14 @@ fn every_key_that_is_read_stands_in_it_and_no_other() {
     let probe = web(
         "start.probe = { http = 'http://h/', host = 'a', status = [200] }\nhealth.liveness = { tcp = 'h:1', successes = 1 }\nhealth.readiness = { http = 'http://h/', host = 'a', status = [200], initial_delay = '1s' }",
     );
+    let log = web("start.probe.log = 'listening on'");
     let reload = web("reload = { signal = 'HUP', wait = false }");
     let pairs: String = Resource::ALL
         .iter()
         .map(|resource| format!("limits.{resource} = {{ soft = 'unlimited' }}\n"))
         .collect();
     let read: BTreeSet<String> =
-        [EVERY_KEY, &probe, &web(&pairs), &reload].iter().flat_map(|text| super::asked(text)).collect();
+        [EVERY_KEY, &probe, &log, &web(&pairs), &reload].iter().flat_map(|text| super::asked(text)).collect();
     assert_eq!(described, read);
 }
 
@@ -155,6 +156,7 @@ fn what_is_valid_is_valid_by_it() {
         &web("protocol = 'notify'\nnotify_access = 'all'"),
         &web("protocol = 'notify'\nnotify_fd = 3\nreload.signal = 'USR2'"),
         &web("start.probe = { exec = ['./check', 'a'] }"),
+        &web("start.probe = { log = '[1] listening on {port}' }"),
         &web("start.probe = { exec = './check a', timeout = '2s' }"),
         &web("health.liveness = { tcp = 'h:{9000+slot}', failures = 2, initial_delay = '1s' }"),
         &web("health.readiness = { http = 'http://h:80{slot}/', successes = 2 }"),
@@ -177,6 +179,7 @@ fn mistakes_of_form_are_mistakes_by_it() {
         ("stop.drain_timeout = '55'", "/app/web/stop/drain_timeout: pattern"),
         ("start.probe = {}", "/app/web/start/probe: anyOf"),
         ("start.probe = { tcp = 'h:1', exec = 'x' }", "/app/web/start/probe: anyOf"),
+        ("start.probe = { log = 'x', timeout = '1s' }", "/app/web/start/probe: anyOf"),
         ("start.probe = { exec = 'x', host = 'a' }", "/app/web/start/probe: anyOf"),
         ("start.probe = { http = 'https://h/' }", "/app/web/start/probe: anyOf"),
         ("start.probe = { http = 'http://h/', status = [100] }", "/app/web/start/probe: anyOf"),

@@ -127,8 +127,14 @@ fn a_probe_names_where_a_plain_worker_is_asked() {
     {
         assert_eq!(app(line).start.probe, Some(Probe::exec("./check", ["a b"])), "{line}");
     }
+    assert_eq!(app("start.probe.log = \"listening on\"").start.probe, Some(Probe::log("listening on")));
     for (line, expected) in [
-        ("start.probe = {}", "missing key `tcp`, `http` or `exec`"),
+        ("start.probe = {}", "missing key `tcp`, `http`, `exec` or `log`"),
+        ("start.probe = { log = \"\" }", "log is empty"),
+        ("start.probe = { log = \"a\\nb\" }", "log has a line's end"),
+        ("start.probe = { log = 1 }", "log is an integer"),
+        ("start.probe = { log = \"a\", tcp = \"h:1\" }", "asks by `tcp` and by `log`"),
+        ("start.probe = { log = \"a\", timeout = \"1s\" }", "timeout has no meaning with `log`"),
         ("start.probe = { tpc = \"h:1\" }", "unknown key `tpc`"),
         ("start.probe = { tcp = \"h:1\", exec = \"x\" }", "asks by `tcp` and by `exec`"),
         ("start.probe = { tcp = \"h:1\", status = [200] }", "status has no meaning without `http`"),
@@ -176,6 +182,7 @@ fn health_names_what_workers_are_asked_while_they_serve() {
     assert_eq!(app("protocol = 'drover'\nhealth.liveness.exec = './check'").health.readiness, None);
     for (line, expected) in [
         ("health.liveness = {}", "missing key `tcp`, `http` or `exec` in app.web.health.liveness"),
+        ("health.liveness = { log = 'a' }", "missing key `tcp`"),
         ("health.livenes = { tcp = 'h:1' }", "unknown key `livenes`"),
         ("health = 3", "app.web.health is an integer, not a table"),
         ("health.liveness = { tcp = 'h:1', http = 'http://h/' }", "asks by `tcp` and by `http`"),

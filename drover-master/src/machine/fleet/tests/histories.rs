@@ -131,7 +131,12 @@ pub(super) fn noise() -> impl Strategy<Value = WorkerInput> {
         Just(WorkerInput::from(WorkerReport::ShutDown)),
         (0..100u64).prop_map(|by| WorkerInput::from(WorkerReport::Extend { by: Duration::from_secs(by) })),
         (0..30u64).prop_map(|requests| {
-            WorkerInput::from(WorkerReport::Status { text: "busy".into(), in_flight: 1, requests })
+            WorkerInput::from(WorkerReport::Status {
+                text: "busy".into(),
+                in_flight: 1,
+                requests,
+                gauges: Default::default(),
+            })
         }),
     ]
 }

@@ -31,7 +31,8 @@ fn stage(recycle: RecyclePolicy, count: u32) -> Stage {
 
 fn says(stage: &mut Stage, slot: u32, requests: u64) {
     let id = stage.id_in(slot);
-    let status = WorkerReport::Status { text: String::new(), in_flight: 0, requests };
+    let status =
+        WorkerReport::Status { text: String::new(), in_flight: 0, requests, gauges: Default::default() };
     stage.feed(FleetInput::Worker { id, input: status.into() });
 }
 

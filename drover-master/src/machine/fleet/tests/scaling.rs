@@ -49,7 +49,8 @@ fn victims_are_the_failed_then_the_unready_then_the_least_busy_then_the_youngest
     stage.end_process(1, killed(Signal::SEGV));
     for (slot, in_flight) in [(0, 5), (2, 1), (3, 7), (4, 7), (5, 7)] {
         let id = stage.id_in(slot);
-        let status = WorkerReport::Status { text: String::new(), in_flight, requests: 0 };
+        let status =
+            WorkerReport::Status { text: String::new(), in_flight, requests: 0, gauges: Default::default() };
         stage.feed(FleetInput::Worker { id, input: status.into() });
     }
     for expected in [[0, 2, 3, 4, 5].as_slice(), &[0, 3, 4, 5], &[3, 4, 5], &[3, 4]] {

@@ -28,6 +28,7 @@ fn whatever_a_worker_says_counts_as_a_sign_of_life() {
             text: String::new(),
             in_flight: 1,
             requests: 0,
+            gauges: Default::default(),
         })]);
     }
     assert_eq!(life.worker.phase(), Phase::Started);

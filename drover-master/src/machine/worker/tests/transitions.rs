@@ -34,7 +34,15 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("SaidFailed", said(WorkerReport::Failed { asked: 1, why: "why".into() })),
         ("SaidProgress", said(WorkerReport::Progress)),
         ("SaidExtend", said(WorkerReport::Extend { by: Duration::from_secs(1) })),
-        ("SaidStatus", said(WorkerReport::Status { text: "busy".into(), in_flight: 3, requests: 0 })),
+        (
+            "SaidStatus",
+            said(WorkerReport::Status {
+                text: "busy".into(),
+                in_flight: 3,
+                requests: 0,
+                gauges: Default::default(),
+            }),
+        ),
         ("NoticedReady", WorkerInput::Notified(Notice::Ready)),
         ("NoticedReloading", WorkerInput::Notified(Notice::Reloading { since: None })),
         ("NoticedStopping", WorkerInput::Notified(Notice::Stopping)),

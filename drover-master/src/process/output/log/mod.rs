@@ -7,6 +7,7 @@
 mod ring;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -54,6 +55,17 @@ impl Piece {
     }
 }
 
+/// What was counted of an app's output.
+#[cfg(any(feature = "http", test))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LogCounts {
+    pub lines: u64,
+    /// With the lines' ends.
+    pub bytes: u64,
+    /// How many lines were gone before a reader came to them; each reader counts.
+    pub missed: u64,
+}
+
 /// The last of the output of all apps that share it. A clone is the same log.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputLog {
@@ -80,6 +92,17 @@ impl OutputLog {
     /// The slots of an app of which something is kept, also of those that it has no more.
     pub(crate) fn slots(&self, app: &str) -> Vec<SlotIndex> {
         self.feed.lock().rings.get(app).map_or_else(Vec::new, |ring| ring.slots().collect())
+    }
+
+    /// How much an app has printed so far, all its workers.
+    #[cfg(any(feature = "http", test))]
+    pub(crate) fn counts(&self, app: &str) -> LogCounts {
+        let kept = self.feed.lock();
+        kept.rings.get(app).map_or_else(LogCounts::default, |ring| LogCounts {
+            lines: ring.lines,
+            bytes: ring.bytes,
+            missed: ring.missed.load(Ordering::Relaxed),
+        })
     }
 
     /// A reader of these apps that begins with the oldest line that is kept.
@@ -195,6 +218,7 @@ impl LogPlaces {
             *place = Some(LogPlace { ring: ring.number, next: reached, missed_from });
             let missed = reached.saturating_sub(next.max(missed_from));
             if missed > 0 {
+                ring.missed.fetch_add(missed, Ordering::Relaxed);
                 return Some(LogNext::Missed(missed));
             }
             if let Some(piece) = found
@@ -278,6 +302,8 @@ mod tests {
         let lines = read(&mut slow);
         let missed: usize = lines[0].trim_matches(['<', '>']).split(' ').next().unwrap().parse().unwrap();
         assert_eq!(missed + lines.len() - 1, 1000, "every line is read or counted");
+        let counts = LogCounts { lines: 1001, bytes: 6 + 1000 * 10_001, missed: missed as u64 };
+        assert_eq!(log.counts("chatty"), counts);
         assert_eq!(read(&mut log.read(["quiet".into()])), ["still here"]);
         let fresh = read(&mut log.read(["chatty".into()]));
         assert_eq!(

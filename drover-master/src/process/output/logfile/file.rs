@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::compress::Compressor;
+use super::lost::LostLines;
 use super::{format, rotate};
 use crate::config::LogFiles;
 
@@ -21,6 +22,7 @@ pub(super) struct LogFile {
     open: Option<OpenFile>,
     /// What it did not take.
     fault: Option<Fault>,
+    lost: LostLines,
     compressor: Compressor,
 }
 
@@ -43,8 +45,8 @@ struct Fault {
 }
 
 impl LogFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, open: None, fault: None, compressor: Compressor::default() }
+    pub(super) fn new(path: PathBuf, lost: LostLines) -> Self {
+        Self { path, open: None, fault: None, lost, compressor: Compressor::default() }
     }
 
     /// Writes texts of whole lines. What can't be written is counted, and told where it is missing.
@@ -81,7 +83,9 @@ impl LogFile {
         }
         let fault = self.fault.get_or_insert_default();
         let bytes = || texts.iter().flat_map(AsRef::as_ref);
-        fault.lines += bytes().skip(taken).filter(|byte| **byte == b'\n').count() as u64;
+        let lines = bytes().skip(taken).filter(|byte| **byte == b'\n').count() as u64;
+        fault.lines += lines;
+        self.lost.add(lines);
         fault.is_torn |= taken > 0 && bytes().nth(taken - 1) != Some(&b'\n');
     }
 

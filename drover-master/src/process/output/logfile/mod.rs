@@ -10,6 +10,7 @@ mod file;
 mod format;
 #[cfg(feature = "compress")]
 mod gzip;
+mod lost;
 mod queue;
 mod rotate;
 
@@ -21,6 +22,9 @@ use bytes::Bytes;
 
 use self::file::LogFile;
 pub(super) use self::format::timestamp;
+use self::lost::LostLines;
+#[cfg(any(feature = "http", test))]
+pub(crate) use self::lost::lost_lines;
 use self::queue::{Batch, Queue};
 pub(super) use self::rotate::rotate;
 use super::lines::LineBlock;
@@ -184,7 +188,7 @@ impl Files {
             None => wish.dir.join(format!("{}.log", self.app)),
             Some(slot) => wish.dir.join(&*self.app).join(format!("{}.log", slot.0)),
         };
-        self.files.entry(of).or_insert_with(|| LogFile::new(path))
+        self.files.entry(of).or_insert_with(|| LogFile::new(path, LostLines::of(&self.app)))
     }
 }
 

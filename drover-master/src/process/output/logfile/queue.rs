@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::super::lines::LineBlock;
 use super::super::{Printer, Stream};
+use super::lost::LostLines;
 use crate::config::LogFiles;
 use crate::ids::SlotIndex;
 
@@ -48,6 +49,7 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Queue {
     app: Arc<str>,
+    lost: LostLines,
     waiting: Mutex<WaitingLines>,
     /// There is something to do.
     work: Condvar,
@@ -88,6 +90,7 @@ impl Queue {
             has_ended: false,
         };
         Self {
+            lost: LostLines::of(&app),
             app,
             waiting: Mutex::new(waiting),
             work: Condvar::new(),
@@ -148,6 +151,7 @@ impl Queue {
                 }
                 if waiting.is_stuck {
                     *waiting.lost.entry(from.slot).or_default() += lines.count();
+                    self.lost.add(lines.count());
                     return;
                 }
             }

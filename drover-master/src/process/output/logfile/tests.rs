@@ -173,7 +173,7 @@ async fn what_can_not_be_written_is_counted_in_the_file_once_it_can() {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
     let wish = LogFiles::in_dir("/never/written");
-    let queue = Queue::new("web".into(), wish);
+    let queue = Queue::new("on a disk that hangs".into(), wish);
     let long = "x".repeat(1024 * 1024);
     let block = LineBlock::whole(format!("{long}\n{long}").as_bytes());
     let begin = tokio::time::Instant::now();
@@ -185,6 +185,7 @@ async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
     let kept = batch.entries.len() as u64;
     assert!((1..10).contains(&kept));
     assert_eq!(batch.lost[&SlotIndex(0)], (10 - kept) * 2);
+    assert_eq!(lost_lines("on a disk that hangs"), (10 - kept) * 2);
     let mut said = Vec::new();
     format::lost(&batch.wish, "web", SlotIndex(0), 18, batch.time, &mut said);
     assert_eq!(said, b"web/0 | drover: 18 lines are missing here: the disk did not take them in time\n");

@@ -164,14 +164,19 @@ fn schema_of(form: &Form) -> Vec<(String, Node)> {
             let boolean = plain(&json!({ "type": "boolean" }));
             return any_of([boolean, table(None, &parts.iter().collect::<Vec<_>>())]);
         }
-        Form::Question(parts) => return any_of(["tcp", "http", "exec"].map(|asked| question(parts, asked))),
+        Form::Question(parts) => {
+            let asks = ["tcp", "http", "exec", "log"].into_iter();
+            let there = asks.filter(|asked| parts.iter().any(|part| part.name == *asked));
+            return any_of(there.map(|asked| question(parts, asked)));
+        }
     })
 }
 
 /// A table that asks by one of the keys, without those of the others.
 fn question(parts: &[SubKey], asked: &str) -> Vec<(String, Node)> {
     let is_there = |part: &&SubKey| match part.name {
-        "tcp" | "http" | "exec" => part.name == asked,
+        "tcp" | "http" | "exec" | "log" => part.name == asked,
+        "interval" | "timeout" => asked != "log",
         "host" | "status" => asked == "http",
         _ => true,
     };

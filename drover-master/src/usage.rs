@@ -1,4 +1,4 @@
-//! What processes use, as the kernel counts it.
+//! What processes use of the machine, as the kernel counts it.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,15 +9,31 @@ use nix::unistd::{SysconfVar, sysconf};
 
 /// What a process uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ProcessUsage {
-    /// Its own, and that of children it has waited for.
-    pub(super) cpu: Duration,
+pub struct ProcessUsage {
+    /// Its own CPU time, and that of children it has waited for.
+    pub cpu: Duration,
+    /// Its own alone, which does not jump when a child ends.
+    pub own_cpu: Duration,
     /// Its resident set, in bytes; pages that it shares count in full.
-    pub(super) resident: u64,
+    pub resident: u64,
 }
 
-/// What each of these uses. Reads `/proc`, some 10 µs for each: not for a thread that others wait for.
-pub(super) fn usage_of(pids: impl IntoIterator<Item = u32>) -> HashMap<u32, ProcessUsage> {
+impl ProcessUsage {
+    /// The part of one CPU that it used on average in that time, in percent.
+    #[must_use]
+    pub fn cpu_percent(&self, lived: Duration) -> f64 {
+        // The kernel counts in ticks, and may be one ahead of a process that has just begun.
+        self.cpu.as_secs_f64() / lived.max(TICK).as_secs_f64() * 100.0
+    }
+}
+
+/// A tick of USER_HZ, which is 100 on every architecture that Linux has today.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What each of these uses; those that are gone, or that this process may not look at, are left out. Reads `/proc`, some 10 µs for
+/// each: not for a thread that others wait for.
+#[must_use]
+pub fn usage_of(pids: impl IntoIterator<Item = u32>) -> HashMap<u32, ProcessUsage> {
     let (ticks, page) = (conf(SysconfVar::CLK_TCK, 100), conf(SysconfVar::PAGE_SIZE, 4096));
     pids.into_iter().filter_map(|pid| Some((pid, read(pid, ticks, page)?))).collect()
 }
@@ -40,9 +56,10 @@ fn read(pid: u32, ticks: u64, page: u64) -> Option<ProcessUsage> {
     let after_name = text[..length].iter().rposition(|byte| *byte == b')')? + 2;
     let fields: Vec<&str> = str::from_utf8(text.get(after_name..length)?).ok()?.split(' ').collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
-    let used = field(14)? + field(15)? + field(16)? + field(17)?;
-    let cpu = Duration::from_nanos(used.saturating_mul(1_000_000_000 / ticks));
-    Some(ProcessUsage { cpu, resident: field(24)? * page })
+    let (own, of_children) = (field(14)? + field(15)?, field(16)? + field(17)?);
+    let time = |used: u64| Duration::from_nanos(used.saturating_mul(1_000_000_000 / ticks));
+    let (cpu, own_cpu) = (time(own + of_children), time(own));
+    Some(ProcessUsage { cpu, own_cpu, resident: field(24)? * page })
 }
 
 #[cfg(test)]
