@@ -102,7 +102,9 @@ mod tests {
         for (stream, pieces) in printed {
             let mut lines = Lines::default();
             for piece in *pieces {
-                lines.feed(&bytes::Bytes::copy_from_slice(piece.as_bytes()), |block| awaited.hear(*stream, &block));
+                lines.feed(&bytes::Bytes::copy_from_slice(piece.as_bytes()), |block| {
+                    awaited.hear(*stream, &block)
+                });
                 lines.pause(|block| awaited.hear(*stream, &block));
             }
         }
