@@ -25,7 +25,7 @@ pub(crate) use holding::{is_held, socket_numbers};
 pub use limits::limits_out_of_reach;
 pub(crate) use output::{
     AppLog, AwaitedText, FileLog, LogNext, LogStream, OutputLog, OutputReader, Piece, Printer, Tail,
-    remember_files, reopen_files,
+    remember_files, reopen_files, reopen_files_of,
 };
 #[cfg(feature = "http")]
 pub(crate) use output::{LogCounts, lost_lines};

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use self::ring::Rings;
 use super::Stream;
 use super::lines::LineBlock;
@@ -38,7 +40,7 @@ pub(crate) struct Piece {
     first: u64,
     count: u64,
     /// The lines, with a line's end between two.
-    text: Vec<u8>,
+    text: Bytes,
 }
 
 impl Piece {
@@ -131,15 +133,15 @@ impl AppLog {
         WorkerLog { log: self, from }
     }
 
-    fn keep(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
-        let (count, text) = (lines.count(), lines.shown().into_owned());
+    fn keep(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        let (count, text) = (lines.count(), lines.shown());
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
         let Some(ring) = kept.rings.get(&self.app).filter(|ring| ring.number == self.ring) else {
             return;
         };
-        let (app, time, first) = (Arc::clone(&self.app), SystemTime::now(), ring.lines);
+        let (app, first) = (Arc::clone(&self.app), ring.lines);
         kept.push(Piece { app, from, stream, time, order, first, count, text });
         drop(kept);
         self.feed.announce(order);
@@ -148,8 +150,8 @@ impl AppLog {
 
 impl WorkerLog {
     /// Keeps lines that were read at once, as they are shown to people.
-    pub(super) fn keep(&self, stream: Stream, lines: &LineBlock<'_>) {
-        self.log.keep(self.from, stream, lines);
+    pub(super) fn keep(&self, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        self.log.keep(self.from, stream, time, lines);
     }
 }
 
@@ -251,8 +253,12 @@ mod tests {
     }
 
     fn keep_of(log: &AppLog, slot: u32, lines: &[&str]) {
-        let bytes = lines.join("\n").into_bytes().into();
-        log.keep(printer(slot), Stream::Stdout, &LineBlock { bytes, goes_on: false });
+        log.keep(
+            printer(slot),
+            Stream::Stdout,
+            SystemTime::now(),
+            &LineBlock::whole(lines.join("\n").as_bytes()),
+        );
     }
 
     fn read(stream: &mut LogStream) -> Vec<String> {
