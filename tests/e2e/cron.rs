@@ -8,7 +8,7 @@ fn every_second(case: &str, command: &str) -> MasterBuilder {
     let schedule: Schedule = "@every 1s".parse().unwrap();
     let name = format!("cron-{case}-{}", std::process::id());
     let command = Command::new("sh").args(["-c", command]);
-    Master::builder(name, command).output(Output::Discard).schedule(schedule)
+    Master::builder(&name, command).output(Output::Discard).schedule(schedule)
 }
 
 #[tokio::test]
