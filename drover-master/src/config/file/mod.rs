@@ -66,6 +66,7 @@ mod origin;
 mod parse;
 mod relation;
 mod root;
+mod running;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -75,6 +76,7 @@ pub use self::load::{LoadError, STDIN, is_stream, load, load_profile, parse_file
 pub use self::model::{AppTable, Config, MasterTable};
 pub use self::origin::{Origin, Originated, origins};
 pub use self::parse::parse;
+pub use self::running::of_description;
 pub use self::write::{to_json, to_toml};
 pub use super::text::mistake::{Mistake, ParseError};
 

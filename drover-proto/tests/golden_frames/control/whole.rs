@@ -182,7 +182,11 @@ pub(super) fn full_description() -> DescribeReply {
         }),
         history: vec![failed(3), failed(4)],
     };
-    DescribeReply { apps: vec![AppDescription { status: Some(status), settings }], workers: vec![worker] }
+    DescribeReply {
+        apps: vec![AppDescription { status: Some(status), settings }],
+        workers: vec![worker],
+        ..Default::default()
+    }
 }
 
 pub(super) fn full_plan() -> Plan {
