@@ -1,7 +1,9 @@
 //! What `drover config --origin` shows: each value, and what it comes from.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use drover_master::Readable;
 use drover_master::config::file::{Origin, Originated};
 use serde_json::json;
 
@@ -10,20 +12,25 @@ use crate::args::ConfigArgs;
 /// The widest key and value after which what they come from still begins in one column.
 const WIDEST: usize = 60;
 
-/// A `drover.toml` that means the same, with the origin of each value as a comment.
-pub(crate) fn text(args: &ConfigArgs, values: &[Originated]) -> String {
+/// A `drover.toml` that means the same, with the origin of each value as a comment. `running`: what the master of the file runs
+/// otherwise, by the key.
+pub(crate) fn text(args: &ConfigArgs, values: &[Originated], running: &HashMap<String, String>) -> String {
     let lines: Vec<String> = values.iter().map(|value| format!("{} = {}", value.key, value.toml)).collect();
     let wide =
         lines.iter().map(|line| line.chars().count()).filter(|wide| *wide <= WIDEST).max().unwrap_or(0);
     let mut text = String::new();
     for (line, value) in lines.iter().zip(values) {
-        let _ = writeln!(text, "{line:wide$}  # {}", sentence(args, value));
+        let _ = write!(text, "{line:wide$}  # {}", sentence(args, value));
+        if let Some(runs) = running.get(&value.key) {
+            let _ = write!(text, "; the master runs with {}", Readable(runs));
+        }
+        text.push('\n');
     }
     text
 }
 
 /// The same as JSON.
-pub(crate) fn json(args: &ConfigArgs, values: &[Originated]) -> String {
+pub(crate) fn json(args: &ConfigArgs, values: &[Originated], running: &HashMap<String, String>) -> String {
     let file = args.file.display().to_string();
     let value = |value: &Originated| {
         let (from, line) = match &value.origin {
@@ -39,7 +46,14 @@ pub(crate) fn json(args: &ConfigArgs, values: &[Originated]) -> String {
             _ => None,
         };
         let file = env_file.or_else(|| line.is_some().then(|| file.clone()));
-        json!({ "key": value.key, "value": value.json, "from": from, "file": file, "line": line })
+        json!({
+            "key": value.key,
+            "value": value.json,
+            "from": from,
+            "file": file,
+            "line": line,
+            "running": running.get(&value.key),
+        })
     };
     json!({
         "file": file,
