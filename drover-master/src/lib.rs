@@ -112,4 +112,4 @@ pub use process::{
 };
 pub use signal::{Signal, SignalError};
 pub use signals::Signals;
-pub use sys::{reap_strangers, restore_child_signal, unblock_signals};
+pub use sys::{reap_strangers, release_startup_pages, restore_child_signal, unblock_signals};

@@ -42,8 +42,10 @@ async fn conform(worker: &[&str]) -> Run {
 pub(crate) async fn played(options: &[&str], worker: &[&str]) -> Run {
     let mut command = std::process::Command::new(program!("drover_command"));
     command.args(["conform", "worker", "--json", "--seed", "1"]).args(options).arg("--").args(worker);
+    // Of its own: a directory of a run that was killed long ago may have the same number.
+    let temporary = tempfile::tempdir().unwrap();
+    command.env("TMPDIR", temporary.path());
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mark = format!("drover-conform-{}-", child.id());
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     let output = tokio::time::timeout(RUN, ended).await.expect("a run has an end").unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -59,19 +61,20 @@ pub(crate) async fn played(options: &[&str], worker: &[&str]) -> Run {
     let failed: Vec<&Value> = cases.iter().filter(|row| row["result"] == "fail").collect();
     let failures = failed.iter().map(|row| format!("{row:#}")).collect();
     let reasons = failed.iter().map(|row| words(row, "reason")).collect();
-    nothing_is_left(&mark);
+    nothing_is_left(temporary.path());
     Run { code: output.status.code(), results, failures, reasons, summary: summary["summary"].clone() }
 }
 
 /// No process of the run, and no socket.
-fn nothing_is_left(mark: &str) {
-    let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
-    let left: Vec<_> = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(mark)).collect();
+fn nothing_is_left(temporary: &std::path::Path) {
+    let left = std::fs::read_dir(temporary).unwrap().flatten();
+    let left: Vec<_> =
+        left.filter(|entry| entry.file_name().to_string_lossy().starts_with("drover-")).collect();
     assert!(left.is_empty(), "{left:?}");
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let socket = variable_of(pid, "DROVER_SOCKET").unwrap_or_default();
-        assert!(!socket.contains(mark), "process {pid} is left: {socket}");
+        assert!(!std::path::Path::new(&socket).starts_with(temporary), "process {pid} is left: {socket}");
     }
 }
 

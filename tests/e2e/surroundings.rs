@@ -66,6 +66,22 @@ async fn a_worker_inherits_the_standard_streams_and_its_sockets_and_nothing_else
 }
 
 #[tokio::test]
+async fn each_worker_finds_its_own_slot_in_arguments_and_variables() {
+    let app = App::started(plain(sleep().env("PORT", "{8000+slot}")).workers(2)).await;
+    for slot in 0..2 {
+        let pid = app.pid(slot);
+        assert_eq!(variable_of(pid, "PORT").unwrap(), format!("{}", 8000 + slot));
+    }
+    app.end().await;
+
+    let sink = Captured::default();
+    let command = Command::new(program!("worker_plain")).args(["--port={9000+slot}", "{{slot}}", "{slots}"]);
+    let app = App::started(plain(command).output_sink(sink.clone())).await;
+    assert_eq!(sink.line(0).await, "here --port=9000 {slot} {slots}");
+    app.end().await;
+}
+
+#[tokio::test]
 async fn directory_and_umask_and_arguments_are_as_described() {
     let dir = tempfile::tempdir().unwrap();
     let sink = Captured::default();

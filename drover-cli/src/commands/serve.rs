@@ -191,6 +191,8 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
             std::process::id()
         ));
         start_report::say(&StartReport::Ready);
+        // Most of the command is for its start: arguments, the file, what other verbs need.
+        drover_master::release_startup_pages();
     })
 }
 

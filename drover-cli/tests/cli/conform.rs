@@ -59,7 +59,9 @@ fn an_interrupt_ends_the_worker_and_tells_what_was_played() {
 fn a_worker_that_hangs_does_not_outlive_the_kit_that_is_killed() {
     let home = Home::new();
     let worker = "echo $$ > pid; exec sleep 1000";
-    let running = Running::start(&mut home.bare(&["conform", "worker", "--", "sh", "-c", worker]));
+    // Killed, it leaves its directory.
+    let mut kit = home.bare(&["conform", "worker", "--", "sh", "-c", worker]);
+    let running = Running::start(kit.env("TMPDIR", home.dir()));
     let pid: i32 = crate::harness::eventually("the worker", || {
         std::fs::read_to_string(home.dir().join("pid")).ok()?.trim().parse().ok()
     });

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::placeholder::fill_in_known;
 use super::{Account, Limits};
 
 /// What a worker process runs, and in which surroundings.
@@ -41,7 +42,8 @@ impl Command {
         }
     }
 
-    /// Adds an argument.
+    /// Adds an argument. `{slot}` in it becomes the worker's slot, and `{9000+slot}` the sum, so that each can have a port of its own;
+    /// `{{slot}}` becomes `{slot}`.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
@@ -55,7 +57,8 @@ impl Command {
         self
     }
 
-    /// Sets a variable for every worker, over what it inherits.
+    /// Sets a variable for every worker, over what it inherits. `{slot}` and `{9000+slot}` in its value become numbers, as in an
+    /// [argument](Self::arg).
     #[must_use]
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.push((key.into(), value.into()));
@@ -112,6 +115,18 @@ impl Command {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The command of the worker in this slot.
+    pub(crate) fn of_slot(&self, slot: u32) -> Self {
+        let mut command = self.clone();
+        for arg in &mut command.args {
+            *arg = fill_in_known(arg, slot);
+        }
+        for (_, value) in &mut command.env {
+            *value = fill_in_known(value, slot);
+        }
+        command
     }
 
     /// The directory that workers run in; none: the master's.

@@ -99,7 +99,7 @@ impl Driver {
         let surroundings = Surroundings {
             app: Arc::clone(&self.app),
             slot,
-            command: edition.spec.command.clone(),
+            command: edition.spec.command.of_slot(slot.0),
             words,
             turn: Arc::clone(&contact.probing),
         };

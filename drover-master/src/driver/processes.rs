@@ -96,7 +96,7 @@ impl Driver {
         let sender = self.process_sender.clone();
         let request = SpawnRequest {
             app: Arc::clone(&self.app),
-            command: spec.command.clone(),
+            command: spec.command.of_slot(identity.slot.0),
             output,
             words,
             sockets,

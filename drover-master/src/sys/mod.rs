@@ -14,6 +14,7 @@ pub(crate) mod priority;
 mod readiness;
 mod reuseport;
 mod signals;
+mod startup_pages;
 
 pub(crate) use child::{
     Begun, Child, ChildPlan, ChildUser, DISCARD_WITHIN, EXEC_WITHIN, Forge, PlannedLimit, SpawnError, Stdio,
@@ -30,3 +31,4 @@ pub(crate) use readiness::{SharedFd, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};
 pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals};
 pub use signals::{restore_child_signal, unblock_signals};
+pub use startup_pages::release_startup_pages;

@@ -15,9 +15,9 @@ use tokio::sync::{oneshot, watch};
 
 use super::exit::Exit;
 
-/// Kills the group that is its argument once stdin ends, which it does with this process, even by SIGKILL. Whoever tests a worker
-/// that hangs is not to find it still there.
-const GUARD: &str = "read -r _; kill -KILL \"-$1\"";
+/// Kills its own process group once stdin ends, which it does with this process, even by SIGKILL. Whoever tests a worker that hangs
+/// is not to find it still there.
+const GUARD: &str = "read -r _; kill -KILL 0";
 
 /// A child that was started. Dropped, it is killed with its group.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(super) struct Child {
 /// What a child prints: its stdout and its stderr.
 pub(super) type Pipes = [OwnedFd; 2];
 
-/// The number of the child's process group, for as long as it is the child's: the kernel may give it to somebody else once the
-/// child is reaped.
+/// The number of the child's process group, for as long as it is the child's: the kernel may give it to somebody else once its
+/// leader is reaped.
 #[derive(Debug, Clone, Default)]
 struct Group(Arc<Mutex<Option<Pid>>>);
 
@@ -94,58 +94,66 @@ fn live(
     started: oneshot::Sender<io::Result<(u32, Pipes)>>,
     ended: &watch::Sender<Option<Exit>>,
 ) {
-    let (leader, begun) = match spawn(command) {
+    // Before the child, which then never lives without it: this process may be killed at any moment.
+    let guard = guard();
+    let (child, begun) = match spawn(command, guard.as_ref()) {
         Ok((pid, pipes)) => (Pid::from_raw(pid.cast_signed()), Ok((pid, pipes))),
         Err(error) => {
             let _ = started.send(Err(error));
             return;
         }
     };
+    let leader = guard.as_ref().map_or(child, Guard::pid);
     *group.lock() = Some(leader);
-    let guard = guard(leader);
     if started.send(begun).is_err() {
         group.kill();
     }
     // It stays a zombie, and its number its own, until all that is left of its group is killed.
     let exit = loop {
-        match waitid(Id::Pid(leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
+        match waitid(Id::Pid(child), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
             Err(Errno::EINTR) => {}
             waited => break Exit::of(waited),
         }
     };
     group.kill();
-    // Before its number is anybody else's.
-    drop(guard);
     *group.lock() = None;
     ended.send_replace(Some(exit));
-    // With it those of its group that it left behind: they have become children of this process, the subreaper.
+    drop(guard);
+    while waitid(Id::Pid(child), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
+    // With them those of its group that it left behind: they have become children of this process, the subreaper.
     while waitid(Id::PGid(leader), WaitPidFlag::WEXITED) != Err(Errno::ECHILD) {}
 }
 
-fn spawn(mut command: Command) -> io::Result<(u32, Pipes)> {
-    let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+fn spawn(mut command: Command, guard: Option<&Guard>) -> io::Result<(u32, Pipes)> {
+    command.process_group(guard.map_or(0, |guard| guard.pid().as_raw()));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let stdout = child.stdout.take().expect("it was asked for").into();
     let stderr = child.stderr.take().expect("it was asked for").into();
     Ok((child.id(), [stdout, stderr]))
 }
 
-/// A process that outlives this one for a moment, to kill a group.
+/// A process that outlives this one for a moment, to kill a group, which it leads.
 struct Guard(process::Child);
 
-/// Guards a group. Without a shell nobody does, and all else works.
-fn guard(group: Pid) -> Option<Guard> {
+/// Makes a group that is guarded. Without a shell nobody does, and all else works.
+fn guard() -> Option<Guard> {
     let mut shell = Command::new("sh");
-    shell.args(["-c", GUARD, "sh", &group.to_string()]).stdin(Stdio::piped());
+    shell.args(["-c", GUARD]).stdin(Stdio::piped());
     // In a group of its own Ctrl-C does not reach it.
     shell.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().ok().map(Guard)
+}
+
+impl Guard {
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.0.id().cast_signed())
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
         // Before its stdin ends.
         let _ = self.0.kill();
-        let pid = Pid::from_raw(self.0.id().cast_signed());
-        while waitid(Id::Pid(pid), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
+        while waitid(Id::Pid(self.pid()), WaitPidFlag::WEXITED) == Err(Errno::EINTR) {}
     }
 }
 

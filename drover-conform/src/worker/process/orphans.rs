@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::time::Instant;
 
@@ -30,24 +30,34 @@ pub(in crate::worker) fn adopt() -> nix::Result<()> {
 /// Kills all children of this process, and those that fall to it meanwhile. No worker may be under test any more.
 pub(in crate::worker) async fn end() {
     let until = Instant::now() + KILLED;
-    loop {
-        let left = children();
-        if left.is_empty() || Instant::now() >= until {
-            return;
-        }
-        left.into_iter().for_each(end_one);
+    while reap() && Instant::now() < until {
+        children().into_iter().for_each(kill_one);
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
-/// Kills it, and reaps it as soon as that is done; its own children come next.
-#[expect(clippy::disallowed_methods, reason = "the pid of a child is its own until this reaps it")]
-fn end_one(child: Pid) {
-    let _ = kill(child, Signal::SIGKILL);
-    while waitpid(child, Some(WaitPidFlag::WNOHANG)) == Err(Errno::EINTR) {}
+/// Reaps what has ended; its own children come next. Whether there are children still. The kernel's list does not tell: it leaves some
+/// out while others exit (proc_tid_children(5)).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "every child of this process is the kit's, and nobody else waits for one any more"
+)]
+fn reap() -> bool {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => return true,
+            Err(Errno::ECHILD) => return false,
+            _ => {}
+        }
+    }
 }
 
-/// The children of all threads of this process (proc_tid_children(5)).
+fn kill_one(child: Pid) {
+    // The pid of a child is its own until this process reaps it.
+    let _ = kill(child, Signal::SIGKILL);
+}
+
+/// The children of all threads of this process, or some of them (proc_tid_children(5)).
 fn children() -> Vec<Pid> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());

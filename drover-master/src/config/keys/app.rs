@@ -18,7 +18,7 @@ use crate::config::{AppSpec, Command, Limits, Protocol, Stdin};
 
 pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "command" Reload (&COMMAND)
-        "The program and its arguments. No shell is involved; a text is split into words as a shell would, without expansion.";
+        "The program and its arguments. No shell is involved; a text is split into words as a shell would, without expansion. In arguments, `{slot}` becomes the worker's slot, `{9000+slot}` the sum, and `{{slot}}` becomes `{slot}`.";
     "workers" Live (workers: WorkerCount)
         "How many workers to run. `auto`: one for each CPU that the CPU quota allows. Default of a oneshot: 1.";
     "sockets" Reload (&SOCKETS)
@@ -114,7 +114,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "group" Reload (command.group: Maybe(AccountName))
         "The group to run workers as, a name or an id. Default: the user's.";
     "env" Reload (command.env: Variables)
-        "Variables to add to the workers' environment."
+        "Variables to add to the workers' environment. In values, `{slot}` and `{9000+slot}` become numbers, as in `command`."
         .secret();
     // What they hold is in `env` once they have been read.
     "env_file" Reload (&ENV_FILE)
