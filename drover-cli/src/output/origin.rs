@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use drover_master::Readable;
-use drover_master::config::file::{Origin, Originated};
+use drover_master::config::file::{Originated, ValueOrigin};
 use serde_json::json;
 
 use crate::args::ConfigArgs;
@@ -34,15 +34,15 @@ pub(crate) fn json(args: &ConfigArgs, values: &[Originated], running: &HashMap<S
     let file = args.file.display().to_string();
     let value = |value: &Originated| {
         let (from, line) = match &value.origin {
-            Origin::File { line } => ("file", Some(line)),
-            Origin::Defaults { line } => ("defaults", Some(line)),
-            Origin::Profile { line } => ("profile", Some(line)),
-            Origin::EnvFile { .. } => ("env_file", None),
+            ValueOrigin::File { line } => ("file", Some(line)),
+            ValueOrigin::Defaults { line } => ("defaults", Some(line)),
+            ValueOrigin::Profile { line } => ("profile", Some(line)),
+            ValueOrigin::EnvFile { .. } => ("env_file", None),
             _ if is_name_of_directory(value) => ("directory", None),
             _ => ("default", None),
         };
         let env_file = match &value.origin {
-            Origin::EnvFile { path } => Some(path.display().to_string()),
+            ValueOrigin::EnvFile { path } => Some(path.display().to_string()),
             _ => None,
         };
         let file = env_file.or_else(|| line.is_some().then(|| file.clone()));
@@ -66,13 +66,13 @@ pub(crate) fn json(args: &ConfigArgs, values: &[Originated], running: &HashMap<S
 fn sentence(args: &ConfigArgs, value: &Originated) -> String {
     let file = args.file.display();
     match &value.origin {
-        Origin::File { line } => format!("{file}:{line}"),
-        Origin::Defaults { line } => format!("{file}:{line}, defaults"),
-        Origin::Profile { line } => match &args.profile {
+        ValueOrigin::File { line } => format!("{file}:{line}"),
+        ValueOrigin::Defaults { line } => format!("{file}:{line}, defaults"),
+        ValueOrigin::Profile { line } => match &args.profile {
             Some(profile) => format!("{file}:{line}, profile {profile}"),
             None => format!("{file}:{line}"),
         },
-        Origin::EnvFile { path } => path.display().to_string(),
+        ValueOrigin::EnvFile { path } => path.display().to_string(),
         _ if is_name_of_directory(value) => "the name of its directory".to_owned(),
         _ => "default".to_owned(),
     }
@@ -80,5 +80,5 @@ fn sentence(args: &ConfigArgs, value: &Originated) -> String {
 
 /// A master that the file gives no name is called as the directory is.
 fn is_name_of_directory(value: &Originated) -> bool {
-    value.key == "master.name" && value.origin == Origin::Default
+    value.key == "master.name" && value.origin == ValueOrigin::Default
 }
