@@ -56,6 +56,7 @@
 //! ```
 
 mod app;
+mod cron;
 mod env_file;
 mod json;
 mod layers;

@@ -11,7 +11,7 @@ use prost::Message as _;
 use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session};
 use crate::control::name::Name;
-use crate::control::{convert, output, overview};
+use crate::control::{convert, cron, output, overview};
 use crate::handle::{Master, Snapshot};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
@@ -80,6 +80,7 @@ impl Session {
                     status: Some(status),
                     settings,
                     log_files: spec.logs.as_ref().map(output::log_files),
+                    runs: snapshot.status.cron.as_ref().map(cron::runs).unwrap_or_default(),
                 };
                 size += app.encoded_len();
                 part.apps.push(app);
