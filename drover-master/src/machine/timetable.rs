@@ -71,7 +71,8 @@ impl Timetable {
             Next::In { at, every } => {
                 let late = now.checked_duration_since(at)?;
                 let missed = (late.as_nanos() / every.as_nanos()) as u64;
-                let late = Duration::from_nanos_u128(late.as_nanos() % every.as_nanos());
+                // A second at least, so that 136 years are fewer than what a u32 counts.
+                let late = late - every * u32::try_from(missed).unwrap_or(u32::MAX);
                 self.next = Next::In { at: after(now, every - late), every };
                 Some(DueRun { at: wall.checked_sub(late).unwrap_or(wall), late, missed })
             }
