@@ -5,13 +5,14 @@
 //! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
 //! - [`library`], [`program`]: Drover in this process, and as the command; [`bus_plain`], [`bus_node`]: what its messages are beside.
 //! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`],
-//!   [`bus`], [`load`], [`reload`]. Of the last two the run fails if a request is lost.
+//!   [`capture`], [`bus`], [`load`], [`reload`]. Of the last two the run fails if a request is lost.
 //!
 //! What each line means stands in `docs/benchmarks.md`.
 
 mod bus;
 mod bus_node;
 mod bus_plain;
+mod capture;
 mod fairness;
 mod idle;
 mod library;
@@ -88,6 +89,9 @@ async fn run(options: &Options) -> ExitCode {
     }
     if options.wants("fairness") {
         fairness::all(options).await;
+    }
+    if options.wants("capture") {
+        capture::all(options).await;
     }
     if options.wants("bus") {
         bus::all(options).await;

@@ -1,8 +1,10 @@
 //! What is to be measured.
 
 /// Every line, in the order of the table.
-pub(crate) const LINES: [&str; 11] =
-    ["start", "sdk", "restart", "stop", "memory", "idle", "scale", "fairness", "bus", "load", "reload"];
+pub(crate) const LINES: [&str; 12] = [
+    "start", "sdk", "restart", "stop", "memory", "idle", "scale", "fairness", "capture", "bus", "load",
+    "reload",
+];
 
 /// What was asked for.
 #[derive(Debug, Default)]

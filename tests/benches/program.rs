@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -35,16 +35,29 @@ impl Program {
         let mut run = Command::new(DROVER);
         run.arg("-s").arg(&socket).args(["run", "--name", &app(), "-n", &count.to_string()]);
         run.args(options).arg("--").args(command);
-        let run = run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = run.spawn().expect("the command is there");
+        Self::serving(run, dir, &socket).await
+    }
+
+    /// `drover up FILE`, once every worker is ready.
+    pub(crate) async fn up(file: &Path) -> Self {
+        let dir = tempfile::tempdir().expect("there is room for a directory");
+        let socket = dir.path().join("control.sock");
+        let mut up = Command::new(DROVER);
+        up.arg("-s").arg(&socket).args(["up", "--file"]).arg(file);
+        Self::serving(up, dir, &socket).await
+    }
+
+    async fn serving(mut command: Command, dir: TempDir, socket: &Path) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("the command is there");
         let program = Self { child: Some(child), _dir: Some(dir) };
         for _ in 0..ASK_AT_MOST {
-            if status(&socket, &["-q"]).is_ok() {
+            if status(socket, &["-q"]).is_ok() {
                 return program;
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
-        panic!("{count} workers are not ready");
+        panic!("not every worker is ready");
     }
 
     /// The floor with this many of these, once it has started all.
@@ -89,7 +102,7 @@ impl Drop for Program {
 }
 
 /// What `drover status` says of a master; an error unless everything is ready.
-pub(crate) fn status(socket: &PathBuf, options: &[&str]) -> Result<String, String> {
+pub(crate) fn status(socket: &Path, options: &[&str]) -> Result<String, String> {
     let asked = Command::new(DROVER).arg("-s").arg(socket).arg("status").args(options).output();
     let output = asked.expect("the command is there");
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();

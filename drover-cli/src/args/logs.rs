@@ -48,6 +48,14 @@ pub struct LogsArgs {
     pub file: Option<std::path::PathBuf>,
 }
 
+/// Arguments of `reopen-logs`.
+#[derive(Debug, Args)]
+pub struct ReopenLogsArgs {
+    /// Only the files of these apps; `*`, `?` and `[abc]` match any [default: all, and those that the master's own output goes to]
+    #[arg(value_name = "APP")]
+    pub apps: Vec<Name>,
+}
+
 /// One of a worker's two streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StreamArg {

@@ -12,7 +12,7 @@ mod time;
 
 pub use change::{ApplyArgs, DiffArgs, ProfileChoice, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
-pub use logs::{LogsArgs, StreamArg};
+pub use logs::{LogsArgs, ReopenLogsArgs, StreamArg};
 pub use moment::{Moment, Since};
 pub use offline::{
     BlameArgs, CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ManArgs, ValidateArgs,
@@ -188,7 +188,7 @@ pub enum Verb {
     /// Show what workers printed
     Logs(LogsArgs),
     /// Have the master open its log files again, after a rotation has moved them
-    ReopenLogs,
+    ReopenLogs(ReopenLogsArgs),
     /// Wait until apps and workers are ready, stopped, suspended, or have ended
     Wait(WaitArgs),
     /// Check drover.toml, show every mistake, and start nothing
@@ -230,7 +230,7 @@ impl Verb {
             | Self::Scale(_)
             | Self::Signal(_)
             | Self::Send(_)
-            | Self::ReopenLogs
+            | Self::ReopenLogs(_)
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
         }

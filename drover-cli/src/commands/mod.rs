@@ -91,7 +91,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Send(args) => send::run(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,
-        Verb::ReopenLogs => reopen_logs::run(&global).await,
+        Verb::ReopenLogs(args) => reopen_logs::run(&global, &args).await,
         Verb::Wait(args) => wait::run(&global, &args).await,
         Verb::Validate(args) => validate::run(&global, &args),
         Verb::Config(args) => config::run(&global, &args),

@@ -1,4 +1,4 @@
-//! `drover reopen-logs`: the master opens its log files again, as SIGUSR1 has it.
+//! `drover reopen-logs`: the master opens its log files again; all of them as SIGUSR1 has it.
 
 use std::fs;
 
@@ -6,15 +6,22 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::{find, refusal::report};
-use crate::args::Global;
+use crate::args::{Global, ReopenLogsArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 
-pub(super) async fn run(global: &Global) -> ExitStatus {
+pub(super) async fn run(global: &Global, args: &ReopenLogsArgs) -> ExitStatus {
     let mut client = match find::connect(global).await {
         Ok(client) => client,
         Err(status) => return status,
     };
+    if !args.apps.is_empty() {
+        let apps = args.apps.iter().map(ToString::to_string).collect();
+        return match client.reopen_logs(apps).await {
+            Ok(()) => ExitStatus::Done,
+            Err(error) => report(&error),
+        };
+    }
     let pid = match client.status(&[]).await {
         Ok(status) => status.master.unwrap_or_default().pid,
         Err(error) => return report(&error),

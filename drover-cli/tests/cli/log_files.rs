@@ -48,6 +48,30 @@ fn files_that_were_moved_are_opened_again_and_the_verb_has_it_done() {
 }
 
 #[test]
+fn only_the_files_of_the_apps_that_are_named_are_opened_again() {
+    let home = Home::new();
+    let app = |name: &str, logs: &str| {
+        format!(
+            "[app.{name}]\ncommand = [\"sh\", \"-c\", \"while :; do echo tick; sleep 0.02; done\"]\nworkers = 1\n{logs}\n"
+        )
+    };
+    let logs = "logs = { dir = \"logs\" }";
+    let master = home.up(&[app("one", logs), app("two", logs), app("bare", "")].concat());
+    ["one", "two", "bare"].iter().for_each(|name| master.says(&format!("{name} is running")));
+    for (args, code, words) in [
+        (&["reopen-logs", "no*"][..], 4, "no*"),
+        (&["reopen-logs", "one/0"], 1, "log files are those of whole apps"),
+        (&["reopen-logs", "one", "bare"], 1, "`bare` has no log files"),
+    ] {
+        let said = home.run(args);
+        assert!(said.code == Some(code) && said.stderr.contains(words), "{args:?}: {said:#?}");
+    }
+    let done = home.run(&["reopen-logs", "one", "tw?"]);
+    assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (Some(0), "", ""), "{done:#?}");
+    home.down(master);
+}
+
+#[test]
 fn a_file_that_can_not_be_written_is_told_once_and_nobody_is_held_up() {
     let home = Home::new();
     fs::create_dir_all(home.path("logs")).unwrap();
@@ -60,4 +84,64 @@ fn a_file_that_can_not_be_written_is_told_once_and_nobody_is_held_up() {
     master.says("logs/web.log` can't be written; its lines are lost and counted until it can");
     let ended = home.down(master);
     assert_eq!(ended.stderr.matches("can't be written").count(), 1, "{ended:#?}");
+}
+
+/// How many lines a worker prints: more than the MiB that is kept of it, and some files of a MiB.
+const MANY: usize = 40_000;
+
+#[test]
+fn what_the_master_has_forgotten_comes_from_the_files_and_each_line_once() {
+    let home = Home::new();
+    let script = home.script(
+        "many",
+        &format!("#!/bin/sh\nseq -f 'a line of some length that is printed as number %.0f' {MANY}\nexec sleep 1000\n"),
+    );
+    let app = |name: &str, logs: &str| {
+        format!("[app.{name}]\ncommand = [{script:?}]\nworkers = 1\nlogs = {{ dir = \"logs\", {logs} }}\n")
+    };
+    let master = home.up(&[
+        app("json", "format = \"json\", max_size = \"1MiB\", keep = 20, compress = true"),
+        app("text", "timestamps = true, max_size = \"1MiB\", keep = 20"),
+        app("slot", "timestamps = true, per = \"worker\", max_size = \"1MiB\", keep = 20"),
+        app("plain", "max_size = \"1MiB\", keep = 20"),
+    ]
+    .concat());
+    let last = format!("printed as number {MANY}");
+    for (name, path) in
+        [("json", "json.log"), ("text", "text.log"), ("slot", "slot/0.log"), ("plain", "plain.log")]
+    {
+        let is_written =
+            || fs::read_to_string(home.path("logs").join(path)).is_ok_and(|text| text.contains(&last));
+        eventually("all is in the files", || is_written().then_some(()));
+        let numbers = |args: &[&str]| -> Vec<usize> {
+            let said = home.run(&[&["logs", name], args].concat());
+            assert_eq!(said.code, Some(0), "{args:?}: {}", said.stderr);
+            let number = |line: &str| line.trim_end_matches(['"', '}']).rsplit(' ').next()?.parse().ok();
+            said.stdout.lines().map(|line| number(line).unwrap_or_else(|| panic!("{line}"))).collect()
+        };
+        let kept = numbers(&[]);
+        assert!(kept.len() < MANY && kept.ends_with(&[MANY]), "{name}: {} are kept", kept.len());
+        if name == "plain" {
+            let said = home.run(&["logs", name, "--since", "1h"]);
+            assert_eq!(said.stdout.lines().count(), kept.len());
+            let words = "the log files of `plain` don't say when";
+            assert!(said.stderr.contains(words), "{}", said.stderr);
+            continue;
+        }
+        let all: Vec<usize> = (1..=MANY).collect();
+        assert!(numbers(&["--since", "1h"]) == all, "{name}");
+        assert!(numbers(&["--until", "2100-01-01T00:00:00Z", "-t"]) == all, "{name}");
+        assert!(numbers(&["-n", "30000"]) == all[MANY - 30_000..], "{name}");
+        assert_eq!(numbers(&["-n", "3"]), all[MANY - 3..], "{name}");
+        assert_eq!(numbers(&["--grep", "number .*99$", "-n", "399"]).first(), Some(&199), "{name}");
+    }
+    let json = home.run(&["logs", "json", "--json", "--stream", "out", "--since", "1h"]).stdout;
+    let lines: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), MANY);
+    assert!(lines.windows(2).all(|two| two[0]["time_ms"].as_u64() <= two[1]["time_ms"].as_u64()));
+    assert!(lines.iter().all(|line| line["pid"] == lines[0]["pid"] && line["stream"] == "stdout"));
+    let said = home.run(&["logs", "text", "--err", "--since", "1h"]);
+    assert!(said.stdout.is_empty() && said.stderr.contains("don't tell stdout from stderr"), "{said:#?}");
+    home.down(master);
 }

@@ -52,3 +52,4 @@ mod up;
 mod usage;
 mod validate;
 mod wait;
+mod watch;

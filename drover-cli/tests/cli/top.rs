@@ -1,6 +1,6 @@
 //! `drover top` on a terminal.
 
-use nix::sys::signal::{SIGKILL, SIGTERM};
+use nix::sys::signal::{SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP};
 
 use crate::harness::{Home, Terminal, Tmux, eventually, is_running, signal};
 
@@ -109,6 +109,57 @@ fn the_live_view_gives_the_terminal_back_to_the_shell_and_to_whoever_ends_it() {
     tmux.press(&["Enter"]);
     tmux.shows("status 6");
     tmux.end();
+}
+
+#[test]
+fn every_signal_that_ends_or_stops_the_live_view_gives_the_terminal_back() {
+    let home = Home::new();
+    let Some(tmux) = Tmux::start(&home, 80, 24) else { return };
+    let (demo, _) = home.demo(&["-n", "1"]);
+    let is_given_back = |round: usize| {
+        tmux.types(&format!(
+            "stty -a | grep -o ' icanon'; stty -a | grep -o ' echo '; echo given back {round}"
+        ));
+        tmux.press(&["Enter"]);
+        let done = format!("\ngiven back {round}");
+        let screen = tmux.until("the shell", |screen| screen.contains(&done));
+        let (before, _) = screen.split_once(&done).unwrap();
+        let rows: Vec<&str> = before.lines().map(str::trim).rev().take(2).collect();
+        assert_eq!(rows, ["echo", "icanon"], "{screen}");
+        assert!(!screen.contains("running 1/1"), "{screen}");
+        tmux.types("clear");
+        tmux.press(&["Enter"]);
+        tmux.until("an empty screen", |screen| !screen.contains("given back"));
+    };
+    for (round, number) in [SIGINT, SIGQUIT, SIGTERM, SIGHUP].into_iter().enumerate() {
+        tmux.type_drover("top");
+        tmux.shows("running 1/1");
+        let view = view(&home);
+        signal(view, number);
+        eventually("its end", || (!is_running(view)).then_some(()));
+        is_given_back(round);
+    }
+    tmux.type_drover("top");
+    tmux.shows("running 1/1");
+    let view = view(&home);
+    signal(view, SIGTSTP);
+    tmux.until("the shell", |screen| screen.contains("Stopped") && !screen.contains("running 1/1"));
+    tmux.types("clear");
+    tmux.press(&["Enter"]);
+    is_given_back(9);
+    // Continued in the foreground, it takes the terminal again, and gives it back in the end.
+    tmux.types("fg");
+    tmux.press(&["Enter"]);
+    tmux.shows("running 1/1");
+    // One that nobody has stopped is continued in vain.
+    signal(view, SIGCONT);
+    tmux.types("?");
+    tmux.shows("draw everything again");
+    tmux.types("?q");
+    eventually("its end", || (!is_running(view)).then_some(()));
+    is_given_back(10);
+    tmux.end();
+    home.down(demo);
 }
 
 #[test]

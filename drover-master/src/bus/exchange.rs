@@ -13,6 +13,7 @@ use super::error::SendError;
 use super::handler::Handler;
 use super::ledger::Asker;
 use super::peer::Peer;
+use super::traffic::Traffic;
 use crate::ids::{SlotIndex, WorkerId};
 
 /// How many topics a worker may subscribe to. Each costs about 300 bytes.
@@ -28,8 +29,7 @@ pub(crate) struct Exchange {
     /// Counts the frames that may be answered, over all workers.
     last_seq: AtomicU64,
     pub(super) deadlines: Arc<RequestDeadlines>,
-    /// Messages that were refused.
-    pub(super) refused: AtomicU64,
+    pub(super) traffic: Traffic,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Exchange {
             table: RwLock::default(),
             last_seq: AtomicU64::new(0),
             deadlines: Arc::default(),
-            refused: AtomicU64::new(0),
+            traffic: Traffic::default(),
         }
     }
 

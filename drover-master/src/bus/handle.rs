@@ -1,6 +1,5 @@
 //! The program's handle.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::error::{RequestError, SendError, check};
 use super::exchange::Exchange;
 use super::ledger::Asker;
 use super::peer::Peer;
+use super::traffic::TrafficCounts;
 use crate::ids::{SlotIndex, WorkerId};
 use crate::patience;
 
@@ -95,8 +95,11 @@ impl Bus {
         let payload = payload.into();
         check(topic, payload.len())?;
         let peer = self.peer(to.into())?;
+        let size = payload.len();
         let result = peer.mailbox.try_push(&one_way(topic, Scope::Worker), payload);
-        result.map_err(|refused| self.refused(&peer, refused))
+        result.map_err(|refused| self.refused(&peer, refused))?;
+        self.exchange.traffic.delivered(1, size);
+        Ok(())
     }
 
     /// Sends a message as soon as there is room for it, and waits for that no longer than `within`.
@@ -236,7 +239,12 @@ impl Bus {
     /// How many messages were refused so far, of workers and of the program: because of their form, or because who they were for
     /// was not there, not ready, or had no room.
     pub fn refusals(&self) -> u64 {
-        self.exchange.refused.load(Ordering::Relaxed)
+        self.counts().refused
+    }
+
+    /// What it has carried so far.
+    pub(crate) fn counts(&self) -> TrafficCounts {
+        self.exchange.traffic.counts()
     }
 
     fn peer(&self, to: Recipient) -> Result<Arc<Peer>, SendError> {
@@ -254,15 +262,15 @@ impl Bus {
         payload: Bytes,
         within: Duration,
     ) -> Result<(), SendError> {
-        let mut payload = payload;
+        let (size, mut payload) = (payload.len(), payload);
         // Mostly there is room, and then no timer is needed.
         match peer.mailbox.try_push_from(outbound, &mut payload) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return self.delivered(size),
             Err(Refused::Full) => {}
             Err(closed) => return Err(self.refused(peer, closed)),
         }
         match patience::within(within, peer.mailbox.push(outbound, payload)).await {
-            Some(Ok(())) => Ok(()),
+            Some(Ok(())) => self.delivered(size),
             Some(Err(_)) => Err(self.refused(peer, Refused::Closed)),
             None => {
                 self.count(1);
@@ -273,6 +281,7 @@ impl Bus {
     }
 
     fn to_several(&self, peers: &[Arc<Peer>], topic: &str, scope: Scope, payload: Bytes) -> Delivery {
+        let size = payload.len();
         let frame = one_way(topic, scope).encode(Direction::ToWorker, payload);
         let mut delivery = Delivery::default();
         for peer in peers {
@@ -281,7 +290,13 @@ impl Bus {
                 Err(refused) => delivery.refused.push((peer.identity.id, self.refused(peer, refused))),
             }
         }
+        self.exchange.traffic.delivered(delivery.delivered.into(), size);
         delivery
+    }
+
+    fn delivered(&self, size: usize) -> Result<(), SendError> {
+        self.exchange.traffic.delivered(1, size);
+        Ok(())
     }
 
     fn refused(&self, peer: &Peer, refused: Refused) -> SendError {
@@ -290,7 +305,7 @@ impl Bus {
     }
 
     fn count(&self, refused: u64) {
-        self.exchange.refused.fetch_add(refused, Ordering::Relaxed);
+        self.exchange.traffic.refused(refused);
     }
 }
 

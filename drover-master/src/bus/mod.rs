@@ -24,6 +24,7 @@ mod peer;
 mod route;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 pub(crate) use answer::NoReply;
 pub use error::{RequestError, SendError};
@@ -34,3 +35,5 @@ pub use handler::{Message, Responder};
 pub(crate) use keep::Keep;
 pub(crate) use peer::Peer;
 pub(crate) use route::FollowUp;
+#[cfg(feature = "http")]
+pub(crate) use traffic::TrafficCounts;

@@ -1,7 +1,6 @@
 //! What a worker says on the bus, and whom it is for.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -87,11 +86,18 @@ impl Exchange {
                 "the message has no scope that is known here",
             )),
         };
+        if let Ok(accepted) = &result {
+            let to = match message.scope() {
+                Scope::All | Scope::Subscribers => accepted.delivered.into(),
+                _ => 1,
+            };
+            self.traffic.delivered(to, message.payload.len());
+        }
         match result {
             Ok(_) if is_request || !view.expects_reply => FollowUp::Done,
             Ok(accepted) => FollowUp::Answer(answer_frame(view.seq, master_frame::Body::Accepted(accepted))),
             Err(refusal) => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.traffic.refused(1);
                 tracing::debug!(
                     target: "drover::bus", app = &*self.app, worker = peer.identity.id.0, topic = message.topic,
                     reason = refusal.message, "message refused"
@@ -189,7 +195,7 @@ impl Exchange {
                 Err(_) => accepted.refused += 1,
             }
         }
-        self.refused.fetch_add(accepted.refused.into(), Ordering::Relaxed);
+        self.traffic.refused(accepted.refused.into());
         Ok(accepted)
     }
 

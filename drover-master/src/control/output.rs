@@ -1,11 +1,13 @@
-//! What workers printed, as it is sent.
+//! What workers printed, as it is sent, and where it is written to.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::absolute;
 use std::time::SystemTime;
 
-use drover_proto::latest::{LogLine, OutputStream};
+use drover_proto::latest::{AppLogFiles, LogLine, OutputStream};
 
 use super::convert::milliseconds;
-use crate::config::Stream;
+use crate::config::{LogFiles, LogFormat, LogOwner, Stream};
 use crate::process::Piece;
 
 /// One line of a piece.
@@ -33,5 +35,17 @@ pub(super) const fn stream(stream: Stream) -> OutputStream {
     match stream {
         Stream::Stdout => OutputStream::Stdout,
         Stream::Stderr => OutputStream::Stderr,
+    }
+}
+
+/// Where an app has its log files, and what their lines are.
+pub(super) fn log_files(files: &LogFiles) -> AppLogFiles {
+    // Without a current directory it is told as it is.
+    let dir = absolute(&files.dir).unwrap_or_else(|_| files.dir.clone());
+    AppLogFiles {
+        dir: dir.as_os_str().as_bytes().to_vec(),
+        per_worker: files.per == LogOwner::Worker,
+        json: files.format == LogFormat::Json,
+        timestamps: files.timestamps,
     }
 }

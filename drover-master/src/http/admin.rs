@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::history::RecentHistory;
-use super::metrics::EventCounts;
+use super::metrics::{AppTraffic, EventCounts};
 use super::spec::AdminSpec;
 use crate::control::OwnClients;
 use crate::handle::{Master, Snapshot};
+use crate::process::lost_lines;
 use crate::supervision::SupervisorHandle;
 
 /// How many readers may follow at once. Each costs a task, a descriptor and some 20 KiB: a screen for each person of a large team,
@@ -40,6 +41,16 @@ impl Admin {
 
     pub(super) fn snapshots(&self) -> Vec<Snapshot> {
         self.supervisor.masters().iter().map(Master::snapshot).collect()
+    }
+
+    /// What each app has sent and printed.
+    pub(super) fn traffic(&self) -> Vec<AppTraffic> {
+        let of = |master: &Master| {
+            let app = master.spec().name.clone();
+            let (bus, log) = (master.bus().counts(), self.supervisor.output().counts(&app));
+            AppTraffic { bus, log, lost: lost_lines(&app), app }
+        };
+        self.supervisor.masters().iter().map(of).collect()
     }
 
     /// A place for a reader that follows; none if all are taken.

@@ -87,7 +87,10 @@ async fn measure(admin: &Arc<Admin>, form: TextForm) -> HttpReply {
         let usage: HashMap<u32, ProcessUsage> = usage_of(workers.filter_map(|worker| worker.pid));
         let uptime = admin.supervisor.uptime(tokio::time::Instant::now().into_std());
         let mut counts = admin.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::text(form, Measured { counts: &mut counts, snapshots, usage, uptime })
+        metrics::text(
+            form,
+            Measured { counts: &mut counts, snapshots, traffic: admin.traffic(), usage, uptime },
+        )
     });
     match measured.await {
         Ok(Ok(text)) => reply(StatusCode::OK, form.content_type(), text),

@@ -233,6 +233,31 @@ async fn readers_beyond_the_bound_are_refused_and_others_are_served() {
     served.end().await;
 }
 
+#[tokio::test]
+async fn who_stalls_holds_up_nobody_and_gives_the_place_back() {
+    let served = Served::local().await;
+    let mut stalled = Vec::new();
+    // Who says nothing, who stops within the head, and who reads no answer and asks no more.
+    for begun in
+        ["", "GET /metrics HTTP/1.1\r\nHost: local", "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+    {
+        let mut stream = served.connect().await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    assert_eq!(status(&served.ask("GET /metrics", "").await), 200);
+    // From here on time passes as soon as everybody waits for it.
+    tokio::time::pause();
+    for mut stream in stalled {
+        let mut answer = Vec::new();
+        // The end of the connection; what is unread may cut it short.
+        let _ = stream.read_to_end(&mut answer).await;
+    }
+    tokio::time::resume();
+    assert_eq!(status(&served.ask("GET /metrics", "").await), 200);
+    served.end().await;
+}
+
 #[test]
 fn an_address_that_others_reach_is_refused_with_what_to_do() {
     let refused = AdminServer::open(AdminSpec::new("0.0.0.0:0".parse().unwrap())).unwrap_err();

@@ -775,7 +775,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44, 45")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44, 45, 46")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -810,6 +810,8 @@ pub mod control_request {
         Rollback(super::RollbackRequest),
         #[prost(message, tag = "45")]
         Reset(super::ResetRequest),
+        #[prost(message, tag = "46")]
+        ReopenLogs(super::ReopenLogsRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -1188,6 +1190,13 @@ pub struct ResetRequest {
     #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Open the log files of apps again by their names, after a rotation has moved them. Answered by Done.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReopenLogsRequest {
+    /// Names of apps, as in OperateRequest.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 /// Everything about apps and workers. Answered by one DescribeReply or more.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DescribeRequest {
@@ -1210,6 +1219,25 @@ pub struct AppDescription {
     /// How it is configured, by the keys of drover.toml. Values of the environment are left out.
     #[prost(message, repeated, tag = "2")]
     pub settings: ::prost::alloc::vec::Vec<Setting>,
+    /// The files that its output is written to; absent: none. With them a client shows what the master has forgotten.
+    #[prost(message, optional, tag = "3")]
+    pub log_files: ::core::option::Option<AppLogFiles>,
+}
+/// DIR/APP.log or DIR/APP/SLOT.log; old ones as FILE.1, the newest, and so on, or FILE.1.gz.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppLogFiles {
+    /// Absolute, as the master sees it. Not necessarily UTF-8.
+    #[prost(bytes = "vec", tag = "1")]
+    pub dir: ::prost::alloc::vec::Vec<u8>,
+    /// Each slot has a file of its own.
+    #[prost(bool, tag = "2")]
+    pub per_worker: bool,
+    /// Each line is an object.
+    #[prost(bool, tag = "3")]
+    pub json: bool,
+    /// Each line of text begins with its time.
+    #[prost(bool, tag = "4")]
+    pub timestamps: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Setting {

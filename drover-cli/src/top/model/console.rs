@@ -49,6 +49,10 @@ pub(crate) enum Focus {
     Filter {
         before: String,
     },
+    /// The same for the list.
+    Narrow {
+        before: String,
+    },
     /// An order waits to be confirmed.
     Confirm(Order),
     /// The keys are shown.

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
+use super::pattern::Pattern;
 use super::place::Place;
+use crate::output::word;
 
 /// Apps with more workers than this are folded until somebody opens them.
 const FOLDS_ABOVE: usize = 12;
@@ -35,6 +37,8 @@ impl ListRow<'_> {
 pub(crate) struct List {
     pub(crate) selected: Option<Place>,
     opened: HashMap<String, bool>,
+    /// Only apps and workers whose name or state has this in it; all, if it is empty or no expression yet.
+    pub(crate) narrow: Pattern,
     /// Where the selection was last, for what takes its place.
     last: usize,
 }
@@ -71,9 +75,19 @@ impl List {
         apps.sort_by_key(|app| urgency_of_app(app));
         let mut rows = Vec::new();
         for app in apps {
-            let is_open = self.is_open(app);
+            // An app that matches itself is shown as always.
+            let is_whole = self.is_wanted(&app.name, word::of_app(app));
+            let is_named = |worker: &WorkerStatus| {
+                is_whole || self.is_wanted(&format!("{}/{}", app.name, worker.slot), word::of_worker(worker))
+            };
+            if !is_whole && !app.workers.iter().any(is_named) {
+                continue;
+            }
+            // What was looked for among many is not folded away.
+            let is_open = self.is_open(app) || !is_whole;
             rows.push(ListRow::App { app, is_open });
-            let mut workers: Vec<&WorkerStatus> = app.workers.iter().collect();
+            let mut workers: Vec<&WorkerStatus> =
+                app.workers.iter().filter(|worker| is_named(worker)).collect();
             workers.sort_by_key(|worker| (urgency(worker), worker.slot));
             let most = if is_open { workers.len() } else { FAILURES };
             let is_shown = |worker: &&WorkerStatus| is_open || urgency(worker) < 3;
@@ -82,6 +96,11 @@ impl List {
             );
         }
         rows
+    }
+
+    fn is_wanted(&self, name: &str, state: &str) -> bool {
+        let narrow = &self.narrow;
+        narrow.is_empty() || !narrow.is_valid() || narrow.is_in(name) || narrow.is_in(state)
     }
 
     /// Where the selection is among the rows.
@@ -177,5 +196,27 @@ mod tests {
         assert_eq!(list.rows(&status).len(), 41);
         list.open("web", false);
         assert_eq!(list.rows(&status).len(), 2);
+    }
+
+    #[test]
+    fn a_narrowed_list_has_what_matches_by_name_or_state_with_its_app() {
+        use Phase::{BackingOff, Started};
+        let apps =
+            vec![app("web", &[Started, BackingOff]), app("mail", &[Started; 20]), app("webmail", &[Started])];
+        let status = StatusReply { apps, ..Default::default() };
+        for (typed, expected) in [
+            ("", "web web/1 web/0 mail webmail webmail/0"),
+            ("backing", "web web/1"),
+            ("^mail", "mail"),
+            ("mail/1[78]", "mail mail/17 mail/18"),
+            ("web", "web web/1 web/0 webmail webmail/0"),
+            ("nothing", ""),
+            ("(", "web web/1 web/0 mail webmail webmail/0"),
+        ] {
+            let mut list = List { narrow: Pattern::new(typed), ..List::default() };
+            assert_eq!(names(&list, &status), expected, "{typed}");
+            list.settle(&status);
+            assert_eq!(list.selected.is_none(), expected.is_empty(), "{typed}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::input::Act;
 use super::key::Key;
 use super::order::{Order, OrderKind};
 use super::past;
+use super::pattern::Pattern;
 use super::timeline::Look;
 
 /// At most so many workers more or fewer at once: a key that repeats itself is not meant as a thousand.
@@ -30,6 +31,7 @@ impl Console {
             Focus::Confirm(order) => return self.confirm(order, key),
             Focus::Search { before } => self.type_search(before, key),
             Focus::Filter { before } => self.type_filter(before, key),
+            Focus::Narrow { before } => self.type_narrow(before, key),
         }
         None
     }
@@ -47,6 +49,12 @@ impl Console {
             Key::Tab => self.is_pane_focused = !self.is_pane_focused,
             Key::Char('/') => self.begin_pattern(true),
             Key::Char('&') => self.begin_pattern(false),
+            Key::Char('F') => {
+                self.is_zoomed = false;
+                self.focus = Focus::Narrow { before: std::mem::take(&mut self.list.narrow).typed };
+                self.settle();
+            }
+            Key::Char('w') => self.timeline.wraps = !self.timeline.wraps,
             Key::Char('n') => self.next_match(true),
             Key::Char('N') => self.next_match(false),
             Key::Char('f') => self.timeline.follow(),
@@ -79,6 +87,9 @@ impl Console {
             self.timeline.hit = None;
         } else if !self.timeline.filter.is_empty() {
             self.timeline.filter = Default::default();
+        } else if !self.list.narrow.is_empty() {
+            self.list.narrow = Default::default();
+            self.settle();
         } else {
             self.timeline.follow();
             (self.is_zoomed, self.is_pane_focused) = (false, false);
@@ -210,7 +221,32 @@ impl Console {
             Edit::Done => return,
             Edit::GivenUp => before,
         };
-        self.timeline.filter = super::pattern::Pattern::new(&typed);
+        self.timeline.filter = Pattern::new(&typed);
+    }
+
+    fn type_narrow(&mut self, before: String, key: Key) {
+        let typed = match edited(&self.list.narrow.typed, key) {
+            Edit::Typed(typed) => {
+                self.focus = Focus::Narrow { before };
+                typed
+            }
+            Edit::Done => return,
+            Edit::GivenUp => before,
+        };
+        self.list.narrow = Pattern::new(&typed);
+        self.settle();
+    }
+
+    /// Selects something that the list has now.
+    fn settle(&mut self) {
+        if let Some(status) = &self.status {
+            let before = self.list.selected.clone();
+            self.list.settle(status);
+            if self.list.selected != before {
+                self.timeline.follow();
+                self.skipped = 0;
+            }
+        }
     }
 }
 

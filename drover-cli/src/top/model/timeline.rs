@@ -48,6 +48,8 @@ pub(crate) struct Timeline {
     pub(crate) bottom: Option<Mark>,
     /// How many characters of each text are left of the screen.
     pub(crate) shift: usize,
+    /// Whether a text that is wider than the screen goes on in the next row.
+    pub(crate) wraps: bool,
     /// The entry that the search stands on.
     pub(crate) hit: Option<Mark>,
     pub(crate) search: Pattern,
@@ -124,6 +126,7 @@ impl Timeline {
 
     /// How many of those that are shown are above the lower edge, and how many came since below it.
     pub(crate) fn edge(&self, shown: &[&Entry], height: usize) -> (usize, usize) {
+        let height = self.least(height);
         let above = match self.bottom {
             None => shown.len(),
             // What stood there may be gone by now.
@@ -132,11 +135,16 @@ impl Timeline {
         (above, shown.len() - above)
     }
 
+    /// How many entries stay above the edge: those of a screen; or one, which may fill the screen alone.
+    fn least(&self, height: usize) -> usize {
+        if self.wraps { height.min(1) } else { height }
+    }
+
     /// Moves the lower edge by some rows; at the newest entry it follows again.
     pub(crate) fn scroll(&mut self, look: Look<'_>, rows: isize, height: usize) {
         let shown = self.shown(look);
         let (above, _) = self.edge(&shown, height);
-        let to = above.saturating_add_signed(rows).max(height.min(shown.len()));
+        let to = above.saturating_add_signed(rows).max(self.least(height).min(shown.len()));
         self.bottom = if to >= shown.len() { None } else { shown.get(to - 1).map(|entry| entry.mark) };
     }
 
@@ -191,7 +199,12 @@ impl Timeline {
         let (above, _) = self.edge(&shown, height);
         let is_visible = at < above && at + height >= above;
         // Where it is on the screen already, that stands still.
-        let edge = if is_visible { above } else { (at + height / 2 + 1).max(height).min(shown.len()) };
+        let edge = match is_visible {
+            // What is below it may need all rows.
+            _ if self.wraps => at + 1,
+            true => above,
+            false => (at + height / 2 + 1).max(height).min(shown.len()),
+        };
         self.bottom = shown.get(edge - 1).map(|entry| entry.mark);
         self.hit = Some(hit);
     }

@@ -184,3 +184,84 @@ fn restore_at_a_panic() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::process::{Command, Stdio};
+    use std::sync::mpsc;
+
+    use nix::fcntl::OFlag;
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    use nix::sys::termios::LocalFlags;
+
+    use super::*;
+
+    const TTY: &str = "DROVER_TEST_PANICS_ON";
+    const PATIENCE: Duration = Duration::from_secs(90);
+
+    fn terminal(path: &str) -> File {
+        let mut options = std::fs::OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .custom_flags(OFlag::O_NOCTTY.bits())
+            .open(path)
+            .expect("there is a terminal")
+    }
+
+    /// Runs once more, in a process of its own, whose screen can be read.
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_its_message() {
+        if let Ok(path) = std::env::var(TTY) {
+            let mut tty = terminal(&path);
+            let _screen = FullScreen::take(tty.try_clone().unwrap()).unwrap();
+            // Whoever reads the screen has seen it taken.
+            tty.read_exact(&mut [0]).unwrap();
+            panic!("on purpose");
+        }
+        let screen = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+        grantpt(&screen).unwrap();
+        unlockpt(&screen).unwrap();
+        let path = ptsname_r(&screen).unwrap();
+        let tty = terminal(&path);
+        let is_as_before = || tcgetattr(tty.as_fd()).unwrap().local_flags.contains(LocalFlags::ICANON);
+        assert!(is_as_before());
+        let name = concat!(module_path!(), "::a_panic_gives_the_terminal_back_before_its_message");
+        let (_, name) = name.split_once("::").unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .env(TTY, &path)
+            .stdin(Stdio::null())
+            .stdout(tty.try_clone().unwrap())
+            .stderr(tty.try_clone().unwrap())
+            .spawn()
+            .unwrap();
+        let mut screen = File::from(OwnedFd::from(screen));
+        let mut reader = screen.try_clone().unwrap();
+        let (sender, pieces) = mpsc::channel();
+        // Ends with the terminal.
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                let _ = sender.send(String::from_utf8_lossy(&buffer[..count]).into_owned());
+            }
+        });
+        let mut shown = String::new();
+        let mut until = |text: &str| {
+            while !shown.contains(text) {
+                shown +=
+                    &pieces.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no {text:?} in {shown:?}"));
+            }
+            shown.find(text).unwrap()
+        };
+        until(ENTER);
+        assert!(!is_as_before());
+        screen.write_all(b"x").unwrap();
+        assert!(until("on purpose") > until(LEAVE));
+        assert_eq!(child.wait().unwrap().code(), Some(101));
+        assert!(is_as_before());
+    }
+}

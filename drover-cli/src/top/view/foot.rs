@@ -16,6 +16,7 @@ pub(super) fn draw(console: &Console, screen: &mut Buffer, y: u16) {
     let (text, style) = match (&console.focus, &console.told) {
         (Focus::Search { .. }, _) => (format!("/{}", search.typed), PLAIN),
         (Focus::Filter { .. }, _) => (format!("&{}", filter.typed), PLAIN),
+        (Focus::Narrow { .. }, _) => (format!("F{}", console.list.narrow.typed), PLAIN),
         (_, Some(told)) => (told.clone(), PLAIN),
         _ if !search.is_empty() => {
             (format!("/{}  n newer  N older  Esc ends the search", search.typed), QUIET)
@@ -24,10 +25,10 @@ pub(super) fn draw(console: &Console, screen: &mut Buffer, y: u16) {
     };
     let (x, _) = screen.set_stringn(0, y, &text, width, style);
     match &console.focus {
-        Focus::Search { .. } | Focus::Filter { .. } => {
+        Focus::Search { .. } | Focus::Filter { .. } | Focus::Narrow { .. } => {
             // The cursor of the terminal is hidden.
             screen.set_stringn(x, y, "▏", width.saturating_sub(usize::from(x)), PLAIN);
-            if !search.is_valid() || !filter.is_valid() {
+            if !search.is_valid() || !filter.is_valid() || !console.list.narrow.is_valid() {
                 put_right(screen, y, "not a regular expression", usize::from(x) + 2, QUIET);
             }
         }

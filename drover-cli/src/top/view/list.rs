@@ -33,7 +33,12 @@ pub(super) fn draw(console: &Console, screen: &mut Buffer, area: Rect) {
         }
     }
     if rows.is_empty() {
-        screen.set_stringn(0, area.y + 1, "no apps", usize::from(area.width), style::QUIET);
+        let narrow = &console.list.narrow;
+        let text = match narrow.is_empty() {
+            true => "no apps".to_owned(),
+            false => format!("no app or worker matches {}; Esc shows all", narrow.typed),
+        };
+        screen.set_stringn(0, area.y + 1, text, usize::from(area.width), style::QUIET);
     }
 }
 

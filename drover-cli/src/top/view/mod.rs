@@ -32,7 +32,7 @@ pub(super) fn view(console: &Console) -> Buffer {
     match &console.focus {
         Focus::Help => popup::draw(&mut screen, &popup::keys(console.is_read_only)),
         Focus::Confirm(order) => popup::draw(&mut screen, &popup::question(order)),
-        Focus::Look | Focus::Search { .. } | Focus::Filter { .. } => {}
+        Focus::Look | Focus::Search { .. } | Focus::Filter { .. } | Focus::Narrow { .. } => {}
     }
     screen
 }
@@ -51,8 +51,10 @@ fn head(console: &Console, screen: &mut Buffer) {
         }
     };
     screen.set_stringn(0, 0, &text, width, style);
-    let mark = if console.is_read_only { "read-only" } else { "" };
-    put_right(screen, 0, mark, text.chars().count() + 1, HEAD);
+    let narrow = &console.list.narrow;
+    let narrowed = if narrow.is_empty() { String::new() } else { format!(" only {} ", narrow.typed) };
+    let mark = format!("{narrowed}{}", if console.is_read_only { "read-only" } else { "" });
+    put_right(screen, 0, &mark, text.chars().count() + 1, HEAD);
 }
 
 /// Puts a text at the right edge if there is room for it behind what stands in the row.

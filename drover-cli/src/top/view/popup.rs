@@ -7,7 +7,7 @@ use super::style::{HEAD, PLAIN};
 use crate::top::model::{Order, OrderKind, wrapped};
 
 /// The keys that only look.
-const LOOK: [&str; 13] = [
+const LOOK: [&str; 15] = [
     "↑ ↓ j k      move; PgUp PgDn, g G: to the ends",
     "Enter → ←    open or fold an app; move long lines",
     "Tab          move in the list or in the pane",
@@ -16,8 +16,10 @@ const LOOK: [&str; 13] = [
     "/            search as you type: a regular expression",
     "n N          the next match: newer, older",
     "&            show only what matches",
+    "F            narrow the list: by a name or a state",
+    "w            wrap long lines, or cut them",
     "f            follow what comes",
-    "Esc          end the search, the filter, the pane",
+    "Esc          end the search, the filters, the pane",
     "Ctrl-L       draw everything again",
     "Ctrl-Z       back to the shell; fg continues",
     "q Ctrl-C     quit",

@@ -16,6 +16,7 @@ use tokio_util::codec::Framed;
 
 use super::super::exchange::SUBSCRIPTIONS;
 use super::super::{Peer, SendError};
+use crate::bus::traffic::TrafficCounts;
 use crate::ids::WorkerId;
 use crate::link::testing::carried;
 use crate::machine::worker::Identity;
@@ -151,6 +152,8 @@ async fn a_publication_goes_to_subscribers_and_a_broadcast_to_all_but_the_sender
     assert_eq!(app.bus().publish("prices", "43").unwrap().delivered, 2);
     assert_eq!(app.bus().publish("nobody", "43").unwrap().delivered, 0);
     assert_eq!(app.bus().publish("", "43"), Err(SendError::NoTopic));
+    // To one, to two, and to two again.
+    assert_eq!(app.bus().counts(), TrafficCounts { delivered: 5, bytes: 5 * 2, refused: 0 });
     // It is gone, and its subscription with it.
     drop(one);
     while app.bus().publish("prices", "44").unwrap().delivered > 1 {

@@ -3,6 +3,7 @@
 mod answers;
 mod error;
 mod link;
+mod reopen_logs;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,7 @@ use prost::Message as _;
 use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session};
 use crate::control::name::Name;
-use crate::control::{convert, overview};
+use crate::control::{convert, output, overview};
 use crate::handle::{Master, Snapshot};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
@@ -73,7 +73,11 @@ impl Session {
                 let mut status = convert::app_status(snapshot);
                 let waits = self.supervisor.waits().into_iter().find(|(waiting, _)| *waiting == status.name);
                 status.waits_for = waits.map_or_else(Vec::new, |(_, on)| on);
-                let app = AppDescription { status: Some(status), settings };
+                let app = AppDescription {
+                    status: Some(status),
+                    settings,
+                    log_files: spec.logs.as_ref().map(output::log_files),
+                };
                 size += app.encoded_len();
                 part.apps.push(app);
             }

@@ -7,6 +7,7 @@ mod look;
 mod operate;
 mod places;
 mod reload;
+mod reopen_logs;
 mod reset;
 mod rollback;
 mod scale;
@@ -116,6 +117,7 @@ impl Session {
             Some(control_request::Body::Diff(request)) => self.diff(seq, request).await,
             Some(control_request::Body::Apply(request)) => self.apply(seq, &request).await,
             Some(control_request::Body::Reset(request)) => self.reset(seq, &request).await,
+            Some(control_request::Body::ReopenLogs(request)) => self.reopen_logs(seq, &request).await,
             Some(control_request::Body::Rollback(request)) => self.roll_back(seq, &request).await,
             Some(control_request::Body::Down(request)) => {
                 tracing::info!(target: "drover::control", client = self.client, now = request.now, "down");

@@ -16,6 +16,8 @@ mod slot;
 mod tests;
 mod text;
 mod told;
+mod traffic;
 
 pub(super) use count::EventCounts;
 pub(super) use text::{Measured, TextForm, text};
+pub(super) use traffic::AppTraffic;

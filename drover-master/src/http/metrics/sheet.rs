@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
-use super::EventCounts;
+use super::{AppTraffic, EventCounts};
 use crate::handle::Snapshot;
 use crate::machine::fleet::WorkerStatus;
 use crate::machine::phase::Phase;
@@ -105,6 +105,7 @@ pub(super) struct Sheet {
     pub(super) snapshots: Vec<Snapshot>,
     pub(super) rows: Vec<WorkerSample>,
     pub(super) apps: Vec<AppSheet>,
+    pub(super) traffic: Vec<AppTraffic>,
     pub(super) uptime: Duration,
     pub(super) events: u64,
     pub(super) missed: u64,
@@ -117,7 +118,8 @@ impl Collector for Sheet {
         self.gauges_of_apps(encoder)?;
         self.counters_of_apps(encoder)?;
         self.workers(encoder)?;
-        self.told_by_workers(encoder)
+        self.told_by_workers(encoder)?;
+        self.sent_and_printed(encoder)
     }
 }
 
@@ -133,7 +135,7 @@ pub(super) fn family(
     write(&mut encoder.encode_descriptor(name, help, unit, kind)?)
 }
 
-fn count<const N: usize>(
+pub(super) fn count<const N: usize>(
     metric: &mut MetricEncoder<'_>,
     labels: &[(&str, &str); N],
     count: u64,

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{EventCounts, Measured, TextForm, text};
+use super::{AppTraffic, EventCounts, Measured, TextForm, text};
+use crate::bus::TrafficCounts;
 use crate::config::AppSpec;
 use crate::handle::{Event, Occurrence, Snapshot};
 use crate::ids::{Generation, SlotIndex, WorkerId};
@@ -13,6 +14,7 @@ use crate::machine::exit::{Exit, ExitReason, Usage as Used};
 use crate::machine::fleet::{EventKind, ReloadFailure};
 use crate::machine::phase::Phase;
 use crate::machine::worker::WorkerGauges;
+use crate::process::LogCounts;
 use crate::usage::ProcessUsage;
 use crate::{Command, Master};
 
@@ -73,7 +75,9 @@ impl Web {
     /// The older form.
     fn prometheus(&mut self) -> String {
         let (snapshots, usage) = (vec![snapshot("web")], HashMap::new());
-        let measured = Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::ZERO };
+        let traffic = Vec::new();
+        let measured =
+            Measured { counts: &mut self.counts, snapshots, traffic, usage, uptime: Duration::ZERO };
         text(TextForm::Prometheus, measured).unwrap()
     }
 
@@ -81,8 +85,11 @@ impl Web {
     fn text(&mut self, cpu: Duration) -> String {
         let snapshots = vec![snapshot("web")];
         let usage = HashMap::from([(1001, ProcessUsage { cpu, own_cpu: cpu, resident: 4096 })]);
+        let log = LogCounts { lines: 12, bytes: 345, missed: 6 };
+        let bus = TrafficCounts { delivered: 7, bytes: 89, refused: 1 };
+        let traffic = vec![AppTraffic { app: "web".to_owned(), bus, log, lost: 2 }];
         let measured =
-            Measured { counts: &mut self.counts, snapshots, usage, uptime: Duration::from_secs(7) };
+            Measured { counts: &mut self.counts, snapshots, traffic, usage, uptime: Duration::from_secs(7) };
         text(TextForm::OpenMetrics, measured).unwrap()
     }
 }
@@ -205,6 +212,13 @@ fn the_text_is_open_metrics_and_an_app_that_is_gone_has_no_series() {
         r#"drover_workers{app="web",phase="started"} 1"#,
         r#"drover_worker_ready{app="web",slot="0"} 1"#,
         r#"drover_worker_resident_memory_bytes{app="web",slot="0"} 4096"#,
+        r#"drover_bus_messages_total{app="web"} 7"#,
+        r#"drover_bus_payload_bytes_total{app="web"} 89"#,
+        r#"drover_bus_refused_total{app="web"} 1"#,
+        r#"drover_log_lines_total{app="web"} 12"#,
+        r#"drover_log_printed_bytes_total{app="web"} 345"#,
+        r#"drover_log_lines_lost_total{app="web",by="file"} 2"#,
+        r#"drover_log_lines_lost_total{app="web",by="reader"} 6"#,
         r#"drover_deadlines_missed_total{app="web",missed="ready in time"} 1"#,
     ] {
         assert!(text.contains(&format!("\n{series}")), "{series}\n{text}");
@@ -213,6 +227,7 @@ fn the_text_is_open_metrics_and_an_app_that_is_gone_has_no_series() {
     let measured = Measured {
         counts: &mut web.counts,
         snapshots: vec![snapshot("mail")],
+        traffic: Vec::new(),
         usage: HashMap::new(),
         uptime: Duration::ZERO,
     };
@@ -231,6 +246,7 @@ fn readings_of_workers_are_summed_by_slot_and_no_process_is_told_apart() {
     let measured = Measured {
         counts: &mut EventCounts::default(),
         snapshots: vec![shot],
+        traffic: Vec::new(),
         usage: HashMap::new(),
         uptime: Duration::ZERO,
     };

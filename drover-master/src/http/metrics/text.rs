@@ -7,8 +7,8 @@ use std::time::Duration;
 use prometheus_client::encoding::{prometheus_text, text as open_metrics};
 use prometheus_client::registry::Registry;
 
-use super::EventCounts;
 use super::sheet::{Sheet, WorkerSample, apps};
+use super::{AppTraffic, EventCounts};
 use crate::handle::Snapshot;
 use crate::usage::ProcessUsage;
 
@@ -43,13 +43,14 @@ impl TextForm {
 pub(in crate::http) struct Measured<'m> {
     pub(in crate::http) counts: &'m mut EventCounts,
     pub(in crate::http) snapshots: Vec<Snapshot>,
+    pub(in crate::http) traffic: Vec<AppTraffic>,
     pub(in crate::http) usage: HashMap<u32, ProcessUsage>,
     pub(in crate::http) uptime: Duration,
 }
 
 /// The text that a scraper gets.
 pub(in crate::http) fn text(form: TextForm, measured: Measured<'_>) -> Result<String, fmt::Error> {
-    let Measured { counts, snapshots, usage, uptime } = measured;
+    let Measured { counts, snapshots, traffic, usage, uptime } = measured;
     counts.retain(|app| snapshots.iter().any(|shot| *shot.app == *app));
     let rows = snapshots.iter().flat_map(|shot| shot.workers.iter().map(move |worker| (shot, worker)));
     let rows = rows.map(|(shot, worker)| WorkerSample::of(shot, worker, &usage)).collect();
@@ -57,6 +58,7 @@ pub(in crate::http) fn text(form: TextForm, measured: Measured<'_>) -> Result<St
         apps: apps(counts, &snapshots, &usage),
         rows,
         snapshots,
+        traffic,
         uptime,
         events: counts.events,
         missed: counts.missed,

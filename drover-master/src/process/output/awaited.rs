@@ -39,7 +39,7 @@ impl AwaitedText {
     }
 
     /// Takes the next lines of a stream, or a part of one.
-    pub(super) fn hear(&self, stream: Stream, block: &LineBlock<'_>) {
+    pub(super) fn hear(&self, stream: Stream, block: &LineBlock) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if heard.is_found {
             return;
@@ -102,7 +102,9 @@ mod tests {
         for (stream, pieces) in printed {
             let mut lines = Lines::default();
             for piece in *pieces {
-                lines.feed(piece.as_bytes(), |block| awaited.hear(*stream, &block));
+                lines.feed(&bytes::Bytes::copy_from_slice(piece.as_bytes()), |block| {
+                    awaited.hear(*stream, &block)
+                });
                 lines.pause(|block| awaited.hear(*stream, &block));
             }
         }
@@ -152,8 +154,7 @@ mod tests {
         });
         for line in ["not yet", "ready"] {
             tokio::task::yield_now().await;
-            let bytes = line.as_bytes().into();
-            awaited.hear(Stream::Stdout, &LineBlock { bytes, goes_on: false });
+            awaited.hear(Stream::Stdout, &LineBlock::whole(line.as_bytes()));
         }
         timeout(Duration::from_secs(60), waiting).await.expect("it does not wait out its pause").unwrap();
         assert_eq!(awaited.verdict(), Ok(()));

@@ -80,6 +80,22 @@ pub fn say_aside(text: &[u8]) {
     ASIDE.keep(text, || queue.try_send(Job::Look).is_ok());
 }
 
+/// Whether what is written to this process's stdout or stderr is thrown away by the kernel, so that it need not be made. A stream that
+/// is not a file stays what it was at first.
+pub(super) fn goes_nowhere(stream: Stream) -> bool {
+    static NOWHERE: OnceLock<[bool; 2]> = OnceLock::new();
+    let nowhere = NOWHERE.get_or_init(|| {
+        let Ok(null) = nix::sys::stat::stat("/dev/null") else { return [false; 2] };
+        let is_null = |fd: BorrowedFd<'_>| {
+            nix::sys::stat::fstat(fd).is_ok_and(|open| {
+                open.st_rdev == null.st_rdev && open.st_mode & libc::S_IFMT == libc::S_IFCHR
+            })
+        };
+        [is_null(io::stdout().as_fd()), is_null(io::stderr().as_fd())]
+    });
+    nowhere[stream as usize]
+}
+
 /// Waits until everything handed over so far has been written, at most for `within`. Call it before the process ends.
 ///
 /// # Cancel safety

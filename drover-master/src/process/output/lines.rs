@@ -1,7 +1,9 @@
 //! Cuts a stream of bytes into lines.
 
-use std::borrow::Cow;
+use std::io::BufRead as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
 
 /// The longest line that is kept whole, in bytes: far longer than a log's entry with a stack trace in JSON. A longer one is handed on
 /// in parts, so that a worker that never ends its line costs no more.
@@ -14,38 +16,60 @@ const SHORT: usize = 16 * 1024;
 /// [`SHORT`]. A long line is begun for as long as it takes to read it, so that these many are written by as many workers at once.
 const LONG_AT_ONCE: usize = 64;
 
+/// From how many bytes on lines stay in the memory that they were read into, of a pipe's [`PIECE`](super::forward::PIECE). Fewer are
+/// copied, as they would hold a multiple of themselves.
+const SHARED: usize = super::forward::PIECE / 2;
+
 static LONG: AtomicUsize = AtomicUsize::new(0);
 
 /// What a part ends with of which more comes.
 pub(super) const MARK: &str = "…";
 
-/// Lines that were read at once, or a part of one.
+/// Lines that were read at once, or a part of one. A clone is the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LineBlock<'a> {
-    /// The lines, with a line's end between two.
-    pub bytes: Cow<'a, [u8]>,
+pub(super) struct LineBlock {
+    /// Each line with its end, a part with [`MARK`] before that.
+    text: Bytes,
     /// It is a part of a line, whose end is yet to come: it is too long, or silence came before it.
     pub goes_on: bool,
 }
 
-impl LineBlock<'_> {
-    /// As it is shown to people.
-    pub(super) fn shown(&self) -> Cow<'_, [u8]> {
-        if self.goes_on {
-            Cow::Owned([&*self.bytes, MARK.as_bytes()].concat())
-        } else {
-            Cow::Borrowed(&self.bytes)
+impl LineBlock {
+    /// A line, or a part of one.
+    fn of(mut line: Vec<u8>, goes_on: bool) -> Self {
+        if goes_on {
+            line.extend_from_slice(MARK.as_bytes());
         }
+        line.push(b'\n');
+        Self { text: line.into(), goes_on }
+    }
+
+    #[cfg(test)]
+    pub(super) fn whole(lines: &[u8]) -> Self {
+        Self::of(lines.to_vec(), false)
+    }
+
+    /// As it is shown to people, with its last end.
+    pub(super) fn ended(&self) -> Bytes {
+        self.text.clone()
+    }
+
+    /// As it is shown to people, without its last end.
+    pub(super) fn shown(&self) -> Bytes {
+        self.text.slice(..self.text.len() - 1)
     }
 
     /// Its lines, without their ends.
     pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.bytes.split(|byte| *byte == b'\n')
+        let mark = if self.goes_on { MARK.len() } else { 0 };
+        self.text[..self.text.len() - 1 - mark].split(|byte| *byte == b'\n')
     }
 
     /// How many lines it has.
     pub(super) fn count(&self) -> u64 {
-        self.bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>() + 1
+        // In parts that a byte can count: the compiler makes one instruction of many bytes.
+        let ends = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>();
+        self.text.chunks(255).map(|part| u64::from(ends(part))).sum()
     }
 }
 
@@ -60,38 +84,40 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Takes bytes, and calls `each` with all lines of them that are complete, at once, and with parts of one that is too long.
-    pub(super) fn feed<'b>(&mut self, bytes: &'b [u8], mut each: impl FnMut(LineBlock<'b>)) {
+    pub(super) fn feed(&mut self, bytes: &Bytes, mut each: impl FnMut(LineBlock)) {
         // In what is not longer than a line may be, none is too long.
-        for bytes in bytes.chunks(MAX) {
-            self.feed_chunk(bytes, &mut each);
+        for begin in (0..bytes.len()).step_by(MAX) {
+            self.feed_chunk(bytes.slice(begin..bytes.len().min(begin + MAX)), &mut each);
         }
     }
 
-    fn feed_chunk<'b>(&mut self, mut bytes: &'b [u8], each: &mut impl FnMut(LineBlock<'b>)) {
+    fn feed_chunk(&mut self, mut bytes: Bytes, each: &mut impl FnMut(LineBlock)) {
         if !self.begun.is_empty() || self.is_continued {
-            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
-                return self.extend(bytes, each);
-            };
+            let Some(end) = first_end(&bytes) else { return self.extend(&bytes, each) };
             self.extend(&bytes[..end], each);
             self.end(&mut *each);
-            bytes = &bytes[end + 1..];
+            bytes = bytes.slice(end + 1..);
         }
-        if let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n') {
-            each(LineBlock { bytes: Cow::Borrowed(&bytes[..last]), goes_on: false });
-            bytes = &bytes[last + 1..];
+        // To look from the front first is quick, and tells that there is none.
+        if first_end(&bytes).is_some()
+            && let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n')
+        {
+            let lines = bytes.split_to(last + 1);
+            let text = if lines.len() < SHARED { Bytes::copy_from_slice(&lines) } else { lines };
+            each(LineBlock { text, goes_on: false });
         }
-        self.extend(bytes, each);
+        self.extend(&bytes, each);
     }
 
     /// The stream has ended: what was begun is a line too.
-    pub(super) fn finish<'b>(&mut self, each: impl FnMut(LineBlock<'b>)) {
+    pub(super) fn finish(&mut self, each: impl FnMut(LineBlock)) {
         if !self.begun.is_empty() {
             self.end(each);
         }
     }
 
     /// Nothing more has come for a while: what was begun is handed on, whole characters of it.
-    pub(super) fn pause<'b>(&mut self, mut each: impl FnMut(LineBlock<'b>)) {
+    pub(super) fn pause(&mut self, mut each: impl FnMut(LineBlock)) {
         if self.has_begun() {
             self.cut(&mut each);
             self.begun.shrink_to_fit();
@@ -103,7 +129,7 @@ impl Lines {
         whole_characters(&self.begun) > 0
     }
 
-    fn extend<'b>(&mut self, mut bytes: &[u8], each: &mut impl FnMut(LineBlock<'b>)) {
+    fn extend(&mut self, mut bytes: &[u8], each: &mut impl FnMut(LineBlock)) {
         loop {
             let room = self.limit(self.begun.len() + bytes.len()) - self.begun.len();
             let (fits, rest) = bytes.split_at(bytes.len().min(room));
@@ -125,21 +151,21 @@ impl Lines {
     }
 
     /// Hands on what was begun, but for the bytes of a character that is not whole.
-    fn cut<'b>(&mut self, each: &mut impl FnMut(LineBlock<'b>)) {
+    fn cut(&mut self, each: &mut impl FnMut(LineBlock)) {
         let rest = self.begun.split_off(whole_characters(&self.begun));
         let bytes = std::mem::replace(&mut self.begun, rest);
         self.is_continued = true;
         self.long = None;
-        each(LineBlock { bytes: Cow::Owned(bytes), goes_on: true });
+        each(LineBlock::of(bytes, true));
     }
 
-    fn end<'b>(&mut self, mut each: impl FnMut(LineBlock<'b>)) {
+    fn end(&mut self, mut each: impl FnMut(LineBlock)) {
         let bytes = std::mem::take(&mut self.begun);
         let was_continued = std::mem::take(&mut self.is_continued);
         self.long = None;
         // Of a line whose parts were all handed on nothing is left to say.
         if !(was_continued && bytes.is_empty()) {
-            each(LineBlock { bytes: Cow::Owned(bytes), goes_on: false });
+            each(LineBlock::of(bytes, false));
         }
     }
 }
@@ -161,6 +187,13 @@ impl Drop for Long {
     fn drop(&mut self) {
         LONG.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Where the first line ends. The standard library looks at many bytes at once.
+fn first_end(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    let length = rest.skip_until(b'\n').expect("a slice can be read");
+    (bytes.get(length.wrapping_sub(1)) == Some(&b'\n')).then(|| length - 1)
 }
 
 /// How many of the bytes do not belong to a character of UTF-8 that has only begun. What is not UTF-8 is whole.
@@ -198,12 +231,12 @@ mod tests {
         }
 
         fn shown(&self) -> Vec<u8> {
-            LineBlock { bytes: Cow::Borrowed(&self.bytes), goes_on: self.goes_on }.shown().into_owned()
+            LineBlock::of(self.bytes.clone(), self.goes_on).shown().to_vec()
         }
     }
 
     /// One by one.
-    fn parts(block: LineBlock<'_>) -> Vec<LinePart> {
+    fn parts(block: LineBlock) -> Vec<LinePart> {
         assert_eq!(block.lines().count() as u64, block.count());
         block.lines().map(|bytes| LinePart { bytes: bytes.to_vec(), goes_on: block.goes_on }).collect()
     }
@@ -219,7 +252,7 @@ mod tests {
             let (mut rest, mut cuts) = (text.as_bytes(), cuts.into_iter().cycle());
             while !rest.is_empty() {
                 let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
-                lines.feed(piece, |block| got.extend(parts(block).into_iter().map(|part| String::from_utf8(part.bytes).unwrap())));
+                lines.feed(&Bytes::copy_from_slice(piece), |block| got.extend(parts(block).into_iter().map(|part| String::from_utf8(part.bytes).unwrap())));
                 rest = after;
             }
             lines.finish(|block| got.extend(parts(block).into_iter().map(|part| String::from_utf8(part.bytes).unwrap())));
@@ -236,7 +269,7 @@ mod tests {
             while !rest.is_empty() {
                 let (length, then_silence) = cuts.next().unwrap();
                 let (piece, after) = rest.split_at(length.min(rest.len()));
-                lines.feed(piece, |block| got.extend(parts(block)));
+                lines.feed(&Bytes::copy_from_slice(piece), |block| got.extend(parts(block)));
                 if then_silence {
                     lines.pause(|block| got.extend(parts(block)));
                 }
@@ -247,16 +280,32 @@ mod tests {
     }
 
     #[test]
+    fn many_lines_stay_where_they_were_read_and_few_hold_no_more_than_themselves() {
+        let read = Bytes::from(
+            b"torn\n".iter().copied().chain(b"line\n".repeat(SHARED / 5 + 1)).collect::<Vec<_>>(),
+        );
+        let (mut lines, mut got) = (Lines::default(), Vec::new());
+        lines.feed(&Bytes::from_static(b"half"), |block| got.push(block));
+        lines.feed(&read, |block| got.push(block));
+        assert_eq!(got[0].lines().collect::<Vec<_>>(), [b"halftorn"]);
+        assert_eq!((got[1].count() as usize, got.len()), (SHARED / 5 + 1, 2));
+        assert!(read.as_ptr_range().contains(&got[1].ended().as_ptr()), "not copied");
+        lines.feed(&read.slice(..10), |block| got.push(block));
+        assert!(!read.as_ptr_range().contains(&got[2].ended().as_ptr()), "copied");
+        assert_eq!(got[2].ended(), "torn\nline\n");
+    }
+
+    #[test]
     fn a_line_is_whole_up_to_the_limit_and_beyond_it_parts_are_marked_and_no_character_is_cut() {
         let line = |length: usize| format!("x{}", "é".repeat(length / 2));
         for (length, expected) in [(SHORT + 1, 1), (MAX - 1, 1), (MAX + 1, 2), (3 * MAX, 4)] {
             let line = line(length);
             let (mut lines, mut got) = (Lines::default(), Vec::new());
             for piece in line.as_bytes().chunks(4096) {
-                lines.feed(piece, |block| got.extend(parts(block)));
+                lines.feed(&Bytes::copy_from_slice(piece), |block| got.extend(parts(block)));
             }
-            lines.feed(b"\n", |block| got.extend(parts(block)));
-            lines.feed(b"next\n", |block| got.extend(parts(block)));
+            lines.feed(&Bytes::from_static(b"\n"), |block| got.extend(parts(block)));
+            lines.feed(&Bytes::from_static(b"next\n"), |block| got.extend(parts(block)));
             assert_eq!(got.pop(), Some(LinePart::line(b"next")));
             assert_eq!(got.len(), expected, "{length}");
             assert!(got.iter().all(|part| part.bytes.len() <= MAX));
@@ -270,17 +319,19 @@ mod tests {
     #[test]
     fn silence_hands_on_what_was_begun_and_its_end_says_nothing_more() {
         let (mut lines, mut got) = (Lines::default(), Vec::new());
-        lines.feed("waiting… \u{e9}".as_bytes().split_last().unwrap().1, |block| got.extend(parts(block)));
+        lines.feed(&Bytes::from_static("waiting… \u{e9}".as_bytes().split_last().unwrap().1), |block| {
+            got.extend(parts(block))
+        });
         assert!(got.is_empty() && lines.has_begun());
         lines.pause(|block| got.extend(parts(block)));
         assert_eq!(text(&got[0]), "waiting… ");
         // Half a character is nothing to hand on, however long it stays that.
         assert!(!lines.has_begun());
         lines.pause(|block| got.extend(parts(block)));
-        lines.feed(b"\xa9\nagain", |block| got.extend(parts(block)));
+        lines.feed(&Bytes::from_static(b"\xa9\nagain"), |block| got.extend(parts(block)));
         assert_eq!((got.len(), text(&got[1]), got[1].goes_on), (2, "\u{e9}", false));
         lines.pause(|block| got.extend(parts(block)));
-        lines.feed(b"\n\n", |block| got.extend(parts(block)));
+        lines.feed(&Bytes::from_static(b"\n\n"), |block| got.extend(parts(block)));
         assert_eq!(got[2..], [LinePart { bytes: b"again".to_vec(), goes_on: true }, LinePart::line(b"")]);
     }
 
@@ -290,14 +341,14 @@ mod tests {
         let mut streams: Vec<Lines> = (0..=LONG_AT_ONCE).map(|_| Lines::default()).collect();
         let mut got = Vec::new();
         for lines in &mut streams {
-            lines.feed(&[b'x'; SHORT + 1], |block| got.extend(parts(block)));
+            lines.feed(&Bytes::from_static(&[b'x'; SHORT + 1]), |block| got.extend(parts(block)));
         }
         assert!(!got.is_empty() && got.iter().all(|part| part.goes_on && part.bytes.len() == SHORT));
         streams.clear();
         let mut lines = Lines::default();
         got.clear();
-        lines.feed(&[b'x'; SHORT + 1], |block| got.extend(parts(block)));
-        lines.feed(b"\n", |block| got.extend(parts(block)));
+        lines.feed(&Bytes::from_static(&[b'x'; SHORT + 1]), |block| got.extend(parts(block)));
+        lines.feed(&Bytes::from_static(b"\n"), |block| got.extend(parts(block)));
         assert_eq!(got.len(), 1, "there is room again");
     }
 }

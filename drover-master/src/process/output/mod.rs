@@ -14,6 +14,7 @@ mod log;
 mod logfile;
 mod prefix;
 mod reader;
+mod rush;
 mod tail;
 mod tended;
 
@@ -21,9 +22,13 @@ pub(crate) use awaited::AwaitedText;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, say_aside, write_output};
+#[cfg(feature = "http")]
+pub(crate) use log::LogCounts;
 use log::WorkerLog;
 pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece, Printer};
-pub(crate) use logfile::FileLog;
+#[cfg(feature = "http")]
+pub(crate) use logfile::lost_lines;
+pub(crate) use logfile::{FileLog, reopen_files_of};
 pub(crate) use reader::OutputReader;
 pub(crate) use tail::Tail;
 pub use tended::tend_output_files;

@@ -4,14 +4,17 @@ use std::io;
 use std::iter;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use bytes::{Bytes, BytesMut};
 use tokio::net::unix::pipe;
-use tokio::time::timeout;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::forward::{PIECE, write_lines, write_output};
+use super::forward::{PIECE, goes_nowhere, write_lines, write_output};
 use super::lines::{LineBlock, Lines, MARK};
 use super::prefix::prefix;
+use super::rush::{self, Look, Pace, Rush};
 use super::{AwaitedText, Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
@@ -59,8 +62,29 @@ impl OutputReader {
     }
 
     async fn read_until_end(&self, stream: Stream, pipe: OwnedFd) -> io::Result<()> {
-        let pipe = pipe::Receiver::from_owned_fd(pipe)?;
         let mut lines = Lines::default();
+        let mut pipe = Some(pipe);
+        while let Some(waited_for) = pipe.take() {
+            if let Some(rushing) = self.read_when_woken(stream, waited_for, &mut lines).await? {
+                pipe = self.read_in_a_rush(stream, Rush::new(rushing), &mut lines).await?;
+            }
+        }
+        let mut last = Vec::new();
+        lines.finish(|block| last.push(block));
+        self.hand_on(stream, last).await;
+        Ok(())
+    }
+
+    /// Waits for each piece. The pipe, if it is too many to wait for each; none at its end.
+    async fn read_when_woken(
+        &self,
+        stream: Stream,
+        pipe: OwnedFd,
+        lines: &mut Lines,
+    ) -> io::Result<Option<OwnedFd>> {
+        let pipe = pipe::Receiver::from_owned_fd(pipe)?;
+        let mut buffer = BytesMut::new();
+        let mut pace = Pace::new(Instant::now());
         loop {
             // A worker that is silent between two lines wakes nobody.
             if lines.has_begun() {
@@ -76,22 +100,57 @@ impl OutputReader {
             } else {
                 pipe.readable().await?;
             }
-            // Made anew for each burst, so that a silent worker costs no buffer.
-            let mut buffer = Vec::with_capacity(READ);
+            // The same again if nobody keeps what was read into it.
+            buffer.reserve(READ);
             match pipe.try_read_buf(&mut buffer) {
-                Ok(0) => break,
-                Ok(_) => self.take(stream, &mut lines, buffer).await,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) => return Ok(None),
+                Ok(length) => {
+                    self.take(stream, lines, buffer.split().freeze()).await;
+                    if pace.rushes(Instant::now(), length) {
+                        return pipe.into_nonblocking_fd().map(Some);
+                    }
+                }
+                // A silent worker costs no buffer.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => buffer = BytesMut::new(),
                 Err(error) => return Err(error),
             }
         }
-        let mut last = Vec::new();
-        lines.finish(|block| last.push(block));
-        self.hand_on(stream, last).await;
-        Ok(())
     }
 
-    async fn take(&self, stream: Stream, lines: &mut Lines, bytes: Vec<u8>) {
+    /// Looks for pieces again and again. The pipe, once there are few; none at its end.
+    async fn read_in_a_rush(
+        &self,
+        stream: Stream,
+        mut rush: Rush,
+        lines: &mut Lines,
+    ) -> io::Result<Option<OwnedFd>> {
+        loop {
+            let mut found = 0;
+            // Others have a turn too.
+            while found < rush.half() {
+                match rush.look()? {
+                    Look::Bytes(bytes) => {
+                        let bytes = Bytes::copy_from_slice(bytes);
+                        found += bytes.len();
+                        let is_all = bytes.len() < READ;
+                        self.take(stream, lines, bytes).await;
+                        if is_all {
+                            break;
+                        }
+                    }
+                    Look::Empty => break,
+                    Look::Over => return Ok(Some(rush.over())),
+                    Look::Ended => return Ok(None),
+                }
+            }
+            match found < rush.half() {
+                true => sleep(rush::EACH).await,
+                false => yield_now().await,
+            }
+        }
+    }
+
+    async fn take(&self, stream: Stream, lines: &mut Lines, bytes: Bytes) {
         // Before anything that may wait: the evidence of an exit does not depend on a slow terminal.
         if stream == Stream::Stderr {
             self.tail.feed(&bytes);
@@ -99,30 +158,39 @@ impl OutputReader {
         let wants_lines = self.log.is_some()
             || self.files.is_some()
             || self.awaited.strong_count() > 0
-            || matches!(self.output, Output::Prefixed { .. } | Output::Sink(_));
+            || matches!(self.output, Output::Sink(_))
+            || self.prefixes(stream);
         if wants_lines {
             let mut complete = Vec::new();
             lines.feed(&bytes, |block| complete.push(block));
             self.hand_on(stream, complete).await;
         }
         if matches!(self.output, Output::Forward) {
-            write_output(stream, bytes).await;
+            write_output(stream, bytes.into()).await;
         }
     }
 
-    async fn hand_on(&self, stream: Stream, complete: Vec<LineBlock<'_>>) {
+    /// Whether its lines go to the master's own stream, where somebody may see them.
+    fn prefixes(&self, stream: Stream) -> bool {
+        matches!(self.output, Output::Prefixed { .. }) && !goes_nowhere(stream)
+    }
+
+    async fn hand_on(&self, stream: Stream, complete: Vec<LineBlock>) {
         if let Some(awaited) = self.awaited.upgrade() {
             complete.iter().for_each(|block| awaited.hear(stream, block));
         }
+        // The same for both: by it readers of the files know what is kept of them.
+        let time = SystemTime::now();
         for block in &complete {
             if let Some(log) = &self.log {
-                log.keep(stream, block);
+                log.keep(stream, time, block);
             }
             if let Some((files, printer)) = &self.files {
-                files.put(*printer, stream, block).await;
+                files.put(*printer, stream, time, block).await;
             }
         }
         match &self.output {
+            Output::Prefixed { .. } if !self.prefixes(stream) => {}
             Output::Prefixed { colours } => {
                 let prefix = prefix(&self.app, self.slot.0, *colours);
                 for text in prefixed(&prefix, *colours, &complete) {
@@ -145,7 +213,7 @@ impl OutputReader {
 
 /// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other: empty lines with
 /// their prefixes take a hundred times the memory of what was read. A line that is longer with its prefix is a text of its own.
-fn prefixed(prefix: &str, colours: Colours, blocks: &[LineBlock<'_>]) -> impl Iterator<Item = Vec<u8>> {
+fn prefixed(prefix: &str, colours: Colours, blocks: &[LineBlock]) -> impl Iterator<Item = Vec<u8>> {
     let lines = blocks.iter().flat_map(|block| block.lines().map(|line| (line, block.goes_on)));
     let mut rest = lines.peekable();
     iter::from_fn(move || {
@@ -204,12 +272,53 @@ mod tests {
         let reading = tokio::spawn(reader.run(None, Some(read.into())));
         let fed = async {
             while tail.lines() != ["first", "last words"] {
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
         };
         timeout(Duration::from_secs(30), fed).await.expect("the tail has them");
         assert!(!reading.is_finished());
         reading.abort();
+    }
+
+    /// Takes every line.
+    #[derive(Debug, Default)]
+    struct Taking(std::sync::Mutex<Vec<u8>>);
+
+    impl OutputSink for Taking {
+        fn take<'a>(&'a self, line: Line<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+            let mut all = self.0.lock().unwrap();
+            all.extend_from_slice(line.bytes);
+            all.push(b'\n');
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rush_of_short_writes_is_read_whole_and_in_its_order_and_so_is_what_comes_after_it() {
+        let sink = Arc::new(Taking::default());
+        let reader = OutputReader {
+            app: "app".into(),
+            slot: SlotIndex(0),
+            output: Output::Sink(Arc::clone(&sink) as Arc<dyn OutputSink>),
+            log: None,
+            files: None,
+            awaited: Weak::new(),
+            tail: Arc::default(),
+        };
+        let (read, write) = io::pipe().unwrap();
+        let text: Vec<String> = (0..100_000).map(|number| format!("line {number}\n")).collect();
+        let expected = text.concat();
+        let writer = std::thread::spawn(move || {
+            for line in text {
+                (&write).write_all(line.as_bytes()).unwrap();
+            }
+            // Not `sleep` for an order of events: so that the rush is over in most runs, and the last line is waited for.
+            std::thread::sleep(Duration::from_millis(200));
+            (&write).write_all(b"the last").unwrap();
+        });
+        reader.run(Some(read.into()), None).await;
+        writer.join().unwrap();
+        assert!(*sink.0.lock().unwrap() == (expected + "the last\n").into_bytes());
     }
 
     #[test]
@@ -218,7 +327,7 @@ mod tests {
         let lines: Vec<Vec<u8>> = (0..64 * 1024).map(|number| vec![b'x'; number % 40]).collect();
         let text = lines.join(&b'\n');
         let (first, rest) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap());
-        let blocks = [first, &rest[1..]].map(|bytes| LineBlock { bytes: bytes.into(), goes_on: false });
+        let blocks = [first, &rest[1..]].map(LineBlock::whole);
         let pieces: Vec<Vec<u8>> = prefixed(&prefix, Colours::Shown, &blocks).collect();
         assert!(pieces.iter().all(|piece| piece.len() <= PIECE && piece.ends_with(b"\n")));
         assert!(pieces.len() < 100, "{} pieces", pieces.len());

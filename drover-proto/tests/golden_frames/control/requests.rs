@@ -98,6 +98,9 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
             Body::Apply(ApplyRequest { file, color: true, no_wait: true, plan_id: Some(77), profile: None })
         }),
         "reset_request" => asks(22, Body::Reset(ResetRequest { names: vec!["web/0".into()] })),
+        "reopen_logs_request" => {
+            asks(23, Body::ReopenLogs(ReopenLogsRequest { names: vec!["web".into(), "db*".into()] }))
+        }
         "rollback_request" => asks(21, {
             let apps = vec!["web".to_owned()];
             Body::Rollback(RollbackRequest { apps, dry_run: true, no_wait: true, plan_id: Some(77) })

@@ -182,7 +182,10 @@ pub(super) fn full_description() -> DescribeReply {
         }),
         history: vec![failed(3), failed(4)],
     };
-    DescribeReply { apps: vec![AppDescription { status: Some(status), settings }], workers: vec![worker] }
+    let log_files =
+        AppLogFiles { dir: b"/var/log/mail".to_vec(), per_worker: true, json: true, timestamps: true };
+    let app = AppDescription { status: Some(status), settings, log_files: Some(log_files) };
+    DescribeReply { apps: vec![app], workers: vec![worker] }
 }
 
 pub(super) fn full_plan() -> Plan {

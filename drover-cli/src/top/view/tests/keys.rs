@@ -193,3 +193,46 @@ fn a_long_line_moves_sideways_and_what_was_found_in_it_too() {
     press(&mut console, "←←←←←←←←");
     assert!(text(&view(&console)).contains("│ xxx"));
 }
+
+#[test]
+fn a_narrowed_list_says_so_until_escape_brings_all_back() {
+    let mut console = console(80, 24);
+    press(&mut console, "Fdrain");
+    let shown = text(&view(&console));
+    assert!(shown.contains("Fdrain▏") && shown.contains("web/1 ↓") && !shown.contains("mail/0  "), "{shown}");
+    assert_eq!(console.list.selected.as_ref().unwrap().name(), "web");
+    press(&mut console, "⏎");
+    assert!(text(&view(&console)).lines().next().unwrap().ends_with("only drain"));
+    press(&mut console, "Fxyz⏎");
+    assert!(text(&view(&console)).contains("no app or worker matches xyz; Esc shows all"));
+    press(&mut console, "F⎋⎋");
+    let shown = text(&view(&console));
+    assert!(shown.contains("mail/0  ") && !shown.contains("only"), "{shown}");
+    press(&mut console, "F(");
+    assert!(text(&view(&console)).contains("not a regular expression"));
+}
+
+#[test]
+fn a_long_line_goes_on_in_the_next_row_where_that_is_wanted_and_none_is_out_of_reach() {
+    let mut console = console(80, 24);
+    let long = format!("begin {}needle {}end", "x".repeat(50), "y".repeat(100));
+    console.apply(Input::Line(1, line("mail", 0, 60, &long)), at(60));
+    console.apply(Input::Line(1, line("mail", 0, 61, "short")), at(61));
+    assert!(!text(&view(&console)).contains("yend"));
+    press(&mut console, "w/needle⏎");
+    let screen = view(&console);
+    let shown = text(&screen);
+    let joined: String = shown.lines().flat_map(|row| row.chars().skip(22)).collect();
+    assert!(joined.contains(&long), "{shown}");
+    let found: String =
+        screen.content().iter().filter(|cell| cell.bg == Color::Yellow).map(|cell| cell.symbol()).collect();
+    assert_eq!(found, "needle");
+    // Up to the oldest, which is in reach though the rows are fewer than the lines.
+    for number in 0..30 {
+        console.apply(Input::Line(1, line("mail", 0, 100 + number, &long)), at(100 + number));
+    }
+    press(&mut console, "⎋zg");
+    assert!(text(&view(&console)).contains("listening on 127.0.0.1:2525"));
+    press(&mut console, "Gw");
+    assert!(!text(&view(&console)).contains("yend"));
+}

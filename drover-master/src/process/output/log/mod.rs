@@ -7,7 +7,10 @@
 mod ring;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
+
+use bytes::Bytes;
 
 use self::ring::Rings;
 use super::Stream;
@@ -37,7 +40,7 @@ pub(crate) struct Piece {
     first: u64,
     count: u64,
     /// The lines, with a line's end between two.
-    text: Vec<u8>,
+    text: Bytes,
 }
 
 impl Piece {
@@ -50,6 +53,17 @@ impl Piece {
     pub(crate) const fn count(&self) -> u64 {
         self.count
     }
+}
+
+/// What was counted of an app's output.
+#[cfg(any(feature = "http", test))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LogCounts {
+    pub lines: u64,
+    /// With the lines' ends.
+    pub bytes: u64,
+    /// How many lines were gone before a reader came to them; each reader counts.
+    pub missed: u64,
 }
 
 /// The last of the output of all apps that share it. A clone is the same log.
@@ -80,6 +94,17 @@ impl OutputLog {
         self.feed.lock().rings.get(app).map_or_else(Vec::new, |ring| ring.slots().collect())
     }
 
+    /// How much an app has printed so far, all its workers.
+    #[cfg(any(feature = "http", test))]
+    pub(crate) fn counts(&self, app: &str) -> LogCounts {
+        let kept = self.feed.lock();
+        kept.rings.get(app).map_or_else(LogCounts::default, |ring| LogCounts {
+            lines: ring.lines,
+            bytes: ring.bytes,
+            missed: ring.missed.load(Ordering::Relaxed),
+        })
+    }
+
     /// A reader of these apps that begins with the oldest line that is kept.
     pub(crate) fn read(&self, apps: impl IntoIterator<Item = Arc<str>>) -> LogStream {
         let places = apps.into_iter().map(|app| (app, None)).collect();
@@ -108,15 +133,15 @@ impl AppLog {
         WorkerLog { log: self, from }
     }
 
-    fn keep(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
-        let (count, text) = (lines.count(), lines.shown().into_owned());
+    fn keep(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        let (count, text) = (lines.count(), lines.shown());
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
         let Some(ring) = kept.rings.get(&self.app).filter(|ring| ring.number == self.ring) else {
             return;
         };
-        let (app, time, first) = (Arc::clone(&self.app), SystemTime::now(), ring.lines);
+        let (app, first) = (Arc::clone(&self.app), ring.lines);
         kept.push(Piece { app, from, stream, time, order, first, count, text });
         drop(kept);
         self.feed.announce(order);
@@ -125,8 +150,8 @@ impl AppLog {
 
 impl WorkerLog {
     /// Keeps lines that were read at once, as they are shown to people.
-    pub(super) fn keep(&self, stream: Stream, lines: &LineBlock<'_>) {
-        self.log.keep(self.from, stream, lines);
+    pub(super) fn keep(&self, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        self.log.keep(self.from, stream, time, lines);
     }
 }
 
@@ -193,6 +218,7 @@ impl LogPlaces {
             *place = Some(LogPlace { ring: ring.number, next: reached, missed_from });
             let missed = reached.saturating_sub(next.max(missed_from));
             if missed > 0 {
+                ring.missed.fetch_add(missed, Ordering::Relaxed);
                 return Some(LogNext::Missed(missed));
             }
             if let Some(piece) = found
@@ -227,8 +253,12 @@ mod tests {
     }
 
     fn keep_of(log: &AppLog, slot: u32, lines: &[&str]) {
-        let bytes = lines.join("\n").into_bytes().into();
-        log.keep(printer(slot), Stream::Stdout, &LineBlock { bytes, goes_on: false });
+        log.keep(
+            printer(slot),
+            Stream::Stdout,
+            SystemTime::now(),
+            &LineBlock::whole(lines.join("\n").as_bytes()),
+        );
     }
 
     fn read(stream: &mut LogStream) -> Vec<String> {
@@ -272,6 +302,8 @@ mod tests {
         let lines = read(&mut slow);
         let missed: usize = lines[0].trim_matches(['<', '>']).split(' ').next().unwrap().parse().unwrap();
         assert_eq!(missed + lines.len() - 1, 1000, "every line is read or counted");
+        let counts = LogCounts { lines: 1001, bytes: 6 + 1000 * 10_001, missed: missed as u64 };
+        assert_eq!(log.counts("chatty"), counts);
         assert_eq!(read(&mut log.read(["quiet".into()])), ["still here"]);
         let fresh = read(&mut log.read(["chatty".into()]));
         assert_eq!(

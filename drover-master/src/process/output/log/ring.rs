@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::Piece;
 use crate::ids::SlotIndex;
@@ -39,6 +40,10 @@ pub(super) struct Ring {
     pub pieces: BTreeMap<u64, Arc<Piece>>,
     /// How many lines there ever were.
     pub lines: u64,
+    /// How many bytes they had, with their ends.
+    pub bytes: u64,
+    /// How many lines readers have missed, each for itself.
+    pub missed: AtomicU64,
     slots: BTreeMap<SlotIndex, SlotShare>,
 }
 
@@ -56,7 +61,14 @@ impl Rings {
         let Self { rings, rings_made, .. } = self;
         let ring = rings.entry(Arc::clone(app)).or_insert_with(|| {
             *rings_made += 1;
-            Ring { number: *rings_made, pieces: BTreeMap::new(), lines: 0, slots: BTreeMap::new() }
+            Ring {
+                number: *rings_made,
+                pieces: BTreeMap::new(),
+                lines: 0,
+                bytes: 0,
+                missed: AtomicU64::new(0),
+                slots: BTreeMap::new(),
+            }
         });
         ring.number
     }
@@ -67,6 +79,7 @@ impl Rings {
         let Some(ring) = self.rings.get_mut(&app) else { return };
         self.order = piece.order;
         ring.lines += piece.count;
+        ring.bytes += piece.text.len() as u64 + 1;
         let cost = cost(&piece);
         let share = ring.slots.entry(slot).or_default();
         self.by_size.remove(&(share.size, Arc::clone(&app), slot));

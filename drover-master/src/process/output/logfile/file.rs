@@ -1,7 +1,7 @@
 //! One log file: opened when there is something to write, rotated, and opened again where it was moved or removed.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::compress::Compressor;
+use super::lost::LostLines;
 use super::{format, rotate};
 use crate::config::LogFiles;
 
@@ -21,6 +22,7 @@ pub(super) struct LogFile {
     open: Option<OpenFile>,
     /// What it did not take.
     fault: Option<Fault>,
+    lost: LostLines,
     compressor: Compressor,
 }
 
@@ -43,33 +45,34 @@ struct Fault {
 }
 
 impl LogFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, open: None, fault: None, compressor: Compressor::default() }
+    pub(super) fn new(path: PathBuf, lost: LostLines) -> Self {
+        Self { path, open: None, fault: None, lost, compressor: Compressor::default() }
     }
 
-    /// Writes whole lines. What can't be written is counted, and told where it is missing.
-    pub(super) fn put(&mut self, lines: &[u8], wish: &LogFiles) {
+    /// Writes texts of whole lines. What can't be written is counted, and told where it is missing.
+    pub(super) fn put(&mut self, texts: &[impl AsRef<[u8]>], wish: &LogFiles) {
+        let size = texts.iter().map(|text| text.as_ref().len()).sum::<usize>();
         let pending = self.fault.as_ref().map(|fault| {
             let torn = if fault.is_torn { "\n" } else { "" };
             format!("{torn}{}", format::not_taken(wish, fault.lines, SystemTime::now()))
         });
-        let written = self.ready(lines.len() as u64, wish).map_err(|error| (0, error));
+        let written = self.ready(size as u64, wish).map_err(|error| (0, error));
         let written = written.and_then(|file| {
             if let Some(pending) = &pending {
-                file.write(pending.as_bytes()).map_err(|(_, error)| (0, error))?;
+                file.write(&[pending.as_bytes()]).map_err(|(_, error)| (0, error))?;
             }
-            file.write(lines)
+            file.write(texts)
         });
         match written {
             Ok(()) if self.fault.take().is_some() => {
                 tracing::info!(target: "drover::output", path = %self.path.display(), "a log file is written again");
             }
             Ok(()) => {}
-            Err((taken, error)) => self.fail(&lines[taken..], taken > 0 && lines[taken - 1] != b'\n', &error),
+            Err((taken, error)) => self.fail(texts, taken, &error),
         }
     }
 
-    fn fail(&mut self, missing: &[u8], is_torn: bool, error: &io::Error) {
+    fn fail(&mut self, texts: &[impl AsRef<[u8]>], taken: usize, error: &io::Error) {
         if self.fault.is_none() {
             tracing::error!(
                 target: "drover::output",
@@ -79,8 +82,11 @@ impl LogFile {
             );
         }
         let fault = self.fault.get_or_insert_default();
-        fault.lines += missing.iter().map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
-        fault.is_torn |= is_torn;
+        let bytes = || texts.iter().flat_map(AsRef::as_ref);
+        let lines = bytes().skip(taken).filter(|byte| **byte == b'\n').count() as u64;
+        fault.lines += lines;
+        self.lost.add(lines);
+        fault.is_torn |= taken > 0 && bytes().nth(taken - 1) != Some(&b'\n');
     }
 
     /// The file, open and with room for so much.
@@ -131,17 +137,24 @@ impl OpenFile {
     }
 
     /// Writes all of it; otherwise tells how much it took.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+    fn write(&mut self, texts: &[impl AsRef<[u8]>]) -> Result<(), (usize, io::Error)> {
         let mut taken = 0;
-        while taken < bytes.len() {
-            match self.file.write(&bytes[taken..]) {
-                Ok(0) => return Err((taken, io::ErrorKind::WriteZero.into())),
-                Ok(count) => {
-                    taken += count;
-                    self.size += count as u64;
+        // The kernel takes some more at once (IOV_MAX, `writev(2)`).
+        for texts in texts.chunks(1024) {
+            let mut slices: Vec<_> = texts.iter().map(|text| IoSlice::new(text.as_ref())).collect();
+            let mut rest = &mut slices[..];
+            IoSlice::advance_slices(&mut rest, 0);
+            while !rest.is_empty() {
+                match self.file.write_vectored(rest) {
+                    Ok(0) => return Err((taken, io::ErrorKind::WriteZero.into())),
+                    Ok(count) => {
+                        taken += count;
+                        self.size += count as u64;
+                        IoSlice::advance_slices(&mut rest, count);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err((taken, error)),
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err((taken, error)),
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Lines as they stand in a file.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::time::SystemTime;
 
 use super::queue::LogEntry;
@@ -35,12 +35,18 @@ pub(super) fn entry(wish: &LogFiles, app: &str, entry: &LogEntry, into: &mut Vec
             )
         }
     };
-    for line in entry.text.split_inclusive(|byte| *byte == b'\n') {
+    let mut rest = &*entry.text;
+    while !rest.is_empty() {
         into.extend_from_slice(before.as_bytes());
         match wish.format {
-            LogFormat::Text => into.extend_from_slice(line),
+            // The standard library looks for the end at many bytes at once.
+            LogFormat::Text => {
+                rest.read_until(b'\n', into).expect("a slice can be read");
+            }
             LogFormat::Json => {
-                escape(line.strip_suffix(b"\n").unwrap_or(line), into);
+                let mut line = Vec::new();
+                rest.read_until(b'\n', &mut line).expect("a slice can be read");
+                escape(line.strip_suffix(b"\n").unwrap_or(&line), into);
                 into.extend_from_slice(b"\"}\n");
             }
         }

@@ -2,7 +2,7 @@
 //! waits for it. A worker waits a moment at most; then its lines are lost, and counted where they are missing.
 //!
 //! ```text
-//!   readers of pipes ──put──► queue (4 MiB) ──► thread ──► one file, or one a slot ──► compressor, after a rotation
+//!   readers of pipes ──put──► queue (2 MiB) ──► thread ──► one file, or one a slot ──► compressor, after a rotation
 //! ```
 
 mod compress;
@@ -10,15 +10,21 @@ mod file;
 mod format;
 #[cfg(feature = "compress")]
 mod gzip;
+mod lost;
 mod queue;
 mod rotate;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use std::{collections::BTreeMap, thread};
+
+use bytes::Bytes;
 
 use self::file::LogFile;
 pub(super) use self::format::timestamp;
+use self::lost::LostLines;
+#[cfg(any(feature = "http", test))]
+pub(crate) use self::lost::lost_lines;
 use self::queue::{Batch, Queue};
 pub(super) use self::rotate::rotate;
 use super::lines::LineBlock;
@@ -47,6 +53,11 @@ pub(super) fn reopen_log_files() -> usize {
     let all = all();
     all.iter().for_each(|queue| queue.reopen());
     all.len()
+}
+
+/// Has the files of an app opened again by their names.
+pub(crate) fn reopen_files_of(app: &str) {
+    all().iter().filter(|queue| *queue.app() == *app).for_each(|queue| queue.reopen());
 }
 
 /// Waits until everything so far is in the files, at most for so long.
@@ -81,8 +92,8 @@ impl FileLog {
     /// Has lines written that were read at once.
     ///
     /// Waits while the queue is full, and only as long as the disk makes progress; what finds no room is counted.
-    pub(super) async fn put(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
-        self.queue.put(from, stream, lines).await;
+    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        self.queue.put(from, stream, time, lines).await;
     }
 
     /// Resolves once everything so far is in the files.
@@ -107,8 +118,9 @@ impl Drop for FileLog {
 fn write_until_end(queue: &Queue) {
     let mut files = Files { app: queue.app(), files: BTreeMap::new(), buffer: Vec::new() };
     while let Some(batch) = queue.take() {
-        files.write(&batch);
-        queue.is_written(batch.until);
+        let until = batch.until;
+        files.write(batch);
+        queue.is_written(until);
     }
 }
 
@@ -120,43 +132,52 @@ struct Files {
     buffer: Vec<u8>,
 }
 
-/// How much is gathered before it is written, in bytes; what is as large alone is written as it is.
-const GATHERED: usize = 64 * 1024;
+/// How much is gathered before it is written, in bytes.
+const GATHERED: usize = 256 * 1024;
 
 impl Files {
-    fn write(&mut self, batch: &Batch) {
+    fn write(&mut self, batch: Batch) {
         if batch.reopens {
             self.files.clear();
         }
         let wish = &*batch.wish;
         let owner = |slot| (wish.per == LogOwner::Worker).then_some(slot);
-        let mut gathered_for = None;
-        for entry in &batch.entries {
+        // As it was read.
+        let is_plain = format::is_plain(wish);
+        let (mut gathered_for, mut gathered, mut size) = (None, Vec::new(), 0);
+        for entry in batch.entries {
             let of = owner(entry.from.slot);
-            if gathered_for != Some(of) || self.buffer.len() >= GATHERED {
-                self.flush(gathered_for, wish);
+            if gathered_for != Some(of) || size + self.buffer.len() >= GATHERED {
+                self.flush(gathered_for, &mut gathered, wish);
+                size = 0;
             }
             gathered_for = Some(of);
-            if format::is_plain(wish) && entry.text.len() >= GATHERED / 4 {
-                self.flush(gathered_for, wish);
-                self.file(of, wish).put(&entry.text, wish);
+            if is_plain {
+                size += entry.text.len();
+                gathered.push(entry.text);
             } else {
-                format::entry(wish, &self.app, entry, &mut self.buffer);
+                format::entry(wish, &self.app, &entry, &mut self.buffer);
             }
         }
-        self.flush(gathered_for, wish);
+        self.flush(gathered_for, &mut gathered, wish);
         for (slot, count) in &batch.lost {
             format::lost(wish, &self.app, *slot, *count, batch.time, &mut self.buffer);
-            self.flush(Some(owner(*slot)), wish);
+            self.flush(Some(owner(*slot)), &mut gathered, wish);
         }
         // A burst of long lines is over some time.
         self.buffer.shrink_to(GATHERED);
     }
 
-    fn flush(&mut self, of: Option<Option<SlotIndex>>, wish: &LogFiles) {
-        if let Some(of) = of.filter(|_| !self.buffer.is_empty()) {
+    /// Writes what was gathered of lines as they were read, and of lines that were made.
+    fn flush(&mut self, of: Option<Option<SlotIndex>>, gathered: &mut Vec<Bytes>, wish: &LogFiles) {
+        let Some(of) = of else { return };
+        if !gathered.is_empty() {
+            self.file(of, wish).put(gathered, wish);
+            gathered.clear();
+        }
+        if !self.buffer.is_empty() {
             let buffer = std::mem::take(&mut self.buffer);
-            self.file(of, wish).put(&buffer, wish);
+            self.file(of, wish).put(&[&buffer], wish);
             self.buffer = buffer;
             self.buffer.clear();
         }
@@ -167,7 +188,7 @@ impl Files {
             None => wish.dir.join(format!("{}.log", self.app)),
             Some(slot) => wish.dir.join(&*self.app).join(format!("{}.log", slot.0)),
         };
-        self.files.entry(of).or_insert_with(|| LogFile::new(path))
+        self.files.entry(of).or_insert_with(|| LogFile::new(path, LostLines::of(&self.app)))
     }
 }
 

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
 use super::super::lines::LineBlock;
 use super::super::{Printer, Stream};
+use super::lost::LostLines;
 use crate::config::LogFiles;
 use crate::ids::SlotIndex;
 
-/// How many bytes may wait: what sixty-four reads of pipes bring, so that readers and the disk take turns rarely.
-const WAITING: usize = 4 * 1024 * 1024;
+/// How many bytes may wait: what thirty-two reads of pipes bring, so that readers and the disk take turns rarely.
+const WAITING: usize = 2 * 1024 * 1024;
 
 /// What an entry costs besides its text.
 const OVERHEAD: usize = size_of::<LogEntry>();
@@ -27,7 +29,7 @@ pub(super) struct LogEntry {
     pub stream: Stream,
     pub time: SystemTime,
     /// The lines, each with its end.
-    pub text: Vec<u8>,
+    pub text: Bytes,
 }
 
 /// What is to be written next.
@@ -47,6 +49,7 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Queue {
     app: Arc<str>,
+    lost: LostLines,
     waiting: Mutex<WaitingLines>,
     /// There is something to do.
     work: Condvar,
@@ -87,6 +90,7 @@ impl Queue {
             has_ended: false,
         };
         Self {
+            lost: LostLines::of(&app),
             app,
             waiting: Mutex::new(waiting),
             work: Condvar::new(),
@@ -130,18 +134,16 @@ impl Queue {
     }
 
     /// Adds lines, as soon as there is room for them.
-    pub(super) async fn put(&self, from: Printer, stream: Stream, lines: &LineBlock<'_>) {
+    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        let text = lines.ended();
         loop {
             let room = self.room.notified();
             {
                 let mut waiting = self.lock();
-                if waiting.size == 0 || waiting.size + lines.bytes.len() + OVERHEAD <= WAITING {
-                    let mut text = Vec::with_capacity(lines.bytes.len() + 4);
-                    text.extend_from_slice(&lines.shown());
-                    text.push(b'\n');
+                if waiting.size == 0 || waiting.size + text.len() + OVERHEAD <= WAITING {
                     waiting.size += text.len() + OVERHEAD;
                     waiting.count += 1;
-                    waiting.entries.push(LogEntry { from, stream, time: SystemTime::now(), text });
+                    waiting.entries.push(LogEntry { from, stream, time, text });
                     if waiting.entries.len() == 1 {
                         self.work.notify_one();
                     }
@@ -149,6 +151,7 @@ impl Queue {
                 }
                 if waiting.is_stuck {
                     *waiting.lost.entry(from.slot).or_default() += lines.count();
+                    self.lost.add(lines.count());
                     return;
                 }
             }

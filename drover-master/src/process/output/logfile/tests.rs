@@ -13,8 +13,8 @@ fn printer(slot: u32) -> Printer {
 }
 
 async fn put(log: &FileLog, slot: u32, text: &str) {
-    let block = LineBlock { bytes: text.as_bytes().into(), goes_on: false };
-    log.put(printer(slot), Stream::Stdout, &block).await;
+    let block = LineBlock::whole(text.as_bytes());
+    log.put(printer(slot), Stream::Stdout, SystemTime::now(), &block).await;
 }
 
 async fn written(log: &FileLog) {
@@ -66,7 +66,7 @@ async fn a_line_of_json_is_that_of_logs_json() {
     let dir = tempfile::tempdir().unwrap();
     let log = of("web", &LogFiles { format: LogFormat::Json, ..LogFiles::in_dir(dir.path()) });
     let said: &[u8] = b"a \"quoted\" \\ \x1b[1mbold\ttab\r \xff gr\xc3\xb6\xc3\x9fer";
-    log.put(printer(1), Stream::Stderr, &LineBlock { bytes: said.into(), goes_on: false }).await;
+    log.put(printer(1), Stream::Stderr, SystemTime::now(), &LineBlock::whole(said)).await;
     written(&log).await;
     let line: Value = serde_json::from_str(&text(dir.path().join("web.log"))).unwrap();
     let as_told = drover_proto::latest::LogLine {
@@ -173,23 +173,24 @@ async fn what_can_not_be_written_is_counted_in_the_file_once_it_can() {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
     let wish = LogFiles::in_dir("/never/written");
-    let queue = Queue::new("web".into(), wish);
+    let queue = Queue::new("on a disk that hangs".into(), wish);
     let long = "x".repeat(1024 * 1024);
-    let block = LineBlock { bytes: format!("{long}\n{long}").into_bytes().into(), goes_on: false };
+    let block = LineBlock::whole(format!("{long}\n{long}").as_bytes());
     let begin = tokio::time::Instant::now();
     for _ in 0..10 {
-        queue.put(printer(0), Stream::Stdout, &block).await;
+        queue.put(printer(0), Stream::Stdout, SystemTime::now(), &block).await;
     }
     assert_eq!(begin.elapsed(), Duration::from_secs(1));
     let batch = queue.take().unwrap();
     let kept = batch.entries.len() as u64;
     assert!((1..10).contains(&kept));
     assert_eq!(batch.lost[&SlotIndex(0)], (10 - kept) * 2);
+    assert_eq!(lost_lines("on a disk that hangs"), (10 - kept) * 2);
     let mut said = Vec::new();
     format::lost(&batch.wish, "web", SlotIndex(0), 18, batch.time, &mut said);
     assert_eq!(said, b"web/0 | drover: 18 lines are missing here: the disk did not take them in time\n");
     // Its thread writes again: there is room.
-    queue.put(printer(0), Stream::Stdout, &block).await;
+    queue.put(printer(0), Stream::Stdout, SystemTime::now(), &block).await;
     assert_eq!(begin.elapsed(), Duration::from_secs(1));
 }
 

@@ -1,13 +1,24 @@
 //! `drover logs`: what workers printed.
+//!
+//! The master keeps the last of it. What it has forgotten stands in the log files of apps that have some, and these are read here, not by
+//! the master: it never waits for a disk.
+
+mod file_line;
+mod past;
+mod seam;
+mod source;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use drover_master::Colours;
 use drover_master::control::{Answers, ControlClient, LogFollow};
 use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
+use self::past::{PastFiles, merged};
+use self::seam::Seam;
 use super::interrupt::Interrupt;
 use super::{find, refusal::report};
 use crate::args::{Global, LogsArgs, Moment, StreamArg};
@@ -38,9 +49,18 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
     if args.last_exit {
         return last_words(&wish, client).await;
     }
-    // The master knows how many lines there are, and nothing of which ones match.
-    if let Some(count) = args.lines.filter(|_| args.grep.is_some()) {
-        return last_that_match(global, &wish, client, count).await;
+    // More is wanted than what is there anyway.
+    let looks_back =
+        args.lines.is_some() || args.grep.is_some() || wish.since_ms.is_some() || wish.until_ms.is_some();
+    if looks_back && args.lines != Some(0) {
+        let files = match PastFiles::ask(&mut client, &args.names).await {
+            Ok(files) => files,
+            Err(error) => return report(&error),
+        };
+        // The master knows how many lines there are, and nothing of which ones match.
+        if !files.is_empty() || args.grep.is_some() && args.lines.is_some() {
+            return with_files(global, &wish, client, files).await;
+        }
     }
     match client.logs(wish.request(args.lines, args.follow)).await {
         Ok(lines) => follow(lines, &wish, |line| wish.print_if_it_matches(line)).await,
@@ -48,12 +68,12 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
     }
 }
 
-/// Only the last lines of those that match, and then, if asked for, those that come.
-async fn last_that_match(
+/// The lines of files, those that the master keeps, and then, if asked for, those that come.
+async fn with_files(
     global: &Global,
     wish: &Wish<'_>,
     mut client: ControlClient,
-    count: u32,
+    files: PastFiles,
 ) -> ExitStatus {
     // From before the lines that are there are asked for, so that none is lost in between.
     let mut second = match wish.args.follow {
@@ -70,26 +90,28 @@ async fn last_that_match(
         },
         None => None,
     };
-    let kept = match client.logs(wish.request(None, false)).await {
-        Ok(kept) => kept,
+    let asked_ms = Moment::Ago(Duration::ZERO).ms();
+    // From the oldest on: where they begin, the files end.
+    let request = LogsRequest { since_ms: None, until_ms: None, ..wish.request(None, false) };
+    let asked = match client.logs(request).await {
+        Ok(asked) => asked,
         Err(error) => return report(&error),
     };
-    let (mut last, mut seen) = (VecDeque::new(), VecDeque::new());
-    let status = follow(kept, wish, |line| {
-        if wish.matches(line) {
-            last.push_back(line.clone());
-            last.drain(..last.len().saturating_sub(count as usize));
-        }
-        seen.push_back(line.clone());
-        seen.drain(..seen.len().saturating_sub(SEEN_TWICE));
+    let mut kept = Vec::new();
+    let status = follow(asked, wish, |line| {
+        kept.push(line.clone());
         Ok(())
     })
     .await;
-    let printed = last.iter().try_for_each(|line| wish.print(line));
+    if status != ExitStatus::Done {
+        return status;
+    }
+    let printed = all_before(wish, files, &kept, asked_ms).await;
     if printed.is_err() {
         return message::written(printed);
     }
-    let Some(next) = next.filter(|_| status == ExitStatus::Done) else { return status };
+    let Some(next) = next else { return ExitStatus::Done };
+    let mut seen: VecDeque<LogLine> = kept.into_iter().rev().take(SEEN_TWICE).collect();
     follow(next, wish, |line| {
         if let Some(at) = seen.iter().position(|shown| shown == line) {
             seen.remove(at);
@@ -98,6 +120,50 @@ async fn last_that_match(
         wish.print_if_it_matches(line)
     })
     .await
+}
+
+/// Prints the lines of files and the kept ones that are wanted.
+async fn all_before(wish: &Wish<'_>, files: PastFiles, kept: &[LogLine], asked_ms: u64) -> io::Result<()> {
+    let wanted = kept.iter().filter(|line| wish.is_in_time(line) && wish.matches(line));
+    let wanted: Vec<&LogLine> = wanted.collect();
+    let most = wish.args.lines.map_or(usize::MAX, |count| count as usize);
+    let missing = most.saturating_sub(wanted.len());
+    if missing > 0 {
+        let seam = || Seam::new(kept, asked_ms);
+        let wants_stream = wish.args.err || wish.args.stream.is_some();
+        let sources = files.open(&seam(), wish.since_ms, wants_stream);
+        let since_ms = wish.since_ms.unwrap_or(0);
+        let is_wanted = |seam: &mut Seam, line: &LogLine| {
+            wish.is_in_time(line) && wish.means(line) && seam.is_before(line) && wish.matches(line)
+        };
+        if most == usize::MAX {
+            let mut seam = seam();
+            merged(&sources, usize::MAX, since_ms, |line| {
+                if is_wanted(&mut seam, &line) { wish.print(&line) } else { Ok(()) }
+            })
+            .await?;
+        } else {
+            // Few are in the newest files, mostly.
+            let mut last = VecDeque::new();
+            for newest in [1, 2, 4, usize::MAX] {
+                last.clear();
+                let mut seam = seam();
+                let has_more = merged(&sources, newest, since_ms, |line| {
+                    if is_wanted(&mut seam, &line) {
+                        last.push_back(line);
+                        last.drain(..last.len().saturating_sub(missing));
+                    }
+                    Ok(())
+                })
+                .await?;
+                if last.len() == missing || !has_more {
+                    break;
+                }
+            }
+            last.iter().try_for_each(|line| wish.print(line))?;
+        }
+    }
+    wanted.iter().skip(wanted.len().saturating_sub(most)).try_for_each(|line| wish.print(line))
 }
 
 /// What the last worker of each slot that ended wrote to stderr before.
@@ -185,6 +251,19 @@ impl Wish<'_> {
             until_ms: self.until_ms,
             stream: stream.into(),
         }
+    }
+
+    /// Whether the names and the stream mean it, as the master has it.
+    fn means(&self, line: &LogLine) -> bool {
+        let names = &self.args.names;
+        let worker = Some(line.worker).filter(|worker| *worker > 0);
+        let wanted = self.request(None, false).stream;
+        (names.is_empty() || names.iter().any(|name| name.matches_worker(&line.app, line.slot, worker)))
+            && (wanted == i32::from(OutputStream::Unspecified) || wanted == line.stream)
+    }
+
+    fn is_in_time(&self, line: &LogLine) -> bool {
+        (self.since_ms.unwrap_or(0)..=self.until_ms.unwrap_or(u64::MAX)).contains(&line.time_ms)
     }
 
     fn matches(&self, line: &LogLine) -> bool {
