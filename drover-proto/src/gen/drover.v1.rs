@@ -1260,6 +1260,9 @@ pub struct DescribeRequest {
     /// What is meant, as in OperateRequest.
     #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only the apps, as a drover.toml that could have started them. UNIMPLEMENTED: this master can't write one.
+    #[prost(bool, tag = "2")]
+    pub as_file: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DescribeReply {
@@ -1268,6 +1271,9 @@ pub struct DescribeReply {
     pub apps: ::prost::alloc::vec::Vec<AppDescription>,
     #[prost(message, repeated, tag = "2")]
     pub workers: ::prost::alloc::vec::Vec<WorkerDescription>,
+    /// For as_file: the whole text, in one answer. Values of the environment are left out, and named in comments.
+    #[prost(string, tag = "3")]
+    pub file: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppDescription {

@@ -129,6 +129,10 @@ fn by_kind(spec: &mut AppSpec, path: &str, mistakes: &Mistakes<'_>) -> Vec<&'sta
     if spec.kind != Kind::Service && !is_written("start.timeout") {
         spec.start.timeout = Duration::MAX;
     }
+    // A run can't extend its time, so the limit of that is none of its concern.
+    if spec.kind == Kind::Cron && spec.start.timeout != Duration::MAX && !is_written("start.max_timeout") {
+        spec.start.max_timeout = spec.start.max_timeout.max(spec.start.timeout);
+    }
     // A service is to run, so it comes back after every end; a oneshot is to be done.
     if !is_written("restart.policy") && !is_written("restart") {
         spec.restart.when = RestartPolicy::of(spec.kind).when;

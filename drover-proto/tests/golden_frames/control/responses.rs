@@ -166,6 +166,9 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let (file, running_file) = ("/srv/blog/drover.toml".into(), "/srv/shop/drover.toml".into());
             Body::Plan(Plan { file, running_file, id: 79, ..Default::default() })
         }),
+        "description_as_a_file" => {
+            last(10, Body::Description(DescribeReply { file: "version = 1\n".into(), ..Default::default() }))
+        }
         "plan_with_a_profile" => last(11, Body::Plan(Plan { profile: "dev".into(), ..Default::default() })),
         "plan" => ControlResponse { more: true, ..last(12, Body::Plan(full_plan())) },
         "plan_without_a_change" => {

@@ -234,7 +234,7 @@ pub(super) fn full_description() -> DescribeReply {
     let log_files =
         AppLogFiles { dir: b"/var/log/mail".to_vec(), per_worker: true, json: true, timestamps: true };
     let app = AppDescription { status: Some(status), settings, log_files: Some(log_files), runs: Vec::new() };
-    DescribeReply { apps: vec![app], workers: vec![worker] }
+    DescribeReply { apps: vec![app], workers: vec![worker], ..Default::default() }
 }
 
 pub(super) fn full_plan() -> Plan {

@@ -11,8 +11,8 @@ fn a_cron_has_one_worker_and_the_local_time_unless_the_file_says_otherwise() {
     let CronPolicy { schedule, timezone, overlap, catch_up } = spec.cron;
     assert_eq!(schedule.unwrap().to_string(), "*/5 * * * *");
     assert_eq!((timezone.name(), overlap, catch_up), ("local", Overlap::Queue, true));
-    let spec = app("kind = 'cron'\nschedule = '@every 90s'\ntimezone = 'UTC'\nstart.timeout = '1m'");
-    assert_eq!((spec.cron.timezone, spec.start.timeout), (Zone::UTC, seconds(60)));
+    let spec = app("kind = 'cron'\nschedule = '@every 90s'\ntimezone = 'UTC'\nstart.timeout = '1h'");
+    assert_eq!((spec.cron.timezone, spec.start.timeout), (Zone::UTC, seconds(3600)));
 }
 
 #[test]
