@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::bus::{Handler, Message};
 use crate::config::{
-    AppSpec, Command, Condition, ConfigError, Dependency, HealthPolicy, Heartbeat, Kind, ListenAddr,
-    ListenSpec, NotifyAccess, Output, OutputSink, Protocol, RecyclePolicy, ReloadSignal, RestartPolicy,
-    StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
+    AppSpec, Command, Condition, ConfigError, CronPolicy, Dependency, HealthPolicy, Heartbeat, Kind,
+    ListenAddr, ListenSpec, NotifyAccess, Output, OutputSink, Protocol, RecyclePolicy, ReloadSignal,
+    RestartPolicy, Schedule, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
 };
 use crate::driver::Driver;
 use crate::handle;
@@ -276,6 +276,17 @@ impl MasterBuilder {
             self.spec.workers = 1;
             self.spec.start.timeout = Duration::MAX;
         }
+        self
+    }
+
+    /// Runs the app by this schedule, one run at a time: it is of the kind [`Kind::Cron`] then, without a protocol. A run may take as long
+    /// as it takes, unless a start policy that is given after this says otherwise. The other rules of its runs are at their
+    /// [defaults](CronPolicy).
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        (self.spec.kind, self.spec.workers, self.spec.protocol) = (Kind::Cron, 1, Protocol::None);
+        (self.spec.heartbeat, self.spec.start.timeout) = (None, Duration::MAX);
+        self.spec.cron = CronPolicy { schedule: Some(schedule), ..self.spec.cron };
         self
     }
 

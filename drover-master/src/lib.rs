@@ -97,8 +97,9 @@ pub use link::DirectoryError;
 pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
 pub use machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
 pub use machine::fleet::{
-    Count, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason, ReloadFailure, Role,
-    SocketLoss, SocketRenewal, StartFailure, Target, WorkerStatus,
+    Count, CronStatus, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason,
+    ReloadFailure, Role, Run, RunFate, SkipReason, SocketLoss, SocketRenewal, StartFailure, Target,
+    WorkerStatus,
 };
 pub use machine::gate::{DenyReason, Request};
 pub use machine::phase::Phase;

@@ -243,6 +243,7 @@ mod tests {
             seq: 1,
             body: Some(control_request::Body::Describe(DescribeRequest {
                 names: vec![String::new(); names],
+                ..Default::default()
             })),
         };
         let codec = || FrameCodec::<ControlRequest, ControlRequest>::new(FrameLimit::CONTROL).with_parts(100);

@@ -45,6 +45,9 @@ pub struct ConfigArgs {
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
+    /// Write what a running master has, or only this app of it, such as what `drover run` was started with
+    #[arg(long, value_name = "APP", num_args = 0..=1, default_missing_value = "*", conflicts_with = "command")]
+    pub from_running: Option<String>,
     /// What the app runs [default: guessed from the files in this directory]
     #[arg(last = true, value_name = "CMD")]
     pub command: Vec<String>,

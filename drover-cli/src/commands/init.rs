@@ -4,6 +4,9 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
+use drover_master::control::ClientError;
+
+use super::{find, refusal::report};
 use crate::args::{Global, InitArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -12,30 +15,65 @@ use crate::path::whole;
 /// Runs as it stands, so that there is something to see.
 const PLACEHOLDER: &str = "echo \"worker $DROVER_SLOT works\"; exec sleep infinity";
 
-pub(super) fn run(global: &Global, args: &InitArgs) -> ExitStatus {
-    let file = whole(global.file.as_deref().unwrap_or(Path::new("drover.toml")));
+pub(super) async fn run(mut global: Global, args: &InitArgs) -> ExitStatus {
+    // It is to be written, and is that of no master.
+    let file = whole(global.file.take().as_deref().unwrap_or(Path::new("drover.toml")));
+    if let Some(app) = &args.from_running {
+        // Before somebody is asked in vain.
+        if file.exists() {
+            return left_alone(&file);
+        }
+        return match running(&global, app).await {
+            Ok(text) => write(&global, &file, &text),
+            Err(status) => status,
+        };
+    }
     let command: Vec<String> = match args.command.is_empty() {
         true => found_in(file.parent().unwrap_or(Path::new("."))),
         false => args.command.clone(),
     };
+    write(&global, &file, &text(&command))
+}
+
+/// What a master runs, as a file.
+async fn running(global: &Global, app: &str) -> Result<String, ExitStatus> {
+    let mut client = find::connect(global).await?;
+    match client.describe_as_file(&[app.to_owned()]).await {
+        Ok(text) => {
+            let pid = client.master_pid().map_or_else(String::new, |pid| format!(" pid {pid}"));
+            Ok(format!(
+                "# What the master{pid} ran. `drover validate` checks it, `drover config` shows every default.\n{text}"
+            ))
+        }
+        Err(ClientError::Unexpected) => {
+            message::error_text("this master is of an older version, and can't tell what it runs as a file");
+            Err(ExitStatus::ProtocolMismatch)
+        }
+        Err(error) => Err(report(&error)),
+    }
+}
+
+fn write(global: &Global, file: &Path, text: &str) -> ExitStatus {
     // What is there was written by somebody.
-    let made = OpenOptions::new().write(true).create_new(true).open(&file);
-    match made.and_then(|mut made| made.write_all(text(&command).as_bytes())) {
+    let made = OpenOptions::new().write(true).create_new(true).open(file);
+    match made.and_then(|mut made| made.write_all(text.as_bytes())) {
         Ok(()) => {
             if !global.quiet {
                 message::note(&format!("wrote {}; edit it, then run `drover up`", file.display()));
             }
             ExitStatus::Done
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            message::error_text(&format!("{} already exists and was left unchanged", file.display()));
-            ExitStatus::Failed
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => left_alone(file),
         Err(error) => {
             message::error_text(&format!("{} can't be written: {error}", file.display()));
             ExitStatus::Failed
         }
     }
+}
+
+fn left_alone(file: &Path) -> ExitStatus {
+    message::error_text(&format!("{} already exists and was left unchanged", file.display()));
+    ExitStatus::Failed
 }
 
 /// What a directory is usually run by.

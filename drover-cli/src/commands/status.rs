@@ -91,7 +91,10 @@ fn judge(reply: &StatusReply) -> ExitStatus {
     // A worker on its way in or out does not count as missing.
     let is_ready = |worker: &WorkerStatus| is_fine(worker.phase()) && worker.unready.is_empty();
     let is_fine_or_other = |worker: &WorkerStatus| is_ready(worker) || !worker.role().is_occupant();
-    let is_ready = |app: &AppStatus| is_fine(app.phase()) && app.workers.iter().all(is_fine_or_other);
+    // One that runs by a schedule is in order while that is on, whatever its slot has.
+    let are_ready =
+        |app: &AppStatus| app.workers.iter().all(is_fine_or_other) || app.cron.is_some() && app.ready > 0;
+    let is_ready = |app: &AppStatus| is_fine(app.phase()) && are_ready(app);
     if reply.apps.iter().all(is_ready) { ExitStatus::Done } else { ExitStatus::NotReady }
 }
 

@@ -1,19 +1,22 @@
 //! What `drover describe` shows to people.
 
 use std::fmt::Write as _;
-use std::time::SystemTime;
 
 use drover_master::Readable;
-use drover_proto::latest::{AppDescription, DescribeReply, Exit, WorkerDescription, WorkerRole};
+use drover_proto::latest::{AppDescription, AppStatus, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
 use super::clock::timestamp;
 use super::table::{headline, uptime};
-use super::word;
+use super::{runs, word};
 
 /// Apps with their settings, then workers with their past.
 pub(crate) fn description(reply: &DescribeReply, colour: bool) -> String {
     let apps = reply.apps.iter().map(|described| app(described, colour));
-    let parts: Vec<String> = apps.chain(reply.workers.iter().map(worker)).collect();
+    let workers = reply.workers.iter().map(|described| {
+        let statuses = reply.apps.iter().filter_map(|app| app.status.as_ref());
+        worker(described, statuses.into_iter().find(|status| status.name == described.app))
+    });
+    let parts: Vec<String> = apps.chain(workers).collect();
     parts.join("\n")
 }
 
@@ -24,12 +27,15 @@ fn app(described: &AppDescription, colour: bool) -> String {
     for setting in &described.settings {
         let _ = writeln!(text, "  {:width$}  {}", setting.key, setting.value);
     }
+    let now = runs::now_ms();
+    described.runs.iter().for_each(|run| text.push_str(&runs::run(run, now)));
     text
 }
 
-fn worker(described: &WorkerDescription) -> String {
+fn worker(described: &WorkerDescription, app: Option<&AppStatus>) -> String {
     let status = described.status.clone().unwrap_or_default();
-    let mut text = format!("{}/{} {}", described.app, status.slot, word::of_worker(&status));
+    let word = app.map_or_else(|| word::of_worker(&status), |app| word::of_row(app, &status));
+    let mut text = format!("{}/{} {word}", described.app, status.slot);
     if status.pid != 0 {
         let _ = write!(text, ", pid {}, up {}", status.pid, uptime(status.uptime_ms));
     }
@@ -55,7 +61,7 @@ fn worker(described: &WorkerDescription) -> String {
     if let Some(in_flight) = status.in_flight {
         let _ = writeln!(text, "  in flight: {in_flight}");
     }
-    described.history.iter().for_each(|exit| text.push_str(&end(exit, now_ms())));
+    described.history.iter().for_each(|exit| text.push_str(&end(exit, runs::now_ms())));
     text
 }
 
@@ -77,11 +83,6 @@ pub(crate) fn end(exit: &Exit, now_ms: u64) -> String {
         let _ = writeln!(text, "    {}", Readable(line));
     }
     text
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

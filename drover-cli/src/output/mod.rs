@@ -8,6 +8,7 @@ pub(crate) mod message;
 pub(crate) mod origin;
 pub(crate) mod plan;
 pub(crate) mod progress;
+mod runs;
 pub(crate) mod start_report;
 mod status_column;
 pub(crate) mod story;

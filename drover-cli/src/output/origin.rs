@@ -1,8 +1,10 @@
 //! What `drover config --origin` shows: each value, and what it comes from.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use drover_master::config::file::{Origin, Originated};
+use drover_master::Readable;
+use drover_master::config::file::{Originated, ValueOrigin};
 use serde_json::json;
 
 use crate::args::ConfigArgs;
@@ -10,36 +12,48 @@ use crate::args::ConfigArgs;
 /// The widest key and value after which what they come from still begins in one column.
 const WIDEST: usize = 60;
 
-/// A `drover.toml` that means the same, with the origin of each value as a comment.
-pub(crate) fn text(args: &ConfigArgs, values: &[Originated]) -> String {
+/// A `drover.toml` that means the same, with the origin of each value as a comment. `running`: what the master of the file runs
+/// otherwise, by the key.
+pub(crate) fn text(args: &ConfigArgs, values: &[Originated], running: &HashMap<String, String>) -> String {
     let lines: Vec<String> = values.iter().map(|value| format!("{} = {}", value.key, value.toml)).collect();
     let wide =
         lines.iter().map(|line| line.chars().count()).filter(|wide| *wide <= WIDEST).max().unwrap_or(0);
     let mut text = String::new();
     for (line, value) in lines.iter().zip(values) {
-        let _ = writeln!(text, "{line:wide$}  # {}", sentence(args, value));
+        let _ = write!(text, "{line:wide$}  # {}", sentence(args, value));
+        if let Some(runs) = running.get(&value.key) {
+            let _ = write!(text, "; the master runs with {}", Readable(runs));
+        }
+        text.push('\n');
     }
     text
 }
 
 /// The same as JSON.
-pub(crate) fn json(args: &ConfigArgs, values: &[Originated]) -> String {
+pub(crate) fn json(args: &ConfigArgs, values: &[Originated], running: &HashMap<String, String>) -> String {
     let file = args.file.display().to_string();
     let value = |value: &Originated| {
         let (from, line) = match &value.origin {
-            Origin::File { line } => ("file", Some(line)),
-            Origin::Defaults { line } => ("defaults", Some(line)),
-            Origin::Profile { line } => ("profile", Some(line)),
-            Origin::EnvFile { .. } => ("env_file", None),
+            ValueOrigin::File { line } => ("file", Some(line)),
+            ValueOrigin::Defaults { line } => ("defaults", Some(line)),
+            ValueOrigin::Profile { line } => ("profile", Some(line)),
+            ValueOrigin::EnvFile { .. } => ("env_file", None),
             _ if is_name_of_directory(value) => ("directory", None),
             _ => ("default", None),
         };
         let env_file = match &value.origin {
-            Origin::EnvFile { path } => Some(path.display().to_string()),
+            ValueOrigin::EnvFile { path } => Some(path.display().to_string()),
             _ => None,
         };
         let file = env_file.or_else(|| line.is_some().then(|| file.clone()));
-        json!({ "key": value.key, "value": value.json, "from": from, "file": file, "line": line })
+        json!({
+            "key": value.key,
+            "value": value.json,
+            "from": from,
+            "file": file,
+            "line": line,
+            "running": running.get(&value.key),
+        })
     };
     json!({
         "file": file,
@@ -52,13 +66,13 @@ pub(crate) fn json(args: &ConfigArgs, values: &[Originated]) -> String {
 fn sentence(args: &ConfigArgs, value: &Originated) -> String {
     let file = args.file.display();
     match &value.origin {
-        Origin::File { line } => format!("{file}:{line}"),
-        Origin::Defaults { line } => format!("{file}:{line}, defaults"),
-        Origin::Profile { line } => match &args.profile {
+        ValueOrigin::File { line } => format!("{file}:{line}"),
+        ValueOrigin::Defaults { line } => format!("{file}:{line}, defaults"),
+        ValueOrigin::Profile { line } => match &args.profile {
             Some(profile) => format!("{file}:{line}, profile {profile}"),
             None => format!("{file}:{line}"),
         },
-        Origin::EnvFile { path } => path.display().to_string(),
+        ValueOrigin::EnvFile { path } => path.display().to_string(),
         _ if is_name_of_directory(value) => "the name of its directory".to_owned(),
         _ => "default".to_owned(),
     }
@@ -66,5 +80,5 @@ fn sentence(args: &ConfigArgs, value: &Originated) -> String {
 
 /// A master that the file gives no name is called as the directory is.
 fn is_name_of_directory(value: &Originated) -> bool {
-    value.key == "master.name" && value.origin == Origin::Default
+    value.key == "master.name" && value.origin == ValueOrigin::Default
 }

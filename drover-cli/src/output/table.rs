@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
 use super::status_column::StatusColumn;
-use super::{word, worker_rows};
+use super::{runs, word, worker_rows};
 
 /// How a status is to look.
 pub(crate) struct StatusLook<'u> {
@@ -84,8 +84,10 @@ pub(crate) fn headline(app: &AppStatus, colour: bool) -> String {
     let style = if colour { style(app.phase()) } else { Style::new() };
     let word = word::of_app(app);
     let mut line = format!("{} {style}{word}{style:#}", app.name);
-    // Of what has done its work nothing is missing.
-    if word != word::COMPLETED {
+    if let Some(cron) = &app.cron {
+        let _ = write!(line, ", {}", runs::summary(app, cron, runs::now_ms()));
+    } else if word != word::COMPLETED {
+        // Of what has done its work nothing is missing.
         let _ = write!(line, ", {} of {} ready", app.ready, app.desired);
     }
     if !app.waits_for.is_empty() {

@@ -35,6 +35,18 @@ pub(crate) fn of_worker(worker: &WorkerStatus) -> &'static str {
     }
 }
 
+/// Where a worker stands in its app: one that runs by a schedule has its own words for a run, and for none.
+pub(crate) fn of_row(app: &AppStatus, worker: &WorkerStatus) -> &'static str {
+    match (&app.cron, worker.phase()) {
+        (Some(cron), Phase::Initialized) if worker.pid == 0 && cron.next_ms.is_some() => "scheduled",
+        (Some(_), Phase::Starting) => "running",
+        (Some(_), Phase::ShutDown) if app.phase() == Phase::Started => "held",
+        // Its runs are done, but never all of them.
+        (Some(_), Phase::ShutDown) => "stopped",
+        _ => of_worker(worker),
+    }
+}
+
 /// An event: the word of the phase that was entered, or its name as words.
 pub(crate) fn of_event(name: &str) -> String {
     let entered = MasterPhase::ALL.into_iter().find(|phase| phase.name() == name);

@@ -35,7 +35,7 @@ pub(super) fn of(app: &AppStatus, look: &StatusLook<'_>) -> String {
             let cell = cut(cell, *wide);
             let length = cell.chars().count();
             let is_painted = look.colour && *column == StatusColumn::State;
-            Some((if is_painted { paint(&cell, worker) } else { cell }, length, *wide))
+            Some((if is_painted { paint(&cell, app, worker) } else { cell }, length, *wide))
         });
         line(&mut text, cells);
     }
@@ -60,8 +60,8 @@ fn cut(text: &str, wide: usize) -> String {
 }
 
 /// The word for the state in its colour; what follows it has none.
-fn paint(cell: &str, worker: &WorkerStatus) -> String {
-    let (word, style) = (word::of_worker(worker), style_of_worker(worker));
+fn paint(cell: &str, app: &AppStatus, worker: &WorkerStatus) -> String {
+    let (word, style) = (word::of_row(app, worker), style_of_worker(worker));
     match cell.strip_prefix(word) {
         Some(rest) => format!("{style}{word}{style:#}{rest}"),
         None => cell.to_owned(),
@@ -79,7 +79,7 @@ pub(super) fn cell(
     let usage = usage.filter(|_| is_there);
     let told = match column {
         StatusColumn::Worker => Some(format!("{}/{}{}", app.name, worker.slot, mark(worker.role()))),
-        StatusColumn::State => Some(state(worker)),
+        StatusColumn::State => Some(state(app, worker)),
         StatusColumn::Pid => is_there.then(|| worker.pid.to_string()),
         StatusColumn::Uptime => is_there.then(|| uptime(worker.uptime_ms)),
         StatusColumn::Restarts => Some(worker.restarts.to_string()),
@@ -87,13 +87,17 @@ pub(super) fn cell(
         StatusColumn::Memory => usage.map(|(_, bytes)| memory(bytes)),
         StatusColumn::InFlight => worker.in_flight.map(|count| count.to_string()),
         StatusColumn::Generation => is_there.then(|| worker.generation.to_string()),
-        StatusColumn::LastExit => word::of_last_exit(worker).map(str::to_owned),
+        StatusColumn::LastExit => word::of_last_exit(worker).map(|text| {
+            // A run is not expected to come to anything but its end.
+            let text = if app.cron.is_some() { text.trim_end_matches(" while starting") } else { text };
+            text.to_owned()
+        }),
     };
     told.unwrap_or_else(|| "-".to_owned())
 }
 
-fn state(worker: &WorkerStatus) -> String {
-    let word = word::of_worker(worker);
+fn state(app: &AppStatus, worker: &WorkerStatus) -> String {
+    let word = word::of_row(app, worker);
     match (worker.next_try_ms, worker.left_ms.filter(|_| is_under_way(worker.phase()))) {
         (Some(left), _) => format!("{word}, next try in {}", uptime(left)),
         (None, Some(left)) => format!("{word}, {} left", uptime(left)),

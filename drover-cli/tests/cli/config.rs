@@ -82,10 +82,24 @@ fn each_value_is_shown_with_what_it_comes_from_and_no_secret() {
     };
     assert_eq!(
         of("version"),
-        serde_json::json!({ "key": "version", "value": 1, "from": "file", "file": "drover.toml", "line": 1 })
+        serde_json::json!({ "key": "version", "value": 1, "from": "file", "file": "drover.toml", "line": 1, "running": null })
     );
     assert_eq!(
         (&of("app.web.env.KEY")["from"], &of("app.web.env.KEY")["file"]),
         (&"env_file".into(), &"web.env".into())
     );
+}
+
+#[test]
+fn what_was_changed_since_the_start_is_told_beside_the_file() {
+    let home = Home::new();
+    let master = home.up("[app.web]\ncommand = 'sleep 1000'\nworkers = 1\nstart.min_uptime = '50ms'\n");
+    master.says("web is running");
+    assert_eq!(home.run(&["scale", "web=2"]).code, Some(0));
+    let ended = home.run(&["config", "--origin"]);
+    let line = ended.stdout.lines().find(|line| line.starts_with("app.web.workers = 1 "));
+    let line = line.unwrap_or_else(|| panic!("{ended:#?}"));
+    assert!(line.ends_with("; the master runs with 2"), "{line}");
+    assert_eq!(ended.stdout.matches("the master runs").count(), 1, "{ended:#?}");
+    home.down(master);
 }

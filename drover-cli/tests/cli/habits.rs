@@ -166,6 +166,24 @@ fn init_writes_a_file_that_runs_and_leaves_one_alone() {
 }
 
 #[test]
+fn init_writes_what_a_running_master_has() {
+    let home = Home::new();
+    let master = home.start(&["run", "-n", "2", "--", "sleep", "75000"]);
+    home.worker("sleep", 1, "started");
+    home.run(&["init", "--from-running", "nosuch"]).failed(4, &["nosuch"]);
+    let made = home.run(&["init", "--from-running"]);
+    assert_eq!(made.code, Some(0), "{made:#?}");
+    home.run(&["init", "--from-running"]).failed(1, &["already exists"]);
+    home.down(master);
+    let text = std::fs::read_to_string(home.path("drover.toml")).unwrap();
+    assert!(text.contains("command = [\"sleep\", \"75000\"]\nworkers = 2\n"), "{text}");
+    assert!(!text.contains("drain_timeout"), "{text}");
+    let again = home.start(&["up"]);
+    home.worker("sleep", 1, "started");
+    home.down(again);
+}
+
+#[test]
 fn bash_completes_the_names_of_what_runs() {
     let home = Home::new();
     let (demo, _) = home.demo(&["-n", "2"]);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Command, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, LogFiles, NotifyAccess, Output,
-    RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals, UpdatePolicy,
-    WatchPolicy,
+    Command, CronPolicy, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, LogFiles, NotifyAccess,
+    Output, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals,
+    UpdatePolicy, WatchPolicy,
 };
 
 /// The largest number of workers of one app. A bound against a slip of the keyboard, ten times what was measured.
@@ -63,6 +63,8 @@ pub struct AppSpec {
     pub logs: Option<LogFiles>,
     /// What it is for. Default: a service.
     pub kind: Kind,
+    /// When it runs, if it is of the kind [`Kind::Cron`]. Otherwise it has no meaning.
+    pub cron: CronPolicy,
     /// What has to be there before it starts, and ends only after it. Default: nothing. It has a meaning under a
     /// [`Supervisor`](crate::supervisor::Supervisor) only.
     pub depends_on: Vec<Dependency>,
@@ -109,6 +111,7 @@ impl AppSpec {
             output: Output::Forward,
             logs: None,
             kind: Kind::Service,
+            cron: CronPolicy::default(),
             depends_on: Vec::new(),
             essential: false,
         }

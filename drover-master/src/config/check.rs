@@ -4,11 +4,15 @@ use super::keys::{self, ValueFault};
 use super::name::name_fault;
 use super::notify::lowest_notify_fd;
 use super::{
-    AppSpec, Command, ConfigError, Dependency, Kind, Protocol, ReloadSignal, RestartWhen, WatchAction,
+    AppSpec, Command, ConfigError, CronPolicy, Dependency, Kind, Protocol, ReloadSignal, RestartWhen,
+    WatchAction,
 };
 
 /// Keys that a program has no reason to set where they have no meaning.
-const WITH_A_MEANING: [&str; 4] = ["notify_fd", "notify_access", "watchdog", "reload"];
+const WITH_A_MEANING: [&str; 5] = ["notify_fd", "notify_access", "watchdog", "reload", "schedule"];
+
+/// What is said of a key that is for workers which stay.
+const CRON: &str = "has no meaning for a cron, whose runs end by themselves";
 
 impl AppSpec {
     /// Checks every value.
@@ -33,6 +37,7 @@ impl AppSpec {
         }
         self.check_listeners()?;
         self.check_oneshot()?;
+        self.check_cron()?;
         if let Some(probe) = &self.start.probe {
             probe.check(&self.name, self.workers)?;
         }
@@ -94,6 +99,27 @@ impl AppSpec {
         Err(ConfigError::Oneshot { app: self.name.clone(), reason })
     }
 
+    fn check_cron(&self) -> Result<(), ConfigError> {
+        let (key, fault) = match self {
+            _ if self.kind != Kind::Cron => return Ok(()),
+            Self { cron: CronPolicy { schedule: None, .. }, .. } => {
+                ("schedule", "is missing: an app of the kind `cron` runs by it")
+            }
+            _ if self.protocol != Protocol::None => {
+                ("protocol", "has to be `none`: a run of a cron is done when it ends")
+            }
+            _ if self.workers != 1 => ("workers", "has to be 1: a cron has one run at a time"),
+            _ if self.start.probe.is_some() => ("start.probe", CRON),
+            _ if self.health.is_set() => ("health", CRON),
+            _ if self.recycle.is_set() => ("recycle", CRON),
+            _ if self.reload.is_some() => ("reload", CRON),
+            _ if self.suspend.is_some() => ("suspend", CRON),
+            _ if self.watch.is_some() => ("watch", CRON),
+            _ => return Ok(()),
+        };
+        self.refuse(key, fault)
+    }
+
     fn check_dependencies(&self) -> Result<(), ConfigError> {
         for (at, Dependency { app: name, .. }) in self.depends_on.iter().enumerate() {
             if *name == self.name {
@@ -134,7 +160,7 @@ mod tests {
     use super::*;
     use crate::config::{
         HealthCheck, Limit, Limits, ListenSpec, NotifyAccess, Probe, ProbeKind, RecyclePolicy, Resource,
-        Share, Stdin, SuspendSignals,
+        Share, Stdin, SuspendSignals, WatchPolicy,
     };
     use crate::signal::Signal;
 
@@ -253,6 +279,30 @@ mod tests {
                 Some(HealthCheck { successes: NonZeroU32::MIN.saturating_add(1), ..TCP("a:1") });
         };
         assert_eq!(told(edges), "");
+    }
+
+    #[test]
+    fn a_cron_has_a_schedule_and_nothing_that_is_for_workers_which_stay() {
+        let rows: &[(Misuse, &str)] = &[
+            (|app| app.cron.schedule = None, "schedule is missing"),
+            (|app| app.protocol = Protocol::Notify, "protocol has to be `none`"),
+            (|app| app.workers = 2, "workers has to be 1"),
+            (|app| app.start.probe = Some(Probe::tcp("a:1")), "start.probe has no meaning for a cron"),
+            (|app| app.health.readiness = Some(TCP("a:1")), "health has no meaning for a cron"),
+            (|app| app.recycle.age = Some(Duration::MAX), "recycle has no meaning for a cron"),
+            (|app| app.reload = HANG_UP(false), "reload has no meaning for a cron"),
+            (|app| app.watch = Some(WatchPolicy::default()), "watch has no meaning for a cron"),
+            (|app| app.kind = Kind::Service, "schedule has no meaning for an app that does not run by a"),
+            (|_| {}, ""),
+        ];
+        for (change, words) in rows {
+            let told = told(|app| {
+                (app.kind, app.workers, app.protocol) = (Kind::Cron, 1, Protocol::None);
+                app.cron.schedule = "@hourly".parse().ok();
+                change(app);
+            });
+            assert!(told.starts_with(words) && told.is_empty() == words.is_empty(), "{told}");
+        }
     }
 
     #[test]

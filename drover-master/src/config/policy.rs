@@ -178,7 +178,8 @@ impl RestartPolicy {
     pub fn of(kind: Kind) -> Self {
         match kind {
             Kind::Service => Self::new(RestartWhen::Always),
-            Kind::Oneshot => Self::new(RestartWhen::OnFailure),
+            // A run of a cron is not repeated anyway.
+            Kind::Oneshot | Kind::Cron => Self::new(RestartWhen::OnFailure),
         }
     }
 

@@ -32,6 +32,10 @@ pub enum Kind {
     /// one is never ready by its uptime; for its whole work it has [`StartPolicy::timeout`](super::StartPolicy::timeout),
     /// which [`MasterBuilder::kind`](crate::MasterBuilder::kind) lifts.
     Oneshot,
+    /// It runs whenever its [schedule](super::CronPolicy) says, one run at a time: started once its schedule is on, and never completed.
+    /// A run ends by itself; it may take [`StartPolicy::timeout`](super::StartPolicy::timeout), which
+    /// [`MasterBuilder::schedule`](crate::MasterBuilder::schedule) lifts. One that fails is not repeated before it is due again.
+    Cron,
 }
 
 /// What follows when an app fails for good while it runs: its workers have used up their own tries.

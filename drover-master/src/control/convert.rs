@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 use drover_proto::latest as wire;
 use prost::Message as _;
 
+use super::cron;
 use crate::config::{Change, ChangeClass};
 use crate::handle::{Event, Snapshot};
 use crate::machine::exit::{Exit, ExitReason, ExitStatus, KillCause};
@@ -89,6 +90,7 @@ pub(super) fn app_status(snapshot: &Snapshot) -> wire::AppStatus {
         listeners: snapshot.listeners.iter().map(|(name, addr)| format!("{name}={addr}")).collect(),
         outcome: snapshot.status.outcome.clone().unwrap_or_default(),
         queued: snapshot.status.queued.clone().unwrap_or_default(),
+        cron: snapshot.status.cron.as_ref().map(cron::status),
     }
 }
 
@@ -315,6 +317,7 @@ mod tests {
         Snapshot {
             app: app.into(),
             status: AppStatus {
+                cron: None,
                 phase: Phase::Started,
                 desired: count,
                 ready: 0,

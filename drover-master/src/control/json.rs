@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use drover_proto::latest::{
-    AppDescription, AppStatus, Change, DescribeReply, Event, EventsMissed, Exit, LogLine, LogsMissed,
-    OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription, WorkerStatus,
+    AppDescription, AppStatus, Change, CronRun, CronStatus, DescribeReply, Event, EventsMissed, Exit,
+    LogLine, LogsMissed, OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription,
+    WorkerStatus,
 };
 use serde_json::{Map, Value, json};
 
@@ -56,8 +57,35 @@ fn app(app: &AppStatus) -> Value {
         "queued": text(&app.queued),
         "waits_for": app.waits_for,
         "outcome": text(&app.outcome),
+        "cron": app.cron.as_ref().map(cron),
         "listeners": app.listeners,
         "workers": app.workers.iter().map(worker).collect::<Vec<_>>(),
+    })
+}
+
+fn cron(cron: &CronStatus) -> Value {
+    json!({
+        "schedule": cron.schedule,
+        "timezone": cron.timezone,
+        "next_ms": cron.next_ms,
+        "waiting_ms": cron.waiting_ms,
+        "runs": cron.runs,
+        "failed": cron.failed,
+        "skipped": cron.skipped,
+        "last": cron.last.as_ref().map(run),
+    })
+}
+
+fn run(run: &CronRun) -> Value {
+    json!({
+        "number": number(run.number),
+        "due_ms": run.due_ms,
+        "began_ms": number(run.began_ms),
+        "ended_ms": run.ended_ms,
+        "exit": run.exit.as_ref().map(exit),
+        "failed": run.failed,
+        "skipped": text(&run.skipped),
+        "count": number(run.count),
     })
 }
 
@@ -115,6 +143,7 @@ fn described_app(described: &AppDescription) -> Value {
     // They stand by themselves, each with its app's name.
     value.as_object_mut().map(|app| app.remove("workers"));
     value["settings"] = Value::Object(settings.collect());
+    value["runs"] = described.runs.iter().map(run).collect();
     value
 }
 

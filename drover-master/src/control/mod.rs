@@ -5,6 +5,7 @@
 
 mod client;
 mod convert;
+mod cron;
 mod error;
 #[cfg(feature = "http")]
 mod inside;

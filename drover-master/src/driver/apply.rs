@@ -9,6 +9,7 @@ use super::Driver;
 use super::input::Input;
 use super::trace;
 use super::waiting::Waiter;
+use super::wall_clock::WallClock;
 use crate::handle::DriverRequest;
 use crate::handle::error::{OpenError, StartError};
 use crate::handle::hook::ExitContext;
@@ -33,6 +34,9 @@ impl Driver {
                 by.as_secs_f64()
             );
             self.fleet.handle(now, FleetInput::WasAway { by });
+        }
+        if self.fleet.is_cron() {
+            self.fleet.handle(now, FleetInput::ClockRead { wall: WallClock::read() });
         }
         let (mut admitted, mut taken) = (None, None);
         let _place = turns::at(input.name());
@@ -117,6 +121,7 @@ impl Driver {
         self.measure(now);
         self.unlisten(now);
         self.carry_out(now);
+        self.wall_clock.wait_for(self.fleet.wall_deadline(), now);
         self.tell_strangers(now);
         // Only now: a refusal has its verdict, and what a worker said its effect.
         drop((admitted, taken));

@@ -25,6 +25,7 @@ mod strangers;
 mod trace;
 mod unlisten;
 mod waiting;
+mod wall_clock;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use self::measuring::Measuring;
 use self::strangers::Strangers;
 use self::unlisten::Unlistening;
 use self::waiting::Waiter;
+use self::wall_clock::WallClock;
 use crate::bus::{Exchange, Handler};
 use crate::config::AppSpec;
 use crate::handle::event_log::EventLog;
@@ -101,6 +103,7 @@ pub(crate) struct Driver {
     measuring: Measuring,
     strangers: Strangers,
     unlistening: Unlistening,
+    wall_clock: WallClock,
     /// What workers have left for the next worker of their slot.
     stores: HashMap<SlotIndex, FdStore>,
 
@@ -179,6 +182,7 @@ impl Driver {
             measuring: Measuring::default(),
             strangers: Strangers::default(),
             unlistening: Unlistening::default(),
+            wall_clock: WallClock::default(),
             stores: HashMap::new(),
             lookup: None,
             last_ticket: 0,
@@ -212,6 +216,7 @@ impl Driver {
             self.unlistening.deadline(),
             self.strangers.deadline(),
             self.listeners.next_try(),
+            self.wall_clock.deadline(),
         ];
         let look = self.attention.plan(own.into_iter().flatten().min(), self.fleet.is_timed());
         let due = async {
@@ -230,6 +235,7 @@ impl Driver {
             Some(news) = self.process_news.recv() => Input::Process(news),
             Some(news) = self.link_news.recv() => Input::Link(news),
             () = self.listeners.until_shut_down() => Input::ListenerShutDown,
+            () = self.wall_clock.rung() => Input::TimePassed,
             () = due => Input::TimePassed,
         }
     }

@@ -18,6 +18,7 @@
 //!               start     stop       restart   suspend   resume
 //! vacant        accept    ignore     accept    ignore    ignore
 //! pending       accept    accept     accept    accept    join
+//! scheduled     accept    accept     accept    accept    ignore
 //! starting      join      accept     accept    accept    join
 //! ready         ignore    accept     accept    accept    ignore
 //! suspending    accept    accept     accept    join      accept
@@ -149,6 +150,11 @@ pub enum DenyReason {
     /// A oneshot has nothing that could be replaced.
     #[error("the app is a oneshot; it does not serve, so it can't be reloaded")]
     Oneshot,
+    /// A cron has one run at a time, which ends by itself.
+    #[error(
+        "the app is a cron: its runs come one at a time and end by themselves, so it is neither scaled nor reloaded; `apply` takes a changed description"
+    )]
+    Cron,
     /// A oneshot has one piece of work, and takes no other.
     #[error(
         "the app is a oneshot; it takes no new work that it could be kept from, so it can't be suspended; stop it instead"
@@ -181,6 +187,8 @@ pub enum Occupancy {
     Vacant,
     /// Nothing yet: queued, or between two tries.
     Pending,
+    /// Nothing: its next run is due later.
+    Scheduled,
     /// A worker that is not ready yet.
     Starting,
     /// A worker that is ready.
@@ -197,7 +205,7 @@ pub enum Occupancy {
 
 impl Occupancy {
     const fn is_empty(self) -> bool {
-        matches!(self, Self::Vacant | Self::Pending)
+        matches!(self, Self::Vacant | Self::Pending | Self::Scheduled)
     }
 }
 
@@ -266,7 +274,7 @@ pub const fn admit_slot(
     match (occupancy, request) {
         (Occupancy::Vacant, SlotRequest::Start | SlotRequest::Restart)
         | (
-            Occupancy::Pending,
+            Occupancy::Pending | Occupancy::Scheduled,
             SlotRequest::Start | SlotRequest::Stop | SlotRequest::Restart | SlotRequest::Suspend,
         )
         | (
@@ -280,6 +288,7 @@ pub const fn admit_slot(
         | (Occupancy::Restarting, SlotRequest::Stop) => Admission::Accept,
         (Occupancy::Vacant, SlotRequest::Stop | SlotRequest::Suspend | SlotRequest::Resume)
         | (Occupancy::Ready, SlotRequest::Start | SlotRequest::Resume)
+        | (Occupancy::Scheduled, SlotRequest::Resume)
         | (Occupancy::Suspended | Occupancy::Leaving, SlotRequest::Suspend) => Admission::Ignore,
         (Occupancy::Starting | Occupancy::Restarting, SlotRequest::Start | SlotRequest::Resume)
         | (Occupancy::Pending, SlotRequest::Resume)
@@ -316,6 +325,7 @@ mod tests {
         for (name, occupancy) in [
             ("vacant", Occupancy::Vacant),
             ("pending", Occupancy::Pending),
+            ("scheduled", Occupancy::Scheduled),
             ("starting", Occupancy::Starting),
             ("ready", Occupancy::Ready),
             ("suspending", Occupancy::Suspending),

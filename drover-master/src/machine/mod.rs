@@ -12,6 +12,7 @@
 //! | [`restart`], [`backoff`] | whether and when an ended worker is tried again |
 //! | [`gate`] | which request is accepted, ignored, joined or refused |
 //! | [`wish`] | which signals are one wish |
+//! | [`timetable`] | when the runs of an app are due, whatever happens to the clock |
 //! | [`deadlines`] | when the next deadline falls due, for any number of them |
 //! | [`readable`] | what a worker says, fit for a line |
 //! | [`attention`] | whether they are looked at in time, and by how much they move if not |
@@ -28,5 +29,6 @@ pub mod readable;
 pub mod restart;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod timetable;
 pub mod wish;
 pub mod worker;

@@ -63,7 +63,7 @@ impl ReloadSummary {
     fn add(&mut self, runs: bool, reloaded: Result<(), OperateError>) {
         match reloaded {
             Ok(()) => self.reloaded += 1,
-            Err(OperateError::Denied { reason: DenyReason::Oneshot, .. }) => {}
+            Err(OperateError::Denied { reason: DenyReason::Oneshot | DenyReason::Cron, .. }) => {}
             Err(_) if !runs => {}
             Err(error) => {
                 // The events tell of what was begun.

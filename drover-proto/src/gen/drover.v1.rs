@@ -920,6 +920,63 @@ pub struct AppStatus {
     /// nothing.
     #[prost(string, tag = "11")]
     pub queued: ::prost::alloc::string::String,
+    /// How it runs by its schedule. Absent: it has none. With one, `desired` and `ready` are 1 while the schedule is on.
+    #[prost(message, optional, tag = "12")]
+    pub cron: ::core::option::Option<CronStatus>,
+}
+/// An app that runs by a schedule. Times are those of the wall clock, in milliseconds since 1970.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CronStatus {
+    /// As it is configured, such as "30 3 * * *" or "@every 90s".
+    #[prost(string, tag = "1")]
+    pub schedule: ::prost::alloc::string::String,
+    /// Whose time that is, such as "local" or "Europe/Berlin".
+    #[prost(string, tag = "2")]
+    pub timezone: ::prost::alloc::string::String,
+    /// When the next run is due. Absent: the schedule is held, or the app does not run.
+    #[prost(uint64, optional, tag = "3")]
+    pub next_ms: ::core::option::Option<u64>,
+    /// When the run was due that waits for the end of the one under way. Absent: none waits.
+    #[prost(uint64, optional, tag = "4")]
+    pub waiting_ms: ::core::option::Option<u64>,
+    /// How many runs have begun, how many of them failed, and how many were skipped.
+    #[prost(uint64, tag = "5")]
+    pub runs: u64,
+    #[prost(uint64, tag = "6")]
+    pub failed: u64,
+    #[prost(uint64, tag = "7")]
+    pub skipped: u64,
+    /// The newest, whatever became of it. Absent: none was due yet.
+    #[prost(message, optional, tag = "8")]
+    pub last: ::core::option::Option<CronRun>,
+}
+/// One run; or runs that were due one after the other and were skipped for the same reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CronRun {
+    /// Counts those that began, from 1; 0: it was skipped.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// When it was due, of several the last one. Absent: somebody asked for it.
+    #[prost(uint64, optional, tag = "2")]
+    pub due_ms: ::core::option::Option<u64>,
+    /// When it began; 0: it was skipped.
+    #[prost(uint64, tag = "3")]
+    pub began_ms: u64,
+    /// When it ended. Absent: it is under way, or was skipped.
+    #[prost(uint64, optional, tag = "4")]
+    pub ended_ms: ::core::option::Option<u64>,
+    /// How it ended.
+    #[prost(message, optional, tag = "5")]
+    pub exit: ::core::option::Option<Exit>,
+    /// Whether that was a failure. An end that somebody asked for is none.
+    #[prost(bool, tag = "6")]
+    pub failed: bool,
+    /// Why it was skipped, for people; empty: it was not.
+    #[prost(string, tag = "7")]
+    pub skipped: ::prost::alloc::string::String,
+    /// How many were skipped.
+    #[prost(uint64, tag = "8")]
+    pub count: u64,
 }
 /// A slot and what is in it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1203,6 +1260,9 @@ pub struct DescribeRequest {
     /// What is meant, as in OperateRequest.
     #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only the apps, as a drover.toml that could have started them. UNIMPLEMENTED: this master can't write one.
+    #[prost(bool, tag = "2")]
+    pub as_file: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DescribeReply {
@@ -1211,6 +1271,9 @@ pub struct DescribeReply {
     pub apps: ::prost::alloc::vec::Vec<AppDescription>,
     #[prost(message, repeated, tag = "2")]
     pub workers: ::prost::alloc::vec::Vec<WorkerDescription>,
+    /// For as_file: the whole text, in one answer. Values of the environment are left out, and named in comments.
+    #[prost(string, tag = "3")]
+    pub file: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppDescription {
@@ -1222,6 +1285,9 @@ pub struct AppDescription {
     /// The files that its output is written to; absent: none. With them a client shows what the master has forgotten.
     #[prost(message, optional, tag = "3")]
     pub log_files: ::core::option::Option<AppLogFiles>,
+    /// The last runs of an app that runs by a schedule, oldest first, with the one under way.
+    #[prost(message, repeated, tag = "4")]
+    pub runs: ::prost::alloc::vec::Vec<CronRun>,
 }
 /// DIR/APP.log or DIR/APP/SLOT.log; old ones as FILE.1, the newest, and so on, or FILE.1.gz.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

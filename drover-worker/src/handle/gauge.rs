@@ -13,7 +13,7 @@ const NAME: usize = 100;
 
 impl MessageBus {
     /// Reports a reading of the app's own, such as the length of a queue: the operator sees it in the status and, by app and slot, among the
-    /// metrics (`drover_worker_gauge`). A name stands for its newest value; there may be 64.
+    /// metrics (`drover_worker_reading`). A name stands for its newest value; there may be 64.
     ///
     /// Never waits: readings go with the next report, and only the newest of each counts. Without a master, nothing is sent.
     ///

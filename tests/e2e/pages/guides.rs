@@ -125,6 +125,11 @@ fn logs_are_shown_and_written_to_files_as_the_guide_says() {
 }
 
 #[test]
+fn apps_run_by_a_schedule_as_the_guide_says() {
+    assert_eq!(follow(&Place::new(11), "cron.md"), 8);
+}
+
+#[test]
 fn an_app_is_restarted_when_a_file_changes_as_the_guide_says() {
     let place = Place::new(10);
     fs::create_dir(place.path("src")).unwrap();

@@ -113,7 +113,7 @@ pub(super) async fn merged(
         }
         next.extend(head.as_ref().map(|line| Reverse((line.time_ms, at))));
         taken = taken.wrapping_add(1);
-        if taken % TURN == 0 {
+        if taken.is_multiple_of(TURN) {
             yield_now().await;
         }
     }

@@ -132,7 +132,8 @@ impl Iterator for FileLines {
                 Ok(0) => drop(self.readers.pop()),
                 Ok(_) => {
                     if let Some(line) = self.form.read(&self.buffer, self.before.as_ref()) {
-                        self.before = Some(LogLine { text: Vec::new(), app: String::new(), ..line.clone() });
+                        let LogLine { slot, time_ms, .. } = line;
+                        self.before = Some(LogLine { slot, time_ms, ..LogLine::default() });
                         return Some(Ok(line));
                     }
                 }

@@ -241,7 +241,8 @@ mod tests {
             .unwrap();
         let mut screen = File::from(OwnedFd::from(screen));
         let mut reader = screen.try_clone().unwrap();
-        let (sender, pieces) = mpsc::channel();
+        // A screen is less than that.
+        let (sender, pieces) = mpsc::sync_channel(1024);
         // Ends with the terminal.
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -261,7 +262,9 @@ mod tests {
         assert!(!is_as_before());
         screen.write_all(b"x").unwrap();
         assert!(until("on purpose") > until(LEAVE));
-        assert_eq!(child.wait().unwrap().code(), Some(101));
+        #[expect(clippy::disallowed_methods, reason = "a child of this test, with no runtime")]
+        let ended = child.wait().unwrap();
+        assert_eq!(ended.code(), Some(101));
         assert!(is_as_before());
     }
 }

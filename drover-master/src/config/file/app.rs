@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use super::cron;
 use super::env_file;
 use super::model::AppTable;
 use super::socket;
@@ -14,6 +15,7 @@ use crate::config::text::reader::{KeyValue, TableReader};
 use crate::config::text::{suggest, value};
 use crate::config::{
     AppSpec, Command, Heartbeat, Kind, ListenSpec, Protocol, ReloadSignal, RestartPolicy, Stdin, WatchAction,
+    Zone,
 };
 
 /// Reads one app, all but its relations to others; `declared` are the names of the sockets that the file has, `sockets` those of
@@ -52,6 +54,9 @@ pub(super) fn read<'t>(
     let of_machine = by_kind(&mut spec, &path, table.mistakes());
     let checked = Checked { path: &path, spec: &mut spec, own: &own, mistakes: table.mistakes() };
     checked.all();
+    if spec.kind == Kind::Cron {
+        cron::check(&path, &spec, table.mistakes());
+    }
     if let Some(directory) = directory {
         spec.command.cwd = spec.command.cwd.map(|cwd| directory.join(cwd));
         for path in spec.watch.iter_mut().flat_map(|watch| &mut watch.paths) {
@@ -101,6 +106,9 @@ fn read_section(app: &mut TableReader<'_, '_>, section: &'static str, spec: &mut
 /// What an app has by its kind and its protocol where the file says nothing; the answer are the keys that are left to the machine.
 fn by_kind(spec: &mut AppSpec, path: &str, mistakes: &Mistakes<'_>) -> Vec<&'static str> {
     let is_written = |key: &str| mistakes.place(&format!("{path}.{key}")).is_some();
+    let is_default = |key: &str| {
+        mistakes.place(&format!("{path}.{key}")).is_some_and(|place| mistakes.is_default(&place.key_span))
+    };
     let mut of_machine = Vec::new();
     if !is_written("start.parallel") {
         of_machine.push("start.parallel");
@@ -108,13 +116,22 @@ fn by_kind(spec: &mut AppSpec, path: &str, mistakes: &Mistakes<'_>) -> Vec<&'sta
     let is_auto = mistakes.place(&format!("{path}.workers")).is_none_or(|place| place.is_text);
     match spec.kind {
         // A migration that runs once for each CPU is nobody's wish.
-        Kind::Oneshot if !is_written("workers") => spec.workers = 1,
+        Kind::Oneshot | Kind::Cron if !is_written("workers") => spec.workers = 1,
+        // A default that is for the others.
+        Kind::Cron if is_default("workers") => spec.workers = 1,
         _ if is_auto => of_machine.push("workers"),
         _ => {}
     }
-    // The work of a oneshot takes as long as it takes, unless the file says otherwise.
-    if spec.kind == Kind::Oneshot && !is_written("start.timeout") {
+    if spec.kind == Kind::Cron && !is_written("timezone") {
+        spec.cron.timezone = Zone::local();
+    }
+    // The work of a oneshot, or of a run, takes as long as it takes, unless the file says otherwise.
+    if spec.kind != Kind::Service && !is_written("start.timeout") {
         spec.start.timeout = Duration::MAX;
+    }
+    // A run can't extend its time, so the limit of that is none of its concern.
+    if spec.kind == Kind::Cron && spec.start.timeout != Duration::MAX && !is_written("start.max_timeout") {
+        spec.start.max_timeout = spec.start.max_timeout.max(spec.start.timeout);
     }
     // A service is to run, so it comes back after every end; a oneshot is to be done.
     if !is_written("restart.policy") && !is_written("restart") {

@@ -56,6 +56,7 @@
 //! ```
 
 mod app;
+mod cron;
 mod env_file;
 mod json;
 mod layers;
@@ -66,6 +67,7 @@ mod origin;
 mod parse;
 mod relation;
 mod root;
+mod running;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -73,8 +75,9 @@ mod write;
 
 pub use self::load::{LoadError, STDIN, is_stream, load, load_profile, parse_file, parse_profile, read};
 pub use self::model::{AppTable, Config, MasterTable};
-pub use self::origin::{Origin, Originated, origins};
+pub use self::origin::{Originated, ValueOrigin, origins};
 pub use self::parse::parse;
+pub use self::running::of_description;
 pub use self::write::{to_json, to_toml};
 pub use super::text::mistake::{Mistake, ParseError};
 

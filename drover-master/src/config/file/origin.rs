@@ -14,7 +14,7 @@ use crate::config::text::mistake::key_shown;
 /// What a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Origin {
+pub enum ValueOrigin {
     /// Nobody says otherwise.
     Default,
     /// The file says so, for this key.
@@ -50,7 +50,7 @@ pub struct Originated {
     /// The same as JSON.
     pub json: Json,
     /// What it comes from.
-    pub origin: Origin,
+    pub origin: ValueOrigin,
 }
 
 /// Every value of a configuration, defaults included, with what it comes from. `path`, `text` and `profile` are what it was read
@@ -59,21 +59,21 @@ pub struct Originated {
 pub fn origins(config: &Config, path: &Path, text: &str, profile: Option<&str>) -> Vec<Originated> {
     let Ok(document) = Document::parse(text) else { return Vec::new() };
     let Ok(layers) = Layers::of(document.as_table(), profile) else { return Vec::new() };
-    let source = Source { config, directory: super::load::directory(path), text, layers };
+    let source = FileLayers { config, directory: super::load::directory(path), text, layers };
     let mut found = Vec::new();
     source.walk(write::document(config).as_table(), &mut Vec::new(), &mut found);
     found
 }
 
 /// What a configuration was read from.
-struct Source<'s> {
+struct FileLayers<'s> {
     config: &'s Config,
     directory: &'s Path,
     text: &'s str,
     layers: Layers,
 }
 
-impl Source<'_> {
+impl FileLayers<'_> {
     /// Finds the values below a table; `above` are the keys that lead there.
     fn walk(&self, table: &dyn TableLike, above: &mut Vec<String>, found: &mut Vec<Originated>) {
         for (key, item) in table.iter() {
@@ -95,17 +95,17 @@ impl Source<'_> {
         }
     }
 
-    fn origin(&self, path: &[String]) -> Origin {
+    fn origin(&self, path: &[String]) -> ValueOrigin {
         if let Some(place) = self.place(path) {
             let line = self.text[..place.start.min(self.text.len())].matches('\n').count() + 1;
             let is_in = |places: &[Range<usize>]| places.iter().any(|known| known.contains(&place.start));
             return match (is_in(&self.layers.profile), is_in(&self.layers.defaults)) {
-                (true, _) => Origin::Profile { line },
-                (false, true) => Origin::Defaults { line },
-                (false, false) => Origin::File { line },
+                (true, _) => ValueOrigin::Profile { line },
+                (false, true) => ValueOrigin::Defaults { line },
+                (false, false) => ValueOrigin::File { line },
             };
         }
-        self.env_file(path).map_or(Origin::Default, |path| Origin::EnvFile { path })
+        self.env_file(path).map_or(ValueOrigin::Default, |path| ValueOrigin::EnvFile { path })
     }
 
     /// Where in the text the value stands.
@@ -181,30 +181,30 @@ workers = 1
                 all.iter().find(|value| value.key == key).unwrap_or_else(|| panic!("{key} in {all:?}"));
             (found.toml.clone(), found.origin.clone())
         };
-        let env_file = |path: &str| Origin::EnvFile { path: path.into() };
+        let env_file = |path: &str| ValueOrigin::EnvFile { path: path.into() };
         let plain = of(None);
         for (key, value, origin) in [
-            ("version", "1", Origin::File { line: 1 }),
-            ("master.shutdown_timeout", "\"45s\"", Origin::Default),
-            ("app.web.command", "[\"web\"]", Origin::File { line: 8 }),
-            ("app.web.workers", "3", Origin::Defaults { line: 4 }),
-            ("app.web.restart.policy", "\"never\"", Origin::Defaults { line: 5 }),
-            ("app.web.restart.reset_after", "\"1m\"", Origin::Default),
-            ("app.web.restart.backoff.max", "\"30s\"", Origin::Default),
-            ("app.web.stop.drain_timeout", "\"2s\"", Origin::File { line: 11 }),
-            ("app.web.stop.term_timeout", "\"5s\"", Origin::Default),
-            ("app.web.env.PLAIN", "\"1\"", Origin::File { line: 10 }),
+            ("version", "1", ValueOrigin::File { line: 1 }),
+            ("master.shutdown_timeout", "\"45s\"", ValueOrigin::Default),
+            ("app.web.command", "[\"web\"]", ValueOrigin::File { line: 8 }),
+            ("app.web.workers", "3", ValueOrigin::Defaults { line: 4 }),
+            ("app.web.restart.policy", "\"never\"", ValueOrigin::Defaults { line: 5 }),
+            ("app.web.restart.reset_after", "\"1m\"", ValueOrigin::Default),
+            ("app.web.restart.backoff.max", "\"30s\"", ValueOrigin::Default),
+            ("app.web.stop.drain_timeout", "\"2s\"", ValueOrigin::File { line: 11 }),
+            ("app.web.stop.term_timeout", "\"5s\"", ValueOrigin::Default),
+            ("app.web.env.PLAIN", "\"1\"", ValueOrigin::File { line: 10 }),
             ("app.web.env.A", "\"1\"", env_file("a.env")),
             ("app.web.env.BOTH", "\"2\"", env_file("b.env")),
-            ("app.web.depends_on", "{}", Origin::Default),
+            ("app.web.depends_on", "{}", ValueOrigin::Default),
         ] {
             assert_eq!(of_key(&plain, key), (value.to_owned(), origin), "{key}");
         }
         let dev = of(Some("dev"));
         for (key, value, origin) in [
-            ("app.web.workers", "1", Origin::Profile { line: 17 }),
-            ("app.web.stop.term_timeout", "\"7s\"", Origin::Profile { line: 14 }),
-            ("app.web.restart.policy", "\"never\"", Origin::Defaults { line: 5 }),
+            ("app.web.workers", "1", ValueOrigin::Profile { line: 17 }),
+            ("app.web.stop.term_timeout", "\"7s\"", ValueOrigin::Profile { line: 14 }),
+            ("app.web.restart.policy", "\"never\"", ValueOrigin::Defaults { line: 5 }),
         ] {
             assert_eq!(of_key(&dev, key), (value.to_owned(), origin), "{key}");
         }

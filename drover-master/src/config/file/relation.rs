@@ -6,7 +6,7 @@ use crate::config::keys::CONDITIONS;
 use crate::config::text::mistake::{Mistakes, key_shown, shown};
 use crate::config::text::reader::{KeyValue, TableReader};
 use crate::config::text::{suggest, value};
-use crate::config::{Condition, Dependency};
+use crate::config::{AppSpec, Condition, Dependency, Kind};
 
 /// Who depends on whom, and where it says so.
 #[derive(Debug)]
@@ -69,23 +69,27 @@ pub(super) fn check<'t>(mistakes: &mut Mistakes<'t>, relations: &[Relation<'t>],
     }
 }
 
-/// Notes who waits for the completion of an app that is always restarted, which therefore never completes.
+/// Notes who waits for the completion of an app that never completes: it is always restarted, or runs by a schedule.
 pub(super) fn check_completions<'t>(
     mistakes: &mut Mistakes<'t>,
     relations: &[Relation<'t>],
-    always_restarted: &[&str],
+    endless: &[&AppSpec],
 ) {
-    let waits = |relation: &&Relation<'t>| {
-        relation.condition == Some(Condition::Completed) && always_restarted.contains(&relation.on)
-    };
-    for Relation { app, on, span, .. } in relations.iter().filter(waits) {
+    for Relation { app, on, span, condition } in relations {
+        let Some(other) = endless.iter().find(|other| other.name == *on) else { continue };
+        if *condition != Some(Condition::Completed) {
+            continue;
+        }
         let (app, on) = (key_shown(app), key_shown(on));
-        mistakes
-            .add(
-                span.clone(),
-                format!("app.{app} would wait for ever: app.{on} is always restarted, so it never completes"),
-            )
-            .help(format!("write `restart = \"on-failure\"` in [app.{on}], or wait until it is \"ready\""));
+        let (why, help) = match other.kind {
+            Kind::Cron => ("runs again and again", "wait until it is \"ready\"".to_owned()),
+            Kind::Service | Kind::Oneshot => (
+                "is always restarted",
+                format!("write `restart = \"on-failure\"` in [app.{on}], or wait until it is \"ready\""),
+            ),
+        };
+        let message = format!("app.{app} would wait for ever: app.{on} {why}, so it never completes");
+        mistakes.add(span.clone(), message).help(help);
     }
 }
 

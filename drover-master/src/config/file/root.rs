@@ -9,7 +9,7 @@ use super::model::Config;
 use super::{app, master, relation, socket};
 use crate::config::text::mistake::Mistakes;
 use crate::config::text::reader::{KeyValue, TableReader};
-use crate::config::{ListenAddr, ListenSpec, RestartWhen, name_fault};
+use crate::config::{AppSpec, Kind, ListenAddr, ListenSpec, RestartWhen, name_fault};
 
 /// Reads the whole file; `None` only when a mistake has been noted. `directory`: where it lies, if that is known.
 pub(super) fn read<'t>(
@@ -44,9 +44,9 @@ pub(super) fn read<'t>(
         root.mistakes().tell_defaults_once(&named);
         relation::check(root.mistakes(), &relations, &named);
         let specs_of_apps = || apps.iter().flatten().map(|app| &app.spec);
-        let always = specs_of_apps().filter(|app| app.restart.when == RestartWhen::Always);
-        let always: Vec<&str> = always.map(|app| app.name.as_str()).collect();
-        relation::check_completions(root.mistakes(), &relations, &always);
+        let goes_on = |app: &&AppSpec| app.restart.when == RestartWhen::Always || app.kind == Kind::Cron;
+        let endless: Vec<&AppSpec> = specs_of_apps().filter(goes_on).collect();
+        relation::check_completions(root.mistakes(), &relations, &endless);
         socket::check_queues(root.mistakes(), &sockets, apps.iter().flatten());
         if table.get("app").is_none_or(|item| item.as_table_like().is_some_and(|table| table.is_empty())) {
             root.miss("app", "no app to run", "add one: `[app.web]` with `command = [\"…\"]`");

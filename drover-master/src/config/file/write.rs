@@ -57,7 +57,10 @@ fn app(app: &AppTable) -> Item {
             _ => key.write(&app.spec),
         };
         // What has no meaning can be `false` at most.
-        let has_meaning = |item: &Item| key.needs(&app.spec).is_none() || item.is_bool();
+        let has_meaning = |item: &Item| {
+            let is_wanted = key.needs(&app.spec).is_none() || item.as_bool() == Some(false);
+            is_wanted && keys::pointless_for_cron(key.path(), &app.spec).is_none()
+        };
         let Some(item) = written.filter(has_meaning) else { continue };
         match key.section() {
             None => drop(root.insert(key.path(), item)),
@@ -90,14 +93,16 @@ fn tables<'k>(rows: impl IntoIterator<Item = (&'k str, Item)>) -> Item {
 mod tests {
     use super::super::tests::{EVERY_KEY, web};
     use super::*;
-    use crate::config::RestartPolicy;
+    use crate::config::{Kind, RestartPolicy};
 
     /// The same configuration, with nothing left to be taken from elsewhere in it.
     fn spelt_out(mut config: Config) -> Config {
         for app in &mut config.apps {
             app.env_files.clear();
             let RestartPolicy { limit, start_limit, .. } = &mut app.spec.restart;
-            start_limit.get_or_insert_with(|| limit.clone());
+            if app.spec.kind != Kind::Cron {
+                start_limit.get_or_insert_with(|| limit.clone());
+            }
         }
         config
     }
@@ -113,8 +118,11 @@ mod tests {
         let log = web("start.probe.log = 'listening on {port}'");
         let quiet = web("protocol = 'drover'\nheartbeat = false\nrestart.limit.count = 4");
         let oneshot = web("kind = 'oneshot'\nstart.max_timeout = '1s'");
+        let cron =
+            web("kind = 'cron'\nschedule = '@every 5m'\noverlap = 'queue'\nrestart.success_codes = [0, 3]");
+        let plain = web("");
         for text in
-            [EVERY_KEY, &web(""), &probe, &halted, &notify, &any, &http, &exec, &log, &quiet, &oneshot]
+            [EVERY_KEY, &plain, &cron, &probe, &halted, &notify, &any, &http, &exec, &log, &quiet, &oneshot]
         {
             let config = super::super::parse::parse(text).unwrap();
             let written = to_toml(&config);

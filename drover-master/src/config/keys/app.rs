@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
+use super::cron::{CronSchedule, ZoneName};
 use super::field::{Computed, Lens};
 use super::form::Form;
-use super::key::{Key, keys};
+use super::key::{Key, Pointless, keys};
 use super::kind::Maybe;
 use super::number::{Time, WorkerCount};
 use super::parts::{HEARTBEAT, LIMITS, LOGS, RELOAD, SUSPEND};
@@ -13,8 +14,8 @@ use super::table::OrFalse;
 use super::text::{AccountName, CommandLine, DirectoryPath, Flag, Mask, StandardInput, Variables};
 use super::watch::WATCH;
 use super::whole::Whole;
-use super::words::{ACCESSES, APP_KINDS, PROTOCOLS};
-use crate::config::{AppSpec, Command, Limits, Protocol, Stdin};
+use super::words::{ACCESSES, APP_KINDS, OVERLAPS, PROTOCOLS};
+use crate::config::{AppSpec, Command, Kind, Limits, Protocol, Stdin};
 
 pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "command" Reload (&COMMAND)
@@ -52,8 +53,20 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
             }
         });
     "kind" Restart (kind: APP_KINDS)
-        "What the app is for. `service`: it serves until it is told to stop. `oneshot`: it does one thing and exits, and is ready once it has exited."
+        "What the app is for. `service`: it serves until it is told to stop. `oneshot`: it does one thing and exits, and is ready once it has exited. `cron`: it runs whenever its `schedule` says."
         .because("its workers are ready, and its end is judged, by other rules");
+    "schedule" Live (cron.schedule: Maybe(CronSchedule))
+        "When a run is due: five fields as in crontab (minute, hour, day of the month, month, day of the week), a nickname such as `@hourly`, or `@every 90s`. Only with `kind = \"cron\"`, which needs it."
+        .needing(of_cron);
+    "timezone" Live (cron.timezone: ZoneName)
+        "Whose time `schedule` is read in: `local`, `UTC`, or a name such as `Europe/Berlin`. Default: `local`. Only with `kind = \"cron\"`."
+        .needing(of_cron);
+    "overlap" Live (cron.overlap: OVERLAPS)
+        "What becomes of a run that is due while the one before it is under way. `skip`: it is skipped. `queue`: it begins when that has ended; one waits at the most. `replace`: that is stopped first. Only with `kind = \"cron\"`."
+        .needing(of_cron);
+    "catch_up" Live (cron.catch_up: Flag)
+        "Whether one run makes up for those that fell due while the master was stopped or the machine asleep. Only with `kind = \"cron\"`."
+        .needing(of_cron);
     "essential" Live (essential: Flag)
         "Whether all apps stop when this one ends by itself."
         .where_(|app| app.essential);
@@ -156,6 +169,16 @@ const DEPENDS_ON: Computed<AppSpec> = Computed {
 
 const ENV_FILE: Computed<AppSpec> =
     Computed { is_same: |_: &AppSpec, _| true, take: |_, _| {}, shown: |_| None, form: || Form::Paths };
+
+const fn of_cron(app: &AppSpec) -> Option<Pointless> {
+    match app.kind {
+        Kind::Cron => None,
+        _ => Some((
+            "has no meaning for an app that does not run by a schedule",
+            "leave it out, or set `kind = \"cron\"`",
+        )),
+    }
+}
 
 const SET_NOTIFY: &str = "leave it out, or set `protocol = \"notify\"`";
 pub(super) const SET_NONE: &str = "leave it out, or set `protocol = \"none\"`";

@@ -16,6 +16,7 @@
 #[cfg(feature = "file")]
 mod address;
 mod app;
+mod cron;
 mod field;
 mod form;
 mod http;
@@ -44,6 +45,8 @@ mod watch;
 mod whole;
 mod words;
 
+#[cfg(feature = "file")]
+pub(in crate::config) use cron::pointless_for_cron;
 pub use form::{Form, LimitUnit, SubKey};
 pub use key::Key;
 pub(super) use kind::ValueFault;

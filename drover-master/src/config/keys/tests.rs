@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{
-    Change, Command, Condition, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind, Limits, LogFiles,
-    NotifyAccess, OnStartFailure, OnUpdateFailure, Probe, ProbeKind, RecyclePolicy, RestartPolicy,
-    RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
-    UpdatePolicy, WatchPolicy, changes,
+    Change, Command, Condition, CronPolicy, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind,
+    Limits, LogFiles, NotifyAccess, OnStartFailure, OnUpdateFailure, Overlap, Probe, ProbeKind,
+    RecyclePolicy, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy,
+    SuspendSignals, UpdateOrder, UpdatePolicy, WatchPolicy, changes,
 };
 use crate::{Protocol, ReloadSignal};
 
@@ -24,6 +24,11 @@ const OTHER: &[(&str, Alter, &str)] = &[
     ("notify_fd", |app| app.notify_fd = Some(5), "- → 5"),
     ("notify_access", |app| app.notify_access = NotifyAccess::All, "main → all"),
     ("kind", |app| app.kind = Kind::Oneshot, "service → oneshot"),
+    ("schedule", |app| app.cron.schedule = "@hourly".parse().ok(), "- → @hourly"),
+    #[cfg(feature = "timezone")]
+    ("timezone", |app| app.cron.timezone = crate::config::Zone::local(), "UTC → local"),
+    ("overlap", |app| app.cron.overlap = Overlap::Queue, "skip → queue"),
+    ("catch_up", |app| app.cron.catch_up = false, "true → false"),
     ("essential", |app| app.essential = true, "false → true"),
     (
         "depends_on",
@@ -150,7 +155,9 @@ fn differing(old: &AppSpec, new: &AppSpec) -> Vec<String> {
 
 #[test]
 fn every_key_is_compared_and_only_live_ones_are_taken_over_without_new_workers() {
-    for key in of_app().filter(|key| key.path != "env_file") {
+    // Without that feature there is one zone only.
+    let has_another = |key: &&Key<_>| key.path != "timezone" || cfg!(feature = "timezone");
+    for key in of_app().filter(|key| key.path != "env_file").filter(has_another) {
         let known = OTHER.iter().find(|(path, ..)| *path == key.path);
         let (_, set, shown) = known.unwrap_or_else(|| panic!("write another value for {}", key.path));
         let mut other = web();
@@ -176,15 +183,21 @@ fn every_key_is_compared_and_only_live_ones_are_taken_over_without_new_workers()
 #[test]
 fn every_key_is_shown_among_the_settings_of_an_app_that_has_use_for_it() {
     let mut shown = BTreeSet::new();
-    for protocol in [Protocol::None, Protocol::Notify, Protocol::Drover] {
+    let kinds = [
+        (Protocol::None, Kind::Service),
+        (Protocol::Notify, Kind::Service),
+        (Protocol::Drover, Kind::Service),
+        (Protocol::None, Kind::Cron),
+    ];
+    for (protocol, kind) in kinds {
         for (path, set, _) in OTHER {
             let mut app = web();
-            app.protocol = protocol;
+            (app.protocol, app.kind) = (protocol, kind);
             set(&mut app);
             let settings = app.settings();
             shown.extend(settings.iter().map(|(key, _)| *key));
             let told = settings.iter().find(|(key, _)| key == path);
-            let before = AppSpec { protocol, ..web() }.settings();
+            let before = AppSpec { protocol, kind, ..web() }.settings();
             if let Some(told) = told.filter(|_| !["protocol", "restart.start_limit"].contains(path)) {
                 assert!(!before.contains(told), "{path} is shown as it is");
             }
@@ -239,6 +252,7 @@ fn every_field_has_its_key() {
         output: _,
         logs: _,
         kind: _,
+        cron,
         depends_on: _,
         essential: _,
     } = web();
@@ -287,6 +301,7 @@ fn every_field_has_its_key() {
     } = update;
     let WatchPolicy { paths: _, ignore: _, debounce: _, action: _ } = watch.unwrap_or_default();
     let RecyclePolicy { age: _, rss: _, requests: _, jitter: _ } = recycle;
+    let CronPolicy { schedule: _, timezone: _, overlap: _, catch_up: _ } = cron;
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::config::{
     Condition, Kind, LimitReached, ListenMode, LogFormat, LogOwner, NotifyAccess, OnStartFailure,
-    OnUpdateFailure, Protocol, RestartWhen, StopTo, UpdateOrder, WatchAction,
+    OnUpdateFailure, Overlap, Protocol, RestartWhen, StopTo, UpdateOrder, WatchAction,
 };
 
 /// One of a few words, each with its meaning.
@@ -19,7 +19,10 @@ pub(super) const PROTOCOLS: Words<Protocol> =
     Words(&[("none", Protocol::None), ("notify", Protocol::Notify), ("drover", Protocol::Drover)]);
 pub(super) const ACCESSES: Words<NotifyAccess> =
     Words(&[("main", NotifyAccess::Main), ("all", NotifyAccess::All)]);
-pub(super) const APP_KINDS: Words<Kind> = Words(&[("service", Kind::Service), ("oneshot", Kind::Oneshot)]);
+pub(super) const APP_KINDS: Words<Kind> =
+    Words(&[("service", Kind::Service), ("oneshot", Kind::Oneshot), ("cron", Kind::Cron)]);
+pub(super) const OVERLAPS: Words<Overlap> =
+    Words(&[("skip", Overlap::Skip), ("queue", Overlap::Queue), ("replace", Overlap::Replace)]);
 pub(in crate::config) const CONDITIONS: Words<Condition> =
     Words(&[("ready", Condition::Ready), ("completed", Condition::Completed)]);
 pub(super) const RECEIVERS: Words<StopTo> = Words(&[("process", StopTo::Process), ("group", StopTo::Group)]);

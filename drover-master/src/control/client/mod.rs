@@ -1,6 +1,7 @@
 //! The asking end of the control socket.
 
 mod answers;
+mod describe;
 mod error;
 mod link;
 mod reopen_logs;
@@ -11,10 +12,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use drover_proto::latest::{
-    ApplyRequest, ControlResponse, DescribeReply, DescribeRequest, DiffRequest, DownRequest, ErrorCode,
-    EventsRequest, LogsRequest, OperateRequest, OperationResult, Plan, ReloadRequest, ResetRequest,
-    RollbackRequest, ScaleRequest, SendRequest, SendResult, SignalRequest, StatusReply, StepResult,
-    control_request, control_response,
+    ApplyRequest, DiffRequest, DownRequest, ErrorCode, EventsRequest, LogsRequest, OperateRequest,
+    OperationResult, Plan, ReloadRequest, ResetRequest, RollbackRequest, ScaleRequest, SendRequest,
+    SendResult, SignalRequest, StatusReply, StepResult, control_request, control_response,
 };
 
 pub use self::answers::{Answers, Follow, LogFollow};
@@ -108,32 +108,6 @@ impl ControlClient {
     /// A dropped future loses nothing but its own answer.
     pub async fn status(&mut self, apps: &[String]) -> Result<StatusReply, ClientError> {
         self.link.status(apps).await
-    }
-
-    /// Everything about the apps and workers of these names.
-    ///
-    /// # Errors
-    ///
-    /// [`ClientError::Refused`] with `NotFound` for a name that fits nothing, or that the connection failed.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future loses nothing but its own answer.
-    pub async fn describe(&mut self, names: &[String]) -> Result<DescribeReply, ClientError> {
-        let request = DescribeRequest { names: names.to_vec() };
-        let seq = self.link.send(control_request::Body::Describe(request)).await?;
-        let mut whole = DescribeReply::default();
-        loop {
-            let ControlResponse { more, body, .. } = self.link.receive(seq).await?;
-            let Some(control_response::Body::Description(part)) = body else {
-                return Err(ClientError::Unexpected);
-            };
-            whole.apps.extend(part.apps);
-            whole.workers.extend(part.workers);
-            if !more {
-                return Ok(whole);
-            }
-        }
     }
 
     /// Events after number `since`; with `follow` also those to come.

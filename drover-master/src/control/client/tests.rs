@@ -6,8 +6,8 @@ use drover_proto::codec::FrameCodec;
 use drover_proto::frame::FrameLimit;
 use drover_proto::latest::control_response::Body;
 use drover_proto::latest::{
-    AppStatus, ControlHello, ControlHelloReply, ControlRequest, ControlWelcome, Error, Event, WorkerStatus,
-    control_hello_reply,
+    AppStatus, ControlHello, ControlHelloReply, ControlRequest, ControlResponse, ControlWelcome, Error,
+    Event, WorkerStatus, control_hello_reply,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{UnixListener, UnixStream};

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use drover_proto::latest::{
-    AppDescription, DescribeReply, DescribeRequest, Error, Phase, Setting, StatusReply, StatusRequest,
-    WorkerDescription, WorkerRole, WorkerStatus, control_response,
+    AppDescription, DescribeReply, DescribeRequest, Error, ErrorCode, Phase, Setting, StatusReply,
+    StatusRequest, WorkerDescription, WorkerRole, WorkerStatus, control_response,
 };
 use prost::Message as _;
 
 use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session};
 use crate::control::name::Name;
-use crate::control::{convert, output, overview};
+use crate::control::{convert, cron, output, overview};
 use crate::handle::{Master, Snapshot};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
@@ -49,6 +49,9 @@ impl Session {
     }
 
     pub(super) async fn describe(&mut self, seq: u64, request: &DescribeRequest) -> Result<(), Gone> {
+        if request.as_file {
+            return self.describe_as_file(seq, &request.names).await;
+        }
         let apps = self.supervisor.described();
         let snapshots: Vec<Snapshot> = apps.iter().map(|(master, _)| master.snapshot()).collect();
         let names = match parse(&request.names) {
@@ -77,6 +80,7 @@ impl Session {
                     status: Some(status),
                     settings,
                     log_files: spec.logs.as_ref().map(output::log_files),
+                    runs: snapshot.status.cron.as_ref().map(cron::runs).unwrap_or_default(),
                 };
                 size += app.encoded_len();
                 part.apps.push(app);
@@ -102,6 +106,53 @@ impl Session {
             }
         }
         self.send(seq, false, control_response::Body::Description(part)).await.map(drop)
+    }
+}
+
+/// Where the directory of the master is not known, workers are run in the root.
+#[cfg(feature = "file")]
+const ROOT: &str = "/";
+
+impl Session {
+    #[cfg(not(feature = "file"))]
+    async fn describe_as_file(&mut self, seq: u64, _names: &[String]) -> Result<(), Gone> {
+        let message = "this program was built without drover.toml".to_owned();
+        self.refuse(seq, ErrorCode::Unimplemented, message).await
+    }
+
+    #[cfg(feature = "file")]
+    async fn describe_as_file(&mut self, seq: u64, names: &[String]) -> Result<(), Gone> {
+        let names = match parse(names) {
+            Ok(names) => names,
+            Err(error) => return self.refuse(seq, error.code(), error.message).await,
+        };
+        let mut wanted = self.supervisor.description();
+        let is_meant = |name: &Name, app: &str| name.is_of_apps() && name.matches_app(app);
+        if let Some(unknown) =
+            names.iter().find(|name| !wanted.apps.iter().any(|app| is_meant(name, &app.name)))
+        {
+            let error = nothing_fits(unknown, &self.snapshots());
+            return self.refuse(seq, error.code(), error.message).await;
+        }
+        wanted.apps.retain(|app| names.iter().any(|name| is_meant(name, &app.name)));
+        // Whoever reads the file may be elsewhere.
+        let home = std::env::current_dir().unwrap_or_else(|_| ROOT.into());
+        for app in &mut wanted.apps {
+            app.command.cwd.get_or_insert_with(|| home.clone());
+        }
+        // A thousand apps take a while to be written.
+        let written = tokio::task::spawn_blocking(move || crate::config::file::of_description(&wanted)).await;
+        match written {
+            Ok(file) => {
+                let reply = DescribeReply { file, ..Default::default() };
+                self.send(seq, false, control_response::Body::Description(reply)).await.map(drop)
+            }
+            // A panic, which the runtime has told.
+            Err(_) => {
+                let message = "the file could not be written".to_owned();
+                self.refuse(seq, ErrorCode::Failed, message).await
+            }
+        }
     }
 }
 

@@ -254,6 +254,7 @@ const fn code_of_denial(reason: DenyReason) -> ErrorCode {
         | DenyReason::HeldReload
         | DenyReason::ReloadsItself
         | DenyReason::Draining
+        | DenyReason::Cron
         | DenyReason::Oneshot
         | DenyReason::SuspendOneshot
         | DenyReason::Suspended

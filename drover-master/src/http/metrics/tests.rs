@@ -251,8 +251,8 @@ fn readings_of_workers_are_summed_by_slot_and_no_process_is_told_apart() {
         uptime: Duration::ZERO,
     };
     let text = text(TextForm::OpenMetrics, measured).unwrap();
-    assert_eq!(value(&text, r#"drover_worker_gauge{app="web",slot="0",name="queue_length"}"#), Some(6.5));
-    assert_eq!(value(&text, r#"drover_worker_gauges_refused{app="web",slot="0"}"#), Some(2.0));
+    assert_eq!(value(&text, r#"drover_worker_reading{app="web",slot="0",name="queue_length"}"#), Some(6.5));
+    assert_eq!(value(&text, r#"drover_worker_readings_refused{app="web",slot="0"}"#), Some(2.0));
     assert!(!text.contains("NaN") && !text.contains("lag"), "{text}");
 }
 

@@ -12,7 +12,7 @@ use super::sheet::{Sheet, WorkerSample, family, gauge};
 impl Sheet {
     pub(super) fn told_by_workers(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (name, help) =
-            ("drover_worker_gauge", "What the workers in the slot measure of themselves, their sum.");
+            ("drover_worker_reading", "What the workers in the slot measure of themselves, their sum.");
         family(encoder, name, help, None, MetricType::Gauge, |metric| {
             for slot in self.slots() {
                 let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
@@ -27,7 +27,7 @@ impl Sheet {
             Ok(())
         })?;
         let (name, help) = (
-            "drover_worker_gauges_refused",
+            "drover_worker_readings_refused",
             "Readings of the last reports that were not kept: too many, or none.",
         );
         family(encoder, name, help, None, MetricType::Gauge, |metric| {

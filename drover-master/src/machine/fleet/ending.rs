@@ -104,6 +104,9 @@ impl Fleet {
         let Some((exit, as_wished)) = worker.into_exit() else { return };
         let exit = Arc::new(exit);
         let tenure = self.tenure(id, identity.slot);
+        if self.is_cron() {
+            self.run_ended(now, &exit, as_wished);
+        }
         let mut after_exit = None;
         if let Some(slot) = self.slots.get_mut(identity.slot.0 as usize) {
             slot.record(Arc::clone(&exit), as_wished);
@@ -145,6 +148,9 @@ impl Fleet {
             (Doing::Starting | Doing::Started, Some(after)) => self.asked_exit(identity.slot, after),
             (Doing::Starting | Doing::Started, None) if self.is_suspended(identity.slot) => {
                 self.asked_exit(identity.slot, AfterExit::Hold);
+            }
+            (Doing::Starting | Doing::Started, None) if self.is_cron() => {
+                self.after_run(&failure(), as_wished)
             }
             (Doing::Starting, None) if !was_ready && self.fails_the_start(identity.slot, as_wished) => {
                 let failure = failure();

@@ -4,7 +4,7 @@ use crate::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, SocketRenewal, StartFailure};
+use super::{NotReloaded, Outcome, RecycleReason, ReloadFailure, SkipReason, SocketRenewal, StartFailure};
 use crate::ids::{Generation, WorkerId};
 use crate::machine::exit::Exit;
 use crate::machine::phase::Phase;
@@ -238,6 +238,29 @@ pub enum EventKind {
         /// Which one, and how.
         renewal: Box<SocketRenewal>,
     },
+    /// A run of an app that runs by a schedule begins.
+    RunStarted {
+        /// Counts them, from 1.
+        number: u64,
+        /// When it was due, for people; none: somebody asked for it.
+        due: Option<Arc<str>>,
+        /// How late it is, if that is worth a word.
+        late: Option<Duration>,
+    },
+    /// One or more runs were due and did not begin.
+    RunSkipped {
+        /// When the last of them was due, for people.
+        due: Arc<str>,
+        /// Why.
+        reason: SkipReason,
+        /// How many.
+        count: u64,
+    },
+    /// The wall clock was set back. What was due in the meantime is not due again, unless that was more than three hours.
+    ClockSetBack {
+        /// By how much.
+        by: Duration,
+    },
     /// Files of the app have changed, and it is restarted or reloaded.
     WatchFired {
         /// The first one, as seen from the app's directory.
@@ -335,6 +358,9 @@ impl EventKind {
             Self::Message { .. } => "message",
             Self::SocketRenewed { renewal } if renewal.fault.is_some() => "socket_lost",
             Self::SocketRenewed { .. } => "socket_renewed",
+            Self::RunStarted { .. } => "run_started",
+            Self::RunSkipped { .. } => "run_skipped",
+            Self::ClockSetBack { .. } => "clock_set_back",
             Self::WatchFired { .. } => "watch_fired",
             Self::WatchFailed { .. } => "watch_failed",
             Self::FileDiffers { .. } => "file_differs",

@@ -1,6 +1,7 @@
 //! What an event's name does not say.
 
 use super::EventKind;
+use crate::config::format_duration;
 use crate::machine::readable::Readable;
 
 impl EventKind {
@@ -50,6 +51,18 @@ impl EventKind {
                 format!("{topic}: {text} ({missed} before it are not shown)")
             }
             Self::SocketRenewed { renewal } => renewal.to_string(),
+            Self::RunStarted { number, due: None, .. } => format!("run {number}, asked for"),
+            Self::RunStarted { number, due: Some(due), late: None } => format!("run {number}, due {due}"),
+            Self::RunStarted { number, due: Some(due), late: Some(late) } => {
+                format!("run {number}, due {due}, {} late", format_duration(*late))
+            }
+            Self::RunSkipped { due, reason, count: 1 } => format!("the run due {due}: {reason}"),
+            Self::RunSkipped { due, reason, count } => {
+                format!("{count} runs, the last one due {due}: {reason}")
+            }
+            Self::ClockSetBack { by } => {
+                format!("by {}; what has run already does not run again", format_duration(*by))
+            }
             Self::WatchFired { file, has_more, action } => {
                 let others = if *has_more { " and others" } else { "" };
                 format!("{}{others} changed: {action}", Readable(file))

@@ -3,7 +3,7 @@
 use crate::signal::Signal;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Count, Release, ReloadPlan, SocketRenewal, Target};
 use crate::ids::{SlotIndex, TicketId, WorkerId};
@@ -137,6 +137,11 @@ pub enum FleetInput {
         worker: Identity,
         /// The answer.
         decision: ExitDecision,
+    },
+    /// Somebody has looked at the wall clock, which may have been set since.
+    ClockRead {
+        /// What it shows.
+        wall: SystemTime,
     },
     /// The time of [`Fleet::next_deadline`](super::Fleet::next_deadline) has come.
     TimePassed,

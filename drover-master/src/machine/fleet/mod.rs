@@ -33,6 +33,7 @@
 //! Every worker is in exactly one table from the moment its process is asked for until it is reaped: this one.
 
 mod action;
+mod cron;
 mod ending;
 mod event;
 mod event_detail;
@@ -45,6 +46,7 @@ mod renewal;
 mod repeats;
 mod reset;
 mod rollout;
+mod run;
 mod scale;
 mod self_reload;
 mod slot;
@@ -60,6 +62,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use action::{FAILED_START, FleetAction, Outcome, StartFailure, Verdict};
+use cron::Agenda;
 pub use event::{EventKind, FleetEvent};
 pub use input::{ExitDecision, FleetInput};
 use operation::Operation;
@@ -70,6 +73,7 @@ pub use renewal::{SocketLoss, SocketRenewal};
 use repeats::Repeats;
 use rollout::{Drain, Rollout};
 pub use rollout::{Release, ReloadFailure, ReloadPlan};
+pub use run::{CronStatus, Run, RunFate, SkipReason};
 pub use scale::Count;
 pub use self_reload::NotReloaded;
 use self_reload::SelfReload;
@@ -161,6 +165,7 @@ pub struct Fleet {
     /// The slots in whose own queues connections waited when a change of scale was last asked for.
     queued: BTreeSet<SlotIndex>,
     recycling: Recycling,
+    agenda: Agenda,
 
     actions: VecDeque<FleetAction>,
     /// Slots whose status has changed since it was last asked for.
@@ -196,6 +201,8 @@ struct Counts {
     given_up: usize,
     /// Slots that were stopped by request.
     held: usize,
+    /// Slots whose next run is due later.
+    scheduled: usize,
 }
 
 impl Fleet {
@@ -230,6 +237,7 @@ impl Fleet {
             waiting: VecDeque::new(),
             queued: BTreeSet::new(),
             recycling: Recycling::default(),
+            agenda: Agenda::default(),
             actions: VecDeque::new(),
             changed: Vec::new(),
             dropped: 0,
@@ -273,10 +281,12 @@ impl Fleet {
                 self.socket_renewed(*renewal, outdates_workers);
             }
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
+            FleetInput::ClockRead { wall } => self.clock_read(now, wall),
             FleetInput::TimePassed => self.time_passed(now),
             FleetInput::WasAway { by } => self.was_away(now, by),
         }
         self.go_on(now);
+        self.keep_schedule(now);
         self.fill(now);
         self.answer_if_stuck();
         self.trim();
@@ -289,7 +299,10 @@ impl Fleet {
 
     /// When [`FleetInput::TimePassed`] is due.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.recycling.next_deadline()).min()
+        [self.timers.next(), self.recycling.next_deadline(), self.agenda.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn time_passed(&mut self, now: Instant) {

@@ -237,6 +237,7 @@ impl Fleet {
                 | SlotState::Vacated,
                 _,
             ) => Occupancy::Pending,
+            (SlotState::Scheduled, _) => Occupancy::Scheduled,
             (SlotState::Occupied(_), Some(AfterExit::Hold | AfterExit::Retire)) => Occupancy::Leaving,
             (SlotState::Occupied(_), Some(AfterExit::Refill | AfterExit::MakeRoom)) => Occupancy::Restarting,
             (SlotState::Occupied(id), None) => match self.phase_of(id) {
@@ -269,6 +270,7 @@ impl Fleet {
         match self.slots[slot.0 as usize].state {
             SlotState::Occupied(_) | SlotState::Queued | SlotState::Vacated | SlotState::Retired => {}
             SlotState::Empty
+            | SlotState::Scheduled
             | SlotState::Held
             | SlotState::Completed
             | SlotState::GivenUp
@@ -307,6 +309,7 @@ impl Fleet {
     pub(super) fn leave_queue(&mut self, slot: SlotIndex) {
         match self.slots[slot.0 as usize].state {
             SlotState::Held => self.counts.held -= 1,
+            SlotState::Scheduled => self.counts.scheduled -= 1,
             SlotState::Completed => self.counts.completed -= 1,
             SlotState::GivenUp => self.counts.given_up -= 1,
             SlotState::Queued => self.queue.retain(|place| *place != Place::Occupant(slot)),

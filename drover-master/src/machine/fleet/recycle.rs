@@ -110,7 +110,7 @@ impl Fleet {
     fn limits_of(&mut self, id: WorkerId) -> Option<(RecyclePolicy, f64)> {
         let worker = self.workers.get(&id)?;
         let spec = worker.spec();
-        if !spec.recycle.is_set() || spec.kind == Kind::Oneshot || worker.started_at().is_none() {
+        if !spec.recycle.is_set() || spec.kind != Kind::Service || worker.started_at().is_none() {
             return None;
         }
         let policy = spec.recycle.clone();

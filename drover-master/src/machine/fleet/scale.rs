@@ -46,6 +46,9 @@ pub enum Count {
 
 impl Fleet {
     pub(super) fn scale_requested(&mut self, now: Instant, ticket: TicketId, count: Count, by: &Arc<str>) {
+        if self.is_cron() {
+            return self.answer(ticket, Verdict::Denied(DenyReason::Cron));
+        }
         if let Err(reason) = self.admit_scale(count) {
             return self.answer(ticket, Verdict::Denied(reason));
         }

@@ -83,6 +83,8 @@ pub enum SlotState {
         /// What the policy proposes, once it was asked.
         proposed: Option<Decision>,
     },
+    /// Nothing: its next run is due later.
+    Scheduled,
     /// Nothing until the next try.
     BackingOff {
         /// When that is.
@@ -151,9 +153,11 @@ impl Slot {
     pub(super) fn phase(&self) -> Phase {
         match self.state {
             SlotState::Empty if self.last_exit().is_some() => Phase::ShutDown,
-            SlotState::Empty | SlotState::Queued | SlotState::Occupied(_) | SlotState::Retired => {
-                Phase::Initialized
-            }
+            SlotState::Empty
+            | SlotState::Queued
+            | SlotState::Scheduled
+            | SlotState::Occupied(_)
+            | SlotState::Retired => Phase::Initialized,
             SlotState::Undecided { .. } | SlotState::BackingOff { .. } => Phase::BackingOff,
             SlotState::Vacated => Phase::Initialized,
             SlotState::Completed | SlotState::Held => Phase::ShutDown,

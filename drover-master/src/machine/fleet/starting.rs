@@ -23,9 +23,15 @@ impl Fleet {
                 self.start_tickets.push(ticket);
                 for slot in self.slots() {
                     self.slots[slot.0 as usize].reset(self.current.clone());
-                    self.enqueue(slot);
+                    if !self.is_cron() {
+                        self.enqueue(slot);
+                    }
                 }
                 self.publish_app(EventKind::AppStarting);
+                if self.is_cron() {
+                    self.slots().into_iter().for_each(|slot| self.schedule(slot));
+                    self.check_started();
+                }
             }
             Admission::Join => self.start_tickets.push(ticket),
             Admission::Ignore => self.start_missing(ticket),
@@ -69,12 +75,17 @@ impl Fleet {
                 Place::Incoming(slot) => self.incoming_created(slot, id),
             }
             self.actions.push_back(FleetAction::Spawn(identity));
+            if self.is_cron() {
+                self.run_began(now, id);
+            }
         }
     }
 
     fn occupied(&mut self, slot: SlotIndex, id: WorkerId) {
+        let is_cron = self.is_cron();
         let place = self.slot_mut(slot);
-        if place.was_filled {
+        // A run after another is no restart.
+        if place.was_filled && !is_cron {
             place.restarts += 1;
         }
         place.was_filled = true;
@@ -102,7 +113,8 @@ impl Fleet {
             + self.counts.suspended
             + self.counts.completed
             + self.counts.given_up
-            + self.counts.held;
+            + self.counts.held
+            + self.counts.scheduled;
         let in_vain = self.ready() + self.unready() + self.counts.suspended == 0 && self.counts.given_up > 0;
         if self.doing == Doing::Starting && settled >= self.members && !in_vain {
             self.doing = Doing::Started;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::rollout::ReplacementStep;
 use super::slot::History;
-use super::{Fleet, Outcome, SlotState, Tenure};
+use super::{CronStatus, Fleet, Outcome, SlotState, Tenure};
 use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::exit::Exit;
 use crate::machine::gate::Doing;
@@ -29,6 +29,8 @@ pub struct AppStatus {
     pub queued: Option<String>,
     /// How it ended, if it has.
     pub outcome: Option<String>,
+    /// Its runs, if it runs by a schedule. Then `ready` is as `desired` while its schedule is on.
+    pub cron: Option<CronStatus>,
 }
 
 /// What a worker is to its slot.
@@ -96,7 +98,7 @@ impl Fleet {
         AppStatus {
             phase: self.phase(),
             desired: (self.members - self.counts.held) as u32,
-            ready: self.ready() as u32,
+            ready: if self.is_cron() { self.is_on_schedule().into() } else { self.ready() as u32 },
             generation: self.current.generation,
             operation: match self.doing {
                 Doing::Idle | Doing::Started => self.operation_name(),
@@ -106,6 +108,7 @@ impl Fleet {
             },
             queued: self.queued(),
             outcome: self.outcome.as_ref().filter(|_| self.doing == Doing::Idle).map(Outcome::to_string),
+            cron: self.cron_status(),
         }
     }
 

@@ -22,6 +22,8 @@ impl Fleet {
     pub(super) fn may_suspend(&self) -> Result<(), DenyReason> {
         let spec = &self.current.spec;
         match (spec.kind, spec.protocol, spec.suspend) {
+            // It is its schedule that is held.
+            (Kind::Cron, _, _) => Ok(()),
             (Kind::Oneshot, _, _) => Err(DenyReason::SuspendOneshot),
             (Kind::Service, Protocol::None | Protocol::Notify, None) => Err(DenyReason::CantSuspend),
             (Kind::Service, _, _) => Ok(()),
@@ -38,6 +40,8 @@ impl Fleet {
         match slot.after_exit {
             Some(AfterExit::Hold | AfterExit::Retire) => Occupancy::Leaving,
             Some(AfterExit::Refill | AfterExit::MakeRoom) => Occupancy::Restarting,
+            // It is held with the schedule, and its run goes on.
+            None if self.is_cron() => Occupancy::Suspended,
             None if worker.is_some_and(Worker::is_suspended) => Occupancy::Suspended,
             None => Occupancy::Suspending,
         }
@@ -50,6 +54,9 @@ impl Fleet {
             |operation| in_vain(&operation.wanted) && operation.waits_for.contains(&slot),
             &verdict,
         );
+        if self.is_cron() {
+            return self.suspend_schedule(by);
+        }
         self.slot_mut(slot).suspended = true;
         match self.slots[slot.0 as usize].state {
             SlotState::Occupied(id) => {
@@ -65,6 +72,9 @@ impl Fleet {
     }
 
     pub(super) fn resume_slot(&mut self, now: Instant, slot: SlotIndex, by: &Arc<str>) {
+        if self.is_cron() {
+            return self.resume_schedule(by);
+        }
         let SlotState::Occupied(id) = self.slots[slot.0 as usize].state else {
             self.interrupt_suspension(slot, by);
             return self.refill(slot);

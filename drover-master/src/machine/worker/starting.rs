@@ -41,7 +41,7 @@ impl Worker {
                 self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
             }
             // It is ready when it is done, and may take as long as that policy says.
-            Protocol::None if self.spec.kind == Kind::Oneshot => {
+            Protocol::None if self.spec.kind != Kind::Service => {
                 self.set_deadline(DeadlineKind::Start, after(now, self.spec.start.timeout));
             }
             Protocol::None if start.probe.is_some() => {

@@ -312,12 +312,23 @@ mod tests {
             for line in text {
                 (&write).write_all(line.as_bytes()).unwrap();
             }
-            // Not `sleep` for an order of events: so that the rush is over in most runs, and the last line is waited for.
-            std::thread::sleep(Duration::from_millis(200));
-            (&write).write_all(b"the last").unwrap();
+            write
         });
-        reader.run(Some(read.into()), None).await;
-        writer.join().unwrap();
+        let reading = async {
+            reader.run(Some(read.into()), None).await;
+        };
+        let writing = async {
+            let all = async {
+                while sink.0.lock().unwrap().len() < expected.len() {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(Duration::from_secs(60), all).await.expect("all of it is read");
+            // By then the rush may be over, or not: it is read in both cases.
+            let mut write = writer.join().unwrap();
+            write.write_all(b"the last").unwrap();
+        };
+        tokio::join!(reading, writing);
         assert!(*sink.0.lock().unwrap() == (expected + "the last\n").into_bytes());
     }
 

@@ -106,7 +106,12 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
             Body::Rollback(RollbackRequest { apps, dry_run: true, no_wait: true, plan_id: Some(77) })
         }),
         "apply_request_of_the_first_file" => asks(13, Body::Apply(ApplyRequest::default())),
-        "describe_request" => asks(10, Body::Describe(DescribeRequest { names: vec!["web".into()] })),
+        "describe_request" => {
+            asks(10, Body::Describe(DescribeRequest { names: vec!["web".into()], ..Default::default() }))
+        }
+        "describe_request_as_a_file" => {
+            asks(10, Body::Describe(DescribeRequest { as_file: true, ..Default::default() }))
+        }
         "logs_request" => asks(11, Body::Logs(LogsRequest::default())),
         "logs_request_to_follow_without_kept_lines" => asks(12, {
             Body::Logs(LogsRequest {

@@ -2,7 +2,9 @@
 
 use drover_proto::latest::*;
 
-use super::whole::{full_description, full_plan, full_status, reloading, unready, waiting};
+use super::whole::{
+    description_of_runs, full_description, full_plan, full_status, reloading, scheduled, unready, waiting,
+};
 
 /// The response that the vector of this name holds, if it is one.
 pub(crate) fn response(name: &str) -> Option<ControlResponse> {
@@ -53,6 +55,11 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let web = unready();
             Body::Status(StatusReply { apps: vec![web], ..Default::default() })
         }),
+        "status_reply_of_an_app_with_a_schedule" => last(2, {
+            let report = scheduled();
+            Body::Status(StatusReply { apps: vec![report], ..Default::default() })
+        }),
+        "describe_reply_with_runs" => last(3, Body::Description(description_of_runs())),
         "status_reply_of_an_app_with_gauges" => last(2, {
             let gauges = vec![Gauge { name: "queue_length".into(), value: 12.5 }];
             let worker = WorkerStatus { id: 7, gauges, gauges_refused: 3, ..Default::default() };
@@ -159,6 +166,9 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let (file, running_file) = ("/srv/blog/drover.toml".into(), "/srv/shop/drover.toml".into());
             Body::Plan(Plan { file, running_file, id: 79, ..Default::default() })
         }),
+        "description_as_a_file" => {
+            last(10, Body::Description(DescribeReply { file: "version = 1\n".into(), ..Default::default() }))
+        }
         "plan_with_a_profile" => last(11, Body::Plan(Plan { profile: "dev".into(), ..Default::default() })),
         "plan" => ControlResponse { more: true, ..last(12, Body::Plan(full_plan())) },
         "plan_without_a_change" => {

@@ -63,6 +63,7 @@ pub(super) fn full_status() -> StatusReply {
         outcome: String::new(),
         waits_for: Vec::new(),
         queued: String::new(),
+        cron: None,
     };
     StatusReply {
         master: Some(MasterStatus {
@@ -156,6 +157,54 @@ pub(super) fn unready() -> AppStatus {
     }
 }
 
+fn finished_run() -> CronRun {
+    let exit = Exit { kind: ExitKind::AbnormalExit.into(), code: Some(3), ..Default::default() };
+    CronRun {
+        number: 12,
+        due_ms: Some(1_709_210_100_000),
+        began_ms: 1_709_210_100_004,
+        ended_ms: Some(1_709_210_101_000),
+        exit: Some(exit),
+        failed: true,
+        ..Default::default()
+    }
+}
+
+pub(super) fn scheduled() -> AppStatus {
+    let cron = CronStatus {
+        schedule: "*/5 * * * *".into(),
+        timezone: "Europe/Berlin".into(),
+        next_ms: Some(1_709_210_400_000),
+        waiting_ms: Some(1_709_210_100_000),
+        runs: 12,
+        failed: 1,
+        skipped: 2,
+        last: Some(finished_run()),
+    };
+    AppStatus {
+        name: "report".into(),
+        phase: Phase::Started.into(),
+        desired: 1,
+        ready: 1,
+        cron: Some(cron),
+        ..Default::default()
+    }
+}
+
+pub(super) fn description_of_runs() -> DescribeReply {
+    let skipped = CronRun {
+        due_ms: Some(1_709_209_800_000),
+        skipped: "the run before it is under way".into(),
+        count: 2,
+        ..Default::default()
+    };
+    let under_way = CronRun { number: 13, began_ms: 1_709_210_160_000, ..Default::default() };
+    let runs = vec![skipped, finished_run(), under_way];
+    let status = AppStatus { name: "report".into(), ..Default::default() };
+    let report = AppDescription { status: Some(status), runs, ..Default::default() };
+    DescribeReply { apps: vec![report], ..Default::default() }
+}
+
 pub(super) fn full_description() -> DescribeReply {
     let failed = |code| Exit {
         kind: ExitKind::AbnormalExit.into(),
@@ -184,8 +233,8 @@ pub(super) fn full_description() -> DescribeReply {
     };
     let log_files =
         AppLogFiles { dir: b"/var/log/mail".to_vec(), per_worker: true, json: true, timestamps: true };
-    let app = AppDescription { status: Some(status), settings, log_files: Some(log_files) };
-    DescribeReply { apps: vec![app], workers: vec![worker] }
+    let app = AppDescription { status: Some(status), settings, log_files: Some(log_files), runs: Vec::new() };
+    DescribeReply { apps: vec![app], workers: vec![worker], ..Default::default() }
 }
 
 pub(super) fn full_plan() -> Plan {

@@ -45,7 +45,7 @@ fn screens_of_the_other_panes_are_as_they_were_blessed() {
             exit("exited with code 3 while starting", 500, &["can't bind", "\x1b[2Jgiving up"]),
         ];
         let described = WorkerDescription { app: "mail".into(), status: None, history };
-        let reply = DescribeReply { apps: vec![], workers: vec![described] };
+        let reply = DescribeReply { workers: vec![described], ..Default::default() };
         console.apply(Input::Evidence("mail/1".into(), reply), at(900));
         if rows < 14 {
             press(&mut console, "z");

@@ -9,6 +9,7 @@ mod mistaken;
 mod mistaken_app;
 mod related;
 mod rendered;
+mod scheduled;
 mod schema;
 mod valid;
 mod valid_app;
@@ -183,6 +184,14 @@ stop.signal = "INT"
 suspend = { signal = "USR1", resume_signal = "SIGUSR2" }
 watch = { paths = ["src", "web.toml"], ignore = ["*.md"], debounce = "1s", action = "restart" }
 restart = "never"
+
+[app.report]
+command = "./report"
+kind = "cron"
+schedule = "30 3 * * MON-FRI"
+timezone = "UTC"
+overlap = "replace"
+catch_up = false
 "#;
 
 /// A file with one app, `web`, that has these lines and a command.

@@ -137,7 +137,35 @@ fn every_key_that_is_read_stands_in_it_and_no_other() {
         .collect();
     let read: BTreeSet<String> =
         [EVERY_KEY, &probe, &log, &web(&pairs), &reload].iter().flat_map(|text| super::asked(text)).collect();
+    // What is laid under and over the file has the same keys.
+    let below = |top: &str| -> BTreeSet<String> {
+        described.iter().filter_map(|key| key.strip_prefix(top)).map(str::to_owned).collect()
+    };
+    assert_eq!(below("defaults."), below("app.*."));
+    let is_laid = |key: &str| key.starts_with("defaults.") || key.starts_with("profiles.");
+    let of_file: BTreeSet<String> =
+        described.iter().filter(|key| !key.starts_with("profiles") && *key != "version").cloned().collect();
+    assert_eq!(below("profiles.*."), of_file);
+    described.retain(|key| !is_laid(key));
     assert_eq!(described, read);
+}
+
+#[test]
+fn what_is_laid_under_and_over_a_file_need_not_be_whole_and_has_no_other_keys() {
+    for (lines, faults) in [
+        ("[defaults]\nworkers = 2\nstop.signal = 'INT'\nrestart = 'never'", &[][..]),
+        (
+            "[profiles.dev]\napp.web = { workers = 1, health.liveness.interval = '1s' }\nsockets.a.backlog = 9",
+            &[],
+        ),
+        ("[profiles.dev]\nmaster.shutdown_timeout = '1s'\ndefaults.env.A = 'b'", &[]),
+        ("[defaults]\nworker = 2", &["/defaults/worker: unknown"]),
+        ("[defaults]\nstop.drain_timeout = 5", &["/defaults/stop/drain_timeout: type"]),
+        ("[profiles.dev.app.web]\nwrokers = 1", &["/profiles/dev/app/web/wrokers: unknown"]),
+        ("[profiles.dev]\nversion = 1", &["/profiles/dev/version: unknown"]),
+    ] {
+        assert_eq!(told(&web(lines)), faults, "{lines}");
+    }
 }
 
 #[test]

@@ -2,11 +2,11 @@ use crate::signal::Signal;
 use std::time::Duration;
 
 use crate::config::{
-    AppSpec, Backoff, Command, Condition, Dependency, FailureLimit, FixedSettings, HealthCheck, HealthPolicy,
-    Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec, LogFiles, LogFormat,
-    LogOwner, OnUpdateFailure, Probe, ProbeKind, Protocol, RecyclePolicy, Resource, RestartPolicy,
-    RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy, SuspendSignals, UpdateOrder,
-    UpdatePolicy, WatchAction, WatchPolicy,
+    AppSpec, Backoff, Command, Condition, CronPolicy, Dependency, FailureLimit, FixedSettings, HealthCheck,
+    HealthPolicy, Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec,
+    LogFiles, LogFormat, LogOwner, OnUpdateFailure, Overlap, Probe, ProbeKind, Protocol, RecyclePolicy,
+    Resource, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy,
+    SuspendSignals, UpdateOrder, UpdatePolicy, WatchAction, WatchPolicy, Zone,
 };
 
 use super::super::*;
@@ -140,6 +140,22 @@ fn every_key_arrives_in_its_field() {
         ..plain_spec()
     };
     let second = of(second);
+    let report = AppSpec {
+        name: "report".into(),
+        command: Command::new("./report"),
+        kind: Kind::Cron,
+        workers: 1,
+        cron: CronPolicy {
+            schedule: "30 3 * * MON-FRI".parse().ok(),
+            timezone: Zone::UTC,
+            overlap: Overlap::Replace,
+            catch_up: false,
+        },
+        start: StartPolicy { timeout: Duration::MAX, ..StartPolicy::default() },
+        restart: RestartPolicy::of(Kind::Cron),
+        ..plain_spec()
+    };
+    let report = AppTable { of_machine: vec!["start.parallel"], ..of(report) };
     let expected = Config {
         master: MasterTable {
             fixed: FixedSettings {
@@ -154,7 +170,7 @@ fn every_key_arrives_in_its_field() {
             strategy: Strategy::RestForOne(Intensity { count: 3, period: seconds(60) }),
         },
         sockets: vec![http, admin, dns],
-        apps: vec![web, second],
+        apps: vec![web, second, report],
     };
     assert_eq!(config, expected);
 }

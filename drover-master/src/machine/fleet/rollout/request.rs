@@ -55,6 +55,11 @@ impl Fleet {
             }
             Doing::Starting | Doing::Started => {}
         }
+        match (self.is_cron(), reload.release.spec.kind == Kind::Cron) {
+            (true, true) if reload.is_new => return self.take_description(ticket, reload.release, by),
+            (false, false) => {}
+            _ => return self.answer(ticket, Verdict::Denied(DenyReason::Cron)),
+        }
         if self.current.spec.kind == Kind::Oneshot || reload.release.spec.kind == Kind::Oneshot {
             return self.answer(ticket, Verdict::Denied(DenyReason::Oneshot));
         }
@@ -83,8 +88,10 @@ impl Fleet {
             (_, Err(reason)) => return self.answer(ticket, Verdict::Denied(reason)),
             (Doing::Starting | Doing::Started, Ok(slots)) => slots,
         };
-        if self.current.spec.kind == Kind::Oneshot {
-            return self.answer(ticket, Verdict::Denied(DenyReason::Oneshot));
+        match self.current.spec.kind {
+            Kind::Service => {}
+            Kind::Oneshot => return self.answer(ticket, Verdict::Denied(DenyReason::Oneshot)),
+            Kind::Cron => return self.answer(ticket, Verdict::Denied(DenyReason::Cron)),
         }
         if slots.iter().any(|slot| self.slots[slot.0 as usize].suspended) {
             return self.answer(ticket, Verdict::Denied(DenyReason::Suspended));

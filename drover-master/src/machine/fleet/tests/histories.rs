@@ -3,9 +3,9 @@
 use super::super::*;
 use super::stage::{Manner, exited, killed, spec};
 use crate::config::{
-    Backoff, FailureLimit, HealthCheck, HealthPolicy, Kind, LimitReached, OnStartFailure, OnUpdateFailure,
-    ProbeKind, Protocol, RecyclePolicy, ReloadSignal, RestartWhen, Share, SuspendSignals, UpdateOrder,
-    UpdatePolicy,
+    Backoff, CronPolicy, FailureLimit, HealthCheck, HealthPolicy, Kind, LimitReached, OnStartFailure,
+    OnUpdateFailure, Overlap, ProbeKind, Protocol, RecyclePolicy, ReloadSignal, RestartWhen, Share,
+    SuspendSignals, UpdateOrder, UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
@@ -48,6 +48,8 @@ pub(super) enum Op {
     /// The clock reaches the next deadline, or goes beyond it by this many milliseconds.
     Deadline(u64),
     Wait(u64),
+    /// The wall clock shows this, so many seconds after the beginning.
+    Clock(u64),
     /// This many milliseconds pass in which the master is away.
     Away(u64),
 }
@@ -210,6 +212,17 @@ pub(super) fn health() -> impl Strategy<Value = HealthPolicy> {
     (of(check()), of(check())).prop_map(|(liveness, readiness)| HealthPolicy { liveness, readiness }).boxed()
 }
 
+fn cron() -> impl Strategy<Value = CronPolicy> {
+    let schedule = prop_oneof![Just("* * * * *"), Just("*/7 * * * *"), Just("@hourly"), Just("@every 5s")];
+    let overlap = prop_oneof![Just(Overlap::Skip), Just(Overlap::Queue), Just(Overlap::Replace)];
+    (schedule, overlap, any::<bool>()).prop_map(|(schedule, overlap, catch_up)| CronPolicy {
+        schedule: schedule.parse().ok(),
+        overlap,
+        catch_up,
+        ..CronPolicy::default()
+    })
+}
+
 pub(super) fn op() -> impl Strategy<Value = Op> {
     // What is large is boxed: the whole has to fit on the stack of a test.
     let which = || any::<usize>();
@@ -240,13 +253,14 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         6 => prop_oneof![2 => Just(0), 1 => 0..100_000u64].prop_map(Op::Deadline),
         2 => (0..20_000u64).prop_map(Op::Wait),
         1 => (250..20_000u64).prop_map(Op::Away),
+        3 => (0..40_000u64).prop_map(Op::Clock),
     ]
 }
 
 prop_compose! {
     pub(super) fn any_spec()(
         protocol in prop_oneof![Just(Protocol::Drover), Just(Protocol::None), Just(Protocol::Notify)],
-        kind in prop_oneof![3 => Just(Kind::Service), 1 => Just(Kind::Oneshot)],
+        kind in prop_oneof![3 => Just(Kind::Service), 1 => Just(Kind::Oneshot), 1 => Just(Kind::Cron)],
         parallel in 1..4u32,
         min_uptime in prop_oneof![Just(0), Just(1000u64)],
         keep_going: bool,
@@ -265,6 +279,7 @@ prop_compose! {
         suspend in proptest::option::of(Just(SuspendSignals { signal: Signal::USR1, resume_signal: Signal::USR2 })),
         reload in proptest::option::of(any::<bool>()),
         watchdog in proptest::option::of(Just(Duration::from_secs(3))),
+        cron in cron().boxed(),
     ) -> AppSpec {
         let mut spec = spec(protocol);
         spec.kind = kind;
@@ -289,6 +304,10 @@ prop_compose! {
         let is_told = protocol == Protocol::Notify;
         let reload = reload.filter(|_| protocol != Protocol::Drover && kind == Kind::Service);
         spec.reload = reload.map(|waits| ReloadSignal { signal: Signal::HUP, waits: waits && is_told });
+        if kind == Kind::Cron {
+            (spec.protocol, spec.suspend, spec.reload) = (Protocol::None, None, None);
+            spec.cron = cron;
+        }
         spec.watchdog = watchdog.filter(|_| protocol != Protocol::None);
         spec
     }

@@ -1,6 +1,7 @@
 //! One app from start to end, on a simulated clock and over a simulated kernel. A [`Witness`](witness::Witness) looks
 //! on in every test: what must always hold is checked after every single step.
 
+mod cron;
 mod ending;
 mod healing;
 mod health;

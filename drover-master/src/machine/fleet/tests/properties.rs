@@ -3,7 +3,7 @@
 use super::super::*;
 use super::histories::*;
 use super::stage::{Manner, Stage, spec};
-use crate::config::{OnUpdateFailure, Protocol, UpdateOrder};
+use crate::config::{Kind, OnUpdateFailure, Protocol, UpdateOrder};
 use crate::machine::gate::Request;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -77,6 +77,7 @@ impl Stage {
                     self.clock(to_it + Duration::from_millis(beyond));
                 }
             }
+            Op::Clock(second) => self.show(second),
             Op::Wait(ms) => self.clock(Duration::from_millis(ms)),
             Op::Away(ms) => self.away(Duration::from_millis(ms)),
         }
@@ -115,7 +116,9 @@ proptest! {
         spec in any_spec(), count in 1..6u32, has_hook: bool, can_resume: bool,
         scripts in vec(vec(manner(), 0..6), 5), ops in vec(op(), 1..120), how in how(),
     ) {
+        let count = if spec.kind == Kind::Cron { 1 } else { count };
         let mut stage = Stage::new(spec, count, has_hook);
+        stage.show(0);
         stage.can_resume = can_resume;
         if has_hook {
             stage.witness.longest_pause = Duration::MAX;

@@ -154,6 +154,8 @@ impl Witness {
             .iter()
             .filter(|row| row.role == Role::Incoming && row.phase == Phase::Started && row.unready.is_none())
             .count();
+        // One that runs by a schedule is in order while that is on.
+        let ready = if fleet.is_cron() { fleet.is_on_schedule().into() } else { ready };
         assert_eq!(fleet.status().ready as usize + proving, ready);
         let timed = fleet.workers().filter(|worker| worker.is_timed()).count();
         assert_eq!(fleet.counts.timed, timed, "how many have to do something in time");

@@ -174,3 +174,49 @@ impl OpenFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
+    use super::*;
+
+    fn opened(file: File) -> OpenFile {
+        OpenFile { file, size: 0, since: SystemTime::now(), looked: Instant::now() }
+    }
+
+    fn next_text(path: &Path, log: &mut LogFile, wish: &LogFiles) -> String {
+        // As when its file has lost its name.
+        log.open = None;
+        log.put(&["next\n"], wish);
+        fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_did_not_take_are_counted_where_they_are_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, wish) = (dir.path().join("web.log"), LogFiles::in_dir(dir.path()));
+        let mut log = LogFile::new(path.clone(), LostLines::default());
+        log.open = Some(opened(File::options().write(true).open("/dev/full").unwrap()));
+        log.put(&["one\ntwo\n", "three\n"], &wish);
+        let said = "drover: 3 lines are missing here: this file could not be written\nnext\n";
+        assert_eq!(next_text(&path, &mut log, &wish), said);
+    }
+
+    #[test]
+    fn a_line_that_was_written_in_part_is_ended_before_what_is_missing_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, wish) = (dir.path().join("web.log"), LogFiles::in_dir(dir.path()));
+        let mut log = LogFile::new(path.clone(), LostLines::default());
+        // Takes so much and no more, as the last block of a disk.
+        let (_read, write) = io::pipe().unwrap();
+        let write = File::from(std::os::fd::OwnedFd::from(write));
+        let room = fcntl(&write, FcntlArg::F_SETPIPE_SZ(4096)).unwrap() as usize;
+        fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        log.open = Some(opened(write));
+        let line = format!("{}\n", "x".repeat(room - 10));
+        log.put(&[&line, "a line that is torn\n", "lost\n"].map(str::to_owned), &wish);
+        let said = "\ndrover: 2 lines are missing here: this file could not be written\nnext\n";
+        assert_eq!(next_text(&path, &mut log, &wish), said);
+    }
+}

@@ -150,6 +150,26 @@ async fn a_file_that_was_moved_is_made_anew_when_asked_for() {
 }
 
 #[tokio::test]
+async fn a_directory_that_was_removed_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    let log = of("web", &LogFiles::in_dir(&logs));
+    put(&log, 0, "before").await;
+    written(&log).await;
+    fs::remove_file(logs.join("web.log")).unwrap();
+    fs::remove_dir(&logs).unwrap();
+    let again = async {
+        while !logs.join("web.log").exists() {
+            // Each write looks, once a second, whether the file has its name.
+            put(&log, 0, "after").await;
+            written(&log).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.expect("it is made again");
+    assert_eq!(text(logs.join("web.log")), "web/0 | after\n");
+}
+
+#[tokio::test]
 async fn what_can_not_be_written_is_counted_in_the_file_once_it_can() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("web.log");

@@ -11,6 +11,7 @@ use crate::config::keys::{self, Form, LimitUnit, SubKey};
 const NAME: &str = "^[A-Za-z0-9._-]{1,64}$";
 
 /// JSON whose objects keep their order.
+#[derive(Clone)]
 enum Node {
     Plain(Json),
     Rows(Vec<(String, Self)>),
@@ -220,6 +221,44 @@ fn limit(value: &Json) -> Vec<(String, Node)> {
     found
 }
 
+/// The same schema for what is laid over or under another table: nothing has to be there, and nothing is there unless it is said.
+fn part(schema: &Node) -> Node {
+    let Node::Rows(found) = schema else { return schema.clone() };
+    let is_kept = |(key, _): &&(String, Node)| !matches!(key.as_str(), "required" | "default");
+    let kept = found.iter().filter(is_kept).map(|(key, node)| {
+        let node = match (key.as_str(), node) {
+            // Here the keys are those of the file.
+            ("properties", Node::Rows(keys)) => {
+                Node::Rows(keys.iter().map(|(key, node)| (key.clone(), part(node))).collect())
+            }
+            ("anyOf", Node::List(arms)) => Node::List(arms.iter().map(part).collect()),
+            _ => node.clone(),
+        };
+        (key.clone(), node)
+    });
+    Node::Rows(kept.collect())
+}
+
+fn reference(description: &str, to: &str) -> Vec<(String, Node)> {
+    rows([("description", word(description)), ("$ref", word(&format!("#/$defs/{to}")))])
+}
+
+/// What a profile says: the whole file, but for the profiles.
+fn profile() -> Vec<(String, Node)> {
+    let inside = rows([
+        ("master", Node::Rows(reference("The master.", "masterPart"))),
+        ("sockets", named("Sockets.", false, reference("A listening socket.", "socketPart"))),
+        ("app", named("The apps.", false, reference("An app.", "appPart"))),
+        ("defaults", Node::Rows(reference("Keys of every app, unless the app says otherwise.", "appPart"))),
+    ]);
+    rows([
+        ("description", word("What the profile says otherwise.")),
+        ("type", word("object")),
+        ("properties", Node::Rows(inside)),
+        ("additionalProperties", json!(false).into()),
+    ])
+}
+
 /// Tables with names of the user's choice.
 fn named(description: &str, is_needed: bool, each: Vec<(String, Node)>) -> Node {
     let mut found = rows([
@@ -247,6 +286,9 @@ pub(super) fn schema() -> String {
     });
     let each = "An app: what is run, how many times, and by which rules.";
     let app = table_with(Some(each), &parts(&app, ""), sections.collect());
+    let master = Node::Rows(table(Some("The master."), &parts(&master, "")));
+    let socket = table(Some("A listening socket."), &parts(&sockets, ""));
+    let (app_part, socket_part) = (part(&Node::Rows(app.clone())), part(&Node::Rows(socket.clone())));
     let size = "^([0-9]+(B|[KMGT]iB|kB|[MGT]B)|unlimited)$";
     let unlimited = json!({ "const": "unlimited" });
     let root = Node::Rows(rows([
@@ -260,33 +302,29 @@ pub(super) fn schema() -> String {
             "properties",
             Node::Rows(rows([
                 ("version", json!({ "description": "The version of the file's format.", "const": 1 }).into()),
-                ("master", Node::Rows(table(Some("The master."), &parts(&master, "")))),
+                ("master", master.clone()),
                 (
                     "sockets",
                     named(
                         "Listening sockets that the master opens once and gives to workers.",
                         false,
-                        table(Some("A listening socket."), &parts(&sockets, "")),
+                        socket,
                     ),
                 ),
                 ("app", named("The apps.", true, app)),
                 (
                     "defaults",
-                    json!({ "description": "Keys of every app, unless the app says otherwise.", "type": "object" }).into(),
+                    Node::Rows(reference("Keys of every app, unless the app says otherwise.", "appPart")),
                 ),
-                (
-                    "profiles",
-                    named(
-                        "Tables that `--profile NAME` lays over the file.",
-                        false,
-                        rows([("description", word("What the profile says otherwise.")), ("type", word("object"))]),
-                    ),
-                ),
+                ("profiles", named("Tables that `--profile NAME` lays over the file.", false, profile())),
             ])),
         ),
         (
             "$defs",
             Node::Rows(rows([
+                ("masterPart", part(&master)),
+                ("socketPart", socket_part),
+                ("appPart", app_part),
                 (
                     "duration",
                     json!({
