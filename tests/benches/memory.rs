@@ -1,5 +1,7 @@
 //! What the program that keeps the workers takes: its own proportional share of memory, without the workers.
 
+use std::time::{Duration, Instant};
+
 use crate::program::{Program, pss_kb};
 use crate::report::{Aim, Unit, line};
 use crate::sample::Pair;
@@ -11,6 +13,9 @@ const AT_HUNDRED: f64 = 5.0 * 1024.0;
 /// Each worker more, in KB.
 const PLAIN_WORKER: f64 = 12.0;
 const LIBRARY_WORKER: f64 = 24.0;
+
+/// No change for this long: nothing more follows.
+const SETTLED: Duration = Duration::from_secs(4);
 
 pub(crate) async fn all(rounds: usize) {
     kept(rounds, "plain", &[100, 1000], &[], &PLAIN, PLAIN_WORKER).await;
@@ -35,13 +40,26 @@ async fn kept(rounds: usize, kind: &str, counts: &[usize; 2], options: &[&str], 
     line(&format!("memory of each {kind} worker more"), Unit::Memory, &more, Aim::AtMost(aim));
 }
 
+/// What a master takes once its start is over: soon after it, it gives back what only the start needed, which no event tells.
+async fn settled(pid: u32) -> f64 {
+    let (mut least, mut since) = (pss_kb(pid), Instant::now());
+    while since.elapsed() < SETTLED {
+        tokio::time::sleep(SETTLED / 10).await;
+        let now = pss_kb(pid);
+        if now < least {
+            (least, since) = (now, Instant::now());
+        }
+    }
+    pss_kb(pid)
+}
+
 /// What the floor and Drover take with this many workers.
 async fn shares(count: usize, options: &[&str], command: &[&str]) -> [f64; 2] {
     let floor = Program::floor(count, command);
     let below = pss_kb(floor.pid());
     floor.end();
     let drover = Program::drover(count, options, command).await;
-    let above = pss_kb(drover.pid());
+    let above = settled(drover.pid()).await;
     drover.end();
     [below, above]
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drover_master::config::{HttpSettings, ListenAddr};
 use drover_master::control::ControlPath;
@@ -18,6 +19,10 @@ use crate::exit_status::ExitStatus;
 use crate::output::message::{self, AppFailure, LAST_LINES};
 use crate::output::start_report::{self, StartReport};
 use crate::output::story::Story;
+
+/// How long after the last app was ready the pages of the start are given back. Sooner, what the start still has to tell would bring
+/// many of them back; later is no use.
+const START_IS_OVER: Duration = Duration::from_secs(2);
 
 /// Where a master serves: at the socket that was named, else by its name.
 pub(super) fn control_path(global: &Global, name: String) -> ControlPath {
@@ -192,6 +197,7 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
         ));
         start_report::say(&StartReport::Ready);
         // Most of the command is for its start: arguments, the file, what other verbs need.
+        tokio::time::sleep(START_IS_OVER).await;
         drover_master::release_startup_pages();
     })
 }

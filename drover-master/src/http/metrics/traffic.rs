@@ -21,9 +21,9 @@ pub(in crate::http) struct AppTraffic {
 }
 
 /// A family of counters: its name, its help, its unit, and what is read.
-type Reading = (&'static str, &'static str, Option<Unit>, fn(&AppTraffic) -> u64);
+type TrafficReading = (&'static str, &'static str, Option<Unit>, fn(&AppTraffic) -> u64);
 
-const READINGS: [Reading; 5] = [
+const READINGS: [TrafficReading; 5] = [
     (
         "drover_bus_messages",
         "Messages that the program or a worker was given; of one to several, each.",
