@@ -6,6 +6,7 @@ pub(crate) mod course;
 pub(crate) mod describe;
 pub(crate) use drover_master::control::json;
 pub(crate) mod live;
+pub(crate) mod look;
 pub(crate) mod message;
 pub(crate) mod origin;
 pub(crate) mod plan;

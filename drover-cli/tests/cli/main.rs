@@ -19,6 +19,7 @@ mod down;
 mod events;
 mod finding;
 mod habits;
+mod import;
 mod limits;
 mod listen;
 mod log_files;

@@ -2,7 +2,9 @@
 //! writes the others writes it too, so each of them is whole and stands above it.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Stream;
 

@@ -160,6 +160,9 @@ fn a_probe_names_where_a_plain_worker_is_asked() {
         assert_eq!(error.mistakes().len(), 1, "{line}");
         assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
     }
+    // A line is printed once: only a start can wait for it.
+    let error = parse(&web("health.liveness = { log = 'a' }")).unwrap_err().to_string();
+    assert!(error.contains("missing key `tcp`") && error.contains("unknown key `log`"), "{error}");
 }
 
 #[test]
@@ -182,7 +185,6 @@ fn health_names_what_workers_are_asked_while_they_serve() {
     assert_eq!(app("protocol = 'drover'\nhealth.liveness.exec = './check'").health.readiness, None);
     for (line, expected) in [
         ("health.liveness = {}", "missing key `tcp`, `http` or `exec` in app.web.health.liveness"),
-        ("health.liveness = { log = 'a' }", "missing key `tcp`"),
         ("health.livenes = { tcp = 'h:1' }", "unknown key `livenes`"),
         ("health = 3", "app.web.health is an integer, not a table"),
         ("health.liveness = { tcp = 'h:1', http = 'http://h/' }", "asks by `tcp` and by `http`"),
