@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use drover_master::Readable;
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
-use super::table::uptime;
+use super::clock::uptime;
 
 /// So many apps are told one by one; more are told as a sum.
 const APPS: usize = 3;
@@ -354,7 +354,7 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(
-            wide(&[waits.clone()], CourseScope::Apps).unwrap(),
+            wide(std::slice::from_ref(&waits), CourseScope::Apps).unwrap(),
             "[##############################] api 2/2 ready · a reload waits"
         );
     }

@@ -60,13 +60,11 @@ pub(crate) async fn follow(line: LiveLine, supervisor: SupervisorHandle) {
     loop {
         while events.try_next().is_some() {}
         let told = course.line(&status_of(&supervisor), |_| true, Duration::ZERO, line.look());
-        let is_under_way = told.is_some();
+        let is_idle = told.is_none();
         line.show(told);
-        while !is_under_way {
-            match events.next().await {
-                Ok(event) if !begins_something(&event.kind) => {}
-                Ok(_) | Err(_) => break,
-            }
+        if is_idle {
+            // What was missed may have begun something.
+            while events.next().await.is_ok_and(|event| !begins_something(&event.kind)) {}
         }
         tokio::time::sleep(EACH).await;
     }

@@ -74,6 +74,10 @@ fn a_master_at_a_terminal_shows_how_far_a_start_and_a_shutdown_are_and_leaves_no
     home.write("drover.toml", ON_DEMAND);
     let mut terminal = Terminal::start(&home.drover(&["--color", "never", "up"]));
     terminal.shows("web 0/1 ready · waiting for web/0 (starting");
+    terminal.resize(20);
+    terminal.shows("\rweb 0/1 ready\x1b[J");
+    terminal.resize(200);
+    terminal.shows("\r[..............................] web 0/1 ready · waiting for web/0 (starting: it has printed no line with \"now\"");
     home.write("ready", "");
     terminal.shows("web is running: every worker is ready\r\n");
     terminal.press("\x03");

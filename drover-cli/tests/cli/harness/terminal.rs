@@ -17,6 +17,8 @@ use super::sys;
 pub(crate) struct Terminal {
     /// The side of who looks and types; none once it is closed.
     screen: Option<File>,
+    /// Where the program has it.
+    path: String,
     child: Child,
     shown: Vec<u8>,
 }
@@ -33,7 +35,7 @@ impl Terminal {
         // A terminal that the leader of a session opens becomes that session's (`tty(4)`).
         let mut command = Command::new("setsid");
         command.args(["sh", "-c", "exec \"$@\" <\"$TTY\" >\"$TTY\" 2>&1", "sh"]);
-        command.arg(program.get_program()).args(program.get_args()).env("TTY", path).env("TERM", "xterm");
+        command.arg(program.get_program()).args(program.get_args()).env("TTY", &path).env("TERM", "xterm");
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -46,11 +48,18 @@ impl Terminal {
         sys::with_default_signals(&mut command);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("it can be started");
-        Self { screen: Some(File::from(OwnedFd::from(screen))), child, shown: Vec::new() }
+        Self { screen: Some(File::from(OwnedFd::from(screen))), path, child, shown: Vec::new() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Makes the window so wide.
+    pub(crate) fn resize(&self, columns: u16) {
+        let columns = columns.to_string();
+        let resized = Command::new("stty").args(["-F", &self.path, "cols", &columns, "rows", "24"]).status();
+        assert!(resized.expect("stty can be started").success());
     }
 
     /// Presses keys.
