@@ -14,14 +14,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
+use super::lines::PIECE;
 use super::tended::Tending;
 use super::{files, logfile};
 
 /// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
-
-/// The most that is handed over at once, in bytes: what is read from a pipe at once.
-pub(super) const PIECE: usize = 64 * 1024;
 
 /// How many lines that are longer than a [`PIECE`] may wait beside those: 2 MiB. They are written whole, as whoever reads JSON line by
 /// line can't use the half of one with another worker's line in it.

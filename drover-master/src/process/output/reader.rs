@@ -11,16 +11,13 @@ use tokio::net::unix::pipe;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::forward::{PIECE, goes_nowhere, write_lines, write_output};
-use super::lines::{LineBlock, Lines, MARK};
+use super::forward::{goes_nowhere, write_lines, write_output};
+use super::lines::{LineBlock, Lines, MARK, PIECE};
 use super::prefix::prefix;
 use super::rush::{self, Look, Pace, Rush};
 use super::{AwaitedText, Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
-
-/// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
-const READ: usize = PIECE;
 
 /// After so long a silence what was begun is handed on, though its line has not ended: a question, or `waiting… ` before what hangs. So
 /// long that a line that is printed in pieces, on a busy machine too, stays one line.
@@ -101,7 +98,7 @@ impl OutputReader {
                 pipe.readable().await?;
             }
             // The same again if nobody keeps what was read into it.
-            buffer.reserve(READ);
+            buffer.reserve(PIECE);
             match pipe.try_read_buf(&mut buffer) {
                 Ok(0) => return Ok(None),
                 Ok(length) => {
@@ -132,7 +129,7 @@ impl OutputReader {
                     Look::Bytes(bytes) => {
                         let bytes = Bytes::copy_from_slice(bytes);
                         found += bytes.len();
-                        let is_all = bytes.len() < READ;
+                        let is_all = bytes.len() < PIECE;
                         self.take(stream, lines, bytes).await;
                         if is_all {
                             break;
