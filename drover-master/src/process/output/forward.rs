@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::Stream;
 use super::aside::Aside;
 use super::lines::PIECE;
+use super::sinks::flush_sinks;
 use super::tended::Tending;
 use super::{files, logfile};
 
@@ -100,7 +101,7 @@ pub(super) fn goes_nowhere(stream: Stream) -> bool {
 ///
 /// A dropped future changes nothing.
 pub async fn flush_output(within: Duration) {
-    logfile::flush_log_files(within).await;
+    flush_sinks(within).await;
     let Some(Some(queue)) = QUEUE.get() else { return };
     let (tell, written) = oneshot::channel();
     let flushed = async {

@@ -15,7 +15,7 @@ use super::forward::{goes_nowhere, write_lines, write_output};
 use super::lines::{LineBlock, Lines, MARK, PIECE};
 use super::prefix::prefix;
 use super::rush::{self, Look, Pace, Rush};
-use super::{AwaitedText, Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
+use super::{AwaitedText, Colours, Line, LogSinks, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
 
@@ -23,7 +23,7 @@ use crate::ids::SlotIndex;
 /// long that a line that is printed in pieces, on a busy machine too, stays one line.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How long the end of the output waits for a disk to have it.
+/// How long the end of the output waits for a disk or the journal to have it.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The pipes of one worker.
@@ -34,8 +34,8 @@ pub(crate) struct OutputReader {
     pub output: Output,
     /// Keeps the last of it, if somebody may ask.
     pub log: Option<WorkerLog>,
-    /// Writes it to files, and who printed it.
-    pub files: Option<(FileLog, Printer)>,
+    /// Writes it to files and to the journal.
+    pub sinks: Option<LogSinks>,
     pub tail: Arc<Tail>,
     /// Listens for a text, as long as somebody waits for that.
     pub awaited: Weak<AwaitedText>,
@@ -46,8 +46,8 @@ impl OutputReader {
     pub(crate) async fn run(self, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) {
         tokio::join!(self.read(Stream::Stdout, stdout), self.read(Stream::Stderr, stderr));
         // So that what it printed is there once its end is told. A disk that takes longer does not hold that up.
-        if let Some((files, _)) = &self.files {
-            let _ = timeout(LAST_LINES, files.written()).await;
+        if let Some(sinks) = &self.sinks {
+            let _ = timeout(LAST_LINES, sinks.written()).await;
         }
     }
 
@@ -153,7 +153,7 @@ impl OutputReader {
             self.tail.feed(&bytes);
         }
         let wants_lines = self.log.is_some()
-            || self.files.is_some()
+            || self.sinks.is_some()
             || self.awaited.strong_count() > 0
             || matches!(self.output, Output::Sink(_))
             || self.prefixes(stream);
@@ -182,8 +182,8 @@ impl OutputReader {
             if let Some(log) = &self.log {
                 log.keep(stream, time, block);
             }
-            if let Some((files, printer)) = &self.files {
-                files.put(*printer, stream, time, block).await;
+            if let Some(sinks) = &self.sinks {
+                sinks.put(stream, time, block).await;
             }
         }
         match &self.output {
@@ -260,7 +260,7 @@ mod tests {
             slot: SlotIndex(0),
             output,
             log: None,
-            files: None,
+            sinks: None,
             tail: Arc::clone(&tail),
             awaited: Weak::new(),
         };
@@ -298,7 +298,7 @@ mod tests {
             slot: SlotIndex(0),
             output: Output::Sink(Arc::clone(&sink) as Arc<dyn OutputSink>),
             log: None,
-            files: None,
+            sinks: None,
             awaited: Weak::new(),
             tail: Arc::default(),
         };
