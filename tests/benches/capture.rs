@@ -94,6 +94,7 @@ async fn by_drover(size: usize, is_prefixed: bool) -> Captured {
     captured
 }
 
+#[expect(clippy::disallowed_methods, reason = "a benchmark's own children, which are about to end")]
 fn end(child: &mut Child) {
     let status = child.wait().expect("a child can be waited for");
     assert!(status.success(), "{status}");

@@ -1,10 +1,10 @@
 //! What the program that keeps the workers takes: its own proportional share of memory, without the workers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::program::{Program, pss_kb};
 use crate::report::{Aim, Unit, line};
-use crate::sample::Pair;
+use crate::sample::{Pair, now};
 use crate::{PLAIN, SDK_WORKER};
 
 /// At a hundred workers, in KB.
@@ -42,12 +42,12 @@ async fn kept(rounds: usize, kind: &str, counts: &[usize; 2], options: &[&str], 
 
 /// What a master takes once its start is over: soon after it, it gives back what only the start needed, which no event tells.
 async fn settled(pid: u32) -> f64 {
-    let (mut least, mut since) = (pss_kb(pid), Instant::now());
+    let (mut least, mut since) = (pss_kb(pid), now());
     while since.elapsed() < SETTLED {
         tokio::time::sleep(SETTLED / 10).await;
-        let now = pss_kb(pid);
-        if now < least {
-            (least, since) = (now, Instant::now());
+        let kept = pss_kb(pid);
+        if kept < least {
+            (least, since) = (kept, now());
         }
     }
     pss_kb(pid)

@@ -11,7 +11,7 @@ use super::introduce::file_of;
 use super::socket_name::name_of_socket;
 use crate::args::{Global, ListArgs};
 use crate::exit_status::ExitStatus;
-use crate::output::{message, table};
+use crate::output::{clock, message, table};
 
 /// How long one may take to answer before it is shown as one that does not. Asked are all at once.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -64,7 +64,7 @@ fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 7] {
         master.pid.to_string(),
         status.apps.len().to_string(),
         format!("{ready} of {desired}"),
-        table::uptime(master.uptime_ms),
+        clock::uptime(master.uptime_ms),
         file,
         socket,
     ]

@@ -13,7 +13,7 @@ use super::interrupt::Interrupt;
 use super::{find, refusal::report};
 use crate::args::{Global, SendArgs};
 use crate::exit_status::ExitStatus;
-use crate::output::{json, message, table};
+use crate::output::{clock, json, message};
 
 /// How often it is said again that replies are still missing.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -74,7 +74,7 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
 
 fn still_waiting(args: &SendArgs, replies: u32, waited: Duration) -> String {
     let left = args.timeout.unwrap_or(REQUEST_TIMEOUT).saturating_sub(waited);
-    let left = table::uptime(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    let left = clock::uptime(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
     match replies {
         0 => format!("still waiting: no reply from {} yet, {left} left", args.name),
         1 => format!("still waiting: 1 reply from {} so far, {left} left", args.name),

@@ -10,7 +10,7 @@ use super::interrupt::Interrupt;
 use super::{find, refusal::report};
 use crate::args::{Global, StatusArgs};
 use crate::exit_status::ExitStatus;
-use crate::output::table::StatusLook;
+use crate::output::look::StatusLook;
 use crate::output::{json, message, table};
 use crate::usage::Sample;
 

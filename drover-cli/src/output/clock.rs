@@ -1,4 +1,4 @@
-//! Points in time for people, in UTC.
+//! Points in time for people, in UTC, and lengths of time.
 
 /// `YYYY-MM-DDTHH:MM:SS.mmmZ` (RFC 3339).
 pub(crate) fn timestamp(time_ms: u64) -> String {
@@ -11,6 +11,18 @@ pub(crate) fn timestamp(time_ms: u64) -> String {
 pub(crate) fn time_of_day(time_ms: u64) -> String {
     let (ms, seconds) = (time_ms % 1000, time_ms / 1000);
     format!("{:02}:{:02}:{:02}.{ms:03}Z", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
+}
+
+/// A length of time in its two largest units.
+pub(crate) fn uptime(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..=9 => format!("{}.{} s", seconds, ms % 1000 / 100),
+        10..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..=86_399 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
 }
 
 /// The date of a day, counted from 1970 (Hinnant, `civil_from_days`).

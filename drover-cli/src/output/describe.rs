@@ -6,7 +6,8 @@ use drover_master::Readable;
 use drover_proto::latest::{AppDescription, AppStatus, DescribeReply, Exit, WorkerDescription, WorkerRole};
 
 use super::clock::timestamp;
-use super::table::{headline, uptime};
+use super::clock::uptime;
+use super::table::headline;
 use super::{runs, word};
 
 /// Apps with their settings, then workers with their past.

@@ -4,6 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod conform;
 pub(crate) mod describe;
 pub(crate) use drover_master::control::json;
+pub(crate) mod look;
 pub(crate) mod message;
 pub(crate) mod origin;
 pub(crate) mod plan;

@@ -5,8 +5,7 @@ use std::time::SystemTime;
 use drover_master::Readable;
 use drover_proto::latest::{AppStatus, CronRun, CronStatus};
 
-use super::clock::timestamp;
-use super::table::uptime;
+use super::clock::{timestamp, uptime};
 
 /// When it runs, and how often it has, as a part of a line.
 pub(crate) fn summary(app: &AppStatus, cron: &CronStatus, now_ms: u64) -> String {

@@ -2,22 +2,14 @@
 
 use std::fmt::Write as _;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use comfy_table::{Table, presets};
-use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
+use drover_proto::latest::{AppStatus, StatusReply};
 
+use super::clock::uptime;
+use super::look::{StatusLook, style};
 use super::status_column::StatusColumn;
 use super::{runs, word, worker_rows};
-
-/// How a status is to look.
-pub(crate) struct StatusLook<'u> {
-    /// Whether states are coloured.
-    pub(crate) colour: bool,
-    /// How many columns a terminal has; none where lines may be as long as they are.
-    pub(crate) width: Option<usize>,
-    /// What a worker uses: the part of a CPU in percent, and memory in bytes.
-    pub(crate) usage: &'u dyn Fn(&WorkerStatus) -> Option<(f64, u64)>,
-}
 
 /// Everything there is, for people.
 pub(crate) fn status(reply: &StatusReply, look: &StatusLook<'_>) -> String {
@@ -113,45 +105,9 @@ pub(crate) fn headline(app: &AppStatus, colour: bool) -> String {
     line
 }
 
-/// Whether the worker has to come to something else, or is ended.
-pub(crate) const fn is_under_way(phase: Phase) -> bool {
-    matches!(phase, Phase::Initialized | Phase::Starting | Phase::Stopping | Phase::ShuttingDown)
-}
-
-pub(super) fn style_of_worker(worker: &WorkerStatus) -> Style {
-    if worker.phase() == Phase::Started && !worker.unready.is_empty() {
-        return AnsiColor::Yellow.on_default();
-    }
-    style(worker.phase())
-}
-
-fn style(phase: Phase) -> Style {
-    match phase {
-        Phase::Started => AnsiColor::Green.on_default(),
-        Phase::Failed => AnsiColor::Red.on_default(),
-        Phase::BackingOff => AnsiColor::Yellow.on_default(),
-        Phase::Initialized | Phase::Starting | Phase::Stopping | Phase::ShuttingDown => {
-            AnsiColor::Cyan.on_default()
-        }
-        Phase::Unspecified | Phase::Stopped | Phase::ShutDown => Style::new().dimmed(),
-    }
-}
-
-/// A length of time in its two largest units.
-pub(crate) fn uptime(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0..=9 => format!("{}.{} s", seconds, ms % 1000 / 100),
-        10..=59 => format!("{seconds} s"),
-        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..=86_399 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::WorkerRole;
+    use drover_proto::latest::{Phase, WorkerRole, WorkerStatus};
 
     use super::*;
 

@@ -2,8 +2,9 @@
 
 use drover_proto::latest::{AppStatus, Phase, StatusReply, WorkerStatus};
 
-use super::table::{is_under_way, uptime};
+use super::clock::uptime;
 use super::word;
+use super::word::is_under_way;
 
 /// More workers than this are only counted.
 const SHOWN: usize = 4;

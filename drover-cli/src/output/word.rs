@@ -47,6 +47,11 @@ pub(crate) fn of_row(app: &AppStatus, worker: &WorkerStatus) -> &'static str {
     }
 }
 
+/// Whether the worker has to come to something else, or is ended.
+pub(crate) const fn is_under_way(phase: Phase) -> bool {
+    matches!(phase, Phase::Initialized | Phase::Starting | Phase::Stopping | Phase::ShuttingDown)
+}
+
 /// An event: the word of the phase that was entered, or its name as words.
 pub(crate) fn of_event(name: &str) -> String {
     let entered = MasterPhase::ALL.into_iter().find(|phase| phase.name() == name);

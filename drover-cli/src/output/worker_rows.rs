@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use drover_proto::latest::{AppStatus, WorkerRole, WorkerStatus};
 
+use super::clock::uptime;
+use super::look::{StatusLook, style_of_worker};
 use super::status_column::{PADDING, StatusColumn, fitting};
-use super::table::{StatusLook, is_under_way, style_of_worker, uptime};
 use super::word;
+use super::word::is_under_way;
 
 /// The head of the table, and a line for each. Laid out here: a thousand lines are written in a millisecond.
 pub(super) fn of(app: &AppStatus, look: &StatusLook<'_>) -> String {

@@ -19,6 +19,7 @@ mod down;
 mod events;
 mod finding;
 mod habits;
+mod journal;
 mod limits;
 mod listen;
 mod log_files;

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use drover_proto::latest as wire;
 
-use super::convert::{milliseconds, whole_exit};
+use super::exit::{milliseconds, whole_exit};
 use crate::machine::fleet::{CronStatus, Run, RunFate};
 
 /// How it stands; of its runs the newest one, without all of its last words.

@@ -7,6 +7,7 @@ mod client;
 mod convert;
 mod cron;
 mod error;
+mod exit;
 #[cfg(feature = "http")]
 mod inside;
 #[cfg(feature = "json")]

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use drover_proto::latest::{AppLogFiles, LogLine, OutputStream};
 
-use super::convert::milliseconds;
+use super::exit::milliseconds;
 use crate::config::{LogFormat, LogOwner, LogPolicy, Stream};
 use crate::process::Piece;
 

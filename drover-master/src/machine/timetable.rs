@@ -23,11 +23,11 @@ const COUNTED: Duration = Duration::from_secs(24 * 3600);
 pub struct Timetable {
     schedule: Option<Schedule>,
     timezone: Zone,
-    next: Next,
+    next: NextRun,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Next {
+enum NextRun {
     /// By the clock that only goes on.
     In { at: Instant, every: Duration },
     /// By the wall clock, which has shown `seen` already. None: never again.
@@ -50,11 +50,11 @@ impl Timetable {
     pub fn new(policy: &CronPolicy, now: Instant, wall: SystemTime) -> Self {
         let CronPolicy { schedule, timezone, .. } = policy.clone();
         let next = match schedule.as_ref().and_then(Schedule::every) {
-            Some(every) => Next::In { at: after(now, every), every },
-            None => Next::At { at: None, seen: wall },
+            Some(every) => NextRun::In { at: after(now, every), every },
+            None => NextRun::At { at: None, seen: wall },
         };
         let mut new = Self { schedule, timezone, next };
-        if let Next::At { at, .. } = &mut new.next {
+        if let NextRun::At { at, .. } = &mut new.next {
             *at = new.schedule.as_ref().and_then(|schedule| schedule.next_after(wall, &new.timezone));
         }
         new
@@ -68,23 +68,24 @@ impl Timetable {
     /// What is due by now, if anything is.
     pub fn look(&mut self, now: Instant, wall: SystemTime) -> Option<DueRun> {
         match self.next {
-            Next::In { at, every } => {
+            NextRun::In { at, every } => {
                 let late = now.checked_duration_since(at)?;
                 let missed = (late.as_nanos() / every.as_nanos()) as u64;
-                let late = Duration::from_nanos_u128(late.as_nanos() % every.as_nanos());
-                self.next = Next::In { at: after(now, every - late), every };
+                // A second at least, so that 136 years are fewer than what a u32 counts.
+                let late = late - every * u32::try_from(missed).unwrap_or(u32::MAX);
+                self.next = NextRun::In { at: after(now, every - late), every };
                 Some(DueRun { at: wall.checked_sub(late).unwrap_or(wall), late, missed })
             }
-            Next::At { seen, .. } if seen.duration_since(wall).is_ok_and(|back| back > CORRECTION) => {
-                self.next = Next::At { at: self.next_after(wall), seen: wall };
+            NextRun::At { seen, .. } if seen.duration_since(wall).is_ok_and(|back| back > CORRECTION) => {
+                self.next = NextRun::At { at: self.next_after(wall), seen: wall };
                 None
             }
-            Next::At { at, seen } => {
+            NextRun::At { at, seen } => {
                 let seen = seen.max(wall);
-                self.next = Next::At { at, seen };
+                self.next = NextRun::At { at, seen };
                 let first = at.filter(|at| *at <= wall)?;
                 let (at, missed) = self.last_until(wall, first);
-                self.next = Next::At { at: self.next_after(wall), seen };
+                self.next = NextRun::At { at: self.next_after(wall), seen };
                 Some(DueRun { at, late: wall.duration_since(at).unwrap_or_default(), missed })
             }
         }
@@ -107,16 +108,16 @@ impl Timetable {
     /// When it is due next, as far as is known now.
     pub fn next(&self, now: Instant, wall: SystemTime) -> Option<SystemTime> {
         match self.next {
-            Next::In { at, .. } => wall.checked_add(at.saturating_duration_since(now)),
-            Next::At { at, .. } => at,
+            NextRun::In { at, .. } => wall.checked_add(at.saturating_duration_since(now)),
+            NextRun::At { at, .. } => at,
         }
     }
 
     /// When to look again, by the clock that only goes on.
     pub const fn deadline(&self) -> Option<Instant> {
         match self.next {
-            Next::In { at, .. } => Some(at),
-            Next::At { .. } => None,
+            NextRun::In { at, .. } => Some(at),
+            NextRun::At { .. } => None,
         }
     }
 
@@ -127,8 +128,8 @@ impl Timetable {
     /// When to look again, by the wall clock, and whenever that is set.
     pub const fn wall_deadline(&self) -> Option<SystemTime> {
         match self.next {
-            Next::In { .. } => None,
-            Next::At { at, .. } => at,
+            NextRun::In { .. } => None,
+            NextRun::At { at, .. } => at,
         }
     }
 }

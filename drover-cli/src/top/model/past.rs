@@ -124,8 +124,8 @@ fn reload(console: &Console) -> Vec<Row> {
 fn told(console: &Console, worker: &WorkerStatus) -> String {
     let mut text =
         format!("pid {} of generation {} {}", worker.pid, worker.generation, word::of_worker(worker));
-    if let Some(left) = worker.left_ms.filter(|_| table::is_under_way(worker.phase())) {
-        text.push_str(&format!(", {} left", table::uptime(left.saturating_sub(console.age()))));
+    if let Some(left) = worker.left_ms.filter(|_| word::is_under_way(worker.phase())) {
+        text.push_str(&format!(", {} left", clock::uptime(left.saturating_sub(console.age()))));
     }
     if let Some(in_flight) = worker.in_flight {
         text.push_str(&format!(", {in_flight} in flight"));

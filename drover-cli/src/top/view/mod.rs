@@ -69,6 +69,6 @@ fn put_right(screen: &mut Buffer, y: u16, text: &str, from: usize, style: ratatu
 fn uptime(ms: u64) -> String {
     match ms / 1000 {
         seconds @ ..60 => format!("{seconds} s"),
-        seconds => crate::output::table::uptime(seconds * 1000),
+        seconds => crate::output::clock::uptime(seconds * 1000),
     }
 }

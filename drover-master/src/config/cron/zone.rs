@@ -131,6 +131,9 @@ impl fmt::Display for Zone {
 impl Zone {
     /// By rules as `TZ` has them, so that a test needs no file of the machine.
     pub(crate) fn posix(rules: &str) -> Self {
-        Self(ZoneRules::Other { name: rules.into(), rules: TimeZone::posix(rules).unwrap() })
+        Self(ZoneRules::Other {
+            name: rules.into(),
+            rules: TimeZone::posix(rules).expect("the rules of a test"),
+        })
     }
 }

@@ -11,7 +11,7 @@ use prost::Message as _;
 use super::target::{fits, nothing_fits, parse};
 use super::{Gone, Session};
 use crate::control::name::Name;
-use crate::control::{convert, cron, output, overview};
+use crate::control::{convert, cron, exit, output, overview};
 use crate::handle::{Master, Snapshot};
 
 /// How many bytes of descriptions make an answer full: a quarter of the frame limit, which is room for the worker that fills
@@ -94,7 +94,7 @@ impl Session {
                 let worker = WorkerDescription {
                     app: snapshot.app.to_string(),
                     status: Some(convert::worker_status(row, now)),
-                    history: history.iter().map(|ended| convert::whole_exit(ended)).collect(),
+                    history: history.iter().map(|ended| exit::whole_exit(ended)).collect(),
                 };
                 size += worker.encoded_len();
                 part.workers.push(worker);
@@ -174,7 +174,7 @@ async fn past_of(name: &Name, masters: impl Iterator<Item = &Master>) -> Vec<Wor
         past.push(WorkerDescription {
             app: master.spec().name.clone(),
             status: Some(status),
-            history: history.iter().map(|ended| convert::whole_exit(ended)).collect(),
+            history: history.iter().map(|ended| exit::whole_exit(ended)).collect(),
         });
     }
     past

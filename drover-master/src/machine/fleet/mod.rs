@@ -389,12 +389,6 @@ impl Fleet {
         self.actions.push_back(FleetAction::Publish(FleetEvent { worker: None, phase, kind }));
     }
 
-    /// Messages out of order that no event tells, because their worker had said the same before.
-    #[cfg(test)]
-    pub const fn repeated(&self) -> u64 {
-        self.repeated
-    }
-
     fn slot_mut(&mut self, index: SlotIndex) -> &mut Slot {
         self.changed.push(index);
         &mut self.slots[index.0 as usize]

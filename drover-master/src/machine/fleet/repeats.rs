@@ -82,6 +82,14 @@ impl Fleet {
 }
 
 #[cfg(test)]
+impl Fleet {
+    /// Messages out of order that no event tells, because their worker had said the same before.
+    pub const fn repeated(&self) -> u64 {
+        self.repeated
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::machine::testing::origin;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::ReloadSignal;
 use crate::config::{
-    FailureLimit, HealthCheck, HealthPolicy, Heartbeat, LimitReached, NotifyAccess, Probe, ProbeKind,
-    Protocol, RecyclePolicy, RestartWhen, Stdin,
+    FailureLimit, HealthCheck, HealthPolicy, Heartbeat, LimitReached, LogPolicy, NotifyAccess, Probe,
+    ProbeKind, Protocol, RecyclePolicy, RestartWhen, Stdin,
 };
 
 use super::super::*;
@@ -160,6 +160,9 @@ fn a_probe_names_where_a_plain_worker_is_asked() {
         assert_eq!(error.mistakes().len(), 1, "{line}");
         assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
     }
+    // A line is printed once: only a start can wait for it.
+    let error = parse(&web("health.liveness = { log = 'a' }")).unwrap_err().to_string();
+    assert!(error.contains("missing key `tcp`") && error.contains("unknown key `log`"), "{error}");
 }
 
 #[test]
@@ -182,7 +185,6 @@ fn health_names_what_workers_are_asked_while_they_serve() {
     assert_eq!(app("protocol = 'drover'\nhealth.liveness.exec = './check'").health.readiness, None);
     for (line, expected) in [
         ("health.liveness = {}", "missing key `tcp`, `http` or `exec` in app.web.health.liveness"),
-        ("health.liveness = { log = 'a' }", "missing key `tcp`"),
         ("health.livenes = { tcp = 'h:1' }", "unknown key `livenes`"),
         ("health = 3", "app.web.health is an integer, not a table"),
         ("health.liveness = { tcp = 'h:1', http = 'http://h/' }", "asks by `tcp` and by `http`"),
@@ -248,5 +250,29 @@ fn a_service_comes_back_after_every_end_and_a_oneshot_after_failures() {
         ("restart = 'on-failure'", RestartWhen::OnFailure),
     ] {
         assert_eq!(app(lines).restart.when, when, "{lines}");
+    }
+}
+
+#[test]
+fn lines_go_to_files_to_the_journal_or_to_both_and_not_nowhere() {
+    let logs = |lines: &str| app(lines).logs.unwrap();
+    assert_eq!(logs("logs = { journald = true }"), LogPolicy::in_journal());
+    assert_eq!(logs("logs = { dir = '/l', journald = false }"), LogPolicy::in_dir("/l"));
+    let both = LogPolicy { journald: true, ..LogPolicy::in_dir("/l") };
+    assert_eq!(logs("logs.journald = true\nlogs.dir = '/l'"), both);
+    let with_defaults = "version = 1\n[defaults]\nlogs.journald = true\n[app.web]\ncommand = 'web'\nlogs.dir = '/l'\n[app.job]\ncommand = 'job'\n";
+    let config = parse(with_defaults).unwrap();
+    let of: Vec<_> = config.apps.iter().map(|app| app.spec.logs.clone().unwrap()).collect();
+    assert_eq!(of, [both, LogPolicy::in_journal()]);
+    for (line, expected) in [
+        ("logs = {}", "app.web.logs names nothing to write to"),
+        ("logs = { keep = 3 }", "app.web.logs names nothing to write to"),
+        ("logs = { journald = false }", "app.web.logs names nothing to write to"),
+        ("logs = { journald = 'yes' }", "app.web.logs.journald is a string, not"),
+        ("logs = { journal = true }", "unknown key `journal` in app.web.logs"),
+    ] {
+        let error = parse(&web(line)).unwrap_err();
+        assert_eq!(error.mistakes().len(), 1, "{line}: {error}");
+        assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
     }
 }
