@@ -78,7 +78,7 @@ fn without_a_journal_it_is_told_before_and_once_meanwhile_and_nobody_is_held_up(
     home.write("drover.toml", &file("seq 1000; exec sleep 1000"));
     let warned = with_socket(&home, &["validate"]).end();
     assert_eq!(warned.code, Some(0));
-    for part in ["warning: the journal does not listen at", "drover.toml:3:", "start systemd-journald"] {
+    for part in ["warning: the journal does not listen at", "drover.toml:4:", "start systemd-journald"] {
         assert!(warned.stderr.contains(part), "{part} is not in\n{}", warned.stderr);
     }
     let master = with_socket(&home, &["up"]);

@@ -75,18 +75,19 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
         for (key, unknown) in unknown_accounts(app) {
             found.add(place(&["app", &app.name, key]), unknown);
         }
-        if app.logs.as_ref().is_some_and(|logs| logs.journald) && !journal_socket().exists() {
-            let socket = journal_socket().display();
-            found
-                .add(
-                    place(&["app", &app.name, "logs", "journald"]),
-                    format!("the journal does not listen at `{socket}`: its lines would be lost and counted"),
-                )
-                .help("start systemd-journald; in a container mount that directory, or write to files by `logs.dir`");
-        }
         if let Some((key, obstacle)) = obstacle(app, directory) {
             found.add(place(&["app", &app.name, key]), obstacle);
         }
+    }
+    let mut journal_users =
+        config.apps.iter().filter(|app| app.spec.logs.as_ref().is_some_and(|logs| logs.journald));
+    // Once: there is one journal.
+    if let Some(app) = journal_users.next().filter(|_| !journal_socket().exists()) {
+        let at = place(&["app", &app.spec.name, "logs", "journald"]);
+        let socket = journal_socket().display();
+        found.add(at, format!("the journal does not listen at `{socket}`: lines for it would be lost and counted")).help(
+            "start systemd-journald; in a container mount that directory, or write to files by `logs.dir`",
+        );
     }
     found.into_found()
 }

@@ -108,14 +108,18 @@ impl<V: Clone> ValueKind<V> for SubTable<V> {
     #[cfg(feature = "file")]
     fn read<'t>(&self, now: Option<&V>, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<V> {
         let mut value = now.cloned().unwrap_or_else(self.default);
+        let before = mistakes.count();
         let is_whole = entry.section(mistakes, |table| {
             self.keys.iter().fold(true, |is_whole, key| {
                 let required = self.required.iter().find(|(name, _)| *name == key.path());
                 key.ask(table, key.path(), required.map(|(_, help)| *help), &mut value) && is_whole
             })
         });
-        if is_whole && let Some(fault) = (self.refused)(&value) {
-            entry.refuse(mistakes, fault.what);
+        if let Some(fault) = (self.refused)(&value) {
+            // A key that is misspelt may be the one that is missing.
+            if mistakes.count() == before {
+                entry.refuse(mistakes, fault.what);
+            }
             return None;
         }
         // One that has to be there and is not leaves nothing to go on with.

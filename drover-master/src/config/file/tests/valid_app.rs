@@ -269,6 +269,7 @@ fn lines_go_to_files_to_the_journal_or_to_both_and_not_nowhere() {
         ("logs = { keep = 3 }", "app.web.logs names nothing to write to"),
         ("logs = { journald = false }", "app.web.logs names nothing to write to"),
         ("logs = { journald = 'yes' }", "app.web.logs.journald is a string, not"),
+        ("logs = 3", "app.web.logs is an integer, not a table"),
         ("logs = { journal = true }", "unknown key `journal` in app.web.logs"),
     ] {
         let error = parse(&web(line)).unwrap_err();

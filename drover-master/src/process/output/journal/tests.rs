@@ -2,9 +2,9 @@ use std::fs::File;
 use std::io::{IoSliceMut, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixDatagram;
-use std::time::Instant;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use tokio::time::Instant;
 
 use super::super::lost::lost_lines;
 use super::*;
