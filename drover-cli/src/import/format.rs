@@ -9,11 +9,13 @@ pub(crate) enum ForeignFormat {
     Pm2,
     /// supervisord.conf.
     Supervisord,
+    /// Service units of systemd.
+    Systemd,
 }
 
 impl ForeignFormat {
     /// Every format.
-    pub(crate) const ALL: [Self; 3] = [Self::Procfile, Self::Pm2, Self::Supervisord];
+    pub(crate) const ALL: [Self; 4] = [Self::Procfile, Self::Pm2, Self::Supervisord, Self::Systemd];
 
     /// How it is called on the command line.
     pub(crate) const fn name(self) -> &'static str {
@@ -21,6 +23,7 @@ impl ForeignFormat {
             Self::Procfile => "procfile",
             Self::Pm2 => "pm2",
             Self::Supervisord => "supervisord",
+            Self::Systemd => "systemd",
         }
     }
 
@@ -39,8 +42,10 @@ impl ForeignFormat {
             () if name.starts_with("Procfile") => Some(Self::Procfile),
             () if [".js", ".cjs"].iter().any(|end| name.ends_with(end)) => Some(Self::Pm2),
             () if name.starts_with("ecosystem.") || name.starts_with("process.") => Some(Self::Pm2),
+            () if name.ends_with(".service") => Some(Self::Systemd),
             () if is_data && has_apps => Some(Self::Pm2),
             () if has("[program:") || has("[include]") => Some(Self::Supervisord),
+            () if has("[Service]") => Some(Self::Systemd),
             () => None,
         }
     }

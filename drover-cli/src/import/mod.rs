@@ -7,6 +7,7 @@ mod pm2;
 mod procfile;
 mod shell;
 mod supervisord;
+mod systemd;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -37,6 +38,9 @@ pub(crate) fn import(
     for source in sources {
         read(format, source, &mut draft)?;
     }
+    if format == ForeignFormat::Systemd {
+        systemd::settle(&mut draft);
+    }
     let first = sources.first().map(|source| source.at(1));
     if let (true, Some(mut place)) = (draft.apps.is_empty(), first) {
         place.line = None;
@@ -56,6 +60,7 @@ fn read(format: ForeignFormat, source: &ForeignText, draft: &mut Draft) -> Resul
         ForeignFormat::Procfile => procfile::read(source, draft),
         ForeignFormat::Pm2 => pm2::read(source, draft),
         ForeignFormat::Supervisord => supervisord::read(source, draft),
+        ForeignFormat::Systemd => systemd::read(source, draft),
     }
 }
 
@@ -76,7 +81,7 @@ fn settle(draft: &mut Draft) -> Result<(), ImportError> {
             std::mem::take(&mut app.needs).into_iter().partition(|(name, ..)| names.contains(name));
         app.needs = kept;
         for (name, _, place) in gone {
-            app.lose(place, format!("depends on {name}"), format!("there is no app `{name}` in this file"));
+            app.lose(place, format!("depends on {name}"), format!("there is no app `{name}` in these files"));
         }
     }
     let awaited: Vec<String> = draft

@@ -49,7 +49,7 @@ impl<'s> Pm2Reader<'s> {
             "instances" => self.instances(line, &text()?).ok_or_else(|| wrong("a number, `max`, 0 or -1"))?,
             "exec_mode" => match text()?.as_str() {
                 "fork" | "fork_mode" => {}
-                "cluster" | "cluster_mode" => self.lose(line, key, "workers can't share a port that the app opens itself: let it take a socket of the master's (`sockets`), or give each worker a port of its own (`env.PORT = \"{8000+slot}\"`)"),
+                "cluster" | "cluster_mode" => self.lose(line, key, "the master opens the port: `[sockets.http]`, `sockets = [\"http\"]`, `protocol = \"drover\"` and `--require drover-worker/register` in the command; docs/guides/from-pm2.md shows it"),
                 _ => return Err(wrong("fork or cluster")),
             },
             "env" => {
@@ -99,7 +99,7 @@ impl<'s> Pm2Reader<'s> {
             },
             "wait_ready" | "shutdown_with_message" => {
                 if truth()? {
-                    self.lose(line, key, "a worker says so by the protocol: `protocol = \"drover\"`, as docs/guides/first-app-node.md shows; or ask it: `start.probe`");
+                    self.lose(line, key, "with `protocol = \"drover\"` and `--require drover-worker/register` a worker is told and says when it is ready; docs/guides/from-pm2.md shows it");
                 }
             }
             "cron_restart" | "cron" => self.cron(line, key, &text()?),

@@ -3,6 +3,7 @@
 mod pm2;
 mod procfile;
 mod supervisord;
+mod systemd;
 
 use drover_master::config::file as config;
 
