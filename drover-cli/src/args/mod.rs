@@ -2,6 +2,7 @@
 
 mod change;
 mod conform;
+mod import;
 mod logs;
 mod moment;
 mod offline;
@@ -12,6 +13,7 @@ mod time;
 
 pub use change::{ApplyArgs, DiffArgs, ProfileChoice, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
+pub use import::ImportArgs;
 pub use logs::{LogsArgs, ReopenLogsArgs, StreamArg};
 pub use moment::{Moment, Since};
 pub use offline::{
@@ -140,6 +142,8 @@ pub enum Verb {
     Up(UpArgs),
     /// Write a drover.toml to begin with
     Init(InitArgs),
+    /// Make a drover.toml of what another program runs, such as pm2 or supervisord
+    Import(ImportArgs),
     /// Stop everything gracefully, the master too
     Down(DownArgs),
     /// Show apps and workers

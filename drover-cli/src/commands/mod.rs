@@ -22,6 +22,7 @@ mod file_lock;
 mod find;
 mod goal;
 mod healthcheck;
+mod import;
 mod init;
 mod interrupt;
 mod introduce;
@@ -66,6 +67,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Up(args) => up::run(&global, &args).await,
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(global, &args).await,
+        Verb::Import(args) => import::run(&global, &args),
         Verb::Blame(args) => blame::run(&global, &args).await,
         Verb::Man(args) => man::run(&global, &args),
         Verb::Doctor(args) => doctor::run(&global, &args).await,

@@ -19,6 +19,7 @@ mod down;
 mod events;
 mod finding;
 mod habits;
+mod import;
 mod journal;
 mod limits;
 mod listen;
