@@ -142,7 +142,7 @@ pub enum Verb {
     Up(UpArgs),
     /// Write a drover.toml to begin with
     Init(InitArgs),
-    /// Make a drover.toml of what another program runs, from a Procfile or of supervisord
+    /// Make a drover.toml of what another program runs, such as pm2 or supervisord
     Import(ImportArgs),
     /// Stop everything gracefully, the master too
     Down(DownArgs),

@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use drover_master::config::file as config;
 use serde_json::json;
@@ -66,7 +67,11 @@ fn imported(args: &ImportArgs) -> Result<Imported, Refused> {
             return Err(mistaken(what));
         }
         format = Some(found);
-        let source = source_of(file, text, args.output.as_deref());
+        let mut source = source_of(file, text, args.output.as_deref());
+        let is_script = [".js", ".cjs"].iter().any(|end| source.name.ends_with(end));
+        if args.allow_js && is_script && found == ForeignFormat::Pm2 {
+            (source.text, source.is_printed) = (evaluated(file)?, true);
+        }
         let included =
             if found == ForeignFormat::Supervisord { included(file, &source, args)? } else { Vec::new() };
         sources.push(source);
@@ -124,6 +129,23 @@ fn text_of(file: &Path) -> Result<String, Refused> {
         true => Err(wrong("is empty".into())),
         false => Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()),
     }
+}
+
+/// What an ecosystem file exports, as JSON, once node has run it.
+fn evaluated(file: &Path) -> Result<String, Refused> {
+    let shown = file.display();
+    let mut node = Command::new("node");
+    node.args(["-p", "JSON.stringify(require(process.argv[1]))"]).arg(whole(file)).stdin(Stdio::null());
+    let ran = node.output().map_err(|error| mistaken(format!("{shown}: node can't be run: {error}")))?;
+    if !ran.status.success() {
+        let words = String::from_utf8_lossy(&ran.stderr);
+        let last = words
+            .lines()
+            .find(|line| line.split(':').next().is_some_and(|word| word.ends_with("Error")))
+            .unwrap_or_default();
+        return Err(mistaken(format!("{shown}: node failed to run it: {last}")));
+    }
+    String::from_utf8(ran.stdout).map_err(|_| mistaken(format!("{shown}: node printed no text")))
 }
 
 /// The files that a supervisord.conf includes, in the order of their names.

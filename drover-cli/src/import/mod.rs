@@ -1,10 +1,14 @@
 //! `drover import`: what other programs run, as a drover.toml. Pure: text in, text out.
 
+mod compose;
 mod draft;
 mod format;
+mod node;
+mod pm2;
 mod procfile;
 mod shell;
 mod supervisord;
+mod systemd;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -35,12 +39,15 @@ pub(crate) fn import(
     for source in sources {
         read(format, source, &mut draft)?;
     }
+    if format == ForeignFormat::Systemd {
+        systemd::settle(&mut draft);
+    }
     let first = sources.first().map(|source| source.at(1));
     if let (true, Some(mut place)) = (draft.apps.is_empty(), first) {
         place.line = None;
         return Err(ImportError {
             place,
-            what: format!("there is nothing to run in this {}", format.name()),
+            what: format!("there is nothing to run in {}", format.emptiness()),
         });
     }
     settle(&mut draft)?;
@@ -52,7 +59,10 @@ pub(crate) fn import(
 fn read(format: ForeignFormat, source: &ForeignText, draft: &mut Draft) -> Result<(), ImportError> {
     match format {
         ForeignFormat::Procfile => procfile::read(source, draft),
+        ForeignFormat::Pm2 => pm2::read(source, draft),
         ForeignFormat::Supervisord => supervisord::read(source, draft),
+        ForeignFormat::Systemd => systemd::read(source, draft),
+        ForeignFormat::Compose => compose::read(source, draft),
     }
 }
 
@@ -73,22 +83,50 @@ fn settle(draft: &mut Draft) -> Result<(), ImportError> {
             std::mem::take(&mut app.needs).into_iter().partition(|(name, ..)| names.contains(name));
         app.needs = kept;
         for (name, _, place) in gone {
-            app.lose(place, format!("depends on {name}"), format!("there is no app `{name}` in this file"));
+            app.lose(place, format!("depends on {name}"), format!("there is no app `{name}` in these files"));
         }
     }
-    oneshots_end(&mut draft.apps);
-    Ok(())
-}
-
-/// What others wait to be completed runs once.
-fn oneshots_end(apps: &mut [DraftApp]) {
-    let awaited: Vec<String> = apps
+    let awaited: Vec<String> = draft
+        .apps
         .iter()
         .flat_map(|app| &app.needs)
         .filter(|(_, state, _)| *state == "completed")
         .map(|(name, ..)| name.clone())
         .collect();
-    for app in apps.iter_mut().filter(|app| awaited.contains(&app.name)) {
-        app.set("kind", "oneshot");
+    for app in &mut draft.apps {
+        // What others wait to be completed runs once.
+        if awaited.contains(&app.name) {
+            app.set("kind", "oneshot");
+        }
+        fit_kind(app);
+    }
+    Ok(())
+}
+
+/// Keys that have no meaning for what runs once, or by a schedule.
+const OF_SERVICES: [&str; 4] = ["recycle.", "health.", "reload.", "watch"];
+
+/// Leaves out what has no meaning for an app of this kind.
+fn fit_kind(app: &mut DraftApp) {
+    let kind = app.keys.iter().find(|(key, _)| *key == "kind").and_then(|(_, kind)| kind.as_str());
+    let Some(kind) = kind.map(str::to_owned) else { return };
+    let is_cron = kind == "cron";
+    let is_foreign = |key: &str| {
+        OF_SERVICES.iter().any(|of| key.starts_with(of))
+            || (is_cron && key.starts_with("restart.") && key != "restart.success_codes")
+    };
+    let gone: Vec<&str> = app.keys.iter().map(|(key, _)| *key).filter(|key| is_foreign(key)).collect();
+    app.keys.retain(|(key, _)| !is_foreign(key));
+    for key in gone.into_iter().filter(|key| *key != "restart.policy") {
+        app.lose(app.place.clone(), key, format!("it has no meaning with `kind = \"{kind}\"`"));
+    }
+    let is_repeated = |(key, value): &(&str, toml_edit::Value)| {
+        *key == "restart.policy" && value.as_str() == Some("always")
+    };
+    if app.keys.iter().any(is_repeated) {
+        app.set("restart.policy", "on-failure");
+    }
+    if is_cron {
+        app.keys.retain(|(key, _)| *key != "workers");
     }
 }

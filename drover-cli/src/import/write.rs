@@ -63,7 +63,12 @@ fn write_app(text: &mut String, app: &DraftApp) {
         comment(text, &loss.to_string());
     }
     let _ = writeln!(text, "[app.{name}]");
-    for (key, value) in &app.keys {
+    // The keys of a section together, in the order in which the first of each came.
+    let section = |key: &str| key.split('.').next().unwrap_or_default().to_owned();
+    let place = |key: &str| app.keys.iter().position(|(known, _)| section(known) == section(key));
+    let mut keys: Vec<_> = app.keys.iter().collect();
+    keys.sort_by_key(|(key, _)| place(key));
+    for (key, value) in keys {
         let _ = writeln!(text, "{key} = {}", value.to_string().trim());
     }
     for (other, state, _) in &app.needs {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::Home;
+use crate::harness::{Home, skipped};
 
 #[test]
 fn what_is_written_is_valid_and_nothing_is_overwritten() {
@@ -70,4 +70,27 @@ fn what_is_lost_is_named_and_strict_writes_nothing_for_it() {
         json["toml"].as_str().unwrap().replace(" s.conf", ""),
         std::fs::read_to_string(home.path("drover.toml")).unwrap().replace(" s.conf", "")
     );
+}
+
+#[test]
+fn an_ecosystem_file_that_is_a_program_is_run_only_if_that_is_allowed() {
+    let home = Home::new();
+    let text = "const port = 3000;\nmodule.exports = { apps: [{ name: 'web', script: 'a.js', env: { PORT: port }, deep: 1 }] };\n";
+    home.write("ecosystem.config.js", text);
+    home.run(&["import", "ecosystem.config.js"])
+        .failed(2, &["ecosystem.config.js:1: is no literal", "--allow-js"]);
+    if std::process::Command::new("node").arg("-v").output().is_err() {
+        return skipped("there is no node");
+    }
+    let made = home.run(&["import", "ecosystem.config.js", "--allow-js", "-o", "drover.toml"]);
+    assert_eq!(made.code, Some(0), "{made:#?}");
+    assert!(
+        made.stderr.contains("ecosystem.config.js: `deep` of app `web` is not carried over"),
+        "{made:#?}"
+    );
+    assert!(std::fs::read_to_string(home.path("drover.toml")).unwrap().contains("PORT = \"3000\""));
+    assert_eq!(home.run(&["validate"]).code, Some(0));
+    home.write("broken.js", "throw new Error('not today');\n");
+    home.run(&["import", "broken.js", "--allow-js"])
+        .failed(2, &["broken.js: node failed to run it: Error: not today"]);
 }

@@ -20,6 +20,7 @@ mod events;
 mod finding;
 mod habits;
 mod import;
+mod journal;
 mod limits;
 mod listen;
 mod log_files;

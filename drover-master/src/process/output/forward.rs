@@ -14,14 +14,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::Stream;
 use super::aside::Aside;
+use super::lines::PIECE;
+use super::sinks::flush_sinks;
 use super::tended::Tending;
 use super::{files, logfile};
 
 /// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
-
-/// The most that is handed over at once, in bytes: what is read from a pipe at once.
-pub(super) const PIECE: usize = 64 * 1024;
 
 /// How many lines that are longer than a [`PIECE`] may wait beside those: 2 MiB. They are written whole, as whoever reads JSON line by
 /// line can't use the half of one with another worker's line in it.
@@ -102,7 +101,7 @@ pub(super) fn goes_nowhere(stream: Stream) -> bool {
 ///
 /// A dropped future changes nothing.
 pub async fn flush_output(within: Duration) {
-    logfile::flush_log_files(within).await;
+    flush_sinks(within).await;
     let Some(Some(queue)) = QUEUE.get() else { return };
     let (tell, written) = oneshot::channel();
     let flushed = async {
