@@ -10,6 +10,7 @@ mod commands;
 mod demo;
 mod exit_status;
 mod foreign;
+mod import;
 mod output;
 #[cfg(test)]
 mod pages;

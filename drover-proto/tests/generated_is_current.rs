@@ -1,4 +1,5 @@
-//! The checked-in Rust, and the descriptors that the Python worker reads, are what the `.proto` files say. After a change of those, run
+//! The checked-in Rust, the descriptors that the Python worker reads, and the copies in the npm package, are what the `.proto` files
+//! say. After a change of those, run
 //! `DROVER_REGENERATE=1 cargo test -p drover-proto --test generated_is_current` and commit the result.
 
 mod common;
@@ -42,6 +43,25 @@ fn the_descriptors_of_the_python_worker_match_the_proto_files() {
     }
     let committed = std::fs::read(&kept).unwrap_or_default();
     assert!(fresh == committed, "{} is stale: run this test with DROVER_REGENERATE=1", kept.display());
+}
+
+/// An archive holds files, not links, and needs nothing else of this repository.
+#[test]
+fn the_proto_files_of_the_npm_package_are_the_same() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (from, to) = (root.join("proto/drover/v1"), root.join("packages/node/proto/drover/v1"));
+    let names = |dir: &Path| -> std::collections::BTreeSet<_> {
+        dir.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    };
+    for name in names(&from) {
+        if std::env::var_os("DROVER_REGENERATE").is_some() {
+            std::fs::copy(from.join(&name), to.join(&name)).unwrap();
+        }
+        let same =
+            std::fs::read(from.join(&name)).unwrap() == std::fs::read(to.join(&name)).unwrap_or_default();
+        assert!(same, "{}/{name:?} is stale: run this test with DROVER_REGENERATE=1", to.display());
+    }
+    assert_eq!(names(&from), names(&to));
 }
 
 fn tempdir() -> std::path::PathBuf {

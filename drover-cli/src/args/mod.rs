@@ -2,6 +2,7 @@
 
 mod change;
 mod conform;
+mod import;
 mod logs;
 mod moment;
 mod offline;
@@ -12,6 +13,7 @@ mod time;
 
 pub use change::{ApplyArgs, DiffArgs, ProfileChoice, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
+pub use import::ImportArgs;
 pub use logs::{LogsArgs, ReopenLogsArgs, StreamArg};
 pub use moment::{Moment, Since};
 pub use offline::{
@@ -79,6 +81,9 @@ pub struct Global {
     /// How long the verb waits.
     #[arg(skip)]
     pub(crate) time: VerbTime,
+    /// Whether all that is printed is for a program.
+    #[arg(skip)]
+    pub(crate) is_json: bool,
     /// Whether the user was told which master that is.
     #[arg(skip)]
     pub(crate) introduced: std::sync::OnceLock<()>,
@@ -140,6 +145,8 @@ pub enum Verb {
     Up(UpArgs),
     /// Write a drover.toml to begin with
     Init(InitArgs),
+    /// Make a drover.toml of what another program runs, such as pm2 or supervisord
+    Import(ImportArgs),
     /// Stop everything gracefully, the master too
     Down(DownArgs),
     /// Show apps and workers
@@ -233,6 +240,15 @@ impl Verb {
             | Self::ReopenLogs(_)
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
+        }
+    }
+
+    /// Whether a verb that changes something prints JSON.
+    pub(crate) const fn is_json(&self) -> bool {
+        match self {
+            Self::Reload(args) => args.json,
+            Self::Rollback(args) => args.json,
+            _ => false,
         }
     }
 

@@ -19,6 +19,8 @@ mod down;
 mod events;
 mod finding;
 mod habits;
+mod import;
+mod journal;
 mod limits;
 mod listen;
 mod log_files;

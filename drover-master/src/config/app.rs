@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Command, CronPolicy, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, LogFiles, NotifyAccess,
+    Command, CronPolicy, Dependency, HealthPolicy, Heartbeat, Kind, ListenSpec, LogPolicy, NotifyAccess,
     Output, RecyclePolicy, ReloadSignal, RestartPolicy, StartPolicy, Stdin, StopPolicy, SuspendSignals,
     UpdatePolicy, WatchPolicy,
 };
@@ -60,7 +60,7 @@ pub struct AppSpec {
     /// Where what they print goes.
     pub output: Output,
     /// The files that it is written to besides; none with [`Output::Inherit`]. Default: none.
-    pub logs: Option<LogFiles>,
+    pub logs: Option<LogPolicy>,
     /// What it is for. Default: a service.
     pub kind: Kind,
     /// When it runs, if it is of the kind [`Kind::Cron`]. Otherwise it has no meaning.

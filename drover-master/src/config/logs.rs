@@ -1,21 +1,24 @@
-//! The files that the output of an app is written to.
+//! Where the output of an app is written to besides.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Files with what the workers of an app print, besides wherever else it goes. A thread of its own writes them: a slow disk costs
-/// lines, which are counted in the file, and never holds up supervision.
+/// Files with what the workers of an app print, and the system's journal, besides wherever else it goes. Threads of their own write to
+/// them: a slow disk or journal costs lines, which are counted there, and never holds up supervision.
 ///
 /// ```
-/// use drover_master::config::LogFiles;
+/// use drover_master::config::LogPolicy;
 ///
-/// let logs = LogFiles { keep: 10, ..LogFiles::in_dir("/var/log/shop") };
-/// assert!(!logs.timestamps);
+/// let logs = LogPolicy { keep: 10, ..LogPolicy::in_dir("/var/log/shop") };
+/// assert!(!logs.journald);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogFiles {
-    /// The directory, which is made if there is none. The file of an app is called `APP.log` there, that of a worker `APP/SLOT.log`.
-    pub dir: PathBuf,
+pub struct LogPolicy {
+    /// The directory of the files, which is made if there is none. The file of an app is called `APP.log` there, that of a worker
+    /// `APP/SLOT.log`. None: there are no files, and what follows has no meaning but `journald`.
+    pub dir: Option<PathBuf>,
+    /// Whether each line becomes an entry of the system's journal, by its native protocol. Default: no.
+    pub journald: bool,
     /// What has a file of its own. Default: the app.
     pub per: LogOwner,
     /// What a line of a file is. Default: text.
@@ -54,11 +57,21 @@ pub enum LogFormat {
     Json,
 }
 
-impl LogFiles {
+impl LogPolicy {
     /// Files in this directory, with all else at its default.
     pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: Some(dir.into()), ..Self::nowhere() }
+    }
+
+    /// The system's journal, and no files.
+    pub fn in_journal() -> Self {
+        Self { journald: true, ..Self::nowhere() }
+    }
+
+    pub(crate) const fn nowhere() -> Self {
         Self {
-            dir: dir.into(),
+            dir: None,
+            journald: false,
             per: LogOwner::App,
             format: LogFormat::Text,
             timestamps: false,

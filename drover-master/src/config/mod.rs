@@ -49,7 +49,7 @@ pub use fixed::{FixedSettings, HttpSettings};
 pub use health::{HealthCheck, HealthPolicy};
 pub use limits::{Limit, Limits, Resource};
 pub use listen::{ListenAddr, ListenMode, ListenSpec};
-pub use logs::{LogFiles, LogFormat, LogOwner};
+pub use logs::{LogFormat, LogOwner, LogPolicy};
 pub use name::name_fault;
 pub use notify::{NotifyAccess, ReloadSignal};
 pub use output::{Colours, Line, Output, OutputSink, Stream};

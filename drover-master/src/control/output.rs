@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use drover_proto::latest::{AppLogFiles, LogLine, OutputStream};
 
 use super::exit::milliseconds;
-use crate::config::{LogFiles, LogFormat, LogOwner, Stream};
+use crate::config::{LogFormat, LogOwner, LogPolicy, Stream};
 use crate::process::Piece;
 
 /// One line of a piece.
@@ -38,14 +38,15 @@ pub(super) const fn stream(stream: Stream) -> OutputStream {
     }
 }
 
-/// Where an app has its log files, and what their lines are.
-pub(super) fn log_files(files: &LogFiles) -> AppLogFiles {
+/// Where an app has its log files, if it has any, and what their lines are.
+pub(super) fn log_files(logs: &LogPolicy) -> Option<AppLogFiles> {
+    let dir = logs.dir.as_ref()?;
     // Without a current directory it is told as it is.
-    let dir = absolute(&files.dir).unwrap_or_else(|_| files.dir.clone());
-    AppLogFiles {
+    let dir = absolute(dir).unwrap_or_else(|_| dir.clone());
+    Some(AppLogFiles {
         dir: dir.as_os_str().as_bytes().to_vec(),
-        per_worker: files.per == LogOwner::Worker,
-        json: files.format == LogFormat::Json,
-        timestamps: files.timestamps,
-    }
+        per_worker: logs.per == LogOwner::Worker,
+        json: logs.format == LogFormat::Json,
+        timestamps: logs.timestamps,
+    })
 }

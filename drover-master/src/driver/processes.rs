@@ -18,7 +18,7 @@ use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
-    AwaitedText, Ended, FileLog, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned,
+    AwaitedText, Ended, LogSinks, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned,
     StdinSource, Tail, aftermath, spawn, until_empty, until_ended,
 };
 
@@ -280,11 +280,7 @@ impl Driver {
             app: Arc::clone(&self.app),
             slot,
             output,
-            files: spec
-                .logs
-                .as_ref()
-                .and_then(|logs| FileLog::of(&self.app, logs))
-                .map(|files| (files, printer)),
+            sinks: LogSinks::of(&self.app, spec.logs.as_ref(), printer),
             log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
             awaited,

@@ -9,7 +9,7 @@ use super::metrics::{AppTraffic, EventCounts};
 use super::spec::AdminSpec;
 use crate::control::OwnClients;
 use crate::handle::{Master, Snapshot};
-use crate::process::lost_lines;
+use crate::process::{LostBy, lost_lines};
 use crate::supervision::SupervisorHandle;
 
 /// How many readers may follow at once. Each costs a task, a descriptor and some 20 KiB: a screen for each person of a large team,
@@ -48,7 +48,13 @@ impl Admin {
         let of = |master: &Master| {
             let app = master.spec().name.clone();
             let (bus, log) = (master.bus().counts(), self.supervisor.output().counts(&app));
-            AppTraffic { bus, log, lost: lost_lines(&app), app }
+            AppTraffic {
+                bus,
+                log,
+                lost_by_files: lost_lines(&app, LostBy::Files),
+                lost_by_journal: lost_lines(&app, LostBy::Journal),
+                app,
+            }
         };
         self.supervisor.masters().iter().map(of).collect()
     }

@@ -16,10 +16,10 @@ use toml_edit::{Document, Item};
 use crate::config::file::{Config, Mistake};
 use crate::config::text::mistake::{Mistakes, shown};
 use crate::config::{AppSpec, ListenAddr};
-use crate::process::{limits_out_of_reach, passed_in_vain};
+use crate::process::{journal_socket, limits_out_of_reach, passed_in_vain};
 
 /// Looks for what would fail if the file were run here, by this user, in this environment: a directory or a command that is
-/// not there or can't be used, a socket's directory, a user or a group that does not exist, limits beyond this user's, what is too
+/// not there or can't be used, a socket's directory, a user or a group that does not exist, a journal that does not listen, limits beyond this user's, what is too
 /// long to be passed to a program. And for what is most likely not meant: a command for a shell, a socket of no app.
 ///
 /// `text` is what `config` was parsed from, `directory` where its file lies. It is no promise: what is there now may be gone when it
@@ -78,6 +78,16 @@ pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<M
         if let Some((key, obstacle)) = obstacle(app, directory) {
             found.add(place(&["app", &app.name, key]), obstacle);
         }
+    }
+    let mut journal_users =
+        config.apps.iter().filter(|app| app.spec.logs.as_ref().is_some_and(|logs| logs.journald));
+    // Once: there is one journal.
+    if let Some(app) = journal_users.next().filter(|_| !journal_socket().exists()) {
+        let at = place(&["app", &app.spec.name, "logs", "journald"]);
+        let socket = journal_socket().display();
+        found.add(at, format!("the journal does not listen at `{socket}`: lines for it would be lost and counted")).help(
+            "start systemd-journald; in a container mount that directory, or write to files by `logs.dir`",
+        );
     }
     found.into_found()
 }

@@ -69,7 +69,7 @@ impl Surroundings {
             slot: self.slot,
             output: Output::Sink(Arc::clone(&last) as Arc<dyn OutputSink>),
             log: None,
-            files: None,
+            sinks: None,
             tail: Arc::default(),
             awaited: Weak::new(),
         };

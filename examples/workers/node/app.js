@@ -4,7 +4,7 @@
 
 const http = require('node:http');
 const express = require('express');
-const { MessageBus } = require('./message_bus');
+const { MessageBus } = require('drover-worker');
 
 const bus = new MessageBus();
 const app = express();

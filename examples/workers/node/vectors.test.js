@@ -5,7 +5,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
-const { root, decoder } = require('./message_bus');
+const { root, decoder } = require('drover-worker');
 
 const directory = path.join(__dirname, 'proto', 'vectors', 'v1');
 

@@ -80,7 +80,7 @@ pub(super) async fn in_both_directions(language: Language) {
 /// What stood in the examples of the Node module, with the import and the first argument of `listen` changed.
 const EXPRESS: &str = r"
 const express = require('express');
-const { MessageBus } = require('message_bus');
+const { MessageBus } = require('drover-worker');
 
 const bus = new MessageBus();
 const app = express();
@@ -103,7 +103,7 @@ async fn an_express_app_of_the_node_module_runs_with_two_lines_changed_and_its_m
     std::fs::write(&file, EXPRESS).unwrap();
     let (builder, mut seen) = app(&run, &[&file], 1);
     let folder = run.parent().unwrap().display();
-    let app = App::started(builder.env("NODE_PATH", format!("{folder}/node_modules:{folder}"))).await;
+    let app = App::started(builder.env("NODE_PATH", format!("{folder}/node_modules"))).await;
     let (topic, payload) = seen.recv().await.unwrap();
     assert_eq!((topic.as_str(), &payload[..]), ("message", &br#"{"hello":"master","numbers":[1,2]}"#[..]));
     let addr = app.master().listener_addr("http").unwrap();

@@ -81,10 +81,24 @@ fn a_first_app_in_rust_starts_answers_and_is_reloaded() {
 async fn a_first_app_in_node_starts_answers_and_is_reloaded() {
     let place = Place::new(3);
     let Some(run) = Language::new("node").installed().await else { return };
-    for name in ["message_bus.js", "proto", "node_modules"] {
-        symlink(run.with_file_name(name), place.path(name)).unwrap();
-    }
+    symlink(run.with_file_name("node_modules"), place.path("node_modules")).unwrap();
     assert_eq!(follow(&place, "first-app-node.md"), 5);
+}
+
+#[tokio::test]
+async fn the_npm_package_is_used_as_its_readme_says() {
+    let place = Place::new(12);
+    let Some(run) = Language::new("node").installed().await else { return };
+    symlink(run.with_file_name("node_modules"), place.path("node_modules")).unwrap();
+    assert_eq!(follow(&place, "../../packages/node/README.md"), 4);
+}
+
+#[tokio::test]
+async fn the_app_of_a_user_of_pm2_runs_as_the_page_says() {
+    let place = Place::new(13);
+    let Some(run) = Language::new("node").installed().await else { return };
+    symlink(run.with_file_name("node_modules"), place.path("node_modules")).unwrap();
+    assert_eq!(follow(&place, "from-pm2.md"), 4);
 }
 
 #[tokio::test]

@@ -62,8 +62,8 @@ pub(super) fn read<'t>(
         for path in spec.watch.iter_mut().flat_map(|watch| &mut watch.paths) {
             *path = directory.join(&path);
         }
-        if let Some(logs) = &mut spec.logs {
-            logs.dir = directory.join(&logs.dir);
+        if let Some(dir) = spec.logs.as_mut().and_then(|logs| logs.dir.as_mut()) {
+            *dir = directory.join(&dir);
         }
         let from_files = env_file::read(&env_files, directory, table.mistakes()).into_iter();
         let from_files = from_files.map(|(name, value)| (OsString::from(name), OsString::from(value)));

@@ -134,7 +134,7 @@ pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
         "Files with KEY=VALUE lines, as systemd's EnvironmentFile, relative to this file's directory; a later one overrides an earlier one, and `env` overrides all."
         .secret();
     "logs" Reload (logs: Maybe(LOGS))
-        "Files for what the workers print, besides the master's own output. A disk that is too slow costs lines, which are counted in the file, and never holds up a worker for long. Default: none.";
+        "Files for what the workers print, or the system's journal, besides the master's own output. A disk or journal that is too slow costs lines, which are counted there, and never holds up a worker for long. Default: none.";
     "limits" Reload (command.limits: LIMITS)
         "Resource limits of the workers. A limit that is not named is inherited from the master."
         .where_(|app| app.command.limits != Limits::default());

@@ -2,7 +2,7 @@
 
 use super::form::{Form, SubKey};
 use super::key::keys;
-use super::kind::Maybe;
+use super::kind::{Maybe, ValueFault};
 use super::limit::ResourceLimit;
 use super::number::{Number, One, Size, Time};
 use super::shown;
@@ -11,7 +11,7 @@ use super::text::{DirectoryPath, Flag, SignalName};
 use super::whole::Whole;
 use super::words::{LOG_FORMATS, LOG_OWNERS, THENS};
 use crate::config::{
-    Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, LogFiles, Probe, ProbeKind, RecyclePolicy,
+    Backoff, FailureLimit, HealthCheck, Heartbeat, Limits, LogPolicy, Probe, ProbeKind, RecyclePolicy,
     ReloadSignal, Resource, SuspendSignals,
 };
 use crate::signal::Signal;
@@ -70,10 +70,12 @@ pub(super) const RECYCLE: SubTable<RecyclePolicy> = SubTable::new(
 )
 .with_header();
 
-pub(super) const LOGS: SubTable<LogFiles> = SubTable::new(
-    keys! { LogFiles;
-        "dir" (dir: DirectoryPath)
-            "The directory, relative to this file's; it is created if it is missing. It holds `APP.log`, or `APP/SLOT.log`.";
+pub(super) const LOGS: SubTable<LogPolicy> = SubTable::new(
+    keys! { LogPolicy;
+        "dir" (dir: Maybe(DirectoryPath))
+            "The directory of the files, relative to this file's; it is created if it is missing. It holds `APP.log`, or `APP/SLOT.log`. Default: no files; then `journald` has to be `true`.";
+        "journald" (journald: Flag)
+            "Whether each line becomes an entry of the system's journal, with app, slot, generation, pid and stream as fields. Default: `false`.";
         "per" (per: LOG_OWNERS)
             "What has a file of its own: the `app`, whose lines begin with `app/slot | `, or each `worker`'s slot. Default: `app`.";
         "format" (format: LOG_FORMATS)
@@ -89,10 +91,14 @@ pub(super) const LOGS: SubTable<LogFiles> = SubTable::new(
         "compress" (compress: Flag)
             "Whether to compress old files by gzip, on a thread of low priority. Default: `false`.";
     },
-    || LogFiles::in_dir(""),
-    shown::log_files,
+    LogPolicy::nowhere,
+    shown::logs,
 )
-.requiring(&[("dir", "name it, for example `logs = { dir = \"logs\" }`")]);
+.without_defaults()
+.refusing(|logs| {
+    let fault = "names nothing to write to; name a directory, for example `dir = \"logs\"`, or write `journald = true`";
+    (logs.dir.is_none() && !logs.journald).then(|| ValueFault::new(fault))
+});
 
 pub(super) const BACKOFF: SubTable<Backoff> = SubTable::new(
     keys! { Backoff;

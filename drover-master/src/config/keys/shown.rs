@@ -7,7 +7,7 @@ use crate::config::duration::shown_duration as duration;
 pub(super) use crate::config::limits::shown as amount;
 use crate::config::size::format_size;
 use crate::config::{
-    Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, LogFiles, RecyclePolicy, ReloadSignal,
+    Backoff, Dependency, FailureLimit, Heartbeat, Limit, Limits, LogPolicy, RecyclePolicy, ReloadSignal,
     Resource, SuspendSignals, WatchPolicy,
 };
 
@@ -20,9 +20,12 @@ pub(super) fn recycling(policy: &RecyclePolicy) -> Option<String> {
     policy.is_set().then(|| parts.join(", "))
 }
 
-pub(super) fn log_files(files: &LogFiles) -> Option<String> {
-    let LogFiles { dir, per, format, timestamps, max_size, max_age, keep, compress } = files;
-    let mut parts = vec![format!("in {}", dir.display())];
+pub(super) fn logs(logs: &LogPolicy) -> Option<String> {
+    let LogPolicy { dir, journald, per, format, timestamps, max_size, max_age, keep, compress } = logs;
+    let in_journal = journald.then(|| "in the journal".to_owned());
+    let Some(dir) = dir else { return in_journal };
+    let mut parts: Vec<String> = in_journal.into_iter().collect();
+    parts.push(format!("in {}", dir.display()));
     parts.extend(LOG_OWNERS.of(per).map(|owner| format!("one per {owner}")));
     parts.extend(LOG_FORMATS.of(format).map(str::to_owned));
     parts.extend(timestamps.then(|| "timestamps".to_owned()));

@@ -18,6 +18,8 @@ pub(super) struct SubTable<V: 'static> {
     pub(super) keys: &'static [Key<V>],
     /// The keys without which there is none, and what helps.
     required: &'static [(&'static str, &'static str)],
+    /// What is wrong with one whose keys are right, each by itself.
+    refused: fn(&V) -> Option<ValueFault>,
     /// What it is unless it is set.
     pub(super) default: fn() -> V,
     /// Whether a key that is left out has a value of its own.
@@ -35,13 +37,28 @@ impl<V> SubTable<V> {
         default: fn() -> V,
         shown: fn(&V) -> Option<String>,
     ) -> Self {
-        Self { keys, required: &[], default, has_defaults: true, is_inline: true, shown, form: Form::Table }
+        Self {
+            keys,
+            required: &[],
+            refused: |_| None,
+            default,
+            has_defaults: true,
+            is_inline: true,
+            shown,
+            form: Form::Table,
+        }
     }
 
     /// Names the keys without which there is none, and what helps.
     pub(super) const fn requiring(mut self, required: &'static [(&'static str, &'static str)]) -> Self {
         self.required = required;
         self.without_defaults()
+    }
+
+    /// Says what is wrong with one whose keys are right, each by itself.
+    pub(super) const fn refusing(mut self, refused: fn(&V) -> Option<ValueFault>) -> Self {
+        self.refused = refused;
+        self
     }
 
     /// What it leaves out has no value of its own.
@@ -81,21 +98,30 @@ impl<V: Clone> ValueKind<V> for SubTable<V> {
     }
 
     fn fault(&self, value: &V) -> Option<ValueFault> {
-        self.keys.iter().find_map(|key| {
+        let of_key = self.keys.iter().find_map(|key| {
             let ValueFault { below, what } = key.fault(value)?;
             Some(ValueFault { below: format!(".{}{below}", key.path), what })
-        })
+        });
+        of_key.or_else(|| (self.refused)(value))
     }
 
     #[cfg(feature = "file")]
     fn read<'t>(&self, now: Option<&V>, entry: &KeyValue<'t>, mistakes: &mut Mistakes<'t>) -> Option<V> {
         let mut value = now.cloned().unwrap_or_else(self.default);
+        let before = mistakes.count();
         let is_whole = entry.section(mistakes, |table| {
             self.keys.iter().fold(true, |is_whole, key| {
                 let required = self.required.iter().find(|(name, _)| *name == key.path());
                 key.ask(table, key.path(), required.map(|(_, help)| *help), &mut value) && is_whole
             })
         });
+        if let Some(fault) = (self.refused)(&value) {
+            // A key that is misspelt may be the one that is missing.
+            if mistakes.count() == before {
+                entry.refuse(mistakes, fault.what);
+            }
+            return None;
+        }
         // One that has to be there and is not leaves nothing to go on with.
         (is_whole || self.required.is_empty()).then_some(value)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::{
     Change, Command, Condition, CronPolicy, Dependency, FixedSettings, HealthCheck, HealthPolicy, Kind,
-    Limits, LogFiles, NotifyAccess, OnStartFailure, OnUpdateFailure, Overlap, Probe, ProbeKind,
+    Limits, LogPolicy, NotifyAccess, OnStartFailure, OnUpdateFailure, Overlap, Probe, ProbeKind,
     RecyclePolicy, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy,
     SuspendSignals, UpdateOrder, UpdatePolicy, WatchPolicy, changes,
 };
@@ -120,7 +120,7 @@ const OTHER: &[(&str, Alter, &str)] = &[
         "logs",
         |app| {
             app.logs =
-                Some(LogFiles { max_age: Some(seconds(3600)), compress: true, ..LogFiles::in_dir("/l") })
+                Some(LogPolicy { max_age: Some(seconds(3600)), compress: true, ..LogPolicy::in_dir("/l") })
         },
         "- → in /l, one per app, text, up to 64MiB, or 1h, 5 old ones, compressed",
     ),

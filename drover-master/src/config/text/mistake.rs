@@ -240,6 +240,11 @@ impl<'t> Mistakes<'t> {
         &mut self.found[index]
     }
 
+    /// How many there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len()
+    }
+
     /// Keeps where a key stands.
     pub(crate) fn note_place(&mut self, path: &str, place: KeyPlace) {
         self.places.insert(path.to_owned(), place);

@@ -79,7 +79,7 @@ impl Session {
                 let app = AppDescription {
                     status: Some(status),
                     settings,
-                    log_files: spec.logs.as_ref().map(output::log_files),
+                    log_files: spec.logs.as_ref().and_then(output::log_files),
                     runs: snapshot.status.cron.as_ref().map(cron::runs).unwrap_or_default(),
                 };
                 size += app.encoded_len();

@@ -3,6 +3,7 @@
 use drover_proto::latest::{Done, Error, ErrorCode, ReopenLogsRequest, control_response};
 
 use super::{Gone, Session};
+use crate::config::AppSpec;
 use crate::machine::fleet;
 use crate::process::reopen_files_of;
 
@@ -27,11 +28,13 @@ impl Session {
             return Err(refusal(message));
         }
         let described = self.supervisor.described();
-        let has_files =
-            |app: &str| described.iter().any(|(_, spec)| *spec.name == *app && spec.logs.is_some());
+        let has_files = |app: &str| {
+            let has_dir = |spec: &AppSpec| spec.logs.as_ref().is_some_and(|logs| logs.dir.is_some());
+            described.iter().any(|(_, spec)| *spec.name == *app && has_dir(spec))
+        };
         if let Some(target) = targets.iter().find(|target| !has_files(&target.name)) {
             let message = format!(
-                "`{}` has no log files: its description has no `logs`; nothing was done",
+                "`{}` has no log files: its description has no `logs.dir`; nothing was done",
                 target.name
             );
             return Err(refusal(message));

@@ -87,7 +87,8 @@ impl Web {
         let usage = HashMap::from([(1001, ProcessUsage { cpu, own_cpu: cpu, resident: 4096 })]);
         let log = LogCounts { lines: 12, bytes: 345, missed: 6 };
         let bus = TrafficCounts { delivered: 7, bytes: 89, refused: 1 };
-        let traffic = vec![AppTraffic { app: "web".to_owned(), bus, log, lost: 2 }];
+        let traffic =
+            vec![AppTraffic { app: "web".to_owned(), bus, log, lost_by_files: 2, lost_by_journal: 4 }];
         let measured =
             Measured { counts: &mut self.counts, snapshots, traffic, usage, uptime: Duration::from_secs(7) };
         text(TextForm::OpenMetrics, measured).unwrap()
@@ -218,6 +219,7 @@ fn the_text_is_open_metrics_and_an_app_that_is_gone_has_no_series() {
         r#"drover_log_lines_total{app="web"} 12"#,
         r#"drover_log_printed_bytes_total{app="web"} 345"#,
         r#"drover_log_lines_lost_total{app="web",by="file"} 2"#,
+        r#"drover_log_lines_lost_total{app="web",by="journal"} 4"#,
         r#"drover_log_lines_lost_total{app="web",by="reader"} 6"#,
         r#"drover_deadlines_missed_total{app="web",missed="ready in time"} 1"#,
     ] {

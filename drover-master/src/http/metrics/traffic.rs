@@ -17,7 +17,9 @@ pub(in crate::http) struct AppTraffic {
     pub(in crate::http) bus: TrafficCounts,
     pub(in crate::http) log: LogCounts,
     /// Lines that its files have not got.
-    pub(in crate::http) lost: u64,
+    pub(in crate::http) lost_by_files: u64,
+    /// Lines that the journal has not got.
+    pub(in crate::http) lost_by_journal: u64,
 }
 
 /// A family of counters: its name, its help, its unit, and what is read.
@@ -50,11 +52,12 @@ impl Sheet {
         }
         let (name, help) = (
             "drover_log_lines_lost",
-            "Lines that the files of the log have not got, or that readers came too late for, each reader for itself.",
+            "Lines that the files of the log or the journal have not got, or that readers came too late for, each reader for itself.",
         );
         family(encoder, name, help, None, MetricType::Counter, |metric| {
             for app in &self.traffic {
-                count(metric, &[("app", &app.app), ("by", "file")], app.lost)?;
+                count(metric, &[("app", &app.app), ("by", "file")], app.lost_by_files)?;
+                count(metric, &[("app", &app.app), ("by", "journal")], app.lost_by_journal)?;
                 count(metric, &[("app", &app.app), ("by", "reader")], app.log.missed)?;
             }
             Ok(())

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+/// How much is read from a pipe at once, in bytes, and the most that is handed over at once: the size of a pipe's buffer (`pipe(7)`).
+pub(super) const PIECE: usize = 64 * 1024;
+
 /// The longest line that is kept whole, in bytes: far longer than a log's entry with a stack trace in JSON. A longer one is handed on
 /// in parts, so that a worker that never ends its line costs no more.
 pub(super) const MAX: usize = 256 * 1024;
@@ -16,9 +19,9 @@ const SHORT: usize = 16 * 1024;
 /// [`SHORT`]. A long line is begun for as long as it takes to read it, so that these many are written by as many workers at once.
 const LONG_AT_ONCE: usize = 64;
 
-/// From how many bytes on lines stay in the memory that they were read into, of a pipe's [`PIECE`](super::forward::PIECE). Fewer are
+/// From how many bytes on lines stay in the memory that they were read into, of a pipe's [`PIECE`]. Fewer are
 /// copied, as they would hold a multiple of themselves.
-const SHARED: usize = super::forward::PIECE / 2;
+const SHARED: usize = PIECE / 2;
 
 static LONG: AtomicUsize = AtomicUsize::new(0);
 

@@ -9,27 +9,37 @@ mod awaited;
 mod colours;
 mod files;
 mod forward;
+mod journal;
 mod lines;
 mod log;
 mod logfile;
+mod lost;
 mod prefix;
+mod queue;
+mod queues;
 mod reader;
 mod rush;
+mod sinks;
+mod standing;
 mod tail;
 mod tended;
+mod writing;
 
 pub(crate) use awaited::AwaitedText;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
-pub use forward::{flush_output, say_aside, write_output};
+pub use forward::{flush_output, keep_standing, say_aside, settle_output, write_output};
+#[cfg(feature = "file")]
+pub(crate) use journal::journal_socket;
 #[cfg(feature = "http")]
 pub(crate) use log::LogCounts;
 use log::WorkerLog;
 pub(crate) use log::{AppLog, LogNext, LogStream, OutputLog, Piece, Printer};
+pub(crate) use logfile::reopen_files_of;
 #[cfg(feature = "http")]
-pub(crate) use logfile::lost_lines;
-pub(crate) use logfile::{FileLog, reopen_files_of};
+pub(crate) use lost::{LostBy, lost_lines};
 pub(crate) use reader::OutputReader;
+pub(crate) use sinks::LogSinks;
 pub(crate) use tail::Tail;
 pub use tended::tend_output_files;
 

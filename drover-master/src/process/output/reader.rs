@@ -11,22 +11,19 @@ use tokio::net::unix::pipe;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::forward::{PIECE, goes_nowhere, write_lines, write_output};
-use super::lines::{LineBlock, Lines, MARK};
+use super::forward::{goes_nowhere, write_lines, write_output};
+use super::lines::{LineBlock, Lines, MARK, PIECE};
 use super::prefix::prefix;
 use super::rush::{self, Look, Pace, Rush};
-use super::{AwaitedText, Colours, FileLog, Line, Printer, Stream, Tail, WorkerLog};
+use super::{AwaitedText, Colours, Line, LogSinks, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
-
-/// How much is read at once: the size of a pipe's buffer (`pipe(7)`). It lives only while there is something to read.
-const READ: usize = PIECE;
 
 /// After so long a silence what was begun is handed on, though its line has not ended: a question, or `waiting… ` before what hangs. So
 /// long that a line that is printed in pieces, on a busy machine too, stays one line.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How long the end of the output waits for a disk to have it.
+/// How long the end of the output waits for a disk or the journal to have it.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The pipes of one worker.
@@ -37,8 +34,8 @@ pub(crate) struct OutputReader {
     pub output: Output,
     /// Keeps the last of it, if somebody may ask.
     pub log: Option<WorkerLog>,
-    /// Writes it to files, and who printed it.
-    pub files: Option<(FileLog, Printer)>,
+    /// Writes it to files and to the journal.
+    pub sinks: Option<LogSinks>,
     pub tail: Arc<Tail>,
     /// Listens for a text, as long as somebody waits for that.
     pub awaited: Weak<AwaitedText>,
@@ -49,8 +46,8 @@ impl OutputReader {
     pub(crate) async fn run(self, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) {
         tokio::join!(self.read(Stream::Stdout, stdout), self.read(Stream::Stderr, stderr));
         // So that what it printed is there once its end is told. A disk that takes longer does not hold that up.
-        if let Some((files, _)) = &self.files {
-            let _ = timeout(LAST_LINES, files.written()).await;
+        if let Some(sinks) = &self.sinks {
+            let _ = timeout(LAST_LINES, sinks.written()).await;
         }
     }
 
@@ -101,7 +98,7 @@ impl OutputReader {
                 pipe.readable().await?;
             }
             // The same again if nobody keeps what was read into it.
-            buffer.reserve(READ);
+            buffer.reserve(PIECE);
             match pipe.try_read_buf(&mut buffer) {
                 Ok(0) => return Ok(None),
                 Ok(length) => {
@@ -132,7 +129,7 @@ impl OutputReader {
                     Look::Bytes(bytes) => {
                         let bytes = Bytes::copy_from_slice(bytes);
                         found += bytes.len();
-                        let is_all = bytes.len() < READ;
+                        let is_all = bytes.len() < PIECE;
                         self.take(stream, lines, bytes).await;
                         if is_all {
                             break;
@@ -156,7 +153,7 @@ impl OutputReader {
             self.tail.feed(&bytes);
         }
         let wants_lines = self.log.is_some()
-            || self.files.is_some()
+            || self.sinks.is_some()
             || self.awaited.strong_count() > 0
             || matches!(self.output, Output::Sink(_))
             || self.prefixes(stream);
@@ -185,8 +182,8 @@ impl OutputReader {
             if let Some(log) = &self.log {
                 log.keep(stream, time, block);
             }
-            if let Some((files, printer)) = &self.files {
-                files.put(*printer, stream, time, block).await;
+            if let Some(sinks) = &self.sinks {
+                sinks.put(stream, time, block).await;
             }
         }
         match &self.output {
@@ -263,7 +260,7 @@ mod tests {
             slot: SlotIndex(0),
             output,
             log: None,
-            files: None,
+            sinks: None,
             tail: Arc::clone(&tail),
             awaited: Weak::new(),
         };
@@ -301,7 +298,7 @@ mod tests {
             slot: SlotIndex(0),
             output: Output::Sink(Arc::clone(&sink) as Arc<dyn OutputSink>),
             log: None,
-            files: None,
+            sinks: None,
             awaited: Weak::new(),
             tail: Arc::default(),
         };

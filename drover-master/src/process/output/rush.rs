@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::fcntl::{FcntlArg, fcntl};
 use tokio::time::Instant;
 
-use super::forward::PIECE;
+use super::lines::PIECE;
 
 /// What is shorter is a short piece, in bytes: a page, in which the kernel takes what is written at once.
 const SHORT: usize = 4096;

@@ -117,7 +117,7 @@ protocol = "drover"
 heartbeat = { interval = "2s", misses = 5 }
 watchdog = "20s"
 recycle = { age = "24h", rss = "512MiB", requests = 100_000, jitter = 0.25 }
-logs = { dir = "/var/log/shop", per = "worker", format = "json", timestamps = true, max_size = "1MiB", max_age = "1d", keep = 9, compress = true }
+logs = { dir = "/var/log/shop", journald = true, per = "worker", format = "json", timestamps = true, max_size = "1MiB", max_age = "1d", keep = 9, compress = true }
 env = { NODE_ENV = "production", EMPTY = "" }
 env_clear = true
 cwd = "/srv/shop"

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::config::{
     AppSpec, Backoff, Command, Condition, CronPolicy, Dependency, FailureLimit, FixedSettings, HealthCheck,
     HealthPolicy, Heartbeat, HttpSettings, Intensity, Kind, Limit, LimitReached, Limits, ListenSpec,
-    LogFiles, LogFormat, LogOwner, OnUpdateFailure, Overlap, Probe, ProbeKind, Protocol, RecyclePolicy,
+    LogFormat, LogOwner, LogPolicy, OnUpdateFailure, Overlap, Probe, ProbeKind, Protocol, RecyclePolicy,
     Resource, RestartPolicy, RestartWhen, Share, StartPolicy, Stdin, StopPolicy, StopTo, Strategy,
     SuspendSignals, UpdateOrder, UpdatePolicy, WatchAction, WatchPolicy, Zone,
 };
@@ -103,8 +103,9 @@ fn every_key_arrives_in_its_field() {
             requests: Some(100_000),
             jitter: 0.25,
         },
-        logs: Some(LogFiles {
-            dir: "/var/log/shop".into(),
+        logs: Some(LogPolicy {
+            dir: Some("/var/log/shop".into()),
+            journald: true,
             per: LogOwner::Worker,
             format: LogFormat::Json,
             timestamps: true,

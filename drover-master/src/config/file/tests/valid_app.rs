@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::ReloadSignal;
 use crate::config::{
-    FailureLimit, HealthCheck, HealthPolicy, Heartbeat, LimitReached, NotifyAccess, Probe, ProbeKind,
-    Protocol, RecyclePolicy, RestartWhen, Stdin,
+    FailureLimit, HealthCheck, HealthPolicy, Heartbeat, LimitReached, LogPolicy, NotifyAccess, Probe,
+    ProbeKind, Protocol, RecyclePolicy, RestartWhen, Stdin,
 };
 
 use super::super::*;
@@ -250,5 +250,30 @@ fn a_service_comes_back_after_every_end_and_a_oneshot_after_failures() {
         ("restart = 'on-failure'", RestartWhen::OnFailure),
     ] {
         assert_eq!(app(lines).restart.when, when, "{lines}");
+    }
+}
+
+#[test]
+fn lines_go_to_files_to_the_journal_or_to_both_and_not_nowhere() {
+    let logs = |lines: &str| app(lines).logs.unwrap();
+    assert_eq!(logs("logs = { journald = true }"), LogPolicy::in_journal());
+    assert_eq!(logs("logs = { dir = '/l', journald = false }"), LogPolicy::in_dir("/l"));
+    let both = LogPolicy { journald: true, ..LogPolicy::in_dir("/l") };
+    assert_eq!(logs("logs.journald = true\nlogs.dir = '/l'"), both);
+    let with_defaults = "version = 1\n[defaults]\nlogs.journald = true\n[app.web]\ncommand = 'web'\nlogs.dir = '/l'\n[app.job]\ncommand = 'job'\n";
+    let config = parse(with_defaults).unwrap();
+    let of: Vec<_> = config.apps.iter().map(|app| app.spec.logs.clone().unwrap()).collect();
+    assert_eq!(of, [both, LogPolicy::in_journal()]);
+    for (line, expected) in [
+        ("logs = {}", "app.web.logs names nothing to write to"),
+        ("logs = { keep = 3 }", "app.web.logs names nothing to write to"),
+        ("logs = { journald = false }", "app.web.logs names nothing to write to"),
+        ("logs = { journald = 'yes' }", "app.web.logs.journald is a string, not"),
+        ("logs = 3", "app.web.logs is an integer, not a table"),
+        ("logs = { journal = true }", "unknown key `journal` in app.web.logs"),
+    ] {
+        let error = parse(&web(line)).unwrap_err();
+        assert_eq!(error.mistakes().len(), 1, "{line}: {error}");
+        assert!(error.mistakes()[0].message().contains(expected), "{}", error.mistakes()[0]);
     }
 }

@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::super::lost::LostLines;
 use super::compress::Compressor;
-use super::lost::LostLines;
 use super::{format, rotate};
-use crate::config::LogFiles;
+use crate::config::LogPolicy;
 
 /// How often it is looked whether the file still has its name, while it is written to.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ impl LogFile {
     }
 
     /// Writes texts of whole lines. What can't be written is counted, and told where it is missing.
-    pub(super) fn put(&mut self, texts: &[impl AsRef<[u8]>], wish: &LogFiles) {
+    pub(super) fn put(&mut self, texts: &[impl AsRef<[u8]>], wish: &LogPolicy) {
         let size = texts.iter().map(|text| text.as_ref().len()).sum::<usize>();
         let pending = self.fault.as_ref().map(|fault| {
             let torn = if fault.is_torn { "\n" } else { "" };
@@ -90,7 +90,7 @@ impl LogFile {
     }
 
     /// The file, open and with room for so much.
-    fn ready(&mut self, more: u64, wish: &LogFiles) -> io::Result<&mut OpenFile> {
+    fn ready(&mut self, more: u64, wish: &LogPolicy) -> io::Result<&mut OpenFile> {
         let now = Instant::now();
         if let Some(open) = self.open.take_if(|open| now.duration_since(open.looked) >= LOOK) {
             let is_there = open.has_name(&self.path);
@@ -161,7 +161,7 @@ impl OpenFile {
     }
 
     /// Whether another file should take its place before so much more comes.
-    fn is_over(&self, more: u64, wish: &LogFiles) -> bool {
+    fn is_over(&self, more: u64, wish: &LogPolicy) -> bool {
         let age = || SystemTime::now().duration_since(self.since).unwrap_or_default();
         self.size > 0 && (self.size + more > wish.max_size || wish.max_age.is_some_and(|most| age() > most))
     }
@@ -185,7 +185,7 @@ mod tests {
         OpenFile { file, size: 0, since: SystemTime::now(), looked: Instant::now() }
     }
 
-    fn next_text(path: &Path, log: &mut LogFile, wish: &LogFiles) -> String {
+    fn next_text(path: &Path, log: &mut LogFile, wish: &LogPolicy) -> String {
         // As when its file has lost its name.
         log.open = None;
         log.put(&["next\n"], wish);
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn lines_that_a_full_disk_did_not_take_are_counted_where_they_are_missing() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, wish) = (dir.path().join("web.log"), LogFiles::in_dir(dir.path()));
+        let (path, wish) = (dir.path().join("web.log"), LogPolicy::in_dir(dir.path()));
         let mut log = LogFile::new(path.clone(), LostLines::default());
         log.open = Some(opened(File::options().write(true).open("/dev/full").unwrap()));
         log.put(&["one\ntwo\n", "three\n"], &wish);
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_line_that_was_written_in_part_is_ended_before_what_is_missing_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, wish) = (dir.path().join("web.log"), LogFiles::in_dir(dir.path()));
+        let (path, wish) = (dir.path().join("web.log"), LogPolicy::in_dir(dir.path()));
         let mut log = LogFile::new(path.clone(), LostLines::default());
         // Takes so much and no more, as the last block of a disk.
         let (_read, write) = io::pipe().unwrap();

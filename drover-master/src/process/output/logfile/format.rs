@@ -3,17 +3,17 @@
 use std::io::{BufRead as _, Write as _};
 use std::time::SystemTime;
 
-use super::queue::LogEntry;
-use crate::config::{LogFiles, LogFormat, LogOwner, Stream};
+use super::super::queue::LogEntry;
+use crate::config::{LogFormat, LogOwner, LogPolicy, Stream};
 use crate::ids::SlotIndex;
 
 /// Whether lines stand there just as they were printed.
-pub(super) fn is_plain(wish: &LogFiles) -> bool {
+pub(super) fn is_plain(wish: &LogPolicy) -> bool {
     wish.format == LogFormat::Text && wish.per == LogOwner::Worker && !wish.timestamps
 }
 
 /// Lines that were read at once.
-pub(super) fn entry(wish: &LogFiles, app: &str, entry: &LogEntry, into: &mut Vec<u8>) {
+pub(super) fn entry(wish: &LogPolicy, app: &str, entry: &LogEntry, into: &mut Vec<u8>) {
     if is_plain(wish) {
         return into.extend_from_slice(&entry.text);
     }
@@ -55,7 +55,7 @@ pub(super) fn entry(wish: &LogFiles, app: &str, entry: &LogEntry, into: &mut Vec
 
 /// A line that stands for lines of a slot that are missing.
 pub(super) fn lost(
-    wish: &LogFiles,
+    wish: &LogPolicy,
     app: &str,
     slot: SlotIndex,
     count: u64,
@@ -81,7 +81,7 @@ pub(super) fn lost(
 }
 
 /// A line that stands for lines that the file itself did not take.
-pub(super) fn not_taken(wish: &LogFiles, count: u64, time: SystemTime) -> String {
+pub(super) fn not_taken(wish: &LogPolicy, count: u64, time: SystemTime) -> String {
     match wish.format {
         LogFormat::Text => {
             format!("drover: {count} lines are missing here: this file could not be written\n")
@@ -91,7 +91,7 @@ pub(super) fn not_taken(wish: &LogFiles, count: u64, time: SystemTime) -> String
 }
 
 /// What stands before a line of text.
-fn before(wish: &LogFiles, app: &str, slot: SlotIndex, time: SystemTime) -> String {
+fn before(wish: &LogPolicy, app: &str, slot: SlotIndex, time: SystemTime) -> String {
     let mut before = String::new();
     if wish.timestamps {
         before = timestamp(ms(time));

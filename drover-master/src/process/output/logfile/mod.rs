@@ -10,83 +10,67 @@ mod file;
 mod format;
 #[cfg(feature = "compress")]
 mod gzip;
-mod lost;
-mod queue;
 mod rotate;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use std::{collections::BTreeMap, thread};
 
 use bytes::Bytes;
 
 use self::file::LogFile;
 pub(super) use self::format::timestamp;
-use self::lost::LostLines;
-#[cfg(any(feature = "http", test))]
-pub(crate) use self::lost::lost_lines;
-use self::queue::{Batch, Queue};
 pub(super) use self::rotate::rotate;
 use super::lines::LineBlock;
+use super::lost::{LostBy, LostLines};
+use super::queue::{Batch, Queue};
+use super::queues::{HeldQueue, Queues};
 use super::{Printer, Stream};
-use crate::config::{LogFiles, LogOwner};
+use crate::config::{LogOwner, LogPolicy};
 use crate::ids::SlotIndex;
 
-/// Where the lines of an app's workers are written to files. A clone is the same; with the last of them the thread ends, after
-/// it has written everything.
-#[derive(Debug)]
-pub(crate) struct FileLog {
-    queue: Arc<Queue>,
-}
+/// How many bytes may wait: what thirty-two reads of pipes bring, so that readers and the disk take turns rarely.
+const WAITING: usize = 2 * 1024 * 1024;
 
-/// Those whose threads run, for whoever wants all of them to reopen their files, or to finish.
-static ALL: Mutex<Vec<Weak<Queue>>> = Mutex::new(Vec::new());
-
-fn all() -> Vec<Arc<Queue>> {
-    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|queue| queue.strong_count() > 0);
-    all.iter().filter_map(Weak::upgrade).collect()
-}
+static ALL: Queues<LogPolicy> = Queues::new();
 
 /// Has the files of all apps opened again by their names. The answer is how many apps have files.
 pub(super) fn reopen_log_files() -> usize {
-    let all = all();
+    let all = ALL.all();
     all.iter().for_each(|queue| queue.reopen());
     all.len()
 }
 
 /// Has the files of an app opened again by their names.
 pub(crate) fn reopen_files_of(app: &str) {
-    all().iter().filter(|queue| *queue.app() == *app).for_each(|queue| queue.reopen());
+    ALL.all().iter().filter(|queue| *queue.app() == *app).for_each(|queue| queue.reopen());
 }
 
 /// Waits until everything so far is in the files, at most for so long.
 pub(super) async fn flush_log_files(within: Duration) {
-    let written = async {
-        for queue in all() {
-            queue.written().await;
-        }
-    };
-    // A disk that hangs does not keep the process.
-    let _ = tokio::time::timeout(within, written).await;
+    ALL.written(within).await;
+}
+
+/// Where the lines of an app's workers are written to files. A clone is the same; with the last of them the thread ends, after
+/// it has written everything.
+#[derive(Debug, Clone)]
+pub(crate) struct FileLog {
+    queue: HeldQueue<LogPolicy>,
 }
 
 impl FileLog {
-    /// The files of an app in a directory. Whoever has them open already writes as is wished now. None: no thread could be made,
-    /// which has been told.
-    pub(crate) fn of(app: &Arc<str>, wish: &LogFiles) -> Option<Self> {
-        if let Some(queue) = all().into_iter().find(|queue| queue.join(app, wish)) {
-            return Some(Self { queue });
-        }
-        let queue = Arc::new(Queue::new(Arc::clone(app), wish.clone()));
-        let writer = Arc::clone(&queue);
-        let thread = thread::Builder::new().name("drover-logs".into()).stack_size(256 * 1024);
-        if let Err(error) = thread.spawn(move || write_until_end(&writer)) {
+    /// The files of an app, if it is to have any. Whoever has them open already writes as is wished now. None also: no thread could be
+    /// made, which has been told.
+    pub(crate) fn of(app: &Arc<str>, wish: &LogPolicy) -> Option<Self> {
+        wish.dir.as_ref()?;
+        let is_same_place = |other: &LogPolicy| other.dir == wish.dir;
+        let new = || Queue::new(Arc::clone(app), wish.clone(), WAITING, LostBy::Files);
+        let queue = ALL.join_or_start(app, wish, is_same_place, new, write_until_end);
+        let told = |error: &_| {
             tracing::error!(target: "drover::output", %error, %app, "no thread for its log files; they are not written");
-            return None;
-        }
-        ALL.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&queue));
-        Some(Self { queue })
+        };
+        Some(Self { queue: queue.inspect_err(told).ok()? })
     }
 
     /// Has lines written that were read at once.
@@ -102,20 +86,7 @@ impl FileLog {
     }
 }
 
-impl Clone for FileLog {
-    fn clone(&self) -> Self {
-        self.queue.hold();
-        Self { queue: Arc::clone(&self.queue) }
-    }
-}
-
-impl Drop for FileLog {
-    fn drop(&mut self) {
-        self.queue.let_go();
-    }
-}
-
-fn write_until_end(queue: &Queue) {
+fn write_until_end(queue: &Queue<LogPolicy>) {
     let mut files = Files { app: queue.app(), files: BTreeMap::new(), buffer: Vec::new() };
     while let Some(batch) = queue.take() {
         let until = batch.until;
@@ -136,7 +107,7 @@ struct Files {
 const GATHERED: usize = 256 * 1024;
 
 impl Files {
-    fn write(&mut self, batch: Batch) {
+    fn write(&mut self, batch: Batch<LogPolicy>) {
         if batch.reopens {
             self.files.clear();
         }
@@ -169,7 +140,7 @@ impl Files {
     }
 
     /// Writes what was gathered of lines as they were read, and of lines that were made.
-    fn flush(&mut self, of: Option<Option<SlotIndex>>, gathered: &mut Vec<Bytes>, wish: &LogFiles) {
+    fn flush(&mut self, of: Option<Option<SlotIndex>>, gathered: &mut Vec<Bytes>, wish: &LogPolicy) {
         let Some(of) = of else { return };
         if !gathered.is_empty() {
             self.file(of, wish).put(gathered, wish);
@@ -183,12 +154,14 @@ impl Files {
         }
     }
 
-    fn file(&mut self, of: Option<SlotIndex>, wish: &LogFiles) -> &mut LogFile {
+    fn file(&mut self, of: Option<SlotIndex>, wish: &LogPolicy) -> &mut LogFile {
+        // Without a directory nobody has files.
+        let dir = wish.dir.as_deref().unwrap_or(Path::new(""));
         let path = match of {
-            None => wish.dir.join(format!("{}.log", self.app)),
-            Some(slot) => wish.dir.join(&*self.app).join(format!("{}.log", slot.0)),
+            None => dir.join(format!("{}.log", self.app)),
+            Some(slot) => dir.join(&*self.app).join(format!("{}.log", slot.0)),
         };
-        self.files.entry(of).or_insert_with(|| LogFile::new(path, LostLines::of(&self.app)))
+        self.files.entry(of).or_insert_with(|| LogFile::new(path, LostLines::of(&self.app, LostBy::Files)))
     }
 }
 

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use super::super::lost::lost_lines;
 use super::*;
 use crate::config::LogFormat;
 use crate::ids::{Generation, WorkerId};
@@ -21,7 +22,7 @@ async fn written(log: &FileLog) {
     tokio::time::timeout(PATIENCE, log.written()).await.expect("it is written");
 }
 
-fn of(app: &str, wish: &LogFiles) -> FileLog {
+fn of(app: &str, wish: &LogPolicy) -> FileLog {
     FileLog::of(&app.into(), wish).expect("there are threads")
 }
 
@@ -32,7 +33,7 @@ fn text(path: impl AsRef<Path>) -> String {
 #[tokio::test]
 async fn an_app_has_a_file_and_lines_say_whose_they_are() {
     let dir = tempfile::tempdir().unwrap();
-    let log = of("web", &LogFiles::in_dir(dir.path().join("made")));
+    let log = of("web", &LogPolicy::in_dir(dir.path().join("made")));
     put(&log, 0, "one\n\ntwo").await;
     put(&log.clone(), 3, "größer").await;
     written(&log).await;
@@ -44,11 +45,11 @@ async fn an_app_has_a_file_and_lines_say_whose_they_are() {
 #[tokio::test]
 async fn a_change_of_what_is_wished_is_followed_from_the_next_line_on() {
     let dir = tempfile::tempdir().unwrap();
-    let wish = LogFiles { per: LogOwner::Worker, ..LogFiles::in_dir(dir.path()) };
+    let wish = LogPolicy { per: LogOwner::Worker, ..LogPolicy::in_dir(dir.path()) };
     let log = of("web", &wish);
     put(&log, 1, "plain").await;
     written(&log).await;
-    let stamped = of("web", &LogFiles { timestamps: true, ..wish.clone() });
+    let stamped = of("web", &LogPolicy { timestamps: true, ..wish.clone() });
     put(&log, 1, "stamped").await;
     written(&stamped).await;
     let lines = text(dir.path().join("web/1.log"));
@@ -64,7 +65,7 @@ async fn a_line_of_json_is_that_of_logs_json() {
     use serde_json::Value;
 
     let dir = tempfile::tempdir().unwrap();
-    let log = of("web", &LogFiles { format: LogFormat::Json, ..LogFiles::in_dir(dir.path()) });
+    let log = of("web", &LogPolicy { format: LogFormat::Json, ..LogPolicy::in_dir(dir.path()) });
     let said: &[u8] = b"a \"quoted\" \\ \x1b[1mbold\ttab\r \xff gr\xc3\xb6\xc3\x9fer";
     log.put(printer(1), Stream::Stderr, SystemTime::now(), &LineBlock::whole(said)).await;
     written(&log).await;
@@ -87,7 +88,7 @@ async fn a_line_of_json_is_that_of_logs_json() {
 async fn a_full_file_becomes_an_old_one_and_only_so_many_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    let wish = LogFiles { max_size: 30, keep: 2, ..LogFiles::in_dir(dir.path()) };
+    let wish = LogPolicy { max_size: 30, keep: 2, ..LogPolicy::in_dir(dir.path()) };
     // From when more were kept.
     for number in [3, 4] {
         fs::write(path(&format!("web.log.{number}")), "").unwrap();
@@ -101,7 +102,7 @@ async fn a_full_file_becomes_an_old_one_and_only_so_many_are_kept() {
     assert_eq!(text(path("web.log.1")), "web/0 | line 4\nweb/0 | line 5\n");
     assert_eq!(text(path("web.log.2")), "web/0 | line 2\nweb/0 | line 3\n");
     assert!(![3, 4].iter().any(|number| path(&format!("web.log.{number}")).exists()));
-    let log = of("web", &LogFiles { keep: 0, ..wish });
+    let log = of("web", &LogPolicy { keep: 0, ..wish });
     put(&log, 0, "line 8").await;
     written(&log).await;
     assert_eq!(text(path("web.log")), "web/0 | line 8\n");
@@ -114,7 +115,7 @@ async fn old_files_are_compressed_and_none_is_lost_meanwhile() {
 
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
-    let log = of("web", &LogFiles { max_size: 10, compress: true, ..LogFiles::in_dir(dir.path()) });
+    let log = of("web", &LogPolicy { max_size: 10, compress: true, ..LogPolicy::in_dir(dir.path()) });
     put(&log, 0, "line 0").await;
     put(&log, 0, "line 1").await;
     let compressed = async {
@@ -138,7 +139,7 @@ async fn old_files_are_compressed_and_none_is_lost_meanwhile() {
 async fn a_file_that_was_moved_is_made_anew_when_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("web.log");
-    let log = of("web", &LogFiles::in_dir(dir.path()));
+    let log = of("web", &LogPolicy::in_dir(dir.path()));
     put(&log, 0, "before").await;
     written(&log).await;
     fs::rename(&path, dir.path().join("moved")).unwrap();
@@ -153,7 +154,7 @@ async fn a_file_that_was_moved_is_made_anew_when_asked_for() {
 async fn a_directory_that_was_removed_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let logs = dir.path().join("logs");
-    let log = of("web", &LogFiles::in_dir(&logs));
+    let log = of("web", &LogPolicy::in_dir(&logs));
     put(&log, 0, "before").await;
     written(&log).await;
     fs::remove_file(logs.join("web.log")).unwrap();
@@ -175,7 +176,7 @@ async fn what_can_not_be_written_is_counted_in_the_file_once_it_can() {
     let path = dir.path().join("web.log");
     // As a directory in its place, so is a FIFO that nobody reads, or a device.
     fs::create_dir(&path).unwrap();
-    let log = of("web", &LogFiles::in_dir(dir.path()));
+    let log = of("web", &LogPolicy::in_dir(dir.path()));
     put(&log, 0, "one\ntwo").await;
     put(&log, 0, "three").await;
     written(&log).await;
@@ -192,8 +193,8 @@ async fn what_can_not_be_written_is_counted_in_the_file_once_it_can() {
 
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
-    let wish = LogFiles::in_dir("/never/written");
-    let queue = Queue::new("on a disk that hangs".into(), wish);
+    let wish = LogPolicy::in_dir("/never/written");
+    let queue = Queue::new("on a disk that hangs".into(), wish, WAITING, LostBy::Files);
     let long = "x".repeat(1024 * 1024);
     let block = LineBlock::whole(format!("{long}\n{long}").as_bytes());
     let begin = tokio::time::Instant::now();
@@ -205,7 +206,7 @@ async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
     let kept = batch.entries.len() as u64;
     assert!((1..10).contains(&kept));
     assert_eq!(batch.lost[&SlotIndex(0)], (10 - kept) * 2);
-    assert_eq!(lost_lines("on a disk that hangs"), (10 - kept) * 2);
+    assert_eq!(lost_lines("on a disk that hangs", LostBy::Files), (10 - kept) * 2);
     let mut said = Vec::new();
     format::lost(&batch.wish, "web", SlotIndex(0), 18, batch.time, &mut said);
     assert_eq!(said, b"web/0 | drover: 18 lines are missing here: the disk did not take them in time\n");

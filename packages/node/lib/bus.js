@@ -1,6 +1,5 @@
 'use strict';
-// A worker's side of drover.v1, for Node 18.2 or later. Copy this file and the folder `proto` beside it; it needs `protobufjs`
-// and nothing else. The protocol is told in docs/reference/protocol.md.
+// A worker's side of drover.v1. The protocol is told in docs/reference/protocol.md of Drover.
 //
 //     starting ──sendStarted──► started ──'stop'──► stopping ──sendStopped──► stopped ──'quit'──► sendShuttedDown, exit
 //                                  ▲───────── sendStarted ◄── 'resume' ──────────┘
@@ -8,19 +7,16 @@
 const { EventEmitter } = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
-const path = require('node:path');
-const protobuf = require('protobufjs');
+const { version } = require('../package.json');
+const { Drain, BACKLOG } = require('./drain');
+const { root, encode, decoder } = require('./frames');
 
-const root = new protobuf.Root();
-root.resolvePath = (_, file) => path.join(__dirname, 'proto', file);
-root.loadSync(['drover/v1/handshake.proto', 'drover/v1/worker.proto', 'drover/v1/control.proto']);
 const names = ['Hello', 'HelloReply', 'WorkerFrame', 'MasterFrame', 'Scope', 'ErrorCode'];
 const [Hello, HelloReply, WorkerFrame, MasterFrame, Scope, ErrorCode] = names.map((name) => root.lookup(`drover.v1.${name}`));
 
 const MAX_FRAME_BYTES = 1_114_112; // before Welcome tells it
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024; // of messages that the master has not taken; more are refused
 const REQUEST_TIMEOUT_MS = 30_000;
-const BACKLOG = 65_535; // the kernel takes its own maximum, so it never falls for the other workers
 
 /** What the other side could not do. `code` is a name of `ErrorCode` in types.proto, without its prefix: 'DEADLINE'. */
 class BusError extends Error {
@@ -28,31 +24,6 @@ class BusError extends Error {
     super(message || code);
     this.code = code;
   }
-}
-
-/** A frame as bytes: the length, then the message. */
-function encode(type, message) {
-  const body = type.encode(message).finish();
-  const frame = Buffer.allocUnsafe(4 + body.length);
-  frame.writeUInt32BE(body.length);
-  frame.set(body, 4);
-  return frame;
-}
-
-/** Takes chunks as they come, and calls `onMessage` with the bytes of each whole message, `onError` if that is no frame. */
-function decoder(limit, onMessage, onError) {
-  let received = Buffer.alloc(0);
-  return (chunk) => {
-    received = received.length ? Buffer.concat([received, chunk]) : chunk;
-    while (received.length >= 4) {
-      const length = received.readUInt32BE(0);
-      if (length > limit()) return onError(new Error(`not a frame, or one of more than ${limit()} bytes: ${length}`));
-      if (received.length < 4 + length) return;
-      const message = received.subarray(4, 4 + length);
-      received = received.subarray(4 + length);
-      onMessage(message);
-    }
-  };
 }
 
 /** In which state what may be said; said in any other, it is too late, or not owed, and nothing is sent. */
@@ -105,6 +76,17 @@ class MessageBus extends EventEmitter {
 
   sendShuttedDown() { return this.#say('shutDown'); }
 
+  /** For a process that ends in this moment, from `process.on('exit')`: what is written later would not leave. */
+  sendShuttedDownAtOnce() {
+    if (this.#state !== SAID_WHILE.shutDown || !this.#socket || this.#socket.destroyed) return;
+    this.#state = NEXT.shutDown;
+    const frame = encode(WorkerFrame, { replyTo: this.#asked, shutDown: {} });
+    try { fs.writeSync(this.#socket._handle.fd, frame); } catch { /* the end of the process says as much */ }
+  }
+
+  /** Does not keep the process alive any more. */
+  unref() { this.#socket?.unref(); }
+
   /** How this worker is: a line for people, requests under way, requests done since the process began, readings by name. */
   status(text, inFlight = 0, requests = 0, gauges = {}) {
     return this.#tell({ status: { text, inFlight, requests, gauges: Object.entries(gauges).map(([name, value]) => ({ name, value })) } });
@@ -154,38 +136,9 @@ class MessageBus extends EventEmitter {
    */
   serve(server, { socket, port = 0, lastRequestsMs = 1000 } = {}) {
     this.#servers = true;
-    // Each with its response, if one is under way, and with how much it had brought before: more is a request that has begun.
-    const connections = new Map();
-    let finish = null; // while it drains
-    const isLast = (response) => response.headersSent || response.setHeader('Connection', 'close');
-    server.on('connection', (connection) => {
-      connections.set(connection, { response: null, bytesRead: 0 });
-      connection.on('close', () => { connections.delete(connection); if (!connections.size) finish?.(); });
-    });
-    server.prependListener('request', ({ socket: connection }, response) => {
-      connections.set(connection, { response });
-      const idle = () => ({ response: null, bytesRead: connection.bytesRead });
-      response.on('close', () => connections.has(connection) && connections.set(connection, idle()));
-      if (finish) isLast(response);
-    });
-    this.on('stop', () => {
-      // Not server.close(): that closes the descriptor, and there is none to go on with. Reading is what a listening handle
-      // does to accept, and this stops it; listen() begins it again.
-      server._handle?.readStart();
-      server._handle?.readStop();
-      const isIdle = (connection, { response, bytesRead }) => !response && connection.bytesRead === bytesRead;
-      const sweep = () => connections.forEach((was, connection) => isIdle(connection, was) && connection.destroy());
-      const sweeping = setTimeout(() => { sweep(); finish.sweeps = setInterval(sweep, 100); }, lastRequestsMs);
-      finish = () => {
-        clearTimeout(sweeping);
-        clearInterval(finish.sweeps);
-        finish = null;
-        this.sendStopped();
-      };
-      for (const { response } of connections.values()) if (response) isLast(response);
-      if (!connections.size) finish();
-    });
-    this.on('resume', () => { server._handle.listen(BACKLOG); this.sendStarted(); });
+    const drain = new Drain(server, lastRequestsMs);
+    this.on('stop', () => drain.stop().then(this.sendStopped));
+    this.on('resume', () => { drain.resume(); this.sendStarted(); });
     this.on('quit', async () => { await this.sendShuttedDown(); process.exit(0); });
     server.listen(this.listener(socket, port), this.sendStarted);
   }
@@ -214,7 +167,7 @@ class MessageBus extends EventEmitter {
     const capabilities = [];
     if (this.#servers || this.listenerCount('resume')) capabilities.push('resume');
     if (this.listenerCount('message')) capabilities.push('bus');
-    const sdk = { name: 'message_bus.js', version: '1', language: 'node' };
+    const sdk = { name: 'drover-worker', version, language: 'node' };
     return { minVersion: 1, maxVersion: 1, token: this.#env.DROVER_TOKEN, pid: process.pid, sdk, capabilities };
   }
 
@@ -342,4 +295,4 @@ function welcome(bytes) {
   return reply.welcome;
 }
 
-module.exports = { MessageBus, BusError, encode, decoder, root };
+module.exports = { MessageBus, BusError };

@@ -1,4 +1,5 @@
-//! What waits to be written to the files of an app.
+//! Lines of an app that wait for the thread that writes them somewhere: to its files, or to the journal. A worker waits a moment at most,
+//! until there is room; then its lines are lost, and counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,20 +8,16 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 
-use super::super::lines::LineBlock;
-use super::super::{Printer, Stream};
-use super::lost::LostLines;
-use crate::config::LogFiles;
+use super::lines::LineBlock;
+use super::lost::{LostBy, LostLines};
+use super::{Printer, Stream};
 use crate::ids::SlotIndex;
-
-/// How many bytes may wait: what thirty-two reads of pipes bring, so that readers and the disk take turns rarely.
-const WAITING: usize = 2 * 1024 * 1024;
 
 /// What an entry costs besides its text.
 const OVERHEAD: usize = size_of::<LogEntry>();
 
-/// How long a worker waits for a disk that takes nothing at all: the pause of a busy one, and no time for a service to stand still.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a worker waits for a disk or a journal that takes nothing at all: the pause of a busy one, and no time for a service to stand still.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Lines that were read at once.
 #[derive(Debug)]
@@ -34,23 +31,26 @@ pub(super) struct LogEntry {
 
 /// What is to be written next.
 #[derive(Debug)]
-pub(super) struct Batch {
-    pub wish: Arc<LogFiles>,
+pub(super) struct Batch<W> {
+    pub wish: Arc<W>,
     pub entries: Vec<LogEntry>,
     /// How many lines of each slot found no room behind them.
     pub lost: BTreeMap<SlotIndex, u64>,
     pub time: SystemTime,
-    /// Whether the files are opened again before.
+    /// Whether what is written to is opened again before.
     pub reopens: bool,
     /// The number of its last entry.
     pub until: u64,
 }
 
+/// `W` is where and how they are to be written.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct Queue<W> {
     app: Arc<str>,
+    /// How many bytes may wait.
+    most: usize,
     lost: LostLines,
-    waiting: Mutex<WaitingLines>,
+    waiting: Mutex<WaitingLines<W>>,
     /// There is something to do.
     work: Condvar,
     /// There is room.
@@ -60,8 +60,8 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug)]
-struct WaitingLines {
-    wish: Arc<LogFiles>,
+struct WaitingLines<W> {
+    wish: Arc<W>,
     entries: Vec<LogEntry>,
     size: usize,
     lost: BTreeMap<SlotIndex, u64>,
@@ -75,9 +75,9 @@ struct WaitingLines {
     has_ended: bool,
 }
 
-impl Queue {
+impl<W: Clone + PartialEq> Queue<W> {
     /// An empty one, with one who holds it.
-    pub(super) fn new(app: Arc<str>, wish: LogFiles) -> Self {
+    pub(super) fn new(app: Arc<str>, wish: W, most: usize, lost_by: LostBy) -> Self {
         let waiting = WaitingLines {
             wish: Arc::new(wish),
             entries: Vec::new(),
@@ -90,8 +90,9 @@ impl Queue {
             has_ended: false,
         };
         Self {
-            lost: LostLines::of(&app),
+            lost: LostLines::of(&app, lost_by),
             app,
+            most,
             waiting: Mutex::new(waiting),
             work: Condvar::new(),
             room: Notify::new(),
@@ -103,15 +104,15 @@ impl Queue {
         Arc::clone(&self.app)
     }
 
-    /// Whether it is that of this app and directory, and its thread still goes on; then one more holds it, and it is written as is
-    /// wished now.
-    pub(super) fn join(&self, app: &str, wish: &LogFiles) -> bool {
+    /// Whether it is that of this app, goes to the same place, and its thread still goes on; then one more holds it, and it is written
+    /// as is wished now.
+    pub(super) fn join(&self, app: &str, wish: &W, is_same_place: impl FnOnce(&W) -> bool) -> bool {
         let mut waiting = self.lock();
-        let joins = !waiting.has_ended && *self.app == *app && waiting.wish.dir == wish.dir;
+        let joins = !waiting.has_ended && *self.app == *app && is_same_place(&waiting.wish);
         if joins {
             waiting.holders += 1;
             if *waiting.wish != *wish {
-                // Its files may have other names now.
+                // Files may have other names now.
                 waiting.reopens = true;
                 waiting.wish = Arc::new(wish.clone());
             }
@@ -140,7 +141,7 @@ impl Queue {
             let room = self.room.notified();
             {
                 let mut waiting = self.lock();
-                if waiting.size == 0 || waiting.size + text.len() + OVERHEAD <= WAITING {
+                if waiting.size == 0 || waiting.size + text.len() + OVERHEAD <= self.most {
                     waiting.size += text.len() + OVERHEAD;
                     waiting.count += 1;
                     waiting.entries.push(LogEntry { from, stream, time, text });
@@ -163,7 +164,7 @@ impl Queue {
     }
 
     /// What there is to write; waits for it. None: nothing more comes.
-    pub(super) fn take(&self) -> Option<Batch> {
+    pub(super) fn take(&self) -> Option<Batch<W>> {
         let mut waiting = self.lock();
         while waiting.entries.is_empty() && waiting.lost.is_empty() && !waiting.reopens {
             if waiting.holders == 0 {
@@ -187,7 +188,7 @@ impl Queue {
         Some(batch)
     }
 
-    /// Everything up to this entry is in the files, or counted there.
+    /// Everything up to this entry is written, or counted.
     pub(super) fn is_written(&self, until: u64) {
         self.written.send_replace(until);
     }
@@ -200,7 +201,7 @@ impl Queue {
         let _ = written.wait_for(|until| *until >= wanted).await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, WaitingLines> {
+    fn lock(&self) -> MutexGuard<'_, WaitingLines<W>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

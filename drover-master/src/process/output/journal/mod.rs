@@ -1,0 +1,184 @@
+//! The lines of an app as entries of the system's journal, on a thread of their own: a journal that takes nothing holds up neither
+//! supervision nor the files. A worker waits a moment at most; then its lines are lost, and counted where they are missing.
+//!
+//! ```text
+//!   readers of pipes ──put──► queue (256 KiB) ──► thread ──► one datagram a line ──► /run/systemd/journal/socket
+//! ```
+
+mod entry;
+mod socket;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
+
+use self::socket::JournalSocket;
+use super::lines::LineBlock;
+use super::lost::{LostBy, LostLines};
+use super::queue::{Batch, PATIENCE, Queue};
+use super::queues::{HeldQueue, Queues};
+use super::{Printer, Stream};
+use crate::config::LogPolicy;
+
+/// Where systemd-journald listens (systemd-journald.socket(8)).
+const SOCKET: &str = "/run/systemd/journal/socket";
+
+/// Names another socket, for tests.
+const SOCKET_VARIABLE: &str = "DROVER_JOURNAL_SOCKET";
+
+/// How many bytes may wait: what four reads of pipes bring. A journal takes some ten thousand entries a second, so that with more the
+/// worker whose lines come last would wait longer for room than it may.
+const WAITING: usize = 256 * 1024;
+
+static ALL: Queues<PathBuf> = Queues::new();
+
+/// Where the journal listens.
+pub(crate) fn journal_socket() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| std::env::var_os(SOCKET_VARIABLE).map_or_else(|| SOCKET.into(), PathBuf::from))
+}
+
+/// Waits until everything so far is in the journal, at most for so long.
+pub(super) async fn flush_journal(within: Duration) {
+    ALL.written(within).await;
+}
+
+/// Where the lines of an app's workers become entries of the journal. A clone is the same; with the last of them the thread ends,
+/// after it has written everything.
+#[derive(Debug, Clone)]
+pub(crate) struct JournalLog {
+    queue: HeldQueue<PathBuf>,
+}
+
+impl JournalLog {
+    /// The journal, if an app's lines are to go there. None also: no thread could be made, which has been told.
+    pub(super) fn of(app: &Arc<str>, wish: &LogPolicy) -> Option<Self> {
+        wish.journald.then(|| Self::at(app, journal_socket()))?
+    }
+
+    fn at(app: &Arc<str>, socket: &Path) -> Option<Self> {
+        let wish = socket.to_owned();
+        let new = || Queue::new(Arc::clone(app), wish.clone(), WAITING, LostBy::Journal);
+        let queue = ALL.join_or_start(app, &wish, |other| *other == wish, new, write_until_end);
+        let told = |error: &_| {
+            tracing::error!(target: "drover::output", %error, %app, "no thread for its entries of the journal; they are not written");
+        };
+        Some(Self { queue: queue.inspect_err(told).ok()? })
+    }
+
+    /// Has lines written that were read at once.
+    ///
+    /// Waits while the queue is full, and only as long as the journal makes progress; what finds no room is counted.
+    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
+        self.queue.put(from, stream, time, lines).await;
+    }
+
+    /// Resolves once everything so far is in the journal, or counted.
+    pub(super) async fn written(&self) {
+        self.queue.written().await;
+    }
+}
+
+fn write_until_end(queue: &Queue<PathBuf>) {
+    let mut journal = AppJournal::new(queue.app());
+    while let Some(batch) = queue.take() {
+        let until = batch.until;
+        journal.write(batch);
+        queue.is_written(until);
+    }
+}
+
+/// Of one app.
+struct AppJournal {
+    app: Arc<str>,
+    lost: LostLines,
+    socket: JournalSocket,
+    /// How many lines it has not got, and was not told of yet.
+    missing: u64,
+    /// It was told that the journal takes nothing. Until it takes something, it is not waited for.
+    is_faulty: bool,
+    buffer: Vec<u8>,
+}
+
+impl AppJournal {
+    fn new(app: Arc<str>) -> Self {
+        Self {
+            lost: LostLines::of(&app, LostBy::Journal),
+            app,
+            socket: JournalSocket::default(),
+            missing: 0,
+            is_faulty: false,
+            buffer: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, batch: Batch<PathBuf>) {
+        let path = &*batch.wish;
+        for entry in &batch.entries {
+            // The last end is followed by nothing.
+            for line in entry.text[..entry.text.len() - 1].split(|byte| *byte == b'\n') {
+                if !self.tell_missing(path) {
+                    self.lose_line();
+                    continue;
+                }
+                entry::line(&self.app, entry.from, entry.stream, line, &mut self.buffer);
+                if !self.send(path) {
+                    self.lose_line();
+                }
+            }
+        }
+        // Those that found no room behind them are counted by the queue.
+        self.missing += batch.lost.values().sum::<u64>();
+        self.tell_missing(path);
+        // A long line is seldom.
+        self.buffer.shrink_to(WAITING);
+    }
+
+    fn lose_line(&mut self) {
+        self.missing += 1;
+        self.lost.add(1);
+    }
+
+    /// Tells the journal what is missing in it. Whether it knows.
+    fn tell_missing(&mut self, path: &Path) -> bool {
+        if self.missing == 0 {
+            return true;
+        }
+        entry::missing(&self.app, self.missing, &mut self.buffer);
+        let is_told = self.send(path);
+        if is_told {
+            self.missing = 0;
+        }
+        is_told
+    }
+
+    /// Sends what is in the buffer. Whether the journal has it.
+    fn send(&mut self, path: &Path) -> bool {
+        let patience = if self.is_faulty { Duration::ZERO } else { PATIENCE };
+        let sent = self.socket.send(path, &self.buffer, patience);
+        match &sent {
+            Ok(()) if self.is_faulty => {
+                tracing::info!(target: "drover::output", app = %self.app, "the journal takes its lines again");
+            }
+            Ok(()) => {}
+            Err(error) if !self.is_faulty => self.warn(path, error),
+            Err(_) => {}
+        }
+        self.is_faulty = sent.is_err();
+        sent.is_ok()
+    }
+
+    fn warn(&self, path: &Path, error: &io::Error) {
+        tracing::error!(
+            target: "drover::output",
+            %error,
+            "the journal at `{}` does not take the lines of `{}`, which are lost and counted until it does; see to systemd-journald, or write to files by `logs.dir`",
+            path.display(),
+            self.app,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
