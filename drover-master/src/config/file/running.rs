@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn what_is_written_means_the_same_and_has_no_value_of_a_variable() {
         let short = "version = 1\n\n[app.web]\ncommand = [\"sleep\", \"7 5\"]\nworkers = 2\n";
-        let cron = "version = 1\n\n[app.tick]\ncommand = [\"date\"]\nkind = \"cron\"\nschedule = \"@every 3s\"\n";
+        let cron =
+            "version = 1\n\n[app.tick]\ncommand = [\"date\"]\nkind = \"cron\"\nschedule = \"@every 3s\"\n";
         for (text, written) in [
             (short, Some(short)),
             (cron, Some(cron)),
