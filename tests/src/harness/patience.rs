@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long a test waits for what has to come. Nothing takes this long, however loaded the machine is.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often is looked again where no event can be awaited.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what has to come. Nothing takes this long, however loaded the machine is.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often is looked again where no event can be awaited.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(10);
