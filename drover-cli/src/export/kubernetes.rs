@@ -111,8 +111,9 @@ pub(super) fn notes(config: &Config) -> Vec<String> {
     };
     let each = config.apps.iter().filter(is_early).map(|app| {
         format!(
-            "app `{}` serves on for {:?} once its pod is told to end, and Kubernetes takes longer to send requests elsewhere: set stop.pre_delay = \"5s\", and export again",
-            app.spec.name, app.spec.stop.pre_delay
+            "app `{}` serves on for {}s once its pod is told to end, and Kubernetes takes longer to send requests elsewhere: set stop.pre_delay = \"5s\", and export again",
+            app.spec.name,
+            app.spec.stop.pre_delay.as_secs_f32()
         )
     });
     each.collect()

@@ -92,8 +92,9 @@ impl Export<'_> {
         let kept = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let name: String = self.name.chars().map(kept).take(63).collect();
         let name = name.trim_matches('-');
-        // One of digits alone is read as a number here and there.
-        match name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        // What YAML reads as a number or as a truth is none.
+        let is_word = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"].contains(&name);
+        match name.starts_with(|c: char| c.is_ascii_lowercase()) && !is_word {
             true => name.to_owned(),
             false => format!("drover-{name}").trim_end_matches('-').chars().take(63).collect(),
         }
