@@ -83,6 +83,9 @@ pub struct Global {
     /// How long the verb waits.
     #[arg(skip)]
     pub(crate) time: VerbTime,
+    /// Whether all that is printed is for a program.
+    #[arg(skip)]
+    pub(crate) is_json: bool,
     /// Whether the user was told which master that is.
     #[arg(skip)]
     pub(crate) introduced: std::sync::OnceLock<()>,
@@ -241,6 +244,15 @@ impl Verb {
             | Self::ReopenLogs(_)
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
+        }
+    }
+
+    /// Whether a verb that changes something prints JSON.
+    pub(crate) const fn is_json(&self) -> bool {
+        match self {
+            Self::Reload(args) => args.json,
+            Self::Rollback(args) => args.json,
+            _ => false,
         }
     }
 

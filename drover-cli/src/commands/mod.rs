@@ -62,6 +62,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
     let mut global = cli.global.with_environment();
     global.intent = cli.verb.intent();
     global.time = cli.verb.time();
+    global.is_json = cli.verb.is_json();
     match cli.verb {
         Verb::Demo(args) => demo::run(&global, &args).await,
         Verb::Run(args) => run::run(&global, args).await,
