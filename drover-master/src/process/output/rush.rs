@@ -193,12 +193,12 @@ mod tests {
         assert!(!rushes(PIECES * 9, PIECE, Duration::from_micros(10)), "as much as a pipe holds");
         // A longer one among the short ones begins anew.
         let mut pace = Pace::new(begin);
-        let lengths = (0..PIECES * 9).map(|number| if number % (PIECES - 1) == 0 { SHORT } else { 100 });
-        assert!(!lengths.map(|length| pace.rushes(begin, length)).any(|rushes| rushes));
+        let mut lengths = (0..PIECES * 9).map(|number| if number % (PIECES - 1) == 0 { SHORT } else { 100 });
+        assert!(!lengths.any(|length| pace.rushes(begin, length)));
         // A burst of fewer, again and again, as of one that prints little.
         let mut pace = Pace::new(begin);
-        let bursts = (0..PIECES * 9).map(|number| begin + WINDOW * 2 * (number / (PIECES - 1)));
-        assert!(!bursts.map(|now| pace.rushes(now, 100)).any(|rushes| rushes));
+        let mut bursts = (0..PIECES * 9).map(|number| begin + WINDOW * 2 * (number / (PIECES - 1)));
+        assert!(!bursts.any(|now| pace.rushes(now, 100)));
     }
 
     #[test]
