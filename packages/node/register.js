@@ -44,7 +44,7 @@ function register(env) {
       const what = path ?? (Number(port) || 'any port');
       if (told.has(what)) return;
       told.add(what);
-      say(`the app listens on ${what} by itself: the master has no socket of that port for it, it has: ${sockets}${remedy(sockets, port)}`);
+      say(`the app listens on ${what} by itself: no socket that the master has for it fits (${sockets})${remedy(sockets, port)}`);
     },
   });
 

@@ -7,7 +7,7 @@ use clap::Args;
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The format, where it can't be told from the file: procfile, pm2, supervisord or systemd; then the files
+    /// The format, where it can't be told from the file: procfile, pm2, supervisord, systemd or compose; then the files
     #[arg(value_name = "[FORMAT] FILE", required = true)]
     pub words: Vec<PathBuf>,
     /// Write a file, which must not be there yet, instead of stdout

@@ -1,5 +1,6 @@
 //! `drover import`: what other programs run, as a drover.toml. Pure: text in, text out.
 
+mod compose;
 mod draft;
 mod format;
 mod node;
@@ -46,7 +47,7 @@ pub(crate) fn import(
         place.line = None;
         return Err(ImportError {
             place,
-            what: format!("there is nothing to run in this {}", format.name()),
+            what: format!("there is nothing to run in {}", format.emptiness()),
         });
     }
     settle(&mut draft)?;
@@ -61,6 +62,7 @@ fn read(format: ForeignFormat, source: &ForeignText, draft: &mut Draft) -> Resul
         ForeignFormat::Pm2 => pm2::read(source, draft),
         ForeignFormat::Supervisord => supervisord::read(source, draft),
         ForeignFormat::Systemd => systemd::read(source, draft),
+        ForeignFormat::Compose => compose::read(source, draft),
     }
 }
 

@@ -63,8 +63,8 @@ pub(super) fn time(text: &str, unit: &str) -> Option<u64> {
 /// A time as drover.toml has it.
 pub(super) fn time_text(ms: u64) -> String {
     match ms {
-        _ if ms % 1000 != 0 => format!("{ms}ms"),
-        _ if ms >= 60_000 && ms % 60_000 == 0 => format!("{}m", ms / 60_000),
+        _ if !ms.is_multiple_of(1000) => format!("{ms}ms"),
+        _ if ms >= 60_000 && ms.is_multiple_of(60_000) => format!("{}m", ms / 60_000),
         _ => format!("{}s", ms / 1000),
     }
 }

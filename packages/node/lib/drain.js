@@ -88,7 +88,7 @@ class Drain {
     if (this.#finish) isLast(response);
   }
 
-  /** Closes what is idle, and streams of events: they have no end, and their clients come back by themselves. */
+  /** Closes what is idle, and what each EventSource reads: it has no end, and the client comes back by itself. */
   #sweep() {
     if (!this.#answers) return;
     this.#connections.forEach(({ responses, bytesRead }, connection) => {
@@ -115,8 +115,9 @@ function isLast(response) {
   if (!response.headersSent) response.setHeader('Connection', 'close');
 }
 
-function isEventStream(response) {
-  return String(response.getHeader('content-type')).startsWith('text/event-stream');
+/** Whether an EventSource asked. Others may be sent such a stream, too: theirs has an end, and nobody asks again for what was cut off. */
+function isEventStream({ req: { method, headers } }) {
+  return method === 'GET' && headers.accept === 'text/event-stream';
 }
 
 module.exports = { Drain, BACKLOG };

@@ -4,11 +4,14 @@
 mod conformance;
 mod language;
 mod messages;
+mod packed;
+mod register;
 mod service;
 
 use drover_e2e::harness::{eventually, is_running};
 use drover_e2e::load::exchange::Form;
 use drover_e2e::load::generator::{self, Clients, Load};
+use drover_e2e::load::tally::Tally;
 use nix::sys::signal::SIGKILL;
 
 pub(crate) use language::Language;
@@ -75,27 +78,36 @@ workers_in!(go);
 async fn operated_under_load(language: Language, mode: &str) {
     let Some(run) = language.installed().await else { return };
     let service = Service::start(&run, mode).await;
-    let to = generator::Service { form: Form::Echo, ..generator::Service::at(service.addr()) };
-    let load = Load::greedy(to, ALL);
-    load.until(REQUESTS / 5, PATIENCE_WITH_INSTALLING).await;
-    for step in [
-        &["reload", "{app}"][..],
-        &["reload", "{app}", "--max-surge", "100%"],
-        &["scale", "{app}=4"],
-        &["scale", "{app}=1"],
-        &["scale", "{app}=2"],
-        &["restart", "{app}/0"],
-        &["suspend", "{app}/0"],
-        &["resume", "{app}/0"],
-        &["reload", "{app}", "--max-surge", "0", "--max-unavailable", "1"],
-    ] {
-        service.run(step).await;
-    }
-    load.until(REQUESTS, PATIENCE_WITH_INSTALLING).await;
-    let tally = load.end().await;
-    assert_eq!(tally.failed(), 0, "{tally:#}\n{}", service.log());
+    let tally = under_load(&service, &OPERATIONS, REQUESTS).await;
     drover_e2e::complain(&format!("{language}, {mode}: {tally}"));
     service.end_proves_that_all_left_in_order().await;
+}
+
+/// What is done to each, with `{app}` for its app.
+const OPERATIONS: [&[&str]; 9] = [
+    &["reload", "{app}"],
+    &["reload", "{app}", "--max-surge", "100%"],
+    &["scale", "{app}=4"],
+    &["scale", "{app}=1"],
+    &["scale", "{app}=2"],
+    &["restart", "{app}/0"],
+    &["suspend", "{app}/0"],
+    &["resume", "{app}/0"],
+    &["reload", "{app}", "--max-surge", "0", "--max-unavailable", "1"],
+];
+
+/// Operates it while clients of every kind ask, and proves that none has lost a request.
+async fn under_load(service: &Service, operations: &[&[&str]], requests: u64) -> Tally {
+    let to = generator::Service { form: Form::Echo, ..generator::Service::at(service.addr()) };
+    let load = Load::greedy(to, ALL);
+    load.until(requests / 5, PATIENCE_WITH_INSTALLING).await;
+    for operation in operations {
+        service.run(operation).await;
+    }
+    load.until(requests, PATIENCE_WITH_INSTALLING).await;
+    let tally = load.end().await;
+    assert_eq!(tally.failed(), 0, "{tally:#}\n{}", service.log());
+    tally
 }
 
 async fn rest_and_go_on(language: Language) {

@@ -1,4 +1,4 @@
-//! `drover up` with two workers of a program, as a process.
+//! `drover up` with workers of a program, as a process.
 
 use std::fs::File;
 use std::future::Future;
@@ -23,15 +23,23 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Starts it and waits until both workers serve; `mode` is how they share the socket.
+    /// Starts it with two workers and waits until both serve; `mode` is how they share the socket.
     pub(super) async fn start(run: &Path, mode: &str) -> Self {
+        let socket = format!("listen = \"127.0.0.1:0\"\nmode = \"{mode}\"");
+        let app = format!("command = [{run:?}]\nworkers = 2\nstop = {{ drain_timeout = \"3s\" }}");
+        let mut service = Self::begin(&socket, &app);
+        service.is_ready().await;
+        service
+    }
+
+    /// Starts it; `socket` and `app` are of its drover.toml.
+    pub(super) fn begin(socket: &str, app: &str) -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let name = format!("foreign-{}-{}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed));
         let dir = tempfile::tempdir().unwrap();
         let text = format!(
-            "version = 1\n[sockets.http]\nlisten = \"127.0.0.1:0\"\nmode = \"{mode}\"\n\
-             [app.{name}]\ncommand = [{run:?}]\nworkers = 2\nsockets = [\"http\"]\nprotocol = \"drover\"\n\
-             heartbeat = {{ interval = \"200ms\", misses = 50 }}\nstop = {{ drain_timeout = \"3s\" }}\n"
+            "version = 1\n[sockets.http]\n{socket}\n[app.{name}]\n{app}\nsockets = [\"http\"]\nprotocol = \"drover\"\n\
+             heartbeat = {{ interval = \"200ms\", misses = 50 }}\n"
         );
         std::fs::write(dir.path().join("drover.toml"), text).unwrap();
         let log = File::create(dir.path().join("log")).unwrap();
@@ -40,14 +48,28 @@ impl Service {
         // Sockets of the workers, too, lie where they are removed.
         command.env("XDG_RUNTIME_DIR", dir.path()).stdout(log.try_clone().unwrap()).stderr(log);
         let master = Some(command.spawn().unwrap());
-        let mut service = Self { name, addr: SocketAddr::from(([127, 0, 0, 1], 0)), master, dir };
-        service.addr = eventually("the start", || {
-            let log = service.log();
+        Self { name, addr: SocketAddr::from(([127, 0, 0, 1], 0)), master, dir }
+    }
+
+    /// Waits until its workers serve.
+    pub(super) async fn is_ready(&mut self) {
+        self.addr = eventually("the start", || {
+            let log = self.log();
+            let ended = self.master.as_mut().unwrap().try_wait().unwrap();
+            assert_eq!(ended, None, "it has ended: {log}");
             let (_, rest) = log.split_once("listens on http=")?;
             rest.split_whitespace().next()?.parse().ok()
         })
         .await;
-        service
+    }
+
+    /// Waits for its end, which somebody has asked for; the exit code.
+    pub(super) async fn ends(mut self) -> Option<i32> {
+        let master = self.master.take().unwrap();
+        let wait = tokio::task::spawn_blocking(move || master.wait_with_output());
+        let ended = patiently("the end of the master", wait).await.unwrap().unwrap();
+        self.is_gone().await;
+        ended.status.code()
     }
 
     pub(super) const fn addr(&self) -> SocketAddr {
@@ -96,7 +118,7 @@ impl Service {
     }
 
     /// Ends it, and proves that every worker there ever was has left as it was asked, and that nothing is left.
-    pub(super) async fn end_proves_that_all_left_in_order(mut self) {
+    pub(super) async fn end_proves_that_all_left_in_order(self) {
         self.run(&["suspend", "{app}"]).await;
         self.run(&["resume", "{app}"]).await;
         let events = self.run(&["events", "--json"]).await;
@@ -107,11 +129,7 @@ impl Service {
             assert_eq!(end["exit"]["kind"], "normal_exit", "{end} {}", self.log());
         }
         assert!(!events.contains("deadline_missed"), "{events}");
-        let master = self.master.take().unwrap();
-        let wait = tokio::task::spawn_blocking(move || master.wait_with_output());
-        let ended = patiently("the end of the master", wait).await.unwrap().unwrap();
-        assert!(ended.status.success(), "{}", self.log());
-        self.is_gone().await;
+        assert_eq!(self.ends().await, Some(0));
     }
 
     /// Proves that nothing is left.
@@ -122,9 +140,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(master) = self.master.take() {
-            // Not waited for, so the pid is its own.
-            signal(master.id(), SIGKILL);
+        if let Some(mut master) = self.master.take() {
+            let _ = master.kill();
             let _ = master.wait_with_output();
             for worker in of_app(&self.name) {
                 // It may have left in this moment.

@@ -27,7 +27,7 @@ impl Place {
             fs::write(&path, "#!/bin/sh\nexec sleep 1000\n").unwrap();
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        Self { dir, host: Ipv4Addr::new(127, 90 + number, high, low) }
+        Self { dir, host: Ipv4Addr::new(127, 60 + number, high, low) }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

@@ -1,5 +1,6 @@
 //! What each format becomes: every result is a valid drover.toml, and what is lost is named with its line.
 
+mod compose;
 mod pm2;
 mod procfile;
 mod supervisord;

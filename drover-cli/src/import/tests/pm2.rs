@@ -147,5 +147,8 @@ fn nonsense_is_told_with_its_line() {
         refused(Pm2, "e.json", "{\"apps\": [\n7]}"),
         "e.json:2: an app is a table with a `script`, and not a number"
     );
-    assert_eq!(refused(Pm2, "e.json", "{\"apps\": []}"), "e.json: there is nothing to run in this pm2");
+    assert_eq!(
+        refused(Pm2, "e.json", "{\"apps\": []}"),
+        "e.json: there is nothing to run in this ecosystem file"
+    );
 }

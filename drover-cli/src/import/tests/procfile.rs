@@ -48,7 +48,7 @@ fn nonsense_is_told_with_its_line() {
             "web: a\nweb: b\n",
             "Procfile:2: there is already an app `web`, at Procfile:1; give one of them another name",
         ),
-        ("# nothing\n", "Procfile: there is nothing to run in this procfile"),
+        ("# nothing\n", "Procfile: there is nothing to run in this Procfile"),
     ] {
         assert_eq!(refused(Procfile, "Procfile", text), sentence);
     }

@@ -104,6 +104,6 @@ fn nonsense_is_told_with_its_line() {
     );
     assert_eq!(
         refused(Supervisord, "s.conf", "[include]\nfiles=*.ini\n"),
-        "s.conf: there is nothing to run in this supervisord"
+        "s.conf: there is nothing to run in this supervisord.conf"
     );
 }
