@@ -109,7 +109,8 @@ pub use nofile::raise_nofile;
 #[cfg(feature = "file")]
 pub use obstacle::obstacles;
 pub use process::{
-    flush_output, limits_out_of_reach, passed_in_vain, say_aside, tend_output_files, write_output,
+    flush_output, keep_standing, limits_out_of_reach, passed_in_vain, say_aside, settle_output,
+    tend_output_files, write_output,
 };
 pub use signal::{Signal, SignalError};
 pub use signals::Signals;

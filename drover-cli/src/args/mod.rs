@@ -2,6 +2,7 @@
 
 mod change;
 mod conform;
+mod export;
 mod import;
 mod logs;
 mod moment;
@@ -13,6 +14,7 @@ mod time;
 
 pub use change::{ApplyArgs, DiffArgs, ProfileChoice, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
+pub use export::{ExportArgs, ExportTarget};
 pub use import::ImportArgs;
 pub use logs::{LogsArgs, ReopenLogsArgs, StreamArg};
 pub use moment::{Moment, Since};
@@ -81,6 +83,9 @@ pub struct Global {
     /// How long the verb waits.
     #[arg(skip)]
     pub(crate) time: VerbTime,
+    /// Whether all that is printed is for a program.
+    #[arg(skip)]
+    pub(crate) is_json: bool,
     /// Whether the user was told which master that is.
     #[arg(skip)]
     pub(crate) introduced: std::sync::OnceLock<()>,
@@ -144,6 +149,8 @@ pub enum Verb {
     Init(InitArgs),
     /// Make a drover.toml of what another program runs, such as pm2 or supervisord
     Import(ImportArgs),
+    /// Write what starts Drover elsewhere: a unit of systemd, a compose file, a Deployment of Kubernetes
+    Export(ExportArgs),
     /// Stop everything gracefully, the master too
     Down(DownArgs),
     /// Show apps and workers
@@ -237,6 +244,15 @@ impl Verb {
             | Self::ReopenLogs(_)
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
+        }
+    }
+
+    /// Whether a verb that changes something prints JSON.
+    pub(crate) const fn is_json(&self) -> bool {
+        match self {
+            Self::Reload(args) => args.json,
+            Self::Rollback(args) => args.json,
+            _ => false,
         }
     }
 

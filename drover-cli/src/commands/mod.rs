@@ -18,6 +18,7 @@ mod difference;
 mod doctor;
 mod down;
 mod events;
+mod export;
 mod file_lock;
 mod find;
 mod goal;
@@ -61,12 +62,14 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
     let mut global = cli.global.with_environment();
     global.intent = cli.verb.intent();
     global.time = cli.verb.time();
+    global.is_json = cli.verb.is_json();
     match cli.verb {
         Verb::Demo(args) => demo::run(&global, &args).await,
         Verb::Run(args) => run::run(&global, args).await,
         Verb::Up(args) => up::run(&global, &args).await,
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(global, &args).await,
+        Verb::Export(args) => export::run(&global, &args),
         Verb::Import(args) => import::run(&global, &args),
         Verb::Blame(args) => blame::run(&global, &args).await,
         Verb::Man(args) => man::run(&global, &args),

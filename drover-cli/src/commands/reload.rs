@@ -1,6 +1,5 @@
 //! `drover reload`: new workers in the place of the old ones, told as it goes.
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use drover_master::Share;
@@ -9,7 +8,6 @@ use drover_proto::latest::{
     AppStatus, OperationResult, Phase, ReloadRequest, ReloadStep, Share as WireShare, StatusReply,
     UpdateChange, UpdateFailure, share,
 };
-use tokio::sync::mpsc;
 
 use super::interrupt::Interrupt;
 use super::operate::worse;
@@ -18,12 +16,6 @@ use crate::args::{Global, OnFailure, ReloadArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 use crate::output::progress::{Progress, ProgressMode};
-
-/// How often the line of a terminal is written again without any news: its time goes on.
-const REFRESH: Duration = Duration::from_millis(200);
-
-/// How many lines about the wait may queue up to be written: those of one look at a few apps. More are left out.
-const WAITS: usize = 64;
 
 /// How long the events before a verdict may take to come after it. They are on their way already.
 const LAST_EVENTS: Duration = Duration::from_secs(1);
@@ -72,17 +64,15 @@ pub(super) async fn run(global: &Global, args: &ReloadArgs) -> ExitStatus {
         Err(error) => return report(&error),
     };
     let is_meant = |app: &AppStatus| apps.iter().any(|name| name.matches_app(&app.name));
-    let (says, waits) = mpsc::channel(WAITS);
     let mut watch =
-        Watch { results, news, waits, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
+        Watch { results, news, apps: &apps, seen: before.last_seq, progress: progress(global, args) };
     let mut interrupt = Interrupt::new();
     let status = tokio::select! {
         status = watch.until_told() => status,
-        () = patience::say(global, is_meant, |line| drop(says.try_send(line.to_owned()))) => Ok(ExitStatus::Done),
+        () = patience::tell(global, is_meant) => Ok(ExitStatus::Done),
         () = super::deadline::passed(global.time.left()) => Err(ExitStatus::TimedOut),
         () = interrupt.pressed() => Err(ExitStatus::Interrupted),
     };
-    watch.progress.clear();
     status.unwrap_or_else(|left| {
         match (left, args.waiting.timeout) {
             (ExitStatus::TimedOut, Some(limit)) => {
@@ -109,7 +99,6 @@ fn progress(global: &Global, args: &ReloadArgs) -> Progress {
     let shown = match () {
         () if args.json => ProgressMode::Json,
         () if global.quiet => ProgressMode::Nothing,
-        () if io::stderr().is_terminal() => ProgressMode::Live,
         () => ProgressMode::Lines,
     };
     Progress::new(shown, step, args.waiting.no_wait)
@@ -160,8 +149,6 @@ struct Watch<'a> {
     /// None once nothing more comes: the reload goes on without its story.
     news: Option<Answers<'a, Follow>>,
     apps: &'a [Name],
-    /// What it waits for, line by line, once that takes long.
-    waits: mpsc::Receiver<String>,
     /// The newest event that was told.
     seen: u64,
     progress: Progress,
@@ -170,24 +157,15 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Tells what happens until the last verdict.
     async fn until_told(&mut self) -> Result<ExitStatus, ExitStatus> {
-        let mut refresh = tokio::time::interval(REFRESH);
         let mut worst = ExitStatus::Done;
         loop {
             tokio::select! {
                 result = self.results.next() => match result {
                     Ok(Some(result)) => worst = worse(worst, self.verdict(&result).await),
                     Ok(None) => return Ok(worst),
-                    Err(error) => {
-                        self.progress.clear();
-                        return Ok(report(&error));
-                    }
+                    Err(error) => return Ok(report(&error)),
                 },
                 next = next_event(&mut self.news) => self.event(next),
-                Some(line) = self.waits.recv() => {
-                    self.progress.clear();
-                    message::note(&line);
-                }
-                _ = refresh.tick(), if self.progress.is_live() => self.progress.draw(),
             }
         }
     }

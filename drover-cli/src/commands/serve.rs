@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use super::service_manager;
 use crate::args::{AdminArgs, Global};
 use crate::exit_status::ExitStatus;
+use crate::output::live::{self, LiveLine};
 use crate::output::message::{self, AppFailure, LAST_LINES};
 use crate::output::start_report::{self, StartReport};
 use crate::output::story::Story;
@@ -121,6 +122,8 @@ pub(super) async fn run(
     let events = supervisor.handle().events().clone();
     let start = tell_start(&supervisor);
     let watchdog = service_manager::feed_watchdog();
+    let line =
+        LiveLine::begin(global.quiet).map(|line| tokio::spawn(live::follow(line, supervisor.handle())));
     let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
     let ended = supervisor_run(supervisor).await;
     // Up to here it has told that nothing is ready any more.
@@ -128,6 +131,10 @@ pub(super) async fn run(
     start.abort();
     service_manager::say("STOPPING=1\nSTATUS=every app has ended");
     watchdog.iter().for_each(JoinHandle::abort);
+    if let Some(line) = line {
+        line.abort();
+        let _ = line.await;
+    }
     if let Some(story) = story {
         story.end().await;
     }

@@ -2,7 +2,7 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,9 @@ use std::time::Duration;
 use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use drover_master::config::file::LoadError;
-use drover_master::{Colours, Exit, Readable, SlotIndex, StartError, say_aside};
+use drover_master::{
+    Colours, Exit, Readable, SlotIndex, StartError, keep_standing, say_aside, settle_output,
+};
 
 use super::start_report::{self, StartReport};
 use crate::exit_status::ExitStatus;
@@ -21,13 +23,18 @@ pub(crate) const LAST_LINES: Duration = Duration::from_secs(1);
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = Style::new().dimmed();
 
-/// Whether this process is a master, which never waits for whoever reads its stderr.
-static IS_MASTER: AtomicBool = AtomicBool::new(false);
+/// Whether only the thread that writes what workers print writes to stderr: in a master, which never waits for whoever reads that, and
+/// where a line stands below all others.
+static HAS_WRITER: AtomicBool = AtomicBool::new(false);
 
-/// From now on nothing here waits: all of it is written by the thread that writes what workers print, also what a panic says.
-/// Flush before the end.
+/// From now on all that is said on stderr is written by that thread. Flush before the end.
+pub(crate) fn say_by_the_writer() {
+    HAS_WRITER.store(true, Ordering::Relaxed);
+}
+
+/// From now on nothing here waits, as [`say_by_the_writer`], nor does what a panic says.
 pub(crate) fn never_wait() {
-    IS_MASTER.store(true, Ordering::Relaxed);
+    say_by_the_writer();
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("<unnamed>");
@@ -41,7 +48,7 @@ pub(crate) fn never_wait() {
 /// A line on stderr. If it can't be written, there is nowhere to say so.
 fn tell(text: &str) {
     let text = if is_stderr_coloured() { format!("{text}\n") } else { format!("{}\n", strip_str(text)) };
-    if IS_MASTER.load(Ordering::Relaxed) {
+    if HAS_WRITER.load(Ordering::Relaxed) {
         say_aside(text.as_bytes());
     } else {
         let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -124,6 +131,11 @@ pub(crate) fn plain(text: &str) {
 
 /// Prints a result. A reader that has gone is not an error to anybody.
 pub(crate) fn result(text: &str) -> io::Result<()> {
+    if HAS_WRITER.load(Ordering::Relaxed) && io::stdout().is_terminal() {
+        // It stands below what was said before, and a line that is written again comes back below it.
+        keep_standing(None);
+        settle_output(LAST_LINES);
+    }
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", text.trim_end_matches('\n'))?;
     stdout.flush()

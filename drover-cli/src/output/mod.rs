@@ -2,8 +2,10 @@
 
 pub(crate) mod clock;
 pub(crate) mod conform;
+pub(crate) mod course;
 pub(crate) mod describe;
 pub(crate) use drover_master::control::json;
+pub(crate) mod live;
 pub(crate) mod look;
 pub(crate) mod message;
 pub(crate) mod origin;

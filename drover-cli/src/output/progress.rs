@@ -1,19 +1,14 @@
 //! The progress of a reload, shown on stderr while the verb waits, and its result.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drover_proto::latest::{ErrorCode, Event, OperationResult, Phase, ReloadStep};
+use drover_proto::latest::{ErrorCode, Event, OperationResult, ReloadStep};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{json, message, word};
 use crate::exit_status::ExitStatus;
-
-/// Returns to the start of the line, and clears it (ECMA-48 EL).
-const CLEAR_LINE: &str = "\r\x1b[2K";
 
 /// How it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +17,6 @@ pub(crate) enum ProgressMode {
     Nothing,
     /// A line an event.
     Lines,
-    /// That, and below it a line that is written again and again.
-    Live,
     /// An object an event and a verdict, on stdout.
     Json,
 }
@@ -38,16 +31,12 @@ pub(crate) struct Progress {
     apps: BTreeMap<String, AppProgress>,
     /// Whether all of it was told.
     is_whole: bool,
-    is_drawn: bool,
 }
 
 /// What has happened in one app.
 #[derive(Debug, Default)]
 struct AppProgress {
     replaced: usize,
-    starting: BTreeSet<u64>,
-    draining: BTreeSet<u64>,
-    goes_back: bool,
     /// Its workers reload by a signal, and stay.
     reloads_itself: bool,
     reloaded: usize,
@@ -56,11 +45,7 @@ struct AppProgress {
 impl Progress {
     pub(crate) fn new(mode: ProgressMode, step: ReloadStep, only_begun: bool) -> Self {
         let apps = BTreeMap::new();
-        Self { mode, step, only_begun, since: Instant::now(), apps, is_whole: true, is_drawn: false }
-    }
-
-    pub(crate) fn is_live(&self) -> bool {
-        self.mode == ProgressMode::Live
+        Self { mode, step, only_begun, since: Instant::now(), apps, is_whole: true }
     }
 
     /// Takes in what happened, and tells it.
@@ -69,12 +54,10 @@ impl Progress {
         match self.mode {
             ProgressMode::Nothing => {}
             ProgressMode::Json => drop(message::result(&json::event(event))),
-            ProgressMode::Lines | ProgressMode::Live => {
+            ProgressMode::Lines => {
                 if let Some(line) = line(event) {
-                    self.clear();
                     message::note(&line);
                 }
-                self.draw();
             }
         }
     }
@@ -82,7 +65,6 @@ impl Progress {
     /// Events are gone that would have been told.
     pub(crate) fn missed(&mut self, count: u64) {
         self.is_whole = false;
-        self.clear();
         if !matches!(self.mode, ProgressMode::Nothing | ProgressMode::Json) {
             message::note(&format!("{count} events were missed"));
         }
@@ -93,28 +75,8 @@ impl Progress {
         self.is_whole = false;
     }
 
-    /// Writes the line of a terminal again.
-    pub(crate) fn draw(&mut self) {
-        if self.mode != ProgressMode::Live || self.apps.is_empty() {
-            return;
-        }
-        let parts: Vec<String> = self.apps.iter().map(|(name, app)| app.summary(name)).collect();
-        let text = format!("{CLEAR_LINE}{}, {}", parts.join("; "), seconds(self.since.elapsed()));
-        // A terminal that is gone ends the waiting by a signal of its own.
-        let _ = io::stderr().write_all(text.as_bytes());
-        self.is_drawn = true;
-    }
-
-    /// Takes that line away, before anything else is said.
-    pub(crate) fn clear(&mut self) {
-        if std::mem::take(&mut self.is_drawn) {
-            let _ = io::stderr().write_all(CLEAR_LINE.as_bytes());
-        }
-    }
-
     /// Tells a verdict, and what it means to a script.
     pub(crate) fn verdict(&mut self, result: &OperationResult) -> ExitStatus {
-        self.clear();
         // Its news is shown; what others do from now on is not.
         let app = self.apps.remove(&result.name).unwrap_or_default();
         let status = match &result.error {
@@ -199,42 +161,12 @@ fn next_steps(name: &str) -> String {
 impl AppProgress {
     fn take_in(&mut self, event: &Event) {
         match event.name.as_str() {
-            "reload_started" => *self = Self::default(),
-            "rolling_back" => *self = Self { goes_back: true, ..Self::default() },
+            "reload_started" | "rolling_back" => *self = Self::default(),
             "replaced" => self.replaced += 1,
             "reloading" => *self = Self { reloads_itself: true, ..Self::default() },
             "reloaded" if event.slot.is_some() => self.reloaded += 1,
-            "exited" => {
-                self.starting.remove(&event.worker);
-                self.draining.remove(&event.worker);
-            }
             _ => {}
         }
-        if event.slot.is_none() || event.name == "exited" {
-            return;
-        }
-        match event.phase() {
-            Phase::Starting => drop(self.starting.insert(event.worker)),
-            Phase::Stopping | Phase::Stopped | Phase::ShuttingDown => {
-                self.starting.remove(&event.worker);
-                self.draining.insert(event.worker);
-            }
-            _ => drop(self.starting.remove(&event.worker)),
-        }
-    }
-
-    fn summary(&self, name: &str) -> String {
-        if self.reloads_itself {
-            return format!("{name}: {} reloaded", self.reloaded);
-        }
-        let back = if self.goes_back { "rolls back, " } else { "" };
-        let mut text = format!("{name}: {back}{} replaced", self.replaced);
-        for (count, what) in [(self.starting.len(), "starting"), (self.draining.len(), "draining")] {
-            if count > 0 {
-                let _ = write!(text, ", {count} {what}");
-            }
-        }
-        text
     }
 }
 
@@ -266,6 +198,8 @@ fn seconds(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use drover_proto::latest::Phase;
+
     use super::*;
 
     const TAKEN: Duration = Duration::from_millis(1234);
@@ -302,7 +236,6 @@ mod tests {
             progress.event(&event);
         }
         let web = &progress.apps["web"];
-        assert_eq!(web.summary("web"), "web: 1 replaced, 1 draining");
         let result = OperationResult { name: "web".into(), generation: 3, ..Default::default() };
         assert_eq!(progress.done(&result, web, TAKEN), "web: generation 3, 1 worker replaced in 1.2 s");
         let held = OperationResult { operation: "canary".into(), ..result.clone() };
@@ -316,7 +249,6 @@ mod tests {
         }
         progress.event(&event("reloaded", 0, Phase::Started));
         let web = &progress.apps["web"];
-        assert_eq!(web.summary("web"), "web: 1 reloaded");
         assert_eq!(progress.done(&result, web, TAKEN), "web: 1 worker reloaded itself in 1.2 s");
         progress.event(&event("reload_started", 0, Phase::Started));
         progress.untold();

@@ -55,6 +55,65 @@ fn a_hangup_reloads_while_the_terminal_is_there_and_ends_gracefully_when_it_is_c
     assert!(home.path(&format!("left-{second}")).exists(), "it was ended without its drain");
 }
 
+/// It is ready, and ends, once there is a file for it.
+const ON_DEMAND: &str = "version = 1\n[app.web]\nworkers = 1\nstart.probe = { log = \"now\" }\ncommand = [\"sh\", \"-c\", \"\"\"\n\
+    until [ -e ready ]; do echo printed >&2; echo printed; sleep 0.1; done; \
+    trap 'until [ -e gone ]; do echo printed; sleep 0.1; done; exit 0' TERM; echo now; while :; do sleep 0.1; done\"\"\"]\n";
+
+/// No row has anything of the line that stood below all others, or of the line of a worker beside it.
+fn assert_no_trace(rows: &[String]) {
+    let is_line = |row: &String| row.contains("waiting for") || row.contains("[#") || row.contains("[.");
+    assert!(!rows.iter().any(is_line), "{rows:#?}");
+    let printed = rows.iter().filter(|row| row.contains("printed"));
+    assert!(printed.clone().all(|row| row == "web/0 | printed"), "{rows:#?}");
+}
+
+#[test]
+fn a_master_at_a_terminal_shows_how_far_a_start_and_a_shutdown_are_and_leaves_no_trace_of_it() {
+    let home = Home::new();
+    home.write("drover.toml", ON_DEMAND);
+    let mut terminal = Terminal::start(&home.drover(&["--color", "never", "up"]));
+    terminal.shows("web 0/1 ready · waiting for web/0 (starting");
+    terminal.resize(20);
+    terminal.shows("\rweb 0/1 ready\x1b[J");
+    terminal.resize(200);
+    terminal.shows("\r[..............................] web 0/1 ready · waiting for web/0 (starting: it has printed no line with \"now\"");
+    home.write("ready", "");
+    terminal.shows("web is running: every worker is ready\r\n");
+    terminal.press("\x03");
+    terminal.shows("web 0/1 stopped · waiting for web/0 (quitting");
+    home.write("gone", "");
+    let (status, _, rows) = terminal.end_with_rows();
+    assert_eq!(status.code(), Some(0));
+    assert_no_trace(&rows);
+    let last = "drover: web/0 stopped: exited with code 0";
+    assert!(rows.iter().any(|row| row.starts_with(last)), "{rows:#?}");
+}
+
+#[test]
+fn a_verb_at_a_terminal_shows_how_far_a_start_and_a_shutdown_are_and_leaves_no_trace_of_it() {
+    let home = Home::new();
+    home.write("drover.toml", ON_DEMAND);
+    let mut up = Terminal::start(&home.drover(&["up", "-d"]));
+    up.shows("web 0/1 ready");
+    home.write("ready", "");
+    up.shows("every app is ready");
+    let (status, _, rows) = up.end_with_rows();
+    assert_eq!(status.code(), Some(0));
+    assert_no_trace(&rows);
+    // One that can only add lines gets no line of this kind.
+    let mut dumb = home.drover(&["down"]);
+    dumb.env("TERM", "dumb");
+    let (mut down, dumb) = (Terminal::start(&home.drover(&["down"])), Terminal::start(&dumb));
+    down.shows("web 0/1 stopped");
+    home.write("gone", "");
+    for (terminal, has_line) in [(down, true), (dumb, false)] {
+        let (status, text, rows) = terminal.end_with_rows();
+        assert_eq!((status.code(), text.contains("0/1 stopped")), (Some(0), has_line), "{text}");
+        assert_no_trace(&rows);
+    }
+}
+
 #[test]
 fn a_worker_that_wants_the_terminal_fails_or_becomes_ready_and_is_never_stopped_by_it() {
     let home = Home::new();

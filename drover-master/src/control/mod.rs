@@ -36,7 +36,6 @@ pub(crate) use inside::OwnClients;
 pub use name::{Name, NameError};
 #[cfg(feature = "http")]
 pub(crate) use output::log_line;
-#[cfg(feature = "http")]
-pub(crate) use overview::status as status_of;
+pub use overview::status as status_of;
 pub use path::{ControlPath, ControlPathError, goes_with_login};
 pub(crate) use server::ControlServer;

@@ -1,12 +1,8 @@
 //! What there is, in one piece: for whoever asks within the program.
 
-use drover_proto::latest::MasterStatus;
-#[cfg(feature = "http")]
-use drover_proto::latest::StatusReply;
+use drover_proto::latest::{MasterStatus, StatusReply};
 
-#[cfg(feature = "http")]
 use super::convert::StatusParts;
-#[cfg(feature = "http")]
 use crate::handle::{Master, Snapshot};
 use crate::supervision::SupervisorHandle;
 
@@ -22,9 +18,8 @@ pub(super) fn master(supervisor: &SupervisorHandle) -> MasterStatus {
     }
 }
 
-/// All apps and their workers.
-#[cfg(feature = "http")]
-pub(crate) fn status(supervisor: &SupervisorHandle) -> StatusReply {
+/// All apps and their workers, as a client of the control socket is told.
+pub fn status(supervisor: &SupervisorHandle) -> StatusReply {
     let snapshots: Vec<Snapshot> = supervisor.masters().iter().map(Master::snapshot).collect();
     let last_seq = snapshots.iter().map(|shot| shot.last_seq).max().unwrap_or(0);
     let now = tokio::time::Instant::now().into_std();

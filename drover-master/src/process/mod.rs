@@ -31,7 +31,7 @@ pub(crate) use output::{
 };
 #[cfg(feature = "http")]
 pub(crate) use output::{LogCounts, LostBy, lost_lines};
-pub use output::{flush_output, say_aside, tend_output_files, write_output};
+pub use output::{flush_output, keep_standing, say_aside, settle_output, tend_output_files, write_output};
 pub(crate) use predecessor::{MARK, end_remnants, mark};
 pub(crate) use request::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource};
 pub(crate) use spawner::spawn;

@@ -60,7 +60,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
     let mut master = Background { child, says: BufReader::new(listener).lines(), log };
     tokio::select! {
         status = master.follow(global, args.no_wait) => status,
-        () = tell_waits(global, &socket) => ExitStatus::Done,
+        () = patience::tell_of(global, &socket, |_| true) => ExitStatus::Done,
         () = deadline::passed(args.timeout) => {
             let limit = args.timeout.unwrap_or_default();
             message::error_text(&format!("not ready within {limit:?}; the start continues"));
@@ -71,15 +71,6 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
             ExitStatus::Interrupted
         }
     }
-}
-
-/// Says what the start waits for, if it takes long.
-async fn tell_waits(global: &Global, socket: &Path) {
-    if global.quiet {
-        return std::future::pending().await;
-    }
-    tokio::time::sleep(deadline::SOON).await;
-    patience::tell_of(socket, |_| true, message::note).await;
 }
 
 fn spawn(

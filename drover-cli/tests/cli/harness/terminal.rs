@@ -17,6 +17,8 @@ use super::sys;
 pub(crate) struct Terminal {
     /// The side of who looks and types; none once it is closed.
     screen: Option<File>,
+    /// Where the program has it.
+    path: String,
     child: Child,
     shown: Vec<u8>,
 }
@@ -33,7 +35,7 @@ impl Terminal {
         // A terminal that the leader of a session opens becomes that session's (`tty(4)`).
         let mut command = Command::new("setsid");
         command.args(["sh", "-c", "exec \"$@\" <\"$TTY\" >\"$TTY\" 2>&1", "sh"]);
-        command.arg(program.get_program()).args(program.get_args()).env("TTY", path).env("TERM", "xterm");
+        command.arg(program.get_program()).args(program.get_args()).env("TTY", &path).env("TERM", "xterm");
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -46,11 +48,18 @@ impl Terminal {
         sys::with_default_signals(&mut command);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("it can be started");
-        Self { screen: Some(File::from(OwnedFd::from(screen))), child, shown: Vec::new() }
+        Self { screen: Some(File::from(OwnedFd::from(screen))), path, child, shown: Vec::new() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Makes the window so wide.
+    pub(crate) fn resize(&self, columns: u16) {
+        let columns = columns.to_string();
+        let resized = Command::new("stty").args(["-F", &self.path, "cols", &columns, "rows", "24"]).status();
+        assert!(resized.expect("stty can be started").success());
     }
 
     /// Presses keys.
@@ -80,6 +89,34 @@ impl Terminal {
         }
     }
 
+    /// The rows that stand on the screen in the end, if it is wide and high enough: what was written over or erased is gone.
+    fn rows(&self) -> Vec<String> {
+        let (mut rows, mut at) = (vec![Vec::new()], 0);
+        let text = self.text();
+        let mut rest = text.chars();
+        while let Some(next) = rest.next() {
+            let row = rows.last_mut().expect("there is one");
+            match next {
+                '\r' => at = 0,
+                '\n' => rows.push(Vec::new()),
+                '\x1b' => {
+                    let sequence: String =
+                        rest.by_ref().skip(1).take_while(|one| !one.is_ascii_alphabetic()).collect();
+                    // It erases from here on; the others that are written are colours, and have numbers.
+                    if sequence.is_empty() {
+                        row.truncate(at);
+                    }
+                }
+                other => {
+                    row.resize(row.len().max(at + 1), ' ');
+                    row[at] = other;
+                    at += 1;
+                }
+            }
+        }
+        rows.into_iter().map(String::from_iter).collect()
+    }
+
     /// Closes the terminal, as a window is closed.
     pub(crate) fn close(&mut self) {
         self.screen = None;
@@ -87,6 +124,21 @@ impl Terminal {
 
     /// Waits for the end of the program.
     pub(crate) fn end(mut self) -> ExitStatus {
+        self.ended()
+    }
+
+    /// The same, with all that was written and the rows that it leaves behind.
+    pub(crate) fn end_with_rows(mut self) -> (ExitStatus, String, Vec<String>) {
+        let status = self.ended();
+        // What it wrote last is there even if it has ended.
+        let mut buffer = [0; 4096];
+        while let Some(Ok(read @ 1..)) = self.screen.as_mut().map(|screen| screen.read(&mut buffer)) {
+            self.shown.extend_from_slice(&buffer[..read]);
+        }
+        (status, self.text(), self.rows())
+    }
+
+    fn ended(&mut self) -> ExitStatus {
         eventually("the end of the program at the terminal", || {
             // A screen that nobody reads is full at some time.
             let mut buffer = [0; 4096];

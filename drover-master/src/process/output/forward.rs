@@ -1,23 +1,23 @@
 //! Writes to the master's own stdout and stderr, on a thread of its own: a terminal may block a write for as long as it
 //! likes, and neither the driver nor a signal waits for it.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::Stream;
 use super::aside::Aside;
 use super::lines::PIECE;
 use super::sinks::flush_sinks;
+use super::standing::{StandingLine, StandingWriter};
 use super::tended::Tending;
-use super::{files, logfile};
+use super::writing::{Losses, write};
+use super::{Stream, files, logfile};
 
 /// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
@@ -37,7 +37,7 @@ enum Job {
     /// Look at what was said aside, and whether the files are to be opened again.
     Look,
     /// Tell when all before this has been written.
-    Tell(oneshot::Sender<()>),
+    Tell(Box<dyn FnOnce() + Send>),
 }
 
 /// Writes bytes to this process's own stdout or stderr, in order with the forwarded output of workers, and without blocking
@@ -79,6 +79,16 @@ pub fn say_aside(text: &[u8]) {
     ASIDE.keep(text, || queue.try_send(Job::Look).is_ok());
 }
 
+/// Has a line stand below everything else on this process's own stderr, a terminal, from now on; none takes it away without a trace.
+/// Never waits. The line has no line break, and fits into a row. It is written on a change, but no more than ten times a second; where it
+/// came too soon, or had to make room for other lines, it is written when it is wanted the next time.
+pub fn keep_standing(line: Option<String>) {
+    // Without one no thread is needed for it.
+    let queue = if line.is_some() { queue() } else { QUEUE.get().and_then(Option::as_ref) };
+    let Some(queue) = queue else { return };
+    STANDING.want(line, || queue.try_send(Job::Look).is_ok());
+}
+
 /// Whether what is written to this process's stdout or stderr is thrown away by the kernel, so that it need not be made. A stream that
 /// is not a file stays what it was at first.
 pub(super) fn goes_nowhere(stream: Stream) -> bool {
@@ -104,6 +114,9 @@ pub async fn flush_output(within: Duration) {
     flush_sinks(within).await;
     let Some(Some(queue)) = QUEUE.get() else { return };
     let (tell, written) = oneshot::channel();
+    let tell = Box::new(|| {
+        let _ = tell.send(());
+    });
     let flushed = async {
         if queue.send(Job::Tell(tell)).await.is_ok() {
             let _ = written.await;
@@ -111,6 +124,18 @@ pub async fn flush_output(within: Duration) {
     };
     // A terminal that is stopped does not keep the process.
     let _ = tokio::time::timeout(within, flushed).await;
+}
+
+/// The same for a program that has nothing else to do: blocks until everything has been written, or the queue is found full.
+pub fn settle_output(within: Duration) {
+    let Some(Some(queue)) = QUEUE.get() else { return };
+    let (tell, written) = std::sync::mpsc::sync_channel(1);
+    let tell = Box::new(move || {
+        let _ = tell.send(());
+    });
+    if queue.try_send(Job::Tell(tell)).is_ok() {
+        let _ = written.recv_timeout(within);
+    }
 }
 
 /// Has the files that stdout and stderr are, and those of apps, opened again, each by the thread that writes to it.
@@ -130,6 +155,8 @@ static QUEUE: OnceLock<Option<mpsc::Sender<Job>>> = OnceLock::new();
 
 static ASIDE: Aside = Aside::new();
 
+static STANDING: StandingLine = StandingLine::new();
+
 fn queue() -> Option<&'static mpsc::Sender<Job>> {
     QUEUE.get_or_init(start_thread).as_ref()
 }
@@ -137,39 +164,33 @@ fn queue() -> Option<&'static mpsc::Sender<Job>> {
 fn start_thread() -> Option<mpsc::Sender<Job>> {
     let (queue, mut jobs) = mpsc::channel(WAITING);
     let run = move || {
-        let (mut stdout, mut stderr) = (Losses::default(), Losses::default());
-        let mut tending = Tending::default();
+        let mut written = Written::default();
         let mut next = None;
         while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
-            if REOPEN.swap(false, Ordering::Relaxed) || tending.rotates() {
-                reopen(&mut stdout, &mut stderr);
+            if REOPEN.swap(false, Ordering::Relaxed) || written.tending.rotates() {
+                reopen(&mut written.stdout, &mut written.stderr);
             }
-            put_aside(&mut tending, &mut stderr);
+            written.put(Stream::Stderr, &ASIDE.take());
             match job {
                 Job::Write(stream, mut bytes) => {
                     let is_long = bytes.len() > PIECE;
                     next = gather(&mut jobs, stream, &mut bytes);
-                    let bytes = tending.stamped(stream, &bytes);
-                    match stream {
-                        Stream::Stdout => {
-                            let written = write(&mut io::stdout().lock(), &bytes);
-                            stdout.note(stream, written);
-                        }
-                        Stream::Stderr => put(&bytes, &mut stderr),
-                    }
+                    written.put(stream, &bytes);
                     if is_long {
                         LONG.add_permits(1);
                     }
                 }
                 Job::Look => {}
-                Job::Tell(teller) => {
-                    stdout.tell(Stream::Stdout);
-                    stderr.tell(Stream::Stderr);
+                Job::Tell(tell) => {
+                    written.stdout.tell(Stream::Stdout);
+                    written.stderr.tell(Stream::Stderr);
                     // What was just told.
-                    put_aside(&mut tending, &mut stderr);
-                    let _ = teller.send(());
+                    written.put(Stream::Stderr, &ASIDE.take());
+                    written.stand();
+                    tell();
                 }
             }
+            written.stand();
         }
     };
     thread::Builder::new().name("drover-output".into()).stack_size(256 * 1024).spawn(run).ok().map(|_| queue)
@@ -207,110 +228,49 @@ fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
     }
 }
 
-fn put_aside(tending: &mut Tending, losses: &mut Losses) {
-    let said = ASIDE.take();
-    if !said.is_empty() {
-        put(&tending.stamped(Stream::Stderr, &said), losses);
-    }
-}
-
-fn put(bytes: &[u8], losses: &mut Losses) {
-    let written = write(&mut io::stderr().lock(), bytes);
-    losses.note(Stream::Stderr, written);
-}
-
-/// What a stream did not take. It is warned about at the first time, and at the end it is told how much it was in all: a full
-/// disk would else be warned about for every line.
+/// What the thread knows of both streams.
 #[derive(Debug, Default)]
-struct Losses {
-    bytes: usize,
-    told: usize,
+struct Written {
+    stdout: Losses,
+    stderr: Losses,
+    tending: Tending,
+    standing: StandingWriter,
 }
 
-/// How many bytes were not written, and why.
-type Lost = (usize, io::Error);
-
-impl Losses {
-    fn note(&mut self, stream: Stream, written: Result<(), Lost>) {
-        match written {
-            Ok(()) => {}
-            // A pager that was quit: whoever closed it wants no more, and it is not a reason to end workers.
-            Err((_, error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            Err((bytes, error)) => {
-                let is_first = self.bytes == 0;
-                self.bytes = self.bytes.saturating_add(bytes);
-                if is_first {
-                    self.told = self.bytes;
-                    tracing::warn!(target: "drover::output", %error, bytes, "{stream:?} takes nothing; output is lost");
-                }
+impl Written {
+    fn put(&mut self, stream: Stream, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let erase = self.standing.before(&STANDING, stream, bytes);
+        if !erase.is_empty() {
+            // A terminal that is gone takes nothing else either, which is told below.
+            let _ = write(&mut io::stderr().lock(), erase);
+        }
+        let bytes = self.tending.stamped(stream, bytes);
+        match stream {
+            Stream::Stdout => {
+                let written = write(&mut io::stdout().lock(), &bytes);
+                self.stdout.note(stream, written);
+            }
+            Stream::Stderr => {
+                let written = write(&mut io::stderr().lock(), &bytes);
+                self.stderr.note(stream, written);
             }
         }
     }
 
-    fn tell(&mut self, stream: Stream) {
-        if self.bytes > self.told {
-            self.told = self.bytes;
-            tracing::warn!(target: "drover::output", bytes = self.bytes, "output to {stream:?} was lost");
+    /// Writes the line that stands below all this, if there is something new about it.
+    fn stand(&mut self) {
+        if let Some(line) = self.standing.after(&STANDING, Instant::now()) {
+            let _ = write(&mut io::stderr().lock(), &line);
         }
-    }
-}
-
-/// Writes everything. A stream that a parent shares and made non-blocking (`O_NONBLOCK` belongs to the open file, not to the
-/// descriptor, `fcntl(2)`) says EAGAIN when it is full: then this thread waits for it, as it would in `write(2)`.
-fn write(stream: &mut (impl Write + AsFd), bytes: &[u8]) -> Result<(), Lost> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match stream.write(rest) {
-            Ok(0) => return Err((rest.len(), io::ErrorKind::WriteZero.into())),
-            Ok(written) => rest = &rest[written..],
-            Err(error) => wait(stream.as_fd(), error).map_err(|error| (rest.len(), error))?,
-        }
-    }
-    // What the standard library keeps back is a begun line.
-    let begun = bytes.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len).max(1);
-    while let Err(error) = stream.flush() {
-        wait(stream.as_fd(), error).map_err(|error| (begun, error))?;
-    }
-    Ok(())
-}
-
-/// Waits for what an error says, if it is one that passes.
-fn wait(stream: BorrowedFd<'_>, error: io::Error) -> io::Result<()> {
-    match error.kind() {
-        io::ErrorKind::Interrupted => Ok(()),
-        io::ErrorKind::WouldBlock => {
-            match poll(&mut [PollFd::new(stream, PollFlags::POLLOUT)], PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
-        }
-        _ => Err(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::os::unix::net::UnixStream;
-
     use super::*;
-
-    #[test]
-    fn a_stream_that_does_not_block_is_waited_for_and_loses_nothing() {
-        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let text: Vec<u8> = (0..4_000_000_u32).map(|number| number.to_le_bytes()[0]).collect();
-        let expected = text.clone();
-        // Through the standard library's buffer, as stdout.
-        let writer = thread::spawn(move || {
-            let written = write(&mut Buffered(io::LineWriter::new(&mut ours)), &text);
-            written.map_err(|(_, error)| error)
-        });
-        let mut got = Vec::new();
-        theirs.read_to_end(&mut got).unwrap();
-        writer.join().unwrap().unwrap();
-        assert!(got == expected, "{} of {} bytes", got.len(), expected.len());
-    }
 
     #[test]
     fn lines_that_wait_are_written_together_in_their_order_and_none_is_cut() {
@@ -342,38 +302,5 @@ mod tests {
         assert!(matches!(gathered(Stream::Stderr, &mut last), Some(Job::Look)));
         assert!(gathered(Stream::Stderr, &mut last).is_none());
         assert_eq!((other, last), (line("d", 40), line("e", 40)));
-    }
-
-    #[test]
-    fn what_a_stream_did_not_take_is_counted_and_a_reader_that_left_is_not_a_loss() {
-        let (mut ours, theirs) = UnixStream::pair().unwrap();
-        drop(theirs);
-        let mut losses = Losses::default();
-        losses.note(Stream::Stdout, write(&mut ours, b"to nobody"));
-        assert_eq!(losses.bytes, 0);
-        let mut full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        losses.note(Stream::Stdout, write(&mut full, b"lost"));
-        losses.note(Stream::Stdout, write(&mut full, b"too"));
-        assert_eq!((losses.bytes, losses.told), (7, 4));
-        losses.tell(Stream::Stdout);
-        assert_eq!(losses.told, 7);
-    }
-
-    struct Buffered<'a>(io::LineWriter<&'a mut UnixStream>);
-
-    impl Write for Buffered<'_> {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            self.0.flush()
-        }
-    }
-
-    impl AsFd for Buffered<'_> {
-        fn as_fd(&self) -> BorrowedFd<'_> {
-            self.0.get_ref().as_fd()
-        }
     }
 }

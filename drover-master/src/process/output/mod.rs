@@ -20,13 +20,15 @@ mod queues;
 mod reader;
 mod rush;
 mod sinks;
+mod standing;
 mod tail;
 mod tended;
+mod writing;
 
 pub(crate) use awaited::AwaitedText;
 pub(crate) use files::remember_files;
 pub(crate) use forward::reopen_files;
-pub use forward::{flush_output, say_aside, write_output};
+pub use forward::{flush_output, keep_standing, say_aside, settle_output, write_output};
 #[cfg(feature = "file")]
 pub(crate) use journal::journal_socket;
 #[cfg(feature = "http")]
