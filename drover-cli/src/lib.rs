@@ -9,7 +9,9 @@ pub mod args;
 mod commands;
 mod demo;
 mod exit_status;
+mod export;
 mod foreign;
+mod grace;
 mod import;
 mod output;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod change;
 mod conform;
+mod export;
 mod import;
 mod logs;
 mod moment;
@@ -13,6 +14,7 @@ mod time;
 
 pub use change::{ApplyArgs, DiffArgs, ProfileChoice, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
+pub use export::{ExportArgs, ExportTarget};
 pub use import::ImportArgs;
 pub use logs::{LogsArgs, ReopenLogsArgs, StreamArg};
 pub use moment::{Moment, Since};
@@ -147,6 +149,8 @@ pub enum Verb {
     Init(InitArgs),
     /// Make a drover.toml of what another program runs, such as pm2 or supervisord
     Import(ImportArgs),
+    /// Write what starts Drover elsewhere: a unit of systemd, a compose file, a Deployment of Kubernetes
+    Export(ExportArgs),
     /// Stop everything gracefully, the master too
     Down(DownArgs),
     /// Show apps and workers

@@ -18,6 +18,7 @@ mod difference;
 mod doctor;
 mod down;
 mod events;
+mod export;
 mod file_lock;
 mod find;
 mod goal;
@@ -68,6 +69,7 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
         Verb::Up(args) => up::run(&global, &args).await,
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(global, &args).await,
+        Verb::Export(args) => export::run(&global, &args),
         Verb::Import(args) => import::run(&global, &args),
         Verb::Blame(args) => blame::run(&global, &args).await,
         Verb::Man(args) => man::run(&global, &args),

@@ -229,7 +229,12 @@ pub(crate) fn event_line(event: &wire::Event) -> String {
         None if event.app.is_empty() => "master".to_owned(),
         None => event.app.clone(),
     };
-    let id = if event.worker == 0 { String::new() } else { format!(" @{} pid {}", event.worker, event.pid) };
+    let id = match (event.worker, event.pid) {
+        (0, _) => String::new(),
+        // It has no process yet.
+        (worker, 0) => format!(" @{worker}"),
+        (worker, pid) => format!(" @{worker} pid {pid}"),
+    };
     let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
     format!(
         "{:>6} {} {who}{id} {}{detail}",

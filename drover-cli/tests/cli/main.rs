@@ -17,6 +17,7 @@ mod detach;
 mod doctor;
 mod down;
 mod events;
+mod export;
 mod finding;
 mod habits;
 mod import;

@@ -7,6 +7,7 @@ use drover_master::config::{AppSpec, Protocol, Share};
 
 use super::facts::Machine;
 use super::finding::Findings;
+use crate::grace::{chain_of, stop_of};
 
 /// How long `docker stop` waits, unless told otherwise, before it kills all of a container.
 const ENGINE: Duration = Duration::from_secs(10);
@@ -68,32 +69,6 @@ pub(super) fn judge(config: &Config, machine: &Machine, found: &mut Findings) {
             ),
             format!("`TimeoutStopSec={}` in the unit", whole.as_secs() + 5),
         );
-    }
-}
-
-/// How long the workers of an app may take to leave.
-fn stop_of(app: &AppSpec) -> Duration {
-    let stop = &app.stop;
-    let quit = if app.protocol == Protocol::Drover { stop.quit_timeout } else { Duration::ZERO };
-    stop.pre_delay + stop.drain_timeout + quit + stop.term_timeout
-}
-
-/// How long it takes until an app has left, with the apps that depend on it, which leave first; and which those are.
-fn chain_of(app: &AppSpec, config: &Config) -> (Duration, String) {
-    let dependents = || {
-        let all = config.apps.iter().map(|other| &other.spec);
-        all.filter(|other| other.depends_on.iter().any(|on| on.app == app.name))
-    };
-    // A file whose apps wait for each other is refused, so this ends.
-    let longest =
-        dependents().map(|other| (chain_of(other, config), other)).max_by_key(|((time, _), _)| *time);
-    match longest {
-        None => (stop_of(app), String::new()),
-        Some(((time, further), other)) => {
-            let names =
-                if further.is_empty() { other.name.clone() } else { format!("{}, {further}", other.name) };
-            (time + stop_of(app), names)
-        }
     }
 }
 

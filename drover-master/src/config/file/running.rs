@@ -74,6 +74,9 @@ fn plain(config: &Config) -> Option<DocumentMut> {
         for key in ["command", "kind", "protocol"] {
             table[key] = app.get(key)?.clone();
         }
+        if let Some(schedule) = app.get("schedule") {
+            table["schedule"] = schedule.clone();
+        }
     }
     if let Some(sockets) = whole.get("sockets") {
         least["sockets"] = sockets.clone();
@@ -88,7 +91,7 @@ fn prune(table: &mut dyn TableLike, plain: &dyn TableLike) {
     for key in keys {
         let (Some(item), Some(known)) = (table.get_mut(&key), plain.get(&key)) else { continue };
         let is_said = match &*key {
-            "version" | "command" | "listen" => true,
+            "version" | "command" | "schedule" | "listen" => true,
             "kind" => known.as_str() != Some("service"),
             "protocol" => known.as_str() != Some("none"),
             _ => false,
@@ -122,8 +125,11 @@ mod tests {
     #[test]
     fn what_is_written_means_the_same_and_has_no_value_of_a_variable() {
         let short = "version = 1\n\n[app.web]\ncommand = [\"sleep\", \"7 5\"]\nworkers = 2\n";
+        let cron =
+            "version = 1\n\n[app.tick]\ncommand = [\"date\"]\nkind = \"cron\"\nschedule = \"@every 3s\"\n";
         for (text, written) in [
             (short, Some(short)),
+            (cron, Some(cron)),
             (
                 "version = 1\nsockets.http.listen = 'h:1'\n[app.web]\ncommand = 'w'\nsockets = ['http']\nprotocol = 'drover'",
                 None,

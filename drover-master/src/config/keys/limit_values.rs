@@ -9,6 +9,7 @@ use super::kind::ValueKind;
 use super::number::Time;
 use crate::config::Limit;
 use crate::config::duration::format_duration;
+use crate::config::size::format_size;
 use crate::config::text::mistake::Mistakes;
 use crate::config::text::reader::KeyValue;
 use crate::config::text::tables::inline;
@@ -42,7 +43,7 @@ pub(super) fn written(unit: LimitUnit, Limit { soft, hard }: Limit) -> Item {
         _ if number == Limit::UNLIMITED => item("unlimited"),
         LimitUnit::Seconds => item(format_duration(Duration::from_secs(number))),
         LimitUnit::Number => item(i64::try_from(number).unwrap_or(i64::MAX)),
-        LimitUnit::Bytes => item(format!("{number}B")),
+        LimitUnit::Bytes => item(format_size(number)),
     };
     match hard {
         Some(hard) if hard == soft => amount(soft),

@@ -95,7 +95,7 @@ kinds! {
     form |_this| Form::Size;
     fault |_this, bytes| (*bytes == 0).then(|| ValueFault::new("must be more than zero"));
     read |_this, entry, mistakes| value::size(entry, mistakes);
-    write |bytes| item(format!("{bytes}B"));
+    write |bytes| item(format_size(*bytes));
 
     Shares, Share:
     shown |share| Some(share.to_string());

@@ -1,0 +1,93 @@
+//! `drover export`: writes what starts Drover somewhere else.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use drover_master::config::file as config;
+
+use super::socket_name::name_of_file;
+use crate::args::{ExportArgs, ExportTarget, Global};
+use crate::exit_status::ExitStatus;
+use crate::export::Export;
+use crate::output::message;
+use crate::path::whole;
+
+pub(super) fn run(global: &Global, args: &ExportArgs) -> ExitStatus {
+    let read = config::read(&args.file)
+        .and_then(|text| config::parse_profile(&args.file, &text, args.profile.as_deref()));
+    let config = match read {
+        Ok(config) => config,
+        Err(error) => {
+            message::plain(&message::load_error(&error, message::is_stderr_coloured()));
+            return ExitStatus::Usage;
+        }
+    };
+    if args.target == ExportTarget::Systemd && config::is_stream(&args.file) {
+        message::error_text(
+            "a unit names the file that it starts, and this one came by a pipe: name it with -f",
+        );
+        return ExitStatus::Usage;
+    }
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => {
+            message::error_text(&format!("the path of this program can't be read: {error}"));
+            return ExitStatus::Failed;
+        }
+    };
+    let export = Export {
+        command: command(args),
+        name: name_of_file(&config, &args.file),
+        file: whole(&args.file),
+        program,
+        profile: args.profile.clone(),
+        image: args.image.clone().unwrap_or_default(),
+        replicas: args.replicas,
+        config: &config,
+    };
+    let exported = export.to(args.target);
+    let status = match &args.output {
+        Some(file) => write(file, &exported.text),
+        None => message::whole_result(exported.text.trim_end()),
+    };
+    if !global.quiet && status == ExitStatus::Done {
+        for note in &exported.notes {
+            message::note(note);
+        }
+    }
+    status
+}
+
+fn write(file: &Path, text: &str) -> ExitStatus {
+    let made = OpenOptions::new().write(true).create_new(true).open(file);
+    match made.and_then(|mut made| made.write_all(text.as_bytes())) {
+        Ok(()) => ExitStatus::Done,
+        Err(error) => {
+            let why = match error.kind() {
+                io::ErrorKind::AlreadyExists => "already exists and was left unchanged".to_owned(),
+                _ => format!("can't be written: {error}"),
+            };
+            message::error_text(&format!("{} {why}", file.display()));
+            ExitStatus::Failed
+        }
+    }
+}
+
+/// The command that makes the same again.
+fn command(args: &ExportArgs) -> String {
+    let target = match args.target {
+        ExportTarget::Systemd => "systemd",
+        ExportTarget::Compose => "compose",
+        ExportTarget::Kubernetes => "kubernetes",
+    };
+    let mut words = vec!["drover".to_owned(), "export".to_owned(), target.to_owned()];
+    words.extend(["-f".to_owned(), args.file.display().to_string()]);
+    for (option, value) in [("--profile", &args.profile), ("--image", &args.image)] {
+        words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
+    }
+    if args.replicas != 1 {
+        words.extend(["--replicas".to_owned(), args.replicas.to_string()]);
+    }
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()
+}

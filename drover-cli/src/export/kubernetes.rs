@@ -1,0 +1,120 @@
+//! A Deployment whose container runs the master.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use drover_master::config::file::Config;
+
+use super::arithmetic::Arithmetic;
+use super::ports::{Port, ports};
+use super::{Export, list, quoted};
+
+/// How often it is asked whether everything is ready, in seconds.
+const PERIOD: u64 = 5;
+
+/// How long a load balancer may go on to send requests after a pod was told to end.
+const LATE: Duration = Duration::from_secs(5);
+
+pub(super) fn text(export: &Export<'_>, times: &Arithmetic) -> String {
+    let name = export.host_name();
+    let mut text = format!(
+        "{header}# The image has drover in its PATH, and drover.toml in its working directory.
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {name}
+  labels:
+    app.kubernetes.io/name: {name}
+spec:
+  replicas: {replicas}
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: {name}
+  strategy:
+    type: RollingUpdate
+    rollingUpdate:
+      maxSurge: 1
+      maxUnavailable: 0
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: {name}
+    spec:
+      terminationGracePeriodSeconds: {grace}
+      containers:
+        - name: {name}
+          image: {image}
+          command: {command}
+",
+        header = export.header(),
+        replicas = export.replicas,
+        grace = times.grace,
+        image = quoted(&export.image),
+        command = list(&export.up()),
+    );
+    let ports = ports(export.config);
+    if !ports.is_empty() {
+        text.push_str("          ports:\n");
+    }
+    for (at, port) in ports.iter().enumerate() {
+        let kind = if port.is_udp { "UDP" } else { "TCP" };
+        let _ = writeln!(
+            text,
+            "            - name: {}\n              containerPort: {}\n              protocol: {kind}",
+            port_name(port, at),
+            port.number
+        );
+    }
+    let ready = list(&["drover", "healthcheck"]);
+    let alive = list(&["drover", "events", "-q", "-n", "1"]);
+    let _ = write!(
+        text,
+        "          # Until everything is ready for the first time; neither of the others asks before.
+          startupProbe:
+            exec:
+              command: {ready}
+            periodSeconds: {PERIOD}
+            timeoutSeconds: 6
+            failureThreshold: {failures}
+          readinessProbe:
+            exec:
+              command: {ready}
+            periodSeconds: {PERIOD}
+            timeoutSeconds: 6
+          # Whether the master answers. Workers that fail are its own business.
+          livenessProbe:
+            exec:
+              command: {alive}
+            periodSeconds: 10
+            timeoutSeconds: 6
+            failureThreshold: 6
+",
+        failures = times.start.div_ceil(PERIOD) + 1,
+    );
+    text
+}
+
+/// At most 15 small letters, digits and `-`, with a letter.
+fn port_name(port: &Port, at: usize) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let name: String = port.name.chars().map(kept).take(15).collect();
+    let is_usable = name.chars().any(|c| c.is_ascii_lowercase())
+        && !name.contains("--")
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if is_usable && name.len() == port.name.len() { name } else { format!("port-{at}") }
+}
+
+pub(super) fn notes(config: &Config) -> Vec<String> {
+    let is_early = |app: &&drover_master::config::file::AppTable| {
+        !app.spec.listeners.is_empty() && app.spec.stop.pre_delay < LATE
+    };
+    let each = config.apps.iter().filter(is_early).map(|app| {
+        format!(
+            "app `{}` serves on for {}s once its pod is told to end, and Kubernetes takes longer to send requests elsewhere: set stop.pre_delay = \"5s\", and export again",
+            app.spec.name,
+            app.spec.stop.pre_delay.as_secs_f32()
+        )
+    });
+    each.collect()
+}

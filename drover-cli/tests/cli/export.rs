@@ -1,0 +1,72 @@
+//! `drover export`: what starts Drover somewhere else, read by what it is for where that is installed.
+
+use std::process::Command;
+
+use crate::harness::{Home, skipped};
+
+const FILE: &str = "version = 1\nsockets.http.listen = \"0.0.0.0:8080\"\n[app.web]\ncommand = \"sh\"\nsockets = [\"http\"]\n";
+
+#[test]
+fn a_unit_is_one_that_systemd_reads() {
+    let home = Home::new();
+    home.write("drover.toml", FILE);
+    let made = home.run(&["export", "systemd", "-o", "shop.service"]);
+    assert_eq!((made.code, made.stdout.as_str()), (Some(0), ""), "{made:#?}");
+    assert!(made.stderr.contains("master.shutdown_timeout 45s + 5s = TimeoutStopSec 50s"), "{made:#?}");
+    home.run(&["export", "systemd", "-o", "shop.service"]).failed(1, &["shop.service already exists"]);
+    let Ok(version) = Command::new("systemd-analyze").arg("--version").output() else {
+        return skipped("there is no systemd-analyze");
+    };
+    let version = String::from_utf8_lossy(&version.stdout).into_owned();
+    let number: u32 =
+        version.split_whitespace().nth(1).and_then(|word| word.parse().ok()).expect("a version");
+    if number < 253 {
+        // As the comment in the unit says.
+        let unit = std::fs::read_to_string(home.path("shop.service")).unwrap();
+        let older = "Type=notify\nExecReload=/bin/kill -HUP $MAINPID\n";
+        home.write("shop.service", &unit.replace("Type=notify-reload\n", older));
+    }
+    let Ok(verified) = Command::new("systemd-analyze").arg("verify").arg(home.path("shop.service")).output()
+    else {
+        return skipped("there is no systemd-analyze");
+    };
+    let told = String::from_utf8_lossy(&verified.stderr).into_owned();
+    // It reads every unit of the machine along; only what it says of this one counts.
+    assert!(!told.contains("shop.service"), "{told}");
+}
+
+#[test]
+fn a_compose_file_and_a_deployment_are_valid_where_that_can_be_asked() {
+    let home = Home::new();
+    home.write("drover.toml", FILE);
+    let nameless = home.run(&["export", "compose"]);
+    assert!(nameless.code == Some(2) && nameless.stderr.contains("--image <IMAGE>"), "{nameless:#?}");
+    for (target, file) in [("compose", "compose.yaml"), ("kubernetes", "shop.yaml")] {
+        let made = home.run(&["export", target, "--image", "shop:1", "--replicas", "2", "-o", file]);
+        assert_eq!(made.code, Some(0), "{made:#?}");
+        let text = std::fs::read_to_string(home.path(file)).unwrap();
+        let header =
+            format!("# Made by `drover export {target} -f drover.toml --image shop:1 --replicas 2`.\n");
+        assert!(text.starts_with(&header), "{text}");
+    }
+    let readers: [&[&str]; 2] = [
+        &["docker-compose", "-f", "compose.yaml", "config", "-q"],
+        &["kubernetes-validate", "--strict", "shop.yaml"],
+    ];
+    for reader in readers {
+        match Command::new(reader[0]).args(&reader[1..]).current_dir(home.dir()).output() {
+            Ok(read) => assert!(read.status.success(), "{reader:?}: {read:?}"),
+            Err(_) => skipped(&format!("there is no {}", reader[0])),
+        }
+    }
+}
+
+#[test]
+fn a_file_with_mistakes_is_refused_with_all_of_them() {
+    let home = Home::new();
+    home.write("drover.toml", "version = 2\n[app.web]\n");
+    let ended = home.run(&["export", "systemd", "-o", "shop.service"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("2 mistakes in drover.toml"), "{}", ended.stderr);
+    assert!(!home.path("shop.service").exists());
+}
