@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::forward::{goes_nowhere, write_lines, write_output};
 use super::lines::{LineBlock, Lines, MARK, PIECE};
 use super::prefix::prefix;
-use super::rush::{self, Look, Pace, Rush};
+use super::rush::{self, LargePipe, Look, Pace, Rush};
 use super::{AwaitedText, Colours, Line, LogSinks, Stream, Tail, WorkerLog};
 use crate::config::Output;
 use crate::ids::SlotIndex;
@@ -60,10 +60,11 @@ impl OutputReader {
 
     async fn read_until_end(&self, stream: Stream, pipe: OwnedFd) -> io::Result<()> {
         let mut lines = Lines::default();
-        let mut pipe = Some(pipe);
-        while let Some(waited_for) = pipe.take() {
-            if let Some(rushing) = self.read_when_woken(stream, waited_for, &mut lines).await? {
-                pipe = self.read_in_a_rush(stream, Rush::new(rushing), &mut lines).await?;
+        let mut next = Some((pipe, None));
+        while let Some((pipe, larger)) = next.take() {
+            if let Some(rushing) = self.read_when_woken(stream, pipe, &mut lines).await? {
+                let rush = Rush::new(rushing, larger, Instant::now());
+                next = self.read_in_a_rush(stream, rush, &mut lines).await?;
             }
         }
         let mut last = Vec::new();
@@ -114,14 +115,14 @@ impl OutputReader {
         }
     }
 
-    /// Looks for pieces again and again. The pipe, once there are few; none at its end.
+    /// Looks for pieces again and again. The pipe, once there are few, or after a while; none at its end.
     async fn read_in_a_rush(
         &self,
         stream: Stream,
         mut rush: Rush,
         lines: &mut Lines,
-    ) -> io::Result<Option<OwnedFd>> {
-        loop {
+    ) -> io::Result<Option<(OwnedFd, Option<LargePipe>)>> {
+        while !rush.is_on_trial(Instant::now()) {
             let mut found = 0;
             // Others have a turn too.
             while found < rush.half() {
@@ -145,6 +146,7 @@ impl OutputReader {
                 false => yield_now().await,
             }
         }
+        Ok(Some(rush.over()))
     }
 
     async fn take(&self, stream: Stream, lines: &mut Lines, bytes: Bytes) {

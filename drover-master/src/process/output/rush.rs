@@ -23,8 +23,13 @@ const WINDOW: Duration = Duration::from_millis(10);
 /// How often is looked into the pipe. The runtime's clock ticks no faster.
 pub(super) const EACH: Duration = Duration::from_millis(1);
 
-/// After so many looks in vain the rush is over.
-const IN_VAIN: u32 = 20;
+/// When more than half of so many looks were in vain, the rush is over: to be woken for each piece costs no more then. A worker that
+/// falls silent is looked after for half of them, twenty milliseconds, in which one that only had to wait for a processor goes on.
+const LOOKS: u32 = 40;
+
+/// After so long it is tried whether it still is a rush, by waiting for each piece again: of what a full pipe holds nobody can tell the
+/// length of the pieces, and long ones are read faster by waiting. A worker that rushes on costs fifty wakeups more in it.
+const TRIAL: Duration = Duration::from_secs(1);
 
 /// The size of a pipe meanwhile, in bytes: what anybody may have by default (`/proc/sys/fs/pipe-max-size`), and what the quickest of
 /// such workers prints in four looks.
@@ -58,14 +63,35 @@ impl Pace {
     }
 }
 
+/// Counts looks, and notices when too many are in vain.
+#[derive(Debug, Default)]
+struct LookCount {
+    all: u32,
+    in_vain: u32,
+}
+
+impl LookCount {
+    /// Whether the rush is over, with this look.
+    fn is_over(&mut self, has_found: bool) -> bool {
+        self.all += 1;
+        self.in_vain += u32::from(!has_found);
+        let is_over = self.in_vain > LOOKS / 2;
+        if self.all == LOOKS {
+            *self = Self::default();
+        }
+        is_over
+    }
+}
+
 /// A pipe that is looked into. It does not block.
 #[derive(Debug)]
 pub(super) struct Rush {
     pipe: File,
     size: usize,
-    larger: Option<Larger>,
+    larger: Option<LargePipe>,
     buffer: Vec<u8>,
-    in_vain: u32,
+    since: Instant,
+    looks: LookCount,
 }
 
 /// What one look found.
@@ -82,10 +108,13 @@ pub(super) enum Look<'b> {
 }
 
 impl Rush {
-    pub(super) fn new(pipe: OwnedFd) -> Self {
-        let larger = Larger::make(&pipe);
+    /// A pipe that may still be large from a rush before.
+    pub(super) fn new(pipe: OwnedFd, larger: Option<LargePipe>, now: Instant) -> Self {
+        let larger = larger.or_else(|| LargePipe::make(&pipe));
         let size = fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ).ok().and_then(|size| size.try_into().ok());
-        Self { pipe: pipe.into(), size: size.unwrap_or(PIECE), larger, buffer: vec![0; PIECE], in_vain: 0 }
+        let size = size.unwrap_or(PIECE);
+        let looks = LookCount::default();
+        Self { pipe: pipe.into(), size, larger, buffer: vec![0; PIECE], since: now, looks }
     }
 
     /// Half of what the pipe takes: whoever finds that much has no time to wait.
@@ -93,39 +122,42 @@ impl Rush {
         self.size / 2
     }
 
+    /// Whether it is time to try whether it still is one.
+    pub(super) fn is_on_trial(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= TRIAL
+    }
+
     pub(super) fn look(&mut self) -> io::Result<Look<'_>> {
         match self.pipe.read(&mut self.buffer) {
             Ok(0) => Ok(Look::Ended),
             Ok(count) => {
-                self.in_vain = 0;
+                self.looks.is_over(true);
                 Ok(Look::Bytes(&self.buffer[..count]))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.in_vain += 1;
-                Ok(if self.in_vain >= IN_VAIN { Look::Over } else { Look::Empty })
+                Ok(if self.looks.is_over(false) { Look::Over } else { Look::Empty })
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Look::Empty),
             Err(error) => Err(error),
         }
     }
 
-    /// The pipe, as large as it was.
-    pub(super) fn over(self) -> OwnedFd {
-        if let Some(Larger { before }) = &self.larger {
-            // If it can't be, it stays large: a matter of memory alone.
-            let _ = fcntl(self.pipe.as_fd(), FcntlArg::F_SETPIPE_SZ(*before));
-        }
-        self.pipe.into()
+    /// The pipe, as large as it was; or large still, as it holds more than that now (EBUSY, `fcntl(2)`).
+    pub(super) fn over(mut self) -> (OwnedFd, Option<LargePipe>) {
+        let is_smaller =
+            |larger: &mut LargePipe| fcntl(&self.pipe, FcntlArg::F_SETPIPE_SZ(larger.before)).is_ok();
+        drop(self.larger.take_if(is_smaller));
+        (self.pipe.into(), self.larger)
     }
 }
 
-/// One of the pipes that may be large.
+/// One of the pipes that may be large, and is.
 #[derive(Debug)]
-struct Larger {
+pub(super) struct LargePipe {
     before: i32,
 }
 
-impl Larger {
+impl LargePipe {
     fn make(pipe: &OwnedFd) -> Option<Self> {
         let before = fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ).ok().filter(|before| *before < LARGE)?;
         let claim = |count| (count < LARGE_AT_ONCE).then_some(count + 1);
@@ -135,7 +167,7 @@ impl Larger {
     }
 }
 
-impl Drop for Larger {
+impl Drop for LargePipe {
     fn drop(&mut self) {
         LARGE_ONES.fetch_sub(1, Ordering::Relaxed);
     }
@@ -158,6 +190,15 @@ mod tests {
         assert!(!rushes(PIECES - 1, 100, Duration::from_micros(10)));
         assert!(!rushes(PIECES * 9, 100, WINDOW / (PIECES - 2)), "slower");
         assert!(!rushes(PIECES * 9, SHORT, Duration::from_micros(10)), "longer");
+        assert!(!rushes(PIECES * 9, PIECE, Duration::from_micros(10)), "as much as a pipe holds");
+        // A longer one among the short ones begins anew.
+        let mut pace = Pace::new(begin);
+        let mut lengths = (0..PIECES * 9).map(|number| if number % (PIECES - 1) == 0 { SHORT } else { 100 });
+        assert!(!lengths.any(|length| pace.rushes(begin, length)));
+        // A burst of fewer, again and again, as of one that prints little.
+        let mut pace = Pace::new(begin);
+        let mut bursts = (0..PIECES * 9).map(|number| begin + WINDOW * 2 * (number / (PIECES - 1)));
+        assert!(!bursts.any(|now| pace.rushes(now, 100)));
     }
 
     #[test]
@@ -167,16 +208,49 @@ mod tests {
         let read = OwnedFd::from(read);
         fcntl(&read, FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
         let before = size(&read);
-        let mut rush = Rush::new(read);
+        let begin = Instant::now();
+        let mut rush = Rush::new(read, None, begin);
         assert!(rush.half() >= PIECE / 2);
         (&write).write_all(b"said").unwrap();
         assert!(matches!(rush.look().unwrap(), Look::Bytes(b"said")));
-        for _ in 1..IN_VAIN {
+        for _ in 0..LOOKS / 2 {
             assert!(matches!(rush.look().unwrap(), Look::Empty));
         }
         assert!(matches!(rush.look().unwrap(), Look::Over));
+        assert!(!rush.is_on_trial(begin + TRIAL / 2) && rush.is_on_trial(begin + TRIAL));
+        let (read, larger) = rush.over();
+        assert!(size(&read) == before && larger.is_none());
+        // One that holds more than it would take stays large, for the next rush too.
+        let mut rush = Rush::new(read, None, begin);
+        if rush.half() * 2 > usize::try_from(before).unwrap() {
+            (&write).write_all(&vec![b'x'; rush.half() * 2]).unwrap();
+            let (read, larger) = rush.over();
+            assert!(size(&read) > before && larger.is_some());
+            rush = Rush::new(read, larger, begin);
+            while let Look::Bytes(_) = rush.look().unwrap() {}
+        }
         drop(write);
         assert!(matches!(rush.look().unwrap(), Look::Ended));
-        assert_eq!(size(&rush.over()), before);
+        let (read, larger) = rush.over();
+        assert!(size(&read) == before && larger.is_none());
+    }
+
+    #[test]
+    fn a_rush_is_over_when_most_looks_are_in_vain() {
+        let looks_until_over = |finds: &dyn Fn(u32) -> bool| {
+            let mut looks = LookCount::default();
+            (0..LOOKS * 100).position(|number| looks.is_over(finds(number)))
+        };
+        let half = LOOKS as usize / 2;
+        assert_eq!(looks_until_over(&|_| false), Some(half), "silence");
+        assert_eq!(looks_until_over(&|_| true), None, "without a pause");
+        assert_eq!(looks_until_over(&|number| number % 2 == 0), None, "every second look");
+        assert!(looks_until_over(&|number| number % 3 == 0).unwrap() < LOOKS as usize, "every third");
+        assert!(
+            looks_until_over(&|number| number % 15 == 0).unwrap() < LOOKS as usize,
+            "a line now and then"
+        );
+        let pause_after_rush = |number| !(200..200 + LOOKS).contains(&number);
+        assert!((201..240).contains(&looks_until_over(&pause_after_rush).unwrap()));
     }
 }
