@@ -42,9 +42,15 @@ fn blocks(language: &str) -> Vec<(String, String)> {
 
 /// What a page can't know of the machine that it is read on.
 fn is_of_the_machine(obstacle: &str) -> bool {
-    [" does not exist", " is in no directory of", " can't be entered", "there is no user"]
-        .iter()
-        .any(|words| obstacle.contains(words))
+    [
+        " does not exist",
+        " is in no directory of",
+        " can't be entered",
+        "there is no user",
+        "the journal does not listen",
+    ]
+    .iter()
+    .any(|words| obstacle.contains(words))
 }
 
 #[test]
