@@ -22,8 +22,8 @@ pub use offline::{
     BlameArgs, CompletionArgs, ConfigArgs, DoctorArgs, InitArgs, ListArgs, ManArgs, ValidateArgs,
 };
 pub use online::{
-    Consent, DescribeArgs, Goal, OperateArgs, ResetArgs, RestartArgs, Scale, ScaleArgs, ScaleCount, SendArgs,
-    SignalArgs, StopArgs, TopArgs, WaitArgs, Waiting,
+    Consent, DescribeArgs, Goal, HealthcheckArgs, OperateArgs, ResetArgs, RestartArgs, Scale, ScaleArgs,
+    ScaleCount, SendArgs, SignalArgs, StopArgs, TopArgs, WaitArgs, Waiting,
 };
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{AdminArgs, DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
@@ -300,14 +300,6 @@ pub struct StatusArgs {
     /// Refresh whenever something changes, until interrupted
     #[arg(short, long, conflicts_with = "json")]
     pub watch: bool,
-}
-
-/// Arguments of `healthcheck`.
-#[derive(Debug, Args)]
-pub struct HealthcheckArgs {
-    /// Only these apps
-    #[arg(value_name = "APP")]
-    pub apps: Vec<String>,
 }
 
 /// Arguments of `events`.

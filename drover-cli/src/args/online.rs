@@ -161,6 +161,14 @@ pub struct SendArgs {
     pub json: bool,
 }
 
+/// Arguments of `healthcheck`.
+#[derive(Debug, Args)]
+pub struct HealthcheckArgs {
+    /// Only these apps
+    #[arg(value_name = "APP")]
+    pub apps: Vec<String>,
+}
+
 /// Arguments of `describe`.
 #[derive(Debug, Args)]
 pub struct DescribeArgs {

@@ -14,8 +14,8 @@ use crate::harness::{Home, Running, eventually, is_running, skipped};
 const SOCKET: &str = "journal";
 
 fn listen(home: &Home) -> UnixDatagram {
-    let socket = UnixDatagram::bind(home.path(SOCKET)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let socket = UnixDatagram::bind(home.path(SOCKET)).expect("a socket can be bound");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it can have a timeout");
     socket
 }
 
@@ -28,7 +28,7 @@ fn with_socket(home: &Home, args: &[&str]) -> Running {
 fn entry(socket: &UnixDatagram) -> BTreeMap<String, String> {
     let mut buffer = vec![0; 64 * 1024];
     let length = socket.recv(&mut buffer).expect("there is an entry");
-    let text = String::from_utf8(buffer[..length].to_vec()).unwrap();
+    let text = String::from_utf8(buffer[..length].to_vec()).expect("an entry is text");
     let field = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     text.lines().filter_map(field).collect()
 }
@@ -121,7 +121,7 @@ fn journald(home: &Home) -> Option<Running> {
         && printf '[Journal]\nStorage=volatile\nAudit=no\nReadKMsg=no\n' >/run/systemd/journald.conf.d/own.conf \
         && exec /lib/systemd/systemd-journald";
     for dir in ["sockets", "entries"] {
-        fs::create_dir(home.path(dir)).unwrap();
+        fs::create_dir(home.path(dir)).expect("a directory can be made");
     }
     let mut command = Command::new("unshare");
     command

@@ -141,7 +141,7 @@ async fn an_app_of_pm2_is_ready_when_it_says_so_and_cleans_up_at_the_end() {
     assert!(!service.log().contains("is ready"), "{}", service.log());
     assert_eq!(asked(to, "/ready").await.as_deref(), Some("hello"));
     service.is_ready().await;
-    // Neither has an end of its own, and nobody waits for one.
+    // Neither has an end of its own, and a stop waits for neither.
     let _upgraded = held(to, "/", "connection: upgrade\r\nupgrade: test");
     let mut events = held(to, "/events", "accept: text/event-stream");
     service.run(&["stop", "{app}"]).await;
