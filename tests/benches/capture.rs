@@ -83,7 +83,7 @@ async fn by_drover(size: usize, is_prefixed: bool) -> Captured {
         true => ("app", logs.join("w.log"), TOTAL / LINE * "w/0 | ".len() as u64),
     };
     let text = format!(
-        "version = 1\n[app.w]\ncommand = {:?}\nlogs = {{ dir = {logs:?}, per = {per:?}, max_size = \"1GiB\" }}\n",
+        "version = 1\n[app.w]\ncommand = {:?}\nworkers = 1\nlogs = {{ dir = {logs:?}, per = {per:?}, max_size = \"1GiB\" }}\n",
         [&[PRINTS.to_owned()], &arguments[..]].concat(),
     );
     let file = gate.path("drover.toml");
