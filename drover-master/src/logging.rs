@@ -55,7 +55,7 @@ impl Level {
 pub enum LoggingError {
     /// `DROVER_LOG` can't be understood: the user's fault.
     #[error(
-        "DROVER_LOG is `{text}`, which is no list of targets and levels such as `debug` or `drover::worker=debug`"
+        "DROVER_LOG is `{text}`, which is not a list of targets and levels such as `debug` or `drover::worker=debug`"
     )]
     Filter {
         /// What it is.

@@ -52,7 +52,7 @@ fn read(pid: u32, ticks: u64, page: u64) -> Option<ProcessUsage> {
     // 52 numbers of at most 20 digits, and a name of 64 bytes.
     let mut text = [0; 1200];
     let length = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
-    // The second field, a name, may have anything in it, also what is no UTF-8.
+    // The second field, a name, may have anything in it, also what is not UTF-8.
     let after_name = text[..length].iter().rposition(|byte| *byte == b')')? + 2;
     let fields: Vec<&str> = str::from_utf8(text.get(after_name..length)?).ok()?.split(' ').collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();

@@ -207,7 +207,7 @@ pub enum ListenFdsError {
 pub enum GaugeError {
     /// A name is a letter or an underscore, then letters, digits and underscores, at most 100 in all.
     #[error(
-        "{name:?} is no name for a gauge: it takes letters, digits and underscores, 100 at most, and begins with no digit"
+        "{name:?} is not a name for a gauge: it takes letters, digits and underscores, 100 at most, and does not begin with a digit"
     )]
     Name {
         /// The name, or its beginning.

@@ -102,5 +102,5 @@ export class MessageBus extends EventEmitter {
 export const root: import('protobufjs').Root;
 /** A frame as bytes: the length, then the message. */
 export function encode(type: import('protobufjs').Type, message: object): Buffer;
-/** Takes chunks as they come, and calls `onMessage` with the bytes of each whole message, `onError` if that is no frame. */
+/** Takes chunks as they come, and calls `onMessage` with the bytes of each whole message, `onError` if one is not a frame. */
 export function decoder(limit: () => number, onMessage: (bytes: Buffer) => void, onError: (error: Error) => void): (chunk: Buffer) => void;

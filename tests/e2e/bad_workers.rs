@@ -30,7 +30,7 @@ async fn a_first_word_that_can_not_be_understood_fails_the_start_at_once() {
     ] {
         assert_eq!(
             failure(App::builder(program)).await,
-            format!("was ended by SIGTERM: it broke the protocol: the first frame is no Hello: {trouble}")
+            format!("was ended by SIGTERM: it broke the protocol: the first frame is not a Hello: {trouble}")
         );
     }
 }

@@ -120,7 +120,7 @@ async fn asking(port: u16) -> TcpStream {
 
 fn answer(mut client: TcpStream) -> String {
     let mut rest = String::new();
-    // A reset is no answer.
+    // A reset is not an answer.
     let _ = client.read_to_string(&mut rest);
     rest
 }

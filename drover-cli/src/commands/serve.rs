@@ -22,7 +22,7 @@ use crate::output::start_report::{self, StartReport};
 use crate::output::story::Story;
 
 /// How long after the last app was ready the pages of the start are given back. Sooner, what the start still has to tell would bring
-/// many of them back; later is no use.
+/// many of them back; later, they only stay longer.
 const START_IS_OVER: Duration = Duration::from_secs(2);
 
 /// Where a master serves: at the socket that was named, else by its name.

@@ -40,7 +40,7 @@ pub(super) fn read(source: &ForeignText, draft: &mut Draft) -> Result<(), Import
             let what = if command.is_empty() {
                 "has no command"
             } else {
-                "is no command line: is a quote left open?"
+                "is not a command line: is a quote left open?"
             };
             return Err(source.error(at, format!("`{name}` {what}")));
         };

@@ -21,7 +21,7 @@ const NOTE: Style = Style::new().dimmed();
 /// What counts as under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CourseScope {
-    /// What apps do as a whole: a worker that is tried again is no business of whoever looks at a master.
+    /// What apps do as a whole: whoever looks at a master does not care about one worker that is tried again.
     Apps,
     /// What each worker does too, of the apps that somebody waits for.
     Workers,

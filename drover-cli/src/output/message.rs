@@ -194,7 +194,7 @@ pub(crate) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
-/// How many columns the terminal has that results go to; none where that is no terminal.
+/// How many columns the terminal has that results go to; none where they go elsewhere.
 pub(crate) fn stdout_width() -> Option<usize> {
     terminal_size::terminal_size_of(io::stdout())
         .map(|(columns, _)| columns.0.into())

@@ -78,7 +78,7 @@ fn an_ecosystem_file_that_is_a_program_is_run_only_if_that_is_allowed() {
     let text = "const port = 3000;\nmodule.exports = { apps: [{ name: 'web', script: 'a.js', env: { PORT: port }, deep: 1 }] };\n";
     home.write("ecosystem.config.js", text);
     home.run(&["import", "ecosystem.config.js"])
-        .failed(2, &["ecosystem.config.js:1: is no literal", "--allow-js"]);
+        .failed(2, &["ecosystem.config.js:1: is not a literal", "--allow-js"]);
     if std::process::Command::new("node").arg("-v").output().is_err() {
         return skipped("there is no node");
     }

@@ -107,7 +107,7 @@ impl Between {
         let (listener, master) = (UnixListener::bind(path).expect("the path is free"), master.to_owned());
         let open = Arc::new(Mutex::new(Vec::new()));
         let opened = Arc::clone(&open);
-        // It ends with the test's process; a thread is no trace.
+        // It ends with the test's process; a thread leaves no trace.
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = UnixStream::connect(&master) else { continue };

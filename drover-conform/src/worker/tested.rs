@@ -203,7 +203,7 @@ impl Worker {
     }
 }
 
-/// Waits for what costs nothing to say. A worker that says other things without end is no answer.
+/// Waits for what costs nothing to say. A worker that says other things for ever has not answered.
 async fn patiently<T>(otherwise: &str, wait: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match tokio::time::timeout(PATIENCE, wait).await {
         Ok(answer) => answer,

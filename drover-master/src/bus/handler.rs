@@ -72,7 +72,7 @@ impl Responder {
         Self { deadlines, asker, seq }
     }
 
-    /// Replies. What is over 1 MiB is no reply: the worker gets an error that says so. If the worker does not wait any more, or
+    /// Replies. What is over 1 MiB is not sent: the worker gets an error that says so. If the worker does not wait any more, or
     /// is gone, nothing happens.
     pub fn reply(self, payload: impl Into<Bytes>) {
         let payload = payload.into();

@@ -66,7 +66,7 @@ impl Driver {
             }
             ConnectionNews::Said { said, seq, taken } => {
                 let id = self.connections.get(&connection).copied();
-                // An Error about anything but what it was asked last is no matter.
+                // An Error about anything but what it was asked last changes nothing.
                 let matters = |id: &WorkerId| match &said {
                     WorkerReport::Failed { asked, .. } => {
                         self.contacts.get(id).is_some_and(|contact| contact.asked == Some(*asked))

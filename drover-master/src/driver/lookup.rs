@@ -15,7 +15,7 @@ use crate::listener::Hosts;
 use crate::machine::gate::Doing;
 
 /// How long all names of a request may take. Whoever waits for the request waits for it, so not longer than for a bad resolver; a
-/// database of users that does not answer is no better after that.
+/// database of users that does not answer does not answer after that either.
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// A request whose names are being looked up.

@@ -58,7 +58,7 @@ impl Rules {
             let of_path = glob.trim_end_matches('/');
             let is_path = of_path.contains('/');
             let text = of_path.trim_start_matches("./").trim_start_matches('/');
-            // What is no pattern was refused when the description was checked.
+            // What is not a pattern was refused when the description was checked.
             let Ok(pattern) = Pattern::new(text) else { continue };
             if is_path { paths.push(pattern) } else { names.push(pattern) }
         }

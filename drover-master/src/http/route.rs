@@ -130,7 +130,7 @@ impl<'q> Query<'q> {
     }
 }
 
-/// `%41` and `+` as what they stand for. What is no UTF-8 stands for nothing that is known here, and is replaced.
+/// `%41` and `+` as what they stand for. What is not UTF-8 stands for nothing that is known here, and is replaced.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);

@@ -96,7 +96,7 @@ impl Handshake {
         let hello = match within(HELLO_TIMEOUT, frames.next()).await {
             Some(Some(Ok(hello))) => hello,
             Some(Some(Err(error))) => {
-                let refusal = malformed(format!("the first frame is no Hello: {}", sentence(&error)));
+                let refusal = malformed(format!("the first frame is not a Hello: {}", sentence(&error)));
                 return self.refuse(writer, None, peer, refusal, true).await;
             }
             Some(None) => {

@@ -43,7 +43,7 @@ impl Directory {
 
     /// Below `runtime`, else below `own`. What others may write to is not passed over: somebody made it so, and should know.
     pub(super) fn create_in(runtime: Option<&Path>, own: &Path) -> Result<Self, DirectoryError> {
-        // One that is not there, or is another user's (sudo may leave the variable), is no place for a directory of ours.
+        // One that is not there, or is another user's (sudo may leave the variable), is not a place for a directory of ours.
         let is_ours = |dir: &&Path| {
             fs::metadata(dir).is_ok_and(|dir| dir.is_dir() && dir.uid() == nix::unistd::geteuid().as_raw())
         };

@@ -104,7 +104,7 @@ impl SlotSockets {
         self.group.is_led_to(slot)
     }
 
-    /// Closes the socket of a slot that is no place of the app any more; what waits in its queue is refused. One that can't be
+    /// Closes the socket of a slot that the app no longer has; what waits in its queue is refused. One that can't be
     /// closed now stays open, for the next time.
     pub(super) fn close(&mut self, slot: SlotIndex) {
         let Some(socket) = self.opened(slot) else { return };

@@ -62,7 +62,7 @@ impl Watch {
         let (ends, _) = self.ends.insert(ends);
         for (number, socket) in wanted {
             if let Entry::Vacant(place) = self.watched.entry(number) {
-                // The end of a Unix socket that was shut down for reading alone is no HUP.
+                // A Unix socket that was shut down for reading alone does not report HUP at its end.
                 ends.0.add(&socket, EpollEvent::new(EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET, 0))?;
                 place.insert(socket);
             }

@@ -284,7 +284,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stranger_is_refused_and_told_of_once_in_a_while() {
-        // Its parent is no child of it, and so none of its tree.
+        // Its parent is not a child of it, and so not of its tree.
         let child = Sleeper::new();
         let (ear, mut heard, stranger) = ear(child.pid());
         for _ in 0..3 {

@@ -22,7 +22,7 @@ use crate::process::{journal_socket, limits_out_of_reach, passed_in_vain};
 /// not there or can't be used, a socket's directory, a user or a group that does not exist, a journal that does not listen, limits beyond this user's, what is too
 /// long to be passed to a program. And for what is most likely not meant: a command for a shell, a socket of no app.
 ///
-/// `text` is what `config` was parsed from, `directory` where its file lies. It is no promise: what is there now may be gone when it
+/// `text` is what `config` was parsed from, `directory` where its file lies. Nothing is promised: what is there now may be gone when it
 /// is needed, and nothing is started.
 #[must_use]
 pub fn obstacles(text: &str, config: &Config, directory: Option<&Path>) -> Vec<Mistake> {

@@ -36,7 +36,7 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// Runs the program once; otherwise tells why that is no yes, as what follows the program's name.
+    /// Runs the program once; otherwise tells why it did not pass, as what follows the program's name.
     pub(super) async fn check(
         &self,
         program: &OsStr,

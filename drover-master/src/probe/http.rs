@@ -64,7 +64,7 @@ fn parse(head: &mut Vec<u8>) -> Result<Option<u16>, String> {
     loop {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS];
         let mut answer = httparse::Response::new(&mut fields);
-        let parsed = answer.parse(head).map_err(|error| format!("the answer is no HTTP/1: {error}"))?;
+        let parsed = answer.parse(head).map_err(|error| format!("the answer is not HTTP/1: {error}"))?;
         let (httparse::Status::Complete(length), Some(code)) = (parsed, answer.code) else { return Ok(None) };
         // 101 ends what is HTTP, all others of its kind announce an answer (RFC 9110, section 15.2).
         if !(100..200).contains(&code) || code == 101 {
@@ -135,7 +135,7 @@ mod tests {
             ("HTTP/1.1 500 Oh\r\n\r\n", "GET /health?a=b answered 500"),
             ("HTTP/1.1 404 No\r\n\r\n", "GET /health?a=b answered 404"),
             ("HTTP/1.1 101 Other\r\n\r\n", "GET /health?a=b answered 101"),
-            ("SSH-2.0-OpenSSH_9\r\n", "GET /health?a=b: the answer is no HTTP/1: "),
+            ("SSH-2.0-OpenSSH_9\r\n", "GET /health?a=b: the answer is not HTTP/1: "),
             ("", "GET /health?a=b: the connection was closed without an answer"),
             (
                 "HTTP/1.1 200 OK\r\nA: b\r\n",
@@ -143,7 +143,7 @@ mod tests {
             ),
             (&huge, "GET /health?a=b: the head of the answer is over the limit of 16384 bytes"),
             (&endless, "GET /health?a=b: the head of the answer is over the limit of 16384 bytes"),
-            (&many, "GET /health?a=b: the answer is no HTTP/1: "),
+            (&many, "GET /health?a=b: the answer is not HTTP/1: "),
         ] {
             let (verdict, _) = asked(answer.as_bytes()).await;
             let told = verdict.unwrap_err();

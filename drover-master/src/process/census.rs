@@ -14,7 +14,7 @@ use super::stamp::{Stamp, stamp_of};
 /// fifth of one CPU at most.
 const REST_AFTER_WALK: u32 = 4;
 
-/// The walk may be lost with the runtime of another master in this program; more often is no accident.
+/// The walk may be lost with the runtime of another master in this program; more often is not an accident.
 const TRIES: usize = 3;
 
 /// A living process of a tree.

@@ -96,7 +96,7 @@ impl LimitPlan {
     }
 }
 
-/// The limits that this process could not give to a worker, each with its key and the reason. It is no promise: what may be
+/// The limits that this process could not give to a worker, each with its key and the reason. Nothing is promised: what may be
 /// asked for may change until then.
 #[must_use]
 pub fn limits_out_of_reach(limits: &Limits) -> Vec<(&'static str, String)> {

@@ -92,7 +92,7 @@ impl Tree {
     }
 
     /// Signals a process that has left the group: of the session, as a shell with job control makes them, or of one of its own. Each
-    /// by a descriptor of its own, looked at again: the session's number is no other's while it has a member.
+    /// by a descriptor of its own, looked at again: nobody else gets the session's number while it has a member.
     pub(super) fn signal_stray(&self, stray: Member, signal: i32) {
         let hold = self.hold();
         let Ok(pidfd) = pidfd_open(stray.pid) else { return };

@@ -17,7 +17,7 @@ function encode(type, message) {
   return frame;
 }
 
-/** Takes chunks as they come, and calls `onMessage` with the bytes of each whole message, `onError` if that is no frame. */
+/** Takes chunks as they come, and calls `onMessage` with the bytes of each whole message, `onError` if one is not a frame. */
 function decoder(limit, onMessage, onError) {
   let received = Buffer.alloc(0);
   return (chunk) => {

@@ -14,7 +14,7 @@ pub fn signal(pid: u32, signal: Signal) {
     kill(pid_of(pid), signal).unwrap_or_else(|error| panic!("{signal} to {pid}: {error}"));
 }
 
-/// Whether a process exists and is no zombie.
+/// Whether a process exists and is not a zombie.
 pub fn is_running(pid: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     // The name stands in brackets and may hold any character; the state follows the last bracket (proc_pid_stat(5)).

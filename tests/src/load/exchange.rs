@@ -13,7 +13,7 @@ pub const WORKER_HEADER: &str = "x-worker";
 /// How long the body of an answer is; long enough that an answer can be cut in the middle.
 pub const BODY: usize = 1024;
 
-/// The head of an answer is much shorter; a server that sends more is no server of ours.
+/// The head of an answer is much shorter; a server that sends more is not one of ours.
 const MOST_OF_A_HEAD: usize = 8192;
 
 /// A whole answer.

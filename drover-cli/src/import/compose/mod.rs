@@ -18,7 +18,7 @@ pub(super) fn read(source: &ForeignText, draft: &mut Draft) -> Result<(), Import
                     draft.name = Some(name);
                     continue;
                 }
-                None => "it is no text",
+                None => "it is not text",
             },
             key if key.starts_with("x-") => continue,
             "networks" => "apps share the machine's network",

@@ -72,7 +72,7 @@ pub(super) fn env_files(
     Ok(())
 }
 
-/// A number, or `soft` and `hard`; -1 is no limit.
+/// A number, or `soft` and `hard`; -1 stands for no limit.
 pub(super) fn limits(source: &ForeignText, entry: &NodeEntry, app: &mut DraftApp) -> Result<(), ImportError> {
     for NodeEntry { key, line, value } in entry.value.entries() {
         let one = |node: &Node| -> Option<Value> {

@@ -25,7 +25,7 @@ pub(in crate::import) fn literal(source: &ForeignText) -> Result<Node, ImportErr
     let options = ParseOptions { allow_missing_commas: false, ..ParseOptions::default() };
     let parsed = parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| {
         let line = line_of(begin + error.range().start.min(text.len()));
-        source.error(line, format!("is no literal: {}; --allow-js has node run the file", error.kind()))
+        source.error(line, format!("is not a literal: {}; --allow-js has node run the file", error.kind()))
     })?;
     let value = parsed.value.ok_or_else(|| source.error(line_of(begin), "has no value"))?;
     Ok(node(&value, &|at| line_of(begin + at)))
@@ -117,7 +117,7 @@ mod tests {
             ("module.exports = {\n a: 1\n", 1),
         ] {
             let error = of(text).unwrap_err();
-            assert!(error.starts_with(&format!("e.js:{line}: is no literal: ")), "{text}: {error}");
+            assert!(error.starts_with(&format!("e.js:{line}: is not a literal: ")), "{text}: {error}");
             assert!(error.ends_with("--allow-js has node run the file"), "{error}");
         }
         assert!(of(&"[".repeat(100_000)).unwrap_err().contains("64 levels deep"));

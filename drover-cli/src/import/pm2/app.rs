@@ -74,7 +74,7 @@ fn command(source: &ForeignText, node: &Node, script: &str) -> Result<Vec<String
         let read = shell::line(&literal(script));
         return read
             .map(|read| read.words)
-            .ok_or_else(|| source.error(line, "`script` is no command line: is a quote left open?"));
+            .ok_or_else(|| source.error(line, "`script` is not a command line: is a quote left open?"));
     }
     Ok(interpreter.into_iter().chain(flags).chain([literal(script)]).chain(args).collect())
 }

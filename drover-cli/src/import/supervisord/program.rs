@@ -28,7 +28,7 @@ pub(super) fn app(source: &ForeignText, section: &IniSection, name: &str) -> Res
     let words = words.ok_or_else(|| {
         source.error(
             *line,
-            format!("the `command` of program `{name}` is no command line: is a quote left open?"),
+            format!("the `command` of program `{name}` is not a command line: is a quote left open?"),
         )
     })?;
     match expanded.variables.is_empty() {

@@ -66,7 +66,7 @@ fn one(
     }
     let read = words(text).filter(|words| !words.is_empty());
     let mut words = read.ok_or_else(|| {
-        source.error(entry.line, format!("`{}` is no command: is a quote left open?", entry.key))
+        source.error(entry.line, format!("`{}` is not a command: is a quote left open?", entry.key))
     })?;
     if prefixes.contains('@') && words.len() > 1 {
         words.remove(1);

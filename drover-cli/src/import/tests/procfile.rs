@@ -42,7 +42,7 @@ fn nonsense_is_told_with_its_line() {
             "web: a\nnonsense\n",
             "Procfile:2: a line of a Procfile is `name: command`, with letters, digits, `-` and `_` in the name",
         ),
-        ("web: 'a\n", "Procfile:1: `web` is no command line: is a quote left open?"),
+        ("web: 'a\n", "Procfile:1: `web` is not a command line: is a quote left open?"),
         ("web:\n", "Procfile:1: `web` has no command"),
         (
             "web: a\nweb: b\n",

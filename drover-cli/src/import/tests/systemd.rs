@@ -150,7 +150,7 @@ fn nonsense_is_told_with_its_line() {
             "Environment=A",
             "a.service:3: `Environment` is KEY=VALUE, in quotes where there are blanks, and not `A`",
         ),
-        ("ExecStart='open", "a.service:3: `ExecStart` is no command: is a quote left open?"),
+        ("ExecStart='open", "a.service:3: `ExecStart` is not a command: is a quote left open?"),
         ("words", "a.service:3: `words` is neither `KEY=VALUE` nor a section"),
         ("Nice=1 \\", "a.service:3: goes on behind its `\\`, and the file ends there"),
     ] {

@@ -13,7 +13,7 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    /// Capitals in it make it tell small letters from capitals. What is no expression (yet) matches nothing.
+    /// Capitals in it make it tell small letters from capitals. What is not an expression (yet) matches nothing.
     pub(crate) fn new(typed: &str) -> Self {
         let has_capitals = typed.chars().any(char::is_uppercase);
         let regex = RegexBuilder::new(typed).case_insensitive(!has_capitals).size_limit(LARGEST).build();

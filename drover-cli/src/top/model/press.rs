@@ -169,7 +169,7 @@ impl Console {
             }
             (Key::Char(sign @ ('+' | '-')), OrderKind::Scale(by)) => {
                 let step = if sign == '+' { 1 } else { -1 };
-                // From one more to one fewer: none more is no order.
+                // From one more to one fewer: to add none is not an order.
                 let next = if *by + step == 0 { step } else { *by + step };
                 *by = next.clamp(-AT_ONCE, AT_ONCE);
                 self.focus = Focus::Confirm(order);

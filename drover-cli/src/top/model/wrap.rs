@@ -2,7 +2,7 @@
 
 /// The rows of a text: broken between words where that leaves no row half empty, each after the first one indented.
 pub(crate) fn wrapped(text: &str, width: usize) -> Vec<String> {
-    // A screen that is no wider shows nothing that could be read.
+    // Nothing can be read on a screen that is not wider.
     let width = width.max(8);
     let (mut rows, mut rest) = (Vec::new(), text.to_owned());
     while let Some((end, _)) = rest.char_indices().nth(width) {

@@ -92,7 +92,7 @@ impl Shell {
                 caught = self.signals.next() => self.caught(caught),
                 () = tokio::time::sleep_until(wake) => {
                     if Instant::now() < second {
-                        // Something is due that is no change in itself.
+                        // Something is due that is not a change in itself.
                         continue;
                     }
                     second = Instant::now() + SECOND;

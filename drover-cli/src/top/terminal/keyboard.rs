@@ -15,7 +15,7 @@ const ESCAPE: Duration = Duration::from_millis(60);
 /// The keys of a terminal.
 #[derive(Debug)]
 pub(crate) struct Keyboard {
-    /// Read as a pipe is, which tokio can wait for without `unsafe`: a terminal is no different in that.
+    /// Read as a pipe is, which tokio can wait for without `unsafe`: a terminal works the same in that.
     tty: Receiver,
     reader: KeyReader,
 }

@@ -115,7 +115,7 @@ fn head(entry: &Entry, width: u16) -> [(String, Style); 3] {
     };
     let mark = if matches!(entry.what, EntryKind::Line(_)) { "│ " } else { "● " };
     let time = clock::time_of_day(entry.mark.0);
-    // The date of what has just happened is no question, nor is the zone in each row.
+    // Nobody asks for the date of what has just happened, nor for the zone in each row.
     let time = if width >= 60 { format!("{} ", time.trim_end_matches('Z')) } else { String::new() };
     let who = if width >= 40 && !who.is_empty() { format!("{who} ") } else { String::new() };
     [(time, QUIET), (who, NAME), (mark.to_owned(), QUIET)]

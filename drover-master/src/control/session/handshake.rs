@@ -40,7 +40,7 @@ pub(super) async fn welcome(stream: UnixStream, uid: u32, mut silence: Silence<'
         }
         Ok(Some(Ok(hello))) => negotiate_control(SPOKEN, &hello),
         Ok(Some(Err(error))) => {
-            Err(refusal(RejectCode::Malformed, format!("the first frame is no ControlHello: {error}")))
+            Err(refusal(RejectCode::Malformed, format!("the first frame is not a ControlHello: {error}")))
         }
         Err(refusal) => Err(refusal),
     };

@@ -40,7 +40,7 @@ pub struct Usage {
     pub cpu: Duration,
 }
 
-/// Why a worker is no more.
+/// Why a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExitReason {

@@ -98,7 +98,7 @@ pub enum SlotState {
     Held,
     /// Nothing: its worker has made room for another generation's, which is on its way.
     Vacated,
-    /// Nothing, and it is no place of the app any more; kept only while others after it are.
+    /// Nothing, and the app has no such place any more; kept only while others after it are.
     Retired,
 }
 

@@ -84,7 +84,7 @@ impl Fleet {
     fn occupied(&mut self, slot: SlotIndex, id: WorkerId) {
         let is_cron = self.is_cron();
         let place = self.slot_mut(slot);
-        // A run after another is no restart.
+        // A run after another is not a restart.
         if place.was_filled && !is_cron {
             place.restarts += 1;
         }

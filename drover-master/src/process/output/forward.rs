@@ -75,7 +75,7 @@ pub(super) async fn write_lines(stream: Stream, bytes: Vec<u8>) {
 /// how much it was. For what comes from the runtime's own thread: traces, remarks, panics.
 pub fn say_aside(text: &[u8]) {
     let Some(queue) = queue() else { return };
-    // A full queue is no matter: the thread looks at what was said aside before each of its jobs.
+    // A full queue does no harm: the thread looks at what was said aside before each of its jobs.
     ASIDE.keep(text, || queue.try_send(Job::Look).is_ok());
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn reopen_files() {
     APPS_HAVE_FILES.store(logfile::reopen_log_files() > 0, Ordering::Relaxed);
     let Some(queue) = queue() else { return };
     REOPEN.store(true, Ordering::Relaxed);
-    // A full queue is no matter, as above.
+    // A full queue does no harm, as above.
     let _ = queue.try_send(Job::Look);
 }
 

@@ -36,7 +36,7 @@ pub(super) fn wanted(plan: &ChildPlan) -> Vec<(BorrowedFd<'_>, RawFd)> {
     streams.chain(sockets).chain(notify).collect()
 }
 
-/// The first number that is no target: everything from here on is not for the program.
+/// The first number that is not a target: everything from here on is not for the program.
 pub(super) fn above(plan: &ChildPlan) -> RawFd {
     let after_sockets = FIRST_SOCKET + plan.sockets.len() as RawFd;
     plan.notify_fd.as_ref().map_or(after_sockets, |(_, number)| after_sockets.max(number + 1))

@@ -101,7 +101,7 @@ fn what_is_due_during_a_run_is_skipped_queued_or_replaces_it() {
         }
         end_at(&mut stage, 190, 0);
         assert_eq!(stage.told(), expected, "{overlap:?}");
-        assert_eq!(stage.cron().failed, 0, "an end that was asked for is no failure");
+        assert_eq!(stage.cron().failed, 0, "an end that was asked for is not a failure");
         assert_eq!(stage.cron().next, Some(wall(240)));
     }
 }
