@@ -182,7 +182,7 @@ fn line(event: &Event) -> Option<String> {
         ("started", _) => format!("{who} is ready, pid {pid}"),
         ("stopping", _) => format!("{who} drains, pid {pid}"),
         // It follows the drain of a worker that can tell, and is all that is known of another.
-        ("shutting_down", _) => format!("{who} leaves, pid {pid}"),
+        ("shutting_down", _) => format!("{who} quits, pid {pid}"),
         ("exited", _) => format!("{who} {}, pid {pid}", event.detail),
         (name, _) => {
             let words = word::of_event(name);
