@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-#[cfg(feature = "timezone")]
 use std::sync::Arc;
 
 use thiserror::Error;
 
-#[cfg(feature = "timezone")]
-use jiff::{Timestamp, tz::TimeZone};
+use rules::Rules;
 
 /// Whose time a schedule is read in. Other zones than UTC are a feature, `timezone`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +15,7 @@ pub struct Zone(ZoneRules);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ZoneRules {
     Utc,
-    /// Its rules are in memory: nothing is read later.
-    #[cfg(feature = "timezone")]
-    Other {
-        name: Arc<str>,
-        rules: TimeZone,
-    },
+    Other { name: Arc<str>, rules: Rules },
 }
 
 /// Why a text names no time zone.
@@ -44,62 +37,39 @@ impl Zone {
     /// The local time of the machine, as it is set now: by `TZ`, or by `/etc/localtime`. A later change of that is not noticed.
     #[cfg(feature = "timezone")]
     pub fn local() -> Self {
-        Self(ZoneRules::Other { name: "local".into(), rules: TimeZone::system() })
+        Self(ZoneRules::Other { name: "local".into(), rules: Rules::local() })
     }
 
     /// Its name, as it is written in a file: `UTC`, `local`, `Europe/Berlin`.
     pub fn name(&self) -> &str {
         match &self.0 {
             ZoneRules::Utc => "UTC",
-            #[cfg(feature = "timezone")]
             ZoneRules::Other { name, .. } => name,
         }
     }
 
     /// How many seconds local time is ahead of UTC at this one, which is counted from 1970.
     pub(super) fn offset_at(&self, second: i64) -> i64 {
-        match &self.0 {
-            ZoneRules::Utc => {
-                let _ = second;
-                0
-            }
-            #[cfg(feature = "timezone")]
-            ZoneRules::Other { rules, .. } => rules.to_offset(at(second)).seconds().into(),
-        }
+        self.rules().map_or(0, |rules| rules.offset_at(second))
     }
 
     /// When that changes next, after this second.
     pub(super) fn change_after(&self, second: i64) -> Option<i64> {
-        match &self.0 {
-            ZoneRules::Utc => {
-                let _ = second;
-                None
-            }
-            #[cfg(feature = "timezone")]
-            ZoneRules::Other { rules, .. } => {
-                rules.following(at(second)).next().map(|change| change.timestamp().as_second())
-            }
-        }
+        self.rules()?.change_after(second)
     }
 
     /// When it changed last, at this second at the latest.
     pub(super) fn change_until(&self, second: i64) -> Option<i64> {
+        self.rules()?.change_until(second)
+    }
+
+    /// None: always UTC.
+    const fn rules(&self) -> Option<&Rules> {
         match &self.0 {
-            ZoneRules::Utc => {
-                let _ = second;
-                None
-            }
-            #[cfg(feature = "timezone")]
-            ZoneRules::Other { rules, .. } => {
-                rules.preceding(at(second + 1)).next().map(|change| change.timestamp().as_second())
-            }
+            ZoneRules::Utc => None,
+            ZoneRules::Other { rules, .. } => Some(rules),
         }
     }
-}
-
-#[cfg(feature = "timezone")]
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 impl FromStr for Zone {
@@ -108,15 +78,7 @@ impl FromStr for Zone {
     fn from_str(text: &str) -> Result<Self, ZoneError> {
         match text {
             "UTC" => Ok(Self::UTC),
-            #[cfg(feature = "timezone")]
-            "local" => Ok(Self::local()),
-            #[cfg(feature = "timezone")]
-            name => {
-                let rules = TimeZone::get(name).map_err(|_| ZoneError::Unknown)?;
-                Ok(Self(ZoneRules::Other { name: name.into(), rules }))
-            }
-            #[cfg(not(feature = "timezone"))]
-            _ => Err(ZoneError::NotBuilt),
+            name => Ok(Self(ZoneRules::Other { name: name.into(), rules: Rules::named(name)? })),
         }
     }
 }
@@ -127,13 +89,82 @@ impl fmt::Display for Zone {
     }
 }
 
+/// The rules of a zone, in memory: nothing is read later.
+#[cfg(feature = "timezone")]
+mod rules {
+    use jiff::{Timestamp, tz::TimeZone};
+
+    use super::ZoneError;
+
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(super) struct Rules(TimeZone);
+
+    impl Rules {
+        pub(super) fn local() -> Self {
+            Self(TimeZone::system())
+        }
+
+        pub(super) fn named(name: &str) -> Result<Self, ZoneError> {
+            match name {
+                "local" => Ok(Self::local()),
+                _ => TimeZone::get(name).map(Self).map_err(|_| ZoneError::Unknown),
+            }
+        }
+
+        #[cfg(test)]
+        pub(super) fn posix(rules: &str) -> Self {
+            Self(TimeZone::posix(rules).expect("the rules of a test"))
+        }
+
+        pub(super) fn offset_at(&self, second: i64) -> i64 {
+            self.0.to_offset(at(second)).seconds().into()
+        }
+
+        pub(super) fn change_after(&self, second: i64) -> Option<i64> {
+            self.0.following(at(second)).next().map(|change| change.timestamp().as_second())
+        }
+
+        pub(super) fn change_until(&self, second: i64) -> Option<i64> {
+            self.0.preceding(at(second + 1)).next().map(|change| change.timestamp().as_second())
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    }
+}
+
+/// Without other zones there are no rules.
+#[cfg(not(feature = "timezone"))]
+mod rules {
+    use super::ZoneError;
+
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub(super) enum Rules {}
+
+    impl Rules {
+        pub(super) const fn named(_name: &str) -> Result<Self, ZoneError> {
+            Err(ZoneError::NotBuilt)
+        }
+
+        pub(super) const fn offset_at(&self, _second: i64) -> i64 {
+            match *self {}
+        }
+
+        pub(super) const fn change_after(&self, _second: i64) -> Option<i64> {
+            match *self {}
+        }
+
+        pub(super) const fn change_until(&self, _second: i64) -> Option<i64> {
+            match *self {}
+        }
+    }
+}
+
 #[cfg(all(test, feature = "timezone"))]
 impl Zone {
     /// By rules as `TZ` has them, so that a test needs no file of the machine.
     pub(crate) fn posix(rules: &str) -> Self {
-        Self(ZoneRules::Other {
-            name: rules.into(),
-            rules: TimeZone::posix(rules).expect("the rules of a test"),
-        })
+        Self(ZoneRules::Other { name: rules.into(), rules: Rules::posix(rules) })
     }
 }
