@@ -11,7 +11,6 @@ pub(super) struct Traffic {
 }
 
 /// What was counted so far.
-#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only the metrics tell all of it"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct TrafficCounts {
     /// Messages that were handed to the program, or put into the queue of a worker: of one to several, each.

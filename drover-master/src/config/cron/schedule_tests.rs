@@ -1,3 +1,4 @@
+#[cfg(feature = "timezone")]
 use proptest::prelude::*;
 
 use super::*;

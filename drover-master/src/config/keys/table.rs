@@ -134,7 +134,11 @@ impl<V: Clone> ValueKind<V> for SubTable<V> {
 }
 
 /// A table, or `false` for none; and how it is written, for example.
-pub(super) struct OrFalse<V: 'static>(pub(super) SubTable<V>, pub(super) &'static str);
+pub(super) struct OrFalse<V: 'static>(
+    pub(super) SubTable<V>,
+    #[cfg_attr(not(feature = "file"), expect(dead_code, reason = "only a mistake in a file shows it"))]
+    pub(super) &'static str,
+);
 
 impl<V: Clone> ValueKind<Option<V>> for OrFalse<V> {
     fn shown(&self, value: &Option<V>) -> Option<String> {

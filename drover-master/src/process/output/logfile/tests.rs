@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::lost::lost_lines;
 use super::*;
+#[cfg(feature = "json")]
 use crate::config::LogFormat;
 use crate::ids::{Generation, WorkerId};
 
