@@ -21,7 +21,7 @@ impl LogSinks {
     /// Those of an app; none if there are none.
     pub(crate) fn of(app: &Arc<str>, wish: Option<&LogPolicy>, from: Printer) -> Option<Self> {
         let wish = wish?;
-        let (files, journal) = (FileLog::of(app, wish), JournalLog::of(app, wish));
+        let (files, journal) = (logfile::files_of(app, wish), journal::journal_of(app, wish));
         (files.is_some() || journal.is_some()).then_some(Self { from, files, journal })
     }
 

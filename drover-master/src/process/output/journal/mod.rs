@@ -11,14 +11,12 @@ mod socket;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use self::socket::JournalSocket;
-use super::lines::LineBlock;
 use super::lost::{LostBy, LostLines};
 use super::queue::{Batch, PATIENCE, Queue};
 use super::queues::{HeldQueue, Queues};
-use super::{Printer, Stream};
 use crate::config::LogPolicy;
 
 /// Where systemd-journald listens (systemd-journald.socket(8)).
@@ -44,40 +42,22 @@ pub(super) async fn flush_journal(within: Duration) {
     ALL.written(within).await;
 }
 
-/// Where the lines of an app's workers become entries of the journal. A clone is the same; with the last of them the thread ends,
-/// after it has written everything.
-#[derive(Debug, Clone)]
-pub(crate) struct JournalLog {
-    queue: HeldQueue<PathBuf>,
+/// Where the lines of an app's workers become entries of the journal.
+pub(super) type JournalLog = HeldQueue<PathBuf>;
+
+/// The journal, if an app's lines are to go there. None also: no thread could be made, which has been told.
+pub(super) fn journal_of(app: &Arc<str>, wish: &LogPolicy) -> Option<JournalLog> {
+    wish.journald.then(|| journal_at(app, journal_socket()))?
 }
 
-impl JournalLog {
-    /// The journal, if an app's lines are to go there. None also: no thread could be made, which has been told.
-    pub(super) fn of(app: &Arc<str>, wish: &LogPolicy) -> Option<Self> {
-        wish.journald.then(|| Self::at(app, journal_socket()))?
-    }
-
-    fn at(app: &Arc<str>, socket: &Path) -> Option<Self> {
-        let wish = socket.to_owned();
-        let new = || Queue::new(Arc::clone(app), wish.clone(), WAITING, LostBy::Journal);
-        let queue = ALL.join_or_start(app, &wish, |other| *other == wish, new, write_until_end);
-        let told = |error: &_| {
-            tracing::error!(target: "drover::output", %error, %app, "no thread for its entries of the journal; they are not written");
-        };
-        Some(Self { queue: queue.inspect_err(told).ok()? })
-    }
-
-    /// Has lines written that were read at once.
-    ///
-    /// Waits while the queue is full, and only as long as the journal makes progress; what finds no room is counted.
-    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
-        self.queue.put(from, stream, time, lines).await;
-    }
-
-    /// Resolves once everything so far is in the journal, or counted.
-    pub(super) async fn written(&self) {
-        self.queue.written().await;
-    }
+fn journal_at(app: &Arc<str>, socket: &Path) -> Option<JournalLog> {
+    let wish = socket.to_owned();
+    let new = || Queue::new(Arc::clone(app), wish.clone(), WAITING, LostBy::Journal);
+    let queue = ALL.join_or_start(app, &wish, |other| *other == wish, new, write_until_end);
+    let told = |error: &_| {
+        tracing::error!(target: "drover::output", %error, %app, "no thread for its entries of the journal; they are not written");
+    };
+    queue.inspect_err(told).ok()
 }
 
 fn write_until_end(queue: &Queue<PathBuf>) {

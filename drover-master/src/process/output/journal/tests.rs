@@ -2,11 +2,14 @@ use std::fs::File;
 use std::io::{IoSliceMut, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixDatagram;
+use std::time::SystemTime;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use tokio::time::Instant;
 
+use super::super::lines::LineBlock;
 use super::super::lost::lost_lines;
+use super::super::{Printer, Stream};
 use super::*;
 use crate::ids::{Generation, SlotIndex, WorkerId};
 
@@ -51,7 +54,7 @@ fn message(socket: &UnixDatagram) -> String {
 #[tokio::test]
 async fn each_line_is_an_entry_in_its_order() {
     let (_dir, path, socket) = journal();
-    let log = JournalLog::at(&"in order".into(), &path).unwrap();
+    let log = journal_at(&"in order".into(), &path).unwrap();
     put(&log, "one\n\ntwo").await;
     put(&log.clone(), "<4>three").await;
     written(&log).await;
@@ -62,7 +65,7 @@ async fn each_line_is_an_entry_in_its_order() {
 #[tokio::test]
 async fn a_line_that_no_datagram_holds_is_passed_as_a_sealed_file() {
     let (_dir, path, socket) = journal();
-    let log = JournalLog::at(&"long".into(), &path).unwrap();
+    let log = journal_at(&"long".into(), &path).unwrap();
     let said = "x".repeat(1024 * 1024);
     put(&log, &said).await;
     put(&log, "after").await;
@@ -106,7 +109,7 @@ fn passed(socket: &UnixDatagram) -> File {
 #[tokio::test]
 async fn without_a_journal_lines_are_counted_and_told_in_it_once_it_is_there() {
     let (dir, path, socket) = journal();
-    let log = JournalLog::at(&"restarted".into(), &path).unwrap();
+    let log = journal_at(&"restarted".into(), &path).unwrap();
     put(&log, "before").await;
     assert_eq!(message(&socket), "before");
     // It stops; and then nothing has its name either.
@@ -135,7 +138,7 @@ async fn without_a_journal_lines_are_counted_and_told_in_it_once_it_is_there() {
 #[tokio::test]
 async fn a_journal_that_never_reads_costs_lines_that_are_counted_and_few_waits() {
     let (_dir, path, socket) = journal();
-    let log = JournalLog::at(&"full".into(), &path).unwrap();
+    let log = journal_at(&"full".into(), &path).unwrap();
     let begin = Instant::now();
     let lines: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
     for _ in 0..50 {

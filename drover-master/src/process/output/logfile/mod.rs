@@ -15,18 +15,16 @@ mod rotate;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use self::file::LogFile;
 pub(super) use self::format::timestamp;
 pub(super) use self::rotate::rotate;
-use super::lines::LineBlock;
 use super::lost::{LostBy, LostLines};
 use super::queue::{Batch, Queue};
 use super::queues::{HeldQueue, Queues};
-use super::{Printer, Stream};
 use crate::config::{LogOwner, LogPolicy};
 use crate::ids::SlotIndex;
 
@@ -52,38 +50,20 @@ pub(super) async fn flush_log_files(within: Duration) {
     ALL.written(within).await;
 }
 
-/// Where the lines of an app's workers are written to files. A clone is the same; with the last of them the thread ends, after
-/// it has written everything.
-#[derive(Debug, Clone)]
-pub(crate) struct FileLog {
-    queue: HeldQueue<LogPolicy>,
-}
+/// Where the lines of an app's workers are written to files.
+pub(super) type FileLog = HeldQueue<LogPolicy>;
 
-impl FileLog {
-    /// The files of an app, if it is to have any. Whoever has them open already writes as is wished now. None also: no thread could be
-    /// made, which has been told.
-    pub(crate) fn of(app: &Arc<str>, wish: &LogPolicy) -> Option<Self> {
-        wish.dir.as_ref()?;
-        let is_same_place = |other: &LogPolicy| other.dir == wish.dir;
-        let new = || Queue::new(Arc::clone(app), wish.clone(), WAITING, LostBy::Files);
-        let queue = ALL.join_or_start(app, wish, is_same_place, new, write_until_end);
-        let told = |error: &_| {
-            tracing::error!(target: "drover::output", %error, %app, "no thread for its log files; they are not written");
-        };
-        Some(Self { queue: queue.inspect_err(told).ok()? })
-    }
-
-    /// Has lines written that were read at once.
-    ///
-    /// Waits while the queue is full, and only as long as the disk makes progress; what finds no room is counted.
-    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
-        self.queue.put(from, stream, time, lines).await;
-    }
-
-    /// Resolves once everything so far is in the files.
-    pub(super) async fn written(&self) {
-        self.queue.written().await;
-    }
+/// The files of an app, if it is to have any. Whoever has them open already writes as is wished now. None also: no thread could be
+/// made, which has been told.
+pub(super) fn files_of(app: &Arc<str>, wish: &LogPolicy) -> Option<FileLog> {
+    wish.dir.as_ref()?;
+    let is_same_place = |other: &LogPolicy| other.dir == wish.dir;
+    let new = || Queue::new(Arc::clone(app), wish.clone(), WAITING, LostBy::Files);
+    let queue = ALL.join_or_start(app, wish, is_same_place, new, write_until_end);
+    let told = |error: &_| {
+        tracing::error!(target: "drover::output", %error, %app, "no thread for its log files; they are not written");
+    };
+    queue.inspect_err(told).ok()
 }
 
 fn write_until_end(queue: &Queue<LogPolicy>) {

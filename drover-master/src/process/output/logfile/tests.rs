@@ -1,8 +1,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
+use super::super::lines::LineBlock;
 use super::super::lost::lost_lines;
+use super::super::{Printer, Stream};
 use super::*;
 #[cfg(feature = "json")]
 use crate::config::LogFormat;
@@ -24,7 +27,7 @@ async fn written(log: &FileLog) {
 }
 
 fn of(app: &str, wish: &LogPolicy) -> FileLog {
-    FileLog::of(&app.into(), wish).expect("there are threads")
+    files_of(&app.into(), wish).expect("there are threads")
 }
 
 fn text(path: impl AsRef<Path>) -> String {
