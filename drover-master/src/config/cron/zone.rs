@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+#[cfg(feature = "timezone")]
+use jiff::{Timestamp, tz::TimeZone};
 use thiserror::Error;
-
-use rules::Rules;
 
 /// Whose time a schedule is read in. Other zones than UTC are a feature, `timezone`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Zone(ZoneRules);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ZoneRules {
     Utc,
-    Other { name: Arc<str>, rules: Rules },
+    Other { name: Arc<str>, offsets: Offsets },
 }
 
 /// Why a text names no time zone.
@@ -37,7 +37,7 @@ impl Zone {
     /// The local time of the machine, as it is set now: by `TZ`, or by `/etc/localtime`. A later change of that is not noticed.
     #[cfg(feature = "timezone")]
     pub fn local() -> Self {
-        Self(ZoneRules::Other { name: "local".into(), rules: Rules::local() })
+        Self(ZoneRules::Other { name: "local".into(), offsets: Offsets::local() })
     }
 
     /// Its name, as it is written in a file: `UTC`, `local`, `Europe/Berlin`.
@@ -50,24 +50,24 @@ impl Zone {
 
     /// How many seconds local time is ahead of UTC at this one, which is counted from 1970.
     pub(super) fn offset_at(&self, second: i64) -> i64 {
-        self.rules().map_or(0, |rules| rules.offset_at(second))
+        self.offsets().map_or(0, |offsets| offsets.offset_at(second))
     }
 
     /// When that changes next, after this second.
     pub(super) fn change_after(&self, second: i64) -> Option<i64> {
-        self.rules()?.change_after(second)
+        self.offsets()?.change_after(second)
     }
 
     /// When it changed last, at this second at the latest.
     pub(super) fn change_until(&self, second: i64) -> Option<i64> {
-        self.rules()?.change_until(second)
+        self.offsets()?.change_until(second)
     }
 
     /// None: always UTC.
-    const fn rules(&self) -> Option<&Rules> {
+    const fn offsets(&self) -> Option<&Offsets> {
         match &self.0 {
             ZoneRules::Utc => None,
-            ZoneRules::Other { rules, .. } => Some(rules),
+            ZoneRules::Other { offsets, .. } => Some(offsets),
         }
     }
 }
@@ -78,7 +78,7 @@ impl FromStr for Zone {
     fn from_str(text: &str) -> Result<Self, ZoneError> {
         match text {
             "UTC" => Ok(Self::UTC),
-            name => Ok(Self(ZoneRules::Other { name: name.into(), rules: Rules::named(name)? })),
+            name => Ok(Self(ZoneRules::Other { name: name.into(), offsets: Offsets::named(name)? })),
         }
     }
 }
@@ -89,82 +89,71 @@ impl fmt::Display for Zone {
     }
 }
 
-/// The rules of a zone, in memory: nothing is read later.
-#[cfg(feature = "timezone")]
-mod rules {
-    use jiff::{Timestamp, tz::TimeZone};
+/// The rules of a zone, in memory: nothing is read later. Without other zones there are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Offsets {
+    #[cfg(feature = "timezone")]
+    Table(TimeZone),
+}
 
-    use super::ZoneError;
+#[cfg_attr(not(feature = "timezone"), expect(unused_variables, reason = "there is no value to ask"))]
+impl Offsets {
+    #[cfg(feature = "timezone")]
+    fn local() -> Self {
+        Self::Table(TimeZone::system())
+    }
 
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub(super) struct Rules(TimeZone);
-
-    impl Rules {
-        pub(super) fn local() -> Self {
-            Self(TimeZone::system())
-        }
-
-        pub(super) fn named(name: &str) -> Result<Self, ZoneError> {
-            match name {
-                "local" => Ok(Self::local()),
-                _ => TimeZone::get(name).map(Self).map_err(|_| ZoneError::Unknown),
-            }
-        }
-
-        #[cfg(test)]
-        pub(super) fn posix(rules: &str) -> Self {
-            Self(TimeZone::posix(rules).expect("the rules of a test"))
-        }
-
-        pub(super) fn offset_at(&self, second: i64) -> i64 {
-            self.0.to_offset(at(second)).seconds().into()
-        }
-
-        pub(super) fn change_after(&self, second: i64) -> Option<i64> {
-            self.0.following(at(second)).next().map(|change| change.timestamp().as_second())
-        }
-
-        pub(super) fn change_until(&self, second: i64) -> Option<i64> {
-            self.0.preceding(at(second + 1)).next().map(|change| change.timestamp().as_second())
+    #[cfg(feature = "timezone")]
+    fn named(name: &str) -> Result<Self, ZoneError> {
+        match name {
+            "local" => Ok(Self::local()),
+            _ => TimeZone::get(name).map(Self::Table).map_err(|_| ZoneError::Unknown),
         }
     }
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
+    #[cfg(not(feature = "timezone"))]
+    const fn named(_name: &str) -> Result<Self, ZoneError> {
+        Err(ZoneError::NotBuilt)
+    }
+
+    fn offset_at(&self, second: i64) -> i64 {
+        match *self {
+            #[cfg(feature = "timezone")]
+            Self::Table(ref zone) => zone.to_offset(at(second)).seconds().into(),
+        }
+    }
+
+    fn change_after(&self, second: i64) -> Option<i64> {
+        match *self {
+            #[cfg(feature = "timezone")]
+            Self::Table(ref zone) => {
+                zone.following(at(second)).next().map(|change| change.timestamp().as_second())
+            }
+        }
+    }
+
+    fn change_until(&self, second: i64) -> Option<i64> {
+        match *self {
+            #[cfg(feature = "timezone")]
+            Self::Table(ref zone) => {
+                zone.preceding(at(second + 1)).next().map(|change| change.timestamp().as_second())
+            }
+        }
     }
 }
 
-/// Without other zones there are no rules.
-#[cfg(not(feature = "timezone"))]
-mod rules {
-    use super::ZoneError;
-
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub(super) enum Rules {}
-
-    impl Rules {
-        pub(super) const fn named(_name: &str) -> Result<Self, ZoneError> {
-            Err(ZoneError::NotBuilt)
-        }
-
-        pub(super) const fn offset_at(&self, _second: i64) -> i64 {
-            match *self {}
-        }
-
-        pub(super) const fn change_after(&self, _second: i64) -> Option<i64> {
-            match *self {}
-        }
-
-        pub(super) const fn change_until(&self, _second: i64) -> Option<i64> {
-            match *self {}
-        }
-    }
+#[cfg(feature = "timezone")]
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(if second < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 #[cfg(all(test, feature = "timezone"))]
 impl Zone {
     /// By rules as `TZ` has them, so that a test needs no file of the machine.
     pub(crate) fn posix(rules: &str) -> Self {
-        Self(ZoneRules::Other { name: rules.into(), rules: Rules::posix(rules) })
+        Self(ZoneRules::Other {
+            name: rules.into(),
+            offsets: Offsets::Table(TimeZone::posix(rules).expect("the rules of a test")),
+        })
     }
 }
