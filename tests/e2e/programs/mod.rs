@@ -1,17 +1,15 @@
 //! Programs as Debian has them, each as a folder of `examples/programs` runs it. What knows nothing of Drover is what a process
 //! master is mostly for.
 
-mod gunicorn;
 mod nginx;
 mod postgres;
 mod redis;
 mod script;
-mod site;
 
 use std::path::Path;
 
 /// The folders, and the page that shows them.
-const FOLDERS: [&str; 5] = ["redis", "postgres", "gunicorn", "nginx", "script"];
+const FOLDERS: [&str; 4] = ["redis", "postgres", "nginx", "script"];
 
 #[test]
 fn the_page_shows_what_the_tests_run() {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use drover_e2e::harness::{PATIENCE, eventually};
 
-use super::site::Site;
+use crate::site::Site;
 
 fn request(host: Ipv4Addr) -> TcpStream {
     let mut stream = TcpStream::connect((host, 8080)).unwrap();
@@ -23,7 +23,7 @@ fn answer(mut stream: TcpStream) -> String {
 
 #[tokio::test]
 async fn nginx_reads_its_configuration_again_and_keeps_the_old_one_where_the_new_one_is_wrong() {
-    let Some(mut site) = Site::of("nginx", &["nginx"]) else { return };
+    let Some(mut site) = Site::of("programs/nginx", &["nginx"]) else { return };
     site.start().await;
     let host = site.host();
     assert_eq!(answer(request(host)), "hello\n");
@@ -44,7 +44,7 @@ async fn nginx_reads_its_configuration_again_and_keeps_the_old_one_where_the_new
 
 #[tokio::test]
 async fn nginx_finishes_what_is_under_way_before_it_leaves() {
-    let Some(mut site) = Site::of("nginx", &["nginx"]) else { return };
+    let Some(mut site) = Site::of("programs/nginx", &["nginx"]) else { return };
     site.change("nginx.conf", "worker_processes 2", "worker_processes 1");
     site.start().await;
     let host = site.host();
@@ -62,7 +62,7 @@ async fn nginx_finishes_what_is_under_way_before_it_leaves() {
 
 #[tokio::test]
 async fn nginx_that_was_killed_leaves_no_worker_in_the_way_of_the_next_one() {
-    let Some(mut site) = Site::of("nginx", &["nginx"]) else { return };
+    let Some(mut site) = Site::of("programs/nginx", &["nginx"]) else { return };
     site.start().await;
     let exit = site.back_after_a_kill().await;
     assert_eq!(exit["signal"], "SIGKILL", "{exit}");

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::unistd::{User, geteuid};
 
-use super::site::{Site, skip};
+use crate::site::{Site, skip};
 
 /// Where the example says that it is.
 const EXAMPLES_BIN: &str = "/usr/lib/postgresql/15/bin";
@@ -33,7 +33,7 @@ impl Database {
             skip("postgres", "there is no user `postgres` on this machine");
             return None;
         }
-        let mut site = Site::of("postgres", &[])?;
+        let mut site = Site::of("programs/postgres", &[])?;
         site.change("drover.toml", EXAMPLES_BIN, bin.to_str().unwrap());
         match &user {
             Some(user) => {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use drover_e2e::harness::PATIENCE;
 
-use super::site::Site;
+use crate::site::Site;
 
 /// One command, and the line that it is answered with; a text has its length before it.
 fn asked(host: Ipv4Addr, command: &str) -> String {
@@ -19,7 +19,7 @@ fn asked(host: Ipv4Addr, command: &str) -> String {
 
 #[tokio::test]
 async fn redis_is_ready_when_it_says_so_and_keeps_its_data_over_a_crash_and_a_reload() {
-    let Some(mut site) = Site::of("redis", &["redis-server"]) else { return };
+    let Some(mut site) = Site::of("programs/redis", &["redis-server"]) else { return };
     site.start().await;
     let host = site.host();
     assert_eq!(site.worker().await["status"], "Ready to accept connections");
@@ -41,7 +41,7 @@ async fn redis_is_ready_when_it_says_so_and_keeps_its_data_over_a_crash_and_a_re
 
 #[tokio::test]
 async fn redis_that_can_not_read_its_configuration_fails_the_start_with_its_own_words() {
-    let Some(mut site) = Site::of("redis", &["redis-server"]) else { return };
+    let Some(mut site) = Site::of("programs/redis", &["redis-server"]) else { return };
     site.change("redis.conf", "appendonly yes", "appendonly perhaps");
     site.launch();
     assert_eq!(site.is_over().await.code(), Some(1));

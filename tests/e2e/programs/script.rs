@@ -3,11 +3,11 @@
 use drover_e2e::harness::signal;
 use nix::sys::signal::SIGKILL;
 
-use super::site::Site;
+use crate::site::Site;
 
 #[tokio::test]
 async fn a_script_finishes_its_step_and_takes_what_it_started_with_it() {
-    let Some(mut site) = Site::of("script", &[]) else { return };
+    let Some(mut site) = Site::of("programs/script", &[]) else { return };
     site.start().await;
     let sleeps = |pid: &u32| {
         std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == b"sleep\x00100000\x00")
@@ -23,7 +23,7 @@ async fn a_script_finishes_its_step_and_takes_what_it_started_with_it() {
 
 #[tokio::test]
 async fn a_script_with_a_mistake_in_its_configuration_is_not_tried_again() {
-    let Some(mut site) = Site::of("script", &[]) else { return };
+    let Some(mut site) = Site::of("programs/script", &[]) else { return };
     site.start().await;
     std::fs::write(site.path("mistake"), "").unwrap();
     signal(site.pid().await, SIGKILL);

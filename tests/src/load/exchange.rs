@@ -138,7 +138,7 @@ impl Head {
             return None;
         }
         let (pid, generation) = header(WORKER_HEADER)?.split_once(' ')?;
-        let keeps = header("connection") != Some("close");
+        let keeps = !header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let answer = Answer { pid: pid.parse().ok()?, generation: generation.parse().ok()?, keeps };
         Some(Self { answer, length })
     }
@@ -157,6 +157,7 @@ mod tests {
         let answer = |keeps| Ok(Some(Answer { pid: 7, generation: 2, keeps }));
         assert_eq!(head("200 OK", "x-worker: 7 2\r\n"), answer(true));
         assert_eq!(head("200 OK", "X-Worker: 7 2\r\nconnection: close\r\n"), answer(false));
+        assert_eq!(head("200 OK", "x-worker: 7 2\r\nConnection: Close\r\n"), answer(false));
         assert_eq!(head("503 No", "x-worker: 7 2\r\n"), Err(Fault::Wrong));
         assert_eq!(head("200 OK", ""), Err(Fault::Wrong));
         assert_eq!(Head::parse(b"HTTP/1.1 200 OK\r\n").map(|head| head.is_none()), Ok(true));

@@ -1,4 +1,4 @@
-//! A folder of `examples/programs`, copied to where a test may write, and `drover up` in it.
+//! A folder of `examples/programs` or `examples/servers`, copied to where a test may write, and `drover up` in it.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Permissions};
@@ -39,9 +39,10 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// The folder of an app, ready to be started; none if one of the programs that it takes is not there, which the gate does
-    /// not accept.
-    pub(super) fn of(app: &'static str, programs: &[&str]) -> Option<Self> {
+    /// A folder of `examples` that is called like its app, ready to be started; none if one of the programs that it takes is not there,
+    /// which the gate does not accept.
+    pub(super) fn of(folder: &'static str, programs: &[&str]) -> Option<Self> {
+        let app = folder.rsplit('/').next().expect("a text has a last part");
         if let Some(missing) = programs.iter().find(|program| path_of(program).is_none()) {
             skip(app, &format!("there is no {missing} on this machine"));
             return None;
@@ -50,7 +51,7 @@ impl Site {
         let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir().unwrap();
         let site = Self { app, host: own_host(), master: None, dir };
         fs::create_dir(site.path("")).unwrap();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/programs").join(app);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder);
         for file in folder.read_dir().unwrap() {
             let from = file.unwrap().path();
             let to = site.path(from.file_name().unwrap().to_str().unwrap());
@@ -70,6 +71,16 @@ impl Site {
     /// Its own address of the loopback interface, where all ports are free.
     pub(super) const fn host(&self) -> Ipv4Addr {
         self.host
+    }
+
+    /// The name of the app.
+    pub(super) const fn app(&self) -> &'static str {
+        self.app
+    }
+
+    /// What `drover scale` takes for so many workers of the app.
+    pub(super) fn scale(&self, workers: u32) -> String {
+        format!("{}={workers}", self.app)
     }
 
     /// Changes a file of the app.

@@ -1,0 +1,73 @@
+//! Servers that people have already, each as a folder of `examples/servers` runs it: under load, it is reloaded, scaled and restarted, and
+//! the requests that it loses are counted.
+
+mod gunicorn;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use drover_e2e::load::exchange::Form;
+use drover_e2e::load::generator::{Clients, Load, Service};
+use drover_e2e::load::tally::Tally;
+
+use crate::site::Site;
+
+/// How many requests a server has to answer while it is operated.
+const REQUESTS: u64 = 300;
+
+/// How long that may take on a machine that has much else to do.
+const ENOUGH: Duration = Duration::from_secs(120);
+
+/// Clients of each kind.
+const CLIENTS: Clients = Clients { once: 3, kept: 3, slow: 3 };
+
+/// How a started site, whose app answers `/echo?text=…&ms=…` at this port, does under load while it is reloaded, scaled and restarted. It
+/// had two workers, and has two again.
+async fn operated(site: &Site, port: u16, clients: Clients) -> Tally {
+    let addr = SocketAddr::from((site.host(), port));
+    let load = Load::greedy(Service { form: Form::Echo, ..Service::at(addr) }, clients);
+    load.until(REQUESTS / 5, ENOUGH).await;
+    let (three, one, two) = (site.scale(3), site.scale(1), site.scale(2));
+    let restart = format!("{}/0", site.app());
+    for step in [
+        &["reload", site.app()][..],
+        &["scale", &three],
+        &["scale", &one],
+        &["scale", &two],
+        &["restart", &restart],
+    ] {
+        site.run(step).await;
+    }
+    load.until(REQUESTS, ENOUGH).await;
+    let tally = load.end().await;
+    drover_e2e::complain(&format!("{}: {tally}", site.app()));
+    tally
+}
+
+#[test]
+fn the_page_has_a_row_for_each_server() {
+    let page = include_str!("../../../docs/guides/servers.md");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers");
+    for entry in examples.read_dir().unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let row = format!("| [{name}](../../examples/servers/{name}) |");
+        assert!(page.contains(&row), "docs/guides/servers.md has no row that begins with `{row}`");
+    }
+    for row in page.lines().filter(|line| line.starts_with("| [") && line.contains("../examples/servers/")) {
+        let test = row
+            .split('`')
+            .rev()
+            .find(|word| word.contains('_'))
+            .unwrap_or_else(|| panic!("no test is named: {row}"));
+        assert!(is_a_test(test), "there is no test `{test}`, which docs/guides/servers.md names");
+    }
+}
+
+/// Whether a file beside this one has a test of this name.
+fn is_a_test(name: &str) -> bool {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/servers");
+    let files =
+        folder.read_dir().unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    files.into_iter().any(|text| text.contains(&format!("fn {name}(")))
+}
