@@ -98,12 +98,18 @@ async fn client(channel: Channel, call: Call, is_over: Arc<AtomicBool>) -> (Call
     (call, calls)
 }
 
-/// Whether a call never left the client, which had given it to a connection that was told to end in that moment. Clients of gRPC send it
-/// again on another one, as it can't have done anything; tonic leaves that to its user.
+/// Whether no server has taken up a call: the client had given it to a connection that was told to end in that moment. Clients of gRPC send
+/// it again on another one, as it can't have done anything; tonic leaves that to its user.
 fn is_unsent(status: &Status) -> bool {
     let mut source = status.source();
     while let Some(error) = source {
-        if error.downcast_ref().is_some_and(hyper::Error::is_canceled) {
+        // It was still in the client's queue.
+        let is_canceled = error.downcast_ref().is_some_and(hyper::Error::is_canceled);
+        // GOAWAY had come before, or says that it was not among the last (RFC 9113, 6.8). One that is cut off fails otherwise.
+        let is_refused = error.downcast_ref().is_some_and(|error: &h2::Error| {
+            error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+        });
+        if is_canceled || is_refused {
             return true;
         }
         source = error.source();
