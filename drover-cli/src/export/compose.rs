@@ -50,6 +50,6 @@ services:
 }
 
 /// Compose fills in what begins with a `$`.
-fn filled_in(text: &str) -> String {
+pub(super) fn filled_in(text: &str) -> String {
     text.replace('$', "$$")
 }

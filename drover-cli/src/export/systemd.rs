@@ -36,7 +36,7 @@ WantedBy=multi-user.target
     )
 }
 
-pub(super) fn notes(export: &Export<'_>) -> Vec<String> {
+pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
     let name = export.host_name();
     vec![format!(
         "save it as /etc/systemd/system/{name}.service, then: systemctl daemon-reload && systemctl enable --now {name}"

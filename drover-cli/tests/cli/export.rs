@@ -41,7 +41,8 @@ fn a_compose_file_and_a_deployment_are_valid_where_that_can_be_asked() {
     home.write("drover.toml", FILE);
     let nameless = home.run(&["export", "compose"]);
     assert!(nameless.code == Some(2) && nameless.stderr.contains("--image <IMAGE>"), "{nameless:#?}");
-    for (target, file) in [("compose", "compose.yaml"), ("kubernetes", "shop.yaml")] {
+    for (target, file) in [("compose", "compose.yaml"), ("swarm", "stack.yaml"), ("kubernetes", "shop.yaml")]
+    {
         let made = home.run(&["export", target, "--image", "shop:1", "--replicas", "2", "-o", file]);
         assert_eq!(made.code, Some(0), "{made:#?}");
         let text = std::fs::read_to_string(home.path(file)).unwrap();
@@ -49,8 +50,10 @@ fn a_compose_file_and_a_deployment_are_valid_where_that_can_be_asked() {
             format!("# Made by `drover export {target} -f drover.toml --image shop:1 --replicas 2`.\n");
         assert!(text.starts_with(&header), "{text}");
     }
-    let readers: [&[&str]; 2] = [
+    let readers: [&[&str]; 3] = [
         &["docker-compose", "-f", "compose.yaml", "config", "-q"],
+        // The same format; what Swarm makes of it, tests/engines/swarm.sh shows.
+        &["docker-compose", "-f", "stack.yaml", "config", "-q"],
         &["kubernetes-validate", "--strict", "shop.yaml"],
     ];
     for reader in readers {
@@ -69,4 +72,27 @@ fn a_file_with_mistakes_is_refused_with_all_of_them() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("2 mistakes in drover.toml"), "{}", ended.stderr);
     assert!(!home.path("shop.service").exists());
+}
+
+#[test]
+fn strict_refuses_what_has_a_warning_and_json_tells_it() {
+    let home = Home::new();
+    home.write("drover.toml", FILE);
+    let words = ["export", "swarm", "--image", "shop:1", "--json"];
+    let told = home.run(&words);
+    assert_eq!(told.code, Some(0), "{told:#?}");
+    let warning = "app `web` serves on for 0s once its task is told to end";
+    assert!(told.stderr.contains(&format!("drover: warning: {warning}")), "{told:#?}");
+    let json: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(json["warnings"][0]["key"], "app.web.stop.pre_delay");
+    let refused = home.run(&[&words[..], &["--strict", "-o", "stack.yaml"]].concat());
+    assert!(refused.code == Some(1) && !home.path("stack.yaml").exists(), "{refused:#?}");
+    assert!(refused.stderr.contains("1 warning, so nothing was written (--strict)"), "{refused:#?}");
+    let json: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert!(json["text"].is_null() && json["warnings"][0]["text"].as_str().unwrap().starts_with(warning));
+    home.write("drover.toml", &format!("{FILE}stop.pre_delay = \"5s\"\n"));
+    let quiet = home.run(&["-q", "export", "swarm", "--image", "shop:1", "--strict", "-o", "stack.yaml"]);
+    assert_eq!((quiet.code, quiet.stderr.as_str(), quiet.stdout.as_str()), (Some(0), "", ""));
+    let odd = home.run(&["export", "systemd", "--replicas", "2"]);
+    assert!(odd.code == Some(2) && odd.stderr.contains("export systemd takes no --replicas"), "{odd:#?}");
 }
