@@ -9,7 +9,7 @@ use drover_master::config::file as config;
 use super::socket_name::name_of_file;
 use crate::args::{ExportArgs, ExportTarget, Global};
 use crate::exit_status::ExitStatus;
-use crate::export::{Export, Exported};
+use crate::export::{Export, Exported, image_fault};
 use crate::output::message;
 use crate::path::whole;
 
@@ -31,6 +31,10 @@ pub(super) fn run(global: &Global, args: &ExportArgs) -> ExitStatus {
     }
     if let Some(option) = of_containers(args) {
         message::error_text(&format!("a unit starts no containers, so export systemd takes no {option}"));
+        return ExitStatus::Usage;
+    }
+    if let Some((image, fault)) = args.image.as_ref().and_then(|image| Some((image, image_fault(image)?))) {
+        message::error_text(&format!("--image: `{}` {fault}", image.escape_debug()));
         return ExitStatus::Usage;
     }
     let program = match std::env::current_exe() {

@@ -98,3 +98,10 @@ fn port_name(port: &Port, at: usize) -> String {
         && !name.ends_with('-');
     if is_usable && name.len() == port.name.len() { name } else { format!("port-{at}") }
 }
+
+pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
+    let name = export.host_name();
+    vec![format!(
+        "save it as {name}.yaml, then: kubectl apply -f {name}.yaml; nothing in it gives the pods an address: that is a Service, or an Ingress"
+    )]
+}

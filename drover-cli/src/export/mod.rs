@@ -4,6 +4,7 @@ mod arithmetic;
 mod caveat;
 mod compose;
 mod container;
+mod image;
 mod kubernetes;
 mod ports;
 mod swarm;
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 
 use arithmetic::Arithmetic;
 pub(crate) use caveat::Caveat;
+pub(crate) use image::fault as image_fault;
 
 /// What is to start Drover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -123,9 +125,14 @@ impl Export<'_> {
                 hints.extend(container::hints(self.config));
             }
         }
-        if target == ExportTarget::Swarm {
-            caveats.extend(swarm::caveats(&times));
-            hints.extend(swarm::hints(self));
+        match target {
+            ExportTarget::Swarm => {
+                caveats.extend(swarm::caveat(&times));
+                hints.extend(swarm::hints(self));
+            }
+            ExportTarget::Compose => hints.extend(compose::hints(self)),
+            ExportTarget::Kubernetes => hints.extend(kubernetes::hints(self)),
+            ExportTarget::Systemd => {}
         }
         let (sums, arithmetic) = (times.sentences(target), times.json(target));
         Exported { target, text, sums, arithmetic, caveats, hints }

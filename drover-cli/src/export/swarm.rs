@@ -79,7 +79,7 @@ services:
     text
 }
 
-pub(super) fn caveats(times: &Arithmetic) -> Option<Caveat> {
+pub(super) fn caveat(times: &Arithmetic) -> Option<Caveat> {
     (times.grace > LONGEST).then(|| {
         let text = format!(
             "stop_grace_period is {}s, and Swarm waits at most {LONGEST}s for a task to leave before it starts another in its place (moby/moby#36111), so both may run: lower master.shutdown_timeout and stop.drain_timeout, and export again",

@@ -93,6 +93,7 @@ fn strict_refuses_what_has_a_warning_and_json_tells_it() {
     home.write("drover.toml", &format!("{FILE}stop.pre_delay = \"5s\"\n"));
     let quiet = home.run(&["-q", "export", "swarm", "--image", "shop:1", "--strict", "-o", "stack.yaml"]);
     assert_eq!((quiet.code, quiet.stderr.as_str(), quiet.stdout.as_str()), (Some(0), "", ""));
+    home.run(&["export", "compose", "--image", "Shop:1"]).failed(2, &["--image: `Shop:1` has capitals"]);
     let odd = home.run(&["export", "systemd", "--replicas", "2"]);
     assert!(odd.code == Some(2) && odd.stderr.contains("export systemd takes no --replicas"), "{odd:#?}");
 }
