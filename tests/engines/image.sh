@@ -9,11 +9,14 @@ skip() {
     exit 77
 }
 
+# 77 where the rights are missing, 78 where only an installation is.
 needs() {
     local program
     [[ $EUID == 0 ]] || skip "$0 takes root, for networks and control groups of its own"
     for program in "$@"; do
-        command -v "$program" >/dev/null || skip "there is no $program on this machine"
+        command -v "$program" >/dev/null && continue
+        printf 'SKIPPED: there is no %s on this machine\n' "$program" >&2
+        exit 78
     done
 }
 

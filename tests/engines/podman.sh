@@ -11,6 +11,7 @@ if [[ -z ${DROVER_ENGINE_DIR:-} ]]; then
     needs podman runc busybox strip unshare ip iptables
     drover=$(realpath "${1:-$here/../../target/debug/drover}")
     [[ -x $drover ]] || fail "there is no $drover: cargo build -p drover-cli"
+    unshare --mount --net --pid --fork true 2>/dev/null || skip "namespaces can't be made here"
     dir=$(mktemp -d /tmp/drover-podman.XXXXXX)
     trap 'rm -rf -- "$dir"' EXIT
     DROVER_ENGINE_DIR=$dir unshare --mount --net --pid --fork --mount-proc --kill-child "$BASH" "${BASH_SOURCE[0]}" "$drover"
@@ -74,7 +75,7 @@ infra=$(podman pod inspect --format '{{.InfraContainerID}}' "$pod")
 address=$(podman inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' "$infra")
 client "$address" / load.1 & client "$address" / load.2 & client "$address" /slow load.3 &
 until_true 60 test -s load.3
-inside drover reload
+inside drover -q reload
 touch load.enough
 wait
 read -r count lost < <(awk '{ count += $1; lost += $2 } END { print count, lost }' load.[0-9])
@@ -118,7 +119,7 @@ say "a random user without a name, a read-only root, no capabilities, only a /tm
 podman run -d --network none --name bare --user 12345:0 --read-only --read-only-tmpfs=false --tmpfs /tmp:mode=0777 \
     --cap-drop all --security-opt no-new-privileges localhost/shop:1 drover up >/dev/null
 until_true 60 podman exec bare drover healthcheck
-podman exec bare sh -c 'id -u; drover reload'
+podman exec bare sh -c 'id -u; drover status -q && echo ready'
 podman stop -t 60 bare >/dev/null
 code=$(podman inspect --format '{{.State.ExitCode}}' bare)
 echo "exit code $code"

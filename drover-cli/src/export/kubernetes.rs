@@ -39,6 +39,8 @@ spec:
         - name: {name}
           image: {image}
           command: {command}
+          # What was said last is what `kubectl describe pod` shows of a failure.
+          terminationMessagePolicy: FallbackToLogsOnError
 ",
         header = export.header(),
         replicas = export.replicas,

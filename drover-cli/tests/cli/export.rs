@@ -1,5 +1,6 @@
 //! `drover export`: what starts Drover somewhere else, read by what it is for where that is installed.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::harness::{Home, skipped};
@@ -59,7 +60,11 @@ fn a_compose_file_and_a_deployment_are_valid_where_that_can_be_asked() {
     for reader in readers {
         match Command::new(reader[0]).args(&reader[1..]).current_dir(home.dir()).output() {
             Ok(read) => assert!(read.status.success(), "{reader:?}: {read:?}"),
-            Err(_) => skipped(&format!("there is no {}", reader[0])),
+            Err(_) => {
+                // The gate installs it.
+                assert!(std::env::var_os("CI").is_none(), "there is no {}", reader[0]);
+                skipped(&format!("there is no {}", reader[0]));
+            }
         }
     }
 }
@@ -96,4 +101,18 @@ fn strict_refuses_what_has_a_warning_and_json_tells_it() {
     home.run(&["export", "compose", "--image", "Shop:1"]).failed(2, &["--image: `Shop:1` has capitals"]);
     let odd = home.run(&["export", "systemd", "--replicas", "2"]);
     assert!(odd.code == Some(2) && odd.stderr.contains("export systemd takes no --replicas"), "{odd:#?}");
+}
+
+/// Podman reads Kubernetes YAML, though not all of it: docs/engines.md has what it honours.
+#[test]
+fn podman_runs_the_deployment() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/engines/podman.sh");
+    let ran = Command::new("bash").arg(&script).arg(env!("CARGO_BIN_EXE_drover")).output().unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    match ran.status.code() {
+        // It says what it lacks: rights, or an installation, which the gate sees to.
+        Some(77) => skipped(told.trim()),
+        Some(78) if std::env::var_os("CI").is_none() => skipped(told.trim()),
+        code => assert!(code == Some(0) && told.contains(", 0 lost"), "{code:?}: {told}"),
+    }
 }

@@ -76,6 +76,7 @@ fn the_one_above_is_always_the_more_patient_one() {
         "Type=notify-reload",
         "ExecStart=/usr/bin/drover up -f \"/srv/my shop/drover.toml\" --profile live",
         "KillMode=mixed",
+        "RestartPreventExitStatus=2",
         "TimeoutStopSec=52s",
         "RuntimeDirectory=my-shop",
         "Environment=XDG_RUNTIME_DIR=/run/my-shop",
@@ -116,6 +117,7 @@ fn a_deployment_asks_drover_whether_it_is_ready() {
     made.has(&[
         "replicas: 3",
         "terminationGracePeriodSeconds: 52",
+        "terminationMessagePolicy: FallbackToLogsOnError",
         r#"command: ["drover", "up", "--profile", "live"]"#,
         "containerPort: 8080",
         "- name: http",
