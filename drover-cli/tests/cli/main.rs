@@ -9,6 +9,7 @@ mod away;
 mod commands;
 mod completion;
 mod config;
+mod container;
 mod conform;
 mod control;
 mod demo;
