@@ -79,8 +79,7 @@ fn said() -> MutexGuard<'static, Option<LastWords>> {
 
 /// Writes it, if the end is worth telling and there is a file to write to. Nobody is told if that fails.
 pub(crate) fn write(status: ExitStatus) {
-    let is_worth_telling =
-        !matches!(status, ExitStatus::Done | ExitStatus::Interrupted | ExitStatus::Killed);
+    let is_worth_telling = !matches!(status, ExitStatus::Done | ExitStatus::Interrupted | ExitStatus::Killed);
     let said = said().take();
     let Some(said) = said.filter(|said| is_worth_telling && !said.text.is_empty()) else { return };
     if !Path::new(PATH).exists() {
@@ -102,8 +101,7 @@ pub(crate) fn write(status: ExitStatus) {
 /// Appends, since workers may have written there; if the whole would be too long, it is these words alone.
 fn append(path: &Path, text: &str) -> io::Result<()> {
     // A pipe that nobody reads is not waited for.
-    let mut file =
-        OpenOptions::new().append(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let mut file = OpenOptions::new().append(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() {
         return Err(io::ErrorKind::Unsupported.into());

@@ -16,6 +16,10 @@ workers = 2
 command = ["sh", "-c", "(sleep 0.1 &); (sleep 0.2 &); echo here; exec sleep 1000"]
 "#;
 
+/// Gives up soon.
+const LIMITED: &str = r#"start = { min_uptime = "10ms" }
+restart = { limit = { count = 1, within = "5m", then = "stop-app" }, backoff = { initial = "10ms", max = "10ms" } }"#;
+
 fn field(pid: u32, name: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap().trim().to_owned()
@@ -95,11 +99,7 @@ fn the_container_ends_with_the_code_and_the_last_words_of_what_happened_in_it() 
     for (toml, code, last_words) in [
         (app("exit 0", "kind = \"oneshot\""), 0, &[][..]),
         (app("echo no database >&2; exit 3", ""), 1, &["app `job` failed to start", "\n  no database\n"]),
-        (
-            app(fails_later, "start = { min_uptime = \"10ms\" }\nrestart = { limit = 1 }"),
-            1,
-            &["app `job` failed: ", "\n  no database\n"],
-        ),
+        (app(fails_later, LIMITED), 1, &["app `job` failed: ", "\n  no database\n"]),
         ("[app.job]\ncommand = 7\n".to_owned(), 2, &["app.job.command", "/tmp/drover.toml:3:11"]),
     ] {
         let log = room.writable("termination-log");
@@ -124,5 +124,8 @@ fn with_nowhere_to_write_the_sentence_says_what_to_name() {
     }
     fs::set_permissions(room.home.path("tmp"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let ended = room.start(&["up", "-f", "/tmp/drover.toml"]).end();
-    ended.failed(1, &["the directory `/tmp/drover-54321` for the control socket can't be used; name a socket with -s"]);
+    ended.failed(
+        1,
+        &["the directory `/tmp/drover-54321` for the control socket can't be used; name a socket with -s"],
+    );
 }

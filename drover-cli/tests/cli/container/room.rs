@@ -94,7 +94,8 @@ impl Room {
     pub(super) fn status(&self) -> serde_json::Value {
         let dir = fs::read_dir(self.tmp(&format!("drover-{USER}"))).expect("it is made for the socket");
         let mut sockets = dir.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some());
-        let socket = sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).expect("it serves");
+        let socket =
+            sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).expect("it serves");
         let mut ask = self.home.bare(&["status", "--json", "-s"]);
         let ended = Running::start(ask.arg(socket)).end();
         serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
@@ -137,5 +138,7 @@ pub(super) fn first_process(of: &Running) -> u32 {
 pub(super) fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
-    lists.flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>()).collect()
+    lists
+        .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+        .collect()
 }
