@@ -22,6 +22,11 @@ client() {
         [[ $1 != tasks.* ]] || addr=$(nslookup -type=a "$1" 127.0.0.11 | awk '/^Address/ && !/:53$/ { print $2; exit }')
         count=$((count + 1))
         ask "$addr" "$2" || lost=$((lost + 1))
-        echo "$count $lost" >"$3"
+        echo "$count $lost" >>"$3"
     done
+}
+
+# counted COUNTS…: how many requests there were, and how many were lost
+counted() {
+    awk '{ count[FILENAME] = $1; lost[FILENAME] = $2 } END { for (file in count) { all += count[file]; gone += lost[file] } print all, gone }' "$@"
 }

@@ -81,7 +81,7 @@ tasks() { nodes stack ps shop --filter desired-state=running --format '{{.Name}}
 # That so many tasks run, of this version.
 run() { [[ $(tasks | grep -c " shop:$1 n[12] Running") == "$2" && $(tasks | wc -l) == "$2" ]]; }
 update_is() { [[ $(nodes service inspect shop_shop --format '{{.UpdateStatus.State}}') == "$1" ]]; }
-counts() { on 1 exec "$clients" sh -c 'cat /tmp/load.[0-9]' | awk '{ count += $1; lost += $2 } END { print count, lost }'; }
+counts() { on 1 exec "$clients" bash -c 'source clients.sh; counted /tmp/load.[0-9]'; }
 # passed LOST: how many requests there were since the last time, and that not more were lost
 before_count=0 before_lost=0
 passed() {

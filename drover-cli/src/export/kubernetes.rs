@@ -104,6 +104,6 @@ fn port_name(port: &Port, at: usize) -> String {
 pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
     let name = export.host_name();
     vec![format!(
-        "save it as {name}.yaml, then: kubectl apply -f {name}.yaml; nothing in it gives the pods an address: that is a Service, or an Ingress"
+        "to start it from {name}.yaml: kubectl apply -f {name}.yaml; nothing in it gives the pods an address: that is a Service, or an Ingress"
     )]
 }

@@ -146,9 +146,11 @@ fn a_stack_replaces_tasks_one_by_one_and_rolls_back() {
         "published: 8080",
     ]);
     assert!(!made.text.contains("9000"), "{}", made.text);
-    made.says(&["docker stack deploy -c my-shop.yaml my-shop"]);
-    let warned =
-        ["master.shutdown_timeout", "sockets.admin.listen", "sockets.local.listen", "app.web.stop.pre_delay"];
+    made.says(&[
+        "docker stack deploy -c my-shop.yaml my-shop",
+        "app `web` leaves as soon as its task is told to end",
+    ]);
+    let warned = ["master.shutdown_timeout", "sockets.admin.listen", "sockets.local.listen"];
     assert_eq!(made.warned(), warned);
     let patient = "version = 1\nmaster.shutdown_timeout = \"60s\"\n[app.web]\ncommand = \"web\"\nupdate.soak = \"20s\"\n";
     let made = exported_of(patient, ExportTarget::Swarm, 1);
