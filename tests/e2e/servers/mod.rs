@@ -3,6 +3,10 @@
 
 mod axum;
 mod gunicorn;
+mod haproxy;
+mod node;
+mod php;
+mod ruby;
 mod tonic;
 
 use std::net::SocketAddr;
@@ -30,6 +34,15 @@ async fn operated(site: &Site, port: u16, clients: Clients) -> Tally {
     let addr = SocketAddr::from((site.host(), port));
     let load = Load::greedy(Service { form: Form::Echo, ..Service::at(addr) }, clients);
     load.until(REQUESTS / 5, ENOUGH).await;
+    operate(site).await;
+    load.until(REQUESTS, ENOUGH).await;
+    let tally = load.end().await;
+    drover_e2e::complain(&format!("{}: {tally}", site.app()));
+    tally
+}
+
+/// Reloads, scales and restarts a site that has two workers, and has two again.
+async fn operate(site: &Site) {
     let (three, one, two) = (site.scale(3), site.scale(1), site.scale(2));
     let restart = format!("{}/0", site.app());
     for step in [
@@ -41,10 +54,6 @@ async fn operated(site: &Site, port: u16, clients: Clients) -> Tally {
     ] {
         site.run(step).await;
     }
-    load.until(REQUESTS, ENOUGH).await;
-    let tally = load.end().await;
-    drover_e2e::complain(&format!("{}: {tally}", site.app()));
-    tally
 }
 
 #[test]
@@ -65,6 +74,29 @@ fn the_page_has_a_row_for_each_server() {
             .unwrap_or_else(|| panic!("no test is named: {row}"));
         let is_there = tests.iter().any(|text| text.contains(&format!("fn {test}(")));
         assert!(is_there, "there is no test `{test}`, which docs/guides/servers.md names");
+    }
+}
+
+/// The blocks of these are their files.
+#[test]
+fn the_page_shows_the_files_of_the_examples() {
+    let page = include_str!("../../../docs/guides/servers.md");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers");
+    let shown = [
+        "puma/drover.toml",
+        "puma/puma.rb",
+        "webrick/drover.toml",
+        "php-fpm/drover.toml",
+        "haproxy/drover.toml",
+        "haproxy/haproxy.cfg",
+    ];
+    for file in shown {
+        let text = std::fs::read_to_string(examples.join(file)).unwrap();
+        let text = text.strip_prefix("version = 1\n\n").unwrap_or(&text);
+        assert!(
+            page.contains(&format!("\n{text}```")),
+            "docs/guides/servers.md does not show {file}:\n{text}"
+        );
     }
 }
 
