@@ -5,8 +5,10 @@ mod conformance;
 mod language;
 mod messages;
 mod packed;
+mod python_package;
 mod register;
 mod service;
+pub(crate) mod wheel;
 
 use drover_e2e::harness::{eventually, is_running};
 use drover_e2e::load::exchange::Form;

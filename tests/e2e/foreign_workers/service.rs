@@ -4,7 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -74,6 +74,11 @@ impl Service {
 
     pub(super) const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where its master is asked.
+    pub(super) fn control(&self) -> PathBuf {
+        self.dir.path().join("control.sock")
     }
 
     /// What master and workers have said.

@@ -2,6 +2,7 @@
 //! the requests that it loses are counted.
 
 mod gunicorn;
+mod python;
 
 use std::net::SocketAddr;
 use std::path::Path;

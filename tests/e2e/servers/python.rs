@@ -1,0 +1,64 @@
+//! Servers in Python that know nothing of Drover, behind `python -m drover_worker`.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use drover_e2e::harness::{PATIENCE, signal};
+use nix::sys::signal::SIGTERM;
+
+use super::{CLIENTS, operated};
+use crate::foreign_workers::wheel;
+use crate::site::Site;
+
+/// The folder of an example, with Python where the package and the servers are.
+async fn site(folder: &'static str) -> Option<Site> {
+    let environments = wheel::installed().await?;
+    Some(Site::of(folder, &["python3"])?.with_programs_of(environments.join("servers/bin")))
+}
+
+async fn loses_no_request(folder: &'static str) {
+    let Some(mut site) = site(folder).await else { return };
+    site.start().await;
+    let tally = operated(&site, 8000, CLIENTS).await;
+    assert_eq!(tally.failed(), 0, "{tally:#}\n{}", site.log());
+    site.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uvicorn_loses_no_request_while_it_is_reloaded_and_scaled() {
+    loses_no_request("servers/uvicorn").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hypercorn_loses_no_request_while_it_is_reloaded_and_scaled() {
+    loses_no_request("servers/hypercorn").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn django_loses_no_request_while_it_is_reloaded_and_scaled() {
+    loses_no_request("servers/django").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flask_loses_no_request_while_it_is_reloaded_and_scaled() {
+    loses_no_request("servers/flask").await;
+}
+
+/// What Drover does not ask for is left to the server: it finishes what is under way, and another worker takes its place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_uvicorn_that_somebody_sends_a_sigterm_finishes_its_request() {
+    let Some(mut site) = site("servers/uvicorn").await else { return };
+    site.start().await;
+    site.run(&["scale", &site.scale(1)]).await;
+    let old = site.pid().await;
+    let mut stream = TcpStream::connect(SocketAddr::from((site.host(), 8000))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /echo?text=whole&ms=8000 HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    site.until_worker("a request under way", |worker| worker["in_flight"] == 1).await;
+    signal(old, SIGTERM);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("\r\n\r\nwhole"), "{answer}\n{}", site.log());
+    site.until_worker("another worker", |worker| worker["pid"] != old && worker["phase"] == "started").await;
+    site.end().await;
+}
