@@ -40,6 +40,7 @@ struct Pages;
 
 use args::{Cli, Verb};
 use output::message::{self, LAST_LINES};
+use output::termination_log;
 
 /// Runs the command line to its end.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -111,7 +112,11 @@ fn run(cli: Cli) -> ExitStatus {
     };
     let ran = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::run(cli))));
     runtime.block_on(drover_master::flush_output(LAST_LINES));
-    let status = ran.unwrap_or_else(|panic| panic::resume_unwind(panic));
+    let status = ran.unwrap_or_else(|panic| {
+        termination_log::write(ExitStatus::Failed);
+        panic::resume_unwind(panic)
+    });
+    termination_log::write(status);
     // Nothing is left that has to end by itself; a blocked thread of the runtime does not hold up the exit.
     runtime.shutdown_background();
     status

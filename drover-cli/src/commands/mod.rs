@@ -48,6 +48,7 @@ mod service_manager;
 mod socket_name;
 mod status;
 mod targets;
+mod threads;
 mod top;
 mod up;
 mod validate;

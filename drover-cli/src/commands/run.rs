@@ -10,10 +10,11 @@ use super::serve;
 use super::socket_name::fit;
 use crate::args::{Global, Protocol, Restart, RunArgs};
 use crate::exit_status::ExitStatus;
-use crate::output::message;
+use crate::output::{message, termination_log};
 use crate::path::whole;
 
 pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
+    termination_log::begin();
     let mut words = args.command.into_iter();
     let program = words.next().unwrap_or_default();
     let name = args

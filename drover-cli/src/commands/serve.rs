@@ -1,6 +1,7 @@
 //! What `demo`, `run` and `up` have in common: a supervisor in the foreground, its story on stderr, an exit status.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +14,22 @@ use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signa
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use super::service_manager;
+use super::{service_manager, threads};
 use crate::args::{AdminArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::live::{self, LiveLine};
 use crate::output::message::{self, AppFailure, LAST_LINES};
 use crate::output::start_report::{self, StartReport};
 use crate::output::story::Story;
+use crate::output::termination_log;
 
 /// How long after the last app was ready the pages of the start are given back. Sooner, what the start still has to tell would bring
 /// many of them back; later, they only stay longer.
 const START_IS_OVER: Duration = Duration::from_secs(2);
+
+/// How soon orphans are looked for again where an ended worker hides them. Only a worker whose own processes are still being ended does so
+/// for long.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Where a master serves: at the socket that was named, else by its name.
 pub(super) fn control_path(global: &Global, name: String) -> ControlPath {
@@ -83,6 +89,10 @@ pub(super) async fn run(
     admin: Option<AdminSpec>,
     hints: &[String],
 ) -> ExitStatus {
+    if let Err(told) = threads::can_be_made() {
+        message::error_text(&told);
+        return ExitStatus::Failed;
+    }
     message::never_wait();
     drover_master::restore_child_signal();
     reap_orphans();
@@ -157,8 +167,12 @@ pub(super) async fn run(
                 (End::TimedOut, _) => message::error_text(end.sentence()),
                 (End::Hurried | End::Killed, _) if !global.quiet => message::note(end.sentence()),
                 // Nobody asked for it: a strategy that was used too often, or an essential app.
-                (End::Failed | End::Completed, Some(why)) if !global.quiet => {
-                    message::note(&format!("everything was stopped: {why}"));
+                (End::Failed | End::Completed, Some(why)) => {
+                    let text = format!("everything was stopped: {why}");
+                    termination_log::keep(&text);
+                    if !global.quiet {
+                        message::note(&text);
+                    }
                 }
                 _ => {}
             }
@@ -226,8 +240,8 @@ fn reap_orphans() {
     match signal(SignalKind::child()) {
         Ok(mut ended) => drop(tokio::spawn(async move {
             while ended.recv().await.is_some() {
-                if let Err(error) = drover_master::reap_strangers() {
-                    message::error(&error);
+                while is_more_to_reap() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
                 }
             }
         })),
@@ -235,8 +249,22 @@ fn reap_orphans() {
     }
 }
 
+/// Whether there may be orphans behind a worker that has ended and is reaped by its master.
+fn is_more_to_reap() -> bool {
+    match drover_master::reap_strangers() {
+        Ok(_) => false,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
+        Err(error) => {
+            message::error(&error);
+            false
+        }
+    }
+}
+
 async fn supervisor_run(supervisor: Supervisor) -> Result<SupervisorEnd, ExitStatus> {
-    supervisor.run().await.map_err(|error| {
+    let ended = supervisor.run().await;
+    termination_log::forget();
+    ended.map_err(|error| {
         message::error(&error);
         ExitStatus::Failed
     })

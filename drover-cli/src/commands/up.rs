@@ -12,7 +12,7 @@ use super::{detach, difference, file_lock, serve};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
-use crate::output::start_report;
+use crate::output::{start_report, termination_log};
 use crate::path::whole;
 
 /// How large the log of a master in the background gets: some hundred thousand lines.
@@ -23,6 +23,9 @@ const LOGS_KEPT: u32 = 4;
 
 pub(super) async fn run(global: &Global, args: &UpArgs) -> ExitStatus {
     let mut handed_over = None;
+    if !args.detach && !args.wait && !args.detached {
+        termination_log::begin();
+    }
     if args.detached {
         match detach::become_master() {
             Ok(text) => {

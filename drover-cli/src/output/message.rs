@@ -15,6 +15,7 @@ use drover_master::{
 };
 
 use super::start_report::{self, StartReport};
+use super::termination_log;
 use crate::exit_status::ExitStatus;
 
 /// How long the last lines of output may take. A terminal that is stopped does not keep a process alive.
@@ -41,6 +42,7 @@ pub(crate) fn never_wait() {
         let trace = Backtrace::capture();
         let trace =
             if trace.status() == BacktraceStatus::Captured { trace.to_string() } else { String::new() };
+        termination_log::keep(&format!("thread '{name}' {panic}"));
         say_aside(format!("\nthread '{name}' {panic}\n{trace}").as_bytes());
     }));
 }
@@ -68,6 +70,7 @@ pub(crate) fn error_with_remedy(error: &dyn Error, remedy: &str) {
 /// Prints the text of an error.
 pub(crate) fn error_text(text: &str) {
     tell(&format!("{ERROR}error:{ERROR:#} {text}"));
+    termination_log::keep(text);
     start_report::say(&StartReport::Error(text.to_owned()));
 }
 
@@ -112,7 +115,9 @@ pub(crate) fn last_words(lines: &[String]) {
         tell(&format!("{NOTE}its last words on stderr:{NOTE:#}"));
         for line in lines {
             // Colours are taken off, and what else would move the cursor is shown.
-            tell(&format!("  {}", Readable(&strip_str(line).to_string())));
+            let line = format!("  {}", Readable(&strip_str(line).to_string()));
+            termination_log::keep(&line);
+            tell(&line);
         }
         start_report::say(&StartReport::LastWords(lines.to_vec()));
     }
@@ -126,6 +131,7 @@ pub(crate) fn note(text: &str) {
 /// Prints text as it is.
 pub(crate) fn plain(text: &str) {
     tell(text);
+    termination_log::keep(text);
     start_report::say(&StartReport::Plain(text.to_owned()));
 }
 

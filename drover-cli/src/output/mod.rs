@@ -16,6 +16,7 @@ pub(crate) mod start_report;
 mod status_column;
 pub(crate) mod story;
 pub(crate) mod table;
+pub(crate) mod termination_log;
 pub(crate) mod waits;
 pub(crate) mod word;
 mod worker_rows;

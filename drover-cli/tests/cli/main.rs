@@ -10,6 +10,7 @@ mod commands;
 mod completion;
 mod config;
 mod conform;
+mod container;
 mod control;
 mod demo;
 mod describe;

@@ -1,7 +1,7 @@
 //! A master whose stderr nobody reads.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
@@ -50,4 +50,26 @@ fn a_stderr_that_nobody_reads_holds_up_neither_an_answer_nor_a_restart_nor_the_e
         let ended = eventually("its end", || master.try_wait().expect("it is our child"));
         assert_eq!(ended.code(), Some(0), "{options:?}");
     }
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_for_a_while_holds_up_the_worker_and_no_answer_and_loses_nothing() {
+    // Ten megabytes, more than there is room for in between.
+    const LINES: usize = 10_000;
+    let pad = "x".repeat(1000);
+    let home = Home::new();
+    let (read, write) = std::io::pipe().expect("a pipe can be made");
+    let mut command = home.drover(&["run", "--name", "app", "--restart", "never", "--"]);
+    command.args(["seq", "-f", &format!("%.0f {pad}"), "1", &LINES.to_string()]);
+    // Nobody gives it a stdin either.
+    command.stdin(Stdio::null()).stdout(write).stderr(Stdio::null());
+    let mut master = command.spawn().expect("it can be started");
+    drop(command);
+    // It has printed what the pipes hold, and waits.
+    home.worker("app", 0, "started");
+    let lines: Vec<String> = std::io::BufReader::new(read).lines().map(Result::unwrap).collect();
+    assert!(lines.iter().zip(1..).all(|(line, number)| *line == format!("app/0 | {number} {pad}")));
+    assert_eq!(lines.len(), LINES);
+    let ended = eventually("its end", || master.try_wait().expect("it is our child"));
+    assert_eq!(ended.code(), Some(0));
 }

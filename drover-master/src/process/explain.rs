@@ -112,6 +112,12 @@ pub(crate) fn explain(
         (SpawnStep::Prepare, libc::EMFILE | libc::ENFILE, _) => {
             format!("no more files can be opened (ulimit -n): {error}")
         }
+        (SpawnStep::Pidfd, libc::ENOSYS | libc::EINVAL | libc::EPERM, _) => {
+            format!(
+                "this system does not let a process be known by a descriptor: {error}; Drover needs Linux 5.4, and a sandbox or filter \
+                 of system calls that allows pidfd_open, pidfd_send_signal and waitid"
+            )
+        }
         (step, _, _) => format!("step {step} failed for `{program}`: {error}"),
     }
 }

@@ -18,7 +18,7 @@ use super::tree::Tree;
 use super::warnings::Warnings;
 use crate::config::{Account, AccountError, Output};
 use crate::machine::exit::SpawnStep;
-use crate::sys::{Begun, Child, ChildPlan, ChildUser, Forge, SpawnError, Stdio, begin};
+use crate::sys::{Begun, Child, ChildPlan, ChildUser, Forge, SpawnError, Stdio, are_pidfds_known, begin};
 
 /// A process in the making, or a failure that has not been told yet.
 #[derive(Debug)]
@@ -168,6 +168,7 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<NewChild, SpawnFail
     if let Some(error) = limits_error {
         return Err(prepare(error));
     }
+    are_pidfds_known().map_err(|error| known.failure(request, SpawnError::new(SpawnStep::Pidfd, &error)))?;
     let user = known.user.as_ref();
     let (stdout, stdout_reader) = match request.output {
         Output::Discard => (Stdio::Given(nulls.written().map_err(prepare)?), None),

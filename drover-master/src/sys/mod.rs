@@ -26,7 +26,9 @@ pub(crate) use inherited::adopt;
 pub(crate) use lease::{give_back, hold};
 pub use orphans::reap_strangers;
 pub(crate) use orphans::{MAKERS, in_the_making, own_child};
-pub(crate) use pidfd::{ended, group_signal, is_number_taken, pidfd_open, pidfd_signal, reap, stopped_by};
+pub(crate) use pidfd::{
+    are_pidfds_known, ended, group_signal, is_number_taken, pidfd_open, pidfd_signal, reap, stopped_by,
+};
 pub(crate) use readiness::{SharedFd, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};
 pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals};

@@ -80,37 +80,60 @@ impl OwnChildren {
 ///
 /// # Errors
 ///
-/// What reading `/proc/self/task` says.
-#[expect(clippy::disallowed_methods, reason = "as many entries as this process has threads")]
+/// `WouldBlock` where `/proc` does not list children (it is not mounted, or the kernel was built without `CONFIG_PROC_CHILDREN`) and
+/// an ended child that was made here stands before others: they can be seen once that one is reaped, so call it again soon.
 pub fn reap_strangers() -> io::Result<usize> {
     let own = own_child();
-    let mut reaped = 0;
+    match children() {
+        Ok(children) => Ok(children.into_iter().filter(|pid| is_reaped(*pid, &own)).count()),
+        Err(_) => reap_in_line(&own),
+    }
+}
+
+/// The children of each thread of this process.
+#[expect(clippy::disallowed_methods, reason = "as many entries as this process has threads")]
+fn children() -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
     for task in fs::read_dir("/proc/self/task")? {
         let children = fs::read_to_string(task?.path().join("children"))?;
-        for pid in children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()) {
-            // Asked once it has ended: one that has just been begun is not known before it runs.
-            if own.has(pid) || !has_ended(pid) || own.has(pid) {
-                continue;
-            }
-            // SAFETY: no memory is passed; the pid is an unreaped child of this process, so it is nobody else's.
-            let ended =
-                unsafe { libc::wait4(pid, std::ptr::null_mut(), libc::WNOHANG, std::ptr::null_mut()) };
-            if ended == pid {
-                reaped += 1;
-            }
+        found.extend(children.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    Ok(found)
+}
+
+/// Reaps one that has ended, unless it was made here.
+fn is_reaped(pid: i32, own: &OwnChildren) -> bool {
+    // Asked once it has ended: one that has just been begun is not known before it runs.
+    if own.has(pid) || ended_child(libc::P_PID, pid.unsigned_abs()) != Some(pid) || own.has(pid) {
+        return false;
+    }
+    // SAFETY: no memory is passed; the pid is an unreaped child of this process, so it is nobody else's.
+    unsafe { libc::wait4(pid, std::ptr::null_mut(), libc::WNOHANG, std::ptr::null_mut()) == pid }
+}
+
+/// The same where nobody lists the children: the kernel shows the first that has ended, and none behind it.
+fn reap_in_line(own: &OwnChildren) -> io::Result<usize> {
+    let mut reaped = 0;
+    while let Some(pid) = ended_child(libc::P_ALL, 0) {
+        if !is_reaped(pid, own) {
+            return Err(io::ErrorKind::WouldBlock.into());
         }
+        reaped += 1;
     }
     Ok(reaped)
 }
 
-/// Whether a child of this process has ended, without reaping it.
-fn has_ended(pid: i32) -> bool {
+/// A child that has ended, of those that are meant (`waitid(2)`), without reaping it.
+fn ended_child(which: libc::idtype_t, id: libc::id_t) -> Option<i32> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: the pointer is to writable memory of the right type, zeroed, which is a valid value; waitid(2) leaves the pid
     // zero when there is nothing to tell.
-    unsafe {
-        libc::waitid(libc::P_PID, pid.unsigned_abs(), info.as_mut_ptr(), flags) == 0
-            && info.assume_init().si_pid() == pid
-    }
+    let pid = unsafe {
+        if libc::waitid(which, id, info.as_mut_ptr(), flags) != 0 {
+            return None;
+        }
+        info.assume_init().si_pid()
+    };
+    (pid != 0).then_some(pid)
 }

@@ -6,6 +6,7 @@ use crate::signal::Signal;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::machine::exit::{ExitStatus, Usage};
@@ -27,6 +28,38 @@ pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()>
     // SAFETY: the descriptor is borrowed for the call; a null siginfo means "as kill(2) does".
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether processes can be signalled and waited for by a descriptor, asked once. Where they can't be, nobody would hear of a worker's end:
+/// a sandbox or a filter of system calls may know some of these calls and not others.
+pub(crate) fn are_pidfds_known() -> io::Result<()> {
+    static KNOWN: AtomicBool = AtomicBool::new(false);
+    // A number that is no open descriptor: whoever knows the call says EBADF.
+    const NONE: i32 = i32::MAX;
+    if KNOWN.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: no memory is passed: both calls fail before they would write any, and null means that none is wanted.
+    let told = unsafe {
+        let no_info = std::ptr::null_mut::<libc::siginfo_t>();
+        let no_usage = std::ptr::null_mut::<libc::rusage>();
+        [
+            said(libc::syscall(libc::SYS_pidfd_send_signal, NONE, 0, no_info, 0)),
+            said(libc::syscall(libc::SYS_waitid, libc::P_PIDFD, NONE, no_info, flags, no_usage)),
+        ]
+    };
+    for error in told.into_iter().flatten() {
+        if error.raw_os_error() != Some(libc::EBADF) {
+            return Err(error);
+        }
+    }
+    KNOWN.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+fn said(result: libc::c_long) -> Option<io::Error> {
+    (result < 0).then(io::Error::last_os_error)
 }
 
 /// Signals a process group, by any signal that there is. The number has to be taken by its leader or a member.

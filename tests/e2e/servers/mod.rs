@@ -3,6 +3,9 @@
 
 mod gunicorn;
 mod python;
+mod haproxy;
+mod php;
+mod ruby;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -55,7 +58,7 @@ fn the_page_has_a_row_for_each_server() {
         let row = format!("| [{name}](../../examples/servers/{name}) |");
         assert!(page.contains(&row), "docs/guides/servers.md has no row that begins with `{row}`");
     }
-    for row in page.lines().filter(|line| line.starts_with("| [") && line.contains("../examples/servers/")) {
+    for row in page.lines().filter(|line| line.starts_with("| [") && line.contains("](../../examples/")) {
         let test = row
             .split('`')
             .rev()
@@ -65,10 +68,34 @@ fn the_page_has_a_row_for_each_server() {
     }
 }
 
-/// Whether a file beside this one has a test of this name.
+/// The blocks of these are their files.
+#[test]
+fn the_page_shows_the_files_of_the_examples() {
+    let page = include_str!("../../../docs/guides/servers.md");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers");
+    let shown = [
+        "puma/drover.toml",
+        "puma/puma.rb",
+        "webrick/drover.toml",
+        "php-fpm/drover.toml",
+        "haproxy/drover.toml",
+        "haproxy/haproxy.cfg",
+    ];
+    for file in shown {
+        let text = std::fs::read_to_string(examples.join(file)).unwrap();
+        let text = text.strip_prefix("version = 1\n\n").unwrap_or(&text);
+        assert!(
+            page.contains(&format!("\n{text}```")),
+            "docs/guides/servers.md does not show {file}:\n{text}"
+        );
+    }
+}
+
+/// Whether a file beside this one, or of the programs as they are, has a test of this name.
 fn is_a_test(name: &str) -> bool {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/servers");
-    let files =
-        folder.read_dir().unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-    files.into_iter().any(|text| text.contains(&format!("fn {name}(")))
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
+    let folders = ["servers", "programs"].map(|folder| tests.join(folder).read_dir().unwrap());
+    let mut files =
+        folders.into_iter().flatten().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    files.any(|text| text.contains(&format!("fn {name}(")))
 }

@@ -72,6 +72,10 @@ fn launch(stack: &mut Stack, place: usize, plan: &ChildPlan, moves: &Moves) -> R
     own.enter(pid);
     in_the_making(place).clear(&own);
     drop(own);
+    let Some(pidfd) = pidfd else {
+        discard(pid, None);
+        return Err(SpawnError::new(SpawnStep::Pidfd, &io::Error::from_raw_os_error(libc::ENOSYS)));
+    };
     // SAFETY: the child has ended, or has left this memory by its exec: nobody writes any more.
     match unsafe { &*memory.get() }.told() {
         Ok(passed_over) => Ok(Child { pid, pidfd, passed_over }),
@@ -82,8 +86,9 @@ fn launch(stack: &mut Stack, place: usize, plan: &ChildPlan, moves: &Moves) -> R
     }
 }
 
-/// The pid of a child that has run the launch, until it was a program or ended; and its pidfd.
-fn clone(stack: &mut Stack, place: usize, launch: &Launch<'_>) -> io::Result<(i32, OwnedFd)> {
+/// The pid of a child that has run the launch, until it was a program or ended; and its pidfd, which a kernel that does not know of
+/// them leaves out (before Linux 5.2, and in some sandboxes).
+fn clone(stack: &mut Stack, place: usize, launch: &Launch<'_>) -> io::Result<(i32, Option<OwnedFd>)> {
     let shared = libc::CLONE_VM | libc::CLONE_VFORK;
     let files = if launch.moves.unshare_from.is_some() { libc::CLONE_FILES } else { 0 };
     let told = libc::CLONE_PIDFD | libc::CLONE_CHILD_SETTID;
@@ -107,7 +112,7 @@ fn clone(stack: &mut Stack, place: usize, launch: &Launch<'_>) -> io::Result<(i3
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
-    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    Ok((pid, (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })))
 }
 
 extern "C" fn enter(launch: *mut c_void) -> i32 {
