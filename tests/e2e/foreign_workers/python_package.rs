@@ -103,7 +103,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_server_as_it_is_passes_the_conformance_kit() {
+async fn a_server_as_it_is_lives_as_the_conformance_kit_demands() {
     let Some((dir, python)) = program(SERVER).await else { return };
     let file = dir.path().join("app.py");
     let python = python.to_str().unwrap();
@@ -117,13 +117,11 @@ async fn a_server_as_it_is_passes_the_conformance_kit() {
         "--",
         file.to_str().unwrap(),
     ];
-    let run = played(&["--mutations", "10", "--jobs", "2"], &worker).await;
+    let run = played(&["--case", "W-L*", "--jobs", "2"], &worker).await;
     assert_eq!((run.code, run.of("fail").len()), (Some(0), 0), "{}", run.failures.join("\n"));
-    // It takes no messages, and does not go on after a stop.
-    let others = ["W-LC-20", "W-LC-21", "W-LI-06"];
-    let is_known = |case: &&str| case.starts_with("W-BU-") || others.contains(case);
-    assert!(run.of("skip").iter().all(is_known), "{:?}", run.of("skip"));
-    assert!(run.summary["passed"].as_u64().unwrap() > 70, "{}", run.summary);
+    // It does not go on after a stop.
+    assert_eq!(run.of("skip"), ["W-LC-20", "W-LC-21", "W-LI-06"]);
+    assert!(run.summary["passed"].as_u64().unwrap() > 20, "{}", run.summary);
 }
 
 #[tokio::test]
