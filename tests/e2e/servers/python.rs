@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 
 use drover_e2e::harness::{PATIENCE, signal};
 use nix::sys::signal::SIGTERM;
@@ -60,5 +61,42 @@ async fn a_uvicorn_that_somebody_sends_a_sigterm_finishes_its_request() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("\r\n\r\nwhole"), "{answer}\n{}", site.log());
     site.until_worker("another worker", |worker| worker["pid"] != old && worker["phase"] == "started").await;
+    site.end().await;
+}
+
+/// Jobs are ordered all the while, and each is done once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn celery_does_each_job_once_while_it_is_reloaded_and_scaled() {
+    let Some(environments) = wheel::installed().await else { return };
+    let programs = environments.join("servers/bin");
+    let Some(site) = Site::of("servers/celery", &["python3", "redis-server"]) else { return };
+    let mut site = site.with_programs_of(programs.clone());
+    site.start().await;
+    let mut orders = Command::new(programs.join("python3"))
+        .arg("jobs.py")
+        .current_dir(site.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (three, one, two) = (site.scale(3), site.scale(1), site.scale(2));
+    for step in [
+        &["reload", "celery"][..],
+        &["scale", &three],
+        &["scale", &one],
+        &["scale", &two],
+        &["restart", "celery/0"],
+    ] {
+        site.run(step).await;
+    }
+    drop(orders.stdin.take());
+    site.until("the last job", || orders.try_wait().unwrap()).await;
+    let output = orders.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let counts: Vec<u32> = said.split_whitespace().map(|count| count.parse().unwrap()).collect();
+    let &[ordered, done, different] = &counts[..] else { panic!("{said}\n{}", site.log()) };
+    drover_e2e::complain(&format!("celery: {ordered} jobs"));
+    assert!(ordered > 50, "{said}");
+    assert_eq!((done, different), (ordered, ordered), "{}", site.log());
     site.end().await;
 }
