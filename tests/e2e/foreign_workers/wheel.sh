@@ -26,7 +26,7 @@ pip --python alone/bin/python install wheel/*.whl
 if [[ $(cat .around 2>/dev/null) != "$around" ]]; then
     rm -rf -- .around servers
     python3 -m venv --without-pip servers
-    pip --python servers/bin/python install --no-compile -r "$here/wheel.txt"
+    pip --python servers/bin/python install -r "$here/wheel.txt"
     echo "$around" >.around
 fi
 pip --python servers/bin/python install --force-reinstall --no-deps wheel/*.whl
