@@ -1,9 +1,6 @@
 //! A Deployment whose container runs the master.
 
 use std::fmt::Write as _;
-use std::time::Duration;
-
-use drover_master::config::file::Config;
 
 use super::arithmetic::Arithmetic;
 use super::ports::{Port, ports};
@@ -11,9 +8,6 @@ use super::{Export, list, quoted};
 
 /// How often it is asked whether everything is ready, in seconds.
 const PERIOD: u64 = 5;
-
-/// How long a load balancer may go on to send requests after a pod was told to end.
-const LATE: Duration = Duration::from_secs(5);
 
 pub(super) fn text(export: &Export<'_>, times: &Arithmetic) -> String {
     let name = export.host_name();
@@ -45,6 +39,8 @@ spec:
         - name: {name}
           image: {image}
           command: {command}
+          # What was said last is what `kubectl describe pod` shows of a failure.
+          terminationMessagePolicy: FallbackToLogsOnError
 ",
         header = export.header(),
         replicas = export.replicas,
@@ -57,7 +53,7 @@ spec:
         text.push_str("          ports:\n");
     }
     for (at, port) in ports.iter().enumerate() {
-        let kind = if port.is_udp { "UDP" } else { "TCP" };
+        let kind = protocol(port);
         let _ = writeln!(
             text,
             "            - name: {}\n              containerPort: {}\n              protocol: {kind}",
@@ -91,7 +87,60 @@ spec:
 ",
         failures = times.start.div_ceil(PERIOD) + 1,
     );
+    if !ports.is_empty() {
+        text.push_str(&service(&name, &ports));
+    }
+    if export.replicas > 1 {
+        text.push_str(&budget(&name));
+    }
     text
+}
+
+/// The name and the address of the pods that are ready.
+fn service(name: &str, ports: &[Port]) -> String {
+    let mut text = format!(
+        "---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {name}
+  labels:
+    app.kubernetes.io/name: {name}
+spec:
+  selector:
+    app.kubernetes.io/name: {name}
+  ports:
+"
+    );
+    for (at, port) in ports.iter().enumerate() {
+        let (port_name, number, kind) = (port_name(port, at), port.number, protocol(port));
+        let _ = writeln!(
+            text,
+            "    - name: {port_name}\n      port: {number}\n      targetPort: {port_name}\n      protocol: {kind}"
+        );
+    }
+    text
+}
+
+/// So that the drain of a node takes one pod at a time.
+fn budget(name: &str) -> String {
+    format!(
+        "---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {name}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: {name}
+"
+    )
+}
+
+const fn protocol(port: &Port) -> &'static str {
+    if port.is_udp { "UDP" } else { "TCP" }
 }
 
 /// At most 15 small letters, digits and `-`, with a letter.
@@ -105,16 +154,7 @@ fn port_name(port: &Port, at: usize) -> String {
     if is_usable && name.len() == port.name.len() { name } else { format!("port-{at}") }
 }
 
-pub(super) fn notes(config: &Config) -> Vec<String> {
-    let is_early = |app: &&drover_master::config::file::AppTable| {
-        !app.spec.listeners.is_empty() && app.spec.stop.pre_delay < LATE
-    };
-    let each = config.apps.iter().filter(is_early).map(|app| {
-        format!(
-            "app `{}` serves on for {}s once its pod is told to end, and Kubernetes takes longer to send requests elsewhere: set stop.pre_delay = \"5s\", and export again",
-            app.spec.name,
-            app.spec.stop.pre_delay.as_secs_f32()
-        )
-    });
-    each.collect()
+pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
+    let name = export.host_name();
+    vec![format!("to start it from {name}.yaml: kubectl apply -f {name}.yaml")]
 }

@@ -72,6 +72,16 @@ impl Service {
         ended.status.code()
     }
 
+    /// The name of the app.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The control socket of the master.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.dir.path().join("control.sock")
+    }
+
     pub(super) const fn addr(&self) -> SocketAddr {
         self.addr
     }
