@@ -188,11 +188,7 @@ impl Site {
             if is_so(&worker) {
                 return worker;
             }
-            assert!(
-                begin.elapsed() < PATIENCE_WITH_A_START,
-                "{what} does not come: {worker} {}",
-                self.log()
-            );
+            assert!(begin.elapsed() < PATIENCE_WITH_A_START, "{what} does not come: {worker} {}", self.log());
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }

@@ -162,7 +162,8 @@ async fn a_server_on_another_port_listens_by_itself_says_so_and_is_not_ready() {
 
 #[tokio::test]
 async fn without_a_master_a_program_runs_as_it_does_alone() {
-    let Some((dir, python)) = program("import signal, sys; print(sys.argv, signal.getsignal(signal.SIGTERM)); sys.exit(7)").await
+    let Some((dir, python)) =
+        program("import signal, sys; print(sys.argv, signal.getsignal(signal.SIGTERM)); sys.exit(7)").await
     else {
         return;
     };
@@ -177,7 +178,10 @@ async fn without_a_master_a_program_runs_as_it_does_alone() {
 async fn a_program_that_is_none_of_python_is_refused_in_one_sentence() {
     let Some((dir, python)) = program("").await else { return };
     for (words, sentence) in [
-        (&["no-such-server"][..], "drover_worker: there is no file no-such-server, and no package of this Python ("),
+        (
+            &["no-such-server"][..],
+            "drover_worker: there is no file no-such-server, and no package of this Python (",
+        ),
         (&["sh"], "sh is no program in Python: let drover.toml run it itself\n"),
         (&[], "usage: python -m drover_worker [--] PROGRAM [ARGUMENT...]\n"),
     ] {
@@ -220,7 +224,8 @@ async fn the_control_client_tells_what_there_is_and_reloads() {
     service.is_ready().await;
     std::fs::write(dir.path().join("tool.py"), CONTROL).unwrap();
     let (folder, socket) = (dir.path().to_owned(), service.control());
-    let output = tokio::task::spawn_blocking(move || run(&python, &folder, &["tool.py", socket.to_str().unwrap()]));
+    let output =
+        tokio::task::spawn_blocking(move || run(&python, &folder, &["tool.py", socket.to_str().unwrap()]));
     let output = output.await.unwrap();
     assert_eq!(
         text(&output.stdout),

@@ -2,10 +2,10 @@
 //! the requests that it loses are counted.
 
 mod gunicorn;
-mod python;
 mod haproxy;
 mod node;
 mod php;
+mod python;
 mod ruby;
 
 use std::net::SocketAddr;
