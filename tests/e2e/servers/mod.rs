@@ -6,6 +6,7 @@ mod gunicorn;
 mod haproxy;
 mod node;
 mod php;
+mod python;
 mod ruby;
 mod tonic;
 
