@@ -212,8 +212,9 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
                 Err(_) => waited_for.retain(|master| master.snapshot().status.phase != Phase::Started),
             }
         }
+        let are = if count == 1 { "app is" } else { "apps are" };
         service_manager::say(&format!(
-            "READY=1\nMAINPID={}\nSTATUS={count} apps are ready",
+            "READY=1\nMAINPID={}\nSTATUS={count} {are} ready",
             std::process::id()
         ));
         start_report::say(&StartReport::Ready);
