@@ -2,6 +2,10 @@
 //! the requests that it loses are counted.
 
 mod gunicorn;
+mod haproxy;
+mod node;
+mod php;
+mod ruby;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,6 +32,15 @@ async fn operated(site: &Site, port: u16, clients: Clients) -> Tally {
     let addr = SocketAddr::from((site.host(), port));
     let load = Load::greedy(Service { form: Form::Echo, ..Service::at(addr) }, clients);
     load.until(REQUESTS / 5, ENOUGH).await;
+    operate(site).await;
+    load.until(REQUESTS, ENOUGH).await;
+    let tally = load.end().await;
+    drover_e2e::complain(&format!("{}: {tally}", site.app()));
+    tally
+}
+
+/// Reloads, scales and restarts a site that has two workers, and has two again.
+async fn operate(site: &Site) {
     let (three, one, two) = (site.scale(3), site.scale(1), site.scale(2));
     let restart = format!("{}/0", site.app());
     for step in [
@@ -39,10 +52,6 @@ async fn operated(site: &Site, port: u16, clients: Clients) -> Tally {
     ] {
         site.run(step).await;
     }
-    load.until(REQUESTS, ENOUGH).await;
-    let tally = load.end().await;
-    drover_e2e::complain(&format!("{}: {tally}", site.app()));
-    tally
 }
 
 #[test]
@@ -54,7 +63,7 @@ fn the_page_has_a_row_for_each_server() {
         let row = format!("| [{name}](../../examples/servers/{name}) |");
         assert!(page.contains(&row), "docs/guides/servers.md has no row that begins with `{row}`");
     }
-    for row in page.lines().filter(|line| line.starts_with("| [") && line.contains("../examples/servers/")) {
+    for row in page.lines().filter(|line| line.starts_with("| [") && line.contains("](../../examples/")) {
         let test = row
             .split('`')
             .rev()
@@ -64,10 +73,34 @@ fn the_page_has_a_row_for_each_server() {
     }
 }
 
-/// Whether a file beside this one has a test of this name.
+/// The blocks of these are their files.
+#[test]
+fn the_page_shows_the_files_of_the_examples() {
+    let page = include_str!("../../../docs/guides/servers.md");
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers");
+    let shown = [
+        "puma/drover.toml",
+        "puma/puma.rb",
+        "webrick/drover.toml",
+        "php-fpm/drover.toml",
+        "haproxy/drover.toml",
+        "haproxy/haproxy.cfg",
+    ];
+    for file in shown {
+        let text = std::fs::read_to_string(examples.join(file)).unwrap();
+        let text = text.strip_prefix("version = 1\n\n").unwrap_or(&text);
+        assert!(
+            page.contains(&format!("\n{text}```")),
+            "docs/guides/servers.md does not show {file}:\n{text}"
+        );
+    }
+}
+
+/// Whether a file beside this one, or of the programs as they are, has a test of this name.
 fn is_a_test(name: &str) -> bool {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/servers");
-    let files =
-        folder.read_dir().unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-    files.into_iter().any(|text| text.contains(&format!("fn {name}(")))
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
+    let folders = ["servers", "programs"].map(|folder| tests.join(folder).read_dir().unwrap());
+    let mut files =
+        folders.into_iter().flatten().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    files.any(|text| text.contains(&format!("fn {name}(")))
 }
