@@ -14,11 +14,12 @@ impl Cgroup {
     /// One with a quota of its own: of version 2 if its CPU controller is there, else of version 1. None where that is not allowed.
     fn new(home: &Home) -> Option<Self> {
         let name = home.dir().file_name().unwrap();
-        let made = ["/sys/fs/cgroup", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"].iter().find_map(|root| {
-            let cgroup = Self(Path::new(root).join(name));
-            fs::create_dir(&cgroup.0).ok()?;
-            cgroup.allow(1).then_some(cgroup)
-        });
+        let made =
+            ["/sys/fs/cgroup", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"].iter().find_map(|root| {
+                let cgroup = Self(Path::new(root).join(name));
+                fs::create_dir(&cgroup.0).ok()?;
+                cgroup.allow(1).then_some(cgroup)
+            });
         if made.is_none() {
             skipped("no cgroup with a CPU quota can be made here");
         }
@@ -87,7 +88,8 @@ fn auto_follows_a_quota_that_changes_and_leaves_alone_what_was_scaled_by_hand() 
 
     assert!(cgroup.allow(2));
     numbers("two CPUs", [2, 1, 3]);
-    let why = home.events().into_iter().find(|event| event["event"] == "scaling" && event["app"] == "follows");
+    let why =
+        home.events().into_iter().find(|event| event["event"] == "scaling" && event["app"] == "follows");
     let why = why.expect("it is an event").to_string();
     assert!(why.contains("a change of the CPUs that may be used"), "{why}");
     // It has what it would have by itself, and follows again.

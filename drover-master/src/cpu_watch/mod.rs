@@ -28,10 +28,11 @@ pub(crate) struct CpuWatch {
 }
 
 impl CpuWatch {
-    /// Begins. Call it where a runtime is; what may wait is done on a thread of its own.
-    pub(crate) async fn begin() -> io::Result<Self> {
+    /// Begins; none where nothing limits the CPUs that could be changed. Call it where a runtime is; what may wait is done on a thread of
+    /// its own.
+    pub(crate) async fn begin() -> io::Result<Option<Self>> {
         let inotify = tokio::task::spawn_blocking(inotify).await.map_err(io::Error::other)??;
-        Self::of(inotify)
+        inotify.map(Self::of).transpose()
     }
 
     fn of(inotify: Inotify) -> io::Result<Self> {
@@ -61,22 +62,25 @@ impl CpuWatch {
     }
 }
 
-fn inotify() -> io::Result<Inotify> {
+fn inotify() -> io::Result<Option<Inotify>> {
     let read = |path| std::fs::read_to_string(path);
     let found = files::of(&read("/proc/self/cgroup")?, &read("/proc/self/mountinfo")?);
     watch(found.iter().map(AsRef::as_ref))
 }
 
-/// What is not there is not watched: not every cgroup has each of them.
-fn watch<'p>(files: impl IntoIterator<Item = &'p Path>) -> io::Result<Inotify> {
+/// What is not there is not watched: not every cgroup has each of them, and the outermost one has none. Users have few instances of
+/// inotify (`fs.inotify.max_user_instances`), so one that has nothing to watch is not kept.
+fn watch<'p>(files: impl IntoIterator<Item = &'p Path>) -> io::Result<Option<Inotify>> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+    let mut is_watching = false;
     for file in files {
         match inotify.add_watch(file, AddWatchFlags::IN_MODIFY) {
-            Ok(_) | Err(Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR) => {}
+            Ok(_) => is_watching = true,
+            Err(Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(inotify)
+    Ok(is_watching.then_some(inotify))
 }
 
 #[cfg(test)]
@@ -92,7 +96,8 @@ mod tests {
         for path in &paths[..2] {
             std::fs::write(path, "-1\n").unwrap();
         }
-        let inotify = watch(paths.iter().map(AsRef::as_ref)).unwrap();
+        assert!(watch([paths[2].as_ref()]).unwrap().is_none());
+        let inotify = watch(paths.iter().map(AsRef::as_ref)).unwrap().unwrap();
         let mut cpus = CpuWatch::of(inotify).unwrap();
         for path in &paths[..2] {
             std::fs::write(path, "100000\n").unwrap();

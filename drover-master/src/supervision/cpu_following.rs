@@ -51,7 +51,10 @@ fn follows(spec: &AppSpec) -> bool {
 }
 
 async fn watch(handle: SupervisorHandle, look_again: Arc<Notify>) {
-    let mut watch = CpuWatch::begin().await.map_err(tell).ok();
+    let mut watch = CpuWatch::begin().await.unwrap_or_else(|error| {
+        tell(error);
+        None
+    });
     let mut given = HashMap::new();
     // It may have changed since the description was read.
     loop {
@@ -75,8 +78,9 @@ async fn watch(handle: SupervisorHandle, look_again: Arc<Notify>) {
     }
 }
 
+/// Most who have `auto` because it is the default never change a quota, so it is told to whoever asks for more (`-v`).
 fn tell(error: std::io::Error) {
-    tracing::warn!(target: "drover::supervisor", %error, "nobody tells when the CPUs that may be used change; a reload of all apps by SIGHUP looks");
+    tracing::info!(target: "drover::supervisor", %error, "nobody tells when the CPUs that may be used change; a reload of all apps by SIGHUP looks");
 }
 
 /// Brings each app that follows to this number. `given`: what each had by itself last.

@@ -120,7 +120,7 @@ fn by_kind(spec: &mut AppSpec, path: &str, mistakes: &Mistakes<'_>) -> Vec<&'sta
         // A default that is for the others.
         Kind::Cron if is_default("workers") => spec.workers = 1,
         _ if is_auto => {
-            spec.follows_cpus = true;
+            spec.follows_cpus = spec.kind == Kind::Service;
             of_machine.push("workers");
         }
         _ => {}
