@@ -2,6 +2,7 @@
 //! do not outlive their master, they take and send messages, they read the golden frames, and they keep every rule that can be checked.
 
 mod conformance;
+pub(crate) mod go_module;
 mod language;
 mod messages;
 mod packed;

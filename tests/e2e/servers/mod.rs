@@ -1,6 +1,7 @@
 //! Servers that people have already, each as a folder of `examples/servers` runs it: under load, it is reloaded, scaled and restarted, and
 //! the requests that it loses are counted.
 
+mod go;
 mod gunicorn;
 mod haproxy;
 mod php;
@@ -79,6 +80,7 @@ fn the_page_shows_the_files_of_the_examples() {
         "php-fpm/drover.toml",
         "haproxy/drover.toml",
         "haproxy/haproxy.cfg",
+        "net-http/drover.toml",
     ];
     for file in shown {
         let text = std::fs::read_to_string(examples.join(file)).unwrap();
