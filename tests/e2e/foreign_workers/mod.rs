@@ -3,6 +3,7 @@
 
 mod conformance;
 pub(crate) mod go_module;
+pub(crate) mod java_package;
 mod language;
 mod messages;
 mod packed;

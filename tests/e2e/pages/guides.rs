@@ -8,12 +8,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::foreign_workers::{Language, go_module};
+use crate::foreign_workers::{Language, go_module, java_package};
 
 use super::place::Place;
 
 /// Commands that take a network or a compiler.
-const DONE_ALREADY: [&str; 5] = ["cargo", "cp", "go ", "npm", "pip"];
+const DONE_ALREADY: [&str; 7] = ["cargo", "cp", "go ", "javac", "mvn", "npm", "pip"];
 
 struct Block<'a> {
     info: &'a str,
@@ -108,6 +108,18 @@ async fn the_go_module_is_used_as_its_readme_says() {
     }
     symlink(app.join("web"), place.path("web")).unwrap();
     assert_eq!(follow(&place, "../../packages/go/README.md"), 4);
+}
+
+#[tokio::test]
+async fn the_java_package_is_used_as_its_readme_says() {
+    let place = Place::new(35);
+    let readme = include_str!("../../../packages/java/README.md");
+    let source = blocks(readme).into_iter().find(|block| block.info == "java title=App.java").unwrap();
+    fs::write(place.path("App.java"), place.here(source.text)).unwrap();
+    if !java_package::builds(&place.path("")).await {
+        return;
+    }
+    assert_eq!(follow(&place, "../../packages/java/README.md"), 4);
 }
 
 #[tokio::test]

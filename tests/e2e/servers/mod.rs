@@ -4,6 +4,7 @@
 mod go;
 mod gunicorn;
 mod haproxy;
+mod java;
 mod php;
 mod ruby;
 
@@ -81,6 +82,7 @@ fn the_page_shows_the_files_of_the_examples() {
         "haproxy/drover.toml",
         "haproxy/haproxy.cfg",
         "net-http/drover.toml",
+        "httpserver/drover.toml",
     ];
     for file in shown {
         let text = std::fs::read_to_string(examples.join(file)).unwrap();
