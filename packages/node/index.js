@@ -1,3 +1,5 @@
 'use strict';
 
-module.exports = { ...require('./lib/bus'), ...require('./lib/frames') };
+const { MessageBus, BusError } = require('./lib/bus');
+
+module.exports = { MessageBus, BusError, ...require('./lib/frames') };

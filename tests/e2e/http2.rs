@@ -18,17 +18,19 @@ const RELOADS: usize = 10;
 const PATHS: [&str; 6] = ["/", "/", "/", "/slow", "/slow", "/slow"];
 
 #[derive(Debug, Default)]
-struct Seen {
-    answers: usize,
-    connections: usize,
-    failures: Vec<h2::Error>,
+pub(crate) struct Seen {
+    pub(crate) answers: usize,
+    pub(crate) connections: usize,
+    pub(crate) failures: Vec<h2::Error>,
 }
 
 /// One request, without a second try.
 async fn ask(requests: &mut SendRequest<Bytes>, path: &str) -> Result<(), h2::Error> {
     let request = Request::get(format!("http://drover{path}")).body(()).expect("a request");
     let (answer, _) = requests.send_request(request, true)?;
-    let mut body = answer.await?.into_body();
+    let answer = answer.await?;
+    assert!(answer.status().is_success(), "{answer:?}");
+    let mut body = answer.into_body();
     while let Some(part) = body.data().await {
         body.flow_control().release_capacity(part?.len())?;
     }
@@ -36,7 +38,7 @@ async fn ask(requests: &mut SendRequest<Bytes>, path: &str) -> Result<(), h2::Er
 }
 
 /// Opens a connection and asks on it, one request after the other, until the server says that it takes no more; then the next one.
-async fn client(to: SocketAddr, path: &'static str, is_over: Arc<AtomicBool>) -> Seen {
+pub(crate) async fn client(to: SocketAddr, path: &'static str, is_over: Arc<AtomicBool>) -> Seen {
     let mut seen = Seen::default();
     while !is_over.load(Ordering::Relaxed) {
         let stream = TcpStream::connect(to).await.unwrap();

@@ -51,16 +51,25 @@ impl Site {
         let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir().unwrap();
         let site = Self { app, host: own_host(), master: None, dir };
         fs::create_dir(site.path("")).unwrap();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder);
-        for file in folder.read_dir().unwrap() {
-            let from = file.unwrap().path();
-            let to = site.path(from.file_name().unwrap().to_str().unwrap());
+        site.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder), &site.path(""));
+        Some(site)
+    }
+
+    /// Copies a folder, with what its files have to say here.
+    fn copy(&self, from: &Path, to: &Path) {
+        for entry in from.read_dir().unwrap() {
+            let from = entry.unwrap().path();
+            let to = to.join(from.file_name().unwrap());
+            if from.is_dir() {
+                fs::create_dir(&to).unwrap();
+                self.copy(&from, &to);
+                continue;
+            }
             fs::copy(&from, &to).unwrap();
             let text = fs::read_to_string(&to).unwrap();
-            let text = text.replace(EXAMPLES_DIR, &format!("{}/", site.dir.path().display()));
-            fs::write(&to, text.replace(EXAMPLES_HOST, &site.host.to_string())).unwrap();
+            let text = text.replace(EXAMPLES_DIR, &format!("{}/", self.dir.path().display()));
+            fs::write(&to, text.replace(EXAMPLES_HOST, &self.host.to_string())).unwrap();
         }
-        Some(site)
     }
 
     /// A file of the app.

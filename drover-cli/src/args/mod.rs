@@ -149,7 +149,7 @@ pub enum Verb {
     Init(InitArgs),
     /// Make a drover.toml of what another program runs, such as pm2 or supervisord
     Import(ImportArgs),
-    /// Write what starts Drover elsewhere: a unit of systemd, a compose file, a Deployment of Kubernetes
+    /// Write what starts Drover elsewhere: a unit of systemd, a compose file, a stack of Swarm, a Deployment of Kubernetes
     Export(ExportArgs),
     /// Stop everything gracefully, the master too
     Down(DownArgs),

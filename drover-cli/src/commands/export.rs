@@ -9,7 +9,7 @@ use drover_master::config::file as config;
 use super::socket_name::name_of_file;
 use crate::args::{ExportArgs, ExportTarget, Global};
 use crate::exit_status::ExitStatus;
-use crate::export::Export;
+use crate::export::{Export, Exported, image_fault};
 use crate::output::message;
 use crate::path::whole;
 
@@ -29,6 +29,14 @@ pub(super) fn run(global: &Global, args: &ExportArgs) -> ExitStatus {
         );
         return ExitStatus::Usage;
     }
+    if let Some(option) = of_containers(args) {
+        message::error_text(&format!("a unit starts no containers, so export systemd takes no {option}"));
+        return ExitStatus::Usage;
+    }
+    if let Some((image, fault)) = args.image.as_ref().and_then(|image| Some((image, image_fault(image)?))) {
+        message::error_text(&format!("--image: `{}` {fault}", image.escape_debug()));
+        return ExitStatus::Usage;
+    }
     let program = match std::env::current_exe() {
         Ok(program) => program,
         Err(error) => {
@@ -43,19 +51,48 @@ pub(super) fn run(global: &Global, args: &ExportArgs) -> ExitStatus {
         program,
         profile: args.profile.clone(),
         image: args.image.clone().unwrap_or_default(),
-        replicas: args.replicas,
+        replicas: args.replicas.unwrap_or(1),
         config: &config,
     };
-    let exported = export.to(args.target);
-    let status = match &args.output {
-        Some(file) => write(file, &exported.text),
-        None => message::whole_result(exported.text.trim_end()),
-    };
-    if !global.quiet && status == ExitStatus::Done {
-        for note in &exported.notes {
-            message::note(note);
+    tell(global, args, &export.to(args.target))
+}
+
+/// An option that only what starts containers has.
+fn of_containers(args: &ExportArgs) -> Option<&'static str> {
+    match args.target {
+        ExportTarget::Systemd if args.image.is_some() => Some("--image"),
+        ExportTarget::Systemd if args.replicas.is_some() => Some("--replicas"),
+        _ => None,
+    }
+}
+
+fn tell(global: &Global, args: &ExportArgs, exported: &Exported) -> ExitStatus {
+    let count = exported.caveats.len();
+    let is_refused = args.strict && count > 0;
+    if !is_refused && let Some(file) = &args.output {
+        let status = write(file, &exported.text);
+        if status != ExitStatus::Done {
+            return status;
         }
     }
+    let status = match () {
+        () if args.json => message::whole_result(&exported.json(is_refused).to_string()),
+        () if is_refused || args.output.is_some() => ExitStatus::Done,
+        () => message::whole_result(exported.text.trim_end()),
+    };
+    if status != ExitStatus::Done {
+        return status;
+    }
+    let about =
+        |lines: &[String]| lines.iter().filter(|_| !global.quiet).for_each(|line| message::note(line));
+    about(&exported.sums);
+    exported.caveats.iter().for_each(|caveat| message::note(&format!("warning: {}", caveat.text)));
+    if is_refused {
+        let warnings = if count == 1 { "1 warning".to_owned() } else { format!("{count} warnings") };
+        message::error_text(&format!("{warnings}, so nothing was written (--strict)"));
+        return ExitStatus::Failed;
+    }
+    about(&exported.hints);
     status
 }
 
@@ -76,18 +113,12 @@ fn write(file: &Path, text: &str) -> ExitStatus {
 
 /// The command that makes the same again.
 fn command(args: &ExportArgs) -> String {
-    let target = match args.target {
-        ExportTarget::Systemd => "systemd",
-        ExportTarget::Compose => "compose",
-        ExportTarget::Kubernetes => "kubernetes",
-    };
-    let mut words = vec!["drover".to_owned(), "export".to_owned(), target.to_owned()];
+    let mut words = vec!["drover".to_owned(), "export".to_owned(), args.target.name().to_owned()];
     words.extend(["-f".to_owned(), args.file.display().to_string()]);
     for (option, value) in [("--profile", &args.profile), ("--image", &args.image)] {
         words.extend(value.iter().flat_map(|value| [option.to_owned(), value.clone()]));
     }
-    if args.replicas != 1 {
-        words.extend(["--replicas".to_owned(), args.replicas.to_string()]);
-    }
+    let replicas = args.replicas.filter(|count| *count != 1);
+    words.extend(replicas.iter().flat_map(|count| ["--replicas".to_owned(), count.to_string()]));
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_default()
 }

@@ -10,7 +10,6 @@ pub(super) fn text(export: &Export<'_>, times: &Arithmetic) -> String {
     let name = export.host_name();
     let mut text = format!(
         "{header}# The image has drover in its PATH, and drover.toml in its working directory.
-name: {name}
 services:
   {name}:
     image: {image}
@@ -50,6 +49,12 @@ services:
 }
 
 /// Compose fills in what begins with a `$`.
-fn filled_in(text: &str) -> String {
+pub(super) fn filled_in(text: &str) -> String {
     text.replace('$', "$$")
+}
+
+/// The name of the project stands nowhere in the file: docker-compose 1 refuses it there.
+pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
+    let name = export.host_name();
+    vec![format!("to start it from compose.yaml: docker compose -p {name} up -d")]
 }

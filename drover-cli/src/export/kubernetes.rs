@@ -1,9 +1,6 @@
 //! A Deployment whose container runs the master.
 
 use std::fmt::Write as _;
-use std::time::Duration;
-
-use drover_master::config::file::Config;
 
 use super::arithmetic::Arithmetic;
 use super::ports::{Port, ports};
@@ -11,9 +8,6 @@ use super::{Export, list, quoted};
 
 /// How often it is asked whether everything is ready, in seconds.
 const PERIOD: u64 = 5;
-
-/// How long a load balancer may go on to send requests after a pod was told to end.
-const LATE: Duration = Duration::from_secs(5);
 
 pub(super) fn text(export: &Export<'_>, times: &Arithmetic) -> String {
     let name = export.host_name();
@@ -45,6 +39,8 @@ spec:
         - name: {name}
           image: {image}
           command: {command}
+          # What was said last is what `kubectl describe pod` shows of a failure.
+          terminationMessagePolicy: FallbackToLogsOnError
 ",
         header = export.header(),
         replicas = export.replicas,
@@ -105,16 +101,9 @@ fn port_name(port: &Port, at: usize) -> String {
     if is_usable && name.len() == port.name.len() { name } else { format!("port-{at}") }
 }
 
-pub(super) fn notes(config: &Config) -> Vec<String> {
-    let is_early = |app: &&drover_master::config::file::AppTable| {
-        !app.spec.listeners.is_empty() && app.spec.stop.pre_delay < LATE
-    };
-    let each = config.apps.iter().filter(is_early).map(|app| {
-        format!(
-            "app `{}` serves on for {}s once its pod is told to end, and Kubernetes takes longer to send requests elsewhere: set stop.pre_delay = \"5s\", and export again",
-            app.spec.name,
-            app.spec.stop.pre_delay.as_secs_f32()
-        )
-    });
-    each.collect()
+pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
+    let name = export.host_name();
+    vec![format!(
+        "to start it from {name}.yaml: kubectl apply -f {name}.yaml; nothing in it gives the pods an address: that is a Service, or an Ingress"
+    )]
 }

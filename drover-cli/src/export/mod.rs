@@ -1,9 +1,13 @@
 //! `drover export`: what starts Drover somewhere else, for a drover.toml. Pure: a file in, text out.
 
 mod arithmetic;
+mod caveat;
 mod compose;
+mod container;
+mod image;
 mod kubernetes;
 mod ports;
+mod swarm;
 mod systemd;
 #[cfg(test)]
 mod tests;
@@ -11,8 +15,11 @@ mod tests;
 use std::path::PathBuf;
 
 use drover_master::config::file::Config;
+use serde_json::{Value, json};
 
 use arithmetic::Arithmetic;
+pub(crate) use caveat::Caveat;
+pub(crate) use image::fault as image_fault;
 
 /// What is to start Drover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,8 +28,31 @@ pub enum ExportTarget {
     Systemd,
     /// A compose file.
     Compose,
+    /// A stack of Docker Swarm.
+    Swarm,
     /// A Deployment of Kubernetes.
     Kubernetes,
+}
+
+impl ExportTarget {
+    /// As it is typed.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Systemd => "systemd",
+            Self::Compose => "compose",
+            Self::Swarm => "swarm",
+            Self::Kubernetes => "kubernetes",
+        }
+    }
+
+    /// Its key for how long it waits at a stop.
+    const fn grace_key(self) -> &'static str {
+        match self {
+            Self::Systemd => "TimeoutStopSec",
+            Self::Compose | Self::Swarm => "stop_grace_period",
+            Self::Kubernetes => "terminationGracePeriodSeconds",
+        }
+    }
 }
 
 /// What is exported.
@@ -49,30 +79,63 @@ pub(crate) struct Export<'c> {
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Exported {
+    /// What it is for.
+    pub(crate) target: ExportTarget,
     /// The text.
     pub(crate) text: String,
-    /// What is to be known about it, one line each.
-    pub(crate) notes: Vec<String>,
+    /// Who waits for whom, one line each.
+    pub(crate) sums: Vec<String>,
+    /// The same in numbers.
+    arithmetic: Value,
+    /// What has no counterpart there, or does not do what the file says.
+    pub(crate) caveats: Vec<Caveat>,
+    /// What to know or to do besides, one line each.
+    pub(crate) hints: Vec<String>,
+}
+
+impl Exported {
+    /// What `--json` prints; without the text where it is refused.
+    pub(crate) fn json(&self, is_refused: bool) -> Value {
+        json!({
+            "target": self.target.name(),
+            "text": (!is_refused).then_some(&self.text),
+            "arithmetic": self.arithmetic,
+            "warnings": self.caveats,
+            "hints": self.hints,
+        })
+    }
 }
 
 impl Export<'_> {
     /// The text for a target.
     pub(crate) fn to(&self, target: ExportTarget) -> Exported {
         let times = Arithmetic::of(self.config);
-        let mut notes = times.notes(target);
         let text = match target {
             ExportTarget::Systemd => systemd::text(self, &times),
             ExportTarget::Compose => compose::text(self, &times),
+            ExportTarget::Swarm => swarm::text(self, &times),
             ExportTarget::Kubernetes => kubernetes::text(self, &times),
         };
-        notes.extend(match target {
-            ExportTarget::Systemd => systemd::notes(self),
-            ExportTarget::Compose | ExportTarget::Kubernetes => ports::notes(self.config),
-        });
-        if target == ExportTarget::Kubernetes {
-            notes.extend(kubernetes::notes(self.config));
+        let mut caveats = Vec::from_iter(times.caveat());
+        let mut hints = Vec::new();
+        match target {
+            ExportTarget::Systemd => hints.extend(systemd::hints(self)),
+            ExportTarget::Compose | ExportTarget::Swarm | ExportTarget::Kubernetes => {
+                caveats.extend(container::caveats(self.config, target, self.replicas));
+                hints.extend(container::hints(self.config, target));
+            }
         }
-        Exported { text, notes }
+        match target {
+            ExportTarget::Swarm => {
+                caveats.extend(swarm::caveat(&times));
+                hints.extend(swarm::hints(self));
+            }
+            ExportTarget::Compose => hints.extend(compose::hints(self)),
+            ExportTarget::Kubernetes => hints.extend(kubernetes::hints(self)),
+            ExportTarget::Systemd => {}
+        }
+        let (sums, arithmetic) = (times.sentences(target), times.json(target));
+        Exported { target, text, sums, arithmetic, caveats, hints }
     }
 
     /// The first lines of each text.
@@ -103,7 +166,7 @@ impl Export<'_> {
 
 /// A text as YAML has it; what is valid in JSON is so there.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 /// Texts as a list of YAML in one line.

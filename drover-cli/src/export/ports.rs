@@ -27,32 +27,11 @@ pub(super) fn ports(config: &Config) -> Vec<Port> {
     each.collect()
 }
 
-/// The sockets that nobody outside of the container reaches.
-pub(super) fn notes(config: &Config) -> Vec<String> {
-    let each = config.sockets.iter().filter_map(|socket| {
-        let name = &socket.name;
-        match &socket.addr {
-            ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if is_loopback(addr) => Some(format!(
-                "socket `{name}` listens at {addr}, which nobody outside of the container reaches: listen at 0.0.0.0 there"
-            )),
-            ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if port_of(addr) == Some(0) => {
-                Some(format!("the kernel chooses the port of socket `{name}`, so it can't be named here"))
-            }
-            ListenAddr::Unix(path) => Some(format!(
-                "socket `{name}` is {} in the container; share its directory with whoever connects",
-                path.display()
-            )),
-            _ => None,
-        }
-    });
-    each.collect()
-}
-
-fn port_of(addr: &str) -> Option<u16> {
+pub(super) fn port_of(addr: &str) -> Option<u16> {
     addr.rsplit_once(':')?.1.parse().ok()
 }
 
-fn is_loopback(addr: &str) -> bool {
+pub(super) fn is_loopback(addr: &str) -> bool {
     let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host).trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -24,6 +24,8 @@ KillMode=mixed
 TimeoutStartSec=infinity
 TimeoutStopSec={grace}s
 Restart=on-failure
+# A mistake in the file is still there at the next start.
+RestartPreventExitStatus=2
 WatchdogSec=30s
 RuntimeDirectory={name}
 Environment=XDG_RUNTIME_DIR=/run/{name}
@@ -36,7 +38,7 @@ WantedBy=multi-user.target
     )
 }
 
-pub(super) fn notes(export: &Export<'_>) -> Vec<String> {
+pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
     let name = export.host_name();
     vec![format!(
         "save it as /etc/systemd/system/{name}.service, then: systemctl daemon-reload && systemctl enable --now {name}"

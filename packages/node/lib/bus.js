@@ -10,6 +10,7 @@ const net = require('node:net');
 const { version } = require('../package.json');
 const { Drain, BACKLOG } = require('./drain');
 const { root, encode, decoder } = require('./frames');
+const { descriptors } = require('./sockets');
 
 const names = ['Hello', 'HelloReply', 'WorkerFrame', 'MasterFrame', 'Scope', 'ErrorCode'];
 const [Hello, HelloReply, WorkerFrame, MasterFrame, Scope, ErrorCode] = names.map((name) => root.lookup(`drover.v1.${name}`));
@@ -43,6 +44,8 @@ function fail(sentence) {
   process.exit(1);
 }
 
+let registered; // where `register` is: gives the connection, of which there is one
+
 /**
  * The worker's connection to its master; without `DROVER_SOCKET` it runs alone, and SIGINT or SIGTERM stop it.
  *
@@ -58,6 +61,7 @@ class MessageBus extends EventEmitter {
 
   constructor(env = process.env) {
     super();
+    if (env === process.env && registered) return registered();
     this.#env = env;
     this.isStandalone = !env.DROVER_SOCKET;
     for (const name of ['sendStarted', 'sendStopped', 'sendShuttedDown']) this[name] = this[name].bind(this);
@@ -122,9 +126,9 @@ class MessageBus extends EventEmitter {
 
   /** What to call `server.listen` with: the socket of this name, or the first; `otherwise` (a port) without a master. */
   listener(name, otherwise = 0) {
-    const { LISTEN_PID, LISTEN_FDS = 0, LISTEN_FDNAMES = '' } = this.#env;
-    const index = name === undefined ? 0 : LISTEN_FDNAMES.split(':').indexOf(name);
-    if (Number(LISTEN_PID) === process.pid && index >= 0 && index < LISTEN_FDS) return { fd: 3 + index, backlog: BACKLOG };
+    const { LISTEN_FDNAMES = '' } = this.#env;
+    const socket = descriptors(this.#env).find((one) => name === undefined || one.name === name);
+    if (socket) return { fd: socket.fd, backlog: BACKLOG };
     if (this.isStandalone) return { port: otherwise };
     throw new Error(`the master has handed over no socket ${name ?? ''} (LISTEN_FDNAMES is "${LISTEN_FDNAMES}")`);
   }
@@ -192,6 +196,7 @@ class MessageBus extends EventEmitter {
     this.#asked = seq;
     const deadlineMs = Number(frame[body].deadlineMs);
     if (body === 'quit') return this.#quit(deadlineMs);
+    if (body === 'resume' && !this.listenerCount('resume')) return refuse('FAILED', 'this worker has no listener to go on with');
     this.#state = NEXT[body];
     if (!this.emit(body, { deadlineMs }) && body === 'stop') this.sendStopped();
   }
@@ -295,4 +300,7 @@ function welcome(bytes) {
   return reply.welcome;
 }
 
-module.exports = { MessageBus, BusError };
+/** From now on `new MessageBus()` is what this gives. */
+function share(bus) { registered = bus; }
+
+module.exports = { MessageBus, BusError, share };

@@ -2,6 +2,8 @@
 // Stops a listening server without losing a request, and lets it go on.
 
 const tls = require('node:tls');
+const { Sessions } = require('./sessions');
+const { WebSockets } = require('./websockets');
 
 const BACKLOG = 65_535; // the kernel takes its own maximum, so it never falls for the other workers
 const SWEEP_MS = 100;
@@ -19,26 +21,37 @@ class Drain {
   #connections = new Map();
   #handshakes = 0; // of TLS, that are under way
   #answers = false; // whether it is a server of requests
+  #sessions = new Sessions(); // of HTTP/2
+  #webSockets = new WebSockets();
   #finish = null; // while it drains
 
   constructor(server, lastRequestsMs = 1000) {
     this.#server = server;
     this.#lastRequestsMs = lastRequestsMs;
-    this.#answers = server.listenerCount('request') > 0;
-    server.on('newListener', (name) => { this.#answers ||= name === 'request'; });
     const isSecure = server instanceof tls.Server;
     server.on(isSecure ? 'secureConnection' : 'connection', (connection) => this.#opened(connection));
     if (isSecure) {
       server.on('connection', () => { this.#handshakes += 1; });
       for (const end of ['secureConnection', 'tlsClientError']) server.on(end, () => { this.#handshakes -= 1; this.#look(); });
     }
-    server.prependListener('request', (request, response) => this.#asked(request.socket, response));
-    this.#watchUpgrades();
+    server.on('session', (session) => { this.#sessions.add(session); if (this.#finish) this.#sessions.announce(); });
+    before(server, 'stream', () => (stream) => this.#sessions.opened(stream));
+    before(server, 'request', () => {
+      this.#answers = true;
+      return (request, response) => this.#asked(request.socket, response);
+    });
+    // WebSockets and the like have no end of their own. Without a listener of the app's, a server answers such a request like any other.
+    before(server, 'upgrade', () => (request, connection) => {
+      const state = this.#connections.get(connection);
+      if (!state) return;
+      state.isUpgraded = this.#webSockets.add(request, connection, () => this.#left(connection));
+      if (!state.isUpgraded) this.#left(connection);
+    });
   }
 
   /** How many requests are under way. */
   get inFlight() {
-    return [...this.#connections.values()].reduce((sum, { responses }) => sum + responses.size, 0);
+    return [...this.#connections.values()].reduce((sum, { responses }) => sum + responses.size, this.#sessions.streams);
   }
 
   /** Takes no new connection; resolves when the last one has ended. */
@@ -47,6 +60,8 @@ class Drain {
     // does to accept, and this stops it; listen() begins it again.
     this.#server._handle?.readStart();
     this.#server._handle?.readStop();
+    // An app that closes its server would close, with it, connections on which a last request is under way to it.
+    this.#server.closeIdleConnections = () => {};
     return new Promise((resolve) => {
       let sweeping;
       const beginning = setTimeout(() => { this.#sweep(); sweeping = setInterval(() => this.#sweep(), SWEEP_MS); }, this.#lastRequestsMs);
@@ -54,15 +69,18 @@ class Drain {
         clearTimeout(beginning);
         clearInterval(sweeping);
         this.#finish = null;
+        delete this.#server.closeIdleConnections;
         resolve();
       };
       for (const { responses } of this.#connections.values()) responses.forEach(isLast);
+      this.#sessions.announce();
+      this.#webSockets.tell();
       this.#look();
     });
   }
 
-  /** Takes connections again, after `stop`. */
-  resume() { this.#server._handle.listen(BACKLOG); }
+  /** Takes connections again, after `stop`; unless the app has closed the server. */
+  resume() { this.#server._handle?.listen(BACKLOG); }
 
   #look() { if (!this.#connections.size && !this.#handshakes) this.#finish?.(); }
 
@@ -90,25 +108,26 @@ class Drain {
 
   /** Closes what is idle, and what each EventSource reads: it has no end, and the client comes back by itself. */
   #sweep() {
+    this.#sessions.close();
+    this.#webSockets.tell();
     if (!this.#answers) return;
-    this.#connections.forEach(({ responses, bytesRead }, connection) => {
-      const isIdle = !responses.size && connection.bytesRead === bytesRead;
+    this.#connections.forEach(({ responses, bytesRead, isUpgraded }, connection) => {
+      const isIdle = !responses.size && connection.bytesRead === bytesRead && !isUpgraded;
       if (isIdle || [...responses].some(isEventStream)) connection.destroy();
     });
   }
+}
 
-  /** WebSockets and the like have no end of their own either: they stay for as long as the process, and hold up nothing. */
-  #watchUpgrades() {
-    let watches = false;
-    // Only beside a listener of the app's: without one, a server answers such a request like any other.
-    const watch = (name) => {
-      if (watches || name !== 'upgrade') return;
-      watches = true;
-      this.#server.prependListener('upgrade', (_, connection) => this.#left(connection));
-    };
-    if (this.#server.listenerCount('upgrade')) watch('upgrade');
-    else this.#server.on('newListener', watch);
-  }
+/** Once the server has a listener of the app's for the event, another one comes before it: what `listener` returns. */
+function before(server, event, listener) {
+  let isWatched = false;
+  const watch = (name) => {
+    if (isWatched || name !== event) return;
+    isWatched = true;
+    server.prependListener(event, listener());
+  };
+  if (server.listenerCount(event)) watch(event);
+  else server.on('newListener', watch);
 }
 
 function isLast(response) {

@@ -5,14 +5,36 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
+/** The first descriptor of sd_listen_fds(3). */
+const FIRST = 3;
+
 // A handle that is garbage would close its descriptor.
 const looked = [];
 
-/** Which descriptors are for this process, with their names. */
-function descriptors({ LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '' }) {
+/** Whether `register` is in all that node runs below the process that the master has started, such as npm and what npm starts. */
+const isInherited = ({ NODE_OPTIONS = '' }) => /drover-worker\/register/.test(NODE_OPTIONS);
+
+/**
+ * Which descriptors are for this process, with their names: if it is the one that the master has started. Where `register` is inherited
+ * those of that one may have been passed on; from which number on says DROVER_FDS_FROM.
+ */
+function descriptors(env) {
+  const { LISTEN_PID, LISTEN_FDS, LISTEN_FDNAMES = '', DROVER_FDS_FROM } = env;
   const names = LISTEN_FDNAMES.split(':');
-  const count = Number(LISTEN_PID) === process.pid ? Number(LISTEN_FDS) : 0;
-  return Array.from({ length: count }, (_, index) => ({ fd: 3 + index, name: names[index] ?? '' }));
+  const from = Number(DROVER_FDS_FROM) || FIRST;
+  const all = Array.from({ length: Number(LISTEN_FDS) || 0 }, (_, index) => ({ fd: from + index, name: names[index] ?? '' }));
+  if (Number(LISTEN_PID) === process.pid) return all;
+  const arePassedOn = isInherited(env) && all.every(({ fd }, index) => isSame(fd, `/proc/${LISTEN_PID}/fd/${FIRST + index}`));
+  return arePassedOn ? all : [];
+}
+
+function isSame(fd, there) {
+  try {
+    const what = fs.readlinkSync(`/proc/self/fd/${fd}`);
+    return what.startsWith('socket:') && what === fs.readlinkSync(there);
+  } catch {
+    return false;
+  }
 }
 
 /** `{ host, port }` of TCP, `{ path }` of a Unix socket; nothing of others. */
@@ -58,6 +80,10 @@ class Sockets {
 
   get isEmpty() { return !this.#all.length; }
 
+  get descriptors() { return this.#all.map(({ fd }) => fd); }
+
+  get hasPaths() { return this.#all.some((socket) => socket.path); }
+
   /** The one for a server that wants this port, of this host if there are several; or this path. The port 0 is any. */
   of({ port, host, path: wanted }) {
     if (wanted !== undefined) return this.#all.find((socket) => socket.path === path.resolve(wanted));
@@ -76,4 +102,4 @@ class Sockets {
   }
 }
 
-module.exports = { Sockets };
+module.exports = { Sockets, descriptors, isInherited };

@@ -126,7 +126,7 @@ fn is_there(tool: &str) -> bool {
     Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
-pub(super) async fn output_of(run: &Path, args: &[&str]) -> Output {
+pub(crate) async fn output_of(run: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("timeout");
     command.arg(PATIENCE_WITH_INSTALLING.as_secs().to_string()).arg(run).args(args).stdin(Stdio::null());
     if !may_download() {

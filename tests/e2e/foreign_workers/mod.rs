@@ -2,10 +2,12 @@
 //! do not outlive their master, they take and send messages, they read the golden frames, and they keep every rule that can be checked.
 
 mod conformance;
+mod control;
 pub(crate) mod go_module;
 pub(crate) mod java_package;
 mod language;
 mod messages;
+mod node_module;
 mod packed;
 mod register;
 mod service;
@@ -18,6 +20,8 @@ use nix::sys::signal::SIGKILL;
 
 pub(crate) use language::Language;
 use language::PATIENCE_WITH_INSTALLING;
+pub(crate) use language::output_of;
+pub(crate) use packed::packed;
 use service::{Service, asked};
 
 /// How many requests each has to answer while it is operated.

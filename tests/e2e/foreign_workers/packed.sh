@@ -14,5 +14,5 @@ rm -rf -- .installed node_modules package.json package-lock.json drover-worker-*
 npm pack --silent "$package" >&2
 echo '{ "private": true }' >package.json
 npm install --no-audit --no-fund ${DROVER_OFFLINE:+--offline} ./drover-worker-*.tgz \
-    express@5.3.0 fastify@5.12.8 typescript@5.9.3 @types/node@22.20.7 >&2
+    express@5.3.0 fastify@5.12.8 koa@3.3.0 ws@8.23.0 tsx@4.23.15 typescript@5.9.3 @types/node@22.20.7 >&2
 echo "$wanted" >.installed

@@ -13,9 +13,9 @@ use super::service::{Service, asked};
 use crate::conform::played;
 
 /// How many requests each has to answer while it is operated.
-const REQUESTS: u64 = 300;
+pub(super) const REQUESTS: u64 = 300;
 
-const OPERATIONS: [&[&str]; 5] = [
+pub(super) const OPERATIONS: [&[&str]; 5] = [
     &["reload", "{app}"],
     &["scale", "{app}=3"],
     &["scale", "{app}=2"],
@@ -24,13 +24,13 @@ const OPERATIONS: [&[&str]; 5] = [
 ];
 
 /// Of every test its own address, where all ports are free.
-fn host(test: u8) -> Ipv4Addr {
+pub(super) fn host(test: u8) -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
     Ipv4Addr::new(127, 40 + test, high, low)
 }
 
 /// In drover.toml: what runs the file of a folder with `register` before it, as `option` says.
-fn command(dir: &TempDir, option: &str, file: &str, workers: u32, rest: &str) -> String {
+pub(super) fn command(dir: &TempDir, option: &str, file: &str, workers: u32, rest: &str) -> String {
     let drain = "stop = { drain_timeout = \"60s\" }";
     format!(
         "command = [\"node\", \"{option}\", \"drover-worker/register\", \"{file}\"]\ncwd = {:?}\nworkers = {workers}\n{drain}\n{rest}",
@@ -38,7 +38,7 @@ fn command(dir: &TempDir, option: &str, file: &str, workers: u32, rest: &str) ->
     )
 }
 
-fn listen(host: Ipv4Addr, port: u16) -> String {
+pub(super) fn listen(host: Ipv4Addr, port: u16) -> String {
     format!("listen = \"{host}:{port}\"")
 }
 
@@ -153,6 +153,41 @@ async fn an_app_of_pm2_is_ready_when_it_says_so_and_cleans_up_at_the_end() {
     assert_eq!(service.ends().await, Some(0));
 }
 
+/// In TypeScript, and ready when it says so; it is told to end as pm2 does it with `shutdown_with_message`.
+const IN_TYPESCRIPT: &str = "
+import { createServer } from 'node:http';
+const text: string = 'hello';
+createServer((request, response) => {
+  if (request.url === '/ready') process.send!('ready');
+  response.end(text);
+}).listen(3000);
+process.on('message', (message: unknown) => {
+  if (message !== 'shutdown') return;
+  console.log('has cleaned up');
+  process.exit(0);
+});
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn npm_start_of_what_starts_a_node_below_makes_that_one_the_worker() {
+    let Some(dir) = app("app.ts", IN_TYPESCRIPT).await else { return };
+    let package = r#"{ "type": "module", "scripts": { "start": "tsx app.ts" } }"#;
+    std::fs::write(dir.path().join("package.json"), package).unwrap();
+    // npm runs a shell, which runs tsx, which runs the app.
+    let env = "{ NODE_OPTIONS = \"--require drover-worker/register\", DROVER_WAIT_READY = \"1\" }";
+    let app = format!("command = \"npm start\"\ncwd = {:?}\nworkers = 1\nenv = {env}", dir.path());
+    let mut service = Service::begin(&listen(host(6), 3000), &app);
+    let to = SocketAddr::from((host(6), 3000));
+    eventually("the socket of the master", || TcpStream::connect(to).ok()).await;
+    assert_eq!(asked(to, "/").await.as_deref(), Some("hello"), "{}", service.log());
+    assert!(!service.log().contains("is ready"), "{}", service.log());
+    assert_eq!(asked(to, "/ready").await.as_deref(), Some("hello"));
+    service.is_ready().await;
+    service.run(&["down"]).await;
+    assert!(service.log().contains("has cleaned up"), "{}", service.log());
+    assert_eq!(service.ends().await, Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_app_on_another_port_listens_by_itself_says_so_once_and_is_not_ready() {
     let other = host(4);
@@ -236,6 +271,7 @@ async fn the_types_of_the_package_fit_those_who_use_it() {
 import * as http from 'node:http';
 import { MessageBus, BusError, encode, root, type Message } from 'drover-worker';
 import { bus as registered } from 'drover-worker/register';
+import { Control, ControlError, type AppStatus } from 'drover-worker/control';
 const bus = new MessageBus();
 bus.on('message', (message: Message) => { if (message.isRequest) message.reply(message.payload); });
 bus.on('stop', ({ deadlineMs }) => console.log(deadlineMs + 1));
@@ -243,6 +279,16 @@ bus.request('topic', 'text', { to: { slot: 1 } }).catch((error: BusError) => err
 bus.serve(http.createServer(), { socket: 'http', port: 8080 });
 registered?.status('text', 1, 2, { queue: 3 });
 encode(root.lookupType('drover.v1.Hello'), {});
+async function control(): Promise<void> {
+  const control = new Control();
+  const { apps }: { apps: AppStatus[] } = await control.status('web');
+  if (apps[0].workers[0].lastExit?.kind === 'abnormal_exit') console.log(apps[0].phase);
+  for await (const event of control.events({ since: 1 })) console.log('count' in event ? event.count : event.seq);
+  await control.reload('web', { maxSurge: '25%' }).catch((error: ControlError) => error.code === 'rolled_back' && error.results[0].lastWords);
+  // @ts-expect-error: there is no such phase.
+  if (apps[0].phase === 'nonsense') control.abort('web');
+}
+control();
 // @ts-expect-error: a topic is a text.
 bus.send(1, 'text');
 // @ts-expect-error: there is no such event.
@@ -257,6 +303,8 @@ bus.on('nonsense', () => {});
         "--skipLibCheck",
         "--module",
         "node16",
+        "--target",
+        "es2022",
         "--types",
         "node",
         "use.ts",

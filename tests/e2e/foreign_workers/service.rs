@@ -4,7 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -70,6 +70,16 @@ impl Service {
         let ended = patiently("the end of the master", wait).await.unwrap().unwrap();
         self.is_gone().await;
         ended.status.code()
+    }
+
+    /// The name of the app.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The control socket of the master.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.dir.path().join("control.sock")
     }
 
     pub(super) const fn addr(&self) -> SocketAddr {

@@ -90,7 +90,7 @@ async fn the_npm_package_is_used_as_its_readme_says() {
     let place = Place::new(12);
     let Some(run) = Language::new("node").installed().await else { return };
     symlink(run.with_file_name("node_modules"), place.path("node_modules")).unwrap();
-    assert_eq!(follow(&place, "../../packages/node/README.md"), 4);
+    assert_eq!(follow(&place, "../../packages/node/README.md"), 5);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod go;
 mod gunicorn;
 mod haproxy;
 mod java;
+mod node;
 mod php;
 mod ruby;
 
@@ -33,6 +34,15 @@ async fn operated(site: &Site, port: u16, clients: Clients) -> Tally {
     let addr = SocketAddr::from((site.host(), port));
     let load = Load::greedy(Service { form: Form::Echo, ..Service::at(addr) }, clients);
     load.until(REQUESTS / 5, ENOUGH).await;
+    operate(site).await;
+    load.until(REQUESTS, ENOUGH).await;
+    let tally = load.end().await;
+    drover_e2e::complain(&format!("{}: {tally}", site.app()));
+    tally
+}
+
+/// Reloads, scales and restarts a site that has two workers, and has two again.
+async fn operate(site: &Site) {
     let (three, one, two) = (site.scale(3), site.scale(1), site.scale(2));
     let restart = format!("{}/0", site.app());
     for step in [
@@ -44,10 +54,6 @@ async fn operated(site: &Site, port: u16, clients: Clients) -> Tally {
     ] {
         site.run(step).await;
     }
-    load.until(REQUESTS, ENOUGH).await;
-    let tally = load.end().await;
-    drover_e2e::complain(&format!("{}: {tally}", site.app()));
-    tally
 }
 
 #[test]

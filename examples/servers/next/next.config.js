@@ -1,0 +1,1 @@
+module.exports = { rewrites: async () => [{ source: '/echo', destination: '/api/echo' }] };

@@ -1,0 +1,5 @@
+'use strict';
+
+const { Control, ControlError } = require('./lib/control');
+
+module.exports = { Control, ControlError };
