@@ -82,15 +82,18 @@ read -r count lost < <(counted load.[0-9])
 echo "$count requests, $lost lost"
 [[ $lost == 0 && $count -gt 10 ]] || fail "requests were lost"
 
-say "podman stop within the grace, with a request of 2 s under way"
+say "podman stop within the grace, with requests of 2 s under way"
 grace=$(awk '/terminationGracePeriodSeconds/ { print $2 }' shop.yaml)
-ask "$address" /slow & slow=$!
-# It is under way once a worker has it in hand.
-in_flight() { inside drover status --json | grep -q '"in_flight":1'; }
-until_true 60 in_flight
+# One is under way once a worker has it in hand.
+in_flight() { inside drover status --json | grep -q '"in_flight":[1-9]'; }
+asked=() deadline=$((SECONDS + 60))
+until in_flight; do
+    ((SECONDS < deadline)) || fail "no request is under way"
+    ask "$address" /slow & asked+=($!)
+done
 echo "StopTimeout of the container: $(podman inspect --format '{{.Config.StopTimeout}}' "$container") s; terminationGracePeriodSeconds: $grace"
 podman stop -t "$grace" "$container" >/dev/null
-wait "$slow" || fail "the request was cut off"
+for request in "${asked[@]}"; do wait "$request" || fail "a request was cut off"; done
 code=$(podman inspect --format '{{.State.ExitCode}}' "$container")
 podman logs "$container" 2>&1 | tail -n 4
 echo "exit code $code"

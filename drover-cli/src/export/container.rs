@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::ports::{is_loopback, port_of};
 use super::{Caveat, ExportTarget};
 
-/// How long an engine may go on to send requests after it has told a container to end.
+/// How long requests may still come to a container that was told to end.
 const LATE: Duration = Duration::from_secs(5);
 
 /// What has no counterpart, or does something else there.
@@ -27,10 +27,10 @@ pub(super) fn caveats(config: &Config, target: ExportTarget, replicas: u32) -> V
 }
 
 /// What nobody can see in the file, or what the image has to have.
-pub(super) fn hints(config: &Config, target: ExportTarget) -> Vec<String> {
+pub(super) fn hints(config: &Config) -> Vec<String> {
     let values = to_json(config);
     let of_app = |app| {
-        let said = [own_port(app, config, &values), in_the_image(app), remembered(app, target)];
+        let said = [own_port(app, config, &values), in_the_image(app)];
         said.into_iter().flatten()
     };
     config.apps.iter().flat_map(of_app).collect()
@@ -68,29 +68,23 @@ fn admin(config: &Config) -> Option<Caveat> {
     Some(Caveat::new("master.http.listen", text))
 }
 
-/// An app that leaves while Kubernetes still sends it requests.
+/// An app that leaves while others still send it requests.
 fn late(app: &AppTable, target: ExportTarget) -> Option<Caveat> {
-    (target == ExportTarget::Kubernetes && leaves_early(app)).then(|| {
-        let (name, delay) = (&app.spec.name, app.spec.stop.pre_delay.as_secs_f32());
+    let (spec, name) = (&app.spec, &app.spec.name);
+    let why = match target {
+        ExportTarget::Kubernetes => {
+            "pod is told to end, and Kubernetes takes longer to send requests elsewhere"
+        }
+        ExportTarget::Swarm => "task is told to end, and loses the requests of whoever remembers its address",
+        ExportTarget::Compose | ExportTarget::Systemd => return None,
+    };
+    (!spec.listeners.is_empty() && spec.stop.pre_delay < LATE).then(|| {
+        let delay = spec.stop.pre_delay.as_secs_f32();
         let text = format!(
-            "app `{name}` serves on for {delay}s once its pod is told to end, and Kubernetes takes longer to send requests elsewhere: set stop.pre_delay = \"5s\", and export again"
+            "app `{name}` serves on for {delay}s once its {why}: set stop.pre_delay = \"5s\", and export again"
         );
         Caveat::new(format!("app.{name}.stop.pre_delay"), text)
     })
-}
-
-/// Swarm takes a task out of its names before it tells it to end, but others may remember them.
-fn remembered(app: &AppTable, target: ExportTarget) -> Option<String> {
-    (target == ExportTarget::Swarm && leaves_early(app)).then(|| {
-        format!(
-            "app `{}` leaves as soon as its task is told to end: stop.pre_delay = \"5s\" serves on for clients and proxies that remember its address",
-            app.spec.name
-        )
-    })
-}
-
-fn leaves_early(app: &AppTable) -> bool {
-    !app.spec.listeners.is_empty() && app.spec.stop.pre_delay < LATE
 }
 
 /// What each of several containers does on its own.

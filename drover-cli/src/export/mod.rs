@@ -122,7 +122,7 @@ impl Export<'_> {
             ExportTarget::Systemd => hints.extend(systemd::hints(self)),
             ExportTarget::Compose | ExportTarget::Swarm | ExportTarget::Kubernetes => {
                 caveats.extend(container::caveats(self.config, target, self.replicas));
-                hints.extend(container::hints(self.config, target));
+                hints.extend(container::hints(self.config));
             }
         }
         match target {

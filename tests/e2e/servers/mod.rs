@@ -7,6 +7,7 @@ mod haproxy;
 mod java;
 mod node;
 mod php;
+mod python;
 mod ruby;
 
 use std::net::SocketAddr;

@@ -124,7 +124,14 @@ fn a_deployment_asks_drover_whether_it_is_ready() {
         "readinessProbe:",
         r#"command: ["drover", "healthcheck"]"#,
         "failureThreshold: 13",
+        "kind: Service",
+        "port: 8080",
+        "targetPort: http",
+        "kind: PodDisruptionBudget",
+        "maxUnavailable: 1",
     ]);
+    let alone = exported_of("version = 1\n[app.web]\ncommand = \"web\"\n", ExportTarget::Kubernetes, 1);
+    assert!(!alone.text.contains("kind: Service") && !alone.text.contains("Budget"), "{}", alone.text);
     made.says(&["app `web` serves on for 2s once its pod is told to end", "stop.pre_delay = \"5s\""]);
 }
 
@@ -148,9 +155,10 @@ fn a_stack_replaces_tasks_one_by_one_and_rolls_back() {
     assert!(!made.text.contains("9000"), "{}", made.text);
     made.says(&[
         "docker stack deploy -c my-shop.yaml my-shop",
-        "app `web` leaves as soon as its task is told to end",
+        "app `web` serves on for 2s once its task is told to end",
     ]);
-    let warned = ["master.shutdown_timeout", "sockets.admin.listen", "sockets.local.listen"];
+    let warned =
+        ["master.shutdown_timeout", "sockets.admin.listen", "sockets.local.listen", "app.web.stop.pre_delay"];
     assert_eq!(made.warned(), warned);
     let patient = "version = 1\nmaster.shutdown_timeout = \"60s\"\n[app.web]\ncommand = \"web\"\nupdate.soak = \"20s\"\n";
     let made = exported_of(patient, ExportTarget::Swarm, 1);
