@@ -6,7 +6,7 @@ use drover_master::config::file::{AppTable, Config, to_json};
 use drover_master::config::{Kind, ListenAddr, Probe, ProbeKind};
 use serde_json::Value;
 
-use super::ports::{is_loopback, port_of};
+use super::ports::{is_loopback, is_of_a_machine, port_of};
 use super::{Caveat, ExportTarget};
 
 /// How long requests may still come to a container that was told to end.
@@ -43,6 +43,9 @@ fn sockets(config: &Config) -> Vec<Caveat> {
         let text = match &socket.addr {
             ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if is_loopback(addr) => format!(
                 "socket `{name}` listens at {addr}, which nobody outside of the container reaches: listen at 0.0.0.0 there"
+            ),
+            ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if is_of_a_machine(addr) => format!(
+                "socket `{name}` listens at {addr}, an address that a container does not have: listen at 0.0.0.0 there"
             ),
             ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if port_of(addr) == Some(0) => {
                 format!("the kernel chooses the port of socket `{name}`, so it can't be published: name a port")

@@ -172,6 +172,9 @@ fn what_is_otherwise_in_a_container_is_named() {
     let file = r#"version = 1
 master.http.listen = "127.0.0.1:9180"
 sockets.any.listen = "0.0.0.0:0"
+sockets.old.listen = "0.0.0.0:80"
+sockets.new.listen = "[::]:80"
+sockets.lan.listen = "10.1.2.3:81"
 [app.cache]
 command = "redis-server --port 6390"
 start.probe.tcp = "127.0.0.1:6390"
@@ -193,6 +196,7 @@ schedule = "@hourly"
 "#;
     let alone = [
         "sockets.any.listen",
+        "sockets.lan.listen",
         "master.http.listen",
         "app.node.logs.dir",
         "app.node.logs.journald",
@@ -206,7 +210,11 @@ schedule = "@hourly"
         assert_eq!(exported_of(file, target, 1).warned(), alone);
         let made = exported_of(file, target, 3);
         assert_eq!(made.warned(), several);
+        let published = ["- \"80\"", "target: 80", "containerPort: 80"];
+        let count = published.iter().map(|port| made.text.lines().filter(|line| line.contains(port)).count());
+        assert_eq!(count.sum::<usize>(), 1, "{}", made.text);
         made.says(&[
+            "socket `lan` listens at 10.1.2.3:81, an address that a container does not have",
             "the kernel chooses the port of socket `any`, so it can't be published",
             "metrics and health are served at 127.0.0.1:9180 in the container",
             "app `cache` opens port 6390 itself, so it is not published",
