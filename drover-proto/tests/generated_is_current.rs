@@ -64,6 +64,7 @@ fn the_proto_files_of_the_java_package_are_the_same() {
     the_proto_files_are_the_same("packages/java/src/main/proto/drover/v1");
 }
 
+#[expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 fn the_proto_files_are_the_same(copies: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (from, to) = (root.join("proto/drover/v1"), root.join(copies));
