@@ -50,6 +50,7 @@ mod builder;
 mod bus;
 pub mod config;
 pub mod control;
+mod cpu_watch;
 mod driver;
 mod feed;
 mod file_watch;

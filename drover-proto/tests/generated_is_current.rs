@@ -1,4 +1,4 @@
-//! The checked-in Rust, the descriptors that the Python worker reads, and the copies in the npm package, are what the `.proto` files
+//! The checked-in Rust, the descriptors that the Python package reads, and the copies in the npm package, are what the `.proto` files
 //! say. After a change of those, run
 //! `DROVER_REGENERATE=1 cargo test -p drover-proto --test generated_is_current` and commit the result.
 
@@ -32,17 +32,25 @@ fn the_generated_code_matches_the_proto_files() {
 }
 
 #[test]
-fn the_descriptors_of_the_python_worker_match_the_proto_files() {
+fn the_descriptors_of_the_python_package_match_the_proto_files() {
     let mut files = common::compiled();
     // Comments and places in the text are most of it, and nobody reads them at run time.
     files.file.iter_mut().for_each(|file| file.source_code_info = None);
     let fresh = files.encode_to_vec();
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/workers/python/drover.desc");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages/python/drover_worker/drover.desc");
     if std::env::var_os("DROVER_REGENERATE").is_some() {
         std::fs::write(&kept, &fresh).unwrap();
     }
     let committed = std::fs::read(&kept).unwrap_or_default();
     assert!(fresh == committed, "{} is stale: run this test with DROVER_REGENERATE=1", kept.display());
+}
+
+/// They change together.
+#[test]
+fn the_python_package_has_the_version_of_the_workspace() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packages/python/drover_worker/version.py");
+    let wanted = format!("__version__ = \"{}\"\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), wanted, "{}", file.display());
 }
 
 /// An archive holds files, not links, and needs nothing else of this repository.

@@ -45,7 +45,8 @@
 //!   worker that is stopping already. The second one, and that of the master, end the process at once. A program that handles the
 //!   signal itself, or ignores it, is left in peace.
 //! - **A drain** loses no request, also of clients that keep their connections open: `MessageBus::serve_axum` does what it takes, and
-//!   [`letting_go`](MessageBus::letting_go) and [`in_flight`](MessageBus::in_flight) are for servers of one's own.
+//!   [`letting_go`](MessageBus::letting_go) and [`in_flight`](MessageBus::in_flight) are for servers of one's own. An answer without an end
+//!   ends by [`until_stop`](MessageBus::until_stop).
 //! - **Rest.** A stopped worker need not leave: one that runs by [`serve`](MessageBusBuilder::serve), or that announces it
 //!   ([`resumable`](MessageBusBuilder::resumable)), stays alive without its listeners, and when it is
 //!   [resumed](MessageBus::resume_requested) takes the same sockets and begins again, as often as it is asked.
@@ -157,7 +158,7 @@ mod text;
 
 pub use child::command;
 pub use error::{ConnectError, EnvironmentError, GaugeError, ListenFdsError, ListenerError, SendError};
-pub use handle::{MessageBus, MessageBusBuilder};
+pub use handle::{MessageBus, MessageBusBuilder, UntilStop};
 pub use identity::Identity;
 pub use lifecycle::in_flight::InFlight;
 pub use lifecycle::request::{QuitRequest, ResumeRequest, StopCause, StopRequest};

@@ -12,6 +12,7 @@ use drover_worker::testing::messages::Status;
 use drover_worker::testing::messages::worker_frame::Body;
 use drover_worker::testing::{FakeLink, FakeMaster};
 use drover_worker::{Listener, MessageBus};
+use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -232,6 +233,39 @@ async fn an_upgraded_connection_that_does_not_end_does_not_outlast_the_request_t
         .unwrap();
     assert_ne!(within(stream.read(&mut [0; 256])).await.unwrap(), 0);
     link.quit(DEADLINE).await.unwrap();
+    within(server).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_comes_to_one_at_the_stop() {
+    let (_master, bus, mut link) = connected().await;
+    let (dropped, is_dropped) = tokio::sync::oneshot::channel::<()>();
+    let dropped = std::sync::Mutex::new(Some(dropped));
+    let handler = {
+        let bus = bus.clone();
+        move || {
+            let guard = dropped.lock().unwrap().take();
+            let first = futures_util::stream::once(async { Ok::<_, std::convert::Infallible>("done") });
+            let never = futures_util::stream::once(async move {
+                let _guard = guard;
+                std::future::pending().await
+            });
+            let body = axum::body::Body::from_stream(bus.until_stop(first.chain(never)));
+            async { body }
+        }
+    };
+    let (address, server) = serving(&bus, Router::new().route("/", get(handler)));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(REQUEST).await.unwrap();
+    let mut read = Vec::new();
+    while !read.ends_with(b"done\r\n") {
+        assert_ne!(within(stream.read_buf(&mut read)).await.unwrap(), 0, "{read:?}");
+    }
+    link.stop(DEADLINE * 6).await.unwrap();
+    let mut rest = String::new();
+    within(stream.read_to_string(&mut rest)).await.unwrap();
+    assert_eq!(rest, "0\r\n\r\n", "its last chunk");
+    within(is_dropped).await.expect_err("the stream is let go");
     within(server).await.unwrap().unwrap();
 }
 

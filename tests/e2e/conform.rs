@@ -16,7 +16,7 @@ const AT_ONCE: usize = 16;
 const TRIES: u32 = 3;
 
 /// How long one run may take, on a machine that does much else.
-const RUN: Duration = Duration::from_secs(300);
+const RUN: Duration = Duration::from_secs(900);
 
 /// What came of a run: its exit code, the result of each case with its sentence, and the summary.
 pub(crate) struct Run {

@@ -36,6 +36,7 @@ pub(super) struct Site {
     /// None before it is started, and once it has been waited for.
     master: Option<Child>,
     dir: TempDir,
+    path: OsString,
 }
 
 impl Site {
@@ -49,7 +50,7 @@ impl Site {
         }
         // Programs that run as another user have to get there.
         let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o711)).tempdir().unwrap();
-        let site = Self { app, host: own_host(), master: None, dir };
+        let site = Self { app, host: own_host(), master: None, dir, path: path() };
         fs::create_dir(site.path("")).unwrap();
         site.copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(folder), &site.path(""));
         Some(site)
@@ -70,6 +71,13 @@ impl Site {
             let text = text.replace(EXAMPLES_DIR, &format!("{}/", self.dir.path().display()));
             fs::write(&to, text.replace(EXAMPLES_HOST, &self.host.to_string())).unwrap();
         }
+    }
+
+    /// Programs of this folder come before those of the machine.
+    pub(super) fn with_programs_of(mut self, folder: PathBuf) -> Self {
+        let places = std::iter::once(folder).chain(std::env::split_paths(&self.path));
+        self.path = std::env::join_paths(places.collect::<Vec<_>>()).unwrap();
+        self
     }
 
     /// A file of the app.
@@ -166,14 +174,21 @@ impl Site {
     pub(super) async fn back_after_a_kill(&self) -> Value {
         let old = self.pid().await;
         signal(old, SIGKILL);
+        let is_back = |worker: &Value| {
+            worker["pid"].as_u64().is_some_and(|pid| pid != u64::from(old)) && worker["phase"] == "started"
+        };
+        self.until_worker("another worker", is_back).await["last_exit"].clone()
+    }
+
+    /// Waits until the app's first worker is so.
+    pub(super) async fn until_worker(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let begin = Instant::now();
         loop {
             let worker = self.worker().await;
-            let is_new = worker["pid"].as_u64().is_some_and(|pid| pid != u64::from(old));
-            if is_new && worker["phase"] == "started" {
-                return worker["last_exit"].clone();
+            if is_so(&worker) {
+                return worker;
             }
-            assert!(begin.elapsed() < PATIENCE_WITH_A_START, "it is not back: {worker} {}", self.log());
+            assert!(begin.elapsed() < PATIENCE_WITH_A_START, "{what} does not come: {worker} {}", self.log());
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -239,7 +254,7 @@ impl Site {
         let mut command = Command::new(program!("drover_command"));
         command.arg("-s").arg(self.dir.path().join("control.sock")).stdin(Stdio::null());
         // Sockets of the workers, too, lie where they are removed.
-        command.env("XDG_RUNTIME_DIR", self.dir.path()).env("PATH", path());
+        command.env("XDG_RUNTIME_DIR", self.dir.path()).env("PATH", &self.path);
         command
     }
 }

@@ -8,7 +8,7 @@ use drover_master::{Command, Master, MasterBuilder, Output};
 
 use super::serve;
 use super::socket_name::fit;
-use crate::args::{Global, Protocol, Restart, RunArgs};
+use crate::args::{Global, Protocol, Restart, RunArgs, Workers};
 use crate::exit_status::ExitStatus;
 use crate::output::{message, termination_log};
 use crate::path::whole;
@@ -47,6 +47,7 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
     spec.listeners =
         args.listen.into_iter().map(|listen| ListenSpec::new(listen.name, listen.addr)).collect();
     spec.stdin = args.stdin;
+    spec.follows_cpus = args.workers == Workers::Auto;
     if let Err(error) = spec.check() {
         return usage(&error);
     }

@@ -212,10 +212,8 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
                 Err(_) => waited_for.retain(|master| master.snapshot().status.phase != Phase::Started),
             }
         }
-        service_manager::say(&format!(
-            "READY=1\nMAINPID={}\nSTATUS={count} apps are ready",
-            std::process::id()
-        ));
+        let are = if count == 1 { "app is" } else { "apps are" };
+        service_manager::say(&format!("READY=1\nMAINPID={}\nSTATUS={count} {are} ready", std::process::id()));
         start_report::say(&StartReport::Ready);
         // Most of the command is for its start: arguments, the file, what other verbs need.
         tokio::time::sleep(START_IS_OVER).await;

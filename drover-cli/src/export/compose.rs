@@ -56,5 +56,5 @@ pub(super) fn filled_in(text: &str) -> String {
 /// The name of the project stands nowhere in the file: docker-compose 1 refuses it there.
 pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
     let name = export.host_name();
-    vec![format!("save it as compose.yaml, then: docker compose -p {name} up -d")]
+    vec![format!("to start it from compose.yaml: docker compose -p {name} up -d")]
 }

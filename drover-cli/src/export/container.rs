@@ -6,10 +6,10 @@ use drover_master::config::file::{AppTable, Config, to_json};
 use drover_master::config::{Kind, ListenAddr, Probe, ProbeKind};
 use serde_json::Value;
 
-use super::ports::{is_loopback, port_of};
+use super::ports::{is_loopback, is_of_a_machine, port_of};
 use super::{Caveat, ExportTarget};
 
-/// How long an engine may go on to send requests after it has told a container to end.
+/// How long requests may still come to a container that was told to end.
 const LATE: Duration = Duration::from_secs(5);
 
 /// What has no counterpart, or does something else there.
@@ -29,7 +29,10 @@ pub(super) fn caveats(config: &Config, target: ExportTarget, replicas: u32) -> V
 /// What nobody can see in the file, or what the image has to have.
 pub(super) fn hints(config: &Config) -> Vec<String> {
     let values = to_json(config);
-    let of_app = |app| own_port(app, config, &values).into_iter().chain(in_the_image(app));
+    let of_app = |app| {
+        let said = [own_port(app, config, &values), in_the_image(app)];
+        said.into_iter().flatten()
+    };
     config.apps.iter().flat_map(of_app).collect()
 }
 
@@ -40,6 +43,9 @@ fn sockets(config: &Config) -> Vec<Caveat> {
         let text = match &socket.addr {
             ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if is_loopback(addr) => format!(
                 "socket `{name}` listens at {addr}, which nobody outside of the container reaches: listen at 0.0.0.0 there"
+            ),
+            ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if is_of_a_machine(addr) => format!(
+                "socket `{name}` listens at {addr}, an address that a container does not have: listen at 0.0.0.0 there"
             ),
             ListenAddr::Tcp(addr) | ListenAddr::Udp(addr) if port_of(addr) == Some(0) => {
                 format!("the kernel chooses the port of socket `{name}`, so it can't be published: name a port")
@@ -65,18 +71,20 @@ fn admin(config: &Config) -> Option<Caveat> {
     Some(Caveat::new("master.http.listen", text))
 }
 
-/// An app that leaves while the engine still sends it requests.
+/// An app that leaves while others still send it requests.
 fn late(app: &AppTable, target: ExportTarget) -> Option<Caveat> {
-    let (thing, engine) = match target {
-        ExportTarget::Kubernetes => ("pod", "Kubernetes"),
-        ExportTarget::Swarm => ("task", "Swarm"),
+    let (spec, name) = (&app.spec, &app.spec.name);
+    let why = match target {
+        ExportTarget::Kubernetes => {
+            "pod is told to end, and Kubernetes takes longer to send requests elsewhere"
+        }
+        ExportTarget::Swarm => "task is told to end, and loses the requests of whoever remembers its address",
         ExportTarget::Compose | ExportTarget::Systemd => return None,
     };
-    let (spec, name) = (&app.spec, &app.spec.name);
     (!spec.listeners.is_empty() && spec.stop.pre_delay < LATE).then(|| {
+        let delay = spec.stop.pre_delay.as_secs_f32();
         let text = format!(
-            "app `{name}` serves on for {}s once its {thing} is told to end, and {engine} takes longer to send requests elsewhere: set stop.pre_delay = \"5s\", and export again",
-            spec.stop.pre_delay.as_secs_f32()
+            "app `{name}` serves on for {delay}s once its {why}: set stop.pre_delay = \"5s\", and export again"
         );
         Caveat::new(format!("app.{name}.stop.pre_delay"), text)
     })

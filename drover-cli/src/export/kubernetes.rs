@@ -53,7 +53,7 @@ spec:
         text.push_str("          ports:\n");
     }
     for (at, port) in ports.iter().enumerate() {
-        let kind = if port.is_udp { "UDP" } else { "TCP" };
+        let kind = protocol(port);
         let _ = writeln!(
             text,
             "            - name: {}\n              containerPort: {}\n              protocol: {kind}",
@@ -87,7 +87,60 @@ spec:
 ",
         failures = times.start.div_ceil(PERIOD) + 1,
     );
+    if !ports.is_empty() {
+        text.push_str(&service(&name, &ports));
+    }
+    if export.replicas > 1 {
+        text.push_str(&budget(&name));
+    }
     text
+}
+
+/// The name and the address of the pods that are ready.
+fn service(name: &str, ports: &[Port]) -> String {
+    let mut text = format!(
+        "---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {name}
+  labels:
+    app.kubernetes.io/name: {name}
+spec:
+  selector:
+    app.kubernetes.io/name: {name}
+  ports:
+"
+    );
+    for (at, port) in ports.iter().enumerate() {
+        let (port_name, number, kind) = (port_name(port, at), port.number, protocol(port));
+        let _ = writeln!(
+            text,
+            "    - name: {port_name}\n      port: {number}\n      targetPort: {port_name}\n      protocol: {kind}"
+        );
+    }
+    text
+}
+
+/// So that the drain of a node takes one pod at a time.
+fn budget(name: &str) -> String {
+    format!(
+        "---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {name}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: {name}
+"
+    )
+}
+
+const fn protocol(port: &Port) -> &'static str {
+    if port.is_udp { "UDP" } else { "TCP" }
 }
 
 /// At most 15 small letters, digits and `-`, with a letter.
@@ -103,7 +156,5 @@ fn port_name(port: &Port, at: usize) -> String {
 
 pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
     let name = export.host_name();
-    vec![format!(
-        "save it as {name}.yaml, then: kubectl apply -f {name}.yaml; nothing in it gives the pods an address: that is a Service, or an Ingress"
-    )]
+    vec![format!("to start it from {name}.yaml: kubectl apply -f {name}.yaml")]
 }

@@ -92,7 +92,7 @@ pub(super) fn caveat(times: &Arithmetic) -> Option<Caveat> {
 pub(super) fn hints(export: &Export<'_>) -> Vec<String> {
     let name = export.host_name();
     vec![
-        format!("save it as {name}.yaml, then: docker stack deploy -c {name}.yaml {name}"),
+        format!("to start it from {name}.yaml: docker stack deploy -c {name}.yaml {name}"),
         "Swarm takes over a changed stop_grace_period one update late (docker/cli#2441): deploy twice after a change of it".into(),
     ]
 }

@@ -63,7 +63,7 @@ fn a_master_says_when_it_is_ready_feeds_its_watchdog_and_says_that_it_ends() {
     let (mut is_ready, mut is_fed) = (false, false);
     while !(is_ready && is_fed) {
         let told = heard(&socket);
-        let ready = format!("READY=1\nMAINPID={}\nSTATUS=1 apps are ready", master.pid());
+        let ready = format!("READY=1\nMAINPID={}\nSTATUS=1 app is ready", master.pid());
         is_ready |= told == ready;
         is_fed |= told == "WATCHDOG=1";
     }

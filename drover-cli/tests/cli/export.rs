@@ -83,20 +83,20 @@ fn a_file_with_mistakes_is_refused_with_all_of_them() {
 fn strict_refuses_what_has_a_warning_and_json_tells_it() {
     let home = Home::new();
     home.write("drover.toml", FILE);
-    let words = ["export", "swarm", "--image", "shop:1", "--json"];
+    let words = ["export", "kubernetes", "--image", "shop:1", "--json"];
     let told = home.run(&words);
     assert_eq!(told.code, Some(0), "{told:#?}");
-    let warning = "app `web` serves on for 0s once its task is told to end";
+    let warning = "app `web` serves on for 0s once its pod is told to end";
     assert!(told.stderr.contains(&format!("drover: warning: {warning}")), "{told:#?}");
     let json: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
     assert_eq!(json["warnings"][0]["key"], "app.web.stop.pre_delay");
-    let refused = home.run(&[&words[..], &["--strict", "-o", "stack.yaml"]].concat());
-    assert!(refused.code == Some(1) && !home.path("stack.yaml").exists(), "{refused:#?}");
+    let refused = home.run(&[&words[..], &["--strict", "-o", "shop.yaml"]].concat());
+    assert!(refused.code == Some(1) && !home.path("shop.yaml").exists(), "{refused:#?}");
     assert!(refused.stderr.contains("1 warning, so nothing was written (--strict)"), "{refused:#?}");
     let json: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
     assert!(json["text"].is_null() && json["warnings"][0]["text"].as_str().unwrap().starts_with(warning));
     home.write("drover.toml", &format!("{FILE}stop.pre_delay = \"5s\"\n"));
-    let quiet = home.run(&["-q", "export", "swarm", "--image", "shop:1", "--strict", "-o", "stack.yaml"]);
+    let quiet = home.run(&["-q", "export", "kubernetes", "--image", "shop:1", "--strict", "-o", "shop.yaml"]);
     assert_eq!((quiet.code, quiet.stderr.as_str(), quiet.stdout.as_str()), (Some(0), "", ""));
     home.run(&["export", "compose", "--image", "Shop:1"]).failed(2, &["--image: `Shop:1` has capitals"]);
     let odd = home.run(&["export", "systemd", "--replicas", "2"]);

@@ -12,6 +12,7 @@ mod config;
 mod conform;
 mod container;
 mod control;
+mod cpus;
 mod demo;
 mod describe;
 mod detach;

@@ -146,6 +146,7 @@ fn every_signal_that_ends_or_stops_the_live_view_gives_the_terminal_back() {
     tmux.until("the shell", |screen| screen.contains("Stopped") && !screen.contains("running 1/1"));
     tmux.types("clear");
     tmux.press(&["Enter"]);
+    tmux.until("an empty screen", |screen| !screen.contains("Stopped"));
     is_given_back(9);
     // Continued in the foreground, it takes the terminal again, and gives it back in the end.
     tmux.types("fg");

@@ -20,6 +20,9 @@ pub struct AppSpec {
     pub command: Command,
     /// How many workers.
     pub workers: u32,
+    /// Whether that number follows the CPUs that may be used, while it runs: a [`Supervisor`](crate::supervisor::Supervisor) then scales a
+    /// service when they change, unless somebody has scaled it. Default: no.
+    pub follows_cpus: bool,
     /// The listeners each worker inherits, in this order from descriptor 3.
     pub listeners: Vec<ListenSpec>,
     /// What each worker has as its standard input. Default: nothing.
@@ -92,6 +95,7 @@ impl AppSpec {
             name: name.into(),
             command,
             workers: super::cpus(),
+            follows_cpus: false,
             listeners: Vec::new(),
             stdin: Stdin::Null,
             protocol: Protocol::Drover,

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::End;
+use super::cpu_following::CpuFollowing;
 use super::handle::{SupervisorHandle, SupervisorRequest, SupervisorRequests};
 use super::news::AppNews;
 use super::operation::{AppError, NotStarted};
@@ -130,6 +131,8 @@ pub(super) struct Running {
     pub(super) tasks: JoinSet<AppNews>,
     /// The apps whose files are watched.
     pub(super) watches: AppWatches,
+    /// The apps whose number of workers follows the CPUs.
+    pub(super) cpu_following: CpuFollowing,
     /// Why the last start of an app failed, for whoever asks for it.
     pub(super) start_errors: HashMap<AppIndex, StartError>,
     /// Why masters did not do what was passed on to them, until that is answered.
@@ -165,6 +168,7 @@ impl Running {
             changed_by: None,
             tasks: JoinSet::new(),
             watches: AppWatches::default(),
+            cpu_following: CpuFollowing::default(),
             start_errors: HashMap::new(),
             operate_errors: HashMap::new(),
             failures: Vec::new(),

@@ -13,10 +13,11 @@ use crate::machine::gate;
 use crate::machine::restart::LeaveReason;
 
 impl Running {
-    /// Watches the files of apps as they say by now. None are watched before the apps are started.
-    pub(super) fn watch_files(&mut self) {
+    /// Watches the files of apps, and the CPUs, as the apps say by now. Nothing is watched before they are started.
+    pub(super) fn watch_surroundings(&mut self) {
         if self.has_begun {
             self.watches.follow(&self.apps, &self.handle);
+            self.cpu_following.follow(&self.apps, &self.handle);
         }
     }
 
@@ -27,8 +28,10 @@ impl Running {
             witness.begun();
         }
         let handle = self.handle.clone();
+        let look_again = self.cpu_following.look_again();
         self.tasks.spawn(async move {
             hangup::reload_all(handle, witness).await;
+            look_again.notify_one();
             AppNews::Asked
         });
     }
@@ -91,7 +94,7 @@ impl Running {
         match news {
             AppNews::WayMade => {
                 self.has_begun = true;
-                self.watch_files();
+                self.watch_surroundings();
                 Some(CompositeInput::StartRequested)
             }
             AppNews::Started(app, Ok(())) => {

@@ -3,6 +3,7 @@
 //! How a supervisor is made, and that it serves a control socket, is in `supervisor`, above both.
 
 mod change;
+mod cpu_following;
 mod difference;
 mod driver;
 mod handle;

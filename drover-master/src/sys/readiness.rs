@@ -22,6 +22,6 @@ impl<T: AsFd> AsRawFd for SharedFd<T> {
 /// `T` has to lend the same descriptor at every call, as an owner of one does.
 pub(crate) fn watch_readable<T: AsFd>(owner: Arc<T>) -> io::Result<AsyncFd<SharedFd<T>>> {
     // SAFETY: `owner` keeps the descriptor open for the life of the AsyncFd, which holds it, and lends the same one each
-    // time; `Tree`, `OwnedFd`, `TimerFd` and the `Ends` of a watch, the only types used here, own theirs and never replace it.
+    // time; `Tree`, `OwnedFd`, `TimerFd`, `Inotify` and the `Ends` of a watch, the only types used here, own theirs and never replace it.
     unsafe { AsyncFd::register_with_interest(SharedFd(owner), Interest::READABLE) }.map_err(io::Error::from)
 }

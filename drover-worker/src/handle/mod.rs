@@ -9,6 +9,7 @@ mod rounds;
 mod send;
 mod sockets;
 mod standalone;
+mod until_stop;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 pub use self::builder::MessageBusBuilder;
+pub use self::until_stop::UntilStop;
 use crate::error::SendError;
 use crate::identity::Identity;
 use crate::lifecycle::in_flight::InFlight;

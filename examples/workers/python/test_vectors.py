@@ -2,17 +2,17 @@
 import json, unittest
 from pathlib import Path
 from google.protobuf import json_format
-import drover_worker
+from drover_worker import frames
 
 VECTORS = Path(__file__).parent / "proto" / "vectors" / "v1"
 
 def decode(vector, frame):
     """The message in a frame; None if it is cut short."""
     limit = 4_194_304 if vector["message"].startswith("Control") else 1_114_112
-    length = drover_worker.body_length(frame[:4], limit)
+    length = frames.body_length(frame[:4], limit)
     if len(frame) < 4 + length:
         return None
-    return drover_worker.decode(drover_worker.message_type(vector["message"]), frame[4:4 + length])
+    return frames.decode(frames.message_type(vector["message"]), frame[4:4 + length])
 
 class Vectors(unittest.TestCase):
     def test_every_frame_is_decoded_or_refused_as_it_has_to_be(self):
@@ -25,7 +25,7 @@ class Vectors(unittest.TestCase):
                 passed += 1
                 with self.subTest(file=file.name, name=vector["name"]):
                     if file.name == "refused.jsonl":
-                        self.assertRaises(drover_worker.NotAFrame, decode, vector, frame)
+                        self.assertRaises(frames.NotAFrame, decode, vector, frame)
                         continue
                     decoded = decode(vector, frame)
                     self.assertIsNone(decode(vector, frame[:-1]))

@@ -63,6 +63,13 @@ impl Language {
         let mut done = DONE.lock().expect("nobody panics with it");
         if done.insert(self.0) {
             fs::create_dir_all(&to).expect("there is room below target");
+            // A module that the sources had once, and that would be found before the package of its name.
+            for path in to.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+                let is_module = path.extension().is_some_and(|end| end == "py" || end == "js");
+                if is_module && !from.join(path.file_name().unwrap()).exists() {
+                    fs::remove_file(path).unwrap();
+                }
+            }
             for entry in from.read_dir().expect("the language has a folder").map(|entry| entry.unwrap()) {
                 copy(&entry.path(), &to.join(entry.file_name()));
             }

@@ -7,8 +7,10 @@ mod language;
 mod messages;
 mod node_module;
 mod packed;
+mod python_package;
 mod register;
 mod service;
+pub(crate) mod wheel;
 
 use drover_e2e::harness::{eventually, is_running};
 use drover_e2e::load::exchange::Form;

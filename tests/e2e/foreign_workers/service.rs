@@ -86,6 +86,11 @@ impl Service {
         self.addr
     }
 
+    /// Where its master is asked.
+    pub(super) fn control(&self) -> PathBuf {
+        self.dir.path().join("control.sock")
+    }
+
     /// What master and workers have said.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()

@@ -8,12 +8,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::foreign_workers::Language;
+use crate::foreign_workers::{Language, wheel};
 
 use super::place::Place;
 
 /// Commands that take a network or a compiler.
-const DONE_ALREADY: [&str; 4] = ["cargo", "cp", "npm", "pip"];
+const DONE_ALREADY: [&str; 5] = ["cargo", "cp", "npm", "python3 -m venv", ".venv/bin/pip"];
 
 struct Block<'a> {
     info: &'a str,
@@ -104,16 +104,17 @@ async fn the_app_of_a_user_of_pm2_runs_as_the_page_says() {
 #[tokio::test]
 async fn a_first_app_in_python_starts_answers_and_is_reloaded() {
     let place = Place::new(4);
-    let Some(run) = Language::new("python").installed().await else { return };
-    for name in ["drover_worker.py", "drover.desc"] {
-        symlink(run.with_file_name(name), place.path(name)).unwrap();
-    }
-    // As pip would have it, beside the program.
-    let packages = run.with_file_name(".deps").read_dir().unwrap().map(|entry| entry.unwrap().path());
-    for package in packages {
-        symlink(&package, place.path(package.file_name().unwrap().to_str().unwrap())).unwrap();
-    }
+    let Some(environments) = wheel::installed().await else { return };
+    symlink(environments.join("alone"), place.path(".venv")).unwrap();
     assert_eq!(follow(&place, "first-app-python.md"), 5);
+}
+
+#[tokio::test]
+async fn the_python_package_is_used_as_its_readme_says() {
+    let place = Place::new(14);
+    let Some(environments) = wheel::installed().await else { return };
+    symlink(environments.join("servers"), place.path(".venv")).unwrap();
+    assert_eq!(follow(&place, "../../packages/python/README.md"), 4);
 }
 
 #[test]

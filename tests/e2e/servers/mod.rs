@@ -1,11 +1,14 @@
 //! Servers that people have already, each as a folder of `examples/servers` runs it: under load, it is reloaded, scaled and restarted, and
 //! the requests that it loses are counted.
 
+mod axum;
 mod gunicorn;
 mod haproxy;
 mod node;
 mod php;
+mod python;
 mod ruby;
+mod tonic;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -63,13 +66,15 @@ fn the_page_has_a_row_for_each_server() {
         let row = format!("| [{name}](../../examples/servers/{name}) |");
         assert!(page.contains(&row), "docs/guides/servers.md has no row that begins with `{row}`");
     }
+    let tests = tests();
     for row in page.lines().filter(|line| line.starts_with("| [") && line.contains("](../../examples/")) {
         let test = row
             .split('`')
             .rev()
             .find(|word| word.contains('_'))
             .unwrap_or_else(|| panic!("no test is named: {row}"));
-        assert!(is_a_test(test), "there is no test `{test}`, which docs/guides/servers.md names");
+        let is_there = tests.iter().any(|text| text.contains(&format!("fn {test}(")));
+        assert!(is_there, "there is no test `{test}`, which docs/guides/servers.md names");
     }
 }
 
@@ -96,11 +101,21 @@ fn the_page_shows_the_files_of_the_examples() {
     }
 }
 
-/// Whether a file beside this one, or of the programs as they are, has a test of this name.
-fn is_a_test(name: &str) -> bool {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
-    let folders = ["servers", "programs"].map(|folder| tests.join(folder).read_dir().unwrap());
-    let mut files =
-        folders.into_iter().flatten().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-    files.any(|text| text.contains(&format!("fn {name}(")))
+/// The text of each file that may have the test of a row.
+fn tests() -> Vec<String> {
+    let mut folders = ["e2e", "../examples/tests", "../drover-worker/tests"]
+        .map(|folder| Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+        .to_vec();
+    let mut tests = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                tests.push(std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    tests
 }

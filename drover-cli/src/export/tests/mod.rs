@@ -124,7 +124,14 @@ fn a_deployment_asks_drover_whether_it_is_ready() {
         "readinessProbe:",
         r#"command: ["drover", "healthcheck"]"#,
         "failureThreshold: 13",
+        "kind: Service",
+        "port: 8080",
+        "targetPort: http",
+        "kind: PodDisruptionBudget",
+        "maxUnavailable: 1",
     ]);
+    let alone = exported_of("version = 1\n[app.web]\ncommand = \"web\"\n", ExportTarget::Kubernetes, 1);
+    assert!(!alone.text.contains("kind: Service") && !alone.text.contains("Budget"), "{}", alone.text);
     made.says(&["app `web` serves on for 2s once its pod is told to end", "stop.pre_delay = \"5s\""]);
 }
 
@@ -146,7 +153,10 @@ fn a_stack_replaces_tasks_one_by_one_and_rolls_back() {
         "published: 8080",
     ]);
     assert!(!made.text.contains("9000"), "{}", made.text);
-    made.says(&["docker stack deploy -c my-shop.yaml my-shop"]);
+    made.says(&[
+        "docker stack deploy -c my-shop.yaml my-shop",
+        "app `web` serves on for 2s once its task is told to end",
+    ]);
     let warned =
         ["master.shutdown_timeout", "sockets.admin.listen", "sockets.local.listen", "app.web.stop.pre_delay"];
     assert_eq!(made.warned(), warned);
@@ -162,6 +172,9 @@ fn what_is_otherwise_in_a_container_is_named() {
     let file = r#"version = 1
 master.http.listen = "127.0.0.1:9180"
 sockets.any.listen = "0.0.0.0:0"
+sockets.old.listen = "0.0.0.0:80"
+sockets.new.listen = "[::]:80"
+sockets.lan.listen = "10.1.2.3:81"
 [app.cache]
 command = "redis-server --port 6390"
 start.probe.tcp = "127.0.0.1:6390"
@@ -183,6 +196,7 @@ schedule = "@hourly"
 "#;
     let alone = [
         "sockets.any.listen",
+        "sockets.lan.listen",
         "master.http.listen",
         "app.node.logs.dir",
         "app.node.logs.journald",
@@ -196,7 +210,11 @@ schedule = "@hourly"
         assert_eq!(exported_of(file, target, 1).warned(), alone);
         let made = exported_of(file, target, 3);
         assert_eq!(made.warned(), several);
+        let published = ["- \"80\"", "target: 80", "containerPort: 80"];
+        let count = published.iter().map(|port| made.text.lines().filter(|line| line.contains(port)).count());
+        assert_eq!(count.sum::<usize>(), 1, "{}", made.text);
         made.says(&[
+            "socket `lan` listens at 10.1.2.3:81, an address that a container does not have",
             "the kernel chooses the port of socket `any`, so it can't be published",
             "metrics and health are served at 127.0.0.1:9180 in the container",
             "app `cache` opens port 6390 itself, so it is not published",

@@ -119,7 +119,10 @@ fn by_kind(spec: &mut AppSpec, path: &str, mistakes: &Mistakes<'_>) -> Vec<&'sta
         Kind::Oneshot | Kind::Cron if !is_written("workers") => spec.workers = 1,
         // A default that is for the others.
         Kind::Cron if is_default("workers") => spec.workers = 1,
-        _ if is_auto => of_machine.push("workers"),
+        _ if is_auto => {
+            spec.follows_cpus = spec.kind == Kind::Service;
+            of_machine.push("workers");
+        }
         _ => {}
     }
     if spec.kind == Kind::Cron && !is_written("timezone") {

@@ -7,7 +7,7 @@ use toml_edit::{DocumentMut, Item, TableLike, value};
 use super::model::{AppTable, Config, MasterTable};
 use super::parse::parse;
 use super::write;
-use crate::config::{Description, ListenSpec};
+use crate::config::{Description, ListenSpec, cpus};
 
 /// A description as a `drover.toml` that means the same and says nothing that goes without saying. Values of variables, which may be
 /// secrets, are not in it: a comment names them.
@@ -57,7 +57,10 @@ fn config_of(description: &Description, head: &mut String) -> Config {
         // What it depends on may not be among these.
         spec.depends_on.retain(|on| description.apps.iter().any(|other| other.name == on.app));
         let names = spec.listeners.iter().map(|listener| listener.name.clone()).collect();
-        let of_machine = vec!["start.parallel"];
+        let mut of_machine = vec!["start.parallel"];
+        if spec.follows_cpus && spec.workers == cpus() {
+            of_machine.push("workers");
+        }
         apps.push(AppTable { spec, sockets: names, env_files: Vec::new(), of_machine });
     }
     let Description { strategy, shutdown_timeout, fixed, .. } = description.clone();

@@ -7,7 +7,7 @@ use super::field::{Computed, Lens};
 use super::form::Form;
 use super::key::{Key, Pointless, keys};
 use super::kind::Maybe;
-use super::number::{Time, WorkerCount};
+use super::number::Time;
 use super::parts::{HEARTBEAT, LIMITS, LOGS, RELOAD, SUSPEND};
 use super::shown;
 use super::table::OrFalse;
@@ -15,13 +15,14 @@ use super::text::{AccountName, CommandLine, DirectoryPath, Flag, Mask, StandardI
 use super::watch::WATCH;
 use super::whole::Whole;
 use super::words::{ACCESSES, APP_KINDS, OVERLAPS, PROTOCOLS};
+use super::workers::Workers;
 use crate::config::{AppSpec, Command, Kind, Limits, Protocol, Stdin};
 
 pub(super) static KEYS: &[Key<AppSpec>] = keys! { AppSpec;
     "command" Reload (&COMMAND)
         "The program and its arguments. No shell is involved; a text is split into words as a shell would, without expansion. In arguments, `{slot}` becomes the worker's slot, `{9000+slot}` the sum, and `{{slot}}` becomes `{slot}`.";
-    "workers" Live (workers: WorkerCount)
-        "How many workers to run. `auto`: one for each CPU that the CPU quota allows. Default of a oneshot: 1.";
+    "workers" Live (&Workers)
+        "How many workers to run. `auto`: one for each CPU that the CPU quota allows, also when that changes. Default of a oneshot: 1.";
     "sockets" Reload (&SOCKETS)
         "Names of the sockets that the workers receive, in this order."
         .told_as(|app| {

@@ -44,6 +44,7 @@ mod text;
 mod watch;
 mod whole;
 mod words;
+mod workers;
 
 #[cfg(feature = "file")]
 pub(in crate::config) use cron::pointless_for_cron;

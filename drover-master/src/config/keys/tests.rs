@@ -232,6 +232,8 @@ fn every_field_has_its_key() {
         name: _,
         command,
         workers: _,
+        // With that number.
+        follows_cpus: _,
         listeners: _,
         stdin: _,
         protocol: _,

@@ -155,7 +155,7 @@ impl Running {
     }
 
     fn list(&mut self) {
-        self.watch_files();
+        self.watch_surroundings();
         self.handle.roster.list(self.apps.values().cloned().collect(), &self.composite);
     }
 }

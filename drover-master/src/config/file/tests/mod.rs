@@ -57,6 +57,7 @@ fn plain_app() -> AppTable {
 
 fn plain_spec() -> AppSpec {
     AppSpec {
+        follows_cpus: true,
         protocol: Protocol::None,
         heartbeat: None,
         restart: RestartPolicy::of(Kind::Service),

@@ -135,6 +135,7 @@ fn every_key_arrives_in_its_field() {
         }),
         restart: RestartPolicy { when: RestartWhen::Never, ..RestartPolicy::of(Kind::Service) },
         kind: Kind::Oneshot,
+        follows_cpus: false,
         start: StartPolicy { timeout: Duration::MAX, ..StartPolicy::default() },
         depends_on: vec![Dependency { app: "web".into(), condition: Condition::Ready }],
         essential: true,
@@ -146,6 +147,7 @@ fn every_key_arrives_in_its_field() {
         command: Command::new("./report"),
         kind: Kind::Cron,
         workers: 1,
+        follows_cpus: false,
         cron: CronPolicy {
             schedule: "30 3 * * MON-FRI".parse().ok(),
             timezone: Zone::UTC,

@@ -1,0 +1,1 @@
+"""A program that knows nothing of Drover as a worker: it listens on the master's sockets, and is drained without its help."""

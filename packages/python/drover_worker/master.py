@@ -1,0 +1,93 @@
+"""The connection to the master: where it is, and the handshake."""
+
+import os
+import socket
+import sys
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
+
+
+from .frames import MAX_FRAME_BYTES, body_length, decode, encode, message_type
+from .version import __version__
+
+_Hello, _HelloReply = message_type("Hello"), message_type("HelloReply")
+
+HANDSHAKE_SECONDS = 5
+
+
+class Identity(NamedTuple):
+    """Who a worker is in the eyes of its master."""
+
+    app: str
+    slot: int
+    generation: int
+    worker_id: int
+
+
+class Limits(NamedTuple):
+    """The bounds a worker has to keep."""
+
+    max_frame_bytes: int
+    start_timeout_ms: int
+    drain_timeout_ms: int
+    quit_timeout_ms: int
+
+
+class Connection(NamedTuple):
+    """A connection that stands."""
+
+    socket: socket.socket
+    identity: Identity
+    limits: Limits
+    capabilities: Sequence[str]
+
+
+def has_master(env: Mapping[str, str]) -> bool:
+    """Whether a master has started this process."""
+    return bool(env.get("DROVER_SOCKET"))
+
+
+def connect(env: Mapping[str, str], capabilities: Sequence[str]) -> Connection:
+    """Says who this worker is and what it can do beyond the base. It blocks, and ends a process that is refused."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(HANDSHAKE_SECONDS)
+    try:
+        sock.connect(env["DROVER_SOCKET"])
+        welcome = _welcome(sock, env.get("DROVER_TOKEN", ""), capabilities)
+    except OSError as error:
+        sys.exit(f"no connection to the master at {env['DROVER_SOCKET']}: {error}")
+    sock.settimeout(None)
+    who, limits = welcome.identity, welcome.limits
+    return Connection(
+        sock,
+        Identity(who.app, who.slot, who.generation, who.worker_id),
+        Limits(limits.max_frame_bytes, limits.start_timeout_ms, limits.drain_timeout_ms, limits.quit_timeout_ms),
+        tuple(welcome.capabilities),
+    )
+
+
+def _welcome(sock: socket.socket, token: str, capabilities: Sequence[str]) -> Any:
+    hello = _Hello(min_version=1, max_version=1, token=token, pid=os.getpid(), capabilities=capabilities)
+    hello.sdk.name, hello.sdk.version, hello.sdk.language = "drover-worker", __version__, "python"
+    try:
+        sock.sendall(encode(hello))
+    except OSError:
+        pass  # it may have been refused before: the reason is there to be read
+    header = exactly(sock, 4)
+    body = header and exactly(sock, body_length(header, MAX_FRAME_BYTES))
+    if body is None:
+        sys.exit("the master refused this worker: no reason given")
+    reply = decode(_HelloReply, body)
+    if reply.welcome.version != 1:
+        sys.exit(f"the master refused this worker: {reply.reject.message or 'no reason given'}")
+    return reply.welcome
+
+
+def exactly(sock: socket.socket, count: int) -> Optional[bytes]:
+    """So many bytes; None at the end of the stream."""
+    data = bytearray()
+    while len(data) < count:
+        part = sock.recv(count - len(data))
+        if not part:
+            return None
+        data += part
+    return bytes(data)
