@@ -1,4 +1,4 @@
-//! The checked-in Rust, the descriptors that the Python package reads, and the copies in the npm package, are what the `.proto` files
+//! The checked-in Rust, the descriptors that the Python package reads, and the copies in the packages for npm and Maven, are what the `.proto` files
 //! say. After a change of those, run
 //! `DROVER_REGENERATE=1 cargo test -p drover-proto --test generated_is_current` and commit the result.
 
@@ -56,8 +56,17 @@ fn the_python_package_has_the_version_of_the_workspace() {
 /// An archive holds files, not links, and needs nothing else of this repository.
 #[test]
 fn the_proto_files_of_the_npm_package_are_the_same() {
+    the_proto_files_are_the_same("packages/node/proto/drover/v1");
+}
+
+#[test]
+fn the_proto_files_of_the_java_package_are_the_same() {
+    the_proto_files_are_the_same("packages/java/src/main/proto/drover/v1");
+}
+
+fn the_proto_files_are_the_same(copies: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (from, to) = (root.join("proto/drover/v1"), root.join("packages/node/proto/drover/v1"));
+    let (from, to) = (root.join("proto/drover/v1"), root.join(copies));
     let names = |dir: &Path| -> std::collections::BTreeSet<_> {
         dir.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect()
     };

@@ -1,5 +1,6 @@
 import drover.v1.MessageOuterClass.Message;
 import drover.v1.MessageOuterClass.Scope;
+import drover.worker.DroverWorker;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;

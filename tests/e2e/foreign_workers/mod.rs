@@ -3,6 +3,8 @@
 
 mod conformance;
 mod control;
+pub(crate) mod go_module;
+pub(crate) mod java_package;
 mod language;
 mod messages;
 mod node_module;

@@ -8,12 +8,13 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::foreign_workers::{Language, wheel};
+use crate::foreign_workers::{Language, go_module, java_package, wheel};
 
 use super::place::Place;
 
 /// Commands that take a network or a compiler.
-const DONE_ALREADY: [&str; 5] = ["cargo", "cp", "npm", "python3 -m venv", ".venv/bin/pip"];
+const DONE_ALREADY: [&str; 8] =
+    ["cargo", "cp", "go ", "javac", "mvn", "npm", "python3 -m venv", ".venv/bin/pip"];
 
 struct Block<'a> {
     info: &'a str,
@@ -91,6 +92,35 @@ async fn the_npm_package_is_used_as_its_readme_says() {
     let Some(run) = Language::new("node").installed().await else { return };
     symlink(run.with_file_name("node_modules"), place.path("node_modules")).unwrap();
     assert_eq!(follow(&place, "../../packages/node/README.md"), 5);
+}
+
+#[tokio::test]
+async fn the_go_module_is_used_as_its_readme_says() {
+    let place = Place::new(34);
+    fs::remove_file(place.path("web")).unwrap();
+    let app = place.path("web.d").join("web");
+    fs::create_dir_all(&app).unwrap();
+    let readme = include_str!("../../../packages/go/README.md");
+    let source = blocks(readme).into_iter().find(|block| block.info == "go title=main.go").unwrap();
+    fs::write(app.join("main.go"), place.here(source.text)).unwrap();
+    fs::write(app.join("go.mod"), "module web\n\ngo 1.19\n").unwrap();
+    if !go_module::builds(&app).await {
+        return;
+    }
+    symlink(app.join("web"), place.path("web")).unwrap();
+    assert_eq!(follow(&place, "../../packages/go/README.md"), 4);
+}
+
+#[tokio::test]
+async fn the_java_package_is_used_as_its_readme_says() {
+    let place = Place::new(35);
+    let readme = include_str!("../../../packages/java/README.md");
+    let source = blocks(readme).into_iter().find(|block| block.info == "java title=App.java").unwrap();
+    fs::write(place.path("App.java"), place.here(source.text)).unwrap();
+    if !java_package::builds(&place.path("")).await {
+        return;
+    }
+    assert_eq!(follow(&place, "../../packages/java/README.md"), 4);
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 //! the requests that it loses are counted.
 
 mod axum;
+mod go;
 mod gunicorn;
 mod haproxy;
+mod java;
 mod node;
 mod php;
 mod python;
@@ -90,6 +92,8 @@ fn the_page_shows_the_files_of_the_examples() {
         "php-fpm/drover.toml",
         "haproxy/drover.toml",
         "haproxy/haproxy.cfg",
+        "net-http/drover.toml",
+        "httpserver/drover.toml",
     ];
     for file in shown {
         let text = std::fs::read_to_string(examples.join(file)).unwrap();

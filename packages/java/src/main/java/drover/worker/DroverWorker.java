@@ -1,3 +1,5 @@
+package drover.worker;
+
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
 import drover.v1.Handshake.Hello;
@@ -31,21 +33,26 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A worker's side of drover.v1, for Java 17. Copy this file; it needs protobuf-java and the classes that protoc makes of `proto`.
- * The protocol is told in docs/reference/protocol.md.
+ * A worker of a Drover master: it takes over the master's socket, is ready when it says so, and is replaced without losing a request.
  *
  * <pre>
  * STARTING ──Started──► STARTED ──Stop──► STOPPING ──Stopped──► STOPPED ──Quit──► LEAVING ──ShutDown──► the end of run()
  *                          ▲──────── Started ◄── Resume ───────────┘
  * </pre>
  *
- * One loop accepts connections and hears the master, so a Ping is answered only while connections are accepted too.
+ * One loop accepts connections and hears the master, so a Ping is answered only while connections are accepted too. For a
+ * {@link com.sun.net.httpserver.HttpServer} there is {@link HttpWorkers}, which needs none of this.
  */
 public final class DroverWorker {
+    /** The version of this library, which is that of Drover. */
+    public static final String VERSION = "0.1.0";
+
     /** What the worker does. */
     public interface App {
-        /** A client has connected. Runs on the loop, so it hands the work on and does not block. */
-        void connected(SocketChannel client);
+        /** A client has connected. Runs on the loop, so it hands the work on and does not block. Not called without a listener. */
+        default void connected(SocketChannel client) {
+            throw new UnsupportedOperationException("this worker takes no connections");
+        }
 
         /** No more clients come. Completed when what is under way is finished. */
         CompletableFuture<Void> stop();
@@ -59,10 +66,13 @@ public final class DroverWorker {
         }
     }
 
-    /** What could not be done. `code` is a name of ErrorCode, without its prefix: "DEADLINE". */
+    /** What could not be done. */
     public static final class BusException extends RuntimeException {
+        private static final long serialVersionUID = 1;
+        /** A name of ErrorCode, without its prefix: "DEADLINE". */
         public final String code;
 
+        /** With a code, and words for people. */
         public BusException(String code, String message) {
             super(message);
             this.code = code;
@@ -78,7 +88,8 @@ public final class DroverWorker {
 
     private final App app;
     private final Selector selector = Selector.open();
-    private final ServerSocketChannel listener;
+    private final ServerSocketChannel listener; // null where somebody else accepts
+    private SelectionKey accepting; // null likewise
     private final SocketChannel master; // null without one
     private final Welcome welcome;
     private final ExecutorService messages = Executors.newFixedThreadPool(MESSAGE_THREADS, task -> daemon(task, "messages"));
@@ -94,16 +105,28 @@ public final class DroverWorker {
     private State state = State.STARTING;
     private long asked; // the seq of what the master has asked for last
 
-    /** Connects to the master. Without DROVER_SOCKET the worker runs alone, and listens on `port`. */
+    /**
+     * Connects to the master, and accepts connections: at descriptor 0 if that is a socket (`stdin = "socket:http"` in drover.toml), else at
+     * this port of 127.0.0.1. Without DROVER_SOCKET the worker runs alone.
+     */
     public DroverWorker(App app, int port) throws IOException {
+        this(app, System.inheritedChannel() instanceof ServerSocketChannel inherited
+                ? inherited
+                : ServerSocketChannel.open().bind(new InetSocketAddress("127.0.0.1", port), 1024));
+    }
+
+    /** Connects to the master, and leaves it to the app to accept connections, or to have none. */
+    public DroverWorker(App app) throws IOException {
+        this(app, null);
+    }
+
+    private DroverWorker(App app, ServerSocketChannel listener) throws IOException {
         this.app = app;
+        this.listener = listener;
         String path = System.getenv("DROVER_SOCKET");
         master = path == null || path.isEmpty() ? null : SocketChannel.open(UnixDomainSocketAddress.of(path));
         welcome = master == null ? Welcome.getDefaultInstance() : handshake();
-        listener = System.inheritedChannel() instanceof ServerSocketChannel inherited
-                ? inherited
-                : ServerSocketChannel.open().bind(new InetSocketAddress("127.0.0.1", port), 1024);
-        listener.configureBlocking(false); // another worker may be faster to accept
+        if (listener != null) listener.configureBlocking(false); // another worker may be faster to accept
         if (master != null) {
             master.configureBlocking(false);
             master.register(selector, SelectionKey.OP_READ);
@@ -117,23 +140,23 @@ public final class DroverWorker {
 
     /** Serves until the master says Quit. Then the process may end. */
     public void run() throws IOException {
-        SelectionKey accepting = listener.register(selector, SelectionKey.OP_ACCEPT);
+        if (listener != null) accepting = listener.register(selector, SelectionKey.OP_ACCEPT);
         if (master == null) {
             // SIGINT and SIGTERM begin the shutdown of the JVM, which waits for this.
             Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-                accepting.interestOps(0);
+                accept(false);
                 app.stop().join();
             }));
         } else if (welcome.getCapabilitiesList().contains("bus")) {
             tell(WorkerFrame.newBuilder().setConsumed(Consumed.newBuilder().setWindow(WINDOW)));
         }
         say(State.STARTING, State.STARTED, WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
-        if (master != null) talk(master.keyFor(selector), accepting); // what came together with Welcome
+        if (master != null) talk(master.keyFor(selector)); // what came together with Welcome
         while (!isOver || hasUnsent()) {
             selector.select();
             for (SelectionKey key : selector.selectedKeys()) {
-                if (key != accepting) talk(key, accepting);
-                else if (key.isAcceptable()) accept(key);
+                if (key != accepting) talk(key);
+                else if (key.isAcceptable()) accept();
             }
             selector.selectedKeys().clear();
         }
@@ -174,10 +197,12 @@ public final class DroverWorker {
         return ask(WorkerFrame.newBuilder().setMessage(message), 30_000).getAccepted().getDelivered();
     }
 
+    /** From now on this worker is one of those that a publish of this topic goes to. */
     public void subscribe(String topic) {
         ask(WorkerFrame.newBuilder().setSubscribe(Subscribe.newBuilder().setTopic(topic)), 30_000);
     }
 
+    /** Ends what subscribe began. */
     public void unsubscribe(String topic) {
         ask(WorkerFrame.newBuilder().setUnsubscribe(Unsubscribe.newBuilder().setTopic(topic)), 30_000);
     }
@@ -206,7 +231,12 @@ public final class DroverWorker {
         return message;
     }
 
-    private void accept(SelectionKey accepting) {
+    /** Whether connections are wanted from now on. */
+    private void accept(boolean isWanted) {
+        if (accepting != null) accepting.interestOps(isWanted ? SelectionKey.OP_ACCEPT : 0);
+    }
+
+    private void accept() {
         if (accepting.interestOps() == 0) return; // the master has said Stop in the same turn
         try {
             SocketChannel client = listener.accept();
@@ -219,7 +249,7 @@ public final class DroverWorker {
     private Welcome handshake() throws IOException {
         Hello hello = Hello.newBuilder().setMinVersion(1).setMaxVersion(1).setToken(System.getenv("DROVER_TOKEN"))
                 .setPid((int) ProcessHandle.current().pid()).addAllCapabilities(List.of("resume", "bus"))
-                .setSdk(Sdk.newBuilder().setName("DroverWorker.java").setVersion("1").setLanguage("java")).build();
+                .setSdk(Sdk.newBuilder().setName("packages/java").setVersion(VERSION).setLanguage("java")).build();
         try {
             master.write(encode(hello));
         } catch (IOException refused) {
@@ -239,7 +269,7 @@ public final class DroverWorker {
         throw new IllegalStateException("exited");
     }
 
-    private void talk(SelectionKey key, SelectionKey accepting) {
+    private void talk(SelectionKey key) {
         try {
             flush();
             if (!key.isValid()) return;
@@ -247,23 +277,23 @@ public final class DroverWorker {
             received.flip();
             for (ByteBuffer bytes; (bytes = decode(received, welcome.getLimits().getMaxFrameBytes())) != null; ) {
                 int length = bytes.remaining();
-                take(MasterFrame.parseFrom(bytes), length, accepting);
+                take(MasterFrame.parseFrom(bytes), length);
             }
             ByteBuffer rest = received;
             int needed = rest.remaining() < 4 ? 4 : 4 + rest.getInt(rest.position());
             received = needed > rest.capacity() ? ByteBuffer.allocate(needed).put(rest) : rest.compact();
-            if (!isOpen) lost(key, accepting);
+            if (!isOpen) lost(key);
         } catch (InvalidProtocolBufferException notAFrame) {
             System.err.println("the connection to the master is of no use any more: " + notAFrame.getMessage());
             refuse(0, "BAD_FRAME", notAFrame.getMessage());
-            lost(key, accepting);
+            lost(key);
         } catch (IOException ended) {
             System.err.println("the connection to the master has ended: " + ended.getMessage());
-            lost(key, accepting);
+            lost(key);
         }
     }
 
-    private void take(MasterFrame frame, int length, SelectionKey accepting) throws IOException {
+    private void take(MasterFrame frame, int length) throws IOException {
         long seq = frame.getSeq();
         switch (frame.getBodyCase()) {
             case PING -> tell(WorkerFrame.newBuilder().setReplyTo(seq).setPong(Pong.getDefaultInstance()));
@@ -271,16 +301,16 @@ public final class DroverWorker {
             case REPLY, ACCEPTED, ERROR -> answered(frame);
             case STOP -> {
                 if (!asks(seq, State.STOPPING, State.STARTING, State.STARTED)) return;
-                accepting.interestOps(0);
+                accept(false);
                 app.stop().thenRun(this::sayStopped);
             }
             case RESUME -> {
                 if (!asks(seq, State.STARTING, State.STOPPED)) return;
                 app.resume();
-                accepting.interestOps(SelectionKey.OP_ACCEPT);
+                accept(true);
                 say(State.STARTING, State.STARTED, WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
             }
-            case QUIT -> leave(seq, accepting);
+            case QUIT -> leave(seq);
             default -> {
                 if (frame.getMustUnderstand()) throw new IOException("the master sent what this worker does not know");
                 if (frame.getExpectsReply()) refuse(seq, "UNIMPLEMENTED", "this worker does not know the body");
@@ -300,13 +330,13 @@ public final class DroverWorker {
     }
 
     /** Without a Stop before it, a Quit is one. */
-    private void leave(long seq, SelectionKey accepting) {
+    private void leave(long seq) {
         State before;
         synchronized (this) {
             before = state;
             if (!asks(seq, State.LEAVING, State.STARTING, State.STARTED, State.STOPPING, State.STOPPED)) return;
         }
-        accepting.interestOps(0);
+        accept(false);
         if (before == State.STOPPED) sayShutDown();
         else if (before != State.STOPPING) app.stop().thenRun(this::sayShutDown);
         // Else the stop that is under way says it.
@@ -331,7 +361,7 @@ public final class DroverWorker {
     }
 
     /** The master is gone, and nobody will say Stop or Quit any more. Whatever hangs, the process ends in time. */
-    private void lost(SelectionKey key, SelectionKey accepting) {
+    private void lost(SelectionKey key) {
         key.cancel();
         synchronized (this) {
             try {
@@ -345,7 +375,7 @@ public final class DroverWorker {
         }
         long left = welcome.getLimits().getDrainTimeoutMs() + welcome.getLimits().getQuitTimeoutMs();
         CompletableFuture.delayedExecutor(left, TimeUnit.MILLISECONDS).execute(() -> Runtime.getRuntime().halt(70));
-        leave(0, accepting);
+        leave(0);
     }
 
     private void deliver(MasterFrame frame, int length) {

@@ -1,4 +1,4 @@
-package main
+package droverworker
 
 import (
 	"bufio"
@@ -23,9 +23,9 @@ type vector struct {
 	JSON               any
 }
 
-// The golden frames of proto/vectors/v1: what is legal decodes to its JSON twin, what is refused is refused. `./run --test`.
+// The golden frames of proto/vectors/v1: what is legal decodes to its JSON twin, what is refused is refused.
 func TestEveryFrameIsDecodedOrRefusedAsItHasToBe(t *testing.T) {
-	files, _ := filepath.Glob("proto/vectors/v1/*.jsonl")
+	files, _ := filepath.Glob("../../proto/vectors/v1/*.jsonl")
 	passed := 0
 	for _, name := range files {
 		file, err := os.Open(name)

@@ -1,3 +1,5 @@
+package drover.worker;
+
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.protobuf.InvalidProtocolBufferException;
@@ -10,7 +12,7 @@ import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.List;
 
-/** The golden frames of proto/vectors/v1: what is legal decodes to its JSON twin, what is refused is refused. `./run --test`. */
+/** The golden frames of proto/vectors/v1: what is legal decodes to its JSON twin, what is refused is refused. `examples/workers/java/run --test`. */
 final class VectorsTest {
     public static void main(String[] args) throws Exception {
         int passed = 0;

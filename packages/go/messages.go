@@ -1,0 +1,139 @@
+package droverworker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/drover/drover/packages/go/pb"
+)
+
+const (
+	window         = 1 << 20 // bytes of messages that are under way in the application; more wait at the master
+	requestTimeout = 30 * time.Second
+	masterIsGone   = "the connection to the master has ended"
+	noMaster       = "there is no master that carries messages"
+)
+
+// OnMessage takes a message. What it returns is the reply to a request, or its Error, whose code is that of a *BusError.
+type OnMessage func(*Worker, *pb.Message) ([]byte, error)
+
+// BusError is what could not be done, with its code in types.proto.
+type BusError struct {
+	Code    pb.ErrorCode
+	Message string
+}
+
+func (e *BusError) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Message) }
+
+// Send sends a message and does not ask what becomes of it.
+func (w *Worker) Send(message *pb.Message) error {
+	if !w.hasBus {
+		return &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, noMaster}
+	}
+	return w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Message{Message: message}})
+}
+
+// Request is the payload of the reply, or a *BusError. The message says how long it waits; not said: 30 s.
+func (w *Worker) Request(message *pb.Message) ([]byte, error) {
+	timeout := requestTimeout
+	if message.TimeoutMs != 0 {
+		timeout = time.Duration(message.TimeoutMs) * time.Millisecond
+	}
+	answer, err := w.ask(&pb.WorkerFrame{Body: &pb.WorkerFrame_Message{Message: message}}, timeout)
+	return answer.GetReply().GetPayload(), err
+}
+
+// Publish sends to all workers that have subscribed to the topic, and tells to how many it goes.
+func (w *Worker) Publish(topic string, payload []byte) (*pb.Accepted, error) {
+	message := &pb.Message{Topic: topic, Payload: payload, Scope: pb.Scope_SCOPE_SUBSCRIBERS, Confirm: true}
+	answer, err := w.ask(&pb.WorkerFrame{Body: &pb.WorkerFrame_Message{Message: message}}, requestTimeout)
+	return answer.GetAccepted(), err
+}
+
+// Subscribe makes this worker one of those that a publish of this topic goes to.
+func (w *Worker) Subscribe(topic string) error {
+	_, err := w.ask(&pb.WorkerFrame{Body: &pb.WorkerFrame_Subscribe{Subscribe: &pb.Subscribe{Topic: topic}}}, requestTimeout)
+	return err
+}
+
+// Unsubscribe ends what Subscribe began.
+func (w *Worker) Unsubscribe(topic string) error {
+	_, err := w.ask(&pb.WorkerFrame{Body: &pb.WorkerFrame_Unsubscribe{Unsubscribe: &pb.Unsubscribe{Topic: topic}}}, requestTimeout)
+	return err
+}
+
+func (w *Worker) deliver(frame *pb.MasterFrame, message *pb.Message, length int) {
+	var payload []byte
+	var err error = &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, "this worker takes no messages"}
+	if w.onMessage != nil {
+		payload, err = w.onMessage(w, message)
+	}
+	var refused *BusError
+	switch {
+	case err == nil && frame.ExpectsReply:
+		err = w.tell(&pb.WorkerFrame{ReplyTo: frame.Seq, Body: &pb.WorkerFrame_Reply{Reply: &pb.Reply{Payload: payload}}})
+	case errors.As(err, &refused) && frame.ExpectsReply:
+		w.refuse(frame.Seq, refused.Code, refused.Message)
+	case err != nil && frame.ExpectsReply:
+		w.refuse(frame.Seq, pb.ErrorCode_ERROR_CODE_FAILED, err.Error())
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "message %q: %v\n", message.Topic, err)
+	}
+	w.lock.Lock()
+	w.consumed += length
+	free := 0
+	if w.consumed >= window/2 {
+		free, w.consumed = w.consumed, 0
+	}
+	w.lock.Unlock()
+	if free > 0 {
+		w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Consumed{Consumed: &pb.Consumed{Bytes: uint64(free)}}})
+	}
+}
+
+func (w *Worker) answered(frame *pb.MasterFrame) {
+	w.lock.Lock()
+	waiting := w.pending[frame.ReplyTo]
+	delete(w.pending, frame.ReplyTo)
+	w.lock.Unlock()
+	if waiting != nil {
+		waiting <- frame // there is room for one
+	} else if refused := frame.GetError(); refused != nil {
+		fmt.Fprintf(os.Stderr, "the master answers: %s %s\n", refused.Code, refused.Message)
+	}
+}
+
+func (w *Worker) ask(frame *pb.WorkerFrame, timeout time.Duration) (*pb.MasterFrame, error) {
+	if !w.hasBus {
+		return nil, &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, noMaster}
+	}
+	waiting := make(chan *pb.MasterFrame, 1)
+	w.lock.Lock()
+	w.lastSeq++
+	frame.Seq, frame.ExpectsReply = w.lastSeq, true
+	w.pending[frame.Seq] = waiting
+	w.lock.Unlock()
+	defer func() {
+		w.lock.Lock()
+		delete(w.pending, frame.Seq)
+		w.lock.Unlock()
+	}()
+	if err := w.tell(frame); err != nil {
+		return nil, err
+	}
+	// The master answers in time; the second more is for one that hangs.
+	select {
+	case answer := <-waiting:
+		if answer == nil {
+			return nil, &BusError{pb.ErrorCode_ERROR_CODE_FAILED, masterIsGone}
+		}
+		if refused := answer.GetError(); refused != nil {
+			return nil, &BusError{refused.Code, refused.Message}
+		}
+		return answer, nil
+	case <-time.After(timeout + time.Second):
+		return nil, &BusError{pb.ErrorCode_ERROR_CODE_DEADLINE, "no answer from the master"}
+	}
+}
