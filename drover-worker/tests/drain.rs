@@ -240,7 +240,7 @@ async fn an_upgraded_connection_that_does_not_end_does_not_outlast_the_request_t
 async fn an_answer_without_an_end_comes_to_one_at_the_stop() {
     let (_master, bus, mut link) = connected().await;
     let (dropped, is_dropped) = tokio::sync::oneshot::channel::<()>();
-    let dropped = std::sync::Mutex::new(Some(dropped));
+    let dropped = Arc::new(std::sync::Mutex::new(Some(dropped)));
     let handler = {
         let bus = bus.clone();
         move || {

@@ -13,7 +13,7 @@ struct Cgroup(PathBuf);
 impl Cgroup {
     /// One with a quota of its own: of version 2 if its CPU controller is there, else of version 1. None where that is not allowed.
     fn new(home: &Home) -> Option<Self> {
-        let name = home.dir().file_name().unwrap();
+        let name = home.dir().file_name().expect("it has one");
         let made =
             ["/sys/fs/cgroup", "/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"].iter().find_map(|root| {
                 let cgroup = Self(Path::new(root).join(name));
@@ -48,7 +48,7 @@ impl Cgroup {
                 None => command.env_remove(name),
             };
         }
-        command.current_dir(program.get_current_dir().unwrap());
+        command.current_dir(program.get_current_dir().expect("it is the home"));
         Running::start(&mut command)
     }
 }

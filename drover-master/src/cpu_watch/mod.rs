@@ -84,7 +84,6 @@ fn watch<'p>(files: impl IntoIterator<Item = &'p Path>) -> io::Result<Option<Ino
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a test may wait for the disk")]
 mod tests {
     use super::*;
 

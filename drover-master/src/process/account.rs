@@ -115,11 +115,11 @@ fn find_user(name: &str) -> Result<FoundUser, AccountError> {
     let failed = |errno: Errno| AccountError::Lookup { name: name.to_owned(), errno: errno as i32 };
     match id(name)? {
         Some(uid) => {
-            let found = User::from_uid(Uid::from_raw(uid)).map_err(failed)?;
+            let found = entry(User::from_uid(Uid::from_raw(uid))).map_err(failed)?;
             Ok(found.map_or(FoundUser::Bare(uid), FoundUser::Entry))
         }
         None => {
-            let found = usable(name).then(|| User::from_name(name)).transpose().map_err(failed)?.flatten();
+            let found = if usable(name) { entry(User::from_name(name)).map_err(failed)? } else { None };
             found.map(FoundUser::Entry).ok_or_else(|| AccountError::NoUser { user: name.to_owned() })
         }
     }
@@ -131,8 +131,16 @@ fn find_group(name: &str) -> Result<u32, AccountError> {
     if let Some(gid) = id(name)? {
         return Ok(gid);
     }
-    let found = usable(name).then(|| Group::from_name(name)).transpose().map_err(failed)?.flatten();
+    let found = if usable(name) { entry(Group::from_name(name)).map_err(failed)? } else { None };
     found.map(|group| group.gid.as_raw()).ok_or_else(|| AccountError::NoGroup { group: name.to_owned() })
+}
+
+/// What the database says of a name or an id. One that is not there, as in an image without `/etc/passwd`, knows nobody (`getpwnam(3)`).
+fn entry<T>(found: Result<Option<T>, Errno>) -> Result<Option<T>, Errno> {
+    match found {
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        found => found,
+    }
 }
 
 /// A name that can be asked for: what has a NUL in it is nobody's.
@@ -189,6 +197,19 @@ mod tests {
         assert!(by_name.groups.contains(&0));
         assert_eq!(by_name.login.unwrap().name.as_deref(), Some("root"));
         assert_eq!(resolve(ROOT, None, None), Ok(None));
+    }
+
+    #[test]
+    fn a_database_that_is_not_there_knows_nobody_and_one_that_fails_is_told() {
+        for (errno, expected) in [
+            (Errno::ENOENT, Ok(None)),
+            (Errno::ESRCH, Ok(None)),
+            (Errno::EIO, Err(Errno::EIO)),
+            (Errno::EMFILE, Err(Errno::EMFILE)),
+        ] {
+            assert_eq!(entry::<u32>(Err(errno)), expected);
+        }
+        assert_eq!(entry(Ok(Some(7))), Ok(Some(7)));
     }
 
     #[test]

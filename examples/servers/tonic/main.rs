@@ -2,7 +2,13 @@
 
 // What `tonic::include_proto!("echo")` takes in where build.rs runs `tonic_prost_build::compile_protos("echo.proto")`; here it lies
 // beside this file, so that nobody needs protoc.
-#[expect(unreachable_pub, unused_qualifications, reason = "made by tonic-prost-build")]
+#[expect(
+    unreachable_pub,
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "made by tonic-prost-build"
+)]
 mod echo;
 
 use std::error::Error;

@@ -160,6 +160,31 @@ async fn a_server_on_another_port_listens_by_itself_says_so_and_is_not_ready() {
     assert_eq!(service.ends().await, Some(0));
 }
 
+/// It binds, and leaves the rest to another process, as uvicorn does with `--workers`.
+const PARENT: &str = "
+import multiprocessing, signal, socket
+
+sock = socket.socket()
+sock.bind(('', 3000))
+if __name__ == '__main__':
+    multiprocessing.get_context('fork').Process(target=print).start()
+    signal.pause()
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_leaves_listening_to_its_processes_is_told_what_to_do() {
+    let Some((dir, python)) = program(PARENT).await else { return };
+    let app = format!(
+        "command = [{python:?}, \"-m\", \"drover_worker\", \"--\", \"app.py\"]\ncwd = {:?}\nworkers = 1\n\
+         env = {{ DROVER_PORTS = \"http=3000\" }}",
+        dir.path()
+    );
+    let service = Service::begin("listen = \"127.0.0.1:0\"", &app);
+    let said = "the program leaves listening to processes of its own, which the master does not know, so it is never ready. Let it be one \
+                process (uvicorn: without --workers and --reload; Hypercorn: with --workers 0), and set `workers` in drover.toml\n";
+    eventually("what it says", || service.log().contains(said).then_some(())).await;
+}
+
 #[tokio::test]
 async fn without_a_master_a_program_runs_as_it_does_alone() {
     let Some((dir, python)) =

@@ -159,7 +159,7 @@ async fn web_sockets_are_told_to_leave_and_no_request_is_lost() {
     let Some(mut site) = site("servers/ws").await else { return };
     site.start().await;
     let to = SocketAddr::from((site.host(), PORT));
-    let (mut client, mut said) = web_socket(&site, to);
+    let (client, mut said) = web_socket(&site, to);
     assert!(said.next().is_some_and(|line| line.ends_with(" hello")), "{}", site.log());
     // Another, which never answers a Close.
     let key = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==";
@@ -167,7 +167,7 @@ async fn web_sockets_are_told_to_leave_and_no_request_is_lost() {
     let tally = operated(&site, PORT, CLIENTS).await;
     assert_eq!(tally.failed(), 0, "{tally:#}\n{}", site.log());
     assert_eq!(said.next().as_deref(), Some("closed: 1001"), "{}", site.log());
-    assert!(client.wait().unwrap().success());
+    assert!(client.wait_with_output().unwrap().status.success());
     // RFC 6455: a Close of two bytes, which are the code. It was waited for no longer than for a client that closes.
     assert_eq!(rest(deaf), [0x88, 0x02, 0x03, 0xe9]);
     site.end().await;

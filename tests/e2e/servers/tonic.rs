@@ -1,7 +1,13 @@
 //! tonic: calls, streams with an end and without one, by tonic's own client.
 
 #[path = "../../../examples/servers/tonic/echo.rs"]
-#[expect(unreachable_pub, unused_qualifications, reason = "made by tonic-prost-build")]
+#[expect(
+    unreachable_pub,
+    unused_qualifications,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "made by tonic-prost-build"
+)]
 mod echo;
 
 use std::error::Error;

@@ -21,8 +21,8 @@ const LIMITED: &str = r#"start = { min_uptime = "10ms" }
 restart = { limit = { count = 1, within = "5m", then = "stop-app" }, backoff = { initial = "10ms", max = "10ms" } }"#;
 
 fn field(pid: u32, name: &str) -> String {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap().trim().to_owned()
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect(name).trim().to_owned()
 }
 
 /// Starts, is looked at from outside, and ends by a signal; what it said.
@@ -41,7 +41,7 @@ fn served_and_ended(proc: &'static str, by: Signal) -> Option<String> {
     assert!(fs::write(format!("/proc/{first}/root/etc"), "").is_err());
 
     let status = room.status();
-    let workers = status["apps"][0]["workers"].as_array().unwrap();
+    let workers = status["apps"][0]["workers"].as_array().expect("there is an app");
     assert!(workers.iter().all(|worker| worker["phase"] == "started"), "{status:#}");
     container.stdout.until("both workers", |all| (all.matches("here").count() == 2).then_some(()));
     eventually("the orphans are reaped", || {
@@ -54,7 +54,7 @@ fn served_and_ended(proc: &'static str, by: Signal) -> Option<String> {
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert_eq!(ended.stderr.matches("was ended by SIGTERM, as asked").count(), 2, "{ended:#?}");
     assert!(ended.errors().is_empty(), "{ended:#?}");
-    let left: Vec<_> = fs::read_dir(room.tmp(&format!("drover-{USER}"))).unwrap().collect();
+    let left: Vec<_> = fs::read_dir(room.tmp(&format!("drover-{USER}"))).expect("it was made").collect();
     assert!(left.is_empty(), "{left:?}");
     Some(ended.stderr)
 }

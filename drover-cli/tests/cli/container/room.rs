@@ -93,7 +93,8 @@ impl Room {
     /// `drover` as another process of the machine, at the control socket of this one.
     pub(super) fn status(&self) -> serde_json::Value {
         let dir = fs::read_dir(self.tmp(&format!("drover-{USER}"))).expect("it is made for the socket");
-        let mut sockets = dir.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some());
+        let mut sockets =
+            dir.map(|entry| entry.expect("it can be read").path()).filter(|path| path.extension().is_some());
         let socket =
             sockets.find(|path| path.extension().is_some_and(|end| end == "sock")).expect("it serves");
         let mut ask = self.home.bare(&["status", "--json", "-s"]);
@@ -139,6 +140,6 @@ pub(super) fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
     lists
-        .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+        .flat_map(|list| list.split_whitespace().map(|pid| pid.parse().expect("a pid")).collect::<Vec<_>>())
         .collect()
 }

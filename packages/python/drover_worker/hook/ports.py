@@ -14,13 +14,19 @@ class Ports:
     def __init__(self, listeners: List[Listener], served: Callable[[], None], other: Callable[[str], None]):
         self._all = listeners
         self._inodes = {listener.inode: listener for listener in listeners}
-        self.is_served, self._other = served, other
+        self._served, self._other = served, other
+        self.is_bound = self.has_served = False
         self.by_loop: Set[int] = set()
         """Descriptors of which an event loop accepts."""
         self._told: Set[str] = set()
 
     def __str__(self) -> str:
         return ", ".join(map(str, self._all)) or "none"
+
+    def is_served(self) -> None:
+        """One is listened on."""
+        self.has_served = True
+        self._served()
 
     @property
     def is_empty(self) -> bool:

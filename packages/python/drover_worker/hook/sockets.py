@@ -104,6 +104,7 @@ def adopt(ports: Ports, drain: Drain) -> None:
         with ports.descriptor(listener) as own:
             plain.__init__(sock, own.family, own.type, own.proto, fd)
         sock.settimeout(timeout)
+        ports.is_bound = True
 
     def adopting_listen(sock: socket.socket, *backlog: int) -> None:
         if ports.of_socket(sock):

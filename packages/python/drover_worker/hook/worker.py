@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from multiprocessing.process import BaseProcess
 from typing import Any, Mapping
 
 from ..listeners import listeners
@@ -96,6 +97,7 @@ def begin(env: Mapping[str, str]) -> None:
     drain.acceptors.append(lambda: ports.replace_all(nothing))
     adopt(ports, drain)
     bus.loops = Loops(ports, drain)
+    _watch_processes(ports)
     for name in OWN:
         os.environ.pop(name, None)
     atexit.register(_end, bus)
@@ -104,6 +106,22 @@ def begin(env: Mapping[str, str]) -> None:
         threading.Thread(target=target, args=(bus, drain), name="drover-worker", daemon=True).start()
     if env.get("DROVER_WATCHDOG_MS"):
         threading.Thread(target=_watch, args=(bus, int(env["DROVER_WATCHDOG_MS"])), name="drover-watchdog", daemon=True).start()
+
+
+def _watch_processes(ports: Ports) -> None:
+    """A program that binds a port and then starts processes leaves it to those to listen, which nobody would hear of."""
+    start = BaseProcess.start
+
+    def told_start(process: Any) -> None:
+        if ports.is_bound and not ports.has_served:
+            ports.is_bound = False  # it is said once
+            say(
+                "the program leaves listening to processes of its own, which the master does not know, so it is never ready. Let it be one "
+                "process (uvicorn: without --workers and --reload; Hypercorn: with --workers 0), and set `workers` in drover.toml"
+            )
+        start(process)
+
+    setattr(BaseProcess, "start", told_start)
 
 
 def _nothing() -> socket.socket:
