@@ -34,7 +34,7 @@ pub(crate) fn pidfd_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()>
 /// a sandbox or a filter of system calls may know some of these calls and not others.
 pub(crate) fn are_pidfds_known() -> io::Result<()> {
     static KNOWN: AtomicBool = AtomicBool::new(false);
-    // A number that is no open descriptor: whoever knows the call says EBADF.
+    // A number that no open descriptor has: whoever knows the call says EBADF.
     const NONE: i32 = i32::MAX;
     if KNOWN.load(Ordering::Relaxed) {
         return Ok(());

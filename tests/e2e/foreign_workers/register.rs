@@ -266,6 +266,29 @@ async fn without_a_master_register_does_nothing() {
 }
 
 #[tokio::test]
+async fn a_node_that_the_sockets_have_not_reached_says_what_to_do_and_runs_alone() {
+    let Some(folder) = packed().await else { return };
+    let mut command = Command::new("node");
+    command.current_dir(&folder).args([
+        "--require",
+        "drover-worker/register",
+        "-p",
+        "process.send === undefined",
+    ]);
+    // As npm starts it: the sockets are for npm.
+    command.env("DROVER_SOCKET", "/nowhere").env("LISTEN_PID", "1").env("LISTEN_FDS", "1");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let remedy = "by env = { NODE_OPTIONS = \"--require drover-worker/register\" }";
+    assert!(
+        said.contains("the master has started process 1, and this is ") && said.contains(remedy),
+        "{said}"
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "true\n", "{said}");
+    assert!(output.status.success(), "{said}");
+}
+
+#[tokio::test]
 async fn the_types_of_the_package_fit_those_who_use_it() {
     let text = "
 import * as http from 'node:http';
