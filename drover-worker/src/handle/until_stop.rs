@@ -22,7 +22,7 @@ impl MessageBus {
     ///
     /// What the stream has ready at that moment stays where it is; the stream itself is dropped.
     ///
-    /// A WebSocket is no stream of answers: there a handler awaits [`stop_requested`](Self::stop_requested), and closes the socket with 1001.
+    /// A WebSocket is not a stream of answers: its handler awaits [`stop_requested`](Self::stop_requested), and closes the socket with 1001.
     ///
     /// # Examples
     ///

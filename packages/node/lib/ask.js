@@ -68,7 +68,7 @@ async function* frames(socket, limit) {
 
 function welcomeOf({ welcome, reject }) {
   if (welcome?.version === 1) return welcome;
-  throw new ControlError((reject && nameOf(RejectCode, reject.code)) ?? 'disconnected', reject?.message || 'what answers is no master');
+  throw new ControlError((reject && nameOf(RejectCode, reject.code)) ?? 'disconnected', reject?.message || 'what answers is not a master');
 }
 
 module.exports = { ControlError, answers };

@@ -8,7 +8,7 @@ const CLOSING_MS = 3000;
 const GOING_AWAY = Buffer.from([0x88, 0x02, 0x03, 0xe9]);
 
 class WebSockets {
-  #open = new Map(); // each with how much had been written to it before it was one, and what to call when it is waited for no longer
+  #open = new Map(); // each with how much had been written to it before it was one, and what to call when the stop need not wait for it
 
   /** Whether what asks for an upgrade here is a WebSocket. `leave` is called when it need not be waited for any longer. */
   add({ headers }, connection, leave) {

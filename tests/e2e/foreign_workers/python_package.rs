@@ -207,7 +207,7 @@ async fn a_program_that_is_none_of_python_is_refused_in_one_sentence() {
             &["no-such-server"][..],
             "drover_worker: there is no file no-such-server, and no package of this Python (",
         ),
-        (&["sh"], "sh is no program in Python: let drover.toml run it itself\n"),
+        (&["sh"], "sh is not a Python program: let drover.toml run it itself\n"),
         (&[], "usage: python -m drover_worker [--] PROGRAM [ARGUMENT...]\n"),
     ] {
         let output = run(&python, dir.path(), &[&["-m", "drover_worker", "--"], words].concat());

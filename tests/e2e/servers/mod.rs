@@ -86,6 +86,10 @@ fn the_page_shows_the_files_of_the_examples() {
     let page = include_str!("../../../docs/guides/servers.md");
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers");
     let shown = [
+        "uvicorn/drover.toml",
+        "celery/drover.toml",
+        "gunicorn/drover.toml",
+        "express/drover.toml",
         "puma/drover.toml",
         "puma/puma.rb",
         "webrick/drover.toml",

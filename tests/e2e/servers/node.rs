@@ -168,7 +168,7 @@ async fn web_sockets_are_told_to_leave_and_no_request_is_lost() {
     assert_eq!(tally.failed(), 0, "{tally:#}\n{}", site.log());
     assert_eq!(said.next().as_deref(), Some("closed: 1001"), "{}", site.log());
     assert!(client.wait_with_output().unwrap().status.success());
-    // RFC 6455: a Close of two bytes, which are the code. It was waited for no longer than for a client that closes.
+    // RFC 6455: a Close of two bytes, which are the code. The stop did not wait for it longer than for a client that closes.
     assert_eq!(rest(deaf), [0x88, 0x02, 0x03, 0xe9]);
     site.end().await;
 }

@@ -16,7 +16,7 @@ SWEEP = 0.1
 
 
 class Connection:
-    """A connection of the server's. It is forgotten with the last who holds it, so that none is waited for that nobody has."""
+    """A connection of the server's. It is forgotten with its last owner, so that the stop does not wait for one that nobody has."""
 
     def __init__(self, drain: "Drain", close: Callable[[], None]):
         self.close = close

@@ -26,7 +26,7 @@ def run(words: List[str]) -> None:
             "install its package here, or run the Python that has it"
         )
     if not path.endswith(".py") and not _is_python(path):
-        sys.exit(f"drover_worker: {path} is no program in Python: let drover.toml run it itself")
+        sys.exit(f"drover_worker: {path} is not a Python program: let drover.toml run it itself")
     sys.path[0] = os.path.dirname(os.path.abspath(path))
     runpy.run_path(path, run_name="__main__")
 
