@@ -1,12 +1,7 @@
 //! gunicorn behind a socket of Drover's, which it takes by `LISTEN_FDS`.
 
-use drover_e2e::load::generator::Clients;
-
-use super::operated;
+use super::{CLIENTS, operated};
 use crate::site::Site;
-
-/// Each takes a connection for each request: a kept one that is idle is closed by a gunicorn that leaves.
-const CLIENTS: Clients = Clients { kept: 0, ..super::CLIENTS };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gunicorn_loses_no_request_while_it_is_reloaded_and_scaled() {
