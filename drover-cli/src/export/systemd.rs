@@ -27,8 +27,6 @@ Restart=on-failure
 # A mistake in the file is still there at the next start.
 RestartPreventExitStatus=2
 WatchdogSec=30s
-RuntimeDirectory={name}
-Environment=XDG_RUNTIME_DIR=/run/{name}
 
 [Install]
 WantedBy=multi-user.target

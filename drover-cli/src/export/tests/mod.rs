@@ -78,8 +78,6 @@ fn the_one_above_is_always_the_more_patient_one() {
         "KillMode=mixed",
         "RestartPreventExitStatus=2",
         "TimeoutStopSec=52s",
-        "RuntimeDirectory=my-shop",
-        "Environment=XDG_RUNTIME_DIR=/run/my-shop",
     ]);
     made.says(&[
         "app `web`: pre_delay 2s + drain 30s + quit 5s + term 5s = 42s",
