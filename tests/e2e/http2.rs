@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use drover_e2e::harness::{App, patiently};
 use drover_master::Reload;
-use h2::client::SendRequest;
+use h2::Reason;
+use h2::client::{ResponseFuture, SendRequest};
 use hyper::Request;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -24,10 +25,14 @@ pub(crate) struct Seen {
     pub(crate) failures: Vec<h2::Error>,
 }
 
-/// One request, without a second try.
-async fn ask(requests: &mut SendRequest<Bytes>, path: &str) -> Result<(), h2::Error> {
+/// Sends one request.
+fn send(requests: &mut SendRequest<Bytes>, path: &str) -> Result<ResponseFuture, h2::Error> {
     let request = Request::get(format!("http://drover{path}")).body(()).expect("a request");
-    let (answer, _) = requests.send_request(request, true)?;
+    requests.send_request(request, true).map(|(answer, _)| answer)
+}
+
+/// Waits for its answer, without a second try.
+async fn answered(answer: ResponseFuture) -> Result<(), h2::Error> {
     let answer = answer.await?;
     assert!(answer.status().is_success(), "{answer:?}");
     let mut body = answer.into_body();
@@ -56,7 +61,16 @@ pub(crate) async fn client(to: SocketAddr, path: &'static str, is_over: Arc<Atom
             if is_over.load(Ordering::Relaxed) {
                 break;
             }
-            match ask(&mut ready, path).await {
+            // GOAWAY may come in this moment, too, where the connection has a thread of its own.
+            let answer = match send(&mut ready, path) {
+                Ok(answer) => answer,
+                Err(error) if error.is_go_away() && error.reason() == Some(Reason::NO_ERROR) => break,
+                Err(error) => {
+                    seen.failures.push(error);
+                    break;
+                }
+            };
+            match answered(answer).await {
                 Ok(()) => seen.answers += 1,
                 Err(error) => seen.failures.push(error),
             }

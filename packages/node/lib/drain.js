@@ -34,7 +34,10 @@ class Drain {
       server.on('connection', () => { this.#handshakes += 1; });
       for (const end of ['secureConnection', 'tlsClientError']) server.on(end, () => { this.#handshakes -= 1; this.#look(); });
     }
-    server.on('session', (session) => { this.#sessions.add(session); if (this.#finish) this.#sessions.announce(); });
+    server.on('session', (session) => {
+      this.#sessions.add(session);
+      session.on('localSettings', () => { if (this.#finish) this.#sessions.announce(); });
+    });
     before(server, 'stream', () => (stream) => this.#sessions.opened(stream));
     before(server, 'request', () => {
       this.#answers = true;

@@ -104,13 +104,16 @@ async fn http2_in_node_loses_no_stream_while_it_is_reloaded_and_scaled() {
     }
     operate(&site).await;
     is_over.store(true, Ordering::Relaxed);
+    let (mut answers, mut connections) = (0, 0);
     while let Some(seen) = patiently("the clients", clients.join_next()).await {
         let seen = seen.unwrap();
         assert!(seen.failures.is_empty(), "{seen:?}\n{}", site.log());
-        // A reload ends every connection that is open.
-        assert!(seen.connections > 1 && seen.answers > seen.connections, "{seen:?}");
-        drover_e2e::complain(&format!("{}: {seen:?}", site.app()));
+        answers += seen.answers;
+        connections += seen.connections;
     }
+    drover_e2e::complain(&format!("{}: {answers} answers on {connections} connections", site.app()));
+    // A reload ends every connection that is open.
+    assert!(answers > connections && connections > PATHS.len());
     site.end().await;
 }
 
