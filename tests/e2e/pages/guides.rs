@@ -13,8 +13,16 @@ use crate::foreign_workers::{Language, go_module, java_package, wheel};
 use super::place::Place;
 
 /// Commands that take a network or a compiler.
-const DONE_ALREADY: [&str; 8] =
-    ["cargo", "cp", "go ", "javac", "mvn", "npm", "python3 -m venv", ".venv/bin/pip"];
+const DONE_ALREADY: [&str; 8] = [
+    "cargo",
+    "cp",
+    "go ",
+    "javac",
+    "~/drover/packages/java/build",
+    "npm",
+    "python3 -m venv",
+    ".venv/bin/pip",
+];
 
 struct Block<'a> {
     info: &'a str,
