@@ -31,6 +31,15 @@ async fn asked_at(path: &Path) -> u32 {
     told(UnixStream::connect(path).await.expect("somebody listens")).await
 }
 
+/// Each of both workers has answered, so it heeds SIGTERM. That it runs says nothing of the kind.
+async fn all_serve(app: &App, ask: impl AsyncFn() -> u32) {
+    let mut missing = vec![app.pid(0), app.pid(1)];
+    while !missing.is_empty() {
+        let pid = ask().await;
+        missing.retain(|one| *one != pid);
+    }
+}
+
 fn api_at(path: &Path) -> ListenSpec {
     ListenSpec::new("api", format!("unix:{}", path.display()).parse().unwrap())
 }
@@ -51,6 +60,7 @@ async fn a_listener_that_a_leaving_worker_shuts_down_is_opened_again_for_those_t
     let mut app = App::started(serving(2, http)).await;
     let addr = app.master().listener_addr("http").unwrap();
     let stays = app.pid(0);
+    all_serve(&app, async || asked(addr).await).await;
     patiently("the scaling", app.master().scale(Count::To(1))).await.unwrap();
     let renewed = app.until("socket_renewed").await;
     assert_eq!(
@@ -71,6 +81,7 @@ async fn a_slots_own_listener_that_its_worker_shuts_down_is_there_for_the_next()
     let mut app = App::started(serving(2, http)).await;
     let addr = app.master().listener_addr("http").unwrap();
     for slot in [0, 1] {
+        all_serve(&app, async || asked(addr).await).await;
         let restart = app.master().restart(Target::Slot(SlotIndex(slot)));
         patiently("the restart", restart).await.unwrap();
         app.until("socket_renewed").await;
@@ -91,6 +102,7 @@ async fn workers_with_a_unix_listener_that_was_shut_down_are_replaced_by_some_wi
     let path = directory.path().join("api.sock");
     let mut app = App::started(serving(2, api_at(&path))).await;
     let outdated = app.pid(0);
+    all_serve(&app, async || asked_at(&path).await).await;
     patiently("the scaling", app.master().scale(Count::To(1))).await.unwrap();
     app.until("socket_renewed").await;
     ends_with_another_worker_at(&path, app, outdated).await;

@@ -1,6 +1,6 @@
 //! The Python package: programs that know nothing of Drover behind `python -m drover_worker`, workers with threads, and the control client.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -137,8 +137,7 @@ async fn a_worker_with_threads_passes_every_case_of_the_conformance_kit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_on_another_port_listens_by_itself_says_so_and_is_not_ready() {
     let Some((dir, python)) = program(SERVER).await else { return };
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let host = Ipv4Addr::new(127, 46, high, low);
+    let host = super::register::host(41);
     let app = format!(
         "command = [{python:?}, \"-m\", \"drover_worker\", \"--\", \"app.py\"]\ncwd = {:?}\nworkers = 1\n\
          env = {{ PORT = \"3001\", HOST = \"{host}\" }}",

@@ -26,7 +26,7 @@ pub(super) const OPERATIONS: [&[&str]; 5] = [
 /// Of every test its own address, where all ports are free.
 pub(super) fn host(test: u8) -> Ipv4Addr {
     let [_, _, high, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 40 + test, high, low)
+    Ipv4Addr::new(127, 200 + test, high, low)
 }
 
 /// In drover.toml: what runs the file of a folder with `register` before it, as `option` says.
