@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
@@ -28,6 +30,9 @@ use crate::sys::{
 /// What a master has held that can go on after a crash: the beginning of those names.
 pub(crate) const STATE: &str = "state/";
 
+/// What the program itself remembers.
+const PROGRAM: &str = "state/program";
+
 /// How long everything may take to end when the keeper gives up: what a master waits by default.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
@@ -41,7 +46,7 @@ const PANICKED: i32 = 101;
 const NAME: &std::ffi::CStr = c"drover-keeper";
 
 /// What a master has from its keeper.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Kept {
     holds: Holds,
     crash: Option<MasterCrash>,
@@ -107,6 +112,33 @@ impl Kept {
     /// Has the keeper hold this until it ends itself: a lock, say.
     pub fn hold_for_good(&self, name: &str, fd: impl AsFd) {
         std::mem::forget(self.holds.hold(name, fd.as_fd()));
+    }
+
+    /// Has the keeper remember what the program needs to go on after a crash. Once it does, a crash of the master is no end.
+    ///
+    /// # Errors
+    ///
+    /// What `memfd_create(2)` or a write to it says.
+    pub fn remember(&self, what: &[u8]) -> io::Result<()> {
+        let mut memory = File::from(memfd_create(c"drover-program", MFdFlags::MFD_CLOEXEC)?);
+        memory.write_all(what)?;
+        self.hold_for_good(PROGRAM, memory);
+        Ok(())
+    }
+
+    /// What the first master had its keeper remember.
+    ///
+    /// # Errors
+    ///
+    /// What a read of it says.
+    pub fn remembered(&self) -> io::Result<Option<Vec<u8>>> {
+        let Some(memory) = self.holds.take(PROGRAM) else { return Ok(None) };
+        let mut memory = File::from(memory);
+        // The place to read at is shared with whoever wrote it (open(2)).
+        memory.seek(SeekFrom::Start(0))?;
+        let mut what = Vec::new();
+        memory.read_to_end(&mut what)?;
+        Ok(Some(what))
     }
 }
 
