@@ -15,11 +15,13 @@
 
 mod crashes;
 mod holds;
+mod journal;
 mod link;
 mod message;
 mod process;
 
 pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub(crate) use process::STATE;
