@@ -267,6 +267,7 @@ impl Fleet {
             FleetInput::ClockRead { wall } => self.clock_read(now, wall),
             FleetInput::TimePassed => self.time_passed(now),
             FleetInput::WasAway { by } => self.was_away(now, by),
+            FleetInput::MasterReplaced { by } => self.master_replaced(now, by),
         }
         self.go_on(now);
         self.keep_schedule(now);
@@ -309,6 +310,21 @@ impl Fleet {
             self.worker_input(now, id, WorkerInput::MasterWasAway { by });
         }
         self.timers.postpone(|timer| matches!(timer, Timer::Soak(_) | Timer::Rollout), by);
+    }
+
+    /// The workers that there were go on; see `worker/replaced.rs`.
+    fn master_replaced(&mut self, now: Instant, by: Duration) {
+        let mut ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.worker_input(now, id, WorkerInput::MasterReplaced { by });
+        }
+        self.timers.postpone(|timer| matches!(timer, Timer::Soak(_) | Timer::Rollout), by);
+    }
+
+    /// How the app has ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().filter(|_| self.doing == Doing::Idle)
     }
 
     /// Whether somebody has to do something in time.
