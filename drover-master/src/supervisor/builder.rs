@@ -7,6 +7,7 @@ use crate::builder::MasterBuilder;
 use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
+use crate::keeper::Holds;
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
@@ -30,6 +31,7 @@ pub struct SupervisorBuilder {
     witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
     keeps_output: bool,
+    holds: Holds,
 }
 
 impl Default for SupervisorBuilder {
@@ -49,6 +51,7 @@ impl Default for SupervisorBuilder {
             fixed: FixedSettings::default(),
             line: None,
             keeps_output: false,
+            holds: Holds::default(),
         }
     }
 }
@@ -133,6 +136,13 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Has what its apps open held, so that the next master goes on with it. Default: nothing outlives this one.
+    #[must_use]
+    pub(crate) fn holds(mut self, holds: Holds) -> Self {
+        self.holds = holds;
+        self
+    }
+
     /// Goes on with the other apps when one fails to start; those that depend on it are not started. Default: a failed start
     /// ends everything.
     #[must_use]
@@ -188,7 +198,7 @@ impl SupervisorBuilder {
         }
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
-        let pool = ListenerPool::of(self.inherited);
+        let pool = ListenerPool::of(self.inherited).held_by(self.holds);
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
         // Otherwise nobody can ask for it.
