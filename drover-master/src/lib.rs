@@ -60,7 +60,7 @@ mod handle;
 pub mod http;
 mod ids;
 #[allow(dead_code, reason = "its parts are wired up one by one")]
-mod keeper;
+pub mod keeper;
 mod link;
 mod listener;
 #[cfg(feature = "logging")]

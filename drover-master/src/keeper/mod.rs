@@ -17,7 +17,10 @@ mod crashes;
 mod holds;
 mod link;
 mod message;
+mod process;
 
 pub(crate) use holds::{Held, Hold, Holds};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
+pub(crate) use process::STATE;
+pub use process::{Kept, MasterCrash, keep};

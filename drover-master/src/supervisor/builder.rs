@@ -7,7 +7,7 @@ use crate::builder::MasterBuilder;
 use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
-use crate::keeper::Holds;
+use crate::keeper::{Holds, Kept};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
@@ -136,10 +136,11 @@ impl SupervisorBuilder {
         self
     }
 
-    /// Has what its apps open held, so that the next master goes on with it. Default: nothing outlives this one.
+    /// Has this keeper hold what must outlive a crash of this process. After one, the apps and their workers are those that there were,
+    /// whatever the builder was given. Default: none.
     #[must_use]
-    pub(crate) fn holds(mut self, holds: Holds) -> Self {
-        self.holds = holds;
+    pub fn kept(mut self, kept: &Kept) -> Self {
+        self.holds = kept.holds().clone();
         self
     }
 
@@ -198,7 +199,7 @@ impl SupervisorBuilder {
         }
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
-        let pool = ListenerPool::of(self.inherited).held_by(self.holds);
+        let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
         // Otherwise nobody can ask for it.
@@ -228,8 +229,9 @@ impl SupervisorBuilder {
         }
         let CompositeRules { strategy, shutdown_timeout, .. } = self.rules;
         let settings = Description { apps: Vec::new(), strategy, shutdown_timeout, fixed: self.fixed };
-        let (handle, requests) =
+        let (mut handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
+        handle.holds = self.holds;
         let composite = Composite::new(plan, self.rules);
         let task =
             SupervisorTask { handle, requests, signals: self.signals, composite, workshop, line: self.line };
