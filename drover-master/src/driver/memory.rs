@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Instant;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{Generation, WorkerId};
@@ -33,6 +32,8 @@ mod kind {
     pub(super) const EDITION: u8 = 5;
     pub(super) const WORKER: u8 = 6;
     pub(super) const FORGOTTEN: u8 = 7;
+    /// The last number that somebody waits by.
+    pub(super) const TICKET: u8 = 8;
 }
 
 /// What is written of a generation.
@@ -59,6 +60,22 @@ pub(super) struct WorkerMemory {
 }
 
 impl WorkerMemory {
+    pub(super) fn new(
+        identity: Identity,
+        token: Option<&Token>,
+        cell: Option<PidCell>,
+        stamp: Option<Stamp>,
+    ) -> Self {
+        Self {
+            identity,
+            token: token.map(|token| token.as_str().to_owned()),
+            cell: cell.map_or(0, PidCell::number),
+            stamp: stamp.map(Stamp::number),
+            death: None,
+            main: None,
+        }
+    }
+
     pub(super) fn token(&self) -> Option<Token> {
         self.token.as_deref().map(Token::from)
     }
@@ -79,6 +96,8 @@ pub(super) struct Remembered {
     pub(super) editions: Vec<EditionMemory>,
     /// What the fleet wanted done when the old master died, and may not have been.
     pub(super) undone: Vec<FleetAction>,
+    /// No ticket that was given has a higher number.
+    pub(super) last_ticket: u64,
 }
 
 /// What is written down by now.
@@ -110,9 +129,14 @@ impl DriverMemory {
         Ok(memory.read(records)?.map(|read| (memory, read)))
     }
 
+    /// The cells that are in use.
+    pub(super) fn cells(&self) -> impl Iterator<Item = PidCell> {
+        self.workers.values().filter_map(WorkerMemory::cell)
+    }
+
     /// None if the master died before it had written anything.
     fn read(&mut self, records: Vec<JournalRecord>) -> Result<Option<Remembered>, StateError> {
-        let mut fleet: Option<Fleet> = None;
+        let (mut fleet, mut last_ticket): (Option<Fleet>, u64) = (None, 0);
         let mut editions: BTreeMap<Generation, EditionMemory> = BTreeMap::new();
         for (kind, bytes) in records {
             match kind {
@@ -121,7 +145,10 @@ impl DriverMemory {
                     self.specs.learn(number, spec);
                 }
                 kind::FLEET => fleet = Some(self.specs.decode(&bytes)?),
+                kind::TICKET => last_ticket = decode(&bytes)?,
                 kind::INPUT => {
+                    // Each request that gets a ticket is told to the fleet once.
+                    last_ticket += 1;
                     let Told { at, input } = self.specs.decode(&bytes)?;
                     if let Some(fleet) = &mut fleet {
                         fleet.handle(at, input);
@@ -155,46 +182,58 @@ impl DriverMemory {
         let Some(mut fleet) = fleet else { return Ok(None) };
         let undone = std::iter::from_fn(|| fleet.poll_action()).collect();
         let editions = editions.into_values().collect();
-        Ok(Some(Remembered { fleet, editions, undone }))
+        Ok(Some(Remembered { fleet, editions, undone, last_ticket }))
     }
 
     /// What the fleet is about to be told.
-    fn told(&mut self, at: Instant, input: &FleetInput) -> io::Result<()> {
+    pub(super) fn told(&mut self, at: Instant, input: &FleetInput) -> io::Result<()> {
         self.share(kind::INPUT, &ToldRef { at, input })
     }
 
-    fn done(&mut self) -> io::Result<()> {
+    pub(super) fn done(&mut self) -> io::Result<()> {
         self.journal.add(kind::DONE, b"")
     }
 
-    fn edition(&mut self, edition: &EditionMemory) -> io::Result<()> {
+    pub(super) fn edition(&mut self, edition: &EditionMemory) -> io::Result<()> {
         self.share(kind::EDITION, edition)
     }
 
     /// A worker that is about to be born, or has changed.
-    fn worker(&mut self, worker: WorkerMemory) -> io::Result<()> {
+    pub(super) fn worker(&mut self, worker: WorkerMemory) -> io::Result<()> {
         self.journal.add(kind::WORKER, &encode(&worker))?;
         self.workers.insert(worker.identity.id, worker);
         Ok(())
     }
 
-    fn forget(&mut self, id: WorkerId) -> io::Result<()> {
-        match self.workers.remove(&id) {
-            Some(worker) => {
-                if let Some(cell) = worker.cell() {
-                    cell.clear();
-                }
-                self.journal.add(kind::FORGOTTEN, &encode(&id))
-            }
-            None => Ok(()),
-        }
+    pub(super) fn forget(&mut self, id: WorkerId) -> io::Result<()> {
+        self.workers.remove(&id);
+        self.journal.add(kind::FORGOTTEN, &encode(&id))
+    }
+
+    pub(super) fn known(&self, id: WorkerId) -> Option<WorkerMemory> {
+        self.workers.get(&id).cloned()
+    }
+
+    pub(super) fn workers(&self) -> Vec<WorkerMemory> {
+        self.workers.values().cloned().collect()
+    }
+
+    /// Whether it is time to write all anew.
+    pub(super) const fn is_long(&self) -> bool {
+        self.journal.is_long()
     }
 
     /// Writes all anew.
-    fn renew(&mut self, fleet: &Fleet, editions: &[EditionMemory]) -> io::Result<()> {
+    pub(super) fn renew(
+        &mut self,
+        fleet: &Fleet,
+        editions: &[EditionMemory],
+        last_ticket: u64,
+    ) -> io::Result<()> {
         self.specs = Specs::default();
         let mut records = Vec::new();
         put(&mut records, kind::FLEET, self.specs.encode(fleet));
+        records.push((kind::TICKET, encode(&last_ticket)));
         for edition in editions {
             put(&mut records, kind::EDITION, self.specs.encode(edition));
         }

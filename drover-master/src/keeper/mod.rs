@@ -13,6 +13,7 @@
 //!
 //! Why it is made so is in `docs/design/keeper.md`.
 
+mod cells;
 mod crashes;
 mod holds;
 mod journal;

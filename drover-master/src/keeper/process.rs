@@ -56,6 +56,7 @@ pub struct Kept {
 /// How the master before this one ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MasterCrash {
+    at: Duration,
     /// Its pid.
     pub pid: u32,
     /// How it ended.
@@ -181,7 +182,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                 set_oom_score(score);
                 let _ = nix::sys::prctl::set_name(c"drover");
                 let link = Arc::new(KeeperLink::new(theirs));
-                let holds = Holds::new(link, keeper.held);
+                let holds = Holds::new(link, keeper.held, crash.map(|crash: MasterCrash| crash.at));
                 return Ok(Kept { holds, crash, keeper: pid });
             }
             Ok(Some(master)) => {
@@ -246,8 +247,8 @@ impl Keeper {
         if !is_crash || !self.held.keys().any(|name| name.starts_with(STATE)) {
             end_like(status);
         }
-        let crash = MasterCrash { pid: master.unsigned_abs(), status };
-        if self.crashes.is_too_many(now()) {
+        let crash = MasterCrash { at: monotonic(), pid: master.unsigned_abs(), status };
+        if self.crashes.is_too_many(monotonic()) {
             let (count, within) = LIMIT;
             self.give_up(&format!(
                 "the master crashed more than {count} times within {within:?}, and {crash}; everything is ended"
@@ -326,9 +327,9 @@ impl Keeper {
         // Workers of the protocol learn by it that nobody comes back.
         self.held.clear();
         let workers: Vec<i32> = pids_in_cells().collect();
-        let until = now() + END_WITHIN;
+        let until = monotonic() + END_WITHIN;
         let mut left = signal_all(&workers, Number::SIGTERM);
-        while left > 0 && now() < until {
+        while left > 0 && monotonic() < until {
             let mut child = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             let _ = nix::poll::poll(&mut child, PollTimeout::from(LOOK_AGAIN_MS));
             while let Ok(Some(_)) = self.signals.read_signal() {}
@@ -436,7 +437,7 @@ fn end_like(status: ExitStatus) -> ! {
     std::process::exit(code)
 }
 
-fn now() -> Duration {
+pub(super) fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
 }
 

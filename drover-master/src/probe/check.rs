@@ -16,7 +16,9 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Command, Line, Output, OutputSink};
 use crate::ids::SlotIndex;
 use crate::machine::exit::ExitStatus;
-use crate::process::{KeptSpawn, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Stamp, Tail, spawn, until_gone};
+use crate::process::{
+    KeptSpawn, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Stamp, Tail, spawn, until_gone,
+};
 
 /// How long to wait for the last output after an exit. Usually it is there at once; a grandchild may hold the pipe open for
 /// ever.

@@ -10,8 +10,8 @@ use super::stamp::Stamp;
 use super::tree::Tree;
 use crate::config::{Command, Output, Stream};
 use crate::keeper::{Hold, Holds};
-use crate::sys::PidCell;
 use crate::machine::exit::SpawnStep;
+use crate::sys::PidCell;
 
 /// A process to make.
 pub(crate) struct SpawnRequest {

@@ -69,7 +69,9 @@ impl Tree {
     ///
     /// What `pidfd_open(2)` says.
     pub(crate) fn adopt(pid: i32, stamp: Option<Stamp>, keeper: Arc<KeeperLink>) -> io::Result<Self> {
-        Ok(Self { keeper: Some(keeper), ..Self::new(pid, pidfd_open(pid)?, stamp) })
+        let mut tree = Self::new(pid, pidfd_open(pid)?, stamp);
+        tree.keeper = Some(keeper);
+        Ok(tree)
     }
 
     /// Signals the whole group. SIGCONT follows whatever can be caught: a stopped process would not see it otherwise.

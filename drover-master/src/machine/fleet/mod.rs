@@ -362,6 +362,11 @@ impl Fleet {
         self.newest
     }
 
+    /// A generation of this number was given out before.
+    pub fn has_had(&mut self, generation: Generation) {
+        self.newest = self.newest.max(generation);
+    }
+
     fn phase_of(&self, id: WorkerId) -> Phase {
         self.workers.get(&id).map_or(Phase::Failed, Worker::phase)
     }
