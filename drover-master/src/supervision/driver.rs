@@ -22,6 +22,7 @@ use crate::config::Description;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;
+use crate::keeper::Kept;
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::machine::gate;
@@ -72,6 +73,9 @@ pub(crate) async fn run<T: Future<Output = ()>>(
     let SupervisorTask { handle, mut requests, signals, composite, workshop, line, memory, remembered } =
         task;
     let mut signals = signals.map(Signals::listen);
+    if handle.holds.keeper().is_some() {
+        Kept::hear_signals();
+    }
     let mut running = Running::new(composite, handle.clone(), workshop, memory);
     let mut attention = Attention::default();
     let mut end = None;
