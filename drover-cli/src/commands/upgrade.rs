@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drover_master::control::ClientError;
 use serde::Serialize;
 
 use super::{find, refusal::report};
@@ -47,7 +48,14 @@ pub(super) async fn run(global: &Global, args: &UpgradeArgs) -> ExitStatus {
     };
     let to = match client.upgrade(binary, args.check).await {
         Ok(reply) => Side { pid: reply.pid, version: reply.version },
-        Err(error) => return report(&error),
+        Err(error) => {
+            let told = report(&error);
+            return match error {
+                // The master goes on as before: 8 where the program can't go on, 3 without a keeper.
+                ClientError::Refused { code, .. } => ExitStatus::of_refusal(code),
+                _ => told,
+            };
+        }
     };
     drop(client);
     if args.check {
