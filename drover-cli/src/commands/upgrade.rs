@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drover_master::control::ClientError;
+use drover_master::control::{ClientError, ControlClient};
 use serde::Serialize;
 
 use super::{find, refusal::report};
@@ -61,7 +61,7 @@ pub(super) async fn run(global: &Global, args: &UpgradeArgs) -> ExitStatus {
     if args.check {
         return tell(args, &Report { result: "checked", from, to });
     }
-    let Ok(Some(now)) = tokio::time::timeout(args.timeout, next_master(global, from.pid)).await else {
+    let Ok(now) = tokio::time::timeout(args.timeout, next_master(global, from.pid)).await else {
         message::error_text(&format!(
             "the master made way for pid {} (version {}), which has not answered within {:?}; see its log, and `drover status`",
             to.pid, to.version, args.timeout
@@ -75,22 +75,23 @@ pub(super) async fn run(global: &Global, args: &UpgradeArgs) -> ExitStatus {
     ExitStatus::RolledBack
 }
 
-/// Whoever answers once the master of this pid is gone. The socket is held meanwhile, so a question waits there.
-async fn next_master(global: &Global, old: u32) -> Option<Side> {
+/// Whoever answers once the master of this pid is gone. The socket is held meanwhile: a question waits there, or is cut off by the end of
+/// the old one.
+async fn next_master(global: &Global, old: u32) -> Side {
     loop {
-        let Ok(mut client) = find::connect(global).await else { return None };
-        match client.status(&[]).await {
-            Ok(status) => {
-                let now = side(status.master.unwrap_or_default());
-                if now.pid != old {
-                    return Some(now);
-                }
-            }
-            // Of the old one, which is just going.
-            Err(_) => {}
+        if let Some(now) = master_now(global).await
+            && now.pid != old
+        {
+            return now;
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
+}
+
+async fn master_now(global: &Global) -> Option<Side> {
+    let path = find::locate(global).await.ok()?;
+    let mut client = ControlClient::connect(&path).await.ok()?;
+    client.status(&[]).await.ok()?.master.map(side)
 }
 
 fn side(master: drover_proto::latest::MasterStatus) -> Side {
