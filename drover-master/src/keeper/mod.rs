@@ -18,9 +18,13 @@ mod holds;
 mod link;
 mod message;
 mod process;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use holds::{Held, Hold, Holds};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub(crate) use process::STATE;
 pub use process::{Kept, MasterCrash, keep};
+#[cfg(test)]
+pub(crate) use testing::TestKeeper;
