@@ -196,6 +196,7 @@ mod tests {
     use tokio::net::UnixStream;
 
     use super::*;
+    use crate::keeper::TestKeeper;
     use crate::machine::fleet::SocketLoss;
     use crate::upkeep::UpkeepNews;
 
@@ -241,6 +242,59 @@ mod tests {
         }
         drop(server);
         assert!(!path.parent().unwrap().exists());
+    }
+
+    #[tokio::test]
+    async fn a_worker_comes_back_by_the_same_path_after_the_master_was_killed() {
+        let (mut keeper, holds) = TestKeeper::new();
+        let (news, mut connected) = mpsc::channel(8);
+        let open = |holds: &Holds| LinkServer::open(holds, "web/1", news.clone(), teller().0).unwrap();
+        let server = open(&holds);
+        let path = server.path().to_owned();
+        let directory = path.parent().unwrap();
+        let next = keeper.crash(&holds, server);
+        let queued = UnixStream::connect(&path).await.expect("its queue is there without a master");
+        // Who starts meanwhile clears dead masters' directories away, and this one is locked.
+        drop(Directory::create_below(directory.parent().unwrap()).unwrap());
+        assert!(path.exists());
+        let server = open(&next);
+        assert_eq!(server.path(), path);
+        // Closed without a Hello, which is news already.
+        drop(queued);
+        tokio::time::timeout(Duration::from_secs(60), connected.recv()).await.unwrap().unwrap();
+        drop(server);
+        assert!(!directory.exists());
+        assert_eq!(keeper.held(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_moved_and_its_user_are_known_to_the_next_master() {
+        use std::os::unix::fs::PermissionsExt;
+        if !nix::unistd::geteuid().is_root() {
+            // Not by a macro, whose words are kept from who runs the tests.
+            use std::io::Write as _;
+            let _ = io::stderr().write_all(b"SKIPPED: only root can give a socket to another user\n");
+            return;
+        }
+        let account = Account { uid: 65534, gid: 65534, groups: vec![65534], is_another: true, login: None };
+        let (mut keeper, holds) = TestKeeper::new();
+        let (news, _told) = mpsc::channel(8);
+        let runtime = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(runtime.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let directory = Directory::create_in(Some(runtime.path()), Path::new("/nowhere")).unwrap();
+        let held = (&holds, "web/1", OWN);
+        let mut server = LinkServer::open_in(directory, None, held, news.clone(), teller().0).unwrap();
+        server.admit(&account).unwrap();
+        let path = server.path().to_owned();
+        assert!(!path.starts_with(runtime.path()));
+        let next = keeper.crash(&holds, server);
+        let mut server = LinkServer::open(&next, "web/1", news, teller().0).unwrap();
+        assert_eq!(server.place.admitted.load(Ordering::Relaxed), account.uid);
+        server.admit(&account).unwrap();
+        assert_eq!(server.path(), path);
+        drop(server);
+        assert!(!path.parent().unwrap().exists());
+        assert_eq!(keeper.held(), [""; 0]);
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::config::{ListenAddr, ListenSpec};
 use crate::keeper::{Hold, Holds};
 
 /// How often a UDP port is tried that the keeper may have, and the milliseconds between: it is awake within one, unless it has no CPU.
-const KEEPER_TRIES: u32 = 30;
+const KEEPER_TRIES: u32 = 20;
 const KEEPER_PAUSE_MS: u8 = 1;
 
 /// A listener that is open.

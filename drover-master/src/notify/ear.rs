@@ -81,11 +81,7 @@ pub(crate) fn hear<T: Send + 'static>(
             Source::Socket { fd, renewed } => {
                 hear_sockets(fd, renewed, notifier, &queue, news, is_ended).await
             }
-            Source::Pipe { fd, number, hold } => {
-                let heard = hear_pipe(fd, number, &queue, news, is_ended).await;
-                drop(hold);
-                heard
-            }
+            Source::Pipe { fd, number, hold: _hold } => hear_pipe(fd, number, &queue, news, is_ended).await,
         };
         if let Err(error) = heard {
             tracing::error!(target: "drover::notify", %error, pid = notifier.pid, "a worker can't be heard any more");

@@ -160,8 +160,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::keeper::TestKeeper;
     use crate::machine::fleet::SocketRenewal;
-    use crate::upkeep::UpkeepNews;
+    use crate::upkeep::{Lasting as _, UpkeepNews};
 
     fn teller() -> (Teller, std::sync::mpsc::Receiver<SocketRenewal>) {
         let (tell, told) = std::sync::mpsc::sync_channel(64);
@@ -212,6 +213,42 @@ mod tests {
         }
         drop((place, sockets));
         assert!(!directory.exists());
+    }
+
+    #[test]
+    fn a_worker_is_heard_by_the_same_path_after_the_master_was_killed() {
+        let (mut keeper, holds) = TestKeeper::new();
+        let (teller, _told) = teller();
+        let open = |holds: &Holds| NotifyPlace::open(holds, "web", Generation(3), &teller).unwrap();
+        let mut place = open(&holds);
+        let sockets = [1, 2].map(|id| place.make(WorkerId(id), None).unwrap());
+        let paths = sockets.each_ref().map(|socket| socket.path.path().to_owned());
+        let directory = paths[0].parent().unwrap().to_owned();
+        let next = keeper.crash(&holds, (place, sockets));
+        let said = UnixDatagram::unbound().unwrap();
+        for path in &paths {
+            said.send_to(b"READY=1", path).expect("its queue is there without a master");
+        }
+        std::fs::remove_file(&paths[1]).unwrap();
+        let mut place = open(&next);
+        assert!(place.resume(WorkerId(7), None).is_none());
+        for (id, path) in [1, 2].into_iter().zip(&paths) {
+            let mut socket = place.resume(WorkerId(id), None).unwrap();
+            assert_eq!(socket.path.path(), path);
+            let mut word = [0; 16];
+            assert_eq!(UnixDatagram::from(socket.fd).recv(&mut word).unwrap(), 7);
+            if id == 2 {
+                // What was swept away meanwhile is made again as any other: at the latest at the next look, which another entry causes.
+                place.house.kept.restore();
+                said.send_to(b"READY=1", path).unwrap();
+                let new = UnixDatagram::from(socket.renewed.try_recv().unwrap());
+                assert_eq!(new.recv(&mut word).unwrap(), 7);
+            }
+        }
+        assert_eq!(keeper.held(), ["notify-directory/web/3/own"], "their workers are gone");
+        drop(place);
+        assert!(!directory.exists());
+        assert_eq!(keeper.held(), [""; 0]);
     }
 
     #[test]

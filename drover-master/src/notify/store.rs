@@ -162,6 +162,7 @@ fn is_hung_up(fd: &OwnedFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keeper::TestKeeper;
 
     fn names(store: &mut FdStore) -> Vec<String> {
         store.hand_over().into_iter().map(|(name, _)| name).collect()
@@ -180,6 +181,40 @@ mod tests {
         }
         store.remove("a");
         assert_eq!(names(&mut store), ["b"]);
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_by_the_next_master_in_its_order_and_its_slot() {
+        let (mut keeper, holds) = TestKeeper::new();
+        let pipe = || nix::unistd::pipe().unwrap();
+        let mut stores: HashMap<SlotIndex, FdStore> =
+            [1, 10].map(|slot| (SlotIndex(slot), FdStore::new(&holds, "web", SlotIndex(slot)))).into();
+        let (hung, gone) = pipe();
+        let others: Vec<_> = (0..12).map(|_| pipe()).collect();
+        for (slot, kept) in &mut stores {
+            kept.keep("hung/up", slot.0 == 1, vec![hung.try_clone().unwrap()]);
+            for (at, (reader, _)) in others.iter().enumerate() {
+                kept.keep(&format!("{at}/of {slot}"), true, vec![reader.try_clone().unwrap()]);
+            }
+            kept.remove(&format!("3/of {slot}"));
+        }
+        let _app_of_like_name = FdStore::new(&holds, "web2", SlotIndex(1)).keep("x", true, vec![gone]);
+        let next = keeper.crash(&holds, stores);
+        drop(hung);
+        let mut stores = FdStore::resume(&next, "web");
+        assert_eq!(stores.len(), 2);
+        for slot in [1, 10] {
+            let store = stores.get_mut(&SlotIndex(slot)).unwrap();
+            let kept = (0..12).filter(|at| *at != 3).map(|at| format!("{at}/of {slot}"));
+            let hung = (slot == 10).then(|| "hung/up".to_owned());
+            assert_eq!(names(store), hung.into_iter().chain(kept).collect::<Vec<_>>());
+            // Numbers go on, and what is kept is known.
+            store.keep("again", true, vec![others[0].0.try_clone().unwrap()]);
+            store.keep("new", true, vec![pipe().0]);
+        }
+        assert_eq!(names(stores.get_mut(&SlotIndex(10)).unwrap()).len(), 12);
+        drop(stores);
+        assert_eq!(keeper.held(), [""; 0]);
     }
 
     #[test]
