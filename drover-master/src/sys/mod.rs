@@ -35,7 +35,7 @@ pub(crate) use pidfd::{
 };
 pub(crate) use readiness::{SharedFd, watch_both, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};
-pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals};
+pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals, restore_signal};
 pub use signals::{restore_child_signal, unblock_signals};
 pub(crate) use split::split;
 pub use startup_pages::release_startup_pages;
