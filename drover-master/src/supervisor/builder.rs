@@ -212,7 +212,8 @@ impl SupervisorBuilder {
             Some(_) => None,
             None => Some(Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?),
         };
-        let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
+        let control =
+            self.control.as_ref().map(|path| ControlServer::claim(path, &self.holds)).transpose()?;
         let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
@@ -253,7 +254,7 @@ impl SupervisorBuilder {
         handle.holds = self.holds;
         let (memory, composite, remembered) = match (resumed, plan) {
             (Some((memory, SupervisorRemembered { whole, composite, undone })), _) => {
-                (Some(memory), composite, Some((whole, undone)))
+                (Some(memory), composite, Some((whole, undone, handle.holds.taking())))
             }
             (None, plan) => {
                 let plan = plan.unwrap_or_default();
