@@ -284,6 +284,7 @@ impl Driver {
             log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
             awaited,
+            transit: None,
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
     }

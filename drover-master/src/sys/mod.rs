@@ -13,6 +13,7 @@ mod pidfd;
 pub(crate) mod priority;
 mod readiness;
 mod reuseport;
+mod shared_memory;
 mod signals;
 mod startup_pages;
 
@@ -31,6 +32,9 @@ pub(crate) use pidfd::{
 };
 pub(crate) use readiness::{SharedFd, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};
+#[cfg(test)]
+pub(crate) use shared_memory::kill;
+pub(crate) use shared_memory::{CHUNK, ChunkWriter, SharedMemory, step};
 pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals};
 pub use signals::{restore_child_signal, unblock_signals};
 pub use startup_pages::release_startup_pages;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use super::transit::StreamPlace;
+
 /// How much is read from a pipe at once, in bytes, and the most that is handed over at once: the size of a pipe's buffer (`pipe(7)`).
 pub(super) const PIECE: usize = 64 * 1024;
 
@@ -35,21 +37,34 @@ pub(super) struct LineBlock {
     text: Bytes,
     /// It is a part of a line, whose end is yet to come: it is too long, or silence came before it.
     pub goes_on: bool,
+    /// How many bytes of its stream end with it.
+    pub end: u64,
 }
 
 impl LineBlock {
     /// A line, or a part of one.
-    fn of(mut line: Vec<u8>, goes_on: bool) -> Self {
+    fn of(mut line: Vec<u8>, goes_on: bool, end: u64) -> Self {
         if goes_on {
             line.extend_from_slice(MARK.as_bytes());
         }
         line.push(b'\n');
-        Self { text: line.into(), goes_on }
+        Self { text: line.into(), goes_on, end }
     }
 
     #[cfg(test)]
     pub(super) fn whole(lines: &[u8]) -> Self {
-        Self::of(lines.to_vec(), false)
+        Self::of(lines.to_vec(), false, lines.len() as u64 + 1)
+    }
+
+    /// Up to where in its stream it is, in the way of which a successor can go on.
+    pub(super) const fn place(&self) -> StreamPlace {
+        StreamPlace::at(self.end, self.goes_on)
+    }
+
+    /// The same in memory of its own, for who keeps it long.
+    pub(super) fn detached(&self) -> Self {
+        let text = if self.text.len() < SHARED { self.text.clone() } else { Bytes::copy_from_slice(&self.text) };
+        Self { text, ..*self }
     }
 
     /// As it is shown to people, with its last end.
@@ -68,6 +83,18 @@ impl LineBlock {
         self.text[..self.text.len() - 1 - mark].split(|byte| *byte == b'\n')
     }
 
+    /// The same, each with the place behind it.
+    pub(super) fn lines_with_places(&self) -> impl Iterator<Item = (&[u8], StreamPlace)> {
+        let mark = if self.goes_on { MARK.len() } else { 0 };
+        let begin = self.end + mark as u64 - self.text.len() as u64;
+        let place = move |line: &[u8], at: &mut u64| {
+            *at += line.len() as u64 + 1;
+            // Of what has no end yet there is one byte less.
+            StreamPlace::at((*at).min(self.end), self.goes_on)
+        };
+        self.lines().scan(begin, move |at, line| Some((line, place(line, at))))
+    }
+
     /// How many lines it has.
     pub(super) fn count(&self) -> u64 {
         // In parts that a byte can count: the compiler makes one instruction of many bytes.
@@ -83,9 +110,21 @@ pub(super) struct Lines {
     /// Whether a part of the line was handed on already.
     is_continued: bool,
     long: Option<Long>,
+    /// How many bytes of the stream were handed on.
+    handed: u64,
 }
 
 impl Lines {
+    /// Those from a place of the stream on.
+    pub(super) fn from(place: StreamPlace) -> Self {
+        Self { is_continued: place.is_continued(), handed: place.bytes(), ..Self::default() }
+    }
+
+    /// Up to where lines were handed on.
+    pub(super) const fn place(&self) -> StreamPlace {
+        StreamPlace::at(self.handed, self.is_continued)
+    }
+
     /// Takes bytes, and calls `each` with all lines of them that are complete, at once, and with parts of one that is too long.
     pub(super) fn feed(&mut self, bytes: &Bytes, mut each: impl FnMut(LineBlock)) {
         // In what is not longer than a line may be, none is too long.
@@ -98,7 +137,7 @@ impl Lines {
         if !self.begun.is_empty() || self.is_continued {
             let Some(end) = first_end(&bytes) else { return self.extend(&bytes, each) };
             self.extend(&bytes[..end], each);
-            self.end(&mut *each);
+            self.end(1, &mut *each);
             bytes = bytes.slice(end + 1..);
         }
         // To look from the front first is quick, and tells that there is none.
@@ -107,7 +146,8 @@ impl Lines {
         {
             let lines = bytes.split_to(last + 1);
             let text = if lines.len() < SHARED { Bytes::copy_from_slice(&lines) } else { lines };
-            each(LineBlock { text, goes_on: false });
+            self.handed += text.len() as u64;
+            each(LineBlock { text, goes_on: false, end: self.handed });
         }
         self.extend(&bytes, each);
     }
@@ -115,7 +155,7 @@ impl Lines {
     /// The stream has ended: what was begun is a line too.
     pub(super) fn finish(&mut self, each: impl FnMut(LineBlock)) {
         if !self.begun.is_empty() {
-            self.end(each);
+            self.end(0, each);
         }
     }
 
@@ -159,16 +199,19 @@ impl Lines {
         let bytes = std::mem::replace(&mut self.begun, rest);
         self.is_continued = true;
         self.long = None;
-        each(LineBlock::of(bytes, true));
+        self.handed += bytes.len() as u64;
+        each(LineBlock::of(bytes, true, self.handed));
     }
 
-    fn end(&mut self, mut each: impl FnMut(LineBlock)) {
+    /// What was begun ends, with so many bytes.
+    fn end(&mut self, with: u64, mut each: impl FnMut(LineBlock)) {
         let bytes = std::mem::take(&mut self.begun);
         let was_continued = std::mem::take(&mut self.is_continued);
         self.long = None;
+        self.handed += bytes.len() as u64 + with;
         // Of a line whose parts were all handed on nothing is left to say.
         if !(was_continued && bytes.is_empty()) {
-            each(LineBlock::of(bytes, false));
+            each(LineBlock::of(bytes, false, self.handed));
         }
     }
 }
@@ -234,7 +277,7 @@ mod tests {
         }
 
         fn shown(&self) -> Vec<u8> {
-            LineBlock::of(self.bytes.clone(), self.goes_on).shown().to_vec()
+            LineBlock::of(self.bytes.clone(), self.goes_on, 0).shown().to_vec()
         }
     }
 

@@ -15,6 +15,7 @@ mod log;
 mod logfile;
 mod lost;
 mod prefix;
+mod protected;
 mod queue;
 mod queues;
 mod reader;
@@ -23,11 +24,12 @@ mod sinks;
 mod standing;
 mod tail;
 mod tended;
+mod transit;
 mod writing;
 
 pub(crate) use awaited::AwaitedText;
 pub(crate) use files::remember_files;
-pub(crate) use forward::reopen_files;
+pub(crate) use forward::{protect_output, reopen_files};
 pub use forward::{flush_output, keep_standing, say_aside, settle_output, write_output};
 #[cfg(feature = "file")]
 pub(crate) use journal::journal_socket;
@@ -42,5 +44,6 @@ pub(crate) use reader::OutputReader;
 pub(crate) use sinks::LogSinks;
 pub(crate) use tail::Tail;
 pub use tended::tend_output_files;
+pub(crate) use transit::{OutputTransit, WorkerTransit};
 
 use crate::config::{Colours, Line, Stream};

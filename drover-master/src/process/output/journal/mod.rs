@@ -17,6 +17,7 @@ use self::socket::JournalSocket;
 use super::lost::{LostBy, LostLines};
 use super::queue::{Batch, PATIENCE, Queue};
 use super::queues::{HeldQueue, Queues};
+use super::transit::Receipt;
 use crate::config::LogPolicy;
 
 /// Where systemd-journald listens (systemd-journald.socket(8)).
@@ -95,9 +96,15 @@ impl AppJournal {
 
     fn write(&mut self, batch: Batch<PathBuf>) {
         let path = &*batch.wish;
-        for entry in &batch.entries {
+        for entry in batch.entries {
             // The last end is followed by nothing.
+            let mut left = entry.text.len();
             for line in entry.text[..entry.text.len() - 1].split(|byte| *byte == b'\n') {
+                left -= line.len() + 1;
+                if let Some(receipt) = &entry.receipt {
+                    // Before it is sent: a successor does not send it again.
+                    receipt.reaches(left);
+                }
                 if !self.tell_missing(path) {
                     self.lose_line();
                     continue;
@@ -107,6 +114,7 @@ impl AppJournal {
                     self.lose_line();
                 }
             }
+            entry.receipt.into_iter().for_each(Receipt::give);
         }
         // Those that found no room behind them are counted by the queue.
         self.missing += batch.lost.values().sum::<u64>();

@@ -32,7 +32,7 @@ fn listen(path: &Path) -> UnixDatagram {
 async fn put(log: &JournalLog, text: &str) {
     let from = Printer { slot: SlotIndex(0), generation: Generation(1), worker: WorkerId(2), pid: 3 };
     let block = LineBlock::whole(text.as_bytes());
-    log.put(from, Stream::Stdout, SystemTime::now(), &block).await;
+    log.put(from, Stream::Stdout, SystemTime::now(), &block, None).await;
 }
 
 async fn written(log: &JournalLog) {
