@@ -65,12 +65,18 @@ pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
 /// Goes on with what the process before was writing, and from now on protects what is written with a receipt.
 pub(crate) fn protect_output(holds: &Holds) -> OutputTransit {
     let (transit, outlet) = OutputTransit::of(holds);
-    *OUTLET.lock().unwrap_or_else(PoisonError::into_inner) = outlet;
+    if let Some(outlet) = outlet {
+        write_by(outlet);
+    }
+    transit
+}
+
+pub(super) fn write_by(outlet: OwnOutlet) {
+    *OUTLET.lock().unwrap_or_else(PoisonError::into_inner) = Some(outlet);
     if let Some(queue) = queue() {
         // A full queue does no harm: the thread looks before each of its jobs.
         let _ = queue.try_send(Job::Look);
     }
-    transit
 }
 
 /// Writes lines, or what was read, as [`write_output`] does, also what is longer than a piece as a whole.

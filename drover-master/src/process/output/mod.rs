@@ -16,6 +16,8 @@ mod logfile;
 mod lost;
 mod prefix;
 mod protected;
+#[cfg(test)]
+mod protected_tests;
 mod queue;
 mod queues;
 mod reader;

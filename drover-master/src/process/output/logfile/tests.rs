@@ -71,7 +71,7 @@ async fn a_line_of_json_is_that_of_logs_json() {
     let dir = tempfile::tempdir().unwrap();
     let log = of("web", &LogPolicy { format: LogFormat::Json, ..LogPolicy::in_dir(dir.path()) });
     let said: &[u8] = b"a \"quoted\" \\ \x1b[1mbold\ttab\r \xff gr\xc3\xb6\xc3\x9fer";
-    log.put(printer(1), Stream::Stderr, SystemTime::now(), &LineBlock::whole(said)).await;
+    log.put(printer(1), Stream::Stderr, SystemTime::now(), &LineBlock::whole(said), None).await;
     written(&log).await;
     let line: Value = serde_json::from_str(&text(dir.path().join("web.log"))).unwrap();
     let as_told = drover_proto::latest::LogLine {

@@ -134,3 +134,20 @@ fn gone_on(memory: OwnedFd, read: OwnedFd, write: OwnedFd) -> io::Result<Transit
     file::settle_writes(&shared);
     Ok((shared, outlet, [read, write]))
 }
+
+/// For tests of whole processes.
+#[cfg(test)]
+pub(super) mod protected_again {
+    use super::*;
+
+    /// A new memory, and both ends of its pipe.
+    pub(in super::super) fn memory() -> [OwnedFd; 3] {
+        let (shared, _, [read, write]) = begun().unwrap();
+        [shared.memory.as_fd().try_clone_to_owned().unwrap(), read, write]
+    }
+
+    pub(in super::super) fn go_on(memory: OwnedFd, read: OwnedFd, write: OwnedFd) -> (OutputTransit, OwnOutlet) {
+        let (shared, outlet, _) = gone_on(memory, read, write).unwrap();
+        (OutputTransit(Some(Arc::new(HeldTransit { shared, _holds: Vec::new() }))), outlet)
+    }
+}
