@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 
 use super::message::{Answer, ChildState, MAX_MESSAGE, Request};
+use crate::sys::watch_both;
 
 /// How long somebody who may wait waits for room: a keeper answers in microseconds, unless somebody has stopped it.
 const PATIENCE_MS: u16 = 2000;
@@ -25,7 +24,7 @@ const BACKLOG: usize = 65_536;
 /// The connection with the keeper. What is said over it arrives in the order in which it was said.
 #[derive(Debug)]
 pub(crate) struct KeeperLink {
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     /// What there was no room for.
     backlog: Mutex<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
     has_backlog: Notify,
@@ -36,7 +35,7 @@ pub(crate) struct KeeperLink {
 impl KeeperLink {
     pub(super) fn new(socket: OwnedFd) -> Self {
         Self {
-            socket,
+            socket: Arc::new(socket),
             backlog: Mutex::default(),
             has_backlog: Notify::new(),
             asked: Mutex::default(),
@@ -117,8 +116,7 @@ impl KeeperLink {
 
     /// Reads its answers, and sends what waits. Resolves when the keeper is gone.
     pub(crate) async fn attend(self: Arc<Self>) -> io::Result<()> {
-        let socket =
-            AsyncFd::with_interest(self.socket.try_clone()?, Interest::READABLE | Interest::WRITABLE)?;
+        let socket = watch_both(Arc::clone(&self.socket))?;
         let mut buffer = [0; MAX_MESSAGE];
         loop {
             tokio::select! {

@@ -15,9 +15,15 @@
 
 mod crashes;
 mod holds;
+mod kept;
 mod link;
 mod message;
+mod process;
+mod signals;
 
 pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use kept::STATE;
+pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
+pub use process::keep;

@@ -63,7 +63,8 @@ impl LineBlock {
 
     /// The same in memory of its own, for who keeps it long.
     pub(super) fn detached(&self) -> Self {
-        let text = if self.text.len() < SHARED { self.text.clone() } else { Bytes::copy_from_slice(&self.text) };
+        let text =
+            if self.text.len() < SHARED { self.text.clone() } else { Bytes::copy_from_slice(&self.text) };
         Self { text, ..*self }
     }
 
@@ -87,12 +88,11 @@ impl LineBlock {
     pub(super) fn lines_with_places(&self) -> impl Iterator<Item = (&[u8], StreamPlace)> {
         let mark = if self.goes_on { MARK.len() } else { 0 };
         let begin = self.end + mark as u64 - self.text.len() as u64;
-        let place = move |line: &[u8], at: &mut u64| {
+        self.lines().scan(begin, |at, line| {
             *at += line.len() as u64 + 1;
             // Of what has no end yet there is one byte less.
-            StreamPlace::at((*at).min(self.end), self.goes_on)
-        };
-        self.lines().scan(begin, move |at, line| Some((line, place(line, at))))
+            Some((line, StreamPlace::at((*at).min(self.end), self.goes_on)))
+        })
     }
 
     /// How many lines it has.

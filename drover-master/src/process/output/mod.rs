@@ -30,9 +30,9 @@ mod transit;
 mod writing;
 
 pub(crate) use awaited::AwaitedText;
-pub(crate) use files::remember_files;
-pub(crate) use forward::{protect_output, reopen_files};
+pub(crate) use files::{follow_files, remember_files};
 pub use forward::{flush_output, keep_standing, say_aside, settle_output, write_output};
+pub(crate) use forward::{protect_output, reopen_files};
 #[cfg(feature = "file")]
 pub(crate) use journal::journal_socket;
 #[cfg(feature = "http")]

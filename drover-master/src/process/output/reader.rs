@@ -1,7 +1,6 @@
 //! Reads the pipes of one worker until both end.
 
 use std::io;
-use std::iter;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -12,11 +11,11 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::forward::{goes_nowhere, write_whole};
-use super::lines::{LineBlock, Lines, MARK, PIECE};
-use super::prefix::prefix;
+use super::lines::{LineBlock, Lines, PIECE};
+use super::prefix::{prefix, prefixed};
 use super::rush::{self, LargePipe, Look, Pace, Rush};
-use super::transit::{PipeBytes, Receipt, StreamPlace, Taker, TransitStream};
-use super::{AwaitedText, Colours, Line, LogSinks, Stream, Tail, WorkerLog, WorkerTransit};
+use super::transit::{PipeBytes, Receipt, Taker, TransitStream};
+use super::{AwaitedText, Line, LogSinks, Stream, Tail, WorkerLog, WorkerTransit};
 use crate::config::Output;
 use crate::ids::SlotIndex;
 
@@ -55,7 +54,8 @@ impl OutputReader {
     }
 
     async fn read(&self, stream: Stream, pipe: Option<OwnedFd>) {
-        let way = self.transit.as_ref().and_then(|transit| transit.stream(&self.app, stream, self.takers(stream)));
+        let way =
+            self.transit.as_ref().and_then(|transit| transit.stream(&self.app, stream, self.takers(stream)));
         if let Err(error) = self.read_until_end(stream, pipe, way.as_ref()).await {
             tracing::warn!(target: "drover::output", %error, app = %self.app, slot = self.slot.0, "output is lost");
         }
@@ -258,35 +258,6 @@ impl OutputReader {
     }
 }
 
-/// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other: empty lines with
-/// their prefixes take a hundred times the memory of what was read. A line that is longer with its prefix is a text of its own. With each
-/// comes the place behind it.
-fn prefixed(
-    prefix: &str,
-    colours: Colours,
-    blocks: &[LineBlock],
-) -> impl Iterator<Item = (Vec<u8>, StreamPlace)> {
-    let mut rest = blocks.iter().flat_map(LineBlock::lines_with_places).peekable();
-    iter::from_fn(move || {
-        let (mut text, mut end) = (Vec::new(), StreamPlace::default());
-        while let Some((line, place)) = rest.peek() {
-            let mut line = colours.line(line);
-            if place.is_continued() {
-                line.to_mut().extend_from_slice(MARK.as_bytes());
-            }
-            if !text.is_empty() && text.len() + prefix.len() + line.len() + 1 > PIECE {
-                break;
-            }
-            text.extend_from_slice(prefix.as_bytes());
-            text.extend_from_slice(&line);
-            text.push(b'\n');
-            end = *place;
-            rest.next();
-        }
-        (!text.is_empty()).then_some((text, end))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::{Future, pending};
@@ -384,19 +355,5 @@ mod tests {
         };
         tokio::join!(reading, writing);
         assert!(*sink.0.lock().unwrap() == (expected + "the last\n").into_bytes());
-    }
-
-    #[test]
-    fn prefixed_lines_are_handed_over_whole_and_in_pieces_that_hold_the_bound() {
-        let prefix = prefix("an-app-of-a-long-name", 12, Colours::Shown);
-        let lines: Vec<Vec<u8>> = (0..64 * 1024).map(|number| vec![b'x'; number % 40]).collect();
-        let text = lines.join(&b'\n');
-        let (first, rest) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap());
-        let blocks = [first, &rest[1..]].map(LineBlock::whole);
-        let pieces: Vec<Vec<u8>> = prefixed(&prefix, Colours::Shown, &blocks).map(|(piece, _)| piece).collect();
-        assert!(pieces.iter().all(|piece| piece.len() <= PIECE && piece.ends_with(b"\n")));
-        assert!(pieces.len() < 100, "{} pieces", pieces.len());
-        let expected: usize = lines.iter().map(|line| prefix.len() + line.len() + 1).sum();
-        assert_eq!(pieces.concat().len(), expected);
     }
 }

@@ -14,7 +14,7 @@ use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict}
 use crate::machine::gate::{DenyReason, Doing};
 
 /// What a reload is to bring about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ReloadPlan {
     /// What the new workers live by, if the app is described otherwise than before; its generation is newer than every other.
@@ -44,6 +44,8 @@ impl Fleet {
         reload: ReloadPlan,
         by: &Arc<str>,
     ) {
+        // The number may have been given out by a master that this one succeeds.
+        self.newest = self.newest.max(reload.release.generation);
         match self.doing {
             Doing::Idle if reload.is_new => {
                 self.current = reload.release;

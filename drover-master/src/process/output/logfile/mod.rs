@@ -144,7 +144,8 @@ impl Files {
             self.writes = FileWrites::of(receipt);
         }
         let writes = self.writes.take();
-        let noted = writes.as_ref().map(|writes| (writes, &receipts[..])).filter(|(_, ends)| !ends.is_empty());
+        let noted =
+            writes.as_ref().map(|writes| (writes, &receipts[..])).filter(|(_, ends)| !ends.is_empty());
         if !gathered.is_empty() {
             self.file(of, wish).put(gathered, wish, noted);
             gathered.clear();

@@ -146,7 +146,11 @@ pub(super) mod protected_again {
         [shared.memory.as_fd().try_clone_to_owned().unwrap(), read, write]
     }
 
-    pub(in super::super) fn go_on(memory: OwnedFd, read: OwnedFd, write: OwnedFd) -> (OutputTransit, OwnOutlet) {
+    pub(in super::super) fn go_on(
+        memory: OwnedFd,
+        read: OwnedFd,
+        write: OwnedFd,
+    ) -> (OutputTransit, OwnOutlet) {
         let (shared, outlet, _) = gone_on(memory, read, write).unwrap();
         (OutputTransit(Some(Arc::new(HeldTransit { shared, _holds: Vec::new() }))), outlet)
     }

@@ -86,7 +86,8 @@ impl OwnOutlet {
                     let index = usize::try_from(load(at)).ok()?.checked_sub(1)?;
                     self.shared.memory.take_left(index)
                 });
-                let (chunks, length) = (chunks.collect(), usize::try_from(load(own::LENGTH)).unwrap_or_default());
+                let (chunks, length) =
+                    (chunks.collect(), usize::try_from(load(own::LENGTH)).unwrap_or_default());
                 let (offset, same) = (load(own::OFFSET), [load(own::DEVICE), load(own::INODE)]);
                 Some((stream, LeftBytes::OfFile { chunks, length, offset, same }))
             }
@@ -104,7 +105,10 @@ impl OwnOutlet {
     }
 
     /// Writes what is left.
-    pub(in crate::process::output) fn resume(&mut self, target: &mut (impl Write + AsFd)) -> Result<(), Lost> {
+    pub(in crate::process::output) fn resume(
+        &mut self,
+        target: &mut (impl Write + AsFd),
+    ) -> Result<(), Lost> {
         let written = match self.left.take() {
             None => return Ok(()),
             Some((_, LeftBytes::InPipe)) => self.move_on(target, usize::MAX),
@@ -244,7 +248,8 @@ fn written(target: &mut (impl Write + AsFd), bytes: &[u8]) -> Result<(), Lost> {
 /// Of a file that is always written at its end: its length, and which it is.
 fn appended_to(target: BorrowedFd<'_>) -> Option<(u64, [u64; 2])> {
     let flags = OFlag::from_bits_retain(fcntl(target, FcntlArg::F_GETFL).ok()?);
-    let open = File::from(flags.contains(OFlag::O_APPEND).then(|| target.try_clone_to_owned().ok()).flatten()?);
+    let open =
+        File::from(flags.contains(OFlag::O_APPEND).then(|| target.try_clone_to_owned().ok()).flatten()?);
     let there = open.metadata().ok().filter(|there| there.is_file())?;
     Some((there.len(), [there.dev(), there.ino()]))
 }

@@ -13,11 +13,11 @@ use crate::sys::{ChunkWriter, SharedMemory};
 #[derive(Debug)]
 pub(super) struct TransitShared {
     pub memory: Arc<SharedMemory>,
-    places: Mutex<Places>,
+    places: Mutex<TransitPlaces>,
 }
 
 #[derive(Debug, Default)]
-struct Places {
+struct TransitPlaces {
     /// Streams that the process before has left.
     left: Vec<LeftStream>,
     streams: FreePlaces,
@@ -63,7 +63,8 @@ impl TransitShared {
             return None;
         }
         let memory = Arc::new(memory);
-        let high = |word: usize, all: usize| usize::try_from(memory.load(word)).map_or(all, |high| high.min(all));
+        let high =
+            |word: usize, all: usize| usize::try_from(memory.load(word)).map_or(all, |high| high.min(all));
         let (streams, chunks) = (high(head::STREAMS, layout::STREAMS), high(head::CHUNKS, layout::CHUNKS));
         let mut kept: HashMap<u64, Vec<(u64, ChunkWriter)>> = HashMap::new();
         for chunk in 0..chunks {
@@ -74,13 +75,15 @@ impl TransitShared {
                 kept.entry(of).or_default().push((memory.load(layout::chunk_at(chunk) + 1), writer));
             }
         }
-        let mut places = Places::default();
+        let mut places = TransitPlaces::default();
         places.streams.next = streams;
         places.files.next = high(head::FILES, layout::FILES);
         for index in (0..streams).rev() {
             let chunks = kept.remove(&(index as u64 + 1)).unwrap_or_default();
             match read_stream(&memory, index) {
-                Some((app, from, stream)) => places.left.push(LeftStream { index, app, from, stream, chunks }),
+                Some((app, from, stream)) => {
+                    places.left.push(LeftStream { index, app, from, stream, chunks })
+                }
                 None => places.streams.returned.push(index),
             }
         }
@@ -161,7 +164,7 @@ impl TransitShared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Places> {
+    fn lock(&self) -> MutexGuard<'_, TransitPlaces> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

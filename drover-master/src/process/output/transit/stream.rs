@@ -82,7 +82,9 @@ impl KeptBytes {
                 None => {
                     chunk.keep(part(read));
                     // It was killed after a read and before it could note that.
-                    if let Some(end) = chunk.end_of_other(chunk.length()..part(filled).max(chunk.length()), FREE) {
+                    if let Some(end) =
+                        chunk.end_of_other(chunk.length()..part(filled).max(chunk.length()), FREE)
+                    {
                         chunk.keep(end);
                         read = *begin + end as u64;
                     }
@@ -172,7 +174,9 @@ impl TransitStream {
         let (from, to) = (from.bytes(), to.bytes());
         let kept = self.lock();
         let parts = kept.chunks.iter().filter_map(|(begin, chunk)| {
-            let within = |at: u64| usize::try_from(at.saturating_sub(*begin)).map_or(CHUNK, |at| at.min(chunk.length()));
+            let within = |at: u64| {
+                usize::try_from(at.saturating_sub(*begin)).map_or(CHUNK, |at| at.min(chunk.length()))
+            };
             let part = within(from)..within(to);
             (!part.is_empty()).then(|| chunk.bytes(part))
         });

@@ -21,8 +21,17 @@ use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::sys::kill;
 
 /// What the worker prints, piece by piece. After an empty one it is silent, until what it has begun is handed on.
-const PIECES: [&str; 9] =
-    ["one\ntwo\nth", "ree", "\nfour\n\n", "wait", "", "ing\n", "größer\nlast w", "", "ords\nand a line without an end"];
+const PIECES: [&str; 9] = [
+    "one\ntwo\nth",
+    "ree",
+    "\nfour\n\n",
+    "wait",
+    "",
+    "ing\n",
+    "größer\nlast w",
+    "",
+    "ords\nand a line without an end",
+];
 
 /// What is there besides the process.
 struct World {

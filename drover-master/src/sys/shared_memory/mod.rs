@@ -3,6 +3,9 @@
 //! The front of it is words, each read and written as a whole. The rest is chunks, each of which one writer has at a time: what was read
 //! into one is not written again before all who may look at it have let go.
 
+#[cfg(test)]
+pub(crate) mod kill;
+
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -277,9 +280,8 @@ impl ChunkWriter {
             return Ok(0);
         }
         // SAFETY: within the chunk, and nobody looks at what is not written.
-        let read = unsafe {
-            libc::read(from.as_raw_fd(), self.chunk.address().add(self.length).cast(), most)
-        };
+        let read =
+            unsafe { libc::read(from.as_raw_fd(), self.chunk.address().add(self.length).cast(), most) };
         let read = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
         self.length += read;
         Ok(read)
@@ -312,34 +314,7 @@ pub(crate) const fn step() -> bool {
 }
 
 #[cfg(test)]
-pub(crate) use kill::step;
-
-/// A process that is killed after so many of its steps: from then on it does nothing more.
-#[cfg(test)]
-pub(crate) mod kill {
-    use std::cell::Cell;
-
-    thread_local! {
-        static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
-    }
-
-    /// Kills what this thread does after so many steps; none: never.
-    pub(crate) fn after(steps: Option<u64>) {
-        LEFT.set(steps);
-    }
-
-    /// Whether it lives.
-    pub(crate) fn lives() -> bool {
-        LEFT.get() != Some(0)
-    }
-
-    /// Takes a step. Whether it lives to do so.
-    pub(crate) fn step() -> bool {
-        let left = LEFT.get();
-        LEFT.set(left.map(|left| left.saturating_sub(1)));
-        left != Some(0)
-    }
-}
+pub(crate) use self::kill::step;
 
 #[cfg(test)]
 mod tests {

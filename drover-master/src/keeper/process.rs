@@ -1,0 +1,344 @@
+//! The keeper's own loop: one thread, which sleeps until a master says something, a child ends, or a signal comes.
+
+use std::collections::HashMap;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+use nix::time::{ClockId, clock_gettime};
+
+use super::crashes::{Crashes, LIMIT};
+use super::holds::Holds;
+use super::kept::{Kept, MasterCrash, PANICKED, STATE};
+use super::link::KeeperLink;
+use super::message::{Answer, ChildState, MAX_MESSAGE, Request};
+use super::signals::{heard, is_passed_on, pass_on};
+use crate::machine::exit::ExitStatus;
+use crate::process::{follow_files, remember_files};
+use crate::sys::{
+    ended_child_of, group_signal, pids_in_cells, receive, restore_child_signal, restore_signal,
+    share_pid_cells, split,
+};
+
+/// How long everything may take to end when the keeper gives up: what a master waits by default.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often it looks whether everything has ended, then.
+const LOOK_AGAIN_MS: u16 = 20;
+
+/// The name of the process in lists of processes, and in the kernel's log.
+const NAME: &std::ffi::CStr = c"drover-keeper";
+
+/// Splits this process: the parent becomes the keeper and never returns; the child is the master, and so is each one that
+/// follows a crash. `in_keeper` lets go of what only a master should have.
+///
+/// # Errors
+///
+/// What the kernel says; then there is one process, as before.
+pub fn keep(in_keeper: impl FnOnce()) -> io::Result<Kept> {
+    nix::sys::prctl::set_child_subreaper(true)?;
+    // Ignored, children would be reaped by the kernel, and their ends lost.
+    restore_child_signal();
+    share_pid_cells(None)?;
+    // By the names that they have now: a master that follows a crash may find them moved.
+    remember_files();
+    let heard = heard();
+    let mut before = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&heard), Some(&mut before))?;
+    let begun = begin(heard, before, in_keeper);
+    if begun.is_err() {
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+        let _ = nix::sys::prctl::set_child_subreaper(false);
+    }
+    begun
+}
+
+fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<Kept> {
+    let signals = SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    let mut keeper = Keeper { signals, held: HashMap::new(), leaves_with: None, crashes: Crashes::default() };
+    let (mut crash, mut in_keeper) = (None, Some(in_keeper));
+    let pid = std::process::id();
+    let score = oom_score();
+    loop {
+        let kind = SockFlag::SOCK_CLOEXEC;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, kind)?;
+        let missed = keeper.read_signals(false);
+        match split() {
+            Ok(None) => {
+                drop((ours, keeper.signals));
+                // Only the keeper is the last to be killed for want of memory.
+                set_oom_score(score);
+                let _ = nix::sys::prctl::set_name(c"drover");
+                if crash.is_some() {
+                    follow_files();
+                } else {
+                    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+                }
+                let link = Arc::new(KeeperLink::new(theirs));
+                let holds = Holds::new(link, keeper.held);
+                return Ok(Kept { holds, crash, keeper: pid });
+            }
+            Ok(Some(master)) => {
+                drop(theirs);
+                if let Some(in_keeper) = in_keeper.take() {
+                    in_keeper();
+                    let _ = nix::sys::prctl::set_name(NAME);
+                    set_oom_score(score.map(|score| (score - 100).max(-1000)));
+                }
+                missed.into_iter().for_each(|number| pass_on(number, master));
+                crash = Some(keeper.keep(master, &ours));
+            }
+            // The first one is not there: nobody is a keeper.
+            Err(error) if crash.is_none() => return Err(error),
+            Err(error) => keeper.give_up(&format!("another master can't be started: {error}")),
+        }
+    }
+}
+
+struct Keeper {
+    signals: SignalFd,
+    held: HashMap<String, OwnedFd>,
+    /// The end of the master is meant, and this is what the keeper exits with.
+    leaves_with: Option<u8>,
+    crashes: Crashes,
+}
+
+impl Keeper {
+    /// Serves a master until it ends. Returns if it has crashed, and another one is to follow.
+    fn keep(&mut self, master: i32, socket: &OwnedFd) -> MasterCrash {
+        let status = self.serve(master, socket);
+        // What it said last is read before it is taken for gone: a pipe that it had held would be closed.
+        while self.hear(socket) {}
+        // Reaped only now, so that no signal could have meant another process.
+        let _ = ended_child_of(master, true);
+        let is_crash = match status {
+            ExitStatus::Code(code) => code == PANICKED,
+            ExitStatus::Signal { .. } | ExitStatus::Taken => true,
+        };
+        if let Some(status) = self.leaves_with {
+            std::process::exit(status.into());
+        }
+        if !is_crash || !self.held.keys().any(|name| name.starts_with(STATE)) {
+            // It has ended them itself, unless it could not even begin.
+            self.end_workers();
+            end_like(status);
+        }
+        let crash = MasterCrash { pid: master.unsigned_abs(), status };
+        if self.crashes.is_too_many(now()) {
+            let (count, within) = LIMIT;
+            self.give_up(&format!(
+                "the master crashed more than {count} times within {within:?}, and {crash}; everything is ended"
+            ));
+        }
+        crash
+    }
+
+    /// Until the master has ended, which is not reaped yet.
+    fn serve(&mut self, master: i32, socket: &OwnedFd) -> ExitStatus {
+        let mut has_closed = false;
+        loop {
+            match ended_child_of(master, false) {
+                Ok(Some((status, _))) => return status,
+                Ok(None) => {}
+                Err(_) => return ExitStatus::Taken,
+            }
+            reap_strangers(master);
+            let flags = if has_closed { PollFlags::empty() } else { PollFlags::POLLIN };
+            let mut ready =
+                [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), PollFd::new(socket.as_fd(), flags)];
+            let polled = if has_closed { &mut ready[..1] } else { &mut ready[..] };
+            match nix::poll::poll(polled, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                // ENOMEM: nothing can be done but to try again.
+                Err(_) => std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS.into())),
+            }
+            let is_heard = ready[1].any().unwrap_or(false);
+            for number in self.read_signals(true) {
+                pass_on(number, master);
+                if number.cast_signed() == libc::SIGUSR1 {
+                    follow_files();
+                }
+            }
+            if is_heard && !has_closed {
+                while self.hear(socket) {}
+                // Its end of the connection alone does not mean that it is gone.
+                has_closed = is_closed(socket);
+            }
+        }
+    }
+
+    /// Those that have come and are for the master.
+    fn read_signals(&self, had_master: bool) -> Vec<u32> {
+        let next = || self.signals.read_signal().ok().flatten();
+        let come = std::iter::from_fn(next).filter(|signal| is_passed_on(signal, had_master));
+        come.map(|signal| signal.ssi_signo).collect()
+    }
+
+    /// Takes one message, if there is one.
+    fn hear(&mut self, socket: &OwnedFd) -> bool {
+        let mut buffer = [0; MAX_MESSAGE];
+        let datagram = match receive(socket.as_fd(), &mut buffer) {
+            Ok(datagram) if datagram.length > 0 => datagram,
+            Ok(_) => return false,
+            Err(error) => return error.kind() == io::ErrorKind::Interrupted,
+        };
+        match Request::decode(&buffer[..datagram.length]) {
+            Some(Request::Hold { name }) => {
+                if let Some(fd) = datagram.descriptors.into_iter().next() {
+                    self.held.insert(name, fd);
+                }
+            }
+            Some(Request::Drop { name }) => drop(self.held.remove(&name)),
+            Some(Request::Look { pid }) => {
+                let state = match ended_child_of(pid, false) {
+                    Ok(Some((status, usage))) => ChildState::Ended(status, usage),
+                    Ok(None) => ChildState::Lives,
+                    Err(_) => ChildState::Unknown,
+                };
+                let answer = Answer { pid, state }.encode();
+                // A master that does not read its answers does not get them: it asks a bounded number of questions at once.
+                let _ = send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL);
+            }
+            Some(Request::Reap { pid }) => drop(ended_child_of(pid, true)),
+            Some(Request::Notify { text }) => tell_service_manager(&text),
+            Some(Request::Leave { status }) => self.leaves_with = Some(status),
+            None => {}
+        }
+        true
+    }
+
+    /// Ends everything, and then itself.
+    fn give_up(&mut self, why: &str) -> ! {
+        tell(why);
+        self.end_workers();
+        std::process::exit(1);
+    }
+
+    /// Ends the workers that there still are: as a master does by default, and at once if somebody asks for the end meanwhile.
+    fn end_workers(&mut self) {
+        // Workers of the protocol learn by it that nobody comes back.
+        self.held.clear();
+        let workers: Vec<i32> = pids_in_cells().collect();
+        let until = now() + END_WITHIN;
+        let mut left = signal_all(&workers, Number::SIGTERM);
+        while left > 0 && now() < until {
+            let mut child = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let _ = nix::poll::poll(&mut child, PollTimeout::from(LOOK_AGAIN_MS));
+            let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
+            if self.read_signals(false).iter().any(|number| ends.contains(&number.cast_signed())) {
+                break;
+            }
+            left = workers.iter().filter(|pid| matches!(ended_child_of(**pid, false), Ok(None))).count();
+        }
+        signal_all(&workers, Number::SIGKILL);
+    }
+}
+
+/// Signals the group of each that has not been reaped, and so has its number still; how many of them live.
+fn signal_all(workers: &[i32], signal: Number) -> usize {
+    let mut living = 0;
+    for pid in workers {
+        match ended_child_of(*pid, false) {
+            Ok(None) => living += 1,
+            Ok(Some(_)) => {}
+            Err(_) => continue,
+        }
+        let _ = group_signal(*pid, signal as i32);
+        let _ = group_signal(*pid, Number::SIGCONT as i32);
+    }
+    living
+}
+
+/// Reaps children that are neither the master nor workers: orphans of workers, and of others below. One that has ended stands before
+/// the others until its master has had it reaped; then this is called again.
+fn reap_strangers(master: i32) {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    loop {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let pid = match waitid(Id::All, flags) {
+            Ok(WaitStatus::StillAlive) | Err(_) => return,
+            Ok(ended) => match ended.pid() {
+                Some(pid) => pid.as_raw(),
+                None => return,
+            },
+        };
+        if pid == master || pids_in_cells().any(|worker| worker == pid) {
+            return;
+        }
+        let _ = ended_child_of(pid, true);
+    }
+}
+
+fn is_closed(socket: &OwnedFd) -> bool {
+    let mut ready = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+    let polled = nix::poll::poll(&mut ready, PollTimeout::ZERO);
+    polled.is_ok() && ready[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+}
+
+fn tell_service_manager(text: &[u8]) {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
+    let address = match path.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(&path),
+    };
+    let socket = UnixDatagram::unbound().and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+    if let (Ok(address), Ok(socket)) = (address, socket) {
+        // Whoever set the variable and does not listen has no use for it.
+        let _ = socket.send_to_addr(text, &address);
+    }
+}
+
+/// Says something to people, unless nobody reads: the keeper waits for nobody.
+fn tell(text: &str) {
+    let stderr = io::stderr();
+    let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    let can_write = nix::poll::poll(&mut ready, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
+    if can_write || stderr.is_terminal() {
+        let _ = writeln!(stderr.lock(), "drover: {text}");
+    }
+}
+
+/// Ends as the master did.
+fn end_like(status: ExitStatus) -> ! {
+    let code = match status {
+        ExitStatus::Code(code) => code,
+        ExitStatus::Signal { signal, .. } => {
+            if let Ok(number) = Number::try_from(signal.number()) {
+                let mut only = SigSet::empty();
+                only.add(number);
+                // The master's core is the one that tells something.
+                let _ = nix::sys::prctl::set_dumpable(false);
+                restore_signal(signal.number());
+                let _ = nix::sys::signal::raise(number);
+                let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
+            }
+            128 + signal.number()
+        }
+        ExitStatus::Taken => 1,
+    };
+    std::process::exit(code)
+}
+
+fn now() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
+}
+
+fn oom_score() -> Option<i32> {
+    std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim().parse().ok()
+}
+
+/// Lowering it takes a privilege (`CAP_SYS_RESOURCE`); without that the keeper is as likely to be killed as anybody.
+fn set_oom_score(score: Option<i32>) {
+    if let Some(score) = score {
+        let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
+    }
+}
