@@ -187,7 +187,7 @@ fn queue() -> Option<&'static mpsc::Sender<Job>> {
 fn start_thread() -> Option<mpsc::Sender<Job>> {
     let (queue, mut jobs) = mpsc::channel(WAITING);
     let run = move || {
-        let mut written = Written::default();
+        let mut written = OwnWriter::default();
         let mut next = None;
         while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
             if REOPEN.swap(false, Ordering::Relaxed) || written.tending.rotates() {
@@ -263,7 +263,7 @@ fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
 
 /// What the thread knows of both streams.
 #[derive(Debug, Default)]
-struct Written {
+struct OwnWriter {
     stdout: Losses,
     stderr: Losses,
     tending: Tending,
@@ -272,7 +272,7 @@ struct Written {
     outlet: Option<OwnOutlet>,
 }
 
-impl Written {
+impl OwnWriter {
     /// Writes what the process before was writing.
     fn resume(&mut self, mut outlet: OwnOutlet) {
         match outlet.left() {

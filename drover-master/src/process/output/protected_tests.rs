@@ -47,7 +47,7 @@ fn killed_again_and_again(output: &str) {
     );
     let (stop, stopped) = std::sync::mpsc::sync_channel::<()>(1);
     let printing = thread::spawn(move || print_until(prints, &stopped));
-    let seen = Arc::new(Seen::default());
+    let seen = Arc::new(LinesSeen::default());
     let before = if output == "prefixed" { "web/0 | " } else { "" };
     let checking = thread::spawn({
         let seen = Arc::clone(&seen);
@@ -71,7 +71,7 @@ fn killed_again_and_again(output: &str) {
     assert!(wait(&mut last), "the last one comes to its end");
     assert_eq!(checking.join().unwrap(), printed, "all lines were seen");
     let file = File::open(logs.path().join("web.log")).unwrap();
-    assert_eq!(check(file, "web/0 | ", &Seen::default()), printed, "all lines are in the file");
+    assert_eq!(check(file, "web/0 | ", &LinesSeen::default()), printed, "all lines are in the file");
     assert_eq!(fs::read_dir(logs.path()).unwrap().count(), 1);
     drop((memory, read, write));
 }
@@ -89,12 +89,12 @@ fn wait(child: &mut Child) -> bool {
 
 /// How many lines were seen.
 #[derive(Default)]
-struct Seen {
+struct LinesSeen {
     count: Mutex<u64>,
     more: Condvar,
 }
 
-impl Seen {
+impl LinesSeen {
     /// Waits for so many more.
     fn wait_for(&self, more: u64) {
         let count = self.count.lock().unwrap();
@@ -136,7 +136,7 @@ fn line(number: u64) -> String {
 }
 
 /// Counts lines, each of which comes once and in its place.
-fn check(from: impl io::Read, before: &str, seen: &Seen) -> u64 {
+fn check(from: impl io::Read, before: &str, seen: &LinesSeen) -> u64 {
     let mut number = 0;
     let mut begun = String::new();
     for got in BufReader::new(from).lines() {

@@ -19,6 +19,7 @@ use super::queue::{Batch, PATIENCE, Queue};
 use super::queues::{HeldQueue, Queues};
 use super::transit::Receipt;
 use crate::config::LogPolicy;
+use crate::sys::step;
 
 /// Where systemd-journald listens (systemd-journald.socket(8)).
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -144,6 +145,9 @@ impl AppJournal {
     /// Sends what is in the buffer. Whether the journal has it.
     fn send(&mut self, path: &Path) -> bool {
         let patience = if self.is_faulty { Duration::ZERO } else { PATIENCE };
+        if !step() {
+            return true;
+        }
         let sent = self.socket.send(path, &self.buffer, patience);
         match &sent {
             Ok(()) if self.is_faulty => {

@@ -288,6 +288,65 @@ fn what_was_read_is_known_though_the_process_could_not_note_it() {
 }
 
 #[test]
+fn every_kind_of_output_gets_everything_once() {
+    let (shared, mut outlet, _) = begun().unwrap();
+    let way = Arc::new(shared.stream("web", FROM, Stream::Stdout, vec![Taker::Own]).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let text: Vec<u8> = (0..100_000_u32).flat_map(|number| number.to_string().into_bytes()).collect();
+    let mut put = |target: File| {
+        let mut target = io::LineWriter::new(target);
+        for part in text.chunks(60_001) {
+            let receipt = way.receipt(Taker::Own, StreamPlace::default());
+            outlet.put(Stream::Stdout, &mut Buffered(&mut target), part, vec![receipt]).unwrap();
+        }
+    };
+    for appends in [true, false] {
+        let path = dir.path().join(format!("{appends}"));
+        fs::write(&path, "").unwrap();
+        put(File::options().write(!appends).append(appends).open(&path).unwrap());
+        assert!(fs::read(&path).unwrap() == text, "{appends}");
+    }
+    for blocks in [true, false] {
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(!blocks).unwrap();
+        let reading = std::thread::spawn(move || {
+            let mut got = Vec::new();
+            theirs.read_to_end(&mut got).unwrap();
+            got
+        });
+        put(OwnedFd::from(ours).into());
+        assert!(reading.join().unwrap() == text);
+    }
+    // Whoever wanted it is gone: that is told, and what comes next is not mixed with it.
+    let (read, mut write) = io::pipe().unwrap();
+    drop(read);
+    let (lost, _) = outlet.put(Stream::Stdout, &mut write, b"to nobody", Vec::new()).unwrap_err();
+    let (mut read, mut write) = io::pipe().unwrap();
+    outlet.put(Stream::Stdout, &mut write, b"to somebody", Vec::new()).unwrap();
+    drop(write);
+    assert_eq!((lost, io::read_to_string(&mut read).unwrap().as_str()), (9, "to somebody"));
+}
+
+/// As the standard library's stdout.
+struct Buffered<'a>(&'a mut io::LineWriter<File>);
+
+impl io::Write for Buffered<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl std::os::fd::AsFd for Buffered<'_> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.get_ref().as_fd()
+    }
+}
+
+#[test]
 fn a_stream_costs_no_chunk_once_everybody_has_everything() {
     let (shared, _, _) = begun().unwrap();
     let way = Arc::new(shared.stream("web", FROM, Stream::Stdout, vec![Taker::Own, Taker::Files]).unwrap());
