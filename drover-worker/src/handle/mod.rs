@@ -285,7 +285,7 @@ impl MessageBus {
     /// # Errors
     ///
     /// Misuse: [`SendError::NoDeadline`] while no deadline runs. [`SendError::MasterGone`] if nobody can grant it:
-    /// the deadline of an orphan is not extended.
+    /// the deadline of an orphan is not extended. While the connection is lost and there may be another, it is kept for that one.
     ///
     /// # Cancel safety
     ///
@@ -295,11 +295,23 @@ impl MessageBus {
         let Some(outbox) = &self.shared.outbox else {
             return self.shared.state().extend().map(|_| ());
         };
-        let place = outbox.messages.reserve().await;
+        let body = worker_frame::Body::Extend(Extend { timeout_ms });
+        let line = outbox.line();
+        if !self.shared.state().is_connected() {
+            if self.shared.state().extend()? == Utterance::Keep {
+                // Without room, others that wait there ask for as much.
+                let frame = WorkerFrame { body: Some(body), ..Default::default() };
+                let _kept = line.messages.try_send(Outgoing { frame, written: None });
+            }
+            return Ok(());
+        }
+        let place = line.messages.reserve().await;
         let Utterance::Send { reply_to } = self.shared.state().extend()? else { return Ok(()) };
-        let place = place.map_err(|_| SendError::MasterGone)?;
         let (written, is_written) = oneshot::channel();
-        place.send(outgoing(reply_to, worker_frame::Body::Extend(Extend { timeout_ms }), written));
+        // Without a place the connection is lost, or the master gone, which the next call tells.
+        if let Ok(place) = place {
+            place.send(outgoing(reply_to, body, written));
+        }
         flushed("Extend", is_written).await
     }
 
@@ -348,17 +360,32 @@ impl MessageBus {
 
     async fn say(&self, message: Announcement) -> Result<(), SendError> {
         let Some(outbox) = &self.shared.outbox else {
-            return self.shared.say(message, |_| {});
+            return self.shared.say(message, None, |_| {}).unwrap_or(Ok(()));
         };
-        // CANCEL: the place in the queue comes first; from there on nothing is awaited until the message is in it.
-        let place = outbox.messages.reserve().await;
-        let (written, is_written) = oneshot::channel();
-        self.shared.say(message, |reply_to| send(place, message, reply_to, written))?;
-        flushed(message.name(), is_written).await
+        loop {
+            if !self.shared.state().is_connected() {
+                // What is to be said then is said first on the next connection.
+                match self.shared.say(message, None, |_| {}) {
+                    Some(said) => return said,
+                    None => continue,
+                }
+            }
+            // CANCEL: the place in the queue comes first; from there on nothing is awaited until the message is in it.
+            let line = outbox.line();
+            let place = line.messages.reserve().await;
+            let (written, is_written) = oneshot::channel();
+            let said =
+                self.shared.say(message, Some(&line), |reply_to| send(place, message, reply_to, written));
+            // Else the connection was lost meanwhile, and there is another.
+            if let Some(said) = said {
+                said?;
+                return flushed(message.name(), is_written).await;
+            }
+        }
     }
 }
 
-/// Waits until the socket has taken a message. The end of the link, or that nothing was to be sent, ends the wait too.
+/// Waits until the socket has taken a message. The end of the connection, or that nothing was to be sent, ends the wait too.
 async fn flushed(message: &'static str, is_written: oneshot::Receiver<()>) -> Result<(), SendError> {
     match tokio::time::timeout(FLUSH, is_written).await {
         Ok(_) => Ok(()),
@@ -379,7 +406,7 @@ type QueueSpace<'a> = Result<mpsc::Permit<'a, Outgoing>, mpsc::error::SendError<
 
 fn send(place: QueueSpace<'_>, message: Announcement, reply_to: u64, written: oneshot::Sender<()>) {
     let Some(body) = message.body() else { return };
-    // Without a place the link has ended, which the lifecycle hears of in the same moment.
+    // Without a place the connection has ended, which the lifecycle hears of in the same moment.
     if let Ok(place) = place {
         place.send(outgoing(reply_to, body, written));
     }

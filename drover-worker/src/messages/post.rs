@@ -15,6 +15,7 @@ use super::To;
 use super::error::{InvalidMessageError, NoBusError};
 use super::inbox::Inbox;
 use super::questions::Questions;
+use super::subscriptions::Subscriptions;
 
 /// How many bytes may wait for the connection. Too low: senders wait often. Too high: a Pong waits until as much is
 /// written as was taken off the queue at once, which may be all of it.
@@ -29,6 +30,8 @@ pub(crate) struct Post {
     pub(crate) mailbox: Mailbox,
     pub(crate) inbox: Inbox,
     pub(crate) questions: Questions,
+    /// Outlives the connection.
+    pub(crate) subscriptions: Arc<Subscriptions>,
     /// Whether this worker has announced that it takes messages.
     pub(crate) takes: bool,
     /// Whether the master carries messages, and whether the program that embeds it takes some.
@@ -45,11 +48,35 @@ impl Post {
             mailbox: Mailbox::new(Direction::ToMaster, QUEUE_LIMIT),
             inbox: Inbox::new(window.unwrap_or_default()),
             questions: Questions::default(),
+            subscriptions: Arc::default(),
             takes: window.is_some(),
             carries: has("bus"),
             has_app: has("app"),
             limit,
         }
+    }
+
+    /// That of the next connection: questions and duties end with this one, what has come and was not taken does not.
+    pub(crate) fn of_next_connection(&self) -> Self {
+        Self {
+            mailbox: Mailbox::new(Direction::ToMaster, QUEUE_LIMIT),
+            inbox: self.inbox.of_next_connection(),
+            questions: Questions::default(),
+            subscriptions: Arc::clone(&self.subscriptions),
+            ..*self
+        }
+    }
+
+    /// Whether it is as good for a master that says this.
+    pub(crate) fn fits(&self, capabilities: &[String], limit: FrameLimit) -> bool {
+        let other = Self::new(None, capabilities, limit);
+        (self.carries, self.has_app, self.limit) == (other.carries, other.has_app, other.limit)
+    }
+
+    /// The same, for a master that says this.
+    pub(crate) fn of_next_master(&self, capabilities: &[String], limit: FrameLimit) -> Self {
+        let Self { carries, has_app, .. } = Self::new(None, capabilities, limit);
+        Self { carries, has_app, limit, ..self.of_next_connection() }
     }
 
     /// Whether messages can be sent at all.
