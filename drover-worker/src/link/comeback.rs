@@ -97,6 +97,10 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(25);
 
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
     fn millis(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_nobody_holds_is_tried_for_a_second_or_half_of_a_short_grace() {
-        let start = Instant::now();
+        let start = now();
         for (grace, expected) in [
             (GRACE, &[10, 60, 160, 360, 560, 760, 960][..]),
             (Duration::from_secs(1), &[10, 60, 160, 360]),
@@ -129,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_somebody_holds_is_tried_until_the_grace_is_over() {
-        let start = Instant::now();
+        let start = now();
         for outcome in [Outcome::Ended, Outcome::Unclear] {
             let mut comeback = Comeback::new(start, GRACE);
             comeback.connected();
@@ -143,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_second_without_anybody_begins_when_the_last_who_held_the_socket_is_gone() {
-        let start = Instant::now();
+        let start = now();
         let mut comeback = Comeback::new(start, GRACE);
         comeback.pause_after(Outcome::Nobody, start).unwrap();
         let later = start + Duration::from_secs(10);

@@ -47,7 +47,7 @@ pub(super) async fn read(
 #[cfg(test)]
 mod tests {
     use std::os::fd::OwnedFd;
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
 
     use super::*;
 
@@ -58,12 +58,14 @@ mod tests {
         let ours = UnixStream::from_std(ours).unwrap();
         name_senders(&ours, true).unwrap();
         let written = Stdio::from(OwnedFd::from(theirs));
-        let mut child = Command::new("sh").args(["-c", "echo welcome"]).stdout(written).spawn().unwrap();
+        let mut child =
+            tokio::process::Command::new("sh").args(["-c", "echo welcome"]).stdout(written).spawn().unwrap();
+        let pid = child.id().unwrap().cast_signed();
         let mut received = BytesMut::new();
         let (bytes, sender) = read(&ours, &mut received).await.unwrap();
         assert_eq!((bytes, &received[..]), (8, &b"welcome\n"[..]));
-        assert_eq!(sender, Some(child.id().cast_signed()));
-        assert!(child.wait().unwrap().success());
+        assert_eq!(sender, Some(pid));
+        assert!(child.wait().await.unwrap().success());
         assert_eq!(read(&ours, &mut received).await.unwrap().0, 0, "the end");
     }
 }
