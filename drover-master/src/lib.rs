@@ -59,6 +59,8 @@ mod handle;
 #[cfg(feature = "http")]
 pub mod http;
 mod ids;
+#[allow(dead_code, reason = "its parts are wired up one by one")]
+pub mod keeper;
 mod link;
 mod listener;
 #[cfg(feature = "logging")]
@@ -75,12 +77,16 @@ mod process;
 mod sentence;
 mod signal;
 mod signals;
+#[cfg(feature = "keeper")]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "nothing reads it yet"))]
+mod state;
 mod supervision;
 pub mod supervisor;
 mod sys;
 pub mod turns;
 mod upkeep;
 pub mod usage;
+mod written;
 
 pub use builder::MasterBuilder;
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};

@@ -13,6 +13,7 @@ use super::roster::Roster;
 use crate::config::{AppSpec, Description};
 use crate::handle::ticket::Reply;
 use crate::handle::{EventLog, Master, Ticket, Unavailable};
+use crate::keeper::Holds;
 use crate::machine::composite::{AppIndex, AppOperation, Standing};
 use crate::machine::gate;
 use crate::process::OutputLog;
@@ -62,6 +63,7 @@ pub struct SupervisorHandle {
     /// What plans are told apart by; nobody outside can tell a secret from it.
     pub(super) hasher: RandomState,
     since: Instant,
+    pub(crate) holds: Holds,
 }
 
 impl SupervisorHandle {
@@ -74,7 +76,12 @@ impl SupervisorHandle {
         let (requests, received) = mpsc::channel(REQUESTS);
         let since = tokio::time::Instant::now().into_std();
         let hasher = RandomState::new();
-        (Self { roster, events, output, requests, reader, hasher, since }, received)
+        (Self { roster, events, output, requests, reader, hasher, since, holds: Holds::default() }, received)
+    }
+
+    /// Whether a keeper holds what runs, so that another master goes on if this one crashes.
+    pub fn is_protected(&self) -> bool {
+        self.holds.are_protected()
     }
 
     /// The apps that there are now, in the order given; those that came later behind them.

@@ -7,6 +7,7 @@ use crate::builder::MasterBuilder;
 use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
+use crate::keeper::{Holds, Kept};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
@@ -30,6 +31,7 @@ pub struct SupervisorBuilder {
     witness: Option<Arc<dyn ReloadWitness>>,
     line: Option<Arc<str>>,
     keeps_output: bool,
+    holds: Holds,
 }
 
 impl Default for SupervisorBuilder {
@@ -49,6 +51,7 @@ impl Default for SupervisorBuilder {
             fixed: FixedSettings::default(),
             line: None,
             keeps_output: false,
+            holds: Holds::default(),
         }
     }
 }
@@ -133,6 +136,14 @@ impl SupervisorBuilder {
         self
     }
 
+    /// Has this keeper hold what must outlive a crash of this process. After one, the apps and their workers are those that there were,
+    /// whatever the builder was given. Default: none.
+    #[must_use]
+    pub fn kept(mut self, kept: &Kept) -> Self {
+        self.holds = kept.holds().clone();
+        self
+    }
+
     /// Goes on with the other apps when one fails to start; those that depend on it are not started. Default: a failed start
     /// ends everything.
     #[must_use]
@@ -188,7 +199,7 @@ impl SupervisorBuilder {
         }
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
-        let pool = ListenerPool::of(self.inherited);
+        let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
         // Otherwise nobody can ask for it.
@@ -218,8 +229,9 @@ impl SupervisorBuilder {
         }
         let CompositeRules { strategy, shutdown_timeout, .. } = self.rules;
         let settings = Description { apps: Vec::new(), strategy, shutdown_timeout, fixed: self.fixed };
-        let (handle, requests) =
+        let (mut handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
+        handle.holds = self.holds;
         let composite = Composite::new(plan, self.rules);
         let task =
             SupervisorTask { handle, requests, signals: self.signals, composite, workshop, line: self.line };

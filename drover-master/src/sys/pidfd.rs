@@ -89,9 +89,15 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<(ExitStatus, Usag
     wait(pidfd, 0)
 }
 
+/// The same of a child by its pid, which is its own as long as it is not reaped; and reaped, if that is asked for.
+pub(crate) fn ended_child_of(pid: i32, is_reaped: bool) -> io::Result<Option<(ExitStatus, Usage)>> {
+    let flags = if is_reaped { 0 } else { libc::WNOWAIT };
+    read_end(wait_for(libc::P_PID, pid.unsigned_abs(), libc::WEXITED | flags)?)
+}
+
 /// The signal that has stopped the child, if it is stopped. Nobody is told instead: it stays to be asked for (WNOWAIT).
 pub(crate) fn stopped_by(pidfd: BorrowedFd<'_>) -> Option<i32> {
-    let (info, _) = wait_for(pidfd, libc::WSTOPPED | libc::WNOWAIT).ok()?;
+    let (info, _) = wait_by(pidfd, libc::WSTOPPED | libc::WNOWAIT).ok()?;
     // SAFETY: waitid fills the fields of a child's siginfo, or leaves them zero with WNOHANG.
     let (pid, signal) = unsafe { (info.si_pid(), info.si_status()) };
     // One that a debugger has stopped (CLD_TRAPPED) is the debugger's.
@@ -99,7 +105,10 @@ pub(crate) fn stopped_by(pidfd: BorrowedFd<'_>) -> Option<i32> {
 }
 
 fn wait(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<(ExitStatus, Usage)>> {
-    let (info, usage) = wait_for(pidfd, libc::WEXITED | flags)?;
+    read_end(wait_by(pidfd, libc::WEXITED | flags)?)
+}
+
+fn read_end((info, usage): (libc::siginfo_t, libc::rusage)) -> io::Result<Option<(ExitStatus, Usage)>> {
     // SAFETY: waitid fills the fields of a child's siginfo, or leaves them zero with WNOHANG.
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
     if pid == 0 {
@@ -114,7 +123,11 @@ fn wait(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<(ExitStatus, Usa
     Ok(Some((status, Usage { max_rss_kb: usage.ru_maxrss.unsigned_abs(), cpu: cpu_time(&usage) })))
 }
 
-fn wait_for(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<(libc::siginfo_t, libc::rusage)> {
+fn wait_by(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<(libc::siginfo_t, libc::rusage)> {
+    wait_for(libc::P_PIDFD, pidfd.as_raw_fd().unsigned_abs(), flags)
+}
+
+fn wait_for(kind: libc::idtype_t, id: libc::id_t, flags: i32) -> io::Result<(libc::siginfo_t, libc::rusage)> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
@@ -122,8 +135,8 @@ fn wait_for(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<(libc::siginfo_t, l
         let result = unsafe {
             libc::syscall(
                 libc::SYS_waitid,
-                libc::P_PIDFD,
-                pidfd.as_raw_fd(),
+                kind,
+                id,
                 info.as_mut_ptr(),
                 libc::WNOHANG | flags,
                 usage.as_mut_ptr(),

@@ -17,6 +17,15 @@ impl<T: AsFd> AsRawFd for SharedFd<T> {
     }
 }
 
+/// Watches for the descriptor to become readable, or to have room.
+///
+/// `T` as with [`watch_readable`].
+pub(crate) fn watch_both<T: AsFd>(owner: Arc<T>) -> io::Result<AsyncFd<SharedFd<T>>> {
+    // SAFETY: as there; `OwnedFd` is the only type used here.
+    unsafe { AsyncFd::register_with_interest(SharedFd(owner), Interest::READABLE | Interest::WRITABLE) }
+        .map_err(io::Error::from)
+}
+
 /// Watches for the descriptor to become readable.
 ///
 /// `T` has to lend the same descriptor at every call, as an owner of one does.

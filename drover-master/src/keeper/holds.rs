@@ -1,0 +1,158 @@
+//! What a master has its keeper hold, by name, so that it is there for the next master.
+//!
+//! Whoever opens something asks first whether an earlier master had it: [`take`](Holds::take), or else open; then [`hold`](Holds::hold).
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::link::KeeperLink;
+use super::message::{MAX_NAME, Request};
+
+/// What is held for this master. The default has no keeper: it holds nothing and has nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Holds(Option<Arc<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    keeper: Arc<KeeperLink>,
+    /// What an earlier master had, and this one has not taken yet.
+    left: Mutex<HashMap<String, OwnedFd>>,
+    /// What is let go of from now on stays held: another master goes on with it.
+    stays: AtomicBool,
+}
+
+impl Holds {
+    pub(super) fn new(keeper: Arc<KeeperLink>, left: HashMap<String, OwnedFd>) -> Self {
+        Self(Some(Arc::new(Shared { keeper, left: Mutex::new(left), stays: AtomicBool::new(false) })))
+    }
+
+    /// What an earlier master had its keeper hold under this name. Of that the keeper has a duplicate still, until this one
+    /// [holds](Self::hold) it again and lets go, or [forgets](Self::forget_rest) the rest.
+    pub(crate) fn take(&self, name: &str) -> Option<OwnedFd> {
+        self.0.as_ref()?.left.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
+    }
+
+    /// The same of all names that begin like this, with what follows in them.
+    pub(crate) fn take_all(&self, prefix: &str) -> Vec<(String, OwnedFd)> {
+        let Some(shared) = &self.0 else { return Vec::new() };
+        let mut left = shared.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = left.extract_if(|name, _| name.starts_with(prefix));
+        found.map(|(name, fd)| (name[prefix.len()..].to_owned(), fd)).collect()
+    }
+
+    /// Has the keeper hold a duplicate until the answer is dropped; a master that is killed drops nothing. What had the name before is
+    /// let go of. Never waits.
+    pub(crate) fn hold(&self, name: impl Into<String>, fd: BorrowedFd<'_>) -> Hold {
+        self.begin(name.into(), |keeper, request| keeper.say(request, Some(fd)))
+    }
+
+    /// The same from a thread that may wait, and does until the keeper has it for sure, also if this master dies.
+    pub(crate) fn hold_now(&self, name: impl Into<String>, fd: BorrowedFd<'_>) -> Hold {
+        self.begin(name.into(), |keeper, request| keeper.say_now(request, fd))
+    }
+
+    fn begin(&self, name: String, say: impl FnOnce(&KeeperLink, &Request)) -> Hold {
+        let Some(shared) = &self.0 else { return Hold(None) };
+        if name.len() > MAX_NAME {
+            tracing::error!(target: "drover::keeper", name, "too long a name to be held by");
+            return Hold(None);
+        }
+        let request = Request::Hold { name };
+        say(&shared.keeper, &request);
+        let Request::Hold { name } = request else { return Hold(None) };
+        Hold(Some((Arc::clone(shared), name)))
+    }
+
+    /// Lets go of what nobody has taken: what it belonged to is gone.
+    pub(crate) fn forget_rest(&self) {
+        let Some(shared) = &self.0 else { return };
+        let left = std::mem::take(&mut *shared.left.lock().unwrap_or_else(PoisonError::into_inner));
+        for (name, fd) in left {
+            tracing::debug!(target: "drover::keeper", name, "held for nobody");
+            drop(fd);
+            shared.keeper.say(&Request::Drop { name }, None);
+        }
+    }
+
+    /// From now on whatever this master lets go of stays held, because another one goes on.
+    pub(crate) fn leave_all(&self) {
+        if let Some(shared) = &self.0 {
+            shared.stays.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether another master goes on with whatever this one lets go of: then nothing of it is ended, unlinked or unlocked.
+    pub(crate) fn are_left(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| shared.stays.load(Ordering::SeqCst))
+    }
+
+    /// Whether there is a keeper, alive when it was last heard of.
+    pub(crate) fn are_protected(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| !shared.keeper.is_lost())
+    }
+
+    /// The connection with the keeper.
+    pub(crate) fn keeper(&self) -> Option<&Arc<KeeperLink>> {
+        self.0.as_ref().map(|shared| &shared.keeper)
+    }
+}
+
+/// Something that the keeper holds a duplicate of, until this is dropped.
+#[derive(Debug, Default)]
+#[must_use = "dropped, the keeper lets go"]
+pub(crate) struct Hold(Option<(Arc<Shared>, String)>);
+
+impl Hold {
+    /// Has the keeper hold this one instead, under the same name.
+    pub(crate) fn replace(&self, fd: BorrowedFd<'_>) {
+        if let Some((shared, name)) = &self.0 {
+            shared.keeper.say(&Request::Hold { name: name.clone() }, Some(fd));
+        }
+    }
+
+    /// Whether another master goes on with it: then it is not to be ended, unlinked or unlocked.
+    pub(crate) fn is_left(&self) -> bool {
+        self.0.as_ref().is_some_and(|(shared, _)| shared.stays.load(Ordering::SeqCst))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if let Some((shared, name)) = self.0.take()
+            && !shared.stays.load(Ordering::SeqCst)
+        {
+            shared.keeper.say(&Request::Drop { name }, None);
+        }
+    }
+}
+
+/// Something with its hold.
+#[derive(Debug)]
+pub(crate) struct Held<T> {
+    inner: T,
+    _hold: Hold,
+}
+
+impl<T: AsFd> Held<T> {
+    /// Held under this name as long as it is there.
+    pub(crate) fn new(inner: T, holds: &Holds, name: impl Into<String>) -> Self {
+        let hold = holds.hold(name, inner.as_fd());
+        Self { inner, _hold: hold }
+    }
+}
+
+impl<T> std::ops::Deref for Held<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T: AsFd> AsFd for Held<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}

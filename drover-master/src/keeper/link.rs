@@ -1,0 +1,174 @@
+//! The master's end of what connects it with its keeper.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
+use tokio::sync::{Notify, oneshot};
+
+use super::message::{Answer, ChildState, MAX_MESSAGE, Request};
+use crate::sys::watch_both;
+
+/// How long somebody who may wait waits for room: a keeper answers in microseconds, unless somebody has stopped it.
+const PATIENCE_MS: u16 = 2000;
+
+/// What waits for room in the socket at most. Each hold waits once, and there is a bounded number of them for each worker; a keeper that
+/// takes nothing for so long is stopped, and what comes then is lost to it.
+const BACKLOG: usize = 65_536;
+
+/// The connection with the keeper. What is said over it arrives in the order in which it was said.
+#[derive(Debug)]
+pub(crate) struct KeeperLink {
+    socket: Arc<OwnedFd>,
+    /// What there was no room for.
+    backlog: Mutex<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
+    has_backlog: Notify,
+    asked: Mutex<HashMap<i32, Vec<oneshot::Sender<ChildState>>>>,
+    is_lost: AtomicBool,
+}
+
+impl KeeperLink {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket: Arc::new(socket),
+            backlog: Mutex::default(),
+            has_backlog: Notify::new(),
+            asked: Mutex::default(),
+            is_lost: AtomicBool::new(false),
+        }
+    }
+
+    /// Says something, at once if there is room, else as soon as there is. Never waits.
+    pub(super) fn say(&self, request: &Request, fd: Option<BorrowedFd<'_>>) {
+        let bytes = request.encode();
+        let mut backlog = lock(&self.backlog);
+        if backlog.is_empty() && self.send(&bytes, fd) {
+            return;
+        }
+        if backlog.len() == BACKLOG {
+            tracing::error!(target: "drover::keeper", "the keeper takes nothing; what it should hold is not held");
+            return;
+        }
+        match fd.map(|fd| fd.try_clone_to_owned()).transpose() {
+            Ok(fd) => backlog.push_back((bytes, fd)),
+            Err(error) => tracing::error!(target: "drover::keeper", %error, "can't be held"),
+        }
+        self.has_backlog.notify_one();
+    }
+
+    /// The same from a thread that may wait: it is said when this returns.
+    pub(super) fn say_now(&self, request: &Request, fd: BorrowedFd<'_>) {
+        let bytes = request.encode();
+        while !self.send(&bytes, Some(fd)) {
+            let mut room = [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT)];
+            match nix::poll::poll(&mut room, PollTimeout::from(PATIENCE_MS)) {
+                Ok(0) => return self.say(request, Some(fd)),
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether it is said, or never will be; not if there is no room.
+    fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> bool {
+        let fds = fd.map(|fd| [fd.as_raw_fd()]);
+        let beside = fds.as_ref().map(|fds| [ControlMessage::ScmRights(fds)]);
+        let beside = beside.as_ref().map_or(&[][..], |beside| &beside[..]);
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match sendmsg::<()>(self.socket.as_raw_fd(), &[IoSlice::new(bytes)], beside, flags, None) {
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => false,
+            Ok(_) => true,
+            Err(error) => {
+                // EPIPE, ECONNRESET: the keeper is gone. ETOOMANYREFS: too many descriptors on their way (getrlimit(2)).
+                if !self.is_lost.load(Ordering::Relaxed) {
+                    tracing::warn!(target: "drover::keeper", %error, "the keeper can't be told");
+                }
+                true
+            }
+        }
+    }
+
+    /// How a child of the keeper stands.
+    pub(crate) async fn look(&self, pid: i32) -> ChildState {
+        let (answer, answered) = oneshot::channel();
+        lock(&self.asked).entry(pid).or_default().push(answer);
+        self.say(&Request::Look { pid }, None);
+        if self.is_lost() {
+            lock(&self.asked).clear();
+        }
+        answered.await.unwrap_or(ChildState::Unknown)
+    }
+
+    /// Has a child of the keeper reaped, which has ended.
+    pub(crate) fn reap(&self, pid: i32) {
+        self.say(&Request::Reap { pid }, None);
+    }
+
+    /// Whether the keeper is gone.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::SeqCst)
+    }
+
+    /// Reads its answers, and sends what waits. Resolves when the keeper is gone.
+    pub(crate) async fn attend(self: Arc<Self>) -> io::Result<()> {
+        let socket = watch_both(Arc::clone(&self.socket))?;
+        let mut buffer = [0; MAX_MESSAGE];
+        loop {
+            tokio::select! {
+                ready = socket.readable() => {
+                    let mut ready = ready?;
+                    let got = ready.try_io(|socket| {
+                        Ok(recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)?)
+                    });
+                    match got {
+                        Ok(Ok(0)) | Ok(Err(_)) => break,
+                        Ok(Ok(length)) => self.answered(&buffer[..length]),
+                        Err(_) => {}
+                    }
+                }
+                () = self.has_backlog.notified() => {
+                    while !self.flush() {
+                        // The flag may be of before; then the next try finds no room, and clears it.
+                        let mut ready = socket.writable().await?;
+                        if !self.flush() {
+                            ready.clear_ready();
+                        }
+                    }
+                }
+            }
+        }
+        self.is_lost.store(true, Ordering::SeqCst);
+        lock(&self.asked).clear();
+        lock(&self.backlog).clear();
+        Ok(())
+    }
+
+    fn answered(&self, bytes: &[u8]) {
+        let Some(Answer { pid, state }) = Answer::decode(bytes) else { return };
+        for waiting in lock(&self.asked).remove(&pid).unwrap_or_default() {
+            // Who asked may be gone.
+            let _ = waiting.send(state);
+        }
+    }
+
+    /// Whether nothing waits any more.
+    fn flush(&self) -> bool {
+        let mut backlog = lock(&self.backlog);
+        while let Some((bytes, fd)) = backlog.front() {
+            if !self.send(bytes, fd.as_ref().map(AsFd::as_fd)) {
+                return false;
+            }
+            backlog.pop_front();
+        }
+        true
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

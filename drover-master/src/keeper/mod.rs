@@ -1,0 +1,26 @@
+//! The keeper: a process that holds what must outlive a master, and starts another one when a master crashes.
+//!
+//! ```text
+//!  keeper ──── fork ────► master            HOLD, DROP, LOOK, REAP, NOTIFY, LEAVE ──►
+//!    ▲  │                   │                                          ◄── STATE
+//!    │  │ dies by a signal, or of a panic
+//!    │  ▼                   │
+//!    │ what it has said last is read; the children that are left stay, also those that have ended
+//!    │  │
+//!    │  ├── another master ─┘  (with all that is held)
+//!    └──┴── too many crashes: everything is ended          exits: so does the keeper, with the same status
+//! ```
+//!
+//! Why it is made so is in `docs/design/keeper.md`.
+
+mod crashes;
+mod holds;
+mod link;
+mod message;
+mod process;
+
+pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use link::KeeperLink;
+pub(crate) use message::ChildState;
+pub(crate) use process::STATE;
+pub use process::{Kept, MasterCrash, keep};
