@@ -136,7 +136,7 @@ impl Link {
             tracing::warn!(target: "drover::worker", ?end, "connection lost: looking for a master on the same socket");
             let (line, channel) = Channel::new(post.of_next_connection());
             self.shared.connection_lost(line);
-            post.close();
+            post.lose();
             let mut search = Comeback::new(ended, self.grace);
             match self.come_back(&mut search, channel, &mut reports).await {
                 Ok(next) => live = next,
@@ -199,7 +199,7 @@ impl Link {
             // What was said meanwhile was said to another kind of master.
             let (line, instead) = Channel::new(channel.post.of_next_master(capabilities, limit));
             self.shared.connection_lost(line);
-            channel.post.close();
+            channel.post.lose();
             channel = instead;
         }
         let status = statuses.borrow().clone();

@@ -1,6 +1,7 @@
 //! What the handles of a bus and its connection share for messages: the queue out, the queue in, the open questions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub(crate) struct Post {
     carries: bool,
     pub(crate) has_app: bool,
     limit: FrameLimit,
+    /// The connection is lost, and perhaps another follows.
+    is_lost: AtomicBool,
 }
 
 impl Post {
@@ -53,6 +56,7 @@ impl Post {
             carries: has("bus"),
             has_app: has("app"),
             limit,
+            is_lost: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +67,7 @@ impl Post {
             inbox: self.inbox.of_next_connection(),
             questions: Questions::default(),
             subscriptions: Arc::clone(&self.subscriptions),
+            is_lost: AtomicBool::new(false),
             ..*self
         }
     }
@@ -113,6 +118,17 @@ impl Post {
             return Ok(());
         };
         self.mailbox.push_owed(&EncodedFrame::of_frame(frame)).map_err(|_| NoBusError::MasterGone)
+    }
+
+    /// The connection is lost, and perhaps another follows: nobody waits any longer for what was asked and is answered on this one.
+    pub(crate) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// What comes of an answer: whoever asked on a connection that is lost has been told so, as one that has ceased to wait.
+    fn answered(&self, result: Result<(), NoBusError>) -> Result<(), NoBusError> {
+        if self.is_lost.load(Ordering::Acquire) { Ok(()) } else { result }
     }
 
     /// The connection has ended: nobody waits any longer.
@@ -175,12 +191,12 @@ impl Duty {
         // CANCEL: dropped before there is room, it is a duty still.
         let result = self.post.push(&outbound, payload).await;
         self.seq = 0;
-        result
+        self.post.answered(result)
     }
 
     pub(crate) fn refuse(mut self, message: String) -> Result<(), NoBusError> {
         let seq = std::mem::take(&mut self.seq);
-        self.post.refuse(seq, ErrorCode::Failed, message)
+        self.post.answered(self.post.refuse(seq, ErrorCode::Failed, message))
     }
 
     pub(crate) fn check(&self, topic: &str, payload: usize) -> Result<(), InvalidMessageError> {
