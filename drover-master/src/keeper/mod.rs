@@ -15,12 +15,19 @@
 
 mod crashes;
 mod holds;
+mod kept;
 mod link;
 mod message;
 mod process;
+mod signals;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use kept::STATE;
+pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
-pub(crate) use process::STATE;
-pub use process::{Kept, MasterCrash, keep};
+pub use process::keep;
+#[cfg(test)]
+pub(crate) use testing::TestKeeper;

@@ -27,7 +27,7 @@ pub use limits::limits_out_of_reach;
 pub(crate) use output::journal_socket;
 pub(crate) use output::{
     AppLog, AwaitedText, LogNext, LogSinks, LogStream, OutputLog, OutputReader, Piece, Printer, Tail,
-    remember_files, reopen_files, reopen_files_of,
+    follow_files, remember_files, reopen_files, reopen_files_of,
 };
 #[cfg(feature = "http")]
 pub(crate) use output::{LogCounts, LostBy, lost_lines};

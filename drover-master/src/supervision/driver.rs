@@ -20,6 +20,7 @@ use super::workshop::Workshop;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;
+use crate::keeper::Kept;
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::machine::gate;
@@ -65,6 +66,9 @@ pub(crate) async fn run<T: Future<Output = ()>>(
 ) -> SupervisorEnd {
     let SupervisorTask { handle, mut requests, signals, composite, workshop, line } = task;
     let mut signals = signals.map(Signals::listen);
+    if handle.holds.keeper().is_some() {
+        Kept::hear_signals();
+    }
     let mut signal_count = 0_u32;
     let mut running = Running::new(composite, handle.clone(), workshop);
     let mut attention = Attention::default();

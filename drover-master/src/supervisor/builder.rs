@@ -32,6 +32,8 @@ pub struct SupervisorBuilder {
     line: Option<Arc<str>>,
     keeps_output: bool,
     holds: Holds,
+    /// After a crash: the apps are known.
+    goes_on: bool,
 }
 
 impl Default for SupervisorBuilder {
@@ -52,6 +54,7 @@ impl Default for SupervisorBuilder {
             line: None,
             keeps_output: false,
             holds: Holds::default(),
+            goes_on: false,
         }
     }
 }
@@ -141,6 +144,7 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn kept(mut self, kept: &Kept) -> Self {
         self.holds = kept.holds().clone();
+        self.goes_on = kept.is_successor();
         self
     }
 
@@ -184,7 +188,7 @@ impl SupervisorBuilder {
     /// [`SupervisorError`]: an invalid app, two of one name, apps that wait for each other or for one that there
     /// is not, or a control socket that is taken.
     pub fn build(self) -> Result<Supervisor, SupervisorError> {
-        if self.apps.is_empty() {
+        if self.apps.is_empty() && !self.goes_on {
             return Err(BuildError::from(ConfigError::NoApp).into());
         }
         let events = EventLog::new();
@@ -198,7 +202,8 @@ impl SupervisorBuilder {
             app.spec().check().map_err(BuildError::from)?;
         }
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
-        let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
+        let control =
+            self.control.as_ref().map(|path| ControlServer::claim(path, &self.holds)).transpose()?;
         let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
