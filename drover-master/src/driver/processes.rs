@@ -83,7 +83,14 @@ impl Driver {
             Output::Inherit | Output::Discard if contact.awaited.is_some() => Output::Forward,
             output => output.clone(),
         };
-        let told = match NotifySetup::of(edition, identity, &mut self.stores, &mut contact, &self.teller) {
+        let told = match NotifySetup::of(
+            edition,
+            identity,
+            &mut self.stores,
+            &mut contact,
+            &self.teller,
+            &self.holds,
+        ) {
             Ok(told) => told,
             Err(failure) => {
                 self.forget_token(&contact);
@@ -284,6 +291,7 @@ impl Driver {
             log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
             awaited,
+            transit: None,
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
     }

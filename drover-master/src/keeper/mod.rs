@@ -20,6 +20,8 @@ mod link;
 mod message;
 mod process;
 mod signals;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use holds::{Held, Hold, Holds};
 pub(crate) use kept::STATE;
@@ -27,3 +29,5 @@ pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use process::keep;
+#[cfg(test)]
+pub(crate) use testing::TestKeeper;
