@@ -77,12 +77,16 @@ mod process;
 mod sentence;
 mod signal;
 mod signals;
+#[cfg(feature = "keeper")]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "nothing reads it yet"))]
+mod state;
 mod supervision;
 pub mod supervisor;
 mod sys;
 pub mod turns;
 mod upkeep;
 pub mod usage;
+mod written;
 
 pub use builder::MasterBuilder;
 pub use bus::{Bus, Delivery, Message, Recipient, RequestError, Responder, SendError};

@@ -17,7 +17,7 @@ use nix::sys::signal::Signal as Named;
 /// assert_eq!(Signal::new(15), Some(Signal::TERM));
 /// assert_eq!(Signal::new(0), None);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Signal(i32);
 
 /// A text that is not a signal.

@@ -78,7 +78,7 @@ export class MessageBus extends EventEmitter {
   extend(timeoutMs: number): Promise<unknown>;
 
   send(topic: string, payload: Payload, to?: To): Promise<void>;
-  /** Asks, and resolves with the payload of the reply; rejects with a `BusError`. */
+  /** Asks, and resolves with the payload of the reply; rejects with a `BusError`: `FAILED` if the master dies meanwhile. */
   request(topic: string, payload: Payload, options?: { to?: 'app' | { worker: number } | { slot: number }; timeoutMs?: number }): Promise<Buffer>;
   /** Sends to all workers that have subscribed to the topic, and resolves with to how many it goes. */
   publish(topic: string, payload: Payload): Promise<{ delivered: number; refused: number }>;

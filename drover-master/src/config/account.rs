@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// Somebody to run as.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Account {
     pub uid: u32,
     pub gid: u32,
@@ -18,11 +18,14 @@ pub(crate) struct Account {
 }
 
 /// What a user finds in its environment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(crate) struct Login {
     /// None for an id that has no entry.
     pub name: Option<String>,
+    #[serde(default, with = "crate::written")]
     pub home: Option<PathBuf>,
+    #[serde(default, with = "crate::written")]
     pub shell: Option<PathBuf>,
 }
 

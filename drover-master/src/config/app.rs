@@ -12,7 +12,7 @@ use super::{
 pub(crate) const MAX_WORKERS: u32 = 100_000;
 
 /// One app, as the master runs it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct AppSpec {
     /// The app's name: in events, status, prefixes and `DROVER_APP`.
     pub name: String,
@@ -76,7 +76,7 @@ pub struct AppSpec {
 }
 
 /// What a worker speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Protocol {
     /// Nothing: ready when alive for `min_uptime`, ended by signals.

@@ -10,12 +10,16 @@ use super::{Account, Limits};
 /// What a worker process runs, and in which surroundings.
 ///
 /// Its environment never shows in `Debug`, traces or status: it may hold secrets.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Command {
+    #[serde(with = "crate::written")]
     pub(crate) program: OsString,
+    #[serde(with = "crate::written")]
     pub(crate) args: Vec<OsString>,
+    #[serde(with = "crate::written")]
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) env_clear: bool,
+    #[serde(default, with = "crate::written")]
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) umask: Option<u32>,
     pub(crate) user: Option<String>,

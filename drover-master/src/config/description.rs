@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{AppSpec, FixedSettings, Strategy};
 
 /// Everything that a supervisor is to run: the apps, and what holds for all of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Description {
     /// The apps; their order decides where dependencies do not.
     pub apps: Vec<AppSpec>,

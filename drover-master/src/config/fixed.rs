@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use super::ListenAddr;
 
 /// What only a restart of the master changes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
+#[serde(default)]
 pub struct FixedSettings {
     /// Its name. None: it has none, or that of the file's directory.
     pub name: Option<String>,
@@ -15,7 +16,7 @@ pub struct FixedSettings {
 }
 
 /// What a master serves over HTTP: metrics, health, an API and a page for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct HttpSettings {
     /// A loopback address, or the path of a Unix socket.
@@ -23,6 +24,7 @@ pub struct HttpSettings {
     /// The hosts by which a proxy makes it known.
     pub hosts: Vec<String>,
     /// The file of the token that lets a client change something. Default none: nobody may.
+    #[serde(default, with = "crate::written")]
     pub control_token_file: Option<PathBuf>,
 }
 

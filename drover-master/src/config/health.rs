@@ -8,7 +8,8 @@ use super::duration::shown_duration;
 use super::{ConfigError, Probe, ProbeKind};
 
 /// Whether a worker still lives, and whether it can take work now. Both have a meaning for services only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct HealthPolicy {
     /// Asked of a worker that is ready; one that fails it is ended, and the restart policy follows. Default: none.
     pub liveness: Option<HealthCheck>,
@@ -18,7 +19,7 @@ pub struct HealthPolicy {
 }
 
 /// A question that is asked again and again, and how many answers decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HealthCheck {
     /// What is asked, how often, and how long one try may take. Default 10 s between two tries, each a tenth longer or shorter by
     /// chance, and 1 s a try. Too short an interval: workers are kept busy with answering. Too long: what fails is noticed late.

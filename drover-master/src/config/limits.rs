@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What the kernel limits for a process (`getrlimit(2)`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Resource {
     /// Address space, in bytes. Too low, and the program can't even be loaded.
@@ -75,7 +75,7 @@ impl fmt::Display for Resource {
 }
 
 /// The two values of a limit. The soft one holds; the program may raise it up to the hard one by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limit {
     /// What holds.
     pub soft: u64,
@@ -94,7 +94,8 @@ impl Limit {
 }
 
 /// What a worker is limited to. What is not named is inherited from the master.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// Limits of resources; each at most once.
     pub resources: Vec<(Resource, Limit)>,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use super::ConfigError;
 
 /// A listener that the master opens and every worker inherits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ListenSpec {
     /// The name the worker asks for, as in `LISTEN_FDNAMES`.
     pub name: String,
@@ -57,7 +57,7 @@ impl ListenSpec {
 }
 
 /// How workers come to their connections.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ListenMode {
     /// All workers take from one queue: none waits for a worker that is busy while another is idle.
@@ -84,13 +84,13 @@ impl ListenMode {
 }
 
 /// An address to listen on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ListenAddr {
     /// TCP on `HOST:PORT`. The host may be a name; port 0 lets the kernel choose.
     Tcp(String),
     /// A Unix stream socket at a path.
-    Unix(PathBuf),
+    Unix(#[serde(with = "crate::written")] PathBuf),
     /// UDP on `HOST:PORT`; all workers receive from the one socket.
     Udp(String),
 }

@@ -12,10 +12,11 @@ use std::time::Duration;
 /// let logs = LogPolicy { keep: 10, ..LogPolicy::in_dir("/var/log/shop") };
 /// assert!(!logs.journald);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LogPolicy {
     /// The directory of the files, which is made if there is none. The file of an app is called `APP.log` there, that of a worker
     /// `APP/SLOT.log`. None: there are no files, and what follows has no meaning but `journald`.
+    #[serde(default, with = "crate::written")]
     pub dir: Option<PathBuf>,
     /// Whether each line becomes an entry of the system's journal, by its native protocol. Default: no.
     pub journald: bool,
@@ -38,7 +39,7 @@ pub struct LogPolicy {
 }
 
 /// What has a log file of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum LogOwner {
     /// An app; lines of text begin with `app/slot | `.
@@ -48,7 +49,7 @@ pub enum LogOwner {
 }
 
 /// What a line of a log file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum LogFormat {
     /// What the worker printed.

@@ -26,6 +26,7 @@ mod policy;
 mod probe;
 mod recycle;
 mod relation;
+mod shared;
 mod size;
 mod stdin;
 #[cfg(feature = "file")]
@@ -62,6 +63,8 @@ pub(crate) use probe::HttpAt;
 pub use probe::{HttpUrl, Probe, ProbeKind};
 pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
+#[cfg(feature = "keeper")]
+pub(crate) use shared::SpecTable;
 pub use size::{SizeError, format_size, parse_size};
 pub use stdin::Stdin;
 pub use update::{OnUpdateFailure, Share, ShareError, UpdateOrder, UpdatePolicy};

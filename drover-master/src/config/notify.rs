@@ -2,7 +2,7 @@
 
 use crate::signal::Signal;
 /// Which processes of a worker may speak for it by `sd_notify(3)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum NotifyAccess {
     /// The process that the master has made, and the one that it names by `MAINPID`. A `systemd-notify`, or any process of its user that
@@ -14,7 +14,7 @@ pub enum NotifyAccess {
 }
 
 /// The signal by which a worker reads its configuration again, and stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReloadSignal {
     /// The signal, such as SIGHUP. Sent to the worker's process alone, and to its main process if it has named another.
     pub signal: Signal,

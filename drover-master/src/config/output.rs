@@ -1,15 +1,17 @@
 //! Where the output of workers goes.
 
-use crate::ids::SlotIndex;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::ids::SlotIndex;
+use crate::written::Written;
+
 /// Where the standard output and error of workers go.
 ///
 /// The last lines of stderr are kept as evidence in every case but [`Inherit`](Self::Inherit).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Output {
     /// To the master's own stdout and stderr, as it is.
@@ -24,11 +26,11 @@ pub enum Output {
     /// Nowhere.
     Discard,
     /// To a sink of the program's own, line by line.
-    Sink(Arc<dyn OutputSink>),
+    Sink(#[serde(with = "crate::written")] Arc<dyn OutputSink>),
 }
 
 /// Whether what is shown has colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Colours {
     /// What stands before a line is coloured, and workers may colour their lines: for a terminal. Other control characters are shown
@@ -72,4 +74,15 @@ pub struct Line<'a> {
 pub trait OutputSink: fmt::Debug + Send + Sync {
     /// Takes one line. The future may wait, and the worker's output waits with it; supervision does not.
     fn take<'a>(&'a self, line: Line<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+/// It is a part of the program that no other process has.
+impl Written for Arc<dyn OutputSink> {
+    type Form = ();
+
+    fn form(&self) {}
+
+    fn of_form((): ()) -> Result<Self, String> {
+        Err("a sink for output is a part of the program that made it".to_owned())
+    }
 }

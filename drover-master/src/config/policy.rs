@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{Kind, Probe};
 
 /// How workers become ready, and how long they may take.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct StartPolicy {
     /// From spawn to ready. Default 30 s. Too low: a slow start is killed as a failed one. Too high: a worker that
     /// hangs at its start is noticed late.
@@ -28,7 +29,7 @@ pub struct StartPolicy {
 }
 
 /// What a worker that fails before the app was first ready means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum OnStartFailure {
     /// The start as a whole fails at once; what was started is stopped.
@@ -51,7 +52,8 @@ impl Default for StartPolicy {
 }
 
 /// How workers end, rung by rung.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct StopPolicy {
     /// How long a worker that is ready serves on after its end was asked for, before it is told. Default 0. For a load
     /// balancer that learns late: too low, and it sends requests to whoever is leaving; too high, and every stop takes that
@@ -73,7 +75,7 @@ pub struct StopPolicy {
 }
 
 /// Who gets the stop signal first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum StopTo {
     /// The main process alone; what it leaves behind gets it once it is gone. A program that forks its own workers stops them
@@ -109,7 +111,8 @@ impl Default for StopPolicy {
 }
 
 /// How a protocol worker that is ready is asked for a sign of life.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Heartbeat {
     /// From one Ping to the next. Default 5 s. Too low: wakeups of master and workers. Too high: a worker that hangs is
     /// noticed late.
@@ -126,7 +129,7 @@ impl Default for Heartbeat {
 }
 
 /// The signals by which workers without the protocol are suspended and resumed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SuspendSignals {
     /// Tells a worker to take no new work, such as SIGUSR1, if it knows that; SIGSTOP halts any program, with what it has in
     /// flight.
@@ -136,7 +139,8 @@ pub struct SuspendSignals {
 }
 
 /// Whether and when an ended worker is started again.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct RestartPolicy {
     /// After which ends. Default: failures only; a service that a file describes comes back after every end
     /// ([`RestartPolicy::of`]).
@@ -190,7 +194,7 @@ impl RestartPolicy {
 }
 
 /// After which ends a worker is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum RestartWhen {
     /// After every end that was not asked for.
@@ -202,16 +206,19 @@ pub enum RestartWhen {
 }
 
 /// The pauses between tries: they grow from `initial` to `max`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Backoff {
     /// The first pause. Default 200 ms. Zero restarts at once, as often as the limit allows.
     pub initial: Duration,
     /// The longest pause. Default 30 s.
     pub max: Duration,
     /// What each pause is multiplied by. Default 2, at least 1.
+    #[serde(with = "crate::written")]
     pub factor: f64,
     /// The part of a pause that is drawn by chance, 0 to 1, to either side; so that workers that failed together do
     /// not come back together. Default 0.2.
+    #[serde(with = "crate::written")]
     pub jitter: f64,
 }
 
@@ -222,7 +229,7 @@ impl Default for Backoff {
 }
 
 /// How many failures are too many.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FailureLimit {
     /// More failures of a slot than this within `within` break the circuit. Default 10.
     pub count: NonZeroU32,
@@ -243,7 +250,7 @@ impl Default for FailureLimit {
 }
 
 /// What follows when a slot has failed too often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum LimitReached {
     /// The slot stays empty; the others go on.

@@ -10,7 +10,7 @@ use super::duration::shown_duration;
 use super::{ConfigError, ListenAddr, fill_in};
 
 /// A question from outside to a worker that can't say by itself that it is ready.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Probe {
     /// What is asked.
     pub kind: ProbeKind,
@@ -23,7 +23,7 @@ pub struct Probe {
 }
 
 /// What a probe asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ProbeKind {
     /// Is a TCP connection taken?
@@ -44,8 +44,10 @@ pub enum ProbeKind {
     /// environment, with `DROVER_PID` and without sockets and tokens. What outlives a try is killed with its group.
     Exec {
         /// A path, or a name to be searched in `PATH`.
+        #[serde(with = "crate::written")]
         program: OsString,
         /// Its arguments.
+        #[serde(with = "crate::written")]
         args: Vec<OsString>,
     },
     /// Has it printed a line with this text in it, to either stream? The master listens instead of trying, so that the times of the
@@ -205,7 +207,7 @@ impl fmt::Display for ProbeKind {
 
 /// Where a GET goes: `http://HOST[:PORT][/PATH]`, or `unix:SOCKET[:/PATH]`. There is no TLS. Placeholders become what they are
 /// of each worker: see [`fill_in`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct HttpUrl {
     /// As it was given, with its placeholders; what follows is of the first slot, until a worker is known.
     text: String,
@@ -215,7 +217,7 @@ pub struct HttpUrl {
 }
 
 /// What is connected to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum HttpAt {
     Tcp {
         /// `HOST:PORT`.
@@ -223,7 +225,7 @@ pub(crate) enum HttpAt {
         /// As the URL has it.
         host: String,
     },
-    Unix(PathBuf),
+    Unix(#[serde(with = "crate::written")] PathBuf),
 }
 
 impl FromStr for HttpUrl {

@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// For programs that get worse with time: memory that is never given back, caches that fragment, connections that should be
 /// balanced anew. It hides such a fault and does not mend it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct RecyclePolicy {
     /// How long a worker serves, from when it was ready. More than zero. Default: for ever. Too low: the app is always busy with
     /// starting workers, and one that takes longer to start than it serves makes no progress. Too high: what grows slowly grows
@@ -23,6 +24,7 @@ pub struct RecyclePolicy {
     /// The part of each limit that is drawn by chance, 0 to 1, to either side, once for each worker; so that workers that were
     /// started together are not over together. Default 0.1. Too low: they are, and the last of them waits for all others. Too
     /// high: the limits say little.
+    #[serde(with = "crate::written")]
     pub jitter: f64,
 }
 

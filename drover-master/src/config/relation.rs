@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Another app that has to be there, or to be done, before this one starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Dependency {
     /// Its name.
     pub app: String,
@@ -12,7 +12,7 @@ pub struct Dependency {
 }
 
 /// What a dependency has to come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Condition {
     /// It is started; an app that ends by itself may have completed already.
@@ -22,7 +22,7 @@ pub enum Condition {
 }
 
 /// What an app is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Kind {
     /// It serves until it is asked to end: started once its workers are ready.
@@ -42,7 +42,7 @@ pub enum Kind {
 ///
 /// An app that is started again begins with a full budget of tries. Without a pause, so choose `intensity` and `period` to
 /// tell a fault that passes from one that does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Strategy {
     /// It stays as it is; the others go on.
@@ -57,7 +57,8 @@ pub enum Strategy {
 }
 
 /// How often a [`Strategy`] may be used before everything ends, as in OTP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Intensity {
     /// This many failures within `period` are borne; one more ends everything. Default 1. Too low: a fault that would have
     /// passed ends everything. Too high: a fault that stays is tried for long.

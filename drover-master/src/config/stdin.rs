@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::ConfigError;
 
 /// A worker's descriptor 0.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Stdin {
     /// `/dev/null`. The default.

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// How a reload goes about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct UpdatePolicy {
     /// How many replacements may be starting, or proving themselves, beside the old workers. Default: 1. Too low makes a
     /// reload of many workers slow; too high needs memory and CPU for that many more at once. A percentage of the workers is
@@ -45,7 +46,7 @@ impl Default for UpdatePolicy {
 }
 
 /// Who goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum UpdateOrder {
     /// The new worker is ready before the old one stops: two share a slot's number for a while.
@@ -56,7 +57,7 @@ pub enum UpdateOrder {
 }
 
 /// What follows the first replacement that fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum OnUpdateFailure {
     /// Old workers that still run stay; those that are gone are started again as they were.
@@ -77,7 +78,7 @@ pub enum OnUpdateFailure {
 /// assert_eq!(Share::Percent(25).to_string(), "25%");
 /// assert!("many".parse::<Share>().is_err());
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Share {
     /// This many.
     Count(u32),

@@ -7,9 +7,10 @@ use std::time::Duration;
 ///
 /// What editors, version control and builds leave about is ignored by itself: `.git`, `target`, `node_modules`, `*.log`, `*~` and
 /// their like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WatchPolicy {
     /// Files, and directories with all below them; they may come later. None, the default: the app's directory.
+    #[serde(with = "crate::written")]
     pub paths: Vec<PathBuf>,
     /// What is ignored besides, as globs: one with a `/` is of the whole path below what is watched, one without of a name
     /// at any depth. A directory is ignored with all below it. Default: nothing.
@@ -22,7 +23,7 @@ pub struct WatchPolicy {
 }
 
 /// What follows a change of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum WatchAction {
     /// All workers are restarted at once.

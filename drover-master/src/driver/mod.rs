@@ -48,6 +48,7 @@ use crate::handle::hook::Hook;
 use crate::handle::view::View;
 use crate::handle::{DriverRequest, Master, REQUESTS};
 use crate::ids::{Generation, SlotIndex, TicketId, WorkerId};
+use crate::keeper::Holds;
 use crate::link::{ConnectionId, LinkNews, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::attention::Attention;
@@ -90,6 +91,8 @@ pub(crate) struct Driver {
     connections: HashMap<ConnectionId, WorkerId>,
     /// Refusals of processes that are not known; of workers, perhaps, that were faster than the news of their process.
     early_refusals: Vec<(u32, HandshakeRefusal)>,
+    /// What outlives this master.
+    holds: Holds,
     /// Where listeners are opened: a pool of its own, or shared with other apps.
     pool: ListenerPool,
     /// What its workers are known by to the next master, after a death of this one.
@@ -174,6 +177,7 @@ impl Driver {
             tokens: HashMap::new(),
             connections: HashMap::new(),
             early_refusals: Vec::new(),
+            holds: pool.holds().clone(),
             pool,
             mark,
             listeners: AppListeners::new(teller.clone()),

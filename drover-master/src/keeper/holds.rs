@@ -34,6 +34,14 @@ impl Holds {
         self.0.as_ref()?.left.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
     }
 
+    /// The same of all names that begin like this, with what follows in them.
+    pub(crate) fn take_all(&self, prefix: &str) -> Vec<(String, OwnedFd)> {
+        let Some(shared) = &self.0 else { return Vec::new() };
+        let mut left = shared.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = left.extract_if(|name, _| name.starts_with(prefix));
+        found.map(|(name, fd)| (name[prefix.len()..].to_owned(), fd)).collect()
+    }
+
     /// Has the keeper hold a duplicate until the answer is dropped; a master that is killed drops nothing. What had the name before is
     /// let go of. Never waits.
     pub(crate) fn hold(&self, name: impl Into<String>, fd: BorrowedFd<'_>) -> Hold {
@@ -75,6 +83,11 @@ impl Holds {
         }
     }
 
+    /// Whether another master goes on with whatever this one lets go of: then nothing of it is ended, unlinked or unlocked.
+    pub(crate) fn are_left(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| shared.stays.load(Ordering::SeqCst))
+    }
+
     /// Whether there is a keeper, alive when it was last heard of.
     pub(crate) fn are_protected(&self) -> bool {
         self.0.as_ref().is_some_and(|shared| !shared.keeper.is_lost())
@@ -90,6 +103,20 @@ impl Holds {
 #[derive(Debug, Default)]
 #[must_use = "dropped, the keeper lets go"]
 pub(crate) struct Hold(Option<(Arc<Shared>, String)>);
+
+impl Hold {
+    /// Has the keeper hold this one instead, under the same name.
+    pub(crate) fn replace(&self, fd: BorrowedFd<'_>) {
+        if let Some((shared, name)) = &self.0 {
+            shared.keeper.say(&Request::Hold { name: name.clone() }, Some(fd));
+        }
+    }
+
+    /// Whether another master goes on with it: then it is not to be ended, unlinked or unlocked.
+    pub(crate) fn is_left(&self) -> bool {
+        self.0.as_ref().is_some_and(|(shared, _)| shared.stays.load(Ordering::SeqCst))
+    }
+}
 
 impl Drop for Hold {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::open::Origin;
 use super::{InheritedSockets, ListenError, Listener};
 use crate::config::{ListenMode, ListenSpec};
+use crate::keeper::Holds;
 
 /// A listener that was opened, and perhaps still is.
 type OpenListener = (ListenSpec, Weak<Listener>);
@@ -14,12 +15,23 @@ type OpenListener = (ListenSpec, Weak<Listener>);
 pub(crate) struct ListenerPool {
     open: Arc<Mutex<Vec<OpenListener>>>,
     inherited: InheritedSockets,
+    holds: Holds,
 }
 
 impl ListenerPool {
     /// A pool in which listeners are these sockets, where they can be.
     pub(crate) fn of(inherited: InheritedSockets) -> Self {
         Self { inherited, ..Self::default() }
+    }
+
+    /// The same, with listeners that outlive this master.
+    pub(crate) fn held_by(self, holds: Holds) -> Self {
+        Self { holds, ..self }
+    }
+
+    /// What its listeners, and all else of its apps, are held by.
+    pub(crate) const fn holds(&self) -> &Holds {
+        &self.holds
     }
 
     /// Tells of sockets that were handed over and belong to none of these listeners.

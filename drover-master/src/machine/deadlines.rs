@@ -1,8 +1,9 @@
 //! Deadlines of any number of things, and the one that falls due next.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::Hash;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+use crate::written::{Plain, Written};
 
 /// A pause that outlives every master; far enough below what an `Instant` holds to be added to.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -17,13 +18,13 @@ pub fn after(now: Instant, pause: Duration) -> Instant {
 #[derive(Debug)]
 pub struct Deadlines<K> {
     by_time: BTreeSet<(Instant, K)>,
-    by_key: HashMap<K, Instant>,
+    by_key: BTreeMap<K, Instant>,
 }
 
-impl<K: Copy + Ord + Hash> Deadlines<K> {
+impl<K: Copy + Ord> Deadlines<K> {
     /// No deadlines.
     pub fn new() -> Self {
-        Self { by_time: BTreeSet::new(), by_key: HashMap::new() }
+        Self { by_time: BTreeSet::new(), by_key: BTreeMap::new() }
     }
 
     /// Sets, moves or (with `None`) clears the deadline of `key`.
@@ -66,9 +67,25 @@ impl<K: Copy + Ord + Hash> Deadlines<K> {
     }
 }
 
-impl<K: Copy + Ord + Hash> Default for Deadlines<K> {
+impl<K: Copy + Ord> Default for Deadlines<K> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<K: Copy + Ord + Plain> Written for Deadlines<K> {
+    type Form = Vec<(K, i64)>;
+
+    fn form(&self) -> Self::Form {
+        self.by_key.iter().map(|(key, at)| (*key, at.form())).collect()
+    }
+
+    fn of_form(form: Self::Form) -> Result<Self, String> {
+        let mut new = Self::new();
+        for (key, at) in form {
+            new.set(key, Some(Instant::of_form(at)?));
+        }
+        Ok(new)
     }
 }
 

@@ -33,7 +33,7 @@
 use crate::ids::{SlotIndex, WorkerId};
 
 /// What an app is doing, as far as requests are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Doing {
     /// Nothing: never started, or ended.
     Idle,
@@ -48,7 +48,7 @@ pub enum Doing {
 }
 
 /// A request to change an app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Request {
     /// Start all workers and wait until they are ready.
@@ -75,7 +75,7 @@ pub enum Admission {
 }
 
 /// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum DenyReason {
     /// A start came while the app is ending.
@@ -210,7 +210,7 @@ impl Occupancy {
 }
 
 /// A request to change some slots of an app that runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum SlotRequest {
     /// Have a worker there that is ready.
     Start,

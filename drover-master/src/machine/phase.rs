@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Where a worker, a slot or an app stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Phase {
     /// Known, but no process yet.

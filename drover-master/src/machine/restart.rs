@@ -8,7 +8,7 @@ use super::exit::{Exit, ExitReason};
 use crate::config::{FailureLimit, LimitReached, RestartPolicy, RestartWhen};
 
 /// What becomes of a slot whose worker ended without being asked to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Decision {
     /// Try again after this pause.
     Restart {
@@ -24,7 +24,7 @@ pub enum Decision {
 }
 
 /// Why a slot stays empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum LeaveReason {
     /// The worker ended with a success.
     Completed,
@@ -55,7 +55,8 @@ impl LeaveReason {
 }
 
 /// The memory of one slot: its recent failures.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct RestartTracker {
     /// Failures after the worker was ready.
     crashes: Budget,
@@ -66,8 +67,8 @@ pub struct RestartTracker {
 }
 
 /// When recent failures of one kind were: at most `count` of their limit, all within its window.
-#[derive(Debug, Clone, Default)]
-struct Budget(VecDeque<Instant>);
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+struct Budget(#[serde(with = "crate::written")] VecDeque<Instant>);
 
 impl RestartTracker {
     /// What the policy says of this end. `ready_for`: how long the worker had been ready; none if it never was.

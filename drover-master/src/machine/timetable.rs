@@ -19,19 +19,30 @@ const CORRECTION: Duration = Duration::from_secs(3 * 3600);
 const COUNTED: Duration = Duration::from_secs(24 * 3600);
 
 /// When the runs of one app are due.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Timetable {
+    #[serde(default, with = "crate::written")]
     schedule: Option<Schedule>,
+    #[serde(with = "crate::written")]
     timezone: Zone,
     next: NextRun,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 enum NextRun {
     /// By the clock that only goes on.
-    In { at: Instant, every: Duration },
+    In {
+        #[serde(with = "crate::written")]
+        at: Instant,
+        every: Duration,
+    },
     /// By the wall clock, which has shown `seen` already. None: never again.
-    At { at: Option<SystemTime>, seen: SystemTime },
+    At {
+        #[serde(default, with = "crate::written")]
+        at: Option<SystemTime>,
+        #[serde(with = "crate::written")]
+        seen: SystemTime,
+    },
 }
 
 /// A run that is due, or was.

@@ -203,7 +203,7 @@ impl SupervisorBuilder {
         }
         let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
         let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
-        let pool = ListenerPool::of(self.inherited);
+        let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
         // Otherwise nobody can ask for it.

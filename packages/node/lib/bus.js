@@ -5,19 +5,18 @@
 //                                  ▲───────── sendStarted ◄── 'resume' ──────────┘
 
 const { EventEmitter } = require('node:events');
-const fs = require('node:fs');
-const net = require('node:net');
 const { version } = require('../package.json');
 const { Drain, BACKLOG } = require('./drain');
-const { root, encode, decoder } = require('./frames');
+const { root, encode } = require('./frames');
+const { Link, HAS_ENDED } = require('./link');
 const { descriptors } = require('./sockets');
 
-const names = ['Hello', 'HelloReply', 'WorkerFrame', 'MasterFrame', 'Scope', 'ErrorCode'];
-const [Hello, HelloReply, WorkerFrame, MasterFrame, Scope, ErrorCode] = names.map((name) => root.lookup(`drover.v1.${name}`));
+const names = ['Hello', 'MasterFrame', 'Scope', 'ErrorCode'];
+const [Hello, MasterFrame, Scope, ErrorCode] = names.map((name) => root.lookup(`drover.v1.${name}`));
 
-const MAX_FRAME_BYTES = 1_114_112; // before Welcome tells it
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024; // of messages that the master has not taken; more are refused
 const REQUEST_TIMEOUT_MS = 30_000;
+const UNTAKEN = 'the master does not take what was sent before';
 
 /** What the other side could not do. `code` is a name of `ErrorCode` in types.proto, without its prefix: 'DEADLINE'. */
 class BusError extends Error {
@@ -32,16 +31,13 @@ const SAID_WHILE = { started: 'starting', stopped: 'stopping', shutDown: 'leavin
 /** In which states the master may ask for what. */
 const ASKED_WHILE = { stop: ['starting', 'started'], resume: ['stopped'], quit: ['starting', 'started', 'stopping', 'stopped'] };
 const NEXT = { started: 'started', stopped: 'stopped', shutDown: 'left', stop: 'stopping', resume: 'starting', quit: 'leaving' };
+/** What answers it. */
+const ANSWERS = { stop: 'stopped', resume: 'started', quit: 'shutDown' };
 const SCOPES = { app: 'SCOPE_APP', all: 'SCOPE_ALL', subscribers: 'SCOPE_SUBSCRIBERS' };
 
 function message(topic, payload, to) {
   const scope = SCOPES[to] ?? ('worker' in to ? 'SCOPE_WORKER' : 'SCOPE_SLOT');
   return { topic, payload: Buffer.from(payload), scope: Scope.values[scope], worker: to.worker ?? 0, slot: to.slot ?? 0 };
-}
-
-function fail(sentence) {
-  process.stderr.write(`${sentence}\n`);
-  process.exit(1);
 }
 
 let registered; // where `register` is: gives the connection, of which there is one
@@ -53,11 +49,17 @@ let registered; // where `register` is: gives the connection, of which there is 
  * for it, or `serve`), 'quit' (release everything, `sendShuttedDown`, exit), 'message' (see README.md).
  */
 class MessageBus extends EventEmitter {
-  #env; #socket; #welcome; #welcomed; #servers = false;
+  #env; #link; #welcome; #servers = false;
+  #welcomed; // for the first time
+  #connected = promised(); // settled when there is a connection, or there will be none any more
   #state = 'starting'; // starting, started, stopping, stopped, leaving, left
-  #asked = 0; // the seq of what the master has asked for last
+  #asked = { seq: 0 }; // what the master has asked for last, and on which connection
   #leave = null; // what comes after the drain, once the master wants the worker to leave
   #lastSeq = 0; #pending = new Map(); // requests of this worker, by their seq
+  #waitingBytes = 0; // of messages that wait for a connection
+  #owesStarted = false; // it was said, and no master has heard it
+  #news = new Map(); // what the next master has to hear: the newest of each kind
+  #topics = new Set(); // that it has subscribed to
 
   constructor(env = process.env) {
     super();
@@ -65,7 +67,9 @@ class MessageBus extends EventEmitter {
     this.#env = env;
     this.isStandalone = !env.DROVER_SOCKET;
     for (const name of ['sendStarted', 'sendStopped', 'sendShuttedDown']) this[name] = this[name].bind(this);
-    this.#welcomed = this.isStandalone ? this.#runAlone() : this.#connect();
+    this.#welcomed = promised();
+    if (this.isStandalone) this.#runAlone();
+    else this.#connect(env.DROVER_SOCKET, env.DROVER_TOKEN); // which the app may take out of its environment
   }
 
   /** Who this worker is: `{ app, slot, generation, workerId }`. None without a master, or before it has answered. */
@@ -82,25 +86,24 @@ class MessageBus extends EventEmitter {
 
   /** For a process that ends in this moment, from `process.on('exit')`: what is written later would not leave. */
   sendShuttedDownAtOnce() {
-    if (this.#state !== SAID_WHILE.shutDown || !this.#socket || this.#socket.destroyed) return;
+    if (this.#state !== SAID_WHILE.shutDown || !this.#link) return;
     this.#state = NEXT.shutDown;
-    const frame = encode(WorkerFrame, { replyTo: this.#asked, shutDown: {} });
-    try { fs.writeSync(this.#socket._handle.fd, frame); } catch { /* the end of the process says as much */ }
+    if (this.#isAskedHere) this.#link.writeAtOnce({ replyTo: this.#asked.seq, shutDown: {} });
   }
 
   /** Does not keep the process alive any more. */
-  unref() { this.#socket?.unref(); }
+  unref() { this.#link?.unref(); }
 
   /** How this worker is: a line for people, requests under way, requests done since the process began, readings by name. */
   status(text, inFlight = 0, requests = 0, gauges = {}) {
-    return this.#tell({ status: { text, inFlight, requests, gauges: Object.entries(gauges).map(([name, value]) => ({ name, value })) } });
+    return this.#tell('status', { text, inFlight, requests, gauges: Object.entries(gauges).map(([name, value]) => ({ name, value })) });
   }
 
   /** For the watchdog (`DROVER_WATCHDOG_MS`): the work goes on. */
-  progress() { return this.#tell({ progress: {} }); }
+  progress() { return this.#tell('progress', {}); }
 
   /** So much time from now on is needed for the step that is under way. */
-  extend(timeoutMs) { return this.#tell({ extend: { timeoutMs } }); }
+  extend(timeoutMs) { return this.#tell('extend', { timeoutMs }); }
 
   /** Sends a message: `to` is 'app', 'all', 'subscribers', { worker: ID } or { slot: N }. */
   async send(topic, payload, to = 'app') { await this.#bus({ message: message(topic, payload, to) }); }
@@ -117,9 +120,15 @@ class MessageBus extends EventEmitter {
     return (await this.#bus({ message: published }, REQUEST_TIMEOUT_MS)).accepted;
   }
 
-  async subscribe(topic) { await this.#bus({ subscribe: { topic } }, REQUEST_TIMEOUT_MS); }
+  async subscribe(topic) {
+    await this.#bus({ subscribe: { topic } }, REQUEST_TIMEOUT_MS);
+    this.#topics.add(topic);
+  }
 
-  async unsubscribe(topic) { await this.#bus({ unsubscribe: { topic } }, REQUEST_TIMEOUT_MS); }
+  async unsubscribe(topic) {
+    this.#topics.delete(topic);
+    await this.#bus({ unsubscribe: { topic } }, REQUEST_TIMEOUT_MS);
+  }
 
   /** As in drover 1.0: anything, as JSON, for the program that embeds the master. */
   sendMessage(any) { return this.send('message', JSON.stringify(any)); }
@@ -148,31 +157,39 @@ class MessageBus extends EventEmitter {
   }
 
   #runAlone() {
+    this.#welcomed.resolve();
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => this.#quit(0));
-    return Promise.resolve({});
   }
 
-  /** Resolves with Welcome. Without one the process ends. */
-  #connect() {
-    const socket = this.#socket = net.connect(this.#env.DROVER_SOCKET);
-    return new Promise((resolve) => {
-      const limit = () => this.#welcome?.limits.maxFrameBytes ?? MAX_FRAME_BYTES;
-      const take = (bytes) => (this.#welcome ? this.#take(bytes) : resolve(this.#welcome = welcome(bytes)));
-      // Not `socket.write`: a master may refuse before it has read Hello, and a write that fails destroys the socket with the reason unread.
-      const hello = () => fs.writeSync(socket._handle.fd, encode(Hello, this.#hello()));
-      socket.on('connect', () => { try { hello(); } catch { /* the reason is there to be read */ } });
-      socket.on('data', decoder(limit, take, (error) => this.#broken(error)));
-      socket.on('error', (error) => this.#welcome || fail(`no connection to the master: ${error.message}`));
-      socket.on('close', () => (this.#welcome ? this.#lost() : fail('the master refused this worker: no reason given')));
+  #connect(path, token) {
+    let hello; // the same each time
+    this.#link = new Link(path, () => (hello ??= encode(Hello, this.#hello(token))), {
+      welcomed: (welcome) => this.#begin(welcome),
+      frame: (bytes) => this.#take(bytes),
+      ended: () => this.#lost(),
+      orphaned: (leftMs) => { this.#connected.resolve(); this.#quit(leftMs); },
     });
   }
 
-  #hello() {
+  #hello(token) {
     const capabilities = [];
     if (this.#servers || this.listenerCount('resume')) capabilities.push('resume');
     if (this.listenerCount('message')) capabilities.push('bus');
     const sdk = { name: 'drover-worker', version, language: 'node' };
-    return { minVersion: 1, maxVersion: 1, token: this.#env.DROVER_TOKEN, pid: process.pid, sdk, capabilities };
+    return { minVersion: 1, maxVersion: 1, token, pid: process.pid, sdk, capabilities };
+  }
+
+  /** There is a connection; if it is not the first one, the master gets to know what it can't know. */
+  #begin(welcome) {
+    this.#welcome = welcome;
+    for (const topic of this.#topics) this.#link.write({ subscribe: { topic } });
+    this.#news.forEach((body, kind) => {
+      if (kind !== 'status') this.#news.delete(kind);
+      this.#link.write({ [kind]: body });
+    });
+    if (this.#owesStarted) this.#answer('started');
+    this.#welcomed.resolve();
+    this.#connected.resolve();
   }
 
   #take(bytes) {
@@ -180,20 +197,26 @@ class MessageBus extends EventEmitter {
     try {
       frame = MasterFrame.decode(bytes);
     } catch (error) {
-      return this.#broken(error);
+      return this.#link.broken(error);
     }
+    const on = this.#link.number;
+    // What was asked on a connection that has ended is forgotten; whoever asked has been told so.
+    const answer = (one, done) => this.#link.number === on && this.#link.write(one, done);
     const { seq, replyTo, body, expectsReply } = frame;
     const refuse = (code, text) => {
       const known = ErrorCode.values[`ERROR_CODE_${code}`] ?? ErrorCode.values.ERROR_CODE_FAILED;
-      this.#write({ replyTo: seq, error: { code: known, message: text } });
+      answer({ replyTo: seq, error: { code: known, message: text } });
     };
-    if (body === 'ping') return this.#write({ replyTo: seq, pong: {} });
-    if (body === 'message') return this.#deliver(frame, refuse);
+    if (body === 'ping') return answer({ replyTo: seq, pong: {} });
+    if (body === 'message') return this.#deliver(frame, answer, refuse);
     if (['reply', 'accepted', 'error'].includes(body)) return this.#answered(Number(replyTo), frame);
-    if (!body && frame.mustUnderstand) return this.#socket.destroy(); // as the protocol demands
+    if (!body && frame.mustUnderstand) return this.#link.close(); // as the protocol demands
     if (!body) return expectsReply && refuse('UNIMPLEMENTED', 'this worker does not know the body');
-    if (!ASKED_WHILE[body].includes(this.#state)) return refuse('BAD_STATE', `this worker is ${this.#state}`);
-    this.#asked = seq;
+    const comesAgain = this.#asked.body === body && !this.#isAskedHere;
+    const isInTime = ASKED_WHILE[body].includes(this.#state);
+    if (!isInTime && !comesAgain) return refuse('BAD_STATE', `this worker is ${this.#state}`);
+    this.#asked = { body, seq, on };
+    if (!isInTime) return this.#state === NEXT[ANSWERS[body]] && this.#answer(ANSWERS[body]);
     const deadlineMs = Number(frame[body].deadlineMs);
     if (body === 'quit') return this.#quit(deadlineMs);
     if (body === 'resume' && !this.listenerCount('resume')) return refuse('FAILED', 'this worker has no listener to go on with');
@@ -212,27 +235,18 @@ class MessageBus extends EventEmitter {
     if (before !== 'stopping' && !this.emit('stop', { deadlineMs })) this.#leave();
   }
 
-  /** The master is gone. Nobody will say 'stop' or 'quit' any more. */
+  /** The connection has ended. Whether there is to be another one. */
   #lost() {
-    for (const seq of this.#pending.keys()) this.#settle(seq, new BusError('FAILED', 'the connection to the master has ended'));
-    const { drainTimeoutMs, quitTimeoutMs } = this.#welcome.limits;
-    const leftMs = Number(drainTimeoutMs) + Number(quitTimeoutMs);
-    setTimeout(() => process.exit(70), leftMs).unref();
-    this.#quit(leftMs);
+    this.#connected = promised();
+    for (const seq of this.#pending.keys()) this.#settle(seq, new BusError('FAILED', HAS_ENDED));
+    return this.#state !== NEXT.shutDown;
   }
 
-  #broken(error) {
-    process.stderr.write(`the connection to the master is of no use any more: ${error.message}\n`);
-    this.#socket.removeAllListeners('data');
-    const refusal = { code: ErrorCode.values.ERROR_CODE_BAD_FRAME, message: error.message };
-    this.#write({ error: refusal }, () => this.#socket.destroy());
-  }
-
-  #deliver({ seq, expectsReply, message: { topic, payload, scope, worker } }, refuse) {
+  #deliver({ seq, expectsReply, message: { topic, payload, scope, worker } }, send, refuse) {
     let isOpen = expectsReply; // exactly one answer, if one is wanted
     const once = (answer) => (...args) => { if (isOpen) { isOpen = false; answer(...args); } };
     const tooLong = (error) => error && refuse('FAILED', error.message);
-    const reply = once((answer) => this.#write({ replyTo: seq, reply: { payload: Buffer.from(answer) } }, tooLong));
+    const reply = once((answer) => send({ replyTo: seq, reply: { payload: Buffer.from(answer) } }, tooLong));
     const fail = once((error, code = 'FAILED') => refuse(code, String(error?.message ?? error)));
     const about = { topic, payload, scope: Scope.valuesById[scope], from: Number(worker), isRequest: expectsReply };
     if (!this.emit('message', { ...about, reply, fail })) fail('this worker takes no messages', 'UNIMPLEMENTED');
@@ -254,50 +268,76 @@ class MessageBus extends EventEmitter {
 
   /** Says that a step is done, and resolves when that is written. Who says it too late says nothing. */
   async #say(what) {
-    await this.#welcomed;
+    await this.#welcomed.promise;
     if (this.#state !== SAID_WHILE[what]) return;
     this.#state = NEXT[what];
-    await this.#tell({ replyTo: this.#asked, [what]: {} });
-    if (this.isStandalone && what === 'stopped') this.#quit(0);
+    if (this.isStandalone) return what === 'stopped' && this.#quit(0);
+    await this.#answer(what);
   }
 
-  async #tell(frame) {
-    await this.#welcomed;
-    return new Promise((resolve) => { this.#write(frame, resolve); });
+  /** Whether the master has asked on this connection for what is under way, or nobody has asked for it. */
+  get #isAskedHere() { return !this.#asked.body || this.#asked.on === this.#link.number; }
+
+  /** What was asked on a connection that has ended comes again on the next one, and is answered then. */
+  #answer(what) {
+    if (!this.#isAskedHere) return undefined;
+    const { body, seq } = this.#asked;
+    return this.#written({ replyTo: seq, [what]: {} }, (error) => { if (what === 'started' && !body) this.#owesStarted = Boolean(error); });
+  }
+
+  async #tell(kind, body) {
+    await this.#welcomed.promise;
+    if (this.isStandalone) return undefined;
+    // Of the last status nobody knows whether a master that died has read it.
+    if (kind === 'status' || !this.#link.isUp) this.#news.set(kind, body);
+    return this.#written({ [kind]: body });
+  }
+
+  #written(frame, done = () => {}) {
+    return new Promise((resolve) => { this.#link.write(frame, (error) => { done(error); resolve(error); }); });
   }
 
   /** Sends what only a master with a bus takes; with a timeout it is a question. */
   async #bus(body, timeoutMs) {
-    const { capabilities = [] } = await this.#welcomed;
-    if (!capabilities.includes('bus')) throw new BusError('UNIMPLEMENTED', 'there is no master that carries messages');
-    if (this.#socket.writableLength > MAX_UNSENT_BYTES) throw new BusError('BUSY', 'the master does not take what was sent before');
+    await this.#welcomed.promise;
+    const { message: sent } = body;
+    const waitedMs = this.isStandalone ? 0 : await this.#whenConnected(sent?.payload.length ?? 0, timeoutMs);
+    if (!this.#welcome?.capabilities.includes('bus')) throw new BusError('UNIMPLEMENTED', 'there is no master that carries messages');
+    if (this.#link.unsentBytes > MAX_UNSENT_BYTES) throw new BusError('BUSY', UNTAKEN);
     return new Promise((resolve, reject) => {
       const written = (error) => error && reject(new BusError('FAILED', error.message));
-      if (timeoutMs === undefined) return this.#write(body, (error) => written(error) || resolve());
+      if (timeoutMs === undefined) return this.#link.write(body, (error) => written(error) || resolve());
       const seq = ++this.#lastSeq;
+      const leftMs = Math.max(timeoutMs - waitedMs, 1);
+      if (sent?.timeoutMs) sent.timeoutMs = leftMs;
       // The master answers in time; this is for one that hangs.
       const late = () => this.#settle(seq, new BusError('DEADLINE', 'no answer from the master'));
-      this.#pending.set(seq, { resolve, reject, timer: setTimeout(late, timeoutMs + 1000) });
-      this.#write({ seq, expectsReply: true, ...body }, written);
+      this.#pending.set(seq, { resolve, reject, timer: setTimeout(late, leftMs + 1000) });
+      this.#link.write({ seq, expectsReply: true, ...body }, written);
     });
   }
 
-  #write(frame, done = () => {}) {
-    if (!this.#socket || this.#socket.destroyed) return done(new Error('there is no master'));
-    const bytes = encode(WorkerFrame, frame);
-    const most = this.#welcome.limits.maxFrameBytes;
-    if (bytes.length - 4 > most) return done(new Error(`a frame of ${bytes.length} bytes is over the limit of ${most}`));
-    this.#socket.write(bytes, done);
+  /** Waits for a connection, if there is none at the moment; resolves with how long that took. */
+  async #whenConnected(bytes, timeoutMs = REQUEST_TIMEOUT_MS) {
+    if (this.#link.isUp) return 0;
+    if (this.#waitingBytes + bytes > MAX_UNSENT_BYTES) throw new BusError('BUSY', UNTAKEN);
+    const since = Date.now();
+    let timer;
+    const late = new Promise((resolve) => { timer = setTimeout(resolve, timeoutMs); });
+    this.#waitingBytes += bytes;
+    await Promise.race([this.#connected.promise, late]);
+    this.#waitingBytes -= bytes;
+    clearTimeout(timer);
+    if (!this.#link.isUp) throw new BusError('FAILED', HAS_ENDED);
+    return Date.now() - since;
   }
 }
 
-function welcome(bytes) {
-  let reply = {};
-  try {
-    reply = HelloReply.decode(bytes);
-  } catch { /* said below */ }
-  if (reply.welcome?.version !== 1) fail(`the master refused this worker: ${reply.reject?.message ?? 'no reason given'}`);
-  return reply.welcome;
+/** A promise, with what settles it. */
+function promised() {
+  let resolve;
+  const promise = new Promise((settle) => { resolve = settle; });
+  return { promise, resolve };
 }
 
 /** From now on `new MessageBus()` is what this gives. */

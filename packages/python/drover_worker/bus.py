@@ -1,15 +1,16 @@
 """A worker on asyncio."""
 
 import asyncio
-import os
 import signal
 import socket
 import sys
-from typing import Any, Awaitable, Callable, Mapping, Optional, Set, Tuple
+import threading
+from typing import Any, Awaitable, Callable, Coroutine, Mapping, Optional, Set, Tuple
 
 from . import listeners
 from .conversation import (
     REQUEST_TIMEOUT_MS,
+    Asked,
     Conversation,
     Error,
     MasterFrame,
@@ -20,7 +21,7 @@ from .conversation import (
     complaint,
 )
 from .frames import APP, ERROR_CODES, SUBSCRIBERS, BusError, NotAFrame, body_length, decode
-from .master import connect
+from .master import Connection, connect
 
 OnMessage = Callable[[Message], Awaitable[Optional[bytes]]]
 Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -102,7 +103,10 @@ class MessageBus(Conversation):
         self._needs_bus()
         self._write(message=WireMessage(topic=topic, payload=payload, scope=scope, worker=worker, slot=slot))
         if self._writer:
-            await self._writer.drain()
+            try:
+                await self._writer.drain()
+            except OSError:
+                pass  # the reader hears of it
 
     async def request(
         self,
@@ -127,13 +131,16 @@ class MessageBus(Conversation):
     async def subscribe(self, topic: str) -> None:
         """From now on what is published under the topic is for this worker, too."""
         await self._answer(subscribe={"topic": topic})
+        self._topics.add(topic)
 
     async def unsubscribe(self, topic: str) -> None:
         """From now on it is not."""
         await self._answer(unsubscribe={"topic": topic})
+        self._topics.discard(topic)
 
     async def close(self) -> None:
         """Waits until what was said is on its way."""
+        self._is_closed = True
         if self._writer:
             self._writer.close()
             try:
@@ -146,12 +153,15 @@ class MessageBus(Conversation):
             for number in (signal.SIGINT, signal.SIGTERM):
                 asyncio.get_running_loop().add_signal_handler(number, self._leave)
             return
+        self._offers = ["resume", "bus"] if self._takes_messages else ["resume"]
         # Before the loop has anything to do, so it may block.
-        connection = connect(self._env, ["resume", "bus"] if self._takes_messages else ["resume"])
+        await self._join(connect(self._env, self._offers))
+
+    async def _join(self, connection: Connection) -> None:
         connection.socket.setblocking(False)
         reader, self._writer = await asyncio.open_unix_connection(sock=connection.socket)
-        self._is_connected(connection)
-        self._reading = asyncio.ensure_future(self._read(reader, connection.limits.max_frame_bytes))
+        self._welcomed(connection)
+        self._task(self._read(reader, connection.limits.max_frame_bytes))
 
     async def _read(self, reader: asyncio.StreamReader, limit: int) -> None:
         try:
@@ -159,17 +169,23 @@ class MessageBus(Conversation):
                 data = await reader.readexactly(body_length(await reader.readexactly(4), limit))
                 self._take(decode(MasterFrame, data), len(data))
         except (asyncio.IncompleteReadError, OSError):
-            pass  # the end of the connection
+            self._ended(is_understood=True)
         except NotUnderstood as error:
             print(complaint(error), file=sys.stderr)
+            self._ended(is_understood=False)
         except NotAFrame as error:
             print(complaint(error), file=sys.stderr)
             self._write(error=Error(code=ERROR_CODES["BAD_FRAME"], message=str(error)))
-        self._lost()
+            self._ended(is_understood=False)
 
-    def _send(self, frame: bytes) -> None:
+    @property
+    def _is_connected(self) -> bool:
+        return self._writer is not None and not self._writer.is_closing()
+
+    def _send(self, frame: bytes) -> bool:
         if self._writer and not self._writer.is_closing():
             self._writer.write(frame)
+        return self._is_connected  # it is closing at once if this could not be written
 
     def _asked(self, what: str, deadline_ms: int) -> None:
         if what == "quit":
@@ -181,12 +197,15 @@ class MessageBus(Conversation):
             self._stop.clear()
             self._awake.set()
 
-    def _deliver(self, seq: int, message: Message, length: int) -> None:
-        task = asyncio.ensure_future(self._handle(seq, message, length))
+    def _deliver(self, asked: Asked, message: Message, length: int) -> None:
+        self._task(self._handle(asked, message, length))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)  # the loop itself keeps only a weak reference
         task.add_done_callback(self._tasks.discard)
 
-    async def _handle(self, seq: int, message: Message, length: int) -> None:
+    async def _handle(self, asked: Asked, message: Message, length: int) -> None:
         answer, failure = None, None
         try:
             if not self._on_message:
@@ -194,7 +213,7 @@ class MessageBus(Conversation):
             answer = await self._on_message(message)
         except Exception as error:  # whatever the application raises is the answer
             failure = error
-        self._handled(seq, message, length, answer, failure)
+        self._handled(asked, message, length, answer, failure)
 
     def _leave(self) -> None:
         """Without a Stop before it, a Quit is one."""
@@ -202,15 +221,35 @@ class MessageBus(Conversation):
         self._stop.set()
         self._awake.set()
 
-    def _lost(self) -> None:
-        """The master is gone, and nobody will say Stop or Quit any more. Whatever hangs, the process ends in time."""
+    def _ended(self, is_understood: bool) -> None:
+        """The connection has. Whatever becomes of it, the work goes on."""
         self._give_up_requests()
         if self._writer:
             self._writer.close()
-        if self.limits:
-            left = (self.limits.drain_timeout_ms + self.limits.quit_timeout_ms) / 1000
-            asyncio.get_running_loop().call_later(left, os._exit, 70)
-        self._leave()
+            self._writer = None
+        if self._is_closed:
+            return
+        if is_understood:
+            seek = threading.Thread(target=self._seek, args=(asyncio.get_running_loop(),), name="drover-successor", daemon=True)
+            seek.start()
+        else:
+            self._fuse.burn(self._grace)
+            self._leave()
+
+    def _seek(self, loop: asyncio.AbstractEventLoop) -> None:
+        connection = self._successor()
+        try:
+            loop.call_soon_threadsafe(self._found, connection)
+        except RuntimeError:
+            pass  # it is closed: the process is about to end
+
+    def _found(self, connection: Optional[Connection]) -> None:
+        if connection is None:
+            self._leave()  # nobody will say Stop or Quit any more
+        elif self._is_closed:
+            connection.socket.close()
+        else:
+            self._task(self._join(connection))
 
     async def _answer(self, timeout_ms: int = REQUEST_TIMEOUT_MS, **body: Any) -> Any:
         self._needs_bus()

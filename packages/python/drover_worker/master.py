@@ -6,10 +6,12 @@ import sys
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 
-from .frames import MAX_FRAME_BYTES, body_length, decode, encode, message_type
+from .frames import MAX_FRAME_BYTES, body_length, decode, encode, enum_values, message_type
 from .version import __version__
 
 _Hello, _HelloReply = message_type("Hello"), message_type("HelloReply")
+
+_TOKEN_IN_USE = enum_values("RejectCode", "REJECT_CODE_")["TOKEN_IN_USE"]
 
 HANDSHAKE_SECONDS = 5
 
@@ -46,15 +48,40 @@ def has_master(env: Mapping[str, str]) -> bool:
     return bool(env.get("DROVER_SOCKET"))
 
 
+class Refused(Exception):
+    """The master does not want this worker, or not yet: if it `is_final`, to ask again is of no use."""
+
+    def __init__(self, reason: str, is_final: bool = True):
+        super().__init__(reason or "no reason given")
+        self.is_final = is_final
+
+
 def connect(env: Mapping[str, str], capabilities: Sequence[str]) -> Connection:
-    """Says who this worker is and what it can do beyond the base. It blocks, and ends a process that is refused."""
-    sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(HANDSHAKE_SECONDS)
+    """Says for the first time who this worker is and what it can do beyond the base. It blocks, and ends a process that is refused."""
     try:
-        sock.connect(env["DROVER_SOCKET"])
-        welcome = _welcome(sock, env.get("DROVER_TOKEN", ""), capabilities)
+        return introduce(dial(env, HANDSHAKE_SECONDS), env, capabilities, HANDSHAKE_SECONDS)
+    except (Refused, EOFError) as error:
+        sys.exit(f"the master refused this worker: {error}")
     except OSError as error:
         sys.exit(f"no connection to the master at {env['DROVER_SOCKET']}: {error}")
+
+
+def dial(env: Mapping[str, str], seconds: float) -> socket.socket:
+    """A connection on which nothing has been said."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(seconds)
+    try:
+        sock.connect(env["DROVER_SOCKET"])
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def introduce(sock: socket.socket, env: Mapping[str, str], capabilities: Sequence[str], seconds: float) -> Connection:
+    """The handshake. EOFError: the connection ends instead of an answer."""
+    sock.settimeout(seconds)
+    welcome = _welcome(sock, env.get("DROVER_TOKEN", ""), capabilities)
     sock.settimeout(None)
     who, limits = welcome.identity, welcome.limits
     return Connection(
@@ -75,10 +102,10 @@ def _welcome(sock: socket.socket, token: str, capabilities: Sequence[str]) -> An
     header = exactly(sock, 4)
     body = header and exactly(sock, body_length(header, MAX_FRAME_BYTES))
     if body is None:
-        sys.exit("the master refused this worker: no reason given")
+        raise EOFError("no reason given")
     reply = decode(_HelloReply, body)
     if reply.welcome.version != 1:
-        sys.exit(f"the master refused this worker: {reply.reject.message or 'no reason given'}")
+        raise Refused(reply.reject.message, reply.reject.code != _TOKEN_IN_USE)
     return reply.welcome
 
 

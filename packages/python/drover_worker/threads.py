@@ -1,6 +1,5 @@
 """A worker with threads: what `drover_worker` is on asyncio, for programs that have no event loop."""
 
-import os
 import selectors
 import signal
 import socket
@@ -13,6 +12,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence, Set, Tuple
 from . import listeners
 from .conversation import (
     REQUEST_TIMEOUT_MS,
+    Asked,
     Conversation,
     Error,
     MasterFrame,
@@ -23,7 +23,7 @@ from .conversation import (
     complaint,
 )
 from .frames import APP, ERROR_CODES, SUBSCRIBERS, BusError, NotAFrame, body_length, decode
-from .master import connect, exactly
+from .master import Connection, connect, exactly
 
 OnMessage = Callable[[Message], Optional[bytes]]
 
@@ -58,21 +58,16 @@ class MessageBus(Conversation):
         super().__init__(on_message is not None, env)
         self._on_message = on_message
         self._socket: Optional[socket.socket] = None
-        self._lock = threading.RLock()  # of the state, and of what is written
         self._changed = threading.Condition(self._lock)
         self._stopping = False
         self._handlers = ThreadPoolExecutor(MESSAGE_THREADS, "drover-message") if on_message else None
 
     def connect(self, capabilities: Sequence[str] = ("resume",)) -> None:
         """Says who this worker is, and begins to listen to the master."""
-        bus = ["bus"] if self._takes_messages else []
-        connection = connect(self._env, [*capabilities, *bus])
-        with self._lock:
-            self._socket = connection.socket
-            self._is_connected(connection)
-        threading.Thread(
-            target=self._read, args=(connection.socket, connection.limits.max_frame_bytes), name="drover", daemon=True
-        ).start()
+        self._offers = [*capabilities, "bus"] if self._takes_messages else list(capabilities)
+        connection = connect(self._env, self._offers)
+        self._join(connection)
+        threading.Thread(target=self._listen, args=(connection,), name="drover", daemon=True).start()
 
     def started(self) -> None:
         """Says that this worker serves."""
@@ -80,8 +75,7 @@ class MessageBus(Conversation):
 
     def say(self, what: str) -> None:
         """Says "started", "stopped" or "shut_down", if that is what is due."""
-        with self._lock:
-            self._say(what)
+        self._say(what)
 
     def stop_requested(self, timeout: Optional[float] = None) -> bool:
         """Waits until no new work is to be taken, or for so many seconds; whether it is so."""
@@ -153,15 +147,20 @@ class MessageBus(Conversation):
     def subscribe(self, topic: str) -> None:
         """From now on what is published under the topic is for this worker, too."""
         self._answer(subscribe={"topic": topic})
+        with self._lock:
+            self._topics.add(topic)
 
     def unsubscribe(self, topic: str) -> None:
         """From now on it is not."""
         self._answer(unsubscribe={"topic": topic})
+        with self._lock:
+            self._topics.discard(topic)
 
     def close(self) -> None:
         """Nothing is said any more."""
         with self._lock:
             sock, self._socket = self._socket, None
+            self._is_closed = True
         if sock:
             # What was said is with the kernel; this wakes the thread that reads.
             try:
@@ -171,32 +170,76 @@ class MessageBus(Conversation):
         if self._handlers:
             self._handlers.shutdown(wait=False)
 
-    def _read(self, sock: socket.socket, limit: int) -> None:
+    def _join(self, connection: Connection) -> None:
+        with self._lock:
+            self._socket = connection.socket
+            self._welcomed(connection)
+
+    def _listen(self, connection: Connection) -> None:
+        """To one master after the other."""
+        following: Optional[Connection] = connection
+        while following:
+            sock = following.socket
+            is_understood = self._read(sock, following.limits.max_frame_bytes)
+            with self._lock:
+                self._socket = None
+                self._give_up_requests()
+            sock.close()
+            following = self._following(is_understood)
+
+    def _following(self, is_understood: bool) -> Optional[Connection]:
+        """The next connection, once it stands; None: there is none, and the worker leaves."""
+        if self._is_closed:
+            return None
+        found = None
+        if is_understood:
+            found = self._successor()
+        else:
+            self._fuse.burn(self._grace)
+        with self._lock:
+            if self._is_closed:
+                if found:
+                    found.socket.close()
+                return None
+            if found:
+                self._join(found)
+            else:
+                self._orphaned()
+            return found
+
+    def _read(self, sock: socket.socket, limit: int) -> bool:
+        """Until the connection ends; whether its end is all that is wrong with it."""
         try:
             while True:
                 header = exactly(sock, 4)
                 data = header and exactly(sock, body_length(header, limit))
                 if data is None:
-                    break
+                    return True
                 frame = decode(MasterFrame, data)
                 with self._lock:
                     self._take(frame, len(data))
         except OSError:
-            pass  # the end of the connection
+            return True
         except NotUnderstood as error:
             print(complaint(error), file=sys.stderr)
         except NotAFrame as error:
             print(complaint(error), file=sys.stderr)
             self._write(error=Error(code=ERROR_CODES["BAD_FRAME"], message=str(error)))
-        self._lost()
+        return False
 
-    def _send(self, frame: bytes) -> None:
+    @property
+    def _is_connected(self) -> bool:
+        return self._socket is not None
+
+    def _send(self, frame: bytes) -> bool:
         with self._lock:
             if self._socket:
                 try:
                     self._socket.sendall(frame)
+                    return True
                 except OSError:
                     pass  # the reader hears of it
+            return False
 
     def _asked(self, what: str, deadline_ms: int) -> None:
         if what == "quit":
@@ -206,20 +249,19 @@ class MessageBus(Conversation):
             self._stopping = what == "stop"
             self._changed.notify_all()
 
-    def _deliver(self, seq: int, message: Message, length: int) -> None:
+    def _deliver(self, asked: Asked, message: Message, length: int) -> None:
         if self._handlers:
-            self._handlers.submit(self._handle, seq, message, length)
+            self._handlers.submit(self._handle, asked, message, length)
         else:
-            self._handled(seq, message, length, None, BusError("UNIMPLEMENTED", "this worker takes no messages"))
+            self._handled(asked, message, length, None, BusError("UNIMPLEMENTED", "this worker takes no messages"))
 
-    def _handle(self, seq: int, message: Message, length: int) -> None:
+    def _handle(self, asked: Asked, message: Message, length: int) -> None:
         answer, failure = None, None
         try:
             answer = self._on_message(message) if self._on_message else None
         except Exception as error:  # whatever the application raises is the answer
             failure = error
-        with self._lock:
-            self._handled(seq, message, length, answer, failure)
+        self._handled(asked, message, length, answer, failure)
 
     def _leave(self) -> None:
         """Without a Stop before it, a Quit is one."""
@@ -228,26 +270,14 @@ class MessageBus(Conversation):
             self._stopping = True
             self._changed.notify_all()
 
-    def _lost(self) -> None:
-        """The master is gone, and nobody will say Stop or Quit any more. Whatever hangs, the process ends in time."""
-        with self._lock:
-            self._give_up_requests()
-            sock, self._socket = self._socket, None
-        if sock is None:
-            return  # this side has closed it
-        sock.close()
-        if self.limits:
-            left = (self.limits.drain_timeout_ms + self.limits.quit_timeout_ms) / 1000
-            timer = threading.Timer(left, os._exit, (70,))
-            timer.daemon = True
-            timer.start()
+    def _orphaned(self) -> None:
+        """Nobody will say Stop or Quit any more."""
         self._leave()
 
     def _answer(self, timeout_ms: int = REQUEST_TIMEOUT_MS, **body: Any) -> Any:
         self._needs_bus()
         waiting: "Future[Any]" = Future()
-        with self._lock:
-            seq = self._ask(waiting, **body)
+        seq = self._ask(waiting, **body)
         try:
             # The master answers in time; this is for one that hangs.
             return waiting.result(timeout_ms / 1000 + 1)

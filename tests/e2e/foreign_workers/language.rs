@@ -79,7 +79,11 @@ impl Language {
 
     /// Runs the folder's own test.
     pub(super) async fn test(self, run: &Path) {
-        let args: &[&str] = if self.0 == "python" { &["-m", "unittest"] } else { &["--test"] };
+        let args: &[&str] = match self.0 {
+            "python" => &["-m", "unittest"],
+            "node" => &["--test", "vectors.test.js"],
+            _ => &["--test"],
+        };
         let output = output_of(run, args).await;
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);

@@ -1,6 +1,7 @@
 //! The workers of `examples/workers`, in other languages, run as their folders say: none loses a request, they rest and go on, they
 //! do not outlive their master, they take and send messages, they read the golden frames, and they keep every rule that can be checked.
 
+mod again;
 mod conformance;
 mod control;
 pub(crate) mod go_module;

@@ -9,11 +9,14 @@ pub use schedule::{Schedule, ScheduleError};
 pub use zone::{Zone, ZoneError};
 
 /// When runs begin, and what becomes of those that can't begin in time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct CronPolicy {
     /// When a run is due. None, the default: never; an app of the kind [`Cron`](super::Kind::Cron) has to have one.
+    #[serde(default, with = "crate::written")]
     pub schedule: Option<Schedule>,
     /// Whose time the schedule is read in. Default: UTC; of an app that a file describes, the local time of the machine.
+    #[serde(with = "crate::written")]
     pub timezone: Zone,
     /// What becomes of a run that is due while the one before it is under way. Default: it is skipped.
     pub overlap: Overlap,
@@ -29,7 +32,7 @@ impl Default for CronPolicy {
 }
 
 /// What becomes of a run that is due while the one before it is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Overlap {
     /// It is skipped.

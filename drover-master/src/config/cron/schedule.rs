@@ -14,6 +14,7 @@ use super::Zone;
 use super::calendar::{Date, date_of};
 use super::fields::CronFields;
 use crate::config::{DurationError, parse_duration};
+use crate::written::Written;
 
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -211,6 +212,19 @@ impl FromStr for Schedule {
             _ => Rhythm::Calendar(CronFields::parse(text)?),
         };
         Ok(Self { text: text.split_ascii_whitespace().collect::<Vec<_>>().join(" "), rhythm })
+    }
+}
+
+/// Its text.
+impl Written for Schedule {
+    type Form = String;
+
+    fn form(&self) -> String {
+        self.text.clone()
+    }
+
+    fn of_form(form: String) -> Result<Self, String> {
+        form.parse().map_err(|error| format!("`{form}` {error}"))
     }
 }
 

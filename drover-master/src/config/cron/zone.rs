@@ -8,6 +8,8 @@ use std::sync::Arc;
 use jiff::{Timestamp, tz::TimeZone};
 use thiserror::Error;
 
+use crate::written::Written;
+
 /// Whose time a schedule is read in. Other zones than UTC are a feature, `timezone`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone(ZoneRules);
@@ -80,6 +82,19 @@ impl FromStr for Zone {
             "UTC" => Ok(Self::UTC),
             name => Ok(Self(ZoneRules::Other { name: name.into(), offsets: Offsets::named(name)? })),
         }
+    }
+}
+
+/// Its name: the rules are read again.
+impl Written for Zone {
+    type Form = String;
+
+    fn form(&self) -> String {
+        self.name().to_owned()
+    }
+
+    fn of_form(form: String) -> Result<Self, String> {
+        form.parse().map_err(|error| format!("`{form}` {error}"))
     }
 }
 

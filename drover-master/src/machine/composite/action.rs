@@ -8,7 +8,7 @@ use crate::ids::TicketId;
 use crate::machine::gate::{DenyReason, Request};
 
 /// What a composite wants done.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum CompositeAction {
     /// Start an app.
     StartApp(AppIndex),
@@ -55,7 +55,7 @@ pub enum CompositeAction {
 }
 
 /// The answer to an operation on one app.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum AppVerdict {
     /// Carried out, or so already.
     Done,
@@ -94,7 +94,7 @@ pub enum AppVerdict {
 }
 
 /// A dependency that will not be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Missing {
     /// Which app.
     pub dependency: AppIndex,
@@ -103,7 +103,7 @@ pub struct Missing {
 }
 
 /// What became of an app that does not run any more and is not held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Fate {
     /// Its workers ended with a success.
     Completed,
@@ -151,7 +151,7 @@ pub enum Standing {
 }
 
 /// How a composite ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum End {
     /// Every app completed on its own, or one that is essential did.

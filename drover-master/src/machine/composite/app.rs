@@ -3,7 +3,7 @@
 use super::{Fate, Missing};
 use crate::ids::TicketId;
 
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct App {
     pub(super) state: AppState,
     pub(super) next: Next,
@@ -23,7 +23,7 @@ pub(super) struct App {
     pub(super) missing: Option<Missing>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum AppState {
     /// Nobody has asked for it.
     Idle,
@@ -40,7 +40,7 @@ pub(super) enum AppState {
 
 /// What follows the end of an app, or has followed: of one that is gone, only [`Recycle`](Self::Recycle) and
 /// [`Leave`](Self::Leave) say something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Next {
     /// What its outcome means.
     Judge,
@@ -53,7 +53,7 @@ pub(super) enum Next {
 }
 
 /// Why an app is started. It says what a failure of that start means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Cause {
     /// The start of the whole.
     First,

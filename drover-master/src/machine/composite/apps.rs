@@ -6,7 +6,7 @@ use std::ops::{Index, IndexMut};
 use super::AppIndex;
 use super::app::App;
 
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Apps(BTreeMap<AppIndex, App>);
 
 impl Apps {

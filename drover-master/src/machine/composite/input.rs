@@ -9,7 +9,7 @@ use crate::machine::fleet::Outcome;
 use crate::machine::gate::Request;
 
 /// What can happen to a composite.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub enum CompositeInput {
     /// It is to be started.
     StartRequested,
@@ -90,7 +90,7 @@ impl CompositeInput {
 }
 
 /// What can be asked of one app while the others go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum AppOperation {
     /// Start it, and first what it depends on; of one that runs, the workers that are down.
     Start,

@@ -64,7 +64,7 @@ use crate::ids::TicketId;
 pub type AppIndex = usize;
 
 /// The rules of a composite.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct CompositeRules {
     /// Go on with the other apps when one fails to start.
     pub keep_going: bool,
@@ -75,7 +75,7 @@ pub struct CompositeRules {
 }
 
 /// Several apps as one.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Composite {
     plan: Plan,
     rules: CompositeRules,
@@ -84,8 +84,10 @@ pub struct Composite {
     /// What began the end.
     why: Option<Arc<str>>,
     /// When what has not ended is killed.
+    #[serde(default, with = "crate::written")]
     deadline: Option<Instant>,
     /// The recent failures that the strategy has answered: at most one more than its intensity.
+    #[serde(with = "crate::written")]
     failures: VecDeque<Instant>,
     /// Whoever asks the apps to end that are recycled.
     recycled_by: Arc<str>,
@@ -94,7 +96,7 @@ pub struct Composite {
     actions: Vec<CompositeAction>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum CompositeState {
     Idle,
     Starting,

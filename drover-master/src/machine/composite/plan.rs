@@ -7,14 +7,14 @@ use super::AppIndex;
 use crate::config::{AppSpec, Condition, ConfigError};
 
 /// The apps of a composite and their order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
     apps: BTreeMap<AppIndex, PlannedApp>,
     /// Dependencies before dependents, else in the order given.
     order: Vec<AppIndex>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct PlannedApp {
     name: Arc<str>,
     dependencies: Vec<(AppIndex, Condition)>,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why the master ended a worker by signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum KillCause {
     /// It speaks no protocol: its stop signal is how it is asked to leave.

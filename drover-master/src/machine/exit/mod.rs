@@ -13,7 +13,7 @@ pub use kill_cause::KillCause;
 pub use spawn_step::SpawnStep;
 
 /// What the kernel said of an ended process, as `waitid(2)` tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ExitStatus {
     /// It exited.
@@ -30,8 +30,9 @@ pub enum ExitStatus {
 }
 
 /// What the process used, as `getrusage(2)` tells it: its own and that of the children it waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
+#[serde(default)]
 pub struct Usage {
     /// The largest resident set, in KiB. Linux counts what the process had before it became the program, too, which is the
     /// master's; so a small worker shows what the master has.
@@ -41,7 +42,7 @@ pub struct Usage {
 }
 
 /// Why a worker ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ExitReason {
     /// It exited with code 0.
@@ -78,7 +79,7 @@ pub enum ExitReason {
 }
 
 /// The end of a worker, with the evidence.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Exit {
     /// How it ended.
@@ -86,6 +87,7 @@ pub struct Exit {
     /// The phase it was in.
     pub during: Phase,
     /// When its end was known.
+    #[serde(with = "crate::written")]
     pub at: Instant,
     /// From spawn to end.
     pub uptime: Duration,
@@ -102,7 +104,8 @@ pub struct Exit {
 }
 
 /// What the master intended when the worker ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Intent {
     /// Why the master signals, once it does.
     pub cause: Option<KillCause>,

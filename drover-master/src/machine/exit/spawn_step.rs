@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The steps of creating a process, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum SpawnStep {
     /// What the child needs, such as its pipes.

@@ -14,7 +14,7 @@ use crate::machine::worker::{Identity, WorkerAction};
 pub const FAILED_START: &str = "a failed start";
 
 /// One thing to be done for an app.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum FleetAction {
     /// Create the process of this worker.
     Spawn(Identity),
@@ -54,7 +54,7 @@ pub enum FleetAction {
 }
 
 /// The answer to an operation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     /// Carried out, or so already.
     Done,
@@ -81,7 +81,7 @@ pub enum Verdict {
 }
 
 /// How the life of an app ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Every worker ended with a success, and none was to be restarted.
@@ -128,7 +128,7 @@ impl fmt::Display for Outcome {
 }
 
 /// The worker that made a start fail.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct StartFailure {
     /// Its slot.

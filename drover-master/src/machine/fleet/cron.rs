@@ -42,23 +42,30 @@ const SLOT: SlotIndex = SlotIndex(0);
 const REPLACED: &str = "its schedule (overlap = \"replace\")";
 
 /// Why a run begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum RunCause {
     /// It was due then, so long ago.
-    Due { at: SystemTime, late: Duration },
+    Due {
+        #[serde(with = "crate::written")]
+        at: SystemTime,
+        late: Duration,
+    },
     /// Somebody asked for it.
     Asked,
 }
 
 /// What an app knows that runs by a schedule.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Agenda {
     /// What the wall clock showed when it was last looked at.
+    #[serde(default, with = "crate::written")]
     clock: Option<(Instant, SystemTime)>,
     timetable: Option<Timetable>,
     /// Why the run begins that waits for its process.
     cause: Option<RunCause>,
     /// When the run was due that waits for the end of the one under way.
+    #[serde(default, with = "crate::written")]
     waiting: Option<SystemTime>,
     runs: u64,
     failed: u64,

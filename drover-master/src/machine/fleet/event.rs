@@ -1,6 +1,7 @@
 //! What has happened to an app, for whoever watches.
 
 use crate::signal::Signal;
+use std::primitive::str as Text;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::machine::restart::LeaveReason;
 use crate::machine::worker::Identity;
 
 /// Something that happened, without number and time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct FleetEvent {
     /// The worker it happened to and its process; none for the app as a whole.
     pub worker: Option<(Identity, Option<u32>)>,
@@ -23,7 +24,7 @@ pub struct FleetEvent {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
     /// The app begins to start.
@@ -64,7 +65,8 @@ pub enum EventKind {
     /// A worker said something that has no place in its state.
     OutOfOrder {
         /// What.
-        said: &'static str,
+        #[serde(with = "crate::written")]
+        said: &'static Text,
     },
     /// A worker answered that it can't do what it was asked.
     Refused {
@@ -74,7 +76,8 @@ pub enum EventKind {
     /// What happened to a worker again and again, and no event of its own tells.
     Repeated {
         /// The name of those events.
-        what: &'static str,
+        #[serde(with = "crate::written")]
+        what: &'static Text,
         /// How many.
         times: u64,
     },
@@ -88,7 +91,8 @@ pub enum EventKind {
     /// A worker missed a deadline.
     DeadlineMissed {
         /// What it did not do in time.
-        missed: &'static str,
+        #[serde(with = "crate::written")]
+        missed: &'static Text,
     },
     /// Something keeps a worker from being ready.
     NotReady {
@@ -268,7 +272,8 @@ pub enum EventKind {
         /// Whether others have changed, too.
         has_more: bool,
         /// What follows: `restart` or `reload`.
-        action: &'static str,
+        #[serde(with = "crate::written")]
+        action: &'static Text,
     },
     /// Files of the app are not watched, though they should be. It runs on.
     WatchFailed {

@@ -12,7 +12,7 @@ use crate::machine::restart::{Decision, LeaveReason};
 use crate::machine::worker::{Identity, WorkerInput};
 
 /// One fact about an app.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum FleetInput {
     /// Somebody wants it started.
     StartRequested {
@@ -141,6 +141,7 @@ pub enum FleetInput {
     /// Somebody has looked at the wall clock, which may have been set since.
     ClockRead {
         /// What it shows.
+        #[serde(with = "crate::written")]
         wall: SystemTime,
     },
     /// The time of [`Fleet::next_deadline`](super::Fleet::next_deadline) has come.
@@ -153,7 +154,7 @@ pub enum FleetInput {
 }
 
 /// What follows the end of a worker that nobody asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ExitDecision {
     /// Start another one at once.

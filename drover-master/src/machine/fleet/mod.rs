@@ -33,6 +33,7 @@
 //! Every worker is in exactly one table from the moment its process is asked for until it is reaped: this one.
 
 mod action;
+mod counts;
 mod cron;
 mod ending;
 mod event;
@@ -57,11 +58,12 @@ mod suspend;
 mod tests;
 mod waiting;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use action::{FAILED_START, FleetAction, Outcome, StartFailure, Verdict};
+use counts::Counts;
 use cron::Agenda;
 pub use event::{EventKind, FleetEvent};
 pub use input::{ExitDecision, FleetInput};
@@ -89,9 +91,10 @@ use super::restart::LeaveReason;
 use super::worker::{Worker, WorkerInput};
 use crate::config::AppSpec;
 use crate::ids::{Generation, SlotIndex, TicketId, WorkerId};
+use crate::written::Plain;
 
 /// What a deadline belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 enum Timer {
     Worker(WorkerId),
     /// The next question about a worker's health.
@@ -104,8 +107,10 @@ enum Timer {
     Rollout,
 }
 
+impl Plain for Timer {}
+
 /// What waits for its turn to be started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 enum Place {
     /// A worker of the slot's own.
     Occupant(SlotIndex),
@@ -122,7 +127,7 @@ enum Tenure {
 }
 
 /// One app's slots and workers.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Fleet {
     /// What slots are filled from, but in the course of a rollout.
     current: Release,
@@ -130,6 +135,7 @@ pub struct Fleet {
     newest: Generation,
     /// Whether the embedding program decides what follows an exit.
     has_hook: bool,
+    #[serde(with = "crate::written")]
     rng: fastrand::Rng,
 
     doing: Doing,
@@ -140,7 +146,7 @@ pub struct Fleet {
     past: BTreeMap<SlotIndex, History>,
     /// How many of them the app should have.
     members: usize,
-    workers: HashMap<WorkerId, Worker>,
+    workers: BTreeMap<WorkerId, Worker>,
     /// How many of them are of which generation.
     living: BTreeMap<Generation, usize>,
     /// Workers that are no occupant of their slot: to come, or leaving.
@@ -151,6 +157,7 @@ pub struct Fleet {
     counts: Counts,
     /// Why the last slot was given up.
     gave_up_for: LeaveReason,
+    #[serde(with = "crate::written")]
     timers: Deadlines<Timer>,
     start_tickets: Vec<TicketId>,
     stop_tickets: Vec<TicketId>,
@@ -173,36 +180,12 @@ pub struct Fleet {
     /// News for workers that are gone.
     dropped: u64,
     /// What each living worker has said out of order, and was published: six kinds at the most.
-    out_of_order: HashMap<WorkerId, Vec<&'static str>>,
+    #[serde(with = "crate::written")]
+    out_of_order: BTreeMap<WorkerId, Vec<&'static str>>,
     /// What each living worker has made happen again and again.
-    repeats: HashMap<WorkerId, Repeats>,
+    repeats: BTreeMap<WorkerId, Repeats>,
     /// What was said out of order again, and was not published.
     repeated: u64,
-}
-
-/// Kept while things happen, so that no step costs more with more workers.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Counts {
-    /// Workers whose process is being created.
-    creating: usize,
-    /// Workers that exist and are not ready yet.
-    starting: usize,
-    /// Workers that have to do something in time.
-    timed: usize,
-    /// Workers that are ready.
-    ready: usize,
-    /// Workers that were, and fail their readiness for now.
-    unready: usize,
-    /// Workers that take no work by request, and are alive.
-    suspended: usize,
-    /// Slots whose worker ended with a success that the policy leaves at that.
-    completed: usize,
-    /// Slots that are not tried any more.
-    given_up: usize,
-    /// Slots that were stopped by request.
-    held: usize,
-    /// Slots whose next run is due later.
-    scheduled: usize,
 }
 
 impl Fleet {
@@ -220,7 +203,7 @@ impl Fleet {
             doing: Doing::Idle,
             outcome: None,
             members: count as usize,
-            workers: HashMap::new(),
+            workers: BTreeMap::new(),
             living: BTreeMap::new(),
             others: BTreeMap::new(),
             last_worker: 0,
@@ -241,8 +224,8 @@ impl Fleet {
             actions: VecDeque::new(),
             changed: Vec::new(),
             dropped: 0,
-            out_of_order: HashMap::new(),
-            repeats: HashMap::new(),
+            out_of_order: BTreeMap::new(),
+            repeats: BTreeMap::new(),
             repeated: 0,
         }
     }

@@ -30,7 +30,7 @@ use crate::machine::restart::RestartTracker;
 use crate::machine::worker::{WorkerAction, WorkerInput};
 
 /// Which workers are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Target {
     /// Every slot.
@@ -42,7 +42,7 @@ pub enum Target {
 }
 
 /// Somebody waits for some slots.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Operation {
     pub(super) ticket: TicketId,
     pub(super) wanted: SlotsGoal,
@@ -50,7 +50,7 @@ pub(super) struct Operation {
 }
 
 /// What is to become of the slots that an operation waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum SlotsGoal {
     /// What was asked of each of them.
     Slots(SlotRequest),
@@ -64,7 +64,7 @@ pub(super) enum SlotsGoal {
 }
 
 /// An app that has become larger, if all goes well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Growth {
     /// How many the app had.
     pub(super) from: u32,

@@ -14,7 +14,7 @@
 //! other policies, calls it off; a reload and a change of scale wait for its end as for that of every rollout. Its
 //! deadlines are kept apart from the others: nobody waits for them.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ use crate::machine::deadlines::{Deadlines, after};
 use crate::machine::gate::Doing;
 use crate::machine::phase::Phase;
 use crate::machine::worker::Worker;
+use crate::written::Plain;
 
 /// Whoever asks a worker to leave that has served enough, or its replacement that was called off.
 const BY: &str = "recycling";
@@ -44,14 +45,17 @@ const TOO_SOON: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Which worker to replace, and when to look again.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Recycling {
     /// What chance gave each worker that was ready, -1 to 1: where in the jitter its limits lie.
-    draws: HashMap<WorkerId, f64>,
+    #[serde(with = "crate::written")]
+    draws: BTreeMap<WorkerId, f64>,
     /// Those over a limit, each once, the longest waiting first. They stay until they are gone.
     due: VecDeque<(WorkerId, RecycleReason)>,
     /// The same, to be found at once: a busy worker tells four times a second that it is over.
-    known: HashSet<WorkerId>,
+    known: BTreeSet<WorkerId>,
+    #[serde(with = "crate::written")]
     clocks: Deadlines<Clock>,
     /// Replacements that failed in a row.
     failures: u32,
@@ -63,7 +67,7 @@ pub(super) struct Recycling {
 }
 
 /// What a deadline belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 enum Clock {
     Age(WorkerId),
     /// The pause after a failure.
@@ -71,6 +75,8 @@ enum Clock {
     /// The pause after one that came to its limit of memory too soon.
     MemoryPause,
 }
+
+impl Plain for Clock {}
 
 impl Recycling {
     pub(super) fn next_deadline(&self) -> Option<Instant> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// Why a worker has served enough. The limit is the worker's own, drawn within the jitter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum RecycleReason {
     /// It has served for long.

@@ -8,7 +8,7 @@ use crate::ids::WorkerId;
 use crate::machine::gate::Doing;
 
 /// What became of a socket of the app that was lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct SocketRenewal {
     /// Which one, for people: "listener `web`".
@@ -22,7 +22,7 @@ pub struct SocketRenewal {
 }
 
 /// How a socket can be lost whose owner still wants it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum SocketLoss {
     /// Somebody who inherited it has called shutdown(2).

@@ -1,6 +1,7 @@
 //! What a worker can make happen as often as it likes: told the first times, then from time to time, with a count. A worker that
 //! connects again and again would push what happened to all others out of the log.
 
+use std::primitive::str as Text;
 use std::time::{Duration, Instant};
 
 use super::{EventKind, Fleet};
@@ -14,15 +15,18 @@ const AT_ONCE: u32 = 8;
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// What one worker has repeated. One row for each kind, of which there are few.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Repeats {
     rows: Vec<Repeat>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Repeat {
-    what: &'static str,
+    #[serde(with = "crate::written")]
+    what: &'static Text,
     left: u32,
+    #[serde(with = "crate::written")]
     told: Instant,
     untold: u64,
 }

@@ -29,17 +29,18 @@ pub struct CronStatus {
 }
 
 /// One run, or runs that there were not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Run {
     /// When it was due; none: somebody asked for it.
+    #[serde(default, with = "crate::written")]
     pub due: Option<SystemTime>,
     /// What became of it.
     pub fate: RunFate,
 }
 
 /// What became of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum RunFate {
     /// It is under way.
@@ -47,6 +48,7 @@ pub enum RunFate {
         /// Counts them, from 1.
         number: u64,
         /// When it began.
+        #[serde(with = "crate::written")]
         began: SystemTime,
     },
     /// It has ended.
@@ -54,8 +56,10 @@ pub enum RunFate {
         /// Counts them, from 1.
         number: u64,
         /// When it began.
+        #[serde(with = "crate::written")]
         began: SystemTime,
         /// When it ended.
+        #[serde(with = "crate::written")]
         ended: SystemTime,
         /// How.
         exit: Arc<Exit>,
@@ -72,7 +76,7 @@ pub enum RunFate {
 }
 
 /// Why a run did not begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum SkipReason {
     /// The one before it was under way.

@@ -35,7 +35,7 @@ const FAILED_NEWCOMER: &str = "a newcomer that failed";
 const PAST: usize = 64;
 
 /// How many workers there are to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum Count {
     /// This many.

@@ -23,7 +23,7 @@ use crate::machine::phase::Phase;
 use crate::machine::worker::WorkerInput;
 
 /// A reload by signal that is under way.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct SelfReload {
     tickets: Vec<TicketId>,
     /// The workers that still have to get the signal.
@@ -32,7 +32,7 @@ pub(super) struct SelfReload {
 }
 
 /// The worker that did not reload.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct NotReloaded {
     /// Its slot.

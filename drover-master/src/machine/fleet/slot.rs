@@ -15,7 +15,8 @@ const HISTORY: usize = 8;
 
 /// How the last workers of a slot ended. Those that ended as wished and those that did not are kept apart, so that no number of
 /// restarts by request pushes a crash out.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct History {
     /// Oldest first.
     as_wished: VecDeque<Arc<Exit>>,
@@ -45,7 +46,7 @@ impl History {
 }
 
 /// A place for a worker.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Slot {
     /// Which place.
     pub index: SlotIndex,
@@ -68,7 +69,7 @@ pub struct Slot {
 }
 
 /// What is in a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum SlotState {
     /// Nothing: the app does not run.
     Empty,
@@ -88,6 +89,7 @@ pub enum SlotState {
     /// Nothing until the next try.
     BackingOff {
         /// When that is.
+        #[serde(with = "crate::written")]
         until: Instant,
     },
     /// Nothing: its worker ended with a success.
@@ -103,7 +105,7 @@ pub enum SlotState {
 }
 
 /// What follows the exit of a worker that was asked to leave its slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum AfterExit {
     /// Nothing, until somebody starts it.
     Hold,

@@ -14,7 +14,7 @@ use crate::ids::{Generation, TicketId};
 use crate::machine::gate::Doing;
 
 /// What waits.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) enum WaitingRequest {
     Reload { tickets: Vec<TicketId>, reload: Box<ReloadPlan>, by: Arc<str> },
     Scale { ticket: TicketId, count: Count, by: Arc<str> },

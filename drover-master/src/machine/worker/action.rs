@@ -1,6 +1,7 @@
 //! What a worker's machine wants done: imperatives.
 
 use crate::signal::Signal;
+use std::primitive::str as Text;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::Question;
 use crate::machine::phase::Phase;
 
 /// One thing to be done for a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum WorkerAction {
     /// Ask it from outside, again and again, until it answers or leaves.
     StartProbe,
@@ -48,7 +49,8 @@ pub enum WorkerAction {
     /// Answer a message that has no place in this state, with an Error BAD_STATE.
     RefuseMessage {
         /// The message's name.
-        said: &'static str,
+        #[serde(with = "crate::written")]
+        said: &'static Text,
         /// The number of its frame; 0 if it had none.
         seq: u64,
         /// The worker's phase.
@@ -83,12 +85,14 @@ pub enum WorkerAction {
     /// Tell that it was asked to, and did not.
     ReportNotReloaded {
         /// Why.
-        why: &'static str,
+        #[serde(with = "crate::written")]
+        why: &'static Text,
     },
     /// Tell that it said something that has no place, without an answer.
     ReportOutOfOrder {
         /// What.
-        said: &'static str,
+        #[serde(with = "crate::written")]
+        said: &'static Text,
         /// The worker's phase.
         during: Phase,
     },
@@ -111,6 +115,7 @@ pub enum WorkerAction {
     /// Tell that a deadline passed.
     ReportDeadline {
         /// What the worker did not do in time.
-        missed: &'static str,
+        #[serde(with = "crate::written")]
+        missed: &'static Text,
     },
 }

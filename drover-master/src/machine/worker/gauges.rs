@@ -10,8 +10,10 @@ const MOST: usize = 64;
 const NAME: usize = 100;
 
 /// The readings that a worker reported last, by the order of their names.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct WorkerGauges {
+    #[serde(with = "crate::written")]
     kept: Arc<[(Box<str>, f64)]>,
     refused: u64,
 }

@@ -40,7 +40,7 @@ const WHILE_STARTING: Duration = Duration::from_secs(1);
 const JITTER: f64 = 0.1;
 
 /// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Question {
     /// Does it still live?
     Liveness,
@@ -54,18 +54,20 @@ impl Question {
 }
 
 /// What is known of a worker by asking.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Health {
     liveness: Tries,
     readiness: Tries,
     last_try: u64,
     /// Why it is unready, though it is started.
     unready: Option<Arc<str>>,
+    #[serde(with = "crate::written")]
     chance: fastrand::Rng,
 }
 
 /// The tries of one question.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 struct Tries {
     step: CheckStep,
     /// In a row.
@@ -74,11 +76,12 @@ struct Tries {
     failed: u32,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 enum CheckStep {
     #[default]
     Off,
     Waiting {
+        #[serde(with = "crate::written")]
         until: Instant,
     },
     Asking {

@@ -8,7 +8,7 @@ use super::{Question, WorkerGauges};
 use crate::machine::exit::{ExitStatus, SpawnStep, Usage};
 
 /// One fact about a worker.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum WorkerInput {
     /// Its process exists.
     Spawned {
@@ -137,7 +137,7 @@ pub enum WorkerInput {
 }
 
 /// A message of the worker that concerns its life.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum WorkerReport {
     /// It is ready.
     Started,
@@ -177,13 +177,14 @@ pub enum WorkerReport {
 }
 
 /// What a worker notifies of its life (`sd_notify(3)`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Notice {
     /// It is ready; or its reload is done.
     Ready,
     /// It reads its configuration again.
     Reloading {
         /// Since when, if it says.
+        #[serde(default, with = "crate::written")]
         since: Option<Instant>,
     },
     /// It is about to leave.

@@ -74,7 +74,7 @@ pub const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
 pub const UNKILLABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// Which worker it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Identity {
     /// Its place.
     pub slot: SlotIndex,
@@ -85,21 +85,27 @@ pub struct Identity {
 }
 
 /// One worker.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Worker {
     identity: Identity,
     /// What all workers of the app have in common.
+    #[serde(with = "crate::written")]
     spec: Arc<AppSpec>,
     state: WorkerState,
     link: LinkState,
     /// It was ready before the news of its process came: the two come by different ways.
     early: bool,
     pid: Option<u32>,
+    #[serde(with = "crate::written")]
     created: Instant,
+    #[serde(default, with = "crate::written")]
     spawned: Option<Instant>,
+    #[serde(default, with = "crate::written")]
     started: Option<Instant>,
+    #[serde(default, with = "crate::written")]
     deadline: Option<(DeadlineKind, Instant)>,
     /// How far the deadline may be extended.
+    #[serde(with = "crate::written")]
     extendable_until: Instant,
     intent: Intent,
     /// Whoever wants it to leave.
@@ -126,6 +132,7 @@ pub struct Worker {
     /// What its whole tree was told.
     told_tree: Vec<Signal>,
     /// When the time to drain is over, also for what its process leaves behind.
+    #[serde(default, with = "crate::written")]
     drained_by: Option<Instant>,
     /// Pings since it last said something.
     unanswered: u32,

@@ -14,7 +14,8 @@ use super::{DeadlineKind, Notice, Rung, Worker, WorkerAction, WorkerState};
 use crate::machine::deadlines::after;
 
 /// What it reported of what went wrong, to be shown with its exit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub(super) struct Evidence {
     errno: Option<i32>,
     exit_status: Option<i32>,

@@ -26,13 +26,14 @@ use crate::machine::deadlines::after;
 const SLACK: Duration = Duration::from_millis(1);
 
 /// How far a reload that was asked for has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Reloading {
+    #[serde(with = "crate::written")]
     asked: Instant,
     pub(super) stage: ReloadStage,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum ReloadStage {
     Signalled,
     /// It tells of a reload that was under way when the signal came.

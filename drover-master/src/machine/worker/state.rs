@@ -2,9 +2,10 @@
 
 use crate::machine::exit::Exit;
 use crate::machine::phase::Phase;
+use crate::written::Plain;
 
 /// Where a worker stands, with the data that is legal there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum WorkerState {
     /// The process is being created.
     Initialized {
@@ -56,7 +57,7 @@ impl WorkerState {
 }
 
 /// How hard a worker was told to leave. Each rung is taken at most once, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Rung {
     /// Quit over the protocol, or the stop signal.
     Asked,
@@ -67,7 +68,7 @@ pub enum Rung {
 }
 
 /// The worker's end of the protocol, as far as its life is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum LinkState {
     /// It has not connected yet.
     Never,
@@ -78,7 +79,7 @@ pub enum LinkState {
 }
 
 /// What a worker's one deadline is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum DeadlineKind {
     /// To be there at all.
     Create,
@@ -105,3 +106,5 @@ pub enum DeadlineKind {
     /// To be back on the socket.
     Reconnect,
 }
+
+impl Plain for DeadlineKind {}

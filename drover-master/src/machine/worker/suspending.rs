@@ -18,7 +18,7 @@ use crate::config::Protocol;
 use crate::machine::deadlines::after;
 
 /// What a worker is to do when it has the choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum Wish {
     Serve,
     Suspend,

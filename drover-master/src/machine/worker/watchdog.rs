@@ -11,9 +11,10 @@ use crate::machine::deadlines::after;
 use crate::machine::exit::KillCause;
 
 /// The watchdog of one worker.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Watchdog {
     every: Option<Duration>,
+    #[serde(default, with = "crate::written")]
     due: Option<Instant>,
 }
 

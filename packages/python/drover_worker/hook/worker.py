@@ -10,6 +10,7 @@ import time
 from multiprocessing.process import BaseProcess
 from typing import Any, Mapping
 
+from ..conversation import Asked
 from ..listeners import listeners
 from ..threads import MessageBus
 from .drain import Drain
@@ -44,10 +45,10 @@ class _Bus(MessageBus):
             self._has(deadline_ms / 1000)
         super()._asked(what, deadline_ms)
 
-    def _lost(self) -> None:
-        if self.limits and not self.is_leaving:
-            self._has((self.limits.drain_timeout_ms + self.limits.quit_timeout_ms) / 1000)
-        super()._lost()
+    def _orphaned(self) -> None:
+        if not self.is_leaving:
+            self._has(self._fuse.left)
+        super()._orphaned()
 
     def _has(self, seconds: float) -> None:
         self.quit_seconds, self.quit_until = seconds, time.monotonic() + seconds
@@ -56,8 +57,8 @@ class _Bus(MessageBus):
         """Whether so much of the time of a Quit is over; without a deadline it never is."""
         return bool(self.quit_seconds) and time.monotonic() >= self.quit_until - self.quit_seconds * (1 - share)
 
-    def _pinged(self, seq: int) -> None:
-        self._in_loop(lambda: super(_Bus, self)._pinged(seq))
+    def _pinged(self, asked: Asked) -> None:
+        self._in_loop(lambda: super(_Bus, self)._pinged(asked))
 
     def progresses(self) -> None:
         """For the watchdog."""

@@ -40,11 +40,12 @@ use crate::config::UpdatePolicy;
 use crate::ids::{Generation, SlotIndex, TicketId, WorkerId};
 
 /// What workers of one generation have in common.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Release {
     /// Its number.
     pub generation: Generation,
     /// How they live.
+    #[serde(with = "crate::written")]
     pub spec: Arc<AppSpec>,
 }
 
@@ -56,7 +57,7 @@ impl PartialEq for Release {
 }
 
 /// Replacements under way.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Rollout {
     /// Whoever waits for the verdict.
     pub(super) tickets: Vec<TicketId>,
@@ -80,7 +81,7 @@ pub(super) struct Rollout {
 }
 
 /// What slots are filled from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(super) enum Aim {
     /// Another generation.
     Reload(Release),
@@ -89,7 +90,7 @@ pub(super) enum Aim {
 }
 
 /// Where a rollout stands.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(super) enum RolloutStage {
     Forward,
     /// It waits for somebody to promote or abort it. With the failure that paused it; without one, canaries stand.
@@ -102,7 +103,7 @@ pub(super) enum RolloutStage {
 }
 
 /// One that is to take its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Incoming {
     pub(super) at: ReplacementStep,
     /// Whether the slot's worker goes first.
@@ -110,7 +111,7 @@ pub(super) struct Incoming {
 }
 
 /// How far it has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum ReplacementStep {
     /// The slot's worker leaves to make room.
     Emptying,
@@ -132,14 +133,14 @@ impl ReplacementStep {
 }
 
 /// Somebody waits for old workers to be gone: after the commit, when all else is done.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(super) struct Drain {
     pub(super) tickets: Vec<TicketId>,
     pub(super) leaving: BTreeSet<WorkerId>,
 }
 
 /// Why replacements did not take over.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub enum ReloadFailure {
     /// One of them ended before it had proved itself, or before all had.

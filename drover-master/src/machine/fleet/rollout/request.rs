@@ -14,7 +14,7 @@ use crate::machine::fleet::{EventKind, Fleet, SlotState, Target, Timer, Verdict}
 use crate::machine::gate::{DenyReason, Doing};
 
 /// What a reload is to bring about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct ReloadPlan {
     /// What the new workers live by, if the app is described otherwise than before; its generation is newer than every other.
