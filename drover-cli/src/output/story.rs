@@ -209,6 +209,8 @@ fn line(event: &Event) -> Option<String> {
         EventKind::GaveUp { reason } => format!("{who} is not tried again: {}", reason.text()),
         EventKind::DeadlineMissed { missed } => format!("{who} is overdue: {missed}"),
         EventKind::FileDiffers { told } => told.to_string(),
+        // It was said when this master began, before there was anything to tell of.
+        EventKind::MasterReplaced { .. } => return None,
         EventKind::Unkillable => format!("{who} does not end: {}", event.kind.detail()),
         EventKind::OutOfOrder { .. }
         | EventKind::HandshakeRefused { .. }

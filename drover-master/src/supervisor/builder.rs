@@ -7,7 +7,7 @@ use crate::builder::MasterBuilder;
 use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
-use crate::keeper::{Holds, Kept};
+use crate::keeper::{Holds, Kept, MasterCrash};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
@@ -32,8 +32,9 @@ pub struct SupervisorBuilder {
     line: Option<Arc<str>>,
     keeps_output: bool,
     holds: Holds,
-    /// After a crash: the apps are known.
-    goes_on: bool,
+    /// How the master before this one ended, if this goes on with its apps.
+    crash: Option<MasterCrash>,
+    keeper: Option<u32>,
 }
 
 impl Default for SupervisorBuilder {
@@ -54,7 +55,8 @@ impl Default for SupervisorBuilder {
             line: None,
             keeps_output: false,
             holds: Holds::default(),
-            goes_on: false,
+            crash: None,
+            keeper: None,
         }
     }
 }
@@ -144,7 +146,8 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn kept(mut self, kept: &Kept) -> Self {
         self.holds = kept.holds().clone();
-        self.goes_on = kept.is_successor();
+        self.crash = kept.crash();
+        self.keeper = Some(kept.keeper());
         self
     }
 
@@ -188,7 +191,7 @@ impl SupervisorBuilder {
     /// [`SupervisorError`]: an invalid app, two of one name, apps that wait for each other or for one that there
     /// is not, or a control socket that is taken.
     pub fn build(self) -> Result<Supervisor, SupervisorError> {
-        if self.apps.is_empty() && !self.goes_on {
+        if self.apps.is_empty() && self.crash.is_none() {
             return Err(BuildError::from(ConfigError::NoApp).into());
         }
         let events = EventLog::new();
@@ -236,9 +239,10 @@ impl SupervisorBuilder {
         let (mut handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
         handle.holds = self.holds;
+        handle.keeper = self.keeper;
         let composite = Composite::new(plan, self.rules);
         let task =
-            SupervisorTask { handle, requests, signals: self.signals, composite, workshop, line: self.line };
+            SupervisorTask { handle, requests, signals: self.signals, composite, workshop, line: self.line, crash: self.crash };
         Ok(Supervisor { task, control })
     }
 }
