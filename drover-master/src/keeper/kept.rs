@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
@@ -33,6 +34,8 @@ pub struct Kept {
 /// How the master before this one ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MasterCrash {
+    /// When, by the monotonic clock.
+    pub(super) at: Duration,
     /// Its pid.
     pub pid: u32,
     /// How it ended.

@@ -13,8 +13,10 @@
 //!
 //! Why it is made so is in `docs/design/keeper.md`.
 
+mod cells;
 mod crashes;
 mod holds;
+mod journal;
 mod kept;
 mod link;
 mod message;
@@ -22,6 +24,7 @@ mod process;
 mod signals;
 
 pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use kept::STATE;
 pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;

@@ -82,7 +82,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
                 }
                 let link = Arc::new(KeeperLink::new(theirs));
-                let holds = Holds::new(link, keeper.held);
+                let holds = Holds::new(link, keeper.held, crash.map(|crash: MasterCrash| crash.at));
                 return Ok(Kept { holds, crash, keeper: pid });
             }
             Ok(Some(master)) => {
@@ -130,8 +130,8 @@ impl Keeper {
             self.end_workers();
             end_like(status);
         }
-        let crash = MasterCrash { pid: master.unsigned_abs(), status };
-        if self.crashes.is_too_many(now()) {
+        let crash = MasterCrash { at: monotonic(), pid: master.unsigned_abs(), status };
+        if self.crashes.is_too_many(monotonic()) {
             let (count, within) = LIMIT;
             self.give_up(&format!(
                 "the master crashed more than {count} times within {within:?}, and {crash}; everything is ended"
@@ -226,9 +226,9 @@ impl Keeper {
         // Workers of the protocol learn by it that nobody comes back.
         self.held.clear();
         let workers: Vec<i32> = pids_in_cells().collect();
-        let until = now() + END_WITHIN;
+        let until = monotonic() + END_WITHIN;
         let mut left = signal_all(&workers, Number::SIGTERM);
-        while left > 0 && now() < until {
+        while left > 0 && monotonic() < until {
             let mut child = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             let _ = nix::poll::poll(&mut child, PollTimeout::from(LOOK_AGAIN_MS));
             let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
@@ -328,7 +328,7 @@ fn end_like(status: ExitStatus) -> ! {
     std::process::exit(code)
 }
 
-fn now() -> Duration {
+pub(super) fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
 }
 
