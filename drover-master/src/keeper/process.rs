@@ -23,7 +23,7 @@ use super::signals::{heard, is_passed_on, pass_on};
 use crate::machine::exit::ExitStatus;
 use crate::process::{follow_files, remember_files};
 use crate::sys::{
-    ended_child_of, group_signal, pids_in_cells, receive, restore_child_signal, restore_signal,
+    ended_child_of, group_signal, pids_in_cells, receive, release_free_heap, release_startup_pages, restore_child_signal, restore_signal,
     share_pid_cells, split,
 };
 
@@ -91,6 +91,9 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                     in_keeper();
                     let _ = nix::sys::prctl::set_name(NAME);
                     set_oom_score(score.map(|score| (score - 100).max(-1000)));
+                    // What it needs from here on is little.
+                    release_startup_pages();
+                    release_free_heap();
                 }
                 missed.into_iter().for_each(|number| pass_on(number, master));
                 crash = Some(keeper.keep(master, &ours));
