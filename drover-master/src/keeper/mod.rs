@@ -22,6 +22,8 @@ mod link;
 mod message;
 mod process;
 mod signals;
+mod standby;
+mod standing_by;
 
 pub(crate) use holds::{Held, Hold, Holds};
 pub(crate) use journal::{Journal, JournalRecord};
@@ -30,3 +32,5 @@ pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use process::keep;
+pub use standby::STANDBY;
+pub(crate) use standing_by::stand_by;
