@@ -52,7 +52,10 @@ fn it_ends_with_the_status_of_its_master() {
     assert_eq!(home.run(&["up", "--keeper"]).code, Some(2));
     home.write("drover.toml", WEB);
     home.run(&["up", "--keeper", "--only", "nosuch"]).failed(4, &["no app `nosuch`"]);
-    home.write("drover.toml", "version = 1\n[app.bad]\ncommand = [\"sh\", \"-c\", \"exit 9\"]\nworkers = 1\n");
+    home.write(
+        "drover.toml",
+        "version = 1\n[app.bad]\ncommand = [\"sh\", \"-c\", \"exit 9\"]\nworkers = 1\n",
+    );
     home.run(&["up", "--keeper"]).failed(1, &["app `bad` failed to start"]);
     let (keeper, _) = up(&home, WEB);
     let status = home.status();
@@ -78,8 +81,7 @@ fn a_master_that_dies_before_there_is_anything_to_go_on_with_ends_it_by_the_same
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let children = format!("/proc/{0}/task/{0}/children", keeper.id());
     // It waits for whoever writes.
-    let master: u32 =
-        eventually("its master", || fs::read_to_string(&children).ok()?.trim().parse().ok());
+    let master: u32 = eventually("its master", || fs::read_to_string(&children).ok()?.trim().parse().ok());
     signal(master, SIGKILL);
     let status = eventually("its end", || keeper.try_wait().unwrap());
     assert_eq!(status.signal(), Some(SIGKILL as i32), "{status:?}");
@@ -153,7 +155,9 @@ fn a_job_is_stopped_and_goes_on() {
     let state = |of: u32| field(of, "status", "State").chars().next();
     terminal.press("\x1a");
     terminal.shows("Stopped");
-    eventually("both are stopped", || (state(master) == Some('T') && state(keeper) == Some('T')).then_some(()));
+    eventually("both are stopped", || {
+        (state(master) == Some('T') && state(keeper) == Some('T')).then_some(())
+    });
     terminal.press("fg\r");
     eventually("both go on", || (state(master) != Some('T') && state(keeper) != Some('T')).then_some(()));
     assert_eq!(home.status()["apps"][0]["ready"], 1);
@@ -218,7 +222,10 @@ fn in_the_background_it_is_the_process_that_is_named() {
     let (first, keeper) = (pid(&status["master"]["pid"]), pid(&status["master"]["keeper"]["pid"]));
     assert!(started.stderr.contains(&format!("keeper pid {keeper}\n")), "{started:#?}");
     let again = home.run(&["up", "-d", "--keeper"]);
-    assert!(again.code == Some(0) && again.stderr.contains(&format!("pid {keeper} already runs")), "{again:#?}");
+    assert!(
+        again.code == Some(0) && again.stderr.contains(&format!("pid {keeper} already runs")),
+        "{again:#?}"
+    );
     // The log of a successor is the one of that name, also after a rotation.
     fs::rename(home.path("d.log"), home.path("old.log")).unwrap();
     signal(keeper, SIGUSR1);
@@ -238,7 +245,8 @@ fn it_takes_little_memory_and_sleeps() {
     let home = Home::new();
     let (keeper, _) = up(&home, WEB);
     let pss = field(keeper.pid(), "smaps_rollup", "Pss");
-    let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("PSS of the keeper: {pss}\n").as_bytes());
+    let _ =
+        std::io::Write::write_all(&mut std::io::stderr(), format!("PSS of the keeper: {pss}\n").as_bytes());
     let switches = || field(keeper.pid(), "status", "voluntary_ctxt_switches");
     let before = switches();
     // Nothing is to be awaited: that nothing happens is what is looked at.
@@ -254,7 +262,10 @@ fn as_the_first_process_of_a_container_it_reaps_everybody() {
     }
     let home = Home::new();
     let script = "(sleep 0.2 &) ; echo up; exec sleep 1000";
-    home.write("drover.toml", &format!("version = 1\n[app.web]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"));
+    home.write(
+        "drover.toml",
+        &format!("version = 1\n[app.web]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"),
+    );
     let drover = home.drover(&["up", "--keeper"]);
     let mut inside = Command::new("unshare");
     inside.args(["-pf", "--mount-proc", "--kill-child"]).arg(drover.get_program()).args(drover.get_args());
@@ -278,7 +289,9 @@ fn as_the_first_process_of_a_container_it_reaps_everybody() {
     let children = format!("/proc/{0}/task/{0}/children", unshare.pid());
     let keeper: u32 = fs::read_to_string(children).unwrap().trim().parse().unwrap();
     let own = || fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap();
-    eventually("only its master is left of its children", || (own().split_whitespace().count() == 1).then_some(()));
+    eventually("only its master is left of its children", || {
+        (own().split_whitespace().count() == 1).then_some(())
+    });
     signal(keeper, SIGTERM);
     let ended = unshare.end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use drover_proto::latest::{
     AppDescription, AppStatus, Change, CronRun, CronStatus, DescribeReply, Event, EventsMissed, Exit,
-    LogLine, LogsMissed, MasterStatus, OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription,
-    WorkerStatus,
+    LogLine, LogsMissed, MasterStatus, OperationResult, OutputStream, Plan, SendResult, StatusReply,
+    WorkerDescription, WorkerStatus,
 };
 use serde_json::{Map, Value, json};
 

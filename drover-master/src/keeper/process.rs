@@ -24,8 +24,8 @@ use super::standby::Standby;
 use crate::machine::exit::ExitStatus;
 use crate::process::{follow_files, remember_files};
 use crate::sys::{
-    ended_child_of, group_signal, pids_in_cells, receive, release_free_heap, release_startup_pages, restore_child_signal, restore_signal,
-    share_pid_cells, split,
+    ended_child_of, group_signal, pids_in_cells, receive, release_free_heap, release_startup_pages,
+    restore_child_signal, restore_signal, share_pid_cells, split,
 };
 
 /// How long everything may take to end when the keeper gives up: what a master waits by default.

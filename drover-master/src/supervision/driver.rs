@@ -74,8 +74,17 @@ pub(crate) async fn run<T: Future<Output = ()>>(
     task: SupervisorTask,
     tell_clients: impl FnOnce(End) -> T,
 ) -> SupervisorEnd {
-    let SupervisorTask { handle, mut requests, signals, composite, workshop, line, crash, memory, remembered } =
-        task;
+    let SupervisorTask {
+        handle,
+        mut requests,
+        signals,
+        composite,
+        workshop,
+        line,
+        crash,
+        memory,
+        remembered,
+    } = task;
     let mut signals = signals.map(Signals::listen);
     if handle.holds.keeper().is_some() {
         Kept::hear_signals();

@@ -77,7 +77,20 @@ impl SupervisorHandle {
         let (requests, received) = mpsc::channel(REQUESTS);
         let since = tokio::time::Instant::now().into_std();
         let hasher = RandomState::new();
-        (Self { roster, events, output, requests, reader, hasher, since, holds: Holds::default(), keeper: None }, received)
+        (
+            Self {
+                roster,
+                events,
+                output,
+                requests,
+                reader,
+                hasher,
+                since,
+                holds: Holds::default(),
+                keeper: None,
+            },
+            received,
+        )
     }
 
     /// Whether a keeper holds what runs, so that another master goes on if this one crashes.

@@ -272,8 +272,17 @@ impl SupervisorBuilder {
             tokio::spawn(Arc::clone(keeper).attend());
         }
         let (signals, line, crash) = (self.signals, self.line, self.crash);
-        let task =
-            SupervisorTask { handle, requests, signals, composite, workshop, line, crash, memory, remembered };
+        let task = SupervisorTask {
+            handle,
+            requests,
+            signals,
+            composite,
+            workshop,
+            line,
+            crash,
+            memory,
+            remembered,
+        };
         Ok(Supervisor { task, control })
     }
 }

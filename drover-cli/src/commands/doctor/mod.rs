@@ -11,8 +11,8 @@ mod facts;
 mod finding;
 mod gather;
 mod judge;
-mod protection;
 mod opening;
+mod protection;
 mod rights;
 
 use super::{find, list};

@@ -41,7 +41,8 @@ fn of_keeper(keeper: &Keeper, found: &mut Findings) {
             format!("the keeper (pid {}) is gone: if the master crashes, what runs ends", keeper.pid),
             "`drover down`, then `drover up`, when it suits",
         );
-    } else if let Some((of_keeper, of_master)) = keeper.oom_scores.filter(|(keeper, master)| keeper >= master) {
+    } else if let Some((of_keeper, of_master)) = keeper.oom_scores.filter(|(keeper, master)| keeper >= master)
+    {
         found.note(
             "protection",
             format!(

@@ -148,7 +148,11 @@ fn each_fault_is_found_with_its_remedy() {
             Warning,
             &["KillMode=mixed"],
         ),
-        (of_master(|answer| (answer.unit, answer.keeper) = (None, keeper())), Note, &["keeper (pid 6)", "both are killed"]),
+        (
+            of_master(|answer| (answer.unit, answer.keeper) = (None, keeper())),
+            Note,
+            &["keeper (pid 6)", "both are killed"],
+        ),
         (
             of_master(|answer| {
                 answer.unit.as_mut().unwrap().restart = "no".into();
@@ -163,7 +167,9 @@ fn each_fault_is_found_with_its_remedy() {
             &["keeper (pid 6) is gone"],
         ),
         (
-            of_master(|answer| answer.keeper = Some(Keeper { oom_scores: Some((0, 0)), ..keeper().unwrap() })),
+            of_master(|answer| {
+                answer.keeper = Some(Keeper { oom_scores: Some((0, 0)), ..keeper().unwrap() })
+            }),
             Note,
             &["oom_score_adj is 0", "CAP_SYS_RESOURCE"],
         ),
