@@ -24,6 +24,8 @@ mod process;
 mod signals;
 mod standby;
 mod standing_by;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use holds::{Held, Hold, Holds};
 pub(crate) use journal::{Journal, JournalRecord};
@@ -34,3 +36,5 @@ pub(crate) use message::ChildState;
 pub use process::keep;
 pub use standby::STANDBY;
 pub(crate) use standing_by::stand_by;
+#[cfg(test)]
+pub(crate) use testing::TestKeeper;
