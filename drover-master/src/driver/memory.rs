@@ -258,6 +258,15 @@ fn name(app: &str) -> String {
     format!("{}app/{app}", crate::keeper::STATE)
 }
 
+/// Whether what a master has written of an app can be read.
+///
+/// # Errors
+///
+/// It can't.
+pub(crate) fn check_state(holds: &Holds, app: &str) -> Result<(), ReadError> {
+    DriverMemory::resume(holds, app).map(drop)
+}
+
 /// Why what an earlier master has written can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]

@@ -48,8 +48,9 @@ pub(super) struct Standby {
 }
 
 /// What a standby is told at its start: the descriptors of its connection and of the cells, and the pid of its keeper.
-pub(super) fn word(socket: i32, cells: i32) -> String {
-    format!("{socket}:{cells}:{}", std::process::id())
+/// Made in the child.
+fn word(socket: i32, cells: i32) -> String {
+    format!("{socket}:{cells}:{}", std::os::unix::process::parent_id())
 }
 
 impl Standby {
