@@ -65,7 +65,8 @@ impl Driver {
             if !self.fleet.uses(release.generation) {
                 continue;
             }
-            let mut edition = Edition { follows, ..Edition::closed(release.spec) };
+            let mut edition = Edition::closed(release.spec, release.generation, self.holds.clone());
+            edition.follows = follows;
             if is_open {
                 self.reopen(&mut edition, release.generation, speaks);
             }
