@@ -56,7 +56,8 @@ pub(super) struct WorkerMemory {
     /// How its process ended.
     pub(super) death: Option<(ExitStatus, Usage)>,
     /// The process that it has named as its main one.
-    pub(super) main: Option<u32>,
+    /// With when it began, by which it is told from others of its number.
+    pub(super) main: Option<(u32, u64)>,
 }
 
 impl WorkerMemory {

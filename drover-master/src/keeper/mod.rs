@@ -27,7 +27,7 @@ mod standing_by;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use holds::{Hold, Holds, Taking};
 pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use kept::STATE;
 pub use kept::{Kept, MasterCrash};

@@ -22,7 +22,7 @@ use crate::config::Description;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;
-use crate::keeper::{Kept, MasterCrash};
+use crate::keeper::{Kept, MasterCrash, Taking};
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::machine::fleet::{EventKind, FleetEvent};
@@ -66,7 +66,7 @@ pub(crate) struct SupervisorTask {
     /// Where what runs is written down.
     pub(crate) memory: Option<SupervisorMemory>,
     /// What an earlier master has written, to go on with.
-    pub(crate) remembered: Option<(Whole, Vec<CompositeAction>)>,
+    pub(crate) remembered: Option<(Whole, Vec<CompositeAction>, Taking)>,
 }
 
 /// Runs until nothing is left. `tell_clients` is given the end while everything can still be looked at.
@@ -89,18 +89,22 @@ pub(crate) async fn run<T: Future<Output = ()>>(
     if handle.holds.keeper().is_some() {
         Kept::hear_signals();
     }
-    if let Some(crash) = crash {
-        tell_of_crash(&handle, crash);
-    }
     let mut running = Running::new(composite, handle.clone(), workshop, memory);
     let mut attention = Attention::default();
     let mut end = None;
     match remembered {
-        Some((whole, undone)) => end = running.resume(whole, undone, line),
+        Some((whole, undone, taking)) => {
+            end = running.resume(whole, undone, line);
+            // What the apps have not taken by then, they take as long as they have the same.
+            drop(taking);
+        }
         None => {
             running.write_whole();
             running.make_way(line);
         }
+    }
+    if let Some(crash) = crash {
+        tell_of_crash(&handle, crash);
     }
     while end.is_none() {
         let deadline = running.composite.next_deadline();

@@ -206,6 +206,7 @@ impl SupervisorBuilder {
             return Err(BuildError::from(ConfigError::NoApp).into());
         }
         let events = EventLog::new();
+        events.keep(&self.holds);
         for (at, app) in self.apps.iter().enumerate() {
             let name = &app.spec().name;
             if self.apps[..at].iter().any(|other| &other.spec().name == name) {
@@ -262,7 +263,7 @@ impl SupervisorBuilder {
         handle.keeper = self.keeper;
         let (memory, composite, remembered) = match (resumed, plan) {
             (Some((memory, SupervisorRemembered { whole, composite, undone })), _) => {
-                (Some(memory), composite, Some((whole, undone)))
+                (Some(memory), composite, Some((whole, undone, handle.holds.taking())))
             }
             (None, plan) => {
                 let plan = plan.unwrap_or_default();
