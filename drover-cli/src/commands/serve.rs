@@ -145,11 +145,12 @@ pub(super) async fn run(
         }
     }
     let events = supervisor.handle().events().clone();
+    let told = if kept.is_some_and(Kept::is_successor) { events.last_seq() } else { 0 };
     let start = tell_start(&supervisor, kept);
     let watchdog = service_manager::feed_watchdog();
     let line =
         LiveLine::begin(global.quiet).map(|line| tokio::spawn(live::follow(line, supervisor.handle())));
-    let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
+    let story = (!global.quiet).then(|| Story::begin(&supervisor, told, hints));
     let ended = supervisor_run(supervisor).await;
     // Up to here it has told that nothing is ready any more.
     drop(admin);
