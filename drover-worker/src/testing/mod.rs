@@ -128,8 +128,14 @@ impl FakeMaster {
     }
 
     /// A builder whose bus connects to this master. Its orphan timeout is an hour, so that a test which drops the
-    /// master does not end the test process.
+    /// master does not end the test process. The end of its link is the death of its master: it does not connect again.
     pub fn bus(&self) -> MessageBusBuilder {
+        self.lasting_bus().follow_first_master()
+    }
+
+    /// As [`bus`](Self::bus), but the bus connects again when its link is dropped, for as long as this master listens: as a worker does
+    /// outside of a test, when its master crashes and a successor takes over. The next [`accept`](Self::accept) is the successor.
+    pub fn lasting_bus(&self) -> MessageBusBuilder {
         MessageBus::builder().socket(&self.socket).token(&self.token).orphan_timeout(ORPHAN_TIMEOUT)
     }
 
@@ -161,8 +167,7 @@ impl FakeMaster {
             link.reject(RejectCode::UnknownToken, "not the token of this fake master").await?;
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "a worker with another token"));
         }
-        let reply = HelloReply { reply: Some(hello_reply::Reply::Welcome(self.welcome.clone())) };
-        link.send_bytes(&encode_frame(&reply, FrameLimit::WORKER).map_err(invalid)?).await?;
+        link.welcome(self).await?;
         Ok(link)
     }
 
@@ -187,7 +192,8 @@ impl Drop for FakeMaster {
     }
 }
 
-/// The fake master's end of one worker's connection. Dropping it closes the connection: the death of the master.
+/// The fake master's end of one worker's connection. Dropping it closes the connection: the death of the master, to a worker that is not a
+/// [lasting one](FakeMaster::lasting_bus).
 #[derive(Debug)]
 pub struct FakeLink {
     stream: UnixStream,
@@ -202,6 +208,16 @@ impl FakeLink {
     /// What the worker introduced itself with.
     pub fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    /// Answers the Hello of [`FakeMaster::accept_silently`] with what that master welcomes by.
+    ///
+    /// # Errors
+    ///
+    /// The worker has closed the connection.
+    pub async fn welcome(&mut self, master: &FakeMaster) -> io::Result<()> {
+        let reply = HelloReply { reply: Some(hello_reply::Reply::Welcome(master.welcome.clone())) };
+        self.send_bytes(&encode_frame(&reply, FrameLimit::WORKER).map_err(invalid)?).await
     }
 
     /// Answers the Hello of [`FakeMaster::accept_silently`] with a Reject.
