@@ -36,8 +36,10 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         message::error_text(&running.sentence());
         return ExitStatus::Failed;
     }
-    let pid = status.master.as_ref().map_or(0, |master| master.pid);
-    if running.pid.is_some_and(|holder| holder != pid) {
+    let master = status.master.clone().unwrap_or_default();
+    // What whoever started it knows, and what holds the file.
+    let pid = if master.keeper == 0 { master.pid } else { master.keeper };
+    if running.pid.is_some_and(|holder| holder != pid && holder != master.pid) {
         message::error_text(&running.sentence());
         return ExitStatus::Failed;
     }
@@ -57,7 +59,7 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         return ExitStatus::Failed;
     }
     if !global.quiet {
-        message::note(&format!("master pid {pid} already runs what {} says", args.file.display()));
+        message::note(&format!("pid {pid} already runs what {} says", args.file.display()));
     }
     if args.no_wait || status.apps.iter().all(is_there) {
         return ExitStatus::Done;

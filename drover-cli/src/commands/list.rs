@@ -11,6 +11,7 @@ use super::introduce::file_of;
 use super::socket_name::name_of_socket;
 use crate::args::{Global, ListArgs};
 use crate::exit_status::ExitStatus;
+use crate::output::json::keeper;
 use crate::output::{clock, message, table};
 
 /// How long one may take to answer before it is shown as one that does not. Asked are all at once.
@@ -50,11 +51,11 @@ async fn ask(path: PathBuf) -> Option<StatusReply> {
     tokio::time::timeout(ANSWER, ask).await.ok().flatten()
 }
 
-fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 7] {
+fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 8] {
     let (name, socket) = (name_of_socket(path), path.display().to_string());
     let dash = || "-".to_owned();
     let Some(status) = status else {
-        return [name, dash(), dash(), "does not answer".to_owned(), dash(), dash(), socket];
+        return [name, dash(), dash(), dash(), "does not answer".to_owned(), dash(), dash(), socket];
     };
     let file = Some(file_of(status)).filter(|file| !file.is_empty()).map_or_else(dash, str::to_owned);
     let master = status.master.clone().unwrap_or_default();
@@ -62,6 +63,11 @@ fn row((path, status): &(&Path, Option<StatusReply>)) -> [String; 7] {
     [
         name,
         master.pid.to_string(),
+        match (master.keeper, master.is_protected) {
+            (0, _) => dash(),
+            (keeper, true) => keeper.to_string(),
+            (_, false) => "gone".to_owned(),
+        },
         status.apps.len().to_string(),
         format!("{ready} of {desired}"),
         clock::uptime(master.uptime_ms),
@@ -83,6 +89,7 @@ fn as_json(masters: &[(&Path, Option<StatusReply>)]) -> String {
             "socket": path.display().to_string(),
             "answers": status.is_some(),
             "pid": master.as_ref().map(|master| master.pid),
+            "keeper": master.as_ref().and_then(keeper),
             "version": master.as_ref().map(|master| master.version.clone()),
             "uptime_ms": master.as_ref().map(|master| master.uptime_ms),
             "apps": status.as_ref().map(|status| status.apps.iter().map(|app| app.name.clone()).collect::<Vec<_>>()),

@@ -96,8 +96,9 @@ pub(super) async fn run(
         return ExitStatus::Failed;
     }
     message::never_wait();
-    if kept.is_some() {
+    if let Some(kept) = kept {
         message::die_of_panics();
+        service_manager::say_by(kept);
     }
     drover_master::restore_child_signal();
     reap_orphans();
@@ -148,11 +149,12 @@ pub(super) async fn run(
         }
     }
     let events = supervisor.handle().events().clone();
-    let start = tell_start(&supervisor);
+    let told = if kept.is_some_and(Kept::is_successor) { events.last_seq() } else { 0 };
+    let start = tell_start(&supervisor, kept);
     let watchdog = service_manager::feed_watchdog();
     let line =
         LiveLine::begin(global.quiet).map(|line| tokio::spawn(live::follow(line, supervisor.handle())));
-    let story = (!global.quiet).then(|| Story::begin(&supervisor, hints));
+    let story = (!global.quiet).then(|| Story::begin(&supervisor, told, hints));
     let ended = supervisor_run(supervisor).await;
     // Up to here it has told that nothing is ready any more.
     drop(admin);
@@ -213,16 +215,23 @@ fn place(addr: &ListenAddr) -> String {
 }
 
 /// Says to whoever started this, in the background or as a service, where it serves and when every app is ready.
-fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
+fn tell_start(supervisor: &Supervisor, kept: Option<&Kept>) -> JoinHandle<()> {
     if let Some(path) = supervisor.control_path() {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        start_report::say(&StartReport::Serves(path));
+        let socket = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        start_report::say(&StartReport::Serves { socket, is_kept: kept.is_some() });
     }
     let handle = supervisor.handle();
     let mut events = handle.events().since(0);
     let mut waited_for = handle.masters();
     let count = waited_for.len();
-    service_manager::say("STATUS=starting");
+    let crash = kept.and_then(Kept::crash);
+    if let Some(crash) = crash {
+        // They were started by the master before.
+        waited_for.clear();
+        service_manager::ready(&format!("another master goes on: {crash}"));
+    } else {
+        service_manager::say("STATUS=starting");
+    }
     tokio::spawn(async move {
         while !waited_for.is_empty() {
             match events.next().await {
@@ -234,8 +243,10 @@ fn tell_start(supervisor: &Supervisor) -> JoinHandle<()> {
                 Err(_) => waited_for.retain(|master| master.snapshot().status.phase != Phase::Started),
             }
         }
-        let are = if count == 1 { "app is" } else { "apps are" };
-        service_manager::say(&format!("READY=1\nMAINPID={}\nSTATUS={count} {are} ready", std::process::id()));
+        if crash.is_none() {
+            let are = if count == 1 { "app is" } else { "apps are" };
+            service_manager::ready(&format!("{count} {are} ready"));
+        }
         start_report::say(&StartReport::Ready);
         // Most of the command is for its start: arguments, the file, what other verbs need.
         tokio::time::sleep(START_IS_OVER).await;

@@ -5,18 +5,42 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use drover_master::keeper::Kept;
 use drover_master::supervisor::ReloadWitness;
 use nix::time::{ClockId, clock_gettime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+/// The keeper: the process that the service manager has started, and listens to.
+static KEEPER: OnceLock<Kept> = OnceLock::new();
+
+/// From now on what is said is said by the keeper.
+pub(super) fn say_by(kept: &Kept) {
+    // Of one process there is one.
+    let _ = KEEPER.set(kept.clone());
+}
+
+/// The pid that the service manager knows.
+fn known_pid() -> u32 {
+    KEEPER.get().map_or_else(std::process::id, Kept::keeper)
+}
+
 /// Says something.
 pub(super) fn say(text: &str) {
+    if let Some(kept) = KEEPER.get() {
+        return kept.notify(text);
+    }
     let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
     // Whoever set the variable and does not listen has no use for it.
     let _ = send(&path, text);
+}
+
+/// Says that every app is ready, and which process is the service.
+pub(super) fn ready(status: &str) {
+    say(&format!("READY=1\nMAINPID={}\nSTATUS={status}", known_pid()));
 }
 
 /// Whether somebody listens.
@@ -55,7 +79,7 @@ fn send(path: &OsStr, text: &str) -> io::Result<()> {
 /// a worker that hangs is the master's business.
 pub(super) fn feed_watchdog() -> Option<JoinHandle<()>> {
     let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
-    let is_meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    let is_meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(known_pid()));
     let every = number("WATCHDOG_USEC").filter(|every| is_meant && *every > 1)?;
     let mut ticks = tokio::time::interval(Duration::from_micros(every / 2));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// One line of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum StartReport {
-    /// It answers at this socket.
-    Serves(PathBuf),
+    /// It answers at this socket, and has a keeper.
+    Serves { socket: PathBuf, is_kept: bool },
     /// Every app is ready, or has completed. Nothing follows.
     Ready,
     /// An error, as it also stands in the log.

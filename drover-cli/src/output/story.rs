@@ -28,10 +28,10 @@ pub(crate) struct Story {
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 impl Story {
-    /// Begins to tell.
-    pub(crate) fn begin(supervisor: &Supervisor, hints: &[String]) -> Self {
+    /// Begins to tell what comes after the event of this number: what a master told that has crashed is not told again.
+    pub(crate) fn begin(supervisor: &Supervisor, told: u64, hints: &[String]) -> Self {
         let handle = supervisor.handle();
-        let events = handle.events().since(0);
+        let events = handle.events().since(told);
         let (over, is_over) = oneshot::channel();
         let control = supervisor.control_path().map(|path| path.display().to_string());
         let hints = hints.to_vec();
@@ -209,6 +209,8 @@ fn line(event: &Event) -> Option<String> {
         EventKind::GaveUp { reason } => format!("{who} is not tried again: {}", reason.text()),
         EventKind::DeadlineMissed { missed } => format!("{who} is overdue: {missed}"),
         EventKind::FileDiffers { told } => told.to_string(),
+        // It was said when this master began, before there was anything to tell of.
+        EventKind::MasterReplaced { .. } => return None,
         EventKind::Unkillable => format!("{who} does not end: {}", event.kind.detail()),
         EventKind::OutOfOrder { .. }
         | EventKind::HandshakeRefused { .. }

@@ -19,7 +19,12 @@ pub(crate) fn status(reply: &StatusReply, look: &StatusLook<'_>) -> String {
         let _ = write!(from, ", profile {}", master.profile);
     }
     let (pid, version, up) = (master.pid, &master.version, uptime(master.uptime_ms));
-    let mut text = format!("master pid {pid}, version {version}, up {up}{from}\n");
+    let keeper = match (master.keeper, master.is_protected) {
+        (0, _) => String::new(),
+        (keeper, true) => format!(", keeper pid {keeper}"),
+        (keeper, false) => format!(", keeper pid {keeper} is gone"),
+    };
+    let mut text = format!("master pid {pid}{keeper}, version {version}, up {up}{from}\n");
     for app in &reply.apps {
         let _ = writeln!(text, "\n{}", headline(app, look.colour));
         text.push_str(&worker_rows::of(app, look));
@@ -28,10 +33,10 @@ pub(crate) fn status(reply: &StatusReply, look: &StatusLook<'_>) -> String {
 }
 
 /// Masters, one a line.
-pub(crate) fn masters(rows: &[[String; 7]]) -> String {
+pub(crate) fn masters(rows: &[[String; 8]]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["MASTER", "PID", "APPS", "READY", "UPTIME", "FILE", "SOCKET"]);
+    table.set_header(["MASTER", "PID", "KEEPER", "APPS", "READY", "UPTIME", "FILE", "SOCKET"]);
     for row in rows {
         table.add_row(row);
     }

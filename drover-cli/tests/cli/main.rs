@@ -24,6 +24,7 @@ mod finding;
 mod habits;
 mod import;
 mod journal;
+mod keeper;
 mod limits;
 mod listen;
 mod log_files;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use drover_proto::latest::{
     AppDescription, AppStatus, Change, CronRun, CronStatus, DescribeReply, Event, EventsMissed, Exit,
-    LogLine, LogsMissed, OperationResult, OutputStream, Plan, SendResult, StatusReply, WorkerDescription,
-    WorkerStatus,
+    LogLine, LogsMissed, MasterStatus, OperationResult, OutputStream, Plan, SendResult, StatusReply,
+    WorkerDescription, WorkerStatus,
 };
 use serde_json::{Map, Value, json};
 
@@ -22,11 +22,17 @@ pub fn status(reply: &StatusReply, usage: &HashMap<u32, ProcessUsage>) -> String
             "uptime_ms": master.uptime_ms,
             "file": text(&master.file),
             "profile": text(&master.profile),
+            "keeper": keeper(&master),
         },
         "apps": reply.apps.iter().map(|status| app_in_use(status, usage)).collect::<Vec<_>>(),
         "last_seq": reply.last_seq,
     })
     .to_string()
+}
+
+/// None if there is none, or the master is too old to say.
+pub fn keeper(master: &MasterStatus) -> Option<Value> {
+    (master.keeper != 0).then(|| json!({ "pid": master.keeper, "protected": master.is_protected }))
 }
 
 /// An app, and what each of its workers uses.
@@ -266,7 +272,7 @@ fn number(number: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use drover_proto::latest::{ExitKind, Gauge, MasterStatus, Phase};
+    use drover_proto::latest::{ExitKind, Gauge, Phase};
 
     use super::*;
 
@@ -279,6 +285,8 @@ mod tests {
                 uptime_ms: 12,
                 file: "/srv/drover.toml".into(),
                 profile: String::new(),
+                keeper: 6,
+                is_protected: true,
             }),
             apps: vec![AppStatus {
                 name: "web".into(),

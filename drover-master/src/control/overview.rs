@@ -15,6 +15,8 @@ pub(super) fn master(supervisor: &SupervisorHandle) -> MasterStatus {
         uptime_ms: u64::try_from(supervisor.uptime(now).as_millis()).unwrap_or(u64::MAX),
         file: supervisor.file(),
         profile: supervisor.profile(),
+        keeper: supervisor.keeper().unwrap_or(0),
+        is_protected: supervisor.is_protected(),
     }
 }
 

@@ -151,6 +151,7 @@ impl KeeperLink {
             }
         }
         self.is_lost.store(true, Ordering::SeqCst);
+        tracing::warn!(target: "drover::keeper", "the keeper is gone: if this master crashes, no other goes on with what it runs");
         lock(&self.asked).clear();
         lock(&self.backlog).clear();
         lock(&self.standby).take();

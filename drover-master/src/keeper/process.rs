@@ -24,8 +24,8 @@ use super::standby::Standby;
 use crate::machine::exit::ExitStatus;
 use crate::process::{follow_files, remember_files};
 use crate::sys::{
-    ended_child_of, group_signal, pids_in_cells, receive, restore_child_signal, restore_signal,
-    share_pid_cells, split,
+    ended_child_of, group_signal, pids_in_cells, receive, release_free_heap, release_startup_pages,
+    restore_child_signal, restore_signal, share_pid_cells, split,
 };
 
 /// How long everything may take to end when the keeper gives up: what a master waits by default.
@@ -100,6 +100,9 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                     in_keeper();
                     let _ = nix::sys::prctl::set_name(NAME);
                     set_oom_score(score.map(|score| (score - 100).max(-1000)));
+                    // What it needs from here on is little.
+                    release_startup_pages();
+                    release_free_heap();
                 }
                 missed.into_iter().for_each(|number| pass_on(number, master));
                 let (mut master, mut socket) = (master, ours);

@@ -22,11 +22,12 @@ use crate::config::Description;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;
-use crate::keeper::Kept;
-use crate::keeper::Taking;
+use crate::keeper::{Kept, MasterCrash, Taking};
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
+use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::gate;
+use crate::machine::phase::Phase;
 use crate::process::end_remnants;
 use crate::signals::{Received, Signals};
 use crate::turns;
@@ -60,6 +61,8 @@ pub(crate) struct SupervisorTask {
     pub(crate) workshop: Workshop,
     /// The line of masters whose remnants are ended first.
     pub(crate) line: Option<Arc<str>>,
+    /// How the master before this one ended, if this one goes on in its place.
+    pub(crate) crash: Option<MasterCrash>,
     /// Where what runs is written down.
     pub(crate) memory: Option<SupervisorMemory>,
     /// What an earlier master has written, to go on with.
@@ -71,8 +74,17 @@ pub(crate) async fn run<T: Future<Output = ()>>(
     task: SupervisorTask,
     tell_clients: impl FnOnce(End) -> T,
 ) -> SupervisorEnd {
-    let SupervisorTask { handle, mut requests, signals, composite, workshop, line, memory, remembered } =
-        task;
+    let SupervisorTask {
+        handle,
+        mut requests,
+        signals,
+        composite,
+        workshop,
+        line,
+        crash,
+        memory,
+        remembered,
+    } = task;
     let mut signals = signals.map(Signals::listen);
     if handle.holds.keeper().is_some() {
         Kept::hear_signals();
@@ -90,6 +102,9 @@ pub(crate) async fn run<T: Future<Output = ()>>(
             running.write_whole();
             running.make_way(line);
         }
+    }
+    if let Some(crash) = crash {
+        tell_of_crash(&handle, crash);
     }
     while end.is_none() {
         let deadline = running.composite.next_deadline();
@@ -135,6 +150,14 @@ pub(crate) async fn run<T: Future<Output = ()>>(
     let end = end.unwrap_or(End::Killed);
     tell_clients(end).await;
     running.into_end(end)
+}
+
+/// Of no app: it is the master's own.
+fn tell_of_crash(handle: &SupervisorHandle, crash: MasterCrash) {
+    let told = format!("pid {} goes on: {crash}", std::process::id());
+    tracing::info!(target: "drover::supervisor", "{told}");
+    let kind = EventKind::MasterReplaced { told: told.into() };
+    handle.events().publish(&Arc::from(""), FleetEvent { worker: None, phase: Phase::Started, kind });
 }
 
 async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<Received> {

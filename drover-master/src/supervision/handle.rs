@@ -64,6 +64,7 @@ pub struct SupervisorHandle {
     pub(super) hasher: RandomState,
     since: Instant,
     pub(crate) holds: Holds,
+    pub(crate) keeper: Option<u32>,
 }
 
 impl SupervisorHandle {
@@ -76,12 +77,30 @@ impl SupervisorHandle {
         let (requests, received) = mpsc::channel(REQUESTS);
         let since = tokio::time::Instant::now().into_std();
         let hasher = RandomState::new();
-        (Self { roster, events, output, requests, reader, hasher, since, holds: Holds::default() }, received)
+        (
+            Self {
+                roster,
+                events,
+                output,
+                requests,
+                reader,
+                hasher,
+                since,
+                holds: Holds::default(),
+                keeper: None,
+            },
+            received,
+        )
     }
 
     /// Whether a keeper holds what runs, so that another master goes on if this one crashes.
     pub fn is_protected(&self) -> bool {
         self.holds.are_protected()
+    }
+
+    /// The pid of the keeper, if this program was started with one: what whoever started it knows.
+    pub const fn keeper(&self) -> Option<u32> {
+        self.keeper
     }
 
     /// The apps that there are now, in the order given; those that came later behind them.

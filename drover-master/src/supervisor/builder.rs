@@ -8,7 +8,7 @@ use crate::builder::{MasterBuilder, OwnPart};
 use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
-use crate::keeper::{Holds, Kept};
+use crate::keeper::{Holds, Kept, MasterCrash};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
@@ -33,6 +33,9 @@ pub struct SupervisorBuilder {
     line: Option<Arc<str>>,
     keeps_output: bool,
     holds: Holds,
+    /// How the master before this one ended, if this goes on with its apps.
+    crash: Option<MasterCrash>,
+    keeper: Option<u32>,
 }
 
 impl Default for SupervisorBuilder {
@@ -53,6 +56,8 @@ impl Default for SupervisorBuilder {
             line: None,
             keeps_output: false,
             holds: Holds::default(),
+            crash: None,
+            keeper: None,
         }
     }
 }
@@ -142,6 +147,8 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn kept(mut self, kept: &Kept) -> Self {
         self.holds = kept.holds().clone();
+        self.crash = kept.crash();
+        self.keeper = Some(kept.keeper());
         self
     }
 
@@ -253,6 +260,7 @@ impl SupervisorBuilder {
         let (mut handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
         handle.holds = self.holds;
+        handle.keeper = self.keeper;
         let (memory, composite, remembered) = match (resumed, plan) {
             (Some((memory, SupervisorRemembered { whole, composite, undone })), _) => {
                 (Some(memory), composite, Some((whole, undone, handle.holds.taking())))
@@ -265,9 +273,18 @@ impl SupervisorBuilder {
         if let Some(keeper) = handle.holds.keeper() {
             tokio::spawn(Arc::clone(keeper).attend());
         }
-        let (signals, line) = (self.signals, self.line);
-        let task =
-            SupervisorTask { handle, requests, signals, composite, workshop, line, memory, remembered };
+        let (signals, line, crash) = (self.signals, self.line, self.crash);
+        let task = SupervisorTask {
+            handle,
+            requests,
+            signals,
+            composite,
+            workshop,
+            line,
+            crash,
+            memory,
+            remembered,
+        };
         Ok(Supervisor { task, control })
     }
 }

@@ -30,6 +30,15 @@ pub fn release_startup_pages() {
     }
 }
 
+/// Gives back what was allocated and is free again.
+pub(crate) fn release_free_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) may be called at any time; nothing that is in use is touched.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Called for the program first (`dl_iterate_phdr(3)`), and ends the iteration there.
 unsafe extern "C" fn release_of_program(
     info: *mut libc::dl_phdr_info,

@@ -893,6 +893,13 @@ pub struct MasterStatus {
     /// The profile that was laid over that file; empty: none, or it is too old to say.
     #[prost(string, tag = "5")]
     pub profile: ::prost::alloc::string::String,
+    /// The pid of the master's keeper: the process that whoever started the master knows, and that starts another one if the master
+    /// crashes; 0: there is none, or the master is too old to say.
+    #[prost(uint32, tag = "6")]
+    pub keeper: u32,
+    /// Whether the keeper was there when the master last heard of it: if not, a crash of the master ends what runs, as without one.
+    #[prost(bool, tag = "7")]
+    pub is_protected: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppStatus {

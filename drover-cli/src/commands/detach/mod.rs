@@ -110,8 +110,8 @@ impl Background {
             // A line that can't be read is the end of what is heard: the master died while it wrote it.
             let line = self.says.next_line().await.ok().flatten();
             match line.and_then(|line| serde_json::from_str(&line).ok()) {
-                Some(StartReport::Serves(socket)) => {
-                    self.tell_where(global, &socket);
+                Some(StartReport::Serves { socket, is_kept }) => {
+                    self.tell_where(global, &socket, is_kept);
                     if only_served {
                         return ExitStatus::Done;
                     }
@@ -131,9 +131,11 @@ impl Background {
         }
     }
 
-    fn tell_where(&self, global: &Global, socket: &Path) {
+    fn tell_where(&self, global: &Global, socket: &Path, is_kept: bool) {
         if !global.quiet {
-            message::note(&format!("master pid {}", self.child.id()));
+            // The one that can be signalled.
+            let what = if is_kept { "keeper" } else { "master" };
+            message::note(&format!("{what} pid {}", self.child.id()));
             message::note(&format!("control socket {}", socket.display()));
             message::note(&format!("log {}", self.log.path().display()));
             if goes_with_login(socket) {

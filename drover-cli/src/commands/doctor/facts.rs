@@ -117,6 +117,17 @@ pub(super) struct Answer {
     /// As `name=address`.
     pub(super) listeners: Vec<String>,
     pub(super) unit: Option<Unit>,
+    pub(super) keeper: Option<Keeper>,
+}
+
+/// What starts another master if that one crashes.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    pub(super) pid: u32,
+    /// Gone: nobody does any more.
+    pub(super) is_gone: bool,
+    /// Of it and of the master, as in `proc_pid_oom_score_adj(5)`.
+    pub(super) oom_scores: Option<(i32, i32)>,
 }
 
 /// The service of systemd that a master is.

@@ -18,6 +18,9 @@ use crate::output::message;
 pub(super) fn facts(file: Option<PathBuf>, mut master: Option<Master>) -> Facts {
     if let Some(answer) = master.as_mut().and_then(|master| master.answer.as_mut()) {
         answer.unit = unit_of(answer.pid);
+        if let Some(keeper) = &mut answer.keeper {
+            keeper.oom_scores = oom_score(keeper.pid).zip(oom_score(answer.pid));
+        }
     }
     let asked = master.as_ref().map(|master| master.socket.clone());
     let mut live = ControlPath::live();
@@ -115,6 +118,10 @@ impl Cgroup {
 /// `cgroups(7)`: `0::/path` in version 2.
 fn path_of_cgroup(text: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+fn oom_score(pid: u32) -> Option<i32> {
+    text(format!("/proc/{pid}/oom_score_adj")).trim().parse().ok()
 }
 
 /// The service that a process is of; not the one that a login is.

@@ -4,7 +4,7 @@ use drover_master::config::file::Config;
 
 use super::facts::{Facts, File, Found, Machine, Master, Opening, Socket};
 use super::finding::{Finding, Findings};
-use super::{deadlines, rights};
+use super::{deadlines, protection, rights};
 
 /// Before this the clock was never set: 2025, in seconds since 1970.
 const CLOCK_IS_SET: u64 = 1_735_689_600;
@@ -219,38 +219,7 @@ fn of_master(master: &Master, facts: &Facts, found: &mut Findings) {
             "`drover down`, then `drover up`, when it suits",
         );
     }
-    let pid = answer.pid;
-    match &answer.unit {
-        // The engine starts a container again.
-        None if pid == 1 => {}
-        None => found.warning(
-            "protection",
-            format!("nobody starts the master again if it dies (pid {pid}), and its workers end with it"),
-            "run `drover up` as a service: docs/guides/systemd.md",
-        ),
-        Some(unit) => {
-            if unit.restart == "no" {
-                found.warning(
-                    "protection",
-                    format!(
-                        "systemd does not start {} again if it dies, and its workers end with it",
-                        unit.name
-                    ),
-                    "`Restart=on-failure` in the unit",
-                );
-            }
-            if !matches!(&*unit.kill_mode, "" | "mixed") {
-                found.warning(
-                    "protection",
-                    format!(
-                        "a stop of {} reaches the workers beside their master (KillMode={})",
-                        unit.name, unit.kill_mode
-                    ),
-                    "`KillMode=mixed` in the unit, so that the master alone is told and drains them",
-                );
-            }
-        }
-    }
+    protection::judge(answer, found);
     if let Some(file) = &facts.file
         && !answer.file.is_empty()
         && !super::super::introduce::is_same_file(answer.file.as_ref(), &file.path)

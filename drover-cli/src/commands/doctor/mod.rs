@@ -12,6 +12,7 @@ mod finding;
 mod gather;
 mod judge;
 mod opening;
+mod protection;
 mod rights;
 
 use super::{find, list};
@@ -19,7 +20,7 @@ use crate::args::{DoctorArgs, Global};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
 use crate::path::{file_here, whole};
-use facts::{Answer, Master};
+use facts::{Answer, Keeper, Master};
 use finding::{Level, as_json, as_text};
 
 /// How long it may take to look around: a name server, a dead disk or systemd may not answer.
@@ -51,7 +52,12 @@ async fn ask(global: &Global) -> Option<Master> {
     let answer = status.map(|status| {
         let listeners = status.apps.iter().flat_map(|app| app.listeners.clone()).collect();
         let master = status.master.unwrap_or_default();
-        Answer { pid: master.pid, version: master.version, file: master.file, listeners, unit: None }
+        let keeper = (master.keeper != 0).then(|| Keeper {
+            pid: master.keeper,
+            is_gone: !master.is_protected,
+            oom_scores: None,
+        });
+        Answer { pid: master.pid, version: master.version, file: master.file, listeners, unit: None, keeper }
     });
     Some(Master { socket, answer })
 }

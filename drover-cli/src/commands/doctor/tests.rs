@@ -2,7 +2,7 @@
 
 use drover_master::config::file as config;
 
-use super::facts::{Answer, Facts, File, Found, Machine, Master, Opening, Socket, Unit};
+use super::facts::{Answer, Facts, File, Found, Keeper, Machine, Master, Opening, Socket, Unit};
 use super::finding::{Finding, Level};
 use super::judge::findings;
 
@@ -27,6 +27,7 @@ fn master() -> Master {
         file: "/srv/drover.toml".into(),
         listeners: vec!["http=127.0.0.1:80".into()],
         unit: Some(unit),
+        keeper: None,
     };
     Master { socket: "/run/drover/x.sock".into(), answer: Some(answer) }
 }
@@ -35,6 +36,10 @@ fn of_master(change: impl FnOnce(&mut Answer)) -> Facts {
     let mut facts = with("", Machine::default());
     change(facts.master.as_mut().unwrap().answer.as_mut().unwrap());
     facts
+}
+
+fn keeper() -> Option<Keeper> {
+    Some(Keeper { pid: 6, is_gone: false, oom_scores: Some((-100, 0)) })
 }
 
 fn opened(found: Found) -> Facts {
@@ -47,6 +52,11 @@ fn opened(found: Found) -> Facts {
 #[test]
 fn where_nothing_is_wrong_nothing_is_found() {
     assert_eq!(findings(&with("", Machine::default())), []);
+    assert_eq!(findings(&of_master(|answer| answer.keeper = keeper())), []);
+    let as_first = of_master(|answer| {
+        (answer.unit, answer.keeper) = (None, Some(Keeper { pid: 1, ..keeper().unwrap() }));
+    });
+    assert_eq!(findings(&as_first), []);
     let used_by_itself = opened(Found::InUse(Some((8, "web".into()))));
     assert_eq!(findings(&used_by_itself), []);
 }
@@ -137,6 +147,31 @@ fn each_fault_is_found_with_its_remedy() {
             of_master(|answer| answer.unit.as_mut().unwrap().kill_mode = "control-group".into()),
             Warning,
             &["KillMode=mixed"],
+        ),
+        (
+            of_master(|answer| (answer.unit, answer.keeper) = (None, keeper())),
+            Note,
+            &["keeper (pid 6)", "both are killed"],
+        ),
+        (
+            of_master(|answer| {
+                answer.unit.as_mut().unwrap().restart = "no".into();
+                answer.keeper = keeper();
+            }),
+            Note,
+            &["shop.service", "together", "Restart=on-failure"],
+        ),
+        (
+            of_master(|answer| answer.keeper = Some(Keeper { is_gone: true, ..keeper().unwrap() })),
+            Warning,
+            &["keeper (pid 6) is gone"],
+        ),
+        (
+            of_master(|answer| {
+                answer.keeper = Some(Keeper { oom_scores: Some((0, 0)), ..keeper().unwrap() })
+            }),
+            Note,
+            &["oom_score_adj is 0", "CAP_SYS_RESOURCE"],
         ),
         (of_master(|answer| answer.version = "0.0.1".into()), Note, &["master", "0.0.1"]),
         (of_master(|answer| answer.file = "/srv/other.toml".into()), Note, &["/srv/other.toml"]),

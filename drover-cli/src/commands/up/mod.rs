@@ -52,7 +52,11 @@ async fn go_on(global: &Global, args: &UpArgs, before: Before, crash: MasterCras
     };
     let source = Source::new(args, remembered.name.clone(), before.is_stream);
     let fixed = remembered.fixed();
+    // What runs is written down, and comes before what the file says.
+    let apps = config::parse_profile(&args.file, &remembered.text, args.profile.as_deref())
+        .map_or_else(|_| Vec::new(), |config| source.description(&config).apps);
     let builder = builder(args, source, fixed.clone()).shutdown_timeout(remembered.shutdown_timeout);
+    let builder = apps.into_iter().map(MasterBuilder::from_spec).fold(builder, SupervisorBuilder::app);
     // It was there once. That it can't be now is no reason to end what runs.
     let admin = serve::admin_of(fixed.http.as_ref(), home(args)).ok().flatten();
     let builder = match before.inherited {
@@ -105,7 +109,7 @@ async fn start(global: &Global, args: &UpArgs, text: String, before: Before) -> 
     let (own_name, name) = (name_of_file(&config, &args.file), served_as(&config, &args.file));
     let source = Source::new(args, own_name.clone(), before.is_stream);
     let description = source.description(&config);
-    let remembered = Remembered::of(&description, own_name, name.clone());
+    let remembered = Remembered::of(&description, own_name, name.clone(), text.clone());
     let mut builder = builder(args, source, description.fixed.clone())
         .shutdown_timeout(description.shutdown_timeout)
         .strategy(description.strategy);

@@ -13,6 +13,8 @@ pub(super) struct Remembered {
     pub(super) name: String,
     /// The name of its control socket.
     pub(super) served_as: String,
+    /// What the file said: for the case that the first master crashed before it had written down what it runs.
+    pub(super) text: String,
     pub(super) shutdown_timeout: Duration,
     http: Option<Http>,
 }
@@ -25,13 +27,13 @@ struct Http {
 }
 
 impl Remembered {
-    pub(super) fn of(description: &Description, name: String, served_as: String) -> Self {
+    pub(super) fn of(description: &Description, name: String, served_as: String, text: String) -> Self {
         let http = description.fixed.http.as_ref().map(|http| Http {
             listen: http.listen.to_string(),
             hosts: http.hosts.clone(),
             control_token_file: http.control_token_file.clone(),
         });
-        Self { name, served_as, shutdown_timeout: description.shutdown_timeout, http }
+        Self { name, served_as, text, shutdown_timeout: description.shutdown_timeout, http }
     }
 
     pub(super) fn bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
@@ -78,7 +80,7 @@ mod tests {
             let config = config::parse_file(Path::new("drover.toml"), &text).unwrap();
             let mut description = config.description();
             description.fixed = description.fixed.named("shop");
-            let remembered = Remembered::of(&description, "shop".into(), "shop-1".into());
+            let remembered = Remembered::of(&description, "shop".into(), "shop-1".into(), text);
             let again = Remembered::from_bytes(&remembered.bytes().unwrap()).unwrap();
             assert_eq!(again, remembered);
             let known = (again.fixed(), again.shutdown_timeout);

@@ -285,6 +285,11 @@ pub enum EventKind {
         /// What is different, and what to do.
         told: Arc<str>,
     },
+    /// Another master goes on in the place of one that has crashed.
+    MasterReplaced {
+        /// Which one, and how the one before ended.
+        told: Arc<str>,
+    },
     /// A worker was sent a signal by request.
     Signalled {
         /// The signal's number.
@@ -369,6 +374,7 @@ impl EventKind {
             Self::WatchFired { .. } => "watch_fired",
             Self::WatchFailed { .. } => "watch_failed",
             Self::FileDiffers { .. } => "file_differs",
+            Self::MasterReplaced { .. } => "master_replaced",
             Self::Signalled { .. } => "signalled",
             Self::Reset { .. } => "reset",
             Self::Unkillable => "unkillable",

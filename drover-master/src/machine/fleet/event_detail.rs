@@ -68,7 +68,7 @@ impl EventKind {
                 format!("{}{others} changed: {action}", Readable(file))
             }
             Self::WatchFailed { trouble } => Readable(trouble).to_string(),
-            Self::FileDiffers { told } => told.to_string(),
+            Self::FileDiffers { told } | Self::MasterReplaced { told } => told.to_string(),
             Self::Signalled { signal, by } => format!("{}, asked by {by}", signal),
             Self::Reset { by } => format!("asked by {by}"),
             Self::Unkillable => "the process is still there long after SIGKILL".to_owned(),

@@ -38,6 +38,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let master = MasterStatus { profile: "dev".into(), ..Default::default() };
             Body::Status(StatusReply { master: Some(master), ..Default::default() })
         }),
+        "status_reply_of_a_master_with_a_keeper" => last(1, {
+            let master = MasterStatus { keeper: 4699, is_protected: true, ..Default::default() };
+            Body::Status(StatusReply { master: Some(master), ..Default::default() })
+        }),
         "status_reply_of_an_app_that_waits" => last(2, {
             let waits_for = vec!["db".into(), "web".into()];
             let mail = AppStatus { name: "mail".into(), waits_for, ..Default::default() };
