@@ -100,6 +100,10 @@ fn run(cli: Cli) -> ExitStatus {
         message::error(&error);
         return ExitStatus::Usage;
     }
+    let before = match commands::before(&cli) {
+        Ok(before) => before,
+        Err(status) => return status,
+    };
     // One thread runs everything: a master mostly waits, and so costs little.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     drover_master::turns::watch(runtime.enable_all());
@@ -110,7 +114,7 @@ fn run(cli: Cli) -> ExitStatus {
             return ExitStatus::Failed;
         }
     };
-    let ran = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::run(cli))));
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(commands::run(cli, before))));
     runtime.block_on(drover_master::flush_output(LAST_LINES));
     let status = ran.unwrap_or_else(|panic| {
         termination_log::write(ExitStatus::Failed);

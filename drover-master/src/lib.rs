@@ -77,8 +77,6 @@ mod process;
 mod sentence;
 mod signal;
 mod signals;
-#[cfg(feature = "keeper")]
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "nothing reads it yet"))]
 mod state;
 mod supervision;
 pub mod supervisor;

@@ -101,6 +101,12 @@ pub struct UpArgs {
     /// With -d: the file that the master and its workers write to [default: beside the control socket, as NAME.log]
     #[arg(long, requires = "background", value_name = "FILE")]
     pub log: Option<PathBuf>,
+    /// Let a keeper start another master if this one crashes
+    #[arg(long, hide = true, conflicts_with = "no_keeper")]
+    pub keeper: bool,
+    /// Without a keeper
+    #[arg(long, hide = true)]
+    pub no_keeper: bool,
     /// This is the master in the background
     #[arg(long, hide = true, conflicts_with = "background")]
     pub detached: bool,

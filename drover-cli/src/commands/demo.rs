@@ -38,5 +38,5 @@ pub(super) async fn run(global: &Global, args: &DemoArgs) -> ExitStatus {
         "  kill -9 PID                a worker, and it comes back".to_owned(),
         "  Ctrl-C                     ends it gracefully; again: hurries; again: kills".to_owned(),
     ];
-    serve::run(global, Supervisor::builder().app(app), control, admin, &hints).await
+    serve::run(global, Supervisor::builder().app(app), control, admin, None, &hints).await
 }

@@ -8,7 +8,6 @@ use drover_master::config::file::{self as config, AppTable, Config};
 use drover_master::config::{AppSpec, Description, OnStartFailure};
 use drover_master::supervisor::{Reading, Reread, RereadRequest};
 
-use super::socket_name::name_of_file;
 use crate::args::UpArgs;
 use crate::output::message;
 
@@ -30,9 +29,8 @@ pub(super) const NOT_KEPT: &str =
     "the configuration was read from standard input or a pipe, and can't be read again";
 
 impl Source {
-    /// As `up` was called, with the file as it is.
-    pub(super) fn new(args: &UpArgs, config: &Config, is_stream: bool) -> Self {
-        let name = name_of_file(config, &args.file);
+    /// As `up` was called.
+    pub(super) fn new(args: &UpArgs, name: String, is_stream: bool) -> Self {
         Self {
             file: args.file.clone(),
             profile: args.profile.clone(),

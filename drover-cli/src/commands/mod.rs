@@ -55,11 +55,21 @@ mod validate;
 mod version;
 mod wait;
 
+pub(crate) use up::Before;
+
 use crate::args::{Cli, Verb};
 use crate::exit_status::ExitStatus;
 
+/// What a verb does before there is a thread; `Err` if that was all. It may become two processes.
+pub(crate) fn before(cli: &Cli) -> Result<Option<Before>, ExitStatus> {
+    match &cli.verb {
+        Verb::Up(args) => up::before(args).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Does what was typed.
-pub(crate) async fn run(cli: Cli) -> ExitStatus {
+pub(crate) async fn run(cli: Cli, before: Option<Before>) -> ExitStatus {
     let mut global = cli.global.with_environment();
     global.intent = cli.verb.intent();
     global.time = cli.verb.time();
@@ -67,7 +77,10 @@ pub(crate) async fn run(cli: Cli) -> ExitStatus {
     match cli.verb {
         Verb::Demo(args) => demo::run(&global, &args).await,
         Verb::Run(args) => run::run(&global, args).await,
-        Verb::Up(args) => up::run(&global, &args).await,
+        Verb::Up(args) => match before {
+            Some(before) => up::run(&global, &args, before).await,
+            None => ExitStatus::Failed,
+        },
         Verb::Down(args) => down::run(&global, &args).await,
         Verb::Init(args) => init::run(global, &args).await,
         Verb::Export(args) => export::run(&global, &args),

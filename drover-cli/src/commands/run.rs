@@ -67,7 +67,7 @@ pub(super) async fn run(global: &Global, args: RunArgs) -> ExitStatus {
         .app(MasterBuilder::from_spec(spec))
         .inherited(inherited)
         .messages_as_events();
-    serve::run(global, supervisor, control, admin, &[]).await
+    serve::run(global, supervisor, control, admin, None, &[]).await
 }
 
 fn usage(error: &ConfigError) -> ExitStatus {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use drover_master::config::{HttpSettings, ListenAddr};
 use drover_master::control::ControlPath;
 use drover_master::http::{AdminError, AdminServer, AdminSpec, ControlToken};
+use drover_master::keeper::Kept;
 use drover_master::supervisor::{End, Supervisor, SupervisorBuilder, SupervisorEnd};
 use drover_master::{EventKind, EventLog, InheritedSockets, Outcome, Phase, Signals, flush_output, turns};
 use tokio::signal::unix::{SignalKind, signal};
@@ -87,6 +88,7 @@ pub(super) async fn run(
     builder: SupervisorBuilder,
     control: ControlPath,
     admin: Option<AdminSpec>,
+    kept: Option<&Kept>,
     hints: &[String],
 ) -> ExitStatus {
     if let Err(told) = threads::can_be_made() {
@@ -94,6 +96,9 @@ pub(super) async fn run(
         return ExitStatus::Failed;
     }
     message::never_wait();
+    if kept.is_some() {
+        message::die_of_panics();
+    }
     drover_master::restore_child_signal();
     reap_orphans();
     if let Err(error) = drover_master::raise_nofile() {
@@ -103,6 +108,10 @@ pub(super) async fn run(
     let signals = Signals::for_a_supervisor();
     let builder =
         if service_manager::is_there() { builder.reload_witness(service_manager::Reloads) } else { builder };
+    let builder = match kept {
+        Some(kept) => builder.kept(kept),
+        None => builder,
+    };
     let supervisor = match builder.control(control).signals(signals).build() {
         Ok(supervisor) => supervisor,
         Err(error) => {
@@ -112,6 +121,11 @@ pub(super) async fn run(
     };
     let mut admin = match admin.map(AdminServer::open).transpose() {
         Ok(admin) => admin,
+        // It was there once. That it can't be now is no reason to end what runs.
+        Err(error) if kept.is_some_and(Kept::is_successor) => {
+            message::error(&error);
+            None
+        }
         Err(error) => {
             message::error(&error);
             return match error {
@@ -150,7 +164,7 @@ pub(super) async fn run(
     }
     // What is said below stands after all that happened.
     flush_output(LAST_LINES).await;
-    match ended {
+    let status = match ended {
         Ok(SupervisorEnd { end, failures, not_started, why, .. }) => {
             for failure in &failures {
                 message::start_failure(failure);
@@ -179,7 +193,11 @@ pub(super) async fn run(
             exit_status(end)
         }
         Err(status) => status,
+    };
+    if let Some(kept) = kept {
+        kept.leave(status as u8);
     }
+    status
 }
 
 /// Where a browser finds it.

@@ -21,6 +21,9 @@ use crate::exit_status::ExitStatus;
 /// How long the last lines of output may take. A terminal that is stopped does not keep a process alive.
 pub(crate) const LAST_LINES: Duration = Duration::from_secs(1);
 
+/// What a program that panics exits with.
+const PANICKED: i32 = 101;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const NOTE: Style = Style::new().dimmed();
 
@@ -44,7 +47,20 @@ pub(crate) fn never_wait() {
             if trace.status() == BacktraceStatus::Captured { trace.to_string() } else { String::new() };
         termination_log::keep(&format!("thread '{name}' {panic}"));
         say_aside(format!("\nthread '{name}' {panic}\n{trace}").as_bytes());
+        if DIES_OF_PANICS.load(Ordering::Relaxed) && name == "main" && tokio::task::try_id().is_none() {
+            settle_output(LAST_LINES);
+            std::process::exit(PANICKED);
+        }
     }));
+}
+
+/// Whether a panic of what runs everything ends the process there and then.
+static DIES_OF_PANICS: AtomicBool = AtomicBool::new(false);
+
+/// From now on a panic that would end this process does so without letting go of anything: another one is to go on with what this one
+/// has. One of a task of the runtime or of another thread is the end of that alone, as before.
+pub(crate) fn die_of_panics() {
+    DIES_OF_PANICS.store(true, Ordering::Relaxed);
 }
 
 /// A line on stderr. If it can't be written, there is nowhere to say so.

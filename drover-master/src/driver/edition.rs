@@ -111,6 +111,7 @@ impl Driver {
             && edition.follows
         {
             edition.spec = current;
+            self.remember_edition(to);
         }
     }
 

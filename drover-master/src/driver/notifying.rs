@@ -131,7 +131,7 @@ impl Driver {
         for heard in heard {
             match heard {
                 Notification::Notice(notice) => {
-                    self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Notified(notice) });
+                    self.feed(now, FleetInput::Worker { id, input: WorkerInput::Notified(notice) });
                 }
                 Notification::Refused { trouble } => self.notice_refused(now, id, trouble),
                 Notification::MainProcess { pid, pidfd } => {
@@ -181,7 +181,7 @@ impl Driver {
     }
 
     fn notice_refused(&mut self, now: Instant, id: WorkerId, trouble: Arc<str>) {
-        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::NoticeRefused { trouble } });
+        self.feed(now, FleetInput::Worker { id, input: WorkerInput::NoticeRefused { trouble } });
     }
 
     /// A rung of its ending reaches the whole group. A main process that has left that gets it individually, and no other does twice:

@@ -95,13 +95,18 @@ impl KeeperLink {
 
     /// How a child of the keeper stands.
     pub(crate) async fn look(&self, pid: i32) -> ChildState {
+        self.ask(pid).await.unwrap_or(ChildState::Unknown)
+    }
+
+    /// Asks it at once; the answer is dropped with the keeper.
+    pub(crate) fn ask(&self, pid: i32) -> oneshot::Receiver<ChildState> {
         let (answer, answered) = oneshot::channel();
         lock(&self.asked).entry(pid).or_default().push(answer);
         self.say(&Request::Look { pid }, None);
         if self.is_lost() {
             lock(&self.asked).clear();
         }
-        answered.await.unwrap_or(ChildState::Unknown)
+        answered
     }
 
     /// Has a child of the keeper reaped, which has ended.

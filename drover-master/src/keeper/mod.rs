@@ -13,14 +13,20 @@
 //!
 //! Why it is made so is in `docs/design/keeper.md`.
 
+mod cells;
 mod crashes;
 mod holds;
+mod journal;
+mod kept;
 mod link;
 mod message;
 mod process;
+mod signals;
 
 pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use journal::{Journal, JournalRecord};
+pub(crate) use kept::STATE;
+pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
-pub(crate) use process::STATE;
-pub use process::{Kept, MasterCrash, keep};
+pub use process::keep;

@@ -1,9 +1,7 @@
 //! The keeper's own loop: one thread, which sleeps until a master says something, a child ends, or a signal comes.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
@@ -11,7 +9,6 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
@@ -19,19 +16,16 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::crashes::{Crashes, LIMIT};
 use super::holds::Holds;
+use super::kept::{Kept, MasterCrash, PANICKED, STATE};
 use super::link::KeeperLink;
 use super::message::{Answer, ChildState, MAX_MESSAGE, Request};
+use super::signals::{heard, is_passed_on, pass_on};
 use crate::machine::exit::ExitStatus;
+use crate::process::{follow_files, remember_files};
 use crate::sys::{
-    ended_child_of, group_signal, pidfd_open, pidfd_signal, pids_in_cells, receive, restore_child_signal,
+    ended_child_of, group_signal, pids_in_cells, receive, restore_child_signal, restore_signal,
     share_pid_cells, split,
 };
-
-/// What a master has held that can go on after a crash: the beginning of those names.
-pub(crate) const STATE: &str = "state/";
-
-/// What the program itself remembers.
-const PROGRAM: &str = "state/program";
 
 /// How long everything may take to end when the keeper gives up: what a master waits by default.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -39,108 +33,8 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// How often it looks whether everything has ended, then.
 const LOOK_AGAIN_MS: u16 = 20;
 
-/// What a program that panics exits with.
-const PANICKED: i32 = 101;
-
 /// The name of the process in lists of processes, and in the kernel's log.
 const NAME: &std::ffi::CStr = c"drover-keeper";
-
-/// What a master has from its keeper.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    holds: Holds,
-    crash: Option<MasterCrash>,
-    keeper: u32,
-}
-
-/// How the master before this one ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MasterCrash {
-    /// Its pid.
-    pub pid: u32,
-    /// How it ended.
-    pub status: ExitStatus,
-}
-
-/// As in "the last one … ".
-impl fmt::Display for MasterCrash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pid = self.pid;
-        match self.status {
-            ExitStatus::Code(PANICKED) => write!(f, "the last one (pid {pid}) panicked"),
-            ExitStatus::Code(code) => write!(f, "the last one (pid {pid}) exited with {code}"),
-            ExitStatus::Signal { signal, .. } => write!(f, "the last one (pid {pid}) was killed by {signal}"),
-            ExitStatus::Taken => write!(f, "the last one (pid {pid}) is gone"),
-        }
-    }
-}
-
-impl Kept {
-    /// How the master before this one has ended; none in the first one.
-    pub const fn crash(&self) -> Option<MasterCrash> {
-        self.crash
-    }
-
-    /// The pid of the keeper: what whoever started this knows.
-    pub const fn keeper(&self) -> u32 {
-        self.keeper
-    }
-
-    /// Whether an earlier master has left something that this one can go on with.
-    pub const fn is_successor(&self) -> bool {
-        self.crash.is_some()
-    }
-
-    pub(crate) fn holds(&self) -> &Holds {
-        &self.holds
-    }
-
-    /// Has the keeper say something to the service manager, which listens to the process that it started.
-    pub fn notify(&self, text: &str) {
-        if let Some(keeper) = self.holds.keeper() {
-            keeper.say(&Request::Notify { text: text.as_bytes().to_vec() }, None);
-        }
-    }
-
-    /// Tells the keeper that the end of this process, which is to follow, is meant, and with which status the keeper is to exit.
-    pub fn leave(&self, status: u8) {
-        if let Some(keeper) = self.holds.keeper() {
-            keeper.say(&Request::Leave { status }, None);
-        }
-    }
-
-    /// Has the keeper hold this until it ends itself: a lock, say.
-    pub fn hold_for_good(&self, name: &str, fd: impl AsFd) {
-        std::mem::forget(self.holds.hold(name, fd.as_fd()));
-    }
-
-    /// Has the keeper remember what the program needs to go on after a crash. Once it does, a crash of the master is no end.
-    ///
-    /// # Errors
-    ///
-    /// What `memfd_create(2)` or a write to it says.
-    pub fn remember(&self, what: &[u8]) -> io::Result<()> {
-        let mut memory = File::from(memfd_create(c"drover-program", MFdFlags::MFD_CLOEXEC)?);
-        memory.write_all(what)?;
-        self.hold_for_good(PROGRAM, memory);
-        Ok(())
-    }
-
-    /// What the first master had its keeper remember.
-    ///
-    /// # Errors
-    ///
-    /// What a read of it says.
-    pub fn remembered(&self) -> io::Result<Option<Vec<u8>>> {
-        let Some(memory) = self.holds.take(PROGRAM) else { return Ok(None) };
-        let mut memory = File::from(memory);
-        // The place to read at is shared with whoever wrote it (open(2)).
-        memory.seek(SeekFrom::Start(0))?;
-        let mut what = Vec::new();
-        memory.read_to_end(&mut what)?;
-        Ok(Some(what))
-    }
-}
 
 /// Splits this process: the parent becomes the keeper and never returns; the child is the master, and so is each one that
 /// follows a crash. `in_keeper` lets go of what only a master should have.
@@ -153,6 +47,8 @@ pub fn keep(in_keeper: impl FnOnce()) -> io::Result<Kept> {
     // Ignored, children would be reaped by the kernel, and their ends lost.
     restore_child_signal();
     share_pid_cells(None)?;
+    // By the names that they have now: a master that follows a crash may find them moved.
+    remember_files();
     let heard = heard();
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&heard), Some(&mut before))?;
@@ -173,15 +69,20 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
     loop {
         let kind = SockFlag::SOCK_CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, kind)?;
+        let missed = keeper.read_signals(false);
         match split() {
             Ok(None) => {
                 drop((ours, keeper.signals));
-                sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
                 // Only the keeper is the last to be killed for want of memory.
                 set_oom_score(score);
                 let _ = nix::sys::prctl::set_name(c"drover");
+                if crash.is_some() {
+                    follow_files();
+                } else {
+                    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+                }
                 let link = Arc::new(KeeperLink::new(theirs));
-                let holds = Holds::new(link, keeper.held);
+                let holds = Holds::new(link, keeper.held, crash.map(|crash: MasterCrash| crash.at));
                 return Ok(Kept { holds, crash, keeper: pid });
             }
             Ok(Some(master)) => {
@@ -191,6 +92,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                     let _ = nix::sys::prctl::set_name(NAME);
                     set_oom_score(score.map(|score| (score - 100).max(-1000)));
                 }
+                missed.into_iter().for_each(|number| pass_on(number, master));
                 crash = Some(keeper.keep(master, &ours));
             }
             // The first one is not there: nobody is a keeper.
@@ -198,26 +100,6 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
             Err(error) => keeper.give_up(&format!("another master can't be started: {error}")),
         }
     }
-}
-
-/// What is heard of signals: all but those by which a terminal stops a whole group, and those that tell of a fault of the keeper itself.
-fn heard() -> SigSet {
-    let mut heard = SigSet::all();
-    let own = [
-        Number::SIGTSTP,
-        Number::SIGTTIN,
-        Number::SIGTTOU,
-        Number::SIGCONT,
-        Number::SIGSEGV,
-        Number::SIGBUS,
-        Number::SIGILL,
-        Number::SIGFPE,
-        Number::SIGTRAP,
-        Number::SIGABRT,
-        Number::SIGSYS,
-    ];
-    own.into_iter().for_each(|signal| heard.remove(signal));
-    heard
 }
 
 struct Keeper {
@@ -244,10 +126,12 @@ impl Keeper {
             std::process::exit(status.into());
         }
         if !is_crash || !self.held.keys().any(|name| name.starts_with(STATE)) {
+            // It has ended them itself, unless it could not even begin.
+            self.end_workers();
             end_like(status);
         }
-        let crash = MasterCrash { pid: master.unsigned_abs(), status };
-        if self.crashes.is_too_many(now()) {
+        let crash = MasterCrash { at: monotonic(), pid: master.unsigned_abs(), status };
+        if self.crashes.is_too_many(monotonic()) {
             let (count, within) = LIMIT;
             self.give_up(&format!(
                 "the master crashed more than {count} times within {within:?}, and {crash}; everything is ended"
@@ -276,8 +160,11 @@ impl Keeper {
                 Err(_) => std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS.into())),
             }
             let is_heard = ready[1].any().unwrap_or(false);
-            while let Ok(Some(signal)) = self.signals.read_signal() {
-                pass_on(&signal, master);
+            for number in self.read_signals(true) {
+                pass_on(number, master);
+                if number.cast_signed() == libc::SIGUSR1 {
+                    follow_files();
+                }
             }
             if is_heard && !has_closed {
                 while self.hear(socket) {}
@@ -285,6 +172,13 @@ impl Keeper {
                 has_closed = is_closed(socket);
             }
         }
+    }
+
+    /// Those that have come and are for the master.
+    fn read_signals(&self, had_master: bool) -> Vec<u32> {
+        let next = || self.signals.read_signal().ok().flatten();
+        let come = std::iter::from_fn(next).filter(|signal| is_passed_on(signal, had_master));
+        come.map(|signal| signal.ssi_signo).collect()
     }
 
     /// Takes one message, if there is one.
@@ -323,19 +217,27 @@ impl Keeper {
     /// Ends everything, and then itself.
     fn give_up(&mut self, why: &str) -> ! {
         tell(why);
+        self.end_workers();
+        std::process::exit(1);
+    }
+
+    /// Ends the workers that there still are: as a master does by default, and at once if somebody asks for the end meanwhile.
+    fn end_workers(&mut self) {
         // Workers of the protocol learn by it that nobody comes back.
         self.held.clear();
         let workers: Vec<i32> = pids_in_cells().collect();
-        let until = now() + END_WITHIN;
+        let until = monotonic() + END_WITHIN;
         let mut left = signal_all(&workers, Number::SIGTERM);
-        while left > 0 && now() < until {
+        while left > 0 && monotonic() < until {
             let mut child = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             let _ = nix::poll::poll(&mut child, PollTimeout::from(LOOK_AGAIN_MS));
-            while let Ok(Some(_)) = self.signals.read_signal() {}
+            let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
+            if self.read_signals(false).iter().any(|number| ends.contains(&number.cast_signed())) {
+                break;
+            }
             left = workers.iter().filter(|pid| matches!(ended_child_of(**pid, false), Ok(None))).count();
         }
         signal_all(&workers, Number::SIGKILL);
-        std::process::exit(1);
     }
 }
 
@@ -371,18 +273,6 @@ fn reap_strangers(master: i32) {
             return;
         }
         let _ = ended_child_of(pid, true);
-    }
-}
-
-/// Passes a signal on that was sent to the keeper. What a terminal sends, it sends to the master too.
-fn pass_on(signal: &nix::sys::signalfd::siginfo, master: i32) {
-    let number = signal.ssi_signo.cast_signed();
-    let is_of_terminal = signal.ssi_code == libc::SI_KERNEL && number != libc::SIGHUP;
-    if is_of_terminal || number == libc::SIGCHLD || number == libc::SIGPIPE {
-        return;
-    }
-    if let Ok(master) = pidfd_open(master) {
-        let _ = pidfd_signal(master.as_fd(), number);
     }
 }
 
@@ -425,7 +315,9 @@ fn end_like(status: ExitStatus) -> ! {
             if let Ok(number) = Number::try_from(signal.number()) {
                 let mut only = SigSet::empty();
                 only.add(number);
-                // The default of a signal that has ended the master ends this, too.
+                // The master's core is the one that tells something.
+                let _ = nix::sys::prctl::set_dumpable(false);
+                restore_signal(signal.number());
                 let _ = nix::sys::signal::raise(number);
                 let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
             }
@@ -436,7 +328,7 @@ fn end_like(status: ExitStatus) -> ! {
     std::process::exit(code)
 }
 
-fn now() -> Duration {
+pub(super) fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
 }
 

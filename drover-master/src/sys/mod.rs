@@ -28,14 +28,14 @@ pub(crate) use inherited::adopt;
 pub(crate) use lease::{give_back, hold};
 pub use orphans::reap_strangers;
 pub(crate) use orphans::{MAKERS, in_the_making, own_child};
-pub(crate) use pid_cells::{PidCell, pid_cells_memory, pids_in_cells, share_pid_cells};
+pub(crate) use pid_cells::{PidCell, highest_cell, pid_cells_memory, pids_in_cells, share_pid_cells};
 pub(crate) use pidfd::{
     are_pidfds_known, ended, ended_child_of, group_signal, is_number_taken, pidfd_open, pidfd_signal, reap,
     stopped_by,
 };
 pub(crate) use readiness::{SharedFd, watch_both, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};
-pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals};
+pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals, restore_signal};
 pub use signals::{restore_child_signal, unblock_signals};
 pub(crate) use split::split;
 pub use startup_pages::release_startup_pages;

@@ -30,11 +30,16 @@ fn disposition(signal: i32) -> libc::sigaction {
 /// Sets SIGCHLD to its default. A program that is started with SIGCHLD ignored would lose the exit statuses of all its
 /// children; a master refuses to be built then.
 pub fn restore_child_signal() {
+    restore_signal(libc::SIGCHLD);
+}
+
+/// Sets a signal to its default.
+pub(crate) fn restore_signal(signal: i32) {
     // SAFETY: a zeroed sigaction with SIG_DFL is valid; nothing of the old one is read.
     unsafe {
         let mut default: libc::sigaction = std::mem::zeroed();
         default.sa_sigaction = libc::SIG_DFL;
-        libc::sigaction(libc::SIGCHLD, &default, std::ptr::null_mut());
+        libc::sigaction(signal, &default, std::ptr::null_mut());
     }
 }
 

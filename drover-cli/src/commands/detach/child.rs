@@ -10,7 +10,6 @@ use drover_master::config::file::STDIN;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::args::{Color, Global, UpArgs};
-use crate::output::start_report;
 
 /// The arguments of the master that these arguments mean.
 pub(super) fn arguments(global: &Global, args: &UpArgs, is_handed_over: bool) -> Vec<OsString> {
@@ -34,18 +33,20 @@ pub(super) fn arguments(global: &Global, args: &UpArgs, is_handed_over: bool) ->
         words.extend(["--profile".into(), profile.into()]);
     }
     words.extend(args.keep_going.then(|| "--keep-going".into()));
+    words.extend(args.keeper.then(|| "--keeper".into()));
+    words.extend(args.no_keeper.then(|| "--no-keeper".into()));
     words
 }
 
 /// Leaves the session of whoever started it, and takes its stdin for the socket to tell them by.
 ///
-/// From here on neither the end of that process nor of its terminal is one of the master. The answer is the configuration, if that
-/// process has handed it over.
+/// From here on neither the end of that process nor of its terminal is one of the master. The answer is that socket, and the
+/// configuration, if that process has handed it over.
 ///
 /// # Errors
 ///
 /// Stdin is not a socket: nobody but `drover up -d` starts it like this.
-pub(in crate::commands) fn become_master() -> io::Result<Option<String>> {
+pub(in crate::commands) fn become_master() -> io::Result<(UnixStream, Option<String>)> {
     // The copy is closed by an exec, so that no worker keeps it open.
     let mut listener = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     listener.peer_addr()?;
@@ -56,8 +57,7 @@ pub(in crate::commands) fn become_master() -> io::Result<Option<String>> {
     // A new process leads no group, so it may.
     nix::unistd::setsid()?;
     let_go_of_stamp()?;
-    start_report::begin(listener)?;
-    Ok(Some(text).filter(|text| !text.is_empty()))
+    Ok((listener, Some(text).filter(|text| !text.is_empty())))
 }
 
 /// A worker of another master that starts this one does not leave it behind by mistake: it is none of its descendants any more.
@@ -103,6 +103,12 @@ mod tests {
             let Verb::Up(args) = cli.verb else { panic!() };
             (cli.global, args)
         };
+        for keeper in ["--keeper", "--no-keeper"] {
+            let typed = ["up", "-d", keeper].map(OsString::from);
+            let (global, args) = parse(typed.to_vec());
+            let (_, as_master) = parse(arguments(&global, &args, false));
+            assert_eq!((as_master.keeper, as_master.no_keeper), (args.keeper, args.no_keeper));
+        }
         let typed = "-s /x/y.sock -vv -q --color never up -d -f shop.toml --only a,b --profile p --keep-going --timeout 3s --log l";
         let (global, args) = parse(typed.split(' ').map(OsString::from).collect());
         let (again, as_master) = parse(arguments(&global, &args, false));

@@ -50,6 +50,18 @@ pub(super) fn reopen() -> Vec<Result<Stream, ReopenError>> {
     reopened
 }
 
+/// Goes on with what their names mean now, if that is another file: for a process that did not hear of their rotation. Nothing is told of
+/// a failure; then they are written to as before.
+pub(crate) fn follow_files() {
+    let Some([stdout, stderr]) = NAMES.get() else { return };
+    if let Some(path) = stdout.as_ref().filter(|path| !is_at(io::stdout().as_fd(), path)) {
+        let _ = again(path, io::stdout().as_fd(), nix::unistd::dup2_stdout);
+    }
+    if let Some(path) = stderr.as_ref().filter(|path| !is_at(io::stderr().as_fd(), path)) {
+        let _ = again(path, io::stderr().as_fd(), nix::unistd::dup2_stderr);
+    }
+}
+
 fn told(path: &Path, stream: Stream, done: io::Result<()>) -> Result<Stream, ReopenError> {
     done.map(|()| stream).map_err(|source| ReopenError { path: path.to_owned(), stream, source })
 }
@@ -63,11 +75,16 @@ fn again(path: &Path, old: BorrowedFd<'_>, put: impl FnOnce(File) -> nix::Result
 
 /// The name of a regular file that is open at this descriptor and still has that name.
 fn name(fd: BorrowedFd<'_>) -> Option<PathBuf> {
-    let open = File::from(fd.try_clone_to_owned().ok()?).metadata().ok()?;
     let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
     // One that was removed is called `… (deleted)`.
-    let named = fs::metadata(&path).ok()?;
-    (open.is_file() && (open.dev(), open.ino()) == (named.dev(), named.ino())).then_some(path)
+    is_at(fd, &path).then_some(path)
+}
+
+/// Whether this is the regular file of this name.
+fn is_at(fd: BorrowedFd<'_>, path: &Path) -> bool {
+    let open = fd.try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
+    let (Ok(open), Ok(named)) = (open, fs::metadata(path)) else { return false };
+    open.is_file() && (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ mod tended;
 mod writing;
 
 pub(crate) use awaited::AwaitedText;
-pub(crate) use files::remember_files;
+pub(crate) use files::{follow_files, remember_files};
 pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, keep_standing, say_aside, settle_output, write_output};
 #[cfg(feature = "file")]
