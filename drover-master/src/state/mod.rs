@@ -8,6 +8,8 @@
 
 mod specs;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use serde::Serialize;

@@ -7,6 +7,8 @@ mod order;
 mod properties;
 mod starting;
 mod strategies;
+#[cfg(feature = "keeper")]
+mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -50,7 +52,11 @@ pub(super) struct Stage {
     pub(super) verdicts: BTreeMap<u64, AppVerdict>,
     pub(super) finish: Option<End>,
     pub(super) log: Vec<CompositeAction>,
+    pub(super) shadow: Option<Shadow>,
 }
+
+/// Somebody who sees what a composite takes, what it wants done, and how it stands then.
+type Shadow = Box<dyn FnMut(Instant, &CompositeInput, &[CompositeAction], &Composite)>;
 
 /// An app `name` that depends on others: `"db"` ready, `"migrate!"` completed.
 pub(super) fn app(name: &str, depends_on: &[&str]) -> AppSpec {
@@ -120,6 +126,7 @@ impl Stage {
             verdicts: BTreeMap::new(),
             finish: None,
             log: Vec::new(),
+            shadow: None,
         }
     }
 
@@ -177,7 +184,11 @@ impl Stage {
             _ => None,
         };
         let was_over = self.finish.is_some();
+        let seen = self.shadow.is_some().then(|| input.clone());
         let actions = self.composite.handle(self.now, input);
+        if let (Some(shadow), Some(input)) = (&mut self.shadow, seen) {
+            shadow(self.now, &input, &actions, &self.composite);
+        }
         assert!(!was_over || actions.is_empty(), "after the end: {actions:?}");
         for action in actions {
             self.look_at(&action, asked);

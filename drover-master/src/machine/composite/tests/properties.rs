@@ -9,7 +9,7 @@ use crate::config::Strategy as AppStrategy;
 
 /// One thing that happens. The numbers choose among what there is at that moment.
 #[derive(Debug, Clone)]
-enum Op {
+pub(super) enum Op {
     Operate(usize, AppOperation),
     End(Request),
     /// One more app, that depends on these, and that somebody starts.
@@ -54,7 +54,7 @@ fn operation() -> impl Strategy<Value = AppOperation> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+pub(super) fn op() -> impl Strategy<Value = Op> {
     let which = || any::<usize>();
     prop_oneof![
         12 => (which(), operation()).prop_map(|(which, operation)| Op::Operate(which, operation)),
@@ -72,7 +72,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// Apps without circles: each may depend on those before it. What is given first may depend on what is given last.
-fn apps() -> impl Strategy<Value = Vec<AppSpec>> {
+pub(super) fn apps() -> impl Strategy<Value = Vec<AppSpec>> {
     let edge = prop_oneof![3 => Just(0u8), 2 => Just(1), 1 => Just(2)];
     (vec((vec(edge, 6), prop::bool::weighted(0.2)), 1..6), any::<bool>()).prop_map(|(rows, reversed)| {
         let spec = |(at, (edges, is_essential)): (usize, &(Vec<u8>, bool))| {
@@ -91,7 +91,7 @@ fn apps() -> impl Strategy<Value = Vec<AppSpec>> {
 }
 
 prop_compose! {
-    fn any_rules()(keep_going: bool, which in 0..4, count in 0..4u32) -> CompositeRules {
+    pub(super) fn any_rules()(keep_going: bool, which in 0..4, count in 0..4u32) -> CompositeRules {
         let intensity = Intensity { count, ..Intensity::default() };
         let strategy = match which {
             0 => AppStrategy::None,
@@ -109,7 +109,7 @@ impl Stage {
         which.checked_rem(all.len()).map(|at| all[at])
     }
 
-    fn play(&mut self, op: Op) {
+    pub(super) fn play(&mut self, op: Op) {
         match op {
             Op::Operate(which, operation) => {
                 self.operate(which % self.masters.len(), operation);

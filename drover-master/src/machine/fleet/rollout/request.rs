@@ -44,6 +44,8 @@ impl Fleet {
         reload: ReloadPlan,
         by: &Arc<str>,
     ) {
+        // The number may have been given out by a master that this one succeeds.
+        self.newest = self.newest.max(reload.release.generation);
         match self.doing {
             Doing::Idle if reload.is_new => {
                 self.current = reload.release;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 impl Stage {
-    fn play(&mut self, op: Op) {
+    pub(super) fn play(&mut self, op: Op) {
         let chosen = |count: usize, which: usize| which.checked_rem(count);
         match op {
             Op::Start => drop(self.start()),

@@ -40,6 +40,13 @@ struct Process {
     killed: bool,
 }
 
+/// Somebody who sees all that a fleet takes, and all that it wants done.
+pub(super) trait Shadow: std::fmt::Debug {
+    fn takes(&mut self, now: Instant, input: &FleetInput);
+    fn did(&mut self, action: Option<&FleetAction>);
+    fn check(&self, fleet: &Fleet);
+}
+
 /// A fleet and all that surrounds it.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -65,6 +72,7 @@ pub(super) struct Stage {
     late: u64,
     /// How often a process was looked at.
     looks: u64,
+    pub(super) shadow: Option<Box<dyn Shadow>>,
 }
 
 /// A description without chance: pauses of 1, 2, 4 … 30 s, no heartbeat, `parallel` = 2, and everything else at its default.
@@ -97,6 +105,7 @@ impl Stage {
             ailing: BTreeMap::new(),
             late: 0,
             looks: 0,
+            shadow: None,
         }
     }
 
@@ -135,13 +144,28 @@ impl Stage {
         if let FleetInput::Worker { id, .. } = &input {
             self.late += u64::from(!self.witness.is_living(*id));
         }
-        self.fleet.handle(self.now, input);
-        while let Some(action) = self.fleet.poll_action() {
+        self.handle(input);
+        while let Some(action) = self.next_action() {
             self.witness.see(&action);
             self.carry_out(action);
         }
         self.witness.check(&self.fleet);
         assert_eq!(self.fleet.dropped(), self.late, "late news are dropped and counted");
+    }
+
+    fn handle(&mut self, input: FleetInput) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.takes(self.now, &input);
+        }
+        self.fleet.handle(self.now, input);
+    }
+
+    fn next_action(&mut self) -> Option<FleetAction> {
+        let action = self.fleet.poll_action();
+        if let Some(shadow) = &mut self.shadow {
+            shadow.did(action.as_ref());
+        }
+        action
     }
 
     fn carry_out(&mut self, action: FleetAction) {
@@ -151,7 +175,7 @@ impl Stage {
             FleetAction::Worker { id, action: WorkerAction::LookWhetherStopped } => {
                 self.looks += 1;
                 let input = WorkerInput::Looked { stopped_by: None };
-                self.fleet.handle(self.now, FleetInput::Worker { id, input });
+                self.handle(FleetInput::Worker { id, input });
             }
             FleetAction::Worker { id, action } => self.act(id, &action),
             FleetAction::AskPolicy { worker, proposed, .. } => self.asked.push((worker, proposed)),
