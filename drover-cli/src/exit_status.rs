@@ -56,7 +56,10 @@ impl ExitStatus {
     /// What it means that a master could not be asked.
     pub(crate) const fn of_client(error: &ClientError) -> Self {
         match error {
-            ClientError::Unreachable { .. } | ClientError::Silent { .. } | ClientError::Closed => {
+            ClientError::Unreachable { .. }
+            | ClientError::Silent { .. }
+            | ClientError::Crashed { .. }
+            | ClientError::Closed => {
                 Self::Unreachable
             }
             ClientError::NotPermitted { .. } => Self::NotPermitted,

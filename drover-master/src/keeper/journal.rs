@@ -46,7 +46,9 @@ pub(crate) type JournalRecord = (RecordKind, Vec<u8>);
 #[derive(Debug)]
 pub(crate) struct Journal {
     memory: File,
-    _hold: Hold,
+    /// By whom and under which name it is to be held, as long as it is not.
+    to_be_held: Option<(Holds, String)>,
+    hold: Hold,
     start: u64,
     end: u64,
     /// Where what was written anew ended.
@@ -54,7 +56,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Begins an empty one under this name. There is none without a keeper.
+    /// Begins an empty one under this name. It is held from when the [whole](Self::renew) is written for the first time: what tells nothing
+    /// is nothing that another master could go on with. There is none without a keeper.
     pub(crate) fn begin(holds: &Holds, name: &str) -> io::Result<Option<Self>> {
         if holds.keeper().is_none() {
             return Ok(None);
@@ -64,8 +67,8 @@ impl Journal {
         head[..8].copy_from_slice(&MAGIC);
         head[8..].copy_from_slice(&FIRST.to_le_bytes());
         memory.write_all_at(&head, 0)?;
-        let hold = holds.hold(name, memory.as_fd());
-        Ok(Some(Self { memory, _hold: hold, start: FIRST, end: FIRST, whole: FIRST }))
+        let to_be_held = Some((holds.clone(), name.to_owned()));
+        Ok(Some(Self { memory, to_be_held, hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }))
     }
 
     /// Takes over what an earlier master has written under this name, if it has.
@@ -80,7 +83,7 @@ impl Journal {
         let (records, length) = records(&bytes);
         let end = start + length as u64;
         let hold = holds.hold(name, memory.as_fd());
-        Ok(Some((Self { memory, _hold: hold, start, end, whole: end }, records)))
+        Ok(Some((Self { memory, to_be_held: None, hold, start, end, whole: end }, records)))
     }
 
     /// Adds a record.
@@ -115,6 +118,9 @@ impl Journal {
         self.memory.write_all_at(&all, start)?;
         self.memory.write_all_at(&start.to_le_bytes(), 8)?;
         (self.start, self.end, self.whole) = (start, start + all.len() as u64, start + all.len() as u64);
+        if let Some((holds, name)) = self.to_be_held.take() {
+            self.hold = holds.hold(name, self.memory.as_fd());
+        }
         // What is not given back only costs memory.
         let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         let _ = fallocate(&self.memory, hole, FIRST as i64, (start - FIRST) as i64);
@@ -186,7 +192,7 @@ mod tests {
         head[..8].copy_from_slice(&MAGIC);
         head[8..].copy_from_slice(&FIRST.to_le_bytes());
         memory.write_all_at(&head, 0).unwrap();
-        Journal { memory, _hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }
+        Journal { memory, to_be_held: None, hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }
     }
 
     fn told(journal: &Journal) -> Vec<JournalRecord> {

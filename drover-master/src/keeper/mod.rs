@@ -25,7 +25,7 @@ mod signals;
 
 pub(crate) use holds::{Held, Hold, Holds};
 pub(crate) use journal::{Journal, JournalRecord};
-pub(crate) use kept::STATE;
+pub(crate) use kept::{STATE, SUPERVISOR};
 pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;

@@ -14,9 +14,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
 use nix::time::{ClockId, clock_gettime};
 
-use super::crashes::{Crashes, LIMIT};
+use super::crashes::{Crashes, WITHIN};
 use super::holds::Holds;
-use super::kept::{Kept, MasterCrash, PANICKED, STATE};
+use super::kept::{Kept, MasterCrash, PANICKED, SUPERVISOR};
 use super::link::KeeperLink;
 use super::message::{Answer, ChildState, MAX_MESSAGE, Request};
 use super::signals::{heard, is_passed_on, pass_on};
@@ -62,7 +62,7 @@ pub fn keep(in_keeper: impl FnOnce()) -> io::Result<Kept> {
 
 fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<Kept> {
     let signals = SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut keeper = Keeper { signals, held: HashMap::new(), leaves_with: None, crashes: Crashes::default() };
+    let mut keeper = Keeper { signals, held: HashMap::new(), leaves_with: None, crashes: Crashes::by_environment() };
     let (mut crash, mut in_keeper) = (None, Some(in_keeper));
     let pid = std::process::id();
     let score = oom_score();
@@ -125,16 +125,16 @@ impl Keeper {
         if let Some(status) = self.leaves_with {
             std::process::exit(status.into());
         }
-        if !is_crash || !self.held.keys().any(|name| name.starts_with(STATE)) {
+        if !is_crash || !self.held.contains_key(SUPERVISOR) {
             // It has ended them itself, unless it could not even begin.
             self.end_workers();
             end_like(status);
         }
         let crash = MasterCrash { at: monotonic(), pid: master.unsigned_abs(), status };
         if self.crashes.is_too_many(monotonic()) {
-            let (count, within) = LIMIT;
+            let count = self.crashes.count;
             self.give_up(&format!(
-                "the master crashed more than {count} times within {within:?}, and {crash}; everything is ended"
+                "the master crashed more than {count} times within {WITHIN:?}, and {crash}; everything is ended"
             ));
         }
         crash

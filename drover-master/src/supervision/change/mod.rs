@@ -17,11 +17,13 @@ mod order;
 mod plan;
 pub(super) mod request;
 pub(super) mod reread;
+mod resume;
 mod run;
 mod seam;
 mod step;
 
 pub use error::{ApplyError, PlanError, StepError};
 pub use plan::Planned;
+pub(super) use resume::ChangeMemory;
 pub use reread::{Reading, Reread, RereadRequest};
 pub use step::{Step, StepOutcome, Steps};
