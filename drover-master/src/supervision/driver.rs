@@ -19,7 +19,6 @@ use super::operation::{AppError, NotStarted};
 use super::roster::Entry;
 use super::watching::AppWatches;
 use super::workshop::Workshop;
-use crate::config::Description;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;

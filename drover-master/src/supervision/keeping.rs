@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::driver::Running;
 use super::memory::{AppMemory, Whole};
-use super::news::AppNews;
 use crate::config::{AppSpec, Description};
 use crate::machine::composite::{CompositeAction, CompositeInput, Standing};
 use crate::machine::gate;

@@ -87,10 +87,7 @@ fn a_master_killed_while_it_begins_has_lost_nothing_or_ends_as_without_a_keeper(
         let master = home.until("the first master", || home.first_master());
         home.until(begun, || home.path(begun).exists().then_some(()));
         signal(master, Signal::SIGKILL);
-        match home.until("an end or another master", || match home.has_ended() {
-            Some(by) => Some(Some(by)),
-            None => home.status().is_some_and(|status| status["master"]["pid"] != master).then_some(None),
-        }) {
+        match home.ended_instead_of(master) {
             Some(by) => {
                 assert_eq!(by, Some(Signal::SIGKILL as i32), "{begun}: {}", home.log());
                 home.nobody_is_left();

@@ -213,12 +213,18 @@ impl Home {
         Self::below(self.keeper()).into_iter().find(|pid| is_master(*pid))
     }
 
-    /// By which signal the keeper has ended, if it has.
-    pub(super) fn has_ended(&mut self) -> Option<Option<i32>> {
+    /// Waits until another master answers, or the keeper has ended: by which signal.
+    pub(super) fn ended_instead_of(&mut self, master: u32) -> Option<Option<i32>> {
         use std::os::unix::process::ExitStatusExt as _;
-        let ended = self.keeper.as_mut()?.try_wait().unwrap()?;
-        self.keeper = None;
-        Some(ended.signal())
+        let mut keeper = self.keeper.take()?;
+        let ended = self.until("an end or another master", || match keeper.try_wait().unwrap() {
+            Some(ended) => Some(Some(ended.signal())),
+            None => self.status().is_some_and(|status| status["master"]["pid"] != master).then_some(None),
+        });
+        if ended.is_none() {
+            self.keeper = Some(keeper);
+        }
+        ended
     }
 
     /// Waits until no process works there.
