@@ -29,13 +29,16 @@ func (e *BusError) Error() string { return fmt.Sprintf("%s: %s", e.Code, e.Messa
 
 // Send sends a message and does not ask what becomes of it.
 func (w *Worker) Send(message *pb.Message) error {
-	if !w.hasBus {
+	w.lock.Lock()
+	hasBus := w.hasBus
+	w.lock.Unlock()
+	if !hasBus {
 		return &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, noMaster}
 	}
-	return w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Message{Message: message}})
+	return w.tell(nil, &pb.WorkerFrame{Body: &pb.WorkerFrame_Message{Message: message}})
 }
 
-// Request is the payload of the reply, or a *BusError. The message says how long it waits; not said: 30 s.
+// Request is the payload of the reply, or a *BusError, FAILED if the master dies meanwhile. The message says how long it waits; not said: 30 s.
 func (w *Worker) Request(message *pb.Message) ([]byte, error) {
 	timeout := requestTimeout
 	if message.TimeoutMs != 0 {
@@ -52,19 +55,27 @@ func (w *Worker) Publish(topic string, payload []byte) (*pb.Accepted, error) {
 	return answer.GetAccepted(), err
 }
 
-// Subscribe makes this worker one of those that a publish of this topic goes to.
+// Subscribe makes this worker one of those that a publish of this topic goes to, also of the next master.
 func (w *Worker) Subscribe(topic string) error {
 	_, err := w.ask(&pb.WorkerFrame{Body: &pb.WorkerFrame_Subscribe{Subscribe: &pb.Subscribe{Topic: topic}}}, requestTimeout)
+	if err == nil {
+		w.lock.Lock()
+		w.topics[topic] = true
+		w.lock.Unlock()
+	}
 	return err
 }
 
 // Unsubscribe ends what Subscribe began.
 func (w *Worker) Unsubscribe(topic string) error {
+	w.lock.Lock()
+	delete(w.topics, topic)
+	w.lock.Unlock()
 	_, err := w.ask(&pb.WorkerFrame{Body: &pb.WorkerFrame_Unsubscribe{Unsubscribe: &pb.Unsubscribe{Topic: topic}}}, requestTimeout)
 	return err
 }
 
-func (w *Worker) deliver(frame *pb.MasterFrame, message *pb.Message, length int) {
+func (w *Worker) deliver(on *link, frame *pb.MasterFrame, message *pb.Message, length int) {
 	var payload []byte
 	var err error = &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, "this worker takes no messages"}
 	if w.onMessage != nil {
@@ -73,23 +84,25 @@ func (w *Worker) deliver(frame *pb.MasterFrame, message *pb.Message, length int)
 	var refused *BusError
 	switch {
 	case err == nil && frame.ExpectsReply:
-		err = w.tell(&pb.WorkerFrame{ReplyTo: frame.Seq, Body: &pb.WorkerFrame_Reply{Reply: &pb.Reply{Payload: payload}}})
+		err = w.tell(on, &pb.WorkerFrame{ReplyTo: frame.Seq, Body: &pb.WorkerFrame_Reply{Reply: &pb.Reply{Payload: payload}}})
 	case errors.As(err, &refused) && frame.ExpectsReply:
-		w.refuse(frame.Seq, refused.Code, refused.Message)
+		w.refuse(on, frame.Seq, refused.Code, refused.Message)
 	case err != nil && frame.ExpectsReply:
-		w.refuse(frame.Seq, pb.ErrorCode_ERROR_CODE_FAILED, err.Error())
+		w.refuse(on, frame.Seq, pb.ErrorCode_ERROR_CODE_FAILED, err.Error())
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "message %q: %v\n", message.Topic, err)
 	}
 	w.lock.Lock()
-	w.consumed += length
 	free := 0
+	if w.link == on { // each connection has a window of its own
+		w.consumed += length
+	}
 	if w.consumed >= window/2 {
 		free, w.consumed = w.consumed, 0
 	}
 	w.lock.Unlock()
 	if free > 0 {
-		w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Consumed{Consumed: &pb.Consumed{Bytes: uint64(free)}}})
+		w.tell(on, &pb.WorkerFrame{Body: &pb.WorkerFrame_Consumed{Consumed: &pb.Consumed{Bytes: uint64(free)}}})
 	}
 }
 
@@ -106,24 +119,21 @@ func (w *Worker) answered(frame *pb.MasterFrame) {
 }
 
 func (w *Worker) ask(frame *pb.WorkerFrame, timeout time.Duration) (*pb.MasterFrame, error) {
-	if !w.hasBus {
-		return nil, &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, noMaster}
+	// The master answers in time; the second more is for one that hangs.
+	late := time.NewTimer(timeout + time.Second)
+	defer late.Stop()
+	on, waiting, err := w.questioned(frame, late.C)
+	if err != nil {
+		return nil, err
 	}
-	waiting := make(chan *pb.MasterFrame, 1)
-	w.lock.Lock()
-	w.lastSeq++
-	frame.Seq, frame.ExpectsReply = w.lastSeq, true
-	w.pending[frame.Seq] = waiting
-	w.lock.Unlock()
 	defer func() {
 		w.lock.Lock()
 		delete(w.pending, frame.Seq)
 		w.lock.Unlock()
 	}()
-	if err := w.tell(frame); err != nil {
+	if err := w.tell(on, frame); err != nil {
 		return nil, err
 	}
-	// The master answers in time; the second more is for one that hangs.
 	select {
 	case answer := <-waiting:
 		if answer == nil {
@@ -133,7 +143,37 @@ func (w *Worker) ask(frame *pb.WorkerFrame, timeout time.Duration) (*pb.MasterFr
 			return nil, &BusError{refused.Code, refused.Message}
 		}
 		return answer, nil
-	case <-time.After(timeout + time.Second):
+	case <-late.C:
 		return nil, &BusError{pb.ErrorCode_ERROR_CODE_DEADLINE, "no answer from the master"}
+	}
+}
+
+// questioned makes a question of a frame, for the connection that there is; if there is none at the moment, for the next one.
+func (w *Worker) questioned(frame *pb.WorkerFrame, late <-chan time.Time) (*link, chan *pb.MasterFrame, error) {
+	for {
+		w.lock.Lock()
+		found := w.found
+		switch {
+		case w.isOrphan:
+			w.lock.Unlock()
+			return nil, nil, &BusError{pb.ErrorCode_ERROR_CODE_FAILED, masterIsGone}
+		case w.path == "" || w.link != nil && !w.hasBus:
+			w.lock.Unlock()
+			return nil, nil, &BusError{pb.ErrorCode_ERROR_CODE_UNIMPLEMENTED, noMaster}
+		case w.link != nil:
+			waiting := make(chan *pb.MasterFrame, 1)
+			w.lastSeq++
+			frame.Seq, frame.ExpectsReply = w.lastSeq, true
+			w.pending[frame.Seq] = waiting
+			on := w.link
+			w.lock.Unlock()
+			return on, waiting, nil
+		}
+		w.lock.Unlock()
+		select {
+		case <-found:
+		case <-late:
+			return nil, nil, &BusError{pb.ErrorCode_ERROR_CODE_DEADLINE, "no connection to a master"}
+		}
 	}
 }

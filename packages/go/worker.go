@@ -6,8 +6,7 @@
 package droverworker
 
 import (
-	"bufio"
-	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -20,25 +19,31 @@ const Version = "0.1.0"
 // Worker is the connection to the master. Without DROVER_SOCKET it runs alone, and SIGINT or SIGTERM stop it.
 type Worker struct {
 	Identity  *pb.Identity // who this worker is; nil without a master
-	limits    *pb.Limits
-	hasBus    bool
 	onMessage OnMessage
-
-	conn     net.Conn // nil without a master
-	reader   *bufio.Reader
-	outgoing chan []byte
-	closing  chan struct{}
-	closed   sync.Once
-	written  chan struct{} // closed when all is written that was said
-	awake    chan struct{} // told when there is something to do after a drain
+	path      string // where its master is, and every successor; empty without one
+	out       *outbox
+	awake     chan struct{} // told when there is something to do after a drain
 
 	lock     sync.Mutex
-	state    string // starting, started, stopping, stopped, leaving, left
-	asked    uint64 // the seq of what the master has asked for last
+	limits   *pb.Limits
+	hasBus   bool
+	link     *link         // the connection; nil while there is none
+	found    chan struct{} // closed when there is one, or will be none any more
+	isOrphan bool          // there will be none any more
+	state    string        // starting, started, stopping, stopped, leaving, left
+	asked    asked
 	stop     chan struct{}
 	lastSeq  uint64
 	pending  map[uint64]chan *pb.MasterFrame
+	topics   map[string]bool // that this worker has subscribed to
 	consumed int
+}
+
+// asked is what the master has asked for last: what it leads to, in which frame, on which connection.
+type asked struct {
+	next string
+	seq  uint64
+	on   *link
 }
 
 // Run lives a whole life: once serves. It says Started, waits for StopRequested, drains, and returns; after a Resume it is called
@@ -47,7 +52,8 @@ type Worker struct {
 func Run(once func(*Worker) error, onMessage OnMessage) error {
 	w := &Worker{
 		onMessage: onMessage, state: "starting", stop: make(chan struct{}), awake: make(chan struct{}, 1),
-		pending: map[uint64]chan *pb.MasterFrame{}, outgoing: make(chan []byte, mostUnsent), closing: make(chan struct{}), written: make(chan struct{}),
+		path: os.Getenv("DROVER_SOCKET"), out: newOutbox(), found: make(chan struct{}),
+		pending: map[uint64]chan *pb.MasterFrame{}, topics: map[string]bool{},
 	}
 	if err := w.connect(); err != nil {
 		return err
@@ -56,13 +62,13 @@ func Run(once func(*Worker) error, onMessage OnMessage) error {
 		if err := once(w); err != nil {
 			return err
 		}
-		w.say("stopping", "stopped", &pb.WorkerFrame{Body: &pb.WorkerFrame_Stopped{Stopped: &pb.Stopped{}}})
+		w.say("stopping", "stopped")
 		for w.is("stopped") {
 			<-w.awake
 		}
 		if w.is("leaving") {
-			w.say("leaving", "left", &pb.WorkerFrame{Body: &pb.WorkerFrame_ShutDown{ShutDown: &pb.ShutDown{}}})
-			w.close()
+			w.say("leaving", "left")
+			w.out.close()
 			return nil
 		}
 	}
@@ -70,7 +76,7 @@ func Run(once func(*Worker) error, onMessage OnMessage) error {
 
 // Started says that this worker serves.
 func (w *Worker) Started() {
-	w.say("starting", "started", &pb.WorkerFrame{Body: &pb.WorkerFrame_Started{Started: &pb.Started{}}})
+	w.say("starting", "started")
 }
 
 // StopRequested is closed when no new work is to be taken.
@@ -82,36 +88,53 @@ func (w *Worker) StopRequested() <-chan struct{} {
 
 // Status says how this worker is: a line for people, requests under way, requests done since the process began, and readings of its own.
 func (w *Worker) Status(text string, inFlight, requests uint64, gauges ...*pb.Gauge) {
-	w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Status{Status: &pb.Status{Text: text, InFlight: inFlight, Requests: requests, Gauges: gauges}}})
+	w.tell(nil, &pb.WorkerFrame{Body: &pb.WorkerFrame_Status{Status: &pb.Status{Text: text, InFlight: inFlight, Requests: requests, Gauges: gauges}}})
 }
 
 // Progress is for the watchdog (DROVER_WATCHDOG_MS): the work goes on.
 func (w *Worker) Progress() {
-	w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Progress{Progress: &pb.Progress{}}})
+	w.tell(nil, &pb.WorkerFrame{Body: &pb.WorkerFrame_Progress{Progress: &pb.Progress{}}})
 }
 
 // Extend asks for so much time, from now on, for the step that is under way.
 func (w *Worker) Extend(timeout time.Duration) {
-	w.tell(&pb.WorkerFrame{Body: &pb.WorkerFrame_Extend{Extend: &pb.Extend{TimeoutMs: uint64(timeout.Milliseconds())}}})
+	w.tell(nil, &pb.WorkerFrame{Body: &pb.WorkerFrame_Extend{Extend: &pb.Extend{TimeoutMs: uint64(timeout.Milliseconds())}}})
 }
 
-// say says that a step is done. Who says it too late says nothing.
-func (w *Worker) say(in, next string, frame *pb.WorkerFrame) {
+// say says that a step is done. Who says it too late says nothing. What was asked on a connection that has ended comes again on the next
+// one, and is answered then.
+func (w *Worker) say(in, next string) {
 	w.lock.Lock()
 	isOwed := w.state == in
 	if isOwed {
-		w.state, frame.ReplyTo = next, w.asked
+		w.state = next
 	}
+	asked := w.asked
 	w.lock.Unlock()
 	if isOwed {
-		w.tell(frame)
+		w.tell(asked.on, done(next, asked.seq))
 	}
 }
 
+// done is the word for a state that is reached.
+func done(state string, replyTo uint64) *pb.WorkerFrame {
+	switch state {
+	case "started":
+		return &pb.WorkerFrame{ReplyTo: replyTo, Body: &pb.WorkerFrame_Started{Started: &pb.Started{}}}
+	case "stopped":
+		return &pb.WorkerFrame{ReplyTo: replyTo, Body: &pb.WorkerFrame_Stopped{Stopped: &pb.Stopped{}}}
+	default:
+		return &pb.WorkerFrame{ReplyTo: replyTo, Body: &pb.WorkerFrame_ShutDown{ShutDown: &pb.ShutDown{}}}
+	}
+}
+
+// goals are the states in which what the master has asked for is done.
+var goals = map[string]string{"starting": "started", "stopping": "stopped", "leaving": "left"}
+
 // asks sends the worker on its way, if the master may ask for this now.
-func (w *Worker) asks(seq uint64, next string, from ...string) {
+func (w *Worker) asks(on *link, seq uint64, next string, from ...string) {
 	w.lock.Lock()
-	state := w.state
+	state, comesAgain := w.state, w.asked.next == next && w.asked.on != on
 	for _, allowed := range from {
 		if state != allowed {
 			continue
@@ -121,7 +144,7 @@ func (w *Worker) asks(seq uint64, next string, from ...string) {
 		} else if state == "starting" || state == "started" {
 			close(w.stop)
 		}
-		w.state, w.asked = next, seq
+		w.state, w.asked = next, asked{next, seq, on}
 		w.lock.Unlock()
 		select {
 		case w.awake <- struct{}{}:
@@ -129,13 +152,20 @@ func (w *Worker) asks(seq uint64, next string, from ...string) {
 		}
 		return
 	}
+	if comesAgain {
+		w.asked = asked{next, seq, on}
+	}
 	w.lock.Unlock()
-	w.refuse(seq, pb.ErrorCode_ERROR_CODE_BAD_STATE, "this worker is "+state)
+	if !comesAgain {
+		w.refuse(on, seq, pb.ErrorCode_ERROR_CODE_BAD_STATE, "this worker is "+state)
+	} else if state == goals[next] {
+		w.tell(on, done(state, seq))
+	}
 }
 
 // leave is for a Quit: without a Stop before it, it is one.
-func (w *Worker) leave(seq uint64) {
-	w.asks(seq, "leaving", "starting", "started", "stopping", "stopped")
+func (w *Worker) leave(on *link, seq uint64) {
+	w.asks(on, seq, "leaving", "starting", "started", "stopping", "stopped")
 }
 
 func (w *Worker) is(states ...string) bool {

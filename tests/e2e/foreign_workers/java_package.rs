@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::language::Language;
+use super::language::{Language, output_of};
 
 /// Puts the built jars beside the `App.java` of a folder, and compiles that; whether this can be done here, which the gate demands.
 pub(crate) async fn builds(app: &Path) -> bool {
@@ -17,6 +17,15 @@ pub(crate) async fn builds(app: &Path) -> bool {
     let output = tokio::task::spawn_blocking(move || javac.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     true
+}
+
+#[tokio::test]
+async fn the_java_package_passes_its_own_tests() {
+    let Some(run) = Language::new("java").installed().await else { return };
+    let output = output_of(&run, &["--test-package"]).await;
+    let (said, complaints) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("6 passed, 0 failed"), "{said}{complaints}");
 }
 
 #[test]

@@ -2,9 +2,6 @@ package drover.worker;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.InvalidProtocolBufferException;
-import drover.v1.Handshake.Hello;
-import drover.v1.Handshake.HelloReply;
-import drover.v1.Handshake.Sdk;
 import drover.v1.Handshake.Welcome;
 import drover.v1.MessageOuterClass.Message;
 import drover.v1.MessageOuterClass.Reply;
@@ -13,21 +10,23 @@ import drover.v1.Types.Error;
 import drover.v1.Types.ErrorCode;
 import drover.v1.Types.Gauge;
 import drover.v1.Worker.*;
+import drover.worker.Life.State;
+import java.io.EOFException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
-import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.util.ArrayDeque;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Queue;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -79,9 +78,6 @@ public final class DroverWorker {
         }
     }
 
-    private enum State { STARTING, STARTED, STOPPING, STOPPED, LEAVING, LEFT }
-
-    private static final int MAX_FRAME_BYTES = 1_114_112; // before Welcome tells it
     private static final int WINDOW = 1 << 20; // bytes of messages that are under way in the application; more wait at the master
     private static final int MAX_UNSENT_BYTES = 16 << 20; // more messages are refused
     private static final int MESSAGE_THREADS = 8;
@@ -90,20 +86,23 @@ public final class DroverWorker {
     private final Selector selector = Selector.open();
     private final ServerSocketChannel listener; // null where somebody else accepts
     private SelectionKey accepting; // null likewise
-    private final SocketChannel master; // null without one
-    private final Welcome welcome;
+    private final Successor successor; // null without a master
     private final ExecutorService messages = Executors.newFixedThreadPool(MESSAGE_THREADS, task -> daemon(task, "messages"));
-    private ByteBuffer received = ByteBuffer.allocate(64 * 1024);
+    private final Queue<Runnable> turns = new ConcurrentLinkedQueue<>(); // what the loop is to do, one at a time
+    private ByteBuffer received;
     private volatile boolean isOver;
 
     // Shared with other threads, under the lock of this object.
-    private final Queue<ByteBuffer> unsent = new ArrayDeque<>();
-    private final Map<Long, CompletableFuture<MasterFrame>> pending = new HashMap<>();
-    private long unsentBytes;
-    private long lastSeq;
+    private SocketChannel master; // null without a connection
+    private Welcome welcome = Welcome.getDefaultInstance();
+    private int connections; // how many there were
+    private final Life life = new Life();
+    private final Questions questions = new Questions();
+    private final Outbox unsent = new Outbox();
+    private final Unsaid unsaid = new Unsaid();
+    private final Set<String> topics = new TreeSet<>(); // of subscriptions
+    private boolean isStartedSaid;
     private long consumed;
-    private State state = State.STARTING;
-    private long asked; // the seq of what the master has asked for last
 
     /**
      * Connects to the master, and accepts connections: at descriptor 0 if that is a socket (`stdin = "socket:http"` in drover.toml), else at
@@ -123,60 +122,68 @@ public final class DroverWorker {
     private DroverWorker(App app, ServerSocketChannel listener) throws IOException {
         this.app = app;
         this.listener = listener;
-        String path = System.getenv("DROVER_SOCKET");
-        master = path == null || path.isEmpty() ? null : SocketChannel.open(UnixDomainSocketAddress.of(path));
-        welcome = master == null ? Welcome.getDefaultInstance() : handshake();
+        String path = System.getenv().getOrDefault("DROVER_SOCKET", "");
+        String token = System.getenv().getOrDefault("DROVER_TOKEN", "");
+        successor = path.isEmpty() ? null : new Successor(path, token);
         if (listener != null) listener.configureBlocking(false); // another worker may be faster to accept
-        if (master != null) {
-            master.configureBlocking(false);
-            master.register(selector, SelectionKey.OP_READ);
+        if (successor == null) return;
+        try {
+            take(Connection.introduce(Connection.dial(path), token, 0));
+        } catch (Connection.Refused | EOFException refused) {
+            System.err.println("the master refused this worker: " + refused.getMessage());
+            System.exit(1);
         }
     }
 
     /** Who this worker is. */
-    public drover.v1.Handshake.Identity identity() {
+    public synchronized drover.v1.Handshake.Identity identity() {
         return welcome.getIdentity();
     }
 
     /** Serves until the master says Quit. Then the process may end. */
     public void run() throws IOException {
         if (listener != null) accepting = listener.register(selector, SelectionKey.OP_ACCEPT);
-        if (master == null) {
+        if (successor == null) {
             // SIGINT and SIGTERM begin the shutdown of the JVM, which waits for this.
             Runtime.getRuntime().addShutdownHook(new Thread(() -> {
                 accept(false);
                 app.stop().join();
             }));
-        } else if (welcome.getCapabilitiesList().contains("bus")) {
-            tell(WorkerFrame.newBuilder().setConsumed(Consumed.newBuilder().setWindow(WINDOW)));
+        } else {
+            sayWhatBelongsToAConnection();
         }
         say(State.STARTING, State.STARTED, WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
-        if (master != null) talk(master.keyFor(selector)); // what came together with Welcome
+        if (successor != null) talk(); // what came together with Welcome
         while (!isOver || hasUnsent()) {
             selector.select();
             for (SelectionKey key : selector.selectedKeys()) {
-                if (key != accepting) talk(key);
+                if (key != accepting) talk();
                 else if (key.isAcceptable()) accept();
             }
             selector.selectedKeys().clear();
+            for (Runnable turn; (turn = turns.poll()) != null; ) turn.run();
         }
-        if (master != null) master.close();
+        hangUp();
     }
 
     /** How this worker is: a line for people, requests under way, requests done since the process began, and readings of its own. */
     public void status(String text, long inFlight, long requests, Gauge... gauges) {
-        tell(WorkerFrame.newBuilder().setStatus(
-            Status.newBuilder().setText(text).setInFlight(inFlight).setRequests(requests).addAllGauges(List.of(gauges))));
+        WorkerFrame.Builder frame = WorkerFrame.newBuilder().setStatus(
+            Status.newBuilder().setText(text).setInFlight(inFlight).setRequests(requests).addAllGauges(List.of(gauges)));
+        synchronized (this) {
+            if (!tell(frame)) unsaid.add(frame);
+        }
     }
 
     /** For the watchdog (DROVER_WATCHDOG_MS): the work goes on. */
-    public void progress() {
-        tell(WorkerFrame.newBuilder().setProgress(Progress.getDefaultInstance()));
+    public synchronized void progress() {
+        WorkerFrame.Builder frame = WorkerFrame.newBuilder().setProgress(Progress.getDefaultInstance());
+        if (!tell(frame)) unsaid.add(frame);
     }
 
     /** So much time from now on is needed for the step that is under way. */
-    public void extend(long timeoutMs) {
-        tell(WorkerFrame.newBuilder().setExtend(Extend.newBuilder().setTimeoutMs(timeoutMs)));
+    public synchronized void extend(long timeoutMs) {
+        if (!tell(WorkerFrame.newBuilder().setExtend(Extend.newBuilder().setTimeoutMs(timeoutMs)))) unsaid.needs(timeoutMs);
     }
 
     /** Sends a message and does not ask what becomes of it. */
@@ -200,35 +207,22 @@ public final class DroverWorker {
     /** From now on this worker is one of those that a publish of this topic goes to. */
     public void subscribe(String topic) {
         ask(WorkerFrame.newBuilder().setSubscribe(Subscribe.newBuilder().setTopic(topic)), 30_000);
+        synchronized (this) {
+            topics.add(topic);
+        }
     }
 
     /** Ends what subscribe began. */
     public void unsubscribe(String topic) {
         ask(WorkerFrame.newBuilder().setUnsubscribe(Unsubscribe.newBuilder().setTopic(topic)), 30_000);
+        synchronized (this) {
+            topics.remove(topic);
+        }
     }
 
     /** The beginnings of a message; with SCOPE_WORKER or SCOPE_SLOT `setWorker` or `setSlot` says to whom. */
     public static Message.Builder message(String topic, byte[] payload, Scope scope) {
         return Message.newBuilder().setTopic(topic).setPayload(ByteString.copyFrom(payload)).setScope(scope);
-    }
-
-    /** A message as a frame: its length in front. */
-    static ByteBuffer encode(com.google.protobuf.Message message) {
-        byte[] bytes = message.toByteArray();
-        return ByteBuffer.allocate(4 + bytes.length).putInt(bytes.length).put(bytes).flip();
-    }
-
-    /** The next whole message in a buffer to be read, taken out of it; null if there is none yet. */
-    static ByteBuffer decode(ByteBuffer buffer, int limit) throws InvalidProtocolBufferException {
-        if (buffer.remaining() < 4) return null;
-        int length = buffer.getInt(buffer.position());
-        if (length < 0 || length > limit) {
-            throw new InvalidProtocolBufferException("not a frame, or one of more than " + limit + " bytes: " + length);
-        }
-        if (buffer.remaining() < 4 + length) return null;
-        ByteBuffer message = buffer.slice(buffer.position() + 4, length);
-        buffer.position(buffer.position() + 4 + length);
-        return message;
     }
 
     /** Whether connections are wanted from now on. */
@@ -246,94 +240,118 @@ public final class DroverWorker {
         }
     }
 
-    private Welcome handshake() throws IOException {
-        Hello hello = Hello.newBuilder().setMinVersion(1).setMaxVersion(1).setToken(System.getenv("DROVER_TOKEN"))
-                .setPid((int) ProcessHandle.current().pid()).addAllCapabilities(List.of("resume", "bus"))
-                .setSdk(Sdk.newBuilder().setName("packages/java").setVersion(VERSION).setLanguage("java")).build();
-        try {
-            master.write(encode(hello));
-        } catch (IOException refused) {
-            // It may have been refused before: the reason is there to be read.
+    /** There is a connection, the first or another one. */
+    private void take(Connection connection) throws IOException {
+        connection.channel().register(selector, SelectionKey.OP_READ);
+        received = connection.received();
+        synchronized (this) {
+            master = connection.channel();
+            welcome = connection.welcome();
+            if (connections > 0) life.reconnected();
+            connections++;
+            consumed = 0;
         }
-        ByteBuffer message = null;
-        while (message == null && master.read(received) >= 0) {
-            message = decode(received.flip(), MAX_FRAME_BYTES);
-            if (message == null) received.compact();
-        }
-        HelloReply reply = message == null ? HelloReply.getDefaultInstance() : HelloReply.parseFrom(message);
-        received.compact();
-        if (reply.getWelcome().getVersion() == 1) return reply.getWelcome();
-        String reason = reply.getReject().getMessage();
-        System.err.println("the master refused this worker: " + (reason.isEmpty() ? "no reason given" : reason));
-        System.exit(1);
-        throw new IllegalStateException("exited");
     }
 
-    private void talk(SelectionKey key) {
+    /** And what could not be said without one. */
+    private synchronized void sayWhatBelongsToAConnection() {
+        if (welcome.getCapabilitiesList().contains("bus")) {
+            tell(WorkerFrame.newBuilder().setConsumed(Consumed.newBuilder().setWindow(WINDOW)));
+        }
+        for (String topic : topics) tell(WorkerFrame.newBuilder().setSubscribe(Subscribe.newBuilder().setTopic(topic)));
+        unsaid.extend(this::tell);
+        if (life.hasStartedUnasked() && !isStartedSaid) {
+            isStartedSaid = tell(WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
+        }
+        unsaid.say(this::tell);
+    }
+
+    private void talk() {
+        SocketChannel channel = channel();
+        if (channel == null) return; // the connection has ended in the same turn
         try {
             flush();
-            if (!key.isValid()) return;
-            boolean isOpen = master.read(received) >= 0;
+            boolean isOpen = channel.read(received) >= 0;
             received.flip();
-            for (ByteBuffer bytes; (bytes = decode(received, welcome.getLimits().getMaxFrameBytes())) != null; ) {
+            for (ByteBuffer bytes; (bytes = Frames.decode(received, welcome.getLimits().getMaxFrameBytes())) != null; ) {
                 int length = bytes.remaining();
                 take(MasterFrame.parseFrom(bytes), length);
             }
-            ByteBuffer rest = received;
-            int needed = rest.remaining() < 4 ? 4 : 4 + rest.getInt(rest.position());
-            received = needed > rest.capacity() ? ByteBuffer.allocate(needed).put(rest) : rest.compact();
-            if (!isOpen) lost(key);
+            received = Frames.roomFor(received);
+            if (!isOpen) ended();
         } catch (InvalidProtocolBufferException notAFrame) {
             System.err.println("the connection to the master is of no use any more: " + notAFrame.getMessage());
-            refuse(0, "BAD_FRAME", notAFrame.getMessage());
-            lost(key);
-        } catch (IOException ended) {
-            System.err.println("the connection to the master has ended: " + ended.getMessage());
-            lost(key);
+            refuse(connections, 0, "BAD_FRAME", notAFrame.getMessage());
+            leaveAlone();
+        } catch (NotUnderstood error) {
+            System.err.println("the connection to the master is closed: " + error.getMessage());
+            leaveAlone();
+        } catch (IOException error) {
+            ended();
         }
     }
 
-    private void take(MasterFrame frame, int length) throws IOException {
+    private static final class NotUnderstood extends Exception {
+        private static final long serialVersionUID = 1;
+
+        NotUnderstood(String message) {
+            super(message);
+        }
+    }
+
+    private void take(MasterFrame frame, int length) throws NotUnderstood {
         long seq = frame.getSeq();
+        int connection = connections;
         switch (frame.getBodyCase()) {
-            case PING -> tell(WorkerFrame.newBuilder().setReplyTo(seq).setPong(Pong.getDefaultInstance()));
-            case MESSAGE -> messages.execute(() -> deliver(frame, length));
-            case REPLY, ACCEPTED, ERROR -> answered(frame);
+            case PING -> reply(connection, WorkerFrame.newBuilder().setReplyTo(seq).setPong(Pong.getDefaultInstance()));
+            case MESSAGE -> messages.execute(() -> deliver(frame, length, connection));
+            case REPLY, ACCEPTED, ERROR -> {
+                synchronized (this) {
+                    questions.answered(frame);
+                }
+            }
             case STOP -> {
-                if (!asks(seq, State.STOPPING, State.STARTING, State.STARTED)) return;
+                if (repeats(seq, State.STOPPING) || !asks(seq, State.STOPPING, State.STARTING, State.STARTED)) return;
                 accept(false);
                 app.stop().thenRun(this::sayStopped);
             }
             case RESUME -> {
-                if (!asks(seq, State.STARTING, State.STOPPED)) return;
+                if (repeats(seq, State.STARTING) || !asks(seq, State.STARTING, State.STOPPED)) return;
                 app.resume();
                 accept(true);
                 say(State.STARTING, State.STARTED, WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
             }
-            case QUIT -> leave(seq);
+            case QUIT -> {
+                if (!repeats(seq, State.LEAVING)) leave(seq);
+            }
             default -> {
-                if (frame.getMustUnderstand()) throw new IOException("the master sent what this worker does not know");
-                if (frame.getExpectsReply()) refuse(seq, "UNIMPLEMENTED", "this worker does not know the body");
+                if (frame.getMustUnderstand()) throw new NotUnderstood("the master sent what this worker does not know");
+                if (frame.getExpectsReply()) refuse(connection, seq, "UNIMPLEMENTED", "this worker does not know the body");
             }
         }
     }
 
+    /** Whether this is asked only because there is another connection. What is done already is answered at once. */
+    private synchronized boolean repeats(long seq, State next) {
+        if (!life.repeats(seq, next)) return false;
+        WorkerFrame.Builder answer = WorkerFrame.newBuilder().setReplyTo(seq);
+        if (next == State.STOPPING && life.state() == State.STOPPED) tell(answer.setStopped(Stopped.getDefaultInstance()));
+        if (next == State.STARTING && life.state() == State.STARTED) tell(answer.setStarted(Started.getDefaultInstance()));
+        return true;
+    }
+
     /** Whether the master may ask for this now; if so, the worker is on its way. */
     private synchronized boolean asks(long seq, State next, State... from) {
-        if (!List.of(from).contains(state)) {
-            refuse(seq, "BAD_STATE", "this worker is " + state);
-            return false;
-        }
-        state = next;
-        asked = seq;
-        return true;
+        boolean may = life.asks(seq, next, from);
+        if (!may) refuse(connections, seq, "BAD_STATE", "this worker is " + life.state());
+        return may;
     }
 
     /** Without a Stop before it, a Quit is one. */
     private void leave(long seq) {
         State before;
         synchronized (this) {
-            before = state;
+            before = life.state();
             if (!asks(seq, State.LEAVING, State.STARTING, State.STARTED, State.STOPPING, State.STOPPED)) return;
         }
         accept(false);
@@ -352,43 +370,83 @@ public final class DroverWorker {
         selector.wakeup();
     }
 
-    /** Says that a step is done. Who says it too late says nothing. */
+    /**
+     * Says that a step is done. Who says it too late says nothing; and an answer that can't be said waits for the question to come again.
+     */
     private synchronized boolean say(State in, State next, WorkerFrame.Builder frame) {
-        if (state != in) return false;
-        state = next;
-        tell(frame.setReplyTo(asked));
+        if (!life.says(in, next)) return false;
+        boolean isSaid = tell(frame.setReplyTo(life.asked()));
+        isStartedSaid |= isSaid && frame.hasStarted();
         return true;
     }
 
-    /** The master is gone, and nobody will say Stop or Quit any more. Whatever hangs, the process ends in time. */
-    private void lost(SelectionKey key) {
-        key.cancel();
-        synchronized (this) {
-            try {
-                master.close();
-            } catch (IOException closed) {
-                // It is gone either way.
-            }
-            unsent.clear();
-            pending.values().forEach(waiting -> waiting.completeExceptionally(new BusException("FAILED", "the connection to the master has ended")));
-            if (state == State.LEAVING || state == State.LEFT) return;
+    /** The connection has ended, and the work goes on: there may be a successor of the master. */
+    private void ended() {
+        if (!hangUp()) return;
+        long grace = grace();
+        daemon(() -> {
+            Connection found = successor.await(grace);
+            turns.add(() -> go(found));
+            selector.wakeup();
+        }, "drover-successor").start();
+    }
+
+    /** On, with a successor of the master, or without a master: nobody will say Stop or Quit any more. */
+    private void go(Connection found) {
+        if (found == null) {
+            leave(0);
+            return;
         }
-        long left = welcome.getLimits().getDrainTimeoutMs() + welcome.getLimits().getQuitTimeoutMs();
-        CompletableFuture.delayedExecutor(left, TimeUnit.MILLISECONDS).execute(() -> Runtime.getRuntime().halt(70));
+        try {
+            take(found);
+        } catch (IOException impossible) {
+            throw new UncheckedIOException(impossible);
+        }
+        sayWhatBelongsToAConnection();
+        talk(); // what came together with Welcome
+    }
+
+    /** Closes the connection to a master that can't be understood. Whatever hangs, the process ends in time. */
+    private void leaveAlone() {
+        if (!hangUp()) return;
+        successor.burn(grace());
         leave(0);
     }
 
-    private void deliver(MasterFrame frame, int length) {
+    /** Closes the connection, and with it all that belongs to it; whether the worker is to find another. */
+    private synchronized boolean hangUp() {
+        if (master == null) return false;
+        try {
+            master.close();
+        } catch (IOException closed) {
+            // It is gone either way.
+        }
+        master = null;
+        unsent.clear();
+        questions.giveUp();
+        return life.state() != State.LEFT;
+    }
+
+    private synchronized SocketChannel channel() {
+        return master;
+    }
+
+    private synchronized long grace() {
+        return Search.grace(welcome.getLimits().getDrainTimeoutMs(), welcome.getLimits().getQuitTimeoutMs());
+    }
+
+    private void deliver(MasterFrame frame, int length, int connection) {
         WorkerFrame.Builder answer = WorkerFrame.newBuilder().setReplyTo(frame.getSeq());
         try {
             byte[] payload = app.message(this, frame.getMessage());
-            if (frame.getExpectsReply()) tell(answer.setReply(Reply.newBuilder().setPayload(ByteString.copyFrom(payload))));
+            if (frame.getExpectsReply()) reply(connection, answer.setReply(Reply.newBuilder().setPayload(ByteString.copyFrom(payload))));
         } catch (Exception error) { // whatever the application throws is the answer
             String code = error instanceof BusException refused ? refused.code : "FAILED";
-            if (frame.getExpectsReply()) refuse(frame.getSeq(), code, String.valueOf(error.getMessage()));
+            if (frame.getExpectsReply()) refuse(connection, frame.getSeq(), code, String.valueOf(error.getMessage()));
             else System.err.println("message " + frame.getMessage().getTopic() + ": " + error);
         }
         synchronized (this) {
+            if (connection != connections) return; // a new connection has all its room
             consumed += length;
             if (consumed < WINDOW / 2) return;
             tell(WorkerFrame.newBuilder().setConsumed(Consumed.newBuilder().setBytes(consumed)));
@@ -396,21 +454,13 @@ public final class DroverWorker {
         }
     }
 
-    private synchronized void answered(MasterFrame frame) {
-        CompletableFuture<MasterFrame> waiting = pending.remove(frame.getReplyTo());
-        String code = frame.getError().getCode().name().replace("ERROR_CODE_", "");
-        if (waiting != null && frame.hasError()) waiting.completeExceptionally(new BusException(code, frame.getError().getMessage()));
-        else if (waiting != null) waiting.complete(frame);
-        else if (frame.hasError()) System.err.println("the master answers: " + code + " " + frame.getError().getMessage());
-    }
-
     private MasterFrame ask(WorkerFrame.Builder frame, long timeoutMs) {
         needsBus();
         CompletableFuture<MasterFrame> waiting = new CompletableFuture<>();
         long seq;
         synchronized (this) {
-            seq = ++lastSeq;
-            pending.put(seq, waiting);
+            if (master == null) throw new BusException("FAILED", "there is no connection to the master");
+            seq = questions.ask(waiting);
             tell(frame.setSeq(seq).setExpectsReply(true));
         }
         try {
@@ -420,53 +470,55 @@ public final class DroverWorker {
             throw failed.getCause() instanceof BusException refused ? refused : new BusException("DEADLINE", "no answer from the master");
         } finally {
             synchronized (this) {
-                pending.remove(seq);
+                questions.forget(seq);
             }
         }
     }
 
-    private void needsBus() {
+    private synchronized void needsBus() {
         if (!welcome.getCapabilitiesList().contains("bus")) throw new BusException("UNIMPLEMENTED", "there is no master that carries messages");
     }
 
-    private void refuse(long seq, String code, String message) {
+    private void refuse(int connection, long seq, String code, String message) {
         Error.Builder error = Error.newBuilder().setCode(ErrorCode.valueOf("ERROR_CODE_" + code)).setMessage(message);
-        tell(WorkerFrame.newBuilder().setReplyTo(seq).setError(error));
+        reply(connection, WorkerFrame.newBuilder().setReplyTo(seq).setError(error));
     }
 
-    /** Sends at once what the socket takes, and leaves the rest to the loop. */
-    private synchronized void tell(WorkerFrame.Builder frame) {
-        if (master == null || !master.isOpen()) return;
-        ByteBuffer bytes = encode(frame.build());
+    /** Answers; nothing is owed on a later connection. */
+    private synchronized void reply(int connection, WorkerFrame.Builder frame) {
+        if (connection == connections) tell(frame);
+    }
+
+    /** Sends at once what the socket takes, and leaves the rest to the loop; whether there is a connection to send to. */
+    private synchronized boolean tell(WorkerFrame.Builder frame) {
+        if (master == null) return false;
+        ByteBuffer bytes = Frames.encode(frame.build());
         int most = welcome.getLimits().getMaxFrameBytes();
         if (bytes.remaining() - 4 > most) throw new BusException("INVALID_ARGUMENT", "a frame is over the limit of " + most + " bytes");
-        if (frame.hasMessage() && unsentBytes > MAX_UNSENT_BYTES) throw new BusException("BUSY", "the master does not take what was sent before");
+        if (frame.hasMessage() && unsent.bytes() > MAX_UNSENT_BYTES) throw new BusException("BUSY", "the master does not take what was sent before");
         unsent.add(bytes);
-        unsentBytes += bytes.remaining();
-        flush();
+        return flush();
     }
 
-    private synchronized void flush() {
+    private synchronized boolean flush() {
         try {
-            for (ByteBuffer next; (next = unsent.peek()) != null && master.isOpen(); ) {
-                unsentBytes -= master.write(next);
-                if (next.hasRemaining()) break;
-                unsent.remove();
-            }
+            unsent.flush(master);
         } catch (IOException gone) {
             unsent.clear(); // the end of the stream says the rest
+            return false;
         }
         SelectionKey key = master.keyFor(selector);
-        if (key == null || !key.isValid()) return;
+        if (key == null || !key.isValid()) return true;
         int ops = unsent.isEmpty() ? SelectionKey.OP_READ : SelectionKey.OP_READ | SelectionKey.OP_WRITE;
         if (key.interestOps() != ops) {
             key.interestOps(ops);
             selector.wakeup();
         }
+        return true;
     }
 
     private synchronized boolean hasUnsent() {
-        return master != null && master.isOpen() && !unsent.isEmpty();
+        return master != null && !unsent.isEmpty();
     }
 
     private static Thread daemon(Runnable task, String name) {

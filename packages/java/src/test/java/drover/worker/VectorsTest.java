@@ -46,7 +46,7 @@ final class VectorsTest {
     /** The message in a frame; null if it is cut short. */
     private static Message decode(JsonObject vector, ByteBuffer frame) throws Exception {
         String type = vector.get("message").getAsString();
-        ByteBuffer bytes = DroverWorker.decode(frame, type.startsWith("Control") ? 4_194_304 : 1_114_112);
+        ByteBuffer bytes = Frames.decode(frame, type.startsWith("Control") ? 4_194_304 : 1_114_112);
         if (bytes == null) return null;
         for (String outer : List.of("Handshake", "Worker", "Control")) {
             for (Class<?> inner : Class.forName("drover.v1." + outer).getClasses()) {
