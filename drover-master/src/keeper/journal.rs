@@ -71,6 +71,29 @@ impl Journal {
         Ok(Some(Self { memory, to_be_held, hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }))
     }
 
+    /// An empty one that nobody holds.
+    #[cfg(test)]
+    pub(crate) fn unheld() -> Self {
+        let memory = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).expect("a memory can be made"));
+        let mut head = [0; FIRST as usize];
+        head[..8].copy_from_slice(&MAGIC);
+        head[8..].copy_from_slice(&FIRST.to_le_bytes());
+        memory.write_all_at(&head, 0).expect("it can be written");
+        Self { memory, to_be_held: None, hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }
+    }
+
+    /// All that was written and tells something, as it lies there.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        read(&self.memory).expect("it can be read").1
+    }
+
+    /// The records in what lies there.
+    #[cfg(test)]
+    pub(crate) fn records_of(bytes: &[u8]) -> Vec<JournalRecord> {
+        records(bytes).0
+    }
+
     /// Takes over what an earlier master has written under this name, if it has.
     ///
     /// # Errors
@@ -186,15 +209,6 @@ mod tests {
 
     use super::*;
 
-    fn journal() -> Journal {
-        let memory = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
-        let mut head = [0; FIRST as usize];
-        head[..8].copy_from_slice(&MAGIC);
-        head[8..].copy_from_slice(&FIRST.to_le_bytes());
-        memory.write_all_at(&head, 0).unwrap();
-        Journal { memory, to_be_held: None, hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }
-    }
-
     fn told(journal: &Journal) -> Vec<JournalRecord> {
         records(&read(&journal.memory).unwrap().1).0
     }
@@ -202,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_written_anew_takes_the_place_of_what_was_there_and_memory_stays_small() {
         use std::os::unix::fs::MetadataExt;
-        let mut journal = journal();
+        let mut journal = Journal::unheld();
         for round in 0_u32..2_000 {
             journal.add(1, &vec![7; 1000]).unwrap();
             if journal.is_long() {
@@ -222,7 +236,7 @@ mod tests {
             bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..8),
             cut: prop::sample::Index, flipped: prop::sample::Index, bit in 0_u8..8,
         ) {
-            let mut journal = journal();
+            let mut journal = Journal::unheld();
             let all: Vec<JournalRecord> = bodies.into_iter().map(|body| (9, body)).collect();
             for (kind, body) in &all {
                 journal.add(*kind, body).unwrap();
