@@ -59,9 +59,7 @@ impl ExitStatus {
             ClientError::Unreachable { .. }
             | ClientError::Silent { .. }
             | ClientError::Crashed { .. }
-            | ClientError::Closed => {
-                Self::Unreachable
-            }
+            | ClientError::Closed => Self::Unreachable,
             ClientError::NotPermitted { .. } => Self::NotPermitted,
             ClientError::Version { .. } => Self::ProtocolMismatch,
             ClientError::Refused { code: ErrorCode::NotFound, .. } => Self::NotFound,

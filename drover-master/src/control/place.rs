@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::error::ControlError;
 use super::path::ControlPath;
 use crate::handle::EventLog;
+use crate::keeper::Holds;
 use crate::listener::UnixPath;
 use crate::machine::fleet::{EventKind, FleetEvent, SocketLoss, SocketRenewal};
 use crate::machine::phase::Phase;
@@ -17,6 +18,9 @@ use crate::upkeep::Lasting;
 
 /// The kernel's queue.
 pub(super) const BACKLOG: u32 = 128;
+
+/// What it is held by.
+pub(super) const HELD: &str = "control";
 
 /// Where the socket is, as long as it is served.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(super) struct ControlPlace {
     /// Who accepts takes a new socket from here.
     fresh: mpsc::Sender<UnixListener>,
     events: EventLog,
+    holds: Holds,
 }
 
 #[derive(Debug)]
@@ -44,9 +49,10 @@ impl ControlPlace {
         socket: UnixPath,
         fresh: mpsc::Sender<UnixListener>,
         events: EventLog,
+        holds: Holds,
     ) -> Self {
         let held = Mutex::new(Some(Held { path: path.to_owned(), socket, fault: None }));
-        Self { wanted, held, fresh, events }
+        Self { wanted, held, fresh, events, holds }
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Held>> {
@@ -67,6 +73,10 @@ impl ControlPlace {
             let socket = UnixPath::claim(&path).map_err(|error| sentence(&ControlError::from(error)))?;
             let made = socket.listen(BACKLOG);
             (held.path, held.socket) = (path, socket);
+            if let Ok(made) = &made {
+                // Only now: the one before has let go of the name.
+                held.socket.hold_by(&self.holds, HELD, made);
+            }
             made
         };
         let listener = UnixListener::from(made.map_err(|error| sentence(&ControlError::from(error)))?);

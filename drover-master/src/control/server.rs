@@ -1,17 +1,20 @@
 //! Accepts control clients.
 
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::error::ControlError;
 use super::path::ControlPath;
-use super::place::{BACKLOG, ControlPlace};
+use super::place::{BACKLOG, ControlPlace, HELD};
 use super::session::{self, Places};
+use crate::keeper::Holds;
 use crate::listener::UnixPath;
 use crate::supervision::{End, SupervisorHandle};
 use crate::upkeep::{Upkeep, keep};
@@ -30,6 +33,7 @@ pub(crate) struct ControlServer {
     /// None once it serves.
     socket: Option<UnixPath>,
     served: Option<Served>,
+    holds: Holds,
 }
 
 /// Who accepts, and what he accepts on.
@@ -49,10 +53,15 @@ impl Drop for Served {
 
 impl ControlServer {
     /// Claims the socket, so that a second master on it is refused before anything of it starts.
-    pub(crate) fn claim(wanted: &ControlPath) -> Result<Self, ControlError> {
-        let path = wanted.to_serve()?;
-        let socket = Some(UnixPath::claim(&path)?);
-        Ok(Self { wanted: wanted.clone(), path, socket, served: None })
+    ///
+    /// With a keeper it is where the master before had it: clients that have connected meanwhile wait there.
+    pub(crate) fn claim(wanted: &ControlPath, holds: &Holds) -> Result<Self, ControlError> {
+        let socket = match UnixPath::resume(holds, HELD) {
+            Some(resumed) => resumed,
+            None => UnixPath::claim_held(&wanted.to_serve()?, holds, HELD)?,
+        };
+        let (path, holds) = (socket.path().to_owned(), holds.clone());
+        Ok(Self { wanted: wanted.clone(), path, socket: Some(socket), served: None, holds })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -69,8 +78,10 @@ impl ControlServer {
         let (over, is_over) = watch::channel(None);
         let (fresh, renewed) = mpsc::channel(1);
         let events = supervisor.events().clone();
-        let place = Arc::new(ControlPlace::new(self.wanted.clone(), &self.path, socket, fresh, events));
-        let acceptor = tokio::spawn(accept(listener, renewed, supervisor, is_over));
+        let holds = self.holds.clone();
+        let place = ControlPlace::new(self.wanted.clone(), &self.path, socket, fresh, events, holds.clone());
+        let place = Arc::new(place);
+        let acceptor = tokio::spawn(accept(listener, renewed, supervisor, is_over, holds));
         let upkeep = keep(Arc::<ControlPlace>::clone(&place));
         self.served = Some(Served { acceptor, over, _upkeep: upkeep, place });
         Ok(())
@@ -90,6 +101,7 @@ async fn accept(
     mut renewed: mpsc::Receiver<std::os::unix::net::UnixListener>,
     supervisor: SupervisorHandle,
     mut is_over: watch::Receiver<Option<End>>,
+    holds: Holds,
 ) {
     let places = Places::new();
     let mut sessions = JoinSet::new();
@@ -121,6 +133,10 @@ async fn accept(
             _ = session::over(&mut is_over) => break,
             Some(_) = sessions.join_next() => {}
         }
+    }
+    if !holds.are_left() {
+        // The keeper may have it for a moment more, and nobody may wait there meanwhile.
+        let _ = shutdown(listener.as_raw_fd(), Shutdown::Both);
     }
     drop(listener);
     while sessions.join_next().await.is_some() {}

@@ -230,7 +230,7 @@ impl Driver {
 
     /// Nobody can connect any more, unless another app listens there too.
     pub(super) fn close_listeners(&mut self) {
-        self.listeners = AppListeners::new(self.teller.clone());
+        self.listeners = AppListeners::new(Arc::clone(&self.app), self.teller.clone());
         self.show_edition();
     }
 

@@ -59,7 +59,8 @@ impl Driver {
             Some(spec) => Arc::new(self.resolved(*spec)?),
             None => current,
         };
-        let mut edition = Edition::closed(Arc::clone(&spec));
+        let generation = self.fleet.coming_generation();
+        let mut edition = Edition::closed(Arc::clone(&spec), generation, self.holds.clone());
         edition.follows = !is_new;
         // One that ends refuses it, and may have closed what it listens on.
         if matches!(self.fleet.doing(), Doing::Starting | Doing::Started) {

@@ -10,6 +10,7 @@ use super::Driver;
 use crate::config::{AppSpec, ListenSpec, Protocol};
 use crate::handle::error::OpenError;
 use crate::ids::Generation;
+use crate::keeper::Holds;
 use crate::link::{LinkNews, LinkServer, Token};
 use crate::listener::{AppListeners, ListenerPool};
 use crate::machine::worker::Identity;
@@ -27,11 +28,13 @@ pub(super) struct Edition {
     pub(super) link: Option<LinkServer>,
     /// Where the sockets are that its workers notify the master by.
     pub(super) notify: Option<NotifyPlace>,
+    generation: Generation,
+    holds: Holds,
 }
 
 impl Edition {
-    pub(super) fn closed(spec: Arc<AppSpec>) -> Self {
-        Self { spec, follows: false, link: None, notify: None }
+    pub(super) fn closed(spec: Arc<AppSpec>, generation: Generation, holds: Holds) -> Self {
+        Self { spec, follows: false, link: None, notify: None, generation, holds }
     }
 
     /// Opens what the app listens on, and the socket its workers speak on. What is open already is taken as it is.
@@ -55,7 +58,8 @@ impl Edition {
     /// Opens the socket that its workers speak on.
     pub(super) fn speak(&mut self, news: &mpsc::Sender<LinkNews>, teller: &Teller) -> Result<(), OpenError> {
         if self.link.is_none() {
-            let server = LinkServer::open(news.clone(), teller.clone())
+            let name = format!("worker-socket/{}/{}", self.spec.name, self.generation);
+            let server = LinkServer::open(&self.holds, &name, news.clone(), teller.clone())
                 .map_err(|source| OpenError::Link(Arc::new(source)))?;
             self.link = Some(server);
         }
@@ -67,7 +71,8 @@ impl Edition {
     pub(super) fn listen(&mut self, teller: &Teller) -> Result<&mut NotifyPlace, OpenError> {
         let place = match self.notify.take() {
             Some(place) => place,
-            None => NotifyPlace::create(teller).map_err(|source| OpenError::Link(Arc::new(source)))?,
+            None => NotifyPlace::open(&self.holds, &self.spec.name, self.generation, teller)
+                .map_err(|source| OpenError::Link(Arc::new(source)))?,
         };
         Ok(self.notify.insert(place))
     }

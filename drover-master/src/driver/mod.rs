@@ -151,7 +151,7 @@ impl Driver {
         let fleet = Fleet::new(Arc::clone(&spec), spec.workers, hook.is_some(), rng);
         let view = Arc::new(View::new(Arc::clone(&spec), &fleet));
         let shown = fleet.generation();
-        let editions = Editions::from([(shown, Edition::closed(spec))]);
+        let editions = Editions::from([(shown, Edition::closed(spec, shown, pool.holds().clone()))]);
         let (request_sender, requests) = mpsc::channel(REQUESTS);
         let (process_sender, process_news) = mpsc::channel(NEWS);
         let teller = Self::teller(process_sender.clone());
@@ -166,7 +166,7 @@ impl Driver {
             outcome: outcome_seen,
         };
         let driver = Self {
-            app,
+            app: Arc::clone(&app),
             editions,
             fleet,
             attention: Attention::default(),
@@ -189,7 +189,7 @@ impl Driver {
             holds: pool.holds().clone(),
             pool,
             mark,
-            listeners: AppListeners::new(teller.clone()),
+            listeners: AppListeners::new(app, teller.clone()),
             teller,
             bus,
             measuring: Measuring::default(),

@@ -15,10 +15,11 @@ use super::edition::Edition;
 use crate::config::{AppSpec, Protocol};
 use crate::handle::error::OpenError;
 use crate::ids::{SlotIndex, WorkerId};
+use crate::keeper::Holds;
 use crate::machine::exit::SpawnStep;
 use crate::machine::fleet::FleetInput;
 use crate::machine::worker::{Identity, WorkerInput};
-use crate::notify::{Ear, FdStore, Notification, Notifier, Source, hear, is_in_group};
+use crate::notify::{Ear, FdStore, Notification, Notifier, Source, hear, is_in_group, notify_name};
 use crate::process::SpawnFailure;
 use crate::sys::pidfd_signal;
 use crate::upkeep::Teller;
@@ -46,6 +47,7 @@ impl NotifySetup {
         stores: &mut HashMap<SlotIndex, FdStore>,
         contact: &mut Contact,
         teller: &Teller,
+        holds: &Holds,
     ) -> Result<Self, SpawnFailure> {
         let spec = Arc::clone(&edition.spec);
         match spec.protocol {
@@ -55,7 +57,8 @@ impl NotifySetup {
         }
         if let Some(number) = spec.notify_fd {
             let (fd, theirs) = pipe().map_err(|error| failed(error.into(), "its notification descriptor"))?;
-            contact.notified_by = Some(Source::Pipe { fd, number });
+            let hold = holds.hold(notify_name(&spec.name, worker.id), fd.as_fd());
+            contact.notified_by = Some(Source::Pipe { fd, number, hold });
             return Ok(Self { pipe: Some((Arc::new(theirs), number)), ..Self::default() });
         }
         let place = edition.listen(teller).map_err(|error| match error {
@@ -63,12 +66,39 @@ impl NotifySetup {
             OpenError::Listen(source) => failed_socket(&*source),
         })?;
         let socket =
-            place.open(worker.id, spec.command.account.as_ref()).map_err(|error| failed_socket(&error))?;
+            place.make(worker.id, spec.command.account.as_ref()).map_err(|error| failed_socket(&error))?;
         let path = socket.path.path().as_os_str().to_owned();
         contact.notified_by = Some(Source::Socket { fd: socket.fd, renewed: socket.renewed });
         contact.notify_path = Some(socket.path);
         let stored = stores.get_mut(&worker.slot).map(FdStore::hand_over).unwrap_or_default();
         Ok(Self { socket: Some(path), watchdog: spec.watchdog, stored, ..Self::default() })
+    }
+
+    /// What a worker of the master before notifies by. It has said all that it will, if nothing is held of it.
+    pub(super) fn resume(
+        edition: &mut Edition,
+        worker: Identity,
+        contact: &mut Contact,
+        teller: &Teller,
+        holds: &Holds,
+    ) -> Result<(), OpenError> {
+        let spec = Arc::clone(&edition.spec);
+        if spec.protocol != Protocol::Notify {
+            return Ok(());
+        }
+        if let Some(number) = spec.notify_fd {
+            let name = notify_name(&spec.name, worker.id);
+            contact.notified_by = holds.take(&name).map(|fd| {
+                let hold = holds.hold(name, fd.as_fd());
+                Source::Pipe { fd, number, hold }
+            });
+            return Ok(());
+        }
+        if let Some(socket) = edition.listen(teller)?.resume(worker.id, spec.command.account.as_ref()) {
+            contact.notified_by = Some(Source::Socket { fd: socket.fd, renewed: socket.renewed });
+            contact.notify_path = Some(socket.path);
+        }
+        Ok(())
     }
 
     /// Puts it into the worker's environment, and what is kept after its sockets.
@@ -142,7 +172,9 @@ impl Driver {
                 }
                 Notification::Keep { name, is_polled, fds } => {
                     let Some(contact) = self.contacts.get_mut(&id) else { continue };
-                    let store = self.stores.entry(contact.identity.slot).or_default();
+                    let slot = contact.identity.slot;
+                    let store = self.stores.entry(slot);
+                    let store = store.or_insert_with(|| FdStore::new(&self.holds, &self.app, slot));
                     let refused = store.keep(&name, is_polled, fds);
                     if refused > 0 {
                         let trouble = format!("{refused} descriptors `{name}` more than are kept for a slot");

@@ -83,7 +83,14 @@ impl Driver {
             Output::Inherit | Output::Discard if contact.awaited.is_some() => Output::Forward,
             output => output.clone(),
         };
-        let told = match NotifySetup::of(edition, identity, &mut self.stores, &mut contact, &self.teller) {
+        let told = match NotifySetup::of(
+            edition,
+            identity,
+            &mut self.stores,
+            &mut contact,
+            &self.teller,
+            &self.holds,
+        ) {
             Ok(told) => told,
             Err(failure) => {
                 self.forget_token(&contact);

@@ -19,12 +19,16 @@ use super::follow;
 use super::serve::serve;
 use super::spec::AdminSpec;
 use crate::config::{ListenAddr, ListenSpec};
+use crate::keeper::{Holds, Kept};
 use crate::listener::{ListenError, Listener};
 use crate::supervision::SupervisorHandle;
 
 /// How many connections there may be at once; more wait in the kernel's queue. Readers that follow take most of them; the rest is
 /// for scrapers, probes and pages that load.
 const CONNECTIONS: usize = 320;
+
+/// What the listener is held by.
+const HELD: &str = "http";
 
 /// The kernel's queue.
 const BACKLOG: u32 = 128;
@@ -93,11 +97,25 @@ impl AdminServer {
     ///
     /// [`AdminError`].
     pub fn open(spec: AdminSpec) -> Result<Self, AdminError> {
+        Self::open_held(spec, &Holds::default())
+    }
+
+    /// The same, held by this keeper: after a crash of this process the next one serves there, and who has connected meanwhile is answered.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError`].
+    pub fn open_kept(spec: AdminSpec, kept: &Kept) -> Result<Self, AdminError> {
+        Self::open_held(spec, kept.holds())
+    }
+
+    pub(super) fn open_held(spec: AdminSpec, holds: &Holds) -> Result<Self, AdminError> {
         if !spec.listen.is_local() {
             return Err(AdminError::NotLocal { listen: spec.listen });
         }
         let wanted = ListenSpec { backlog: BACKLOG, ..ListenSpec::new("http", spec.listen.clone()) };
-        let listener = Listener::open(&wanted).map_err(|error| error.with_holder().unwrap_or(error))?;
+        let listener = Listener::open_held(&wanted, holds, HELD)
+            .map_err(|error| error.with_holder().unwrap_or(error))?;
         Ok(Self { spec, listener, tasks: JoinSet::new() })
     }
 

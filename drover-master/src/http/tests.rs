@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use super::admin::FOLLOWING;
 use super::{AdminError, AdminServer, AdminSpec, ControlToken};
 use crate::config::{ListenAddr, StartPolicy};
+use crate::keeper::TestKeeper;
 use crate::supervisor::{Supervisor, SupervisorHandle};
 use crate::{Command, EventKind, Master, Protocol};
 
@@ -25,13 +26,16 @@ struct Served {
 
 impl Served {
     async fn new(spec: AdminSpec) -> Self {
+        Self::by(AdminServer::open(spec).unwrap()).await
+    }
+
+    async fn by(mut admin: AdminServer) -> Self {
         let command = Command::new("sh").args(["-c", "echo hello; exec sleep 600"]);
         let web = Master::builder("web", command).workers(2).protocol(Protocol::None);
         let web = web.start_policy(StartPolicy { min_uptime: Duration::ZERO, ..Default::default() });
         let supervisor = Supervisor::builder().app(web).keep_output().build().unwrap();
         let handle = supervisor.handle();
         let mut events = handle.events().since(0);
-        let mut admin = AdminServer::open(spec).unwrap();
         admin.serve(handle.clone()).unwrap();
         let running = tokio::spawn(async move { drop(supervisor.run().await) });
         while events.next().await.unwrap().kind != EventKind::AppStarted {}
@@ -256,6 +260,25 @@ async fn who_stalls_holds_up_nobody_and_gives_the_place_back() {
     tokio::time::resume();
     assert_eq!(status(&served.ask("GET /metrics", "").await), 200);
     served.end().await;
+}
+
+#[tokio::test]
+async fn who_has_connected_while_there_was_no_master_is_answered_by_the_next() {
+    let (mut keeper, holds) = TestKeeper::new();
+    let spec = AdminSpec::new("127.0.0.1:0".parse().unwrap());
+    let first = AdminServer::open_held(spec.clone(), &holds).unwrap();
+    let addr = first.addr().clone();
+    let next = keeper.crash(&holds, first);
+    let ListenAddr::Tcp(at) = &addr else { panic!("no TCP") };
+    let mut client = TcpStream::connect(at).await.unwrap();
+    client.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let served = Served::by(AdminServer::open_held(spec, &next).unwrap()).await;
+    assert_eq!(served.admin.addr(), &addr);
+    let mut answer = String::new();
+    tokio::time::timeout(PATIENCE, client.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(status(&answer), 200);
+    served.end().await;
+    assert_eq!(keeper.held(), [""; 0]);
 }
 
 #[test]

@@ -171,6 +171,14 @@ impl Holds {
 pub(crate) struct Hold(Option<(Arc<Shared>, String, u64)>);
 
 impl Hold {
+    /// Has the keeper hold this: in the place of what was held before by this name, or from now on.
+    pub(crate) fn put(&mut self, holds: &Holds, name: impl Into<String>, fd: BorrowedFd<'_>) {
+        match &self.0 {
+            Some(_) => self.replace(fd),
+            None => *self = holds.hold(name, fd),
+        }
+    }
+
     /// Has the keeper hold this one instead, under the same name.
     pub(crate) fn replace(&self, fd: BorrowedFd<'_>) {
         if let Some((shared, name, _)) = &self.0 {

@@ -22,11 +22,15 @@ mod link;
 mod message;
 mod process;
 mod signals;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use holds::{Held, Hold, Holds};
 pub(crate) use journal::{Journal, JournalRecord};
-pub(crate) use kept::{STATE, SUPERVISOR};
 pub use kept::{Kept, MasterCrash};
+pub(crate) use kept::{STATE, SUPERVISOR};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use process::keep;
+#[cfg(test)]
+pub(crate) use testing::TestKeeper;

@@ -62,7 +62,8 @@ pub fn keep(in_keeper: impl FnOnce()) -> io::Result<Kept> {
 
 fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<Kept> {
     let signals = SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut keeper = Keeper { signals, held: HashMap::new(), leaves_with: None, crashes: Crashes::by_environment() };
+    let mut keeper =
+        Keeper { signals, held: HashMap::new(), leaves_with: None, crashes: Crashes::by_environment() };
     let (mut crash, mut in_keeper) = (None, Some(in_keeper));
     let pid = std::process::id();
     let score = oom_score();

@@ -2,16 +2,16 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
 use super::directory_error::{DirectoryError, LONGEST};
 use super::own_place::own_place;
 use crate::config::Account;
+use crate::keeper::{Hold, Holds};
 use crate::listener::PATH_MAX;
+use crate::sys::lock_file;
 
 /// The socket's name in its directory.
 const SOCKET: &str = "worker.sock";
@@ -28,9 +28,10 @@ const TRIES: u32 = 100;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    lock: Flock<File>,
+    lock: File,
     /// Whether other users' workers come to it.
     is_for_others: bool,
+    hold: Hold,
 }
 
 impl Directory {
@@ -64,7 +65,7 @@ impl Directory {
     /// `hold` locks what was made, or says that it was lost to another master.
     fn create_held(
         base: &Path,
-        hold: impl Fn(&Path) -> io::Result<Option<Flock<File>>>,
+        hold: impl Fn(&Path) -> io::Result<Option<File>>,
     ) -> Result<Self, DirectoryError> {
         if base.as_os_str().len() + LONGEST > PATH_MAX {
             return Err(DirectoryError::TooLong { path: base.to_owned() });
@@ -80,7 +81,9 @@ impl Directory {
                 other => other.map_err(|error| failed(&path, error))?,
             }
             match hold(&path) {
-                Ok(Some(lock)) => return Ok(Self { path, lock, is_for_others: false }),
+                Ok(Some(lock)) => {
+                    return Ok(Self { path, lock, is_for_others: false, hold: Hold::default() });
+                }
                 Ok(None) => {}
                 Err(error) => {
                     remove(&path);
@@ -97,6 +100,24 @@ impl Directory {
         made.is_for_others = true;
         made.let_others_in()?;
         Ok(made)
+    }
+
+    /// The one that the master before had by this name.
+    pub(crate) fn resume(holds: &Holds, name: &str, is_for_others: bool) -> Option<Self> {
+        let lock = File::from(holds.take(name)?);
+        let path = fs::read_link(format!("/proc/self/fd/{}", lock.as_raw_fd())).ok()?;
+        // What the kernel says of one that was removed (proc_pid_fd(5)); it will be made again there.
+        let removed = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
+        let path = removed.filter(|_| !path.exists()).map_or_else(|| path.clone(), PathBuf::from);
+        let hold = holds.hold(name, lock.as_fd());
+        Some(Self { path, lock, is_for_others, hold })
+    }
+
+    /// Held by this name, for the next master.
+    #[must_use]
+    pub(crate) fn held_by(mut self, holds: &Holds, name: &str) -> Self {
+        self.hold = holds.hold(name, self.lock.as_fd());
+        self
     }
 
     fn let_others_in(&self) -> Result<(), DirectoryError> {
@@ -126,6 +147,7 @@ impl Directory {
         DirBuilder::new().mode(0o711).create(&self.path).map_err(failed)?;
         let lost = || io::Error::other("another master has taken it away");
         self.lock = hold(&self.path).and_then(|lock| lock.ok_or_else(lost)).map_err(failed)?;
+        self.hold.replace(self.lock.as_fd());
         if self.is_for_others { self.let_others_in() } else { Ok(()) }
     }
 
@@ -147,7 +169,9 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        remove(&self.path);
+        if !self.hold.is_left() {
+            remove(&self.path);
+        }
     }
 }
 
@@ -172,15 +196,15 @@ impl DirectoryError {
 
 /// Locks a directory that was just made. Between making and locking, another master may take it for a dead one's and remove
 /// it: then it is lost.
-fn hold(path: &Path) -> io::Result<Option<Flock<File>>> {
+fn hold(path: &Path) -> io::Result<Option<File>> {
     let dir = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    match Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(path.exists().then_some(lock)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, error)) => Err(error.into()),
+    match lock_file(dir.as_fd()) {
+        Ok(()) => Ok(path.exists().then_some(dir)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -209,7 +233,7 @@ fn clear_away(base: &Path) {
     for path in entries.flatten().take(CLEARED).map(|entry| entry.path()) {
         let Ok(dir) = File::open(&path) else { continue };
         // Held until it is removed: a master that is just making it must not lock it in between and take it for its own.
-        if let Ok(_lock) = Flock::lock(dir, FlockArg::LockExclusiveNonblock) {
+        if lock_file(dir.as_fd()).is_ok() {
             remove(&path);
         }
     }
@@ -316,7 +340,8 @@ mod tests {
     #[test]
     fn a_directory_that_can_not_be_locked_is_removed_and_the_error_told() {
         let base = tempfile::tempdir().unwrap();
-        let told = Directory::create_held(base.path(), |_| Err(Errno::EMFILE.into())).unwrap_err();
+        let told = Directory::create_held(base.path(), |_| Err(io::Error::from_raw_os_error(libc::EMFILE)))
+            .unwrap_err();
         let DirectoryError::Io { source, .. } = told else { panic!("{told}") };
         assert_eq!(source.raw_os_error(), Some(libc::EMFILE));
         assert_eq!(fs::read_dir(base.path()).unwrap().count(), 0);

@@ -50,7 +50,8 @@ impl LinkPlace {
         fresh: mpsc::Sender<UnixListener>,
         teller: Teller,
     ) -> Self {
-        let admitted = Arc::new(AtomicU32::new(nix::unistd::geteuid().as_raw()));
+        let own = nix::unistd::geteuid().as_raw();
+        let admitted = Arc::new(AtomicU32::new(socket.resumed_owner().unwrap_or(own)));
         let held = Mutex::new(Some(ServedSocket { socket, directory, fault: None, is_untold: false }));
         Self { path, admitted, held, fresh, teller }
     }

@@ -18,6 +18,7 @@ use super::directory_error::DirectoryError;
 use super::news::{ConnectionId, LinkNews};
 use super::place::{BACKLOG, LinkPlace};
 use crate::config::Account;
+use crate::keeper::Holds;
 use crate::listener::UnixPath;
 use crate::upkeep::{Teller, Upkeep, keep};
 
@@ -36,6 +37,13 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 /// the app's next run.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
 
+/// The end of the name that it is held by: where its own user's workers reach it, and where others' do.
+const OWN: &str = "own";
+const OTHERS: &str = "others";
+
+/// What is added to that for the directory.
+const DIRECTORY: &str = "directory";
+
 /// The sending end of a worker's queue.
 pub(crate) type Outgoing = mpsc::Sender<Bytes>;
 
@@ -50,6 +58,9 @@ pub(crate) struct LinkServer {
     path: PathBuf,
     news: mpsc::Sender<LinkNews>,
     teller: Teller,
+    holds: Holds,
+    /// What it is held by.
+    held_name: String,
     acceptor: JoinHandle<()>,
     _upkeep: Upkeep,
     place: Arc<LinkPlace>,
@@ -57,18 +68,46 @@ pub(crate) struct LinkServer {
 
 impl LinkServer {
     /// Opens the socket in a private directory of its own. `teller` is told if it is swept away.
-    pub(crate) fn open(news: mpsc::Sender<LinkNews>, teller: Teller) -> Result<Self, DirectoryError> {
-        Self::open_in(Directory::create()?, news, teller)
+    ///
+    /// Held by this name; what the master before had by it is served on, where it is.
+    pub(crate) fn open(
+        holds: &Holds,
+        name: &str,
+        news: mpsc::Sender<LinkNews>,
+        teller: Teller,
+    ) -> Result<Self, DirectoryError> {
+        let is_moved = |place| place == OTHERS;
+        // Killed while it moved, the one before had both, and nobody was told of the second.
+        let resumed = [OWN, OTHERS].into_iter().find_map(|place| {
+            let held = format!("{name}/{place}");
+            let directory = Directory::resume(holds, &format!("{held}/{DIRECTORY}"), is_moved(place))?;
+            UnixPath::resume(holds, &held).map(|socket| (directory, socket, place))
+        });
+        let (directory, socket, place) = match resumed {
+            Some((directory, socket, place)) => (directory, Some(socket), place),
+            None => (Directory::create()?, None, OWN),
+        };
+        Self::open_in(directory, socket, (holds, name, place), news, teller)
     }
 
     fn open_in(
         directory: Directory,
+        socket: Option<UnixPath>,
+        (holds, name, place): (&Holds, &str, &str),
         news: mpsc::Sender<LinkNews>,
         teller: Teller,
     ) -> Result<Self, DirectoryError> {
-        let path = directory.socket();
+        let path = socket.as_ref().map_or_else(|| directory.socket(), |socket| socket.path().to_owned());
         let failed = |source: io::Error| DirectoryError::Io { path: path.clone(), source };
-        let socket = UnixPath::claim(&path).map_err(|error| failed(io::Error::other(error)))?;
+        let held = format!("{name}/{place}");
+        let (directory, socket) = match socket {
+            Some(socket) => (directory, socket),
+            None => {
+                let directory = directory.held_by(holds, &format!("{held}/{DIRECTORY}"));
+                let socket = UnixPath::claim_held(&path, holds, &held);
+                (directory, socket.map_err(|error| failed(io::Error::other(error)))?)
+            }
+        };
         let listener = socket.listen(BACKLOG).map_err(|error| failed(io::Error::other(error)))?;
         let listener = listening(listener).map_err(failed)?;
         let (fresh, renewed) = mpsc::channel(1);
@@ -77,7 +116,8 @@ impl LinkServer {
         let listener = UnixListener::from_std(listener).map_err(failed)?;
         let acceptor = tokio::spawn(accept(listener, renewed, news.clone(), admitted));
         let upkeep = keep(Arc::<LinkPlace>::clone(&place));
-        Ok(Self { path, news, teller, acceptor, _upkeep: upkeep, place })
+        let (holds, held_name) = (holds.clone(), name.to_owned());
+        Ok(Self { path, news, teller, holds, held_name, acceptor, _upkeep: upkeep, place })
     }
 
     /// Gives the socket to the user that workers run as, before the first of them is told its path. If that user can't reach
@@ -88,7 +128,8 @@ impl LinkServer {
         }
         if !self.place.lets_in(account) {
             let directory = Directory::create_for_others()?;
-            *self = Self::open_in(directory, self.news.clone(), self.teller.clone())?;
+            let held = (&self.holds, &*self.held_name, OTHERS);
+            *self = Self::open_in(directory, None, held, self.news.clone(), self.teller.clone())?;
         }
         self.place
             .give_to(account.uid)
@@ -155,6 +196,7 @@ mod tests {
     use tokio::net::UnixStream;
 
     use super::*;
+    use crate::keeper::TestKeeper;
     use crate::machine::fleet::SocketLoss;
     use crate::upkeep::UpkeepNews;
 
@@ -163,13 +205,17 @@ mod tests {
         (Teller(Arc::new(move |news| tell.try_send(news).is_ok())), told)
     }
 
+    fn open_in(directory: Directory, news: mpsc::Sender<LinkNews>, teller: Teller) -> LinkServer {
+        LinkServer::open_in(directory, None, (&Holds::default(), "", OWN), news, teller).unwrap()
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_worker_comes_back_by_the_same_path_after_it_was_swept_away() {
         let runtime = tempfile::tempdir().unwrap();
         let (news, mut connected) = mpsc::channel(8);
         let (teller, told) = teller();
         let directory = Directory::create_in(Some(runtime.path()), Path::new("/nowhere")).unwrap();
-        let server = LinkServer::open_in(directory, news, teller).unwrap();
+        let server = open_in(directory, news, teller);
         let path = server.path().to_owned();
         for swept in [&*path, path.parent().unwrap(), path.parent().unwrap().parent().unwrap()] {
             // What is made again meanwhile is in the way of a directory's end.
@@ -199,11 +245,64 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_worker_comes_back_by_the_same_path_after_the_master_was_killed() {
+        let (mut keeper, holds) = TestKeeper::new();
+        let (news, mut connected) = mpsc::channel(8);
+        let open = |holds: &Holds| LinkServer::open(holds, "web/1", news.clone(), teller().0).unwrap();
+        let server = open(&holds);
+        let path = server.path().to_owned();
+        let directory = path.parent().unwrap();
+        let next = keeper.crash(&holds, server);
+        let queued = UnixStream::connect(&path).await.expect("its queue is there without a master");
+        // Who starts meanwhile clears dead masters' directories away, and this one is locked.
+        drop(Directory::create_below(directory.parent().unwrap()).unwrap());
+        assert!(path.exists());
+        let server = open(&next);
+        assert_eq!(server.path(), path);
+        // Closed without a Hello, which is news already.
+        drop(queued);
+        tokio::time::timeout(Duration::from_secs(60), connected.recv()).await.unwrap().unwrap();
+        drop(server);
+        assert!(!directory.exists());
+        assert_eq!(keeper.held(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_moved_and_its_user_are_known_to_the_next_master() {
+        use std::os::unix::fs::PermissionsExt;
+        if !nix::unistd::geteuid().is_root() {
+            // Not by a macro, whose words are kept from who runs the tests.
+            use std::io::Write as _;
+            let _ = io::stderr().write_all(b"SKIPPED: only root can give a socket to another user\n");
+            return;
+        }
+        let account = Account { uid: 65534, gid: 65534, groups: vec![65534], is_another: true, login: None };
+        let (mut keeper, holds) = TestKeeper::new();
+        let (news, _told) = mpsc::channel(8);
+        let runtime = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(runtime.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let directory = Directory::create_in(Some(runtime.path()), Path::new("/nowhere")).unwrap();
+        let held = (&holds, "web/1", OWN);
+        let mut server = LinkServer::open_in(directory, None, held, news.clone(), teller().0).unwrap();
+        server.admit(&account).unwrap();
+        let path = server.path().to_owned();
+        assert!(!path.starts_with(runtime.path()));
+        let next = keeper.crash(&holds, server);
+        let mut server = LinkServer::open(&next, "web/1", news, teller().0).unwrap();
+        assert_eq!(server.place.admitted.load(Ordering::Relaxed), account.uid);
+        server.admit(&account).unwrap();
+        assert_eq!(server.path(), path);
+        drop(server);
+        assert!(!path.parent().unwrap().exists());
+        assert_eq!(keeper.held(), [""; 0]);
+    }
+
+    #[tokio::test]
     async fn connections_of_two_runs_are_never_taken_for_each_other() {
         let (news, mut told) = mpsc::channel(8);
         let mut seen = Vec::new();
         for _ in 0..2 {
-            let server = LinkServer::open(news.clone(), teller().0).unwrap();
+            let server = LinkServer::open(&Holds::default(), "", news.clone(), teller().0).unwrap();
             // Closed without a Hello, which is news already.
             drop(UnixStream::connect(server.path()).await.unwrap());
             seen.push(told.recv().await.unwrap().connection);
@@ -226,7 +325,7 @@ mod tests {
             std::fs::set_permissions(runtime.path(), std::fs::Permissions::from_mode(mode)).unwrap();
             let (news, _told) = mpsc::channel(8);
             let directory = Directory::create_in(Some(runtime.path()), Path::new("/nowhere")).unwrap();
-            let mut server = LinkServer::open_in(directory, news, teller().0).unwrap();
+            let mut server = open_in(directory, news, teller().0);
             server.admit(&account).unwrap();
             assert_eq!(!server.path().starts_with(runtime.path()), is_moved);
             let socket = std::fs::symlink_metadata(server.path()).unwrap();

@@ -19,6 +19,8 @@ use crate::upkeep::{Teller, Upkeep, keep};
 /// The open listeners of an app: of each of its generations that is alive.
 #[derive(Debug)]
 pub(crate) struct AppListeners {
+    /// Whose they are.
+    app: Arc<str>,
     opened: Vec<(ListenSpec, Opened)>,
     steering: Steering,
     teller: Teller,
@@ -60,8 +62,9 @@ fn is_same(known: &ListenSpec, spec: &ListenSpec) -> bool {
 
 impl AppListeners {
     /// None yet. `teller` tells the app's driver of those that were swept away.
-    pub(crate) fn new(teller: Teller) -> Self {
+    pub(crate) fn new(app: Arc<str>, teller: Teller) -> Self {
         Self {
+            app,
             opened: Vec::new(),
             steering: Steering::default(),
             teller,
@@ -88,7 +91,9 @@ impl AppListeners {
             (ListenAddr::Tcp(addr), ListenMode::Reuseport) => {
                 // Refused if one was handed over.
                 pool.inherited(spec)?;
-                Opened::PerSlot(SlotSockets::open(spec, addr).map_err(|error| pool.named(error, spec))?)
+                let held_name = format!("slots/{}/{}/{}", self.app, spec.name, spec.addr);
+                let slots = SlotSockets::open(spec, addr, pool.holds(), &held_name);
+                Opened::PerSlot(slots.map_err(|error| pool.named(error, spec))?)
             }
             _ => {
                 let listener = pool.open(spec)?;

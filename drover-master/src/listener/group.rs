@@ -8,6 +8,9 @@ use std::collections::BTreeSet;
 
 use crate::ids::SlotIndex;
 
+/// What marks a slot that is led to. Numbers of slots are below it ([`ListenMode::MAX_SLOTS`](crate::config::ListenMode)).
+const LED: u16 = 0x8000;
+
 /// What the kernel has of one port.
 #[derive(Debug, Default)]
 pub(super) struct Group {
@@ -28,6 +31,30 @@ pub(super) enum Leave {
 }
 
 impl Group {
+    /// The group as its note has it: the number of the members, then each slot, with a mark if it is led to.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let count = self.members.len() as u16;
+        let mark = |slot: &SlotIndex| if self.led.contains(slot) { LED } else { 0 };
+        let members = self.members.iter().map(|slot| slot.0 as u16 | mark(slot));
+        [count].into_iter().chain(members).flat_map(u16::to_le_bytes).collect()
+    }
+
+    /// None if that is no note.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (words, _) = bytes.as_chunks::<2>();
+        let (count, members) = words.split_first()?;
+        let members = members.get(..u16::from_le_bytes(*count).into())?;
+        let members: Vec<u16> = members.iter().map(|word| u16::from_le_bytes(*word)).collect();
+        let slot = |word: &u16| SlotIndex(u32::from(word & !LED));
+        let led = members.iter().filter(|word| *word & LED != 0).map(slot).collect();
+        Some(Self { members: members.iter().map(slot).collect(), led })
+    }
+
+    /// The slots that it has, in the kernel's order.
+    pub(super) fn members(&self) -> &[SlotIndex] {
+        &self.members
+    }
+
     /// A socket of this slot has begun to listen.
     pub(super) fn joined(&mut self, slot: SlotIndex) {
         self.members.push(slot);
@@ -193,6 +220,19 @@ mod tests {
         assert!(group.is_led_to(SlotIndex(1)));
         assert!(group.lead_to(&slots([0, 2])));
         assert!(!group.is_led_to(SlotIndex(1)));
+    }
+
+    #[test]
+    fn a_group_is_read_as_it_was_written_and_no_half_of_it() {
+        for group in [Group::default(), group(1, [0]), group(1024, [0, 7, 1023])] {
+            let bytes = group.to_bytes();
+            let more = [&*bytes, &[7; 5]].concat();
+            for bytes in [&bytes, &more] {
+                let read = Group::from_bytes(bytes).unwrap();
+                assert_eq!((read.members, read.led), (group.members.clone(), group.led.clone()));
+            }
+            assert!(Group::from_bytes(&bytes[..bytes.len() - 1]).is_none());
+        }
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use nix::sys::socket::{SockType, SockaddrStorage, getsockname, getsockopt, sockopt};
 
 use super::resolve::resolve;
 use crate::config::{ListenAddr, ListenSpec};
+use crate::keeper::{Hold, Holds};
 use crate::sys;
 
 /// The number of the first one.
@@ -18,6 +19,9 @@ const FIRST: RawFd = 3;
 
 /// The name of a socket without one, as in `sd_listen_fds_with_names(3)`.
 const NAMELESS: &str = "unknown";
+
+/// What each is held by: this, its number, and its name.
+const HELD: &str = "inherited/";
 
 /// Sockets that this process was started with. A listener of the same name, else of the same address, is not opened but is one
 /// of these.
@@ -92,6 +96,29 @@ impl InheritedSockets {
             })
             .collect();
         Ok(Self(adopted?.into()))
+    }
+
+    #[cfg(test)]
+    pub(super) fn named<const N: usize>(sockets: [(&str, OwnedFd); N]) -> Self {
+        Self(sockets.into_iter().map(|(name, socket)| Inherited::new(name.to_owned(), socket)).collect())
+    }
+
+    /// Those that the first master was started with, in one that follows it; else these. Whichever they are, they are held for the next.
+    pub(super) fn held(self, holds: &Holds) -> (Self, Vec<Hold>) {
+        let mut left = holds.take_all(HELD);
+        // Which of two of one name it is, their order says.
+        left.sort_by_key(|(name, _)| name.split_once('/').and_then(|(at, _)| at.parse::<u32>().ok()));
+        let named = |(name, socket): (String, OwnedFd)| {
+            let name = name.split_once('/').map_or(NAMELESS, |(_, name)| name);
+            Inherited::new(name.to_owned(), socket)
+        };
+        let left: Vec<Inherited> = left.into_iter().map(named).collect();
+        let sockets = if left.is_empty() { self } else { Self(left.into()) };
+        let hold = |(at, socket): (usize, &Inherited)| {
+            holds.hold(format!("{HELD}{at}/{}", socket.name), socket.socket.as_fd())
+        };
+        let holds = sockets.0.iter().enumerate().map(hold).collect();
+        (sockets, holds)
     }
 
     /// Whether there is none.

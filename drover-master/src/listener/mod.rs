@@ -5,8 +5,12 @@
 //! other.
 
 mod app;
+mod claimed_files;
 mod error;
 mod group;
+mod group_note;
+#[cfg(test)]
+mod held_tests;
 mod holder;
 mod host;
 mod inherited;

@@ -1,16 +1,25 @@
 //! A listener that is open: one socket for all workers.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::errno::Errno;
+use nix::poll::{PollTimeout, poll};
+
 use super::error::ListenError;
 use super::host::{first_of_host, open_tcp};
-use super::socket::{Port, bind_udp, end, is_shut_down, listen_again, set_backlog};
+use super::socket::{Port, bind_udp, bound, end, is_shut_down, listen_again, set_backlog};
 use super::unix_path::UnixPath;
 use crate::config::{ListenAddr, ListenSpec};
+use crate::keeper::{Hold, Holds};
+
+/// How often a UDP port is tried that the keeper may have, and the milliseconds between: it is awake within one, unless it has no CPU.
+const KEEPER_TRIES: u32 = 20;
+const KEEPER_PAUSE_MS: u8 = 1;
 
 /// A listener that is open.
 #[derive(Debug)]
@@ -23,6 +32,8 @@ pub(crate) struct Listener {
     backlog: AtomicU32,
     /// Who opened it.
     origin: Origin,
+    /// Of a Unix socket its path has another.
+    hold: Hold,
 }
 
 /// Who opened a listener, and so what becomes of it at its end.
@@ -38,20 +49,33 @@ pub(super) enum Origin {
 impl Listener {
     /// Opens a listener. A host name is resolved here, by the system's resolver, for which the caller waits at most 5 s: nothing
     /// of the app runs yet.
+    #[cfg(test)]
     pub(crate) fn open(spec: &ListenSpec) -> Result<Self, ListenError> {
+        Self::open_held(spec, &Holds::default(), "")
+    }
+
+    /// The same, held by this name; or what the master before had by it, as it is.
+    pub(crate) fn open_held(spec: &ListenSpec, holds: &Holds, name: &str) -> Result<Self, ListenError> {
         match &spec.addr {
             ListenAddr::Tcp(addr) => {
-                let (socket, addr) = open_tcp(spec, addr, Port::Own)?;
-                Ok(Self::new(spec, addr.into(), Arc::new(socket), Origin::Own))
+                let (socket, addr) = match resumed(holds, name) {
+                    Some(resumed) => resumed,
+                    None => open_tcp(spec, addr, Port::Own)?,
+                };
+                let hold = holds.hold(name, socket.as_fd());
+                Ok(Self::new(spec, addr.into(), Arc::new(socket), Origin::Own).held_by(hold))
             }
             ListenAddr::Udp(addr) => {
-                let (socket, addr) = first_of_host(spec, addr, bind_udp)?;
-                let addr = ListenAddr::Udp(addr.to_string());
-                Ok(Self::new(spec, addr, Arc::new(socket), Origin::Own))
+                let (socket, addr) = match resumed(holds, name) {
+                    Some(resumed) => resumed,
+                    None => first_of_host(spec, addr, |addr| bind_udp_held(addr, holds))?,
+                };
+                let (hold, addr) = (holds.hold(name, socket.as_fd()), ListenAddr::Udp(addr.to_string()));
+                Ok(Self::new(spec, addr, Arc::new(socket), Origin::Own).held_by(hold))
             }
             ListenAddr::Unix(path) => {
                 let failed = |source| ListenError::Path { name: spec.name.clone(), source };
-                let path = UnixPath::claim(path).map_err(failed)?;
+                let path = UnixPath::claim_held(path, holds, name).map_err(failed)?;
                 let socket = path.listen(spec.backlog).map_err(failed)?;
                 Ok(Self::new(spec, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(path)))
             }
@@ -60,7 +84,12 @@ impl Listener {
 
     pub(super) fn new(spec: &ListenSpec, addr: ListenAddr, socket: Arc<OwnedFd>, origin: Origin) -> Self {
         let (name, backlog) = (spec.name.clone(), AtomicU32::new(spec.backlog));
-        Self { name, addr, socket: Mutex::new(socket), backlog, origin }
+        Self { name, addr, socket: Mutex::new(socket), backlog, origin, hold: Hold::default() }
+    }
+
+    fn held_by(mut self, hold: Hold) -> Self {
+        self.hold = hold;
+        self
     }
 
     /// What new workers get.
@@ -134,13 +163,39 @@ impl Listener {
     }
 }
 
+/// The socket of the master before, and where it is.
+pub(super) fn resumed(holds: &Holds, name: &str) -> Option<(OwnedFd, SocketAddr)> {
+    let socket = holds.take(name)?;
+    let addr = bound(&socket)?;
+    Some((socket, addr))
+}
+
+/// Who has just let go of the address may have been this master itself, by a stop or an apply, and the keeper, which has a duplicate, has
+/// not heard of it yet. A UDP socket gives its port back only when the last one is closed.
+fn bind_udp_held(addr: SocketAddr, holds: &Holds) -> nix::Result<(OwnedFd, SocketAddr)> {
+    for _ in 0..KEEPER_TRIES {
+        match bind_udp(addr) {
+            Err(Errno::EADDRINUSE) if holds.are_protected() => {
+                drop(poll(&mut [], PollTimeout::from(KEEPER_PAUSE_MS)))
+            }
+            other => return other,
+        }
+    }
+    bind_udp(addr)
+}
+
 /// Nobody may queue where nobody serves any more. Closing alone would not do: a process that a worker left behind in a
 /// session of its own may hold the socket for ever, and a child that another thread is just making holds it for a moment.
 ///
 /// Not so what was inherited: it would be ended for whoever has opened it, for ever.
 impl Drop for Listener {
     fn drop(&mut self) {
-        if !matches!(self.origin, Origin::Inherited) {
+        let is_left = match &self.origin {
+            Origin::Own => self.hold.is_left(),
+            Origin::OwnPath(path) => path.is_left(),
+            Origin::Inherited => true,
+        };
+        if !is_left {
             end(&self.socket());
         }
     }

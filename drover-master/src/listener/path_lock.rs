@@ -1,14 +1,13 @@
 //! The file that is locked for a path, so that two masters can't share it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-
 use super::unix_path_error::UnixPathError;
+use crate::sys::lock_file;
 
 /// What is appended for the file that is locked.
 const LOCK: &str = ".lock";
@@ -35,10 +34,10 @@ pub(super) fn is_locked_at(lock: &File, lock_path: &Path) -> bool {
 
 /// Locks the file that stands for a path. Its owner removes it while it holds the lock, so a lock that was won on a file
 /// which is gone by then is worth nothing and is tried again. What is in it is the process id of who has it.
-pub(super) fn lock(path: &Path, lock_path: &Path) -> Result<Flock<File>, UnixPathError> {
+pub(super) fn lock(path: &Path, lock_path: &Path) -> Result<File, UnixPathError> {
     let failed = |source| UnixPathError::Io { path: lock_path.to_owned(), source };
     loop {
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -47,20 +46,25 @@ pub(super) fn lock(path: &Path, lock_path: &Path) -> Result<Flock<File>, UnixPat
             .custom_flags(libc::O_NOFOLLOW)
             .open(lock_path)
             .map_err(failed)?;
-        let mut locked =
-            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, error)| match error {
-                Errno::EWOULDBLOCK => {
-                    UnixPathError::InUse { path: path.to_owned(), holder: written_in(&mut file) }
-                }
-                error => failed(error.into()),
-            })?;
-        if !is_locked_at(&locked, lock_path) {
+        match lock_file(file.as_fd()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let holder = written_in(&mut file);
+                return Err(UnixPathError::InUse { path: path.to_owned(), holder });
+            }
+            other => other.map_err(failed)?,
+        }
+        if !is_locked_at(&file, lock_path) {
             continue;
         }
-        // For people alone: on a full disk the lock is as good without.
-        let _ = locked.set_len(0).and_then(|()| writeln!(locked, "{}", std::process::id()));
-        return Ok(locked);
+        sign(&file);
+        return Ok(file);
     }
+}
+
+/// Writes this process's id into the file. For people alone: on a full disk the lock is as good without.
+pub(super) fn sign(lock: &File) {
+    let pid = format!("{}\n", std::process::id());
+    let _ = lock.set_len(0).and_then(|()| lock.write_all_at(pid.as_bytes(), 0));
 }
 
 /// The process id that a lock file tells.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use super::open::Origin;
 use super::{InheritedSockets, ListenError, Listener};
 use crate::config::{ListenMode, ListenSpec};
-use crate::keeper::Holds;
+use crate::keeper::{Hold, Holds};
 
 /// A listener that was opened, and perhaps still is.
 type OpenListener = (ListenSpec, Weak<Listener>);
@@ -16,6 +16,8 @@ pub(crate) struct ListenerPool {
     open: Arc<Mutex<Vec<OpenListener>>>,
     inherited: InheritedSockets,
     holds: Holds,
+    /// Of what was handed over.
+    _held: Arc<[Hold]>,
 }
 
 impl ListenerPool {
@@ -24,9 +26,10 @@ impl ListenerPool {
         Self { inherited, ..Self::default() }
     }
 
-    /// The same, with listeners that outlive this master.
+    /// The same, with listeners that outlive this master, also those that were handed over to the first one.
     pub(crate) fn held_by(self, holds: Holds) -> Self {
-        Self { holds, ..self }
+        let (inherited, held) = self.inherited.held(&holds);
+        Self { holds, inherited, _held: held.into(), ..self }
     }
 
     /// What its listeners, and all else of its apps, are held by.
@@ -87,11 +90,17 @@ impl ListenerPool {
         }
         let listener = Arc::new(match self.inherited(spec)? {
             Some(listener) => listener,
-            None => Listener::open(spec).map_err(|error| self.named(error, spec))?,
+            None => Listener::open_held(spec, &self.holds, &held_name(spec))
+                .map_err(|error| self.named(error, spec))?,
         });
         open.push((spec.clone(), Arc::downgrade(&listener)));
         Ok(listener)
     }
+}
+
+/// Two apps with a listener of this name and address share one.
+fn held_name(spec: &ListenSpec) -> String {
+    format!("listener/{}/{}", spec.name, spec.addr)
 }
 
 #[cfg(test)]

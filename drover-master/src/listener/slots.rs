@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use super::ListenError;
 use super::group::{Group, Leave};
+use super::group_note::GroupNote;
 use super::host::open_tcp;
-use super::socket::{Port, end, is_shut_down, listen_again, listen_tcp, set_backlog};
+use super::socket::{Port, bound, end, is_shut_down, listen_again, listen_tcp, set_backlog};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
 use crate::ids::SlotIndex;
+use crate::keeper::{Hold, Holds};
 use crate::sys;
 
 /// The slot whose socket is open from the first moment on, so that a port in use is found before anything has been started,
@@ -31,28 +33,94 @@ pub(super) struct SlotSockets {
     backlog: u32,
     sockets: HashMap<SlotIndex, Arc<OwnedFd>>,
     group: Group,
+    note: GroupNote,
+    holds: Holds,
+    /// What all of it is held by: this, and the number of the slot.
+    held_name: String,
+    held: HashMap<SlotIndex, Hold>,
 }
+
+/// What the note of the group is held by, after the name of the listener.
+const GROUP: &str = "group";
 
 impl SlotSockets {
     /// Opens the socket of the first slot, to which all is led.
-    pub(super) fn open(spec: &ListenSpec, addr: &str) -> Result<Self, ListenError> {
+    ///
+    /// They are held by names that begin with `held_name`; what the master before had by them is taken as it is.
+    pub(super) fn open(
+        spec: &ListenSpec,
+        addr: &str,
+        holds: &Holds,
+        held_name: &str,
+    ) -> Result<Self, ListenError> {
+        if let Some(resumed) = Self::resume(spec, holds, held_name) {
+            return Ok(resumed);
+        }
+        let failed =
+            |source| ListenError::Failed { name: spec.name.clone(), addr: spec.addr.clone(), source };
         let (socket, bound) = open_tcp(spec, addr, Port::ToBeShared)?;
-        let mut slots = Self {
+        let note = GroupNote::new(holds, format!("{held_name}/{GROUP}")).map_err(failed)?;
+        let mut slots = Self::with(spec, bound, note, holds, held_name);
+        slots.joined(FIRST, socket);
+        slots.group.lead_to(&BTreeSet::from([FIRST]));
+        slots.choose_by(&slots.group.program()).map_err(failed)?;
+        slots.note.write(&slots.group);
+        Ok(slots)
+    }
+
+    /// What the master before had. The kernel leads connections as that one has told it, until workers are known to be ready.
+    fn resume(spec: &ListenSpec, holds: &Holds, held_name: &str) -> Option<Self> {
+        let (mut note, mut sockets) = (None, HashMap::new());
+        for (name, fd) in holds.take_all(&format!("{held_name}/")) {
+            match name.parse() {
+                Ok(slot) => drop(sockets.insert(SlotIndex(slot), fd)),
+                Err(_) => note = Some(fd.into()),
+            }
+        }
+        let bound = bound(sockets.get(&FIRST)?)?;
+        let (note, group) = GroupNote::resume(note?, holds, format!("{held_name}/{GROUP}"))?;
+        let mut slots = Self::with(spec, bound, note, holds, held_name);
+        // One that had joined when its master was killed, and was not held yet, was the last.
+        let missing = group.members().iter().rev().filter(|slot| !sockets.contains_key(slot));
+        let missing: Vec<SlotIndex> = missing.copied().collect();
+        slots.group = group;
+        missing.into_iter().for_each(|slot| slots.group.left(slot));
+        for (slot, socket) in sockets {
+            slots.hold(slot, socket.into());
+        }
+        if slots.group.led().is_empty() {
+            slots.group.lead_to(&BTreeSet::from([FIRST]));
+        }
+        slots.apply();
+        Some(slots)
+    }
+
+    fn with(spec: &ListenSpec, bound: SocketAddr, note: GroupNote, holds: &Holds, held_name: &str) -> Self {
+        Self {
             name: spec.name.clone(),
             addr: bound.into(),
             bound,
             backlog: spec.backlog,
-            sockets: HashMap::from([(FIRST, Arc::new(socket))]),
+            sockets: HashMap::new(),
             group: Group::default(),
-        };
-        slots.group.joined(FIRST);
-        slots.group.lead_to(&BTreeSet::from([FIRST]));
-        slots.choose_by(&slots.group.program()).map_err(|source| ListenError::Failed {
-            name: spec.name.clone(),
-            addr: spec.addr.clone(),
-            source,
-        })?;
-        Ok(slots)
+            note,
+            holds: holds.clone(),
+            held_name: held_name.to_owned(),
+            held: HashMap::new(),
+        }
+    }
+
+    fn joined(&mut self, slot: SlotIndex, socket: OwnedFd) -> Arc<OwnedFd> {
+        self.group.joined(slot);
+        self.note.write(&self.group);
+        self.hold(slot, Arc::new(socket))
+    }
+
+    fn hold(&mut self, slot: SlotIndex, socket: Arc<OwnedFd>) -> Arc<OwnedFd> {
+        let hold = self.holds.hold(format!("{}/{slot}", self.held_name), socket.as_fd());
+        self.held.insert(slot, hold);
+        self.sockets.insert(slot, Arc::clone(&socket));
+        socket
     }
 
     /// The socket of a slot, opened if it is not. Nothing is led to it yet.
@@ -66,10 +134,7 @@ impl SlotSockets {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, sentence));
         }
         let (socket, _) = listen_tcp(self.bound, self.backlog, Port::Shared)?;
-        let socket = Arc::new(socket);
-        self.sockets.insert(slot, Arc::clone(&socket));
-        self.group.joined(slot);
-        Ok(socket)
+        Ok(self.joined(slot, socket))
     }
 
     /// Gives queues of another length to all of them.
@@ -121,6 +186,7 @@ impl SlotSockets {
         self.sockets.remove(&slot);
         self.group.left(slot);
         self.apply();
+        self.held.remove(&slot);
     }
 
     /// The slots in whose queues connections wait.
@@ -155,6 +221,7 @@ impl SlotSockets {
     }
 
     fn apply(&self) {
+        self.note.write(&self.group);
         if let Err(error) = self.choose_by(&self.group.program()) {
             // The program before stays: connections wait for slots that are not served, until the next change.
             tracing::error!(target: "drover::listener", name = self.name, %error, "can't lead connections to other slots");
@@ -170,6 +237,9 @@ impl SlotSockets {
 /// As a shared listener's.
 impl Drop for SlotSockets {
     fn drop(&mut self) {
+        if self.holds.are_left() {
+            return;
+        }
         self.sockets.values().for_each(|socket| end(socket));
     }
 }
@@ -186,7 +256,11 @@ mod tests {
     }
 
     fn opened() -> SlotSockets {
-        SlotSockets::open(&spec("127.0.0.1:0"), "127.0.0.1:0").unwrap()
+        open(&spec("127.0.0.1:0"), "127.0.0.1:0").unwrap()
+    }
+
+    fn open(spec: &ListenSpec, addr: &str) -> Result<SlotSockets, ListenError> {
+        SlotSockets::open(spec, addr, &Holds::default(), "")
     }
 
     fn slots(slots: &[u32]) -> BTreeSet<SlotIndex> {
@@ -278,13 +352,13 @@ mod tests {
         let addr = first.addr.to_string();
         for mode in [spec(&addr), ListenSpec::new("http", addr.parse().unwrap())] {
             let second = if mode == spec(&addr) {
-                SlotSockets::open(&mode, &addr).map(drop)
+                open(&mode, &addr).map(drop)
             } else {
                 Listener::open(&mode).map(drop)
             };
             assert!(matches!(second, Err(ListenError::InUse { .. })), "{second:?}");
         }
         drop(first);
-        SlotSockets::open(&spec(&addr), &addr).unwrap();
+        open(&spec(&addr), &addr).unwrap();
     }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, bind, listen, setsockopt,
-    socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, SockaddrStorage, UnixAddr, bind,
+    getsockname, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
 
@@ -54,6 +54,13 @@ pub(super) fn bind_udp(addr: SocketAddr) -> nix::Result<(OwnedFd, SocketAddr)> {
     let socket = UdpSocket::from(fd);
     let bound = socket.local_addr().unwrap_or(addr);
     Ok((socket.into(), bound))
+}
+
+/// Where a socket is.
+pub(super) fn bound(socket: &OwnedFd) -> Option<SocketAddr> {
+    let addr = getsockname::<SockaddrStorage>(socket.as_raw_fd()).ok()?;
+    let v4 = addr.as_sockaddr_in().map(|addr| SocketAddr::V4((*addr).into()));
+    v4.or_else(|| addr.as_sockaddr_in6().map(|addr| SocketAddr::V6((*addr).into())))
 }
 
 fn family(addr: SocketAddr) -> AddressFamily {

@@ -1,9 +1,11 @@
 //! A path that a Unix socket lives at: claimed by a lock, so that two masters can't share it; made again where it was swept
 //! away; unlinked only while it is still ours.
 //!
+//! With a keeper, the next master has the same lock and the same socket, and does not touch the path.
+//!
 //! The socket is bound at its own path, which is the name that it tells (`getsockname(2)`): servers find their sockets by it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
@@ -11,12 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
-use nix::fcntl::Flock;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
-use super::path_lock::{FileId, id_of, is_locked_at, lock, lock_path_of};
+use super::claimed_files::ClaimedFiles;
+use super::path_lock::{id_of, is_locked_at, lock, lock_path_of};
 use super::socket::listen_unix;
 use super::unix_path_error::{PATH_MAX, UnixPathError};
+use crate::keeper::Holds;
 
 /// A claimed path. Dropped, it unlinks the socket, if it is still the one it made, and the lock.
 #[derive(Debug)]
@@ -24,36 +27,65 @@ pub(crate) struct UnixPath {
     path: PathBuf,
     lock_path: PathBuf,
     held: Mutex<ClaimedFiles>,
+    /// Whose the file was of a socket that is resumed.
+    resumed_owner: Option<u32>,
     /// Of those who make the socket again.
     turn: Mutex<()>,
-}
-
-/// What is ours at the path.
-#[derive(Debug)]
-struct ClaimedFiles {
-    lock: Flock<File>,
-    /// The socket made here.
-    made: Option<FileId>,
 }
 
 impl UnixPath {
     /// Claims a path. A socket file that nobody holds any more may stand there; it is replaced.
     pub(crate) fn claim(path: &Path) -> Result<Self, UnixPathError> {
+        Self::claim_held(path, &Holds::default(), "")
+    }
+
+    /// The same, held by this name; or what the master before had by it.
+    pub(crate) fn claim_held(path: &Path, holds: &Holds, name: &str) -> Result<Self, UnixPathError> {
+        if let Some(resumed) = Self::resume(holds, name) {
+            return Ok(resumed);
+        }
         let path = path.to_owned();
         if path.as_os_str().len() > PATH_MAX {
             return Err(UnixPathError::TooLong { path });
         }
         refuse_what_is_no_socket(&path)?;
         let lock_path = lock_path_of(&path);
-        let lock = lock(&path, &lock_path)?;
-        let claimed = Self {
-            path,
-            lock_path,
-            held: Mutex::new(ClaimedFiles { lock, made: None }),
-            turn: Mutex::default(),
-        };
+        let left = ClaimedFiles::left_lock(holds, name).filter(|lock| is_locked_at(lock, &lock_path));
+        let lock = left.map_or_else(|| lock(&path, &lock_path), Ok)?;
+        let claimed = Self::with(path, ClaimedFiles::new(lock, holds, name), None);
         claimed.refuse_if_served()?;
         Ok(claimed)
+    }
+
+    /// What the master before had by this name, wherever that is: clients find its socket there, and its lock was never free.
+    pub(crate) fn resume(holds: &Holds, name: &str) -> Option<Self> {
+        let (files, path, owner) = ClaimedFiles::resume(holds, name)?;
+        Some(Self::with(path, files, Some(owner)))
+    }
+
+    fn with(path: PathBuf, files: ClaimedFiles, resumed_owner: Option<u32>) -> Self {
+        let lock_path = lock_path_of(&path);
+        Self { path, lock_path, held: Mutex::new(files), resumed_owner, turn: Mutex::default() }
+    }
+
+    /// Has it held by this name from now on, with the socket that listens there.
+    pub(crate) fn hold_by(&self, holds: &Holds, name: &str, socket: &OwnedFd) {
+        self.held().hold_by(holds, name, &self.path, socket);
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whose the socket's file was when it was resumed.
+    pub(crate) const fn resumed_owner(&self) -> Option<u32> {
+        self.resumed_owner
+    }
+
+    /// Whether another master goes on with it.
+    pub(crate) fn is_left(&self) -> bool {
+        self.held().are_left()
     }
 
     /// A server that knows nothing of the lock may live there.
@@ -71,15 +103,21 @@ impl UnixPath {
         }
     }
 
-    /// Makes the socket, with mode 0600, in the place of one that nobody serves any more.
+    /// Makes the socket, with mode 0600, in the place of one that nobody serves any more. One that is resumed is taken as it is.
     pub(crate) fn listen(&self, backlog: u32) -> Result<OwnedFd, UnixPathError> {
+        if let Some(resumed) = self.held().resumed.take() {
+            return Ok(resumed);
+        }
         let failed = |source| UnixPathError::Io { path: self.path.clone(), source };
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
         let socket = listen_unix(&self.path, backlog).map_err(|error| failed(error.into()))?;
-        self.held().made = Some(id_of(&self.path).map_err(failed)?);
+        let mut held = self.held();
+        held.made = Some(id_of(&self.path).map_err(failed)?);
+        held.hold(&self.path, &socket);
+        drop(held);
         Ok(socket)
     }
 
@@ -127,6 +165,9 @@ impl Drop for UnixPath {
     fn drop(&mut self) {
         let (made, is_locked) = {
             let held = self.held();
+            if held.are_left() {
+                return;
+            }
             (held.made, self.is_locked_by(&held))
         };
         if made.is_some() && made == id_of(&self.path).ok() {

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::hearing::{Hearing, LONGEST};
 use super::notification::Notification;
 use super::notifier::Notifier;
+use crate::keeper::Hold;
 use crate::machine::worker::Notice;
 use crate::sys::{Datagram, SharedFd, receive, watch_readable};
 
@@ -44,6 +45,8 @@ pub(crate) enum Source {
         fd: OwnedFd,
         /// The number that its other end has in the worker.
         number: u32,
+        /// It is held as long as it is read.
+        hold: Hold,
     },
 }
 
@@ -78,7 +81,7 @@ pub(crate) fn hear<T: Send + 'static>(
             Source::Socket { fd, renewed } => {
                 hear_sockets(fd, renewed, notifier, &queue, news, is_ended).await
             }
-            Source::Pipe { fd, number } => hear_pipe(fd, number, &queue, news, is_ended).await,
+            Source::Pipe { fd, number, hold: _hold } => hear_pipe(fd, number, &queue, news, is_ended).await,
         };
         if let Err(error) = heard {
             tracing::error!(target: "drover::notify", %error, pid = notifier.pid, "a worker can't be heard any more");
@@ -358,7 +361,12 @@ mod tests {
     async fn a_worker_that_ends_with_half_a_line_on_its_descriptor_is_heard_to_the_end() {
         let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
         let (queue, mut heard) = mpsc::channel(8);
-        let mut ear = hear(Source::Pipe { fd: reader, number: 5 }, notifier(1), queue, |heard| heard);
+        let mut ear = hear(
+            Source::Pipe { fd: reader, number: 5, hold: Hold::default() },
+            notifier(1),
+            queue,
+            |heard| heard,
+        );
         tokio::task::yield_now().await;
         // What it wrote and its end are there at once; another process of its tree holds the descriptor.
         nix::unistd::write(&writer, b"up").unwrap();
@@ -378,7 +386,7 @@ mod tests {
         ] {
             let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
             let (queue, mut heard) = mpsc::channel(8);
-            let source = Source::Pipe { fd: reader, number: 5 };
+            let source = Source::Pipe { fd: reader, number: 5, hold: Hold::default() };
             let ear = hear(source, notifier(1), queue, |heard| heard);
             nix::unistd::write(&writer, text).unwrap();
             drop(writer);

@@ -11,11 +11,14 @@ use std::os::unix::fs::{DirEntryExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, bind, getsockname, setsockopt, socket, sockopt,
+};
 use nix::sys::stat::{Mode, fchmod};
 use tokio::sync::mpsc;
 
 use crate::config::Account;
+use crate::keeper::{Hold, Holds};
 use crate::link::{Directory, DirectoryError};
 use crate::machine::fleet::{SocketLoss, SocketRenewal};
 use crate::sentence::sentence;
@@ -49,7 +52,11 @@ struct LastingSocket {
     owner: Option<u32>,
     /// The reader takes a new one from here.
     fresh: mpsc::Sender<OwnedFd>,
+    hold: Hold,
 }
+
+/// What the maker of a socket gets: it, its path, and what takes its place.
+pub(super) type OpenedSocket = (OwnedFd, PathBuf, mpsc::Receiver<OwnedFd>);
 
 impl LastingSockets {
     pub(super) fn new(directory: Directory, teller: Teller) -> Self {
@@ -61,6 +68,10 @@ impl LastingSockets {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn is_in(&self, directory: &Path) -> bool {
+        self.held().directory.path() == directory
+    }
+
     pub(super) fn lets_in(&self, account: &Account) -> bool {
         self.held().directory.lets_in(account)
     }
@@ -70,7 +81,8 @@ impl LastingSockets {
         &self,
         name: &str,
         account: Option<&Account>,
-    ) -> Result<(OwnedFd, PathBuf, mpsc::Receiver<OwnedFd>), DirectoryError> {
+        (holds, held_name): (&Holds, &str),
+    ) -> Result<OpenedSocket, DirectoryError> {
         let mut held = self.held();
         let path = held.directory.path().join(name);
         let owner = account.filter(|account| account.is_another).map(|account| account.uid);
@@ -81,17 +93,37 @@ impl LastingSockets {
         }
         let (fd, file) = made.map_err(|source| DirectoryError::Io { path: path.clone(), source })?;
         let (fresh, renewed) = mpsc::channel(1);
-        held.sockets.insert(name.into(), LastingSocket { file, owner, fresh });
+        let hold = holds.hold(held_name, fd.as_fd());
+        held.sockets.insert(name.into(), LastingSocket { file, owner, fresh, hold });
         Ok((fd, path, renewed))
+    }
+
+    /// A socket of the master before, which is in this directory.
+    pub(super) fn resume(
+        &self,
+        fd: OwnedFd,
+        account: Option<&Account>,
+        (holds, held_name): (&Holds, &str),
+    ) -> Option<OpenedSocket> {
+        let mut held = self.held();
+        let path = path_of(&fd).filter(|path| path.parent() == Some(held.directory.path()))?;
+        let owner = account.filter(|account| account.is_another).map(|account| account.uid);
+        // No file has the number 0: one that was swept away meanwhile is made again.
+        let file = fs::symlink_metadata(&path).map_or(0, |found| found.ino());
+        let (fresh, renewed) = mpsc::channel(1);
+        let hold = holds.hold(held_name, fd.as_fd());
+        held.sockets.insert(path.file_name()?.into(), LastingSocket { file, owner, fresh, hold });
+        Some((fd, path, renewed))
     }
 
     /// Removes it.
     pub(super) fn close(&self, path: &Path) {
         let mut held = self.held();
-        if let Some(name) = path.file_name() {
-            held.sockets.remove(name);
+        let removed = path.file_name().and_then(|name| held.sockets.remove(name));
+        // Another master goes on with it.
+        if !removed.is_some_and(|socket| socket.hold.is_left()) {
+            let _ = fs::remove_file(path);
         }
-        let _ = fs::remove_file(path);
     }
 }
 
@@ -128,6 +160,7 @@ impl SocketDirectory {
         // Nobody but the master's own user and root can have put something there.
         let _ = fs::remove_file(&path);
         let (fd, file) = made(&path, socket.owner)?;
+        socket.hold.replace(fd.as_fd());
         room.send(fd);
         socket.file = file;
         Ok(())
@@ -171,6 +204,11 @@ impl Lasting for LastingSockets {
 #[expect(clippy::disallowed_methods, reason = "on the thread that looks after paths; one file a worker")]
 fn listed(directory: &Path) -> io::Result<HashMap<OsString, u64>> {
     fs::read_dir(directory)?.map(|entry| entry.map(|entry| (entry.file_name(), entry.ino()))).collect()
+}
+
+/// Where a socket was bound.
+pub(super) fn path_of(fd: &OwnedFd) -> Option<PathBuf> {
+    Some(getsockname::<UnixAddr>(fd.as_raw_fd()).ok()?.path()?.to_owned())
 }
 
 /// The socket, and the number of its file.

@@ -25,5 +25,5 @@ pub(crate) use hearing::Refusals;
 pub(crate) use kinship::is_in_group;
 pub(crate) use notification::Notification;
 pub(crate) use notifier::Notifier;
-pub(crate) use place::{NotifyPath, NotifyPlace};
+pub(crate) use place::{NotifyPath, NotifyPlace, notify_name};
 pub(crate) use store::FdStore;

@@ -1,5 +1,6 @@
 //! Descriptors that a worker has left with the master, for the next worker of its slot (`FDSTORE=1`).
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -7,6 +8,8 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::{SFlag, fstat};
 
+use crate::ids::SlotIndex;
+use crate::keeper::{Hold, Holds};
 use crate::sys::is_same_file;
 
 /// How many descriptors are kept for a slot: what one message of the kernel can carry (SCM_MAX_FD), which systemd counts by too.
@@ -16,6 +19,10 @@ pub(crate) const MOST_KEPT: usize = 253;
 #[derive(Debug, Default)]
 pub(crate) struct FdStore {
     kept: Vec<StoredFd>,
+    holds: Holds,
+    /// What they are held by: this, a number that goes up, a mark, and the name.
+    held_name: String,
+    last: u64,
 }
 
 #[derive(Debug)]
@@ -25,6 +32,7 @@ struct StoredFd {
     about: Option<About>,
     /// Whether it is let go of when nobody is at its other end any more.
     is_polled: bool,
+    _hold: Hold,
 }
 
 /// What a descriptor's file is, as far as `fstat(2)` tells, and can never become another. Files that differ here differ, and most
@@ -52,7 +60,50 @@ impl About {
     }
 }
 
+/// The mark of one that is let go of when nobody is at its other end any more, and of any other.
+const POLLED: &str = "polled";
+const LASTING: &str = "lasting";
+
 impl FdStore {
+    /// Nothing is kept yet.
+    pub(crate) fn new(holds: &Holds, app: &str, slot: SlotIndex) -> Self {
+        let held_name = format!("{}{slot}/", held_names(app));
+        Self { holds: holds.clone(), held_name, ..Self::default() }
+    }
+
+    /// What the master before had kept for each slot of an app.
+    pub(crate) fn resume(holds: &Holds, app: &str) -> HashMap<SlotIndex, Self> {
+        let mut left: Vec<([String; 2], [u64; 2], OwnedFd)> = Vec::new();
+        for (held, fd) in holds.take_all(&held_names(app)) {
+            // The name comes last: it may have any character.
+            let mut parts = held.splitn(4, '/');
+            let mut next = || parts.next().unwrap_or_default();
+            let (slot, number) = (next().parse(), next().parse());
+            let words = [next(), next()].map(str::to_owned);
+            if let (Ok(slot), Ok(number)) = (slot, number) {
+                left.push((words, [slot, number], fd));
+            }
+        }
+        // In the order they came.
+        left.sort_by_key(|(_, numbers, _)| *numbers);
+        let mut stores = HashMap::new();
+        for ([mark, name], [slot, number], fd) in left {
+            let slot = SlotIndex(slot as u32);
+            let store = stores.entry(slot).or_insert_with(|| Self::new(holds, app, slot));
+            let about = About::of(&fd);
+            store.last = number.saturating_sub(1);
+            store.push(name, fd, about, mark == POLLED);
+        }
+        stores
+    }
+
+    fn push(&mut self, name: String, fd: OwnedFd, about: Option<About>, is_polled: bool) {
+        self.last += 1;
+        let mark = if is_polled { POLLED } else { LASTING };
+        let hold = self.holds.hold(format!("{}{}/{mark}/{name}", self.held_name, self.last), fd.as_fd());
+        self.kept.push(StoredFd { name, fd: Arc::new(fd), about, is_polled, _hold: hold });
+    }
+
     /// Keeps descriptors under a name. What is kept already, by any name, is not kept twice: a worker may store all it has at every
     /// start. The answer is how many there was no room for; they are closed.
     pub(crate) fn keep(&mut self, name: &str, is_polled: bool, fds: Vec<OwnedFd>) -> usize {
@@ -66,7 +117,7 @@ impl FdStore {
                 refused += 1;
                 continue;
             }
-            self.kept.push(StoredFd { name: name.to_owned(), fd: Arc::new(fd), about, is_polled });
+            self.push(name.to_owned(), fd, about, is_polled);
         }
         refused
     }
@@ -82,6 +133,10 @@ impl FdStore {
         self.kept.retain(|kept| !(kept.is_polled && is_hung_up(&kept.fd)));
         self.kept.iter().map(|kept| (kept.name.clone(), Arc::clone(&kept.fd))).collect()
     }
+}
+
+fn held_names(app: &str) -> String {
+    format!("stored/{app}/")
 }
 
 impl StoredFd {
@@ -107,6 +162,7 @@ fn is_hung_up(fd: &OwnedFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keeper::TestKeeper;
 
     fn names(store: &mut FdStore) -> Vec<String> {
         store.hand_over().into_iter().map(|(name, _)| name).collect()
@@ -125,6 +181,40 @@ mod tests {
         }
         store.remove("a");
         assert_eq!(names(&mut store), ["b"]);
+    }
+
+    #[test]
+    fn what_is_kept_is_kept_by_the_next_master_in_its_order_and_its_slot() {
+        let (mut keeper, holds) = TestKeeper::new();
+        let pipe = || nix::unistd::pipe().unwrap();
+        let mut stores: HashMap<SlotIndex, FdStore> =
+            [1, 10].map(|slot| (SlotIndex(slot), FdStore::new(&holds, "web", SlotIndex(slot)))).into();
+        let (hung, gone) = pipe();
+        let others: Vec<_> = (0..12).map(|_| pipe()).collect();
+        for (slot, kept) in &mut stores {
+            kept.keep("hung/up", slot.0 == 1, vec![hung.try_clone().unwrap()]);
+            for (at, (reader, _)) in others.iter().enumerate() {
+                kept.keep(&format!("{at}/of {slot}"), true, vec![reader.try_clone().unwrap()]);
+            }
+            kept.remove(&format!("3/of {slot}"));
+        }
+        let _app_of_like_name = FdStore::new(&holds, "web2", SlotIndex(1)).keep("x", true, vec![gone]);
+        let next = keeper.crash(&holds, stores);
+        drop(hung);
+        let mut stores = FdStore::resume(&next, "web");
+        assert_eq!(stores.len(), 2);
+        for slot in [1, 10] {
+            let store = stores.get_mut(&SlotIndex(slot)).unwrap();
+            let kept = (0..12).filter(|at| *at != 3).map(|at| format!("{at}/of {slot}"));
+            let hung = (slot == 10).then(|| "hung/up".to_owned());
+            assert_eq!(names(store), hung.into_iter().chain(kept).collect::<Vec<_>>());
+            // Numbers go on, and what is kept is known.
+            store.keep("again", true, vec![others[0].0.try_clone().unwrap()]);
+            store.keep("new", true, vec![pipe().0]);
+        }
+        assert_eq!(names(stores.get_mut(&SlotIndex(10)).unwrap()).len(), 12);
+        drop(stores);
+        assert_eq!(keeper.held(), [""; 0]);
     }
 
     #[test]
@@ -147,7 +237,7 @@ mod tests {
         let fds = [reader, writer, socket, other, device(), device()];
         for (at, fd) in fds.iter().enumerate() {
             let (about, fd) = (About::of(fd), Arc::new(fd.try_clone().unwrap()));
-            let kept = StoredFd { name: String::new(), fd, about, is_polled: true };
+            let kept = StoredFd { name: String::new(), fd, about, is_polled: true, _hold: Hold::default() };
             let same =
                 |other: &OwnedFd| kept.is_same(&other.try_clone().unwrap(), About::of(other), |_, _| None);
             let found: Vec<usize> = (0..fds.len()).filter(|other| same(&fds[*other])).collect();

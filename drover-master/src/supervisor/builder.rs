@@ -212,7 +212,8 @@ impl SupervisorBuilder {
             Some(_) => None,
             None => Some(Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?),
         };
-        let control = self.control.as_ref().map(ControlServer::claim).transpose()?;
+        let control =
+            self.control.as_ref().map(|path| ControlServer::claim(path, &self.holds)).transpose()?;
         let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();

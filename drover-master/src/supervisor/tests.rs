@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use super::Supervisor;
 use crate::config::{Command, Protocol};
+use crate::control::{ControlClient, ControlPath, ControlServer};
 use crate::handle::Master;
 use crate::handle::{StartError, Unavailable};
+use crate::keeper::{Holds, TestKeeper};
 use crate::machine::composite::{Fate, Standing};
 use crate::machine::fleet::EventKind;
 use crate::machine::phase::Phase;
@@ -60,4 +62,30 @@ fn what_is_shown_after_the_runtime_is_gone_is_that_nothing_runs() {
         assert_eq!((shown.workers[0].phase, shown.workers[0].pid), (Phase::Failed, None));
     }
     assert_eq!(handle.standings(), [Standing::Ended(Fate::Failed)]);
+}
+
+#[tokio::test]
+async fn a_client_that_asks_while_there_is_no_master_is_answered_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = ControlPath::Given(dir.path().join("x.sock"));
+    let (mut keeper, holds) = TestKeeper::new();
+    let app = Master::builder("web", Command::new("true")).workers(1).protocol(Protocol::None);
+    let supervisor = Supervisor::builder().app(app).build().unwrap();
+    let mut control = ControlServer::claim(&wanted, &holds).unwrap();
+    control.serve(supervisor.handle()).unwrap();
+    let path = control.path().to_owned();
+    // Whoever accepts is a task, which is to be gone.
+    holds.leave_all();
+    control.finish(End::Completed).await;
+    let next = keeper.crash(&holds, ());
+    let asking = tokio::spawn(async move { ControlClient::connect(&path).await.unwrap().status(&[]).await });
+    tokio::task::yield_now().await;
+    assert!(ControlServer::claim(&wanted, &Holds::default()).is_err(), "it is locked");
+    let mut control = ControlServer::claim(&wanted, &next).unwrap();
+    control.serve(supervisor.handle()).unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(60), asking).await.unwrap().unwrap();
+    assert_eq!(answered.unwrap().apps[0].name, "web");
+    control.finish(End::Completed).await;
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(keeper.held(), [""; 0]);
 }

@@ -4,6 +4,7 @@
 
 mod child;
 mod datagram;
+mod file_lock;
 mod inherited;
 #[cfg(test)]
 mod lease;
@@ -23,6 +24,7 @@ pub(crate) use child::{
     begin,
 };
 pub(crate) use datagram::{Datagram, Sender, is_same_file, receive};
+pub(crate) use file_lock::lock_file;
 pub(crate) use inherited::adopt;
 #[cfg(test)]
 pub(crate) use lease::{give_back, hold};

@@ -20,8 +20,10 @@ fn ends_of_workers_while_there_is_no_master_are_told_with_code_signal_and_cpu_ti
     let home = Home::up("ends", &toml);
     let before = home.until_ready("a", 4);
     let master = number(&before["master"]["pid"]);
-    let pids: BTreeMap<u32, u32> =
-        workers_of(&before, "a").iter().map(|worker| (number(&worker["slot"]), number(&worker["pid"]))).collect();
+    let pids: BTreeMap<u32, u32> = workers_of(&before, "a")
+        .iter()
+        .map(|worker| (number(&worker["slot"]), number(&worker["pid"])))
+        .collect();
     // Nobody follows as long as the keeper is stopped.
     signal(home.keeper(), Signal::SIGSTOP);
     signal(master, Signal::SIGKILL);
@@ -34,10 +36,12 @@ fn ends_of_workers_while_there_is_no_master_are_told_with_code_signal_and_cpu_ti
     signal(home.keeper(), Signal::SIGCONT);
     let paused = |worker: &Value| worker["phase"] == "backing_off";
     let after = home.until_so("another master", |status| {
-        status["master"]["pid"] != master && workers_of(status, "a").iter().filter(|worker| paused(worker)).count() == 3
+        status["master"]["pid"] != master
+            && workers_of(status, "a").iter().filter(|worker| paused(worker)).count() == 3
     });
     home.has_what_it_should(&after);
-    let exits: Vec<Value> = workers_of(&after, "a").iter().map(|worker| worker["last_exit"].clone()).collect();
+    let exits: Vec<Value> =
+        workers_of(&after, "a").iter().map(|worker| worker["last_exit"].clone()).collect();
     assert_eq!((&exits[0]["kind"], &exits[0]["code"]), (&"abnormal_exit".into(), &42.into()), "{exits:?}");
     assert!(exits[0]["cpu_ms"].as_u64().is_some_and(|cpu| cpu >= 10), "{exits:?}");
     for (slot, name) in [(1, "SIGKILL"), (2, "SIGABRT")] {

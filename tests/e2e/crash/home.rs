@@ -282,5 +282,8 @@ pub(super) fn pids_of(status: &Value) -> BTreeSet<u32> {
 }
 
 pub(super) fn number(value: &Value) -> u32 {
-    value.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or_else(|| panic!("{value} is no number"))
+    value
+        .as_u64()
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or_else(|| panic!("{value} is no number"))
 }

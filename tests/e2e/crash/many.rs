@@ -20,7 +20,10 @@ fn a_keeper_holds_no_more_after_many_crashes_than_after_one() {
     }
     assert_eq!(home.settled_descriptors(), held);
     assert_eq!(pids_of(&home.until_ready("a", 4)), before);
-    drover_e2e::complain(&format!("the keeper's memory after one crash and after 31: {memory} kB, {} kB", home.memory()));
+    drover_e2e::complain(&format!(
+        "the keeper's memory after one crash and after 31: {memory} kB, {} kB",
+        home.memory()
+    ));
     home.end();
 }
 

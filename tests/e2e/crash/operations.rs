@@ -11,7 +11,8 @@ use super::home::{Home, app_of, number, pids_of, workers_of};
 const AT_ONCE: usize = 3;
 
 /// Ends when it is asked to, unless there is a file `hold`; then once that is gone.
-const WORKER: &str = "echo up; trap 'while [ -e hold ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done";
+const WORKER: &str =
+    "echo up; trap 'while [ -e hold ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done";
 
 /// Ready once there is a file `go`.
 const PROBE: &str = "start.probe.exec = [\"test\", \"-e\", \"DIR/go\"]\n";
@@ -159,7 +160,8 @@ fn reload(home: &Home) {
     let told = client.wait_with_output().unwrap();
     assert_eq!(told.status.code(), Some(6), "{told:?}");
     let told = String::from_utf8_lossy(&told.stderr).into_owned();
-    let sentence = "goes on with what was under way: look with `drover status`, follow it with `drover events -f`";
+    let sentence =
+        "goes on with what was under way: look with `drover status`, follow it with `drover events -f`";
     assert!(told.contains("the master crashed; another one (pid ") && told.contains(sentence), "{told}");
 }
 
@@ -301,7 +303,8 @@ fn run_by_schedule(home: &Home) {
 const PAUSES: &str = "workers = 1\nrestart.backoff = { initial = \"5s\", jitter = 0 }\n";
 
 fn pause(home: &Home) {
-    let is_pausing = |status: &Value| workers_of(status, "a").iter().all(|worker| worker["phase"] == "backing_off");
+    let is_pausing =
+        |status: &Value| workers_of(status, "a").iter().all(|worker| worker["phase"] == "backing_off");
     let before = home.until_so("a pause", is_pausing);
     let after = home.crash();
     let left = |status: &Value| workers_of(status, "a")[0]["next_try_ms"].as_u64().unwrap_or(0);
@@ -312,7 +315,8 @@ fn pause(home: &Home) {
     home.until_so("the next pause", |status| is_pausing(status) && left(status) > 5_000);
 }
 
-const GIVES_UP: &str = "workers = 1\nrestart.limit = { count = 1, within = \"5m\" }\nrestart.backoff.initial = \"20ms\"\n";
+const GIVES_UP: &str =
+    "workers = 1\nrestart.limit = { count = 1, within = \"5m\" }\nrestart.backoff.initial = \"20ms\"\n";
 
 fn given_up(home: &Home) {
     let is_given_up = |status: &Value| app_of(status, "a")["phase"] == "failed";

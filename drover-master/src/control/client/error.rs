@@ -55,7 +55,9 @@ pub enum ClientError {
     #[error("the master closed the connection before it answered; it may just have ended")]
     Closed,
     /// The master crashed before it answered, and another one has taken its place by their keeper.
-    #[error("the master crashed; another one (pid {pid}) goes on with what was under way: look with `drover status`, follow it with `drover events -f`")]
+    #[error(
+        "the master crashed; another one (pid {pid}) goes on with what was under way: look with `drover status`, follow it with `drover events -f`"
+    )]
     Crashed {
         /// The other one.
         pid: u32,

@@ -357,6 +357,10 @@ impl Fleet {
     }
 
     /// A number for a generation that is newer than every other.
+    pub fn coming_generation(&self) -> Generation {
+        Generation(self.newest.0 + 1)
+    }
+
     pub fn next_generation(&mut self) -> Generation {
         self.newest = Generation(self.newest.0 + 1);
         self.newest

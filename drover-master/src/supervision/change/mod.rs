@@ -24,6 +24,6 @@ mod step;
 
 pub use error::{ApplyError, PlanError, StepError};
 pub use plan::Planned;
-pub(super) use resume::ChangeMemory;
 pub use reread::{Reading, Reread, RereadRequest};
+pub(super) use resume::ChangeMemory;
 pub use step::{Step, StepOutcome, Steps};
