@@ -16,14 +16,17 @@ use super::Driver;
 use super::contact::Contact;
 use super::edition::Edition;
 use super::memory::{DriverMemory, EditionMemory, Remembered, WorkerMemory};
+use super::notifying::NotifySetup;
 use crate::config::Probe;
+use crate::handle::error::OpenError;
 use crate::ids::WorkerId;
-use crate::keeper::{ChildState, Hold, KeeperLink};
+use crate::keeper::{ChildState, Hold, KeeperLink, Taking};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::machine::fleet::{FleetAction, FleetInput};
 use crate::machine::gate::Doing;
 use crate::machine::worker::{Identity, WorkerInput};
-use crate::process::{AwaitedText, Ended, Spawned, Tree, pipe_name};
+use crate::notify::FdStore;
+use crate::process::{AwaitedText, Ended, Spawned, Tree, pipe_name, started_at};
 use crate::sys::{PidCell, pidfd_open};
 
 /// What was under way when the old master died.
@@ -32,6 +35,8 @@ pub(super) struct Takeover {
     /// What the fleet wanted done, and perhaps was not.
     undone: Vec<FleetAction>,
     workers: Vec<WorkerMemory>,
+    /// What is held for this app is not taken yet.
+    taking: Taking,
 }
 
 /// A worker with what the keeper says of it.
@@ -65,7 +70,8 @@ impl Driver {
             if !self.fleet.uses(release.generation) {
                 continue;
             }
-            let mut edition = Edition { follows, ..Edition::closed(release.spec) };
+            let mut edition = Edition::closed(release.spec, release.generation, self.holds.clone());
+            edition.follows = follows;
             if is_open {
                 self.reopen(&mut edition, release.generation, speaks);
             }
@@ -82,8 +88,9 @@ impl Driver {
                 self.tokens.insert(token, worker.identity.id);
             }
         }
+        self.stores = FdStore::resume(&self.holds, &self.app);
         self.memory = Some(memory);
-        self.takeover = Some(Takeover { undone, workers });
+        self.takeover = Some(Takeover { undone, workers, taking: self.holds.taking() });
         self.show_edition();
         self.view.show_whole(&self.fleet, self.events.last_seq());
         if let Some(outcome) = self.fleet.outcome() {
@@ -105,8 +112,8 @@ impl Driver {
         };
         for error in [opened.err(), spoken.err()].into_iter().flatten() {
             let error = match &error {
-                crate::handle::error::OpenError::Link(source) => crate::sentence::sentence(&**source),
-                crate::handle::error::OpenError::Listen(source) => crate::sentence::sentence(&**source),
+                OpenError::Link(source) => crate::sentence::sentence(&**source),
+                OpenError::Listen(source) => crate::sentence::sentence(&**source),
             };
             tracing::error!(target: "drover::keeper", app = &*self.app, generation = generation.0, %error, "what was open can't be taken over");
         }
@@ -123,7 +130,7 @@ impl Driver {
 
     /// Takes the workers over that another master has left, before anything else happens. The keeper answers at once.
     pub(super) async fn take_over(&mut self) {
-        let Some(Takeover { undone, workers }) = self.takeover.take() else { return };
+        let Some(Takeover { undone, workers, taking }) = self.takeover.take() else { return };
         let Some(keeper) = self.holds.keeper().cloned() else { return };
         let asked = workers.into_iter().map(|worker| {
             let pid = worker.cell().map_or(0, PidCell::pid);
@@ -165,6 +172,7 @@ impl Driver {
             self.listeners.ready(slot, id);
         }
         self.wall_clock.wait_for(self.fleet.wall_deadline(), now);
+        drop(taking);
     }
 
     fn adopt(&mut self, now: Instant, keeper: &Arc<KeeperLink>, found: Found, unborn: &mut Vec<Identity>) {
@@ -187,6 +195,7 @@ impl Driver {
             (Some(tree), death) => {
                 tracing::info!(target: "drover::keeper", app = &*self.app, worker = id.0, pid, "taken over");
                 self.take_main(&worker);
+                self.resume_hearing(&worker);
                 let spawned = self.spawned_of(&worker, tree);
                 if is_known {
                     self.attend(id, spawned, death);
@@ -235,11 +244,31 @@ impl Driver {
         Spawned { tree, holds, stdout, stderr }
     }
 
+    /// What it notifies by is as it was.
+    fn resume_hearing(&mut self, worker: &WorkerMemory) {
+        let identity = worker.identity;
+        let (edition, contact) =
+            (self.editions.get_mut(&identity.generation), self.contacts.get_mut(&identity.id));
+        let (Some(edition), Some(contact)) = (edition, contact) else { return };
+        if let Err(error) = NotifySetup::resume(edition, identity, contact, &self.teller, &self.holds) {
+            let error = match &error {
+                OpenError::Link(source) => crate::sentence::sentence(&**source),
+                OpenError::Listen(source) => crate::sentence::sentence(&**source),
+            };
+            tracing::error!(target: "drover::keeper", app = &*self.app, worker = identity.id.0, %error, "what it notifies by can't be taken over");
+        }
+    }
+
     /// The process that it has named as its main one, if that still lives and is of its tree.
     fn take_main(&mut self, worker: &WorkerMemory) {
-        let Some(pid) = worker.main else { return };
+        let Some((pid, start)) = worker.main else { return };
+        // The number may be another's by now; who has begun at the same moment is the same.
+        if started_at(pid) != Some(start) {
+            return;
+        }
         if let (Ok(pidfd), Some(contact)) =
             (pidfd_open(pid.cast_signed()), self.contacts.get_mut(&worker.identity.id))
+            && started_at(pid) == Some(start)
         {
             contact.main = Some((pid, pidfd));
         }

@@ -10,7 +10,7 @@ use crate::link::Token;
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::machine::fleet::{FleetInput, Release};
 use crate::machine::worker::Identity;
-use crate::process::Stamp;
+use crate::process::{Stamp, started_at};
 use crate::sys::PidCell;
 
 impl Driver {
@@ -74,7 +74,10 @@ impl Driver {
     }
 
     pub(super) fn remember_main(&mut self, id: WorkerId, main: Option<u32>) {
-        self.change_memory(id, |worker| worker.main = main);
+        if self.memory.is_some() {
+            let main = main.and_then(|pid| Some((pid, started_at(pid)?)));
+            self.change_memory(id, |worker| worker.main = main);
+        }
     }
 
     fn change_memory(&mut self, id: WorkerId, change: impl FnOnce(&mut WorkerMemory)) {

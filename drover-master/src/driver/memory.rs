@@ -56,7 +56,8 @@ pub(super) struct WorkerMemory {
     /// How its process ended.
     pub(super) death: Option<(ExitStatus, Usage)>,
     /// The process that it has named as its main one.
-    pub(super) main: Option<u32>,
+    /// With when it began, by which it is told from others of its number.
+    pub(super) main: Option<(u32, u64)>,
 }
 
 impl WorkerMemory {
@@ -256,6 +257,15 @@ fn put(records: &mut Vec<JournalRecord>, kind: u8, Encoded { new, bytes }: Encod
 
 fn name(app: &str) -> String {
     format!("{}app/{app}", crate::keeper::STATE)
+}
+
+/// Whether what a master has written of an app can be read.
+///
+/// # Errors
+///
+/// It can't.
+pub(crate) fn check_state(holds: &Holds, app: &str) -> Result<(), ReadError> {
+    DriverMemory::resume(holds, app).map(drop)
 }
 
 /// Why what an earlier master has written can't be used.

@@ -30,6 +30,8 @@ mod unlisten;
 mod waiting;
 mod wall_clock;
 
+pub(crate) use memory::check_state;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -169,6 +169,8 @@ impl Driver {
                         let is_itself = contact.tree.as_ref().is_some_and(|tree| tree.pid() == pid);
                         contact.main = Some((pid, pidfd)).filter(|_| !is_itself);
                     }
+                    let main = self.contacts.get(&id).and_then(|contact| contact.main.as_ref());
+                    self.remember_main(id, main.map(|(pid, _)| *pid));
                 }
                 Notification::Keep { name, is_polled, fds } => {
                     let Some(contact) = self.contacts.get_mut(&id) else { continue };

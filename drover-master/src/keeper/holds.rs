@@ -3,8 +3,8 @@
 //! Whoever opens something asks first whether an earlier master had it: [`take`](Holds::take), or else open; then [`hold`](Holds::hold).
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ struct Shared {
     left: Mutex<HashMap<String, OwnedFd>>,
     /// What is let go of from now on stays held: another master goes on with it.
     stays: AtomicBool,
+    /// How many have not taken yet what is theirs.
+    takers: AtomicUsize,
     cells: Mutex<Cells>,
     /// The newest hold of each name, by its number: what is held anew is not let go of with what was held before.
     newest: Mutex<(u64, HashMap<String, u64>)>,
@@ -49,7 +51,15 @@ impl Holds {
         died: Option<Duration>,
     ) -> Self {
         let (left, stays, cells) = (Mutex::new(left), AtomicBool::new(false), Mutex::default());
-        Self(Some(Arc::new(Shared { keeper, left, stays, cells, newest: Mutex::default(), died })))
+        Self(Some(Arc::new(Shared {
+            keeper,
+            left,
+            stays,
+            cells,
+            newest: Mutex::default(),
+            takers: AtomicUsize::new(0),
+            died,
+        })))
     }
 
     /// What an earlier master had its keeper hold under this name. Of that the keeper has a duplicate still, until this one
@@ -93,8 +103,16 @@ impl Holds {
         Hold(Some((Arc::clone(shared), name, number)))
     }
 
+    /// Keeps what is left until this is dropped.
+    pub(crate) fn taking(&self) -> Taking {
+        if let Some(shared) = &self.0 {
+            shared.takers.fetch_add(1, Ordering::SeqCst);
+        }
+        Taking(self.clone())
+    }
+
     /// Lets go of what nobody has taken: what it belonged to is gone.
-    pub(crate) fn forget_rest(&self) {
+    fn forget_rest(&self) {
         let Some(shared) = &self.0 else { return };
         let left = std::mem::take(&mut *shared.left.lock().unwrap_or_else(PoisonError::into_inner));
         for (name, fd) in left {
@@ -165,6 +183,20 @@ impl Holds {
     }
 }
 
+/// Somebody has not taken yet what is held for them. When the last of these is dropped, the rest belongs to nobody.
+#[derive(Debug)]
+pub(crate) struct Taking(Holds);
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        let is_last =
+            self.0.0.as_ref().is_some_and(|shared| shared.takers.fetch_sub(1, Ordering::SeqCst) == 1);
+        if is_last {
+            self.0.forget_rest();
+        }
+    }
+}
+
 /// Something that the keeper holds a duplicate of, until this is dropped.
 #[derive(Debug, Default)]
 #[must_use = "dropped, the keeper lets go"]
@@ -206,34 +238,5 @@ impl Drop for Hold {
         if is_newest && !shared.stays.load(Ordering::SeqCst) {
             shared.keeper.say(&Request::Drop { name }, None);
         }
-    }
-}
-
-/// Something with its hold.
-#[derive(Debug)]
-pub(crate) struct Held<T> {
-    inner: T,
-    _hold: Hold,
-}
-
-impl<T: AsFd> Held<T> {
-    /// Held under this name as long as it is there.
-    pub(crate) fn new(inner: T, holds: &Holds, name: impl Into<String>) -> Self {
-        let hold = holds.hold(name, inner.as_fd());
-        Self { inner, _hold: hold }
-    }
-}
-
-impl<T> std::ops::Deref for Held<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
-
-impl<T: AsFd> AsFd for Held<T> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
     }
 }

@@ -39,6 +39,8 @@ pub struct Kept {
 pub struct MasterCrash {
     /// When, by the monotonic clock.
     pub(super) at: Duration,
+    /// It has made way for this one.
+    pub(super) has_yielded: bool,
     /// Its pid.
     pub pid: u32,
     /// How it ended.
@@ -50,6 +52,7 @@ impl fmt::Display for MasterCrash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid;
         match self.status {
+            _ if self.has_yielded => write!(f, "the last one (pid {pid}) has made way for it"),
             ExitStatus::Code(PANICKED) => write!(f, "the last one (pid {pid}) panicked"),
             ExitStatus::Code(code) => write!(f, "the last one (pid {pid}) exited with {code}"),
             ExitStatus::Signal { signal, .. } => write!(f, "the last one (pid {pid}) was killed by {signal}"),

@@ -22,15 +22,19 @@ mod link;
 mod message;
 mod process;
 mod signals;
+mod standby;
+mod standing_by;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use holds::{Hold, Holds, Taking};
 pub(crate) use journal::{Journal, JournalRecord};
 pub use kept::{Kept, MasterCrash};
 pub(crate) use kept::{STATE, SUPERVISOR};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use process::keep;
+pub use standby::STANDBY;
+pub(crate) use standing_by::stand_by;
 #[cfg(test)]
 pub(crate) use testing::TestKeeper;

@@ -32,7 +32,7 @@ pub(crate) use output::{
 #[cfg(feature = "http")]
 pub(crate) use output::{LogCounts, LostBy, lost_lines};
 pub use output::{flush_output, keep_standing, say_aside, settle_output, tend_output_files, write_output};
-pub(crate) use predecessor::{MARK, end_remnants, mark};
+pub(crate) use predecessor::{MARK, end_remnants, mark, started_at};
 pub(crate) use request::{KeptSpawn, NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource, pipe_name};
 pub(crate) use spawner::spawn;
 pub(crate) use stamp::Stamp;

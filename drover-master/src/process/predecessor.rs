@@ -203,6 +203,11 @@ fn parse(mark: &[u8], line: &str) -> Option<(u64, i32, u64)> {
     numbers.next().is_none().then_some(parsed)
 }
 
+/// When a process began, in ticks since the boot; none if there is none.
+pub(crate) fn started_at(pid: u32) -> Option<u64> {
+    stat_of(pid.cast_signed()).map(|stat| stat.start)
+}
+
 fn stat_of(pid: i32) -> Option<Stat> {
     stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }

@@ -23,6 +23,7 @@ use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;
 use crate::keeper::Kept;
+use crate::keeper::Taking;
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::machine::gate;
@@ -62,7 +63,7 @@ pub(crate) struct SupervisorTask {
     /// Where what runs is written down.
     pub(crate) memory: Option<SupervisorMemory>,
     /// What an earlier master has written, to go on with.
-    pub(crate) remembered: Option<(Whole, Vec<CompositeAction>)>,
+    pub(crate) remembered: Option<(Whole, Vec<CompositeAction>, Taking)>,
 }
 
 /// Runs until nothing is left. `tell_clients` is given the end while everything can still be looked at.
@@ -80,7 +81,11 @@ pub(crate) async fn run<T: Future<Output = ()>>(
     let mut attention = Attention::default();
     let mut end = None;
     match remembered {
-        Some((whole, undone)) => end = running.resume(whole, undone, line),
+        Some((whole, undone, taking)) => {
+            end = running.resume(whole, undone, line);
+            // What the apps have not taken by then, they take as long as they have the same.
+            drop(taking);
+        }
         None => {
             running.write_whole();
             running.make_way(line);

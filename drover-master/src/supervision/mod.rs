@@ -15,6 +15,7 @@ mod news;
 mod operation;
 mod past;
 mod roster;
+mod upgrade;
 mod verdict;
 mod watching;
 mod workshop;
@@ -31,6 +32,7 @@ pub(crate) use memory::{SupervisorMemory, SupervisorRemembered, Whole};
 pub use operation::{AppError, AppRef, NotStarted};
 pub(crate) use past::Past;
 pub(crate) use roster::{Entry, Roster};
+pub(crate) use upgrade::{UpgradeError, Upgraded};
 pub(crate) use workshop::Workshop;
 
 pub use crate::machine::composite::{End, Fate, Standing};

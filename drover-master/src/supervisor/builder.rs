@@ -254,7 +254,7 @@ impl SupervisorBuilder {
         handle.holds = self.holds;
         let (memory, composite, remembered) = match (resumed, plan) {
             (Some((memory, SupervisorRemembered { whole, composite, undone })), _) => {
-                (Some(memory), composite, Some((whole, undone)))
+                (Some(memory), composite, Some((whole, undone, handle.holds.taking())))
             }
             (None, plan) => {
                 let plan = plan.unwrap_or_default();

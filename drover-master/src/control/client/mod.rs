@@ -8,6 +8,7 @@ mod place;
 mod reopen_logs;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;
