@@ -43,7 +43,7 @@ async fn until_it_holds(global: &Global, args: &WaitArgs, client: ControlClient)
             message::error_text("the master has ended");
             ExitStatus::Unreachable
         }
-        Err(Failure::Lost) => {
+        Err(Failure::Lost | Failure::Followed(_)) => {
             message::error(&ClientError::Closed);
             ExitStatus::Unreachable
         }
@@ -56,6 +56,8 @@ enum Failure {
     Ended,
     /// A connection is lost. That is not a sign of the master's end: it closes those that are idle, or not read, for long.
     Lost,
+    /// The master crashed, and the one of this pid goes on in its place.
+    Followed(u32),
     /// The user knows.
     Told(ExitStatus),
 }
@@ -70,11 +72,12 @@ async fn watch(global: &Global, args: &WaitArgs, mut client: ControlClient) -> R
     if !global.quiet && aim.judge(&reply) == Verdict::NotYet {
         message::note(&format!("waiting until {}", aim.text()));
     }
-    let master = pid_of_master(&reply);
+    let mut master = pid_of_master(&reply);
     let mut reply = reply;
     loop {
         match follow(client, reply, &aim).await {
             Err(Failure::Lost) => {}
+            Err(Failure::Followed(pid)) => master = pid,
             verdict => return verdict,
         }
         client = connect_again(global, &path).await?;
@@ -133,6 +136,7 @@ fn pid_of_master(reply: &StatusReply) -> u32 {
 fn lost_or_told(error: ClientError) -> Failure {
     match error {
         ClientError::Closed | ClientError::Connection(_) => Failure::Lost,
+        ClientError::Crashed { pid } => Failure::Followed(pid),
         error => Failure::Told(report(&error)),
     }
 }
