@@ -150,6 +150,7 @@ impl Driver {
         for found in found {
             self.adopt(now, &keeper, found, &mut unborn);
         }
+        self.write_rest();
         self.feed(now, FleetInput::MasterReplaced { by: self.holds.gap() });
         let wanted = |identity: &Identity| {
             undone.iter().any(|action| matches!(action, FleetAction::Spawn(other) if other.id == identity.id))
