@@ -59,7 +59,6 @@ mod handle;
 #[cfg(feature = "http")]
 pub mod http;
 mod ids;
-#[allow(dead_code, reason = "its parts are wired up one by one")]
 pub mod keeper;
 mod link;
 mod listener;
@@ -77,8 +76,6 @@ mod process;
 mod sentence;
 mod signal;
 mod signals;
-#[cfg(feature = "keeper")]
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "nothing reads it yet"))]
 mod state;
 mod supervision;
 pub mod supervisor;

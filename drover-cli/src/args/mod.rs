@@ -11,6 +11,7 @@ mod online;
 mod reload;
 mod serving;
 mod time;
+mod upgrade;
 
 pub use change::{ApplyArgs, DiffArgs, ProfileChoice, RollbackArgs};
 pub use conform::{CaseArgs, ConformArgs, ConformMasterArgs, ConformWorkerArgs, Side};
@@ -28,6 +29,7 @@ pub use online::{
 pub use reload::{OnFailure, ReloadArgs};
 pub use serving::{AdminArgs, DemoArgs, Listen, ProbeArg, Protocol, Restart, RunArgs, UpArgs, Workers};
 pub(crate) use time::VerbTime;
+pub use upgrade::UpgradeArgs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,6 +202,8 @@ pub enum Verb {
     Logs(LogsArgs),
     /// Have the master open its log files again, after a rotation has moved them
     ReopenLogs(ReopenLogsArgs),
+    /// Replace the master by another version of drover; whatever runs goes on
+    Upgrade(UpgradeArgs),
     /// Wait until apps and workers are ready, stopped, suspended, or have ended
     Wait(WaitArgs),
     /// Check drover.toml, show every mistake, and start nothing
@@ -242,6 +246,7 @@ impl Verb {
             | Self::Signal(_)
             | Self::Send(_)
             | Self::ReopenLogs(_)
+            | Self::Upgrade(_)
             | Self::Conform(_) => Intent::Changes,
             _ => Intent::Looks,
         }
@@ -252,6 +257,7 @@ impl Verb {
         match self {
             Self::Reload(args) => args.json,
             Self::Rollback(args) => args.json,
+            Self::Upgrade(args) => args.json,
             _ => false,
         }
     }

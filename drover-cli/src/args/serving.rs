@@ -107,6 +107,9 @@ pub struct UpArgs {
     /// Without a keeper
     #[arg(long, hide = true)]
     pub no_keeper: bool,
+    /// This goes on in the place of a master of another version: what its keeper has given it
+    #[arg(long, hide = true, value_name = "WORD")]
+    pub standby: Option<String>,
     /// This is the master in the background
     #[arg(long, hide = true, conflicts_with = "background")]
     pub detached: bool,

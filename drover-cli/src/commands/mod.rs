@@ -51,6 +51,7 @@ mod targets;
 mod threads;
 mod top;
 mod up;
+mod upgrade;
 mod validate;
 mod version;
 mod wait;
@@ -110,6 +111,7 @@ pub(crate) async fn run(cli: Cli, before: Option<Before>) -> ExitStatus {
         Verb::Send(args) => send::run(&global, &args).await,
         Verb::Describe(args) => describe::run(&global, &args).await,
         Verb::Logs(args) => logs::run(&global, &args).await,
+        Verb::Upgrade(args) => upgrade::run(&global, &args).await,
         Verb::ReopenLogs(args) => reopen_logs::run(&global, &args).await,
         Verb::Wait(args) => wait::run(&global, &args).await,
         Verb::Validate(args) => validate::run(&global, &args),

@@ -63,7 +63,6 @@ pub(crate) use probe::HttpAt;
 pub use probe::{HttpUrl, Probe, ProbeKind};
 pub use recycle::RecyclePolicy;
 pub use relation::{Condition, Dependency, Intensity, Kind, Strategy};
-#[cfg(feature = "keeper")]
 pub(crate) use shared::SpecTable;
 pub use size::{SizeError, format_size, parse_size};
 pub use stdin::Stdin;

@@ -21,7 +21,6 @@ thread_local! {
     static TABLE: RefCell<Option<SpecTable>> = const { RefCell::new(None) };
 }
 
-#[cfg(feature = "keeper")]
 impl SpecTable {
     /// Adds one under its number.
     pub(crate) fn learn(&mut self, number: u32, spec: Arc<AppSpec>) {

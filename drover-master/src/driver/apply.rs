@@ -16,10 +16,17 @@ use crate::handle::hook::ExitContext;
 use crate::handle::ticket::Reply;
 use crate::ids::TicketId;
 use crate::listener::AppListeners;
-use crate::machine::fleet::{EventKind, FleetAction, FleetEvent, FleetInput, Verdict};
+use crate::machine::fleet::{EventKind, FleetAction, FleetEvent, FleetInput, Outcome, Verdict};
 use crate::machine::gate::{self, Doing};
 use crate::machine::phase::Phase;
 use crate::turns;
+
+/// What is told last.
+#[derive(Debug, Default)]
+struct Over {
+    answers: Vec<(TicketId, Verdict)>,
+    ended: Option<Outcome>,
+}
 
 impl Driver {
     /// Tells whether the master was away before: then nobody is judged yet.
@@ -33,10 +40,10 @@ impl Driver {
                 "the master was away for {:.1} s: stopped, or starved of CPU; every deadline is moved by that",
                 by.as_secs_f64()
             );
-            self.fleet.handle(now, FleetInput::WasAway { by });
+            self.feed(now, FleetInput::WasAway { by });
         }
         if self.fleet.is_cron() {
-            self.fleet.handle(now, FleetInput::ClockRead { wall: WallClock::read() });
+            self.feed(now, FleetInput::ClockRead { wall: WallClock::read() });
         }
         let (mut admitted, mut taken) = (None, None);
         let _place = turns::at(input.name());
@@ -63,13 +70,13 @@ impl Driver {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 let input = FleetInput::OperationRequested { ticket, request, target, by };
-                self.fleet.handle(now, input);
+                self.feed(now, input);
             }
             Input::Requested(DriverRequest::Scale { count, by, reply }) => {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
                 let queued = self.listeners.queued();
-                self.fleet.handle(now, FleetInput::ScaleRequested { ticket, count, queued, by });
+                self.feed(now, FleetInput::ScaleRequested { ticket, count, queued, by });
             }
             Input::Requested(DriverRequest::Change { change, by, reply }) => {
                 admitted = self.change(now, change, by, reply);
@@ -77,12 +84,12 @@ impl Driver {
             Input::Requested(DriverRequest::Signal { target, signal, by, reply }) => {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
-                self.fleet.handle(now, FleetInput::SignalRequested { ticket, target, signal, by });
+                self.feed(now, FleetInput::SignalRequested { ticket, target, signal, by });
             }
             Input::Requested(DriverRequest::Reset { target, by, reply }) => {
                 let ticket = self.wait(Waiter::Operation(reply.verdict));
                 admitted = reply.gate;
-                self.fleet.handle(now, FleetInput::ResetRequested { ticket, target, by });
+                self.feed(now, FleetInput::ResetRequested { ticket, target, by });
             }
             Input::Requested(DriverRequest::History { slot, answer }) => {
                 // Who asked may be gone.
@@ -94,18 +101,18 @@ impl Driver {
                     Doing::Idle | Doing::Starting | Doing::Started => gate::Request::Shutdown,
                 };
                 let ticket = self.next_ticket();
-                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by: name.into() });
+                self.feed(now, FleetInput::EndRequested { ticket, how, by: name.into() });
             }
             Input::Requested(DriverRequest::End { how, by, reply }) => {
                 let ticket = self.wait(Waiter::End(reply.verdict));
                 admitted = reply.gate;
-                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
+                self.feed(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::HandlesDropped => {
                 self.is_orphaned = true;
                 let (ticket, how) = (self.next_ticket(), gate::Request::Shutdown);
                 let by = "the drop of the last handle".into();
-                self.fleet.handle(now, FleetInput::EndRequested { ticket, how, by });
+                self.feed(now, FleetInput::EndRequested { ticket, how, by });
             }
             Input::Process(news) => self.process_news(now, news),
             Input::Link(news) => taken = self.link_news(now, news),
@@ -116,7 +123,7 @@ impl Driver {
             self.renew_listeners(now);
         }
         if away.is_none() && self.fleet.next_deadline().is_some_and(|at| at <= now) {
-            self.fleet.handle(now, FleetInput::TimePassed);
+            self.feed(now, FleetInput::TimePassed);
         }
         self.measure(now);
         self.unlisten(now);
@@ -130,33 +137,21 @@ impl Driver {
 
     /// Does what the fleet wants done. Answers go out last, when everything is as they say.
     pub(super) fn carry_out(&mut self, now: Instant) {
-        let (mut answers, mut ended) = (Vec::new(), None);
-        while let Some(action) = self.fleet.poll_action() {
-            match action {
-                FleetAction::Spawn(identity) => self.spawn(identity),
-                FleetAction::Worker { id, action } => self.worker_action(now, id, action),
-                FleetAction::Forget { id } => self.forget(id),
-                FleetAction::AskPolicy { worker, exit, proposed } => {
-                    let context = ExitContext { worker, exit: &exit, proposed };
-                    let decision = self.hook.as_ref().map_or(proposed, |hook| hook.ask(&context));
-                    self.fleet.handle(now, FleetInput::ExitDecided { worker, decision });
-                }
-                FleetAction::Publish(event) => {
-                    if let EventKind::ReloadStarted { from, to, .. } = event.kind {
-                        self.begin_edition(from, to);
-                    }
-                    self.follow(&event);
-                    self.tell_bus(&event);
-                    self.publish(event);
-                }
-                FleetAction::Answer { ticket, verdict } => answers.push((ticket, verdict)),
-                FleetAction::End(outcome) => {
-                    self.close();
-                    ended = Some(outcome);
-                }
-            }
+        self.carry_out_all(now, Vec::new());
+    }
+
+    /// The same, and before that what an earlier master may not have done.
+    pub(super) fn carry_out_all(&mut self, now: Instant, undone: Vec<FleetAction>) {
+        let mut over = Over::default();
+        for action in undone {
+            self.do_action(now, action, &mut over);
         }
+        while let Some(action) = self.fleet.poll_action() {
+            self.do_action(now, action, &mut over);
+        }
+        let Over { answers, ended } = over;
         self.tidy_editions();
+        self.all_done();
         let changed = self.fleet.take_changed();
         self.close_queues(&changed);
         self.tidy_stores(&changed);
@@ -166,6 +161,33 @@ impl Driver {
         }
         for (ticket, verdict) in answers {
             self.answer(ticket, verdict);
+        }
+    }
+
+    /// Answers, and the outcome of the app, are told when everything is as they say.
+    fn do_action(&mut self, now: Instant, action: FleetAction, over: &mut Over) {
+        match action {
+            FleetAction::Spawn(identity) => self.spawn(identity),
+            FleetAction::Worker { id, action } => self.worker_action(now, id, action),
+            FleetAction::Forget { id } => self.forget(id),
+            FleetAction::AskPolicy { worker, exit, proposed } => {
+                let context = ExitContext { worker, exit: &exit, proposed };
+                let decision = self.hook.as_ref().map_or(proposed, |hook| hook.ask(&context));
+                self.feed(now, FleetInput::ExitDecided { worker, decision });
+            }
+            FleetAction::Publish(event) => {
+                if let EventKind::ReloadStarted { from, to, .. } = event.kind {
+                    self.begin_edition(from, to);
+                }
+                self.follow(&event);
+                self.tell_bus(&event);
+                self.publish(event);
+            }
+            FleetAction::Answer { ticket, verdict } => over.answers.push((ticket, verdict)),
+            FleetAction::End(outcome) => {
+                self.close();
+                over.ended = Some(outcome);
+            }
         }
     }
 
@@ -192,7 +214,7 @@ impl Driver {
             self.outcome.send_replace(None);
         }
         let ticket = self.wait(Waiter::Start(reply.verdict));
-        self.fleet.handle(now, FleetInput::StartRequested { ticket });
+        self.feed(now, FleetInput::StartRequested { ticket });
         reply.gate
     }
 

@@ -40,7 +40,7 @@ impl Driver {
     pub(super) fn look_whether_stopped(&mut self, now: Instant, id: WorkerId) {
         let tree = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref());
         let stopped_by = tree.and_then(|tree| tree.stopped_by());
-        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Looked { stopped_by } });
+        self.feed(now, FleetInput::Worker { id, input: WorkerInput::Looked { stopped_by } });
     }
 
     /// Asks the worker about its health, once.

@@ -46,7 +46,7 @@ impl Driver {
             Prepared::Abort => FleetInput::AbortRequested { ticket, by },
             Prepared::Adjustment(release) => FleetInput::AdjustmentRequested { ticket, release },
         };
-        self.fleet.handle(now, input);
+        self.feed(now, input);
         gate
     }
 
@@ -77,6 +77,7 @@ impl Driver {
         }
         let generation = self.fleet.next_generation();
         self.editions.insert(generation, edition);
+        self.remember_edition(generation);
         let release = Release { generation, spec };
         Ok(Prepared::Reload(Box::new(crate::machine::fleet::ReloadPlan { release, policy, canary, is_new })))
     }
@@ -100,6 +101,7 @@ impl Driver {
             if let Some(edition) = self.editions.get_mut(&generation) {
                 edition.spec = Arc::clone(&merged);
             }
+            self.remember_edition(generation);
             self.show_edition();
         }
         Ok(Release { generation, spec: merged })

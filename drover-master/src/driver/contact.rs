@@ -8,11 +8,11 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::ids::WorkerId;
+use crate::keeper::Hold;
 use crate::link::{ConnectionId, Outgoing, Token, WorkerAdmission};
-use crate::machine::exit::ExitStatus;
 use crate::machine::worker::{Identity, Question};
 use crate::notify::{Notification, NotifyPath, Refusals, Source};
-use crate::process::{AwaitedText, Ended, SpawnFailure, Spawned, Tree};
+use crate::process::{AwaitedText, Death, Ended, SpawnFailure, Spawned, Tree};
 use crate::upkeep::UpkeepNews;
 
 /// The process, the token and the connection of one worker.
@@ -41,6 +41,8 @@ pub(super) struct Contact {
     pub emptying: Option<AbortOnDrop>,
     /// Its process, once it is made.
     pub tree: Option<Arc<Tree>>,
+    /// What the keeper holds of it.
+    pub holds: [Hold; 2],
     /// Told when what its process left behind is not waited for any more.
     pub is_abandoned: Arc<Notify>,
     pub link: Option<(ConnectionId, Outgoing)>,
@@ -71,6 +73,7 @@ impl Contact {
             not_kept: Refusals::default(),
             emptying: None,
             tree: None,
+            holds: [Hold::default(), Hold::default()],
             is_abandoned: Arc::default(),
             link: None,
             asked: None,
@@ -113,9 +116,9 @@ pub(super) enum ProcessNews {
     /// Its main process has ended; the evidence follows.
     Died {
         id: WorkerId,
-        status: ExitStatus,
-        /// Whoever asks whether it has left on its own; only of one that may have.
-        by_itself: Option<oneshot::Sender<bool>>,
+        death: Death,
+        /// Whoever waits until that is written down, and asks whether it has left on its own.
+        by_itself: oneshot::Sender<bool>,
     },
     /// Others of its tree live on.
     RestFound {

@@ -116,6 +116,7 @@ impl Driver {
             && edition.follows
         {
             edition.spec = current;
+            self.remember_edition(to);
         }
     }
 

@@ -42,7 +42,7 @@ impl Driver {
             ConnectionNews::Claimed { token, sdk, can_resume, takes_messages, answer } => {
                 if let Some(id) = self.claimed(now, connection, &token, &sdk, takes_messages, answer) {
                     let input = WorkerInput::SaidCapable { resume: can_resume };
-                    self.fleet.handle(now, FleetInput::Worker { id, input });
+                    self.feed(now, FleetInput::Worker { id, input });
                 }
             }
             ConnectionNews::Refused { token, peer, trouble, is_final } => {
@@ -74,7 +74,7 @@ impl Driver {
                     _ => true,
                 };
                 if let Some(id) = id.filter(matters) {
-                    self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Said { said, seq } });
+                    self.feed(now, FleetInput::Worker { id, input: WorkerInput::Said { said, seq } });
                 }
                 return taken;
             }
@@ -94,7 +94,7 @@ impl Driver {
                     Some(trouble) => WorkerInput::ProtocolBroken { trouble },
                     None => WorkerInput::Disconnected,
                 };
-                self.fleet.handle(now, FleetInput::Worker { id, input });
+                self.feed(now, FleetInput::Worker { id, input });
                 if let Some((connection, answer)) = back {
                     self.admit(now, connection, id, answer);
                 }
@@ -113,7 +113,7 @@ impl Driver {
         } else {
             WorkerInput::HandshakeRefused { trouble }
         };
-        self.fleet.handle(now, FleetInput::Worker { id, input });
+        self.feed(now, FleetInput::Worker { id, input });
     }
 
     /// Tells whose claim it is, if it is one.
@@ -193,7 +193,7 @@ impl Driver {
         if answer.send(Ok(admission)).is_ok() {
             contact.link = Some((connection, sender));
             self.connections.insert(connection, id);
-            self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Connected });
+            self.feed(now, FleetInput::Worker { id, input: WorkerInput::Connected });
         }
     }
 
@@ -267,7 +267,7 @@ impl Driver {
         tracing::debug!(target: "drover::protocol", worker = id.0, connection = connection.0, "→ {name}");
         if let Err(mpsc::error::TrySendError::Full(_)) = outgoing.try_send(frame) {
             let trouble = "it does not read: its queue of messages is full".into();
-            self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProtocolBroken { trouble } });
+            self.feed(now, FleetInput::Worker { id, input: WorkerInput::ProtocolBroken { trouble } });
         }
     }
 

@@ -63,7 +63,7 @@ impl Driver {
             let Some(worker) = self.measuring.left.pop_front() else { break };
             let tree = self.contacts.get(&worker).and_then(|contact| contact.tree.as_ref());
             if let Some(rss) = tree.and_then(|tree| tree.resident()) {
-                self.fleet.handle(now, FleetInput::Measured { worker, rss });
+                self.feed(now, FleetInput::Measured { worker, rss });
             }
         }
         let is_through = self.measuring.left.is_empty();

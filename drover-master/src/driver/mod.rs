@@ -9,15 +9,18 @@
 //!
 //! All other tasks carry bytes, exits and signals. The price: what takes several steps is written as states of the machines.
 
+mod adopting;
 mod apply;
 mod asking;
 mod change;
 mod contact;
 mod edition;
 mod input;
+mod keeping;
 mod links;
 mod lookup;
 mod measuring;
+mod memory;
 mod notifying;
 mod processes;
 mod steering;
@@ -27,16 +30,20 @@ mod unlisten;
 mod waiting;
 mod wall_clock;
 
+pub(crate) use memory::check_state;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
+use self::adopting::Takeover;
 use self::contact::{Contact, HandshakeRefusal, ProcessNews};
 use self::edition::{Edition, Editions};
 use self::input::Input;
 use self::lookup::Lookup;
 use self::measuring::Measuring;
+use self::memory::DriverMemory;
 use self::strangers::Strangers;
 use self::unlisten::Unlistening;
 use self::waiting::Waiter;
@@ -113,6 +120,10 @@ pub(crate) struct Driver {
     /// The request that is let in once its names are known; those behind it wait.
     lookup: Option<Lookup>,
     last_ticket: u64,
+    /// What it writes down for another master.
+    memory: Option<DriverMemory>,
+    /// What was under way when the master before this one died, until this one has taken over.
+    takeover: Option<Takeover>,
     /// Whoever waits for an operation. One entry a request; requests come by a bounded queue, and each has its deadlines.
     waiting: HashMap<TicketId, Waiter>,
 }
@@ -190,13 +201,18 @@ impl Driver {
             stores: HashMap::new(),
             lookup: None,
             last_ticket: 0,
+            memory: None,
+            takeover: None,
             waiting: HashMap::new(),
         };
+        let mut driver = driver;
+        driver.remember_or_begin();
         (master, driver)
     }
 
     /// Runs until nobody holds a handle and nothing is left to end.
     pub(crate) async fn run(mut self) {
+        self.take_over().await;
         while !(self.is_orphaned && self.fleet.doing() == Doing::Idle) {
             let input = match self.select().await {
                 Input::Requested(request) => match self.look_up_first(request) {

@@ -161,7 +161,7 @@ impl Driver {
         for heard in heard {
             match heard {
                 Notification::Notice(notice) => {
-                    self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Notified(notice) });
+                    self.feed(now, FleetInput::Worker { id, input: WorkerInput::Notified(notice) });
                 }
                 Notification::Refused { trouble } => self.notice_refused(now, id, trouble),
                 Notification::MainProcess { pid, pidfd } => {
@@ -169,6 +169,8 @@ impl Driver {
                         let is_itself = contact.tree.as_ref().is_some_and(|tree| tree.pid() == pid);
                         contact.main = Some((pid, pidfd)).filter(|_| !is_itself);
                     }
+                    let main = self.contacts.get(&id).and_then(|contact| contact.main.as_ref());
+                    self.remember_main(id, main.map(|(pid, _)| *pid));
                 }
                 Notification::Keep { name, is_polled, fds } => {
                     let Some(contact) = self.contacts.get_mut(&id) else { continue };
@@ -213,7 +215,7 @@ impl Driver {
     }
 
     fn notice_refused(&mut self, now: Instant, id: WorkerId, trouble: Arc<str>) {
-        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::NoticeRefused { trouble } });
+        self.feed(now, FleetInput::Worker { id, input: WorkerInput::NoticeRefused { trouble } });
     }
 
     /// A rung of its ending reaches the whole group. A main process that has left that gets it individually, and no other does twice:

@@ -18,8 +18,8 @@ use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::fleet::FleetInput;
 use crate::machine::worker::{Identity, Question, Worker, WorkerInput};
 use crate::process::{
-    AwaitedText, Ended, LogSinks, NotifyBy, OutputReader, Printer, SpawnFailure, SpawnRequest, Spawned,
-    StdinSource, Tail, aftermath, spawn, until_empty, until_ended,
+    AwaitedText, Death, Ended, KeptSpawn, LogSinks, NotifyBy, OutputReader, Printer, SpawnFailure,
+    SpawnRequest, Spawned, Stamp, StdinSource, Tail, aftermath, spawn, until_empty, until_ended,
 };
 
 /// How long the connection of an ended worker is read on. Usually its end is there at once; a grandchild may hold it open
@@ -99,6 +99,9 @@ impl Driver {
         };
         let mut sockets = sockets;
         told.tell(&spec, &mut words, &mut sockets);
+        let stamp = Stamp::draw();
+        let cell = self.remember_birth(identity, contact.token.as_ref(), stamp);
+        let pipes = self.memory.as_ref().map(|_| (self.holds.clone(), self.kept_name(identity)));
         self.contacts.insert(id, contact);
         let sender = self.process_sender.clone();
         let request = SpawnRequest {
@@ -109,7 +112,10 @@ impl Driver {
             sockets,
             notify: NotifyBy { fd: told.pipe, tells_watchdog_pid: told.watchdog.is_some() },
             stdin,
-            parent_death_signal: (!needs_token).then_some(libc::SIGKILL),
+            // Whoever is kept outlives its master.
+            parent_death_signal: (!needs_token && self.memory.is_none()).then_some(libc::SIGKILL),
+            stamp,
+            kept: KeptSpawn { cell, pipes },
             // On the spawner's thread, which may wait for room. Without a driver the process is dropped, and so killed.
             done: Box::new(move |result| drop(sender.blocking_send(ProcessNews::Made { id, result }))),
         };
@@ -130,20 +136,19 @@ impl Driver {
             ProcessNews::Made { id, result: Err(failure) } => {
                 let SpawnFailure { step, errno, sentence } = failure;
                 let input = WorkerInput::SpawnFailed { step, errno, detail: Some(sentence.into()) };
-                self.fleet.handle(now, FleetInput::Worker { id, input });
+                self.feed(now, FleetInput::Worker { id, input });
             }
             ProcessNews::Notified { id, heard } => self.heard(now, id, heard),
-            ProcessNews::Died { id, status, by_itself } => {
+            ProcessNews::Died { id, death: (status, usage), by_itself } => {
+                self.remember_death(id, status, usage);
                 self.end_probe(id);
                 self.lead_away_from_dead(id);
-                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Died { status } });
-                if let Some(asked) = by_itself {
-                    // Whoever asked may be gone.
-                    let _ = asked.send(self.fleet.worker(id).is_some_and(Worker::has_left_by_itself));
-                }
+                self.feed(now, FleetInput::Worker { id, input: WorkerInput::Died { status } });
+                // Whoever asked may be gone. Up to now the process is not reaped.
+                let _ = by_itself.send(self.fleet.worker(id).is_some_and(Worker::has_left_by_itself));
             }
             ProcessNews::RestFound { id, pids } => {
-                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::RestFound { pids } });
+                self.feed(now, FleetInput::Worker { id, input: WorkerInput::RestFound { pids } });
             }
             ProcessNews::Ended { id, ended } => {
                 // It may have named one in its last words, which are heard after its death.
@@ -151,8 +156,7 @@ impl Driver {
                 if !ended.survivors.is_empty() {
                     let pids = Arc::clone(&ended.survivors);
                     tracing::error!(target: "drover::process", worker = id.0, ?pids, "processes of its tree live on");
-                    self.fleet
-                        .handle(now, FleetInput::Worker { id, input: WorkerInput::RestSurvived { pids } });
+                    self.feed(now, FleetInput::Worker { id, input: WorkerInput::RestSurvived { pids } });
                 }
                 // What it said last comes by another way than its end, and may be behind it: a Started, for instance, or
                 // the refusal that it left for. What waits already is older than the end.
@@ -174,21 +178,21 @@ impl Driver {
                 }
             }
             ProcessNews::ProbePassed { id } => {
-                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbePassed });
+                self.feed(now, FleetInput::Worker { id, input: WorkerInput::ProbePassed });
             }
             ProcessNews::ProbeFailed { id, reason } => {
                 tracing::debug!(target: "drover::process", worker = id.0, %reason, "not ready");
-                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::ProbeFailed { reason } });
+                self.feed(now, FleetInput::Worker { id, input: WorkerInput::ProbeFailed { reason } });
             }
             ProcessNews::Asked { id, question, number, fault } => {
                 if let Some(reason) = &fault {
                     tracing::debug!(target: "drover::process", worker = id.0, ?question, %reason, "unhealthy");
                 }
                 let input = WorkerInput::Answered { question, number, fault };
-                self.fleet.handle(now, FleetInput::Worker { id, input });
+                self.feed(now, FleetInput::Worker { id, input });
             }
             ProcessNews::QueueEmptied { id } => {
-                self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
+                self.feed(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
             }
             ProcessNews::Upkeep(news) => self.upkeep_news(now, news),
             ProcessNews::SocketsLetGo => self.sockets_let_go(),
@@ -203,16 +207,38 @@ impl Driver {
     pub(super) fn ended(&mut self, now: Instant, id: WorkerId, ended: Ended) {
         let Ended { status, usage, stderr_tail, .. } = ended;
         let input = WorkerInput::Exited { status, usage, stderr_tail };
-        self.fleet.handle(now, FleetInput::Worker { id, input });
+        self.feed(now, FleetInput::Worker { id, input });
     }
 
-    fn made(&mut self, now: Instant, id: WorkerId, spawned: Spawned) {
+    pub(super) fn made(&mut self, now: Instant, id: WorkerId, spawned: Spawned) {
         let Some(contact) = self.contacts.get_mut(&id) else { return };
-        let Spawned { tree, stdout, stderr } = spawned;
-        let tree = Arc::new(tree);
-        contact.tree = Some(Arc::clone(&tree));
         let early = contact.early.take();
         let mut refused = contact.early_refusal.take();
+        let pid = spawned.tree.pid();
+        self.attend(id, spawned, None);
+        self.feed(now, FleetInput::Worker { id, input: WorkerInput::Spawned { pid } });
+        if let Some(at) = self.early_refusals.iter().position(|(peer, _)| *peer == pid) {
+            refused = refused.or(Some(self.early_refusals.swap_remove(at).1));
+        }
+        if !self.early_refusals.is_empty() && self.contacts.values().all(|contact| contact.tree.is_some()) {
+            // The rest came from strangers.
+            self.early_refusals.clear();
+        }
+        if let Some(refusal) = refused {
+            self.refused(now, id, refusal);
+        }
+        if let Some((connection, answer)) = early {
+            self.admit(now, connection, id, answer);
+        }
+    }
+
+    /// Reads what a process says, and waits for its end; `death` is known of one whose end an earlier master has told.
+    pub(super) fn attend(&mut self, id: WorkerId, spawned: Spawned, death: Option<Death>) {
+        let Some(contact) = self.contacts.get_mut(&id) else { return };
+        let Spawned { tree, holds, stdout, stderr } = spawned;
+        let tree = Arc::new(tree);
+        contact.tree = Some(Arc::clone(&tree));
+        contact.holds = holds;
         let (identity, pid) = (contact.identity, tree.pid());
         let (probing, is_abandoned) = (Arc::clone(&contact.probing), Arc::clone(&contact.is_abandoned));
         let awaited = contact.awaited.as_ref().map_or_else(Weak::new, Arc::downgrade);
@@ -220,18 +246,16 @@ impl Driver {
         let output = self.read_output(identity, pid, [stdout, stderr], awaited);
         let sender = self.process_sender.clone();
         tokio::spawn(async move {
-            let death = until_ended(&tree).await;
-            // At once: what follows takes its time, and a dead worker must not become ready by its uptime meanwhile.
-            let (by_itself, answer) = if death.0 == ExitStatus::Code(0) {
-                let (by_itself, answer) = oneshot::channel();
-                (Some(by_itself), Some(answer))
-            } else {
-                (None, None)
-            };
-            let _ = sender.send(ProcessNews::Died { id, status: death.0, by_itself }).await;
-            let left_by_itself = match answer {
-                Some(answer) => answer.await.unwrap_or(false),
-                None => false,
+            let (death, left_by_itself) = match death {
+                Some(death) => (death, false),
+                None => {
+                    let death = until_ended(&tree).await;
+                    // At once: what follows takes its time, and a dead worker must not become ready by its uptime meanwhile. And it is not
+                    // reaped before it is written down how it ended.
+                    let (by_itself, answer) = oneshot::channel();
+                    let _ = sender.send(ProcessNews::Died { id, death, by_itself }).await;
+                    (death, answer.await.unwrap_or(false) && death.0 == ExitStatus::Code(0))
+                }
             };
             let found = async |pids| drop(sender.send(ProcessNews::RestFound { id, pids }).await);
             let survivors = until_empty(&tree, left_by_itself, &is_abandoned, found).await;
@@ -250,20 +274,6 @@ impl Driver {
             // Without a driver nobody wants to know.
             let _ = sender.send(ProcessNews::Ended { id, ended }).await;
         });
-        self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::Spawned { pid } });
-        if let Some(at) = self.early_refusals.iter().position(|(peer, _)| *peer == pid) {
-            refused = refused.or(Some(self.early_refusals.swap_remove(at).1));
-        }
-        if !self.early_refusals.is_empty() && self.contacts.values().all(|contact| contact.tree.is_some()) {
-            // The rest came from strangers.
-            self.early_refusals.clear();
-        }
-        if let Some(refusal) = refused {
-            self.refused(now, id, refusal);
-        }
-        if let Some((connection, answer)) = early {
-            self.admit(now, connection, id, answer);
-        }
     }
 
     fn read_output(
@@ -342,6 +352,7 @@ impl Driver {
 
     pub(super) fn forget(&mut self, id: WorkerId) {
         self.close_link(id);
+        self.forget_worker(id);
         let Some(contact) = self.contacts.remove(&id) else { return };
         self.forget_token(&contact);
         let slot = contact.identity.slot;

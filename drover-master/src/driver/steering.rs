@@ -48,7 +48,7 @@ impl Driver {
         let queues = self.listeners.left_queues(contact.identity.slot);
         if is_ending || queues.is_empty() {
             // Wherever connections wait now, they wait for another worker.
-            return self.fleet.handle(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
+            return self.feed(now, FleetInput::Worker { id, input: WorkerInput::QueueEmptied });
         }
         let sender = self.process_sender.clone();
         contact.emptying = Some(AbortOnDrop(tokio::spawn(async move {
@@ -75,7 +75,7 @@ impl Driver {
             UpkeepNews::ListenerReplaced => self.renew_listeners(now),
             UpkeepNews::Renewed(renewal) => {
                 let renewal = Box::new(renewal);
-                self.fleet.handle(now, FleetInput::SocketRenewed { renewal, outdates_workers: false });
+                self.feed(now, FleetInput::SocketRenewed { renewal, outdates_workers: false });
             }
         }
     }
@@ -89,7 +89,7 @@ impl Driver {
         for Renewed { renewal, is_another } in self.listeners.renew(now) {
             let input =
                 FleetInput::SocketRenewed { renewal: Box::new(renewal), outdates_workers: is_another };
-            self.fleet.handle(now, input);
+            self.feed(now, input);
         }
     }
 

@@ -3,12 +3,16 @@
 //! Whoever opens something asks first whether an earlier master had it: [`take`](Holds::take), or else open; then [`hold`](Holds::hold).
 
 use std::collections::HashMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::cells::Cells;
 use super::link::KeeperLink;
 use super::message::{MAX_NAME, Request};
+use super::process::monotonic;
+use crate::sys::PidCell;
 
 /// What is held for this master. The default has no keeper: it holds nothing and has nothing.
 #[derive(Debug, Clone, Default)]
@@ -21,11 +25,41 @@ struct Shared {
     left: Mutex<HashMap<String, OwnedFd>>,
     /// What is let go of from now on stays held: another master goes on with it.
     stays: AtomicBool,
+    /// How many have not taken yet what is theirs.
+    takers: AtomicUsize,
+    cells: Mutex<Cells>,
+    /// The newest hold of each name, by its number: what is held anew is not let go of with what was held before.
+    newest: Mutex<(u64, HashMap<String, u64>)>,
+    /// When the master before this one died, by the monotonic clock.
+    died: Option<Duration>,
+}
+
+impl Shared {
+    fn newest(&self) -> MutexGuard<'_, (u64, HashMap<String, u64>)> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cells(&self) -> MutexGuard<'_, Cells> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Holds {
-    pub(super) fn new(keeper: Arc<KeeperLink>, left: HashMap<String, OwnedFd>) -> Self {
-        Self(Some(Arc::new(Shared { keeper, left: Mutex::new(left), stays: AtomicBool::new(false) })))
+    pub(super) fn new(
+        keeper: Arc<KeeperLink>,
+        left: HashMap<String, OwnedFd>,
+        died: Option<Duration>,
+    ) -> Self {
+        let (left, stays, cells) = (Mutex::new(left), AtomicBool::new(false), Mutex::default());
+        Self(Some(Arc::new(Shared {
+            keeper,
+            left,
+            stays,
+            cells,
+            newest: Mutex::default(),
+            takers: AtomicUsize::new(0),
+            died,
+        })))
     }
 
     /// What an earlier master had its keeper hold under this name. Of that the keeper has a duplicate still, until this one
@@ -59,14 +93,26 @@ impl Holds {
             tracing::error!(target: "drover::keeper", name, "too long a name to be held by");
             return Hold(None);
         }
-        let request = Request::Hold { name };
-        say(&shared.keeper, &request);
-        let Request::Hold { name } = request else { return Hold(None) };
-        Hold(Some((Arc::clone(shared), name)))
+        let number = {
+            let (last, newest) = &mut *shared.newest();
+            *last += 1;
+            newest.insert(name.clone(), *last);
+            *last
+        };
+        say(&shared.keeper, &Request::Hold { name: name.clone() });
+        Hold(Some((Arc::clone(shared), name, number)))
+    }
+
+    /// Keeps what is left until this is dropped.
+    pub(crate) fn taking(&self) -> Taking {
+        if let Some(shared) = &self.0 {
+            shared.takers.fetch_add(1, Ordering::SeqCst);
+        }
+        Taking(self.clone())
     }
 
     /// Lets go of what nobody has taken: what it belonged to is gone.
-    pub(crate) fn forget_rest(&self) {
+    fn forget_rest(&self) {
         let Some(shared) = &self.0 else { return };
         let left = std::mem::take(&mut *shared.left.lock().unwrap_or_else(PoisonError::into_inner));
         for (name, fd) in left {
@@ -88,6 +134,44 @@ impl Holds {
         self.0.as_ref().is_some_and(|shared| shared.stays.load(Ordering::SeqCst))
     }
 
+    /// How long there was no master before this one.
+    pub(crate) fn gap(&self) -> Duration {
+        let died = self.0.as_ref().and_then(|shared| shared.died);
+        died.map_or(Duration::ZERO, |died| monotonic().saturating_sub(died))
+    }
+
+    /// A cell for the pid of one more worker, until it is [given back](Self::give_cell_back). None: all are taken, or there is no keeper.
+    pub(crate) fn free_cell(&self) -> Option<PidCell> {
+        let shared = self.0.as_ref()?;
+        shared.cells().take()
+    }
+
+    /// The cell of a worker that an earlier master has made.
+    pub(crate) fn keep_cell(&self, cell: PidCell) {
+        if let Some(shared) = &self.0 {
+            shared.cells().keep(cell);
+        }
+    }
+
+    /// The worker is forgotten.
+    pub(crate) fn give_cell_back(&self, cell: PidCell) {
+        if let Some(shared) = &self.0 {
+            shared.cells().give_back(cell);
+        }
+    }
+
+    /// Processes that an earlier master has made and nobody knows of.
+    pub(crate) fn strays(&self) -> Vec<i32> {
+        self.0.as_ref().map_or_else(Vec::new, |shared| shared.cells().strays())
+    }
+
+    /// One of [`strays`](Self::strays) has been dealt with.
+    pub(crate) fn clear_stray(&self, pid: i32) {
+        if let Some(shared) = &self.0 {
+            shared.cells().clear_stray(pid);
+        }
+    }
+
     /// Whether there is a keeper, alive when it was last heard of.
     pub(crate) fn are_protected(&self) -> bool {
         self.0.as_ref().is_some_and(|shared| !shared.keeper.is_lost())
@@ -99,10 +183,24 @@ impl Holds {
     }
 }
 
+/// Somebody has not taken yet what is held for them. When the last of these is dropped, the rest belongs to nobody.
+#[derive(Debug)]
+pub(crate) struct Taking(Holds);
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        let is_last =
+            self.0.0.as_ref().is_some_and(|shared| shared.takers.fetch_sub(1, Ordering::SeqCst) == 1);
+        if is_last {
+            self.0.forget_rest();
+        }
+    }
+}
+
 /// Something that the keeper holds a duplicate of, until this is dropped.
 #[derive(Debug, Default)]
 #[must_use = "dropped, the keeper lets go"]
-pub(crate) struct Hold(Option<(Arc<Shared>, String)>);
+pub(crate) struct Hold(Option<(Arc<Shared>, String, u64)>);
 
 impl Hold {
     /// Has the keeper hold this: in the place of what was held before by this name, or from now on.
@@ -115,52 +213,30 @@ impl Hold {
 
     /// Has the keeper hold this one instead, under the same name.
     pub(crate) fn replace(&self, fd: BorrowedFd<'_>) {
-        if let Some((shared, name)) = &self.0 {
+        if let Some((shared, name, _)) = &self.0 {
             shared.keeper.say(&Request::Hold { name: name.clone() }, Some(fd));
         }
     }
 
     /// Whether another master goes on with it: then it is not to be ended, unlinked or unlocked.
     pub(crate) fn is_left(&self) -> bool {
-        self.0.as_ref().is_some_and(|(shared, _)| shared.stays.load(Ordering::SeqCst))
+        self.0.as_ref().is_some_and(|(shared, ..)| shared.stays.load(Ordering::SeqCst))
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if let Some((shared, name)) = self.0.take()
-            && !shared.stays.load(Ordering::SeqCst)
-        {
+        let Some((shared, name, number)) = self.0.take() else { return };
+        let is_newest = {
+            let (_, newest) = &mut *shared.newest();
+            let is_newest = newest.get(&name) == Some(&number);
+            if is_newest {
+                newest.remove(&name);
+            }
+            is_newest
+        };
+        if is_newest && !shared.stays.load(Ordering::SeqCst) {
             shared.keeper.say(&Request::Drop { name }, None);
         }
-    }
-}
-
-/// Something with its hold.
-#[derive(Debug)]
-pub(crate) struct Held<T> {
-    inner: T,
-    _hold: Hold,
-}
-
-impl<T: AsFd> Held<T> {
-    /// Held under this name as long as it is there.
-    pub(crate) fn new(inner: T, holds: &Holds, name: impl Into<String>) -> Self {
-        let hold = holds.hold(name, inner.as_fd());
-        Self { inner, _hold: hold }
-    }
-}
-
-impl<T> std::ops::Deref for Held<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.inner
-    }
-}
-
-impl<T: AsFd> AsFd for Held<T> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
@@ -33,6 +34,10 @@ pub struct Kept {
 /// How the master before this one ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MasterCrash {
+    /// When, by the monotonic clock.
+    pub(super) at: Duration,
+    /// It has made way for this one.
+    pub(super) has_yielded: bool,
     /// Its pid.
     pub pid: u32,
     /// How it ended.
@@ -44,6 +49,7 @@ impl fmt::Display for MasterCrash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid;
         match self.status {
+            _ if self.has_yielded => write!(f, "the last one (pid {pid}) has made way for it"),
             ExitStatus::Code(PANICKED) => write!(f, "the last one (pid {pid}) panicked"),
             ExitStatus::Code(code) => write!(f, "the last one (pid {pid}) exited with {code}"),
             ExitStatus::Signal { signal, .. } => write!(f, "the last one (pid {pid}) was killed by {signal}"),

@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tokio::sync::{Notify, oneshot};
 
-use super::message::{Answer, ChildState, MAX_MESSAGE, Request};
+use super::message::{Answer, ChildState, MAX_MESSAGE, Request, StandbyWord};
 use crate::sys::watch_both;
 
 /// How long somebody who may wait waits for room: a keeper answers in microseconds, unless somebody has stopped it.
@@ -29,6 +29,8 @@ pub(crate) struct KeeperLink {
     backlog: Mutex<VecDeque<(Vec<u8>, Option<OwnedFd>)>>,
     has_backlog: Notify,
     asked: Mutex<HashMap<i32, Vec<oneshot::Sender<ChildState>>>>,
+    /// Whoever waits for the word of a program that is to stand by.
+    standby: Mutex<Option<oneshot::Sender<Result<String, String>>>>,
     is_lost: AtomicBool,
 }
 
@@ -39,6 +41,7 @@ impl KeeperLink {
             backlog: Mutex::default(),
             has_backlog: Notify::new(),
             asked: Mutex::default(),
+            standby: Mutex::default(),
             is_lost: AtomicBool::new(false),
         }
     }
@@ -95,13 +98,18 @@ impl KeeperLink {
 
     /// How a child of the keeper stands.
     pub(crate) async fn look(&self, pid: i32) -> ChildState {
+        self.ask(pid).await.unwrap_or(ChildState::Unknown)
+    }
+
+    /// Asks it at once; the answer is dropped with the keeper.
+    pub(crate) fn ask(&self, pid: i32) -> oneshot::Receiver<ChildState> {
         let (answer, answered) = oneshot::channel();
         lock(&self.asked).entry(pid).or_default().push(answer);
         self.say(&Request::Look { pid }, None);
         if self.is_lost() {
             lock(&self.asked).clear();
         }
-        answered.await.unwrap_or(ChildState::Unknown)
+        answered
     }
 
     /// Has a child of the keeper reaped, which has ended.
@@ -145,10 +153,36 @@ impl KeeperLink {
         self.is_lost.store(true, Ordering::SeqCst);
         lock(&self.asked).clear();
         lock(&self.backlog).clear();
+        lock(&self.standby).take();
         Ok(())
     }
 
+    /// Has the keeper start this program, to go on in the place of this one or only to say whether it could. Answers the program's
+    /// pid and version, or why it can't go on; None if another one was asked for meanwhile, or the keeper is gone.
+    pub(crate) async fn stand_by(
+        &self,
+        program: BorrowedFd<'_>,
+        is_check: bool,
+    ) -> Option<Result<String, String>> {
+        let (answer, answered) = oneshot::channel();
+        *lock(&self.standby) = Some(answer);
+        self.say(&Request::Upgrade { is_check }, Some(program));
+        answered.await.ok()
+    }
+
+    /// The end of this process, which follows, is to make way for the program that stands by.
+    pub(crate) fn make_way(&self) {
+        self.say(&Request::Yield, None);
+    }
+
     fn answered(&self, bytes: &[u8]) {
+        if let Some(StandbyWord(word)) = StandbyWord::decode(bytes) {
+            if let Some(waiting) = lock(&self.standby).take() {
+                // Who asked may be gone.
+                let _ = waiting.send(word);
+            }
+            return;
+        }
         let Some(Answer { pid, state }) = Answer::decode(bytes) else { return };
         for waiting in lock(&self.asked).remove(&pid).unwrap_or_default() {
             // Who asked may be gone.

@@ -4,12 +4,16 @@
 //! bytes than are known is read without them; a kind that is not known is ignored.
 //!
 //! ```text
-//!  to the keeper      1 HOLD   name, and one descriptor          to the master     3 STATE  pid i32, state u8, code i32, flags u8,
-//!                     2 DROP   name                                                         user and system time u64 ns, max rss u64 KiB
-//!                     3 LOOK   pid i32
-//!                     4 REAP   pid i32
-//!                     5 NOTIFY text for the service manager
-//!                     6 LEAVE  exit status u8
+//!  to the keeper      1 HOLD    name, and one descriptor         to the master     3 STATE   pid i32, state u8, code i32, flags u8,
+//!                     2 DROP    name                                                         user and system time u64 ns, max rss u64 KiB
+//!                     3 LOOK    pid i32                                            7 STANDBY can it u8, text
+//!                     4 REAP    pid i32
+//!                     5 NOTIFY  text for the service manager    to a standby      1 HELD    name, and one descriptor
+//!                     6 LEAVE   exit status u8                                     8 CHECK
+//!                     7 UPGRADE check only u8, and a program                       9 BEGIN   pid i32, when the master went u64 ns
+//!                     8 YIELD
+//!  of a standby       9 ABLE    its pid and version
+//!                    10 UNABLE  why
 //! ```
 
 use std::time::Duration;
@@ -29,6 +33,13 @@ const LOOK: u8 = 3;
 const REAP: u8 = 4;
 const NOTIFY: u8 = 5;
 const LEAVE: u8 = 6;
+const UPGRADE: u8 = 7;
+const YIELD: u8 = 8;
+const ABLE: u8 = 9;
+const UNABLE: u8 = 10;
+
+const CHECK: u8 = 8;
+const BEGIN: u8 = 9;
 
 const LIVES: u8 = 0;
 const EXITED: u8 = 1;
@@ -50,6 +61,14 @@ pub(super) enum Request {
     Notify { text: Vec<u8> },
     /// The end of the master that follows is meant. End with this.
     Leave { status: u8 },
+    /// Start the program that comes with this, to go on in the place of this master; or only see whether it could.
+    Upgrade { is_check: bool },
+    /// The end of the master that follows is to make way for the program that stands by.
+    Yield,
+    /// Of a standby: it can go on.
+    Able { text: String },
+    /// Of a standby: it can't, and why.
+    Unable { text: String },
 }
 
 impl Request {
@@ -61,8 +80,13 @@ impl Request {
             Self::Reap { pid } => (REAP, &pid.to_le_bytes()),
             Self::Notify { text } => (NOTIFY, text),
             Self::Leave { status } => (LEAVE, std::slice::from_ref(status)),
+            Self::Upgrade { is_check } => (UPGRADE, if *is_check { &[1] } else { &[0] }),
+            Self::Yield => (YIELD, &[]),
+            Self::Able { text } => (ABLE, text.as_bytes()),
+            Self::Unable { text } => (UNABLE, text.as_bytes()),
         };
-        [&[kind], body].concat()
+        // Only what is said for people could be longer.
+        [&[kind], &body[..body.len().min(MAX_MESSAGE - 1)]].concat()
     }
 
     /// None of a kind that is not known, or of what is no message at all.
@@ -76,6 +100,10 @@ impl Request {
             REAP => Self::Reap { pid: pid(body)? },
             NOTIFY => Self::Notify { text: body.to_vec() },
             LEAVE => Self::Leave { status: *body.first()? },
+            UPGRADE => Self::Upgrade { is_check: *body.first()? != 0 },
+            YIELD => Self::Yield,
+            ABLE => Self::Able { text: String::from_utf8_lossy(body).into_owned() },
+            UNABLE => Self::Unable { text: String::from_utf8_lossy(body).into_owned() },
             _ => return None,
         })
     }
@@ -90,6 +118,62 @@ pub(crate) enum ChildState {
     Ended(ExitStatus, Usage),
     /// It is not a child of the keeper: somebody has reaped it.
     Unknown,
+}
+
+/// What a keeper says to a program that stands by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The descriptor that comes with this is held under this name.
+    Held { name: String },
+    /// Say whether what is held can be gone on with.
+    Check,
+    /// The master of this pid is gone since this moment of the monotonic clock, in nanoseconds: go on.
+    Begin { pid: i32, at: u64 },
+}
+
+impl Order {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Held { name } => [&[HOLD], name.as_bytes()].concat(),
+            Self::Check => vec![CHECK],
+            Self::Begin { pid, at } => [&[BEGIN][..], &pid.to_le_bytes(), &at.to_le_bytes()].concat(),
+        }
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (kind, mut body) = bytes.split_first()?;
+        Some(match *kind {
+            HOLD => Self::Held { name: String::from_utf8(body.to_vec()).ok()? },
+            CHECK => Self::Check,
+            BEGIN => Self::Begin {
+                pid: i32::from_le_bytes(taken(&mut body)?),
+                at: u64::from_le_bytes(taken(&mut body)?),
+            },
+            _ => return None,
+        })
+    }
+}
+
+/// What became of the program that was to stand by, as the master is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StandbyWord(pub(super) Result<String, String>);
+
+impl StandbyWord {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let (is_able, text) = match &self.0 {
+            Ok(text) => (1, text),
+            Err(text) => (0, text),
+        };
+        let mut bytes = [&[UPGRADE, is_able], text.as_bytes()].concat();
+        bytes.truncate(MAX_MESSAGE);
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (is_able, text) = bytes.strip_prefix(&[UPGRADE])?.split_first()?;
+        let text = String::from_utf8_lossy(text).into_owned();
+        Some(Self(if *is_able == 0 { Err(text) } else { Ok(text) }))
+    }
 }
 
 /// What a keeper answers.
@@ -171,6 +255,10 @@ mod tests {
             (Request::Reap { pid: 7 }, b"\x04\x07\0\0\0"),
             (Request::Notify { text: b"READY=1".to_vec() }, b"\x05READY=1"),
             (Request::Leave { status: 3 }, b"\x06\x03"),
+            (Request::Upgrade { is_check: true }, b"\x07\x01"),
+            (Request::Yield, b"\x08"),
+            (Request::Able { text: "7 0.1".into() }, b"\x097 0.1"),
+            (Request::Unable { text: "no".into() }, b"\x0ano"),
         ]
     }
 
@@ -179,6 +267,18 @@ mod tests {
         for (request, bytes) in requests() {
             assert_eq!(request.encode(), bytes);
             assert_eq!(Request::decode(bytes), Some(request));
+        }
+        for (order, bytes) in [
+            (Order::Held { name: "a/1".into() }, &b"\x01a/1"[..]),
+            (Order::Check, b"\x08"),
+            (Order::Begin { pid: 7, at: 9 }, b"\x09\x07\0\0\0\x09\0\0\0\0\0\0\0"),
+        ] {
+            assert_eq!((&*order.encode(), Order::decode(bytes)), (bytes, Some(order)));
+        }
+        for (word, bytes) in
+            [(StandbyWord(Ok("7".into())), &b"\x07\x017"[..]), (StandbyWord(Err("no".into())), b"\x07\0no")]
+        {
+            assert_eq!((&*word.encode(), StandbyWord::decode(bytes)), (bytes, Some(word)));
         }
         let usage = Usage { max_rss_kb: 5, cpu: Duration::from_nanos(6) };
         let signal = ExitStatus::Signal { signal: Signal::KILL, core_dumped: true };
@@ -205,14 +305,20 @@ mod tests {
     fn whatever_comes_is_read_or_ignored_and_no_pid_is_a_group() {
         for (request, bytes) in requests() {
             let longer = Request::decode(&[bytes, &[1, 2]].concat());
-            let has_fixed_length =
-                matches!(request, Request::Look { .. } | Request::Reap { .. } | Request::Leave { .. });
+            let has_fixed_length = matches!(
+                request,
+                Request::Look { .. }
+                    | Request::Reap { .. }
+                    | Request::Leave { .. }
+                    | Request::Upgrade { .. }
+                    | Request::Yield
+            );
             assert_eq!(longer == Some(request), has_fixed_length, "{bytes:?}");
             for end in 0..bytes.len() {
                 let _ = Request::decode(&bytes[..end]);
             }
         }
-        for bad in [&b""[..], b"\x09what", b"\x03\0\0\0\0", b"\x04\xff\xff\xff\xff", b"\x01\xff"] {
+        for bad in [&b""[..], b"\x0bwhat", b"\x03\0\0\0\0", b"\x04\xff\xff\xff\xff", b"\x01\xff"] {
             assert_eq!(Request::decode(bad), None, "{bad:?}");
             assert_eq!(Answer::decode(bad), None, "{bad:?}");
         }

@@ -13,21 +13,28 @@
 //!
 //! Why it is made so is in `docs/design/keeper.md`.
 
+mod cells;
 mod crashes;
 mod holds;
+mod journal;
 mod kept;
 mod link;
 mod message;
 mod process;
 mod signals;
+mod standby;
+mod standing_by;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use holds::{Held, Hold, Holds};
+pub(crate) use holds::{Hold, Holds, Taking};
+pub(crate) use journal::{Journal, JournalRecord};
 pub(crate) use kept::STATE;
 pub use kept::{Kept, MasterCrash};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use process::keep;
+pub use standby::STANDBY;
+pub(crate) use standing_by::stand_by;
 #[cfg(test)]
 pub(crate) use testing::TestKeeper;

@@ -18,8 +18,9 @@ use super::crashes::{Crashes, LIMIT};
 use super::holds::Holds;
 use super::kept::{Kept, MasterCrash, PANICKED, STATE};
 use super::link::KeeperLink;
-use super::message::{Answer, ChildState, MAX_MESSAGE, Request};
+use super::message::{Answer, ChildState, MAX_MESSAGE, Request, StandbyWord};
 use super::signals::{heard, is_passed_on, pass_on};
+use super::standby::Standby;
 use crate::machine::exit::ExitStatus;
 use crate::process::{follow_files, remember_files};
 use crate::sys::{
@@ -62,7 +63,15 @@ pub fn keep(in_keeper: impl FnOnce()) -> io::Result<Kept> {
 
 fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<Kept> {
     let signals = SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut keeper = Keeper { signals, held: HashMap::new(), leaves_with: None, crashes: Crashes::default() };
+    let mut keeper = Keeper {
+        signals,
+        before,
+        held: HashMap::new(),
+        leaves_with: None,
+        crashes: Crashes::default(),
+        standby: None,
+        yields: false,
+    };
     let (mut crash, mut in_keeper) = (None, Some(in_keeper));
     let pid = std::process::id();
     let score = oom_score();
@@ -82,7 +91,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
                 }
                 let link = Arc::new(KeeperLink::new(theirs));
-                let holds = Holds::new(link, keeper.held);
+                let holds = Holds::new(link, keeper.held, crash.map(|crash: MasterCrash| crash.at));
                 return Ok(Kept { holds, crash, keeper: pid });
             }
             Ok(Some(master)) => {
@@ -93,7 +102,13 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                     set_oom_score(score.map(|score| (score - 100).max(-1000)));
                 }
                 missed.into_iter().for_each(|number| pass_on(number, master));
-                crash = Some(keeper.keep(master, &ours));
+                let (mut master, mut socket) = (master, ours);
+                crash = loop {
+                    match keeper.keep(master, &socket) {
+                        Next::Another(crash) => break Some(crash),
+                        Next::Standby(pid, connection) => (master, socket) = (pid, connection),
+                    }
+                };
             }
             // The first one is not there: nobody is a keeper.
             Err(error) if crash.is_none() => return Err(error),
@@ -102,20 +117,44 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
     }
 }
 
+/// What follows a master.
+enum Next {
+    /// It has crashed: a copy of this program.
+    Another(MasterCrash),
+    /// It has made way for this process, at the other end of this connection.
+    Standby(i32, OwnedFd),
+}
+
 struct Keeper {
     signals: SignalFd,
+    /// What this process was started with.
+    before: SigSet,
     held: HashMap<String, OwnedFd>,
     /// The end of the master is meant, and this is what the keeper exits with.
     leaves_with: Option<u8>,
     crashes: Crashes,
+    /// The program that is to go on in the place of the master.
+    standby: Option<Standby>,
+    /// The end of the master is to make way for it.
+    yields: bool,
 }
 
 impl Keeper {
-    /// Serves a master until it ends. Returns if it has crashed, and another one is to follow.
-    fn keep(&mut self, master: i32, socket: &OwnedFd) -> MasterCrash {
+    /// Serves a master until it ends. Returns if another one is to follow.
+    fn keep(&mut self, master: i32, socket: &OwnedFd) -> Next {
         let status = self.serve(master, socket);
         // What it said last is read before it is taken for gone: a pipe that it had held would be closed.
         while self.hear(socket) {}
+        let standby = self.standby.take();
+        if std::mem::take(&mut self.yields)
+            && let Some(standby) = standby
+        {
+            if standby.is_able && standby.hand_over(&self.held, master).is_ok() {
+                let _ = ended_child_of(master, true);
+                return Next::Standby(standby.pid, standby.socket);
+            }
+            standby.kill();
+        }
         // Reaped only now, so that no signal could have meant another process.
         let _ = ended_child_of(master, true);
         let is_crash = match status {
@@ -130,14 +169,15 @@ impl Keeper {
             self.end_workers();
             end_like(status);
         }
-        let crash = MasterCrash { pid: master.unsigned_abs(), status };
-        if self.crashes.is_too_many(now()) {
+        let (at, pid) = (monotonic(), master.unsigned_abs());
+        let crash = MasterCrash { at, has_yielded: false, pid, status };
+        if self.crashes.is_too_many(monotonic()) {
             let (count, within) = LIMIT;
             self.give_up(&format!(
                 "the master crashed more than {count} times within {within:?}, and {crash}; everything is ended"
             ));
         }
-        crash
+        Next::Another(crash)
     }
 
     /// Until the master has ended, which is not reaped yet.
@@ -149,24 +189,32 @@ impl Keeper {
                 Ok(None) => {}
                 Err(_) => return ExitStatus::Taken,
             }
-            reap_strangers(master);
+            reap_strangers(master, self.standby.as_ref().map(|standby| standby.pid));
             let flags = if has_closed { PollFlags::empty() } else { PollFlags::POLLIN };
-            let mut ready =
-                [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), PollFd::new(socket.as_fd(), flags)];
-            let polled = if has_closed { &mut ready[..1] } else { &mut ready[..] };
-            match nix::poll::poll(polled, PollTimeout::NONE) {
+            let waited_for = self.standby.as_ref().filter(|standby| !standby.is_able);
+            let left = waited_for.and_then(Standby::deadline).map(|until| until.saturating_sub(monotonic()));
+            let timeout = left.map_or(PollTimeout::NONE, |left| {
+                // Rounded up, so that it is over by then.
+                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            });
+            let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            ready.extend((!has_closed).then(|| PollFd::new(socket.as_fd(), flags)));
+            ready.extend(waited_for.map(|standby| PollFd::new(standby.socket.as_fd(), PollFlags::POLLIN)));
+            match nix::poll::poll(&mut ready, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 // ENOMEM: nothing can be done but to try again.
                 Err(_) => std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS.into())),
             }
-            let is_heard = ready[1].any().unwrap_or(false);
+            let is_heard = !has_closed && ready[1].any().unwrap_or(false);
+            drop(ready);
             for number in self.read_signals(true) {
                 pass_on(number, master);
                 if number.cast_signed() == libc::SIGUSR1 {
                     follow_files();
                 }
             }
-            if is_heard && !has_closed {
+            self.hear_standby(socket);
+            if is_heard {
                 while self.hear(socket) {}
                 // Its end of the connection alone does not mean that it is gone.
                 has_closed = is_closed(socket);
@@ -209,9 +257,42 @@ impl Keeper {
             Some(Request::Reap { pid }) => drop(ended_child_of(pid, true)),
             Some(Request::Notify { text }) => tell_service_manager(&text),
             Some(Request::Leave { status }) => self.leaves_with = Some(status),
-            None => {}
+            Some(Request::Upgrade { is_check }) => {
+                if let Some(program) = datagram.descriptors.into_iter().next() {
+                    self.begin_standby(&program, is_check, socket);
+                }
+            }
+            Some(Request::Yield) => self.yields = self.standby.is_some(),
+            // Said by a standby alone.
+            Some(Request::Able { .. } | Request::Unable { .. }) | None => {}
         }
         true
+    }
+
+    fn begin_standby(&mut self, program: &OwnedFd, is_check: bool, master: &OwnedFd) {
+        if let Some(standby) = self.standby.take() {
+            standby.kill();
+        }
+        match Standby::begin(program, &self.held, &self.before, is_check) {
+            Ok(standby) => self.standby = Some(standby),
+            Err(error) => tell_master(master, Err(format!("the program can't be started: {error}"))),
+        }
+    }
+
+    /// Reads what the program says that stands by, and passes its word on.
+    fn hear_standby(&mut self, master: &OwnedFd) {
+        let Some(standby) = self.standby.as_mut().filter(|standby| !standby.is_able) else { return };
+        let mut buffer = [0; MAX_MESSAGE];
+        let (said, has_closed) = match receive(standby.socket.as_fd(), &mut buffer) {
+            Ok(datagram) => (Request::decode(&buffer[..datagram.length]), datagram.length == 0),
+            Err(error) => (None, error.kind() == io::ErrorKind::ConnectionReset),
+        };
+        let Some(word) = standby.verdict(said, has_closed) else { return };
+        if word.is_err() || standby.is_check() {
+            standby.kill();
+            self.standby = None;
+        }
+        tell_master(master, word);
     }
 
     /// Ends everything, and then itself.
@@ -226,9 +307,9 @@ impl Keeper {
         // Workers of the protocol learn by it that nobody comes back.
         self.held.clear();
         let workers: Vec<i32> = pids_in_cells().collect();
-        let until = now() + END_WITHIN;
+        let until = monotonic() + END_WITHIN;
         let mut left = signal_all(&workers, Number::SIGTERM);
-        while left > 0 && now() < until {
+        while left > 0 && monotonic() < until {
             let mut child = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
             let _ = nix::poll::poll(&mut child, PollTimeout::from(LOOK_AGAIN_MS));
             let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT];
@@ -258,7 +339,7 @@ fn signal_all(workers: &[i32], signal: Number) -> usize {
 
 /// Reaps children that are neither the master nor workers: orphans of workers, and of others below. One that has ended stands before
 /// the others until its master has had it reaped; then this is called again.
-fn reap_strangers(master: i32) {
+fn reap_strangers(master: i32, standby: Option<i32>) {
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
     loop {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -269,11 +350,16 @@ fn reap_strangers(master: i32) {
                 None => return,
             },
         };
-        if pid == master || pids_in_cells().any(|worker| worker == pid) {
+        if pid == master || Some(pid) == standby || pids_in_cells().any(|worker| worker == pid) {
             return;
         }
         let _ = ended_child_of(pid, true);
     }
+}
+
+fn tell_master(socket: &OwnedFd, word: Result<String, String>) {
+    // A master that is gone does not want to know.
+    let _ = send(socket.as_raw_fd(), &StandbyWord(word).encode(), MsgFlags::MSG_NOSIGNAL);
 }
 
 fn is_closed(socket: &OwnedFd) -> bool {
@@ -328,7 +414,7 @@ fn end_like(status: ExitStatus) -> ! {
     std::process::exit(code)
 }
 
-fn now() -> Duration {
+pub(super) fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
 }
 

@@ -70,5 +70,5 @@ impl TestKeeper {
 fn begin(left: HashMap<String, OwnedFd>) -> (OwnedFd, Holds) {
     let kind = SockFlag::SOCK_CLOEXEC;
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, kind).expect("a pair");
-    (ours, Holds::new(Arc::new(KeeperLink::new(theirs)), left))
+    (ours, Holds::new(Arc::new(KeeperLink::new(theirs)), left, None))
 }

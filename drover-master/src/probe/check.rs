@@ -16,7 +16,9 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Command, Line, Output, OutputSink};
 use crate::ids::SlotIndex;
 use crate::machine::exit::ExitStatus;
-use crate::process::{NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Tail, spawn, until_gone};
+use crate::process::{
+    KeptSpawn, NotifyBy, OutputReader, SpawnFailure, SpawnRequest, Spawned, Stamp, Tail, spawn, until_gone,
+};
 
 /// How long to wait for the last output after an exit. Usually it is there at once; a grandchild may hold the pipe open for
 /// ever.
@@ -60,6 +62,8 @@ impl Surroundings {
             stdin: Default::default(),
             notify: NotifyBy::default(),
             parent_death_signal: Some(libc::SIGKILL),
+            stamp: Stamp::draw(),
+            kept: KeptSpawn::default(),
             // Whom nobody waits for is dropped, and so killed.
             done: Box::new(move |result| drop(made.send(result))),
         };
@@ -114,7 +118,7 @@ async fn until_ended(
 ) -> Result<ExitStatus, Unended> {
     // The thread that makes processes answers in bounded time.
     let Ok(made) = news.await else { return Err(Unended::TooLong) };
-    let Spawned { tree, stdout, stderr } = made.map_err(Unended::NotMade)?;
+    let Spawned { tree, stdout, stderr, .. } = made.map_err(Unended::NotMade)?;
     let tree = Arc::new(tree);
     let mut reading = tokio::spawn(reader.run(stdout, stderr));
     let mut death = pin!(crate::process::until_ended(&tree));

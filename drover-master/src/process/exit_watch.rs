@@ -69,7 +69,7 @@ pub(crate) async fn until_ended(tree: &Arc<Tree>) -> Death {
     };
     loop {
         let ready = watched.readable().await;
-        match tree.ended() {
+        match tree.ended().await {
             Ok(Some(ended)) => return ended,
             Ok(None) => match ready {
                 Ok(mut ready) => ready.clear_ready(),

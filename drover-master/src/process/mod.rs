@@ -20,7 +20,7 @@ mod tree;
 mod warnings;
 
 pub use command_line::passed_in_vain;
-pub(crate) use exit_watch::{Ended, aftermath, until_empty, until_ended, until_gone};
+pub(crate) use exit_watch::{Death, Ended, aftermath, until_empty, until_ended, until_gone};
 pub(crate) use holding::{is_held, socket_numbers};
 pub use limits::limits_out_of_reach;
 #[cfg(feature = "file")]
@@ -32,7 +32,8 @@ pub(crate) use output::{
 #[cfg(feature = "http")]
 pub(crate) use output::{LogCounts, LostBy, lost_lines};
 pub use output::{flush_output, keep_standing, say_aside, settle_output, tend_output_files, write_output};
-pub(crate) use predecessor::{MARK, end_remnants, mark};
-pub(crate) use request::{NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource};
+pub(crate) use predecessor::{MARK, end_remnants, mark, started_at};
+pub(crate) use request::{KeptSpawn, NotifyBy, SpawnFailure, SpawnRequest, Spawned, StdinSource, pipe_name};
 pub(crate) use spawner::spawn;
+pub(crate) use stamp::Stamp;
 pub(crate) use tree::Tree;

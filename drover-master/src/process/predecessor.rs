@@ -28,8 +28,10 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the workers of this process bear if it is a master of this line: `LINE:NAMESPACE:PID:START`. The pid alone does not tell
 /// a process from a later one, nor from one of a container.
-pub(crate) fn mark(line: &str) -> io::Result<Arc<str>> {
-    let pid = std::process::id();
+///
+/// Under a keeper it is that one's, which is there as long as its masters follow each other.
+pub(crate) fn mark(line: &str, is_kept: bool) -> io::Result<Arc<str>> {
+    let pid = if is_kept { std::os::unix::process::parent_id() } else { std::process::id() };
     let start = stat_of(pid.cast_signed()).ok_or(io::ErrorKind::Unsupported)?.start;
     Ok(format!("{line}:{}:{pid}:{start}", namespace()?).into())
 }
@@ -201,6 +203,11 @@ fn parse(mark: &[u8], line: &str) -> Option<(u64, i32, u64)> {
     numbers.next().is_none().then_some(parsed)
 }
 
+/// When a process began, in ticks since the boot; none if there is none.
+pub(crate) fn started_at(pid: u32) -> Option<u64> {
+    stat_of(pid.cast_signed()).map(|stat| stat.start)
+}
+
 fn stat_of(pid: i32) -> Option<Stat> {
     stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -260,7 +267,7 @@ mod tests {
     fn what_dead_masters_of_the_line_have_left_is_ended_and_nobody_else() {
         use std::io::{BufRead, BufReader, Read};
 
-        let own = mark("line").unwrap();
+        let own = mark("line", false).unwrap();
         // This process lives, the one that started a second earlier with its number does not.
         let (head, start) = own.rsplit_once(':').unwrap();
         let dead = format!("{head}:{}", start.parse::<u64>().unwrap() - 1);

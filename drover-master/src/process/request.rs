@@ -3,12 +3,15 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
+use super::stamp::Stamp;
 use super::tree::Tree;
-use crate::config::{Command, Output};
+use crate::config::{Command, Output, Stream};
+use crate::keeper::{Hold, Holds};
 use crate::machine::exit::SpawnStep;
+use crate::sys::PidCell;
 
 /// A process to make.
 pub(crate) struct SpawnRequest {
@@ -23,6 +26,9 @@ pub(crate) struct SpawnRequest {
     pub stdin: StdinSource,
     pub notify: NotifyBy,
     pub parent_death_signal: Option<i32>,
+    /// What its descendants are known by that have left its session.
+    pub stamp: Option<Stamp>,
+    pub kept: KeptSpawn,
     /// Called on the maker's thread. It has to be quick, and to take or drop what it is given.
     pub done: Box<dyn FnOnce(Result<Spawned, SpawnFailure>) + Send>,
 }
@@ -47,10 +53,40 @@ pub(crate) struct NotifyBy {
     pub tells_watchdog_pid: bool,
 }
 
+/// What of a process in the making outlives its master. Default: nothing.
+#[derive(Debug, Default)]
+pub(crate) struct KeptSpawn {
+    /// Where the kernel writes its pid.
+    pub cell: Option<PidCell>,
+    /// Whoever holds its pipes, and the beginning of their names.
+    pub pipes: Option<(Holds, String)>,
+}
+
+impl KeptSpawn {
+    /// Has the pipe of this stream held, for good measure before there is anybody who writes to it.
+    pub(super) fn hold(&self, stream: Stream, pipe: Option<&OwnedFd>) -> Hold {
+        match (&self.pipes, pipe) {
+            (Some((holds, name)), Some(pipe)) => holds.hold_now(pipe_name(name, stream), pipe.as_fd()),
+            _ => Hold::default(),
+        }
+    }
+}
+
+/// What the pipe of a stream of a worker is held by.
+pub(crate) fn pipe_name(worker: &str, stream: Stream) -> String {
+    let stream = match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    format!("{worker}/{stream}")
+}
+
 /// A process that was made.
 #[derive(Debug)]
 pub(crate) struct Spawned {
     pub tree: Tree,
+    /// What is held of it.
+    pub holds: [Hold; 2],
     /// The reading ends of its stdout and stderr, where they are captured.
     pub stdout: Option<OwnedFd>,
     pub stderr: Option<OwnedFd>,

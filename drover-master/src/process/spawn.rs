@@ -16,7 +16,8 @@ use super::request::{SpawnFailure, SpawnRequest, Spawned, StdinSource};
 use super::stamp::Stamp;
 use super::tree::Tree;
 use super::warnings::Warnings;
-use crate::config::{Account, AccountError, Output};
+use crate::config::{Account, AccountError, Output, Stream};
+use crate::keeper::Hold;
 use crate::machine::exit::SpawnStep;
 use crate::sys::{Begun, Child, ChildPlan, ChildUser, Forge, SpawnError, Stdio, are_pidfds_known, begin};
 
@@ -33,6 +34,7 @@ struct NewChild {
     known: FailureContext,
     /// What it and its descendants are known by.
     stamp: Option<Stamp>,
+    holds: [Hold; 2],
     stage: SpawnStage,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
@@ -107,7 +109,7 @@ impl Spawn {
     /// Waits until it is a program, and tells who asked for it.
     pub(super) fn finish(self, warnings: &mut Warnings) {
         let Self { request, made } = self;
-        let result = made.and_then(|NewChild { known, stamp, stage, stdout, stderr }| {
+        let result = made.and_then(|NewChild { known, stamp, holds, stage, stdout, stderr }| {
             let child = match stage {
                 SpawnStage::Made(child) => Ok(child),
                 SpawnStage::Forked(begun) => begun.finish(),
@@ -123,7 +125,7 @@ impl Spawn {
                         .warn(&request.app, format!("{sentence}; not required, so workers go on {instead}"));
                 }
             }
-            Ok(Spawned { tree: Tree::new(child.pid, child.pidfd, stamp), stdout, stderr })
+            Ok(Spawned { tree: Tree::new(child.pid, child.pidfd, stamp), holds, stdout, stderr })
         });
         (request.done)(result);
     }
@@ -175,7 +177,11 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<NewChild, SpawnFail
         _ => stream(&request.output, user).map_err(prepare)?,
     };
     let (stderr, stderr_reader) = stream(&request.output, user).map_err(prepare)?;
-    let stamp = Stamp::draw();
+    let stamp = request.stamp;
+    let holds = [
+        request.kept.hold(Stream::Stdout, stdout_reader.as_ref()),
+        request.kept.hold(Stream::Stderr, stderr_reader.as_ref()),
+    ];
     let plan = ChildPlan {
         candidates: known.candidates.iter().map(c_string).collect(),
         argv: std::iter::once(&command.program).chain(&command.args).map(c_string).collect(),
@@ -207,9 +213,10 @@ fn plan(request: &SpawnRequest, nulls: &mut Nulls) -> Result<NewChild, SpawnFail
         cwd: command.cwd.as_ref().map(c_string),
         umask: command.umask,
         parent_death_signal: request.parent_death_signal,
+        pid_cell: request.kept.cell,
     };
     let stage = SpawnStage::Planned(Box::new(plan));
-    Ok(NewChild { known, stamp, stage, stdout: stdout_reader, stderr: stderr_reader })
+    Ok(NewChild { known, stamp, holds, stage, stdout: stdout_reader, stderr: stderr_reader })
 }
 
 fn unknown_account(error: AccountError) -> SpawnFailure {

@@ -239,6 +239,8 @@ mod tests {
             stdin: Default::default(),
             notify: Default::default(),
             parent_death_signal: Some(libc::SIGKILL),
+            stamp: None,
+            kept: Default::default(),
             done: Box::new(done),
         }
     }

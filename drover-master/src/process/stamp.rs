@@ -14,12 +14,22 @@ const BIT: u64 = 1 << 62;
 
 /// Of one process that was made here, and of all that descend from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Stamp(u64);
+pub(crate) struct Stamp(u64);
 
 impl Stamp {
     /// One that no other process has. None where the master's own limit leaves no room for it.
-    pub(super) fn draw() -> Option<Self> {
+    pub(crate) fn draw() -> Option<Self> {
         (hard()? > BIT * 2).then(|| Self(BIT | fastrand::u64(..BIT)))
+    }
+
+    /// As a number, to be written down.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The one that was written down as this number.
+    pub(crate) const fn numbered(number: u64) -> Self {
+        Self(number)
     }
 
     /// The limit, soft and hard.

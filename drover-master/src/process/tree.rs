@@ -15,7 +15,7 @@ use crate::signal::Signal;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -23,6 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use super::census::{Member, Tie, is_in_session};
 use super::memory::resident;
 use super::stamp::{Stamp, stamp_of};
+use crate::keeper::{ChildState, KeeperLink};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::sys::{
     ended, group_signal, is_number_taken, own_child, pidfd_open, pidfd_signal, reap, stopped_by,
@@ -50,6 +51,8 @@ pub(crate) struct Tree {
     pidfd: OwnedFd,
     /// What those are known by that have left its session.
     stamp: Option<Stamp>,
+    /// Whose child it is, if not this process's.
+    keeper: Option<Arc<KeeperLink>>,
     hold: Mutex<Hold>,
     /// What the whole tree was told last; 0 if nothing.
     told: AtomicI32,
@@ -57,7 +60,18 @@ pub(crate) struct Tree {
 
 impl Tree {
     pub(super) fn new(pid: i32, pidfd: OwnedFd, stamp: Option<Stamp>) -> Self {
-        Self { pid, pidfd, stamp, hold: Mutex::new(Hold::Led), told: AtomicI32::new(0) }
+        Self { pid, pidfd, stamp, keeper: None, hold: Mutex::new(Hold::Led), told: AtomicI32::new(0) }
+    }
+
+    /// One that an earlier master has made: a child of the keeper by now, which has not reaped it, so that the pid is its own.
+    ///
+    /// # Errors
+    ///
+    /// What `pidfd_open(2)` says.
+    pub(crate) fn adopt(pid: i32, stamp: Option<Stamp>, keeper: Arc<KeeperLink>) -> io::Result<Self> {
+        let mut tree = Self::new(pid, pidfd_open(pid)?, stamp);
+        tree.keeper = Some(keeper);
+        Ok(tree)
     }
 
     /// Signals the whole group. SIGCONT follows whatever can be caught: a stopped process would not see it otherwise.
@@ -128,7 +142,17 @@ impl Tree {
 
     /// How the process has ended, if it has; its number stays its own until it is reaped. No status can be had of one that
     /// somebody else has reaped.
-    pub(crate) fn ended(&self) -> io::Result<Option<(ExitStatus, Usage)>> {
+    pub(crate) async fn ended(&self) -> io::Result<Option<(ExitStatus, Usage)>> {
+        if let Some(keeper) = &self.keeper {
+            return match keeper.look(self.pid).await {
+                ChildState::Lives => Ok(None),
+                ChildState::Ended(status, usage) => Ok(Some((status, usage))),
+                ChildState::Unknown => {
+                    *self.hold() = Hold::Over;
+                    Err(io::Error::from_raw_os_error(libc::ECHILD))
+                }
+            };
+        }
         let mut hold = self.hold();
         ended(self.pidfd.as_fd()).inspect_err(|_| {
             // Its number may be another's by now: nothing is signalled by it any more.
@@ -158,6 +182,11 @@ impl Tree {
     }
 
     fn reap_leader(&self) -> bool {
+        if let Some(keeper) = &self.keeper {
+            // Said once it is known to have ended. Until the keeper has done it, the number counts as taken.
+            keeper.reap(self.pid);
+            return true;
+        }
         let mut own = own_child();
         let is_reaped = !matches!(reap(self.pidfd.as_fd()), Ok(None));
         if is_reaped {
@@ -218,6 +247,11 @@ impl Drop for Tree {
             return;
         }
         if hold == Hold::Over {
+            return;
+        }
+        if let Some(keeper) = &self.keeper {
+            let _ = self.signal_group(libc::SIGKILL);
+            keeper.reap(self.pid);
             return;
         }
         // The master goes without having ended this worker: nothing may outlive it. No disk, no fork, no descriptor.

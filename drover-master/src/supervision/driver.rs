@@ -12,15 +12,18 @@ use tokio::task::JoinSet;
 use super::End;
 use super::cpu_following::CpuFollowing;
 use super::handle::{SupervisorHandle, SupervisorRequest, SupervisorRequests};
+use super::memory::{SupervisorMemory, Whole};
 use super::news::AppNews;
 use super::operation::{AppError, NotStarted};
 use super::roster::Entry;
 use super::watching::AppWatches;
 use super::workshop::Workshop;
+use crate::config::Description;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;
 use crate::keeper::Kept;
+use crate::keeper::Taking;
 use crate::machine::attention::Attention;
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::machine::gate;
@@ -57,6 +60,10 @@ pub(crate) struct SupervisorTask {
     pub(crate) workshop: Workshop,
     /// The line of masters whose remnants are ended first.
     pub(crate) line: Option<Arc<str>>,
+    /// Where what runs is written down.
+    pub(crate) memory: Option<SupervisorMemory>,
+    /// What an earlier master has written, to go on with.
+    pub(crate) remembered: Option<(Whole, Vec<CompositeAction>, Taking)>,
 }
 
 /// Runs until nothing is left. `tell_clients` is given the end while everything can still be looked at.
@@ -64,16 +71,26 @@ pub(crate) async fn run<T: Future<Output = ()>>(
     task: SupervisorTask,
     tell_clients: impl FnOnce(End) -> T,
 ) -> SupervisorEnd {
-    let SupervisorTask { handle, mut requests, signals, composite, workshop, line } = task;
+    let SupervisorTask { handle, mut requests, signals, composite, workshop, line, memory, remembered } =
+        task;
     let mut signals = signals.map(Signals::listen);
     if handle.holds.keeper().is_some() {
         Kept::hear_signals();
     }
-    let mut signal_count = 0_u32;
-    let mut running = Running::new(composite, handle.clone(), workshop);
+    let mut running = Running::new(composite, handle.clone(), workshop, memory);
     let mut attention = Attention::default();
     let mut end = None;
-    running.make_way(line);
+    match remembered {
+        Some((whole, undone, taking)) => {
+            end = running.resume(whole, undone, line);
+            // What the apps have not taken by then, they take as long as they have the same.
+            drop(taking);
+        }
+        None => {
+            running.write_whole();
+            running.make_way(line);
+        }
+    }
     while end.is_none() {
         let deadline = running.composite.next_deadline();
         let deadline = attention.plan(deadline, deadline.is_some());
@@ -87,11 +104,14 @@ pub(crate) async fn run<T: Future<Output = ()>>(
             Some(request) = requests.recv(), if running.has_begun => running.input_of_request(request),
             Some(received) = next_signal(&mut signals) => match received {
                 Received::End(name) => {
-                    signal_count += 1;
-                    Some(CompositeInput::EndRequested { how: Received::how(signal_count), by: name.into() })
+                    running.signal_count += 1;
+                    running.is_changed = true;
+                    let how = Received::how(running.signal_count);
+                    Some(CompositeInput::EndRequested { how, by: name.into() })
                 }
                 Received::Leave(name) => {
-                    signal_count = signal_count.max(1);
+                    running.signal_count = running.signal_count.max(1);
+                    running.is_changed = true;
                     Some(CompositeInput::EndRequested { how: gate::Request::Shutdown, by: name.into() })
                 }
                 Received::Reload => {
@@ -107,6 +127,9 @@ pub(crate) async fn run<T: Future<Output = ()>>(
         }
         if let Some(input) = input {
             end = running.apply(input);
+        }
+        if running.is_changed {
+            running.write_whole();
         }
     }
     let end = end.unwrap_or(End::Killed);
@@ -132,6 +155,14 @@ pub(super) struct Running {
     pub(super) workshop: Workshop,
     /// Who asked for the change under way.
     pub(super) changed_by: Option<Arc<str>>,
+    /// The change under way: what was wanted, and by whom.
+    pub(super) change_under_way: Option<(Description, Arc<str>)>,
+    /// How many signals have asked for the end.
+    pub(super) signal_count: u32,
+    /// Where what runs is written down, for another master.
+    pub(super) memory: Option<SupervisorMemory>,
+    /// Whether there is something to write that is not an input of the composite.
+    pub(super) is_changed: bool,
     pub(super) tasks: JoinSet<AppNews>,
     /// The apps whose files are watched.
     pub(super) watches: AppWatches,
@@ -159,7 +190,12 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn new(composite: Composite, handle: SupervisorHandle, workshop: Workshop) -> Self {
+    fn new(
+        composite: Composite,
+        handle: SupervisorHandle,
+        workshop: Workshop,
+        memory: Option<SupervisorMemory>,
+    ) -> Self {
         let apps: BTreeMap<_, _> =
             handle.roster.entries().into_iter().map(|entry| (entry.index, entry)).collect();
         Self {
@@ -170,6 +206,10 @@ impl Running {
             apps,
             workshop,
             changed_by: None,
+            change_under_way: None,
+            signal_count: 0,
+            memory,
+            is_changed: false,
             tasks: JoinSet::new(),
             watches: AppWatches::default(),
             cpu_following: CpuFollowing::default(),
@@ -180,6 +220,19 @@ impl Running {
             last_ticket: 0,
             is_over: false,
         }
+    }
+
+    /// Goes on where another master was.
+    fn resume(&mut self, whole: Whole, undone: Vec<CompositeAction>, line: Option<Arc<str>>) -> Option<End> {
+        (self.last_index, self.signal_count) = (whole.last_index, whole.signals);
+        self.change_under_way = whole.change;
+        if !whole.has_begun {
+            // What is to be ended first may not have been, and nothing was started.
+            self.make_way(line);
+            return None;
+        }
+        self.has_begun = true;
+        self.go_on(undone)
     }
 
     /// Ends what a master of the same line has left, before anything is opened or started.
@@ -196,8 +249,9 @@ impl Running {
         });
     }
 
-    fn apply(&mut self, input: CompositeInput) -> Option<End> {
+    pub(super) fn apply(&mut self, input: CompositeInput) -> Option<End> {
         let now = tokio::time::Instant::now().into_std();
+        self.write_down(now, &input);
         let _place = turns::at("the supervisor");
         let mut end = None;
         let actions = self.composite.handle(now, input);
@@ -219,6 +273,7 @@ impl Running {
                 CompositeAction::Finish(how) => end = Some(how),
             }
         }
+        self.all_done();
         end
     }
 

@@ -94,6 +94,7 @@ impl Running {
         match news {
             AppNews::WayMade => {
                 self.has_begun = true;
+                self.is_changed = true;
                 self.watch_surroundings();
                 Some(CompositeInput::StartRequested)
             }
@@ -133,7 +134,8 @@ impl Running {
             AppNews::Unkillable(app, pid) => Some(CompositeInput::AppUnkillable { app, pid }),
             AppNews::Asked => None,
             AppNews::Changed => {
-                self.changed_by = None;
+                (self.changed_by, self.change_under_way) = (None, None);
+                self.is_changed = true;
                 None
             }
         }

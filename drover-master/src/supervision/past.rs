@@ -18,6 +18,16 @@ impl Past {
         self.0.back()
     }
 
+    /// All of them, oldest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<AppSpec>> {
+        self.0.iter()
+    }
+
+    /// What an earlier master knew.
+    pub(crate) fn of(all: Vec<AppSpec>) -> Self {
+        Self(all.into_iter().map(Arc::new).collect())
+    }
+
     /// An app is described anew. Whoever goes back to the last one has made its change undone: the one before is the last then.
     pub(crate) fn go(&mut self, from: AppSpec, to: &AppSpec) {
         if self.last().is_some_and(|last| is_same_app(last, to)) {

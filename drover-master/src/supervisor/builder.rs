@@ -1,9 +1,10 @@
 //! How a supervisor is made.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::builder::MasterBuilder;
+use crate::builder::{MasterBuilder, OwnPart};
 use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
@@ -13,8 +14,8 @@ use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark};
 use crate::signals::Signals;
 use crate::supervision::{
-    Entry, Past, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorTask, Workshop,
-    run,
+    Entry, Past, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorMemory,
+    SupervisorRemembered, SupervisorTask, Whole, Workshop, run,
 };
 
 /// Describes apps that belong together.
@@ -32,8 +33,6 @@ pub struct SupervisorBuilder {
     line: Option<Arc<str>>,
     keeps_output: bool,
     holds: Holds,
-    /// After a crash: the apps are known.
-    goes_on: bool,
 }
 
 impl Default for SupervisorBuilder {
@@ -54,7 +53,6 @@ impl Default for SupervisorBuilder {
             line: None,
             keeps_output: false,
             holds: Holds::default(),
-            goes_on: false,
         }
     }
 }
@@ -144,7 +142,6 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn kept(mut self, kept: &Kept) -> Self {
         self.holds = kept.holds().clone();
-        self.goes_on = kept.is_successor();
         self
     }
 
@@ -187,11 +184,22 @@ impl SupervisorBuilder {
     ///
     /// [`SupervisorError`]: an invalid app, two of one name, apps that wait for each other or for one that there
     /// is not, or a control socket that is taken.
-    pub fn build(self) -> Result<Supervisor, SupervisorError> {
-        if self.apps.is_empty() && !self.goes_on {
+    pub fn build(mut self) -> Result<Supervisor, SupervisorError> {
+        let mut resumed = match SupervisorMemory::resume(&self.holds) {
+            Ok(resumed) => resumed,
+            Err(error) => {
+                tracing::error!(target: "drover::keeper", %error, "what an earlier master has written can't be read; its workers are ended, and everything begins anew");
+                None
+            }
+        };
+        if let Some((_, remembered)) = &mut resumed {
+            self.go_on_with(&mut remembered.whole);
+        }
+        if self.apps.is_empty() {
             return Err(BuildError::from(ConfigError::NoApp).into());
         }
         let events = EventLog::new();
+        events.keep(&self.holds);
         for (at, app) in self.apps.iter().enumerate() {
             let name = &app.spec().name;
             if self.apps[..at].iter().any(|other| &other.spec().name == name) {
@@ -201,7 +209,10 @@ impl SupervisorBuilder {
         for app in &self.apps {
             app.spec().check().map_err(BuildError::from)?;
         }
-        let plan = Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?;
+        let plan = match &resumed {
+            Some(_) => None,
+            None => Some(Plan::of(self.apps.iter().map(MasterBuilder::spec)).map_err(BuildError::from)?),
+        };
         let control =
             self.control.as_ref().map(|path| ControlServer::claim(path, &self.holds)).transpose()?;
         let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
@@ -209,7 +220,8 @@ impl SupervisorBuilder {
         let output = OutputLog::new();
         // Otherwise nobody can ask for it.
         let kept = (control.is_some() || self.keeps_output).then(|| output.clone());
-        let mark = self.line.as_deref().and_then(|line| match mark(line) {
+        let is_kept = self.holds.keeper().is_some();
+        let mark = self.line.as_deref().and_then(|line| match mark(line, is_kept) {
             Ok(mark) => Some(mark),
             Err(error) => {
                 tracing::warn!(target: "drover::supervisor", %error, "/proc can't be read: if this master is killed, the next one will not know what it left");
@@ -228,19 +240,51 @@ impl SupervisorBuilder {
             own,
         };
         let mut apps = Vec::with_capacity(self.apps.len());
-        for (index, app) in self.apps.into_iter().enumerate() {
+        let mut known = resumed.as_mut().map(|(_, remembered)| std::mem::take(&mut remembered.whole.apps));
+        for (place, app) in self.apps.into_iter().enumerate() {
             let spec = Arc::new(app.spec().clone());
-            apps.push(Entry { index, master: workshop.finish(app)?, spec, past: Past::default() });
+            let known = known.as_mut().map(|known| &mut known[place]);
+            let (index, past) =
+                known.map_or((place, Vec::new()), |known| (known.index, std::mem::take(&mut known.past)));
+            apps.push(Entry { index, master: workshop.finish(app)?, spec, past: Past::of(past) });
         }
         let CompositeRules { strategy, shutdown_timeout, .. } = self.rules;
         let settings = Description { apps: Vec::new(), strategy, shutdown_timeout, fixed: self.fixed };
         let (mut handle, requests) =
             SupervisorHandle::new(Roster::new(apps, settings), events, output, self.reader);
         handle.holds = self.holds;
-        let composite = Composite::new(plan, self.rules);
+        let (memory, composite, remembered) = match (resumed, plan) {
+            (Some((memory, SupervisorRemembered { whole, composite, undone })), _) => {
+                (Some(memory), composite, Some((whole, undone, handle.holds.taking())))
+            }
+            (None, plan) => {
+                let plan = plan.unwrap_or_default();
+                (SupervisorMemory::begin(&handle.holds), Composite::new(plan, self.rules), None)
+            }
+        };
+        if let Some(keeper) = handle.holds.keeper() {
+            tokio::spawn(Arc::clone(keeper).attend());
+        }
+        let (signals, line) = (self.signals, self.line);
         let task =
-            SupervisorTask { handle, requests, signals: self.signals, composite, workshop, line: self.line };
+            SupervisorTask { handle, requests, signals, composite, workshop, line, memory, remembered };
         Ok(Supervisor { task, control })
+    }
+}
+
+impl SupervisorBuilder {
+    /// The apps are those that an earlier master has written down, with what this program itself does for each.
+    fn go_on_with(&mut self, whole: &mut Whole) {
+        let mut own: HashMap<String, OwnPart> =
+            self.apps.drain(..).map(|app| (app.spec().name.clone(), app.own_part())).collect();
+        let settings = &whole.settings;
+        (self.rules.strategy, self.rules.shutdown_timeout) = (settings.strategy, settings.shutdown_timeout);
+        self.fixed = settings.fixed.clone();
+        let known = whole.apps.iter().map(|app| {
+            let own = own.remove(&app.spec.name).unwrap_or_default();
+            MasterBuilder::from_spec(app.spec.clone()).with_own_part(own)
+        });
+        self.apps = known.collect();
     }
 }
 

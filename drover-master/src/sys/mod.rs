@@ -31,7 +31,7 @@ pub(crate) use inherited::adopt;
 pub(crate) use lease::{give_back, hold};
 pub use orphans::reap_strangers;
 pub(crate) use orphans::{MAKERS, in_the_making, own_child};
-pub(crate) use pid_cells::{PidCell, pid_cells_memory, pids_in_cells, share_pid_cells};
+pub(crate) use pid_cells::{PidCell, highest_cell, pid_cells_memory, pids_in_cells, share_pid_cells};
 pub(crate) use pidfd::{
     are_pidfds_known, ended, ended_child_of, group_signal, is_number_taken, pidfd_open, pidfd_signal, reap,
     stopped_by,

@@ -90,13 +90,6 @@ impl PidCell {
         }
     }
 
-    /// Enters a child that was made without the kernel writing it.
-    pub(crate) fn enter(self, pid: i32) {
-        if let Some(cell) = self.cell() {
-            cell.store(pid, Ordering::SeqCst);
-        }
-    }
-
     pub(super) fn as_ptr(self) -> Option<*mut i32> {
         self.cell().map(AtomicI32::as_ptr)
     }
@@ -106,9 +99,15 @@ impl PidCell {
     }
 }
 
+/// The highest number that may be in use.
+pub(crate) fn highest_cell() -> u32 {
+    let highest = CELLS.get().and_then(|cells| cells.cells.first());
+    highest.map_or(0, |highest| highest.load(Ordering::SeqCst).unsigned_abs())
+}
+
 /// The pids of all workers that were made and are not forgotten.
 pub(crate) fn pids_in_cells() -> impl Iterator<Item = i32> {
     let cells = CELLS.get().map_or(&[][..], |cells| cells.cells);
-    let used = cells.first().map_or(0, |highest| highest.load(Ordering::SeqCst).unsigned_abs() as usize);
+    let used = highest_cell() as usize;
     cells.iter().skip(1).take(used).map(|cell| cell.load(Ordering::SeqCst)).filter(|pid| *pid > 0)
 }

@@ -775,7 +775,7 @@ pub struct ControlRequest {
     /// Counts the requests of this connection, from 1.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
-    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44, 45, 46")]
+    #[prost(oneof = "control_request::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 18, 40, 41, 42, 44, 45, 46, 47")]
     pub body: ::core::option::Option<control_request::Body>,
 }
 /// Nested message and enum types in `ControlRequest`.
@@ -812,6 +812,8 @@ pub mod control_request {
         Reset(super::ResetRequest),
         #[prost(message, tag = "46")]
         ReopenLogs(super::ReopenLogsRequest),
+        #[prost(message, tag = "47")]
+        Upgrade(super::UpgradeRequest),
     }
 }
 /// Master to client. Fields 1 to 9 are the envelope and frozen; bodies start at 10.
@@ -823,7 +825,7 @@ pub struct ControlResponse {
     /// Further responses to the same request follow. The one without it is the last.
     #[prost(bool, tag = "2")]
     pub more: bool,
-    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 40, 41, 42, 60")]
+    #[prost(oneof = "control_response::Body", tags = "10, 11, 12, 13, 14, 15, 16, 17, 40, 41, 42, 47, 60")]
     pub body: ::core::option::Option<control_response::Body>,
 }
 /// Nested message and enum types in `ControlResponse`.
@@ -852,6 +854,8 @@ pub mod control_response {
         Step(super::StepResult),
         #[prost(message, tag = "42")]
         Sent(super::SendResult),
+        #[prost(message, tag = "47")]
+        Upgrade(super::UpgradeReply),
         #[prost(message, tag = "60")]
         Error(super::Error),
     }
@@ -1253,6 +1257,25 @@ pub struct ReopenLogsRequest {
     /// Names of apps, as in OperateRequest.
     #[prost(string, repeated, tag = "1")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Replaces the master by another program, which goes on with everything that runs. Answered by UpgradeReply once that program has said
+/// that it can; unless it is a check only, this connection ends then, and the other program answers the next one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradeRequest {
+    /// The program, by its absolute path; empty: the one that this master was started from, as it is by now.
+    #[prost(string, tag = "1")]
+    pub binary: ::prost::alloc::string::String,
+    /// Only see whether it could go on.
+    #[prost(bool, tag = "2")]
+    pub check: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradeReply {
+    /// The process that goes on. Of a check, the one that was asked, which is gone.
+    #[prost(uint32, tag = "1")]
+    pub pid: u32,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
 }
 /// Everything about apps and workers. Answered by one DescribeReply or more.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

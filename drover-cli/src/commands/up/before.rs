@@ -4,7 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use drover_master::config::file as config;
-use drover_master::keeper::{Kept, keep};
+use drover_master::keeper::{Kept, STANDBY, keep};
+use drover_master::supervisor::go_on_after;
 use drover_master::{InheritError, InheritedSockets};
 
 use crate::args::UpArgs;
@@ -42,6 +43,9 @@ pub(crate) struct Before {
 
 /// Returns in the master; in each that follows a crash as well.
 pub(super) fn begin(args: &UpArgs) -> Result<Before, ExitStatus> {
+    if let Some(word) = &args.standby {
+        return stand_by(args, word);
+    }
     let in_background = args.detach || args.wait;
     let (mut starter, handed_over) = match args.detached.then(detach::become_master).transpose() {
         Ok(Some((starter, text))) => (Some(starter), text),
@@ -73,6 +77,34 @@ pub(super) fn begin(args: &UpArgs) -> Result<Before, ExitStatus> {
         return Err(ExitStatus::Failed);
     }
     Ok(Before { file, to_read, is_stream, handed_over, lock, inherited, kept })
+}
+
+/// In the place of a master of another version: what that one was started with is known, and what it held is held.
+fn stand_by(args: &UpArgs, word: &str) -> Result<Before, ExitStatus> {
+    let is_stream = config::is_stream(&args.file);
+    let file = if is_stream { whole(Path::new(config::STDIN)) } else { whole(&args.file) };
+    match go_on_after(word) {
+        Ok(kept) => {
+            if args.detached {
+                drover_master::tend_output_files(LOG_SIZE, LOGS_KEPT);
+            } else {
+                termination_log::begin();
+            }
+            Ok(Before {
+                to_read: file.clone(),
+                file,
+                is_stream,
+                handed_over: None,
+                lock: None,
+                inherited: Ok(InheritedSockets::default()),
+                kept: Some(kept),
+            })
+        }
+        Err(error) => {
+            message::error_text(&format!("{STANDBY} is for a keeper alone: {error}"));
+            Err(ExitStatus::Usage)
+        }
+    }
 }
 
 /// Only the first master tells whoever started it how the start goes, and they read until nobody can.

@@ -7,6 +7,7 @@ mod link;
 mod reopen_logs;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;

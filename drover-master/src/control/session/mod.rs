@@ -13,6 +13,7 @@ mod rollback;
 mod scale;
 mod send;
 mod target;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +119,7 @@ impl Session {
             Some(control_request::Body::Apply(request)) => self.apply(seq, &request).await,
             Some(control_request::Body::Reset(request)) => self.reset(seq, &request).await,
             Some(control_request::Body::ReopenLogs(request)) => self.reopen_logs(seq, &request).await,
+            Some(control_request::Body::Upgrade(request)) => self.upgrade(seq, request).await,
             Some(control_request::Body::Rollback(request)) => self.roll_back(seq, &request).await,
             Some(control_request::Body::Down(request)) => {
                 tracing::info!(target: "drover::control", client = self.client, now = request.now, "down");

@@ -60,6 +60,12 @@ impl Composite {
         }
     }
 
+    /// What was passed on to masters and is not answered yet.
+    pub fn passed_on(&self) -> Vec<(AppIndex, TicketId)> {
+        let all = self.apps.iter();
+        all.flat_map(|(index, app)| app.passed.iter().map(move |ticket| (index, *ticket))).collect()
+    }
+
     pub(super) fn app_operated(&mut self, ticket: TicketId, app: AppIndex, is_done: bool) {
         let waiting = self.apps[app].passed.len();
         self.apps[app].passed.retain(|other| *other != ticket);

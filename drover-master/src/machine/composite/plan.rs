@@ -7,7 +7,7 @@ use super::AppIndex;
 use crate::config::{AppSpec, Condition, ConfigError};
 
 /// The apps of a composite and their order.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct Plan {
     apps: BTreeMap<AppIndex, PlannedApp>,
     /// Dependencies before dependents, else in the order given.

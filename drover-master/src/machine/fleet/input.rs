@@ -151,6 +151,11 @@ pub enum FleetInput {
         /// By how much they are moved.
         by: Duration,
     },
+    /// Another master has taken over from one that is gone.
+    MasterReplaced {
+        /// How long there was none.
+        by: Duration,
+    },
 }
 
 /// What follows the end of a worker that nobody asked for.

@@ -267,6 +267,7 @@ impl Fleet {
             FleetInput::ClockRead { wall } => self.clock_read(now, wall),
             FleetInput::TimePassed => self.time_passed(now),
             FleetInput::WasAway { by } => self.was_away(now, by),
+            FleetInput::MasterReplaced { by } => self.master_replaced(now, by),
         }
         self.go_on(now);
         self.keep_schedule(now);
@@ -311,6 +312,21 @@ impl Fleet {
         self.timers.postpone(|timer| matches!(timer, Timer::Soak(_) | Timer::Rollout), by);
     }
 
+    /// The workers that there were go on; see `worker/replaced.rs`.
+    fn master_replaced(&mut self, now: Instant, by: Duration) {
+        let mut ids: Vec<WorkerId> = self.workers.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            self.worker_input(now, id, WorkerInput::MasterReplaced { by });
+        }
+        self.timers.postpone(|timer| matches!(timer, Timer::Soak(_) | Timer::Rollout), by);
+    }
+
+    /// How the app has ended, if it has.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().filter(|_| self.doing == Doing::Idle)
+    }
+
     /// Whether somebody has to do something in time.
     pub fn is_timed(&self) -> bool {
         self.counts.timed > 0 || self.rollout.as_ref().is_some_and(Rollout::is_active)
@@ -348,6 +364,11 @@ impl Fleet {
     pub fn next_generation(&mut self) -> Generation {
         self.newest = Generation(self.newest.0 + 1);
         self.newest
+    }
+
+    /// A generation of this number was given out before.
+    pub fn has_had(&mut self, generation: Generation) {
+        self.newest = self.newest.max(generation);
     }
 
     fn phase_of(&self, id: WorkerId) -> Phase {

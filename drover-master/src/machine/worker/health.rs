@@ -114,6 +114,17 @@ impl Health {
         }
     }
 
+    /// The questions that are not answered yet, and their numbers.
+    pub(super) fn under_way(&self) -> Vec<(Question, u64)> {
+        let number = |tries: &Tries| match tries.step {
+            CheckStep::Asking { number, .. } => Some(number),
+            CheckStep::Off | CheckStep::Waiting { .. } => None,
+        };
+        let [liveness, readiness] = [&self.liveness, &self.readiness].map(number);
+        let asked = [(Question::Liveness, liveness), (Question::Readiness, readiness)];
+        asked.into_iter().filter_map(|(question, number)| Some((question, number?))).collect()
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         [&self.liveness, &self.readiness].iter().any(|tries| matches!(tries.step, CheckStep::Asking { .. }))
     }

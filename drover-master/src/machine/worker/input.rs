@@ -110,6 +110,11 @@ pub enum WorkerInput {
         /// By how much every deadline is moved.
         by: Duration,
     },
+    /// Another master has taken over from one that is gone, and with it the worker's connection.
+    MasterReplaced {
+        /// How long there was none: by how much every deadline is moved.
+        by: Duration,
+    },
     /// The main process has ended, and is not reaped yet. `Exited` follows once nothing of its tree is left.
     Died {
         /// What the kernel said.

@@ -39,6 +39,7 @@ mod look;
 mod notified;
 mod reloading;
 mod remains;
+mod replaced;
 mod starting;
 mod state;
 mod suspending;
@@ -256,6 +257,7 @@ impl Worker {
             WorkerInput::KillAsked { by } => self.kill_asked(now, by, out),
             WorkerInput::DeadlinePassed => self.deadline_passed(now, out),
             WorkerInput::MasterWasAway { by } => self.master_was_away(by),
+            WorkerInput::MasterReplaced { by } => self.master_replaced(now, by, out),
             WorkerInput::Exited { status, usage, stderr_tail } => {
                 self.exited(now, status, usage, stderr_tail)
             }

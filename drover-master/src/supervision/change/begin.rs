@@ -76,6 +76,7 @@ impl Running {
         let names: Vec<String> = changes.iter().map(|change| change.key.clone()).collect();
         tracing::info!(target: "drover::supervisor", by = &*by, keys = names.join(" "), "apply");
         self.changed_by = Some(Arc::clone(&by));
+        self.change_under_way = Some((wanted.clone(), Arc::clone(&by)));
         let runner = Runner { handle: self.handle.clone(), by, told };
         self.tasks.spawn(async move {
             runner.run(order).await;
@@ -155,6 +156,7 @@ impl Running {
     }
 
     fn list(&mut self) {
+        self.is_changed = true;
         self.watch_surroundings();
         self.handle.roster.list(self.apps.values().cloned().collect(), &self.composite);
     }

@@ -16,6 +16,7 @@ use super::inside::{Launch, Report, run};
 use super::report::{RECORD, RECORDS, told};
 use super::{Child, ChildPlan, EXEC_WITHIN, SpawnError, Strings, discard, is_readable_within, now};
 use crate::machine::exit::SpawnStep;
+use crate::sys::pid_cells::PidCell;
 use crate::sys::{own_child, pidfd_open};
 
 /// A child on its way from fork to exec. What it was made from is not needed any more.
@@ -53,7 +54,7 @@ pub(crate) fn begin(plan: &ChildPlan) -> Result<Begun, SpawnError> {
 
     let mut own = own_child();
     // SAFETY: the child branch keeps to async-signal-safe calls on memory made above, and leaves by _exit(2).
-    let pid = unsafe { libc::fork() };
+    let pid = unsafe { fork(plan.pid_cell.and_then(PidCell::as_ptr)) };
     if pid == 0 {
         // SAFETY: this is the child, and the caller has blocked all signals.
         unsafe { run(&launch) }
@@ -66,6 +67,23 @@ pub(crate) fn begin(plan: &ChildPlan) -> Result<Begun, SpawnError> {
     // Before anybody could reap it, so it is surely this child.
     let pidfd = pidfd_open(pid);
     Ok(Begun { pid, pidfd, report, until: now() + EXEC_WITHIN })
+}
+
+/// As `fork(2)`; with a cell, the kernel writes the pid to it before the child runs (`clone(2)`, CLONE_PARENT_SETTID).
+///
+/// # Safety
+///
+/// As `fork(2)` of a process with threads: async-signal-safe calls only, in the child. The cell lives for ever.
+unsafe fn fork(cell: Option<*mut i32>) -> libc::pid_t {
+    let Some(cell) = cell else {
+        // SAFETY: as promised by the caller.
+        return unsafe { libc::fork() };
+    };
+    let flags = libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: as promised by the caller; without a stack of its own the child goes on with a copy of this one. The C library is not
+    // told of the fork, which only what allocates or locks in the child would miss.
+    unsafe { libc::syscall(libc::SYS_clone, flags, none, cell, none, none) as libc::pid_t }
 }
 
 impl Begun {

@@ -24,6 +24,7 @@ pub(crate) use self::fork::{Begun, begin};
 use self::inside::PID_DIGITS;
 pub(crate) use self::vfork::Forge;
 use super::own_child;
+use super::pid_cells::PidCell;
 use crate::machine::exit::SpawnStep;
 
 /// How long a child may take from its beginning to its exec. It takes a millisecond, unless its program or directory lies on a
@@ -64,6 +65,8 @@ pub(crate) struct ChildPlan {
     pub umask: Option<u32>,
     /// The signal the child gets when the spawning thread, and so the master, dies (`PR_SET_PDEATHSIG(2const)`).
     pub parent_death_signal: Option<i32>,
+    /// Where the kernel writes the pid, so that it is known even if the master dies at that moment.
+    pub pid_cell: Option<PidCell>,
 }
 
 /// A limit with its soft and hard value.

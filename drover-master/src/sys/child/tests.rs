@@ -54,6 +54,7 @@ fn plan(program: &str) -> ChildPlan {
         cwd: None,
         umask: None,
         parent_death_signal: None,
+        pid_cell: None,
     }
 }
 

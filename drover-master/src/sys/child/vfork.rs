@@ -16,7 +16,8 @@ use super::inside::{Launch, Report, run};
 use super::report::Memory;
 use super::{Child, ChildPlan, SpawnError, Strings, discard};
 use crate::machine::exit::SpawnStep;
-use crate::sys::{in_the_making, own_child};
+use crate::sys::pid_cells::PidCell;
+use crate::sys::{in_the_making, own_child, pidfd_open};
 
 /// What a thread that makes processes keeps for it.
 #[derive(Debug)]
@@ -91,25 +92,34 @@ fn launch(stack: &mut Stack, place: usize, plan: &ChildPlan, moves: &Moves) -> R
 fn clone(stack: &mut Stack, place: usize, launch: &Launch<'_>) -> io::Result<(i32, Option<OwnedFd>)> {
     let shared = libc::CLONE_VM | libc::CLONE_VFORK;
     let files = if launch.moves.unshare_from.is_some() { libc::CLONE_FILES } else { 0 };
-    let told = libc::CLONE_PIDFD | libc::CLONE_CHILD_SETTID;
     let mut pidfd: RawFd = -1;
+    // The two share an argument of clone(2). The pid is written before the child runs, whatever becomes of this thread.
+    let (told, parent_slot) = match launch.plan.pid_cell.and_then(PidCell::as_ptr) {
+        Some(cell) => (libc::CLONE_PARENT_SETTID, cell),
+        None => (libc::CLONE_PIDFD, &raw mut pidfd),
+    };
+    let told = told | libc::CLONE_CHILD_SETTID;
     let slot = in_the_making(place).as_ptr();
     // SAFETY: the stack is this thread's alone, and this thread stands still until the child is off it. The launch outlives
-    // that. The child keeps to async-signal-safe calls and never returns. The kernel writes the pidfd here and, in the child, its
-    // pid to the slot, a static.
+    // that. The child keeps to async-signal-safe calls and never returns. The kernel writes the pidfd here, or the pid to the cell,
+    // and in the child its pid to the slot; cell and slot live for ever.
     let pid = unsafe {
         libc::clone(
             enter,
             stack.top(),
             shared | files | told | libc::SIGCHLD,
             ptr::from_ref(launch).cast_mut().cast(),
-            &raw mut pidfd,
+            parent_slot,
             ptr::null_mut::<c_void>(),
             slot,
         )
     };
     if pid < 0 {
         return Err(io::Error::last_os_error());
+    }
+    if launch.plan.pid_cell.is_some() {
+        // Not reaped, so it is this child.
+        return Ok((pid, pidfd_open(pid).ok()));
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
     Ok((pid, (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })))

@@ -1,0 +1,82 @@
+//! The other side of a standby: a program that was started to go on in the place of a master of another version.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::socket::{MsgFlags, send};
+
+use super::holds::Holds;
+use super::kept::{Kept, MasterCrash};
+use super::link::KeeperLink;
+use super::message::{MAX_MESSAGE, Order, Request};
+use crate::machine::exit::ExitStatus;
+use crate::sys::{adopt, receive, share_pid_cells};
+
+/// Waits for the turn of this program, if `word` is what its keeper told it; `check` looks whether it can read what an earlier master has
+/// written.
+///
+/// # Errors
+///
+/// The word is not a keeper's, or the keeper wants nothing of it: then it has to end.
+pub(crate) fn stand_by(word: &str, check: impl FnOnce(&Holds) -> Result<(), String>) -> io::Result<Kept> {
+    let not_ours =
+        || io::Error::new(io::ErrorKind::InvalidInput, "this is for a keeper alone, which starts it");
+    let mut numbers = word.split(':').map(str::parse::<i32>);
+    let (Some(Ok(socket)), Some(Ok(cells)), Some(Ok(keeper)), None) =
+        (numbers.next(), numbers.next(), numbers.next(), numbers.next())
+    else {
+        return Err(not_ours());
+    };
+    if keeper.unsigned_abs() != std::os::unix::process::parent_id() {
+        return Err(not_ours());
+    }
+    let socket = adopt(socket)?;
+    share_pid_cells(Some(adopt(cells)?))?;
+    let link = Arc::new(KeeperLink::new(socket.try_clone()?));
+    let states = until(&socket, |order| matches!(order, Order::Check))?.0;
+    // What is read here is not held anew: nothing is this program's yet.
+    let states = Holds::new(Arc::clone(&link), states, None);
+    states.leave_all();
+    let said = match check(&states) {
+        Ok(()) => Request::Able { text: format!("{} {}", std::process::id(), env!("CARGO_PKG_VERSION")) },
+        Err(text) => Request::Unable { text },
+    };
+    drop(states);
+    send(socket.as_raw_fd(), &said.encode(), MsgFlags::MSG_NOSIGNAL)?;
+    let (held, order) = until(&socket, |order| matches!(order, Order::Begin { .. }))?;
+    let Order::Begin { pid, at } = order else { return Err(not_ours()) };
+    let (at, pid) = (Duration::from_nanos(at), pid.unsigned_abs());
+    let crash = MasterCrash { at, has_yielded: true, pid, status: ExitStatus::Code(0) };
+    let holds = Holds::new(link, held, Some(at));
+    Ok(Kept { holds, crash: Some(crash), keeper: keeper.unsigned_abs() })
+}
+
+/// What is held, up to an order.
+fn until(socket: &OwnedFd, is_it: impl Fn(&Order) -> bool) -> io::Result<(HashMap<String, OwnedFd>, Order)> {
+    let mut held = HashMap::new();
+    let mut buffer = [0; MAX_MESSAGE];
+    loop {
+        nix::poll::poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+        let datagram = match receive(socket.as_fd(), &mut buffer) {
+            Ok(datagram) => datagram,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if datagram.length == 0 {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the keeper does not want it"));
+        }
+        match Order::decode(&buffer[..datagram.length]) {
+            Some(Order::Held { name }) => {
+                held.extend(datagram.descriptors.into_iter().next().map(|fd| (name, fd)))
+            }
+            Some(order) if is_it(&order) => return Ok((held, order)),
+            Some(_) | None => {}
+        }
+    }
+}

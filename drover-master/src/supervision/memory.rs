@@ -1,0 +1,142 @@
+//! What a supervisor writes down, so that another master can go on where it was: its apps, and every input of the composite since.
+//!
+//! What is written of one app is its driver's.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{AppSpec, Description};
+use crate::keeper::{Holds, Journal, JournalRecord};
+use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
+use crate::state::{StateError, decode, encode};
+
+/// The kinds of its records. A number is never given twice.
+mod kind {
+    /// All there is.
+    pub(super) const WHOLE: u8 = 1;
+    /// What the composite was told next, and when.
+    pub(super) const INPUT: u8 = 2;
+    /// What the composite wanted done up to here is done.
+    pub(super) const DONE: u8 = 3;
+}
+
+/// One app of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AppMemory {
+    pub(crate) index: AppIndex,
+    pub(crate) spec: AppSpec,
+    /// Its earlier descriptions, oldest first.
+    #[serde(default)]
+    pub(crate) past: Vec<AppSpec>,
+}
+
+/// All there is, but the composite.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Whole {
+    pub(crate) apps: Vec<AppMemory>,
+    /// What holds for all of them.
+    pub(crate) settings: Description,
+    pub(crate) last_index: AppIndex,
+    /// Whether the start was asked for.
+    pub(crate) has_begun: bool,
+    /// The change under way: what was wanted, and by whom.
+    #[serde(default)]
+    pub(crate) change: Option<(Description, Arc<str>)>,
+    /// How many signals have asked for the end.
+    #[serde(default)]
+    pub(crate) signals: u32,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(crate) struct SupervisorRemembered {
+    pub(crate) whole: Whole,
+    pub(crate) composite: Composite,
+    /// What the composite wanted done, and perhaps was not.
+    pub(crate) undone: Vec<CompositeAction>,
+}
+
+/// What is written down by now.
+#[derive(Debug)]
+pub(crate) struct SupervisorMemory(Journal);
+
+impl SupervisorMemory {
+    /// Begins to write; None without a keeper.
+    pub(crate) fn begin(holds: &Holds) -> Option<Self> {
+        match Journal::begin(holds, &name()) {
+            Ok(journal) => Some(Self(journal?)),
+            Err(error) => {
+                tracing::error!(target: "drover::keeper", %error, "what runs can't be written down for another master");
+                None
+            }
+        }
+    }
+
+    /// Reads what an earlier master has written, if it has come so far.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read.
+    pub(crate) fn resume(holds: &Holds) -> io::Result<Option<(Self, SupervisorRemembered)>> {
+        let Some((journal, records)) = Journal::resume(holds, &name())? else { return Ok(None) };
+        let read = read(records).map_err(io::Error::other)?;
+        Ok(read.map(|read| (Self(journal), read)))
+    }
+
+    pub(super) fn told(&mut self, at: Instant, input: &CompositeInput) -> io::Result<()> {
+        self.0.add(kind::INPUT, &encode(&ToldRef { at, input }))
+    }
+
+    pub(super) fn done(&mut self) -> io::Result<()> {
+        self.0.add(kind::DONE, b"")
+    }
+
+    pub(super) const fn is_long(&self) -> bool {
+        self.0.is_long()
+    }
+
+    pub(super) fn renew(&mut self, whole: &Whole, composite: &Composite) -> io::Result<()> {
+        self.0.renew(&[(kind::WHOLE, encode(&(whole, composite)))])
+    }
+}
+
+fn read(records: Vec<JournalRecord>) -> Result<Option<SupervisorRemembered>, StateError> {
+    let mut found: Option<(Whole, Composite)> = None;
+    let mut undone = Vec::new();
+    for (kind, bytes) in records {
+        match kind {
+            kind::WHOLE => (found, undone) = (Some(decode(&bytes)?), Vec::new()),
+            kind::INPUT => {
+                let Told { at, input } = decode(&bytes)?;
+                if let Some((_, composite)) = &mut found {
+                    undone.extend(composite.handle(at, input));
+                }
+            }
+            kind::DONE => undone.clear(),
+            // Of a later version, which has written the rest so that it can be done without.
+            _ => {}
+        }
+    }
+    Ok(found.map(|(whole, composite)| SupervisorRemembered { whole, composite, undone }))
+}
+
+fn name() -> String {
+    format!("{}supervisor", crate::keeper::STATE)
+}
+
+#[derive(Serialize)]
+struct ToldRef<'a> {
+    #[serde(with = "crate::written")]
+    at: Instant,
+    input: &'a CompositeInput,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    #[serde(with = "crate::written")]
+    at: Instant,
+    input: CompositeInput,
+}
