@@ -1,4 +1,4 @@
-//! No worker outlives its master.
+//! No worker outlives its last master.
 //!
 //! A thread of its own waits for the end of the connection and then gives the process a bounded time. It needs
 //! neither the async runtime, which the app may block, nor any lock, which a stuck thread may hold.

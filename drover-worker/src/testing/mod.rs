@@ -61,6 +61,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -353,15 +354,17 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A directory of our own, mode 0700, under a name that nobody has.
+/// A directory of our own, mode 0700, under a name that nobody has or has had: a worker that looks for its master's successor must not come to
+/// the master of another test.
 fn private_directory() -> io::Result<PathBuf> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let base = std::env::temp_dir();
-    let mut number = 0u64;
     loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = base.join(format!("drover-fake-master-{}-{number}", std::process::id()));
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }

@@ -168,9 +168,9 @@ async fn bears_successors_that_die(stage: &mut WorkerStage) -> Result<(), Fault>
             knocks += 1;
         }
     };
-    match tokio::time::timeout(DYING, dying).await {
-        Ok(Err::<(), _>(fault)) => return Err(fault),
-        Ok(Ok(())) | Err(_) => {}
+    let knocked: Result<Result<(), Fault>, _> = tokio::time::timeout(DYING, dying).await;
+    if let Ok(Err(fault)) = knocked {
+        return Err(fault);
     }
     if knocks > KNOCKS {
         return Err(failed(format!(
