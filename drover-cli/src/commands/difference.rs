@@ -59,7 +59,8 @@ pub(super) async fn up(global: &Global, args: &UpArgs, running: &Running) -> Exi
         return ExitStatus::Failed;
     }
     if !global.quiet {
-        message::note(&format!("pid {pid} already runs what {} says", args.file.display()));
+        let what = if master.keeper == 0 { "master" } else { "keeper" };
+        message::note(&format!("{what} pid {pid} already runs what {} says", args.file.display()));
     }
     if args.no_wait || status.apps.iter().all(is_there) {
         return ExitStatus::Done;
