@@ -59,7 +59,6 @@ mod handle;
 #[cfg(feature = "http")]
 pub mod http;
 mod ids;
-#[allow(dead_code, reason = "its parts are wired up one by one")]
 pub mod keeper;
 mod link;
 mod listener;

@@ -53,10 +53,14 @@
 //! - **Standalone**, without `DROVER_SOCKET`, the same program runs alone. SIGINT or SIGTERM is the request to stop
 //!   ([`StopCause::Signal`]); the request to leave follows [`stopped`](MessageBus::stopped). A second signal, half a second later or more, ends the
 //!   process with 130 or 143.
-//! - **When the master dies**, the request to stop comes with [`StopCause::MasterGone`], and the request to leave after
+//! - **When the connection is lost** because the master has crashed, the worker serves on and connects again, to the successor that takes over
+//!   the master's socket. The app notices nothing, but that what it had asked ends with [`NoBusError::MasterGone`]; it may ask again. What it says
+//!   and sends meanwhile goes to the successor.
+//! - **When the master is dead**, because nobody holds its socket or no successor welcomes the worker in time, the request to stop comes with
+//!   [`StopCause::MasterGone`], and the request to leave after
 //!   [`stopped`](MessageBus::stopped). A process that is not gone when the
 //!   [orphan timeout](MessageBusBuilder::orphan_timeout) has passed ends with code 70, even with a blocked runtime: no
-//!   worker outlives its master. A link that the worker itself has to close, because the master broke the protocol or
+//!   worker outlives its last master. A link that the worker itself has to close, because the master broke the protocol or
 //!   because the runtime was torn down before [`shut_down`](MessageBus::shut_down), counts as the master's death.
 //! - **Sockets** are bound by the master and handed over (`LISTEN_FDS`). A [`Listener`] or a [`UnixListener`] takes one
 //!   connection and then waits behind the other workers; UDP sockets come from [`MessageBus::udp_socket`].

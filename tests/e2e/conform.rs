@@ -93,7 +93,8 @@ async fn a_worker_by_hand_that_keeps_every_rule_passes_every_case() {
 async fn a_worker_of_the_library_passes_every_case() {
     let run = played(&["--jobs", "4", "--no-listener"], &[program!("worker_conform")]).await;
     // Its window is its own matter; it may name none. And it serves nobody.
-    let does_not_apply = |case: &&str| *case == "W-BU-25" || case.starts_with("W-LI-");
+    let does_not_apply =
+        |case: &&str| ["W-BU-25", "W-RC-03", "W-RC-04"].contains(case) || case.starts_with("W-LI-");
     assert!(run.of("skip").iter().all(does_not_apply), "{:?}", run.of("skip"));
     assert_eq!((run.of("fail"), run.code), (vec![], Some(0)));
 }
@@ -102,7 +103,8 @@ async fn a_worker_of_the_library_passes_every_case() {
 async fn a_worker_of_the_library_that_serves_passes_every_case_that_is_not_about_messages() {
     let run = conform(&[program!("worker_axum")]).await;
     assert_eq!((run.of("fail"), run.code), (vec![], Some(0)));
-    let needs_a_capability = |case: &&str| case.starts_with("W-BU-") || ["W-LI-06"].contains(case);
+    let needs_a_capability =
+        |case: &&str| case.starts_with("W-BU-") || ["W-LI-06", "W-RC-10", "W-RC-11"].contains(case);
     assert!(run.of("skip").iter().all(needs_a_capability), "{:?}", run.of("skip"));
 }
 
@@ -162,6 +164,17 @@ const CAUGHT: &[(&str, &[&str])] = &[
     ("fails without a master", &["W-HC-02"]),
     ("outlives its master", &["W-HC-01", "W-HC-03", "W-HC-05", "W-HC-06", "W-HC-08"]),
     ("waits for its clients without a master", &["W-HC-04"]),
+    ("says Started after every Welcome", &["W-RC-01"]),
+    ("comes back as somebody else", &["W-RC-02"]),
+    ("cuts requests off when its connection is lost", &["W-RC-03"]),
+    ("says Stopped at a Stop that comes again", &["W-RC-04"]),
+    ("is silent at a Stop that comes again", &["W-RC-05"]),
+    ("knocks without a pause", &["W-RC-06"]),
+    ("waits half a second for its Welcome", &["W-RC-07"]),
+    ("knocks after a refusal", &["W-RC-08"]),
+    ("waits for its Welcome for ever", &["W-RC-09"]),
+    ("forgets its subscriptions", &["W-RC-10"]),
+    ("answers those who are gone", &["W-RC-11"]),
     ("never accepts", &["W-LI-01"]),
     ("accepts after Stop", &["W-LI-02", "W-LI-03"]),
     ("shuts its socket down", &["W-LI-04"]),

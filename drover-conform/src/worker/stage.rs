@@ -8,7 +8,8 @@ use std::time::Duration;
 use drover_proto::latest::{Hello, Welcome};
 use tokio::net::UnixListener;
 
-use super::process::Process;
+use super::deadlines::AMPLE;
+use super::process::{Exit, Process};
 use super::said::{reply, welcome};
 use super::tested::Worker;
 use crate::case::{self, Fault, failed};
@@ -65,6 +66,8 @@ pub(super) struct WorkerStage {
     listener: Option<UnixListener>,
     token: String,
     worker: Option<Worker>,
+    /// Whether the worker has followed a lost connection by another.
+    has_come_back: bool,
 }
 
 impl WorkerStage {
@@ -87,6 +90,7 @@ impl WorkerStage {
             listener: None,
             token,
             worker: None,
+            has_come_back: false,
         };
         stage.listen()?;
         Ok(stage)
@@ -117,6 +121,8 @@ impl WorkerStage {
     /// Starts a worker and waits until it has connected. The one before is ended.
     pub(super) async fn connected(&mut self) -> Result<&mut Worker, Fault> {
         self.clear().await;
+        // One that has come back for nothing may wait at the old one.
+        self.close_socket();
         self.listen()?;
         let listener = self.listener.as_ref().expect("it was made just now");
         let mut process =
@@ -185,6 +191,46 @@ impl WorkerStage {
         let worker = self.welcomed_by(welcome).await?;
         worker.becomes_ready().await?;
         Ok(worker)
+    }
+
+    /// The connection is lost, and a successor of the master welcomes the worker with these words. Skipped for one that takes it for its
+    /// master's death.
+    pub(super) async fn comes_back(&mut self, welcome: Welcome) -> Result<&mut Worker, Fault> {
+        self.worker()?.peer.hang_up()?;
+        let mut peer = self.next_connection(AMPLE).await?;
+        let Some(hello) = peer.next::<Hello>("Hello").await? else {
+            return Err(failed("it closed its new connection; its Hello was expected"));
+        };
+        if hello.token != self.token {
+            return Err(failed("the Hello on its new connection has another token; the same was expected"));
+        }
+        peer.send(&reply(welcome)).await?;
+        self.has_come_back = true;
+        let worker = self.worker()?;
+        worker.peer = peer;
+        Ok(worker)
+    }
+
+    /// Waits until the worker has connected again.
+    pub(super) async fn next_connection(&mut self, time: Duration) -> Result<Peer, Fault> {
+        let (Some(listener), Some(worker)) = (&self.listener, &mut self.worker) else {
+            return Err(failed("it is gone; a worker that stays was expected"));
+        };
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted
+                .map(|(stream, _)| Peer::new(stream, self.log.clone()))
+                .map_err(|error| failed(format!("a connection can't be taken: {error}"))),
+            exit = worker.process.ended() => Err(match exit {
+                Exit::Code(_) if !self.has_come_back => Fault::Skipped(format!(
+                    "the worker {exit}: it takes the end of its connection for the end of its master, as it may"
+                )),
+                exit => failed(format!("it {exit}; that it connects again was expected")),
+            }),
+            () = tokio::time::sleep(time) => Err(failed(format!(
+                "it runs on and has not connected again, which was expected within {time:?}"
+            ))),
+        }
     }
 
     /// Takes the worker that is on the stage.

@@ -125,6 +125,23 @@ impl Worker {
         patiently(&format!("it did not answer frame {seq} with {expected}"), answered).await
     }
 
+    /// Its next frame of this kind.
+    pub(super) async fn heard_of(
+        &mut self,
+        expected: &str,
+        is_it: impl Fn(&WorkerFrame) -> bool,
+    ) -> Result<WorkerFrame, Fault> {
+        let heard = async {
+            loop {
+                let frame = self.heard(expected).await?;
+                if is_it(&frame) {
+                    return Ok(frame);
+                }
+            }
+        };
+        patiently(&format!("it did not say {expected}"), heard).await
+    }
+
     /// Its next frame that is more than a word about itself; that it closes is its fault. What it may say at any time, and for
     /// ever, is not a sign that `expected` will come.
     pub(super) async fn heard(&mut self, expected: &str) -> Result<WorkerFrame, Fault> {

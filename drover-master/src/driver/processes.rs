@@ -301,6 +301,7 @@ impl Driver {
             log: self.output_log.clone().map(|log| log.by(printer)),
             tail: Arc::clone(&tail),
             awaited,
+            transit: None,
         };
         Some((tokio::spawn(reader.run(stdout, stderr)), tail))
     }

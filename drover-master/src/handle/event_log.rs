@@ -10,8 +10,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
+use super::event_memory::EventMemory;
 use crate::feed::{Feed, FeedReader};
 use crate::ids::{Generation, SlotIndex, WorkerId};
+use crate::keeper::Holds;
 use crate::machine::fleet::{EventKind, FleetEvent};
 use crate::machine::phase::Phase;
 
@@ -24,12 +26,13 @@ const KEPT: usize = 4096;
 const KEPT_WORDS: usize = 8 * 1024 * 1024;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Event {
     /// Its number: rises by one, without gaps, over all apps that share the log.
     pub seq: u64,
     /// Wall clock, for display only.
+    #[serde(with = "crate::written")]
     pub time: SystemTime,
     /// The app.
     pub app: Arc<str>,
@@ -42,7 +45,7 @@ pub struct Event {
 }
 
 /// Which worker an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Occurrence {
     /// Its slot.
@@ -85,6 +88,8 @@ struct Events {
     shares: HashMap<Arc<str>, LogShare>,
     /// The size of the last words in all of them.
     words: usize,
+    /// Where they are written down for another master.
+    memory: Option<EventMemory>,
 }
 
 /// What one app has in the log.
@@ -126,7 +131,32 @@ impl Events {
     }
 }
 
+impl Events {
+    fn write_down(&mut self, event: &Event) {
+        let Some(memory) = &mut self.memory else { return };
+        let is_written = memory.add(event).and_then(|()| match memory.is_long() {
+            true => memory.renew(event.seq - 1, self.events.iter().rev()).and_then(|()| memory.add(event)),
+            false => Ok(()),
+        });
+        if let Err(error) = is_written {
+            tracing::error!(target: "drover::keeper", %error, "events can't be written down for another master any more");
+            self.memory = None;
+        }
+    }
+}
+
 impl EventLog {
+    /// Has events written down for another master, and goes on after those of an earlier one.
+    pub(crate) fn keep(&self, holds: &Holds) {
+        let Some((memory, last, events)) = EventMemory::open(holds) else { return };
+        let mut kept = self.lock();
+        for event in events {
+            kept.push(event);
+        }
+        kept.last_seq = kept.last_seq.max(last);
+        kept.memory = Some(memory);
+    }
+
     /// An empty log.
     pub fn new() -> Self {
         Self { feed: Arc::default() }
@@ -161,6 +191,7 @@ impl EventLog {
             phase: event.phase,
             kind: event.kind,
         });
+        kept.write_down(&event);
         kept.push(Arc::clone(&event));
         self.feed.announce(kept.last_seq);
         event

@@ -4,6 +4,7 @@ use crate::signal::Signal;
 pub(crate) mod change;
 pub(crate) mod error;
 pub(crate) mod event_log;
+mod event_memory;
 pub(crate) mod hook;
 mod shown;
 pub(crate) mod ticket;

@@ -76,6 +76,7 @@ impl Surroundings {
             sinks: None,
             tail: Arc::default(),
             awaited: Weak::new(),
+            transit: None,
         };
         // Dropped with this future.
         let (asker, gone) = oneshot::channel::<Infallible>();

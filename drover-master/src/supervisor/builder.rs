@@ -199,6 +199,7 @@ impl SupervisorBuilder {
             return Err(BuildError::from(ConfigError::NoApp).into());
         }
         let events = EventLog::new();
+        events.keep(&self.holds);
         for (at, app) in self.apps.iter().enumerate() {
             let name = &app.spec().name;
             if self.apps[..at].iter().any(|other| &other.spec().name == name) {

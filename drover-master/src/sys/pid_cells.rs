@@ -90,13 +90,6 @@ impl PidCell {
         }
     }
 
-    /// Enters a child that was made without the kernel writing it.
-    pub(crate) fn enter(self, pid: i32) {
-        if let Some(cell) = self.cell() {
-            cell.store(pid, Ordering::SeqCst);
-        }
-    }
-
     pub(super) fn as_ptr(self) -> Option<*mut i32> {
         self.cell().map(AtomicI32::as_ptr)
     }

@@ -10,9 +10,9 @@ use super::standalone::Signals;
 use crate::environment::Environment;
 use crate::error::ConnectError;
 use crate::identity::Identity;
-use crate::lifecycle::orphan;
 use crate::link;
-use crate::link::handshake;
+use crate::link::Terms;
+use crate::link::handshake::{self, Introduction, Token};
 use crate::link::shared::Shared;
 use crate::listener::listen_fds::ListenFds;
 use crate::listener::named::Listeners;
@@ -58,6 +58,8 @@ pub struct MessageBusBuilder {
     token: Option<String>,
     resumable: bool,
     window: Option<u64>,
+    /// The end of the first connection is the end of the master.
+    follows_its_first_master: bool,
 }
 
 /// The capability by which a worker says that it can resume.
@@ -77,8 +79,9 @@ impl MessageBusBuilder {
         self
     }
 
-    /// How long this process may live on once the connection to its master has ended. Default: the master's drain and
-    /// quit timeouts together, at least 1 s.
+    /// How long this process may live on once the connection to its master has ended and nobody listens on the master's socket. Default: the
+    /// master's drain and quit timeouts together, at least 1 s. Where somebody listens there, another master may follow: its answer is awaited
+    /// for as long, and the worker serves meanwhile; if none comes, the time begins anew.
     ///
     /// When it has passed the process is killed with its group, if it leads one as a worker does, else ends with code 70, without destructors, even if the async runtime is blocked.
     /// Too short cuts off work under way; too long leaves workers that nobody supervises.
@@ -96,6 +99,13 @@ impl MessageBusBuilder {
     /// The secret that says which worker this is. Default: `DROVER_TOKEN`.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Takes the end of the first connection for the end of the master, whoever listens on its socket.
+    #[cfg(feature = "testing")]
+    pub(crate) fn follow_first_master(mut self) -> Self {
+        self.follows_its_first_master = true;
         self
     }
 
@@ -164,12 +174,9 @@ impl MessageBusBuilder {
         };
         let named = [(self.resumable, RESUME), (self.window.is_some(), BUS)];
         let capabilities: Vec<_> = named.iter().filter(|(is_so, _)| *is_so).map(|(_, name)| *name).collect();
-        let welcomed = handshake::connect(&socket, &token, &capabilities).await?;
+        let introduction = Introduction { socket, token: Token(token), capabilities };
+        let welcomed = handshake::connect(&introduction).await?;
         let session = &welcomed.session;
-        let limits = session.limits;
-        let orphan_timeout = self
-            .orphan_timeout
-            .unwrap_or_else(|| orphan::default_timeout(limits.drain_timeout_ms, limits.quit_timeout_ms));
         let identity = Identity::from(session.identity.clone());
         tracing::info!(
             target: "drover::worker",
@@ -180,7 +187,14 @@ impl MessageBusBuilder {
             version = session.version,
             "connected to the master"
         );
-        let shared = link::start(welcomed, identity, orphan_timeout, self.resumable, self.window)?;
+        let terms = Terms {
+            introduction,
+            orphan_timeout: self.orphan_timeout,
+            can_resume: self.resumable,
+            window: self.window,
+            comes_back: !self.follows_its_first_master,
+        };
+        let shared = link::start(welcomed, identity, terms)?;
         Ok(MessageBus::new(shared))
     }
 }

@@ -6,6 +6,7 @@ mod gauge;
 mod publish;
 mod receive;
 mod rounds;
+mod say;
 mod send;
 mod sockets;
 mod standalone;
@@ -15,23 +16,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drover_proto::latest::{Extend, Status, WorkerFrame, worker_frame};
-use tokio::sync::{mpsc, oneshot};
+use drover_proto::latest::{Status, worker_frame};
 use tokio::time::Instant;
 
 pub use self::builder::MessageBusBuilder;
 pub use self::until_stop::UntilStop;
 use crate::error::SendError;
 use crate::identity::Identity;
+use crate::lifecycle::Announcement;
 use crate::lifecycle::in_flight::InFlight;
 use crate::lifecycle::request::{QuitRequest, Requests, ResumeRequest, StopRequest};
-use crate::lifecycle::{Announcement, Utterance};
-use crate::link::outbox::Outgoing;
 use crate::link::shared::Shared;
 use crate::text::cut;
-
-/// How long a call waits for the socket to take its message.
-const FLUSH: Duration = Duration::from_secs(5);
 
 /// How long a connection that was taken just before the request to stop has to begin its request. Too low: requests of
 /// distant clients are lost. Too high: every stop takes that long.
@@ -285,22 +281,13 @@ impl MessageBus {
     /// # Errors
     ///
     /// Misuse: [`SendError::NoDeadline`] while no deadline runs. [`SendError::MasterGone`] if nobody can grant it:
-    /// the deadline of an orphan is not extended.
+    /// the deadline of an orphan is not extended. While the connection is lost and there may be another, it is kept for that one.
     ///
     /// # Cancel safety
     ///
     /// As [`started`](Self::started).
     pub async fn extend(&self, more: Duration) -> Result<(), SendError> {
-        let timeout_ms = u64::try_from(more.as_millis()).unwrap_or(u64::MAX);
-        let Some(outbox) = &self.shared.outbox else {
-            return self.shared.state().extend().map(|_| ());
-        };
-        let place = outbox.messages.reserve().await;
-        let Utterance::Send { reply_to } = self.shared.state().extend()? else { return Ok(()) };
-        let place = place.map_err(|_| SendError::MasterGone)?;
-        let (written, is_written) = oneshot::channel();
-        place.send(outgoing(reply_to, worker_frame::Body::Extend(Extend { timeout_ms }), written));
-        flushed("Extend", is_written).await
+        self.ask_for(more).await
     }
 
     /// Reports how the worker is: one line for people (cut after 4 KiB) and the number of requests or jobs under way.
@@ -345,25 +332,6 @@ impl MessageBus {
         let come = requests.wait_for(|requests| which(requests).is_some()).await;
         come.ok().and_then(|requests| which(&requests)).expect("the sender lives as long as `self`")
     }
-
-    async fn say(&self, message: Announcement) -> Result<(), SendError> {
-        let Some(outbox) = &self.shared.outbox else {
-            return self.shared.say(message, |_| {});
-        };
-        // CANCEL: the place in the queue comes first; from there on nothing is awaited until the message is in it.
-        let place = outbox.messages.reserve().await;
-        let (written, is_written) = oneshot::channel();
-        self.shared.say(message, |reply_to| send(place, message, reply_to, written))?;
-        flushed(message.name(), is_written).await
-    }
-}
-
-/// Waits until the socket has taken a message. The end of the link, or that nothing was to be sent, ends the wait too.
-async fn flushed(message: &'static str, is_written: oneshot::Receiver<()>) -> Result<(), SendError> {
-    match tokio::time::timeout(FLUSH, is_written).await {
-        Ok(_) => Ok(()),
-        Err(_) => Err(SendError::TimedOut { message, after: FLUSH }),
-    }
 }
 
 impl fmt::Debug for MessageBus {
@@ -372,22 +340,5 @@ impl fmt::Debug for MessageBus {
             .field("identity", &self.shared.identity)
             .field("phase", &self.shared.phase())
             .finish_non_exhaustive()
-    }
-}
-
-type QueueSpace<'a> = Result<mpsc::Permit<'a, Outgoing>, mpsc::error::SendError<()>>;
-
-fn send(place: QueueSpace<'_>, message: Announcement, reply_to: u64, written: oneshot::Sender<()>) {
-    let Some(body) = message.body() else { return };
-    // Without a place the link has ended, which the lifecycle hears of in the same moment.
-    if let Ok(place) = place {
-        place.send(outgoing(reply_to, body, written));
-    }
-}
-
-fn outgoing(reply_to: u64, body: worker_frame::Body, written: oneshot::Sender<()>) -> Outgoing {
-    Outgoing {
-        frame: WorkerFrame { reply_to, body: Some(body), ..Default::default() },
-        written: Some(written),
     }
 }

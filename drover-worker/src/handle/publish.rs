@@ -4,7 +4,7 @@ use bytes::Bytes;
 use drover_proto::latest::{Accepted, Error, Scope, Subscribe, Unsubscribe, WorkerFrame, worker_frame};
 
 use super::MessageBus;
-use crate::link::outbox::Outgoing;
+use crate::link::outbox::{Line, Outgoing};
 use crate::messages::post::{Asks, check_topic, message};
 use crate::messages::{
     Answer, CONFIRMATION, Delivery, InvalidMessageError, NoBusError, PublishError, SubscribeError, confirmed,
@@ -65,7 +65,7 @@ impl MessageBus {
     }
 
     /// Has this worker get what is [published](Self::publish) under the topic, from when this returns until
-    /// [`unsubscribe`](Self::unsubscribe) or the end of the connection. Topics are compared byte by byte; the protocol allows 256 at a
+    /// [`unsubscribe`](Self::unsubscribe); on a connection that follows a lost one too. Topics are compared byte by byte; the protocol allows 256 at a
     /// time. Doing it twice is not an error.
     ///
     /// # Errors
@@ -98,18 +98,43 @@ impl MessageBus {
 
     async fn change_subscription(&self, topic: &str, body: worker_frame::Body) -> Result<(), SubscribeError> {
         check_named(topic)?;
-        let post = self.post()?;
+        loop {
+            let line = self.line()?;
+            match self.change_subscription_on(&line, topic, body.clone()).await {
+                // Nothing has come of it, and there is another connection.
+                Err(SubscribeError::NoBus(NoBusError::MasterGone)) if !self.is_line(&line) => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn change_subscription_on(
+        &self,
+        line: &Line,
+        topic: &str,
+        body: worker_frame::Body,
+    ) -> Result<(), SubscribeError> {
+        let post = &line.post;
         if !post.takes {
             return Err(SubscribeError::TakesNone { topic: topic.to_owned() });
         }
-        let outbox = self.shared.outbox.as_ref().ok_or(NoBusError::Standalone)?;
-        let place = outbox.messages.reserve().await.map_err(|_| NoBusError::MasterGone)?;
+        let place = line.messages.reserve().await.map_err(|_| NoBusError::MasterGone)?;
         let mut question = post.questions.ask::<SubscribeError>()?;
+        let subscribes = matches!(body, worker_frame::Body::Subscribe(_));
+        if !subscribes {
+            // At once: it is not said again, whatever becomes of this connection.
+            post.subscriptions.remove(topic);
+        }
         let (seq, body) = (question.seq, Some(body));
         let frame = WorkerFrame { seq, expects_reply: true, body, ..Default::default() };
         place.send(Outgoing { frame, written: None });
         match confirmed(&mut question).await? {
-            Some(Answer::Accepted(_)) => Ok(()),
+            Some(Answer::Accepted(_)) => {
+                if subscribes {
+                    post.subscriptions.add(topic);
+                }
+                Ok(())
+            }
             Some(answer) => {
                 let Error { code, message } = error_of(answer);
                 Err(SubscribeError::Refused { topic: topic.to_owned(), code: name(code), message })

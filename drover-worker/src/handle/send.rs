@@ -78,7 +78,7 @@ impl MessageBus {
     fn offer(&self, to: To, topic: &str, payload: &mut Bytes) -> Result<Result<(), Full>, SendMessageError> {
         let post = self.post()?;
         post.check(topic, payload.len())?;
-        check_app(post, to, topic)?;
+        check_app(&post, to, topic)?;
         let outbound = message(to.scope(), Some(to), topic, Asks::Nothing);
         match post.mailbox.try_push_from(&outbound, payload) {
             Ok(()) => Ok(Ok(())),
@@ -136,7 +136,7 @@ impl MessageBus {
     ) -> Result<Bytes, RequestError> {
         let post = self.post()?;
         post.check(topic, payload.len())?;
-        check_app(post, to, topic)?;
+        check_app(&post, to, topic)?;
         let mut question = post.questions.ask::<RequestError>()?;
         let asks = Asks::Reply { seq: question.seq, timeout };
         let outbound = message(to.scope(), Some(to), topic, asks);

@@ -12,6 +12,7 @@
 //!  Stopping by a signal  stopped() ──────────────────────► ShuttingDown; a Stop or Quit that comes now is answered late
 //!  Stopping, no master   stopped() ──────────────────────► ShuttingDown; nobody is left to say Quit
 //!  Stopped               the master is gone ─────────────► ShuttingDown
+//!  any                   the connection is lost ─────────► the same: what was asked will be asked again, on the next one
 //! ```
 //!
 //! A message that crosses a request on the wire is not misuse: the worker could not know. It is taken, and kept
@@ -63,12 +64,26 @@ enum Demand {
     Implied,
     /// By a frame of the master; its `seq`, to be answered.
     ByFrame(u64),
+    /// A Resume that is answered: it began this round.
+    Answered,
+    /// By a frame of a connection that is lost. Unless its answer was read, it comes again, under another `seq`.
+    Lost,
+}
+
+impl Demand {
+    fn lose(&mut self) {
+        if matches!(self, Self::ByFrame(_) | Self::Answered) {
+            *self = Self::Lost;
+        }
+    }
 }
 
 /// Who is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Master {
     Present,
+    /// The connection is lost, and there may be another.
+    Away,
     Gone,
     Never,
 }
@@ -78,8 +93,21 @@ enum Master {
 pub(crate) enum Utterance {
     /// Send it, with this `reply_to`.
     Send { reply_to: u64 },
+    /// Send it with the first words on the next connection.
+    Keep,
     /// Send nothing: nobody is there or nobody waits for it.
     Quiet,
+}
+
+/// What a Resume means to the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resumed {
+    /// A new round begins.
+    Anew,
+    /// It has come again, and is still to be answered.
+    Again,
+    /// It has come again, and was answered by this: say it once more.
+    Answered(Announcement),
 }
 
 /// A request of the master that does not fit the state.
@@ -106,6 +134,8 @@ pub(crate) struct Lifecycle {
     resume: Demand,
     quit: Demand,
     master: Master,
+    /// Whether the socket has taken the Started that nobody asked for, the first.
+    is_told: bool,
     /// A signal asked under a master that has not asked yet: as a rule both come at once, when everything ends.
     signalled: bool,
 }
@@ -119,6 +149,7 @@ impl Lifecycle {
             resume: Demand::No,
             quit: Demand::No,
             master: Master::Present,
+            is_told: false,
             signalled: false,
         }
     }
@@ -137,15 +168,19 @@ impl Lifecycle {
             Announcement::Nothing => Utterance::Quiet,
             Announcement::Started => match (self.stop, self.resume) {
                 (Demand::No, Demand::ByFrame(seq)) => Utterance::Send { reply_to: seq },
+                // It answers a Resume that comes again.
+                (Demand::No, Demand::Lost) => Utterance::Quiet,
                 (Demand::No, _) => Utterance::Send { reply_to: 0 },
-                (Demand::Implied | Demand::ByFrame(_), _) => Utterance::Quiet,
+                _ => Utterance::Quiet,
             },
             Announcement::Stopped => answer(message, "Stop", self.stop)?,
             Announcement::ShutDown => answer(message, "Quit", self.quit)?,
         };
         self.said = message;
-        self.resume = Demand::No;
-        if self.master != Master::Present || self.signalled {
+        if matches!(self.resume, Demand::ByFrame(_)) {
+            self.resume = Demand::Answered;
+        }
+        if matches!(self.master, Master::Gone | Master::Never) || self.signalled {
             self.quit_if_drained();
         }
         Ok(if self.master == Master::Present { utterance } else { Utterance::Quiet })
@@ -156,8 +191,9 @@ impl Lifecycle {
         match (self.phase(), self.master) {
             (Phase::Started | Phase::Stopped | Phase::ShutDown, _) => Err(SendError::NoDeadline),
             // The master knows of no deadline.
-            (_, Master::Present) if self.signalled => Ok(Utterance::Quiet),
+            (_, Master::Present | Master::Away) if self.signalled => Ok(Utterance::Quiet),
             (_, Master::Present) => Ok(Utterance::Send { reply_to: 0 }),
+            (_, Master::Away) => Ok(Utterance::Keep),
             (_, Master::Gone) => Err(SendError::MasterGone),
             (_, Master::Never) => Ok(Utterance::Quiet),
         }
@@ -165,8 +201,11 @@ impl Lifecycle {
 
     /// The master says Stop. Tells what answers it at once: what was said already, and kept quiet.
     pub(crate) fn stop_received(&mut self, seq: u64) -> Result<Option<Announcement>, BadState> {
-        if self.stop != Demand::No && !(self.signalled && self.stop == Demand::Implied) {
-            return Err(BadState);
+        match self.stop {
+            Demand::No | Demand::Lost => {}
+            // By a signal, or by a Quit of a connection that is lost.
+            Demand::Implied if !matches!(self.quit, Demand::ByFrame(_)) => {}
+            Demand::Implied | Demand::ByFrame(_) | Demand::Answered => return Err(BadState),
         }
         self.stop = Demand::ByFrame(seq);
         self.resume = Demand::No;
@@ -179,20 +218,32 @@ impl Lifecycle {
     }
 
     /// The master says Resume: the worker stands where it stood before it was started.
-    pub(crate) fn resume_received(&mut self, seq: u64) -> Result<(), BadState> {
-        if self.phase() != Phase::Stopped {
-            return Err(BadState);
+    pub(crate) fn resume_received(&mut self, seq: u64) -> Result<Resumed, BadState> {
+        match (self.phase(), self.resume) {
+            (Phase::Stopped, _) => {
+                self.said = Announcement::Nothing;
+                self.stop = Demand::No;
+                self.resume = Demand::ByFrame(seq);
+                Ok(Resumed::Anew)
+            }
+            (Phase::Connected, Demand::Lost) => {
+                self.resume = Demand::ByFrame(seq);
+                Ok(Resumed::Again)
+            }
+            (Phase::Started, Demand::Lost) => {
+                self.resume = Demand::Answered;
+                Ok(Resumed::Answered(Announcement::Started))
+            }
+            _ => Err(BadState),
         }
-        self.said = Announcement::Nothing;
-        self.stop = Demand::No;
-        self.resume = Demand::ByFrame(seq);
-        Ok(())
     }
 
     /// The master says Quit. Tells what answers it at once, as [`stop_received`](Self::stop_received).
     pub(crate) fn quit_received(&mut self, seq: u64) -> Result<Option<Announcement>, BadState> {
-        if self.quit != Demand::No && !(self.signalled && self.quit == Demand::Implied) {
-            return Err(BadState);
+        match self.quit {
+            Demand::No | Demand::Lost => {}
+            Demand::Implied if self.signalled => {}
+            Demand::Implied | Demand::ByFrame(_) | Demand::Answered => return Err(BadState),
         }
         self.quit = Demand::ByFrame(seq);
         self.imply_stop();
@@ -202,11 +253,35 @@ impl Lifecycle {
 
     /// A signal asks the worker to leave: one without a master, or one whose master did not send it. A worker that is to stop already knows.
     pub(crate) fn signalled(&mut self) {
-        self.signalled |= self.stop == Demand::No && self.master == Master::Present;
+        self.signalled |= self.stop == Demand::No && matches!(self.master, Master::Present | Master::Away);
         self.imply_stop();
     }
 
-    /// The connection to the master ended. After ShutDown that is how it has to be.
+    /// The socket has taken Started.
+    pub(crate) fn started_told(&mut self) {
+        self.is_told = true;
+    }
+
+    /// The connection is lost, and perhaps not for good. The worker goes on as it is.
+    pub(crate) fn connection_lost(&mut self) {
+        self.master = Master::Away;
+        self.stop.lose();
+        self.resume.lose();
+        self.quit.lose();
+    }
+
+    /// There is another connection. Tells whether Started is to be said on it, because the master has not heard it.
+    pub(crate) fn connected_again(&mut self) -> bool {
+        self.master = Master::Present;
+        self.phase() == Phase::Started && self.resume == Demand::No && !self.is_told
+    }
+
+    /// Whether there is a connection.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.master == Master::Present
+    }
+
+    /// The connection to the master ended, and there will be no other. After ShutDown that is how it has to be.
     pub(crate) fn master_gone(&mut self) {
         self.master = Master::Gone;
         self.signalled = false;
@@ -254,7 +329,7 @@ impl Lifecycle {
 fn answer(message: Announcement, request: &'static str, asked: Demand) -> Result<Utterance, SendError> {
     match asked {
         Demand::No => Err(SendError::NotAsked { message: message.name(), request }),
-        Demand::Implied => Ok(Utterance::Quiet),
+        Demand::Implied | Demand::Answered | Demand::Lost => Ok(Utterance::Quiet),
         Demand::ByFrame(seq) => Ok(Utterance::Send { reply_to: seq }),
     }
 }

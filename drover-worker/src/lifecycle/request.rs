@@ -19,7 +19,7 @@ pub struct StopRequest {
 pub enum StopCause {
     /// The master said so: Stop, or Quit without a Stop before.
     Master,
-    /// The connection to the master ended. The process is ended by force at the request's deadline.
+    /// The connection to the master ended, and no other followed. The process is ended by force at the request's deadline.
     MasterGone,
     /// SIGINT or SIGTERM in standalone mode; under a master, SIGTERM that it has not sent.
     Signal,

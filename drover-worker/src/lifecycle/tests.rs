@@ -1,5 +1,7 @@
 //! Each state of the machine under each input.
 
+mod loss;
+
 use std::collections::HashSet;
 
 use super::*;
@@ -52,7 +54,7 @@ fn outcome(state: &mut Lifecycle, input: Input) -> (char, Phase) {
         ShutDown => said(state.say(Announcement::ShutDown)),
         Extend => said(state.extend()),
         Stop => received(state.stop_received(STOP_SEQ)),
-        Resume => received(state.resume_received(RESUME_SEQ).map(|()| None)),
+        Resume => received(state.resume_received(RESUME_SEQ).map(|_| None)),
         Quit => received(state.quit_received(QUIT_SEQ)),
         Gone => {
             state.master_gone();
@@ -112,6 +114,7 @@ fn every_state_under_a_master_answers_every_input() {
         (&[Started, Stop],                            T, &[('L', T), ('a', P), ('N', T), ('s', T), ('B', T), ('B', T), ('-', Q), ('-', T)]),
         (&[Stop, Stopped],                            P, &[('L', P), ('L', P), ('N', P), ('D', P), ('B', P), ('-', C), ('-', Q), ('-', Q)]),
         (&[Stop, Stopped, Resume],                    C, &[('r', R), ('N', C), ('N', C), ('s', C), ('-', T), ('B', C), ('-', Q), ('-', T)]),
+        (&[Stop, Stopped, Resume, Started],           R, &[('L', R), ('N', R), ('N', R), ('D', R), ('-', T), ('B', R), ('-', Q), ('-', T)]),
         (&[Quit],                                     Q, &[('q', Q), ('q', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
         (&[Started, Quit],                            Q, &[('L', Q), ('q', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),
         (&[Quit, Stopped],                            Q, &[('L', Q), ('L', Q), ('b', X), ('s', Q), ('B', Q), ('B', Q), ('B', Q), ('-', Q)]),

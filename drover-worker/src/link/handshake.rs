@@ -1,6 +1,8 @@
 //! The first frame in each direction.
 
-use std::path::Path;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -10,10 +12,11 @@ use drover_proto::handshake::{WorkerSession, WorkerSide};
 use drover_proto::latest::{Hello, HelloReply, Sdk};
 use drover_proto::version::SPOKEN;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio_util::codec::Decoder;
 
+use super::sender;
 use crate::error::ConnectError;
 
 /// How long the master may take to answer. Shorter gives up on a starved host, longer hides a master that hangs.
@@ -31,32 +34,57 @@ pub(crate) struct MasterConnection {
     pub(crate) session: WorkerSession,
     /// What arrived after Welcome: the first of the frames that follow it.
     pub(crate) received: BytesMut,
+    /// The pid of the master.
+    pub(crate) master: libc::pid_t,
+}
+
+/// The secret that says which worker this is.
+pub(crate) struct Token(pub(crate) String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Where the master is, and what the worker says of itself: the same on every connection.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    pub(crate) socket: PathBuf,
+    pub(crate) token: Token,
+    pub(crate) capabilities: Vec<&'static str>,
 }
 
 /// Connects and introduces the worker.
-pub(crate) async fn connect(
-    socket: &Path,
-    token: &str,
-    capabilities: &[&str],
-) -> Result<MasterConnection, ConnectError> {
+pub(crate) async fn connect(introduction: &Introduction) -> Result<MasterConnection, ConnectError> {
+    let socket = &introduction.socket;
     let whole = async {
-        let stream = UnixStream::connect(socket)
+        let stream = reach(introduction)
             .await
-            .map_err(|source| ConnectError::Unreachable { socket: socket.to_owned(), source })?;
-        // A system that does not allow it carries large messages in more and smaller pieces.
-        let _ = SockRef::from(&stream).set_send_buffer_size(IN_THE_KERNEL);
-        introduce(stream, token, capabilities).await
+            .map_err(|source| ConnectError::Unreachable { socket: socket.clone(), source })?;
+        introduce(stream, introduction).await
     };
     tokio::time::timeout(TIMEOUT, whole)
         .await
-        .map_err(|_| ConnectError::TimedOut { socket: socket.to_owned(), after: TIMEOUT })?
+        .map_err(|_| ConnectError::TimedOut { socket: socket.clone(), after: TIMEOUT })?
 }
 
-async fn introduce(
+/// Connects to whoever holds the master's socket.
+pub(crate) async fn reach(introduction: &Introduction) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(&introduction.socket).await?;
+    // A system that does not allow it carries large messages in more and smaller pieces.
+    let _ = SockRef::from(&stream).set_send_buffer_size(IN_THE_KERNEL);
+    Ok(stream)
+}
+
+/// Introduces the worker and waits for the answer.
+pub(crate) async fn introduce(
     mut stream: UnixStream,
-    token: &str,
-    capabilities: &[&str],
+    introduction: &Introduction,
 ) -> Result<MasterConnection, ConnectError> {
+    let Introduction { token: Token(token), capabilities, .. } = introduction;
+    // Before Hello, so that whoever answers it is named.
+    sender::name_senders(&stream, true).map_err(ConnectError::OrphanWatch)?;
     let sdk = Sdk {
         name: env!("CARGO_PKG_NAME").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,15 +95,21 @@ async fn introduce(
     let hello = encode_frame(&hello, FrameLimit::WORKER).map_err(CodecError::from)?;
     // A master that refuses may close before it has read Hello; its Reject is still to be read.
     let sent = stream.write_all(&hello).await;
-    let mut received = BytesMut::new();
+    let (mut received, mut master) = (BytesMut::new(), None);
     let mut codec = FrameCodec::<Hello, HelloReply>::new(FrameLimit::WORKER);
     loop {
         if let Some(reply) = codec.decode(&mut received)? {
             let session = awaiting.reply_received(reply)?;
             sent.map_err(CodecError::from)?;
-            return Ok(MasterConnection { stream, session, received });
+            sender::name_senders(&stream, false).map_err(ConnectError::OrphanWatch)?;
+            // Linux tells it always.
+            let master = master.ok_or(io::ErrorKind::Unsupported);
+            let master = master.map_err(|error| ConnectError::OrphanWatch(error.into()))?;
+            return Ok(MasterConnection { stream, session, received, master });
         }
-        if stream.read_buf(&mut received).await.map_err(CodecError::from)? == 0 {
+        let (bytes, sender) = sender::read(&stream, &mut received).await.map_err(CodecError::from)?;
+        master = sender.or(master);
+        if bytes == 0 {
             codec.decode_eof(&mut received)?;
             return Err(ConnectError::Closed);
         }

@@ -7,76 +7,69 @@
 //!                                             └─ half a window taken ◄────────┘
 //! ```
 //!
-//! Whichever of the two ends first ends the link; the bus learns of it once, in [`Link`]'s destructor, so that it
+//! Whichever of the two ends first ends the connection. If it was lost, and not closed here, the link looks for another master on the same
+//! socket, and what is said meanwhile waits for that one. When there is none the bus learns of it once, in [`Link`]'s destructor, so that it
 //! learns of it even when the runtime is torn down.
 
+mod comeback;
 pub(crate) mod handshake;
+mod live;
 pub(crate) mod outbox;
 mod reader;
+mod sender;
 pub(crate) mod shared;
 mod topics;
 mod writer;
 
-use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::process;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use drover_proto::bus::Incoming;
-use drover_proto::frame::FrameLimit;
-use drover_proto::latest::{Consumed, WorkerFrame, worker_frame};
-use tokio::net::UnixStream;
-use tokio::sync::{mpsc, watch};
+use drover_proto::codec::CodecError;
+use drover_proto::frame::FrameError;
+use drover_proto::handshake::HandshakeError;
+use drover_proto::latest::{Consumed, RejectCode, Started, Subscribe, WorkerFrame, worker_frame};
+use tokio::sync::watch;
 
-use self::handshake::MasterConnection;
-use self::outbox::{Outbox, Outgoing};
-use self::reader::Reader;
+use self::comeback::{Comeback, Outcome};
+use self::handshake::{Introduction, MasterConnection};
+use self::live::{Channel, Live, frame_limit};
+use self::outbox::Outbox;
 use self::shared::Shared;
-use self::writer::{Reports, Writer};
+use self::writer::Reports;
 use crate::error::ConnectError;
 use crate::identity::Identity;
-use crate::lifecycle::orphan;
+use crate::lifecycle::orphan::{self, OrphanWatch};
 use crate::messages::Post;
 use crate::sys;
 
-/// How many messages may wait for the socket. A worker says three in its life and an answer for each ping; a peer that
-/// asks more without reading the answers is not read until it does.
-const QUEUED: usize = 32;
-
-/// How long is read to the end when nothing can be written any more. What lies in the socket is there at once; a master that only does
-/// not read is not a master.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+/// What a worker is, whatever connection it is on.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) introduction: Introduction,
+    /// That of the app; else it is the master's.
+    pub(crate) orphan_timeout: Option<Duration>,
+    pub(crate) can_resume: bool,
+    pub(crate) window: Option<u64>,
+    /// Whether a lost connection is followed by another.
+    pub(crate) comes_back: bool,
+}
 
 /// Starts the task of a welcomed connection, and the watch for its end.
 pub(crate) fn start(
     welcomed: MasterConnection,
     identity: Identity,
-    orphan_timeout: Duration,
-    can_resume: bool,
-    window: Option<u64>,
+    terms: Terms,
 ) -> Result<Arc<Shared>, ConnectError> {
-    let MasterConnection { stream, session, received } = welcomed;
-    let limit = frame_limit(session.limits.max_frame_bytes);
-    let connection = stream.as_fd().try_clone_to_owned().map_err(ConnectError::OrphanWatch)?;
-    let connection = Arc::new(StdUnixStream::from(connection));
-    let (messages, queue) = mpsc::channel(QUEUED);
+    let limit = frame_limit(welcomed.session.limits.max_frame_bytes);
+    let grace = terms.grace(&welcomed);
+    let post = Post::new(terms.window, &welcomed.session.capabilities, limit);
+    let (line, channel) = Channel::new(post);
     let (status, statuses) = watch::channel(worker_frame::Body::Status(Default::default()));
     let (progress, progresses) = watch::channel(None);
-    let post = Arc::new(Post::new(window, &session.capabilities, limit));
-    if let (Some(window), Ok(())) = (window, post.check_carried()) {
-        // Before all else, and so before Started. The queue is new: it has room, and is not closed.
-        let body = Some(worker_frame::Body::Consumed(Consumed { bytes: 0, window }));
-        let frame = WorkerFrame { body, ..Default::default() };
-        let _has_room = messages.try_send(Outgoing { frame, written: None });
-    }
-    let outbox = Outbox { messages: messages.clone(), status, progress };
-    let shared = Shared::under_master(identity, outbox, Arc::clone(&post), orphan_timeout, can_resume);
-    let shared = Arc::new(shared);
-    // Who listens at the other end: the master, whoever this process is a child of.
-    let master = stream.peer_cred().map_err(ConnectError::OrphanWatch)?.pid();
-    // Linux tells it always.
-    let master = master.ok_or_else(|| ConnectError::OrphanWatch(io::ErrorKind::Unsupported.into()))?;
+    let outbox = Outbox::new(line, status, progress);
+    let shared = Arc::new(Shared::under_master(identity, outbox, terms.can_resume));
+    let master = welcomed.master;
     let bell = sys::terminate_bell(master).map_err(ConnectError::OrphanWatch)?;
     let signalled = Arc::downgrade(&shared);
     let rung = move || {
@@ -85,92 +78,184 @@ pub(crate) fn start(
             shared.signalled();
         }
     };
-    let is_own_master = u32::try_from(master) == Ok(std::process::id());
+    let is_own_master = u32::try_from(master) == Ok(process::id());
     let leaving = shared.leaving.clone();
-    orphan::watch(Arc::clone(&connection), leaving, orphan_timeout, is_own_master, bell, rung)
+    let watch = OrphanWatch::start(&welcomed.stream, leaving, grace, is_own_master, bell, rung)
         .map_err(ConnectError::OrphanWatch)?;
-    let link = Link { shared: Arc::clone(&shared), post, connection, can_resume };
-    tokio::spawn(link.run(
-        stream,
-        limit,
-        Incoming::new(limit, received),
-        messages,
-        queue,
-        (statuses, progresses),
-    ));
+    let first = terms.first_words(&channel.post, false);
+    let live = Live::new(welcomed, channel, first);
+    let link = Link { shared: Arc::clone(&shared), terms, watch, grace, given_up: None };
+    tokio::spawn(link.run(live, (statuses, progresses)));
     Ok(shared)
 }
 
-/// The limit that the master names, kept below what a frame's header can say; without one the protocol's.
-fn frame_limit(bytes: u32) -> FrameLimit {
-    const LARGEST: u32 = (1 << 24) - 1;
-    if bytes == 0 { FrameLimit::WORKER } else { FrameLimit::new(bytes.min(LARGEST)) }
+impl Terms {
+    /// How long the process may live once the connection has ended.
+    fn grace(&self, welcomed: &MasterConnection) -> Duration {
+        let limits = welcomed.session.limits;
+        self.orphan_timeout
+            .unwrap_or_else(|| orphan::default_timeout(limits.drain_timeout_ms, limits.quit_timeout_ms))
+    }
+
+    /// What is said on a new connection before all else.
+    fn first_words(&self, post: &Post, is_started: bool) -> Vec<WorkerFrame> {
+        let mut words = Vec::new();
+        if let (Some(window), Ok(())) = (self.window, post.check_carried()) {
+            words.push(worker_frame::Body::Consumed(Consumed { bytes: 0, window }));
+            let topics = post.subscriptions.all().into_iter();
+            words.extend(topics.map(|topic| worker_frame::Body::Subscribe(Subscribe { topic })));
+        }
+        if is_started {
+            words.push(worker_frame::Body::Started(Started {}));
+        }
+        words.into_iter().map(|body| WorkerFrame { body: Some(body), ..Default::default() }).collect()
+    }
 }
 
-/// The live connection; its end is the end of the master's rule.
+/// One connection after the other; the end of the last is the end of the master's rule.
 struct Link {
     shared: Arc<Shared>,
-    post: Arc<Post>,
-    /// A second handle, shared with the orphan watch, so dropping the stream alone would not close.
-    connection: Arc<StdUnixStream>,
-    can_resume: bool,
+    terms: Terms,
+    watch: Arc<OrphanWatch>,
+    /// How long the process may live once the last connection has ended.
+    grace: Duration,
+    /// The search for another master that found none.
+    given_up: Option<Comeback>,
 }
 
 impl Link {
-    async fn run(
-        self,
-        mut stream: UnixStream,
-        limit: FrameLimit,
-        incoming: Incoming,
-        answers: mpsc::Sender<Outgoing>,
-        queue: mpsc::Receiver<Outgoing>,
-        reports: Reports,
-    ) {
-        let (read_half, write_half) = stream.split();
-        let reader = Reader::new(&self.shared, &self.post, answers, self.can_resume);
-        let writer = Writer::new(write_half, &self.post, limit);
-        let mut read = std::pin::pin!(reader.run(read_half, incoming));
-        let end = tokio::select! {
-            end = &mut read => end,
-            end = writer.run(queue, reports) => match end {
-                // What the master said before it went still lies in the socket: a reply, or Quit.
-                Err(error) => tokio::time::timeout(LAST_WORDS, read).await.unwrap_or(Err(error)),
-                end => end,
-            },
-        };
-        match end {
-            Ok(()) => tracing::debug!(target: "drover::worker", "the connection to the master ended"),
-            Err(error) => tracing::warn!(
-                target: "drover::worker",
-                ?error,
-                "the connection to the master failed"
-            ),
+    async fn run(mut self, mut live: Live, mut reports: Reports) {
+        loop {
+            let post = Arc::clone(&live.channel.post);
+            let end = live.carry(&self.shared, self.terms.can_resume, &mut reports).await;
+            let ended = now();
+            self.watch.end_connection();
+            if self.shared.leaving.is_announced() || !self.terms.comes_back || !is_loss(&end) {
+                return tell_the_end(&end);
+            }
+            tracing::warn!(target: "drover::worker", ?end, "connection lost: looking for a master on the same socket");
+            let (line, channel) = Channel::new(post.of_next_connection());
+            self.shared.connection_lost(line);
+            post.lose();
+            let mut search = Comeback::new(ended, self.grace);
+            match self.come_back(&mut search, channel, &mut reports).await {
+                Ok(next) => live = next,
+                Err(why) => {
+                    tracing::warn!(target: "drover::worker", "gave up: {why}; draining, then leaving");
+                    self.given_up = Some(search);
+                    return;
+                }
+            }
         }
+    }
+
+    /// Looks for a master until there is one, or gives up and tells why.
+    async fn come_back(
+        &mut self,
+        search: &mut Comeback,
+        channel: Channel,
+        reports: &mut Reports,
+    ) -> Result<Live, String> {
+        loop {
+            let outcome = match handshake::reach(&self.terms.introduction).await {
+                Err(error) => (Outcome::of_errno(error.raw_os_error()), error.to_string()),
+                Ok(stream) => {
+                    search.connected();
+                    self.watch.socket_is_held();
+                    let introduced = handshake::introduce(stream, &self.terms.introduction);
+                    let introduced = match search.deadline() {
+                        Some(deadline) => tokio::time::timeout_at(deadline.into(), introduced).await,
+                        None => Ok(introduced.await),
+                    };
+                    match introduced {
+                        Ok(Ok(welcomed)) => return self.connected_again(welcomed, channel, reports),
+                        Ok(Err(error)) if is_unheard(&error) => (Outcome::Ended, error.to_string()),
+                        Ok(Err(error)) => return Err(error.to_string()),
+                        Err(_) => return Err("nobody has answered in time".to_owned()),
+                    }
+                }
+            };
+            let (outcome, why) = outcome;
+            let pause = search.pause_after(outcome, now()).ok_or(why)?;
+            tokio::time::sleep(pause).await;
+            if self.shared.leaving.is_announced() {
+                return Err("the worker has said ShutDown".to_owned());
+            }
+        }
+    }
+
+    fn connected_again(
+        &mut self,
+        welcomed: MasterConnection,
+        mut channel: Channel,
+        (statuses, _): &mut Reports,
+    ) -> Result<Live, String> {
+        self.grace = self.terms.grace(&welcomed);
+        self.watch.connected_again(&welcomed.stream, self.grace).map_err(|error| error.to_string())?;
+        sys::follow_master(welcomed.master);
+        let capabilities = &welcomed.session.capabilities;
+        let limit = frame_limit(welcomed.session.limits.max_frame_bytes);
+        if !channel.post.fits(capabilities, limit) {
+            // What was said meanwhile was said to another kind of master.
+            let (line, instead) = Channel::new(channel.post.of_next_master(capabilities, limit));
+            self.shared.connection_lost(line);
+            channel.post.lose();
+            channel = instead;
+        }
+        let status = statuses.borrow().clone();
+        if status != worker_frame::Body::Status(Default::default()) {
+            statuses.mark_changed();
+        }
+        let is_started = self.shared.connected_again();
+        let first = self.terms.first_words(&channel.post, is_started);
+        tracing::info!(target: "drover::worker", pid = welcomed.master, "connected again to pid {}", welcomed.master);
+        Ok(Live::new(welcomed, channel, first))
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // Fails only if the master was faster to close.
-        let _closed_already = self.connection.shutdown(std::net::Shutdown::Both);
-        self.post.close();
-        self.shared.master_gone();
+        self.watch.end_connection();
+        if let Some(outbox) = &self.shared.outbox {
+            outbox.line().post.close();
+        }
+        let end_of_process = match &self.given_up {
+            Some(search) => search.end_of_process(now()),
+            None => now().checked_add(self.grace),
+        };
+        self.shared.master_gone(end_of_process);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_masters_limit_holds_as_far_as_a_frame_can_say_it() {
-        for (named, limit) in [
-            (0, FrameLimit::WORKER.bytes()),
-            (4096, 4096),
-            (1 << 24, (1 << 24) - 1),
-            (u32::MAX, (1 << 24) - 1),
-        ] {
-            assert_eq!(frame_limit(named).bytes(), limit);
-        }
+/// Whether the connection ended without a fault of what was said on it.
+fn is_loss(end: &Result<(), CodecError>) -> bool {
+    match end {
+        Ok(()) | Err(CodecError::Frame(FrameError::Truncated { .. })) => true,
+        // An error of the system, and not one of the reader.
+        Err(CodecError::Io(error)) => error.raw_os_error().is_some(),
+        Err(_) => false,
     }
+}
+
+/// Whether a connection ended before a master has judged the worker on it: another may be better.
+fn is_unheard(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::Closed
+        | ConnectError::Link(CodecError::Io(_) | CodecError::Frame(FrameError::Truncated { .. })) => true,
+        // The old connection's end is not known there yet.
+        ConnectError::Rejected(HandshakeError::Refused { code, .. }) => *code == RejectCode::TokenInUse,
+        _ => false,
+    }
+}
+
+fn tell_the_end(end: &Result<(), CodecError>) {
+    match end {
+        Ok(()) => tracing::debug!(target: "drover::worker", "the connection to the master ended"),
+        Err(error) => tracing::warn!(target: "drover::worker", ?error, "the connection to the master failed"),
+    }
+}
+
+/// By tokio's clock, which a test may stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -252,7 +252,8 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
             master_frame::Body::Resume(resume) if self.can_resume => {
-                self.shared.resume_received(seq, resume.deadline_ms)
+                let late = self.shared.resume_received(seq, resume.deadline_ms);
+                self.answer_late(seq, late).await
             }
             // The capability was not announced.
             master_frame::Body::Message(_) => {
@@ -291,7 +292,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Answers by what the worker said before it was asked, because a signal was faster.
+    /// Answers by what the worker said before it was asked: because a signal was faster, or on a connection that was lost.
     async fn answer_late(
         &self,
         seq: u64,

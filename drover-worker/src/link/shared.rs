@@ -5,16 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::outbox::Outbox;
+use super::outbox::{Line, Outbox};
 use crate::error::SendError;
 use crate::identity::Identity;
 use crate::lifecycle::in_flight::Work;
 use crate::lifecycle::orphan::Leaving;
 use crate::lifecycle::request::{QuitRequest, Requests, ResumeRequest, StopCause, StopRequest};
-use crate::lifecycle::{Announcement, BadState, Lifecycle, Phase, Utterance};
+use crate::lifecycle::{Announcement, BadState, Lifecycle, Phase, Resumed, Utterance};
 use crate::listener::accept_queue::Leave;
 use crate::listener::named::Listeners;
-use crate::messages::Post;
 
 /// The one state of a bus.
 #[derive(Debug)]
@@ -25,27 +24,17 @@ pub(crate) struct Shared {
     pub(crate) requests: watch::Sender<Requests>,
     /// None in standalone mode.
     pub(crate) outbox: Option<Outbox>,
-    /// None in standalone mode.
-    pub(crate) post: Option<Arc<Post>>,
     pub(crate) listeners: Listeners,
     pub(crate) work: Arc<Work>,
     /// Where the worker waits for connections. A listener that was dropped is forgotten when the next is taken.
     places: Mutex<Vec<Weak<dyn Leave>>>,
-    orphan_timeout: Duration,
 }
 
 impl Shared {
-    pub(crate) fn under_master(
-        identity: Identity,
-        outbox: Outbox,
-        post: Arc<Post>,
-        orphan_timeout: Duration,
-        can_resume: bool,
-    ) -> Self {
+    pub(crate) fn under_master(identity: Identity, outbox: Outbox, can_resume: bool) -> Self {
         let lifecycle = Mutex::new(Lifecycle::under_master());
         let listeners = Listeners::UnderMaster { are_kept: can_resume };
-        let (outbox, post) = (Some(outbox), Some(post));
-        Self { outbox, post, orphan_timeout, lifecycle, ..Self::standalone(identity, listeners) }
+        Self { outbox: Some(outbox), lifecycle, ..Self::standalone(identity, listeners) }
     }
 
     pub(crate) fn standalone(identity: Identity, listeners: Listeners) -> Self {
@@ -55,11 +44,9 @@ impl Shared {
             lifecycle: Mutex::new(Lifecycle::standalone()),
             requests: watch::Sender::new(Requests::default()),
             outbox: None,
-            post: None,
             listeners,
             work: Arc::default(),
             places: Mutex::default(),
-            orphan_timeout: Duration::MAX,
         }
     }
 
@@ -73,15 +60,24 @@ impl Shared {
         self.change(stop, QuitRequest { deadline }, |lifecycle| lifecycle.stop_received(seq))
     }
 
-    pub(crate) fn resume_received(&self, seq: u64, deadline_ms: u64) -> Result<(), BadState> {
+    /// Tells what answers it at once, as [`Lifecycle::stop_received`].
+    pub(crate) fn resume_received(
+        &self,
+        seq: u64,
+        deadline_ms: u64,
+    ) -> Result<Option<Announcement>, BadState> {
         let resume = ResumeRequest { deadline: from_now(deadline_ms) };
         let mut lifecycle = self.state();
-        lifecycle.resume_received(seq)?;
+        match lifecycle.resume_received(seq)? {
+            Resumed::Anew => {}
+            Resumed::Again => return Ok(None),
+            Resumed::Answered(said) => return Ok(Some(said)),
+        }
         tracing::info!(target: "drover::worker", "{:?} → {:?}", Phase::Stopped, lifecycle.phase());
         self.listeners.offer_again();
         self.requests.send_modify(|requests| requests.resume(resume));
         self.places().iter().for_each(|place| place.come_back());
-        Ok(())
+        Ok(None)
     }
 
     pub(crate) fn quit_received(&self, seq: u64, deadline_ms: u64) -> Result<Option<Announcement>, BadState> {
@@ -96,30 +92,67 @@ impl Shared {
         self.change(stop, QuitRequest { deadline: None }, Lifecycle::signalled);
     }
 
-    pub(crate) fn master_gone(&self) {
-        let deadline = now().checked_add(self.orphan_timeout);
+    /// The connection is lost, and there may be another: what is said from now on goes on the next line.
+    pub(crate) fn connection_lost(&self, next: Line) {
+        let mut lifecycle = self.state();
+        lifecycle.connection_lost();
+        if self.requests.borrow().quit.is_some() {
+            next.post.inbox.end();
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.replace(next);
+        }
+    }
+
+    /// There is another connection. Tells whether Started is to be said on it.
+    pub(crate) fn connected_again(&self) -> bool {
+        self.state().connected_again()
+    }
+
+    /// Nobody is there any more, and the process is ended by force at the deadline.
+    pub(crate) fn master_gone(&self, deadline: Option<Instant>) {
         let stop = StopRequest { deadline, cause: StopCause::MasterGone };
         self.change(stop, QuitRequest { deadline }, Lifecycle::master_gone);
     }
 
-    /// Says a message; `send` puts it on its way, under the lock, so that messages go out in the order they are said.
-    pub(crate) fn say(&self, message: Announcement, send: impl FnOnce(u64)) -> Result<(), SendError> {
+    /// Says a message; `send` puts it on its way, on `line`, under the lock, so that messages go out in the order they are said. `None`: that
+    /// is not the line of today any more, or not yet, and nothing was said.
+    pub(crate) fn say(
+        &self,
+        message: Announcement,
+        line: Option<&Arc<Line>>,
+        send: impl FnOnce(u64),
+    ) -> Option<Result<(), SendError>> {
         // Only without a master does saying something ask for something: the end of the drain is the request to leave.
         let stop = self.requests.borrow().stop;
         let quit = QuitRequest { deadline: stop.and_then(|stop| stop.deadline) };
         let stop = stop.unwrap_or(StopRequest { deadline: None, cause: StopCause::Master });
         self.change(stop, quit, |lifecycle| {
-            let utterance = lifecycle.say(message)?;
-            if message == Announcement::ShutDown {
-                self.leaving.announce();
+            if let (Some(outbox), true) = (&self.outbox, lifecycle.is_connected())
+                && !line.is_some_and(|line| outbox.is_current(line))
+            {
+                return None;
             }
-            // With its first word the worker has taken up the new round.
-            self.requests.send_if_modified(|requests| requests.resume.take().is_some());
-            if let Utterance::Send { reply_to } = utterance {
-                send(reply_to);
-            }
-            Ok(())
+            Some(self.said(lifecycle, message, send))
         })
+    }
+
+    fn said(
+        &self,
+        lifecycle: &mut Lifecycle,
+        message: Announcement,
+        send: impl FnOnce(u64),
+    ) -> Result<(), SendError> {
+        let utterance = lifecycle.say(message)?;
+        if message == Announcement::ShutDown {
+            self.leaving.announce();
+        }
+        // With its first word the worker has taken up the new round.
+        self.requests.send_if_modified(|requests| requests.resume.take().is_some());
+        if let Utterance::Send { reply_to } = utterance {
+            send(reply_to);
+        }
+        Ok(())
     }
 
     /// Has this place left as long as the worker is to stop.
@@ -168,8 +201,8 @@ impl Shared {
         if stop_is_new {
             self.places().iter().for_each(|place| place.leave());
         }
-        if let (true, Some(post)) = (quit_is_new, &self.post) {
-            post.inbox.end();
+        if let (true, Some(outbox)) = (quit_is_new, &self.outbox) {
+            outbox.line().post.inbox.end();
         }
         self.release_listeners();
         result

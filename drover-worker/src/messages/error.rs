@@ -43,8 +43,9 @@ pub enum NoBusError {
     /// The master does not carry messages; one of an earlier version, perhaps.
     #[error("the master carries no messages")]
     NotCarried,
-    /// The master is gone, or the worker has said ShutDown.
-    #[error("the connection to the master has ended")]
+    /// The master went away while this was under way: nobody knows what has become of it, and on the next connection it may be tried
+    /// again. Or there is no master any more, or the worker has said ShutDown.
+    #[error("the master went away: the connection to it has ended")]
     MasterGone,
 }
 

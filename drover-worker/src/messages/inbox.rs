@@ -57,6 +57,23 @@ impl Inbox {
         Self { window, inside: Mutex::default(), arrived, due }
     }
 
+    /// The inbox of the next connection, with what is here and is no request: nobody waits for an answer any more. It takes nothing of
+    /// the next window, which the master counts anew; so that it does not add up, as much is kept as one window holds.
+    pub(crate) fn of_next_connection(&self) -> Self {
+        let mut left = std::mem::take(&mut self.inside().queue);
+        let mut room = usize::try_from(self.window).unwrap_or(usize::MAX);
+        left.retain_mut(|parcel| {
+            let taken = parcel.topic.len() + parcel.payload.len();
+            let is_kept = parcel.request.is_none() && taken <= room;
+            room -= if is_kept { taken } else { 0 };
+            parcel.length = 0;
+            is_kept
+        });
+        let next = Self::new(self.window);
+        next.inside().queue = left;
+        next
+    }
+
     pub(crate) fn window(&self) -> u64 {
         self.window
     }

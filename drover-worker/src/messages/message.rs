@@ -86,8 +86,8 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`ReplyError`]: nobody waits for an answer, the payload is too large, or the connection has ended. A sender that has
-    /// ceased to wait is none: the master drops the reply then.
+    /// [`ReplyError`]: nobody waits for an answer, the payload is too large, or the master is gone. A sender that has
+    /// ceased to wait is none, nor is a connection that was lost meanwhile: the reply is dropped then.
     ///
     /// # Cancel safety
     ///

@@ -11,6 +11,7 @@ mod inbox;
 mod message;
 pub(crate) mod post;
 mod questions;
+mod subscriptions;
 
 use std::fmt;
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! What the handles of a bus and its connection share for messages: the queue out, the queue in, the open questions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use super::To;
 use super::error::{InvalidMessageError, NoBusError};
 use super::inbox::Inbox;
 use super::questions::Questions;
+use super::subscriptions::Subscriptions;
 
 /// How many bytes may wait for the connection. Too low: senders wait often. Too high: a Pong waits until as much is
 /// written as was taken off the queue at once, which may be all of it.
@@ -29,12 +31,16 @@ pub(crate) struct Post {
     pub(crate) mailbox: Mailbox,
     pub(crate) inbox: Inbox,
     pub(crate) questions: Questions,
+    /// Outlives the connection.
+    pub(crate) subscriptions: Arc<Subscriptions>,
     /// Whether this worker has announced that it takes messages.
     pub(crate) takes: bool,
     /// Whether the master carries messages, and whether the program that embeds it takes some.
     carries: bool,
     pub(crate) has_app: bool,
     limit: FrameLimit,
+    /// The connection is lost, and perhaps another follows.
+    is_lost: AtomicBool,
 }
 
 impl Post {
@@ -45,11 +51,37 @@ impl Post {
             mailbox: Mailbox::new(Direction::ToMaster, QUEUE_LIMIT),
             inbox: Inbox::new(window.unwrap_or_default()),
             questions: Questions::default(),
+            subscriptions: Arc::default(),
             takes: window.is_some(),
             carries: has("bus"),
             has_app: has("app"),
             limit,
+            is_lost: AtomicBool::new(false),
         }
+    }
+
+    /// That of the next connection: questions and duties end with this one, what has come and was not taken does not.
+    pub(crate) fn of_next_connection(&self) -> Self {
+        Self {
+            mailbox: Mailbox::new(Direction::ToMaster, QUEUE_LIMIT),
+            inbox: self.inbox.of_next_connection(),
+            questions: Questions::default(),
+            subscriptions: Arc::clone(&self.subscriptions),
+            is_lost: AtomicBool::new(false),
+            ..*self
+        }
+    }
+
+    /// Whether it is as good for a master that says this.
+    pub(crate) fn fits(&self, capabilities: &[String], limit: FrameLimit) -> bool {
+        let other = Self::new(None, capabilities, limit);
+        (self.carries, self.has_app, self.limit) == (other.carries, other.has_app, other.limit)
+    }
+
+    /// The same, for a master that says this.
+    pub(crate) fn of_next_master(&self, capabilities: &[String], limit: FrameLimit) -> Self {
+        let Self { carries, has_app, .. } = Self::new(None, capabilities, limit);
+        Self { carries, has_app, limit, ..self.of_next_connection() }
     }
 
     /// Whether messages can be sent at all.
@@ -86,6 +118,17 @@ impl Post {
             return Ok(());
         };
         self.mailbox.push_owed(&EncodedFrame::of_frame(frame)).map_err(|_| NoBusError::MasterGone)
+    }
+
+    /// The connection is lost, and perhaps another follows: nobody waits any longer for what was asked and is answered on this one.
+    pub(crate) fn lose(&self) {
+        self.is_lost.store(true, Ordering::Release);
+        self.close();
+    }
+
+    /// What comes of an answer: whoever asked on a connection that is lost has been told so, as one that has ceased to wait.
+    fn answered(&self, result: Result<(), NoBusError>) -> Result<(), NoBusError> {
+        if self.is_lost.load(Ordering::Acquire) { Ok(()) } else { result }
     }
 
     /// The connection has ended: nobody waits any longer.
@@ -148,12 +191,12 @@ impl Duty {
         // CANCEL: dropped before there is room, it is a duty still.
         let result = self.post.push(&outbound, payload).await;
         self.seq = 0;
-        result
+        self.post.answered(result)
     }
 
     pub(crate) fn refuse(mut self, message: String) -> Result<(), NoBusError> {
         let seq = std::mem::take(&mut self.seq);
-        self.post.refuse(seq, ErrorCode::Failed, message)
+        self.post.answered(self.post.refuse(seq, ErrorCode::Failed, message))
     }
 
     pub(crate) fn check(&self, topic: &str, payload: usize) -> Result<(), InvalidMessageError> {

@@ -8,4 +8,4 @@ mod terminate;
 pub(crate) use accept::accept;
 pub(crate) use exit::{exit_now, exit_now_with_group};
 pub(crate) use socket::{SocketKind, adopt, close_on_exec, socket_kind};
-pub(crate) use terminate::terminate_bell;
+pub(crate) use terminate::{follow_master, terminate_bell};

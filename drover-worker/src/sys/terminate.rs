@@ -20,6 +20,11 @@ static BELL_FD: AtomicI32 = AtomicI32::new(-1);
 /// Whose SIGTERM has its default effect.
 static MASTER: AtomicI32 = AtomicI32::new(0);
 
+/// From now on this is the master whose SIGTERM has its default effect.
+pub(crate) fn follow_master(master: i32) {
+    MASTER.store(master, Ordering::Relaxed);
+}
+
 /// Takes the first SIGTERM of anybody but `master` for a request; the second has its default effect. `None` if the program has a handler of
 /// its own or ignores the signal: then it stays as it is.
 pub(crate) fn terminate_bell(master: i32) -> io::Result<Option<BorrowedFd<'static>>> {
@@ -28,7 +33,7 @@ pub(crate) fn terminate_bell(master: i32) -> io::Result<Option<BorrowedFd<'stati
     if before != libc::SIG_DFL && before != own as libc::sighandler_t {
         return Ok(None);
     }
-    MASTER.store(master, Ordering::Relaxed);
+    follow_master(master);
     let bell = match BELL.get() {
         Some(bell) => bell,
         None => {

@@ -61,6 +61,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -128,8 +129,14 @@ impl FakeMaster {
     }
 
     /// A builder whose bus connects to this master. Its orphan timeout is an hour, so that a test which drops the
-    /// master does not end the test process.
+    /// master does not end the test process. The end of its link is the death of its master: it does not connect again.
     pub fn bus(&self) -> MessageBusBuilder {
+        self.lasting_bus().follow_first_master()
+    }
+
+    /// As [`bus`](Self::bus), but the bus connects again when its link is dropped, for as long as this master listens: as a worker does
+    /// outside of a test, when its master crashes and a successor takes over. The next [`accept`](Self::accept) is the successor.
+    pub fn lasting_bus(&self) -> MessageBusBuilder {
         MessageBus::builder().socket(&self.socket).token(&self.token).orphan_timeout(ORPHAN_TIMEOUT)
     }
 
@@ -161,8 +168,7 @@ impl FakeMaster {
             link.reject(RejectCode::UnknownToken, "not the token of this fake master").await?;
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "a worker with another token"));
         }
-        let reply = HelloReply { reply: Some(hello_reply::Reply::Welcome(self.welcome.clone())) };
-        link.send_bytes(&encode_frame(&reply, FrameLimit::WORKER).map_err(invalid)?).await?;
+        link.welcome(self).await?;
         Ok(link)
     }
 
@@ -187,7 +193,8 @@ impl Drop for FakeMaster {
     }
 }
 
-/// The fake master's end of one worker's connection. Dropping it closes the connection: the death of the master.
+/// The fake master's end of one worker's connection. Dropping it closes the connection: the death of the master, to a worker that is not a
+/// [lasting one](FakeMaster::lasting_bus).
 #[derive(Debug)]
 pub struct FakeLink {
     stream: UnixStream,
@@ -202,6 +209,16 @@ impl FakeLink {
     /// What the worker introduced itself with.
     pub fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    /// Answers the Hello of [`FakeMaster::accept_silently`] with what that master welcomes by.
+    ///
+    /// # Errors
+    ///
+    /// The worker has closed the connection.
+    pub async fn welcome(&mut self, master: &FakeMaster) -> io::Result<()> {
+        let reply = HelloReply { reply: Some(hello_reply::Reply::Welcome(master.welcome.clone())) };
+        self.send_bytes(&encode_frame(&reply, FrameLimit::WORKER).map_err(invalid)?).await
     }
 
     /// Answers the Hello of [`FakeMaster::accept_silently`] with a Reject.
@@ -337,15 +354,17 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A directory of our own, mode 0700, under a name that nobody has.
+/// A directory of our own, mode 0700, under a name that nobody has or has had: a worker that looks for its master's successor must not come to
+/// the master of another test.
 fn private_directory() -> io::Result<PathBuf> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let base = std::env::temp_dir();
-    let mut number = 0u64;
     loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = base.join(format!("drover-fake-master-{}-{number}", std::process::id()));
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where what it needs is not there")]
 
+mod orphans;
 mod roles;
 mod signals;
 mod sockets;

@@ -20,6 +20,19 @@ async fn as_a_worker_that_blocks_its_runtime() {
 
 #[tokio::test]
 #[ignore = "runs as a child of another test"]
+async fn as_a_worker_that_blocks_its_runtime_when_told_to_stop() {
+    // Long enough to connect again on a busy machine.
+    let bus = MessageBus::builder().orphan_timeout(SHORT * 20).connect().await.unwrap();
+    bus.started().await.unwrap();
+    bus.stop_requested().await;
+    bus.status("blocked", 1);
+    // Returns when the socket has taken it, and the status before it.
+    bus.extend(DEADLINE).await.unwrap();
+    block(DEADLINE * 2);
+}
+
+#[tokio::test]
+#[ignore = "runs as a child of another test"]
 async fn as_a_worker_that_drains_when_orphaned() {
     let bus = MessageBus::connect().await.unwrap();
     bus.started().await.unwrap();

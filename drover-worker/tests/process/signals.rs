@@ -1,24 +1,6 @@
-//! Its death as an orphan, and SIGTERM.
+//! SIGTERM, and the end after ShutDown.
 
 use super::*;
-
-#[tokio::test]
-async fn an_orphan_ends_with_code_70_even_if_its_runtime_is_blocked() {
-    let master = FakeMaster::bind().unwrap();
-    let (child, link) =
-        started(&master, &mut under(&master, child("as_a_worker_that_blocks_its_runtime"))).await;
-    drop(link);
-    assert_eq!(end_of(child).await.status.code(), Some(70));
-}
-
-#[tokio::test]
-async fn an_orphan_that_drains_in_time_ends_as_it_likes() {
-    let master = FakeMaster::bind().unwrap();
-    let (child, link) =
-        started(&master, &mut under(&master, child("as_a_worker_that_drains_when_orphaned"))).await;
-    drop(link);
-    assert_eq!(end_of(child).await.status.code(), Some(0));
-}
 
 #[tokio::test]
 async fn a_worker_that_said_shut_down_is_not_hurried_by_the_end_of_the_connection() {

@@ -1,6 +1,7 @@
 //! The cases that are played against a worker, a file a group.
 
 mod backpressure;
+mod comeback;
 mod correlation;
 mod endings;
 mod environment;
@@ -35,6 +36,7 @@ pub(super) fn all() -> Vec<WorkerCase> {
         backpressure::CASES,
         keep_alive::CASES,
         master_death::CASES,
+        comeback::CASES,
         environment::CASES,
         requests::CASES,
         sending::CASES,

@@ -16,10 +16,10 @@ use crate::worker::tested::Worker;
 const SEND: &str = "drover.conform.send";
 
 /// Subscribes to the topic in the payload, then answers.
-const SUBSCRIBE: &str = "drover.conform.subscribe";
+pub(super) const SUBSCRIBE: &str = "drover.conform.subscribe";
 
 /// Asks the program, with the payload as its topic, and answers with what it got.
-const ASK: &str = "drover.conform.ask";
+pub(super) const ASK: &str = "drover.conform.ask";
 
 /// What the program is asked about.
 const TOPIC: &str = "drover.conform.topic";

@@ -1,10 +1,10 @@
 //! Writes to the master's own stdout and stderr, on a thread of its own: a terminal may block a write for as long as it
 //! likes, and neither the driver nor a signal waits for it.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ use super::lines::PIECE;
 use super::sinks::flush_sinks;
 use super::standing::{StandingLine, StandingWriter};
 use super::tended::Tending;
-use super::writing::{Losses, write};
+use super::transit::{ENTRIES_OF_OWN, OutputTransit, OwnOutlet, Receipt};
+use super::writing::{Losses, Lost, write};
 use super::{Stream, files, logfile};
+use crate::keeper::Holds;
 
 /// How many writes may wait; each is at most a [`PIECE`] or a long line, so at most 4 MiB and those. Readers of pipes wait when it is full.
 const WAITING: usize = 64;
@@ -33,7 +35,8 @@ const TOGETHER: usize = 4096;
 static LONG: Semaphore = Semaphore::const_new(LONG_WAITING);
 
 enum Job {
-    Write(Stream, Vec<u8>),
+    /// With the receipt of the last byte, if there is one.
+    Write(Stream, Vec<u8>, Option<Receipt>),
     /// Look at what was said aside, and whether the files are to be opened again.
     Look,
     /// Tell when all before this has been written.
@@ -51,23 +54,40 @@ enum Job {
 pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
     let Some(queue) = queue() else { return };
     if bytes.capacity() <= PIECE {
-        let _ = queue.send(Job::Write(stream, bytes)).await;
+        let _ = queue.send(Job::Write(stream, bytes, None)).await;
         return;
     }
     for piece in bytes.chunks(PIECE) {
-        let _ = queue.send(Job::Write(stream, piece.to_vec())).await;
+        let _ = queue.send(Job::Write(stream, piece.to_vec(), None)).await;
     }
 }
 
-/// Writes lines as [`write_output`] does, also one that is longer than a piece as a whole.
-pub(super) async fn write_lines(stream: Stream, bytes: Vec<u8>) {
-    let Some(queue) = queue() else { return };
+/// Goes on with what the process before was writing, and from now on protects what is written with a receipt.
+pub(crate) fn protect_output(holds: &Holds) -> OutputTransit {
+    let (transit, outlet) = OutputTransit::of(holds);
+    if let Some(outlet) = outlet {
+        write_by(outlet);
+    }
+    transit
+}
+
+pub(super) fn write_by(outlet: OwnOutlet) {
+    *OUTLET.lock().unwrap_or_else(PoisonError::into_inner) = Some(outlet);
+    if let Some(queue) = queue() {
+        // A full queue does no harm: the thread looks before each of its jobs.
+        let _ = queue.try_send(Job::Look);
+    }
+}
+
+/// Writes lines, or what was read, as [`write_output`] does, also what is longer than a piece as a whole.
+pub(super) async fn write_whole(stream: Stream, bytes: Vec<u8>, receipt: Option<Receipt>) {
+    let Some(queue) = queue() else { return receipt.into_iter().for_each(Receipt::give) };
     if bytes.len() <= PIECE {
-        let _ = queue.send(Job::Write(stream, bytes)).await;
+        let _ = queue.send(Job::Write(stream, bytes, receipt)).await;
     } else if let (Ok(room), Ok(place)) = (LONG.acquire().await, queue.reserve().await) {
         // Given back by the thread.
         room.forget();
-        place.send(Job::Write(stream, bytes));
+        place.send(Job::Write(stream, bytes, receipt));
     }
 }
 
@@ -147,6 +167,9 @@ pub(crate) fn reopen_files() {
     let _ = queue.try_send(Job::Look);
 }
 
+/// For the thread that writes.
+static OUTLET: Mutex<Option<OwnOutlet>> = Mutex::new(None);
+
 static REOPEN: AtomicBool = AtomicBool::new(false);
 
 static APPS_HAVE_FILES: AtomicBool = AtomicBool::new(false);
@@ -164,18 +187,22 @@ fn queue() -> Option<&'static mpsc::Sender<Job>> {
 fn start_thread() -> Option<mpsc::Sender<Job>> {
     let (queue, mut jobs) = mpsc::channel(WAITING);
     let run = move || {
-        let mut written = Written::default();
+        let mut written = OwnWriter::default();
         let mut next = None;
         while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
             if REOPEN.swap(false, Ordering::Relaxed) || written.tending.rotates() {
                 reopen(&mut written.stdout, &mut written.stderr);
             }
-            written.put(Stream::Stderr, &ASIDE.take());
+            if let Some(outlet) = OUTLET.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                written.resume(outlet);
+            }
+            written.put(Stream::Stderr, &ASIDE.take(), Vec::new());
             match job {
-                Job::Write(stream, mut bytes) => {
+                Job::Write(stream, mut bytes, receipt) => {
                     let is_long = bytes.len() > PIECE;
-                    next = gather(&mut jobs, stream, &mut bytes);
-                    written.put(stream, &bytes);
+                    let mut receipts = Vec::from_iter(receipt);
+                    next = gather(&mut jobs, stream, &mut bytes, &mut receipts);
+                    written.put(stream, &bytes, receipts);
                     if is_long {
                         LONG.add_permits(1);
                     }
@@ -185,7 +212,7 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
                     written.stdout.tell(Stream::Stdout);
                     written.stderr.tell(Stream::Stderr);
                     // What was just told.
-                    written.put(Stream::Stderr, &ASIDE.take());
+                    written.put(Stream::Stderr, &ASIDE.take(), Vec::new());
                     written.stand();
                     tell();
                 }
@@ -198,11 +225,17 @@ fn start_thread() -> Option<mpsc::Sender<Job>> {
 
 /// Adds what waits behind it for the same stream, which costs one write then: the end of a hundred workers is told by 200 lines.
 /// The answer is what comes next, if that is something else.
-fn gather(jobs: &mut mpsc::Receiver<Job>, stream: Stream, bytes: &mut Vec<u8>) -> Option<Job> {
-    while bytes.len() < TOGETHER {
+fn gather(
+    jobs: &mut mpsc::Receiver<Job>,
+    stream: Stream,
+    bytes: &mut Vec<u8>,
+    receipts: &mut Vec<Receipt>,
+) -> Option<Job> {
+    while bytes.len() < TOGETHER && receipts.len() < ENTRIES_OF_OWN {
         match jobs.try_recv().ok()? {
-            Job::Write(other, more) if other == stream && bytes.len() + more.len() <= TOGETHER => {
+            Job::Write(other, more, receipt) if other == stream && bytes.len() + more.len() <= TOGETHER => {
                 bytes.extend_from_slice(&more);
+                receipts.extend(receipt);
             }
             other => return Some(other),
         }
@@ -230,17 +263,29 @@ fn reopen(stdout: &mut Losses, stderr: &mut Losses) {
 
 /// What the thread knows of both streams.
 #[derive(Debug, Default)]
-struct Written {
+struct OwnWriter {
     stdout: Losses,
     stderr: Losses,
     tending: Tending,
     standing: StandingWriter,
+    /// Protects what has a receipt.
+    outlet: Option<OwnOutlet>,
 }
 
-impl Written {
-    fn put(&mut self, stream: Stream, bytes: &[u8]) {
+impl OwnWriter {
+    /// Writes what the process before was writing.
+    fn resume(&mut self, mut outlet: OwnOutlet) {
+        match outlet.left() {
+            Some(Stream::Stdout) => self.stdout.note(Stream::Stdout, outlet.resume(&mut io::stdout().lock())),
+            Some(Stream::Stderr) => self.stderr.note(Stream::Stderr, outlet.resume(&mut io::stderr().lock())),
+            None => {}
+        }
+        self.outlet = Some(outlet);
+    }
+
+    fn put(&mut self, stream: Stream, bytes: &[u8], receipts: Vec<Receipt>) {
         if bytes.is_empty() {
-            return;
+            return receipts.into_iter().for_each(Receipt::give);
         }
         let erase = self.standing.before(&STANDING, stream, bytes);
         if !erase.is_empty() {
@@ -250,11 +295,11 @@ impl Written {
         let bytes = self.tending.stamped(stream, bytes);
         match stream {
             Stream::Stdout => {
-                let written = write(&mut io::stdout().lock(), &bytes);
+                let written = put(&mut self.outlet, stream, &mut io::stdout().lock(), &bytes, receipts);
                 self.stdout.note(stream, written);
             }
             Stream::Stderr => {
-                let written = write(&mut io::stderr().lock(), &bytes);
+                let written = put(&mut self.outlet, stream, &mut io::stderr().lock(), &bytes, receipts);
                 self.stderr.note(stream, written);
             }
         }
@@ -264,6 +309,22 @@ impl Written {
     fn stand(&mut self) {
         if let Some(line) = self.standing.after(&STANDING, Instant::now()) {
             let _ = write(&mut io::stderr().lock(), &line);
+        }
+    }
+}
+
+fn put(
+    outlet: &mut Option<OwnOutlet>,
+    stream: Stream,
+    target: &mut (impl Write + AsFd),
+    bytes: &[u8],
+    receipts: Vec<Receipt>,
+) -> Result<(), Lost> {
+    match outlet {
+        Some(outlet) if !receipts.is_empty() => outlet.put(stream, target, bytes, receipts),
+        _ => {
+            receipts.into_iter().for_each(Receipt::give);
+            write(target, bytes)
         }
     }
 }
@@ -278,25 +339,25 @@ mod tests {
         let line = |name: &str, length: usize| format!("{name:x<0$}\n", length - 1).into_bytes();
         let (mut short, long) = (line("a", 40), line("b", 3000));
         for job in [
-            Job::Write(Stream::Stderr, line("c", 40)),
-            Job::Write(Stream::Stderr, long.clone()),
-            Job::Write(Stream::Stderr, long.clone()),
-            Job::Write(Stream::Stdout, line("d", 40)),
-            Job::Write(Stream::Stderr, line("e", 40)),
+            Job::Write(Stream::Stderr, line("c", 40), None),
+            Job::Write(Stream::Stderr, long.clone(), None),
+            Job::Write(Stream::Stderr, long.clone(), None),
+            Job::Write(Stream::Stdout, line("d", 40), None),
+            Job::Write(Stream::Stderr, line("e", 40), None),
             Job::Look,
         ] {
             assert!(queue.try_send(job).is_ok());
         }
-        let mut gathered = |stream, bytes: &mut Vec<u8>| gather(&mut jobs, stream, bytes);
-        let Some(Job::Write(Stream::Stderr, mut next)) = gathered(Stream::Stderr, &mut short) else {
+        let mut gathered = |stream, bytes: &mut Vec<u8>| gather(&mut jobs, stream, bytes, &mut Vec::new());
+        let Some(Job::Write(Stream::Stderr, mut next, None)) = gathered(Stream::Stderr, &mut short) else {
             panic!()
         };
         assert_eq!(short, [line("a", 40), line("c", 40), long.clone()].concat());
-        let Some(Job::Write(Stream::Stdout, mut other)) = gathered(Stream::Stderr, &mut next) else {
+        let Some(Job::Write(Stream::Stdout, mut other, None)) = gathered(Stream::Stderr, &mut next) else {
             panic!()
         };
         assert_eq!(next, long);
-        let Some(Job::Write(Stream::Stderr, mut last)) = gathered(Stream::Stdout, &mut other) else {
+        let Some(Job::Write(Stream::Stderr, mut last, None)) = gathered(Stream::Stdout, &mut other) else {
             panic!()
         };
         assert!(matches!(gathered(Stream::Stderr, &mut last), Some(Job::Look)));

@@ -15,6 +15,9 @@ mod log;
 mod logfile;
 mod lost;
 mod prefix;
+mod protected;
+#[cfg(test)]
+mod protected_tests;
 mod queue;
 mod queues;
 mod reader;
@@ -23,12 +26,13 @@ mod sinks;
 mod standing;
 mod tail;
 mod tended;
+mod transit;
 mod writing;
 
 pub(crate) use awaited::AwaitedText;
 pub(crate) use files::{follow_files, remember_files};
-pub(crate) use forward::reopen_files;
 pub use forward::{flush_output, keep_standing, say_aside, settle_output, write_output};
+pub(crate) use forward::{protect_output, reopen_files};
 #[cfg(feature = "file")]
 pub(crate) use journal::journal_socket;
 #[cfg(feature = "http")]
@@ -42,5 +46,6 @@ pub(crate) use reader::OutputReader;
 pub(crate) use sinks::LogSinks;
 pub(crate) use tail::Tail;
 pub use tended::tend_output_files;
+pub(crate) use transit::{OutputTransit, WorkerTransit};
 
 use crate::config::{Colours, Line, Stream};

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::lines::LineBlock;
 use super::lost::{LostBy, LostLines};
+use super::transit::Receipt;
 use super::{Printer, Stream};
 use crate::ids::SlotIndex;
 
@@ -27,6 +28,8 @@ pub(super) struct LogEntry {
     pub time: SystemTime,
     /// The lines, each with its end.
     pub text: Bytes,
+    /// Given once they are written, or lost.
+    pub receipt: Option<Receipt>,
 }
 
 /// What is to be written next.
@@ -135,7 +138,14 @@ impl<W: Clone + PartialEq> Queue<W> {
     }
 
     /// Adds lines, as soon as there is room for them.
-    pub(super) async fn put(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
+    pub(super) async fn put(
+        &self,
+        from: Printer,
+        stream: Stream,
+        time: SystemTime,
+        lines: &LineBlock,
+        receipt: Option<Receipt>,
+    ) {
         let text = lines.ended();
         loop {
             let room = self.room.notified();
@@ -144,7 +154,7 @@ impl<W: Clone + PartialEq> Queue<W> {
                 if waiting.size == 0 || waiting.size + text.len() + OVERHEAD <= self.most {
                     waiting.size += text.len() + OVERHEAD;
                     waiting.count += 1;
-                    waiting.entries.push(LogEntry { from, stream, time, text });
+                    waiting.entries.push(LogEntry { from, stream, time, text, receipt });
                     if waiting.entries.len() == 1 {
                         self.work.notify_one();
                     }
@@ -153,6 +163,9 @@ impl<W: Clone + PartialEq> Queue<W> {
                 if waiting.is_stuck {
                     *waiting.lost.entry(from.slot).or_default() += lines.count();
                     self.lost.add(lines.count());
+                    // With it goes the protection of what waits here already, which nobody knows when it will be written: the memory of
+                    // it is bounded like this.
+                    receipt.into_iter().for_each(Receipt::give);
                     return;
                 }
             }

@@ -1,7 +1,6 @@
 //! Reads the pipes of one worker until both end.
 
 use std::io;
-use std::iter;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -11,17 +10,18 @@ use tokio::net::unix::pipe;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::forward::{goes_nowhere, write_lines, write_output};
-use super::lines::{LineBlock, Lines, MARK, PIECE};
-use super::prefix::prefix;
+use super::forward::{goes_nowhere, write_whole};
+use super::lines::{LineBlock, Lines, PIECE};
+use super::prefix::{prefix, prefixed};
 use super::rush::{self, LargePipe, Look, Pace, Rush};
-use super::{AwaitedText, Colours, Line, LogSinks, Stream, Tail, WorkerLog};
+use super::transit::{PipeBytes, Receipt, Taker, TransitStream};
+use super::{AwaitedText, Line, LogSinks, Stream, Tail, WorkerLog, WorkerTransit};
 use crate::config::Output;
 use crate::ids::SlotIndex;
 
 /// After so long a silence what was begun is handed on, though its line has not ended: a question, or `waiting… ` before what hangs. So
 /// long that a line that is printed in pieces, on a busy machine too, stays one line.
-const SILENCE: Duration = Duration::from_secs(1);
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long the end of the output waits for a disk or the journal to have it.
 const LAST_LINES: Duration = Duration::from_millis(500);
@@ -39,10 +39,12 @@ pub(crate) struct OutputReader {
     pub tail: Arc<Tail>,
     /// Listens for a text, as long as somebody waits for that.
     pub awaited: Weak<AwaitedText>,
+    /// Keeps what is on its way for a successor of this process, if there can be one.
+    pub transit: Option<WorkerTransit>,
 }
 
 impl OutputReader {
-    /// Reads until both pipes have ended.
+    /// Reads until both pipes have ended. What a process before has read, and not written, comes first: also without pipes.
     pub(crate) async fn run(self, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) {
         tokio::join!(self.read(Stream::Stdout, stdout), self.read(Stream::Stderr, stderr));
         // So that what it printed is there once its end is told. A disk that takes longer does not hold that up.
@@ -52,24 +54,40 @@ impl OutputReader {
     }
 
     async fn read(&self, stream: Stream, pipe: Option<OwnedFd>) {
-        let Some(pipe) = pipe else { return };
-        if let Err(error) = self.read_until_end(stream, pipe).await {
+        let way =
+            self.transit.as_ref().and_then(|transit| transit.stream(&self.app, stream, self.takers(stream)));
+        if let Err(error) = self.read_until_end(stream, pipe, way.as_ref()).await {
             tracing::warn!(target: "drover::output", %error, app = %self.app, slot = self.slot.0, "output is lost");
         }
     }
 
-    async fn read_until_end(&self, stream: Stream, pipe: OwnedFd) -> io::Result<()> {
-        let mut lines = Lines::default();
-        let mut next = Some((pipe, None));
+    async fn read_until_end(
+        &self,
+        stream: Stream,
+        pipe: Option<OwnedFd>,
+        way: Option<&Arc<TransitStream>>,
+    ) -> io::Result<()> {
+        let mut lines = match way {
+            Some(way) => self.resume(stream, way).await,
+            None => Lines::default(),
+        };
+        let mut next = pipe.map(|pipe| (pipe, None));
         while let Some((pipe, larger)) = next.take() {
-            if let Some(rushing) = self.read_when_woken(stream, pipe, &mut lines).await? {
+            let rushing = match way {
+                Some(way) => self.read_when_woken_into(stream, pipe, &mut lines, way).await?,
+                None => self.read_when_woken(stream, pipe, &mut lines).await?,
+            };
+            if let Some(rushing) = rushing {
                 let rush = Rush::new(rushing, larger, Instant::now());
-                next = self.read_in_a_rush(stream, rush, &mut lines).await?;
+                next = self.read_in_a_rush(stream, rush, &mut lines, way).await?;
             }
         }
         let mut last = Vec::new();
         lines.finish(|block| last.push(block));
-        self.hand_on(stream, last).await;
+        self.hand_on(stream, last, way).await;
+        if let Some(way) = way {
+            way.end();
+        }
         Ok(())
     }
 
@@ -91,7 +109,7 @@ impl OutputReader {
                     Err(_) => {
                         let mut begun = Vec::new();
                         lines.pause(|block| begun.push(block));
-                        self.hand_on(stream, begun).await;
+                        self.hand_on(stream, begun, None).await;
                         continue;
                     }
                 }
@@ -103,7 +121,7 @@ impl OutputReader {
             match pipe.try_read_buf(&mut buffer) {
                 Ok(0) => return Ok(None),
                 Ok(length) => {
-                    self.take(stream, lines, buffer.split().freeze()).await;
+                    self.take(stream, lines, buffer.split().freeze(), None).await;
                     if pace.rushes(Instant::now(), length) {
                         return pipe.into_nonblocking_fd().map(Some);
                     }
@@ -121,17 +139,16 @@ impl OutputReader {
         stream: Stream,
         mut rush: Rush,
         lines: &mut Lines,
+        way: Option<&Arc<TransitStream>>,
     ) -> io::Result<Option<(OwnedFd, Option<LargePipe>)>> {
         while !rush.is_on_trial(Instant::now()) {
             let mut found = 0;
             // Others have a turn too.
             while found < rush.half() {
-                match rush.look()? {
-                    Look::Bytes(bytes) => {
-                        let bytes = Bytes::copy_from_slice(bytes);
+                match rush.look(way.map(|way| &**way))? {
+                    Look::Bytes(PipeBytes { bytes, is_all }) => {
                         found += bytes.len();
-                        let is_all = bytes.len() < PIECE;
-                        self.take(stream, lines, bytes).await;
+                        self.take(stream, lines, bytes, way).await;
                         if is_all {
                             break;
                         }
@@ -149,7 +166,13 @@ impl OutputReader {
         Ok(Some(rush.over()))
     }
 
-    async fn take(&self, stream: Stream, lines: &mut Lines, bytes: Bytes) {
+    pub(super) async fn take(
+        &self,
+        stream: Stream,
+        lines: &mut Lines,
+        bytes: Bytes,
+        way: Option<&Arc<TransitStream>>,
+    ) {
         // Before anything that may wait: the evidence of an exit does not depend on a slow terminal.
         if stream == Stream::Stderr {
             self.tail.feed(&bytes);
@@ -162,19 +185,28 @@ impl OutputReader {
         if wants_lines {
             let mut complete = Vec::new();
             lines.feed(&bytes, |block| complete.push(block));
-            self.hand_on(stream, complete).await;
+            if let Some(way) = way {
+                way.hand_on(lines.place());
+            }
+            self.hand_on(stream, complete, way).await;
         }
         if matches!(self.output, Output::Forward) {
-            write_output(stream, bytes.into()).await;
+            let receipt = way.map(|way| way.receipt(Taker::Own, way.place_read()));
+            write_whole(stream, bytes.into(), receipt).await;
         }
     }
 
     /// Whether its lines go to the master's own stream, where somebody may see them.
-    fn prefixes(&self, stream: Stream) -> bool {
+    pub(super) fn prefixes(&self, stream: Stream) -> bool {
         matches!(self.output, Output::Prefixed { .. }) && !goes_nowhere(stream)
     }
 
-    async fn hand_on(&self, stream: Stream, complete: Vec<LineBlock>) {
+    pub(super) async fn hand_on(
+        &self,
+        stream: Stream,
+        complete: Vec<LineBlock>,
+        way: Option<&Arc<TransitStream>>,
+    ) {
         if let Some(awaited) = self.awaited.upgrade() {
             complete.iter().for_each(|block| awaited.hear(stream, block));
         }
@@ -182,56 +214,48 @@ impl OutputReader {
         let time = SystemTime::now();
         for block in &complete {
             if let Some(log) = &self.log {
-                log.keep(stream, time, block);
+                match way {
+                    // It is kept longer than anything else may be in that memory.
+                    Some(_) => log.keep(stream, time, &block.detached()),
+                    None => log.keep(stream, time, block),
+                }
             }
             if let Some(sinks) = &self.sinks {
-                sinks.put(stream, time, block).await;
+                sinks.put(stream, time, block, way).await;
             }
         }
+        self.hand_to_own(stream, complete, way).await;
+    }
+
+    /// The same to the master's own output alone, or to who takes lines in its place.
+    pub(super) async fn hand_to_own(
+        &self,
+        stream: Stream,
+        complete: Vec<LineBlock>,
+        way: Option<&Arc<TransitStream>>,
+    ) {
+        let receipt = |place| way.map(|way| way.receipt(Taker::Own, place));
         match &self.output {
             Output::Prefixed { .. } if !self.prefixes(stream) => {}
             Output::Prefixed { colours } => {
                 let prefix = prefix(&self.app, self.slot.0, *colours);
-                for text in prefixed(&prefix, *colours, &complete) {
-                    write_lines(stream, text).await;
+                for (text, place) in prefixed(&prefix, *colours, &complete) {
+                    write_whole(stream, text, receipt(place)).await;
                 }
             }
             Output::Sink(sink) => {
                 for block in complete {
-                    let goes_on = block.goes_on;
+                    let (goes_on, receipt) = (block.goes_on, receipt(block.place()));
                     for bytes in block.lines() {
                         let line = Line { app: &self.app, slot: self.slot, stream, bytes, goes_on };
                         sink.take(line).await;
                     }
+                    receipt.into_iter().for_each(Receipt::give);
                 }
             }
             Output::Forward | Output::Inherit | Output::Discard => {}
         }
     }
-}
-
-/// The lines with their prefix, in texts of whole lines that are at most a [`PIECE`], made one after the other: empty lines with
-/// their prefixes take a hundred times the memory of what was read. A line that is longer with its prefix is a text of its own.
-fn prefixed(prefix: &str, colours: Colours, blocks: &[LineBlock]) -> impl Iterator<Item = Vec<u8>> {
-    let lines = blocks.iter().flat_map(|block| block.lines().map(|line| (line, block.goes_on)));
-    let mut rest = lines.peekable();
-    iter::from_fn(move || {
-        let mut text = Vec::new();
-        while let Some((line, goes_on)) = rest.peek() {
-            let mut line = colours.line(line);
-            if *goes_on {
-                line.to_mut().extend_from_slice(MARK.as_bytes());
-            }
-            if !text.is_empty() && text.len() + prefix.len() + line.len() + 1 > PIECE {
-                break;
-            }
-            text.extend_from_slice(prefix.as_bytes());
-            text.extend_from_slice(&line);
-            text.push(b'\n');
-            rest.next();
-        }
-        (!text.is_empty()).then_some(text)
-    })
 }
 
 #[cfg(test)]
@@ -265,6 +289,7 @@ mod tests {
             sinks: None,
             tail: Arc::clone(&tail),
             awaited: Weak::new(),
+            transit: None,
         };
         let (read, write) = io::pipe().unwrap();
         (&write).write_all(b"first\nlast words").unwrap();
@@ -303,6 +328,7 @@ mod tests {
             sinks: None,
             awaited: Weak::new(),
             tail: Arc::default(),
+            transit: None,
         };
         let (read, write) = io::pipe().unwrap();
         let text: Vec<String> = (0..100_000).map(|number| format!("line {number}\n")).collect();
@@ -329,19 +355,5 @@ mod tests {
         };
         tokio::join!(reading, writing);
         assert!(*sink.0.lock().unwrap() == (expected + "the last\n").into_bytes());
-    }
-
-    #[test]
-    fn prefixed_lines_are_handed_over_whole_and_in_pieces_that_hold_the_bound() {
-        let prefix = prefix("an-app-of-a-long-name", 12, Colours::Shown);
-        let lines: Vec<Vec<u8>> = (0..64 * 1024).map(|number| vec![b'x'; number % 40]).collect();
-        let text = lines.join(&b'\n');
-        let (first, rest) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap());
-        let blocks = [first, &rest[1..]].map(LineBlock::whole);
-        let pieces: Vec<Vec<u8>> = prefixed(&prefix, Colours::Shown, &blocks).collect();
-        assert!(pieces.iter().all(|piece| piece.len() <= PIECE && piece.ends_with(b"\n")));
-        assert!(pieces.len() < 100, "{} pieces", pieces.len());
-        let expected: usize = lines.iter().map(|line| prefix.len() + line.len() + 1).sum();
-        assert_eq!(pieces.concat().len(), expected);
     }
 }

@@ -8,10 +8,12 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use nix::fcntl::{FcntlArg, fcntl};
 use tokio::time::Instant;
 
 use super::lines::PIECE;
+use super::transit::{PipeBytes, TransitStream};
 
 /// What is shorter is a short piece, in bytes: a page, in which the kernel takes what is written at once.
 const SHORT: usize = 4096;
@@ -89,6 +91,7 @@ pub(super) struct Rush {
     pipe: File,
     size: usize,
     larger: Option<LargePipe>,
+    /// What is read into, if that is not memory that outlives the process.
     buffer: Vec<u8>,
     since: Instant,
     looks: LookCount,
@@ -96,9 +99,9 @@ pub(super) struct Rush {
 
 /// What one look found.
 #[derive(Debug)]
-pub(super) enum Look<'b> {
-    /// So much, and there may be more.
-    Bytes(&'b [u8]),
+pub(super) enum Look {
+    /// So much.
+    Bytes(PipeBytes),
     /// Nothing, yet.
     Empty,
     /// Nothing, for a while: it is to be waited for again.
@@ -114,7 +117,7 @@ impl Rush {
         let size = fcntl(pipe.as_fd(), FcntlArg::F_GETPIPE_SZ).ok().and_then(|size| size.try_into().ok());
         let size = size.unwrap_or(PIECE);
         let looks = LookCount::default();
-        Self { pipe: pipe.into(), size, larger, buffer: vec![0; PIECE], since: now, looks }
+        Self { pipe: pipe.into(), size, larger, buffer: Vec::new(), since: now, looks }
     }
 
     /// Half of what the pipe takes: whoever finds that much has no time to wait.
@@ -127,12 +130,19 @@ impl Rush {
         now.duration_since(self.since) >= TRIAL
     }
 
-    pub(super) fn look(&mut self) -> io::Result<Look<'_>> {
-        match self.pipe.read(&mut self.buffer) {
-            Ok(0) => Ok(Look::Ended),
-            Ok(count) => {
+    /// Reads into the memory of the stream, if it has any.
+    pub(super) fn look(&mut self, way: Option<&TransitStream>) -> io::Result<Look> {
+        let read = match way {
+            Some(way) => way.read(self.pipe.as_fd()),
+            None => self.read().map(Some),
+        };
+        match read {
+            // There is no room: it is looked again.
+            Ok(None) => Ok(Look::Empty),
+            Ok(Some(read)) if read.bytes.is_empty() => Ok(Look::Ended),
+            Ok(Some(read)) => {
                 self.looks.is_over(true);
-                Ok(Look::Bytes(&self.buffer[..count]))
+                Ok(Look::Bytes(read))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Ok(if self.looks.is_over(false) { Look::Over } else { Look::Empty })
@@ -140,6 +150,12 @@ impl Rush {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Look::Empty),
             Err(error) => Err(error),
         }
+    }
+
+    fn read(&mut self) -> io::Result<PipeBytes> {
+        self.buffer.resize(PIECE, 0);
+        let count = self.pipe.read(&mut self.buffer)?;
+        Ok(PipeBytes { bytes: Bytes::copy_from_slice(&self.buffer[..count]), is_all: count < PIECE })
     }
 
     /// The pipe, as large as it was; or large still, as it holds more than that now (EBUSY, `fcntl(2)`).
@@ -212,11 +228,11 @@ mod tests {
         let mut rush = Rush::new(read, None, begin);
         assert!(rush.half() >= PIECE / 2);
         (&write).write_all(b"said").unwrap();
-        assert!(matches!(rush.look().unwrap(), Look::Bytes(b"said")));
+        assert!(matches!(rush.look(None).unwrap(), Look::Bytes(read) if read.bytes == "said" && read.is_all));
         for _ in 0..LOOKS / 2 {
-            assert!(matches!(rush.look().unwrap(), Look::Empty));
+            assert!(matches!(rush.look(None).unwrap(), Look::Empty));
         }
-        assert!(matches!(rush.look().unwrap(), Look::Over));
+        assert!(matches!(rush.look(None).unwrap(), Look::Over));
         assert!(!rush.is_on_trial(begin + TRIAL / 2) && rush.is_on_trial(begin + TRIAL));
         let (read, larger) = rush.over();
         assert!(size(&read) == before && larger.is_none());
@@ -227,10 +243,10 @@ mod tests {
             let (read, larger) = rush.over();
             assert!(size(&read) > before && larger.is_some());
             rush = Rush::new(read, larger, begin);
-            while let Look::Bytes(_) = rush.look().unwrap() {}
+            while let Look::Bytes(_) = rush.look(None).unwrap() {}
         }
         drop(write);
-        assert!(matches!(rush.look().unwrap(), Look::Ended));
+        assert!(matches!(rush.look(None).unwrap(), Look::Ended));
         let (read, larger) = rush.over();
         assert!(size(&read) == before && larger.is_none());
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::journal::{self, JournalLog};
 use super::lines::LineBlock;
 use super::logfile::{self, FileLog};
+use super::transit::{Taker, TransitStream};
 use super::{Printer, Stream};
 use crate::config::LogPolicy;
 
@@ -25,13 +26,41 @@ impl LogSinks {
         (files.is_some() || journal.is_some()).then_some(Self { from, files, journal })
     }
 
+    /// What takes lines.
+    pub(super) fn takers(&self) -> impl Iterator<Item = Taker> {
+        let files = self.files.is_some().then_some(Taker::Files);
+        files.into_iter().chain(self.journal.is_some().then_some(Taker::Journal))
+    }
+
     /// Has lines written that were read at once. Waits while a queue is full, a moment at most.
-    pub(super) async fn put(&self, stream: Stream, time: SystemTime, lines: &LineBlock) {
-        if let Some(files) = &self.files {
-            files.put(self.from, stream, time, lines).await;
+    pub(super) async fn put(
+        &self,
+        stream: Stream,
+        time: SystemTime,
+        lines: &LineBlock,
+        way: Option<&Arc<TransitStream>>,
+    ) {
+        for taker in [Taker::Files, Taker::Journal] {
+            self.put_to(taker, stream, time, lines, way).await;
         }
-        if let Some(journal) = &self.journal {
-            journal.put(self.from, stream, time, lines).await;
+    }
+
+    /// The same for one of them.
+    pub(super) async fn put_to(
+        &self,
+        taker: Taker,
+        stream: Stream,
+        time: SystemTime,
+        lines: &LineBlock,
+        way: Option<&Arc<TransitStream>>,
+    ) {
+        let receipt = || way.map(|way| way.receipt(taker, lines.place()));
+        match (taker, &self.files, &self.journal) {
+            (Taker::Files, Some(files), _) => files.put(self.from, stream, time, lines, receipt()).await,
+            (Taker::Journal, _, Some(journal)) => {
+                journal.put(self.from, stream, time, lines, receipt()).await;
+            }
+            _ => {}
         }
     }
 

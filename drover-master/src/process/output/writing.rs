@@ -64,7 +64,7 @@ pub(super) fn write(stream: &mut (impl Write + AsFd), bytes: &[u8]) -> Result<()
 }
 
 /// Waits for what an error says, if it is one that passes.
-fn wait(stream: BorrowedFd<'_>, error: io::Error) -> io::Result<()> {
+pub(super) fn wait(stream: BorrowedFd<'_>, error: io::Error) -> io::Result<()> {
     match error.kind() {
         io::ErrorKind::Interrupted => Ok(()),
         io::ErrorKind::WouldBlock => {

@@ -6,15 +6,17 @@
 //! ```
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drover_proto::latest::{
-    Consumed, ErrorCode, Extend, Hello, HelloReply, Limits, MasterFrame, Pong, RejectCode, ShutDown, Started,
-    Status, Stopped, Welcome, WorkerFrame, hello_reply, master_frame, worker_frame::Body,
+    ErrorCode, Extend, Limits, MasterFrame, Pong, ShutDown, Started, Status, Stopped, WorkerFrame,
+    master_frame, worker_frame::Body,
 };
 
+use crate::comeback::{another_master, now};
+use crate::handshake::{has_bus, introduce};
 use crate::link::{Link, Reading, connect};
-use crate::messages::{Messages, WINDOW};
+use crate::messages::Messages;
 use crate::serving::Serving;
 use crate::vice::Vice;
 
@@ -33,10 +35,19 @@ enum Phase {
     Leaving,
 }
 
+/// What is asked on the connection of today, to be answered when it is done.
+#[derive(Debug, Default)]
+struct Asked {
+    stop: Option<u64>,
+    quit: Option<u64>,
+}
+
 struct Worker {
     vice: Vice,
     link: Link,
     phase: Arc<Mutex<Phase>>,
+    asked: Arc<Mutex<Asked>>,
+    has_come_back: bool,
     serving: Serving,
     messages: Messages,
     limits: Limits,
@@ -55,6 +66,8 @@ pub(crate) fn live(vice: Vice) -> Result<(), String> {
         vice,
         messages: Messages::new(link.clone(), vice),
         phase: Arc::new(Mutex::new(Phase::Starting)),
+        asked: Arc::default(),
+        has_come_back: false,
         serving: Serving::of_the_master(vice),
         limits,
         link,
@@ -66,8 +79,8 @@ pub(crate) fn live(vice: Vice) -> Result<(), String> {
     if vice.is("refuses unknown capabilities") && !welcome.capabilities.iter().all(knows) {
         return Err("this master is too new".to_owned());
     }
-    if welcome.capabilities.iter().any(|capability| capability == "bus") {
-        worker.link.say(0, Body::Consumed(Consumed { bytes: 0, window: WINDOW }));
+    if has_bus(&welcome) {
+        worker.messages.begin();
     } else if vice.is("sends without a bus") {
         worker.messages.greet();
     }
@@ -75,7 +88,7 @@ pub(crate) fn live(vice: Vice) -> Result<(), String> {
     loop {
         match reading.next::<WorkerFrame, MasterFrame>() {
             Ok(Some(frame)) => worker.take(frame)?,
-            Ok(None) => worker.end(),
+            Ok(None) => worker.lost(&mut reading),
             Err(why) if vice.is("aborts") => {
                 drover_e2e::complain(&why);
                 std::process::abort()
@@ -85,47 +98,6 @@ pub(crate) fn live(vice: Vice) -> Result<(), String> {
                 return Err(why);
             }
         }
-    }
-}
-
-fn introduce(vice: Vice, link: &Link, reading: &mut Reading) -> Result<Welcome, String> {
-    let mut token = std::env::var("DROVER_TOKEN").unwrap_or_default();
-    if vice.is("tells its token") {
-        drover_e2e::complain(&format!("my token is {token}"));
-    }
-    if vice.is("keeps its token to itself") {
-        token.clear();
-    }
-    let capabilities = vec!["resume".to_owned(), "bus".to_owned()];
-    let pid = if vice.is("says pid 1") { 1 } else { std::process::id() };
-    let version = if vice.is("speaks version 2 alone") { 2 } else { 1 };
-    let (min_version, max_version) = (version, version);
-    let hello = Hello { min_version, max_version, token, pid, capabilities, ..Default::default() };
-    // A master that refuses may have closed already; its Reject is there to be read.
-    let _ = link.send(&hello);
-    if vice.is("says Started before Welcome") {
-        link.say(0, Body::Started(Started {}));
-    }
-    let Some(reply) = reading.next::<Hello, HelloReply>()? else {
-        if vice.is("calls the end a success") {
-            leave(0);
-        }
-        return Err("refused without a reason".to_owned());
-    };
-    match reply.reply {
-        Some(hello_reply::Reply::Welcome(welcome))
-            if welcome.version != 1 && !vice.is("takes any version") =>
-        {
-            Err(format!("version {} was not offered", welcome.version))
-        }
-        Some(hello_reply::Reply::Welcome(welcome)) => Ok(welcome),
-        Some(hello_reply::Reply::Reject(reject))
-            if vice.is("hides a reason of an unknown kind") && RejectCode::try_from(reject.code).is_err() =>
-        {
-            Err("refused".to_owned())
-        }
-        Some(hello_reply::Reply::Reject(reject)) => Err(format!("refused: {}", reject.message)),
-        None => Err("refused without a reason".to_owned()),
     }
 }
 
@@ -225,9 +197,17 @@ impl Worker {
             Phase::Stopped if self.vice.is("leaves at a second Stop") => {
                 return Err("it was stopped already".to_owned());
             }
+            _ if self.has_come_back && self.vice.is("is silent at a Stop that comes again") => {}
+            Phase::Stopping
+                if self.has_come_back && self.vice.is("says Stopped at a Stop that comes again") =>
+            {
+                self.link.say(seq, Body::Stopped(Stopped {}));
+            }
             // It may say so again.
             Phase::Stopped => self.link.say(seq, Body::Stopped(Stopped {})),
             Phase::Starting | Phase::Started => self.drain(seq),
+            // It has come again, on another connection.
+            Phase::Stopping if locked(&self.asked).stop.is_none() => locked(&self.asked).stop = Some(seq),
             Phase::Stopping | Phase::Leaving if expects_reply => {
                 self.link.refuse(seq, ErrorCode::BadState, "it is stopping already");
             }
@@ -238,12 +218,14 @@ impl Worker {
 
     fn drain(&mut self, seq: u64) {
         *self.phase() = Phase::Stopping;
+        locked(&self.asked).stop = Some(seq);
         self.serving.cease();
         let clients = self.serving.clients();
         if self.vice.is("cuts requests off at Stop") {
             clients.cut_off();
         }
         let (link, phase, vice) = (self.link.clone(), Arc::clone(&self.phase), self.vice);
+        let asked = Arc::clone(&self.asked);
         let drain = move || {
             clients.until_none();
             if vice.is("extends for ever at Stop") {
@@ -253,7 +235,10 @@ impl Worker {
             let mut phase = locked(&phase);
             if *phase == Phase::Stopping {
                 *phase = Phase::Stopped;
-                link.say(seq, Body::Stopped(Stopped {}));
+                // If the connection is lost, it is asked again.
+                if let Some(seq) = locked(&asked).stop {
+                    link.say(seq, Body::Stopped(Stopped {}));
+                }
                 if vice.is("says Started after an early Stop") {
                     link.say(0, Body::Started(Started {}));
                 }
@@ -292,25 +277,60 @@ impl Worker {
         if is_ignored || (deadline_ms == 0 && self.vice.is("takes no time for all the time")) {
             return;
         }
-        *self.phase() = Phase::Leaving;
+        locked(&self.asked).quit = Some(seq);
+        if std::mem::replace(&mut *self.phase(), Phase::Leaving) == Phase::Leaving {
+            return;
+        }
         self.serving.cease();
         let clients = self.serving.clients();
         if self.vice.is("cuts requests off at Quit") {
             clients.cut_off();
         }
         let (link, vice) = (self.link.clone(), self.vice);
+        let asked = Arc::clone(&self.asked);
         std::thread::spawn(move || {
             clients.until_none();
             if vice.is("extends for ever at Quit") {
                 extend_for_ever(&link);
             }
-            link.say(seq, Body::ShutDown(ShutDown {}));
+            if let Some(seq) = locked(&asked).quit {
+                link.say(seq, Body::ShutDown(ShutDown {}));
+            }
             leave(i32::from(vice.is("fails after ShutDown")));
         });
     }
 
-    /// The master is gone: it drains and leaves, in time.
-    fn end(&mut self) -> ! {
+    /// The connection is lost: it goes on under another master, or ends.
+    fn lost(&mut self, reading: &mut Reading) {
+        let ended = now();
+        self.bear_the_end();
+        if self.vice.is("cuts requests off when its connection is lost") {
+            self.serving.clients().cut_off();
+        }
+        self.link.close();
+        // Whoever is done while there is no connection is asked again.
+        *locked(&self.asked) = Asked::default();
+        let Some(welcome) = another_master(self.vice, &self.link, reading, ended, self.grace()) else {
+            self.end(ended)
+        };
+        self.has_come_back = true;
+        self.limits = welcome.limits.unwrap_or_default();
+        reading.keep_to(self.limits.max_frame_bytes);
+        if has_bus(&welcome) {
+            self.messages.begin();
+        }
+        if self.vice.is("says Started after every Welcome") {
+            self.link.say(0, Body::Started(Started {}));
+        }
+    }
+
+    fn grace(&self) -> Duration {
+        let Limits { drain_timeout_ms, quit_timeout_ms, .. } = self.limits;
+        Duration::from_millis(drain_timeout_ms.saturating_add(quit_timeout_ms)).max(Duration::from_secs(1))
+    }
+
+    /// Some do not take an end for one.
+    fn bear_the_end(&self) {
         if self.vice.is("outlives its master") {
             drover_e2e::wait_for_ever();
         }
@@ -322,6 +342,10 @@ impl Worker {
                 pause(Duration::from_millis(20));
             }
         }
+    }
+
+    /// The master is dead: it drains and leaves, in time.
+    fn end(&mut self, ended: Instant) -> ! {
         self.serving.cease();
         let clients = self.serving.clients();
         if self.vice.is("cuts requests off without a master") {
@@ -329,9 +353,11 @@ impl Worker {
         }
         self.link.close();
         if !self.vice.is("waits for its clients without a master") {
-            let grace = self.limits.drain_timeout_ms.saturating_add(self.limits.quit_timeout_ms);
+            // Had somebody held the socket, it would have taken as long again to find out.
+            let left = self.grace().saturating_sub(now() - ended);
+            let left = if left.is_zero() { self.grace() } else { left };
             std::thread::spawn(move || {
-                pause(Duration::from_millis(grace));
+                pause(left);
                 leave(70);
             });
         }
@@ -346,17 +372,17 @@ impl Worker {
 
 /// Ends the process, from whichever thread gets done.
 #[expect(clippy::disallowed_methods, reason = "this is its end")]
-fn leave(code: i32) -> ! {
+pub(crate) fn leave(code: i32) -> ! {
     std::process::exit(code)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a deadline, in a process that has no runtime")]
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-fn locked(phase: &Mutex<Phase>) -> MutexGuard<'_, Phase> {
-    phase.lock().expect("nobody panics while it holds the phase")
+fn locked<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+    state.lock().expect("nobody panics while it holds the phase")
 }
 
 fn extend_for_ever(link: &Link) -> ! {

@@ -81,6 +81,11 @@ impl Link {
         self.stream.lock().expect("nobody panics while it writes")
     }
 
+    /// Every copy goes on with this connection.
+    pub(crate) fn go_on(&self, stream: UnixStream) {
+        *self.lock() = stream;
+    }
+
     /// Lets go of it: to the master it is the end.
     pub(crate) fn close(&self) {
         let _ = self.lock().shutdown(std::net::Shutdown::Both);
@@ -88,6 +93,18 @@ impl Link {
 }
 
 impl Reading {
+    /// Goes on with this connection.
+    pub(crate) fn go_on(&mut self, stream: UnixStream) {
+        self.stream = stream;
+        self.received.clear();
+    }
+
+    /// Whatever time it was given before.
+    pub(crate) fn wait_for_ever(&self) {
+        // It fails only for a time of zero.
+        let _ = self.stream.set_read_timeout(None);
+    }
+
     /// Keeps to what the master names.
     pub(crate) fn keep_to(&mut self, limit: u32) {
         if limit != 0 && !self.vice.is("has a limit of its own") && !self.vice.is("has little room") {

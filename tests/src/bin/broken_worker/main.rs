@@ -8,7 +8,11 @@
 //! | `life` | its states, and what is done in each |
 //! | `serving` | its socket, and the clients on it |
 //! | `messages` | messages of the application |
+//! | `handshake` | the first frame in each direction |
+//! | `comeback` | another connection when that is lost |
 
+mod comeback;
+mod handshake;
 mod life;
 mod link;
 mod messages;

@@ -13,7 +13,7 @@ use crate::link::Link;
 use crate::vice::Vice;
 
 /// How many bytes of messages may be on the way to it.
-pub(crate) const WINDOW: u64 = 64 * 1024;
+const WINDOW: u64 = 64 * 1024;
 
 /// What it was asked, and what it asks itself.
 #[derive(Debug)]
@@ -23,13 +23,38 @@ pub(crate) struct Messages {
     last_seq: u64,
     /// Its own requests that are open, and the request that each of them is for.
     asked: BTreeMap<u64, u64>,
+    subscribed: Vec<String>,
     consumed: u64,
     attended: u64,
 }
 
 impl Messages {
     pub(crate) const fn new(link: Link, vice: Vice) -> Self {
-        Self { link, vice, last_seq: 0, asked: BTreeMap::new(), consumed: 0, attended: 0 }
+        Self {
+            link,
+            vice,
+            last_seq: 0,
+            asked: BTreeMap::new(),
+            subscribed: Vec::new(),
+            consumed: 0,
+            attended: 0,
+        }
+    }
+
+    /// Begins on a connection: the window, and what it has subscribed to on an earlier one. What was asked there is forgotten.
+    pub(crate) fn begin(&mut self) {
+        self.link.say(0, Body::Consumed(Consumed { bytes: 0, window: WINDOW }));
+        self.consumed = 0;
+        for (_, seq) in std::mem::take(&mut self.asked) {
+            if self.vice.is("answers those who are gone") {
+                self.reply(seq, b"");
+            }
+        }
+        if !self.vice.is("forgets its subscriptions") {
+            for topic in self.subscribed.clone() {
+                self.link.say(0, Body::Subscribe(Subscribe { topic }));
+            }
+        }
     }
 
     pub(crate) fn attend(&mut self, seq: u64, expects_reply: bool, message: Message) {
@@ -56,6 +81,7 @@ impl Messages {
             }
             "drover.conform.subscribe" => {
                 let topic = if self.vice.is("subscribes to all") { "#".to_owned() } else { topic.clone() };
+                self.subscribed.push(topic.clone());
                 let subscribe = Subscribe { topic };
                 self.ask(seq, Body::Subscribe(subscribe));
             }

@@ -60,6 +60,18 @@ pub(crate) const VICES: &[&str] = &[
     "fails without a master",
     "outlives its master",
     "waits for its clients without a master",
+    // A lost connection.
+    "says Started after every Welcome",
+    "comes back as somebody else",
+    "cuts requests off when its connection is lost",
+    "says Stopped at a Stop that comes again",
+    "is silent at a Stop that comes again",
+    "knocks without a pause",
+    "waits half a second for its Welcome",
+    "knocks after a refusal",
+    "waits for its Welcome for ever",
+    "forgets its subscriptions",
+    "answers those who are gone",
     // Its socket.
     "never accepts",
     "accepts after Stop",

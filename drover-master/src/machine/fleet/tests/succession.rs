@@ -8,7 +8,8 @@ use super::super::*;
 use super::histories::*;
 use super::stage::{Manner, Shadow, Stage, exited, killed, secs, spec};
 use crate::config::{
-    CronPolicy, HealthCheck, Heartbeat, Kind, Overlap, ProbeKind, Protocol, RecyclePolicy, UpdatePolicy,
+    CronPolicy, HealthCheck, Heartbeat, Kind, Overlap, ProbeKind, Protocol, RecyclePolicy, Share,
+    UpdatePolicy,
 };
 use crate::machine::exit::{ExitStatus, SpawnStep};
 use crate::machine::gate::{Request, SlotRequest};
@@ -129,40 +130,53 @@ fn failing() -> ExitStatus {
     ExitStatus::Code(3)
 }
 
-/// A canary beside workers that serve, drain, are suspended, wait for their next try, and were given up.
-fn busy() -> Fleet {
+fn described() -> AppSpec {
     let mut spec = spec(Protocol::Drover);
     spec.heartbeat = Some(Heartbeat::default());
     spec.health.readiness = Some(HealthCheck::new(ProbeKind::Tcp { addr: "127.0.0.1:80".into() }));
     spec.recycle = RecyclePolicy { requests: Some(1000), jitter: 0.1, ..RecyclePolicy::default() };
     spec.restart.fatal_codes = vec![4];
-    let mut stage = Stage::new(spec.clone(), 6, false).script(0, [Manner::Serves, Manner::Deaf]).begun();
+    spec
+}
+
+/// Workers that serve, are suspended, and wait for their next try; a slot that was lost; a restart that goes on.
+fn busy() -> Stage {
+    let mut stage = Stage::new(described(), 6, false).script(0, [Manner::Deaf]).begun();
     stage.operate_on(SlotRequest::Suspend, 2);
     stage.settle();
     stage.end_process(3, failing());
     stage.end_process(4, ExitStatus::Code(4));
+    stage.end_process(5, failing());
+    stage.scale(Count::To(5));
+    stage.settle();
     let [first, second] = [0, 1].map(|slot| stage.id_in(slot));
     let gauges = WorkerGauges::of([("queue", 0.1), ("lag", 1e300)]);
     let status = WorkerReport::Status { text: "12 of 20 done".into(), in_flight: 3, requests: 1200, gauges };
-    for (id, said) in [(first, status), (second, WorkerReport::Stopped), (second, WorkerReport::Progress)] {
+    for (id, said) in [(second, status), (second, WorkerReport::Stopped), (first, WorkerReport::Progress)] {
         stage.feed(FleetInput::Worker { id, input: WorkerInput::from(said) });
     }
-    stage.scale(Count::To(5));
     stage.settle();
     stage.operate_on(SlotRequest::Restart, 0);
     stage.settle();
-    stage.operate_on(SlotRequest::Resume, 2);
-    stage.settle();
-    spec.start.timeout = secs(7);
-    stage.reload_to(spec, UpdatePolicy { soak: secs(3), ..UpdatePolicy::default() }, Some(1), true);
-    stage.tell_one(0);
-    stage.tell_one(0);
-    stage.reload(UpdatePolicy::default(), None);
-    stage.fleet
+    stage
 }
 
-/// A run is under way, another one waits, and some were skipped.
-fn scheduled() -> Fleet {
+/// A reload in its midst: new workers have their places, others are being created, old ones drain, and another reload waits.
+fn renewing() -> Stage {
+    let mut stage = Stage::new(described(), 4, false).script(0, [Manner::Deaf]).begun();
+    let policy = UpdatePolicy { soak: secs(3), max_surge: Share::Count(2), ..UpdatePolicy::default() };
+    stage.reload_to(AppSpec { watchdog: Some(secs(7)), ..described() }, policy, None, true);
+    stage.settle();
+    stage.clock(secs(3));
+    stage.settle();
+    stage.clock(secs(3));
+    stage.tell_one(0);
+    stage.reload(UpdatePolicy::default(), None);
+    stage
+}
+
+/// A run is under way, another one waits, and one was skipped.
+fn scheduled() -> Stage {
     let mut spec = spec(Protocol::None);
     spec.kind = Kind::Cron;
     spec.cron = CronPolicy {
@@ -170,14 +184,37 @@ fn scheduled() -> Fleet {
         overlap: Overlap::Queue,
         ..CronPolicy::default()
     };
-    let mut stage = Stage::new(spec, 1, false);
+    let mut stage = Stage::new(spec, 1, false).script(0, [Manner::Dawdles, Manner::Dawdles]);
     stage.show(0);
     stage.start();
-    for minute in [6, 11, 16] {
-        stage.clock(secs(60));
+    stage.show(60 * 6);
+    stage.end_process(0, ExitStatus::Code(0));
+    for minute in [11, 16, 21] {
         stage.show(60 * minute);
     }
-    stage.fleet
+    stage
+}
+
+/// What is kept of the past.
+fn events() -> Vec<FleetEvent> {
+    let why: Arc<str> = "it said so".into();
+    let others = [
+        EventKind::Repeated { what: "handshaken", times: 7 },
+        EventKind::DeadlineMissed { missed: "it did not start in time" },
+        EventKind::WatchFired { file: "/srv/a".into(), has_more: true, action: "restart" },
+        EventKind::Message { topic: "news".into(), text: "ä\u{0}".into(), missed: 2 },
+        EventKind::Replaced { old: Some((WorkerId(3), 4711)) },
+        EventKind::RecyclingInVain {
+            why: RecycleReason::Memory { rss: 2 << 30, limit: 1 << 30 },
+            served: secs(5),
+            pause: secs(60),
+        },
+        EventKind::Unready { reason: why.clone() },
+        EventKind::ClockSetBack { by: secs(7200) },
+        EventKind::FileDiffers { told: why },
+    ];
+    let others = others.map(|kind| FleetEvent { worker: None, phase: Phase::Started, kind });
+    [busy(), renewing(), scheduled()].into_iter().flat_map(|stage| stage.events).chain(others).collect()
 }
 
 /// One of each kind.
@@ -285,8 +322,12 @@ fn inputs() -> Vec<Record> {
 
 #[test]
 fn what_the_first_version_wrote_is_read_for_ever() {
-    for (name, make) in [("fleet-1.json", busy as fn() -> Fleet), ("fleet-cron-1.json", scheduled)] {
-        let written = golden(name, make);
+    for (name, make) in [
+        ("fleet-1.json", busy as fn() -> Stage),
+        ("fleet-reload-1.json", renewing),
+        ("fleet-cron-1.json", scheduled),
+    ] {
+        let written = golden(name, || make().fleet);
         let mut read: Fleet = read_document(&written);
         assert_kept(&written, &document(&read), name);
         // And it goes on from there.
@@ -298,12 +339,15 @@ fn what_the_first_version_wrote_is_read_for_ever() {
     let written = golden("fleet-inputs-1.json", inputs);
     let read: Vec<Record> = read_document(&written);
     assert_kept(&written, &document(&read), "fleet-inputs-1.json");
+    let written = golden("events-1.json", events);
+    let read: Vec<FleetEvent> = read_document(&written);
+    assert_kept(&written, &document(&read), "events-1.json");
 }
 
 #[test]
 fn what_a_later_version_adds_is_ignored() {
-    let fleets = [document(&busy()), document(&scheduled())];
-    for written in fleets {
+    for stage in [busy(), renewing(), scheduled()] {
+        let written = document(&stage.fleet);
         let read: Fleet = read_document(&of_later_version(&written));
         assert_eq!(document(&read), written);
     }
@@ -315,7 +359,7 @@ fn what_a_later_version_adds_is_ignored() {
 #[test]
 fn bytes_that_were_cut_or_changed_are_refused_without_a_panic() {
     let mut specs = Specs::default();
-    let bytes = specs.encode(&scheduled()).bytes;
+    let bytes = specs.encode(&scheduled().fleet).bytes;
     let specs = std::cell::RefCell::new(specs);
     assert_never_panics(&bytes, |bytes| drop(specs.borrow_mut().decode::<Fleet>(bytes)));
 }

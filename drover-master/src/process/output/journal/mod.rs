@@ -17,7 +17,9 @@ use self::socket::JournalSocket;
 use super::lost::{LostBy, LostLines};
 use super::queue::{Batch, PATIENCE, Queue};
 use super::queues::{HeldQueue, Queues};
+use super::transit::Receipt;
 use crate::config::LogPolicy;
+use crate::sys::step;
 
 /// Where systemd-journald listens (systemd-journald.socket(8)).
 const SOCKET: &str = "/run/systemd/journal/socket";
@@ -95,9 +97,15 @@ impl AppJournal {
 
     fn write(&mut self, batch: Batch<PathBuf>) {
         let path = &*batch.wish;
-        for entry in &batch.entries {
+        for entry in batch.entries {
             // The last end is followed by nothing.
+            let mut left = entry.text.len();
             for line in entry.text[..entry.text.len() - 1].split(|byte| *byte == b'\n') {
+                left -= line.len() + 1;
+                if let Some(receipt) = &entry.receipt {
+                    // Before it is sent: a successor does not send it again.
+                    receipt.reaches(left);
+                }
                 if !self.tell_missing(path) {
                     self.lose_line();
                     continue;
@@ -107,6 +115,7 @@ impl AppJournal {
                     self.lose_line();
                 }
             }
+            entry.receipt.into_iter().for_each(Receipt::give);
         }
         // Those that found no room behind them are counted by the queue.
         self.missing += batch.lost.values().sum::<u64>();
@@ -136,6 +145,9 @@ impl AppJournal {
     /// Sends what is in the buffer. Whether the journal has it.
     fn send(&mut self, path: &Path) -> bool {
         let patience = if self.is_faulty { Duration::ZERO } else { PATIENCE };
+        if !step() {
+            return true;
+        }
         let sent = self.socket.send(path, &self.buffer, patience);
         match &sent {
             Ok(()) if self.is_faulty => {

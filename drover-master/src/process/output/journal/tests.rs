@@ -9,9 +9,13 @@ use tokio::time::Instant;
 
 use super::super::lines::LineBlock;
 use super::super::lost::lost_lines;
+use super::super::protected::lines_again;
+use super::super::queue::LogEntry;
+use super::super::transit::{StreamPlace, Taker, protected_again};
 use super::super::{Printer, Stream};
 use super::*;
 use crate::ids::{Generation, SlotIndex, WorkerId};
+use crate::sys::kill;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -32,7 +36,7 @@ fn listen(path: &Path) -> UnixDatagram {
 async fn put(log: &JournalLog, text: &str) {
     let from = Printer { slot: SlotIndex(0), generation: Generation(1), worker: WorkerId(2), pid: 3 };
     let block = LineBlock::whole(text.as_bytes());
-    log.put(from, Stream::Stdout, SystemTime::now(), &block).await;
+    log.put(from, Stream::Stdout, SystemTime::now(), &block, None).await;
 }
 
 async fn written(log: &JournalLog) {
@@ -160,4 +164,68 @@ async fn a_journal_that_never_reads_costs_lines_that_are_counted_and_few_waits()
     socket.set_nonblocking(false).unwrap();
     let told = format!("drover: {lost} lines are missing here: the journal did not take them in time");
     assert_eq!([(); 2].map(|()| message(&socket)), [told, "after".to_owned()]);
+}
+
+#[test]
+fn wherever_the_process_is_killed_the_journal_gets_no_line_twice_and_misses_one_at_most() {
+    const LINES: [&str; 4] = ["one", "two", "three", "four"];
+    let text = LINES.map(|line| format!("{line}\n")).concat();
+    let from = Printer { slot: SlotIndex(0), generation: Generation(1), worker: WorkerId(1), pid: 1 };
+    for steps in 0.. {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let journal = UnixDatagram::bind(&path).unwrap();
+        let [memory, read, write] = protected_again::memory();
+        let again = || [&memory, &read, &write].map(|fd| fd.try_clone().unwrap());
+        let (worker, mut prints) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut prints, text.as_bytes()).unwrap();
+        let write_rest = |is_first: bool| {
+            let [memory, read, write] = again();
+            let (transit, _) = protected_again::go_on(memory, read, write);
+            let way = transit.by(from).unwrap().stream("web", Stream::Stdout, vec![Taker::Journal]).unwrap();
+            if is_first {
+                way.read(std::os::fd::AsFd::as_fd(&worker)).unwrap();
+                way.hand_on(StreamPlace::at(text.len() as u64, false));
+            }
+            kill::after(is_first.then_some(steps));
+            let rest = lines_again(&way, way.done(Taker::Journal), way.place_read());
+            let entries = rest.into_iter().map(|block| LogEntry {
+                from,
+                stream: Stream::Stdout,
+                time: SystemTime::now(),
+                text: block.ended(),
+                receipt: Some(way.receipt(Taker::Journal, block.place())),
+            });
+            AppJournal::new("web".into()).write(Batch {
+                wish: Arc::new(path.clone()),
+                entries: entries.collect(),
+                lost: Default::default(),
+                time: SystemTime::now(),
+                reopens: false,
+                until: 0,
+            });
+            drop(way);
+            let lives = kill::lives();
+            kill::after(None);
+            lives
+        };
+        let is_whole = write_rest(true);
+        write_rest(false);
+        journal.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 1024];
+        let got: Vec<&str> =
+            std::iter::from_fn(|| journal.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec()))
+                .filter_map(|entry| {
+                    LINES.into_iter().find(|line| entry.starts_with(format!("MESSAGE={line}\n").as_bytes()))
+                })
+                .collect();
+        let missing = LINES.iter().filter(|line| !got.contains(line)).count();
+        let expected: Vec<&str> = LINES.into_iter().filter(|line| got.contains(line)).collect();
+        assert_eq!(got, expected, "killed after {steps} steps");
+        assert!(missing <= 1, "killed after {steps} steps: {got:?}");
+        if is_whole {
+            assert_eq!(missing, 0);
+            break;
+        }
+    }
 }

@@ -9,9 +9,11 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::super::lost::LostLines;
+use super::super::transit::{FileWrites, Receipt};
 use super::compress::Compressor;
 use super::{format, rotate};
 use crate::config::LogPolicy;
+use crate::sys::step;
 
 /// How often it is looked whether the file still has its name, while it is written to.
 const LOOK: Duration = Duration::from_secs(1);
@@ -49,8 +51,15 @@ impl LogFile {
         Self { path, open: None, fault: None, lost, compressor: Compressor::default() }
     }
 
-    /// Writes texts of whole lines. What can't be written is counted, and told where it is missing.
-    pub(super) fn put(&mut self, texts: &[impl AsRef<[u8]>], wish: &LogPolicy) {
+    /// Writes texts of whole lines, and before that notes what is to be written. What can't be written is counted, and told where it is
+    /// missing.
+    pub(super) fn put(
+        &mut self,
+        texts: &[impl AsRef<[u8]>],
+        wish: &LogPolicy,
+        noted: Option<(&FileWrites, &[(usize, Receipt)])>,
+    ) {
+        let path = self.path.clone();
         let size = texts.iter().map(|text| text.as_ref().len()).sum::<usize>();
         let pending = self.fault.as_ref().map(|fault| {
             let torn = if fault.is_torn { "\n" } else { "" };
@@ -60,6 +69,9 @@ impl LogFile {
         let written = written.and_then(|file| {
             if let Some(pending) = &pending {
                 file.write(&[pending.as_bytes()]).map_err(|(_, error)| (0, error))?;
+            }
+            if let Some((writes, entries)) = noted {
+                writes.begin(&path, &file.file, entries);
             }
             file.write(texts)
         });
@@ -145,6 +157,9 @@ impl OpenFile {
             let mut rest = &mut slices[..];
             IoSlice::advance_slices(&mut rest, 0);
             while !rest.is_empty() {
+                if !step() {
+                    return Ok(());
+                }
                 match self.file.write_vectored(rest) {
                     Ok(0) => return Err((taken, io::ErrorKind::WriteZero.into())),
                     Ok(count) => {
@@ -188,7 +203,7 @@ mod tests {
     fn next_text(path: &Path, log: &mut LogFile, wish: &LogPolicy) -> String {
         // As when its file has lost its name.
         log.open = None;
-        log.put(&["next\n"], wish);
+        log.put(&["next\n"], wish, None);
         fs::read_to_string(path).unwrap()
     }
 
@@ -198,7 +213,7 @@ mod tests {
         let (path, wish) = (dir.path().join("web.log"), LogPolicy::in_dir(dir.path()));
         let mut log = LogFile::new(path.clone(), LostLines::default());
         log.open = Some(opened(File::options().write(true).open("/dev/full").unwrap()));
-        log.put(&["one\ntwo\n", "three\n"], &wish);
+        log.put(&["one\ntwo\n", "three\n"], &wish, None);
         let said = "drover: 3 lines are missing here: this file could not be written\nnext\n";
         assert_eq!(next_text(&path, &mut log, &wish), said);
     }
@@ -215,7 +230,7 @@ mod tests {
         fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         log.open = Some(opened(write));
         let line = format!("{}\n", "x".repeat(room - 10));
-        log.put(&[&line, "a line that is torn\n", "lost\n"].map(str::to_owned), &wish);
+        log.put(&[&line, "a line that is torn\n", "lost\n"].map(str::to_owned), &wish, None);
         let said = "\ndrover: 2 lines are missing here: this file could not be written\nnext\n";
         assert_eq!(next_text(&path, &mut log, &wish), said);
     }

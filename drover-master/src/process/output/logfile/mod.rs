@@ -25,6 +25,7 @@ pub(super) use self::rotate::rotate;
 use super::lost::{LostBy, LostLines};
 use super::queue::{Batch, Queue};
 use super::queues::{HeldQueue, Queues};
+use super::transit::{ENTRIES_OF_FILE, FileWrites, Receipt};
 use crate::config::{LogOwner, LogPolicy};
 use crate::ids::SlotIndex;
 
@@ -67,7 +68,7 @@ pub(super) fn files_of(app: &Arc<str>, wish: &LogPolicy) -> Option<FileLog> {
 }
 
 fn write_until_end(queue: &Queue<LogPolicy>) {
-    let mut files = Files { app: queue.app(), files: BTreeMap::new(), buffer: Vec::new() };
+    let mut files = Files::new(queue.app());
     while let Some(batch) = queue.take() {
         let until = batch.until;
         files.write(batch);
@@ -76,18 +77,24 @@ fn write_until_end(queue: &Queue<LogPolicy>) {
 }
 
 /// Of one app.
-struct Files {
+pub(super) struct Files {
     app: Arc<str>,
     /// By their slots; of the app, under none.
     files: BTreeMap<Option<SlotIndex>, LogFile>,
     buffer: Vec<u8>,
+    /// Where writes are noted of what a successor may have to go on with.
+    writes: Option<FileWrites>,
 }
 
 /// How much is gathered before it is written, in bytes.
 const GATHERED: usize = 256 * 1024;
 
 impl Files {
-    fn write(&mut self, batch: Batch<LogPolicy>) {
+    pub(super) fn new(app: Arc<str>) -> Self {
+        Self { app, files: BTreeMap::new(), buffer: Vec::new(), writes: None }
+    }
+
+    pub(super) fn write(&mut self, batch: Batch<LogPolicy>) {
         if batch.reopens {
             self.files.clear();
         }
@@ -95,43 +102,66 @@ impl Files {
         let owner = |slot| (wish.per == LogOwner::Worker).then_some(slot);
         // As it was read.
         let is_plain = format::is_plain(wish);
-        let (mut gathered_for, mut gathered, mut size) = (None, Vec::new(), 0);
+        let (mut gathered_for, mut gathered, mut receipts, mut size) = (None, Vec::new(), Vec::new(), 0);
         for entry in batch.entries {
             let of = owner(entry.from.slot);
-            if gathered_for != Some(of) || size + self.buffer.len() >= GATHERED {
-                self.flush(gathered_for, &mut gathered, wish);
+            if gathered_for != Some(of) || size >= GATHERED || receipts.len() == ENTRIES_OF_FILE {
+                self.flush(gathered_for, &mut gathered, &mut receipts, wish);
                 size = 0;
             }
             gathered_for = Some(of);
+            if !is_plain {
+                format::entry(wish, &self.app, &entry, &mut self.buffer);
+                size = self.buffer.len();
+            }
             if is_plain {
                 size += entry.text.len();
                 gathered.push(entry.text);
-            } else {
-                format::entry(wish, &self.app, &entry, &mut self.buffer);
             }
+            receipts.extend(entry.receipt.map(|receipt| (size, receipt)));
         }
-        self.flush(gathered_for, &mut gathered, wish);
+        self.flush(gathered_for, &mut gathered, &mut receipts, wish);
         for (slot, count) in &batch.lost {
             format::lost(wish, &self.app, *slot, *count, batch.time, &mut self.buffer);
-            self.flush(Some(owner(*slot)), &mut gathered, wish);
+            self.flush(Some(owner(*slot)), &mut gathered, &mut receipts, wish);
         }
         // A burst of long lines is over some time.
         self.buffer.shrink_to(GATHERED);
     }
 
-    /// Writes what was gathered of lines as they were read, and of lines that were made.
-    fn flush(&mut self, of: Option<Option<SlotIndex>>, gathered: &mut Vec<Bytes>, wish: &LogPolicy) {
+    /// Writes what was gathered of lines as they were read, or of lines that were made; with where the entry of each receipt ends in it.
+    fn flush(
+        &mut self,
+        of: Option<Option<SlotIndex>>,
+        gathered: &mut Vec<Bytes>,
+        receipts: &mut Vec<(usize, Receipt)>,
+        wish: &LogPolicy,
+    ) {
         let Some(of) = of else { return };
+        if self.writes.is_none()
+            && let Some((_, receipt)) = receipts.first()
+        {
+            self.writes = FileWrites::of(receipt);
+        }
+        let writes = self.writes.take();
+        let noted =
+            writes.as_ref().map(|writes| (writes, &receipts[..])).filter(|(_, ends)| !ends.is_empty());
         if !gathered.is_empty() {
-            self.file(of, wish).put(gathered, wish);
+            self.file(of, wish).put(gathered, wish, noted);
             gathered.clear();
         }
         if !self.buffer.is_empty() {
             let buffer = std::mem::take(&mut self.buffer);
-            self.file(of, wish).put(&[&buffer], wish);
+            self.file(of, wish).put(&[&buffer], wish, noted);
             self.buffer = buffer;
             self.buffer.clear();
         }
+        let has_noted = noted.is_some();
+        receipts.drain(..).for_each(|(_, receipt)| receipt.give());
+        if let Some(writes) = writes.as_ref().filter(|_| has_noted) {
+            writes.end();
+        }
+        self.writes = writes;
     }
 
     fn file(&mut self, of: Option<SlotIndex>, wish: &LogPolicy) -> &mut LogFile {

@@ -19,7 +19,7 @@ fn printer(slot: u32) -> Printer {
 
 async fn put(log: &FileLog, slot: u32, text: &str) {
     let block = LineBlock::whole(text.as_bytes());
-    log.put(printer(slot), Stream::Stdout, SystemTime::now(), &block).await;
+    log.put(printer(slot), Stream::Stdout, SystemTime::now(), &block, None).await;
 }
 
 async fn written(log: &FileLog) {
@@ -71,7 +71,7 @@ async fn a_line_of_json_is_that_of_logs_json() {
     let dir = tempfile::tempdir().unwrap();
     let log = of("web", &LogPolicy { format: LogFormat::Json, ..LogPolicy::in_dir(dir.path()) });
     let said: &[u8] = b"a \"quoted\" \\ \x1b[1mbold\ttab\r \xff gr\xc3\xb6\xc3\x9fer";
-    log.put(printer(1), Stream::Stderr, SystemTime::now(), &LineBlock::whole(said)).await;
+    log.put(printer(1), Stream::Stderr, SystemTime::now(), &LineBlock::whole(said), None).await;
     written(&log).await;
     let line: Value = serde_json::from_str(&text(dir.path().join("web.log"))).unwrap();
     let as_told = drover_proto::latest::LogLine {
@@ -203,7 +203,7 @@ async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
     let block = LineBlock::whole(format!("{long}\n{long}").as_bytes());
     let begin = tokio::time::Instant::now();
     for _ in 0..10 {
-        queue.put(printer(0), Stream::Stdout, SystemTime::now(), &block).await;
+        queue.put(printer(0), Stream::Stdout, SystemTime::now(), &block, None).await;
     }
     assert_eq!(begin.elapsed(), Duration::from_secs(1));
     let batch = queue.take().unwrap();
@@ -215,7 +215,7 @@ async fn a_disk_that_hangs_costs_lines_that_are_counted_and_one_wait() {
     format::lost(&batch.wish, "web", SlotIndex(0), 18, batch.time, &mut said);
     assert_eq!(said, b"web/0 | drover: 18 lines are missing here: the disk did not take them in time\n");
     // Its thread writes again: there is room.
-    queue.put(printer(0), Stream::Stdout, SystemTime::now(), &block).await;
+    queue.put(printer(0), Stream::Stdout, SystemTime::now(), &block, None).await;
     assert_eq!(begin.elapsed(), Duration::from_secs(1));
 }
 

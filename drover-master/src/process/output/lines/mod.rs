@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
+use super::transit::StreamPlace;
+
 /// How much is read from a pipe at once, in bytes, and the most that is handed over at once: the size of a pipe's buffer (`pipe(7)`).
 pub(super) const PIECE: usize = 64 * 1024;
 
@@ -35,21 +37,35 @@ pub(super) struct LineBlock {
     text: Bytes,
     /// It is a part of a line, whose end is yet to come: it is too long, or silence came before it.
     pub goes_on: bool,
+    /// How many bytes of its stream end with it.
+    pub end: u64,
 }
 
 impl LineBlock {
     /// A line, or a part of one.
-    fn of(mut line: Vec<u8>, goes_on: bool) -> Self {
+    fn of(mut line: Vec<u8>, goes_on: bool, end: u64) -> Self {
         if goes_on {
             line.extend_from_slice(MARK.as_bytes());
         }
         line.push(b'\n');
-        Self { text: line.into(), goes_on }
+        Self { text: line.into(), goes_on, end }
     }
 
     #[cfg(test)]
     pub(super) fn whole(lines: &[u8]) -> Self {
-        Self::of(lines.to_vec(), false)
+        Self::of(lines.to_vec(), false, lines.len() as u64 + 1)
+    }
+
+    /// Up to where in its stream it is, in the way of which a successor can go on.
+    pub(super) const fn place(&self) -> StreamPlace {
+        StreamPlace::at(self.end, self.goes_on)
+    }
+
+    /// The same in memory of its own, for who keeps it long.
+    pub(super) fn detached(&self) -> Self {
+        let text =
+            if self.text.len() < SHARED { self.text.clone() } else { Bytes::copy_from_slice(&self.text) };
+        Self { text, ..*self }
     }
 
     /// As it is shown to people, with its last end.
@@ -68,6 +84,16 @@ impl LineBlock {
         self.text[..self.text.len() - 1 - mark].split(|byte| *byte == b'\n')
     }
 
+    /// The same, each with the place behind it.
+    pub(super) fn lines_with_places(&self) -> impl Iterator<Item = (&[u8], StreamPlace)> {
+        let mut left = self.text.len() - if self.goes_on { MARK.len() } else { 0 };
+        self.lines().map(move |line| {
+            // Behind the last line it is the block's, also where the stream has no end of a line.
+            left -= line.len() + 1;
+            (line, StreamPlace::at(self.end - left as u64, self.goes_on))
+        })
+    }
+
     /// How many lines it has.
     pub(super) fn count(&self) -> u64 {
         // In parts that a byte can count: the compiler makes one instruction of many bytes.
@@ -83,9 +109,21 @@ pub(super) struct Lines {
     /// Whether a part of the line was handed on already.
     is_continued: bool,
     long: Option<Long>,
+    /// How many bytes of the stream were handed on.
+    handed: u64,
 }
 
 impl Lines {
+    /// Those from a place of the stream on.
+    pub(super) fn from(place: StreamPlace) -> Self {
+        Self { is_continued: place.is_continued(), handed: place.bytes(), ..Self::default() }
+    }
+
+    /// Up to where lines were handed on.
+    pub(super) const fn place(&self) -> StreamPlace {
+        StreamPlace::at(self.handed, self.is_continued)
+    }
+
     /// Takes bytes, and calls `each` with all lines of them that are complete, at once, and with parts of one that is too long.
     pub(super) fn feed(&mut self, bytes: &Bytes, mut each: impl FnMut(LineBlock)) {
         // In what is not longer than a line may be, none is too long.
@@ -98,7 +136,7 @@ impl Lines {
         if !self.begun.is_empty() || self.is_continued {
             let Some(end) = first_end(&bytes) else { return self.extend(&bytes, each) };
             self.extend(&bytes[..end], each);
-            self.end(&mut *each);
+            self.end(1, &mut *each);
             bytes = bytes.slice(end + 1..);
         }
         // To look from the front first is quick, and tells that there is none.
@@ -107,7 +145,8 @@ impl Lines {
         {
             let lines = bytes.split_to(last + 1);
             let text = if lines.len() < SHARED { Bytes::copy_from_slice(&lines) } else { lines };
-            each(LineBlock { text, goes_on: false });
+            self.handed += text.len() as u64;
+            each(LineBlock { text, goes_on: false, end: self.handed });
         }
         self.extend(&bytes, each);
     }
@@ -115,7 +154,7 @@ impl Lines {
     /// The stream has ended: what was begun is a line too.
     pub(super) fn finish(&mut self, each: impl FnMut(LineBlock)) {
         if !self.begun.is_empty() {
-            self.end(each);
+            self.end(0, each);
         }
     }
 
@@ -159,16 +198,19 @@ impl Lines {
         let bytes = std::mem::replace(&mut self.begun, rest);
         self.is_continued = true;
         self.long = None;
-        each(LineBlock::of(bytes, true));
+        self.handed += bytes.len() as u64;
+        each(LineBlock::of(bytes, true, self.handed));
     }
 
-    fn end(&mut self, mut each: impl FnMut(LineBlock)) {
+    /// What was begun ends, with so many bytes.
+    fn end(&mut self, with: u64, mut each: impl FnMut(LineBlock)) {
         let bytes = std::mem::take(&mut self.begun);
         let was_continued = std::mem::take(&mut self.is_continued);
         self.long = None;
+        self.handed += bytes.len() as u64 + with;
         // Of a line whose parts were all handed on nothing is left to say.
         if !(was_continued && bytes.is_empty()) {
-            each(LineBlock::of(bytes, false));
+            each(LineBlock::of(bytes, false, self.handed));
         }
     }
 }
@@ -216,142 +258,4 @@ fn whole_characters(bytes: &[u8]) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A line, or a part of one.
-    #[derive(Debug, PartialEq)]
-    struct LinePart {
-        bytes: Vec<u8>,
-        goes_on: bool,
-    }
-
-    impl LinePart {
-        fn line(bytes: &[u8]) -> Self {
-            Self { bytes: bytes.to_vec(), goes_on: false }
-        }
-
-        fn shown(&self) -> Vec<u8> {
-            LineBlock::of(self.bytes.clone(), self.goes_on).shown().to_vec()
-        }
-    }
-
-    /// One by one.
-    fn parts(block: LineBlock) -> Vec<LinePart> {
-        assert_eq!(block.lines().count() as u64, block.count());
-        block.lines().map(|bytes| LinePart { bytes: bytes.to_vec(), goes_on: block.goes_on }).collect()
-    }
-
-    fn text(part: &LinePart) -> &str {
-        std::str::from_utf8(&part.bytes).expect("no character is cut")
-    }
-
-    proptest! {
-        #[test]
-        fn lines_are_the_same_however_the_stream_is_cut(text in "[a-c\n]{0,200}", cuts in prop::collection::vec(1usize..30, 1..20)) {
-            let (mut lines, mut got) = (Lines::default(), Vec::new());
-            let (mut rest, mut cuts) = (text.as_bytes(), cuts.into_iter().cycle());
-            while !rest.is_empty() {
-                let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
-                lines.feed(&Bytes::copy_from_slice(piece), |block| got.extend(parts(block).into_iter().map(|part| String::from_utf8(part.bytes).unwrap())));
-                rest = after;
-            }
-            lines.finish(|block| got.extend(parts(block).into_iter().map(|part| String::from_utf8(part.bytes).unwrap())));
-            prop_assert_eq!(got, text.lines().map(str::to_owned).collect::<Vec<_>>());
-        }
-
-        #[test]
-        fn parts_are_whole_characters_and_together_the_line(
-            text in "[a-zé→🐑]{0,60}", cuts in prop::collection::vec((1usize..9, any::<bool>()), 1..20)
-        ) {
-            let (mut lines, mut got) = (Lines::default(), Vec::new());
-            let line = format!("{text}\n");
-            let (mut rest, mut cuts) = (line.as_bytes(), cuts.into_iter().cycle());
-            while !rest.is_empty() {
-                let (length, then_silence) = cuts.next().unwrap();
-                let (piece, after) = rest.split_at(length.min(rest.len()));
-                lines.feed(&Bytes::copy_from_slice(piece), |block| got.extend(parts(block)));
-                if then_silence {
-                    lines.pause(|block| got.extend(parts(block)));
-                }
-                rest = after;
-            }
-            prop_assert_eq!(got.iter().map(self::text).collect::<String>(), text);
-        }
-    }
-
-    #[test]
-    fn many_lines_stay_where_they_were_read_and_few_hold_no_more_than_themselves() {
-        let read = Bytes::from(
-            b"torn\n".iter().copied().chain(b"line\n".repeat(SHARED / 5 + 1)).collect::<Vec<_>>(),
-        );
-        let (mut lines, mut got) = (Lines::default(), Vec::new());
-        lines.feed(&Bytes::from_static(b"half"), |block| got.push(block));
-        lines.feed(&read, |block| got.push(block));
-        assert_eq!(got[0].lines().collect::<Vec<_>>(), [b"halftorn"]);
-        assert_eq!((got[1].count() as usize, got.len()), (SHARED / 5 + 1, 2));
-        assert!(read.as_ptr_range().contains(&got[1].ended().as_ptr()), "not copied");
-        lines.feed(&read.slice(..10), |block| got.push(block));
-        assert!(!read.as_ptr_range().contains(&got[2].ended().as_ptr()), "copied");
-        assert_eq!(got[2].ended(), "torn\nline\n");
-    }
-
-    #[test]
-    fn a_line_is_whole_up_to_the_limit_and_beyond_it_parts_are_marked_and_no_character_is_cut() {
-        let line = |length: usize| format!("x{}", "é".repeat(length / 2));
-        for (length, expected) in [(SHORT + 1, 1), (MAX - 1, 1), (MAX + 1, 2), (3 * MAX, 4)] {
-            let line = line(length);
-            let (mut lines, mut got) = (Lines::default(), Vec::new());
-            for piece in line.as_bytes().chunks(4096) {
-                lines.feed(&Bytes::copy_from_slice(piece), |block| got.extend(parts(block)));
-            }
-            lines.feed(&Bytes::from_static(b"\n"), |block| got.extend(parts(block)));
-            lines.feed(&Bytes::from_static(b"next\n"), |block| got.extend(parts(block)));
-            assert_eq!(got.pop(), Some(LinePart::line(b"next")));
-            assert_eq!(got.len(), expected, "{length}");
-            assert!(got.iter().all(|part| part.bytes.len() <= MAX));
-            let (last, before) = got.split_last().unwrap();
-            assert!(!last.goes_on && before.iter().all(|part| part.goes_on));
-            assert!(before.iter().all(|part| part.shown().ends_with("é…".as_bytes())));
-            assert!(got.iter().map(text).collect::<String>() == line);
-        }
-    }
-
-    #[test]
-    fn silence_hands_on_what_was_begun_and_its_end_says_nothing_more() {
-        let (mut lines, mut got) = (Lines::default(), Vec::new());
-        lines.feed(&Bytes::from_static("waiting… \u{e9}".as_bytes().split_last().unwrap().1), |block| {
-            got.extend(parts(block))
-        });
-        assert!(got.is_empty() && lines.has_begun());
-        lines.pause(|block| got.extend(parts(block)));
-        assert_eq!(text(&got[0]), "waiting… ");
-        // Half a character is nothing to hand on, however long it stays that.
-        assert!(!lines.has_begun());
-        lines.pause(|block| got.extend(parts(block)));
-        lines.feed(&Bytes::from_static(b"\xa9\nagain"), |block| got.extend(parts(block)));
-        assert_eq!((got.len(), text(&got[1]), got[1].goes_on), (2, "\u{e9}", false));
-        lines.pause(|block| got.extend(parts(block)));
-        lines.feed(&Bytes::from_static(b"\n\n"), |block| got.extend(parts(block)));
-        assert_eq!(got[2..], [LinePart { bytes: b"again".to_vec(), goes_on: true }, LinePart::line(b"")]);
-    }
-
-    #[test]
-    fn no_more_than_a_bound_of_lines_are_long_at_once() {
-        // Other tests of this process may have some of them.
-        let mut streams: Vec<Lines> = (0..=LONG_AT_ONCE).map(|_| Lines::default()).collect();
-        let mut got = Vec::new();
-        for lines in &mut streams {
-            lines.feed(&Bytes::from_static(&[b'x'; SHORT + 1]), |block| got.extend(parts(block)));
-        }
-        assert!(!got.is_empty() && got.iter().all(|part| part.goes_on && part.bytes.len() == SHORT));
-        streams.clear();
-        let mut lines = Lines::default();
-        got.clear();
-        lines.feed(&Bytes::from_static(&[b'x'; SHORT + 1]), |block| got.extend(parts(block)));
-        lines.feed(&Bytes::from_static(b"\n"), |block| got.extend(parts(block)));
-        assert_eq!(got.len(), 1, "there is room again");
-    }
-}
+mod tests;
