@@ -143,7 +143,7 @@ pub(crate) async fn run<T: Future<Output = ()>>(
         if let Some(input) = input {
             end = running.apply(input);
         }
-        if running.is_changed {
+        if running.is_changed && end.is_none() {
             running.write_whole();
         }
     }
@@ -296,7 +296,10 @@ impl Running {
                 CompositeAction::Finish(how) => end = Some(how),
             }
         }
-        self.all_done();
+        // What the end of all takes is never done for sure: another master would end as well.
+        if end.is_none() {
+            self.all_done();
+        }
         end
     }
 

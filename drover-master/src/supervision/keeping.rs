@@ -92,8 +92,10 @@ impl Running {
         for (app, ticket) in self.composite.passed_on() {
             end = end.or(self.apply(CompositeInput::AppOperated { ticket, app, is_done: true }));
         }
-        self.resume_change();
-        self.write_whole();
+        if end.is_none() {
+            self.resume_change();
+            self.write_whole();
+        }
         self.handle.roster.show(&self.composite);
         end
     }

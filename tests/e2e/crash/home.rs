@@ -134,7 +134,7 @@ impl Home {
         let master = self.master();
         signal(master, by);
         self.until("the end of the master", || {
-            if is_running(master) && by == Signal::SIGSEGV {
+            if is_running(master) && matches!(by, Signal::SIGSEGV | Signal::SIGBUS) {
                 // Rust's own handler has restored what happens by default.
                 let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(master.cast_signed()), by);
             }

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drover_proto::latest::StatusReply;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
+use super::error::ClientError;
 use super::link::Link;
 
 /// How long another master may take until it answers: far longer than the tens of milliseconds that it takes.
@@ -31,12 +33,25 @@ impl Place {
     /// the connection was, that was the other's keeper as well.
     pub(super) async fn successor(self) -> Option<u32> {
         let asked = async {
-            let (link, _) = Link::connect(&self.path, WITHIN).await.ok()?;
-            link.without_place().status(&[]).await.ok()?.master
+            loop {
+                match self.status().await {
+                    Ok(status) => return status.master,
+                    // That one may have crashed as well.
+                    Err(ClientError::Closed | ClientError::Connection(_)) => {}
+                    Err(_) => return None,
+                }
+            }
         };
         let pid = tokio::time::timeout(WITHIN, asked).await.ok()??.pid;
         let looked = tokio::task::spawn_blocking(move || is_kept_since(pid, self.since));
         looked.await.is_ok_and(|is_kept| is_kept.unwrap_or(false)).then_some(pid)
+    }
+}
+
+impl Place {
+    async fn status(&self) -> Result<StatusReply, ClientError> {
+        let (link, _) = Link::connect(&self.path, WITHIN).await?;
+        link.without_place().status(&[]).await
     }
 }
 
