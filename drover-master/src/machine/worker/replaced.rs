@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Worker, WorkerAction, WorkerState};
+use super::{DeadlineKind, Worker, WorkerAction, WorkerState};
 use crate::config::Protocol;
 
 impl Worker {
@@ -21,7 +21,10 @@ impl Worker {
             {
                 out.push(WorkerAction::StartProbe);
             }
-            WorkerState::Lingering => out.push(WorkerAction::EmptyQueue),
+            // Not before: until its delay is over it serves as ever.
+            WorkerState::Lingering if matches!(self.deadline, Some((DeadlineKind::Queue, _))) => {
+                out.push(WorkerAction::EmptyQueue);
+            }
             _ => {}
         }
         for (question, number) in self.health.under_way() {
