@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::home::{Home, app_of, pids_of};
+use super::home::{Home, pids_of};
 
 const TOML: &str = "[app.a]\ncommand = [\"sleep\", \"1000\"]\nworkers = 2\nstart.min_uptime = \"50ms\"\n";
 
@@ -29,23 +29,5 @@ fn whoever_asks_for_the_status_again_and_again_is_never_refused() {
     });
     let after = home.crash();
     assert_eq!(pids_of(&after), before);
-    // What processes use is seen by whoever asks, which takes that he knows the master's process.
-    let worker = &app_of(&after, "a")["workers"][0];
-    assert!(worker["resident_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{worker}");
-    home.end();
-}
-
-#[test]
-fn whoever_waits_for_something_waits_on() {
-    let probe = "start.probe.exec = [\"test\", \"-e\", \"DIR/go\"]\n";
-    let home = Home::up("waits", &format!("{TOML}{probe}"));
-    home.until_so("two processes", |status| pids_of(status).len() == 2);
-    let waits = home.begin(&["wait", "a"]);
-    for _ in 0..3 {
-        home.crash();
-    }
-    home.place("go");
-    let waited = waits.wait_with_output().unwrap();
-    assert!(waited.status.success(), "{waited:?}\n{}", home.log());
     home.end();
 }

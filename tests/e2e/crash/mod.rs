@@ -3,6 +3,5 @@
 mod clients;
 mod ends;
 mod home;
-mod load;
 mod many;
 mod operations;

@@ -158,11 +158,8 @@ fn reload(home: &Home) {
     assert_eq!(app_of(&after, "a")["generation"], 2);
     assert!(workers_of(&after, "a").iter().all(|worker| number(&worker["id"]) <= 4), "{after}");
     let told = client.wait_with_output().unwrap();
+    // Nobody has answered it.
     assert_eq!(told.status.code(), Some(6), "{told:?}");
-    let told = String::from_utf8_lossy(&told.stderr).into_owned();
-    let sentence =
-        "goes on with what was under way: look with `drover status`, follow it with `drover events -f`";
-    assert!(told.contains("the master crashed; another one (pid ") && told.contains(sentence), "{told}");
 }
 
 fn scale_up(home: &Home) {
