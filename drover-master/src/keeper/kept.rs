@@ -97,7 +97,7 @@ impl Kept {
         std::mem::forget(self.holds.hold(name, fd.as_fd()));
     }
 
-    /// Has the keeper remember what the program needs to go on after a crash. Once it does, a crash of the master is no end; so from here
+    /// Has the keeper remember what the program needs to go on after a crash. Once it does, a crash of the master ends nothing; so from here
     /// on signals wait until the [supervisor](crate::supervisor::Supervisor::run) hears them: one that ended this process would
     /// be a crash, and not what somebody wished.
     ///
