@@ -56,9 +56,10 @@ impl ExitStatus {
     /// What it means that a master could not be asked.
     pub(crate) const fn of_client(error: &ClientError) -> Self {
         match error {
-            ClientError::Unreachable { .. } | ClientError::Silent { .. } | ClientError::Closed => {
-                Self::Unreachable
-            }
+            ClientError::Unreachable { .. }
+            | ClientError::Silent { .. }
+            | ClientError::Crashed { .. }
+            | ClientError::Closed => Self::Unreachable,
             ClientError::NotPermitted { .. } => Self::NotPermitted,
             ClientError::Version { .. } => Self::ProtocolMismatch,
             ClientError::Refused { code: ErrorCode::NotFound, .. } => Self::NotFound,

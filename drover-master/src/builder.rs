@@ -19,7 +19,7 @@ use crate::handle::event_log::EventLog;
 use crate::handle::hook::{ExitContext, Hook};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::fleet::ExitDecision;
-use crate::process::{AppLog, OutputLog};
+use crate::process::{AppLog, OutputLog, OutputTransit};
 use crate::signals::Signals;
 
 /// Describes an app, then makes its master.
@@ -31,6 +31,7 @@ pub struct MasterBuilder {
     output_log: Option<AppLog>,
     pool: ListenerPool,
     mark: Option<Arc<str>>,
+    transit: OutputTransit,
     /// Whether the pool's inherited sockets are for this app alone.
     is_activated: bool,
     /// The first invalid address; told by `build`, so that the chain of calls stays a chain.
@@ -63,6 +64,7 @@ impl MasterBuilder {
             output_log: None,
             pool: ListenerPool::default(),
             mark: None,
+            transit: OutputTransit::default(),
             is_activated: false,
             wrong: None,
         }
@@ -338,6 +340,13 @@ impl MasterBuilder {
         self
     }
 
+    /// What is on its way of what the workers print outlives this process.
+    #[must_use]
+    pub(crate) fn output_transit(mut self, transit: OutputTransit) -> Self {
+        self.transit = transit;
+        self
+    }
+
     /// What the program itself does for the app, for the next master of it.
     pub(crate) fn own_part(&self) -> OwnPart {
         self.own.clone()
@@ -384,6 +393,7 @@ impl MasterBuilder {
         }
         let (master, driver) =
             Driver::new(self.spec, hook, handler, self.events, self.output_log, self.pool, self.mark);
+        let driver = driver.with_transit(self.transit);
         runtime.spawn(driver.run());
         if let Some(signals) = signals {
             signals.watch(&master);

@@ -168,8 +168,8 @@ func (w *Worker) lost(l *link) {
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	w.link, w.found = nil, make(chan struct{})
-	for seq, waiting := range w.pending {
-		close(waiting)
+	for seq, question := range w.pending {
+		close(question.answer)
 		delete(w.pending, seq)
 	}
 }

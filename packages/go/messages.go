@@ -58,11 +58,6 @@ func (w *Worker) Publish(topic string, payload []byte) (*pb.Accepted, error) {
 // Subscribe makes this worker one of those that a publish of this topic goes to, also of the next master.
 func (w *Worker) Subscribe(topic string) error {
 	_, err := w.ask(&pb.WorkerFrame{Body: &pb.WorkerFrame_Subscribe{Subscribe: &pb.Subscribe{Topic: topic}}}, requestTimeout)
-	if err == nil {
-		w.lock.Lock()
-		w.topics[topic] = true
-		w.lock.Unlock()
-	}
 	return err
 }
 
@@ -108,11 +103,14 @@ func (w *Worker) deliver(on *link, frame *pb.MasterFrame, message *pb.Message, l
 
 func (w *Worker) answered(frame *pb.MasterFrame) {
 	w.lock.Lock()
-	waiting := w.pending[frame.ReplyTo]
+	question, isKnown := w.pending[frame.ReplyTo]
 	delete(w.pending, frame.ReplyTo)
+	if question.topic != "" && frame.GetAccepted() != nil {
+		w.topics[question.topic] = true // before the connection can end, so that the next one has it
+	}
 	w.lock.Unlock()
-	if waiting != nil {
-		waiting <- frame // there is room for one
+	if isKnown {
+		question.answer <- frame // there is room for one
 	} else if refused := frame.GetError(); refused != nil {
 		fmt.Fprintf(os.Stderr, "the master answers: %s %s\n", refused.Code, refused.Message)
 	}
@@ -164,7 +162,7 @@ func (w *Worker) questioned(frame *pb.WorkerFrame, late <-chan time.Time) (*link
 			waiting := make(chan *pb.MasterFrame, 1)
 			w.lastSeq++
 			frame.Seq, frame.ExpectsReply = w.lastSeq, true
-			w.pending[frame.Seq] = waiting
+			w.pending[frame.Seq] = question{waiting, frame.GetSubscribe().GetTopic()}
 			on := w.link
 			w.lock.Unlock()
 			return on, waiting, nil

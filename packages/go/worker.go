@@ -34,7 +34,7 @@ type Worker struct {
 	asked    asked
 	stop     chan struct{}
 	lastSeq  uint64
-	pending  map[uint64]chan *pb.MasterFrame
+	pending  map[uint64]question
 	topics   map[string]bool // that this worker has subscribed to
 	consumed int
 }
@@ -46,6 +46,12 @@ type asked struct {
 	on   *link
 }
 
+// question is one that the master has not answered.
+type question struct {
+	answer chan *pb.MasterFrame // closed without one when the connection ends
+	topic  string               // of a Subscribe
+}
+
 // Run lives a whole life: once serves. It says Started, waits for StopRequested, drains, and returns; after a Resume it is called
 // again. When Run returns nil, the process has to end with 0. onMessage, which may be nil, takes messages, each on a goroutine of its
 // own.
@@ -53,7 +59,7 @@ func Run(once func(*Worker) error, onMessage OnMessage) error {
 	w := &Worker{
 		onMessage: onMessage, state: "starting", stop: make(chan struct{}), awake: make(chan struct{}, 1),
 		path: os.Getenv("DROVER_SOCKET"), out: newOutbox(), found: make(chan struct{}),
-		pending: map[uint64]chan *pb.MasterFrame{}, topics: map[string]bool{},
+		pending: map[uint64]question{}, topics: map[string]bool{},
 	}
 	if err := w.connect(); err != nil {
 		return err

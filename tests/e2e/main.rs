@@ -19,6 +19,7 @@ mod composite;
 mod composite_operations;
 mod conform;
 mod conform_master;
+mod crash;
 mod cron;
 mod ending;
 mod events;

@@ -120,7 +120,11 @@ pub(super) async fn run(
             return ExitStatus::Failed;
         }
     };
-    let mut admin = match admin.map(AdminServer::open).transpose() {
+    let opened = admin.map(|admin| match kept {
+        Some(kept) => AdminServer::open_kept(admin, kept),
+        None => AdminServer::open(admin),
+    });
+    let mut admin = match opened.transpose() {
         Ok(admin) => admin,
         // It was there once. That it can't be now does not justify ending what runs.
         Err(error) if kept.is_some_and(Kept::is_successor) => {

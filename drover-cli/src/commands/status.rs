@@ -28,7 +28,16 @@ pub(super) async fn run(global: &Global, args: &StatusArgs) -> ExitStatus {
     if args.watch {
         return watch(global, args, client).await;
     }
-    match client.status(&args.apps).await {
+    let mut asked = client.status(&args.apps).await;
+    while let Err(ClientError::Crashed { .. }) = asked {
+        // The one that goes on can be asked as well; a keeper survives a bounded number of crashes.
+        client = match find::connect(global).await {
+            Ok(client) => client,
+            Err(status) => return status,
+        };
+        asked = client.status(&args.apps).await;
+    }
+    match asked {
         Ok(reply) => {
             let mut usage = WorkerUsage::of_master(&client);
             let text = if args.json {

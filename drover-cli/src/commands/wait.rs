@@ -34,8 +34,17 @@ pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
     }
 }
 
-async fn until_it_holds(global: &Global, args: &WaitArgs, client: ControlClient) -> ExitStatus {
-    match watch(global, args, client).await {
+async fn until_it_holds(global: &Global, args: &WaitArgs, mut client: ControlClient) -> ExitStatus {
+    let mut watched = watch(global, args, client).await;
+    while let Err(Failure::Followed(_)) = watched {
+        // Another master goes on, and so does this.
+        client = match find::connect(global).await {
+            Ok(client) => client,
+            Err(status) => return status,
+        };
+        watched = watch(global, args, client).await;
+    }
+    match watched {
         Ok(status) => status,
         // Nothing is left of a master that has ended, and of its workers.
         Err(Failure::Ended) if args.goal != Goal::Ready => ExitStatus::Done,
@@ -43,7 +52,7 @@ async fn until_it_holds(global: &Global, args: &WaitArgs, client: ControlClient)
             message::error_text("the master has ended");
             ExitStatus::Unreachable
         }
-        Err(Failure::Lost) => {
+        Err(Failure::Lost | Failure::Followed(_)) => {
             message::error(&ClientError::Closed);
             ExitStatus::Unreachable
         }
@@ -56,6 +65,8 @@ enum Failure {
     Ended,
     /// A connection is lost. That is not a sign of the master's end: it closes those that are idle, or not read, for long.
     Lost,
+    /// The master crashed, and the one of this pid goes on in its place.
+    Followed(u32),
     /// The user knows.
     Told(ExitStatus),
 }
@@ -64,17 +75,21 @@ async fn watch(global: &Global, args: &WaitArgs, mut client: ControlClient) -> R
     let path = find::locate(global).await.map_err(Failure::Told)?;
     let typed: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     // A name that fits nothing is refused, with what there is instead.
-    client.describe(&typed).await.map_err(|error| Failure::Told(report(&error)))?;
+    client.describe(&typed).await.map_err(|error| match error {
+        ClientError::Crashed { pid } => Failure::Followed(pid),
+        error => Failure::Told(report(&error)),
+    })?;
     let reply = client.status(&[]).await.map_err(lost_or_told)?;
     let aim = Aim::new(args.goal, &args.names, &reply);
     if !global.quiet && aim.judge(&reply) == Verdict::NotYet {
         message::note(&format!("waiting until {}", aim.text()));
     }
-    let master = pid_of_master(&reply);
+    let mut master = pid_of_master(&reply);
     let mut reply = reply;
     loop {
         match follow(client, reply, &aim).await {
             Err(Failure::Lost) => {}
+            Err(Failure::Followed(pid)) => master = pid,
             verdict => return verdict,
         }
         client = connect_again(global, &path).await?;
@@ -133,6 +148,7 @@ fn pid_of_master(reply: &StatusReply) -> u32 {
 fn lost_or_told(error: ClientError) -> Failure {
     match error {
         ClientError::Closed | ClientError::Connection(_) => Failure::Lost,
+        ClientError::Crashed { pid } => Failure::Followed(pid),
         error => Failure::Told(report(&error)),
     }
 }

@@ -92,7 +92,7 @@ impl Driver {
         self.memory = Some(memory);
         self.takeover = Some(Takeover { undone, workers, taking: self.holds.taking() });
         self.show_edition();
-        self.view.update(&self.fleet, &self.fleet.slots(), self.events.last_seq());
+        self.view.show_whole(&self.fleet, self.events.last_seq());
         if let Some(outcome) = self.fleet.outcome() {
             self.outcome.send_replace(Some(outcome.clone()));
         }
@@ -150,6 +150,7 @@ impl Driver {
         for found in found {
             self.adopt(now, &keeper, found, &mut unborn);
         }
+        self.write_rest();
         self.feed(now, FleetInput::MasterReplaced { by: self.holds.gap() });
         let wanted = |identity: &Identity| {
             undone.iter().any(|action| matches!(action, FleetAction::Spawn(other) if other.id == identity.id))

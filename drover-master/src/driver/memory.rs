@@ -289,3 +289,7 @@ struct Told {
     at: Instant,
     input: FleetInput,
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

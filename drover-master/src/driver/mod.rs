@@ -62,7 +62,7 @@ use crate::machine::attention::Attention;
 use crate::machine::fleet::{Fleet, Outcome};
 use crate::machine::gate::Doing;
 use crate::notify::FdStore;
-use crate::process::AppLog;
+use crate::process::{AppLog, OutputTransit};
 use crate::upkeep::Teller;
 
 /// How much news may wait for the driver. It works each off in microseconds; senders are tasks of their own that can wait,
@@ -79,6 +79,7 @@ pub(crate) struct Driver {
     hook: Option<Hook>,
     events: EventLog,
     output_log: Option<AppLog>,
+    transit: OutputTransit,
     view: Arc<View>,
     /// The generation that the view shows.
     shown: Generation,
@@ -175,6 +176,7 @@ impl Driver {
             hook,
             events,
             output_log,
+            transit: OutputTransit::default(),
             view,
             shown,
             outcome,
@@ -208,6 +210,12 @@ impl Driver {
         let mut driver = driver;
         driver.remember_or_begin();
         (master, driver)
+    }
+
+    /// What its workers print outlives this process on its way.
+    pub(crate) fn with_transit(mut self, transit: OutputTransit) -> Self {
+        self.transit = transit;
+        self
     }
 
     /// Runs until nobody holds a handle and nothing is left to end.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::Driver;
 use super::contact::{Contact, ProcessNews};
 use super::notifying::NotifySetup;
-use crate::config::{Output, Probe, Protocol, Stdin};
+use crate::config::{AppSpec, Output, Probe, Protocol, Stdin};
 use crate::ids::WorkerId;
 use crate::link::Token;
 use crate::machine::exit::{ExitStatus, SpawnStep};
@@ -290,20 +290,45 @@ impl Driver {
             Output::Inherit => Output::Forward,
             output => output.clone(),
         };
-        let tail = Arc::new(Tail::default());
-        let Identity { slot, generation, id: worker, .. } = worker;
-        let printer = Printer { slot, generation, worker, pid };
-        let reader = OutputReader {
+        let Identity { slot, generation, id, .. } = worker;
+        let reader = self.reader_of(Printer { slot, generation, worker: id, pid }, spec, output, awaited);
+        let tail = Arc::clone(&reader.tail);
+        Some((tokio::spawn(reader.run(stdout, stderr)), tail))
+    }
+
+    fn reader_of(
+        &self,
+        printer: Printer,
+        spec: &AppSpec,
+        output: Output,
+        awaited: Weak<AwaitedText>,
+    ) -> OutputReader {
+        OutputReader {
             app: Arc::clone(&self.app),
-            slot,
+            slot: printer.slot,
             output,
             sinks: LogSinks::of(&self.app, spec.logs.as_ref(), printer),
             log: self.output_log.clone().map(|log| log.by(printer)),
-            tail: Arc::clone(&tail),
+            tail: Arc::new(Tail::default()),
             awaited,
-            transit: None,
-        };
-        Some((tokio::spawn(reader.run(stdout, stderr)), tail))
+            transit: self.transit.by(printer),
+        }
+    }
+
+    /// Writes what an earlier master has read of workers that are gone, and had not written.
+    pub(super) fn write_rest(&self) {
+        for printer in self.transit.unclaimed(&self.app) {
+            let is_there = self.contacts.get(&printer.worker).is_some_and(|contact| contact.tree.is_some());
+            let edition = self.editions.get(&printer.generation);
+            let Some(edition) = edition.or_else(|| self.editions.get(&self.fleet.generation())) else {
+                continue;
+            };
+            if !is_there {
+                let spec = &edition.spec;
+                let reader = self.reader_of(printer, spec, spec.output.clone(), Weak::new());
+                tokio::spawn(reader.run(None, None));
+            }
+        }
     }
 
     pub(super) fn signal(&self, id: WorkerId, signal: Signal) {

@@ -76,6 +76,12 @@ impl View {
         }
     }
 
+    /// Whatever was seen before, this is the app.
+    pub(crate) fn show_whole(&self, fleet: &Fleet, last_seq: u64) {
+        self.lock().rows.clear();
+        self.update(fleet, &fleet.slots(), last_seq);
+    }
+
     pub(crate) fn show_edition(&self, spec: Arc<AppSpec>, listeners: Vec<(String, ListenAddr)>) {
         let seen = &mut *self.lock();
         seen.spec = spec;

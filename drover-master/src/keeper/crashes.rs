@@ -9,23 +9,42 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How many crashes of masters, and within which time, are too many. Fewer would give up what a bad minute has hit; more would only crash on:
-/// each costs the workers of the protocol a connection.
-pub(super) const LIMIT: (usize, Duration) = (5, Duration::from_secs(60));
+/// How many crashes of masters are survived within a minute. Fewer would give up what a bad minute has hit; more would only crash on: each costs
+/// the workers of the protocol a connection.
+const COUNT: usize = 5;
+
+/// The minute.
+pub(super) const WITHIN: Duration = Duration::from_secs(60);
+
+/// Another count, for tests that crash masters by the dozen.
+const COUNT_FOR_TESTS: &str = "DROVER_KEEPER_CRASHES";
 
 /// When masters crashed, by a monotonic clock.
-#[derive(Debug, Default)]
-pub(super) struct Crashes(VecDeque<Duration>);
+#[derive(Debug)]
+pub(super) struct Crashes {
+    newest: VecDeque<Duration>,
+    /// How many are survived.
+    pub(super) count: usize,
+}
 
 impl Crashes {
+    /// As the environment says, which only tests do.
+    pub(super) fn by_environment() -> Self {
+        let count = std::env::var(COUNT_FOR_TESTS).ok().and_then(|count| count.parse().ok());
+        Self::of(count.unwrap_or(COUNT))
+    }
+
+    fn of(count: usize) -> Self {
+        Self { newest: VecDeque::new(), count }
+    }
+
     /// One more; whether there have been too many.
     pub(super) fn is_too_many(&mut self, now: Duration) -> bool {
-        let (count, within) = LIMIT;
-        while self.0.front().is_some_and(|then| now.saturating_sub(*then) > within) {
-            self.0.pop_front();
+        while self.newest.front().is_some_and(|then| now.saturating_sub(*then) > WITHIN) {
+            self.newest.pop_front();
         }
-        self.0.push_back(now);
-        self.0.len() > count
+        self.newest.push_back(now);
+        self.newest.len() > self.count
     }
 }
 
@@ -35,13 +54,13 @@ mod tests {
 
     #[test]
     fn five_crashes_in_a_minute_are_survived_and_the_sixth_is_not() {
-        let mut crashes = Crashes::default();
+        let mut crashes = Crashes::of(COUNT);
         let at = Duration::from_secs;
         for second in 0..5 {
             assert!(!crashes.is_too_many(at(second)));
         }
         assert!(crashes.is_too_many(at(60)));
-        let mut slow = Crashes::default();
+        let mut slow = Crashes::of(COUNT);
         assert!((0..100).all(|times| !slow.is_too_many(at(times * 13))));
     }
 }

@@ -46,7 +46,9 @@ pub(crate) type JournalRecord = (RecordKind, Vec<u8>);
 #[derive(Debug)]
 pub(crate) struct Journal {
     memory: File,
-    _hold: Hold,
+    /// By whom and under which name it is to be held, as long as it is not.
+    to_be_held: Option<(Holds, String)>,
+    hold: Hold,
     start: u64,
     end: u64,
     /// Where what was written anew ended.
@@ -54,7 +56,8 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Begins an empty one under this name. There is none without a keeper.
+    /// Begins an empty one under this name. It is held from when the [whole](Self::renew) is written for the first time: what tells nothing
+    /// is nothing that another master could go on with. There is none without a keeper.
     pub(crate) fn begin(holds: &Holds, name: &str) -> io::Result<Option<Self>> {
         if holds.keeper().is_none() {
             return Ok(None);
@@ -64,8 +67,31 @@ impl Journal {
         head[..8].copy_from_slice(&MAGIC);
         head[8..].copy_from_slice(&FIRST.to_le_bytes());
         memory.write_all_at(&head, 0)?;
-        let hold = holds.hold(name, memory.as_fd());
-        Ok(Some(Self { memory, _hold: hold, start: FIRST, end: FIRST, whole: FIRST }))
+        let to_be_held = Some((holds.clone(), name.to_owned()));
+        Ok(Some(Self { memory, to_be_held, hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }))
+    }
+
+    /// An empty one that nobody holds.
+    #[cfg(test)]
+    pub(crate) fn unheld() -> Self {
+        let memory = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).expect("a memory can be made"));
+        let mut head = [0; FIRST as usize];
+        head[..8].copy_from_slice(&MAGIC);
+        head[8..].copy_from_slice(&FIRST.to_le_bytes());
+        memory.write_all_at(&head, 0).expect("it can be written");
+        Self { memory, to_be_held: None, hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }
+    }
+
+    /// All that was written and tells something, as it lies there.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        read(&self.memory).expect("it can be read").1
+    }
+
+    /// The records in what lies there.
+    #[cfg(test)]
+    pub(crate) fn records_of(bytes: &[u8]) -> Vec<JournalRecord> {
+        records(bytes).0
     }
 
     /// Takes over what an earlier master has written under this name, if it has.
@@ -80,7 +106,7 @@ impl Journal {
         let (records, length) = records(&bytes);
         let end = start + length as u64;
         let hold = holds.hold(name, memory.as_fd());
-        Ok(Some((Self { memory, _hold: hold, start, end, whole: end }, records)))
+        Ok(Some((Self { memory, to_be_held: None, hold, start, end, whole: end }, records)))
     }
 
     /// Adds a record.
@@ -115,6 +141,9 @@ impl Journal {
         self.memory.write_all_at(&all, start)?;
         self.memory.write_all_at(&start.to_le_bytes(), 8)?;
         (self.start, self.end, self.whole) = (start, start + all.len() as u64, start + all.len() as u64);
+        if let Some((holds, name)) = self.to_be_held.take() {
+            self.hold = holds.hold(name, self.memory.as_fd());
+        }
         // What is not given back only costs memory.
         let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         let _ = fallocate(&self.memory, hole, FIRST as i64, (start - FIRST) as i64);
@@ -180,15 +209,6 @@ mod tests {
 
     use super::*;
 
-    fn journal() -> Journal {
-        let memory = File::from(memfd_create(c"test", MFdFlags::MFD_CLOEXEC).unwrap());
-        let mut head = [0; FIRST as usize];
-        head[..8].copy_from_slice(&MAGIC);
-        head[8..].copy_from_slice(&FIRST.to_le_bytes());
-        memory.write_all_at(&head, 0).unwrap();
-        Journal { memory, _hold: Hold::default(), start: FIRST, end: FIRST, whole: FIRST }
-    }
-
     fn told(journal: &Journal) -> Vec<JournalRecord> {
         records(&read(&journal.memory).unwrap().1).0
     }
@@ -196,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_written_anew_takes_the_place_of_what_was_there_and_memory_stays_small() {
         use std::os::unix::fs::MetadataExt;
-        let mut journal = journal();
+        let mut journal = Journal::unheld();
         for round in 0_u32..2_000 {
             journal.add(1, &vec![7; 1000]).unwrap();
             if journal.is_long() {
@@ -216,7 +236,7 @@ mod tests {
             bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..8),
             cut: prop::sample::Index, flipped: prop::sample::Index, bit in 0_u8..8,
         ) {
-            let mut journal = journal();
+            let mut journal = Journal::unheld();
             let all: Vec<JournalRecord> = bodies.into_iter().map(|body| (9, body)).collect();
             for (kind, body) in &all {
                 journal.add(*kind, body).unwrap();

@@ -14,8 +14,11 @@ use super::message::Request;
 use super::signals::heard;
 use crate::machine::exit::ExitStatus;
 
-/// What a master has held that can go on after a crash: the beginning of those names.
+/// What a master has written for the next one: the beginning of those names.
 pub(crate) const STATE: &str = "state/";
+
+/// What a supervisor has written: another master can go on once this is held, and nothing has been started before.
+pub(crate) const SUPERVISOR: &str = "state/supervisor";
 
 /// What the program itself remembers.
 const PROGRAM: &str = "state/program";
@@ -97,9 +100,9 @@ impl Kept {
         std::mem::forget(self.holds.hold(name, fd.as_fd()));
     }
 
-    /// Has the keeper remember what the program needs to go on after a crash. Once it does, a crash of the master ends nothing; so from here
-    /// on signals wait until the [supervisor](crate::supervisor::Supervisor::run) hears them: one that ended this process would
-    /// be a crash, and not what somebody wished.
+    /// Has the keeper remember what the program needs to go on after a crash. Once the
+    /// [supervisor](crate::supervisor::Supervisor::run) runs, a crash of the master ends nothing; so from here on signals wait until it
+    /// hears them: one that ended this process would be a crash, and not what somebody wished.
     ///
     /// # Errors
     ///

@@ -29,8 +29,8 @@ mod testing;
 
 pub(crate) use holds::{Hold, Holds, Taking};
 pub(crate) use journal::{Journal, JournalRecord};
-pub(crate) use kept::STATE;
 pub use kept::{Kept, MasterCrash};
+pub(crate) use kept::{STATE, SUPERVISOR};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use process::keep;

@@ -14,9 +14,9 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
 use nix::time::{ClockId, clock_gettime};
 
-use super::crashes::{Crashes, LIMIT};
+use super::crashes::{Crashes, WITHIN};
 use super::holds::Holds;
-use super::kept::{Kept, MasterCrash, PANICKED, STATE};
+use super::kept::{Kept, MasterCrash, PANICKED, SUPERVISOR};
 use super::link::KeeperLink;
 use super::message::{Answer, ChildState, MAX_MESSAGE, Request, StandbyWord};
 use super::signals::{heard, is_passed_on, pass_on};
@@ -68,7 +68,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
         before,
         held: HashMap::new(),
         leaves_with: None,
-        crashes: Crashes::default(),
+        crashes: Crashes::by_environment(),
         standby: None,
         yields: false,
     };
@@ -167,7 +167,7 @@ impl Keeper {
         if let Some(status) = self.leaves_with {
             std::process::exit(status.into());
         }
-        if !is_crash || !self.held.keys().any(|name| name.starts_with(STATE)) {
+        if !is_crash || !self.held.contains_key(SUPERVISOR) {
             // It has ended them itself, unless it could not even begin.
             self.end_workers();
             end_like(status);
@@ -175,9 +175,9 @@ impl Keeper {
         let (at, pid) = (monotonic(), master.unsigned_abs());
         let crash = MasterCrash { at, has_yielded: false, pid, status };
         if self.crashes.is_too_many(monotonic()) {
-            let (count, within) = LIMIT;
+            let count = self.crashes.count;
             self.give_up(&format!(
-                "the master crashed more than {count} times within {within:?}, and {crash}; everything is ended"
+                "the master crashed more than {count} times within {WITHIN:?}, and {crash}; everything is ended"
             ));
         }
         Next::Another(crash)

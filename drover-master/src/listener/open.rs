@@ -176,7 +176,7 @@ fn bind_udp_held(addr: SocketAddr, holds: &Holds) -> nix::Result<(OwnedFd, Socke
     for _ in 0..KEEPER_TRIES {
         match bind_udp(addr) {
             Err(Errno::EADDRINUSE) if holds.are_protected() => {
-                drop(poll(&mut [], PollTimeout::from(KEEPER_PAUSE_MS)))
+                let _ = poll(&mut [], PollTimeout::from(KEEPER_PAUSE_MS));
             }
             other => return other,
         }

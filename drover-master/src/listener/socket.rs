@@ -84,6 +84,11 @@ pub(super) fn listen_unix(path: &Path, backlog: u32) -> nix::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Listens on one that does already: from now on whoever connects sees this process at the other end (SO_PEERCRED, unix(7)).
+pub(super) fn listen_as_oneself(socket: &OwnedFd, backlog: u32) -> nix::Result<()> {
+    listen(socket, backlog_of(backlog))
+}
+
 /// The kernel caps it at `net.core.somaxconn` (listen(2)).
 fn backlog_of(wanted: u32) -> Backlog {
     i32::try_from(wanted).ok().and_then(|wanted| Backlog::new(wanted).ok()).unwrap_or(Backlog::MAXCONN)

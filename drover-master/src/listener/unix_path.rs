@@ -17,7 +17,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 
 use super::claimed_files::ClaimedFiles;
 use super::path_lock::{id_of, is_locked_at, lock, lock_path_of};
-use super::socket::listen_unix;
+use super::socket::{listen_as_oneself, listen_unix};
 use super::unix_path_error::{PATH_MAX, UnixPathError};
 use crate::keeper::Holds;
 
@@ -106,6 +106,8 @@ impl UnixPath {
     /// Makes the socket, with mode 0600, in the place of one that nobody serves any more. One that is resumed is taken as it is.
     pub(crate) fn listen(&self, backlog: u32) -> Result<OwnedFd, UnixPathError> {
         if let Some(resumed) = self.held().resumed.take() {
+            // It is served all the same if the kernel refuses.
+            let _ = listen_as_oneself(&resumed, backlog);
             return Ok(resumed);
         }
         let failed = |source| UnixPathError::Io { path: self.path.clone(), source };

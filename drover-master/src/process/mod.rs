@@ -26,8 +26,8 @@ pub use limits::limits_out_of_reach;
 #[cfg(feature = "file")]
 pub(crate) use output::journal_socket;
 pub(crate) use output::{
-    AppLog, AwaitedText, LogNext, LogSinks, LogStream, OutputLog, OutputReader, Piece, Printer, Tail,
-    follow_files, remember_files, reopen_files, reopen_files_of,
+    AppLog, AwaitedText, LogNext, LogSinks, LogStream, OutputLog, OutputReader, OutputTransit, Piece,
+    Printer, Tail, follow_files, protect_output, remember_files, reopen_files, reopen_files_of,
 };
 #[cfg(feature = "http")]
 pub(crate) use output::{LogCounts, LostBy, lost_lines};

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::End;
+use super::change::ChangeMemory;
 use super::cpu_following::CpuFollowing;
 use super::handle::{SupervisorHandle, SupervisorRequest, SupervisorRequests};
 use super::memory::{SupervisorMemory, Whole};
@@ -18,7 +19,6 @@ use super::operation::{AppError, NotStarted};
 use super::roster::Entry;
 use super::watching::AppWatches;
 use super::workshop::Workshop;
-use crate::config::Description;
 use crate::handle::ticket::Reply;
 use crate::handle::{Master, OperateError, StartError};
 use crate::ids::TicketId;
@@ -143,7 +143,7 @@ pub(crate) async fn run<T: Future<Output = ()>>(
         if let Some(input) = input {
             end = running.apply(input);
         }
-        if running.is_changed {
+        if running.is_changed && end.is_none() {
             running.write_whole();
         }
     }
@@ -178,8 +178,8 @@ pub(super) struct Running {
     pub(super) workshop: Workshop,
     /// Who asked for the change under way.
     pub(super) changed_by: Option<Arc<str>>,
-    /// The change under way: what was wanted, and by whom.
-    pub(super) change_under_way: Option<(Description, Arc<str>)>,
+    /// The change under way.
+    pub(super) change_under_way: Option<ChangeMemory>,
     /// How many signals have asked for the end.
     pub(super) signal_count: u32,
     /// Where what runs is written down, for another master.
@@ -296,7 +296,10 @@ impl Running {
                 CompositeAction::Finish(how) => end = Some(how),
             }
         }
-        self.all_done();
+        // What the end of all takes is never done for sure: another master would end as well.
+        if end.is_none() {
+            self.all_done();
+        }
         end
     }
 

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use super::driver::Running;
 use super::memory::{AppMemory, Whole};
-use super::news::AppNews;
 use crate::config::{AppSpec, Description};
 use crate::machine::composite::{CompositeAction, CompositeInput, Standing};
 use crate::machine::gate;
@@ -93,29 +92,18 @@ impl Running {
         for (app, ticket) in self.composite.passed_on() {
             end = end.or(self.apply(CompositeInput::AppOperated { ticket, app, is_done: true }));
         }
-        self.resume_change();
-        self.write_whole();
+        if end.is_none() {
+            self.resume_change();
+            self.write_whole();
+        }
         self.handle.roster.show(&self.composite);
         end
     }
 
     /// What was not brought to its description yet is.
     fn resume_change(&mut self) {
-        let Some((wanted, by)) = self.change_under_way.clone() else { return };
-        let handle = self.handle.clone();
-        self.tasks.spawn(async move {
-            let compared = {
-                let handle = handle.clone();
-                tokio::task::spawn_blocking(move || handle.compare(wanted)).await
-            };
-            if let Ok(Ok(planned)) = compared
-                && let Ok(mut steps) = handle.apply(planned, by).await
-            {
-                while steps.next().await.is_some() {}
-                return AppNews::Asked;
-            }
-            AppNews::Changed
-        });
+        let Some(change) = self.change_under_way.clone() else { return };
+        self.tasks.spawn(self.handle.clone().resume_change(change));
     }
 
     /// Processes that an earlier master has made, and of which it has written nothing: of an app that can't be read any more.

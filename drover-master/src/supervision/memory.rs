@@ -3,13 +3,13 @@
 //! What is written of one app is its driver's.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::ChangeMemory;
 use crate::config::{AppSpec, Description};
-use crate::keeper::{Holds, Journal, JournalRecord};
+use crate::keeper::{Holds, Journal, JournalRecord, SUPERVISOR};
 use crate::machine::composite::{AppIndex, Composite, CompositeAction, CompositeInput};
 use crate::state::{StateError, decode, encode};
 
@@ -42,9 +42,9 @@ pub(crate) struct Whole {
     pub(crate) last_index: AppIndex,
     /// Whether the start was asked for.
     pub(crate) has_begun: bool,
-    /// The change under way: what was wanted, and by whom.
+    /// The change under way.
     #[serde(default)]
-    pub(crate) change: Option<(Description, Arc<str>)>,
+    pub(crate) change: Option<ChangeMemory>,
     /// How many signals have asked for the end.
     #[serde(default)]
     pub(crate) signals: u32,
@@ -66,7 +66,7 @@ pub(crate) struct SupervisorMemory(Journal);
 impl SupervisorMemory {
     /// Begins to write; None without a keeper.
     pub(crate) fn begin(holds: &Holds) -> Option<Self> {
-        match Journal::begin(holds, &name()) {
+        match Journal::begin(holds, SUPERVISOR) {
             Ok(journal) => Some(Self(journal?)),
             Err(error) => {
                 tracing::error!(target: "drover::keeper", %error, "what runs can't be written down for another master");
@@ -81,7 +81,7 @@ impl SupervisorMemory {
     ///
     /// It can't be read.
     pub(crate) fn resume(holds: &Holds) -> io::Result<Option<(Self, SupervisorRemembered)>> {
-        let Some((journal, records)) = Journal::resume(holds, &name())? else { return Ok(None) };
+        let Some((journal, records)) = Journal::resume(holds, SUPERVISOR)? else { return Ok(None) };
         let read = read(records).map_err(io::Error::other)?;
         Ok(read.map(|read| (Self(journal), read)))
     }
@@ -121,10 +121,6 @@ fn read(records: Vec<JournalRecord>) -> Result<Option<SupervisorRemembered>, Sta
         }
     }
     Ok(found.map(|(whole, composite)| SupervisorRemembered { whole, composite, undone }))
-}
-
-fn name() -> String {
-    format!("{}supervisor", crate::keeper::STATE)
 }
 
 #[derive(Serialize)]

@@ -8,7 +8,7 @@ use crate::builder::{MasterBuilder, OwnPart};
 use crate::config::AppSpec;
 use crate::handle::{BuildError, EventLog, Master};
 use crate::listener::ListenerPool;
-use crate::process::OutputLog;
+use crate::process::{OutputLog, OutputTransit};
 
 /// What all masters of a supervisor are made with.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Workshop {
     /// None if nobody can ask for it.
     pub(crate) output: Option<OutputLog>,
     pub(crate) pool: ListenerPool,
+    /// What workers print and is not written yet.
+    pub(crate) transit: OutputTransit,
     pub(crate) mark: Option<Arc<str>>,
     pub(crate) shows_messages: bool,
     pub(crate) witness: Option<Arc<dyn ReloadWitness>>,
@@ -41,6 +43,9 @@ impl Workshop {
     pub(crate) fn finish(&self, app: MasterBuilder) -> Result<Master, BuildError> {
         let app = app.event_log(self.events.clone()).output_log(self.output.as_ref());
         let app = if self.shows_messages { app.messages_as_events() } else { app };
-        app.listener_pool(self.pool.clone()).mark(self.mark.clone()).build()
+        app.listener_pool(self.pool.clone())
+            .output_transit(self.transit.clone())
+            .mark(self.mark.clone())
+            .build()
     }
 }

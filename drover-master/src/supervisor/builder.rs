@@ -11,7 +11,7 @@ use crate::handle::{BuildError, EventLog};
 use crate::keeper::{Holds, Kept, MasterCrash};
 use crate::listener::{InheritedSockets, ListenerPool};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
-use crate::process::{OutputLog, mark};
+use crate::process::{OutputLog, mark, protect_output};
 use crate::signals::Signals;
 use crate::supervision::{
     Entry, Past, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorMemory,
@@ -237,7 +237,10 @@ impl SupervisorBuilder {
         });
         let own = self.apps.iter().map(|app| (app.spec().name.clone(), app.own_part())).collect();
         let shows_messages = self.shows_messages;
+        // Before anybody prints: what an earlier master had on its way comes first.
+        let transit = protect_output(&self.holds);
         let workshop = Workshop {
+            transit,
             events: events.clone(),
             output: kept,
             pool,

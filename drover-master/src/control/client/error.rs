@@ -54,6 +54,14 @@ pub enum ClientError {
     /// The master closed before it answered.
     #[error("the master closed the connection before it answered; it may just have ended")]
     Closed,
+    /// The master crashed before it answered, and another one has taken its place by their keeper.
+    #[error(
+        "the master crashed; another one (pid {pid}) goes on with what was under way: look with `drover status`, follow it with `drover events -f`"
+    )]
+    Crashed {
+        /// The other one.
+        pid: u32,
+    },
     /// The master does not answer.
     #[error(
         "the master does not answer within {limit:?}; it may be stopped (SIGSTOP), or too many ask at once"

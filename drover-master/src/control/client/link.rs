@@ -19,6 +19,7 @@ use tokio::net::UnixStream;
 use tokio_util::codec::{Decoder, Framed};
 
 use super::error::ClientError;
+use super::place::Place;
 use crate::sys::{pidfd_open, watch_readable};
 
 /// How long a master may take to answer the handshake, unless who asks says otherwise. It answers at once; only a stopped process, or
@@ -46,6 +47,8 @@ pub(super) struct Link {
     process: Option<Arc<OwnedFd>>,
     /// Its number, as it is seen from here.
     peer: Option<u32>,
+    /// Where it was reached; none within its own program.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -58,12 +61,26 @@ struct Row {
 impl Link {
     /// Connects and shakes hands, within that time altogether.
     pub(super) async fn connect(path: &Path, limit: Duration) -> Result<(Self, ControlWelcome), ClientError> {
+        let first = Self::try_connect(path, limit).await;
+        if !matches!(first, Err(ClientError::Closed)) {
+            return first;
+        }
+        // A master that dies closes what it has accepted. If another one follows it, that is there already.
+        match Self::try_connect(path, limit).await {
+            Err(ClientError::Unreachable { .. }) => first,
+            second => second,
+        }
+    }
+
+    async fn try_connect(path: &Path, limit: Duration) -> Result<(Self, ControlWelcome), ClientError> {
         let begun = tokio::time::Instant::now();
+        let place = Place::new(path);
         let stream = match tokio::time::timeout(limit, reach(path)).await {
             Ok(stream) => stream?,
             Err(_) => return Err(ClientError::Busy { path: path.to_owned(), limit }),
         };
-        Self::greet(stream, begun, limit).await
+        let (link, welcome) = Self::greet(stream, begun, limit).await?;
+        Ok((Self { place: Some(place), ..link }, welcome))
     }
 
     /// Shakes hands with whoever is at the other end, within a time that has begun.
@@ -94,7 +111,7 @@ impl Link {
         };
         let welcome = welcomed(reply)?;
         let frames = hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL));
-        Ok((Self { frames, last_seq: 0, row: None, process, peer }, welcome))
+        Ok((Self { frames, last_seq: 0, row: None, process, peer, place: None }, welcome))
     }
 
     pub(super) const fn peer(&self) -> Option<u32> {
@@ -131,8 +148,19 @@ impl Link {
             // What it said before it closed lies in the socket, as an answer to this or to nothing.
             Err(error) => match tokio::time::timeout(WELCOME, self.receive(self.last_seq)).await {
                 Ok(Err(refused @ ClientError::Refused { .. })) => Err(refused),
+                Ok(Err(crashed @ ClientError::Crashed { .. })) => Err(crashed),
                 _ => Err(ClientError::lost(error)),
             },
+        }
+    }
+
+    /// Why the connection is lost: because its master crashed, if another one goes on.
+    async fn lost(&mut self, error: ClientError) -> ClientError {
+        // Asked once.
+        let (ClientError::Closed, Some(place)) = (&error, self.place.take()) else { return error };
+        match Box::pin(place.successor()).await {
+            Some(pid) => ClientError::Crashed { pid },
+            None => error,
         }
     }
 
@@ -164,7 +192,11 @@ impl Link {
     /// The next answer to a request. A refusal of another one is none of this.
     pub(super) async fn receive(&mut self, seq: u64) -> Result<ControlResponse, ClientError> {
         loop {
-            let response = self.frames.next().await.ok_or(ClientError::Closed)?.map_err(ClientError::lost)?;
+            let response = match self.frames.next().await {
+                Some(Ok(response)) => response,
+                Some(Err(error)) => return Err(self.lost(ClientError::lost(error)).await),
+                None => return Err(self.lost(ClientError::Closed).await),
+            };
             match (response.reply_to, &mut self.row) {
                 (reply_to, _) if reply_to == seq => return accepted(response),
                 // About the connection as a whole: the master closes it.
@@ -186,6 +218,13 @@ impl Link {
         if let Some(Ok(ended)) = self.process.as_ref().map(|process| watch_readable(Arc::clone(process))) {
             let _ = tokio::time::timeout(LAST_MOMENTS, ended.readable()).await;
         }
+    }
+}
+
+impl Link {
+    /// From here on nobody looks what has become of the master.
+    pub(super) fn without_place(self) -> Self {
+        Self { place: None, ..self }
     }
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod describe;
 mod error;
 mod link;
+mod place;
 mod reopen_logs;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::error::{ApplyError, StepError};
 use super::order::Order;
 use super::request::{ApplyReply, Take, TakeHow};
+use super::resume::ChangeMemory;
 use super::run::Runner;
 use super::step::{Step, StepOutcome, Steps};
 use crate::config::{AppSpec, ChangeClass, Description, changes};
@@ -73,10 +74,14 @@ impl Running {
             // There is room for every step.
             let _ = told.try_send(step);
         }
+        let runs = |app: &str| {
+            let found = self.handle.roster.find(app);
+            found.is_some_and(|(_, standing)| matches!(standing, Standing::Starting | Standing::Started))
+        };
+        self.change_under_way = Some(ChangeMemory::new(wanted, Arc::clone(&by), &changes, runs));
         let names: Vec<String> = changes.iter().map(|change| change.key.clone()).collect();
         tracing::info!(target: "drover::supervisor", by = &*by, keys = names.join(" "), "apply");
         self.changed_by = Some(Arc::clone(&by));
-        self.change_under_way = Some((wanted.clone(), Arc::clone(&by)));
         let runner = Runner { handle: self.handle.clone(), by, told };
         self.tasks.spawn(async move {
             runner.run(order).await;

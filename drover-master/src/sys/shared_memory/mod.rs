@@ -92,8 +92,11 @@ impl SharedMemory {
             return Err(io::Error::last_os_error());
         }
         let address = NonNull::<u8>::new(address.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        // SAFETY: it changes nothing but what a core dump has of it, for which the kernel would make every page.
-        unsafe { libc::madvise(address.as_ptr().cast(), length, libc::MADV_DONTDUMP) };
+        // A core dump would make every page, and a line would cost a huge one.
+        for advice in [libc::MADV_DONTDUMP, libc::MADV_NOHUGEPAGE] {
+            // SAFETY: it changes nothing that can be read or written.
+            unsafe { libc::madvise(address.as_ptr().cast(), length, advice) };
+        }
         Ok(Self { address, words, chunks, free: Mutex::default(), file })
     }
 

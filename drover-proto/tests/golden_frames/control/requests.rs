@@ -101,6 +101,9 @@ pub(crate) fn request(name: &str) -> Option<ControlRequest> {
         "reopen_logs_request" => {
             asks(23, Body::ReopenLogs(ReopenLogsRequest { names: vec!["web".into(), "db*".into()] }))
         }
+        "upgrade_request" => {
+            asks(24, Body::Upgrade(UpgradeRequest { binary: "/opt/drover".into(), check: true }))
+        }
         "rollback_request" => asks(21, {
             let apps = vec!["web".to_owned()];
             Body::Rollback(RollbackRequest { apps, dry_run: true, no_wait: true, plan_id: Some(77) })

@@ -245,6 +245,10 @@ pub(crate) fn response(name: &str) -> Option<ControlResponse> {
             let sent = SendResult { name, worker: 8, error, ..Default::default() };
             ControlResponse { reply_to: 20, more: true, body: Some(Body::Sent(sent)) }
         }
+        "upgrade_reply" => {
+            let upgraded = UpgradeReply { pid: 4711, version: "0.2.0".into() };
+            ControlResponse { reply_to: 24, body: Some(Body::Upgrade(upgraded)), ..Default::default() }
+        }
         "unknown_body_in_a_response" => ControlResponse { reply_to: 6, more: true, body: None },
         _ => return None,
     })

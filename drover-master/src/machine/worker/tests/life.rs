@@ -233,6 +233,10 @@ pub(super) fn reloading(waits: bool) -> Life {
     life
 }
 
+pub(super) fn replaced() -> WorkerInput {
+    WorkerInput::MasterReplaced { by: Duration::from_secs(60) }
+}
+
 /// A protocol worker in each of its states.
 pub(super) fn lives() -> Vec<(&'static str, Life)> {
     let life = || Life::new(Protocol::Drover);

@@ -6,5 +6,6 @@ mod heartbeat;
 mod life;
 mod notified;
 mod remains;
+mod replaced;
 mod starting;
 mod transitions;

@@ -59,6 +59,7 @@ fn inputs() -> Vec<(&'static str, WorkerInput)> {
         ("KillAsked", kill()),
         ("DeadlinePassed", WorkerInput::DeadlinePassed),
         ("MasterWasAway", away()),
+        ("MasterReplaced", replaced()),
         ("Exited", exited()),
     ]
 }

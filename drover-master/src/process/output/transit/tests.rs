@@ -15,9 +15,12 @@ use super::super::logfile::Files;
 use super::super::protected::lines_again;
 use super::super::queue::{Batch, LogEntry};
 use super::super::{Printer, Stream};
-use super::{OwnOutlet, Receipt, StreamPlace, Taker, TransitParts, TransitStream, begun, gone_on};
+use super::{
+    OutputTransit, OwnOutlet, Receipt, StreamPlace, Taker, TransitParts, TransitStream, begun, gone_on,
+};
 use crate::config::{LogOwner, LogPolicy};
 use crate::ids::{Generation, SlotIndex, WorkerId};
+use crate::keeper::{Holds, TestKeeper};
 use crate::sys::kill;
 
 /// What the worker prints, piece by piece. After an empty one it is silent, until what it has begun is handed on.
@@ -285,6 +288,31 @@ fn what_was_read_is_known_though_the_process_could_not_note_it() {
     assert!(shared.unclaimed("web").is_empty());
     let left = way.left(StreamPlace::default(), way.place_read());
     assert_eq!(left.concat(), b"half a line, and the rest\n");
+}
+
+#[test]
+fn a_successor_goes_on_with_what_its_keeper_holds() {
+    let (mut keeper, holds) = TestKeeper::new();
+    let (transit, outlet) = OutputTransit::of(&holds);
+    assert_eq!(keeper.held(), ["output/memory", "output/read", "output/write"]);
+    let by = |transit: &OutputTransit| {
+        transit.by(FROM).unwrap().stream("web", Stream::Stdout, vec![Taker::Own]).unwrap()
+    };
+    let way = by(&transit);
+    let (worker, mut prints) = io::pipe().unwrap();
+    prints.write_all(b"on its way").unwrap();
+    way.read(worker.as_fd()).unwrap().unwrap();
+    let holds = keeper.crash(&holds, (transit, outlet, way));
+    let (transit, outlet) = OutputTransit::of(&holds);
+    assert!(outlet.is_some());
+    assert_eq!(transit.unclaimed("web"), [FROM]);
+    let way = by(&transit);
+    assert_eq!(way.left(StreamPlace::default(), way.place_read()).concat(), b"on its way");
+    assert_eq!(keeper.held().len(), 3);
+    drop((transit, outlet, way));
+    assert!(keeper.held().is_empty(), "an end that is meant leaves nothing");
+    let (transit, outlet) = OutputTransit::of(&Holds::default());
+    assert!(transit.by(FROM).is_none() && outlet.is_none());
 }
 
 #[test]

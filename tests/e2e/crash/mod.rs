@@ -1,0 +1,8 @@
+//! A master that crashes below its keeper: another one goes on, and nothing that runs notices.
+
+mod clients;
+mod ends;
+mod home;
+mod load;
+mod many;
+mod operations;
