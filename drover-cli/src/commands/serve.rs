@@ -126,7 +126,7 @@ pub(super) async fn run(
     });
     let mut admin = match opened.transpose() {
         Ok(admin) => admin,
-        // It was there once. That it can't be now is no reason to end what runs.
+        // It was there once. That it can't be now does not justify ending what runs.
         Err(error) if kept.is_some_and(Kept::is_successor) => {
             message::error(&error);
             None

@@ -101,7 +101,7 @@ impl Kept {
     }
 
     /// Has the keeper remember what the program needs to go on after a crash. Once the
-    /// [supervisor](crate::supervisor::Supervisor::run) runs, a crash of the master is no end; so from here on signals wait until it
+    /// [supervisor](crate::supervisor::Supervisor::run) runs, a crash of the master ends nothing; so from here on signals wait until it
     /// hears them: one that ended this process would be a crash, and not what somebody wished.
     ///
     /// # Errors

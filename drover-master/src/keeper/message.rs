@@ -89,7 +89,7 @@ impl Request {
         [&[kind], &body[..body.len().min(MAX_MESSAGE - 1)]].concat()
     }
 
-    /// None of a kind that is not known, or of what is no message at all.
+    /// None of a kind that is not known, or of what is not a message at all.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, body) = bytes.split_first()?;
         let name = || Some(String::from_utf8(body.to_vec()).ok()?).filter(|name| name.len() <= MAX_NAME);

@@ -39,7 +39,7 @@ impl Group {
         [count].into_iter().chain(members).flat_map(u16::to_le_bytes).collect()
     }
 
-    /// None if that is no note.
+    /// None if that is not a note.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (words, _) = bytes.as_chunks::<2>();
         let (count, members) = words.split_first()?;

@@ -15,7 +15,7 @@ use crate::process::flush_output;
 /// How long the keeper may take to answer: what it gives the program, and some more.
 const WITHIN: Duration = Duration::from_secs(15);
 
-/// How many of the last lines of output that wait for a slow reader are waited for, before the end.
+/// How long a slow reader is given for the last lines of output, before the end.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Who goes on.

@@ -60,7 +60,7 @@ impl Written for Instant {
         let away = Duration::from_nanos(form.abs_diff(anchor.nanos));
         let time =
             if form < anchor.nanos { anchor.at.checked_sub(away) } else { anchor.at.checked_add(away) };
-        time.ok_or_else(|| format!("{form} is no time of the monotonic clock"))
+        time.ok_or_else(|| format!("{form} is not a time of the monotonic clock"))
     }
 }
 
@@ -85,7 +85,7 @@ impl Written for SystemTime {
             false => Self::UNIX_EPOCH.checked_add(whole),
         };
         let time = whole.and_then(|whole| whole.checked_add(Duration::from_nanos(nanos.into())));
-        time.ok_or_else(|| format!("{seconds} is no time of the wall clock"))
+        time.ok_or_else(|| format!("{seconds} is not a time of the wall clock"))
     }
 }
 

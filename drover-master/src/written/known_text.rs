@@ -27,7 +27,7 @@ impl Written for &'static str {
             return Ok(text);
         }
         if known.len() == MOST || form.len() > LONGEST {
-            return Err("this is no text of the program".to_owned());
+            return Err("this is not a text of the program".to_owned());
         }
         let text: Self = Box::leak(form.into_boxed_str());
         known.insert(text);

@@ -212,7 +212,7 @@ fn the_end_of(number: u64) -> EpollEvent {
     EpollEvent::new(EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLONESHOT, number)
 }
 
-/// Rounded up, so that the time is over when it has passed. More than fits is waited for in parts.
+/// Rounded up, so that the time is over when it has passed. What does not fit takes several waits.
 fn timeout(left: Duration) -> EpollTimeout {
     let millis = left.as_nanos().div_ceil(1_000_000);
     EpollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX)).unwrap_or(EpollTimeout::MAX)

@@ -57,7 +57,7 @@ impl Inbox {
         Self { window, inside: Mutex::default(), arrived, due }
     }
 
-    /// The inbox of the next connection, with what is here and is no request: nobody waits for an answer any more. It takes nothing of
+    /// The inbox of the next connection, with what is here and is not a request: nobody waits for an answer any more. It takes nothing of
     /// the next window, which the master counts anew; so that it does not add up, as much is kept as one window holds.
     pub(crate) fn of_next_connection(&self) -> Self {
         let mut left = std::mem::take(&mut self.inside().queue);

@@ -57,7 +57,7 @@ async fn go_on(global: &Global, args: &UpArgs, before: Before, crash: MasterCras
         .map_or_else(|_| Vec::new(), |config| source.description(&config).apps);
     let builder = builder(args, source, fixed.clone()).shutdown_timeout(remembered.shutdown_timeout);
     let builder = apps.into_iter().map(MasterBuilder::from_spec).fold(builder, SupervisorBuilder::app);
-    // It was there once. That it can't be now is no reason to end what runs.
+    // It was there once. That it can't be now does not justify ending what runs.
     let admin = serve::admin_of(fixed.http.as_ref(), home(args)).ok().flatten();
     let builder = match before.inherited {
         Ok(inherited) => builder.inherited(inherited),

@@ -73,7 +73,7 @@ mod tests {
     fn what_is_remembered_is_what_the_file_says_beside_its_apps() {
         for master in [
             "shutdown_timeout = \"7s\"\nhttp = { listen = \"127.0.0.1:0\", hosts = [\"a.example\"], control_token_file = \"t\" }",
-            "http = \"unix:/run/x.sock\"",
+            "http = { listen = \"unix:/run/x.sock\" }",
             "",
         ] {
             let text = format!("version = 1\n[master]\n{master}\n[app.a]\ncommand = \"true\"\n");

@@ -32,7 +32,7 @@ const THE_SAME: &str =
     "connect to `DROVER_SOCKET` as the first time, with the same `Hello` and the same token.";
 const AGAIN: &str =
     "A `Stop` or `Quit` that is still open comes again, with what is left of its time. So does a `Resume`.";
-const NO_SECOND: &str = "It is no second request: a worker that drains does not begin anew.";
+const NO_SECOND: &str = "It is not a second request: a worker that drains does not begin anew.";
 
 pub(super) const CASES: &[WorkerCase] = &[
     WorkerCase::new("W-RC-01", "the connection is lost, and there is a successor", SAID_ONCE, |stage| {

@@ -61,7 +61,7 @@ impl LineBlock {
         StreamPlace::at(self.end, self.goes_on)
     }
 
-    /// The same in memory of its own, for who keeps it long.
+    /// The same in memory of its own, to be kept for long.
     pub(super) fn detached(&self) -> Self {
         let text =
             if self.text.len() < SHARED { self.text.clone() } else { Bytes::copy_from_slice(&self.text) };
