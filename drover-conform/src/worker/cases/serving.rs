@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::Shutdown;
+use std::time::Duration;
 
 use drover_proto::latest::{Resume, ShutDown, Started, Stopped, master_frame, worker_frame::Body};
 use tokio::time::Instant;
@@ -18,6 +19,9 @@ use crate::worker::tested::Worker;
 
 /// How many clients wait at once: more than the backlog that a library asks for by habit (100, 50), and few descriptors.
 const QUEUE: usize = 120;
+
+/// How long a worker may look for a successor where nobody holds the socket, which is 1 s, with time for a busy machine.
+const LOOKS: Duration = Duration::from_secs(2);
 
 const ACCEPTS: &str = "A started worker accepts on the sockets, a stopping or stopped one does not";
 const FINISHES: &str = "take no new work, finish what you have, say `Stopped`, stay alive.";
@@ -202,6 +206,8 @@ async fn finishes_without_its_master(stage: &mut WorkerStage) -> Result<(), Faul
     let worker = stage.worker()?;
     worker.peer.shut_down(Shutdown::Write)?;
     worker.closes().await?;
+    // It may look for a successor before it drains.
+    tokio::time::sleep(LOOKS).await;
     client.completes().await;
     client.is_answered().await?;
     worker.ends(ORPHAN + SLACK).await.map(drop)
