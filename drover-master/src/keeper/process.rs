@@ -165,7 +165,7 @@ impl Keeper {
             ExitStatus::Signal { .. } | ExitStatus::Taken => true,
         };
         if let Some(status) = self.leaves_with {
-            std::process::exit(status.into());
+            leave(status.into());
         }
         if !is_crash || !self.held.contains_key(SUPERVISOR) {
             // It has ended them itself, unless it could not even begin.
@@ -206,7 +206,7 @@ impl Keeper {
             match nix::poll::poll(&mut ready, timeout) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 // ENOMEM: nothing can be done but to try again.
-                Err(_) => std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS.into())),
+                Err(_) => pause(),
             }
             let is_heard = !has_closed && ready[1].any().unwrap_or(false);
             drop(ready);
@@ -302,7 +302,7 @@ impl Keeper {
     fn give_up(&mut self, why: &str) -> ! {
         tell(why);
         self.end_workers();
-        std::process::exit(1);
+        leave(1);
     }
 
     /// Ends the workers that there still are: as a master does by default, and at once if somebody asks for the end meanwhile.
@@ -365,6 +365,16 @@ fn tell_master(socket: &OwnedFd, word: Result<String, String>) {
     let _ = send(socket.as_raw_fd(), &StandbyWord(word).encode(), MsgFlags::MSG_NOSIGNAL);
 }
 
+#[expect(clippy::disallowed_methods, reason = "there is no memory for anything else")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS.into()));
+}
+
+#[expect(clippy::disallowed_methods, reason = "a keeper has nothing to drop but what the kernel closes")]
+fn leave(status: i32) -> ! {
+    std::process::exit(status)
+}
+
 fn is_closed(socket: &OwnedFd) -> bool {
     let mut ready = [PollFd::new(socket.as_fd(), PollFlags::empty())];
     let polled = nix::poll::poll(&mut ready, PollTimeout::ZERO);
@@ -414,7 +424,7 @@ fn end_like(status: ExitStatus) -> ! {
         }
         ExitStatus::Taken => 1,
     };
-    std::process::exit(code)
+    leave(code)
 }
 
 pub(super) fn monotonic() -> Duration {

@@ -181,6 +181,7 @@ fn how(status: Option<ExitStatus>) -> String {
 }
 
 /// In the child: the program of this file, with the arguments of this one.
+#[expect(clippy::disallowed_methods, reason = "a copy of the keeper, which owns nothing")]
 fn become_program(program: &OwnedFd, socket: &OwnedFd, before: &SigSet) -> ! {
     let why = match exec(program, socket, before) {
         Ok(never) => match never {},

@@ -44,7 +44,7 @@ enum Opened {
         /// What this app's workers get: another one when the listener was opened again, perhaps by another app that has it.
         socket: Arc<OwnedFd>,
     },
-    PerSlot(SlotSockets),
+    PerSlot(Box<SlotSockets>),
 }
 
 /// What became of a listener that was lost.
@@ -93,7 +93,7 @@ impl AppListeners {
                 pool.inherited(spec)?;
                 let held_name = format!("slots/{}/{}/{}", self.app, spec.name, spec.addr);
                 let slots = SlotSockets::open(spec, addr, pool.holds(), &held_name);
-                Opened::PerSlot(slots.map_err(|error| pool.named(error, spec))?)
+                Opened::PerSlot(Box::new(slots.map_err(|error| pool.named(error, spec))?))
             }
             _ => {
                 let listener = pool.open(spec)?;

@@ -41,7 +41,7 @@ pub(crate) struct Listener {
 pub(super) enum Origin {
     Own,
     /// Unlinks the path on drop.
-    OwnPath(UnixPath),
+    OwnPath(Box<UnixPath>),
     /// A service manager, which may need it again.
     Inherited,
 }
@@ -77,7 +77,7 @@ impl Listener {
                 let failed = |source| ListenError::Path { name: spec.name.clone(), source };
                 let path = UnixPath::claim_held(path, holds, name).map_err(failed)?;
                 let socket = path.listen(spec.backlog).map_err(failed)?;
-                Ok(Self::new(spec, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(path)))
+                Ok(Self::new(spec, spec.addr.clone(), Arc::new(socket), Origin::OwnPath(Box::new(path))))
             }
         }
     }

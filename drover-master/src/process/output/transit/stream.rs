@@ -104,6 +104,7 @@ impl TransitStream {
         layout::stream_at(self.index) + of
     }
 
+    #[cfg(test)]
     pub(super) const fn index(&self) -> usize {
         self.index
     }
