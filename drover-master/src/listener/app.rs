@@ -295,7 +295,7 @@ impl AppListeners {
     fn per_slot(&self) -> impl Iterator<Item = &SlotSockets> {
         self.opened.iter().filter_map(|(_, opened)| match opened {
             Opened::Shared { .. } => None,
-            Opened::PerSlot(slots) => Some(slots),
+            Opened::PerSlot(slots) => Some(&**slots),
         })
     }
 }

@@ -52,7 +52,7 @@ async fn ask(global: &Global) -> Option<Master> {
     let answer = status.map(|status| {
         let listeners = status.apps.iter().flat_map(|app| app.listeners.clone()).collect();
         let master = status.master.unwrap_or_default();
-        let keeper = (master.keeper != 0).then(|| Keeper {
+        let keeper = (master.keeper != 0).then_some(Keeper {
             pid: master.keeper,
             is_gone: !master.is_protected,
             oom_scores: None,

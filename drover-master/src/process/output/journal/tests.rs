@@ -1,5 +1,5 @@
 use std::fs::File;
-use std::io::{IoSliceMut, Read as _};
+use std::io::{IoSliceMut, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixDatagram;
 use std::time::SystemTime;
@@ -177,8 +177,8 @@ fn wherever_the_process_is_killed_the_journal_gets_no_line_twice_and_misses_one_
         let journal = UnixDatagram::bind(&path).unwrap();
         let [memory, read, write] = protected_again::memory();
         let again = || [&memory, &read, &write].map(|fd| fd.try_clone().unwrap());
-        let (worker, mut prints) = std::io::pipe().unwrap();
-        std::io::Write::write_all(&mut prints, text.as_bytes()).unwrap();
+        let (worker, mut prints) = io::pipe().unwrap();
+        prints.write_all(text.as_bytes()).unwrap();
         let write_rest = |is_first: bool| {
             let [memory, read, write] = again();
             let (transit, _) = protected_again::go_on(memory, read, write);
