@@ -7,7 +7,6 @@ mod order;
 mod properties;
 mod starting;
 mod strategies;
-#[cfg(feature = "keeper")]
 mod succession;
 
 use std::collections::{BTreeMap, BTreeSet};

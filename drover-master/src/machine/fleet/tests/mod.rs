@@ -18,7 +18,6 @@ mod scaling;
 mod self_reload;
 mod stage;
 mod starting;
-#[cfg(feature = "keeper")]
 mod succession;
 mod suspending;
 mod witness;

@@ -44,7 +44,6 @@ struct Process {
 pub(super) trait Shadow: std::fmt::Debug {
     fn takes(&mut self, now: Instant, input: &FleetInput);
     fn did(&mut self, action: Option<&FleetAction>);
-    #[cfg_attr(not(feature = "keeper"), expect(dead_code, reason = "there is no state to be compared then"))]
     fn check(&self, fleet: &Fleet);
 }
 
