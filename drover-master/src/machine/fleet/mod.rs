@@ -266,8 +266,11 @@ impl Fleet {
             FleetInput::ExitDecided { worker, decision } => self.exit_decided(now, worker, decision),
             FleetInput::ClockRead { wall } => self.clock_read(now, wall),
             FleetInput::TimePassed => self.time_passed(now),
-            FleetInput::WasAway { by } => self.was_away(now, by),
-            FleetInput::MasterReplaced { by } => self.master_replaced(now, by),
+            FleetInput::WasAway { by } => self.was_away(now, by, &WorkerInput::MasterWasAway { by }),
+            // What each worker makes of it: `worker/replaced.rs`.
+            FleetInput::MasterReplaced { by } => {
+                self.was_away(now, by, &WorkerInput::MasterReplaced { by });
+            }
         }
         self.go_on(now);
         self.keep_schedule(now);
@@ -302,22 +305,11 @@ impl Fleet {
         self.recycling_time_passed(now);
     }
 
-    /// Nobody was heard meanwhile: nobody was late. Pauses go on, they are no one's limit.
-    fn was_away(&mut self, now: Instant, by: Duration) {
-        let mut ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-        ids.sort_unstable();
+    /// Nobody was heard meanwhile: nobody was late. Pauses go on, they are no one's limit. Every worker is told.
+    fn was_away(&mut self, now: Instant, by: Duration, told: &WorkerInput) {
+        let ids: Vec<WorkerId> = self.workers.keys().copied().collect();
         for id in ids {
-            self.worker_input(now, id, WorkerInput::MasterWasAway { by });
-        }
-        self.timers.postpone(|timer| matches!(timer, Timer::Soak(_) | Timer::Rollout), by);
-    }
-
-    /// The workers that there were go on; see `worker/replaced.rs`.
-    fn master_replaced(&mut self, now: Instant, by: Duration) {
-        let mut ids: Vec<WorkerId> = self.workers.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            self.worker_input(now, id, WorkerInput::MasterReplaced { by });
+            self.worker_input(now, id, told.clone());
         }
         self.timers.postpone(|timer| matches!(timer, Timer::Soak(_) | Timer::Rollout), by);
     }

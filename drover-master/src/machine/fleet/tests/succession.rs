@@ -315,6 +315,7 @@ fn inputs() -> Vec<Record> {
         FleetInput::ClockRead { wall: SystemTime::UNIX_EPOCH + Duration::new(1_795_976_121, 5) },
         FleetInput::TimePassed,
         FleetInput::WasAway { by: secs(3) },
+        FleetInput::MasterReplaced { by: secs(1) },
     ];
     let of_worker = of_worker.map(|input| FleetInput::Worker { id, input });
     of_worker.chain(of_fleet).map(|input| Record { now, input }).collect()
