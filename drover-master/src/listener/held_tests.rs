@@ -98,6 +98,7 @@ fn a_unix_listener_has_its_path_its_file_and_its_lock() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a directory of this test")]
 fn a_path_that_was_swept_away_before_the_crash_or_after_it_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.sock");

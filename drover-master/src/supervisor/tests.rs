@@ -65,6 +65,7 @@ fn what_is_shown_after_the_runtime_is_gone_is_that_nothing_runs() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a directory of this test")]
 async fn a_client_that_asks_while_there_is_no_master_is_answered_by_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let wanted = ControlPath::Given(dir.path().join("x.sock"));

@@ -97,6 +97,7 @@ impl Home {
     }
 
     /// Looks until there is what has to come.
+    #[expect(clippy::disallowed_methods, reason = "nothing tells of a change in /proc")]
     pub(super) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let begin = tokio::time::Instant::now();
         loop {
@@ -186,7 +187,7 @@ impl Home {
     fn children(&self) -> BTreeSet<u32> {
         let below = Self::below(self.keeper());
         let (masters, orphans): (Vec<u32>, Vec<u32>) = below.into_iter().partition(|pid| is_master(*pid));
-        let all = masters.into_iter().flat_map(|master| Self::below(master)).chain(orphans);
+        let all = masters.into_iter().flat_map(Self::below).chain(orphans);
         all.filter(|pid| is_running(*pid)).collect()
     }
 
@@ -245,6 +246,7 @@ impl Home {
 }
 
 impl Drop for Home {
+    #[expect(clippy::disallowed_methods, reason = "a child of this test")]
     fn drop(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
             // Not waited for, so the pid is its own.

@@ -28,6 +28,7 @@ fn a_keeper_holds_no_more_after_many_crashes_than_after_one() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
 fn a_hundred_workers_are_taken_over() {
     let home = Home::up("many workers", &format!("{TOML}workers = 100\n"));
     let before = pids_of(&home.until_ready("a", 100));

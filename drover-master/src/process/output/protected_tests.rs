@@ -34,6 +34,7 @@ fn each_line_comes_once_though_the_reader_is_killed_a_hundred_times() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a directory of this test")]
 fn killed_again_and_again(output: &str) {
     let ([memory, read, write], (worker, prints), (own, own_end)) =
         (protected_again::memory(), io::pipe().unwrap(), io::pipe().unwrap());

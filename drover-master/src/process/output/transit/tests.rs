@@ -134,8 +134,8 @@ impl Process {
         world.own();
         let (way, read) = (Arc::clone(&process.way), process.way.place_read());
         let handed = way.handed(&[Taker::Own, Taker::Files]);
-        process.to_own(world, lines_again(&way, way.done(Taker::Own), handed));
-        process.to_files(world, lines_again(&way, way.done(Taker::Files), handed));
+        process.print_own(world, lines_again(&way, way.done(Taker::Own), handed));
+        process.write_files(world, lines_again(&way, way.done(Taker::Files), handed));
         process.lines = Lines::from(handed);
         for bytes in way.left(handed, read) {
             process.feed(world, &bytes);
@@ -184,11 +184,11 @@ impl Process {
 
     fn hand_on(&mut self, world: &mut World, blocks: Vec<LineBlock>) {
         self.way.hand_on(self.lines.place());
-        self.to_files(world, blocks.clone());
-        self.to_own(world, blocks);
+        self.write_files(world, blocks.clone());
+        self.print_own(world, blocks);
     }
 
-    fn to_own(&mut self, world: &mut World, blocks: Vec<LineBlock>) {
+    fn print_own(&mut self, world: &mut World, blocks: Vec<LineBlock>) {
         if blocks.is_empty() {
             return;
         }
@@ -203,7 +203,7 @@ impl Process {
         world.own();
     }
 
-    fn to_files(&mut self, world: &World, blocks: Vec<LineBlock>) {
+    fn write_files(&mut self, world: &World, blocks: Vec<LineBlock>) {
         let entry = |block: LineBlock| LogEntry {
             from: FROM,
             stream: Stream::Stdout,
