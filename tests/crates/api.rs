@@ -19,7 +19,7 @@ const FORMAT: u64 = 57;
 /// ours, so there are few.
 const CRATES: [(&str, &[&str]); 4] = [
     ("drover-proto", &["bytes", "prost", "tokio_util"]),
-    ("drover-master", &["bytes", "drover_proto", "serde_json", "tokio"]),
+    ("drover-master", &["bytes", "drover_proto", "serde_core", "serde_json", "tokio"]),
     ("drover-worker", &["axum", "bytes", "drover_proto", "futures_core", "tokio"]),
     ("drover-conform", &[]),
 ];

@@ -16,16 +16,16 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What it came to.
 #[derive(Debug, Serialize)]
-struct Report<'a> {
+struct UpgradeReport<'a> {
     /// `checked`, `upgraded` or `fell_back`.
     result: &'a str,
-    from: Side,
-    to: Side,
+    from: MasterSide,
+    to: MasterSide,
 }
 
 /// A master.
 #[derive(Debug, Clone, Serialize)]
-struct Side {
+struct MasterSide {
     pid: u32,
     version: String,
 }
@@ -47,7 +47,7 @@ pub(super) async fn run(global: &Global, args: &UpgradeArgs) -> ExitStatus {
         Err(error) => return report(&error),
     };
     let to = match client.upgrade(binary, args.check).await {
-        Ok(reply) => Side { pid: reply.pid, version: reply.version },
+        Ok(reply) => MasterSide { pid: reply.pid, version: reply.version },
         Err(error) => {
             let told = report(&error);
             return match error {
@@ -59,7 +59,7 @@ pub(super) async fn run(global: &Global, args: &UpgradeArgs) -> ExitStatus {
     };
     drop(client);
     if args.check {
-        return tell(args, &Report { result: "checked", from, to });
+        return tell(args, &UpgradeReport { result: "checked", from, to });
     }
     let Ok(now) = tokio::time::timeout(args.timeout, next_master(global, from.pid)).await else {
         message::error_text(&format!(
@@ -69,15 +69,15 @@ pub(super) async fn run(global: &Global, args: &UpgradeArgs) -> ExitStatus {
         return ExitStatus::TimedOut;
     };
     if now.pid == to.pid {
-        return tell(args, &Report { result: "upgraded", from, to });
+        return tell(args, &UpgradeReport { result: "upgraded", from, to });
     }
-    tell(args, &Report { result: "fell_back", from, to: now });
+    tell(args, &UpgradeReport { result: "fell_back", from, to: now });
     ExitStatus::RolledBack
 }
 
 /// Whoever answers once the master of this pid is gone. The socket is held meanwhile: a question waits there, or is cut off by the end of
 /// the old one.
-async fn next_master(global: &Global, old: u32) -> Side {
+async fn next_master(global: &Global, old: u32) -> MasterSide {
     loop {
         if let Some(now) = master_now(global).await
             && now.pid != old
@@ -88,18 +88,18 @@ async fn next_master(global: &Global, old: u32) -> Side {
     }
 }
 
-async fn master_now(global: &Global) -> Option<Side> {
+async fn master_now(global: &Global) -> Option<MasterSide> {
     let path = find::locate(global).await.ok()?;
     let mut client = ControlClient::connect(&path).await.ok()?;
     client.status(&[]).await.ok()?.master.map(side)
 }
 
-fn side(master: drover_proto::latest::MasterStatus) -> Side {
-    Side { pid: master.pid, version: master.version }
+fn side(master: drover_proto::latest::MasterStatus) -> MasterSide {
+    MasterSide { pid: master.pid, version: master.version }
 }
 
-fn tell(args: &UpgradeArgs, report: &Report<'_>) -> ExitStatus {
-    let Report { result, from, to } = report;
+fn tell(args: &UpgradeArgs, report: &UpgradeReport<'_>) -> ExitStatus {
+    let UpgradeReport { result, from, to } = report;
     if args.json {
         return message::whole_result(&serde_json::to_string(report).unwrap_or_default());
     }

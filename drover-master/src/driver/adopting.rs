@@ -40,7 +40,7 @@ pub(super) struct Takeover {
 }
 
 /// A worker with what the keeper says of it.
-struct Found {
+struct FoundWorker {
     worker: WorkerMemory,
     pid: i32,
     state: ChildState,
@@ -143,7 +143,7 @@ impl Driver {
                 Some(answer) => answer.await.unwrap_or(ChildState::Unknown),
                 None => ChildState::Unknown,
             };
-            found.push(Found { worker, pid, state });
+            found.push(FoundWorker { worker, pid, state });
         }
         let now = tokio::time::Instant::now().into_std();
         let mut unborn = Vec::new();
@@ -176,8 +176,14 @@ impl Driver {
         drop(taking);
     }
 
-    fn adopt(&mut self, now: Instant, keeper: &Arc<KeeperLink>, found: Found, unborn: &mut Vec<Identity>) {
-        let Found { worker, pid, state } = found;
+    fn adopt(
+        &mut self,
+        now: Instant,
+        keeper: &Arc<KeeperLink>,
+        found: FoundWorker,
+        unborn: &mut Vec<Identity>,
+    ) {
+        let FoundWorker { worker, pid, state } = found;
         let id = worker.identity.id;
         let is_known = self.fleet.worker(id).is_some_and(|worker| worker.pid().is_some());
         let tree = match state {

@@ -150,7 +150,7 @@ impl DriverMemory {
                 kind::INPUT => {
                     // Each request that gets a ticket is told to the fleet once.
                     last_ticket += 1;
-                    let Told { at, input } = self.specs.decode(&bytes)?;
+                    let FleetTold { at, input } = self.specs.decode(&bytes)?;
                     if let Some(fleet) = &mut fleet {
                         fleet.handle(at, input);
                     }
@@ -188,7 +188,7 @@ impl DriverMemory {
 
     /// What the fleet is about to be told.
     pub(super) fn told(&mut self, at: Instant, input: &FleetInput) -> io::Result<()> {
-        self.share(kind::INPUT, &ToldRef { at, input })
+        self.share(kind::INPUT, &FleetToldRef { at, input })
     }
 
     pub(super) fn done(&mut self) -> io::Result<()> {
@@ -277,14 +277,14 @@ pub(crate) enum ReadError {
 }
 
 #[derive(Serialize)]
-struct ToldRef<'a> {
+struct FleetToldRef<'a> {
     #[serde(with = "crate::written")]
     at: Instant,
     input: &'a FleetInput,
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct FleetTold {
     #[serde(with = "crate::written")]
     at: Instant,
     input: FleetInput,

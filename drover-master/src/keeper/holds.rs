@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use super::cells::Cells;
 use super::link::KeeperLink;
-use super::message::{MAX_NAME, Request};
+use super::message::{KeeperRequest, MAX_NAME};
 use super::process::monotonic;
 use crate::sys::PidCell;
 
 /// What is held for this master. The default has no keeper: it holds nothing and has nothing.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Holds(Option<Arc<Shared>>);
+pub(crate) struct Holds(Option<Arc<HeldShared>>);
 
 #[derive(Debug)]
-struct Shared {
+struct HeldShared {
     keeper: Arc<KeeperLink>,
     /// What an earlier master had, and this one has not taken yet.
     left: Mutex<HashMap<String, OwnedFd>>,
@@ -34,7 +34,7 @@ struct Shared {
     died: Option<Duration>,
 }
 
-impl Shared {
+impl HeldShared {
     fn newest(&self) -> MutexGuard<'_, (u64, HashMap<String, u64>)> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -51,7 +51,7 @@ impl Holds {
         died: Option<Duration>,
     ) -> Self {
         let (left, stays, cells) = (Mutex::new(left), AtomicBool::new(false), Mutex::default());
-        Self(Some(Arc::new(Shared {
+        Self(Some(Arc::new(HeldShared {
             keeper,
             left,
             stays,
@@ -87,7 +87,7 @@ impl Holds {
         self.begin(name.into(), |keeper, request| keeper.say_now(request, fd))
     }
 
-    fn begin(&self, name: String, say: impl FnOnce(&KeeperLink, &Request)) -> Hold {
+    fn begin(&self, name: String, say: impl FnOnce(&KeeperLink, &KeeperRequest)) -> Hold {
         let Some(shared) = &self.0 else { return Hold(None) };
         if name.len() > MAX_NAME {
             tracing::error!(target: "drover::keeper", name, "too long a name to be held by");
@@ -99,7 +99,7 @@ impl Holds {
             newest.insert(name.clone(), *last);
             *last
         };
-        say(&shared.keeper, &Request::Hold { name: name.clone() });
+        say(&shared.keeper, &KeeperRequest::Hold { name: name.clone() });
         Hold(Some((Arc::clone(shared), name, number)))
     }
 
@@ -118,7 +118,7 @@ impl Holds {
         for (name, fd) in left {
             tracing::debug!(target: "drover::keeper", name, "held for nobody");
             drop(fd);
-            shared.keeper.say(&Request::Drop { name }, None);
+            shared.keeper.say(&KeeperRequest::Drop { name }, None);
         }
     }
 
@@ -200,7 +200,7 @@ impl Drop for Taking {
 /// Something that the keeper holds a duplicate of, until this is dropped.
 #[derive(Debug, Default)]
 #[must_use = "dropped, the keeper lets go"]
-pub(crate) struct Hold(Option<(Arc<Shared>, String, u64)>);
+pub(crate) struct Hold(Option<(Arc<HeldShared>, String, u64)>);
 
 impl Hold {
     /// Has the keeper hold this: in the place of what was held before by this name, or from now on.
@@ -214,7 +214,7 @@ impl Hold {
     /// Has the keeper hold this one instead, under the same name.
     pub(crate) fn replace(&self, fd: BorrowedFd<'_>) {
         if let Some((shared, name, _)) = &self.0 {
-            shared.keeper.say(&Request::Hold { name: name.clone() }, Some(fd));
+            shared.keeper.say(&KeeperRequest::Hold { name: name.clone() }, Some(fd));
         }
     }
 
@@ -236,7 +236,7 @@ impl Drop for Hold {
             is_newest
         };
         if is_newest && !shared.stays.load(Ordering::SeqCst) {
-            shared.keeper.say(&Request::Drop { name }, None);
+            shared.keeper.say(&KeeperRequest::Drop { name }, None);
         }
     }
 }

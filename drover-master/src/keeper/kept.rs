@@ -10,7 +10,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 
 use super::holds::Holds;
-use super::message::Request;
+use super::message::KeeperRequest;
 use super::signals::heard;
 use crate::machine::exit::ExitStatus;
 
@@ -84,14 +84,14 @@ impl Kept {
     /// Has the keeper say something to the service manager, which listens to the process that it started.
     pub fn notify(&self, text: &str) {
         if let Some(keeper) = self.holds.keeper() {
-            keeper.say(&Request::Notify { text: text.as_bytes().to_vec() }, None);
+            keeper.say(&KeeperRequest::Notify { text: text.as_bytes().to_vec() }, None);
         }
     }
 
     /// Tells the keeper that the end of this process, which is to follow, is meant, and with which status the keeper is to exit.
     pub fn leave(&self, status: u8) {
         if let Some(keeper) = self.holds.keeper() {
-            keeper.say(&Request::Leave { status }, None);
+            keeper.say(&KeeperRequest::Leave { status }, None);
         }
     }
 

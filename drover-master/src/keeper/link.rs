@@ -11,7 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tokio::sync::{Notify, oneshot};
 
-use super::message::{Answer, ChildState, MAX_MESSAGE, Request, StandbyWord};
+use super::message::{ChildAnswer, ChildState, KeeperRequest, MAX_MESSAGE, StandbyWord};
 use crate::sys::watch_both;
 
 /// How long somebody who may wait waits for room: a keeper answers in microseconds, unless somebody has stopped it.
@@ -47,7 +47,7 @@ impl KeeperLink {
     }
 
     /// Says something, at once if there is room, else as soon as there is. Never waits.
-    pub(super) fn say(&self, request: &Request, fd: Option<BorrowedFd<'_>>) {
+    pub(super) fn say(&self, request: &KeeperRequest, fd: Option<BorrowedFd<'_>>) {
         let bytes = request.encode();
         let mut backlog = lock(&self.backlog);
         if backlog.is_empty() && self.send(&bytes, fd) {
@@ -65,7 +65,7 @@ impl KeeperLink {
     }
 
     /// The same from a thread that may wait: it is said when this returns.
-    pub(super) fn say_now(&self, request: &Request, fd: BorrowedFd<'_>) {
+    pub(super) fn say_now(&self, request: &KeeperRequest, fd: BorrowedFd<'_>) {
         let bytes = request.encode();
         while !self.send(&bytes, Some(fd)) {
             let mut room = [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT)];
@@ -105,7 +105,7 @@ impl KeeperLink {
     pub(crate) fn ask(&self, pid: i32) -> oneshot::Receiver<ChildState> {
         let (answer, answered) = oneshot::channel();
         lock(&self.asked).entry(pid).or_default().push(answer);
-        self.say(&Request::Look { pid }, None);
+        self.say(&KeeperRequest::Look { pid }, None);
         if self.is_lost() {
             lock(&self.asked).clear();
         }
@@ -114,7 +114,7 @@ impl KeeperLink {
 
     /// Has a child of the keeper reaped, which has ended.
     pub(crate) fn reap(&self, pid: i32) {
-        self.say(&Request::Reap { pid }, None);
+        self.say(&KeeperRequest::Reap { pid }, None);
     }
 
     /// Whether the keeper is gone.
@@ -167,13 +167,13 @@ impl KeeperLink {
     ) -> Option<Result<String, String>> {
         let (answer, answered) = oneshot::channel();
         *lock(&self.standby) = Some(answer);
-        self.say(&Request::Upgrade { is_check }, Some(program));
+        self.say(&KeeperRequest::Upgrade { is_check }, Some(program));
         answered.await.ok()
     }
 
     /// The end of this process, which follows, is to make way for the program that stands by.
     pub(crate) fn make_way(&self) {
-        self.say(&Request::Yield, None);
+        self.say(&KeeperRequest::Yield, None);
     }
 
     fn answered(&self, bytes: &[u8]) {
@@ -184,7 +184,7 @@ impl KeeperLink {
             }
             return;
         }
-        let Some(Answer { pid, state }) = Answer::decode(bytes) else { return };
+        let Some(ChildAnswer { pid, state }) = ChildAnswer::decode(bytes) else { return };
         for waiting in lock(&self.asked).remove(&pid).unwrap_or_default() {
             // Who asked may be gone.
             let _ = waiting.send(state);

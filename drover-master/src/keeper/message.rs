@@ -48,7 +48,7 @@ const UNKNOWN: u8 = 3;
 
 /// What a master says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Request {
+pub(super) enum KeeperRequest {
     /// Hold the descriptor that comes with this under this name, in the place of the one before.
     Hold { name: String },
     /// Let go of what has this name.
@@ -71,7 +71,7 @@ pub(super) enum Request {
     Unable { text: String },
 }
 
-impl Request {
+impl KeeperRequest {
     pub(super) fn encode(&self) -> Vec<u8> {
         let (kind, body): (u8, &[u8]) = match self {
             Self::Hold { name } => (HOLD, name.as_bytes()),
@@ -122,7 +122,7 @@ pub(crate) enum ChildState {
 
 /// What a keeper says to a program that stands by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum StandbyOrder {
     /// The descriptor that comes with this is held under this name.
     Held { name: String },
     /// Say whether what is held can be gone on with.
@@ -131,7 +131,7 @@ pub(super) enum Order {
     Begin { pid: i32, at: u64 },
 }
 
-impl Order {
+impl StandbyOrder {
     pub(super) fn encode(&self) -> Vec<u8> {
         match self {
             Self::Held { name } => [&[HOLD], name.as_bytes()].concat(),
@@ -178,12 +178,12 @@ impl StandbyWord {
 
 /// What a keeper answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ChildAnswer {
     pub(super) pid: i32,
     pub(super) state: ChildState,
 }
 
-impl Answer {
+impl ChildAnswer {
     const LENGTH: usize = 1 + 4 + 1 + 4 + 1 + 8 + 8;
 
     pub(super) fn encode(self) -> Vec<u8> {
@@ -247,18 +247,18 @@ fn taken<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 mod tests {
     use super::*;
 
-    fn requests() -> Vec<(Request, &'static [u8])> {
+    fn requests() -> Vec<(KeeperRequest, &'static [u8])> {
         vec![
-            (Request::Hold { name: "a/1".into() }, b"\x01a/1"),
-            (Request::Drop { name: "a/1".into() }, b"\x02a/1"),
-            (Request::Look { pid: 0x0102_0304 }, b"\x03\x04\x03\x02\x01"),
-            (Request::Reap { pid: 7 }, b"\x04\x07\0\0\0"),
-            (Request::Notify { text: b"READY=1".to_vec() }, b"\x05READY=1"),
-            (Request::Leave { status: 3 }, b"\x06\x03"),
-            (Request::Upgrade { is_check: true }, b"\x07\x01"),
-            (Request::Yield, b"\x08"),
-            (Request::Able { text: "7 0.1".into() }, b"\x097 0.1"),
-            (Request::Unable { text: "no".into() }, b"\x0ano"),
+            (KeeperRequest::Hold { name: "a/1".into() }, b"\x01a/1"),
+            (KeeperRequest::Drop { name: "a/1".into() }, b"\x02a/1"),
+            (KeeperRequest::Look { pid: 0x0102_0304 }, b"\x03\x04\x03\x02\x01"),
+            (KeeperRequest::Reap { pid: 7 }, b"\x04\x07\0\0\0"),
+            (KeeperRequest::Notify { text: b"READY=1".to_vec() }, b"\x05READY=1"),
+            (KeeperRequest::Leave { status: 3 }, b"\x06\x03"),
+            (KeeperRequest::Upgrade { is_check: true }, b"\x07\x01"),
+            (KeeperRequest::Yield, b"\x08"),
+            (KeeperRequest::Able { text: "7 0.1".into() }, b"\x097 0.1"),
+            (KeeperRequest::Unable { text: "no".into() }, b"\x0ano"),
         ]
     }
 
@@ -266,14 +266,14 @@ mod tests {
     fn the_bytes_of_each_message_are_these_for_ever() {
         for (request, bytes) in requests() {
             assert_eq!(request.encode(), bytes);
-            assert_eq!(Request::decode(bytes), Some(request));
+            assert_eq!(KeeperRequest::decode(bytes), Some(request));
         }
         for (order, bytes) in [
-            (Order::Held { name: "a/1".into() }, &b"\x01a/1"[..]),
-            (Order::Check, b"\x08"),
-            (Order::Begin { pid: 7, at: 9 }, b"\x09\x07\0\0\0\x09\0\0\0\0\0\0\0"),
+            (StandbyOrder::Held { name: "a/1".into() }, &b"\x01a/1"[..]),
+            (StandbyOrder::Check, b"\x08"),
+            (StandbyOrder::Begin { pid: 7, at: 9 }, b"\x09\x07\0\0\0\x09\0\0\0\0\0\0\0"),
         ] {
-            assert_eq!((&*order.encode(), Order::decode(bytes)), (bytes, Some(order)));
+            assert_eq!((&*order.encode(), StandbyOrder::decode(bytes)), (bytes, Some(order)));
         }
         for (word, bytes) in
             [(StandbyWord(Ok("7".into())), &b"\x07\x017"[..]), (StandbyWord(Err("no".into())), b"\x07\0no")]
@@ -294,34 +294,34 @@ mod tests {
             ),
             (ChildState::Unknown, b"\x03\x09\0\0\0\x03\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"),
         ] {
-            let answer = Answer { pid: 9, state };
+            let answer = ChildAnswer { pid: 9, state };
             assert_eq!(answer.encode(), bytes);
-            assert_eq!(Answer::decode(bytes), Some(answer));
-            assert_eq!(Answer::decode(&[bytes, b"more"].concat()), Some(answer), "of a later version");
+            assert_eq!(ChildAnswer::decode(bytes), Some(answer));
+            assert_eq!(ChildAnswer::decode(&[bytes, b"more"].concat()), Some(answer), "of a later version");
         }
     }
 
     #[test]
     fn whatever_comes_is_read_or_ignored_and_no_pid_is_a_group() {
         for (request, bytes) in requests() {
-            let longer = Request::decode(&[bytes, &[1, 2]].concat());
+            let longer = KeeperRequest::decode(&[bytes, &[1, 2]].concat());
             let has_fixed_length = matches!(
                 request,
-                Request::Look { .. }
-                    | Request::Reap { .. }
-                    | Request::Leave { .. }
-                    | Request::Upgrade { .. }
-                    | Request::Yield
+                KeeperRequest::Look { .. }
+                    | KeeperRequest::Reap { .. }
+                    | KeeperRequest::Leave { .. }
+                    | KeeperRequest::Upgrade { .. }
+                    | KeeperRequest::Yield
             );
             assert_eq!(longer == Some(request), has_fixed_length, "{bytes:?}");
             for end in 0..bytes.len() {
-                let _ = Request::decode(&bytes[..end]);
+                let _ = KeeperRequest::decode(&bytes[..end]);
             }
         }
         for bad in [&b""[..], b"\x0bwhat", b"\x03\0\0\0\0", b"\x04\xff\xff\xff\xff", b"\x01\xff"] {
-            assert_eq!(Request::decode(bad), None, "{bad:?}");
-            assert_eq!(Answer::decode(bad), None, "{bad:?}");
+            assert_eq!(KeeperRequest::decode(bad), None, "{bad:?}");
+            assert_eq!(ChildAnswer::decode(bad), None, "{bad:?}");
         }
-        assert_eq!(Request::decode(&[&[HOLD], &vec![b'a'; MAX_NAME + 1][..]].concat()), None);
+        assert_eq!(KeeperRequest::decode(&[&[HOLD], &vec![b'a'; MAX_NAME + 1][..]].concat()), None);
     }
 }

@@ -18,7 +18,7 @@ use super::crashes::{Crashes, WITHIN};
 use super::holds::Holds;
 use super::kept::{Kept, MasterCrash, PANICKED, SUPERVISOR};
 use super::link::KeeperLink;
-use super::message::{Answer, ChildState, MAX_MESSAGE, Request, StandbyWord};
+use super::message::{ChildAnswer, ChildState, KeeperRequest, MAX_MESSAGE, StandbyWord};
 use super::signals::{heard, is_passed_on, pass_on};
 use super::standby::Standby;
 use crate::machine::exit::ExitStatus;
@@ -108,8 +108,8 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                 let (mut master, mut socket) = (master, ours);
                 crash = loop {
                     match keeper.keep(master, &socket) {
-                        Next::Another(crash) => break Some(crash),
-                        Next::Standby(pid, connection) => (master, socket) = (pid, connection),
+                        Successor::Another(crash) => break Some(crash),
+                        Successor::Standby(pid, connection) => (master, socket) = (pid, connection),
                     }
                 };
             }
@@ -121,7 +121,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
 }
 
 /// What follows a master.
-enum Next {
+enum Successor {
     /// It has crashed: a copy of this program.
     Another(MasterCrash),
     /// It has made way for this process, at the other end of this connection.
@@ -144,7 +144,7 @@ struct Keeper {
 
 impl Keeper {
     /// Serves a master until it ends. Returns if another one is to follow.
-    fn keep(&mut self, master: i32, socket: &OwnedFd) -> Next {
+    fn keep(&mut self, master: i32, socket: &OwnedFd) -> Successor {
         let status = self.serve(master, socket);
         // What it said last is read before it is taken for gone: a pipe that it had held would be closed.
         while self.hear(socket) {}
@@ -154,7 +154,7 @@ impl Keeper {
         {
             if standby.is_able && standby.hand_over(&self.held, master).is_ok() {
                 let _ = ended_child_of(master, true);
-                return Next::Standby(standby.pid, standby.socket);
+                return Successor::Standby(standby.pid, standby.socket);
             }
             standby.kill();
         }
@@ -180,7 +180,7 @@ impl Keeper {
                 "the master crashed more than {count} times within {WITHIN:?}, and {crash}; everything is ended"
             ));
         }
-        Next::Another(crash)
+        Successor::Another(crash)
     }
 
     /// Until the master has ended, which is not reaped yet.
@@ -240,34 +240,34 @@ impl Keeper {
             Ok(_) => return false,
             Err(error) => return error.kind() == io::ErrorKind::Interrupted,
         };
-        match Request::decode(&buffer[..datagram.length]) {
-            Some(Request::Hold { name }) => {
+        match KeeperRequest::decode(&buffer[..datagram.length]) {
+            Some(KeeperRequest::Hold { name }) => {
                 if let Some(fd) = datagram.descriptors.into_iter().next() {
                     self.held.insert(name, fd);
                 }
             }
-            Some(Request::Drop { name }) => drop(self.held.remove(&name)),
-            Some(Request::Look { pid }) => {
+            Some(KeeperRequest::Drop { name }) => drop(self.held.remove(&name)),
+            Some(KeeperRequest::Look { pid }) => {
                 let state = match ended_child_of(pid, false) {
                     Ok(Some((status, usage))) => ChildState::Ended(status, usage),
                     Ok(None) => ChildState::Lives,
                     Err(_) => ChildState::Unknown,
                 };
-                let answer = Answer { pid, state }.encode();
+                let answer = ChildAnswer { pid, state }.encode();
                 // A master that does not read its answers does not get them: it asks a bounded number of questions at once.
                 let _ = send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL);
             }
-            Some(Request::Reap { pid }) => drop(ended_child_of(pid, true)),
-            Some(Request::Notify { text }) => tell_service_manager(&text),
-            Some(Request::Leave { status }) => self.leaves_with = Some(status),
-            Some(Request::Upgrade { is_check }) => {
+            Some(KeeperRequest::Reap { pid }) => drop(ended_child_of(pid, true)),
+            Some(KeeperRequest::Notify { text }) => tell_service_manager(&text),
+            Some(KeeperRequest::Leave { status }) => self.leaves_with = Some(status),
+            Some(KeeperRequest::Upgrade { is_check }) => {
                 if let Some(program) = datagram.descriptors.into_iter().next() {
                     self.begin_standby(&program, is_check, socket);
                 }
             }
-            Some(Request::Yield) => self.yields = self.standby.is_some(),
+            Some(KeeperRequest::Yield) => self.yields = self.standby.is_some(),
             // Said by a standby alone.
-            Some(Request::Able { .. } | Request::Unable { .. }) | None => {}
+            Some(KeeperRequest::Able { .. } | KeeperRequest::Unable { .. }) | None => {}
         }
         true
     }
@@ -287,7 +287,7 @@ impl Keeper {
         let Some(standby) = self.standby.as_mut().filter(|standby| !standby.is_able) else { return };
         let mut buffer = [0; MAX_MESSAGE];
         let (said, has_closed) = match receive(standby.socket.as_fd(), &mut buffer) {
-            Ok(datagram) => (Request::decode(&buffer[..datagram.length]), datagram.length == 0),
+            Ok(datagram) => (KeeperRequest::decode(&buffer[..datagram.length]), datagram.length == 0),
             Err(error) => (None, error.kind() == io::ErrorKind::ConnectionReset),
         };
         let Some(word) = standby.verdict(said, has_closed) else { return };

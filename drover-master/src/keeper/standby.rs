@@ -22,7 +22,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 
 use super::kept::STATE;
-use super::message::{Order, Request};
+use super::message::{KeeperRequest, StandbyOrder};
 use super::process::monotonic;
 use crate::machine::exit::ExitStatus;
 use crate::sys::{ended_child_of, pid_cells_memory, split};
@@ -69,9 +69,9 @@ impl Standby {
         };
         let standby = Self { pid, socket, until: monotonic() + WITHIN, is_check, is_able: false };
         for (name, fd) in held.iter().filter(|(name, _)| name.starts_with(STATE)) {
-            standby.order(&Order::Held { name: name.clone() }, Some(fd))?;
+            standby.order(&StandbyOrder::Held { name: name.clone() }, Some(fd))?;
         }
-        standby.order(&Order::Check, None)?;
+        standby.order(&StandbyOrder::Check, None)?;
         Ok(standby)
     }
 
@@ -83,15 +83,15 @@ impl Standby {
     /// What it has said, as the words for the master; None if nothing yet.
     pub(super) fn verdict(
         &mut self,
-        said: Option<Request>,
+        said: Option<KeeperRequest>,
         has_closed: bool,
     ) -> Option<Result<String, String>> {
         match said {
-            Some(Request::Able { text }) => {
+            Some(KeeperRequest::Able { text }) => {
                 self.is_able = true;
                 return Some(Ok(text));
             }
-            Some(Request::Unable { text }) => return Some(Err(text)),
+            Some(KeeperRequest::Unable { text }) => return Some(Err(text)),
             Some(_) | None => {}
         }
         if has_closed {
@@ -112,13 +112,13 @@ impl Standby {
     /// Has it go on in the place of the master of this pid, which is gone, with all that is held.
     pub(super) fn hand_over(&self, held: &HashMap<String, OwnedFd>, master: i32) -> io::Result<()> {
         for (name, fd) in held {
-            self.order(&Order::Held { name: name.clone() }, Some(fd))?;
+            self.order(&StandbyOrder::Held { name: name.clone() }, Some(fd))?;
         }
         let at = u64::try_from(monotonic().as_nanos()).unwrap_or(u64::MAX);
-        self.order(&Order::Begin { pid: master, at }, None)
+        self.order(&StandbyOrder::Begin { pid: master, at }, None)
     }
 
-    fn order(&self, order: &Order, fd: Option<&OwnedFd>) -> io::Result<()> {
+    fn order(&self, order: &StandbyOrder, fd: Option<&OwnedFd>) -> io::Result<()> {
         let bytes = order.encode();
         let fds = fd.map(|fd| [fd.as_raw_fd()]);
         let beside = fds.as_ref().map(|fds| [ControlMessage::ScmRights(fds)]);
@@ -192,7 +192,7 @@ fn become_program(program: &OwnedFd, socket: &OwnedFd, before: &SigSet) -> ! {
         Some(libc::EACCES) => "the file may not be executed".to_owned(),
         _ => format!("the program can't be started: {why}"),
     };
-    let bytes = Request::Unable { text }.encode();
+    let bytes = KeeperRequest::Unable { text }.encode();
     let flags = MsgFlags::MSG_NOSIGNAL;
     let _ = sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(&bytes)], &[], flags, None);
     std::process::exit(127);

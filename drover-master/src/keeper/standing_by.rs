@@ -12,7 +12,7 @@ use nix::sys::socket::{MsgFlags, send};
 use super::holds::Holds;
 use super::kept::{Kept, MasterCrash};
 use super::link::KeeperLink;
-use super::message::{MAX_MESSAGE, Order, Request};
+use super::message::{KeeperRequest, MAX_MESSAGE, StandbyOrder};
 use crate::machine::exit::ExitStatus;
 use crate::sys::{adopt, receive, share_pid_cells};
 
@@ -37,18 +37,20 @@ pub(crate) fn stand_by(word: &str, check: impl FnOnce(&Holds) -> Result<(), Stri
     let socket = adopt(socket)?;
     share_pid_cells(Some(adopt(cells)?))?;
     let link = Arc::new(KeeperLink::new(socket.try_clone()?));
-    let states = until(&socket, |order| matches!(order, Order::Check))?.0;
+    let states = until(&socket, |order| matches!(order, StandbyOrder::Check))?.0;
     // What is read here is not held anew: nothing is this program's yet.
     let states = Holds::new(Arc::clone(&link), states, None);
     states.leave_all();
     let said = match check(&states) {
-        Ok(()) => Request::Able { text: format!("{} {}", std::process::id(), env!("CARGO_PKG_VERSION")) },
-        Err(text) => Request::Unable { text },
+        Ok(()) => {
+            KeeperRequest::Able { text: format!("{} {}", std::process::id(), env!("CARGO_PKG_VERSION")) }
+        }
+        Err(text) => KeeperRequest::Unable { text },
     };
     drop(states);
     send(socket.as_raw_fd(), &said.encode(), MsgFlags::MSG_NOSIGNAL)?;
-    let (held, order) = until(&socket, |order| matches!(order, Order::Begin { .. }))?;
-    let Order::Begin { pid, at } = order else { return Err(not_ours()) };
+    let (held, order) = until(&socket, |order| matches!(order, StandbyOrder::Begin { .. }))?;
+    let StandbyOrder::Begin { pid, at } = order else { return Err(not_ours()) };
     let (at, pid) = (Duration::from_nanos(at), pid.unsigned_abs());
     let crash = MasterCrash { at, has_yielded: true, pid, status: ExitStatus::Code(0) };
     let holds = Holds::new(link, held, Some(at));
@@ -56,7 +58,10 @@ pub(crate) fn stand_by(word: &str, check: impl FnOnce(&Holds) -> Result<(), Stri
 }
 
 /// What is held, up to an order.
-fn until(socket: &OwnedFd, is_it: impl Fn(&Order) -> bool) -> io::Result<(HashMap<String, OwnedFd>, Order)> {
+fn until(
+    socket: &OwnedFd,
+    is_it: impl Fn(&StandbyOrder) -> bool,
+) -> io::Result<(HashMap<String, OwnedFd>, StandbyOrder)> {
     let mut held = HashMap::new();
     let mut buffer = [0; MAX_MESSAGE];
     loop {
@@ -71,8 +76,8 @@ fn until(socket: &OwnedFd, is_it: impl Fn(&Order) -> bool) -> io::Result<(HashMa
         if datagram.length == 0 {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the keeper does not want it"));
         }
-        match Order::decode(&buffer[..datagram.length]) {
-            Some(Order::Held { name }) => {
+        match StandbyOrder::decode(&buffer[..datagram.length]) {
+            Some(StandbyOrder::Held { name }) => {
                 held.extend(datagram.descriptors.into_iter().next().map(|fd| (name, fd)))
             }
             Some(order) if is_it(&order) => return Ok((held, order)),

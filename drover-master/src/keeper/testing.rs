@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::holds::Holds;
 use super::link::KeeperLink;
-use super::message::{MAX_MESSAGE, Request};
+use super::message::{KeeperRequest, MAX_MESSAGE};
 use crate::sys::receive;
 
 /// It reads when it is asked: what a test says fits into the socket.
@@ -53,12 +53,12 @@ impl TestKeeper {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Ok(_) | Err(_) => return,
             };
-            match Request::decode(&buffer[..datagram.length]) {
-                Some(Request::Hold { name }) => {
+            match KeeperRequest::decode(&buffer[..datagram.length]) {
+                Some(KeeperRequest::Hold { name }) => {
                     let fd = datagram.descriptors.into_iter().next().expect("it comes with a descriptor");
                     self.held.insert(name, fd);
                 }
-                Some(Request::Drop { name }) => {
+                Some(KeeperRequest::Drop { name }) => {
                     assert!(self.held.remove(&name).is_some(), "`{name}` is not held");
                 }
                 other => panic!("{other:?}"),

@@ -35,7 +35,7 @@ const REAP_ON_DROP: Duration = Duration::from_secs(1);
 
 /// What holds the number of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hold {
+enum TreeHold {
     /// The leader, alive or not yet reaped.
     Led,
     /// The rest of its group or session; the leader has been reaped.
@@ -53,14 +53,14 @@ pub(crate) struct Tree {
     stamp: Option<Stamp>,
     /// Whose child it is, if not this process's.
     keeper: Option<Arc<KeeperLink>>,
-    hold: Mutex<Hold>,
+    hold: Mutex<TreeHold>,
     /// What the whole tree was told last; 0 if nothing.
     told: AtomicI32,
 }
 
 impl Tree {
     pub(super) fn new(pid: i32, pidfd: OwnedFd, stamp: Option<Stamp>) -> Self {
-        Self { pid, pidfd, stamp, keeper: None, hold: Mutex::new(Hold::Led), told: AtomicI32::new(0) }
+        Self { pid, pidfd, stamp, keeper: None, hold: Mutex::new(TreeHold::Led), told: AtomicI32::new(0) }
     }
 
     /// One that an earlier master has made: a child of the keeper by now, which has not reaped it, so that the pid is its own.
@@ -112,7 +112,7 @@ impl Tree {
         let Ok(pidfd) = pidfd_open(stray.pid) else { return };
         let is_ours = match stray.tie {
             Tie::Group => false,
-            Tie::Session => *hold != Hold::Over && is_in_session(stray.pid, self.pid),
+            Tie::Session => *hold != TreeHold::Over && is_in_session(stray.pid, self.pid),
             Tie::Stamp => self.stamp.is_some() && stamp_of(stray.pid) == self.stamp,
         };
         if is_ours {
@@ -137,7 +137,7 @@ impl Tree {
     /// How many bytes of memory the process itself holds; none once it is reaped, when its number may be another's.
     pub(crate) fn resident(&self) -> Option<u64> {
         let hold = self.hold();
-        if *hold == Hold::Led { resident(self.pid) } else { None }
+        if *hold == TreeHold::Led { resident(self.pid) } else { None }
     }
 
     /// How the process has ended, if it has; its number stays its own until it is reaped. No status can be had of one that
@@ -148,7 +148,7 @@ impl Tree {
                 ChildState::Lives => Ok(None),
                 ChildState::Ended(status, usage) => Ok(Some((status, usage))),
                 ChildState::Unknown => {
-                    *self.hold() = Hold::Over;
+                    *self.hold() = TreeHold::Over;
                     Err(io::Error::from_raw_os_error(libc::ECHILD))
                 }
             };
@@ -156,7 +156,7 @@ impl Tree {
         let mut hold = self.hold();
         ended(self.pidfd.as_fd()).inspect_err(|_| {
             // Its number may be another's by now: nothing is signalled by it any more.
-            *hold = Hold::Over;
+            *hold = TreeHold::Over;
             own_child().leave(self.pid);
         })
     }
@@ -164,20 +164,20 @@ impl Tree {
     /// Reaps the process, which has ended, and tells whether anything of its group or session is left, be it a zombie.
     pub(super) fn outlives_leader(&self) -> bool {
         let mut hold = self.hold();
-        if *hold == Hold::Led && self.reap_leader() {
-            *hold = Hold::Orphaned;
+        if *hold == TreeHold::Led && self.reap_leader() {
+            *hold = TreeHold::Orphaned;
         }
         if !self.is_held(*hold) {
-            *hold = Hold::Over;
+            *hold = TreeHold::Over;
         }
-        *hold != Hold::Over
+        *hold != TreeHold::Over
     }
 
     /// Reaps the process, if it has ended, and is done with what is left of its tree. That needs no right to signal it.
     pub(crate) fn reap(&self) {
         let mut hold = self.hold();
-        if *hold == Hold::Orphaned || *hold == Hold::Led && self.reap_leader() {
-            *hold = Hold::Over;
+        if *hold == TreeHold::Orphaned || *hold == TreeHold::Led && self.reap_leader() {
+            *hold = TreeHold::Over;
         }
     }
 
@@ -195,16 +195,16 @@ impl Tree {
         is_reaped
     }
 
-    fn hold(&self) -> MutexGuard<'_, Hold> {
+    fn hold(&self) -> MutexGuard<'_, TreeHold> {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the number is the tree's own.
-    fn is_held(&self, hold: Hold) -> bool {
+    fn is_held(&self, hold: TreeHold) -> bool {
         match hold {
-            Hold::Led => true,
-            Hold::Orphaned => is_number_taken(self.pidfd.as_fd(), self.pid),
-            Hold::Over => false,
+            TreeHold::Led => true,
+            TreeHold::Orphaned => is_number_taken(self.pidfd.as_fd(), self.pid),
+            TreeHold::Over => false,
         }
     }
 
@@ -240,13 +240,13 @@ impl AsFd for Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let hold = *self.hold();
-        if hold == Hold::Orphaned {
+        if hold == TreeHold::Orphaned {
             if self.is_held(hold) {
                 let _ = self.signal_group(libc::SIGKILL);
             }
             return;
         }
-        if hold == Hold::Over {
+        if hold == TreeHold::Over {
             return;
         }
         if let Some(keeper) = &self.keeper {

@@ -13,7 +13,7 @@ use super::End;
 use super::change::ChangeMemory;
 use super::cpu_following::CpuFollowing;
 use super::handle::{SupervisorHandle, SupervisorRequest, SupervisorRequests};
-use super::memory::{SupervisorMemory, Whole};
+use super::memory::{SupervisorMemory, SupervisorState};
 use super::news::AppNews;
 use super::operation::{AppError, NotStarted};
 use super::roster::Entry;
@@ -66,7 +66,7 @@ pub(crate) struct SupervisorTask {
     /// Where what runs is written down.
     pub(crate) memory: Option<SupervisorMemory>,
     /// What an earlier master has written, to go on with.
-    pub(crate) remembered: Option<(Whole, Vec<CompositeAction>, Taking)>,
+    pub(crate) remembered: Option<(SupervisorState, Vec<CompositeAction>, Taking)>,
 }
 
 /// Runs until nothing is left. `tell_clients` is given the end while everything can still be looked at.
@@ -246,7 +246,12 @@ impl Running {
     }
 
     /// Goes on where another master was.
-    fn resume(&mut self, whole: Whole, undone: Vec<CompositeAction>, line: Option<Arc<str>>) -> Option<End> {
+    fn resume(
+        &mut self,
+        whole: SupervisorState,
+        undone: Vec<CompositeAction>,
+        line: Option<Arc<str>>,
+    ) -> Option<End> {
         (self.last_index, self.signal_count) = (whole.last_index, whole.signals);
         self.change_under_way = whole.change;
         if !whole.has_begun {

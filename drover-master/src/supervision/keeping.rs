@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::driver::Running;
-use super::memory::{AppMemory, Whole};
+use super::memory::{AppMemory, SupervisorState};
 use crate::config::{AppSpec, Description};
 use crate::machine::composite::{CompositeAction, CompositeInput, Standing};
 use crate::machine::gate;
@@ -36,7 +36,7 @@ impl Running {
             spec: AppSpec::clone(&entry.spec),
             past: entry.past.all().map(|spec| AppSpec::clone(spec)).collect(),
         };
-        let whole = Whole {
+        let whole = SupervisorState {
             apps: self.apps.values().map(app).collect(),
             settings: Description { apps: Vec::new(), ..self.handle.roster.description() },
             last_index: self.last_index,

@@ -35,7 +35,7 @@ pub(crate) struct AppMemory {
 
 /// All there is, but the composite.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Whole {
+pub(crate) struct SupervisorState {
     pub(crate) apps: Vec<AppMemory>,
     /// What holds for all of them.
     pub(crate) settings: Description,
@@ -53,7 +53,7 @@ pub(crate) struct Whole {
 /// What was read.
 #[derive(Debug)]
 pub(crate) struct SupervisorRemembered {
-    pub(crate) whole: Whole,
+    pub(crate) whole: SupervisorState,
     pub(crate) composite: Composite,
     /// What the composite wanted done, and perhaps was not.
     pub(crate) undone: Vec<CompositeAction>,
@@ -87,7 +87,7 @@ impl SupervisorMemory {
     }
 
     pub(super) fn told(&mut self, at: Instant, input: &CompositeInput) -> io::Result<()> {
-        self.0.add(kind::INPUT, &encode(&ToldRef { at, input }))
+        self.0.add(kind::INPUT, &encode(&CompositeToldRef { at, input }))
     }
 
     pub(super) fn done(&mut self) -> io::Result<()> {
@@ -98,19 +98,19 @@ impl SupervisorMemory {
         self.0.is_long()
     }
 
-    pub(super) fn renew(&mut self, whole: &Whole, composite: &Composite) -> io::Result<()> {
+    pub(super) fn renew(&mut self, whole: &SupervisorState, composite: &Composite) -> io::Result<()> {
         self.0.renew(&[(kind::WHOLE, encode(&(whole, composite)))])
     }
 }
 
 fn read(records: Vec<JournalRecord>) -> Result<Option<SupervisorRemembered>, StateError> {
-    let mut found: Option<(Whole, Composite)> = None;
+    let mut found: Option<(SupervisorState, Composite)> = None;
     let mut undone = Vec::new();
     for (kind, bytes) in records {
         match kind {
             kind::WHOLE => (found, undone) = (Some(decode(&bytes)?), Vec::new()),
             kind::INPUT => {
-                let Told { at, input } = decode(&bytes)?;
+                let CompositeTold { at, input } = decode(&bytes)?;
                 if let Some((_, composite)) = &mut found {
                     undone.extend(composite.handle(at, input));
                 }
@@ -124,14 +124,14 @@ fn read(records: Vec<JournalRecord>) -> Result<Option<SupervisorRemembered>, Sta
 }
 
 #[derive(Serialize)]
-struct ToldRef<'a> {
+struct CompositeToldRef<'a> {
     #[serde(with = "crate::written")]
     at: Instant,
     input: &'a CompositeInput,
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct CompositeTold {
     #[serde(with = "crate::written")]
     at: Instant,
     input: CompositeInput,

@@ -28,7 +28,7 @@ pub use driver::SupervisorEnd;
 pub(crate) use driver::{SupervisorTask, run};
 pub use handle::SupervisorHandle;
 pub use hangup::ReloadWitness;
-pub(crate) use memory::{SupervisorMemory, SupervisorRemembered, Whole};
+pub(crate) use memory::{SupervisorMemory, SupervisorRemembered, SupervisorState};
 pub use operation::{AppError, AppRef, NotStarted};
 pub(crate) use past::Past;
 pub(crate) use roster::{Entry, Roster};

@@ -15,7 +15,7 @@ use crate::process::{OutputLog, mark, protect_output};
 use crate::signals::Signals;
 use crate::supervision::{
     Entry, Past, ReloadWitness, Reread, Roster, SupervisorEnd, SupervisorHandle, SupervisorMemory,
-    SupervisorRemembered, SupervisorTask, Whole, Workshop, run,
+    SupervisorRemembered, SupervisorState, SupervisorTask, Workshop, run,
 };
 
 /// Describes apps that belong together.
@@ -294,7 +294,7 @@ impl SupervisorBuilder {
 
 impl SupervisorBuilder {
     /// The apps are those that an earlier master has written down, with what this program itself does for each.
-    fn go_on_with(&mut self, whole: &mut Whole) {
+    fn go_on_with(&mut self, whole: &mut SupervisorState) {
         let mut own: HashMap<String, OwnPart> =
             self.apps.drain(..).map(|app| (app.spec().name.clone(), app.own_part())).collect();
         let settings = &whole.settings;

@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use tokio_util::codec::{Decoder, Framed};
 
 use super::error::ClientError;
-use super::place::Place;
+use super::place::MasterPlace;
 use crate::sys::{pidfd_open, watch_readable};
 
 /// How long a master may take to answer the handshake, unless who asks says otherwise. It answers at once; only a stopped process, or
@@ -48,7 +48,7 @@ pub(super) struct Link {
     /// Its number, as it is seen from here.
     peer: Option<u32>,
     /// Where it was reached; none within its own program.
-    place: Option<Place>,
+    place: Option<MasterPlace>,
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Link {
 
     async fn try_connect(path: &Path, limit: Duration) -> Result<(Self, ControlWelcome), ClientError> {
         let begun = tokio::time::Instant::now();
-        let place = Place::new(path);
+        let place = MasterPlace::new(path);
         let stream = match tokio::time::timeout(limit, reach(path)).await {
             Ok(stream) => stream?,
             Err(_) => return Err(ClientError::Busy { path: path.to_owned(), limit }),

@@ -17,13 +17,13 @@ const WITHIN: Duration = Duration::from_secs(5);
 const KEEPER: &str = "drover-keeper";
 
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct MasterPlace {
     path: PathBuf,
     /// When the master was reached, since the machine was started.
     since: Duration,
 }
 
-impl Place {
+impl MasterPlace {
     pub(super) fn new(path: &Path) -> Self {
         let since = clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default();
         Self { path: path.to_owned(), since }
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-impl Place {
+impl MasterPlace {
     async fn status(&self) -> Result<StatusReply, ClientError> {
         let (link, _) = Link::connect(&self.path, WITHIN).await?;
         link.without_place().status(&[]).await
