@@ -101,8 +101,8 @@ pub struct UpArgs {
     /// With -d: the file that the master and its workers write to [default: beside the control socket, as NAME.log]
     #[arg(long, requires = "background", value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Let a keeper start another master if this one crashes
-    #[arg(long, hide = true, conflicts_with = "no_keeper")]
+    /// Outlive a crash of the master: a keeper starts another one, which goes on with everything that runs
+    #[arg(long, conflicts_with = "no_keeper")]
     pub keeper: bool,
     /// Without a keeper
     #[arg(long, hide = true)]

@@ -306,7 +306,8 @@ mod tests {
         let value: Value = serde_json::from_str(&status(&reply, &HashMap::new())).unwrap();
         assert_eq!(
             value["master"],
-            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml", "profile": null})
+            json!({"pid": 7, "version": "0.1.0", "uptime_ms": 12, "file": "/srv/drover.toml", "profile": null,
+                "keeper": {"pid": 6, "protected": true}})
         );
         let app = &value["apps"][0];
         assert_eq!((&app["phase"], &app["operation"]), (&json!("started"), &Value::Null));

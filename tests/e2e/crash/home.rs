@@ -288,5 +288,5 @@ pub(super) fn number(value: &Value) -> u32 {
     value
         .as_u64()
         .and_then(|number| u32::try_from(number).ok())
-        .unwrap_or_else(|| panic!("{value} is no number"))
+        .unwrap_or_else(|| panic!("{value} is not a number"))
 }
