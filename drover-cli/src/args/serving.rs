@@ -102,7 +102,7 @@ pub struct UpArgs {
     #[arg(long, requires = "background", value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// Outlive a crash of the master: a keeper starts another one, which goes on with everything that runs
-    #[arg(long, conflicts_with = "no_keeper")]
+    #[arg(long)]
     pub keeper: bool,
     /// Without a keeper
     #[arg(long, hide = true)]
