@@ -34,8 +34,15 @@ impl EventMemory {
             let (last, events) = read(records);
             return Some((Self(journal), last, events));
         }
-        match Journal::begin(holds, NAME) {
-            Ok(journal) => Some((Self(journal?), 0, Vec::new())),
+        let begun = Journal::begin(holds, NAME).and_then(|journal| {
+            let Some(journal) = journal else { return Ok(None) };
+            let mut memory = Self(journal);
+            // Held from the whole on, which is nothing yet.
+            memory.renew(0, std::iter::empty())?;
+            Ok(Some(memory))
+        });
+        match begun {
+            Ok(memory) => Some((memory?, 0, Vec::new())),
             Err(error) => {
                 tracing::error!(target: "drover::keeper", %error, "events can't be written down for another master");
                 None
@@ -101,13 +108,18 @@ mod tests {
             let kind = EventKind::AppStarting;
             log.publish(&"web".into(), FleetEvent { worker: None, phase: Phase::Starting, kind })
         };
-        for _ in 0..2_000 {
+        let first = publish(&log);
+        let holds = keeper.crash(&holds, log);
+        let log = EventLog::new();
+        log.keep(&holds);
+        assert_eq!((log.last_seq(), log.since(0).try_next()), (1, Some(Ok(first))));
+        for _ in 0..1_999 {
             publish(&log);
         }
         let newest = publish(&log);
-        let next = keeper.crash(&holds, log);
+        let holds = keeper.crash(&holds, log);
         let log = EventLog::new();
-        log.keep(&next);
+        log.keep(&holds);
         assert_eq!(log.last_seq(), 2_001);
         let found = log.since(2_000).try_next().map(|found| found.map(|event| (*event).clone()));
         assert_eq!(found, Some(Ok((*newest).clone())));

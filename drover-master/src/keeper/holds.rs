@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::cells::Cells;
 use super::link::KeeperLink;
 use super::message::{KeeperRequest, MAX_NAME};
-use super::process::monotonic;
+use super::surroundings::monotonic;
 use crate::sys::PidCell;
 
 /// What is held for this master. The default has no keeper: it holds nothing and has nothing.

@@ -24,6 +24,7 @@ mod process;
 mod signals;
 mod standby;
 mod standing_by;
+mod surroundings;
 #[cfg(test)]
 mod testing;
 

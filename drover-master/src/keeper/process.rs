@@ -1,9 +1,8 @@
 //! The keeper's own loop: one thread, which sleeps until a master says something, a child ends, or a signal comes.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
-use nix::time::{ClockId, clock_gettime};
 
 use super::crashes::{Crashes, WITHIN};
 use super::holds::Holds;
@@ -21,18 +19,18 @@ use super::link::KeeperLink;
 use super::message::{ChildAnswer, ChildState, KeeperRequest, MAX_MESSAGE, StandbyWord};
 use super::signals::{heard, is_passed_on, pass_on};
 use super::standby::Standby;
+use super::surroundings::{
+    LOOK_AGAIN_MS, end_like, leave, monotonic, oom_score, pause, set_oom_score, tell, tell_service_manager,
+};
 use crate::machine::exit::ExitStatus;
 use crate::process::{follow_files, remember_files};
 use crate::sys::{
     ended_child_of, group_signal, pids_in_cells, receive, release_free_heap, release_startup_pages,
-    restore_child_signal, restore_signal, share_pid_cells, split,
+    restore_child_signal, share_pid_cells, split,
 };
 
 /// How long everything may take to end when the keeper gives up: what a master waits by default.
 const END_WITHIN: Duration = Duration::from_secs(10);
-
-/// How often it looks whether everything has ended, then.
-const LOOK_AGAIN_MS: u16 = 20;
 
 /// The name of the process in lists of processes, and in the kernel's log.
 const NAME: &std::ffi::CStr = c"drover-keeper";
@@ -365,79 +363,8 @@ fn tell_master(socket: &OwnedFd, word: Result<String, String>) {
     let _ = send(socket.as_raw_fd(), &StandbyWord(word).encode(), MsgFlags::MSG_NOSIGNAL);
 }
 
-#[expect(clippy::disallowed_methods, reason = "there is no memory for anything else")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(LOOK_AGAIN_MS.into()));
-}
-
-#[expect(clippy::disallowed_methods, reason = "a keeper has nothing to drop but what the kernel closes")]
-fn leave(status: i32) -> ! {
-    std::process::exit(status)
-}
-
 fn is_closed(socket: &OwnedFd) -> bool {
     let mut ready = [PollFd::new(socket.as_fd(), PollFlags::empty())];
     let polled = nix::poll::poll(&mut ready, PollTimeout::ZERO);
     polled.is_ok() && ready[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
-}
-
-fn tell_service_manager(text: &[u8]) {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
-    let address = match path.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        _ => SocketAddr::from_pathname(&path),
-    };
-    let socket = UnixDatagram::unbound().and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
-    if let (Ok(address), Ok(socket)) = (address, socket) {
-        // Whoever set the variable and does not listen has no use for it.
-        let _ = socket.send_to_addr(text, &address);
-    }
-}
-
-/// Says something to people, unless nobody reads: the keeper waits for nobody.
-fn tell(text: &str) {
-    let stderr = io::stderr();
-    let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    let can_write = nix::poll::poll(&mut ready, PollTimeout::ZERO).is_ok_and(|ready| ready > 0);
-    if can_write || stderr.is_terminal() {
-        let _ = writeln!(stderr.lock(), "drover: {text}");
-    }
-}
-
-/// Ends as the master did.
-fn end_like(status: ExitStatus) -> ! {
-    let code = match status {
-        ExitStatus::Code(code) => code,
-        ExitStatus::Signal { signal, .. } => {
-            if let Ok(number) = Number::try_from(signal.number()) {
-                let mut only = SigSet::empty();
-                only.add(number);
-                // The master's core is the one that tells something.
-                let _ = nix::sys::prctl::set_dumpable(false);
-                restore_signal(signal.number());
-                let _ = nix::sys::signal::raise(number);
-                let _ = sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&only), None);
-            }
-            128 + signal.number()
-        }
-        ExitStatus::Taken => 1,
-    };
-    leave(code)
-}
-
-pub(super) fn monotonic() -> Duration {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
-}
-
-fn oom_score() -> Option<i32> {
-    std::fs::read_to_string("/proc/self/oom_score_adj").ok()?.trim().parse().ok()
-}
-
-/// Lowering it takes a privilege (`CAP_SYS_RESOURCE`); without that the keeper is as likely to be killed as anybody.
-fn set_oom_score(score: Option<i32>) {
-    if let Some(score) = score {
-        let _ = std::fs::write("/proc/self/oom_score_adj", score.to_string());
-    }
 }

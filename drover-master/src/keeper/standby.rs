@@ -23,7 +23,7 @@ use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockTy
 
 use super::kept::STATE;
 use super::message::{KeeperRequest, StandbyOrder};
-use super::process::monotonic;
+use super::surroundings::monotonic;
 use crate::machine::exit::ExitStatus;
 use crate::sys::{ended_child_of, pid_cells_memory, split};
 
