@@ -1,6 +1,6 @@
 //! Every event as a trace: old and new phase, who, why. Never an environment, never a token.
 
-use crate::handle::event_log::Event;
+use crate::handle::event::Event;
 use crate::machine::fleet::EventKind;
 
 /// Traces an event, once, where it is published.

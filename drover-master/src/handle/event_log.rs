@@ -10,12 +10,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
+use super::event::{Event, Occurrence};
 use super::event_memory::EventMemory;
 use crate::feed::{Feed, FeedReader};
-use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::keeper::Holds;
-use crate::machine::fleet::{EventKind, FleetEvent};
-use crate::machine::phase::Phase;
+use crate::machine::fleet::FleetEvent;
 
 /// How many events are kept: some 20 for each life of a worker, so the recent history of a few hundred lives, in some 2 MB
 /// and what their last words take.
@@ -24,54 +23,6 @@ const KEPT: usize = 4096;
 /// How many bytes of last words are kept with them, in the exits. Some 20 KiB an exit at the worst, one or two as a rule: then
 /// no event is forgotten for it.
 const KEPT_WORDS: usize = 8 * 1024 * 1024;
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct Event {
-    /// Its number: rises by one, without gaps, over all apps that share the log.
-    pub seq: u64,
-    /// Wall clock, for display only.
-    #[serde(with = "crate::written")]
-    pub time: SystemTime,
-    /// The app.
-    pub app: Arc<str>,
-    /// The worker it happened to; none for the app as a whole.
-    pub worker: Option<Occurrence>,
-    /// The phase after it, of the worker or the app.
-    pub phase: Phase,
-    /// What happened.
-    pub kind: EventKind,
-}
-
-/// Which worker an event is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[non_exhaustive]
-pub struct Occurrence {
-    /// Its slot.
-    pub slot: SlotIndex,
-    /// Its generation.
-    pub generation: Generation,
-    /// The worker; none if the event is about the empty slot.
-    pub id: Option<WorkerId>,
-    /// Its process.
-    pub pid: Option<u32>,
-}
-
-impl Event {
-    /// The event's name in JSON, such as `restart_scheduled`.
-    pub fn name(&self) -> &'static str {
-        self.kind.name(self.phase)
-    }
-
-    /// How many bytes of last words it holds.
-    fn words(&self) -> usize {
-        match &self.kind {
-            EventKind::Exited { exit } => exit.stderr_tail.iter().map(String::len).sum(),
-            _ => 0,
-        }
-    }
-}
 
 /// The log. A clone is the same log; several masters may write to one.
 #[derive(Debug, Clone)]
@@ -276,6 +227,8 @@ mod tests {
 
     use super::*;
     use crate::machine::exit::{Exit, ExitReason, Usage};
+    use crate::machine::fleet::EventKind;
+    use crate::machine::phase::Phase;
 
     fn publish(log: &EventLog, count: usize) {
         let app: Arc<str> = "web".into();

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::event_log::Event;
+use super::event::Event;
 use crate::keeper::{Holds, Journal, JournalRecord};
 use crate::state::{decode, encode};
 

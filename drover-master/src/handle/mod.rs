@@ -3,6 +3,7 @@
 use crate::signal::Signal;
 pub(crate) mod change;
 pub(crate) mod error;
+pub(crate) mod event;
 pub(crate) mod event_log;
 mod event_memory;
 pub(crate) mod hook;
@@ -19,7 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::change::ChangeRequest;
 pub use self::change::Reload;
 pub use self::error::{BuildError, EndError, OperateError, StartError, Unavailable};
-pub use self::event_log::{Event, EventLog, EventStream, Missed, Occurrence};
+pub use self::event::{Event, Occurrence};
+pub use self::event_log::{EventLog, EventStream, Missed};
 pub use self::hook::ExitContext;
 pub(crate) use self::shown::shown;
 use self::ticket::Reply;

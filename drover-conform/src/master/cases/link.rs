@@ -19,7 +19,7 @@ pub(super) const CASES: &[MasterCase] = &[
     MasterCase::new(
         "M-HC-01",
         "a worker that comes back with its token",
-        "The master remembers where the worker stands: `Started` is said only if it had not been.",
+        "`Started` is said only if it had not been said.",
         |stage| Box::pin(takes_it_back(stage)),
     ),
     MasterCase::new(
