@@ -22,6 +22,10 @@ export interface MasterStatus {
   file: string;
   /** The profile that was laid over that file; empty: none, or it is too old to say. */
   profile: string;
+  /** The process of the keeper, which starts another master if this one crashes; 0: there is none. */
+  keeper: number;
+  /** Whether the keeper is there. */
+  isProtected: boolean;
 }
 
 export interface AppStatus {
