@@ -53,6 +53,7 @@ mkdir -p "$folder"
     echo "$wanted" >"$folder/.packed"
 ) 9>"$folder/.lock"
 
+# Go takes what it has downloaded for unchangeable, and remembers which files a version had, in a cache of the user; here a version changes.
 # shellcheck disable=SC2016 # the inner shell's
-"$run" --with env GO111MODULE=on GOFLAGS=-modcacherw GOPROXY="file://$folder/proxy" GOSUMDB=off GOPATH="$folder/gopath" GOTOOLCHAIN=local \
+"$run" --with env GODEBUG=goindex=0 GO111MODULE=on GOFLAGS=-modcacherw GOPROXY="file://$folder/proxy" GOSUMDB=off GOPATH="$folder/gopath" GOTOOLCHAIN=local \
     bash -ec 'cd "$2"; go get "$0@$1"; go build -o "$(basename "$2")" .; go vet .' "$module" "$version" "$app" >&2

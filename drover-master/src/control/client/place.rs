@@ -13,6 +13,9 @@ use super::link::Link;
 /// How long another master may take until it answers: far longer than the tens of milliseconds that it takes.
 const WITHIN: Duration = Duration::from_secs(5);
 
+/// How soon a process is looked for again that was not there.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// How a keeper is called (`/proc/PID/comm`).
 const KEEPER: &str = "drover-keeper";
 
@@ -35,16 +38,21 @@ impl MasterPlace {
         let asked = async {
             loop {
                 match self.status().await {
-                    Ok(status) => return status.master,
-                    // That one may have crashed as well.
+                    Ok(status) => {
+                        let (pid, since) = (status.master?.pid, self.since);
+                        let looked = tokio::task::spawn_blocking(move || is_kept_since(pid, since));
+                        match looked.await.ok()? {
+                            Some(is_kept) => return Some(pid).filter(|_| is_kept),
+                            // That one may be gone by now as well.
+                            None => tokio::time::sleep(LOOK_AGAIN).await,
+                        }
+                    }
                     Err(ClientError::Closed | ClientError::Connection(_)) => {}
                     Err(_) => return None,
                 }
             }
         };
-        let pid = tokio::time::timeout(WITHIN, asked).await.ok()??.pid;
-        let looked = tokio::task::spawn_blocking(move || is_kept_since(pid, self.since));
-        looked.await.is_ok_and(|is_kept| is_kept.unwrap_or(false)).then_some(pid)
+        tokio::time::timeout(WITHIN, asked).await.ok()?
     }
 }
 
