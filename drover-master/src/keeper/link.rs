@@ -126,6 +126,7 @@ impl KeeperLink {
     pub(crate) async fn attend(self: Arc<Self>) -> io::Result<()> {
         let socket = watch_both(Arc::clone(&self.socket))?;
         let mut buffer = [0; MAX_MESSAGE];
+        let mut waits_for_room = false;
         loop {
             tokio::select! {
                 ready = socket.readable() => {
@@ -139,13 +140,13 @@ impl KeeperLink {
                         Err(_) => {}
                     }
                 }
-                () = self.has_backlog.notified() => {
-                    while !self.flush() {
-                        // The flag may be of before; then the next try finds no room, and clears it.
-                        let mut ready = socket.writable().await?;
-                        if !self.flush() {
-                            ready.clear_ready();
-                        }
+                () = self.has_backlog.notified(), if !waits_for_room => waits_for_room = !self.flush(),
+                // Beside its answers: a keeper that waits for room in turn would wait for ever.
+                ready = socket.writable(), if waits_for_room => {
+                    let mut ready = ready?;
+                    waits_for_room = !self.flush();
+                    if waits_for_room {
+                        ready.clear_ready();
                     }
                 }
             }
