@@ -84,7 +84,7 @@ impl Holds {
 
     /// The same from a thread that may wait, and does until the keeper has it for sure, also if this master dies.
     pub(crate) fn hold_now(&self, name: impl Into<String>, fd: BorrowedFd<'_>) -> Hold {
-        self.begin(name.into(), |keeper, request| keeper.say_now(request, fd))
+        self.begin(name.into(), |keeper, request| keeper.say_now(request, Some(fd)))
     }
 
     fn begin(&self, name: String, say: impl FnOnce(&KeeperLink, &KeeperRequest)) -> Hold {

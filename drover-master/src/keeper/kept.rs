@@ -24,7 +24,7 @@ pub(crate) const SUPERVISOR: &str = "state/supervisor";
 const PROGRAM: &str = "state/program";
 
 /// What a program that panics exits with.
-pub(super) const PANICKED: i32 = 101;
+pub(crate) const PANICKED: i32 = 101;
 
 /// What a master has from its keeper.
 #[derive(Debug, Clone)]

@@ -5,17 +5,21 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tokio::sync::{Notify, oneshot};
 
 use super::message::{ChildAnswer, ChildState, KeeperRequest, MAX_MESSAGE, StandbyWord};
+use super::surroundings::monotonic;
 use crate::sys::watch_both;
 
-/// How long somebody who may wait waits for room: a keeper answers in microseconds, unless somebody has stopped it.
-const PATIENCE_MS: u16 = 2000;
+/// How long somebody who may wait waits for room: a keeper reads within microseconds, unless somebody has stopped it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How soon whoever waits tries again.
+const TRY_AGAIN: Duration = Duration::from_millis(2);
 
 /// What waits for room in the socket at most. Each hold waits once, and there is a bounded number of them for each worker; a keeper that
 /// takes nothing for so long is stopped, and what comes then is lost to it.
@@ -64,30 +68,33 @@ impl KeeperLink {
         self.has_backlog.notify_one();
     }
 
-    /// The same from a thread that may wait: it is said when this returns.
-    pub(super) fn say_now(&self, request: &KeeperRequest, fd: BorrowedFd<'_>) {
+    /// The same from a thread that may wait: it is said when this returns, behind all that was said before. A keeper that takes nothing for
+    /// long is told as soon as it does.
+    pub(super) fn say_now(&self, request: &KeeperRequest, fd: Option<BorrowedFd<'_>>) {
         let bytes = request.encode();
-        while !self.send(&bytes, Some(fd)) {
-            let mut room = [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT)];
-            match nix::poll::poll(&mut room, PollTimeout::from(PATIENCE_MS)) {
-                Ok(0) => return self.say(request, Some(fd)),
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => return,
+        let until = monotonic() + PATIENCE;
+        while !(self.flush() && self.send(&bytes, fd)) {
+            if monotonic() >= until {
+                return self.say(request, fd);
             }
+            // No event tells of room for descriptors (ETOOMANYREFS).
+            #[expect(clippy::disallowed_methods, reason = "this thread may wait")]
+            std::thread::sleep(TRY_AGAIN);
         }
     }
 
-    /// Whether it is said, or never will be; not if there is no room.
+    /// Whether it is said, or never can be. If there is no room for it now, it is neither.
     fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> bool {
         let fds = fd.map(|fd| [fd.as_raw_fd()]);
         let beside = fds.as_ref().map(|fds| [ControlMessage::ScmRights(fds)]);
         let beside = beside.as_ref().map_or(&[][..], |beside| &beside[..]);
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
         match sendmsg::<()>(self.socket.as_raw_fd(), &[IoSlice::new(bytes)], beside, flags, None) {
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => false,
+            // ETOOMANYREFS: as many descriptors as one user may have are on their way, until the keeper reads (unix(7)).
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS | Errno::ETOOMANYREFS) => false,
             Ok(_) => true,
             Err(error) => {
-                // EPIPE, ECONNRESET: the keeper is gone. ETOOMANYREFS: too many descriptors on their way (getrlimit(2)).
+                // EPIPE, ECONNRESET: the keeper is gone.
                 if !self.is_lost.load(Ordering::Relaxed) {
                     tracing::warn!(target: "drover::keeper", %error, "the keeper can't be told");
                 }
@@ -149,6 +156,8 @@ impl KeeperLink {
                         ready.clear_ready();
                     }
                 }
+                // No event tells of room for descriptors (ETOOMANYREFS) or of memory (ENOBUFS).
+                () = tokio::time::sleep(TRY_AGAIN), if waits_for_room => waits_for_room = !self.flush(),
             }
         }
         self.is_lost.store(true, Ordering::SeqCst);
@@ -172,9 +181,10 @@ impl KeeperLink {
         answered.await.ok()
     }
 
-    /// The end of this process, which follows, is to make way for the program that stands by.
+    /// The end of this process, which follows, is to make way for the program that stands by. Waits until the keeper is told, so this is for
+    /// a thread that may.
     pub(crate) fn make_way(&self) {
-        self.say(&KeeperRequest::Yield, None);
+        self.say_now(&KeeperRequest::Yield, None);
     }
 
     fn answered(&self, bytes: &[u8]) {
@@ -207,4 +217,68 @@ impl KeeperLink {
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, send, socketpair};
+
+    use super::*;
+
+    fn pair() -> (OwnedFd, KeeperLink) {
+        let kind = SockFlag::SOCK_CLOEXEC;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, kind).unwrap();
+        (ours, KeeperLink::new(theirs))
+    }
+
+    /// The next thing that is said to a keeper, waited for.
+    fn heard(keeper: &OwnedFd) -> Option<KeeperRequest> {
+        let mut buffer = [0; MAX_MESSAGE];
+        let length = recv(keeper.as_raw_fd(), &mut buffer, MsgFlags::empty()).ok()?;
+        KeeperRequest::decode(&buffer[..length])
+    }
+
+    #[tokio::test]
+    async fn a_keeper_that_waits_for_room_itself_answers_every_question_of_a_master_that_waits_for_it() {
+        const QUESTIONS: i32 = 5000;
+        let (keeper, link) = pair();
+        let link = Arc::new(link);
+        let attending = tokio::spawn(Arc::clone(&link).attend());
+        let answering = std::thread::spawn(move || {
+            while let Some(request) = heard(&keeper) {
+                let KeeperRequest::Look { pid } = request else { panic!("{request:?}") };
+                let answer = ChildAnswer { pid, state: ChildState::Lives }.encode();
+                send(keeper.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).unwrap();
+                if pid == QUESTIONS {
+                    break;
+                }
+            }
+        });
+        let asked: Vec<_> = (1..=QUESTIONS).map(|pid| link.ask(pid)).collect();
+        assert!(!lock(&link.backlog).is_empty(), "there was room for all of them");
+        for answered in asked {
+            assert_eq!(answered.await, Ok(ChildState::Lives));
+        }
+        answering.join().unwrap();
+        attending.await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn what_is_said_now_is_said_behind_all_that_waits() {
+        let (keeper, link) = pair();
+        let mut said = 0;
+        while lock(&link.backlog).len() < 3 {
+            said += 1;
+            link.reap(said);
+        }
+        let hearing = std::thread::spawn(move || {
+            let requests = std::iter::from_fn(|| heard(&keeper));
+            requests.collect::<Vec<_>>()
+        });
+        link.make_way();
+        drop(link);
+        let heard = hearing.join().unwrap();
+        let all = (1..=said).map(|pid| KeeperRequest::Reap { pid }).chain([KeeperRequest::Yield]);
+        assert_eq!(heard, all.collect::<Vec<_>>());
+    }
 }

@@ -16,6 +16,7 @@
 mod cells;
 mod crashes;
 mod holds;
+mod incoming;
 mod journal;
 mod kept;
 mod link;
@@ -31,7 +32,7 @@ mod testing;
 pub(crate) use holds::{Hold, Holds, Taking};
 pub(crate) use journal::{Journal, JournalRecord};
 pub use kept::{Kept, MasterCrash};
-pub(crate) use kept::{STATE, SUPERVISOR};
+pub(crate) use kept::{PANICKED, STATE, SUPERVISOR};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use process::keep;

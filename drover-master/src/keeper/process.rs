@@ -14,9 +14,10 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socket
 
 use super::crashes::{Crashes, WITHIN};
 use super::holds::Holds;
+use super::incoming::{Incoming, take_incoming};
 use super::kept::{Kept, MasterCrash, PANICKED, SUPERVISOR};
 use super::link::KeeperLink;
-use super::message::{ChildAnswer, ChildState, KeeperRequest, MAX_MESSAGE, StandbyWord};
+use super::message::{ChildAnswer, ChildState, KeeperRequest, StandbyWord};
 use super::signals::{heard, is_passed_on, pass_on};
 use super::standby::Standby;
 use super::surroundings::{
@@ -25,7 +26,7 @@ use super::surroundings::{
 use crate::machine::exit::ExitStatus;
 use crate::process::{follow_files, remember_files};
 use crate::sys::{
-    ended_child_of, group_signal, pids_in_cells, receive, release_free_heap, release_startup_pages,
+    ended_child_of, group_signal, pids_in_cells, release_free_heap, release_startup_pages,
     restore_child_signal, share_pid_cells, split,
 };
 
@@ -232,15 +233,10 @@ impl Keeper {
 
     /// Takes one message, if there is one.
     fn hear(&mut self, socket: &OwnedFd) -> bool {
-        let mut buffer = [0; MAX_MESSAGE];
-        let datagram = match receive(socket.as_fd(), &mut buffer) {
-            Ok(datagram) if datagram.length > 0 => datagram,
-            Ok(_) => return false,
-            Err(error) => return error.kind() == io::ErrorKind::Interrupted,
-        };
-        match KeeperRequest::decode(&buffer[..datagram.length]) {
+        let Ok(Incoming::Message(said, descriptors)) = take_incoming(socket) else { return false };
+        match KeeperRequest::decode(&said) {
             Some(KeeperRequest::Hold { name }) => {
-                if let Some(fd) = datagram.descriptors.into_iter().next() {
+                if let Some(fd) = descriptors.into_iter().next() {
                     self.held.insert(name, fd);
                 }
             }
@@ -259,7 +255,7 @@ impl Keeper {
             Some(KeeperRequest::Notify { text }) => tell_service_manager(&text),
             Some(KeeperRequest::Leave { status }) => self.leaves_with = Some(status),
             Some(KeeperRequest::Upgrade { is_check }) => {
-                if let Some(program) = datagram.descriptors.into_iter().next() {
+                if let Some(program) = descriptors.into_iter().next() {
                     self.begin_standby(&program, is_check, socket);
                 }
             }
@@ -283,10 +279,10 @@ impl Keeper {
     /// Reads what the program says that stands by, and passes its word on.
     fn hear_standby(&mut self, master: &OwnedFd) {
         let Some(standby) = self.standby.as_mut().filter(|standby| !standby.is_able) else { return };
-        let mut buffer = [0; MAX_MESSAGE];
-        let (said, has_closed) = match receive(standby.socket.as_fd(), &mut buffer) {
-            Ok(datagram) => (KeeperRequest::decode(&buffer[..datagram.length]), datagram.length == 0),
-            Err(error) => (None, error.kind() == io::ErrorKind::ConnectionReset),
+        let (said, has_closed) = match take_incoming(&standby.socket) {
+            Ok(Incoming::Message(said, _)) => (KeeperRequest::decode(&said), false),
+            Ok(Incoming::Nothing) => (None, false),
+            Ok(Incoming::Closed) | Err(_) => (None, true),
         };
         let Some(word) = standby.verdict(said, has_closed) else { return };
         if word.is_err() || standby.is_check() {

@@ -10,11 +10,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{MsgFlags, send};
 
 use super::holds::Holds;
+use super::incoming::{Incoming, take_incoming};
 use super::kept::{Kept, MasterCrash};
 use super::link::KeeperLink;
-use super::message::{KeeperRequest, MAX_MESSAGE, StandbyOrder};
+use super::message::{KeeperRequest, StandbyOrder};
 use crate::machine::exit::ExitStatus;
-use crate::sys::{adopt, receive, share_pid_cells};
+use crate::sys::{adopt, share_pid_cells};
 
 /// Waits for the turn of this program, if `word` is what its keeper told it; `check` looks whether it can read what an earlier master has
 /// written.
@@ -63,22 +64,18 @@ fn until(
     is_it: impl Fn(&StandbyOrder) -> bool,
 ) -> io::Result<(HashMap<String, OwnedFd>, StandbyOrder)> {
     let mut held = HashMap::new();
-    let mut buffer = [0; MAX_MESSAGE];
     loop {
         nix::poll::poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
-        let datagram = match receive(socket.as_fd(), &mut buffer) {
-            Ok(datagram) => datagram,
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-                continue;
+        let (said, descriptors) = match take_incoming(socket)? {
+            Incoming::Message(said, descriptors) => (said, descriptors),
+            Incoming::Nothing => continue,
+            Incoming::Closed => {
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the keeper does not want it"));
             }
-            Err(error) => return Err(error),
         };
-        if datagram.length == 0 {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the keeper does not want it"));
-        }
-        match StandbyOrder::decode(&buffer[..datagram.length]) {
+        match StandbyOrder::decode(&said) {
             Some(StandbyOrder::Held { name }) => {
-                held.extend(datagram.descriptors.into_iter().next().map(|fd| (name, fd)))
+                held.extend(descriptors.into_iter().next().map(|fd| (name, fd)))
             }
             Some(order) if is_it(&order) => return Ok((held, order)),
             Some(_) | None => {}

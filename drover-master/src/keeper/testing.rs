@@ -1,16 +1,15 @@
 //! A keeper for tests, in the same process: it holds what it is told to, and gives it to the master that comes next.
 
 use std::collections::HashMap;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::holds::Holds;
+use super::incoming::{Incoming, take_incoming};
 use super::link::KeeperLink;
-use super::message::{KeeperRequest, MAX_MESSAGE};
-use crate::sys::receive;
+use super::message::KeeperRequest;
 
 /// It reads when it is asked: what a test says fits into the socket.
 pub(crate) struct TestKeeper {
@@ -46,16 +45,10 @@ impl TestKeeper {
     }
 
     fn hear(&mut self) {
-        let mut buffer = [0; MAX_MESSAGE];
-        loop {
-            let datagram = match receive(self.socket.as_fd(), &mut buffer) {
-                Ok(datagram) if datagram.length > 0 => datagram,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Ok(_) | Err(_) => return,
-            };
-            match KeeperRequest::decode(&buffer[..datagram.length]) {
+        while let Ok(Incoming::Message(said, descriptors)) = take_incoming(&self.socket) {
+            match KeeperRequest::decode(&said) {
                 Some(KeeperRequest::Hold { name }) => {
-                    let fd = datagram.descriptors.into_iter().next().expect("it comes with a descriptor");
+                    let fd = descriptors.into_iter().next().expect("it comes with a descriptor");
                     self.held.insert(name, fd);
                 }
                 Some(KeeperRequest::Drop { name }) => {

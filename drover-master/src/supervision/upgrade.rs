@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::handle::SupervisorHandle;
+use crate::keeper::PANICKED;
 use crate::process::flush_output;
 
 /// How long the keeper may take to answer: what it gives the program, and some more.
@@ -106,10 +107,12 @@ impl SupervisorHandle {
     #[expect(clippy::disallowed_methods, reason = "what would be ended or removed is another's by now")]
     pub(crate) async fn make_way(&self) -> ! {
         flush_output(LAST_LINES).await;
-        if let Some(keeper) = self.holds.keeper() {
-            keeper.make_way();
+        if let Some(keeper) = self.holds.keeper().cloned() {
+            // Not on this thread: the keeper may first need somebody who reads its answers.
+            let _ = tokio::task::spawn_blocking(move || keeper.make_way()).await;
         }
-        std::process::exit(0);
+        // Should the keeper not know that this is meant, it was a crash, and this program goes on.
+        std::process::exit(PANICKED);
     }
 }
 

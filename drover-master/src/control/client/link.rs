@@ -29,6 +29,9 @@ pub(super) const WELCOME: Duration = Duration::from_secs(5);
 /// How long until a full queue of clients is tried again: no event tells of room in it.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 
+/// How often a client connects to masters that die one after the other: a keeper gives up after as many (`DROVER_KEEPER_CRASHES`).
+const TRIES: usize = 6;
+
 /// How many answers may come of a row before the one to a question beside it. The master takes questions in turn with what it
 /// streams, so these are few; all events that it keeps are 4096.
 const BETWEEN: usize = 8192;
@@ -61,15 +64,19 @@ struct Row {
 impl Link {
     /// Connects and shakes hands, within that time altogether.
     pub(super) async fn connect(path: &Path, limit: Duration) -> Result<(Self, ControlWelcome), ClientError> {
-        let first = Self::try_connect(path, limit).await;
-        if !matches!(first, Err(ClientError::Closed)) {
-            return first;
+        let mut tried = Self::try_connect(path, limit).await;
+        // A master that dies closes what it has accepted. If another one follows it, that listens already, and may die as well.
+        for _ in 1..TRIES {
+            if !matches!(&tried, Err(ClientError::Closed)) {
+                break;
+            }
+            match Self::try_connect(path, limit).await {
+                // Nobody followed.
+                Err(ClientError::Unreachable { .. }) => break,
+                next => tried = next,
+            }
         }
-        // A master that dies closes what it has accepted. If another one follows it, that is there already.
-        match Self::try_connect(path, limit).await {
-            Err(ClientError::Unreachable { .. }) => first,
-            second => second,
-        }
+        tried
     }
 
     async fn try_connect(path: &Path, limit: Duration) -> Result<(Self, ControlWelcome), ClientError> {
