@@ -223,5 +223,12 @@ fn exec(program: &OwnedFd, socket: &OwnedFd, before: &SigSet) -> io::Result<std:
     let c = |text: OsString| CString::new(text.into_vec()).unwrap_or_default();
     let (args, env): (Vec<CString>, Vec<CString>) = (args.into_iter().map(c).collect(), env.map(c).collect());
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(before), None)?;
-    Ok(nix::unistd::fexecve(program, &args, &env)?)
+    match nix::unistd::fexecve(program, &args, &env) {
+        // A script: its interpreter reads it through the descriptor, which it has to inherit for that (fexecve(3)).
+        Err(nix::errno::Errno::ENOENT) => {
+            fcntl(program, FcntlArg::F_SETFD(FdFlag::empty()))?;
+            Ok(nix::unistd::fexecve(program, &args, &env)?)
+        }
+        tried => Ok(tried?),
+    }
 }

@@ -21,7 +21,7 @@ fn whoever_asks_for_the_status_again_and_again_is_never_refused() {
             }
             answers
         });
-        for _ in 0..10 {
+        for _ in 0..25 {
             home.crash();
         }
         is_over.store(true, Ordering::Relaxed);

@@ -3,5 +3,7 @@
 mod clients;
 mod ends;
 mod home;
+mod load;
 mod many;
 mod operations;
+mod upgrade;

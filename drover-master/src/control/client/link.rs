@@ -52,6 +52,8 @@ pub(super) struct Link {
     peer: Option<u32>,
     /// Where it was reached; none within its own program.
     place: Option<MasterPlace>,
+    /// The pid of the master that goes on in the place of this one, which has crashed.
+    successor: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,7 @@ impl Link {
         };
         let welcome = welcomed(reply)?;
         let frames = hellos.map_codec(|_| FrameCodec::new(FrameLimit::CONTROL));
-        Ok((Self { frames, last_seq: 0, row: None, process, peer, place: None }, welcome))
+        Ok((Self { frames, last_seq: 0, row: None, process, peer, place: None, successor: None }, welcome))
     }
 
     pub(super) const fn peer(&self) -> Option<u32> {
@@ -163,12 +165,14 @@ impl Link {
 
     /// Why the connection is lost: because its master crashed, if another one goes on.
     async fn lost(&mut self, error: ClientError) -> ClientError {
-        // Asked once.
-        let (ClientError::Closed, Some(place)) = (&error, self.place.take()) else { return error };
-        match Box::pin(place.successor()).await {
-            Some(pid) => ClientError::Crashed { pid },
-            None => error,
+        if !matches!(error, ClientError::Closed) {
+            return error;
         }
+        // Looked for once, and told to whoever asks over this connection after that.
+        if let Some(place) = self.place.take() {
+            self.successor = Box::pin(place.successor()).await;
+        }
+        self.successor.map_or(error, |pid| ClientError::Crashed { pid })
     }
 
     /// Asks for what is answered by a row of answers, to be taken one by one.
