@@ -101,11 +101,8 @@ pub struct UpArgs {
     /// With -d: the file that the master and its workers write to [default: beside the control socket, as NAME.log]
     #[arg(long, requires = "background", value_name = "FILE")]
     pub log: Option<PathBuf>,
-    /// Outlive a crash of the master: a keeper starts another one, which goes on with everything that runs
+    /// Start no keeper: then a crash of the master ends everything that runs
     #[arg(long)]
-    pub keeper: bool,
-    /// Without a keeper
-    #[arg(long, hide = true)]
     pub no_keeper: bool,
     /// This goes on in the place of a master of another version: what its keeper has given it
     #[arg(long, hide = true, value_name = "WORD")]

@@ -24,7 +24,10 @@ pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
     let mut interrupt = Interrupt::new();
     let is_meant = |app: &AppStatus| args.names.iter().any(|name| name.matches_app(&app.name));
     tokio::select! {
-        status = until_it_holds(global, args, client) => status,
+        held = until_it_holds(global, args, client) => match held {
+            Ok(results) => tell(&results),
+            Err(status) => status,
+        },
         () = patience::tell_standing(global, is_meant) => ExitStatus::Done,
         () = super::deadline::passed(global.time.left()) => {
             message::error_text(&goal::not_within(args.goal, &args.names, args.timeout.unwrap_or_default()));
@@ -34,29 +37,38 @@ pub(super) async fn run(global: &Global, args: &WaitArgs) -> ExitStatus {
     }
 }
 
-async fn until_it_holds(global: &Global, args: &WaitArgs, mut client: ControlClient) -> ExitStatus {
+/// Waits until every app of the master that is [found](find) is ready.
+pub(super) async fn until_all_ready(global: &Global) -> Result<(), ExitStatus> {
+    let args = WaitArgs { names: "*".parse().into_iter().collect(), goal: Goal::Ready, timeout: None };
+    let client = find::connect(global).await?;
+    until_it_holds(global, &args, client).await.map(|_| ())
+}
+
+/// What came of it, in lines.
+async fn until_it_holds(
+    global: &Global,
+    args: &WaitArgs,
+    mut client: ControlClient,
+) -> Result<Vec<String>, ExitStatus> {
     let mut watched = watch(global, args, client).await;
     while let Err(Failure::Followed(_)) = watched {
         // Another master goes on, and so does this.
-        client = match find::connect(global).await {
-            Ok(client) => client,
-            Err(status) => return status,
-        };
+        client = find::connect(global).await?;
         watched = watch(global, args, client).await;
     }
     match watched {
-        Ok(status) => status,
+        Ok(results) => Ok(results),
         // Nothing is left of a master that has ended, and of its workers.
-        Err(Failure::Ended) if args.goal != Goal::Ready => ExitStatus::Done,
+        Err(Failure::Ended) if args.goal != Goal::Ready => Ok(Vec::new()),
         Err(Failure::Ended) => {
             message::error_text("the master has ended");
-            ExitStatus::Unreachable
+            Err(ExitStatus::Unreachable)
         }
         Err(Failure::Lost | Failure::Followed(_)) => {
             message::error(&ClientError::Closed);
-            ExitStatus::Unreachable
+            Err(ExitStatus::Unreachable)
         }
-        Err(Failure::Told(status)) => status,
+        Err(Failure::Told(status)) => Err(status),
     }
 }
 
@@ -71,7 +83,7 @@ enum Failure {
     Told(ExitStatus),
 }
 
-async fn watch(global: &Global, args: &WaitArgs, mut client: ControlClient) -> Result<ExitStatus, Failure> {
+async fn watch(global: &Global, args: &WaitArgs, mut client: ControlClient) -> Result<Vec<String>, Failure> {
     let path = find::locate(global).await.map_err(Failure::Told)?;
     let typed: Vec<String> = args.names.iter().map(ToString::to_string).collect();
     // A name that fits nothing is refused, with what there is instead.
@@ -105,14 +117,14 @@ async fn follow(
     mut client: ControlClient,
     mut reply: StatusReply,
     aim: &Aim<'_>,
-) -> Result<ExitStatus, Failure> {
+) -> Result<Vec<String>, Failure> {
     let mut events = client.events(reply.last_seq, true).await.map_err(lost_or_told)?;
     loop {
         match aim.judge(&reply) {
-            Verdict::Holds => return Ok(tell(aim, &reply)),
+            Verdict::Holds => return Ok(aim.results(&reply)),
             Verdict::Never(reason) => {
                 message::error_text(&reason);
-                return Ok(ExitStatus::NotReady);
+                return Err(Failure::Told(ExitStatus::NotReady));
             }
             Verdict::NotYet => {}
         }
@@ -153,10 +165,10 @@ fn lost_or_told(error: ClientError) -> Failure {
     }
 }
 
-fn tell(aim: &Aim<'_>, reply: &StatusReply) -> ExitStatus {
-    for line in aim.results(reply) {
+fn tell(results: &[String]) -> ExitStatus {
+    for line in results {
         // A reader that has gone has its answer in the exit status.
-        let _ = message::result(&line);
+        let _ = message::result(line);
     }
     ExitStatus::Done
 }

@@ -23,12 +23,13 @@ fn a_worker_that_was_stopped_with_its_master_has_the_rest_of_its_time_to_drain()
     let worker = home.worker("web", 0, "started")["pid"].as_u64().expect("it has a process") as u32;
     let down = home.start(&["down"]);
     eventually("the worker is asked", || home.path("asked").exists().then_some(()));
-    master.signal(SIGSTOP);
+    let stopped = home.master_pid();
+    signal(stopped, SIGSTOP);
     signal(worker, SIGSTOP);
     #[expect(clippy::disallowed_methods, reason = "the time that passes is what is tested")]
     std::thread::sleep(AWAY);
     signal(worker, SIGCONT);
-    master.signal(SIGCONT);
+    signal(stopped, SIGCONT);
     master.says("the master was away for");
     home.write("go", "");
     assert_eq!(down.end().code, Some(0));
@@ -46,11 +47,12 @@ fn a_worker_that_became_ready_while_its_master_was_stopped_is_ready() {
          start.timeout = \"6s\"\n"
     ));
     eventually("the worker runs", || home.path("up").exists().then_some(()));
-    master.signal(SIGSTOP);
+    let stopped = home.master_pid();
+    signal(stopped, SIGSTOP);
     home.write("go", "");
     #[expect(clippy::disallowed_methods, reason = "the time that passes is what is tested")]
     std::thread::sleep(AWAY);
-    master.signal(SIGCONT);
+    signal(stopped, SIGCONT);
     master.says("web is running");
     home.down(master);
 }

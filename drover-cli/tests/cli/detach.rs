@@ -20,13 +20,15 @@ fn write(home: &Home, toml: &str) {
     home.write("drover.toml", &format!("version = 1\n{toml}"));
 }
 
-fn master_pid(home: &Home) -> u32 {
-    home.status()["master"]["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("it has a pid")
+/// The process that was started.
+fn keeper_pid(home: &Home) -> u32 {
+    let pid = home.status()["master"]["keeper"]["pid"].as_u64();
+    pid.and_then(|pid| pid.try_into().ok()).expect("a keeper has a pid")
 }
 
 /// Ends the master, which nobody waits for.
 fn down(home: &Home) {
-    let pid = master_pid(home);
+    let pid = keeper_pid(home);
     let down = home.run(&["down"]);
     assert_eq!(down.code, Some(0), "{down:?}");
     assert!(!is_running(pid));
@@ -47,8 +49,9 @@ fn it_returns_when_every_app_is_ready_and_the_master_goes_on() {
         assert!(ended.stderr.contains(&part), "{part} is not in {ended:#?}");
     }
     assert_eq!(home.run(&["status"]).code, Some(0));
-    let pid = master_pid(&home);
-    assert!(ended.stderr.contains(&format!("master pid {pid}\n")), "{ended:#?}");
+    // The keeper: what ends all of it, by whatever signal.
+    let pid = keeper_pid(&home);
+    assert!(ended.stderr.contains(&format!("keeper pid {pid}\n")), "{ended:#?}");
     // proc_pid_stat(5): the session is the fourth field after the name.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     assert_eq!(stat.rsplit(") ").next().unwrap().split(' ').nth(3), Some(&*pid.to_string()), "{stat}");
@@ -82,7 +85,7 @@ fn its_log_is_opened_again_after_a_rotation() {
     let moved = home.path("own.log.1");
     assert_eq!(home.run(&["up", "-d", "--log", "own.log"]).code, Some(0));
     fs::rename(home.path("own.log"), &moved).unwrap();
-    signal(master_pid(&home), SIGUSR1);
+    signal(home.master_pid(), SIGUSR1);
     let mode = crate::harness::eventually("the log by its name", || {
         Some(fs::metadata(home.path("own.log")).ok()?.permissions().mode() & 0o777)
     });
@@ -132,12 +135,12 @@ fn a_second_master_of_the_same_file_is_refused() {
     let home = Home::new();
     write(&home, SOON);
     assert_eq!(home.run(&["up", "--wait", "--log", "own.log"]).code, Some(0));
-    let pid = master_pid(&home);
+    let pid = keeper_pid(&home);
     home.run(&["up"]).failed(1, &["drover.toml` is already running", &format!("pid {pid};")]);
     // In the background it is there already, as it is to be.
     let again = home.run(&["up", "-d", "--log", "own.log"]);
     assert!(
-        again.code == Some(0) && again.stderr.contains(&format!("master pid {pid} already runs")),
+        again.code == Some(0) && again.stderr.contains(&format!("keeper pid {pid} already runs")),
         "{again:#?}"
     );
     write(&home, &SOON.replace("50ms", "60ms"));
@@ -159,7 +162,7 @@ fn a_second_master_of_the_same_file_is_refused() {
         mistaken.code == Some(0) && mistaken.stderr.contains("drover.toml has mistakes now"),
         "{mistaken:#?}"
     );
-    assert_eq!(master_pid(&home), pid);
+    assert_eq!(keeper_pid(&home), pid);
     // Nobody was started who could have written to the log of the first.
     let told = fs::read_to_string(home.path("own.log")).unwrap();
     assert!(told.contains("web is running") && !told.contains("error"), "{told}");
@@ -254,13 +257,31 @@ fn it_starts_without_any_stdio_and_keeps_nothing_open_of_its_parents() {
 }
 
 #[test]
-fn a_master_that_dies_is_told_with_the_last_lines_of_its_log() {
+fn below_a_keeper_the_start_goes_on_though_the_master_dies() {
     let home = Home::new();
     write(&home, LATE);
     let waiting = home.start(&["up", "-d"]);
     waiting.says("log ");
     home.worker("late", 0, "starting");
-    let pid = master_pid(&home);
+    let master = home.master_pid();
+    signal(master, SIGKILL);
+    waiting.says("the master crashed, and another one goes on with the start");
+    home.write("go", "");
+    let ended = waiting.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:#?}");
+    assert!(ended.stderr.contains("every app is ready"), "{ended:#?}");
+    assert_ne!(home.master_pid(), master);
+    down(&home);
+}
+
+#[test]
+fn a_master_that_dies_is_told_with_the_last_lines_of_its_log() {
+    let home = Home::new();
+    write(&home, LATE);
+    let waiting = home.start(&["up", "-d", "--no-keeper"]);
+    waiting.says("log ");
+    home.worker("late", 0, "starting");
+    let pid = home.master_pid();
     crate::harness::eventually("the worker's line", || {
         fs::read_to_string(home.path("d.log")).unwrap().contains("late/0 | waits").then_some(())
     });

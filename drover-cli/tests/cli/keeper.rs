@@ -18,7 +18,7 @@ const DRAINS: &str = "version = 1\n[app.web]\nworkers = 1\ncommand = [\"sh\", \"
 /// A master that has started its app, and its keeper, which is what was started.
 fn up(home: &Home, toml: &str) -> (Running, u32) {
     home.write("drover.toml", toml);
-    let keeper = home.start(&["up", "--keeper"]);
+    let keeper = home.start(&["up"]);
     keeper.says("web is running");
     let master = master(home);
     assert_ne!(master, keeper.pid());
@@ -47,22 +47,22 @@ fn field(pid: u32, file: &str, name: &str) -> String {
 #[test]
 fn it_ends_with_the_status_of_its_master() {
     let home = Home::new();
-    home.run(&["up", "--keeper"]).failed(2, &["no drover.toml"]);
+    home.run(&["up"]).failed(2, &["no drover.toml"]);
     home.write("drover.toml", "version = 1\n[app.web]\ncomand = \"x\"\n");
-    assert_eq!(home.run(&["up", "--keeper"]).code, Some(2));
+    assert_eq!(home.run(&["up"]).code, Some(2));
     home.write("drover.toml", WEB);
-    home.run(&["up", "--keeper", "--only", "nosuch"]).failed(4, &["no app `nosuch`"]);
+    home.run(&["up", "--only", "nosuch"]).failed(4, &["no app `nosuch`"]);
     home.write(
         "drover.toml",
         "version = 1\n[app.bad]\ncommand = [\"sh\", \"-c\", \"exit 9\"]\nworkers = 1\n",
     );
-    home.run(&["up", "--keeper"]).failed(1, &["app `bad` failed to start"]);
+    home.run(&["up"]).failed(1, &["app `bad` failed to start"]);
     let (keeper, _) = up(&home, WEB);
     let status = home.status();
     assert_eq!(status["master"]["keeper"], serde_json::json!({ "pid": keeper.pid(), "protected": true }));
     let shown = home.run(&["status"]);
     assert!(shown.stdout.contains(&format!(", keeper pid {}, version ", keeper.pid())), "{shown:#?}");
-    home.run(&["up", "--keeper"]).failed(1, &["already running", &format!("pid {};", keeper.pid())]);
+    home.run(&["up"]).failed(1, &["already running", &format!("pid {};", keeper.pid())]);
     home.down(keeper);
     let (keeper, _) = up(&home, WEB);
     keeper.signal(SIGTERM);
@@ -76,7 +76,7 @@ fn a_master_that_dies_before_there_is_anything_to_go_on_with_ends_it_by_the_same
     let home = Home::new();
     let pipe = home.path("pipe");
     nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).unwrap();
-    let mut command = home.drover(&["up", "--keeper", "-f", "pipe"]);
+    let mut command = home.drover(&["up", "-f", "pipe"]);
     let mut keeper =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let children = format!("/proc/{0}/task/{0}/children", keeper.id());
@@ -118,7 +118,7 @@ fn what_a_terminal_sends_to_both_acts_once() {
     let home = Home::new();
     home.write("drover.toml", DRAINS);
     for (key, name) in [("\x03", "SIGINT"), ("\x1c", "SIGQUIT")] {
-        let mut terminal = Terminal::start(&home.drover(&["up", "--keeper"]));
+        let mut terminal = Terminal::start(&home.drover(&["up"]));
         terminal.shows("web is running");
         terminal.press(key);
         terminal.shows(&format!("web stops, asked by {name}"));
@@ -126,7 +126,7 @@ fn what_a_terminal_sends_to_both_acts_once() {
         assert_eq!(terminal.end().code(), Some(0));
     }
     // Nobody sits there any more.
-    let mut terminal = Terminal::start(&home.drover(&["up", "--keeper"]));
+    let mut terminal = Terminal::start(&home.drover(&["up"]));
     terminal.shows("web is running");
     terminal.close();
     assert_eq!(terminal.end().code(), Some(0));
@@ -146,7 +146,7 @@ fn a_job_is_stopped_and_goes_on() {
     }
     let mut terminal = Terminal::start(&shell);
     let drover = env!("CARGO_BIN_EXE_drover");
-    terminal.press(&format!("{drover} -s d.sock up --keeper\r"));
+    terminal.press(&format!("{drover} -s d.sock up\r"));
     terminal.shows("web is running");
     let (master, keeper) = {
         let status = home.status();
@@ -218,12 +218,12 @@ fn the_sixth_crash_within_a_minute_ends_everything() {
 fn in_the_background_it_is_the_process_that_is_named() {
     let home = Home::new();
     home.write("drover.toml", WEB);
-    let started = home.run(&["up", "-d", "--keeper"]);
+    let started = home.run(&["up", "-d"]);
     assert_eq!(started.code, Some(0), "{started:#?}");
     let status = home.status();
     let (first, keeper) = (pid(&status["master"]["pid"]), pid(&status["master"]["keeper"]["pid"]));
     assert!(started.stderr.contains(&format!("keeper pid {keeper}\n")), "{started:#?}");
-    let again = home.run(&["up", "-d", "--keeper"]);
+    let again = home.run(&["up", "-d"]);
     assert!(
         again.code == Some(0) && again.stderr.contains(&format!("pid {keeper} already runs")),
         "{again:#?}"
@@ -269,7 +269,7 @@ fn as_the_first_process_of_a_container_it_reaps_everybody() {
         "drover.toml",
         &format!("version = 1\n[app.web]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"),
     );
-    let drover = home.drover(&["up", "--keeper"]);
+    let drover = home.drover(&["up"]);
     let mut inside = Command::new("unshare");
     inside.args(["-pf", "--mount-proc", "--kill-child"]).arg(drover.get_program()).args(drover.get_args());
     inside.current_dir(home.dir());

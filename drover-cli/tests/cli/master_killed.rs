@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{SIGKILL, SIGTERM};
 
-use crate::harness::{Home, Running, eventually, is_running};
+use crate::harness::{Home, Running, eventually, is_running, signal};
 
 fn pids(home: &Home) -> Vec<u32> {
     let status = home.status();
@@ -66,7 +66,8 @@ fn child_of(master: &Running) -> u32 {
 fn the_next_master_of_a_file_ends_what_the_killed_one_left_before_it_starts_anything() {
     let home = Home::new();
     let toml = format!("[app.app]\ncommand = [\"sh\", \"-c\", \"{LEAVES_CHILD}\"]\nworkers = 1\n");
-    let first = home.up(&toml);
+    home.write("drover.toml", &format!("version = 1\n{toml}"));
+    let first = home.start(&["up", "--no-keeper"]);
     let left = child_of(&first);
     first.says("app is running");
     first.signal(SIGKILL);
@@ -111,6 +112,25 @@ fn the_next_run_of_a_command_kills_what_is_deaf_and_ends_at_once_when_it_is_told
     next.signal(SIGTERM);
     assert_eq!(next.end().code, Some(0));
     assert!(is_running(left));
-    crate::harness::signal(left, SIGKILL);
+    signal(left, SIGKILL);
     eventually("the end of what was left", || (!is_running(left)).then_some(()));
+}
+
+#[test]
+fn the_next_master_of_a_file_ends_what_a_keeper_that_was_killed_with_its_master_has_left() {
+    let home = Home::new();
+    let first = home.up(&format!("[app.app]\ncommand = [\"sh\", \"-c\", \"{LEAVES_CHILD}\"]\nworkers = 1\n"));
+    let left = child_of(&first);
+    first.says("app is running");
+    let (master, worker) = (home.master_pid(), pids(&home)[0]);
+    // Otherwise another master would follow.
+    first.signal(SIGKILL);
+    signal(master, SIGKILL);
+    assert_eq!(first.end().code, None);
+    eventually("the end of the master", || (!is_running(master)).then_some(()));
+    assert!(is_running(worker) && is_running(left), "nobody is left who could end them");
+    let next = home.start(&["up"]);
+    next.says("app is running");
+    assert!(!is_running(worker) && !is_running(left), "both are gone before anything starts");
+    home.down(next);
 }

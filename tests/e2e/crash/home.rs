@@ -1,4 +1,4 @@
-//! A directory with a drover.toml, and `drover up --keeper` in it, whose master can be killed.
+//! A directory with a drover.toml, and `drover up` in it, whose master can be killed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -30,7 +30,7 @@ impl Home {
         let mut home = Self { name: name.to_owned(), dir, keeper: None };
         home.describe(toml);
         let log = File::create(home.path("log")).unwrap();
-        let mut command = home.drover(&["up", "--keeper"]);
+        let mut command = home.drover(&["up"]);
         command.stdout(log.try_clone().unwrap()).stderr(log);
         home.keeper = Some(command.spawn().unwrap());
         home
@@ -263,7 +263,7 @@ impl Drop for Home {
 /// Whether this is `drover` itself. A worker that was born but is not its program yet has the name of the master, and is its child.
 fn is_master(pid: u32) -> bool {
     let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    arguments.contains("\0up\0--keeper\0")
+    arguments.contains("\0up\0")
 }
 
 /// An app in a status; null if there is none of this name.

@@ -33,7 +33,6 @@ pub(super) fn arguments(global: &Global, args: &UpArgs, is_handed_over: bool) ->
         words.extend(["--profile".into(), profile.into()]);
     }
     words.extend(args.keep_going.then(|| "--keep-going".into()));
-    words.extend(args.keeper.then(|| "--keeper".into()));
     words.extend(args.no_keeper.then(|| "--no-keeper".into()));
     words
 }
@@ -103,12 +102,10 @@ mod tests {
             let Verb::Up(args) = cli.verb else { panic!() };
             (cli.global, args)
         };
-        for keeper in ["--keeper", "--no-keeper"] {
-            let typed = ["up", "-d", keeper].map(OsString::from);
-            let (global, args) = parse(typed.to_vec());
-            let (_, as_master) = parse(arguments(&global, &args, false));
-            assert_eq!((as_master.keeper, as_master.no_keeper), (args.keeper, args.no_keeper));
-        }
+        let typed = ["up", "-d", "--no-keeper"].map(OsString::from);
+        let (global, args) = parse(typed.to_vec());
+        let (_, as_master) = parse(arguments(&global, &args, false));
+        assert!(args.no_keeper && as_master.no_keeper);
         let typed = "-s /x/y.sock -vv -q --color never up -d -f shop.toml --only a,b --profile p --keep-going --timeout 3s --log l";
         let (global, args) = parse(typed.split(' ').map(OsString::from).collect());
         let (again, as_master) = parse(arguments(&global, &args, false));

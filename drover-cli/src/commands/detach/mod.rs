@@ -22,7 +22,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 
 use self::log::Log;
 use super::interrupt::Interrupt;
-use super::{deadline, patience, serve};
+use super::{deadline, patience, serve, wait};
 use crate::args::{Global, UpArgs};
 use crate::exit_status::ExitStatus;
 use crate::output::message;
@@ -57,7 +57,7 @@ pub(super) async fn run(global: &Global, args: &UpArgs, name: String, text: Opti
         }
     };
     let mut interrupt = Interrupt::new();
-    let mut master = Background { child, says: BufReader::new(listener).lines(), log };
+    let mut master = Background { child, says: BufReader::new(listener).lines(), log, kept_at: None };
     tokio::select! {
         status = master.follow(global, args.no_wait) => status,
         () = patience::tell_of(global, &socket, |_| true) => ExitStatus::Done,
@@ -102,6 +102,8 @@ struct Background {
     child: Child,
     says: Lines<BufReader<tokio::net::UnixStream>>,
     log: Log,
+    /// Where it answers, if it has a keeper.
+    kept_at: Option<PathBuf>,
 }
 
 impl Background {
@@ -115,6 +117,7 @@ impl Background {
                     if only_served {
                         return ExitStatus::Done;
                     }
+                    self.kept_at = is_kept.then_some(socket);
                 }
                 Some(StartReport::Ready) => {
                     if !global.quiet {
@@ -126,7 +129,7 @@ impl Background {
                 Some(StartReport::LastWords(lines)) => message::last_words(&lines),
                 Some(StartReport::Plain(text)) => message::plain(&text),
                 Some(StartReport::Ended(code)) => return self.ended(code).await,
-                None => return self.died().await,
+                None => return self.died(global).await,
             }
         }
     }
@@ -160,9 +163,18 @@ impl Background {
         }
     }
 
-    /// It ended without a word.
-    async fn died(&mut self) -> ExitStatus {
-        let how = self.gone().await.map_or_else(String::new, |how| format!(", {how}"));
+    /// It ended without a word. Below a keeper that is still there another one goes on, which can only be asked.
+    async fn died(&mut self, global: &Global) -> ExitStatus {
+        let how = match (self.gone().await, self.kept_at.take()) {
+            (Some(how), _) => format!(", {how}"),
+            (None, Some(socket)) => {
+                if !global.quiet {
+                    message::note("the master crashed, and another one goes on with the start");
+                }
+                return self.follow_next(global, socket).await;
+            }
+            (None, None) => String::new(),
+        };
         message::error_text(&format!("the master died before every app was ready{how}"));
         let (path, lines) = (self.log.path().display(), self.log.last_lines());
         if lines.is_empty() {
@@ -172,6 +184,19 @@ impl Background {
             lines.iter().for_each(|line| message::plain(&format!("  {line}")));
         }
         ExitStatus::Failed
+    }
+
+    async fn follow_next(&mut self, global: &Global, socket: PathBuf) -> ExitStatus {
+        global.located.get_or_init(|| socket);
+        match wait::until_all_ready(global).await {
+            Ok(()) => {
+                if !global.quiet {
+                    message::note("every app is ready");
+                }
+                ExitStatus::Done
+            }
+            Err(_) => ExitStatus::Failed,
+        }
     }
 
     /// Waits until the process is gone, but not for long: how it ended is no more than a help.

@@ -15,9 +15,6 @@ use crate::exit_status::ExitStatus;
 use crate::output::{message, start_report, termination_log};
 use crate::path::whole;
 
-/// Whether a keeper is there unless the arguments say otherwise.
-const IS_KEPT: bool = false;
-
 /// How large the log of a master in the background gets: some hundred thousand lines.
 const LOG_SIZE: u64 = 16 * 1024 * 1024;
 
@@ -65,7 +62,7 @@ pub(super) fn begin(args: &UpArgs) -> Result<Before, ExitStatus> {
     let to_read = if is_stream { args.file.clone() } else { file.clone() };
     let lock = (!in_background).then(|| file_lock::take(&file));
     let inherited = InheritedSockets::from_environment();
-    let is_kept = !in_background && (IS_KEPT || args.keeper) && !args.no_keeper;
+    let is_kept = !in_background && !args.no_keeper;
     let kept = if is_kept { kept(&mut starter) } else { None };
     if !in_background && !args.detached {
         termination_log::begin();

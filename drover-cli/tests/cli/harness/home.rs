@@ -143,6 +143,12 @@ impl Home {
         serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {ended:?}"))
     }
 
+    /// The pid of the master; what was started is its keeper.
+    pub(crate) fn master_pid(&self) -> u32 {
+        let pid = self.status()["master"]["pid"].as_u64();
+        pid.and_then(|pid| pid.try_into().ok()).expect("a master has a pid")
+    }
+
     /// Asks for the status until there is something to find in it.
     pub(crate) fn until<T>(&self, what: &str, look: impl Fn(&Value) -> Option<T>) -> T {
         eventually(what, || {

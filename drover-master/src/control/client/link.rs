@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use tokio_util::codec::{Decoder, Framed};
 
 use super::error::ClientError;
-use super::place::MasterPlace;
+use super::place::{MasterPlace, keeper_of};
 use crate::sys::{pidfd_open, watch_readable};
 
 /// How long a master may take to answer the handshake, unless who asks says otherwise. It answers at once; only a stopped process, or
@@ -223,12 +223,27 @@ impl Link {
         }
     }
 
-    /// Waits for the end of the master's process, so that its socket and name are free. An embedding program may live on:
-    /// it is not waited for long.
-    pub(super) async fn until_gone(&self) {
-        if let Some(Ok(ended)) = self.process.as_ref().map(|process| watch_readable(Arc::clone(process))) {
-            let _ = tokio::time::timeout(LAST_MOMENTS, ended.readable()).await;
-        }
+    /// The keeper's process, which holds the names of a master until it has ended itself.
+    pub(super) async fn keeper(&self) -> Option<Arc<OwnedFd>> {
+        let peer = self.peer?;
+        let looked = tokio::task::spawn_blocking(move || {
+            let pid = keeper_of(peer)?.try_into().ok()?;
+            pidfd_open(pid).ok()
+        });
+        looked.await.ok()?.map(Arc::new)
+    }
+
+    /// Waits for the end of the master's process and of its keeper's, so that its socket and name are free. An embedding program may
+    /// live on: it is not waited for long.
+    pub(super) async fn until_gone(&self, keeper: Option<Arc<OwnedFd>>) {
+        let all_ended = async {
+            for process in self.process.iter().cloned().chain(keeper) {
+                if let Ok(ended) = watch_readable(process) {
+                    let _ = ended.readable().await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LAST_MOMENTS, all_ended).await;
     }
 }
 

@@ -329,8 +329,8 @@ impl ControlClient {
         Ok((plan, steps))
     }
 
-    /// Ends every app and the master: gracefully, or with `now` by SIGKILL. Resolves when all workers and the master's own
-    /// process are gone, with a sentence on how it ended.
+    /// Ends every app and the master: gracefully, or with `now` by SIGKILL. Resolves when all workers, the master's own
+    /// process and its keeper are gone, with a sentence on how it ended.
     ///
     /// # Errors
     ///
@@ -341,10 +341,11 @@ impl ControlClient {
     ///
     /// As [`operate`](Self::operate).
     pub async fn down(&mut self, now: bool) -> Result<String, ClientError> {
+        let keeper = self.link.keeper().await;
         let seq = self.link.send(control_request::Body::Down(DownRequest { now })).await?;
         let answer = self.link.receive(seq).await;
         if matches!(answer, Ok(_) | Err(ClientError::Refused { code: ErrorCode::Deadline, .. })) {
-            self.link.until_gone().await;
+            self.link.until_gone(keeper).await;
         }
         match answer?.body {
             Some(control_response::Body::Done(done)) => Ok(done.message),

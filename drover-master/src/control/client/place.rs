@@ -65,13 +65,31 @@ impl MasterPlace {
 
 /// Whether a process has a keeper that was there at that moment; none for a process that can't be seen.
 fn is_kept_since(pid: u32, moment: Duration) -> Option<bool> {
-    let keeper = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let keeper: u32 = field(&keeper, 4)?;
-    let stat = std::fs::read_to_string(format!("/proc/{keeper}/stat")).ok()?;
-    let is_keeper = stat.contains(&format!("({KEEPER})"));
+    let Parent { is_keeper, stat, .. } = Parent::of(pid)?;
     let hertz = sysconf(SysconfVar::CLK_TCK).ok()??;
     let began: u64 = field(&stat, 22)?;
     Some(is_keeper && Duration::from_millis(began * 1000 / u64::try_from(hertz).ok()?) <= moment)
+}
+
+/// The keeper of the master with this pid, if it has one and can be seen. Reads /proc.
+pub(super) fn keeper_of(pid: u32) -> Option<u32> {
+    Parent::of(pid).filter(|parent| parent.is_keeper).map(|parent| parent.pid)
+}
+
+struct Parent {
+    pid: u32,
+    is_keeper: bool,
+    /// `/proc/PID/stat` of it.
+    stat: String,
+}
+
+impl Parent {
+    fn of(pid: u32) -> Option<Self> {
+        let pid = field(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?, 4)?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let is_keeper = stat.contains(&format!("({KEEPER})"));
+        Some(Self { pid, is_keeper, stat })
+    }
 }
 
 /// A field of `/proc/PID/stat` after the second, by its number in proc_pid_stat(5). The name before may hold any character.
