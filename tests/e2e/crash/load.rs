@@ -55,7 +55,7 @@ fn crash_reload_and_upgrade(home: &Home) {
     for round in 1..=CRASHES / 2 {
         let before = pids_of(&home.until_ready("web", 2));
         assert_eq!(pids_of(&home.crash()), before, "{}", home.log());
-        let mut reload = home.begin(&["reload", "web"]);
+        let reload = home.begin(&["reload", "web"]);
         let generation = round + 1;
         home.until_so("a reload", |status| {
             let app = app_of(status, "web");
@@ -63,7 +63,7 @@ fn crash_reload_and_upgrade(home: &Home) {
         });
         home.crash();
         // Its master is gone, so what it tells is another test's.
-        let _ = reload.wait();
+        let _ = reload.wait_with_output();
         let after = home.until_ready("web", 2);
         assert_eq!(app_of(&after, "web")["generation"], generation, "{}", home.log());
         assert!(pids_of(&after).is_disjoint(&before));
