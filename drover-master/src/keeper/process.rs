@@ -33,6 +33,10 @@ use crate::sys::{
 /// How long everything may take to end when the keeper gives up: what a master waits by default.
 const END_WITHIN: Duration = Duration::from_secs(10);
 
+/// When nothing has happened for so long, the keeper gives back what it has needed meanwhile, and sleeps. Less would have it read its own
+/// program again and again while workers start; more would keep the memory for longer.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// The name of the process in lists of processes, and in the kernel's log.
 const NAME: &std::ffi::CStr = c"drover-keeper";
 
@@ -100,8 +104,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
                     let _ = nix::sys::prctl::set_name(NAME);
                     set_oom_score(score.map(|score| (score - 100).max(-1000)));
                     // What it needs from here on is little.
-                    release_startup_pages();
-                    release_free_heap();
+                    release_memory();
                 }
                 missed.into_iter().for_each(|number| pass_on(number, master));
                 let (mut master, mut socket) = (master, ours);
@@ -185,6 +188,7 @@ impl Keeper {
     /// Until the master has ended, which is not reaped yet.
     fn serve(&mut self, master: i32, socket: &OwnedFd) -> ExitStatus {
         let mut has_closed = false;
+        let mut is_at_rest = false;
         loop {
             match ended_child_of(master, false) {
                 Ok(Some((status, _))) => return status,
@@ -194,7 +198,9 @@ impl Keeper {
             reap_strangers(master, self.standby.as_ref().map(|standby| standby.pid));
             let flags = if has_closed { PollFlags::empty() } else { PollFlags::POLLIN };
             let waited_for = self.standby.as_ref().filter(|standby| !standby.is_able);
-            let left = waited_for.and_then(Standby::deadline).map(|until| until.saturating_sub(monotonic()));
+            let word_by =
+                waited_for.and_then(Standby::deadline).map(|until| until.saturating_sub(monotonic()));
+            let left = word_by.or((!is_at_rest).then_some(REST_AFTER));
             let timeout = left.map_or(PollTimeout::NONE, |left| {
                 // Rounded up, so that it is over by then.
                 PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
@@ -203,7 +209,12 @@ impl Keeper {
             ready.extend((!has_closed).then(|| PollFd::new(socket.as_fd(), flags)));
             ready.extend(waited_for.map(|standby| PollFd::new(standby.socket.as_fd(), PollFlags::POLLIN)));
             match nix::poll::poll(&mut ready, timeout) {
-                Ok(_) | Err(Errno::EINTR) => {}
+                Ok(0) if word_by.is_none() => {
+                    is_at_rest = true;
+                    release_memory();
+                    continue;
+                }
+                Ok(_) | Err(Errno::EINTR) => is_at_rest = false,
                 // ENOMEM: nothing can be done but to try again.
                 Err(_) => pause(),
             }
@@ -317,6 +328,11 @@ impl Keeper {
         }
         signal_all(&workers, Number::SIGKILL);
     }
+}
+
+fn release_memory() {
+    release_startup_pages();
+    release_free_heap();
 }
 
 /// Signals the group of each that has not been reaped, and so has its number still; how many of them live.
