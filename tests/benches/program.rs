@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use drover_e2e::harness::signal;
-use nix::sys::signal::{SIGKILL, SIGTERM};
+use drover_e2e::harness::{kill_all_of, signal};
+use nix::sys::signal::SIGTERM;
 use tempfile::TempDir;
 
 use crate::app;
@@ -94,9 +94,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            // Not waited for, so the pid is its own.
-            signal(child.id(), SIGKILL);
-            let _ = child.wait_with_output();
+            kill_all_of(child);
         }
     }
 }

@@ -250,11 +250,17 @@ fn it_takes_little_memory_and_sleeps() {
     let _ =
         std::io::Write::write_all(&mut std::io::stderr(), format!("PSS of the keeper: {pss}\n").as_bytes());
     let switches = || field(keeper.pid(), "status", "voluntary_ctxt_switches");
-    let before = switches();
-    // Nothing is to be awaited: that nothing happens is what is looked at.
-    #[expect(clippy::disallowed_methods, reason = "that nothing happens meanwhile is what is to be seen")]
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    assert_eq!(switches(), before);
+    // Nothing is to be awaited: that nothing happens is what is looked at. A second after the last event it gives back memory, once.
+    let looks = || {
+        let before = switches();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "that nothing happens meanwhile is what is to be seen"
+        )]
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        (switches() == before).then_some(())
+    };
+    eventually("a second and a half in which it sleeps", looks);
     home.down(keeper);
 }
 
@@ -299,4 +305,29 @@ fn as_the_first_process_of_a_container_it_reaps_everybody() {
     let ended = unshare.end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     assert!(ended.stderr.contains("web stops, asked by SIGTERM"), "{ended:#?}");
+}
+
+#[test]
+fn a_master_that_hangs_is_replaced_before_the_service_manager_ends_everything() {
+    let home = Home::new();
+    home.write("drover.toml", WEB);
+    let path = home.path("above.sock");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    let mut command = home.drover(&["up"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "2000000").env_remove("WATCHDOG_PID");
+    let keeper = Running::start(&mut command);
+    keeper.says("web is running");
+    let (first, worker) = (master(&home), pid(&home.worker("web", 0, "started")["pid"]));
+    signal(first, SIGSTOP);
+    let second = successor(&home, first);
+    assert_eq!(pid(&home.worker("web", 0, "started")["pid"]), worker);
+    keeper
+        .says(&format!("the master (pid {first}) hangs: it made no progress for 1.5s; another one follows"));
+    // The next one is watched, too.
+    signal(second, SIGSTOP);
+    successor(&home, second);
+    assert_eq!(pid(&home.worker("web", 0, "started")["pid"]), worker);
+    home.down(keeper);
+    fs::remove_file(path).unwrap();
 }

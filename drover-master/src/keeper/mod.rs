@@ -16,11 +16,12 @@
 mod cells;
 mod crashes;
 mod holds;
-mod incoming;
 mod journal;
 mod kept;
 mod link;
+mod master_watch;
 mod message;
+mod next_message;
 mod process;
 mod signals;
 mod standby;

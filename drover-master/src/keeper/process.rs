@@ -14,10 +14,11 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socket
 
 use super::crashes::{Crashes, WITHIN};
 use super::holds::Holds;
-use super::incoming::{Incoming, take_incoming};
 use super::kept::{Kept, MasterCrash, PANICKED, SUPERVISOR};
 use super::link::KeeperLink;
+use super::master_watch::MasterWatch;
 use super::message::{ChildAnswer, ChildState, KeeperRequest, StandbyWord};
+use super::next_message::{NextMessage, next_message};
 use super::signals::{heard, is_passed_on, pass_on};
 use super::standby::Standby;
 use super::surroundings::{
@@ -74,6 +75,7 @@ fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<
         crashes: Crashes::by_environment(),
         standby: None,
         yields: false,
+        watch: MasterWatch::by_environment(),
     };
     let (mut crash, mut in_keeper) = (None, Some(in_keeper));
     let pid = std::process::id();
@@ -142,11 +144,16 @@ struct Keeper {
     standby: Option<Standby>,
     /// The end of the master is to make way for it.
     yields: bool,
+    /// There if the service manager wants to hear that the master makes progress.
+    watch: Option<MasterWatch>,
 }
 
 impl Keeper {
     /// Serves a master until it ends. Returns if another one is to follow.
     fn keep(&mut self, master: i32, socket: &OwnedFd) -> Successor {
+        if let Some(watch) = &mut self.watch {
+            watch.begin();
+        }
         let status = self.serve(master, socket);
         // What it said last is read before it is taken for gone: a pipe that it had held would be closed.
         while self.hear(socket) {}
@@ -196,35 +203,15 @@ impl Keeper {
                 Err(_) => return ExitStatus::Taken,
             }
             reap_strangers(master, self.standby.as_ref().map(|standby| standby.pid));
-            let flags = if has_closed { PollFlags::empty() } else { PollFlags::POLLIN };
-            let waited_for = self.standby.as_ref().filter(|standby| !standby.is_able);
-            let word_by =
-                waited_for.and_then(Standby::deadline).map(|until| until.saturating_sub(monotonic()));
-            let left = word_by.or((!is_at_rest).then_some(REST_AFTER));
-            let timeout = left.map_or(PollTimeout::NONE, |left| {
-                // Rounded up, so that it is over by then.
-                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-            });
-            let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            ready.extend((!has_closed).then(|| PollFd::new(socket.as_fd(), flags)));
-            ready.extend(waited_for.map(|standby| PollFd::new(standby.socket.as_fd(), PollFlags::POLLIN)));
-            match nix::poll::poll(&mut ready, timeout) {
-                Ok(0) if word_by.is_none() => {
-                    is_at_rest = true;
-                    release_memory();
-                    continue;
-                }
-                Ok(_) | Err(Errno::EINTR) => is_at_rest = false,
-                // ENOMEM: nothing can be done but to try again.
-                Err(_) => pause(),
-            }
-            let is_heard = !has_closed && ready[1].any().unwrap_or(false);
-            drop(ready);
+            let is_heard = self.wait(socket, has_closed, &mut is_at_rest);
             for number in self.read_signals(true) {
                 pass_on(number, master);
                 if number.cast_signed() == libc::SIGUSR1 {
                     follow_files();
                 }
+            }
+            if let Some(watch) = &mut self.watch {
+                watch.look(master);
             }
             self.hear_standby(socket);
             if is_heard {
@@ -233,6 +220,33 @@ impl Keeper {
                 has_closed = is_closed(socket);
             }
         }
+    }
+
+    /// Sleeps until there is something to do. Whether the master has said something.
+    fn wait(&self, socket: &OwnedFd, has_closed: bool, is_at_rest: &mut bool) -> bool {
+        let waited_for = self.standby.as_ref().filter(|standby| !standby.is_able);
+        let watched_until = self.watch.as_ref().and_then(MasterWatch::deadline);
+        let until = waited_for.and_then(Standby::deadline).into_iter().chain(watched_until).min();
+        let until = until.map(|until| until.saturating_sub(monotonic()));
+        let rest = (!*is_at_rest).then_some(REST_AFTER);
+        let left = until.into_iter().chain(rest).min();
+        let timeout = left.map_or(PollTimeout::NONE, |left| {
+            // Rounded up, so that it is over by then.
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+        });
+        let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        ready.extend((!has_closed).then(|| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
+        ready.extend(waited_for.map(|standby| PollFd::new(standby.socket.as_fd(), PollFlags::POLLIN)));
+        match nix::poll::poll(&mut ready, timeout) {
+            Ok(0) if rest.is_some() && left == rest => {
+                *is_at_rest = true;
+                release_memory();
+            }
+            Ok(_) | Err(Errno::EINTR) => *is_at_rest = false,
+            // ENOMEM: nothing can be done but to try again.
+            Err(_) => pause(),
+        }
+        !has_closed && ready[1].any().unwrap_or(false)
     }
 
     /// Those that have come and are for the master.
@@ -244,7 +258,7 @@ impl Keeper {
 
     /// Takes one message, if there is one.
     fn hear(&mut self, socket: &OwnedFd) -> bool {
-        let Ok(Incoming::Message(said, descriptors)) = take_incoming(socket) else { return false };
+        let Ok(NextMessage::Message(said, descriptors)) = next_message(socket) else { return false };
         match KeeperRequest::decode(&said) {
             Some(KeeperRequest::Hold { name }) => {
                 if let Some(fd) = descriptors.into_iter().next() {
@@ -263,7 +277,12 @@ impl Keeper {
                 let _ = send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL);
             }
             Some(KeeperRequest::Reap { pid }) => drop(ended_child_of(pid, true)),
-            Some(KeeperRequest::Notify { text }) => tell_service_manager(&text),
+            Some(KeeperRequest::Notify { text }) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.hear(&text);
+                }
+                tell_service_manager(&text);
+            }
             Some(KeeperRequest::Leave { status }) => self.leaves_with = Some(status),
             Some(KeeperRequest::Upgrade { is_check }) => {
                 if let Some(program) = descriptors.into_iter().next() {
@@ -290,10 +309,10 @@ impl Keeper {
     /// Reads what the program says that stands by, and passes its word on.
     fn hear_standby(&mut self, master: &OwnedFd) {
         let Some(standby) = self.standby.as_mut().filter(|standby| !standby.is_able) else { return };
-        let (said, has_closed) = match take_incoming(&standby.socket) {
-            Ok(Incoming::Message(said, _)) => (KeeperRequest::decode(&said), false),
-            Ok(Incoming::Nothing) => (None, false),
-            Ok(Incoming::Closed) | Err(_) => (None, true),
+        let (said, has_closed) = match next_message(&standby.socket) {
+            Ok(NextMessage::Message(said, _)) => (KeeperRequest::decode(&said), false),
+            Ok(NextMessage::Nothing) => (None, false),
+            Ok(NextMessage::Closed) | Err(_) => (None, true),
         };
         let Some(word) = standby.verdict(said, has_closed) else { return };
         if word.is_err() || standby.is_check() {

@@ -10,10 +10,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{MsgFlags, send};
 
 use super::holds::Holds;
-use super::incoming::{Incoming, take_incoming};
 use super::kept::{Kept, MasterCrash};
 use super::link::KeeperLink;
 use super::message::{KeeperRequest, StandbyOrder};
+use super::next_message::{NextMessage, next_message};
 use crate::machine::exit::ExitStatus;
 use crate::sys::{adopt, share_pid_cells};
 
@@ -66,10 +66,10 @@ fn until(
     let mut held = HashMap::new();
     loop {
         nix::poll::poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
-        let (said, descriptors) = match take_incoming(socket)? {
-            Incoming::Message(said, descriptors) => (said, descriptors),
-            Incoming::Nothing => continue,
-            Incoming::Closed => {
+        let (said, descriptors) = match next_message(socket)? {
+            NextMessage::Message(said, descriptors) => (said, descriptors),
+            NextMessage::Nothing => continue,
+            NextMessage::Closed => {
                 return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the keeper does not want it"));
             }
         };

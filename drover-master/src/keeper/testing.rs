@@ -7,9 +7,9 @@ use std::sync::Arc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::holds::Holds;
-use super::incoming::{Incoming, take_incoming};
 use super::link::KeeperLink;
 use super::message::KeeperRequest;
+use super::next_message::{NextMessage, next_message};
 
 /// It reads when it is asked: what a test says fits into the socket.
 pub(crate) struct TestKeeper {
@@ -45,7 +45,7 @@ impl TestKeeper {
     }
 
     fn hear(&mut self) {
-        while let Ok(Incoming::Message(said, descriptors)) = take_incoming(&self.socket) {
+        while let Ok(NextMessage::Message(said, descriptors)) = next_message(&self.socket) {
             match KeeperRequest::decode(&said) {
                 Some(KeeperRequest::Hold { name }) => {
                     let fd = descriptors.into_iter().next().expect("it comes with a descriptor");

@@ -44,7 +44,8 @@ impl Service {
         std::fs::write(dir.path().join("drover.toml"), text).unwrap();
         let log = File::create(dir.path().join("log")).unwrap();
         let mut command = drover(dir.path());
-        command.args(["up", "-f"]).arg(dir.path().join("drover.toml"));
+        // What is told here is the end of a master that no other one follows.
+        command.args(["up", "--no-keeper", "-f"]).arg(dir.path().join("drover.toml"));
         // Sockets of the workers, too, lie where they are removed.
         command.env("XDG_RUNTIME_DIR", dir.path()).stdout(log.try_clone().unwrap()).stderr(log);
         let master = Some(command.spawn().unwrap());

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use nix::sys::signal::{SIGKILL, Signal};
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::patiently;
@@ -94,9 +94,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            // Not waited for, so the pid is its own.
-            super::signal(child.id(), SIGKILL);
-            let _ = child.wait_with_output();
+            super::kill_all_of(child);
         }
     }
 }

@@ -11,5 +11,5 @@ pub use app::{App, outline};
 pub use captured::Captured;
 pub use child::{Ended, Process};
 pub use patience::{PATIENCE, eventually, patiently};
-pub use processes::{environ_of, is_running, of_app, signal, variable_of};
+pub use processes::{environ_of, is_running, kill_all_of, of_app, signal, variable_of};
 pub use several::{Names, Several};

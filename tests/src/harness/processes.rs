@@ -1,6 +1,7 @@
 //! Processes as the kernel shows them in `/proc`, whatever a master says of them.
 
 use std::fs;
+use std::process::Child;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,6 +13,25 @@ use nix::unistd::Pid;
 /// If there is none.
 pub fn signal(pid: u32, signal: Signal) {
     kill(pid_of(pid), signal).unwrap_or_else(|error| panic!("{signal} to {pid}: {error}"));
+}
+
+/// Kills a child that was not waited for, and everything below it: what a keeper has started outlives its keeper.
+pub fn kill_all_of(child: Child) {
+    let mut all = vec![child.id()];
+    let mut next = 0;
+    while let Some(pid) = all.get(next) {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let lists = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
+        let below: Vec<u32> =
+            lists.flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect();
+        all.extend(below);
+        next += 1;
+    }
+    for pid in all {
+        // It may have left in this moment.
+        let _ = kill(pid_of(pid), Signal::SIGKILL);
+    }
+    let _ = child.wait_with_output();
 }
 
 /// Whether a process exists and is not a zombie.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::notes::{Life, Notes};
 use super::observer::Observation;
-use crate::harness::{eventually, of_app, patiently, signal};
+use crate::harness::{eventually, kill_all_of, of_app, patiently, signal};
 
 /// What is to run, and how.
 #[derive(Debug, Clone)]
@@ -186,9 +186,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if let Some(master) = self.master.take() {
-            // Not waited for, so the pid is its own.
-            signal(master.id(), SIGKILL);
-            let _ = master.wait_with_output();
+            kill_all_of(master);
         }
     }
 }

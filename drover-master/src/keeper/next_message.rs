@@ -8,7 +8,7 @@ use crate::sys::receive;
 
 /// What lies next in a socket.
 #[derive(Debug)]
-pub(super) enum Incoming {
+pub(super) enum NextMessage {
     /// A message, and what came with it.
     Message(Vec<u8>, Vec<OwnedFd>),
     /// Nothing yet.
@@ -22,18 +22,18 @@ pub(super) enum Incoming {
 /// # Errors
 ///
 /// What `recvmsg(2)` says of this end.
-pub(super) fn take_incoming(socket: impl AsFd) -> io::Result<Incoming> {
+pub(super) fn next_message(socket: impl AsFd) -> io::Result<NextMessage> {
     let mut buffer = [0; MAX_MESSAGE];
     loop {
         let error = match receive(socket.as_fd(), &mut buffer) {
-            Ok(datagram) if datagram.length == 0 => return Ok(Incoming::Closed),
+            Ok(datagram) if datagram.length == 0 => return Ok(NextMessage::Closed),
             Ok(datagram) => {
-                return Ok(Incoming::Message(buffer[..datagram.length].to_vec(), datagram.descriptors));
+                return Ok(NextMessage::Message(buffer[..datagram.length].to_vec(), datagram.descriptors));
             }
             Err(error) => error,
         };
         match error.kind() {
-            io::ErrorKind::WouldBlock => return Ok(Incoming::Nothing),
+            io::ErrorKind::WouldBlock => return Ok(NextMessage::Nothing),
             // ECONNRESET: the other end is gone and has not read all that it was told. Linux says so once, before it gives what that end
             // had said (`unix_release_sock` in net/unix/af_unix.c).
             io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset => {}
@@ -54,15 +54,15 @@ mod tests {
     fn what_somebody_says_last_is_heard_though_they_have_not_read_what_they_were_told() {
         let kind = SockFlag::SOCK_CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, kind).unwrap();
-        assert!(matches!(take_incoming(&ours).unwrap(), Incoming::Nothing));
+        assert!(matches!(next_message(&ours).unwrap(), NextMessage::Nothing));
         for (from, what) in [(&ours, b"never read"), (&theirs, b"the first "), (&theirs, b"the second")] {
             send(from.as_raw_fd(), what, MsgFlags::empty()).unwrap();
         }
         drop(theirs);
         for expected in [b"the first ", b"the second"] {
-            let Incoming::Message(got, _) = take_incoming(&ours).unwrap() else { panic!() };
+            let NextMessage::Message(got, _) = next_message(&ours).unwrap() else { panic!() };
             assert_eq!(got, expected);
         }
-        assert!(matches!(take_incoming(&ours).unwrap(), Incoming::Closed));
+        assert!(matches!(next_message(&ours).unwrap(), NextMessage::Closed));
     }
 }
