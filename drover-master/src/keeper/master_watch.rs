@@ -126,7 +126,7 @@ mod tests {
         let mut dog = MasterWatch { interval: at(8), state: Liveliness::Silent };
         assert_eq!((dog.judge(at(100)), dog.deadline()), (None, None), "it has not begun");
         dog.take(b"READY=1\nSTATUS=WATCHDOG=1", at(100));
-        assert_eq!(dog.state, Liveliness::Silent, "that is no word of progress");
+        assert_eq!(dog.state, Liveliness::Silent, "that says nothing of progress");
         for now in [100, 104, 109] {
             dog.take(b"STATUS=fine\nWATCHDOG=1", at(now));
             assert_eq!((dog.judge(at(now + 5)), dog.deadline()), (None, Some(at(now + 6))));
