@@ -14,13 +14,13 @@ pub(crate) const WORKER: &str = env!("CARGO_BIN_EXE_worker_http");
 pub(crate) const WORKERS: u32 = 4;
 
 /// Every kind of client.
-const ALL: Clients = Clients { once: 8, kept: 8, slow: 40 };
+pub(crate) const ALL: Clients = Clients { once: 8, kept: 8, slow: 40 };
 
 /// At least so many requests in each trial.
 const REQUESTS: u64 = 100_000;
 
 /// How workers share a socket: in words, and as lines of `drover.toml`.
-const MODES: [(&str, &str); 2] = [("shared", ""), ("reuseport", "mode = \"reuseport\"")];
+pub(crate) const MODES: [(&str, &str); 2] = [("shared", ""), ("reuseport", "mode = \"reuseport\"")];
 
 /// How many steps of a kind a trial has.
 const STEPS: usize = 20;

@@ -5,7 +5,7 @@
 //! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
 //! - [`library`], [`program`]: Drover in this process, and as the command; [`bus_plain`], [`bus_node`]: what its messages are beside.
 //! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`],
-//!   [`capture`], [`bus`], [`load`], [`reload`]. Of the last two the run fails if a request is lost.
+//!   [`capture`], [`bus`], [`load`], [`crash`], [`reload`]. Of the last three the run fails if a request is lost.
 //!
 //! What each line means stands in `docs/benchmarks.md`.
 
@@ -13,6 +13,7 @@ mod bus;
 mod bus_node;
 mod bus_plain;
 mod capture;
+mod crash;
 mod fairness;
 mod idle;
 mod library;
@@ -99,6 +100,9 @@ async fn run(options: &Options) -> ExitCode {
     let mut nothing_lost = true;
     if options.wants("load") {
         nothing_lost &= load::trials(options).await;
+    }
+    if options.wants("crash") {
+        nothing_lost &= crash::trials(options).await;
     }
     if options.wants("reload") {
         nothing_lost &= reload::all(options).await;

@@ -1,9 +1,9 @@
 //! What is to be measured.
 
 /// Every line, in the order of the table.
-pub(crate) const LINES: [&str; 12] = [
+pub(crate) const LINES: [&str; 13] = [
     "start", "sdk", "restart", "stop", "memory", "idle", "scale", "fairness", "capture", "bus", "load",
-    "reload",
+    "crash", "reload",
 ];
 
 /// What was asked for.

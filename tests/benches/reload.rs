@@ -69,7 +69,7 @@ pub(crate) async fn all(options: &Options) -> bool {
                 prefork.reload().await
             })
             .await;
-        drover.turn(service.addr(), service.master(), Some(service.notes()), rounds, operate).await;
+        drover.turn(service.addr(), service.master().await, Some(service.notes()), rounds, operate).await;
         if let Some(nginx) = &nginx {
             beside.turn(nginx.addr(), nginx.pid(), None, rounds, async || nginx.reload().await).await;
         }

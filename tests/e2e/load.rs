@@ -99,3 +99,9 @@ async fn a_killed_worker_takes_with_it_what_is_inside_it_and_nothing_else() {
         assert!(report.tally.failed() > 0, "{report}");
     }
 }
+
+#[tokio::test]
+async fn masters_that_are_killed_and_upgraded_lose_no_request_and_no_worker() {
+    let steps = [[Step::KillMaster, Step::Upgrade]; 3].concat();
+    assert_eq!(fewest(&steps).await, 4);
+}

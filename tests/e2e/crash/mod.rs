@@ -3,7 +3,6 @@
 mod clients;
 mod ends;
 mod home;
-mod load;
 mod many;
 mod operations;
 mod upgrade;

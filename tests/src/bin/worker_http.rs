@@ -38,7 +38,6 @@ type Fallible<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    drover_e2e::die_with_the_test();
     let notes = Notes::new(drover_e2e::setting(VARIABLE).expect("E2E_NOTES is set"));
     let pid = std::process::id();
     notes.life(Life::Begins { pid }).expect("notes can be appended");

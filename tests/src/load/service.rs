@@ -34,7 +34,7 @@ pub struct Service {
     name: String,
     drover: PathBuf,
     workers: u32,
-    master: Option<Child>,
+    keeper: Option<Child>,
     notes: Notes,
     dir: TempDir,
 }
@@ -44,6 +44,8 @@ pub struct Service {
 pub struct Said {
     /// Its exit code; none if it was ended by a signal.
     pub code: Option<i32>,
+    /// All of its stdout.
+    pub stdout: String,
     /// All of its stderr.
     pub stderr: String,
 }
@@ -64,10 +66,12 @@ impl Service {
         let mut command = Command::new(&setup.drover);
         command.arg("-s").arg(dir.path().join("control.sock"));
         command.args(["up", "-f"]).arg(dir.path().join("drover.toml"));
+        // A trial kills as many masters as it likes.
+        command.env("DROVER_KEEPER_CRASHES", "1000000");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let master = command.spawn().expect("the command is there");
+        let keeper = command.spawn().expect("the command is there");
         let Setup { drover, workers, .. } = setup;
-        let service = Self { name, drover, workers, master: Some(master), notes, dir };
+        let service = Self { name, drover, workers, keeper: Some(keeper), notes, dir };
         service.until_serving(workers).await;
         assert_eq!(
             service.run(&["wait", "{app}", "--for", "ready"]).await.code,
@@ -93,13 +97,25 @@ impl Service {
         &self.notes
     }
 
-    /// The master's process.
+    /// The process that was started: the keeper of its masters.
     ///
     /// # Panics
     ///
     /// If it has been ended.
-    pub fn master(&self) -> u32 {
-        self.master.as_ref().map(Child::id).expect("it runs")
+    pub fn keeper(&self) -> u32 {
+        self.keeper.as_ref().map(Child::id).expect("it runs")
+    }
+
+    /// The process of the master that answers now.
+    ///
+    /// # Panics
+    ///
+    /// If none does.
+    pub async fn master(&self) -> u32 {
+        let status = self.run(&["status"]).await;
+        let pid =
+            status.stdout.strip_prefix("master pid ").and_then(|rest| rest.split(',').next()?.parse().ok());
+        pid.unwrap_or_else(|| panic!("no master: {status:?}\n{}", self.log()))
     }
 
     /// What the notes show so far.
@@ -144,8 +160,8 @@ impl Service {
         let run = tokio::task::spawn_blocking(move || command.output());
         let output = patiently(&format!("{args:?}"), run).await.expect("running does not panic");
         let output = output.expect("the command is there");
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Said { code: output.status.code(), stderr }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Said { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
     /// Kills a worker, and notes it.
@@ -175,8 +191,8 @@ impl Service {
     pub async fn end(mut self) {
         let down = self.run(&["down"]).await;
         assert_eq!(down.code, Some(0), "{down:?} {}", self.log());
-        let master = self.master.take().expect("it ends once");
-        let wait = tokio::task::spawn_blocking(move || master.wait_with_output());
+        let keeper = self.keeper.take().expect("it ends once");
+        let wait = tokio::task::spawn_blocking(move || keeper.wait_with_output());
         let ended = patiently("the end of the master", wait).await.expect("waiting does not panic");
         assert!(ended.is_ok_and(|output| output.status.success()), "{}", self.log());
         assert_eq!(of_app(&self.name), [0; 0], "left behind");
@@ -185,8 +201,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(master) = self.master.take() {
-            kill_all_of(master);
+        if let Some(keeper) = self.keeper.take() {
+            kill_all_of(keeper);
         }
     }
 }

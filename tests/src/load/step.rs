@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use nix::sys::signal::Signal;
+
 use super::notes::{Life, Version};
 use super::service::Service;
-use crate::harness::eventually;
+use crate::harness::{eventually, signal};
 
 /// What is done with the service, and what it may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,10 @@ pub enum Step {
     Kill(usize),
     /// The successor of the worker in a slot crashes again and again before it serves, until a better version is there.
     CrashLoop(u32),
+    /// The master is killed, and another one goes on.
+    KillMaster,
+    /// Another program goes on in the place of the master.
+    Upgrade,
 }
 
 /// How many workers a reload replaces at once.
@@ -137,6 +143,17 @@ impl Step {
                 set_version(service, Version::Good, 0);
                 service.until_serving(wanted.floor()).await;
             }
+            Self::KillMaster => {
+                let before = service.observed().serving;
+                kill_master(service).await;
+                assert_eq!(service.observed().serving, before, "{self:?}\n{}", service.log());
+            }
+            Self::Upgrade => {
+                let (master, before) = (service.master().await, service.observed().serving);
+                self.run(service, &["upgrade"], 0).await;
+                assert_ne!(service.master().await, master, "{self:?}");
+                assert_eq!(service.observed().serving, before, "{self:?}\n{}", service.log());
+            }
         }
         service.note(Life::Floor(wanted.floor()));
     }
@@ -146,7 +163,9 @@ impl Step {
         match self {
             Self::Scale(count) => serving.min(count),
             Self::Reload(pace) | Self::ReloadInVain(pace, _) => serving - pace.missing(),
-            Self::ScaleInVain(..) | Self::Renew(_) | Self::Resume(_) => serving,
+            Self::ScaleInVain(..) | Self::Renew(_) | Self::Resume(_) | Self::KillMaster | Self::Upgrade => {
+                serving
+            }
             Self::Restart(_)
             | Self::StopAndStart(_)
             | Self::Suspend(_)
@@ -182,6 +201,14 @@ impl Pace {
             Self::OneMissing => 1,
         }
     }
+}
+
+/// Kills it, and waits for the next one.
+async fn kill_master(service: &Service) {
+    let master = service.master().await;
+    signal(master, Signal::SIGKILL);
+    // It waits in the queue of the socket until that one answers.
+    assert_ne!(service.master().await, master);
 }
 
 fn worker(slot: u32) -> String {
