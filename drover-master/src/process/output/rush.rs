@@ -137,7 +137,7 @@ impl Rush {
             None => self.read().map(Some),
         };
         match read {
-            // There is no room: it is looked again.
+            // No room yet: the caller looks again.
             Ok(None) => Ok(Look::Empty),
             Ok(Some(read)) if read.bytes.is_empty() => Ok(Look::Ended),
             Ok(Some(read)) => {

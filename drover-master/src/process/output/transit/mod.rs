@@ -53,8 +53,8 @@ struct HeldTransit {
 }
 
 impl OutputTransit {
-    /// Goes on with what an earlier master had on its way, or begins; with the outlet for what goes to the master's own output. Without a keeper, or where
-    /// there is no such memory, which is told, nothing is protected.
+    /// Goes on with what an earlier master had on its way, or begins; with the outlet for what goes to the master's own output. Without a keeper
+    /// nothing is protected; nor is anything where no such memory can be made, of which the log tells.
     ///
     /// Blocks for a disk if a log file was being written. Once in a process.
     pub(super) fn of(holds: &Holds) -> (Self, Option<OwnOutlet>) {
