@@ -83,7 +83,8 @@ impl KeeperLink {
         }
     }
 
-    /// Whether it is said, or never can be. If there is no room for it now, it is neither.
+    /// Tries to send it, once. False: there is no room now, and the caller has to try again. True: it was sent, or never can be, since the
+    /// keeper is gone.
     fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> bool {
         let fds = fd.map(|fd| [fd.as_raw_fd()]);
         let beside = fds.as_ref().map(|fds| [ControlMessage::ScmRights(fds)]);
