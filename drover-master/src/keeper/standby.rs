@@ -96,7 +96,7 @@ impl Standby {
         }
         if has_closed {
             return Some(Err(format!(
-                "the program {} before it said whether it can go on: is it a drover of this version or later?",
+                "the program {} before it said whether it can go on; it has to be a drover of this version or later",
                 how(self.end())
             )));
         }
