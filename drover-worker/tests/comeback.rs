@@ -7,7 +7,7 @@ use std::time::Duration;
 use drover_worker::testing::messages::worker_frame::Body;
 use drover_worker::testing::messages::{Extend, RejectCode, ShutDown, Started, Status, Stopped, Subscribe};
 use drover_worker::testing::{FakeLink, FakeMaster};
-use drover_worker::{MessageBus, NoBusError, RequestError, StopCause, To};
+use drover_worker::{ConnectError, MessageBus, NoBusError, RequestError, StopCause, To};
 use tokio::time::{Instant, timeout};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -53,10 +53,11 @@ async fn succeeded(master: &FakeMaster, link: FakeLink) -> FakeLink {
 }
 
 #[tokio::test]
-async fn a_worker_that_serves_goes_on_and_says_started_no_more() {
+async fn a_worker_that_serves_goes_on_and_says_started_once_to_each_successor() {
     let (master, bus, mut link) = started().await;
     for _ in 0..3 {
         link = succeeded(&master, link).await;
+        assert_eq!(said(&mut link).await, (Body::Started(Started {}), 0));
         nothing_was_said(&mut link).await;
         assert!(!bus.is_stopping());
     }
@@ -83,8 +84,9 @@ async fn what_is_said_while_nobody_is_there_is_said_to_the_successor() {
     assert_eq!(said(&mut waiting).await.0, Body::Extend(Extend { timeout_ms: 60_000 }));
     assert!(matches!(said(&mut waiting).await.0, Body::Progress(_)));
 
-    // The newest status is said to every successor, and Started to none.
+    // The newest status is said to every successor, and so is Started: who heard it may not have written it down.
     let mut next = succeeded(&master, waiting).await;
+    assert_eq!(said(&mut next).await.0, Body::Started(Started {}));
     assert!(matches!(said(&mut next).await.0, Body::Status(Status { in_flight: 3, .. })));
     nothing_was_said(&mut next).await;
 }
@@ -215,8 +217,35 @@ async fn a_successor_that_dies_before_its_welcome_is_followed_by_the_next() {
     let mut early = master.accept_silently().await.unwrap();
     early.reject(RejectCode::TokenInUse, "worker 1 is connected already").await.unwrap();
     let mut link = master.accept().await.unwrap();
+    assert_eq!(said(&mut link).await, (Body::Started(Started {}), 0));
     nothing_was_said(&mut link).await;
     assert!(!bus.is_stopping());
+}
+
+#[tokio::test]
+async fn a_first_connection_that_ends_without_an_answer_is_made_again() {
+    let master = FakeMaster::bind().unwrap();
+    let dies = async {
+        let dead = master.accept_silently().await.unwrap();
+        let said = dead.hello().clone();
+        drop(dead);
+        let link = master.accept().await.unwrap();
+        assert_eq!(link.hello(), &said, "the same Hello, with the same token");
+        link
+    };
+    let (bus, mut link) = tokio::join!(master.lasting_bus().connect(), dies);
+    bus.unwrap().started().await.unwrap();
+    assert_eq!(said(&mut link).await, (Body::Started(Started {}), 0));
+}
+
+#[tokio::test]
+async fn first_connections_that_all_end_without_an_answer_are_a_refusal() {
+    let master = FakeMaster::bind().unwrap();
+    let connecting = tokio::spawn(master.lasting_bus().connect());
+    for _ in 0..4 {
+        drop(master.accept_silently().await.unwrap());
+    }
+    assert!(matches!(within(connecting).await.unwrap(), Err(ConnectError::Closed | ConnectError::Link(_))));
 }
 
 #[tokio::test]

@@ -102,17 +102,24 @@ func (l *life) quits(p *peer) {
 	l.ends()
 }
 
-func TestAWorkerComesBackWithTheSameHelloAndIsNotStartedTwice(t *testing.T) {
+// saysStartedAgain is for a successor, which may not have been told what its predecessor has heard.
+func (p *peer) saysStartedAgain() *peer {
+	p.Helper()
+	p.says("started:{}", 0)
+	return p
+}
+
+func TestAWorkerComesBackWithTheSameHelloAndSaysStartedToEachMasterOnce(t *testing.T) {
 	l, first := started(t)
 	first.conn.Close()
 	second := l.next().welcome(longGrace)
 	if second.hello.Token != "a token" || !proto.Equal(first.hello, second.hello) {
 		t.Errorf("%v and then %v", first.hello, second.hello)
 	}
-	second.answersPing()
+	second.saysStartedAgain().answersPing()
 	second.conn.Close()
 	third := l.next().welcome(longGrace)
-	third.answersPing()
+	third.saysStartedAgain().answersPing()
 	l.quits(third)
 }
 
@@ -134,12 +141,12 @@ func TestWhatWasSaidWhileThereWasNoConnectionIsSaidOnTheNextOne(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	second.welcome(longGrace)
+	second.says("started:{}", 0)
 	second.says(`text:"serves"`, 0)
 	second.says("progress:{}", 0)
 	second.says(`topic:"topic"`, 0)
-	second.says("started:{}", 0)
 	second.conn.Close()
-	third := l.next().welcome(longGrace)
+	third := l.next().welcome(longGrace).saysStartedAgain()
 	third.says(`text:"serves"`, 0) // nobody knows whether the last one has read it
 	third.answersPing()
 	l.quits(third)
@@ -163,7 +170,7 @@ func TestSubscriptionsComeAlongAndWhatWasGivenUpDoesNot(t *testing.T) {
 	first.conn.Close()
 	second := l.next().welcome(longGrace)
 	second.says(`subscribe:{topic:"kept"}`, 0)
-	second.answersPing()
+	second.saysStartedAgain().answersPing()
 	l.quits(second)
 }
 
@@ -186,7 +193,7 @@ func TestAQuestionThatIsOpenFailsAndOneThatIsAskedMeanwhileIsAnswered(t *testing
 	}
 	second := l.next()
 	go ask()
-	second.welcome(longGrace)
+	second.welcome(longGrace).saysStartedAgain()
 	seq := second.says(`topic:"topic"`, 0).Seq
 	second.write(&pb.MasterFrame{ReplyTo: seq, Body: &pb.MasterFrame_Reply{Reply: &pb.Reply{Payload: []byte("here")}}})
 	if later := <-answers; string(later.payload) != "here" || later.err != nil {
@@ -200,7 +207,7 @@ func TestWhatAMasterHasAskedThatIsGoneIsAnsweredToNobody(t *testing.T) {
 	first.write(&pb.MasterFrame{Seq: 5, ExpectsReply: true, Body: &pb.MasterFrame_Message{Message: &pb.Message{Topic: "late"}}})
 	<-l.asked
 	first.conn.Close()
-	second := l.next().welcome(longGrace)
+	second := l.next().welcome(longGrace).saysStartedAgain()
 	second.answersPing()
 	l.reply <- []byte("too late")
 	second.answersPing()
@@ -245,6 +252,42 @@ func TestAStopThatComesAgainIsAnsweredAndNoSecondOne(t *testing.T) {
 	l.ends()
 }
 
+func TestAFirstConnectionThatEndsWithoutAnAnswerIsMadeAgain(t *testing.T) {
+	m := listen(t)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(func(w *Worker) error {
+			w.Started()
+			<-w.StopRequested()
+			return nil
+		}, nil)
+	}()
+	dies := m.next()
+	dies.conn.Close()
+	first := m.next()
+	if !proto.Equal(dies.hello, first.hello) {
+		t.Errorf("%v and then %v", dies.hello, first.hello)
+	}
+	first.welcome(longGrace).says("started:{}", 0)
+	first.asks(99, "quit")
+	first.says("shut_down:{}", 99)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFirstConnectionsThatAllEndWithoutAnAnswerAreARefusal(t *testing.T) {
+	m := listen(t)
+	ended := make(chan error, 1)
+	go func() { ended <- Run(func(w *Worker) error { return nil }, nil) }()
+	for i := 0; i <= firstTries; i++ {
+		m.next().conn.Close()
+	}
+	if err := <-ended; err == nil || err.Error() != "the master refused this worker: no reason given" {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAWorkerWaitsForASuccessorThatTakesItsTimeOrDiesToo(t *testing.T) {
 	l, first := started(t)
 	first.conn.Close()
@@ -252,7 +295,7 @@ func TestAWorkerWaitsForASuccessorThatTakesItsTimeOrDiesToo(t *testing.T) {
 	l.next().reject(pb.RejectCode_REJECT_CODE_TOKEN_IN_USE)
 	slow := l.next()
 	time.Sleep(300 * time.Millisecond)
-	slow.welcome(longGrace).answersPing()
+	slow.welcome(longGrace).saysStartedAgain().answersPing()
 	l.quits(slow)
 }
 

@@ -14,6 +14,9 @@ import (
 	"github.com/drover/drover/packages/go/pb"
 )
 
+// firstTries is how often the first connection is made again that ends without an answer.
+const firstTries = 3
+
 // farewellWithin is for what is told to a master that can't be understood.
 const farewellWithin = 5 * time.Second
 
@@ -37,17 +40,9 @@ func (w *Worker) connect() error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.Dial("unix", w.path)
+	first, err := firstLink(w.path, hello)
 	if err != nil {
 		return err
-	}
-	first, err := greet(conn, hello, time.Now().Add(handshakeWithin))
-	var answer *rejected
-	if errors.As(err, &answer) {
-		return err
-	}
-	if err != nil {
-		return &rejected{message: "no reason given"}
 	}
 	w.Identity = first.welcome.Identity
 	if err := w.begin(first); err != nil {
@@ -55,6 +50,25 @@ func (w *Worker) connect() error {
 	}
 	go w.read(first, hello)
 	return nil
+}
+
+// firstLink tries a few times more where a connection ends without an answer: a successor of a master that has died holds the path already.
+func firstLink(path string, hello []byte) (*link, error) {
+	for tries := 0; ; tries++ {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			return nil, err
+		}
+		first, err := greet(conn, hello, time.Now().Add(handshakeWithin))
+		var answer *rejected
+		if err == nil || errors.As(err, &answer) {
+			return first, err
+		}
+		if tries == firstTries || errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, &rejected{message: "no reason given"}
+		}
+		time.Sleep(pauses[tries])
+	}
 }
 
 // begin is for a connection that stands. The master gets to know first what belongs to the connection.
@@ -71,6 +85,10 @@ func (w *Worker) begin(l *link) error {
 		for topic := range w.topics {
 			frames = append(frames, &pb.WorkerFrame{Body: &pb.WorkerFrame_Subscribe{Subscribe: &pb.Subscribe{Topic: topic}}})
 		}
+	}
+	// A master that has heard it may have died before it wrote it down.
+	if w.state == "started" && w.asked.next == "" {
+		frames = append(frames, done("started", 0))
 	}
 	var first [][]byte
 	for _, frame := range frames {

@@ -116,9 +116,14 @@ func (w *Worker) say(in, next string) {
 		w.state = next
 	}
 	asked := w.asked
+	on := asked.on
+	if asked.next == "" {
+		on = w.link
+	}
 	w.lock.Unlock()
-	if isOwed {
-		w.tell(asked.on, done(next, asked.seq))
+	// Without a connection it is said first on the next one.
+	if isOwed && on != nil {
+		w.tell(on, done(next, asked.seq))
 	}
 }
 

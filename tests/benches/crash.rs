@@ -3,7 +3,7 @@
 use std::fs;
 
 use drover_e2e::load::service::Service;
-use drover_e2e::load::step::Step;
+use drover_e2e::load::step::{Pace, Step};
 use drover_e2e::load::trial::under_load;
 use drover_e2e::say;
 
@@ -11,7 +11,7 @@ use crate::load::{ALL, MODES, setup};
 use crate::options::Options;
 use crate::program::pss_kb;
 
-/// At least so many requests in each of the four trials: a million in all.
+/// At least so many requests in each of the six trials: a million and a half in all.
 const REQUESTS: u64 = 250_000;
 
 /// How many masters are killed, or upgraded, in each.
@@ -23,7 +23,11 @@ pub(crate) async fn trials(options: &Options) -> bool {
     let requests = if options.is_quick() { REQUESTS / 10 } else { REQUESTS };
     let mut all_clean = true;
     for (mode, socket) in MODES {
-        for (what, step) in [("the master is killed", Step::KillMaster), ("upgrade", Step::Upgrade)] {
+        for (what, step) in [
+            ("the master is killed", Step::KillMaster),
+            ("the master is killed in a reload", Step::KillMasterInReload(Pace::OneByOne)),
+            ("upgrade", Step::Upgrade),
+        ] {
             let service = Service::start(setup(socket, "")).await;
             let keeper = service.keeper();
             let before = Keeper::look(keeper);

@@ -4,7 +4,7 @@
 use drover_e2e::load::generator::Clients;
 use drover_e2e::load::notes::Version;
 use drover_e2e::load::service::{Service, Setup};
-use drover_e2e::load::step::Step;
+use drover_e2e::load::step::{Pace, Step};
 use drover_e2e::load::trial::{Report, under_load};
 
 /// In each mode.
@@ -104,4 +104,12 @@ async fn a_killed_worker_takes_with_it_what_is_inside_it_and_nothing_else() {
 async fn masters_that_are_killed_and_upgraded_lose_no_request_and_no_worker() {
     let steps = [[Step::KillMaster, Step::Upgrade]; 3].concat();
     assert_eq!(fewest(&steps).await, 4);
+}
+
+/// What the new worker has said may have been heard and not been written down.
+#[tokio::test]
+async fn masters_that_are_killed_in_reloads_bring_them_to_their_end_and_lose_no_request() {
+    for pace in Pace::ALL {
+        trials(&[Step::KillMasterInReload(pace); 4]).await;
+    }
 }

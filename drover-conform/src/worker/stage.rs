@@ -198,12 +198,7 @@ impl WorkerStage {
     pub(super) async fn comes_back(&mut self, welcome: Welcome) -> Result<&mut Worker, Fault> {
         self.worker()?.peer.hang_up()?;
         let mut peer = self.next_connection(AMPLE).await?;
-        let Some(hello) = peer.next::<Hello>("Hello").await? else {
-            return Err(failed("it closed its new connection; its Hello was expected"));
-        };
-        if hello.token != self.token {
-            return Err(failed("the Hello on its new connection has another token; the same was expected"));
-        }
+        self.is_the_same(peer.next::<Hello>("Hello").await?)?;
         peer.send(&reply(welcome)).await?;
         self.has_come_back = true;
         let worker = self.worker()?;
@@ -211,22 +206,42 @@ impl WorkerStage {
         Ok(worker)
     }
 
+    /// Whether the worker says on a new connection who it is.
+    pub(super) fn is_the_same(&self, hello: Option<Hello>) -> Result<(), Fault> {
+        match hello {
+            None => Err(failed("it closed its new connection; its Hello was expected")),
+            Some(hello) if hello.token != self.token => {
+                Err(failed("the Hello on its new connection has another token; the same was expected"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Waits until the worker has connected again.
     pub(super) async fn next_connection(&mut self, time: Duration) -> Result<Peer, Fault> {
+        let exit = match self.connection_or_end(time).await? {
+            Ok(peer) => return Ok(peer),
+            Err(exit) => exit,
+        };
+        Err(match exit {
+            Exit::Code(_) if !self.has_come_back => Fault::Skipped(format!(
+                "the worker {exit}: it takes the end of its connection for the end of its master, as it may"
+            )),
+            exit => failed(format!("it {exit}; that it connects again was expected")),
+        })
+    }
+
+    /// Waits until the worker has connected again, or has ended.
+    pub(super) async fn connection_or_end(&mut self, time: Duration) -> Result<Result<Peer, Exit>, Fault> {
         let (Some(listener), Some(worker)) = (&self.listener, &mut self.worker) else {
             return Err(failed("it is gone; a worker that stays was expected"));
         };
         tokio::select! {
             biased;
             accepted = listener.accept() => accepted
-                .map(|(stream, _)| Peer::new(stream, self.log.clone()))
+                .map(|(stream, _)| Ok(Peer::new(stream, self.log.clone())))
                 .map_err(|error| failed(format!("a connection can't be taken: {error}"))),
-            exit = worker.process.ended() => Err(match exit {
-                Exit::Code(_) if !self.has_come_back => Fault::Skipped(format!(
-                    "the worker {exit}: it takes the end of its connection for the end of its master, as it may"
-                )),
-                exit => failed(format!("it {exit}; that it connects again was expected")),
-            }),
+            exit = worker.process.ended() => Ok(Err(exit)),
             () = tokio::time::sleep(time) => Err(failed(format!(
                 "it runs on and has not connected again, which was expected within {time:?}"
             ))),

@@ -134,8 +134,6 @@ pub(crate) struct Lifecycle {
     resume: Demand,
     quit: Demand,
     master: Master,
-    /// Whether the socket has taken the Started that nobody asked for, the first.
-    is_told: bool,
     /// A signal asked under a master that has not asked yet: as a rule both come at once, when everything ends.
     signalled: bool,
 }
@@ -149,7 +147,6 @@ impl Lifecycle {
             resume: Demand::No,
             quit: Demand::No,
             master: Master::Present,
-            is_told: false,
             signalled: false,
         }
     }
@@ -257,11 +254,6 @@ impl Lifecycle {
         self.imply_stop();
     }
 
-    /// The socket has taken Started.
-    pub(crate) fn started_told(&mut self) {
-        self.is_told = true;
-    }
-
     /// The connection is lost, and perhaps not for good. The worker goes on as it is.
     pub(crate) fn connection_lost(&mut self) {
         self.master = Master::Away;
@@ -270,10 +262,11 @@ impl Lifecycle {
         self.quit.lose();
     }
 
-    /// There is another connection. Tells whether Started is to be said on it, because the master has not heard it.
+    /// There is another connection. Tells whether Started is to be said on it: a master that has heard it may have died before it wrote it
+    /// down. What answers a Resume is asked for again.
     pub(crate) fn connected_again(&mut self) -> bool {
         self.master = Master::Present;
-        self.phase() == Phase::Started && self.resume == Demand::No && !self.is_told
+        self.phase() == Phase::Started && self.resume == Demand::No
     }
 
     /// Whether there is a connection.

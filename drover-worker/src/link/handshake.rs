@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use drover_proto::codec::{CodecError, FrameCodec, encode_frame};
-use drover_proto::frame::FrameLimit;
+use drover_proto::frame::{FrameError, FrameLimit};
 use drover_proto::handshake::{WorkerSession, WorkerSide};
 use drover_proto::latest::{Hello, HelloReply, Sdk};
 use drover_proto::version::SPOKEN;
@@ -21,6 +21,11 @@ use crate::error::ConnectError;
 
 /// How long the master may take to answer. Shorter gives up on a starved host, longer hides a master that hangs.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait before the first connection is made again, and again, where it ended without an answer. Fewer: a worker that is born while
+/// masters die, one after the other, is lost. More: a master that will never answer is found out later.
+const AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(100)];
 
 /// How much the kernel may hold of what the master has not read, in bytes: the largest message as a whole. The kernel gives no more
 /// than net.core.wmem_max, and doubles that for its own needs (socket(7)). With less, writer and reader of a large message wait for
@@ -55,8 +60,28 @@ pub(crate) struct Introduction {
     pub(crate) capabilities: Vec<&'static str>,
 }
 
-/// Connects and introduces the worker.
+/// Connects for the first time and introduces the worker. A master that dies before it has answered may have a successor, which holds the
+/// socket already.
 pub(crate) async fn connect(introduction: &Introduction) -> Result<MasterConnection, ConnectError> {
+    for pause in AGAIN_AFTER {
+        match try_to_connect(introduction).await {
+            Err(error) if has_ended(&error) => tokio::time::sleep(pause).await,
+            verdict => return verdict,
+        }
+    }
+    try_to_connect(introduction).await
+}
+
+/// Whether a connection has ended without a verdict on this worker: another may be better.
+pub(super) const fn has_ended(error: &ConnectError) -> bool {
+    matches!(
+        error,
+        ConnectError::Closed
+            | ConnectError::Link(CodecError::Io(_) | CodecError::Frame(FrameError::Truncated { .. }))
+    )
+}
+
+async fn try_to_connect(introduction: &Introduction) -> Result<MasterConnection, ConnectError> {
     let socket = &introduction.socket;
     let whole = async {
         let stream = reach(introduction)

@@ -68,7 +68,7 @@ impl Live {
         let Channel { messages, queue, post } = channel;
         let (read_half, write_half) = stream.split();
         let reader = Reader::new(shared, &post, messages, can_resume);
-        let writer = Writer::new(write_half, shared, &post, limit);
+        let writer = Writer::new(write_half, &post, limit);
         let mut read = std::pin::pin!(reader.run(read_half, incoming));
         tokio::select! {
             end = &mut read => end,

@@ -237,14 +237,11 @@ fn is_loss(end: &Result<(), CodecError>) -> bool {
     }
 }
 
-/// Whether a connection ended before a master has judged the worker on it: another may be better.
+/// Whether another try may be better: the connection has ended, or the master has not seen the end of the old one yet.
 fn is_unheard(error: &ConnectError) -> bool {
     match error {
-        ConnectError::Closed
-        | ConnectError::Link(CodecError::Io(_) | CodecError::Frame(FrameError::Truncated { .. })) => true,
-        // The old connection's end is not known there yet.
         ConnectError::Rejected(HandshakeError::Refused { code, .. }) => *code == RejectCode::TokenInUse,
-        _ => false,
+        error => handshake::has_ended(error),
     }
 }
 

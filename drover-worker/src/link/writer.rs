@@ -12,13 +12,11 @@ use tokio::time::Instant;
 use tokio_util::codec::Encoder;
 
 use super::outbox::Outgoing;
-use super::shared::Shared;
 use crate::messages::Post;
 
 /// The worker's frames onto the socket, each as a whole.
 pub(super) struct Writer<'a> {
     socket: WriteHalf<'a>,
-    shared: &'a Shared,
     post: &'a Post,
     limit: FrameLimit,
     wire: BytesMut,
@@ -38,8 +36,8 @@ enum Next {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(socket: WriteHalf<'a>, shared: &'a Shared, post: &'a Post, limit: FrameLimit) -> Self {
-        Self { socket, shared, post, limit, wire: BytesMut::new() }
+    pub(super) fn new(socket: WriteHalf<'a>, post: &'a Post, limit: FrameLimit) -> Self {
+        Self { socket, post, limit, wire: BytesMut::new() }
     }
 
     pub(super) async fn run(
@@ -117,12 +115,8 @@ impl<'a> Writer<'a> {
         if let Some(body) = &frame.body {
             tracing::debug!(target: "drover::protocol", reply_to = frame.reply_to, "{} sent", sent_name(body));
         }
-        let is_started = matches!(frame.body, Some(worker_frame::Body::Started(_)));
         FrameCodec::<WorkerFrame, MasterFrame>::new(self.limit).encode(frame, &mut self.wire)?;
         self.socket.write_all_buf(&mut self.wire).await?;
-        if is_started {
-            self.shared.state().started_told();
-        }
         Ok(())
     }
 }

@@ -37,6 +37,7 @@ async fn a_worker_lives_on_under_a_successor_and_is_an_orphan_when_that_is_gone_
     let (child, link) = started(&master, &mut under(&master, child(worker))).await;
     drop(link);
     let mut link = master.accept().await.unwrap();
+    assert!(matches!(link.body().await.unwrap(), Some(Body::Started(_))), "said again to a successor");
     link.stop(DEADLINE).await.unwrap();
     assert!(matches!(link.body().await.unwrap(), Some(Body::Status(_))));
     drop(link);

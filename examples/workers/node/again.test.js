@@ -86,6 +86,11 @@ async function successor({ masters }) {
   return second;
 }
 
+/** Whoever heard it first may have died before that was written down. */
+async function saysStarted(connection) {
+  assert.strictEqual((await connection.next()).body, 'started');
+}
+
 /** That it says nothing before this. */
 async function answersPing(connection) {
   connection.send({ seq: 77, expectsReply: true, ping: {} });
@@ -93,15 +98,18 @@ async function answersPing(connection) {
   assert.deepStrictEqual([body, Number(replyTo)], ['pong', 77]);
 }
 
-test('it comes back with the same Hello, and is not started twice', async (t) => {
+test('it comes back with the same Hello, and says Started to each master once', async (t) => {
   const worker = await started(t);
   worker.first.end();
   const second = await successor(worker);
   assert.strictEqual(second.hello.token, 'a token');
   assert.deepStrictEqual(second.hello, worker.first.hello);
+  await saysStarted(second);
   await answersPing(second);
   second.end();
-  await answersPing(await successor(worker));
+  const third = await successor(worker);
+  await saysStarted(third);
+  await answersPing(third);
 });
 
 test('what was said while there was no connection is said on the next one', async (t) => {
@@ -126,6 +134,7 @@ test('what was said while there was no connection is said on the next one', asyn
   third.welcome();
   // Nobody knows whether the last one has read it.
   assert.strictEqual((await third.next()).status.text, 'serves');
+  await saysStarted(third);
   await answersPing(third);
 });
 
@@ -140,6 +149,7 @@ test('subscriptions come along; what was given up does not', async (t) => {
   first.end();
   const second = await successor(worker);
   assert.strictEqual((await second.next()).subscribe.topic, 'kept');
+  await saysStarted(second);
   await answersPing(second);
 });
 
@@ -154,6 +164,7 @@ test('a question that is open fails; one that is asked meanwhile is answered by 
   const later = bus.request('topic', 'later');
   const sent = bus.send('topic', 'sent');
   second.welcome();
+  await saysStarted(second);
   const asked = await second.next();
   assert.strictEqual(String(asked.message.payload), 'later');
   assert.strictEqual(String((await second.next()).message.payload), 'sent');
@@ -168,6 +179,7 @@ test('what a master has asked that is gone is answered to nobody', async (t) => 
   const { about } = await worker.events.next();
   worker.first.end();
   const second = await successor(worker);
+  await saysStarted(second);
   about.reply('too late');
   await answersPing(second);
 });
@@ -210,6 +222,32 @@ test('a Stop that comes again is answered, and no second one', async (t) => {
   assert.deepStrictEqual([last.body, Number(last.replyTo)], ['shutDown', 13]);
 });
 
+test('a first connection that ends without an answer is made again', async (t) => {
+  const masters = await master(t);
+  const bus = new MessageBus({ DROVER_SOCKET: masters.at, DROVER_TOKEN: 'a token' });
+  t.after(() => bus.unref());
+  const dies = await masters.next();
+  dies.end();
+  const first = await masters.next();
+  assert.deepStrictEqual(first.hello, dies.hello);
+  first.welcome();
+  bus.sendStarted();
+  await saysStarted(first);
+});
+
+test('first connections that all end without an answer are a refusal', async (t) => {
+  const masters = await master(t);
+  const env = { ...process.env, DROVER_SOCKET: masters.at, DROVER_TOKEN: 'a token' };
+  const script = "new (require('drover-worker').MessageBus)()";
+  const child = spawn(process.execPath, ['-e', script], { cwd: __dirname, env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (chunk) => { said += chunk; });
+  const closed = once(child, 'close');
+  for (let i = 0; i < 4; i++) (await masters.next()).end();
+  assert.deepStrictEqual(await closed, [1, null]);
+  assert.match(said, /the master refused this worker: no reason given/);
+});
+
 test('it waits for a successor that takes its time, dies too, or has not seen the end of the old connection', async (t) => {
   const worker = await started(t);
   worker.first.end();
@@ -219,6 +257,7 @@ test('it waits for a successor that takes its time, dies too, or has not seen th
   const slow = await worker.masters.next();
   await sleep(300);
   slow.welcome();
+  await saysStarted(slow);
   await answersPing(slow);
 });
 

@@ -57,7 +57,7 @@ class MessageBus extends EventEmitter {
   #leave = null; // what comes after the drain, once the master wants the worker to leave
   #lastSeq = 0; #pending = new Map(); // requests of this worker, by their seq
   #waitingBytes = 0; // of messages that wait for a connection
-  #owesStarted = false; // it was said, and no master has heard it
+  #isStartedSaid = false; // unasked, on this connection or an earlier one
   #news = new Map(); // what the next master has to hear: the newest of each kind
   #topics = new Set(); // that it has subscribed to
 
@@ -187,7 +187,8 @@ class MessageBus extends EventEmitter {
       if (kind !== 'status') this.#news.delete(kind);
       this.#link.write({ [kind]: body });
     });
-    if (this.#owesStarted) this.#answer('started');
+    // A master that has heard it may have died before it wrote it down.
+    if (this.#isStartedSaid && this.#state === 'started' && !this.#asked.body) this.#answer('started');
     this.#welcomed.resolve();
     this.#connected.resolve();
   }
@@ -282,7 +283,7 @@ class MessageBus extends EventEmitter {
   #answer(what) {
     if (!this.#isAskedHere) return undefined;
     const { body, seq } = this.#asked;
-    return this.#written({ replyTo: seq, [what]: {} }, (error) => { if (what === 'started' && !body) this.#owesStarted = Boolean(error); });
+    return this.#written({ replyTo: seq, [what]: {} }, () => { this.#isStartedSaid ||= what === 'started' && !body; });
   }
 
   async #tell(kind, body) {

@@ -13,6 +13,7 @@ const [HelloReply, WorkerFrame, ErrorCode, RejectCode] = ['HelloReply', 'WorkerF
 
 const MAX_FRAME_BYTES = 1_114_112; // before Welcome tells it
 const PAUSES_MS = [10, 50, 100, 200]; // between two tries; the last one from then on
+const FIRST_TRIES = 3; // of a first connection that ends without an answer: a successor of a master that has died holds the path already
 const MENDING_MS = 1000; // for so long somebody may be mending the path, where nobody holds it
 const SHORTEST_GRACE_MS = 1000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1; // Node takes a longer one for none
@@ -28,6 +29,7 @@ class Link {
   #path; #hello; #on; #socket; #welcome;
   #isWelcome = false; // on this connection
   #search = null; // since when and how there is no connection, after one that ended
+  #tries = 0; // to connect again for the first time
   #isOver = false; // there will be no other
   #isUnrefed = false;
   #exit; // ends the process of a worker that hangs
@@ -102,6 +104,7 @@ class Link {
       socket.destroy(); // with what waits to be written: nobody will read it
       if (this.#isWelcome) this.#ended();
       else if (this.#search) this.#failed(failure);
+      else if (!this.number && failure?.syscall !== 'connect' && this.#tries < FIRST_TRIES) this.#tryAgain();
       else if (!this.number) fail(failure ? `no connection to the master: ${failure.message}` : 'the master refused this worker: no reason given');
     };
     socket.on('error', over);
@@ -168,7 +171,16 @@ class Link {
       if (IN_NEED.has(error.code)) this.#held();
       else if (now() + pause - (search.goneSince ??= now()) > Math.min(MENDING_MS, search.graceMs / 2)) return this.#abandon();
     }
-    const again = setTimeout(() => { if (this.#search === search) this.#open(); }, pause);
+    this.#openIn(pause, () => this.#search === search);
+  }
+
+  #tryAgain() {
+    this.#openIn(PAUSES_MS[this.#tries], () => !this.#isOver);
+    this.#tries += 1;
+  }
+
+  #openIn(ms, isWanted) {
+    const again = setTimeout(() => { if (isWanted()) this.#open(); }, ms);
     if (this.#isUnrefed) again.unref();
   }
 

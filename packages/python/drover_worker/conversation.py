@@ -69,7 +69,6 @@ class Conversation(ABC):
         self._last_seq = 0
         self._consumed = 0
         self._topics: Set[str] = set()  # of subscriptions
-        self._is_started_said = False
         self._unsaid: Dict[str, Any] = {}  # what is to be said on the next connection
         self._more_until = 0.0  # and until when more time is needed
 
@@ -108,8 +107,9 @@ class Conversation(ABC):
         more, self._more_until = int((self._more_until - time.monotonic()) * 1000), 0.0
         if more > 0:
             self._write(extend={"timeout_ms": more})
-        if self._life.has_started_unasked and not self._is_started_said:
-            self._is_started_said = self._write(started={})
+        # A master that has heard it may have died before it wrote it down.
+        if self._life.has_started_unasked:
+            self._write(started={})
         unsaid, self._unsaid = self._unsaid, {}
         for body in unsaid.items():
             self._tell(*body)
@@ -142,8 +142,8 @@ class Conversation(ABC):
         again."""
         with self._lock:
             reply_to = self._life.say(what)
-            if reply_to is not None and self._write(reply_to=reply_to, **{what: {}}):
-                self._is_started_said = self._is_started_said or what == "started"
+            if reply_to is not None:
+                self._write(reply_to=reply_to, **{what: {}})
 
     def _take(self, frame: Any, length: int) -> None:
         body, asked = frame.WhichOneof("body"), Asked(self._connections, frame.seq)

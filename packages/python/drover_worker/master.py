@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
 
@@ -14,6 +15,9 @@ _Hello, _HelloReply = message_type("Hello"), message_type("HelloReply")
 _TOKEN_IN_USE = enum_values("RejectCode", "REJECT_CODE_")["TOKEN_IN_USE"]
 
 HANDSHAKE_SECONDS = 5
+
+AGAIN_AFTER = (0.01, 0.05, 0.1)
+"""Before the first connection is made again that has ended without an answer: the master may have a successor, which holds the socket."""
 
 
 class Identity(NamedTuple):
@@ -59,6 +63,11 @@ class Refused(Exception):
 def connect(env: Mapping[str, str], capabilities: Sequence[str]) -> Connection:
     """Says for the first time who this worker is and what it can do beyond the base. It blocks, and ends a process that is refused."""
     try:
+        for pause in AGAIN_AFTER:
+            try:
+                return introduce(dial(env, HANDSHAKE_SECONDS), env, capabilities, HANDSHAKE_SECONDS)
+            except (EOFError, ConnectionResetError):
+                time.sleep(pause)
         return introduce(dial(env, HANDSHAKE_SECONDS), env, capabilities, HANDSHAKE_SECONDS)
     except (Refused, EOFError) as error:
         sys.exit(f"the master refused this worker: {error}")

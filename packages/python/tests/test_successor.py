@@ -187,6 +187,8 @@ class Master:
         self._test.assertEqual((self.worker.returncode, said), (0, "drained\n"))
 
 
+# Whoever heard it first may have died before that was written down.
+SAID_AGAIN: Dict[str, Any] = {"started": {}}
 STARTED = ({"started": {}}, {"status": {"text": "warm", "in_flight": 3}}, {"progress": {}})
 
 
@@ -211,7 +213,7 @@ class Successors(unittest.TestCase):
                 # The keeper holds the socket, and nobody accepts for a while.
                 time.sleep(0.3)
                 self.assertEqual(master.welcomes(), first)
-                master.hears(WINDOW, SUBSCRIBED)
+                master.hears(WINDOW, SUBSCRIBED, SAID_AGAIN)
                 master.asks(1, "answer")
                 error = b"FAILED: the connection to the master has ended"
                 master.hears({"reply_to": 1, "reply": {"payload": error}})
@@ -227,6 +229,26 @@ class Successors(unittest.TestCase):
                 master.says(seq=10, quit={"deadline_ms": 1000})
                 master.hears({"reply_to": 10, "shut_down": {}})
                 master.sees_it_leave()
+
+    def test_a_first_connection_that_ends_without_an_answer_is_made_again(self) -> None:
+        for program in (ASYNCIO, THREADS):
+            with self.subTest(program[:20]):
+                master = Master(self, program)
+                first = master.accepts()
+                master.hangs_up()
+                self.assertEqual(master.welcomes(), first)
+                master.hears(WINDOW)
+                master.lets_it_start()
+                master.hears(*STARTED)
+
+    def test_first_connections_that_all_end_without_an_answer_are_a_refusal(self) -> None:
+        for program in (ASYNCIO, THREADS):
+            with self.subTest(program[:20]):
+                master = Master(self, program)
+                for _ in range(4):
+                    master.accepts()
+                    master.hangs_up()
+                self.assertEqual(master.worker.wait(PATIENCE), 1)
 
     def test_what_was_said_to_nobody_is_said_to_the_successor(self) -> None:
         for program in (ASYNCIO, THREADS):
@@ -253,7 +275,7 @@ class Successors(unittest.TestCase):
                 master.accepts()
                 master.hangs_up()
                 master.welcomes()
-                master.hears(WINDOW)
+                master.hears(WINDOW, SAID_AGAIN)
                 master.pings(1)
                 master.hangs_up()
                 master.rejects(2)
@@ -276,6 +298,7 @@ class Successors(unittest.TestCase):
         master.hangs_up()
         self.assertEqual(master.welcomes(), first)
         self.assertEqual(first.token, "secret")
+        master.hears(SAID_AGAIN)
         master.pings(1)
         master.is_gone()
         self.assertEqual(master.worker.wait(PATIENCE), 0)

@@ -10,5 +10,5 @@ async fn the_library_in_node_connects_again_and_notices_what_is_lost() {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     // Not none: a runner that finds no test is content, too.
-    assert!(output.status.success() && said.contains("# pass 10\n"), "{said}");
+    assert!(output.status.success() && said.contains("# pass 12\n"), "{said}");
 }

@@ -1,6 +1,6 @@
 //! How many workers served at once, by their own notes. No master is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::notes::Life;
@@ -21,6 +21,8 @@ pub struct Observation {
     pub crashes: u32,
     /// The latest generation that ever served.
     pub generation: u64,
+    /// Those of that generation that serve at the end.
+    pub renewed: BTreeSet<u32>,
     /// On which port they listen.
     pub port: Option<u16>,
 }
@@ -47,12 +49,12 @@ impl Observation {
                 Life::Serves { pid, slot, port, generation } => {
                     seen.serving.insert(pid, slot);
                     seen.port = Some(port);
-                    seen.generation = seen.generation.max(generation);
+                    seen.is_of(pid, generation);
                 }
                 // One that was killed may have been about to leave.
-                Life::Ceases { pid } => drop(seen.serving.remove(&pid)),
+                Life::Ceases { pid } => seen.serves_no_more(pid),
                 Life::Killed { pid } => {
-                    seen.serving.remove(&pid);
+                    seen.serves_no_more(pid);
                     seen.killed.push(pid);
                 }
                 Life::Begins { .. } | Life::Ends { .. } => {}
@@ -67,6 +69,21 @@ impl Observation {
             }
         }
         seen
+    }
+
+    fn is_of(&mut self, pid: u32, generation: u64) {
+        if generation > self.generation {
+            self.generation = generation;
+            self.renewed.clear();
+        }
+        if generation == self.generation {
+            self.renewed.insert(pid);
+        }
+    }
+
+    fn serves_no_more(&mut self, pid: u32) {
+        self.serving.remove(&pid);
+        self.renewed.remove(&pid);
     }
 
     /// Those that noted no end and are gone nevertheless: they crashed, or were killed by somebody else.
@@ -113,6 +130,15 @@ mod tests {
         assert_eq!(seen.serving.keys().collect::<Vec<_>>(), [&2]);
         let seen = Observation::of(&[&[serves(1), serves(2)][..], &rest, &[serves(1)]].concat());
         assert_eq!((seen.serving.len(), seen.fewest), (2, Some(1)));
+    }
+
+    #[test]
+    fn who_serves_of_the_latest_generation_is_renewed() {
+        let next = |pid| Life::Serves { pid, slot: pid, port: 80, generation: 2 };
+        let seen = Observation::of(&[serves(1), serves(2), next(3), Life::Ceases { pid: 1 }, serves(4)]);
+        assert_eq!((seen.generation, seen.renewed.into_iter().collect()), (2, vec![3]));
+        let seen = Observation::of(&[serves(1), next(3), next(4), Life::Ceases { pid: 3 }]);
+        assert_eq!((seen.serving.len(), seen.renewed.into_iter().collect()), (2, vec![4]));
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub enum Step {
     CrashLoop(u32),
     /// The master is killed, and another one goes on.
     KillMaster,
+    /// The master is killed in a reload, as soon as a worker of the new generation serves; the next one brings it to its end.
+    KillMasterInReload(Pace),
     /// Another program goes on in the place of the master.
     Upgrade,
 }
@@ -143,6 +145,21 @@ impl Step {
                 set_version(service, Version::Good, 0);
                 service.until_serving(wanted.floor()).await;
             }
+            Self::KillMasterInReload(pace) => {
+                let next = service.observed().generation + 1;
+                let reload = [&["reload", "{app}", "--no-wait"], pace.options()].concat();
+                self.run(service, &reload, 0).await;
+                let begun = || (service.observed().generation == next).then_some(());
+                eventually("a worker of the new generation", begun).await;
+                kill_master(service).await;
+                let renewed = || {
+                    let seen = service.observed();
+                    let all = wanted.floor() as usize;
+                    (seen.serving.len() == all && seen.renewed.len() == all).then_some(())
+                };
+                eventually("the end of the reload", renewed).await;
+                assert_eq!(service.observed().generation, next, "{self:?}\n{}", service.log());
+            }
             Self::KillMaster => {
                 let before = service.observed().serving;
                 kill_master(service).await;
@@ -162,7 +179,9 @@ impl Step {
     fn floor(self, serving: u32) -> u32 {
         match self {
             Self::Scale(count) => serving.min(count),
-            Self::Reload(pace) | Self::ReloadInVain(pace, _) => serving - pace.missing(),
+            Self::Reload(pace) | Self::ReloadInVain(pace, _) | Self::KillMasterInReload(pace) => {
+                serving - pace.missing()
+            }
             Self::ScaleInVain(..) | Self::Renew(_) | Self::Resume(_) | Self::KillMaster | Self::Upgrade => {
                 serving
             }

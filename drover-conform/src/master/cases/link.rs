@@ -3,12 +3,13 @@
 use std::net::Shutdown;
 
 use drover_proto::latest::{
-    MasterFrame, Operation, Phase, ShutDown, Stopped, WorkerFrame, master_frame, worker_frame::Body,
+    MasterFrame, Operation, Phase, ShutDown, Started, Stopped, WorkerFrame, master_frame, worker_frame::Body,
 };
 
 use super::handshake::back;
 use super::life::until;
 use crate::case::{Fault, failed};
+use crate::frames::unknown;
 use crate::master::stage::{MasterCase, MasterStage, StandIn, said};
 use crate::peer::Peer;
 
@@ -19,7 +20,7 @@ pub(super) const CASES: &[MasterCase] = &[
     MasterCase::new(
         "M-HC-01",
         "a worker that comes back with its token",
-        "`Started` is said only if it had not been said.",
+        "A worker that has started, and was never asked to stop since, says `Started` again, once",
         |stage| Box::pin(takes_it_back(stage)),
     ),
     MasterCase::new(
@@ -45,8 +46,20 @@ pub(super) const CASES: &[MasterCase] = &[
 async fn takes_it_back(stage: &mut MasterStage) -> Result<(), Fault> {
     let (mut peer, stand_in) = stage.started().await?;
     peer.hang_up()?;
-    let _peer = comes_back(stage, &stand_in).await?;
-    stage.is(&stand_in, Phase::Started).await
+    let mut peer = comes_back(stage, &stand_in).await?;
+    peer.send(&said(Body::Started(Started {}))).await?;
+    peer.send_bytes(&unknown(7, true, false), "an unknown body").await?;
+    // Whatever it says to that Started comes before this answer.
+    while let Some(heard) = peer.next::<MasterFrame>("an answer").await? {
+        match heard.body {
+            _ if heard.reply_to == 7 => return stage.is(&stand_in, Phase::Started).await,
+            Some(master_frame::Body::Error(error)) => {
+                return Err(failed(format!("it answered the Started that is said again: {}", error.message)));
+            }
+            _ => {}
+        }
+    }
+    Err(failed("it closed the connection after the Started that is said again"))
 }
 
 async fn says_it_again(stage: &mut MasterStage) -> Result<(), Fault> {

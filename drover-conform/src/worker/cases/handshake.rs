@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use drover_proto::latest::{HelloReply, Reject, RejectCode, hello_reply};
+use drover_proto::latest::{Hello, HelloReply, Reject, RejectCode, hello_reply};
 
 use crate::case::{Fault, failed};
 use crate::frames::framed;
@@ -19,6 +19,9 @@ const DEPTH: usize = 64;
 
 /// How long a refused worker may take to leave. The page names no time; its start deadline would end it.
 const LEAVING: Duration = Duration::from_secs(10);
+
+/// So often may a worker connect again that was never welcomed; the page says three times.
+const TRIES: usize = 10;
 
 /// What no worker says of its own accord.
 const WHY: &str = "no room for the worker 7f3a under this roof";
@@ -64,7 +67,7 @@ pub(super) const CASES: &[WorkerCase] = &[
     WorkerCase::new("W-HS-08", "an empty reply is a refusal", NO_REASON, |stage| {
         Box::pin(leaves_after_an_empty_reply(stage))
     }),
-    WorkerCase::new("W-HS-09", "the end instead of a reply is a refusal", NO_REASON, |stage| {
+    WorkerCase::new("W-HS-09", "the end instead of a reply, again and again", NO_REASON, |stage| {
         Box::pin(leaves_after_the_end(stage))
     }),
     WorkerCase::new(
@@ -78,6 +81,12 @@ pub(super) const CASES: &[WorkerCase] = &[
         "a Reject before Hello was read",
         "A master may refuse before it has read `Hello`. So if writing fails, read nevertheless: a `Reject` may be there.",
         |stage| Box::pin(reads_a_hasty_reject(stage)),
+    ),
+    WorkerCase::new(
+        "W-HS-12",
+        "the end instead of a reply, and then a master that welcomes it",
+        "So connect again first, three times at most, after 10, 50 and 100 ms.",
+        |stage| Box::pin(tries_again(stage)),
     ),
 ];
 
@@ -155,9 +164,27 @@ async fn leaves_after_an_empty_reply(stage: &mut WorkerStage) -> Result<(), Faul
 }
 
 async fn leaves_after_the_end(stage: &mut WorkerStage) -> Result<(), Fault> {
-    let (worker, _) = stage.introduced().await?;
-    worker.peer.hang_up()?;
-    fails(worker).await
+    stage.introduced().await?.0.peer.hang_up()?;
+    for _ in 0..=TRIES {
+        match stage.connection_or_end(LEAVING).await? {
+            Ok(mut peer) => peer.hang_up()?,
+            Err(_) => return fails(stage.worker()?).await,
+        }
+    }
+    Err(failed(format!("it has connected more than {TRIES} times again; its end was expected")))
+}
+
+async fn tries_again(stage: &mut WorkerStage) -> Result<(), Fault> {
+    stage.introduced().await?.0.peer.hang_up()?;
+    let Ok(mut peer) = stage.connection_or_end(LEAVING).await? else {
+        let why = "it takes the end of its first connection for a refusal at once, as it may";
+        return Err(Fault::Skipped(why.to_owned()));
+    };
+    stage.is_the_same(peer.next::<Hello>("Hello").await?)?;
+    peer.send(&reply(welcome())).await?;
+    let worker = stage.worker()?;
+    worker.peer = peer;
+    worker.becomes_ready().await.map(drop)
 }
 
 async fn closes_at_another_version(stage: &mut WorkerStage) -> Result<(), Fault> {

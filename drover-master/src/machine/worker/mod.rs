@@ -96,6 +96,9 @@ pub struct Worker {
     link: LinkState,
     /// It was ready before the news of its process came: the two come by different ways.
     early: bool,
+    /// It is connected again and may say once more that it has started: who heard it first may not have written it down.
+    #[serde(default)]
+    may_repeat: bool,
     pid: Option<u32>,
     #[serde(with = "crate::written")]
     created: Instant,
@@ -154,6 +157,7 @@ impl Worker {
             state: WorkerState::Initialized { doomed: None },
             link: LinkState::Never,
             early: false,
+            may_repeat: false,
             pid: None,
             created: now,
             spawned: None,
@@ -265,6 +269,7 @@ impl Worker {
     }
 
     fn connected(&mut self, now: Instant, out: &mut Vec<WorkerAction>) {
+        self.may_repeat = self.link != LinkState::Never;
         self.link = LinkState::Up;
         // It was refused before, and then it was not.
         self.trouble = None;
@@ -318,6 +323,9 @@ impl Worker {
                 self.ask_to_leave(now, out);
             }
             (WorkerReport::Started, WorkerState::Resuming) => self.serve_again(now, out),
+            (WorkerReport::Started, WorkerState::Checking | WorkerState::Started) if self.may_repeat => {
+                self.may_repeat = false;
+            }
             (WorkerReport::Failed { why, .. }, WorkerState::Stopping | WorkerState::Resuming)
             | (WorkerReport::Failed { why, .. }, WorkerState::ShuttingDown { rung: Rung::Asked }) => {
                 self.refused_to(now, why, out);

@@ -152,7 +152,11 @@ fn check(from: impl io::Read, before: &str, seen: &LinesSeen) -> u64 {
         number += 1;
         seen.one();
     }
-    assert_eq!(begun, "");
+    // The last one, which has no end, was whole already when a silence cut it.
+    if !begun.is_empty() {
+        assert_eq!(begun, line(number));
+        number += 1;
+    }
     number
 }
 

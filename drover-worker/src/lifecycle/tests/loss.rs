@@ -19,6 +19,10 @@ enum Of {
 struct Pair {
     worker: Lifecycle,
     master: Of,
+    /// Where it stood before it heard what it heard last: that is what its successor knows if it dies before it has written that down.
+    written: Of,
+    /// Nothing has been heard on this connection, which isn't the first.
+    may_repeat: bool,
     /// Every question has a number of its own; the newest.
     seq: u64,
     is_connected: bool,
@@ -40,21 +44,33 @@ const ASKED: u64 = 1;
 impl Pair {
     fn new() -> Self {
         let worker = Lifecycle::under_master();
-        Self { worker, master: Of::Starting, seq: ASKED, is_connected: true, asks_again: false }
+        let (master, written) = (Of::Starting, Of::Starting);
+        Self { worker, master, written, may_repeat: false, seq: ASKED, is_connected: true, asks_again: false }
     }
 
     fn lose(&mut self) {
-        (self.is_connected, self.asks_again) = (false, false);
+        (self.is_connected, self.asks_again, self.may_repeat) = (false, false, false);
         self.worker.connection_lost();
+    }
+
+    fn comes_back(&mut self) {
+        (self.is_connected, self.may_repeat) = (true, true);
+        if self.worker.connected_again() {
+            self.hears(Announcement::Started, 0);
+        }
+        self.may_repeat = false;
+        self.asks_again = matches!(self.master, Of::Stopping | Of::Resuming | Of::Leaving);
     }
 
     /// What the worker says arrives at the master, which refuses nothing.
     fn hears(&mut self, said: Announcement, reply_to: u64) {
+        self.written = self.master;
         self.master = match (self.master, said, reply_to) {
             (Of::Starting, Announcement::Started, 0) => Of::Started,
             (Of::Resuming, Announcement::Started, seq) if seq == self.seq => Of::Started,
             (Of::Stopping, Announcement::Stopped, seq) if seq == self.seq => Of::Stopped,
             (Of::Leaving, Announcement::ShutDown, seq) if seq == self.seq => Of::Done,
+            (Of::Started, Announcement::Started, 0) if self.may_repeat => Of::Started,
             // They crossed.
             (Of::Stopping | Of::Leaving, Announcement::Started, 0) => self.master,
             (Of::Leaving, Announcement::Stopped, _) => self.master,
@@ -64,12 +80,7 @@ impl Pair {
 
     fn deliver(&mut self, said: Announcement, reply_to: u64, fate: Fate) {
         match fate {
-            Arrives => {
-                self.hears(said, reply_to);
-                if said == Announcement::Started {
-                    self.worker.started_told();
-                }
-            }
+            Arrives => self.hears(said, reply_to),
             IsLost => self.lose(),
         }
     }
@@ -120,17 +131,15 @@ impl Pair {
             all.extend([Arrives, IsLost].map(|fate| self.says(said, fate)).into_iter().flatten());
         }
         if !self.is_connected {
-            let mut back = Self { is_connected: true, ..self.clone() };
-            if back.worker.connected_again() {
-                back.deliver(Announcement::Started, 0, Arrives);
-            }
-            back.asks_again = matches!(back.master, Of::Stopping | Of::Resuming | Of::Leaving);
+            let mut back = self.clone();
+            back.comes_back();
             all.push(back);
             return all;
         }
         let mut lost = self.clone();
         lost.lose();
-        all.push(lost);
+        all.push(lost.clone());
+        all.push(Self { master: lost.written, ..lost });
         if self.asks_again {
             all.extend(self.asks(Arrives));
             return all;
@@ -143,7 +152,7 @@ impl Pair {
             Of::Leaving | Of::Done => &[],
         };
         for master in wishes {
-            let wish = Self { master: *master, ..self.clone() };
+            let wish = Self { master: *master, written: *master, ..self.clone() };
             all.extend([Arrives, IsLost].map(|fate| wish.asks(fate)).into_iter().flatten());
         }
         all

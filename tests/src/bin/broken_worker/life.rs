@@ -14,8 +14,8 @@ use drover_proto::latest::{
 };
 
 use crate::comeback::{another_master, now};
-use crate::handshake::{has_bus, introduce};
-use crate::link::{Link, Reading, connect};
+use crate::handshake::{be_welcomed, has_bus};
+use crate::link::{Link, Reading};
 use crate::messages::Messages;
 use crate::serving::Serving;
 use crate::vice::Vice;
@@ -58,8 +58,7 @@ struct Worker {
 
 /// Lives until the master is gone, or ends the process before.
 pub(crate) fn live(vice: Vice) -> Result<(), String> {
-    let (link, mut reading) = connect(vice)?;
-    let welcome = introduce(vice, &link, &mut reading)?;
+    let (link, mut reading, welcome) = be_welcomed(vice)?;
     let limits = welcome.limits.unwrap_or_default();
     reading.keep_to(limits.max_frame_bytes);
     let mut worker = Worker {
@@ -319,7 +318,8 @@ impl Worker {
         if has_bus(&welcome) {
             self.messages.begin();
         }
-        if self.vice.is("says Started after every Welcome") {
+        let repeats = *self.phase() == Phase::Started && !self.has_resumed;
+        if repeats && !self.vice.is("does not say Started again") {
             self.link.say(0, Body::Started(Started {}));
         }
     }

@@ -11,6 +11,7 @@ pub(crate) const VICES: &[&str] = &[
     "hides a reason of an unknown kind",
     "calls a refusal a success",
     "calls the end a success",
+    "knocks for ever",
     "takes any version",
     "tells its token",
     // Frames.
@@ -61,7 +62,7 @@ pub(crate) const VICES: &[&str] = &[
     "outlives its master",
     "waits for its clients without a master",
     // A lost connection.
-    "says Started after every Welcome",
+    "does not say Started again",
     "comes back as somebody else",
     "cuts requests off when its connection is lost",
     "says Stopped at a Stop that comes again",

@@ -111,6 +111,31 @@ fn an_extension_moves_the_deadline_within_its_maximum_and_never_back() {
     assert_eq!(life.worker.deadline(), Some(now + start.max_timeout));
 }
 
+/// Who heard it first may have died before it wrote that down.
+#[test]
+fn a_worker_that_is_connected_again_says_started_once_more_and_not_twice() {
+    let refusal = |life: &Life| {
+        life.done.iter().any(|action| matches!(action, WorkerAction::RefuseMessage { said: "Started", .. }))
+    };
+    for life in [started as fn() -> Life, checking] {
+        let phase = life().worker.phase();
+        let first = life().feed([said(WorkerReport::Started)]);
+        assert!(refusal(&first), "on its first connection it has said it already");
+        let mut again = life();
+        for connection in 2..5 {
+            again =
+                again.feed([WorkerInput::Disconnected, WorkerInput::Connected, said(WorkerReport::Started)]);
+            assert!(!refusal(&again), "connection {connection}");
+            assert_eq!(again.worker.phase(), phase);
+        }
+        assert!(refusal(&again.feed([said(WorkerReport::Started)])));
+    }
+    let unheard = Life::new(Protocol::Drover).feed([spawned(), WorkerInput::Connected]);
+    let heard =
+        unheard.feed([WorkerInput::Disconnected, WorkerInput::Connected, said(WorkerReport::Started)]);
+    assert_eq!(heard.worker.phase(), Phase::Started);
+}
+
 #[test]
 fn a_worker_that_is_ready_before_the_news_of_its_process_comes_is_ready_with_that_news() {
     let ready = || Life::new(Protocol::Drover).feed([WorkerInput::Connected, said(WorkerReport::Started)]);

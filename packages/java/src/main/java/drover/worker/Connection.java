@@ -1,5 +1,6 @@
 package drover.worker;
 
+import com.google.protobuf.InvalidProtocolBufferException;
 import drover.v1.Handshake.Hello;
 import drover.v1.Handshake.HelloReply;
 import drover.v1.Handshake.RejectCode;
@@ -17,6 +18,8 @@ import java.util.List;
 
 /** A connection that stands, whose channel does not block; and what came together with Welcome, in a buffer to be filled on. */
 record Connection(SocketChannel channel, Welcome welcome, ByteBuffer received) {
+    private static final long[] AGAIN_AFTER_MS = {10, 50, 100};
+
     /** The master does not want this worker, or not yet: if it is final, to ask again is of no use. */
     static final class Refused extends Exception {
         private static final long serialVersionUID = 1;
@@ -26,6 +29,25 @@ record Connection(SocketChannel channel, Welcome welcome, ByteBuffer received) {
             super(reason.isEmpty() ? "no reason given" : reason);
             this.isFinal = isFinal;
         }
+    }
+
+    /** The first one. Where it ends without an answer it is made again: a successor of a master that has died holds the path already. */
+    static Connection first(String path, String token) throws IOException, Refused {
+        for (long pauseMs : AGAIN_AFTER_MS) {
+            SocketChannel channel = dial(path);
+            try {
+                return introduce(channel, token, 0);
+            } catch (InvalidProtocolBufferException noAnswer) {
+                throw noAnswer;
+            } catch (IOException ended) {
+                try {
+                    Thread.sleep(pauseMs);
+                } catch (InterruptedException impossible) {
+                    throw new IllegalStateException(impossible);
+                }
+            }
+        }
+        return introduce(dial(path), token, 0);
     }
 
     /** A connection on which nothing has been said. It never waits: a full queue is an error, too. */

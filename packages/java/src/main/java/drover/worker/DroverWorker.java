@@ -101,7 +101,6 @@ public final class DroverWorker {
     private final Outbox unsent = new Outbox();
     private final Unsaid unsaid = new Unsaid();
     private final Set<String> topics = new TreeSet<>(); // of subscriptions
-    private boolean isStartedSaid;
     private long consumed;
 
     /**
@@ -128,7 +127,7 @@ public final class DroverWorker {
         if (listener != null) listener.configureBlocking(false); // another worker may be faster to accept
         if (successor == null) return;
         try {
-            take(Connection.introduce(Connection.dial(path), token, 0));
+            take(Connection.first(path, token));
         } catch (Connection.Refused | EOFException refused) {
             System.err.println("the master refused this worker: " + refused.getMessage());
             System.exit(1);
@@ -260,9 +259,8 @@ public final class DroverWorker {
         }
         for (String topic : topics) tell(WorkerFrame.newBuilder().setSubscribe(Subscribe.newBuilder().setTopic(topic)));
         unsaid.extend(this::tell);
-        if (life.hasStartedUnasked() && !isStartedSaid) {
-            isStartedSaid = tell(WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
-        }
+        // A master that has heard it may have died before it wrote it down.
+        if (life.hasStartedUnasked()) tell(WorkerFrame.newBuilder().setStarted(Started.getDefaultInstance()));
         unsaid.say(this::tell);
     }
 
@@ -375,8 +373,7 @@ public final class DroverWorker {
      */
     private synchronized boolean say(State in, State next, WorkerFrame.Builder frame) {
         if (!life.says(in, next)) return false;
-        boolean isSaid = tell(frame.setReplyTo(life.asked()));
-        isStartedSaid |= isSaid && frame.hasStarted();
+        tell(frame.setReplyTo(life.asked()));
         return true;
     }
 

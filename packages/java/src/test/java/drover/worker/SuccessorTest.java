@@ -50,7 +50,8 @@ final class SuccessorTest {
             Runtime.getRuntime().halt(1);
         });
         searchHasAnEnd();
-        List<Test> tests = List.of(SuccessorTest::goesOn, SuccessorTest::saysWhatItCouldNotSay, SuccessorTest::triesAgain, SuccessorTest::leaves);
+        List<Test> tests = List.of(SuccessorTest::goesOn, SuccessorTest::saysWhatItCouldNotSay, SuccessorTest::triesAgain, SuccessorTest::leaves,
+                SuccessorTest::isWelcomeAtTheSecondTry, SuccessorTest::isNeverWelcomed);
         for (Test test : tests) {
             try (Master master = new Master("worker")) {
                 test.run(master);
@@ -106,14 +107,30 @@ final class SuccessorTest {
         master.hangsUp();
         master.letsItReport();
         master.welcomes();
-        master.hears(WINDOW, frame().setStarted(Started.getDefaultInstance()), WARM, GOES_ON);
+        master.hears(WINDOW, STARTED, WARM, GOES_ON);
         master.pings(1);
+    }
+
+    private static void isWelcomeAtTheSecondTry(Master master) throws Exception {
+        Hello first = master.accepts();
+        master.hangsUp();
+        equal(first, master.welcomes());
+        master.hears(WINDOW, STARTED);
+        master.pings(1);
+    }
+
+    private static void isNeverWelcomed(Master master) throws Exception {
+        for (int tries = 0; tries <= 3; tries++) {
+            master.accepts();
+            master.hangsUp();
+        }
+        equal(1, master.worker.waitFor());
     }
 
     private static void goesOn(Master master) throws Exception {
         Hello first = master.welcomes();
         equal(List.of("secret", (int) master.worker.pid()), List.of(first.getToken(), first.getPid()));
-        master.hears(WINDOW, frame().setStarted(Started.getDefaultInstance()));
+        master.hears(WINDOW, STARTED);
         master.asks(1, "subscribe");
         master.hears(subscribe().setSeq(1).setExpectsReply(true));
         master.says(MasterFrame.newBuilder().setReplyTo(1).setAccepted(drover.v1.MessageOuterClass.Accepted.getDefaultInstance()));
@@ -126,7 +143,7 @@ final class SuccessorTest {
         // A keeper holds the socket, and nobody accepts for a while.
         Thread.sleep(300);
         equal(first, master.welcomes());
-        master.hears(WINDOW, subscribe());
+        master.hears(WINDOW, subscribe(), STARTED);
         master.asks(1, "answer");
         ByteString failed = ByteString.copyFromUtf8("FAILED: the connection to the master has ended");
         master.hears(frame().setReplyTo(1).setReply(Reply.newBuilder().setPayload(failed)));
@@ -148,19 +165,19 @@ final class SuccessorTest {
 
     private static void saysWhatItCouldNotSay(Master master) throws Exception {
         master.welcomes();
-        master.hears(WINDOW, frame().setStarted(Started.getDefaultInstance()));
+        master.hears(WINDOW, STARTED);
         master.asks(1, "report");
         master.pings(2);
         master.hangsUp();
         master.letsItReport();
         master.welcomes();
-        master.hears(WINDOW, WARM, GOES_ON);
+        master.hears(WINDOW, STARTED, WARM, GOES_ON);
         master.pings(1);
     }
 
     private static void triesAgain(Master master) throws Exception {
         master.welcomes();
-        master.hears(WINDOW, frame().setStarted(Started.getDefaultInstance()));
+        master.hears(WINDOW, STARTED);
         master.hangsUp();
         // For as long as the end of the old connection was not noticed.
         master.rejects(RejectCode.REJECT_CODE_TOKEN_IN_USE);
@@ -168,7 +185,7 @@ final class SuccessorTest {
         master.accepts();
         master.hangsUp();
         master.welcomes();
-        master.hears(WINDOW);
+        master.hears(WINDOW, STARTED);
         master.pings(1);
         master.hangsUp();
         master.rejects(RejectCode.REJECT_CODE_UNKNOWN_TOKEN);
@@ -177,7 +194,7 @@ final class SuccessorTest {
 
     private static void leaves(Master master) throws Exception {
         master.welcomes();
-        master.hears(WINDOW, frame().setStarted(Started.getDefaultInstance()));
+        master.hears(WINDOW, STARTED);
         master.isGone();
         master.seesItLeave();
     }
@@ -206,6 +223,8 @@ final class SuccessorTest {
 
     private static final WorkerFrame.Builder WINDOW = frame().setConsumed(Consumed.newBuilder().setWindow(1 << 20));
 
+    /** Said to each master: whoever heard it first may have died before that was written down. */
+    private static final WorkerFrame.Builder STARTED = frame().setStarted(Started.getDefaultInstance());
     private static final WorkerFrame.Builder WARM = frame().setStatus(Status.newBuilder().setText("warm").setInFlight(3));
     private static final WorkerFrame.Builder GOES_ON = frame().setProgress(Progress.getDefaultInstance());
 
