@@ -113,3 +113,9 @@ async fn masters_that_are_killed_in_reloads_bring_them_to_their_end_and_lose_no_
         trials(&[Step::KillMasterInReload(pace); 4]).await;
     }
 }
+
+/// At moments that no test would think of.
+#[tokio::test]
+async fn masters_that_are_killed_at_any_moment_of_an_operation_bring_it_to_its_end_and_lose_no_request() {
+    trials(&drover_e2e::load::chaos::steps(6)).await;
+}

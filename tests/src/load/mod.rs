@@ -6,8 +6,10 @@
 //! - [`notes`]: what each worker writes down by itself; [`observer`]: how many served at once, read from those notes and
 //!   from nothing a master says; [`inside`]: which lost requests were inside a worker that was killed;
 //!   [`waits`]: how long workers took to start and to leave.
-//! - [`service`]: a master as a process, with its configuration; [`step`]: what is asked of it; [`trial`]: steps under load.
+//! - [`service`]: a master as a process, with its configuration; [`step`]: what is asked of it; [`trial`]: steps under load;
+//!   [`chaos`]: steps that kill masters at moments of chance.
 
+pub mod chaos;
 pub mod client;
 pub mod exchange;
 pub mod generator;

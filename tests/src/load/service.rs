@@ -118,6 +118,18 @@ impl Service {
         pid.unwrap_or_else(|| panic!("no master: {status:?}\n{}", self.log()))
     }
 
+    /// What the master that answers now shows of the app.
+    ///
+    /// # Panics
+    ///
+    /// If none does.
+    pub async fn status(&self) -> serde_json::Value {
+        let said = self.run(&["status", "--json", "{app}"]).await;
+        let status: Option<serde_json::Value> = serde_json::from_str(&said.stdout).ok();
+        let app = status.as_ref().and_then(|status| status["apps"].get(0));
+        app.unwrap_or_else(|| panic!("no app: {said:?}\n{}", self.log())).clone()
+    }
+
     /// What the notes show so far.
     pub fn observed(&self) -> Observation {
         Observation::of(&self.notes.lives())

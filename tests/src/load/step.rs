@@ -1,12 +1,14 @@
 //! What is asked of a master under load.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use super::notes::{Life, Version};
+use super::now;
 use super::service::Service;
-use crate::harness::{eventually, signal};
+use crate::harness::{PATIENCE, eventually, signal};
 
 /// What is done with the service, and what it may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +39,26 @@ pub enum Step {
     CrashLoop(u32),
     /// The master is killed, and another one goes on.
     KillMaster,
+    /// The master is killed in the middle of an operation, and so is the next one; the third brings it to its end. The moments are given in
+    /// milliseconds, the first from where the operation was accepted, the second from where the next master answered.
+    KillMastersDuring(Operation, [u16; 2]),
     /// The master is killed in a reload, as soon as a worker of the new generation serves; the next one brings it to its end.
     KillMasterInReload(Pace),
     /// Another program goes on in the place of the master.
     Upgrade,
+}
+
+/// What goes on while masters are killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// All workers are replaced by a reload.
+    Reload(Pace),
+    /// This many workers.
+    Scale(u32),
+    /// The worker in a slot is replaced; it leaves first.
+    Restart(u32),
+    /// The worker in a slot is replaced; its successor serves first.
+    Renew(u32),
 }
 
 /// How many workers a reload replaces at once.
@@ -145,6 +163,33 @@ impl Step {
                 set_version(service, Version::Good, 0);
                 service.until_serving(wanted.floor()).await;
             }
+            Self::KillMastersDuring(operation, moments) => {
+                let before = service.observed();
+                let args = operation.args();
+                let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                self.run(service, &args, 0).await;
+                for moment in moments {
+                    tokio::time::sleep(Duration::from_millis(moment.into())).await;
+                    kill_master(service).await;
+                }
+                if let Operation::Scale(count) = operation {
+                    wanted.workers = count;
+                }
+                self.until_settled(service, wanted.floor()).await;
+                let after = service.observed();
+                let is_done = match operation {
+                    Operation::Reload(_) => {
+                        after.generation == before.generation + 1
+                            && after.renewed.len() == after.serving.len()
+                    }
+                    Operation::Scale(_) => true,
+                    Operation::Restart(slot) | Operation::Renew(slot) => {
+                        let in_slot = |(_, of): &(&u32, &u32)| **of == slot;
+                        before.serving.iter().find(in_slot) != after.serving.iter().find(in_slot)
+                    }
+                };
+                assert!(is_done, "{self:?}: {before:?} became {after:?}\n{}", service.log());
+            }
             Self::KillMasterInReload(pace) => {
                 let next = service.observed().generation + 1;
                 let reload = [&["reload", "{app}", "--no-wait"], pace.options()].concat();
@@ -152,13 +197,10 @@ impl Step {
                 let begun = || (service.observed().generation == next).then_some(());
                 eventually("a worker of the new generation", begun).await;
                 kill_master(service).await;
-                let renewed = || {
-                    let seen = service.observed();
-                    let all = wanted.floor() as usize;
-                    (seen.serving.len() == all && seen.renewed.len() == all).then_some(())
-                };
-                eventually("the end of the reload", renewed).await;
-                assert_eq!(service.observed().generation, next, "{self:?}\n{}", service.log());
+                self.until_settled(service, wanted.floor()).await;
+                let seen = service.observed();
+                let is_done = seen.generation == next && seen.renewed.len() == seen.serving.len();
+                assert!(is_done, "{self:?}: {seen:?}\n{}", service.log());
             }
             Self::KillMaster => {
                 let before = service.observed().serving;
@@ -178,14 +220,19 @@ impl Step {
     /// How many have to serve all the while, of those that serve.
     fn floor(self, serving: u32) -> u32 {
         match self {
-            Self::Scale(count) => serving.min(count),
-            Self::Reload(pace) | Self::ReloadInVain(pace, _) | Self::KillMasterInReload(pace) => {
-                serving - pace.missing()
-            }
-            Self::ScaleInVain(..) | Self::Renew(_) | Self::Resume(_) | Self::KillMaster | Self::Upgrade => {
-                serving
-            }
+            Self::Scale(count) | Self::KillMastersDuring(Operation::Scale(count), _) => serving.min(count),
+            Self::Reload(pace)
+            | Self::ReloadInVain(pace, _)
+            | Self::KillMasterInReload(pace)
+            | Self::KillMastersDuring(Operation::Reload(pace), _) => serving - pace.missing(),
+            Self::ScaleInVain(..)
+            | Self::Renew(_)
+            | Self::Resume(_)
+            | Self::KillMaster
+            | Self::KillMastersDuring(Operation::Renew(_), _)
+            | Self::Upgrade => serving,
             Self::Restart(_)
+            | Self::KillMastersDuring(Operation::Restart(_), _)
             | Self::StopAndStart(_)
             | Self::Suspend(_)
             | Self::Kill(_)
@@ -194,9 +241,37 @@ impl Step {
         }
     }
 
+    /// Waits until nothing is under way, and exactly this many workers serve.
+    async fn until_settled(self, service: &Service, count: u32) {
+        let begin = now();
+        loop {
+            let status = service.status().await;
+            let workers = status["workers"].as_array().map_or(0, Vec::len);
+            let are_alone = workers == count as usize && service.observed().serving.len() == workers;
+            if status["operation"].is_null() && status["phase"] == "started" && are_alone {
+                return;
+            }
+            let seen = service.observed();
+            assert!(begin.elapsed() < PATIENCE, "{self:?}: {status} {seen:?}\n{}", service.log());
+        }
+    }
+
     async fn run(self, service: &Service, args: &[&str], code: i32) {
         let said = service.run(args).await;
         assert_eq!(said.code, Some(code), "{self:?}: {}\n{}", said.stderr, service.log());
+    }
+}
+
+impl Operation {
+    /// As a command that does not wait for its end.
+    fn args(self) -> Vec<String> {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        match self {
+            Self::Reload(pace) => words(&[&["reload", "{app}", "--no-wait"], pace.options()].concat()),
+            Self::Scale(count) => words(&["scale", "--no-wait", &format!("{{app}}={count}")]),
+            Self::Restart(slot) => words(&["restart", "--no-wait", &worker(slot)]),
+            Self::Renew(slot) => words(&["restart", "--no-wait", "--surge", &worker(slot)]),
+        }
     }
 }
 
