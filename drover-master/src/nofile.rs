@@ -23,6 +23,14 @@ pub fn raise_nofile() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives this process the limit that was before, for a program that is to raise it by itself.
+pub(crate) fn restore_nofile() -> io::Result<()> {
+    if let Some((soft, hard)) = inherited() {
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
+    }
+    Ok(())
+}
+
 /// What workers get, if the master's own was raised.
 pub(crate) fn inherited() -> Option<(u64, u64)> {
     INHERITED.get().copied()

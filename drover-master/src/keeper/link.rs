@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use tokio::sync::{Notify, oneshot};
 
-use super::message::{ChildAnswer, ChildState, KeeperRequest, MAX_MESSAGE, StandbyWord};
+use super::message::{ChildAnswer, ChildState, KeeperRequest, MAX_MESSAGE, NotHeld, StandbyWord};
 use super::surroundings::monotonic;
 use crate::sys::watch_both;
 
@@ -36,6 +36,8 @@ pub(crate) struct KeeperLink {
     /// Whoever waits for the word of a program that is to stand by.
     standby: Mutex<Option<oneshot::Sender<Result<String, String>>>>,
     is_lost: AtomicBool,
+    /// Once it was told that the keeper can't hold something, it is not told of the next.
+    is_told_of_want: AtomicBool,
 }
 
 impl KeeperLink {
@@ -47,6 +49,7 @@ impl KeeperLink {
             asked: Mutex::default(),
             standby: Mutex::default(),
             is_lost: AtomicBool::new(false),
+            is_told_of_want: AtomicBool::new(false),
         }
     }
 
@@ -193,6 +196,16 @@ impl KeeperLink {
             if let Some(waiting) = lock(&self.standby).take() {
                 // Who asked may be gone.
                 let _ = waiting.send(word);
+            }
+            return;
+        }
+        if let Some(NotHeld { name }) = NotHeld::decode(bytes) {
+            if !self.is_told_of_want.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    target: "drover::keeper",
+                    name,
+                    "the keeper has as many files open as it may (ulimit -n, hard): if this master crashes, what the keeper can't hold is lost; raise the limit, or run fewer workers"
+                );
             }
             return;
         }

@@ -12,7 +12,7 @@
 //!                     6 LEAVE   exit status u8                                     8 CHECK
 //!                     7 UPGRADE check only u8, and a program                       9 BEGIN   pid i32, when the master went u64 ns
 //!                     8 YIELD
-//!  of a standby       9 ABLE    its pid and version
+//!  of a standby       9 ABLE    its pid and version             to the master    11 NOTHELD name
 //!                    10 UNABLE  why
 //! ```
 
@@ -37,6 +37,8 @@ const UPGRADE: u8 = 7;
 const YIELD: u8 = 8;
 const ABLE: u8 = 9;
 const UNABLE: u8 = 10;
+
+const NOT_HELD: u8 = 11;
 
 const CHECK: u8 = 8;
 const BEGIN: u8 = 9;
@@ -176,6 +178,23 @@ impl StandbyWord {
     }
 }
 
+/// The descriptor that was to be held under this name has not come along: the keeper has as many as it may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotHeld {
+    pub(super) name: String,
+}
+
+impl NotHeld {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        [&[NOT_HELD], self.name.as_bytes()].concat()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let name = bytes.strip_prefix(&[NOT_HELD])?;
+        Some(Self { name: String::from_utf8(name.to_vec()).ok()? })
+    }
+}
+
 /// What a keeper answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChildAnswer {
@@ -280,6 +299,8 @@ mod tests {
         {
             assert_eq!((&*word.encode(), StandbyWord::decode(bytes)), (bytes, Some(word)));
         }
+        let (unheld, bytes) = (NotHeld { name: "a/1".into() }, &b"\x0ba/1"[..]);
+        assert_eq!((&*unheld.encode(), NotHeld::decode(bytes)), (bytes, Some(unheld)));
         let usage = Usage { max_rss_kb: 5, cpu: Duration::from_nanos(6) };
         let signal = ExitStatus::Signal { signal: Signal::KILL, core_dumped: true };
         for (state, bytes) in [

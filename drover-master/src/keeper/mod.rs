@@ -17,6 +17,7 @@ mod cells;
 mod crashes;
 mod holds;
 mod journal;
+mod keep;
 mod kept;
 mod link;
 mod master_watch;
@@ -32,11 +33,11 @@ mod testing;
 
 pub(crate) use holds::{Hold, Holds, Taking};
 pub(crate) use journal::{Journal, JournalRecord};
+pub use keep::keep;
 pub use kept::{Kept, MasterCrash};
 pub(crate) use kept::{PANICKED, STATE, SUPERVISOR};
 pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
-pub use process::keep;
 pub use standby::STANDBY;
 pub(crate) use standing_by::stand_by;
 #[cfg(test)]

@@ -1,35 +1,26 @@
 //! The keeper's own loop: one thread, which sleeps until a master says something, a child ends, or a signal comes.
 
 use std::collections::HashMap;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+use nix::sys::signal::{SigSet, Signal as Number};
+use nix::sys::signalfd::SignalFd;
+use nix::sys::socket::{MsgFlags, send};
 
 use super::crashes::{Crashes, WITHIN};
-use super::holds::Holds;
-use super::kept::{Kept, MasterCrash, PANICKED, SUPERVISOR};
-use super::link::KeeperLink;
+use super::kept::{MasterCrash, PANICKED, SUPERVISOR};
 use super::master_watch::MasterWatch;
-use super::message::{ChildAnswer, ChildState, KeeperRequest, StandbyWord};
+use super::message::{ChildAnswer, ChildState, KeeperRequest, NotHeld, StandbyWord};
 use super::next_message::{NextMessage, next_message};
-use super::signals::{heard, is_passed_on, pass_on};
+use super::signals::{is_passed_on, pass_on};
 use super::standby::Standby;
-use super::surroundings::{
-    LOOK_AGAIN_MS, end_like, leave, monotonic, oom_score, pause, set_oom_score, tell, tell_service_manager,
-};
+use super::surroundings::{LOOK_AGAIN_MS, end_like, leave, monotonic, pause, tell, tell_service_manager};
 use crate::machine::exit::ExitStatus;
-use crate::process::{follow_files, remember_files};
-use crate::sys::{
-    ended_child_of, group_signal, pids_in_cells, release_free_heap, release_startup_pages,
-    restore_child_signal, share_pid_cells, split,
-};
+use crate::process::follow_files;
+use crate::sys::{ended_child_of, group_signal, pids_in_cells, release_free_heap, release_startup_pages};
 
 /// How long everything may take to end when the keeper gives up: what a master waits by default.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -38,105 +29,19 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// program again and again while workers start; more would keep the memory for longer.
 const REST_AFTER: Duration = Duration::from_secs(1);
 
-/// The name of the process in lists of processes, and in the kernel's log.
-const NAME: &std::ffi::CStr = c"drover-keeper";
-
-/// Splits this process: the parent becomes the keeper and never returns; the child is the master, and so is each one that
-/// follows a crash. `in_keeper` lets go of what only a master should have.
-///
-/// # Errors
-///
-/// What the kernel says; then there is one process, as before.
-pub fn keep(in_keeper: impl FnOnce()) -> io::Result<Kept> {
-    nix::sys::prctl::set_child_subreaper(true)?;
-    // Ignored, children would be reaped by the kernel, and their ends lost.
-    restore_child_signal();
-    share_pid_cells(None)?;
-    // By the names that they have now: a master that follows a crash may find them moved.
-    remember_files();
-    let heard = heard();
-    let mut before = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&heard), Some(&mut before))?;
-    let begun = begin(heard, before, in_keeper);
-    if begun.is_err() {
-        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-        let _ = nix::sys::prctl::set_child_subreaper(false);
-    }
-    begun
-}
-
-fn begin(heard: SigSet, before: SigSet, in_keeper: impl FnOnce()) -> io::Result<Kept> {
-    let signals = SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-    let mut keeper = Keeper {
-        signals,
-        before,
-        held: HashMap::new(),
-        leaves_with: None,
-        crashes: Crashes::by_environment(),
-        standby: None,
-        yields: false,
-        watch: MasterWatch::by_environment(),
-    };
-    let (mut crash, mut in_keeper) = (None, Some(in_keeper));
-    let pid = std::process::id();
-    let score = oom_score();
-    loop {
-        let kind = SockFlag::SOCK_CLOEXEC;
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, kind)?;
-        let missed = keeper.read_signals(false);
-        match split() {
-            Ok(None) => {
-                drop((ours, keeper.signals));
-                // Only the keeper is the last to be killed for want of memory.
-                set_oom_score(score);
-                let _ = nix::sys::prctl::set_name(c"drover");
-                if crash.is_some() {
-                    follow_files();
-                } else {
-                    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
-                }
-                let link = Arc::new(KeeperLink::new(theirs));
-                let holds = Holds::new(link, keeper.held, crash.map(|crash: MasterCrash| crash.at));
-                return Ok(Kept { holds, crash, keeper: pid });
-            }
-            Ok(Some(master)) => {
-                drop(theirs);
-                if let Some(in_keeper) = in_keeper.take() {
-                    in_keeper();
-                    let _ = nix::sys::prctl::set_name(NAME);
-                    set_oom_score(score.map(|score| (score - 100).max(-1000)));
-                    // What it needs from here on is little.
-                    release_memory();
-                }
-                missed.into_iter().for_each(|number| pass_on(number, master));
-                let (mut master, mut socket) = (master, ours);
-                crash = loop {
-                    match keeper.keep(master, &socket) {
-                        Successor::Another(crash) => break Some(crash),
-                        Successor::Standby(pid, connection) => (master, socket) = (pid, connection),
-                    }
-                };
-            }
-            // The first one is not there: nobody is a keeper.
-            Err(error) if crash.is_none() => return Err(error),
-            Err(error) => keeper.give_up(&format!("another master can't be started: {error}")),
-        }
-    }
-}
-
 /// What follows a master.
-enum Successor {
+pub(super) enum Successor {
     /// It has crashed: a copy of this program.
     Another(MasterCrash),
     /// It has made way for this process, at the other end of this connection.
     Standby(i32, OwnedFd),
 }
 
-struct Keeper {
-    signals: SignalFd,
+pub(super) struct Keeper {
+    pub(super) signals: SignalFd,
     /// What this process was started with.
     before: SigSet,
-    held: HashMap<String, OwnedFd>,
+    pub(super) held: HashMap<String, OwnedFd>,
     /// The end of the master is meant, and this is what the keeper exits with.
     leaves_with: Option<u8>,
     crashes: Crashes,
@@ -149,8 +54,22 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// One that holds nothing yet; it was started with these signals blocked.
+    pub(super) fn new(signals: SignalFd, before: SigSet) -> Self {
+        Self {
+            signals,
+            before,
+            held: HashMap::new(),
+            leaves_with: None,
+            crashes: Crashes::by_environment(),
+            standby: None,
+            yields: false,
+            watch: MasterWatch::by_environment(),
+        }
+    }
+
     /// Serves a master until it ends. Returns if another one is to follow.
-    fn keep(&mut self, master: i32, socket: &OwnedFd) -> Successor {
+    pub(super) fn keep(&mut self, master: i32, socket: &OwnedFd) -> Successor {
         if let Some(watch) = &mut self.watch {
             watch.begin();
         }
@@ -250,7 +169,7 @@ impl Keeper {
     }
 
     /// Those that have come and are for the master.
-    fn read_signals(&self, had_master: bool) -> Vec<u32> {
+    pub(super) fn read_signals(&self, had_master: bool) -> Vec<u32> {
         let next = || self.signals.read_signal().ok().flatten();
         let come = std::iter::from_fn(next).filter(|signal| is_passed_on(signal, had_master));
         come.map(|signal| signal.ssi_signo).collect()
@@ -263,6 +182,9 @@ impl Keeper {
             Some(KeeperRequest::Hold { name }) => {
                 if let Some(fd) = descriptors.into_iter().next() {
                     self.held.insert(name, fd);
+                } else {
+                    // The kernel leaves a descriptor out for which there is no room (unix(7)).
+                    let _ = send(socket.as_raw_fd(), &NotHeld { name }.encode(), MsgFlags::MSG_NOSIGNAL);
                 }
             }
             Some(KeeperRequest::Drop { name }) => drop(self.held.remove(&name)),
@@ -323,7 +245,7 @@ impl Keeper {
     }
 
     /// Ends everything, and then itself.
-    fn give_up(&mut self, why: &str) -> ! {
+    pub(super) fn give_up(&mut self, why: &str) -> ! {
         tell(why);
         self.end_workers();
         leave(1);
@@ -349,7 +271,7 @@ impl Keeper {
     }
 }
 
-fn release_memory() {
+pub(super) fn release_memory() {
     release_startup_pages();
     release_free_heap();
 }

@@ -25,6 +25,7 @@ use super::kept::STATE;
 use super::message::{KeeperRequest, StandbyOrder};
 use super::surroundings::monotonic;
 use crate::machine::exit::ExitStatus;
+use crate::nofile::restore_nofile;
 use crate::sys::{ended_child_of, pid_cells_memory, split};
 
 /// The argument by which a program knows that it stands by.
@@ -222,6 +223,7 @@ fn exec(program: &OwnedFd, socket: &OwnedFd, before: &SigSet) -> io::Result<std:
     });
     let c = |text: OsString| CString::new(text.into_vec()).unwrap_or_default();
     let (args, env): (Vec<CString>, Vec<CString>) = (args.into_iter().map(c).collect(), env.map(c).collect());
+    restore_nofile()?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(before), None)?;
     match nix::unistd::fexecve(program, &args, &env) {
         // A script: its interpreter reads it through the descriptor, which it has to inherit for that (fexecve(3)).

@@ -15,6 +15,7 @@ use super::link::KeeperLink;
 use super::message::{KeeperRequest, StandbyOrder};
 use super::next_message::{NextMessage, next_message};
 use crate::machine::exit::ExitStatus;
+use crate::nofile::raise_nofile;
 use crate::sys::{adopt, share_pid_cells};
 
 /// Waits for the turn of this program, if `word` is what its keeper told it; `check` looks whether it can read what an earlier master has
@@ -35,6 +36,8 @@ pub(crate) fn stand_by(word: &str, check: impl FnOnce(&Holds) -> Result<(), Stri
     if keeper.unsigned_abs() != std::os::unix::process::parent_id() {
         return Err(not_ours());
     }
+    // Before it is given all that is held.
+    raise_nofile()?;
     let socket = adopt(socket)?;
     share_pid_cells(Some(adopt(cells)?))?;
     let link = Arc::new(KeeperLink::new(socket.try_clone()?));

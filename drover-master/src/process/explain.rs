@@ -109,7 +109,7 @@ pub(crate) fn explain(
         (SpawnStep::Fork, libc::EAGAIN, _) => {
             format!("the limit of processes is reached (ulimit -u, or pids.max of the cgroup): {error}")
         }
-        (SpawnStep::Prepare, libc::EMFILE | libc::ENFILE, _) => {
+        (SpawnStep::Prepare | SpawnStep::Pidfd, libc::EMFILE | libc::ENFILE, _) => {
             format!("no more files can be opened (ulimit -n): {error}")
         }
         (SpawnStep::Pidfd, libc::ENOSYS | libc::EINVAL | libc::EPERM, _) => {

@@ -26,11 +26,24 @@ pub(super) struct Home {
 impl Home {
     /// Starts the master. `DIR` in the description is its directory.
     pub(super) fn up(name: &str, toml: &str) -> Self {
+        Self::up_after(name, toml, ":")
+    }
+
+    /// The same from a shell, after this command of it.
+    pub(super) fn up_after(name: &str, toml: &str, before: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("crash-").tempdir_in("/tmp").unwrap();
         let mut home = Self { name: name.to_owned(), dir, keeper: None };
         home.describe(toml);
         let log = File::create(home.path("log")).unwrap();
-        let mut command = home.drover(&["up"]);
+        let up = home.drover(&["up"]);
+        let mut command = Command::new("sh");
+        command
+            .arg("-c")
+            .arg(format!("{before}; exec \"$0\" \"$@\""))
+            .arg(up.get_program())
+            .args(up.get_args());
+        command.current_dir(home.dir.path()).stdin(Stdio::null());
+        command.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.stdout(log.try_clone().unwrap()).stderr(log);
         home.keeper = Some(command.spawn().unwrap());
         home
@@ -119,11 +132,21 @@ impl Home {
     /// The status, once an app has so many workers, all are ready, and nothing is under way.
     pub(super) fn until_ready(&self, app: &str, workers: usize) -> Value {
         self.until_so(&format!("{app} with {workers} workers that are ready"), |status| {
-            let found = app_of(status, app);
-            let all = workers_of(status, app);
-            let are_ready = all.len() == workers && all.iter().all(|worker| worker["phase"] == "started");
-            found["phase"] == "started" && found["operation"].is_null() && are_ready
+            are_ready(status, app, workers)
         })
+    }
+
+    /// The same, unless the keeper ends before: then none.
+    pub(super) fn ready_or_ended(&mut self, app: &str, workers: usize) -> Option<Value> {
+        let mut keeper = self.keeper.take()?;
+        let found = self.until("all that are ready, or an end", || match keeper.try_wait().unwrap() {
+            Some(_) => Some(None),
+            None => self.status().filter(|status| are_ready(status, app, workers)).map(Some),
+        });
+        if found.is_some() {
+            self.keeper = Some(keeper);
+        }
+        found
     }
 
     /// The pid of the master.
@@ -264,6 +287,14 @@ impl Drop for Home {
 fn is_master(pid: u32) -> bool {
     let arguments = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     arguments.contains("\0up\0")
+}
+
+/// Whether an app has so many workers, all ready, and nothing is under way.
+fn are_ready(status: &Value, app: &str, workers: usize) -> bool {
+    let found = app_of(status, app);
+    let all = workers_of(status, app);
+    let are_ready = all.len() == workers && all.iter().all(|worker| worker["phase"] == "started");
+    found["phase"] == "started" && found["operation"].is_null() && are_ready
 }
 
 /// An app in a status; null if there is none of this name.

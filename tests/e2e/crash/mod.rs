@@ -3,6 +3,7 @@
 mod clients;
 mod ends;
 mod home;
+mod limits;
 mod many;
 mod operations;
 mod upgrade;

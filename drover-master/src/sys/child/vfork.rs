@@ -73,10 +73,10 @@ fn launch(stack: &mut Stack, place: usize, plan: &ChildPlan, moves: &Moves) -> R
     own.enter(pid);
     in_the_making(place).clear(&own);
     drop(own);
-    let Some(pidfd) = pidfd else {
+    let pidfd = pidfd.map_err(|error| {
         discard(pid, None);
-        return Err(SpawnError::new(SpawnStep::Pidfd, &io::Error::from_raw_os_error(libc::ENOSYS)));
-    };
+        SpawnError::new(SpawnStep::Pidfd, &error)
+    })?;
     // SAFETY: the child has ended, or has left this memory by its exec: nobody writes any more.
     match unsafe { &*memory.get() }.told() {
         Ok(passed_over) => Ok(Child { pid, pidfd, passed_over }),
@@ -87,9 +87,9 @@ fn launch(stack: &mut Stack, place: usize, plan: &ChildPlan, moves: &Moves) -> R
     }
 }
 
-/// The pid of a child that has run the launch, until it was a program or ended; and its pidfd, which a kernel that does not know of
-/// them leaves out (before Linux 5.2, and in some sandboxes).
-fn clone(stack: &mut Stack, place: usize, launch: &Launch<'_>) -> io::Result<(i32, Option<OwnedFd>)> {
+/// The pid of a child that has run the launch, until it was a program or ended; and its pidfd, or why there is
+/// none: a kernel that does not know of them leaves it out (before Linux 5.2, and in some sandboxes).
+fn clone(stack: &mut Stack, place: usize, launch: &Launch<'_>) -> io::Result<(i32, io::Result<OwnedFd>)> {
     let shared = libc::CLONE_VM | libc::CLONE_VFORK;
     let files = if launch.moves.unshare_from.is_some() { libc::CLONE_FILES } else { 0 };
     let mut pidfd: RawFd = -1;
@@ -119,10 +119,13 @@ fn clone(stack: &mut Stack, place: usize, launch: &Launch<'_>) -> io::Result<(i3
     }
     if launch.plan.pid_cell.is_some() {
         // Not reaped, so it is this child.
-        return Ok((pid, pidfd_open(pid).ok()));
+        return Ok((pid, pidfd_open(pid)));
+    }
+    if pidfd < 0 {
+        return Ok((pid, Err(io::Error::from_raw_os_error(libc::ENOSYS))));
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
-    Ok((pid, (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) })))
+    Ok((pid, Ok(unsafe { OwnedFd::from_raw_fd(pidfd) })))
 }
 
 extern "C" fn enter(launch: *mut c_void) -> i32 {
