@@ -5,5 +5,6 @@ mod ends;
 mod home;
 mod limits;
 mod many;
+mod numbers;
 mod operations;
 mod upgrade;
