@@ -303,13 +303,18 @@ impl Driver {
         output: Output,
         awaited: Weak<AwaitedText>,
     ) -> OutputReader {
+        let tail = Tail::default();
+        if let Some(log) = &self.output_log {
+            // Of a worker that is older than this master.
+            tail.begin_with(&log.last_errors_of(printer.slot, printer.worker, Tail::LINES));
+        }
         OutputReader {
             app: Arc::clone(&self.app),
             slot: printer.slot,
             output,
             sinks: LogSinks::of(&self.app, spec.logs.as_ref(), printer),
             log: self.output_log.clone().map(|log| log.by(printer)),
-            tail: Arc::new(Tail::default()),
+            tail: Arc::new(tail),
             awaited,
             transit: self.transit.by(printer),
         }

@@ -225,6 +225,9 @@ impl SupervisorBuilder {
         let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::new();
+        if let Err(error) = output.inherit(&self.holds) {
+            tracing::warn!(target: "drover::supervisor", %error, "what `drover logs` has shown before is lost");
+        }
         // Otherwise nobody can ask for it.
         let kept = (control.is_some() || self.keeps_output).then(|| output.clone());
         let is_kept = self.holds.keeper().is_some();

@@ -1,12 +1,11 @@
 //! The last lines of stderr: the evidence that goes with an exit.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many lines. Enough for the end of a backtrace.
-const LINES: usize = 20;
+use super::Piece;
 
-/// How much of a line, in bytes. A line is for reading; with [`LINES`] it bounds an exit's evidence to some 8 KiB.
+/// How much of a line, in bytes. A line is for reading; with [`Tail::LINES`] it bounds an exit's evidence to some 8 KiB.
 const LINE_LEN: usize = 400;
 
 /// How much of a begun line is kept as it came: a character more than is shown, so that none is cut in two, and so that what
@@ -26,12 +25,23 @@ struct TailLines {
 }
 
 impl Tail {
+    /// How many lines. Enough for the end of a backtrace.
+    pub(crate) const LINES: usize = 20;
+
+    /// Takes what an earlier master has read.
+    pub(crate) fn begin_with(&self, pieces: &[Arc<Piece>]) {
+        for line in pieces.iter().flat_map(|piece| piece.lines()) {
+            self.feed(line);
+            self.feed(b"\n");
+        }
+    }
+
     /// Takes what was printed next.
     pub(crate) fn feed(&self, mut bytes: &[u8]) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // What would be pushed out at once is not looked at.
         let mut ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
-        if let Some((end, _)) = ends.nth(LINES) {
+        if let Some((end, _)) = ends.nth(Tail::LINES) {
             kept.begun.clear();
             bytes = &bytes[end + 1..];
         }
@@ -48,7 +58,7 @@ impl Tail {
     pub(crate) fn lines(&self) -> Vec<String> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = (!kept.begun.is_empty()).then(|| text(&kept.begun));
-        let too_many = (kept.lines.len() + usize::from(begun.is_some())).saturating_sub(LINES);
+        let too_many = (kept.lines.len() + usize::from(begun.is_some())).saturating_sub(Tail::LINES);
         kept.lines.iter().skip(too_many).cloned().chain(begun).collect()
     }
 }
@@ -60,7 +70,7 @@ impl TailLines {
     }
 
     fn end(&mut self) {
-        if self.lines.len() == LINES {
+        if self.lines.len() == Tail::LINES {
             self.lines.pop_front();
         }
         self.lines.push_back(text(&self.begun));
@@ -91,17 +101,17 @@ mod tests {
         tail.feed("y".repeat(LINE_LEN + 1).as_bytes());
         tail.feed(b"\n");
         assert_eq!(tail.lines()[1], "y".repeat(LINE_LEN) + "…");
-        for number in 0..LINES {
+        for number in 0..Tail::LINES {
             tail.feed(format!("{number}\n").as_bytes());
         }
-        assert_eq!(tail.lines().len(), LINES);
+        assert_eq!(tail.lines().len(), Tail::LINES);
         assert_eq!(tail.lines()[0], "0");
     }
 
     #[test]
     fn a_line_of_what_is_no_text_is_not_longer_than_others() {
         let tail = Tail::default();
-        for _ in 0..LINES {
+        for _ in 0..Tail::LINES {
             tail.feed(&[0xff; 64 * 1024]);
             tail.feed(b"\n");
         }
@@ -128,9 +138,9 @@ mod tests {
         assert_eq!(tail.lines(), ["first", "last wo"]);
         tail.feed(b"rds");
         assert_eq!(tail.lines(), ["first", "last words"]);
-        (0..LINES).for_each(|_| tail.feed(b"\n"));
+        (0..Tail::LINES).for_each(|_| tail.feed(b"\n"));
         tail.feed(b"more");
-        assert_eq!(tail.lines().len(), LINES);
-        assert_eq!(tail.lines()[LINES - 1], "more");
+        assert_eq!(tail.lines().len(), Tail::LINES);
+        assert_eq!(tail.lines()[Tail::LINES - 1], "more");
     }
 }

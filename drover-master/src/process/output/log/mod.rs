@@ -4,6 +4,7 @@
 //! share of its own, so that none pushes out another's, and what a slot printed outlives it. Readers pull, each with its own place, as in
 //! the event log.
 
+mod legacy;
 mod ring;
 
 use std::sync::Arc;
@@ -133,8 +134,23 @@ impl AppLog {
         WorkerLog { log: self, from }
     }
 
+    /// What this worker has printed last to stderr, oldest first, so many pieces at most.
+    pub(crate) fn last_errors_of(&self, slot: SlotIndex, worker: WorkerId, most: usize) -> Vec<Arc<Piece>> {
+        let kept = self.feed.lock();
+        let Some(ring) = kept.rings.get(&self.app) else { return Vec::new() };
+        // A new worker has printed nothing: the look ends at once.
+        let own = ring.newest_of(slot).take_while(|piece| piece.from.worker == worker);
+        let mut last: Vec<_> =
+            own.filter(|piece| piece.stream == Stream::Stderr).take(most).map(Arc::clone).collect();
+        last.reverse();
+        last
+    }
+
     fn keep(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
-        let (count, text) = (lines.count(), lines.shown());
+        self.keep_text(from, stream, time, lines.count(), lines.shown());
+    }
+
+    fn keep_text(&self, from: Printer, stream: Stream, time: SystemTime, count: u64, text: Bytes) {
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.

@@ -131,6 +131,12 @@ impl Rings {
 }
 
 impl Ring {
+    /// The pieces of a slot, newest first.
+    pub(super) fn newest_of(&self, slot: SlotIndex) -> impl Iterator<Item = &Arc<Piece>> {
+        let pieces = self.slots.get(&slot).into_iter().flat_map(|share| share.pieces.iter().rev());
+        pieces.filter_map(|first| self.pieces.get(first))
+    }
+
     /// The slots of which something is kept.
     pub(super) fn slots(&self) -> impl Iterator<Item = SlotIndex> {
         self.slots.keys().copied()
