@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use drover_e2e::load::chaos;
 use drover_e2e::load::service::Service;
 use drover_e2e::load::step::{Pace, Step};
 use drover_e2e::load::trial::under_load;
@@ -11,7 +12,7 @@ use crate::load::{ALL, MODES, setup};
 use crate::options::Options;
 use crate::program::pss_kb;
 
-/// At least so many requests in each of the six trials: a million and a half in all.
+/// At least so many requests in each of the eight trials: two million in all.
 const REQUESTS: u64 = 250_000;
 
 /// How many masters are killed, or upgraded, in each.
@@ -23,15 +24,17 @@ pub(crate) async fn trials(options: &Options) -> bool {
     let requests = if options.is_quick() { REQUESTS / 10 } else { REQUESTS };
     let mut all_clean = true;
     for (mode, socket) in MODES {
-        for (what, step) in [
-            ("the master is killed", Step::KillMaster),
-            ("the master is killed in a reload", Step::KillMasterInReload(Pace::OneByOne)),
-            ("upgrade", Step::Upgrade),
+        for (what, steps) in [
+            ("the master is killed", vec![Step::KillMaster; steps]),
+            ("the master is killed in a reload", vec![Step::KillMasterInReload(Pace::OneByOne); steps]),
+            // Each kills two.
+            ("masters are killed at any moment of an operation", chaos::steps(steps / 2)),
+            ("upgrade", vec![Step::Upgrade; steps]),
         ] {
             let service = Service::start(setup(socket, "")).await;
             let keeper = service.keeper();
             let before = Keeper::look(keeper);
-            let report = under_load(&service, ALL, &vec![step; steps], requests).await;
+            let report = under_load(&service, ALL, &steps, requests).await;
             let after = Keeper::look(keeper);
             say(&format!("crash, {mode}, {what}: {report}; the keeper had {before}, and then {after}"));
             for problem in &report.problems {

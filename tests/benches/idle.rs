@@ -10,8 +10,9 @@ use crate::sample::Pair;
 
 const WORKERS: usize = 100;
 
-/// How long the last of the start and of the question whether all are ready may take to pass.
-const SETTLE: Duration = Duration::from_secs(2);
+/// How long the last of the start and of the question whether all are ready may take to pass: tokio ends a thread that has blocked once it has had
+/// nothing to do for 10 s, and with a thread goes its count.
+const SETTLE: Duration = Duration::from_secs(12);
 
 /// Counts how often the threads of the program run while nothing happens.
 pub(crate) async fn switches(options: &Options) {

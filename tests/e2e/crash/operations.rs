@@ -25,6 +25,7 @@ fn a_master_killed_in_the_middle_of_an_operation_is_followed_by_one_that_brings_
     let cases: Vec<Case> = vec![
         ("idle", app("a", 2, ""), idle),
         ("notify", notifying(), notify),
+        ("what a worker has left", leaving(), left),
         ("the first start", app("a", 3, PROBE) + &app("b", 1, "depends_on.a = \"ready\"\n"), first_start),
         ("a reload", app("a", 2, &format!("{PROBE}update.soak = \"400ms\"\n")), reload),
         ("a scale up", app("a", 1, PROBE), scale_up),
@@ -119,6 +120,32 @@ fn notify(home: &Home) {
             workers_of(status, "a").iter().any(|now| now["pid"] == worker["pid"] && now["status"] == "busy")
         });
     }
+}
+
+fn leaving() -> String {
+    let program = program!("worker_notifies");
+    format!(
+        "[app.a]\ncommand = [\"{program}\"]\nworkers = 1\nprotocol = \"notify\"\nrestart.backoff = {{ initial = \"0s\" }}\n\
+         env.E2E_STEPS = \"first store state 4711;say STATUS=has {{names}};say READY=1;first barrier\"\n\
+         env.E2E_ON_HUP = \"say STATUS={{kept}}\"\nenv.E2E_OUTLIVES = \"1\"\n"
+    )
+}
+
+/// Masters may come and go between a worker and the one that has what it left.
+fn left(home: &Home) {
+    let says = |what: &str| {
+        let of = |status: &Value| workers_of(status, "a")[0].clone();
+        number(&of(&home.until_so(what, |status| of(status)["status"] == what))["pid"])
+    };
+    let first = says("has ");
+    home.crash();
+    home.crash();
+    drover_e2e::harness::signal(first, nix::sys::signal::SIGKILL);
+    let second = says("has state");
+    assert_ne!(first, second);
+    home.crash();
+    drover_e2e::harness::signal(second, nix::sys::signal::SIGHUP);
+    assert_eq!(says("4711"), second);
 }
 
 fn first_start(home: &Home) {
