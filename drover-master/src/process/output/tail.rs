@@ -41,7 +41,7 @@ impl Tail {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // What would be pushed out at once is not looked at.
         let mut ends = bytes.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n');
-        if let Some((end, _)) = ends.nth(Tail::LINES) {
+        if let Some((end, _)) = ends.nth(Self::LINES) {
             kept.begun.clear();
             bytes = &bytes[end + 1..];
         }
@@ -58,7 +58,7 @@ impl Tail {
     pub(crate) fn lines(&self) -> Vec<String> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = (!kept.begun.is_empty()).then(|| text(&kept.begun));
-        let too_many = (kept.lines.len() + usize::from(begun.is_some())).saturating_sub(Tail::LINES);
+        let too_many = (kept.lines.len() + usize::from(begun.is_some())).saturating_sub(Self::LINES);
         kept.lines.iter().skip(too_many).cloned().chain(begun).collect()
     }
 }
