@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use drover_master::control::{Answers, Follow, Name};
+use drover_master::control::{Answers, ClientError, Follow, Name};
 use drover_proto::latest::{Event, StatusReply};
 
 use super::interrupt::Interrupt;
@@ -37,9 +37,34 @@ async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
         Ok(events) => events,
         Err(error) => return report(&error),
     };
-    let mut printer =
-        Printer { args, unknown: unknown(&args.names, &now), last: VecDeque::new(), until: now.last_seq };
-    printer.all(events).await
+    let (unknown, until) = (unknown(&args.names, &now), now.last_seq);
+    let mut printer = Printer { args, unknown, last: VecDeque::new(), until, seen: since };
+    let mut replaced = match printer.all(events).await {
+        Ended::Done(status) => return status,
+        Ended::ReplacedBy(pid) => pid,
+    };
+    // The numbers go on too.
+    loop {
+        let mut client = match find::successor(global, replaced).await {
+            Ok(client) => client,
+            Err(status) => return status,
+        };
+        let events = match client.events(printer.seen, true).await {
+            Ok(events) => events,
+            Err(error) => return report(&error),
+        };
+        match printer.all(events).await {
+            Ended::Done(status) => return status,
+            Ended::ReplacedBy(pid) => replaced = pid,
+        }
+    }
+}
+
+/// How a stream ended.
+enum Ended {
+    Done(ExitStatus),
+    /// There is another master of this pid, which can be asked for the rest.
+    ReplacedBy(u32),
 }
 
 /// The names that fit nothing there is now. An app that is gone may have events all the same.
@@ -64,14 +89,19 @@ struct Printer<'a> {
     last: VecDeque<Event>,
     /// The last event that there was at the beginning.
     until: u64,
+    /// The last that came.
+    seen: u64,
 }
 
 impl Printer<'_> {
-    async fn all(&mut self, mut events: Answers<'_, Follow>) -> ExitStatus {
+    async fn all(&mut self, mut events: Answers<'_, Follow>) -> Ended {
         loop {
             let next = events.next().await;
             let printed = match next {
-                Ok(Some(Follow::Event(event))) => self.event(*event),
+                Ok(Some(Follow::Event(event))) => {
+                    self.seen = event.seq;
+                    self.event(*event)
+                }
                 Ok(Some(Follow::Missed(missed))) if self.args.json => {
                     let _ = message::result(&json::missed(&missed));
                     Ok(())
@@ -87,12 +117,14 @@ impl Printer<'_> {
                 Ok(Some(_)) => Ok(()),
                 Ok(None) => {
                     let printed = self.flush();
-                    return if printed.is_err() { message::written(printed) } else { self.verdict() };
+                    let is_written = printed.is_ok();
+                    return Ended::Done(if is_written { self.verdict() } else { message::written(printed) });
                 }
-                Err(error) => return report(&error),
+                Err(ClientError::Crashed { pid }) if self.args.follow => return Ended::ReplacedBy(pid),
+                Err(error) => return Ended::Done(report(&error)),
             };
             if printed.is_err() {
-                return message::written(printed);
+                return Ended::Done(message::written(printed));
             }
         }
     }

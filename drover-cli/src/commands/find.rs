@@ -22,6 +22,16 @@ pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus
     Ok(client)
 }
 
+/// Connects to the master that has taken the place of the one that was followed.
+pub(super) async fn successor(global: &Global, pid: u32) -> Result<ControlClient, ExitStatus> {
+    let path = locate(global).await?;
+    let client = reach::connect(global, &path).await.map_err(|error| unreached(global, &error))?;
+    if !global.quiet {
+        message::note(&format!("another master (pid {pid}) goes on"));
+    }
+    Ok(client)
+}
+
 /// Why a master could not be reached. A master that stays busy for as long as the user wanted to wait has not failed.
 pub(super) fn unreached(global: &Global, error: &ClientError) -> ExitStatus {
     match (report(error), error) {

@@ -1,6 +1,10 @@
 //! Who asks while one master follows the other.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
 
 use super::home::{Home, pids_of};
 
@@ -30,4 +34,66 @@ fn whoever_asks_for_the_status_again_and_again_is_never_refused() {
     let after = home.crash();
     assert_eq!(pids_of(&after), before);
     home.end();
+}
+
+#[test]
+fn whoever_follows_goes_on_with_the_next_master_and_misses_nothing() {
+    let script = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done";
+    let home =
+        Home::up("followed", &format!("[app.a]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"));
+    home.until_ready("a", 1);
+    let mut lines = Follower::of(home.begin(&["logs", "-f", "a"]));
+    let mut events = Follower::of(home.begin(&["events", "-f", "--json"]));
+    lines.has_begun();
+    events.has_begun();
+    home.run(&["upgrade"]);
+    home.crash();
+    home.run(&["upgrade"]);
+    let newest = || number_of(&String::from_utf8(home.output_of(&["logs", "-n", "1", "a"]).stdout).unwrap());
+    let then = home.until("a line under the last master", newest);
+    home.until("more lines", || newest().filter(|newest| *newest > then + 20));
+    home.end();
+    let lines: Vec<u64> = lines.rest().iter().filter_map(|line| number_of(line)).collect();
+    assert!(lines.len() > 20 && lines.windows(2).all(|pair| pair[1] == pair[0] + 1), "{lines:?}");
+    let events = events.rest();
+    let numbers =
+        events.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap());
+    let numbers: Vec<u64> = numbers.collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{events:?}");
+    let replaced = events.iter().filter(|line| line.contains("\"master_replaced\"")).count();
+    assert_eq!(replaced, 3, "{events:?}");
+}
+
+/// Of a line `a/0 | 17`.
+fn number_of(line: &str) -> Option<u64> {
+    line.trim_end().rsplit(' ').next()?.parse().ok()
+}
+
+/// A verb that follows something.
+struct Follower {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    first: String,
+}
+
+impl Follower {
+    fn of(mut child: Child) -> Self {
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, first: String::new() }
+    }
+
+    fn has_begun(&mut self) {
+        self.stdout.read_line(&mut self.first).unwrap();
+        assert!(!self.first.is_empty(), "it has ended");
+    }
+
+    /// All that it prints, until its end.
+    fn rest(self) -> Vec<String> {
+        let mut all = vec![self.first];
+        all.extend(self.stdout.lines().map(Result::unwrap));
+        // It has closed its output, so this is its end.
+        let ended = self.child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{ended:?}");
+        all
+    }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use drover_master::Colours;
-use drover_master::control::{Answers, ControlClient, LogFollow};
+use drover_master::control::{Answers, ClientError, ControlClient, LogFollow};
 use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
 use self::past::{PastFiles, merged};
@@ -28,9 +28,12 @@ use crate::output::{clock, json, message};
 /// Targets each line, as in the master's own output.
 const PREFIX: Style = AnsiColor::Cyan.on_default();
 
-/// How many lines before those that are followed are looked through for what was shown already: as many as may come between two
-/// questions to a master.
+/// How many of the last lines are looked through for what was shown already: as many as may come between two questions to a master, or in the
+/// millisecond in which another one follows it.
 const SEEN_TWICE: usize = 1024;
+
+/// By so much, in milliseconds, may the times of lines of several workers be out of order.
+const LATEST_MS: u64 = 1000;
 
 pub(super) async fn run(global: &Global, args: &LogsArgs) -> ExitStatus {
     let mut interrupt = Interrupt::new();
@@ -62,9 +65,84 @@ async fn show(global: &Global, args: &LogsArgs) -> ExitStatus {
             return with_files(global, &wish, client, files).await;
         }
     }
-    match client.logs(wish.request(args.lines, args.follow)).await {
-        Ok(lines) => follow(lines, &wish, |line| wish.print_if_it_matches(line)).await,
-        Err(error) => report(&error),
+    let lines = match client.logs(wish.request(args.lines, args.follow)).await {
+        Ok(lines) => lines,
+        Err(error) => return report(&error),
+    };
+    follow_on(global, &wish, lines, VecDeque::new()).await
+}
+
+/// Prints each line that matches and is not among these that were shown already, until the last; goes on with the next master if there is
+/// one.
+async fn follow_on(
+    global: &Global,
+    wish: &Wish<'_>,
+    lines: Answers<'_, LogFollow>,
+    shown: VecDeque<LogLine>,
+) -> ExitStatus {
+    let asked_ms = Moment::Ago(Duration::ZERO).ms();
+    let mut shown = Shown { lines: shown, twice: VecDeque::new() };
+    shown.may_come_again();
+    let mut ended = follow(lines, wish, |line| shown.print_once(wish, line)).await;
+    while let Ended::ReplacedBy(pid) = ended {
+        let mut client = match find::successor(global, pid).await {
+            Ok(client) => client,
+            Err(status) => return status,
+        };
+        // It has the lines of the last one too, if that was upgraded.
+        let since_ms = shown.lines.back().map_or(asked_ms, |line| line.time_ms);
+        shown.may_come_again();
+        let request = LogsRequest { since_ms: Some(since_ms), ..wish.request(None, true) };
+        let lines = match client.logs(request).await {
+            Ok(lines) => lines,
+            Err(error) => return report(&error),
+        };
+        ended = follow(lines, wish, |line| shown.print_once(wish, line)).await;
+    }
+    ended.status()
+}
+
+/// The last lines that were shown.
+struct Shown {
+    lines: VecDeque<LogLine>,
+    /// Those of them that may come once more.
+    twice: VecDeque<LogLine>,
+}
+
+impl Shown {
+    fn may_come_again(&mut self) {
+        self.twice = self.lines.clone();
+    }
+
+    fn print_once(&mut self, wish: &Wish<'_>, line: &LogLine) -> io::Result<()> {
+        if self.twice.back().is_some_and(|last| line.time_ms > last.time_ms + LATEST_MS) {
+            self.twice.clear();
+        }
+        if let Some(at) = self.twice.iter().position(|shown| shown == line) {
+            self.twice.remove(at);
+            return Ok(());
+        }
+        if wish.args.follow {
+            self.lines.drain(..(self.lines.len() + 1).saturating_sub(SEEN_TWICE));
+            self.lines.push_back(line.clone());
+        }
+        wish.print_if_it_matches(line)
+    }
+}
+
+/// How a stream of lines ended.
+enum Ended {
+    Done(ExitStatus),
+    /// There is another master of this pid, which can be asked for the rest.
+    ReplacedBy(u32),
+}
+
+impl Ended {
+    fn status(self) -> ExitStatus {
+        match self {
+            Self::Done(status) => status,
+            Self::ReplacedBy(pid) => report(&ClientError::Crashed { pid }),
+        }
     }
 }
 
@@ -102,7 +180,8 @@ async fn with_files(
         kept.push(line.clone());
         Ok(())
     })
-    .await;
+    .await
+    .status();
     if status != ExitStatus::Done {
         return status;
     }
@@ -111,15 +190,8 @@ async fn with_files(
         return message::written(printed);
     }
     let Some(next) = next else { return ExitStatus::Done };
-    let mut seen: VecDeque<LogLine> = kept.into_iter().rev().take(SEEN_TWICE).collect();
-    follow(next, wish, |line| {
-        if let Some(at) = seen.iter().position(|shown| shown == line) {
-            seen.remove(at);
-            return Ok(());
-        }
-        wish.print_if_it_matches(line)
-    })
-    .await
+    let most = kept.len().saturating_sub(SEEN_TWICE);
+    follow_on(global, wish, next, kept.into_iter().skip(most).collect()).await
 }
 
 /// Prints the lines of files and the kept ones that are wanted.
@@ -201,7 +273,7 @@ async fn follow(
     mut lines: Answers<'_, LogFollow>,
     wish: &Wish<'_>,
     mut take: impl FnMut(&LogLine) -> io::Result<()>,
-) -> ExitStatus {
+) -> Ended {
     loop {
         let taken = match lines.next().await {
             Ok(Some(LogFollow::Line(line))) => take(&line),
@@ -214,11 +286,12 @@ async fn follow(
             }
             // What a later master adds to the stream.
             Ok(Some(_)) => Ok(()),
-            Ok(None) => return ExitStatus::Done,
-            Err(error) => return report(&error),
+            Ok(None) => return Ended::Done(ExitStatus::Done),
+            Err(ClientError::Crashed { pid }) if wish.args.follow => return Ended::ReplacedBy(pid),
+            Err(error) => return Ended::Done(report(&error)),
         };
         if taken.is_err() {
-            return message::written(taken);
+            return Ended::Done(message::written(taken));
         }
     }
 }

@@ -54,9 +54,9 @@ pub enum ClientError {
     /// The master closed before it answered.
     #[error("the master closed the connection before it answered; it may just have ended")]
     Closed,
-    /// The master crashed before it answered, and another one has taken its place by their keeper.
+    /// The master crashed or was upgraded before it had answered, and another one has taken its place by their keeper.
     #[error(
-        "the master crashed; another one (pid {pid}) goes on with what was under way: look with `drover status`, follow it with `drover events -f`"
+        "the master was replaced by another one (pid {pid}), which goes on with what was under way: look with `drover status`, follow it with `drover events -f`"
     )]
     Crashed {
         /// The other one.

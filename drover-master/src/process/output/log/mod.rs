@@ -4,7 +4,7 @@
 //! share of its own, so that none pushes out another's, and what a slot printed outlives it. Readers pull, each with its own place, as in
 //! the event log.
 
-mod legacy;
+mod handover;
 mod ring;
 
 use std::sync::Arc;
