@@ -6,6 +6,7 @@ use std::io;
 use drover_master::control::{Answers, ClientError, Follow, Name};
 use drover_proto::latest::{Event, StatusReply};
 
+use super::find::FollowEnd;
 use super::interrupt::Interrupt;
 use super::{find, refusal::report};
 use crate::args::{EventsArgs, Global, Since};
@@ -40,8 +41,8 @@ async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
     let (unknown, until) = (unknown(&args.names, &now), now.last_seq);
     let mut printer = Printer { args, unknown, last: VecDeque::new(), until, seen: since };
     let mut replaced = match printer.all(events).await {
-        Ended::Done(status) => return status,
-        Ended::ReplacedBy(pid) => pid,
+        FollowEnd::Done(status) => return status,
+        FollowEnd::ReplacedBy(pid) => pid,
     };
     // The numbers go on too.
     loop {
@@ -54,17 +55,10 @@ async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
             Err(error) => return report(&error),
         };
         match printer.all(events).await {
-            Ended::Done(status) => return status,
-            Ended::ReplacedBy(pid) => replaced = pid,
+            FollowEnd::Done(status) => return status,
+            FollowEnd::ReplacedBy(pid) => replaced = pid,
         }
     }
-}
-
-/// How a stream ended.
-enum Ended {
-    Done(ExitStatus),
-    /// There is another master of this pid, which can be asked for the rest.
-    ReplacedBy(u32),
 }
 
 /// The names that fit nothing there is now. An app that is gone may have events all the same.
@@ -94,7 +88,7 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
-    async fn all(&mut self, mut events: Answers<'_, Follow>) -> Ended {
+    async fn all(&mut self, mut events: Answers<'_, Follow>) -> FollowEnd {
         loop {
             let next = events.next().await;
             let printed = match next {
@@ -118,13 +112,17 @@ impl Printer<'_> {
                 Ok(None) => {
                     let printed = self.flush();
                     let is_written = printed.is_ok();
-                    return Ended::Done(if is_written { self.verdict() } else { message::written(printed) });
+                    return FollowEnd::Done(if is_written {
+                        self.verdict()
+                    } else {
+                        message::written(printed)
+                    });
                 }
-                Err(ClientError::Crashed { pid }) if self.args.follow => return Ended::ReplacedBy(pid),
-                Err(error) => return Ended::Done(report(&error)),
+                Err(ClientError::Crashed { pid }) if self.args.follow => return FollowEnd::ReplacedBy(pid),
+                Err(error) => return FollowEnd::Done(report(&error)),
             };
             if printed.is_err() {
-                return Ended::Done(message::written(printed));
+                return FollowEnd::Done(message::written(printed));
             }
         }
     }

@@ -22,6 +22,23 @@ pub(super) async fn connect(global: &Global) -> Result<ControlClient, ExitStatus
     Ok(client)
 }
 
+/// How a stream of answers that is followed ended.
+pub(super) enum FollowEnd {
+    Done(ExitStatus),
+    /// There is another master of this pid, which can be asked for the rest.
+    ReplacedBy(u32),
+}
+
+impl FollowEnd {
+    /// Where nobody goes on.
+    pub(super) fn status(self) -> ExitStatus {
+        match self {
+            Self::Done(status) => status,
+            Self::ReplacedBy(pid) => report(&ClientError::Crashed { pid }),
+        }
+    }
+}
+
 /// Connects to the master that has taken the place of the one that was followed.
 pub(super) async fn successor(global: &Global, pid: u32) -> Result<ControlClient, ExitStatus> {
     let path = locate(global).await?;

@@ -19,6 +19,7 @@ use drover_proto::latest::{LogLine, LogsRequest, OutputStream};
 
 use self::past::{PastFiles, merged};
 use self::seam::Seam;
+use super::find::FollowEnd;
 use super::interrupt::Interrupt;
 use super::{find, refusal::report};
 use crate::args::{Global, LogsArgs, Moment, StreamArg};
@@ -84,7 +85,7 @@ async fn follow_on(
     let mut shown = Shown { lines: shown, twice: VecDeque::new() };
     shown.may_come_again();
     let mut ended = follow(lines, wish, |line| shown.print_once(wish, line)).await;
-    while let Ended::ReplacedBy(pid) = ended {
+    while let FollowEnd::ReplacedBy(pid) = ended {
         let mut client = match find::successor(global, pid).await {
             Ok(client) => client,
             Err(status) => return status,
@@ -127,22 +128,6 @@ impl Shown {
             self.lines.push_back(line.clone());
         }
         wish.print_if_it_matches(line)
-    }
-}
-
-/// How a stream of lines ended.
-enum Ended {
-    Done(ExitStatus),
-    /// There is another master of this pid, which can be asked for the rest.
-    ReplacedBy(u32),
-}
-
-impl Ended {
-    fn status(self) -> ExitStatus {
-        match self {
-            Self::Done(status) => status,
-            Self::ReplacedBy(pid) => report(&ClientError::Crashed { pid }),
-        }
     }
 }
 
@@ -273,7 +258,7 @@ async fn follow(
     mut lines: Answers<'_, LogFollow>,
     wish: &Wish<'_>,
     mut take: impl FnMut(&LogLine) -> io::Result<()>,
-) -> Ended {
+) -> FollowEnd {
     loop {
         let taken = match lines.next().await {
             Ok(Some(LogFollow::Line(line))) => take(&line),
@@ -286,12 +271,12 @@ async fn follow(
             }
             // What a later master adds to the stream.
             Ok(Some(_)) => Ok(()),
-            Ok(None) => return Ended::Done(ExitStatus::Done),
-            Err(ClientError::Crashed { pid }) if wish.args.follow => return Ended::ReplacedBy(pid),
-            Err(error) => return Ended::Done(report(&error)),
+            Ok(None) => return FollowEnd::Done(ExitStatus::Done),
+            Err(ClientError::Crashed { pid }) if wish.args.follow => return FollowEnd::ReplacedBy(pid),
+            Err(error) => return FollowEnd::Done(report(&error)),
         };
         if taken.is_err() {
-            return Ended::Done(message::written(taken));
+            return FollowEnd::Done(message::written(taken));
         }
     }
 }
