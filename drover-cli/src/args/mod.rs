@@ -355,7 +355,7 @@ mod tests {
                 let written = |text: String| row.contains(&text);
                 let short = option.get_short().is_some_and(|short| written(format!("`-{short}")));
                 let long = option.get_long().is_some_and(|long| written(format!("`--{long}")));
-                assert!(short || long, "{name}: {option} is missing");
+                assert!(short || long, "{name}: {} is missing", option.get_id());
             }
         }
     }
