@@ -11,7 +11,7 @@ use crate::ids::WorkerId;
 use crate::keeper::Hold;
 use crate::link::{ConnectionId, Outgoing, Token, WorkerAdmission};
 use crate::machine::worker::{Identity, Question};
-use crate::notify::{Notification, NotifyPath, Refusals, Source};
+use crate::notify::{Applied, Notification, NotifyPath, Refusals, Source};
 use crate::process::{AwaitedText, Death, Ended, SpawnFailure, Spawned, Tree};
 use crate::upkeep::UpkeepNews;
 
@@ -133,6 +133,7 @@ pub(super) enum ProcessNews {
     Notified {
         id: WorkerId,
         heard: Vec<Notification>,
+        applied: Applied,
     },
     /// It answered its probe.
     ProbePassed {

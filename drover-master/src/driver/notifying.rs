@@ -151,9 +151,8 @@ impl Driver {
         let (account, access) = (spec.command.account.as_ref(), spec.notify_access);
         let uid = account.map_or_else(|| nix::unistd::geteuid().as_raw(), |account| account.uid);
         let queue = self.process_sender.clone();
-        Some(hear(source, Notifier { pid, uid, access }, queue, move |heard| ProcessNews::Notified {
-            id,
-            heard,
+        Some(hear(source, Notifier { pid, uid, access }, queue, move |heard, applied| {
+            ProcessNews::Notified { id, heard, applied }
         }))
     }
 

@@ -138,7 +138,10 @@ impl Driver {
                 let input = WorkerInput::SpawnFailed { step, errno, detail: Some(sentence.into()) };
                 self.feed(now, FleetInput::Worker { id, input });
             }
-            ProcessNews::Notified { id, heard } => self.heard(now, id, heard),
+            ProcessNews::Notified { id, heard, applied } => {
+                self.heard(now, id, heard);
+                drop(applied);
+            }
             ProcessNews::Died { id, death: (status, usage), by_itself } => {
                 self.remember_death(id, status, usage);
                 self.end_probe(id);

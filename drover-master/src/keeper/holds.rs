@@ -99,6 +99,8 @@ impl Holds {
             newest.insert(name.clone(), *last);
             *last
         };
+        // What an earlier master had under this name is let go of with it, and not once more when the rest is.
+        drop(self.take(&name));
         say(&shared.keeper, &KeeperRequest::Hold { name: name.clone() });
         Hold(Some((Arc::clone(shared), name, number)))
     }

@@ -5,11 +5,12 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use nix::sys::socket::MsgFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +21,7 @@ use super::notification::Notification;
 use super::notifier::Notifier;
 use crate::keeper::Hold;
 use crate::machine::worker::Notice;
-use crate::sys::{Datagram, SharedFd, receive, watch_readable};
+use crate::sys::{Datagram, SharedFd, peek, receive, watch_readable};
 
 /// How many datagrams of an ended worker are still read: twice what the kernel keeps for a socket by default
 /// (net.unix.max_dgram_qlen, 10; 512 where systemd has raised it). More come from what outlived it.
@@ -50,6 +51,12 @@ pub(crate) enum Source {
     },
 }
 
+/// Dropped once what was heard is applied, and so written down for the next master.
+#[derive(Debug)]
+pub(crate) struct Applied(
+    #[expect(dead_code, reason = "its end is what is told")] Option<oneshot::Sender<()>>,
+);
+
 /// A task that reads. Dropped, it goes on until nobody wants to hear it.
 #[derive(Debug)]
 pub(crate) struct Ear {
@@ -73,7 +80,7 @@ pub(crate) fn hear<T: Send + 'static>(
     source: Source,
     notifier: Notifier,
     queue: mpsc::Sender<T>,
-    news: impl Fn(Vec<Notification>) -> T + Send + Sync + 'static,
+    news: impl Fn(Vec<Notification>, Applied) -> T + Send + Sync + 'static,
 ) -> Ear {
     let (ended, is_ended) = oneshot::channel();
     let task = tokio::spawn(async move {
@@ -102,13 +109,19 @@ impl Heeded {
         Ok(Self { ready: watch_readable(Arc::clone(&socket))?, socket })
     }
 
-    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Datagram>> {
+    /// What lies next in it, which stays there: if this master dies before it is written down, the next one finds it.
+    fn poll_next(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<Datagram>> {
         loop {
             let mut ready = ready!(self.ready.poll_read_ready(cx))?;
-            if let Ok(received) = ready.try_io(|_| receive(self.socket.as_fd(), buffer)) {
-                return Poll::Ready(received);
+            if let Ok(next) = ready.try_io(|_| peek(self.socket.as_fd(), buffer)) {
+                return Poll::Ready(next);
             }
         }
+    }
+
+    /// Takes away what lay next. Without room for them, its descriptors are closed (unix(7)).
+    fn take_away(&self) {
+        let _ = nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT);
     }
 }
 
@@ -119,7 +132,7 @@ async fn hear_sockets<T>(
     mut renewed: mpsc::Receiver<OwnedFd>,
     notifier: Notifier,
     queue: &mpsc::Sender<T>,
-    news: impl Fn(Vec<Notification>) -> T,
+    news: impl Fn(Vec<Notification>, Applied) -> T,
     mut is_ended: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let (mut socket, mut former) = (Heeded::new(fd)?, None::<Heeded>);
@@ -128,19 +141,23 @@ async fn hear_sockets<T>(
     loop {
         let received = tokio::select! {
             biased;
-            received = poll_fn(|cx| {
-                let former = former.iter().map(|former| former.poll_receive(cx, &mut buffer)).find(Poll::is_ready);
-                former.unwrap_or_else(|| socket.poll_receive(cx, &mut buffer))
-            }) => received,
+            next = poll_fn(|cx| {
+                let former = former.iter().map(|former| former.poll_next(cx, &mut buffer)).find(Poll::is_ready);
+                let (next, is_former) = match former {
+                    Some(next) => (next, true),
+                    None => (socket.poll_next(cx, &mut buffer), false),
+                };
+                next.map(|next| (next, is_former))
+            }) => next,
             Some(new) = renewed.recv() => {
                 former = Some(mem::replace(&mut socket, Heeded::new(new)?));
                 continue;
             }
             _ = &mut is_ended => break,
         };
-        let datagram = match received {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            other => other?,
+        let (datagram, is_former) = match received {
+            (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => continue,
+            (other, is_former) => (other?, is_former),
         };
         let heard = if hearing.knows(&datagram, &buffer) {
             hearing.understand(datagram, &buffer)
@@ -154,9 +171,15 @@ async fn hear_sockets<T>(
             (hearing, heard) = look.await.map_err(io::Error::other)?;
             heard
         };
-        if !heard.is_empty() && queue.send(news(heard)).await.is_err() {
-            return Ok(());
+        if !heard.is_empty() {
+            let (applied, is_applied) = oneshot::channel();
+            if queue.send(news(heard, Applied(Some(applied)))).await.is_err() {
+                return Ok(());
+            }
+            // Dropped, it is told as well.
+            let _ = is_applied.await;
         }
+        former.as_ref().filter(|_| is_former).unwrap_or(&socket).take_away();
     }
     // What is left is bounded, and has no time to lose.
     let mut sockets = former.into_iter().chain([socket]).peekable();
@@ -165,7 +188,7 @@ async fn hear_sockets<T>(
         match receive(socket.socket.as_fd(), &mut buffer) {
             Ok(datagram) => {
                 let heard = hearing.understand(datagram, &buffer);
-                if !heard.is_empty() && queue.send(news(heard)).await.is_err() {
+                if !heard.is_empty() && queue.send(news(heard, Applied(None))).await.is_err() {
                     return Ok(());
                 }
             }
@@ -182,7 +205,7 @@ async fn hear_pipe<T>(
     fd: OwnedFd,
     number: u32,
     queue: &mpsc::Sender<T>,
-    news: impl Fn(Vec<Notification>) -> T,
+    news: impl Fn(Vec<Notification>, Applied) -> T,
     mut is_ended: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let pipe = Arc::new(fd);
@@ -209,7 +232,7 @@ async fn hear_pipe<T>(
             Err(error) => return Err(error),
         };
         // Without a driver nobody wants to know.
-        let _ = queue.send(news(vec![Notification::Notice(notice)])).await;
+        let _ = queue.send(news(vec![Notification::Notice(notice)], Applied(None))).await;
         return Ok(());
     }
 }
@@ -228,6 +251,32 @@ mod tests {
         Notifier { pid, uid: nix::unistd::geteuid().as_raw(), access: NotifyAccess::Main }
     }
 
+    /// A master that dies in between has a successor that finds it.
+    #[tokio::test]
+    async fn what_is_heard_lies_in_the_socket_until_it_is_applied() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        setsockopt(&ours, sockopt::PassCred, &true).unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let held = ours.try_clone().unwrap();
+        let lies_there = || peek(held.as_fd(), &mut [0; 64]).is_ok_and(|found| found.length > 0);
+        let (queue, mut news) = mpsc::channel(8);
+        let source = Source::Socket { fd: ours.into(), renewed: mpsc::channel(1).1 };
+        let own = notifier(std::process::id());
+        let ear = hear(source, own, queue, |heard, applied| (heard, applied));
+        theirs.send(b"READY=1").unwrap();
+        theirs.send(b"STATUS=works").unwrap();
+        let (heard, applied) = news.recv().await.unwrap();
+        assert!(matches!(heard[..], [Notification::Notice(Notice::Ready)]), "{heard:?}");
+        assert!(lies_there());
+        assert!(news.try_recv().is_err(), "one after the other");
+        drop(applied);
+        let (heard, applied) = news.recv().await.unwrap();
+        assert!(matches!(heard[..], [Notification::Notice(Notice::Status { .. })]), "{heard:?}");
+        drop(applied);
+        ear.finish().await;
+        assert!(news.recv().await.is_none() && !lies_there());
+    }
+
     /// An ear for a worker with this pid, what is heard, and the worker's end.
     fn ear(pid: u32) -> (Ear, mpsc::Receiver<Vec<Notification>>, UnixDatagram) {
         let (ours, theirs) = UnixDatagram::pair().unwrap();
@@ -235,7 +284,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let (queue, heard) = mpsc::channel(8);
         let source = Source::Socket { fd: ours.into(), renewed: mpsc::channel(1).1 };
-        (hear(source, notifier(pid), queue, |heard| heard), heard, theirs)
+        (hear(source, notifier(pid), queue, |heard, _| heard), heard, theirs)
     }
 
     fn notice(heard: &[Notification]) -> &Notice {
@@ -257,7 +306,7 @@ mod tests {
         let placeholder = || UnixDatagram::unbound().unwrap().into();
         let source = Source::Socket { fd: mem::replace(&mut theirs.0, placeholder()), renewed };
         let (queue, mut heard) = mpsc::channel(8);
-        let ear = hear(source, notifier(std::process::id()), queue, |heard| heard);
+        let ear = hear(source, notifier(std::process::id()), queue, |heard, _| heard);
         fresh.send(mem::replace(&mut next.0, placeholder())).await.unwrap();
         // Taken by the time that a place is free again.
         let _free = fresh.reserve().await.unwrap();
@@ -311,7 +360,7 @@ mod tests {
         // Any process but the one that spoke.
         let notifier = Notifier { access, ..notifier(1) };
         let source = Source::Socket { fd: ours.into(), renewed: mpsc::channel(1).1 };
-        hear(source, notifier, queue, |heard| heard).finish().await;
+        hear(source, notifier, queue, |heard, _| heard).finish().await;
         heard.recv().await.unwrap()
     }
 
@@ -365,7 +414,7 @@ mod tests {
             Source::Pipe { fd: reader, number: 5, hold: Hold::default() },
             notifier(1),
             queue,
-            |heard| heard,
+            |heard, _| heard,
         );
         tokio::task::yield_now().await;
         // What it wrote and its end are there at once; another process of its tree holds the descriptor.
@@ -387,7 +436,7 @@ mod tests {
             let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
             let (queue, mut heard) = mpsc::channel(8);
             let source = Source::Pipe { fd: reader, number: 5, hold: Hold::default() };
-            let ear = hear(source, notifier(1), queue, |heard| heard);
+            let ear = hear(source, notifier(1), queue, |heard, _| heard);
             nix::unistd::write(&writer, text).unwrap();
             drop(writer);
             assert_eq!(notice(&heard.recv().await.unwrap()), &expected);

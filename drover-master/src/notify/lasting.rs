@@ -91,6 +91,11 @@ impl LastingSockets {
             held.directory.restore()?;
             made = self::made(&path, owner);
         }
+        if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+            // Of the same worker, by a master that was killed before that was born.
+            let _ = fs::remove_file(&path);
+            made = self::made(&path, owner);
+        }
         let (fd, file) = made.map_err(|source| DirectoryError::Io { path: path.clone(), source })?;
         let (fresh, renewed) = mpsc::channel(1);
         let hold = holds.hold(held_name, fd.as_fd());

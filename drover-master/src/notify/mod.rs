@@ -20,7 +20,7 @@ mod place;
 mod sleeper;
 mod store;
 
-pub(crate) use ear::{Ear, Source, hear};
+pub(crate) use ear::{Applied, Ear, Source, hear};
 pub(crate) use hearing::Refusals;
 pub(crate) use kinship::is_in_group;
 pub(crate) use notification::Notification;

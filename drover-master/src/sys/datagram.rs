@@ -45,6 +45,15 @@ pub(crate) struct Sender {
 ///
 /// `WouldBlock`: there is none.
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Datagram> {
+    received(socket, buffer, 0)
+}
+
+/// The same, and leaves it where it is; its descriptors are copies.
+pub(crate) fn peek(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Datagram> {
+    received(socket, buffer, libc::MSG_PEEK)
+}
+
+fn received(socket: BorrowedFd<'_>, buffer: &mut [u8], how: libc::c_int) -> io::Result<Datagram> {
     let mut control = Control([0; CONTROL]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all zeros is a valid value of this plain C struct.
@@ -53,7 +62,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<D
     head.msg_iovlen = 1;
     head.msg_control = control.0.as_mut_ptr().cast();
     head.msg_controllen = CONTROL as _;
-    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC | how;
     // SAFETY: every pointer in the head is to memory of the length beside it, which outlives the call.
     let length = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut head, flags) };
     let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;

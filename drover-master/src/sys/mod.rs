@@ -24,7 +24,7 @@ pub(crate) use child::{
     Begun, Child, ChildPlan, ChildUser, DISCARD_WITHIN, EXEC_WITHIN, Forge, PlannedLimit, SpawnError, Stdio,
     begin,
 };
-pub(crate) use datagram::{Datagram, Sender, is_same_file, receive};
+pub(crate) use datagram::{Datagram, Sender, is_same_file, peek, receive};
 pub(crate) use file_lock::lock_file;
 pub(crate) use inherited::adopt;
 #[cfg(test)]

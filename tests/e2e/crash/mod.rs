@@ -5,6 +5,7 @@ mod ends;
 mod home;
 mod limits;
 mod many;
+mod notices;
 mod numbers;
 mod operations;
 mod upgrade;
