@@ -34,30 +34,22 @@ async fn show(global: &Global, args: &EventsArgs) -> ExitStatus {
         Some(Since::Seq(seq)) => seq,
         _ => 0,
     };
-    let events = match client.events(since, args.follow).await {
-        Ok(events) => events,
-        Err(error) => return report(&error),
-    };
     let (unknown, until) = (unknown(&args.names, &now), now.last_seq);
     let mut printer = Printer { args, unknown, last: VecDeque::new(), until, seen: since };
-    let mut replaced = match printer.all(events).await {
-        FollowEnd::Done(status) => return status,
-        FollowEnd::ReplacedBy(pid) => pid,
-    };
-    // The numbers go on too.
     loop {
-        let mut client = match find::successor(global, replaced).await {
-            Ok(client) => client,
-            Err(status) => return status,
-        };
-        let events = match client.events(printer.seen, true).await {
+        // The numbers go on with the next master.
+        let events = match client.events(printer.seen, args.follow).await {
             Ok(events) => events,
             Err(error) => return report(&error),
         };
-        match printer.all(events).await {
+        let pid = match printer.all(events).await {
             FollowEnd::Done(status) => return status,
-            FollowEnd::ReplacedBy(pid) => replaced = pid,
-        }
+            FollowEnd::ReplacedBy(pid) => pid,
+        };
+        client = match find::successor(global, pid).await {
+            Ok(client) => client,
+            Err(status) => return status,
+        };
     }
 }
 

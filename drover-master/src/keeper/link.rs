@@ -86,8 +86,8 @@ impl KeeperLink {
         }
     }
 
-    /// Tries to send it, once. False: there is no room now, and the caller has to try again. True: it was sent, or never can be, since the
-    /// keeper is gone.
+    /// Sends it if there is room. Returns false if there is none and the caller has to try again; true if it was sent, or never can be because
+    /// the keeper is gone.
     fn send(&self, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> bool {
         let fds = fd.map(|fd| [fd.as_raw_fd()]);
         let beside = fds.as_ref().map(|fds| [ControlMessage::ScmRights(fds)]);

@@ -183,7 +183,7 @@ impl Keeper {
                 if let Some(fd) = descriptors.into_iter().next() {
                     self.held.insert(name, fd);
                 } else {
-                    // The kernel leaves a descriptor out for which there is no room (unix(7)).
+                    // The kernel drops a descriptor that this process has no room for (unix(7)).
                     let _ = send(socket.as_raw_fd(), &NotHeld { name }.encode(), MsgFlags::MSG_NOSIGNAL);
                 }
             }

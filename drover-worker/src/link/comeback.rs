@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// Before the next try, in this order; the last for all that follow. Shorter: a socket that is being mended is knocked at for nothing. Longer:
 /// a worker is away from its master for longer than it need be.
-const PAUSES: [Duration; 4] = [
+pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_millis(10),
     Duration::from_millis(50),
     Duration::from_millis(100),

@@ -16,16 +16,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio_util::codec::Decoder;
 
+use super::comeback::PAUSES;
 use super::sender;
 use crate::error::ConnectError;
 
 /// How long the master may take to answer. Shorter gives up on a starved host, longer hides a master that hangs.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait before the first connection is made again, and again, where it ended without an answer. Fewer: a worker that is born while
-/// masters die, one after the other, is lost. More: a master that will never answer is found out later.
-const AGAIN_AFTER: [Duration; 3] =
-    [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(100)];
+/// How often the first connection is made again where it ended without an answer, after the same pauses as a later one. Fewer: a worker that
+/// is born while masters die, one after the other, is lost. More: a master that will never answer is found out later.
+const MORE_TRIES: usize = 3;
 
 /// How much the kernel may hold of what the master has not read, in bytes: the largest message as a whole. The kernel gives no more
 /// than net.core.wmem_max, and doubles that for its own needs (socket(7)). With less, writer and reader of a large message wait for
@@ -63,7 +63,7 @@ pub(crate) struct Introduction {
 /// Connects for the first time and introduces the worker. A master that dies before it has answered may have a successor, which holds the
 /// socket already.
 pub(crate) async fn connect(introduction: &Introduction) -> Result<MasterConnection, ConnectError> {
-    for pause in AGAIN_AFTER {
+    for pause in PAUSES.into_iter().take(MORE_TRIES) {
         match try_to_connect(introduction).await {
             Err(error) if has_ended(&error) => tokio::time::sleep(pause).await,
             verdict => return verdict,

@@ -33,7 +33,7 @@ fn a_keeper_holds_more_than_its_soft_limit_and_workers_have_that_limit_as_before
     home.end();
 }
 
-/// Whatever there is no room for, it is told in one sentence, and nothing is left; or everything is there, and goes on after a crash.
+/// Either every worker starts and survives a crash and an upgrade, or `up` says in one sentence what is missing and leaves nothing behind.
 #[test]
 fn at_the_edge_of_the_hard_limit_everything_is_there_and_goes_on_or_nothing_is() {
     let mut outcomes = [0; 2];

@@ -14,7 +14,7 @@ is_there() { [ "$(ps -o args= -p "$1")" = "sleep $2" ] && echo "lives: $3"; }
 
 $drover up >log 2>&1 & keeper=$!
 until_so ready
-# A worker dies while there is no master.
+# A worker dies while no master runs.
 first=$(master) dead=$(pid_of 0)
 kill -STOP $keeper; kill -9 "$first" "$dead"
 until_so 'grep -q "^State:.Z" /proc/'"$dead"'/status'
