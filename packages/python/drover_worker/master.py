@@ -16,8 +16,9 @@ _TOKEN_IN_USE = enum_values("RejectCode", "REJECT_CODE_")["TOKEN_IN_USE"]
 
 HANDSHAKE_SECONDS = 5
 
-AGAIN_AFTER = (0.01, 0.05, 0.1)
-"""Before the first connection is made again that has ended without an answer: the master may have a successor, which holds the socket."""
+PAUSES = (0.01, 0.05, 0.1)
+"""Before the first tries to connect again. A first connection that has ended without an answer has no others: the master may have a successor, which
+holds the socket."""
 
 
 class Identity(NamedTuple):
@@ -63,7 +64,7 @@ class Refused(Exception):
 def connect(env: Mapping[str, str], capabilities: Sequence[str]) -> Connection:
     """Says for the first time who this worker is and what it can do beyond the base. It blocks, and ends a process that is refused."""
     try:
-        for pause in AGAIN_AFTER:
+        for pause in PAUSES:
             try:
                 return introduce(dial(env, HANDSHAKE_SECONDS), env, capabilities, HANDSHAKE_SECONDS)
             except (EOFError, ConnectionResetError):

@@ -8,11 +8,10 @@ import time
 from typing import Callable, Mapping, Optional, Sequence, Union
 
 from .frames import NotAFrame
-from .master import Connection, Limits, Refused, dial, introduce
+from .master import PAUSES, Connection, Limits, Refused, dial, introduce
 
-PAUSES = (0.01, 0.05, 0.1)
-"""Between the first tries; later ones have LONG_PAUSE."""
 LONG_PAUSE = 0.2
+"""Between tries after the first PAUSES."""
 
 MENDING_SECONDS = 1.0
 """For so long somebody may be mending a socket that refuses."""

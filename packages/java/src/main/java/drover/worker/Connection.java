@@ -18,8 +18,6 @@ import java.util.List;
 
 /** A connection that stands, whose channel does not block; and what came together with Welcome, in a buffer to be filled on. */
 record Connection(SocketChannel channel, Welcome welcome, ByteBuffer received) {
-    private static final long[] AGAIN_AFTER_MS = {10, 50, 100};
-
     /** The master does not want this worker, or not yet: if it is final, to ask again is of no use. */
     static final class Refused extends Exception {
         private static final long serialVersionUID = 1;
@@ -33,7 +31,7 @@ record Connection(SocketChannel channel, Welcome welcome, ByteBuffer received) {
 
     /** The first one. Where it ends without an answer it is made again: a successor of a master that has died holds the path already. */
     static Connection first(String path, String token) throws IOException, Refused {
-        for (long pauseMs : AGAIN_AFTER_MS) {
+        for (long pauseMs : Search.PAUSES_MS) {
             SocketChannel channel = dial(path);
             try {
                 return introduce(channel, token, 0);

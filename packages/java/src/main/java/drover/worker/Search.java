@@ -4,7 +4,7 @@ import java.util.OptionalLong;
 
 /** What to do after each try to find a successor of the master. All times are milliseconds of one clock. */
 final class Search {
-    private static final long[] PAUSES_MS = {10, 50, 100}; // between the first tries
+    static final long[] PAUSES_MS = {10, 50, 100}; // between the first tries
     private static final long LONG_PAUSE_MS = 200;
     private static final long MENDING_MS = 1000; // for so long somebody may be mending a socket that refuses
     private static final long LEAST_GRACE_MS = 1000;
