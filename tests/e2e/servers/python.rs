@@ -64,9 +64,14 @@ async fn a_uvicorn_that_somebody_sends_a_sigterm_finishes_its_request() {
     site.end().await;
 }
 
-/// Jobs are ordered all the while, and each is done once.
+/// Jobs are ordered all the while, and each is done. Celery itself does some a second time: when it stops, its prefork pool forgets the job
+/// that each of its processes was given and has not yet said that it began, and the job goes back to the broker, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn celery_does_each_job_once_while_it_is_reloaded_and_scaled() {
+async fn celery_loses_no_job_while_it_is_reloaded_and_scaled() {
+    /// The old ones of the reload, those too many for one worker, and the restarted one.
+    const STOPS: u32 = 2 + 2 + 1;
+    /// `--concurrency`.
+    const POOL: u32 = 2;
     let Some(environments) = wheel::installed().await else { return };
     let programs = environments.join("servers/bin");
     let Some(site) = Site::of("servers/celery", &["python3", "redis-server"]) else { return };
@@ -95,8 +100,9 @@ async fn celery_does_each_job_once_while_it_is_reloaded_and_scaled() {
     let said = String::from_utf8(output.stdout).unwrap();
     let counts: Vec<u32> = said.split_whitespace().map(|count| count.parse().unwrap()).collect();
     let &[ordered, done, different] = &counts[..] else { panic!("{said}\n{}", site.log()) };
-    drover_e2e::complain(&format!("celery: {ordered} jobs"));
+    drover_e2e::complain(&format!("celery: {ordered} jobs, {} of them twice", done - different));
     assert!(ordered > 50, "{said}");
-    assert_eq!((done, different), (ordered, ordered), "{}", site.log());
+    assert_eq!(different, ordered, "{}", site.log());
+    assert!(done - different <= STOPS * POOL, "{said}\n{}", site.log());
     site.end().await;
 }
