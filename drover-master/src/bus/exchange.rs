@@ -15,6 +15,7 @@ use super::ledger::Asker;
 use super::peer::Peer;
 use super::traffic::Traffic;
 use crate::ids::{SlotIndex, WorkerId};
+use crate::keeper::AppTallies;
 
 /// How many topics a worker may subscribe to. Each costs about 300 bytes.
 pub(super) const SUBSCRIPTIONS: usize = 256;
@@ -44,14 +45,14 @@ struct Table {
 }
 
 impl Exchange {
-    pub(crate) fn new(app: Arc<str>, handler: Option<Handler>) -> Self {
+    pub(crate) fn new(app: Arc<str>, handler: Option<Handler>, tallies: AppTallies) -> Self {
         Self {
             app,
             handler,
             table: RwLock::default(),
             last_seq: AtomicU64::new(0),
             deadlines: Arc::default(),
-            traffic: Traffic::default(),
+            traffic: Traffic(tallies),
         }
     }
 

@@ -1,14 +1,10 @@
 //! How much the bus of an app has carried.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::keeper::{AppTallies, Tally};
 
-/// Counts over the lives of its workers.
-#[derive(Debug, Default)]
-pub(super) struct Traffic {
-    delivered: AtomicU64,
-    bytes: AtomicU64,
-    refused: AtomicU64,
-}
+/// Counts over the lives of its workers, and of masters.
+#[derive(Debug)]
+pub(super) struct Traffic(pub(super) AppTallies);
 
 /// What was counted so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,21 +20,20 @@ pub(crate) struct TrafficCounts {
 impl Traffic {
     /// A message with a payload of so many bytes has gone to so many.
     pub(super) fn delivered(&self, to: u64, payload: usize) {
-        self.delivered.fetch_add(to, Ordering::Relaxed);
-        self.bytes.fetch_add(to.saturating_mul(payload as u64), Ordering::Relaxed);
+        self.0.add(Tally::BusDelivered, to);
+        self.0.add(Tally::BusBytes, to.saturating_mul(payload as u64));
     }
 
     /// So many have not got theirs.
     pub(super) fn refused(&self, by: u64) {
-        self.refused.fetch_add(by, Ordering::Relaxed);
+        self.0.add(Tally::BusRefused, by);
     }
 
     pub(super) fn counts(&self) -> TrafficCounts {
-        let read = |of: &AtomicU64| of.load(Ordering::Relaxed);
         TrafficCounts {
-            delivered: read(&self.delivered),
-            bytes: read(&self.bytes),
-            refused: read(&self.refused),
+            delivered: self.0.read(Tally::BusDelivered),
+            bytes: self.0.read(Tally::BusBytes),
+            refused: self.0.read(Tally::BusRefused),
         }
     }
 }

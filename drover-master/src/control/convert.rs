@@ -293,6 +293,7 @@ mod tests {
         let told = Event {
             seq: 1,
             time: SystemTime::UNIX_EPOCH,
+            at: now(),
             app: "web".into(),
             worker: None,
             phase: Phase::Failed,

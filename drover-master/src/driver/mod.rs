@@ -160,7 +160,8 @@ impl Driver {
         let teller = Self::teller(process_sender.clone());
         let (link_sender, link_news) = mpsc::channel(NEWS);
         let (outcome, outcome_seen) = watch::channel(None);
-        let bus = Arc::new(Exchange::new(Arc::clone(&app), handler));
+        let tallies = pool.holds().tallies().of(&app);
+        let bus = Arc::new(Exchange::new(Arc::clone(&app), handler, tallies));
         let master = Master {
             bus: Arc::clone(&bus),
             requests: request_sender,

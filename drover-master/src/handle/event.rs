@@ -1,7 +1,7 @@
 //! One thing that happened, as everybody sees it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::machine::fleet::EventKind;
@@ -16,6 +16,9 @@ pub struct Event {
     /// Wall clock, for display only.
     #[serde(with = "crate::written")]
     pub time: SystemTime,
+    /// The same by the clock that never goes back. An earlier version wrote it not.
+    #[serde(with = "crate::written", default = "now")]
+    pub(crate) at: Instant,
     /// The app.
     pub app: Arc<str>,
     /// The worker it happened to; none for the app as a whole.
@@ -38,6 +41,10 @@ pub struct Occurrence {
     pub id: Option<WorkerId>,
     /// Its process.
     pub pid: Option<u32>,
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl Event {

@@ -137,6 +137,7 @@ impl EventLog {
         let event = Arc::new(Event {
             seq: kept.last_seq,
             time: SystemTime::now(),
+            at: tokio::time::Instant::now().into_std(),
             app: Arc::clone(app),
             worker,
             phase: event.phase,

@@ -1,4 +1,4 @@
-//! EventCounts events as they come, and takes a reading now and then.
+//! Counts events as they come, and takes a reading now and then.
 
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -7,23 +7,78 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::admin::Admin;
 use super::history::EVERY;
+use super::metrics::{CountMemory, EVENTS};
+use crate::handle::{Event, EventStream, Missed};
 use crate::usage::usage_of;
 
-/// Until it is dropped with its runtime, or aborted.
-pub(super) async fn events(admin: Arc<Admin>) {
-    let mut events = admin.supervisor.events().since(0);
-    loop {
-        let next = events.next().await;
-        let now = Instant::now().into_std();
-        let mut counts = admin.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match next {
-            Ok(event) => counts.happened(&event, now),
-            Err(missed) => counts.missed(missed.count),
+/// Counts events, from where an earlier master was.
+#[derive(Debug)]
+pub(super) struct EventCounter {
+    admin: Arc<Admin>,
+    events: EventStream,
+    /// None where there is no other master to come.
+    memory: Option<CountMemory>,
+    /// Up to which event it is written down.
+    written: u64,
+}
+
+impl EventCounter {
+    /// Counts all that has happened so far, so that whoever asks first finds no less than an earlier master has told.
+    pub(super) fn begin(admin: Arc<Admin>) -> Self {
+        let (memory, counts) = CountMemory::open(&admin.supervisor.holds);
+        let written = counts.counted();
+        let mut counter = Self { events: admin.supervisor.events().since(written), admin, memory, written };
+        *counter.admin.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        while let Some(next) = counter.events.try_next() {
+            counter.count(next);
         }
+        counter
+    }
+
+    /// Until it is dropped with its runtime, or aborted.
+    pub(super) async fn run(mut self) {
+        loop {
+            let next = self.events.next().await;
+            let counted = self.count(next);
+            if counted - self.written >= EVENTS
+                && let Some(memory) = self.memory.take()
+            {
+                self.written = counted;
+                self.memory = write_down(&self.admin, memory).await;
+            }
+        }
+    }
+
+    /// The number of the newest that is counted.
+    fn count(&self, next: Result<Arc<Event>, Missed>) -> u64 {
+        let mut counts = self.admin.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match next {
+            Ok(event) => counts.happened(&event),
+            Err(missed) => counts.missed(missed),
+        }
+        counts.counted()
     }
 }
 
-/// The same.
+/// Not on the thread that supervises.
+async fn write_down(admin: &Arc<Admin>, mut memory: CountMemory) -> Option<CountMemory> {
+    let admin = Arc::clone(admin);
+    let written = tokio::task::spawn_blocking(move || {
+        let counts = admin.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.write(&counts).map(|()| memory)
+    });
+    match written.await {
+        Ok(Ok(memory)) => Some(memory),
+        Ok(Err(error)) => {
+            tracing::error!(target: "drover::keeper", %error, "counts of events are not written down any more, and begin anew with the next master");
+            None
+        }
+        // The runtime ends.
+        Err(_) => None,
+    }
+}
+
+/// Until it is dropped with its runtime, or aborted.
 pub(super) async fn readings(admin: Arc<Admin>) {
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -80,7 +80,7 @@ async fn status(admin: &Admin) -> HttpReply {
 
 async fn measure(admin: &Arc<Admin>, form: TextForm) -> HttpReply {
     let admin = Arc::clone(admin);
-    // AppSample a thousand processes takes 10 ms, writing the text a few more: not on the thread that supervises.
+    // Measuring a thousand processes takes 10 ms, writing the text a few more: not on the thread that supervises.
     let measured = tokio::task::spawn_blocking(move || {
         let snapshots = admin.snapshots();
         let workers = snapshots.iter().flat_map(|shot| &shot.workers);

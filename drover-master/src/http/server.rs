@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
 use super::admin::Admin;
-use super::follow;
+use super::follow::{self, EventCounter};
 use super::serve::serve;
 use super::spec::AdminSpec;
 use crate::config::{ListenAddr, ListenSpec};
@@ -136,8 +136,9 @@ impl AdminServer {
     pub fn serve(&mut self, supervisor: SupervisorHandle) -> Result<(), AdminError> {
         let admin = Arc::new(Admin::new(self.spec.clone(), supervisor));
         let socket = Socket::of(&self.listener)?;
+        let counter = EventCounter::begin(Arc::clone(&admin));
         self.tasks.spawn(accept(Arc::clone(&admin), socket));
-        self.tasks.spawn(follow::events(Arc::clone(&admin)));
+        self.tasks.spawn(counter.run());
         self.tasks.spawn(follow::readings(admin));
         Ok(())
     }

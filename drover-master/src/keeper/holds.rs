@@ -5,13 +5,14 @@
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::cells::Cells;
 use super::link::KeeperLink;
 use super::message::{KeeperRequest, MAX_NAME};
 use super::surroundings::monotonic;
+use super::tallies::Tallies;
 use crate::sys::PidCell;
 
 /// What is held for this master. The default has no keeper: it holds nothing and has nothing.
@@ -28,6 +29,7 @@ struct HeldShared {
     /// How many have not taken yet what is theirs.
     takers: AtomicUsize,
     cells: Mutex<Cells>,
+    tallies: OnceLock<Tallies>,
     /// The newest hold of each name, by its number: what is held anew is not let go of with what was held before.
     newest: Mutex<(u64, HashMap<String, u64>)>,
     /// When the master before this one died, by the monotonic clock.
@@ -56,6 +58,7 @@ impl Holds {
             left,
             stays,
             cells,
+            tallies: OnceLock::new(),
             newest: Mutex::default(),
             takers: AtomicUsize::new(0),
             died,
@@ -103,6 +106,19 @@ impl Holds {
         drop(self.take(&name));
         say(&shared.keeper, &KeeperRequest::Hold { name: name.clone() });
         Hold(Some((Arc::clone(shared), name, number)))
+    }
+
+    /// The same for as long as there is a master.
+    pub(super) fn hold_for_good(&self, name: &str, fd: BorrowedFd<'_>) {
+        let Some(shared) = &self.0 else { return };
+        drop(self.take(name));
+        shared.keeper.say(&KeeperRequest::Hold { name: name.to_owned() }, Some(fd));
+    }
+
+    /// What is counted of apps; without a keeper in this process alone, and each answer by itself.
+    pub(crate) fn tallies(&self) -> Tallies {
+        let Some(shared) = &self.0 else { return Tallies::default() };
+        shared.tallies.get_or_init(|| Tallies::held_by(self)).clone()
     }
 
     /// Keeps what is left until this is dropped.

@@ -28,6 +28,7 @@ mod signals;
 mod standby;
 mod standing_by;
 mod surroundings;
+mod tallies;
 #[cfg(test)]
 mod testing;
 
@@ -40,5 +41,6 @@ pub(crate) use link::KeeperLink;
 pub(crate) use message::ChildState;
 pub use standby::STANDBY;
 pub(crate) use standing_by::stand_by;
+pub(crate) use tallies::{AppTallies, Tallies, Tally};
 #[cfg(test)]
 pub(crate) use testing::TestKeeper;

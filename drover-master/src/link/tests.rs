@@ -24,11 +24,12 @@ use super::seat::Seat;
 use crate::bus::{Exchange, Peer};
 use crate::frames::error_frame;
 use crate::ids::{Generation, SlotIndex, WorkerId};
+use crate::keeper::AppTallies;
 use crate::machine::worker::Identity;
 use crate::machine::worker::WorkerReport;
 
 fn seat() -> Seat {
-    let exchange = Arc::new(Exchange::new("web".into(), None));
+    let exchange = Arc::new(Exchange::new("web".into(), None, AppTallies::default()));
     let identity = Identity { slot: SlotIndex(0), generation: Generation(1), id: WorkerId(1) };
     let peer = Arc::new(Peer::new(identity, false, false));
     exchange.join(Arc::clone(&peer));

@@ -224,7 +224,7 @@ impl SupervisorBuilder {
             self.control.as_ref().map(|path| ControlServer::claim(path, &self.holds)).transpose()?;
         let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
-        let output = OutputLog::new();
+        let output = OutputLog::counted_by(self.holds.tallies());
         if let Err(error) = output.inherit(&self.holds) {
             tracing::warn!(target: "drover::supervisor", %error, "what `drover logs` has shown before is lost");
         }

@@ -13,6 +13,8 @@ use super::Written;
 pub(crate) trait Plain: Serialize + DeserializeOwned + Clone {}
 
 impl Plain for Box<str> {}
+impl Plain for bool {}
+impl Plain for u64 {}
 
 impl<T: Plain> Written for T {
     type Form = T;

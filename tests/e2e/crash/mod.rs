@@ -1,6 +1,7 @@
 //! A master that crashes below its keeper: another one goes on, and nothing that runs notices.
 
 mod clients;
+mod counts;
 mod ends;
 mod home;
 mod limits;

@@ -17,6 +17,7 @@ use tokio_util::codec::Framed;
 
 use super::super::{Bus, Exchange, Handler, Message, Peer};
 use crate::ids::{Generation, SlotIndex, WorkerId};
+use crate::keeper::AppTallies;
 use crate::link::testing::{Carried, carried};
 use crate::machine::worker::Identity;
 
@@ -45,7 +46,10 @@ impl BusApp {
     }
 
     pub(super) fn with(handler: Option<Handler>) -> Self {
-        Self { exchange: Arc::new(Exchange::new("web".into(), handler)), last: AtomicU64::new(0) }
+        Self {
+            exchange: Arc::new(Exchange::new("web".into(), handler, AppTallies::default())),
+            last: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn bus(&self) -> Bus {

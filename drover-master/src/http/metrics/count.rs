@@ -1,88 +1,89 @@
-//! EventCounts what happens. No clock and no I/O: each event comes with its time.
+//! Counts what happens. No clock and no I/O: each event comes with its time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use prometheus_client::metrics::histogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use super::slot::SlotCounts;
-use crate::handle::{Event, Occurrence};
+use super::times::Times;
+use crate::handle::{Event, Missed, Occurrence};
 use crate::ids::WorkerId;
 use crate::machine::fleet::EventKind;
 use crate::machine::phase::Phase;
 
 /// The bounds of starts and drains, in seconds: from a small program to one that warms up for minutes.
-const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
+pub(super) const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0];
 
 /// The bounds of reloads, in seconds: all workers of an app, with their drains.
-const RELOAD_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0];
+pub(super) const RELOAD_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0];
 
 /// What has happened since the supervisor began.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(in crate::http) struct EventCounts {
     pub(super) apps: BTreeMap<Arc<str>, AppCounts>,
     pub(super) events: u64,
     pub(super) missed: u64,
+    /// The number of the newest event that was counted, or missed.
+    counted: u64,
 }
 
 /// What has happened to one app.
-#[derive(Debug)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct AppCounts {
     pub(super) slots: BTreeMap<u32, SlotCounts>,
-    pub(super) start: Histogram,
-    pub(super) drain: Histogram,
-    pub(super) leave: Histogram,
+    pub(super) start: Times,
+    pub(super) drain: Times,
+    pub(super) leave: Times,
+    #[serde(with = "crate::written")]
     pub(super) reloads: BTreeMap<&'static str, u64>,
-    pub(super) reload: Histogram,
+    pub(super) reload: Times,
+    #[serde(with = "crate::written")]
     pub(super) deadlines: BTreeMap<&'static str, u64>,
+    #[serde(with = "crate::written")]
     reload_began: Option<Instant>,
     lives: HashMap<WorkerId, Life>,
 }
 
 /// Since when a worker has been in the step of its life that it is in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Life {
+    #[serde(with = "crate::written")]
     spawned: Instant,
+    #[serde(with = "crate::written")]
     draining: Option<Instant>,
+    #[serde(with = "crate::written")]
     leaving: Option<Instant>,
-}
-
-impl Default for AppCounts {
-    fn default() -> Self {
-        let times = || Histogram::new(SECONDS);
-        Self {
-            slots: BTreeMap::new(),
-            start: times(),
-            drain: times(),
-            leave: times(),
-            reloads: BTreeMap::new(),
-            reload: Histogram::new(RELOAD_SECONDS),
-            deadlines: BTreeMap::new(),
-            reload_began: None,
-            lives: HashMap::new(),
-        }
-    }
 }
 
 impl EventCounts {
     /// Something happened.
-    pub(in crate::http) fn happened(&mut self, event: &Event, now: Instant) {
+    pub(in crate::http) fn happened(&mut self, event: &Event) {
         self.events += 1;
+        self.counted = event.seq;
         // The supervisor's own.
         if event.app.is_empty() {
             return;
         }
         let app = self.apps.entry(Arc::clone(&event.app)).or_default();
         match event.worker {
-            Some(worker) => app.happened_to(worker, event, now),
-            None => app.happened(&event.kind, now),
+            Some(worker) => app.happened_to(worker, event),
+            None => app.happened(&event.kind, event.at),
         }
     }
 
-    /// So many events were gone before they could be counted.
-    pub(in crate::http) fn missed(&mut self, count: u64) {
-        self.missed += count;
+    /// Events were gone before they could be counted.
+    pub(in crate::http) fn missed(&mut self, missed: Missed) {
+        self.missed += missed.count;
+        self.counted = missed.next_seq - 1;
+    }
+
+    /// Those after this number are still to be counted.
+    pub(in crate::http) const fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// Forgets the apps that are no more: their series end.
@@ -106,11 +107,12 @@ impl AppCounts {
     fn reloaded(&mut self, result: &'static str, now: Instant) {
         *self.reloads.entry(result).or_default() += 1;
         if let Some(began) = self.reload_began.take() {
-            self.reload.observe(seconds(began, now));
+            self.reload.observe(&RELOAD_SECONDS, now.saturating_duration_since(began));
         }
     }
 
-    fn happened_to(&mut self, worker: Occurrence, event: &Event, now: Instant) {
+    fn happened_to(&mut self, worker: Occurrence, event: &Event) {
+        let now = event.at;
         let slot = self.slots.entry(worker.slot.0).or_default();
         let life = worker.id.and_then(|id| self.lives.get_mut(&id));
         match &event.kind {
@@ -127,11 +129,13 @@ impl AppCounts {
             EventKind::Entered { from } => {
                 let Some(life) = life else { return };
                 match (from, event.phase) {
-                    (Phase::Starting, Phase::Started) => self.start.observe(seconds(life.spawned, now)),
+                    (Phase::Starting, Phase::Started) => {
+                        self.start.observe(&SECONDS, now.saturating_duration_since(life.spawned))
+                    }
                     (_, Phase::Stopping) => life.draining = Some(now),
                     (Phase::Stopping, _) => {
                         if let Some(began) = life.draining.take() {
-                            self.drain.observe(seconds(began, now));
+                            self.drain.observe(&SECONDS, now.saturating_duration_since(began));
                         }
                     }
                     _ => {}
@@ -145,17 +149,13 @@ impl AppCounts {
                 slot.exited(worker.id, exit);
                 let Some(life) = worker.id.and_then(|id| self.lives.remove(&id)) else { return };
                 if let Some(began) = life.draining {
-                    self.drain.observe(seconds(began, now));
+                    self.drain.observe(&SECONDS, now.saturating_duration_since(began));
                 }
                 if let Some(began) = life.leaving {
-                    self.leave.observe(seconds(began, now));
+                    self.leave.observe(&SECONDS, now.saturating_duration_since(began));
                 }
             }
             _ => {}
         }
     }
-}
-
-fn seconds(began: Instant, now: Instant) -> f64 {
-    now.saturating_duration_since(began).max(Duration::ZERO).as_secs_f64()
 }

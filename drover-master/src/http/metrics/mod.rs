@@ -6,18 +6,23 @@
 //!  /proc ───────► usage of every worker, read on a thread when somebody asks ─────┘
 //! ```
 //!
+//! What is counted of events is written down now and then, so that it goes on with another master (memory.rs).
+//!
 //! Series are told apart by app and slot, never by process, so there are as many as places; and they only grow over the lives
 //! that a slot has.
 
 mod count;
+mod memory;
 mod sheet;
 mod slot;
 #[cfg(test)]
 mod tests;
 mod text;
+mod times;
 mod told;
 mod traffic;
 
 pub(super) use count::EventCounts;
+pub(super) use memory::{CountMemory, EVENTS};
 pub(super) use text::{Measured, TextForm, text};
 pub(super) use traffic::AppTraffic;

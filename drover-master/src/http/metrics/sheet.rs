@@ -9,9 +9,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
+use super::count::{RELOAD_SECONDS, SECONDS};
+use super::times::Times;
 use super::{AppTraffic, EventCounts};
 use crate::handle::Snapshot;
 use crate::machine::fleet::WorkerStatus;
@@ -54,10 +55,10 @@ pub(super) struct AppSheet {
     cpu: Vec<(String, Duration)>,
     reloads: Vec<(&'static str, u64)>,
     deadlines: Vec<(&'static str, u64)>,
-    start: Histogram,
-    drain: Histogram,
-    leave: Histogram,
-    reload: Histogram,
+    start: Times,
+    drain: Times,
+    leave: Times,
+    reload: Times,
 }
 
 /// Every app's.
@@ -254,20 +255,25 @@ impl Sheet {
                 })
             },
         )?;
-        type Times = fn(&AppSheet) -> &Histogram;
-        let times: [(&str, &str, Times); 4] = [
-            ("drover_worker_start", "From spawn to ready.", |app| &app.start),
-            ("drover_worker_drain", "From the request to stop to the last of its work.", |app| &app.drain),
-            ("drover_worker_leave", "From the request to leave, or the first signal, to the end.", |app| {
-                &app.leave
+        type TimesOf = fn(&AppSheet) -> (&Times, &[f64]);
+        let times: [(&str, &str, TimesOf); 4] = [
+            ("drover_worker_start", "From spawn to ready.", |app| (&app.start, &SECONDS)),
+            ("drover_worker_drain", "From the request to stop to the last of its work.", |app| {
+                (&app.drain, &SECONDS)
             }),
-            ("drover_reload_duration", "From the start of a reload to its result.", |app| &app.reload),
+            ("drover_worker_leave", "From the request to leave, or the first signal, to the end.", |app| {
+                (&app.leave, &SECONDS)
+            }),
+            ("drover_reload_duration", "From the start of a reload to its result.", |app| {
+                (&app.reload, &RELOAD_SECONDS)
+            }),
         ];
         for (name, help, of) in times {
             family(encoder, name, help, Some(&Unit::Seconds), MetricType::Histogram, |metric| {
-                self.apps
-                    .iter()
-                    .try_for_each(|app| of(app).encode(metric.encode_family(&[("app", app.app.as_str())])?))
+                self.apps.iter().try_for_each(|app| {
+                    let (times, bounds) = of(app);
+                    times.encode(bounds, metric.encode_family(&[("app", app.app.as_str())])?)
+                })
             })?;
         }
         Ok(())

@@ -3,17 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::WorkerId;
 use crate::machine::exit::{Exit, ExitReason};
+
+/// A label's value that the program has. Under another name than its type, which serde would take for one that it can borrow.
+type LabelText = &'static str;
 
 /// How an exit is counted: its kind as in JSON, and whether somebody asked for it.
 pub(super) type ExitClass = (&'static str, bool);
 
 /// The counters of a slot.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(super) struct SlotCounts {
+    #[serde(with = "crate::written")]
     pub(super) exits: BTreeMap<ExitClass, u64>,
     /// By what became of the one before.
+    #[serde(with = "crate::written")]
     pub(super) restarts: BTreeMap<&'static str, u64>,
     /// What those that have ended had used.
     pub(super) ended_cpu: Duration,
@@ -22,7 +30,8 @@ pub(super) struct SlotCounts {
     /// Who has the slot; one that is to take its place has it later.
     occupant: Option<WorkerId>,
     /// Why the slot is empty, if somebody was in it.
-    left: Option<&'static str>,
+    #[serde(with = "crate::written")]
+    left: Option<LabelText>,
 }
 
 impl SlotCounts {

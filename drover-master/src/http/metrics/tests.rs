@@ -15,12 +15,16 @@ use crate::machine::fleet::{EventKind, ReloadFailure};
 use crate::machine::phase::Phase;
 use crate::machine::worker::WorkerGauges;
 use crate::process::LogCounts;
+use crate::state::{decode, encode};
 use crate::usage::ProcessUsage;
 use crate::{Command, Master};
 
 /// An app `web` whose events come at times that a test chooses.
 struct Web {
+    /// Between any two events another master goes on.
+    is_carried: bool,
     counts: EventCounts,
+    seq: u64,
     begun: Instant,
     at: Duration,
 }
@@ -28,7 +32,7 @@ struct Web {
 impl Web {
     fn new() -> Self {
         let begun = tokio::time::Instant::now().into_std();
-        Self { counts: EventCounts::default(), begun, at: Duration::ZERO }
+        Self { is_carried: false, counts: EventCounts::default(), seq: 0, begun, at: Duration::ZERO }
     }
 
     fn wait(&mut self, ms: u64) -> &mut Self {
@@ -51,9 +55,20 @@ impl Web {
     }
 
     fn happened(&mut self, worker: Option<Occurrence>, phase: Phase, kind: EventKind) -> &mut Self {
-        let event =
-            Event { seq: 1, time: SystemTime::UNIX_EPOCH, app: Arc::from("web"), worker, phase, kind };
-        self.counts.happened(&event, self.begun + self.at);
+        self.seq += 1;
+        let event = Event {
+            seq: self.seq,
+            time: SystemTime::UNIX_EPOCH,
+            at: self.begun + self.at,
+            app: Arc::from("web"),
+            worker,
+            phase,
+            kind,
+        };
+        self.counts.happened(&event);
+        if self.is_carried {
+            self.counts = decode(&encode(&self.counts)).unwrap();
+        }
         self
     }
 
@@ -166,7 +181,15 @@ fn the_cpu_time_of_a_slot_never_falls() {
 
 #[test]
 fn starts_drains_ends_and_reloads_are_timed() {
-    let mut web = Web::new();
+    starts_drains_ends_and_reloads(Web::new());
+}
+
+#[test]
+fn what_was_written_down_after_any_event_goes_on_as_if_nothing_had_been() {
+    starts_drains_ends_and_reloads(Web { is_carried: true, ..Web::new() });
+}
+
+fn starts_drains_ends_and_reloads(mut web: Web) {
     let entered = |from| EventKind::Entered { from };
     web.worker(0, 1, Phase::Starting, EventKind::Spawned);
     web.wait(30).worker(0, 1, Phase::Started, entered(Phase::Starting));
@@ -193,6 +216,14 @@ fn starts_drains_ends_and_reloads_are_timed() {
         (r#"drover_reloads_total{app="web",result="committed"}"#, 1.0),
         (r#"drover_reloads_total{app="web",result="rolled_back"}"#, 1.0),
         (r#"drover_reload_duration_seconds_count{app="web"}"#, 2.0),
+        (r#"drover_worker_start_seconds_bucket{le="0.025",app="web"}"#, 0.0),
+        (r#"drover_worker_start_seconds_bucket{le="0.05",app="web"}"#, 1.0),
+        (r#"drover_worker_drain_seconds_bucket{le="0.25",app="web"}"#, 1.0),
+        (r#"drover_worker_drain_seconds_bucket{le="+Inf",app="web"}"#, 2.0),
+        (r#"drover_worker_exits_total{app="web",slot="0",kind="normal_exit",asked="true"}"#, 1.0),
+        (r#"drover_worker_restarts_total{app="web",slot="0",reason="requested"}"#, 1.0),
+        (r#"drover_worker_cpu_seconds_total{app="web",slot="0"}"#, 0.5),
+        ("drover_events_total", 13.0),
     ] {
         let found = value(&text, series).unwrap_or_else(|| panic!("{series}\n{text}"));
         assert!((found - expected).abs() < 1e-9, "{series}: {found}");

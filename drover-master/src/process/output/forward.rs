@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::aside::Aside;
 use super::lines::PIECE;
+use super::lost::count_lost_by;
 use super::sinks::flush_sinks;
 use super::standing::{StandingLine, StandingWriter};
 use super::tended::Tending;
@@ -64,6 +65,7 @@ pub async fn write_output(stream: Stream, bytes: Vec<u8>) {
 
 /// Goes on with what the process before was writing, and from now on protects what is written with a receipt.
 pub(crate) fn protect_output(holds: &Holds) -> OutputTransit {
+    count_lost_by(holds.tallies());
     let (transit, outlet) = OutputTransit::of(holds);
     if let Some(outlet) = outlet {
         write_by(outlet);

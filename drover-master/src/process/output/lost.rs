@@ -1,38 +1,53 @@
-//! How many lines of each app its files have not got, nor the journal, over the lives of its workers and of its thread.
+//! How many lines of each app its files have not got, nor the journal, over the lives of its workers, of its thread, and of masters.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
-/// By app; as many as there ever were names.
-static LOST: Mutex<BTreeMap<(Arc<str>, LostBy), LostLines>> = Mutex::new(BTreeMap::new());
+use crate::keeper::{AppTallies, Tallies, Tally};
+
+/// Those of this process; threads that write are of no supervisor.
+static LOST: OnceLock<Tallies> = OnceLock::new();
 
 /// Who has not got a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LostBy {
     Files,
     Journal,
 }
 
+impl LostBy {
+    const fn tally(self) -> Tally {
+        match self {
+            Self::Files => Tally::LostByFiles,
+            Self::Journal => Tally::LostByJournal,
+        }
+    }
+}
+
 /// The count of one app. A clone is the same.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LostLines(Arc<AtomicU64>);
+#[derive(Debug, Clone)]
+pub(super) struct LostLines {
+    counts: AppTallies,
+    by: LostBy,
+}
 
 impl LostLines {
     /// That of this app.
     pub(super) fn of(app: &Arc<str>, by: LostBy) -> Self {
-        let mut lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.entry((Arc::clone(app), by)).or_default().clone()
+        Self { counts: LOST.get_or_init(Tallies::default).of(app), by }
     }
 
     pub(super) fn add(&self, lines: u64) {
-        self.0.fetch_add(lines, Ordering::Relaxed);
+        self.counts.add(self.by.tally(), lines);
     }
+}
+
+/// Has lost lines counted by these from now on. The first time before anything is written; what is said later changes nothing.
+pub(super) fn count_lost_by(tallies: Tallies) {
+    let _ = LOST.set(tallies);
 }
 
 /// How many lines of an app somebody has not got who should have.
 #[cfg(any(feature = "http", test))]
 pub(crate) fn lost_lines(app: &str, by: LostBy) -> u64 {
-    let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner);
-    lost.get(&(Arc::from(app), by)).map_or(0, |lost| lost.0.load(Ordering::Relaxed))
+    LOST.get_or_init(Tallies::default).of(&app.into()).read(by.tally())
 }

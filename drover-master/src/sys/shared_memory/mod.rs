@@ -117,6 +117,13 @@ impl SharedMemory {
         }
     }
 
+    /// Adds to what is there.
+    pub(crate) fn add(&self, at: usize, count: u64) {
+        if step() {
+            self.word(at).fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
     /// Stores a value if it is larger than what is there.
     pub(crate) fn raise(&self, at: usize, value: u64) {
         if step() {

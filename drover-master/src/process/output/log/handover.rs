@@ -62,7 +62,7 @@ impl OutputLog {
                 Printer { slot: head.slot, generation: head.generation, worker: head.worker, pid: head.pid };
             let stream = if head.is_stderr { Stream::Stderr } else { Stream::Stdout };
             let text = Bytes::copy_from_slice(text);
-            self.of(&head.app).keep_text(from, stream, head.time, head.count, text);
+            self.of(&head.app).keep_text(from, stream, head.time, head.count, text, false);
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ mod handover;
 mod ring;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use super::Stream;
 use super::lines::LineBlock;
 use crate::feed::{Feed, FeedReader};
 use crate::ids::{Generation, SlotIndex, WorkerId};
+use crate::keeper::{Tallies, Tally};
 
 /// Who printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +74,16 @@ pub(crate) struct OutputLog {
 }
 
 impl OutputLog {
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
-        Self { feed: Arc::default() }
+        Self::counted_by(Tallies::default())
+    }
+
+    /// An empty one, of which these count what comes.
+    pub(crate) fn counted_by(tallies: Tallies) -> Self {
+        let feed: Arc<Feed<Rings>> = Arc::default();
+        feed.lock().tallies = tallies;
+        Self { feed }
     }
 
     /// Where the output of an app is kept from now on. One that has a place keeps it, whatever is made anew of it.
@@ -100,9 +108,9 @@ impl OutputLog {
     pub(crate) fn counts(&self, app: &str) -> LogCounts {
         let kept = self.feed.lock();
         kept.rings.get(app).map_or_else(LogCounts::default, |ring| LogCounts {
-            lines: ring.lines,
-            bytes: ring.bytes,
-            missed: ring.missed.load(Ordering::Relaxed),
+            lines: ring.counts.read(Tally::LogLines),
+            bytes: ring.counts.read(Tally::LogBytes),
+            missed: ring.counts.read(Tally::LogMissed),
         })
     }
 
@@ -147,16 +155,29 @@ impl AppLog {
     }
 
     fn keep(&self, from: Printer, stream: Stream, time: SystemTime, lines: &LineBlock) {
-        self.keep_text(from, stream, time, lines.count(), lines.shown());
+        self.keep_text(from, stream, time, lines.count(), lines.shown(), true);
     }
 
-    fn keep_text(&self, from: Printer, stream: Stream, time: SystemTime, count: u64, text: Bytes) {
+    /// What was counted before is not counted again.
+    fn keep_text(
+        &self,
+        from: Printer,
+        stream: Stream,
+        time: SystemTime,
+        count: u64,
+        text: Bytes,
+        is_new: bool,
+    ) {
         let mut kept = self.feed.lock();
         let order = kept.order + 1;
         // The app may be gone, and another one have its name.
         let Some(ring) = kept.rings.get(&self.app).filter(|ring| ring.number == self.ring) else {
             return;
         };
+        if is_new {
+            ring.counts.add(Tally::LogLines, count);
+            ring.counts.add(Tally::LogBytes, text.len() as u64 + 1);
+        }
         let (app, first) = (Arc::clone(&self.app), ring.lines);
         kept.push(Piece { app, from, stream, time, order, first, count, text });
         drop(kept);
@@ -234,7 +255,7 @@ impl LogPlaces {
             *place = Some(LogPlace { ring: ring.number, next: reached, missed_from });
             let missed = reached.saturating_sub(next.max(missed_from));
             if missed > 0 {
-                ring.missed.fetch_add(missed, Ordering::Relaxed);
+                ring.counts.add(Tally::LogMissed, missed);
                 return Some(LogNext::Missed(missed));
             }
             if let Some(piece) = found

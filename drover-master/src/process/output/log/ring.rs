@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::Piece;
 use crate::ids::SlotIndex;
+use crate::keeper::{AppTallies, Tallies};
 
 /// How many bytes of a slot's output are kept: some ten thousand lines, and less than a worker costs. What is older is in whatever
 /// the master's own output goes to.
@@ -22,6 +22,7 @@ const OVERHEAD: usize = size_of::<Piece>() + 96;
 #[derive(Debug, Default)]
 pub(super) struct Rings {
     pub rings: BTreeMap<Arc<str>, Ring>,
+    pub tallies: Tallies,
     /// The number of the newest piece.
     pub order: u64,
     /// How many rings there ever were.
@@ -38,12 +39,10 @@ pub(super) struct Ring {
     pub number: u64,
     /// By the numbers of their first lines.
     pub pieces: BTreeMap<u64, Arc<Piece>>,
-    /// How many lines there ever were.
+    /// How many lines there ever were here.
     pub lines: u64,
-    /// How many bytes they had, with their ends.
-    pub bytes: u64,
-    /// How many lines readers have missed, each for itself.
-    pub missed: AtomicU64,
+    /// What is counted of it.
+    pub counts: AppTallies,
     slots: BTreeMap<SlotIndex, SlotShare>,
 }
 
@@ -58,15 +57,14 @@ struct SlotShare {
 impl Rings {
     /// The number of the ring of an app, which is made if there is none.
     pub(super) fn ring_of(&mut self, app: &Arc<str>) -> u64 {
-        let Self { rings, rings_made, .. } = self;
+        let Self { rings, rings_made, tallies, .. } = self;
         let ring = rings.entry(Arc::clone(app)).or_insert_with(|| {
             *rings_made += 1;
             Ring {
                 number: *rings_made,
                 pieces: BTreeMap::new(),
                 lines: 0,
-                bytes: 0,
-                missed: AtomicU64::new(0),
+                counts: tallies.of(app),
                 slots: BTreeMap::new(),
             }
         });
@@ -79,7 +77,6 @@ impl Rings {
         let Some(ring) = self.rings.get_mut(&app) else { return };
         self.order = piece.order;
         ring.lines += piece.count;
-        ring.bytes += piece.text.len() as u64 + 1;
         let cost = cost(&piece);
         let share = ring.slots.entry(slot).or_default();
         self.by_size.remove(&(share.size, Arc::clone(&app), slot));
@@ -101,6 +98,7 @@ impl Rings {
     /// The app is gone.
     pub(super) fn forget(&mut self, app: &str) {
         let Some(ring) = self.rings.remove(app) else { return };
+        self.tallies.forget(app);
         self.size -= ring.slots.values().map(|share| share.size).sum::<usize>();
         self.by_size.retain(|(_, of, _)| &**of != app);
     }

@@ -194,6 +194,7 @@ impl OpenFile {
 mod tests {
     use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+    use super::super::super::lost::LostBy;
     use super::*;
 
     fn opened(file: File) -> OpenFile {
@@ -211,7 +212,7 @@ mod tests {
     fn lines_that_a_full_disk_did_not_take_are_counted_where_they_are_missing() {
         let dir = tempfile::tempdir().unwrap();
         let (path, wish) = (dir.path().join("web.log"), LogPolicy::in_dir(dir.path()));
-        let mut log = LogFile::new(path.clone(), LostLines::default());
+        let mut log = LogFile::new(path.clone(), LostLines::of(&"lost".into(), LostBy::Files));
         log.open = Some(opened(File::options().write(true).open("/dev/full").unwrap()));
         log.put(&["one\ntwo\n", "three\n"], &wish, None);
         let said = "drover: 3 lines are missing here: this file could not be written\nnext\n";
@@ -222,7 +223,7 @@ mod tests {
     fn a_line_that_was_written_in_part_is_ended_before_what_is_missing_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let (path, wish) = (dir.path().join("web.log"), LogPolicy::in_dir(dir.path()));
-        let mut log = LogFile::new(path.clone(), LostLines::default());
+        let mut log = LogFile::new(path.clone(), LostLines::of(&"lost".into(), LostBy::Files));
         // Takes so much and no more, as the last block of a disk.
         let (_read, write) = io::pipe().unwrap();
         let write = File::from(std::os::fd::OwnedFd::from(write));
