@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _, Read, Write};
 use std::time::Duration;
 
 use drover_master::Readable;
+use drover_master::control::ClientError;
 use drover_proto::bus::{PAYLOAD_LIMIT, REQUEST_TIMEOUT};
 use drover_proto::latest::{ErrorCode, SendRequest, SendResult};
 use tokio::time::Instant;
@@ -37,7 +38,7 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
     };
     let mut results = match client.send_message(request).await {
         Ok(results) => results,
-        Err(error) => return report(&error),
+        Err(error) => return failed(args, &error),
     };
     let (mut status, mut delivered, mut interrupt) = (ExitStatus::Done, 0, Interrupt::new());
     let (begun, mut pause) = (Instant::now(), SOON);
@@ -61,7 +62,7 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
                 }
             }
             Ok(None) => break,
-            Err(error) => return report(&error),
+            Err(error) => return failed(args, &error),
         }
     }
     // Where it went to nobody and each has said why, that is enough.
@@ -70,6 +71,16 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
         message::note(&format!("sent to {workers}"));
     }
     status
+}
+
+/// The next master knows nothing of a message; unlike an operation it does not go on.
+fn failed(args: &SendArgs, error: &ClientError) -> ExitStatus {
+    let ClientError::Crashed { pid } = error else { return report(error) };
+    let what = if args.request { "all replies had come" } else { "it had told who got the message" };
+    message::error_text(&format!(
+        "the master was replaced by another one (pid {pid}) before {what}; workers may have got it: send it again if twice does no harm"
+    ));
+    ExitStatus::of_client(error)
 }
 
 fn still_waiting(args: &SendArgs, replies: u32, waited: Duration) -> String {

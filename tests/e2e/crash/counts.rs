@@ -20,10 +20,10 @@ restart = { backoff = { initial = "10ms" } }
 "#;
 
 /// By their names with all labels.
-type Series = BTreeMap<String, f64>;
+pub(super) type Series = BTreeMap<String, f64>;
 
 /// All that only grows.
-fn counters(home: &Home) -> Series {
+pub(super) fn counters(home: &Home) -> Series {
     let text = home.until("the metrics", || {
         let mut stream = UnixStream::connect(home.path("http.sock")).ok()?;
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
@@ -44,7 +44,7 @@ fn counters(home: &Home) -> Series {
 }
 
 /// Asks until what has to be counted is.
-fn counted(home: &Home, what: &[(&str, f64)]) -> Series {
+pub(super) fn counted(home: &Home, what: &[(&str, f64)]) -> Series {
     home.until(&format!("{what:?}"), || {
         let series = counters(home);
         what.iter().all(|(name, value)| series.get(*name) == Some(value)).then_some(series)

@@ -3,9 +3,11 @@
 mod clients;
 mod counts;
 mod ends;
+mod fates;
 mod home;
 mod limits;
 mod many;
+mod messages;
 mod notices;
 mod numbers;
 mod operations;
