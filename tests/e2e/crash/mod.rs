@@ -4,6 +4,7 @@ mod clients;
 mod counts;
 mod ends;
 mod fates;
+mod full;
 mod home;
 mod limits;
 mod many;
