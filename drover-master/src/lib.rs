@@ -74,6 +74,7 @@ mod patience;
 mod probe;
 mod process;
 mod sentence;
+mod service_manager;
 mod signal;
 mod signals;
 mod state;
@@ -98,7 +99,7 @@ pub use handle::{
 };
 pub use ids::{Generation, SlotIndex, WorkerId};
 pub use link::DirectoryError;
-pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, UnixPathError};
+pub use listener::{InheritError, InheritedSockets, ListenError, PortHolder, SocketStore, UnixPathError};
 pub use machine::exit::{Exit, ExitReason, ExitStatus, KillCause, SpawnStep, Usage};
 pub use machine::fleet::{
     Count, CronStatus, EventKind, ExitDecision, FAILED_START, NotReloaded, Outcome, RecycleReason,
@@ -116,6 +117,7 @@ pub use process::{
     flush_output, keep_standing, limits_out_of_reach, passed_in_vain, say_aside, settle_output,
     tend_output_files, write_output,
 };
+pub use service_manager::notify_service_manager;
 pub use signal::{Signal, SignalError};
 pub use signals::Signals;
 pub use sys::{reap_strangers, release_startup_pages, restore_child_signal, unblock_signals};

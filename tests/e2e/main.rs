@@ -63,6 +63,7 @@ mod site;
 mod sockets;
 mod start;
 mod stdin;
+mod stored;
 mod surroundings;
 mod suspend;
 mod users;

@@ -201,6 +201,16 @@ echo "$(grep -c whole "$dir/slow") of 4 answers are whole; $(show Result), stopp
 [[ $(grep -c whole "$dir/slow") == 4 && $(show Result) == success ]] || fail "the stop cut something off"
 [[ -z $(workers) ]] || fail "still there: $(workers)"
 
+say "FileDescriptorStoreMax: no connection is refused over a restart, also without a socket unit"
+on systemctl start shop
+clients
+on systemctl restart shop
+show ActiveState
+lost 0
+on systemctl stop shop
+# What a stopped service has left is closed.
+on bash -c 'exec 3<>/dev/tcp/127.0.0.1/8080' 2>/dev/null && fail "somebody listens"
+
 say "a socket unit: no connection is refused over a restart"
 cat >"$dir/srv/shop.socket" <<'UNIT'
 [Socket]

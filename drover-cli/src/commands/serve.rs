@@ -109,6 +109,10 @@ pub(super) async fn run(
     let signals = Signals::for_a_supervisor();
     let builder =
         if service_manager::is_there() { builder.reload_witness(service_manager::Reloads) } else { builder };
+    let builder = match service_manager::keeps_sockets() {
+        true => builder.socket_store(service_manager::KeptSockets),
+        false => builder,
+    };
     let builder = match kept {
         Some(kept) => builder.kept(kept),
         None => builder,

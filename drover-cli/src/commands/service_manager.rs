@@ -1,15 +1,12 @@
 //! What a master tells the service manager that started it, by `sd_notify(3)`. Without one, nothing.
 
-use std::ffi::OsStr;
-use std::io;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use drover_master::keeper::Kept;
 use drover_master::supervisor::ReloadWitness;
+use drover_master::{SocketStore, notify_service_manager};
 use nix::time::{ClockId, clock_gettime};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -33,9 +30,16 @@ pub(super) fn say(text: &str) {
     if let Some(kept) = KEEPER.get() {
         return kept.notify(text);
     }
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
     // Whoever set the variable and does not listen has no use for it.
-    let _ = send(&path, text);
+    let _ = notify_service_manager(text, None);
+}
+
+/// Says something of a descriptor.
+fn say_with(text: &str, fd: BorrowedFd<'_>) {
+    match KEEPER.get() {
+        Some(kept) => kept.notify_with(text, fd),
+        None => drop(notify_service_manager(text, Some(fd))),
+    }
 }
 
 /// Says that every app is ready, and which process is the service.
@@ -46,6 +50,25 @@ pub(super) fn ready(status: &str) {
 /// Whether somebody listens.
 pub(super) fn is_there() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty())
+}
+
+/// Whether it keeps sockets from one run of the service to the next (`FileDescriptorStoreMax=`, `systemd.service(5)`; it says so since version 254).
+pub(super) fn keeps_sockets() -> bool {
+    is_there() && std::env::var("FDSTORE").is_ok_and(|most| most.parse().is_ok_and(|most: u32| most > 0))
+}
+
+/// Sockets that it keeps.
+#[derive(Debug)]
+pub(super) struct KeptSockets;
+
+impl SocketStore for KeptSockets {
+    fn keep(&self, name: &str, socket: BorrowedFd<'_>) {
+        say_with(&format!("FDSTORE=1\nFDNAME={name}"), socket);
+    }
+
+    fn let_go(&self, name: &str) {
+        say(&format!("FDSTOREREMOVE=1\nFDNAME={name}"));
+    }
 }
 
 /// Tells of a reload by SIGHUP: systemd waits until a service of `Type=notify-reload` is ready again (`sd_notify(3)`).
@@ -62,17 +85,6 @@ impl ReloadWitness for Reloads {
     fn over(&self, verdict: &str) {
         say(&format!("READY=1\nSTATUS={verdict}"));
     }
-}
-
-fn send(path: &OsStr, text: &str) -> io::Result<()> {
-    let address = match path.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
-        _ => SocketAddr::from_pathname(path)?,
-    };
-    let socket = UnixDatagram::unbound()?;
-    // A service manager that does not read must not hold the master up.
-    socket.set_nonblocking(true)?;
-    socket.send_to_addr(text.as_bytes(), &address).map(drop)
 }
 
 /// Says twice in each interval that the master makes progress, if it is asked to (`sd_watchdog_enabled(3)`). Its runtime is what makes progress:

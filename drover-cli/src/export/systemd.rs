@@ -27,6 +27,8 @@ Restart=on-failure
 # A mistake in the file is still there at the next start.
 RestartPreventExitStatus=2
 WatchdogSec=30s
+# A restart refuses nobody: systemd keeps the listening sockets meanwhile. At most so many.
+FileDescriptorStoreMax=64
 
 [Install]
 WantedBy=multi-user.target

@@ -114,7 +114,7 @@ impl AdminServer {
             return Err(AdminError::NotLocal { listen: spec.listen });
         }
         let wanted = ListenSpec { backlog: BACKLOG, ..ListenSpec::new("http", spec.listen.clone()) };
-        let listener = Listener::open_held(&wanted, holds, HELD)
+        let listener = Listener::open_held(&wanted, None, holds, HELD)
             .map_err(|error| error.with_holder().unwrap_or(error))?;
         Ok(Self { spec, listener, tasks: JoinSet::new() })
     }

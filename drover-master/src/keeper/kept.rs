@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -85,6 +85,13 @@ impl Kept {
     pub fn notify(&self, text: &str) {
         if let Some(keeper) = self.holds.keeper() {
             keeper.say(&KeeperRequest::Notify { text: text.as_bytes().to_vec() }, None);
+        }
+    }
+
+    /// The same with a descriptor, of which the service manager gets a duplicate.
+    pub fn notify_with(&self, text: &str, fd: BorrowedFd<'_>) {
+        if let Some(keeper) = self.holds.keeper() {
+            keeper.say(&KeeperRequest::Notify { text: text.as_bytes().to_vec() }, Some(fd));
         }
     }
 

@@ -90,7 +90,7 @@ impl MasterWatch {
                     "the master (pid {master}) hangs: it made no progress for {after:?}; another one follows"
                 ));
                 // Time for that one.
-                tell_service_manager(PROGRESS);
+                tell_service_manager(PROGRESS, None);
                 // The core tells where it hung.
                 Number::SIGABRT
             }

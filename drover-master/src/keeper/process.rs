@@ -203,7 +203,7 @@ impl Keeper {
                 if let Some(watch) = &mut self.watch {
                     watch.hear(&text);
                 }
-                tell_service_manager(&text);
+                tell_service_manager(&text, descriptors.first());
             }
             Some(KeeperRequest::Leave { status }) => self.leaves_with = Some(status),
             Some(KeeperRequest::Upgrade { is_check }) => {

@@ -1,8 +1,7 @@
 //! What the keeper has to do with the world around it: the service manager, whoever reads its stderr, and how it ends.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::os::fd::AsFd;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -10,6 +9,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal as Number, sigprocmask};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::machine::exit::ExitStatus;
+use crate::service_manager::notify_service_manager;
 use crate::sys::restore_signal;
 
 /// How often it looks whether everything has ended, then.
@@ -25,19 +25,9 @@ pub(super) fn leave(status: i32) -> ! {
     std::process::exit(status)
 }
 
-pub(super) fn tell_service_manager(text: &[u8]) {
-    use std::os::linux::net::SocketAddrExt as _;
-    use std::os::unix::ffi::OsStrExt as _;
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return };
-    let address = match path.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        _ => SocketAddr::from_pathname(&path),
-    };
-    let socket = UnixDatagram::unbound().and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
-    if let (Ok(address), Ok(socket)) = (address, socket) {
-        // Whoever set the variable and does not listen has no use for it.
-        let _ = socket.send_to_addr(text, &address);
-    }
+pub(super) fn tell_service_manager(text: &[u8], fd: Option<&OwnedFd>) {
+    // Whoever set the variable and does not listen has no use for it.
+    let _ = notify_service_manager(&String::from_utf8_lossy(text), fd.map(AsFd::as_fd));
 }
 
 /// Says something to people, unless nobody reads: the keeper waits for nobody.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use nix::sys::socket::{SockType, SockaddrStorage, getsockname, getsockopt, sockopt};
 
 use super::resolve::resolve;
+use super::store::is_stored;
 use crate::config::{ListenAddr, ListenSpec};
 use crate::keeper::{Hold, Holds};
 use crate::sys;
@@ -99,8 +100,18 @@ impl InheritedSockets {
     }
 
     #[cfg(test)]
-    pub(super) fn named<const N: usize>(sockets: [(&str, OwnedFd); N]) -> Self {
-        Self(sockets.into_iter().map(|(name, socket)| Inherited::new(name.to_owned(), socket)).collect())
+    pub(super) fn named<N: Into<String>>(sockets: impl IntoIterator<Item = (N, OwnedFd)>) -> Self {
+        Self(sockets.into_iter().map(|(name, socket)| Inherited::new(name.into(), socket)).collect())
+    }
+
+    /// All of them with their names, also those that an earlier run has left.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Arc<OwnedFd>)> {
+        self.0.iter().map(|socket| (&*socket.name, &socket.socket))
+    }
+
+    /// Those that a service manager has opened.
+    fn opened(&self) -> impl Iterator<Item = &Inherited> {
+        self.0.iter().filter(|socket| !is_stored(&socket.name))
     }
 
     /// Those that the first master was started with, in one that follows it; else these. Whichever they are, they are held for the next.
@@ -121,16 +132,16 @@ impl InheritedSockets {
         (sockets, holds)
     }
 
-    /// Whether there is none.
+    /// Whether there is none, but for those that an earlier run has left.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.opened().next().is_none()
     }
 
     /// Those that belong to none of these listeners, for people: `NAME (ADDRESS)`. Nobody serves them.
     pub fn left_over<'s>(&self, listeners: impl IntoIterator<Item = &'s ListenSpec>) -> Vec<String> {
         let taken: Vec<&Inherited> = listeners.into_iter().filter_map(|spec| self.find(spec)).collect();
         let is_left = |socket: &&Inherited| !taken.iter().any(|taken| std::ptr::eq(*taken, *socket));
-        self.0.iter().filter(is_left).map(ToString::to_string).collect()
+        self.opened().filter(is_left).map(ToString::to_string).collect()
     }
 
     /// The socket of this listener, and where it listens in truth.
@@ -165,18 +176,18 @@ impl InheritedSockets {
             }
             InheritedKind::Other => false,
         };
-        self.0.iter().find(is_there).map(ToString::to_string)
+        self.opened().find(is_there).map(ToString::to_string)
     }
 
     /// By its name, among several by the address too; else by the address.
     fn find(&self, spec: &ListenSpec) -> Option<&Inherited> {
-        let mut named = self.0.iter().filter(|socket| socket.name == spec.name).peekable();
+        let mut named = self.opened().filter(|socket| socket.name == spec.name).peekable();
         match named.peek() {
             Some(first) => {
                 let first = *first;
                 named.find(|socket| socket.is_at(&spec.addr)).or(Some(first))
             }
-            None => self.0.iter().find(|socket| socket.is_at(&spec.addr)),
+            None => self.opened().find(|socket| socket.is_at(&spec.addr)),
         }
     }
 }
@@ -276,11 +287,6 @@ mod tests {
     use super::*;
     use crate::listener::ListenerPool;
 
-    fn inherited(sockets: Vec<(&str, OwnedFd)>) -> InheritedSockets {
-        let sockets = sockets.into_iter().map(|(name, socket)| Inherited::new(name.to_owned(), socket));
-        InheritedSockets(sockets.collect())
-    }
-
     fn spec(name: &str, addr: &str) -> ListenSpec {
         ListenSpec::new(name, addr.parse().unwrap())
     }
@@ -324,8 +330,12 @@ mod tests {
         let unix = UnixListener::bind(&path).unwrap().into();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let dns = format!("udp:{}", udp.local_addr().unwrap());
-        let sockets =
-            inherited(vec![("http", first), ("http", second), ("x.socket", unix), ("x.socket", udp.into())]);
+        let sockets = InheritedSockets::named([
+            ("http", first),
+            ("http", second),
+            ("x.socket", unix),
+            ("x.socket", udp.into()),
+        ]);
         let found = |name: &str, addr: &str| {
             sockets.socket(&spec(name, addr)).map(|found| found.map(|(_, addr)| addr.to_string()))
         };
@@ -345,7 +355,7 @@ mod tests {
     fn a_listener_that_was_handed_over_listens_on_at_the_end_and_can_be_had_again_but_not_for_each_slot() {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = socket.local_addr().unwrap();
-        let pool = ListenerPool::of(inherited(vec![("http", socket.into())]));
+        let pool = ListenerPool::of(InheritedSockets::named([("http", socket.into())]));
         let http = spec("http", &addr.to_string());
         for _ in 0..2 {
             let listener = pool.open(&http).unwrap();
@@ -366,7 +376,7 @@ mod tests {
         let port = both.local_addr().unwrap().port();
         // What Linux does by default (net.ipv6.bindv6only) a test can't rely on.
         let is_dual = !getsockopt(&both, sockopt::Ipv6V6Only).unwrap();
-        let sockets = inherited(vec![("web.socket", both.into())]);
+        let sockets = InheritedSockets::named([("web.socket", both.into())]);
         let all = spec("http", &format!("0.0.0.0:{port}"));
         assert_eq!(sockets.socket(&all).unwrap().is_some(), is_dual);
         if is_dual {
@@ -381,7 +391,7 @@ mod tests {
     fn what_does_not_listen_is_told_as_such() {
         let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
-        let sockets = inherited(vec![("a", one.into()), ("b", file.into())]);
+        let sockets = InheritedSockets::named([("a", one.into()), ("b", file.into())]);
         assert_eq!(sockets.socket(&spec("a", "127.0.0.1:1")).unwrap_err(), "no socket that listens");
         assert_eq!(sockets.left_over([]), ["a (no socket that listens)", "b (no socket that listens)"]);
     }

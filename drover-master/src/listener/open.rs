@@ -13,6 +13,7 @@ use nix::poll::{PollTimeout, poll};
 use super::error::ListenError;
 use super::host::{first_of_host, open_tcp};
 use super::socket::{Port, bind_udp, bound, end, is_shut_down, listen_again, set_backlog};
+use super::store::{ListenerStore, Stored};
 use super::unix_path::UnixPath;
 use crate::config::{ListenAddr, ListenSpec};
 use crate::keeper::{Hold, Holds};
@@ -34,6 +35,7 @@ pub(crate) struct Listener {
     origin: Origin,
     /// Of a Unix socket its path has another.
     hold: Hold,
+    stored: Option<Stored>,
 }
 
 /// Who opened a listener, and so what becomes of it at its end.
@@ -51,14 +53,19 @@ impl Listener {
     /// of the app runs yet.
     #[cfg(test)]
     pub(crate) fn open(spec: &ListenSpec) -> Result<Self, ListenError> {
-        Self::open_held(spec, &Holds::default(), "")
+        Self::open_held(spec, None, &Holds::default(), "")
     }
 
-    /// The same, held by this name; or what the master before had by it, as it is.
-    pub(crate) fn open_held(spec: &ListenSpec, holds: &Holds, name: &str) -> Result<Self, ListenError> {
+    /// The same, held by this name: what the master before had by it, as it is, else what an earlier run has left of it, if that still listens.
+    pub(crate) fn open_held(
+        spec: &ListenSpec,
+        left: Option<&OwnedFd>,
+        holds: &Holds,
+        name: &str,
+    ) -> Result<Self, ListenError> {
         match &spec.addr {
             ListenAddr::Tcp(addr) => {
-                let (socket, addr) = match resumed(holds, name) {
+                let (socket, addr) = match resumed(holds, name).or_else(|| listening(left?, spec.backlog)) {
                     Some(resumed) => resumed,
                     None => open_tcp(spec, addr, Port::Own)?,
                 };
@@ -84,11 +91,17 @@ impl Listener {
 
     pub(super) fn new(spec: &ListenSpec, addr: ListenAddr, socket: Arc<OwnedFd>, origin: Origin) -> Self {
         let (name, backlog) = (spec.name.clone(), AtomicU32::new(spec.backlog));
-        Self { name, addr, socket: Mutex::new(socket), backlog, origin, hold: Hold::default() }
+        Self { name, addr, socket: Mutex::new(socket), backlog, origin, hold: Hold::default(), stored: None }
     }
 
     fn held_by(mut self, hold: Hold) -> Self {
         self.hold = hold;
+        self
+    }
+
+    /// Has it kept for the next run, if it can be.
+    pub(super) fn stored_by(mut self, store: Option<&Arc<ListenerStore>>, spec: &ListenSpec) -> Self {
+        self.stored = store.and_then(|store| store.keep(spec, &self.socket()));
         self
     }
 
@@ -170,6 +183,13 @@ pub(super) fn resumed(holds: &Holds, name: &str) -> Option<(OwnedFd, SocketAddr)
     Some((socket, addr))
 }
 
+/// The same of what an earlier run has left. None: an app that ended has shut it down.
+fn listening(left: &OwnedFd, backlog: u32) -> Option<(OwnedFd, SocketAddr)> {
+    let addr = bound(left).filter(|_| !is_shut_down(left))?;
+    set_backlog(left, backlog).ok()?;
+    Some((left.try_clone().ok()?, addr))
+}
+
 /// Who has just let go of the address may have been this master itself, by a stop or an apply, and the keeper, which has a duplicate, has
 /// not heard of it yet. A UDP socket gives its port back only when the last one is closed.
 fn bind_udp_held(addr: SocketAddr, holds: &Holds) -> nix::Result<(OwnedFd, SocketAddr)> {
@@ -195,7 +215,9 @@ impl Drop for Listener {
             Origin::OwnPath(path) => path.is_left(),
             Origin::Inherited => true,
         };
-        if !is_left {
+        let is_stored = self.stored.as_ref().is_some_and(Stored::is_left);
+        if !is_left && !is_stored {
+            self.stored.iter().for_each(Stored::let_go);
             end(&self.socket());
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::open::Origin;
-use super::{InheritedSockets, ListenError, Listener};
+use super::store::{ListenerStore, left};
+use super::{InheritedSockets, ListenError, Listener, SocketStore};
 use crate::config::{ListenMode, ListenSpec};
 use crate::keeper::{Hold, Holds};
 
@@ -18,6 +19,8 @@ pub(crate) struct ListenerPool {
     holds: Holds,
     /// Of what was handed over.
     _held: Arc<[Hold]>,
+    /// Where they are kept for the next run; none if there is no such place.
+    store: Option<Arc<ListenerStore>>,
 }
 
 impl ListenerPool {
@@ -32,13 +35,28 @@ impl ListenerPool {
         Self { holds, inherited, _held: held.into(), ..self }
     }
 
+    /// The same, with listeners that outlive this program.
+    pub(crate) fn stored_by(self, store: Arc<dyn SocketStore>) -> Self {
+        Self { store: Some(Arc::new(ListenerStore::new(store))), ..self }
+    }
+
+    /// All ends: what is kept for the next run stays open.
+    pub(crate) fn leave_stored(&self) {
+        if let Some(store) = &self.store {
+            store.leave_all();
+        }
+    }
+
     /// What its listeners, and all else of its apps, are held by.
     pub(crate) const fn holds(&self) -> &Holds {
         &self.holds
     }
 
-    /// Tells of sockets that were handed over and belong to none of these listeners.
-    pub(crate) fn tell_left_over<'s>(&self, listeners: impl IntoIterator<Item = &'s ListenSpec>) {
+    /// Tells of sockets that were handed over and belong to none of these listeners. What an earlier run has left of others is closed.
+    pub(crate) fn tell_left_over<'s>(&self, listeners: impl IntoIterator<Item = &'s ListenSpec> + Clone) {
+        if let Some(store) = &self.store {
+            store.end_left_over(&self.inherited, listeners.clone());
+        }
         for socket in self.inherited.left_over(listeners) {
             tracing::warn!(
                 target: "drover::listener",
@@ -90,8 +108,12 @@ impl ListenerPool {
         }
         let listener = Arc::new(match self.inherited(spec)? {
             Some(listener) => listener,
-            None => Listener::open_held(spec, &self.holds, &held_name(spec))
-                .map_err(|error| self.named(error, spec))?,
+            None => {
+                let left = self.store.as_ref().and_then(|_| left(&self.inherited, spec));
+                let opened = Listener::open_held(spec, left.as_deref(), &self.holds, &held_name(spec))
+                    .map_err(|error| self.named(error, spec))?;
+                opened.stored_by(self.store.as_ref(), spec)
+            }
         });
         open.push((spec.clone(), Arc::downgrade(&listener)));
         Ok(listener)

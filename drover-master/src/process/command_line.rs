@@ -28,6 +28,7 @@ fn is_ours(key: &OsStr) -> bool {
             b"LISTEN_PID",
             b"LISTEN_PIDFDID",
             b"NOTIFY_SOCKET",
+            b"FDSTORE",
             b"WATCHDOG_USEC",
             b"WATCHDOG_PID",
         ]

@@ -283,6 +283,9 @@ impl Running {
         let _place = turns::at("the supervisor");
         let mut end = None;
         let actions = self.composite.handle(now, input);
+        if self.composite.is_ending() {
+            self.workshop.pool.leave_stored();
+        }
         // When an answer arrives, everything is as it says.
         self.handle.roster.show(&self.composite);
         for action in actions {

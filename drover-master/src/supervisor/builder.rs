@@ -9,7 +9,7 @@ use crate::config::{ConfigError, Description, FixedSettings, Strategy};
 use crate::control::{ControlError, ControlPath, ControlServer};
 use crate::handle::{BuildError, EventLog};
 use crate::keeper::{Holds, Kept, MasterCrash};
-use crate::listener::{InheritedSockets, ListenerPool};
+use crate::listener::{InheritedSockets, ListenerPool, SocketStore};
 use crate::machine::composite::{Composite, CompositeRules, Plan};
 use crate::process::{OutputLog, mark, protect_output};
 use crate::signals::Signals;
@@ -30,6 +30,7 @@ pub struct SupervisorBuilder {
     reader: Option<Arc<dyn Reread>>,
     fixed: FixedSettings,
     witness: Option<Arc<dyn ReloadWitness>>,
+    store: Option<Arc<dyn SocketStore>>,
     line: Option<Arc<str>>,
     keeps_output: bool,
     holds: Holds,
@@ -52,6 +53,7 @@ impl Default for SupervisorBuilder {
             rules,
             reader: None,
             witness: None,
+            store: None,
             fixed: FixedSettings::default(),
             line: None,
             keeps_output: false,
@@ -110,6 +112,14 @@ impl SupervisorBuilder {
     #[must_use]
     pub fn reload_witness(mut self, witness: impl ReloadWitness + 'static) -> Self {
         self.witness = Some(Arc::new(witness));
+        self
+    }
+
+    /// Who keeps listening sockets from one run of this program to the next, so that nobody is refused meanwhile. Those that it hands over at
+    /// the start have to be given to [`inherited`](Self::inherited). Only TCP sockets that all workers share are kept. Default: nobody.
+    #[must_use]
+    pub fn socket_store(mut self, store: impl SocketStore + 'static) -> Self {
+        self.store = Some(Arc::new(store));
         self
     }
 
@@ -223,6 +233,10 @@ impl SupervisorBuilder {
         let control =
             self.control.as_ref().map(|path| ControlServer::claim(path, &self.holds)).transpose()?;
         let pool = ListenerPool::of(self.inherited).held_by(self.holds.clone());
+        let pool = match self.store {
+            Some(store) => pool.stored_by(store),
+            None => pool,
+        };
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
         let output = OutputLog::counted_by(self.holds.tallies());
         if let Err(error) = output.inherit(&self.holds) {
