@@ -1,11 +1,11 @@
 //! A service manager that keeps the listening sockets from one run of the service to the next.
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use drover_e2e::harness::{Process, is_running, patiently, signal};
+use drover_e2e::harness::{Process, eventually, is_running, patiently, signal};
 use nix::sys::signal::{SIGKILL, SIGTERM};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -29,7 +29,8 @@ impl Service {
                 .arg(socket)
                 .args(["up", "-f"])
                 .arg(service.path().join("drover.toml"))
-                .env("XDG_RUNTIME_DIR", service.path()),
+                .env("XDG_RUNTIME_DIR", service.path())
+                .env("HOLD", service.path().join("hold")),
         );
         Self { manager, dir: service }
     }
@@ -61,11 +62,30 @@ impl Service {
         (pid, kept.split_once(' ').unwrap().1.parse().unwrap())
     }
 
-    fn verb(&self, args: &[&str]) -> std::process::Output {
+    fn status(&self) -> Value {
+        serde_json::from_slice(&self.verb(&["status", "--json"]).stdout).unwrap()
+    }
+
+    fn verb(&self, args: &[&str]) -> Output {
+        self.begin(args).wait_with_output().unwrap()
+    }
+
+    fn begin(&self, args: &[&str]) -> Child {
         let mut command = Command::new(program!("drover_command"));
         command.arg("-s").arg(self.dir.path().join("control.sock")).args(args);
-        command.env("XDG_RUNTIME_DIR", self.dir.path()).output().unwrap()
+        command.env("XDG_RUNTIME_DIR", self.dir.path()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
+}
+
+fn number(value: &Value) -> u32 {
+    value.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap()
+}
+
+/// The pids of the workers.
+fn workers_of(status: &Value) -> Vec<u32> {
+    let workers = status["apps"][0]["workers"].as_array().unwrap();
+    workers.iter().map(|worker| &worker["pid"]).filter(|pid| !pid.is_null()).map(number).collect()
 }
 
 /// Connects, and waits for a greeting.
@@ -112,16 +132,24 @@ async fn nobody_is_refused_while_the_service_is_restarted_and_none_waits_for_eve
     assert_eq!(refused.load(Ordering::Relaxed), 0, "of {}", asked.load(Ordering::Relaxed));
 
     // Keeper and master are killed at once: who connects before the next run is served by that.
-    let status: Value = serde_json::from_slice(&service.verb(&["status", "--json"]).stdout).unwrap();
-    let master = status["master"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap();
-    for pid in [second, master] {
+    let hold = service.dir.path().join("hold");
+    std::fs::write(&hold, "").unwrap();
+    let status = service.status();
+    let old = workers_of(&status);
+    for pid in [second, number(&status["master"]["pid"])] {
         signal(pid, SIGKILL);
     }
+    for pid in &old {
+        eventually("the end of the workers, whose master is gone", || (!is_running(*pid)).then_some(()))
+            .await;
+    }
     let waits = tokio::spawn(greeted(addr));
+    std::fs::remove_file(hold).unwrap();
     let (third, again) = service.run().await;
     assert_eq!(again, addr);
-    assert!(!is_running(master));
-    assert!(patiently("a greeting", waits).await.unwrap().is_ok());
+    let greeting = patiently("a greeting", waits).await.unwrap().unwrap();
+    let by: u32 = greeting.trim_end().split_once(' ').unwrap().1.parse().unwrap();
+    assert!(workers_of(&service.status()).contains(&by) && !old.contains(&by), "{greeting}");
 
     // An app that is stopped by itself takes nobody any more, and nothing of it is kept.
     assert!(service.verb(&["stop", "web"]).status.success());
@@ -138,4 +166,39 @@ async fn nobody_is_refused_while_the_service_is_restarted_and_none_waits_for_eve
     signal(fourth, SIGTERM);
     let ended = patiently("the end", service.manager.end()).await;
     assert!(!ended.stderr.contains("nobody serves"), "{ended:#?}");
+}
+
+/// A worker that drains for as long as somebody talks to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_is_closed_with_its_app_by_the_master_that_follows_in_the_middle_of_the_stop() {
+    let mut service = Service::new(1, "127.0.0.1:0");
+    let (keeper, addr) = service.run().await;
+    let mut talk = TcpStream::connect(addr).await.unwrap();
+    let mut greeting = String::new();
+    BufReader::new(&mut talk).read_line(&mut greeting).await.unwrap();
+    let master = number(&service.status()["master"]["pid"]);
+    let stop = service.begin(&["stop", "web"]);
+    let is_stopping = |status: &Value| status["apps"][0]["phase"] == "shutting_down";
+    eventually("the stop", || is_stopping(&service.status()).then_some(())).await;
+    signal(master, SIGKILL);
+    eventually("another master", || {
+        let status = service.verb(&["status", "--json"]).stdout;
+        serde_json::from_slice::<Value>(&status)
+            .ok()
+            .filter(|status| number(&status["master"]["pid"]) != master)
+    })
+    .await;
+    drop(talk);
+    service.hears("gone drover/http/").await;
+    eventually("that nobody is taken any more", || std::net::TcpStream::connect(addr).is_err().then_some(()))
+        .await;
+    let _ = tokio::task::spawn_blocking(move || stop.wait_with_output()).await;
+    eventually("the end of the app", || (service.status()["apps"][0]["phase"] == "shut_down").then_some(()))
+        .await;
+    assert!(service.verb(&["start", "web"]).status.success());
+    let kept = service.hears("kept drover/http/").await;
+    let addr: SocketAddr = kept.split_once(' ').unwrap().1.parse().unwrap();
+    patiently("a greeting", greeted(addr)).await.unwrap();
+    signal(keeper, SIGTERM);
+    patiently("the end", service.manager.end()).await;
 }

@@ -76,9 +76,9 @@ pub(super) async fn run(global: &Global, args: &SendArgs) -> ExitStatus {
 /// The next master knows nothing of a message; unlike an operation it does not go on.
 fn failed(args: &SendArgs, error: &ClientError) -> ExitStatus {
     let ClientError::Crashed { pid } = error else { return report(error) };
-    let what = if args.request { "all replies had come" } else { "it had told who got the message" };
+    let what = if args.request { "all replies had come" } else { "it could say who got the message" };
     message::error_text(&format!(
-        "the master was replaced by another one (pid {pid}) before {what}; workers may have got it: send it again if twice does no harm"
+        "the master was replaced by another one (pid {pid}) before {what}; workers may have got it: send it again only if getting it twice does no harm"
     ));
     ExitStatus::of_client(error)
 }

@@ -27,7 +27,7 @@ Restart=on-failure
 # A mistake in the file is still there at the next start.
 RestartPreventExitStatus=2
 WatchdogSec=30s
-# A restart refuses nobody: systemd keeps the listening sockets meanwhile. At most so many.
+# From systemd 254 on: keeps shared TCP listeners open over a restart, at most this many.
 FileDescriptorStoreMax=64
 
 [Install]

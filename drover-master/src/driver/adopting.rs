@@ -103,7 +103,7 @@ impl Driver {
         let is_ending = matches!(self.fleet.doing(), Doing::Stopping | Doing::Killing);
         let opened = match is_ending {
             // It may have let go of its listeners already.
-            true => Ok(()),
+            true => self.reopen_stored(edition),
             false => edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller),
         };
         // What was open from the first is not told by `speaks`, and workers that drain come back to it.
@@ -118,6 +118,14 @@ impl Driver {
             };
             tracing::error!(target: "drover::keeper", app = &*self.app, generation = generation.0, %error, "what was open can't be taken over");
         }
+    }
+
+    /// Opens those listeners of an app that ends which have to be closed with it.
+    fn reopen_stored(&mut self, edition: &Edition) -> Result<(), OpenError> {
+        for spec in edition.spec.listeners.iter().filter(|spec| self.pool.is_to_be_closed(spec)) {
+            self.listeners.open(spec, &self.pool).map_err(|source| OpenError::Listen(Arc::new(source)))?;
+        }
+        Ok(())
     }
 
     fn contact_of(&self, worker: &WorkerMemory) -> Contact {

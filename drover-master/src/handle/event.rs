@@ -16,7 +16,7 @@ pub struct Event {
     /// Wall clock, for display only.
     #[serde(with = "crate::written")]
     pub time: SystemTime,
-    /// The same by the clock that never goes back. An earlier version wrote it not.
+    /// The same by the clock that never goes back. Earlier versions did not write it.
     #[serde(with = "crate::written", default = "now")]
     pub(crate) at: Instant,
     /// The app.

@@ -25,7 +25,8 @@ pub(super) struct EventCounter {
 impl EventCounter {
     /// Counts all that has happened so far, so that whoever asks first finds no less than an earlier master has told.
     pub(super) fn begin(admin: Arc<Admin>) -> Self {
-        let (memory, counts) = CountMemory::open(&admin.supervisor.holds);
+        let (memory, mut counts) = CountMemory::open(&admin.supervisor.holds);
+        counts.follow(admin.supervisor.events().last_seq());
         let written = counts.counted();
         let mut counter = Self { events: admin.supervisor.events().since(written), admin, memory, written };
         *counter.admin.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;

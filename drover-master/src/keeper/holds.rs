@@ -71,6 +71,14 @@ impl Holds {
         self.0.as_ref()?.left.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
     }
 
+    /// Whether an earlier master had its keeper hold something under this name, which nobody has taken yet.
+    pub(crate) fn has_left(&self, name: &str) -> bool {
+        let left = |shared: &Arc<HeldShared>| {
+            shared.left.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name)
+        };
+        self.0.as_ref().is_some_and(left)
+    }
+
     /// The same of all names that begin like this, with what follows in them.
     pub(crate) fn take_all(&self, prefix: &str) -> Vec<(String, OwnedFd)> {
         let Some(shared) = &self.0 else { return Vec::new() };
@@ -115,7 +123,7 @@ impl Holds {
         shared.keeper.say(&KeeperRequest::Hold { name: name.to_owned() }, Some(fd));
     }
 
-    /// What is counted of apps; without a keeper in this process alone, and each answer by itself.
+    /// What is counted of apps. Without a keeper that lives in this process alone, and each call makes a set of its own.
     pub(crate) fn tallies(&self) -> Tallies {
         let Some(shared) = &self.0 else { return Tallies::default() };
         shared.tallies.get_or_init(|| Tallies::held_by(self)).clone()

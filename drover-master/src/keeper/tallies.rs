@@ -21,7 +21,7 @@ use crate::sys::{CHUNK, SharedMemory};
 /// Where they are held.
 const NAME: &str = "tallies";
 
-/// Tells that the memory is of this kind, and how it is laid out. Another layout has another one.
+/// Tells that the memory is of this kind, and how it is laid out. Another layout gets another number.
 const VERSION: u64 = 0x6472_7461_6c6c_0001;
 
 /// Of a row, in words: 256 bytes.

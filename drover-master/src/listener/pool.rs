@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::open::Origin;
-use super::store::{ListenerStore, left};
+use super::store::{ListenerStore, is_storable, left};
 use super::{InheritedSockets, ListenError, Listener, SocketStore};
 use crate::config::{ListenMode, ListenSpec};
 use crate::keeper::{Hold, Holds};
@@ -63,6 +63,19 @@ impl ListenerPool {
                 "no listener has the name or the address of the socket {socket}, which was handed over; nobody serves it"
             );
         }
+    }
+
+    /// Whether the master before had this listener open, and a service manager keeps it: closed by nobody, it would listen on for ever.
+    pub(crate) fn is_to_be_closed(&self, spec: &ListenSpec) -> bool {
+        self.store.is_some() && is_storable(spec) && self.holds.has_left(&held_name(spec))
+    }
+
+    /// Closes what an earlier run has left of listeners that nobody has opened.
+    pub(crate) fn end_unopened(&self) {
+        let Some(store) = &self.store else { return };
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.iter().filter(|(_, listener)| listener.strong_count() > 0).map(|(spec, _)| spec);
+        store.end_left_over(&self.inherited, open);
     }
 
     /// The listener that was handed over for this description, if one was.

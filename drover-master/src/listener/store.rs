@@ -8,12 +8,14 @@
 //! ```
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::InheritedSockets;
-use super::socket::end;
+use super::resolve::resolve;
+use super::socket::{bound, end};
 use crate::config::{ListenAddr, ListenMode, ListenSpec};
 
 /// The names of such sockets begin with it. No listener is called so, as no name has a slash.
@@ -23,8 +25,8 @@ const PREFIX: &str = "drover/";
 const LONGEST: usize = 255;
 
 /// Who keeps listening sockets from one run of this program to the next: a service manager. It hands them over at the start by the names
-/// that they were given here, as it does with its own: [`InheritedSockets::from_environment`]. Called while apps are started and
-/// stopped, so it must not wait.
+/// that they were given here, as it does with its own: [`InheritedSockets::from_environment`]. Called by whoever builds a supervisor, and while
+/// apps are started and stopped, so it must not wait.
 pub trait SocketStore: fmt::Debug + Send + Sync {
     /// Keep a duplicate of this under this name, of printable ASCII without a colon. It may be kept already.
     fn keep(&self, name: &str, socket: BorrowedFd<'_>);
@@ -65,7 +67,7 @@ impl ListenerStore {
         Some(Stored { by: Arc::clone(self), name })
     }
 
-    /// What an earlier run has left for none of these listeners: nobody may queue where nobody serves any more.
+    /// Closes what an earlier run has left for none of these listeners: nobody may queue where nobody serves any more.
     pub(super) fn end_left_over<'s>(
         &self,
         inherited: &InheritedSockets,
@@ -74,7 +76,7 @@ impl ListenerStore {
         let wanted: Vec<String> = listeners.into_iter().filter_map(name_of).collect();
         for (name, socket) in inherited.all().filter(|(name, _)| is_stored(name)) {
             if !wanted.iter().any(|wanted| wanted == name) {
-                tracing::debug!(target: "drover::listener", name, "left by an earlier run, and no longer described");
+                tracing::debug!(target: "drover::listener", name, "left by an earlier run, and not wanted");
                 end(socket);
                 self.store.let_go(name);
             }
@@ -97,7 +99,22 @@ impl Stored {
 /// What an earlier run has left of the listener of this description.
 pub(super) fn left(inherited: &InheritedSockets, spec: &ListenSpec) -> Option<Arc<OwnedFd>> {
     let name = name_of(spec)?;
-    inherited.all().find(|(known, _)| *known == name).map(|(_, socket)| Arc::clone(socket))
+    let (_, socket) = inherited.all().find(|(known, _)| *known == name)?;
+    if is_still_at(socket, spec) {
+        return Some(Arc::clone(socket));
+    }
+    end(socket);
+    None
+}
+
+/// Whether a host of this name has that address still. Blocks while it is resolved, as whoever opens a listener does.
+fn is_still_at(socket: &OwnedFd, spec: &ListenSpec) -> bool {
+    let ListenAddr::Tcp(addr) = &spec.addr else { return false };
+    if addr.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let (Some(bound), Ok(found)) = (bound(socket), resolve(addr)) else { return false };
+    found.iter().any(|found| found.ip() == bound.ip())
 }
 
 /// Whether a socket of this name was kept by an earlier run.
@@ -105,7 +122,12 @@ pub(super) fn is_stored(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// By what a listener is kept. Only with TCP: a path is looked after by who has it, and datagrams that wait are old when they are read.
+/// Only with TCP: a path is removed by whoever has it, and datagrams that wait are old when they are read.
+pub(super) fn is_storable(spec: &ListenSpec) -> bool {
+    name_of(spec).is_some()
+}
+
+/// By what a listener is kept.
 fn name_of(spec: &ListenSpec) -> Option<String> {
     let ListenAddr::Tcp(addr) = &spec.addr else { return None };
     let name = format!("{PREFIX}{}/{}", spec.name, addr.replace(':', "="));

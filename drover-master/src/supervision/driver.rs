@@ -299,7 +299,8 @@ impl Running {
                 CompositeAction::Answer { ticket, verdict } => self.answer(ticket, verdict),
                 CompositeAction::Forget(app) => self.forget(app),
                 CompositeAction::ReportStarted => {
-                    tracing::info!(target: "drover::supervisor", "every app is started")
+                    self.workshop.pool.end_unopened();
+                    tracing::info!(target: "drover::supervisor", "every app is started");
                 }
                 CompositeAction::Finish(how) => end = Some(how),
             }

@@ -33,8 +33,9 @@ impl Workshop {
         self.finish(MasterBuilder::from_spec(spec).with_own_part(own))
     }
 
-    /// An app is gone: what it printed is kept no longer.
+    /// An app is gone: what it printed is kept no longer, and another one of its name is counted from 0.
     pub(crate) fn forget(&self, app: &str) {
+        self.pool.holds().tallies().forget(app);
         if let Some(output) = &self.output {
             output.forget(app);
         }

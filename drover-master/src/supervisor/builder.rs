@@ -290,6 +290,9 @@ impl SupervisorBuilder {
                 (SupervisorMemory::begin(&handle.holds), Composite::new(plan, self.rules), None)
             }
         };
+        if composite.is_ending() {
+            workshop.pool.leave_stored();
+        }
         if let Some(keeper) = handle.holds.keeper() {
             tokio::spawn(Arc::clone(keeper).attend());
         }

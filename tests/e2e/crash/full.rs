@@ -4,7 +4,7 @@ use std::process::Command;
 
 /// In a namespace of mounts of its own (`mount_namespaces(7)`). Prints what it sees, a line each.
 const SCRIPT: &str = r#"
-drover=$1; cd "$2"; mkdir full; mount -t tmpfs -o size=256k,nr_inodes=100 tmpfs full || exit 1
+drover=$1; cd "$2"; mkdir full; mount -t tmpfs -o size=8m,nr_inodes=100 tmpfs full || exit 1
 export XDG_RUNTIME_DIR=$2/full
 until_so() { n=0; until eval "$1"; do n=$((n + 1)); [ $n -gt 600 ] && { echo "never: $1"; cat log; exit 1; }; sleep 0.1; done; }
 # The answer goes to a file on another disk.
@@ -15,6 +15,7 @@ ready() { [ "$(pids | wc -l)" = 4 ]; }
 same() { [ "$(pids)" = "$before" ] && echo "the same workers: $1"; }
 
 $drover up >log 2>&1 & keeper=$!
+trap 'pkill -KILL -P $(master) 2>&-; pkill -KILL -P $keeper; kill -KILL $keeper 2>&-' EXIT
 until_so ready
 before=$(pids)
 until_so '[ -s full/logs/a.log ]'

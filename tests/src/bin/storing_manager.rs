@@ -1,12 +1,15 @@
 //! A service manager that keeps sockets: `storing_manager RUNS CMD…` runs the command so often, one run after the other, and hands each the
-//! sockets that those before have had it keep (`FDSTORE=1`, `sd_notify(3)`). Says what it is told, and the pid of each run.
+//! sockets that those before have had it keep (`FDSTORE=1`, `sd_notify(3)`). Says what it is told, and the pid of each run. While there is
+//! the file that `HOLD` names, no other run begins.
 
 use std::collections::BTreeMap;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use drover_e2e::say;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, getsockname, recvmsg};
@@ -14,6 +17,9 @@ use nix::unistd::close;
 
 /// By their names.
 static KEPT: Mutex<BTreeMap<String, RawFd>> = Mutex::new(BTreeMap::new());
+
+/// Held by whoever says something.
+static HEARING: Mutex<()> = Mutex::new(());
 
 fn kept() -> MutexGuard<'static, BTreeMap<String, RawFd>> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner)
@@ -28,13 +34,19 @@ fn main() -> ExitCode {
     let path = dir.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("there is no such file");
     std::thread::spawn(move || while hear(&socket).is_some() {});
+    let hold = std::env::var_os("HOLD").map(PathBuf::from).expect("HOLD is set");
     for _ in 0..runs {
+        while hold.exists() {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
         let handed_over = kept().clone();
         let mut script = "LISTEN_PID=$$ exec \"$@\"".to_owned();
         for (number, fd) in (3..).zip(handed_over.values()) {
             script += &format!(" {number}<&{fd} {fd}<&-");
         }
         let names: Vec<&str> = handed_over.keys().map(String::as_str).collect();
+        // What it says is told behind its pid.
+        let silence = HEARING.lock().unwrap_or_else(PoisonError::into_inner);
         let child = Command::new("bash")
             .args(["-c", &script, "bash"])
             .args(&command)
@@ -46,6 +58,7 @@ fn main() -> ExitCode {
             .spawn()
             .expect("there is bash");
         say(&format!("pid {}", child.id()));
+        drop(silence);
         let ended = child.wait_with_output().expect("it is a child").status;
         say(&format!("ended {:?}", ended.code()));
     }
@@ -64,6 +77,7 @@ fn hear(socket: &UnixDatagram) -> Option<()> {
             fd = numbers.first().copied();
         }
     }
+    let _turn = HEARING.lock().unwrap_or_else(PoisonError::into_inner);
     let length = message.bytes;
     let text = String::from_utf8_lossy(&bytes[..length]).into_owned();
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));

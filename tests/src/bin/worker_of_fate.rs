@@ -44,19 +44,27 @@ async fn by_signals(notifies: bool) -> Result<(), Anything> {
     // What a suspension is told by.
     let _pause = (signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?);
     let mut term = signal(SignalKind::terminate())?;
-    if notifies {
-        file("go").await;
-        UnixDatagram::unbound()?.send_to(b"READY=1", std::env::var("NOTIFY_SOCKET")?)?;
+    let ready = async {
+        if notifies {
+            file("go").await;
+            UnixDatagram::unbound()?.send_to(b"READY=1", std::env::var("NOTIFY_SOCKET")?)?;
+        }
+        std::future::pending::<Result<(), Anything>>().await
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        failed = ready => failed?,
     }
-    term.recv().await;
     file("leave").await;
     Ok(())
 }
 
 async fn of_protocol() -> Result<(), Anything> {
     let bus = MessageBus::builder().resumable().connect().await?;
-    file("go").await;
-    bus.started().await?;
+    tokio::select! {
+        _ = bus.stop_requested() => {}
+        () = file("go") => bus.started().await?,
+    }
     loop {
         bus.stop_requested().await;
         file("drained").await;

@@ -84,6 +84,8 @@ fn spawn(
         .args(child::arguments(global, args, text.is_some()))
         // It is not one of the processes of a master above that end with that one.
         .env_remove("DROVER_MASTER")
+        // Sockets that a service manager keeps could not be handed to it.
+        .env_remove("FDSTORE")
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(log.to_stdio()?)
         .stderr(log.to_stdio()?)

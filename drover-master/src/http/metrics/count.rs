@@ -19,7 +19,7 @@ pub(super) const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 /// The bounds of reloads, in seconds: all workers of an app, with their drains.
 pub(super) const RELOAD_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0];
 
-/// What has happened since the supervisor began.
+/// What has happened since the supervisor began; with a keeper, since its first master did.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(in crate::http) struct EventCounts {
@@ -79,6 +79,13 @@ impl EventCounts {
     pub(in crate::http) fn missed(&mut self, missed: Missed) {
         self.missed += missed.count;
         self.counted = missed.next_seq - 1;
+    }
+
+    /// Goes on with a log whose newest event is this. One that had to begin anew is counted from its begin.
+    pub(in crate::http) fn follow(&mut self, newest: u64) {
+        if self.counted > newest {
+            self.counted = 0;
+        }
     }
 
     /// Those after this number are still to be counted.

@@ -78,12 +78,16 @@ mod tests {
             counts.happened(&event(seq));
         }
         counts.missed(Missed { count: 4, next_seq: 8 });
+        counts.follow(7);
         let mut memory = memory.unwrap();
         memory.write(&counts).unwrap();
         counts.happened(&event(8));
         let holds = keeper.crash(&holds, memory);
         let (memory, counts) = CountMemory::open(&holds);
         assert_eq!((counts.counted(), counts.events, counts.missed), (7, 3, 4));
+        let mut anew = counts;
+        anew.follow(6);
+        assert_eq!((anew.counted(), anew.events), (0, 3), "the log could not be kept");
         let mut unread = memory.unwrap();
         // Of a version that counts otherwise.
         unread.0.renew(&[(COUNTS, b"[1]".to_vec())]).unwrap();

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::keeper::{AppTallies, Tallies, Tally};
 
-/// Those of this process; threads that write are of no supervisor.
+/// Those of this process: the threads that write belong to it, not to one supervisor.
 static LOST: OnceLock<Tallies> = OnceLock::new();
 
 /// Who has not got a line.
