@@ -119,7 +119,9 @@ impl Listener {
         }
         Some(match (&self.addr, &self.origin) {
             (ListenAddr::Tcp(addr), _) => match addr.parse() {
-                Ok(bound) => listen_again(&socket, bound, self.backlog()).map_err(io::Error::from),
+                Ok(bound) => listen_again(&socket, bound, self.backlog())
+                    .map(|()| self.stored.iter().for_each(|stored| stored.keep_again(&socket)))
+                    .map_err(io::Error::from),
                 Err(_) => Err(io::ErrorKind::InvalidInput.into()),
             },
             (ListenAddr::Unix(_), Origin::OwnPath(path)) => {

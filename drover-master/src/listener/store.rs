@@ -90,6 +90,11 @@ impl Stored {
         self.by.stays.load(Ordering::Relaxed)
     }
 
+    /// Has it kept again: a service manager lets go of a socket once somebody has shut it down (`FDPOLL=`, `sd_notify(3)`).
+    pub(super) fn keep_again(&self, socket: &OwnedFd) {
+        self.by.store.keep(&self.name, socket.as_fd());
+    }
+
     /// It is closed for good.
     pub(super) fn let_go(&self) {
         self.by.store.let_go(&self.name);
@@ -222,6 +227,17 @@ mod tests {
         drop(listener);
         let there = spec("http", &addr);
         TcpStream::connect(pool.open(&there).unwrap().addr.to_string()).unwrap();
+    }
+
+    #[test]
+    fn a_listener_that_somebody_shut_down_is_kept_again_once_it_listens() {
+        let kept = Kept::default();
+        let pool = kept.next();
+        let listener = pool.open(&spec("http", "127.0.0.1:0")).unwrap();
+        end(&listener.socket());
+        kept.lock().clear();
+        listener.renew().unwrap().unwrap();
+        assert_eq!(kept.names().len(), 1);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::sys::socket::MsgFlags;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -19,8 +18,8 @@ use tokio::task::JoinHandle;
 use super::hearing::{Hearing, LONGEST};
 use super::notification::Notification;
 use super::notifier::Notifier;
+use super::pipe::hear_pipe;
 use crate::keeper::Hold;
-use crate::machine::worker::Notice;
 use crate::sys::{Datagram, SharedFd, peek, receive, watch_readable};
 
 /// How many datagrams of an ended worker are still read: twice what the kernel keeps for a socket by default
@@ -54,14 +53,14 @@ pub(crate) enum Source {
 /// Dropped once what was heard is applied, and so written down for the next master.
 #[derive(Debug)]
 pub(crate) struct Applied(
-    #[expect(dead_code, reason = "its end is what is told")] Option<oneshot::Sender<()>>,
+    #[expect(dead_code, reason = "its end is what is told")] pub(super) Option<oneshot::Sender<()>>,
 );
 
 /// A task that reads. Dropped, it goes on until nobody wants to hear it.
 #[derive(Debug)]
 pub(crate) struct Ear {
-    task: JoinHandle<()>,
-    ended: oneshot::Sender<()>,
+    pub(super) task: JoinHandle<()>,
+    pub(super) ended: oneshot::Sender<()>,
 }
 
 impl Ear {
@@ -200,43 +199,6 @@ async fn hear_sockets<T>(
     Ok(())
 }
 
-/// A newline means ready, as s6 has it; whatever comes before it is passed over.
-async fn hear_pipe<T>(
-    fd: OwnedFd,
-    number: u32,
-    queue: &mpsc::Sender<T>,
-    news: impl Fn(Vec<Notification>, Applied) -> T,
-    mut is_ended: oneshot::Receiver<()>,
-) -> io::Result<()> {
-    let pipe = Arc::new(fd);
-    let ready = watch_readable(Arc::clone(&pipe))?;
-    let mut buffer = [0; 512];
-    let read = |buffer: &mut [u8]| nix::unistd::read(&pipe, buffer).map_err(io::Error::from);
-    loop {
-        let (read, is_last) = tokio::select! {
-            biased;
-            length = ready.async_io(Interest::READABLE, |_| read(&mut buffer)) => (length, false),
-            // It lies there already, if it came at all.
-            _ = &mut is_ended => (read(&mut buffer), true),
-        };
-        let notice = match read {
-            Ok(length) if buffer[..length].contains(&b'\n') => Notice::Ready,
-            Ok(0) => Notice::Unsaid {
-                how: format!("it closed its notification descriptor {number} without a newline").into(),
-            },
-            // Another process of its tree may go on for ever, and an end is heard once.
-            Ok(_) if is_last => return Ok(()),
-            Ok(_) => continue,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted && !is_last => continue,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        // Without a driver nobody wants to know.
-        let _ = queue.send(news(vec![Notification::Notice(notice)], Applied(None))).await;
-        return Ok(());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixDatagram;
@@ -246,6 +208,7 @@ mod tests {
     use super::super::sleeper::Sleeper;
     use super::*;
     use crate::config::NotifyAccess;
+    use crate::machine::worker::Notice;
 
     fn notifier(pid: u32) -> Notifier {
         Notifier { pid, uid: nix::unistd::geteuid().as_raw(), access: NotifyAccess::Main }
@@ -404,43 +367,5 @@ mod tests {
             "{told:?}"
         );
         ear.finish().await;
-    }
-
-    #[tokio::test]
-    async fn a_worker_that_ends_with_half_a_line_on_its_descriptor_is_heard_to_the_end() {
-        let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
-        let (queue, mut heard) = mpsc::channel(8);
-        let mut ear = hear(
-            Source::Pipe { fd: reader, number: 5, hold: Hold::default() },
-            notifier(1),
-            queue,
-            |heard, _| heard,
-        );
-        tokio::task::yield_now().await;
-        // What it wrote and its end are there at once; another process of its tree holds the descriptor.
-        nix::unistd::write(&writer, b"up").unwrap();
-        ear.ended.send(()).unwrap();
-        tokio::time::timeout(Duration::from_secs(20), &mut ear.task).await.unwrap().unwrap();
-        assert!(heard.recv().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn a_newline_on_the_descriptor_means_ready_and_its_end_without_one_does_not() {
-        for (text, expected) in [
-            (&b"up\n"[..], Notice::Ready),
-            (
-                b"up",
-                Notice::Unsaid { how: "it closed its notification descriptor 5 without a newline".into() },
-            ),
-        ] {
-            let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_NONBLOCK).unwrap();
-            let (queue, mut heard) = mpsc::channel(8);
-            let source = Source::Pipe { fd: reader, number: 5, hold: Hold::default() };
-            let ear = hear(source, notifier(1), queue, |heard, _| heard);
-            nix::unistd::write(&writer, text).unwrap();
-            drop(writer);
-            assert_eq!(notice(&heard.recv().await.unwrap()), &expected);
-            ear.finish().await;
-        }
     }
 }

@@ -15,6 +15,7 @@ mod lasting;
 mod message;
 mod notification;
 mod notifier;
+mod pipe;
 mod place;
 #[cfg(test)]
 mod sleeper;

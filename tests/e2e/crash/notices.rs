@@ -18,11 +18,23 @@ const WITHIN: u64 = 12_000;
 #[test]
 fn a_worker_that_is_made_or_says_that_it_is_ready_as_the_master_dies_is_ready() {
     let program = program!("worker_notifies");
-    let home = Home::up(
+    kill_in_reloads(
         "notices",
+        &format!("command = [\"{program}\"]\nenv.E2E_STEPS = \"say READY=1\"\nenv.E2E_OUTLIVES = \"1\"\n"),
+    );
+}
+
+#[test]
+fn so_is_one_that_says_it_by_a_newline() {
+    kill_in_reloads("newlines", "command = [\"sh\", \"-c\", \"echo >&5; exec sleep 1000\"]\nnotify_fd = 5\n");
+}
+
+fn kill_in_reloads(name: &str, how: &str) {
+    let home = Home::up(
+        name,
         &format!(
-            "[app.a]\ncommand = [\"{program}\"]\nworkers = 2\nprotocol = \"notify\"\nupdate.soak = \"0s\"\n\
-             start = {{ timeout = \"5s\", min_uptime = \"0s\" }}\nenv.E2E_STEPS = \"say READY=1\"\nenv.E2E_OUTLIVES = \"1\"\n"
+            "[app.a]\n{how}workers = 2\nprotocol = \"notify\"\nupdate.soak = \"0s\"\n\
+             start = {{ timeout = \"5s\", min_uptime = \"0s\" }}\n"
         ),
     );
     let mut status = home.until_ready("a", 2);
