@@ -16,7 +16,7 @@ use crate::usage::usage_of;
 pub(super) struct EventCounter {
     admin: Arc<Admin>,
     events: EventStream,
-    /// None where there is no other master to come.
+    /// `None` without a keeper: then no master follows this one.
     memory: Option<CountMemory>,
     /// Up to which event it is written down.
     written: u64,

@@ -19,7 +19,7 @@ pub(crate) struct ListenerPool {
     holds: Holds,
     /// Of what was handed over.
     _held: Arc<[Hold]>,
-    /// Where they are kept for the next run; none if there is no such place.
+    /// Who keeps them for the next run, if anybody does.
     store: Option<Arc<ListenerStore>>,
 }
 

@@ -1,5 +1,5 @@
-//! Every kind of worker, in every phase of its life, that lives on, exits or is killed while there is no master: in the end all is as if the
-//! master had lived. Each case is run twice, and compared.
+//! A worker may live on, exit or be killed while no master runs, whatever its kind and its phase: the outcome has to be the same as under a
+//! master that lives. Each case runs twice, without a crash and with one, and the outcomes are compared.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

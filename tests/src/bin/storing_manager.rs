@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let command: Vec<String> = args.collect();
     let dir = tempfile::tempdir().expect("there is room");
     let path = dir.path().join("notify");
-    let socket = UnixDatagram::bind(&path).expect("there is no such file");
+    let socket = UnixDatagram::bind(&path).expect("a socket can be bound in a new directory");
     std::thread::spawn(move || while hear(&socket).is_some() {});
     let hold = std::env::var_os("HOLD").map(PathBuf::from).expect("HOLD is set");
     for _ in 0..runs {
