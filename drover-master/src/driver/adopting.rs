@@ -17,7 +17,7 @@ use super::contact::Contact;
 use super::edition::Edition;
 use super::memory::{DriverMemory, EditionMemory, Remembered, WorkerMemory};
 use super::notifying::NotifySetup;
-use crate::config::{Probe, Protocol};
+use crate::config::Probe;
 use crate::handle::error::OpenError;
 use crate::ids::WorkerId;
 use crate::keeper::{ChildState, Hold, KeeperLink, Taking};
@@ -106,8 +106,7 @@ impl Driver {
             true => self.reopen_stored(edition),
             false => edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller),
         };
-        // What was open from the first is not told by `speaks`, and workers that drain come back to it.
-        let spoken = match speaks || is_ending && edition.spec.protocol == Protocol::Drover {
+        let spoken = match speaks {
             true => edition.speak(&self.link_sender, &self.teller),
             false => Ok(()),
         };

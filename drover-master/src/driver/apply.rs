@@ -224,6 +224,8 @@ impl Driver {
         if let Some(edition) = self.editions.get_mut(&generation) {
             edition.open(&mut self.listeners, &self.pool, &self.link_sender, &self.teller)?;
         }
+        // From now on it speaks: workers that drain come back to it under another master, too.
+        self.remember_edition(generation);
         self.show_edition();
         Ok(())
     }
